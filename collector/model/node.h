@@ -1,0 +1,57 @@
+/* node.h - who takes part in calls: (cluster, namespace, service, version, role), STITCHING §1.
+ *
+ * Nodes and shapes are interned like names: numbers, append-only, one thread adds, readers may read
+ * what they were handed.
+ */
+#ifndef MODEL_NODE_H
+#define MODEL_NODE_H
+
+#include "collector/model/names.h"
+#include "collector/model/words.h"
+
+struct node {
+    name_no cluster, namespace, service, version; /* NAME_NONE: unknown */
+    uint8_t role;                                 /* enum role */
+};
+
+typedef uint32_t node_no;
+#define NODE_NONE 0u /* the node with nothing in it */
+
+struct nodes;
+struct nodes *nodes_new(uint32_t max_nodes);
+void nodes_free(struct nodes *nodes);
+/* Beyond the limit: the node (…, service NAME_OTHER, same role). */
+node_no nodes_add(struct nodes *nodes, const struct node *node);
+const struct node *nodes_get(const struct nodes *nodes, node_no no);
+uint32_t nodes_count(const struct nodes *nodes);
+
+/* What spans of one place in a program have in common: everything about a span that has few values.
+ * A span row in the database names its shape. */
+struct shape {
+    struct node node;           /* as the span itself says (role: workload, sidecar, gateway, waypoint, load_balancer) */
+    name_no instance, zone;
+    name_no operation;          /* span.operation; NAME_OTHER beyond limit.operations */
+    name_no upstream_cluster;   /* as it came */
+    name_no peer, peer_namespace, peer_address, url_host, protocol;
+    uint32_t resource;          /* struct resource_text in shapes */
+    uint8_t kind;               /* enum span_kind */
+    uint8_t proxy;              /* enum proxy_kind */
+    uint8_t peer_role;          /* enum role */
+    uint8_t security;           /* enum security */
+    uint8_t format;             /* enum format */
+    bool database, messaging, peer_resolvable, mirrored, shared;
+};
+
+/* Resource attributes, rendered once: the inside of a JSON object, `"k":"v","k2":…`. */
+struct resource_text {
+    struct str json;
+    uint32_t no;
+};
+
+/* Attributes that many spans share, rendered once: the inside of a JSON object. */
+struct attr_set {
+    struct str json; /* '' for the empty set, which is number 0 */
+    uint32_t no;
+};
+
+#endif

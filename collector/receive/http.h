@@ -1,0 +1,27 @@
+/* http.h - the HTTP receivers: OTLP on 4318, Zipkin on 9411. CONTRACT §9, §10. */
+#ifndef RECEIVE_HTTP_H
+#define RECEIVE_HTTP_H
+
+#include "collector/base/httpd.h"
+#include "collector/receive/accept.h"
+
+struct receiver_settings {
+    const char *listen;
+    struct acceptor *acceptor;
+    struct httpd_budget *budget;
+    size_t max_body;
+    const char *const *cors_origins; /* exact origins, NULL-terminated, may be NULL */
+    const char *web_address;         /* for the line of GET /; may be NULL */
+    const char *(*not_ready)(void *ctx); /* a word of CONTRACT §3 when bodies cannot be taken, "" when they can */
+    void *ctx;
+};
+
+struct receiver;
+int receiver_otlp_http_start(const struct receiver_settings *settings, struct receiver **receiver, struct err *err);
+int receiver_zipkin_start(const struct receiver_settings *settings, struct receiver **receiver, struct err *err);
+const char *receiver_address(const struct receiver *receiver);
+/* Stops taking requests; returns when all that were taken are answered. */
+void receiver_drain(struct receiver *receiver);
+void receiver_stop(struct receiver *receiver);
+
+#endif

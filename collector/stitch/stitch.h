@@ -1,0 +1,44 @@
+/* stitch.h - from the spans of one trace to calls, hops and blame. A pure function (STITCHING): the same set
+ * of spans gives the same graph, in whatever order they come.
+ *
+ * `names` and `nodes` are symbol tables: stitch() may add to them, which changes no answer.
+ */
+#ifndef STITCH_STITCH_H
+#define STITCH_STITCH_H
+
+#include "collector/base/arena.h"
+#include "collector/model/graph.h"
+
+/* An immutable snapshot of what is known across traces. Set NULL or zero where there is nothing. */
+struct knowledge {
+    const struct str *gateways; /* stitch.gateways, stitch.sidecars: node patterns */
+    size_t n_gateways;
+    const struct str *sidecars;
+    size_t n_sidecars;
+    const struct cidr *inside;  /* stitch.inside */
+    size_t n_inside;
+    /* The workload at an address (no port), or NODE_NONE. May be NULL. */
+    node_no (*resolve)(const struct knowledge *knowledge, struct str address);
+    void *ctx;
+};
+
+struct cidr {
+    uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
+    uint8_t bits;        /* of the 128 */
+};
+/* Reads "10.0.0.0/8", "fc00::/7", or a single address. */
+bool cidr_parse(struct str text, struct cidr *cidr);
+/* Is this textual address within one of them? False for what is no address. */
+bool cidr_contains(const struct cidr *cidrs, size_t n, struct str address);
+
+struct stitch; /* scratch memory, used again for every trace */
+
+struct stitch *stitch_new(struct names *names, struct nodes *nodes);
+void stitch_free(struct stitch *stitch);
+
+/* Stitches `n` records into *graph, whose arrays are allocated from `arena`. Records with `unstitched` set get
+ * class LEDGER_LOCAL, no calls. False when memory is short. Near linear in n. */
+bool stitch_trace(struct stitch *stitch, const struct record *records, uint32_t n, const struct knowledge *knowledge,
+                  struct arena *arena, struct graph *graph);
+
+#endif

@@ -1,0 +1,43 @@
+/* server.h - the server on 4319: operator endpoints, the HTTP API, /metrics, the page. CONTRACT §3, §7, §10.
+ *
+ * What the web needs of the running collector it is given as functions; all else it reads from the store.
+ */
+#ifndef WEB_SERVER_H
+#define WEB_SERVER_H
+
+#include "collector/base/buf.h"
+#include "collector/base/err.h"
+#include "collector/base/httpd.h"
+
+struct web_hooks {
+    /* "" when healthy, else the stuck stage's name. */
+    const char *(*unhealthy)(void *ctx);
+    /* "" when ready, else one word of CONTRACT §3. */
+    const char *(*not_ready)(void *ctx);
+    /* Cuts and commits everything; 0 or a code. */
+    int (*flush)(void *ctx, uint64_t *n_cut, struct err *err);
+    /* As SIGHUP; on failure `mistakes` has one line each. */
+    int (*reload)(void *ctx, struct buf *mistakes);
+    void (*metrics)(void *ctx, struct str accept, struct buf *out, const char **content_type);
+    void (*tail)(void *ctx, struct buf *out);
+    /* The parts of /api/v1/status that only the running process knows: writes `"inbox":{…},"live":{…},"listeners":{…},"limits":[…]`. */
+    void (*status)(void *ctx, struct buf *out);
+    void *ctx;
+};
+
+struct web_settings {
+    const char *const *listen;   /* web.listen, then web.extra_listen; NULL-terminated */
+    const char *const *hosts;    /* web.hosts */
+    struct httpd_budget *budget;
+    const char *db_path;
+    uint64_t started_ns;         /* wall clock */
+    struct web_hooks hooks;
+};
+
+struct web;
+int web_start(const struct web_settings *settings, struct web **web, struct err *err);
+/* The i-th address, NULL after the last. */
+const char *web_address(const struct web *web, size_t i);
+void web_stop(struct web *web);
+
+#endif
