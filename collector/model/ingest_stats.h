@@ -1,0 +1,15 @@
+/* ingest_stats.h - the one family that both receivers and the stitcher know of. */
+#ifndef MODEL_INGEST_STATS_H
+#define MODEL_INGEST_STATS_H
+
+#include "collector/base/stats.h"
+#include "collector/model/words.h"
+
+enum ingest_outcome { INGEST_ACCEPTED, INGEST_DUPLICATE, INGEST_REJECTED, N_INGEST_OUTCOMES };
+
+/* faultline_ingest_records_total{format,transport,outcome}: adds `n` records. Every record is
+ * counted once, when the stitcher takes its body. Any thread. */
+void ingest_count(enum format format, enum transport transport, enum ingest_outcome outcome,
+                  uint64_t n);
+
+#endif

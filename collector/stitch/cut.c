@@ -1,0 +1,239 @@
+/* cut.c - a live trace becomes part of a turn: stitched, numbered, booked. */
+#include <stdlib.h>
+
+#include "collector/base/clock.h"
+#include "collector/base/log.h"
+#include "collector/stitch/stitcher_internal.h"
+
+/* A turn is handed on early when it has grown to this many bytes: the writer then works meanwhile.
+ */
+#define TURN_BYTES (8u << 20)
+#define TURN_CEILING ((size_t)2 << 30)
+
+static struct turn *turn_open(struct stitcher *stitcher)
+{
+    struct filling *filling = &stitcher->filling;
+    if (filling->turn)
+        return filling->turn;
+    struct arena arena;
+    arena_init(&arena, TURN_CEILING);
+    struct turn *turn = arena_calloc(&arena, sizeof(*turn));
+    if (!turn)
+        return NULL;
+    turn->arena = arena;
+    turn->number = stitcher->next_turn++;
+    turn->names = stitcher->names;
+    turn->nodes = stitcher->nodes;
+    turn->shapes = stitcher->shapes;
+    *filling = (struct filling){.turn = turn, .begun_mono_ns = clock_mono_ns()};
+    return turn;
+}
+
+/* Doubles an array that lies in the turn's arena; the old one stays there until the turn goes. */
+static void *grow(struct turn *turn, void *old, uint32_t n, uint32_t *cap, size_t size)
+{
+    if (n < *cap)
+        return old;
+    uint32_t wanted = *cap ? 2 * *cap : 64;
+    void *grown = arena_alloc(&turn->arena, wanted * size);
+    if (!grown)
+        return NULL;
+    if (n)
+        memcpy(grown, old, n * size);
+    *cap = wanted;
+    return grown;
+}
+
+struct ledger_change *ledger_of(struct stitcher *stitcher, uint32_t arrival)
+{
+    struct turn *turn = turn_open(stitcher);
+    if (!turn)
+        return NULL;
+    for (uint32_t i = turn->n_ledger; i > 0; i--) {
+        if (turn->ledger[i - 1].arrival == arrival)
+            return &turn->ledger[i - 1];
+    }
+    struct ledger_change *grown = grow(turn, turn->ledger, turn->n_ledger,
+                                       &stitcher->filling.cap_ledger, sizeof(*turn->ledger));
+    if (!grown)
+        return NULL;
+    turn->ledger = grown;
+    struct ledger_change *change = &turn->ledger[turn->n_ledger++];
+    *change = (struct ledger_change){.arrival = arrival};
+    return change;
+}
+
+/* The records side by side, in the turn's memory. */
+static struct record *copy_records(struct turn *turn, const struct live *live)
+{
+    struct record *records = arena_alloc(&turn->arena, (live->n + 1) * sizeof(*records));
+    uint32_t i = 0;
+    for (const struct live_record *item = live->first; records && item; item = item->next, i++) {
+        records[i] = item->record;
+        if (!item->record.own)
+            continue;
+        struct own *own = arena_alloc(&turn->arena, own_size(item->record.own));
+        if (!own)
+            return NULL;
+        memcpy(own, item->record.own, own_size(item->record.own));
+        records[i].own = own;
+    }
+    return records;
+}
+
+static const struct counted_trace *copy_was(struct turn *turn, const struct live *live)
+{
+    const struct counted_trace *was = live->was;
+    struct counted_trace *copy = arena_alloc(&turn->arena, sizeof(*copy));
+    size_t records = was->n_records * sizeof(struct record);
+    size_t results = was->n_records * sizeof(struct span_result);
+    size_t calls = was->graph.n_calls * sizeof(struct call);
+    char *memory = copy ? arena_alloc(&turn->arena, records + results + calls + 1) : NULL;
+    if (!memory)
+        return NULL;
+    *copy = *was;
+    copy->records = memcpy(memory, was->records, records);
+    copy->graph.spans = memcpy(memory + records, was->graph.spans, results);
+    copy->graph.calls = memcpy(memory + records + results, was->graph.calls, calls);
+    return copy;
+}
+
+/* Moves every span to its class: new ones from pending, counted ones from what they were. */
+static bool book(struct stitcher *stitcher, const struct live *live, const struct cut_trace *cut)
+{
+    uint32_t i = 0, stored = 0;
+    struct ledger_change *change = NULL;
+    for (const struct live_record *item = live->first; item; item = item->next, i++) {
+        uint32_t arrival = item->record.arrival;
+        if (!change || change->arrival != arrival)
+            change = ledger_of(stitcher, arrival);
+        if (!change)
+            return false;
+        change->classes[cut->now.graph.spans[i].class]++;
+        if (!item->stored)
+            change->classes[LEDGER_PENDING]--;
+        else
+            change->classes[cut->was->graph.spans[stored++].class]--;
+        change->late += cut->was && !item->stored;
+    }
+    return true;
+}
+
+static bool fill_cut(struct stitcher *stitcher, struct turn *turn, const struct live *live,
+                     struct cut_trace *cut)
+{
+    struct record *records = copy_records(turn, live);
+    if (!records)
+        return false;
+    *cut =
+        (struct cut_trace){.id = live->id, .trace_no = live->trace_no, .reopened = live->reopened};
+    cut->now.records = records;
+    cut->now.n_records = live->n;
+    if (live->was) {
+        cut->reopened++;
+        cut->was = copy_was(turn, live);
+        if (!cut->was)
+            return false;
+    }
+    return stitch_trace(stitcher->stitch, records, live->n, &stitcher->settings.knowledge,
+                        &turn->arena, &cut->now.graph);
+}
+
+/* Nothing new came for a trace that is stored: it leaves as it came. */
+static void drop_unchanged(struct stitcher *stitcher, struct live *live)
+{
+    live_remove(&stitcher->table, live);
+}
+
+bool cut_trace(struct stitcher *stitcher, struct live *live, enum cut_reason reason)
+{
+    if (!live->changed) {
+        drop_unchanged(stitcher, live);
+        return true;
+    }
+    struct turn *turn = turn_open(stitcher);
+    struct cut_trace *grown = turn ? grow(turn, turn->traces, turn->n_traces,
+                                          &stitcher->filling.cap_traces, sizeof(*turn->traces))
+                                   : NULL;
+    if (grown)
+        turn->traces = grown;
+    if (!grown || !fill_cut(stitcher, turn, live, &grown[turn->n_traces])) {
+        static struct log_limit limit;
+        log_limited(&limit, LOG_ERROR, "memory_short", "stage=stitcher spans=%u", live->n);
+        stat_add(stitcher->n_memory_short, 1);
+        return false;
+    }
+    struct cut_trace *cut = &turn->traces[turn->n_traces++];
+    if (!cut->trace_no)
+        cut->trace_no = stitcher->next_trace_no++;
+    turn->n_records += live->n;
+    if (!book(stitcher, live, cut))
+        return false;
+    stat_add(stitcher->n_cut[reason], 1);
+    if (cut->was)
+        stat_add(stitcher->n_reopened, 1);
+    live_settle(&stitcher->table, live, turn, cut);
+    if (turn->arena.used >= TURN_BYTES)
+        turn_hand_on(stitcher, false);
+    return true;
+}
+
+/* The traces array may have moved while it grew: SETTLING entries point to where it ended up. */
+static void point_to_cuts(struct stitcher *stitcher, struct turn *turn)
+{
+    for (uint32_t i = 0; i < turn->n_traces; i++) {
+        struct live *live = live_find(&stitcher->table, turn->traces[i].id);
+        if (live && live->state == SETTLING && live->turn == turn)
+            live->settling = &turn->traces[i];
+    }
+}
+
+/* Bodies from here on may hold spans that no turn so far has. */
+static uint64_t needed_from(const struct stitcher *stitcher)
+{
+    const struct live_table *table = &stitcher->table;
+    uint64_t seq = stitcher->taken_seq + 1;
+    if (table->age.next != &table->age) {
+        const struct live *oldest = live_of_age(table->age.next);
+        seq = oldest->first_seq < seq ? oldest->first_seq : seq;
+    }
+    return seq;
+}
+
+uint64_t turn_hand_on(struct stitcher *stitcher, bool flush)
+{
+    if (!stitcher->filling.turn && !(flush && turn_open(stitcher)))
+        return 0;
+    struct turn *turn = stitcher->filling.turn;
+    stitcher->filling = (struct filling){0};
+    point_to_cuts(stitcher, turn);
+    turn->flush = flush;
+    turn->booked_to = stitcher->taken_seq > stitcher->settings.booked_to
+                          ? stitcher->taken_seq
+                          : stitcher->settings.booked_to;
+    turn->needed_from = needed_from(stitcher);
+    uint64_t number = turn->number;
+    if (!stitcher->settings.emit(stitcher->settings.ctx, turn))
+        stitcher_give_back(stitcher, turn);
+    return number;
+}
+
+static void settle(struct stitcher *stitcher, struct turn *turn)
+{
+    for (uint32_t i = 0; i < turn->n_traces; i++) {
+        struct live *live = live_find(&stitcher->table, turn->traces[i].id);
+        if (live && live->state == SETTLING && live->turn == turn)
+            live_remove(&stitcher->table, live);
+    }
+    turn_free(turn);
+}
+
+void turns_settle(struct stitcher *stitcher)
+{
+    struct turn *turn = atomic_exchange(&stitcher->returned, NULL);
+    while (turn) {
+        struct turn *next = turn->next;
+        settle(stitcher, turn);
+        turn = next;
+    }
+}

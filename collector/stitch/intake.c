@@ -1,0 +1,196 @@
+/* intake.c - the spans of a body find their traces: live, settling, stored, or new. */
+#include <stdlib.h>
+
+#include "collector/base/clock.h"
+#include "collector/base/log.h"
+#include "collector/model/ingest_stats.h"
+#include "collector/stitch/merge.h"
+#include "collector/stitch/stitcher_internal.h"
+
+/* Records of one id in one trace that are compared; a sender that sends more under one id gets them
+ * merged. */
+#define MAX_SAME_ID 128u
+#define FETCH_CEILING ((size_t)1 << 30)
+
+struct intake {
+    struct stitcher *stitcher;
+    const struct body *body;
+    uint64_t now_ns;
+    uint32_t arrival;
+    bool booked; /* the ledger has this body already: a restart reads it again */
+    uint32_t n_duplicates, n_conflicts, n_pending;
+    struct live *last; /* trace of the span before: neighbours often share one */
+};
+
+/* A trace that the store may have: read back with what the tables hold of it. NULL when it is not
+ * there, or memory is short. */
+static struct live *fetch(struct stitcher *stitcher, struct trace_id id)
+{
+    struct stitcher_settings *settings = &stitcher->settings;
+    struct cut_trace found = {0};
+    struct err err = {0};
+    struct arena arena;
+    if (!settings->maybe || !settings->maybe(settings->ctx, id))
+        return NULL;
+    arena_init(&arena, FETCH_CEILING);
+    int there = settings->fetch(settings->ctx, id, stitcher->names, stitcher->nodes,
+                                stitcher->shapes, &arena, &found, &err);
+    struct live *live = there == 1 ? live_add(&stitcher->table, id) : NULL;
+    if (there < 0) {
+        static struct log_limit limit;
+        log_limited(&limit, LOG_ERROR, "fetch_failed", "reason=\"%s\"", err.text);
+    }
+    if (live && !live_revive(&stitcher->table, live, &found)) {
+        live_remove(&stitcher->table, live);
+        live = NULL;
+    }
+    arena_fini(&arena);
+    return live;
+}
+
+static void became_live(struct intake *intake, struct live *live)
+{
+    live->first_seq = intake->body->seq;
+    live->first_bytes = intake->stitcher->taken_bytes;
+    live->first_mono_ns = intake->now_ns;
+}
+
+static struct live *live_for(struct intake *intake, struct trace_id id)
+{
+    struct stitcher *stitcher = intake->stitcher;
+    if (intake->last && trace_id_eq(intake->last->id, id))
+        return intake->last;
+    struct live *live = live_find(&stitcher->table, id);
+    if (live && live->state == SETTLING) {
+        if (!live_revive(&stitcher->table, live, live->settling)) {
+            live_remove(&stitcher->table, live);
+            return NULL;
+        }
+        became_live(intake, live);
+    } else if (!live) {
+        live = fetch(stitcher, id);
+        if (!live)
+            live = live_add(&stitcher->table, id);
+        if (live)
+            became_live(intake, live);
+    }
+    intake->last = live;
+    return live;
+}
+
+/* The record of the same key, NULL when this one is new. */
+static struct live_record *find_same(const struct live *live, const struct record *record)
+{
+    struct live_record *same_side = NULL;
+    unsigned n = 0;
+    for (struct live_record *item = live_next_same_id(live, record->span_id, NULL); item;
+         item = live_next_same_id(live, record->span_id, item)) {
+        if (merge_same_key(&item->record, record))
+            return item;
+        same_side = item;
+        if (++n >= MAX_SAME_ID)
+            return same_side;
+    }
+    return NULL;
+}
+
+static bool merge_into(struct intake *intake, struct live *live, struct live_record *item,
+                       const struct record *record)
+{
+    struct stitcher *stitcher = intake->stitcher;
+    struct record united = item->record;
+    enum merge_result result =
+        merge_records(stitcher->shapes, &united, record, &stitcher->merge_scratch);
+    intake->n_duplicates++;
+    if (result != MERGE_CHANGED)
+        return result == MERGE_SAME;
+    const struct own *own = live_own(&stitcher->table, live, united.own);
+    if (united.own && !own)
+        return false;
+    united.own = own;
+    item->record = united;
+    live->changed = true;
+    intake->n_conflicts++;
+    return true;
+}
+
+static void count_late(struct intake *intake, const struct live *live, const struct span *span)
+{
+    uint64_t end = span->start_ns + (span->duration_ns == DURATION_UNKNOWN ? 0 : span->duration_ns);
+    uint64_t received = intake->body->received_ns;
+    if (live->was && !span->bad_times && received > end)
+        stat_observe_ns(intake->stitcher->lateness, received - end);
+}
+
+/* False when memory is short: the span stays pending, and its body in the inbox. */
+static bool take_span(struct intake *intake, const struct span *span)
+{
+    struct stitcher *stitcher = intake->stitcher;
+    struct record record;
+    struct live *live = live_for(intake, span->trace_id);
+    if (!live ||
+        !shapes_record(stitcher->shapes, span, intake->body->format, &stitcher->scratch, &record))
+        return false;
+    record.arrival = intake->arrival;
+    struct live_record *same = find_same(live, &record);
+    if (same)
+        return merge_into(intake, live, same, &record);
+    if (live->n >= stitcher->settings.max_spans_per_trace) {
+        record.unstitched = true;
+        stat_add(stitcher->n_over_spans, 1);
+    }
+    count_late(intake, live, span);
+    if (!live_append(&stitcher->table, live, &record))
+        return false;
+    live->changed = true;
+    intake->n_pending++;
+    live_touch(&stitcher->table, live, intake->now_ns);
+    return true;
+}
+
+static void book_body(struct intake *intake)
+{
+    const struct body *body = intake->body;
+    const struct batch *batch = body->batch;
+    uint32_t rejected = batch->counts.n_rejected;
+    uint32_t accepted = batch->n_spans - intake->n_duplicates;
+    ingest_count(body->format, body->transport, INGEST_ACCEPTED, accepted);
+    ingest_count(body->format, body->transport, INGEST_DUPLICATE, intake->n_duplicates);
+    ingest_count(body->format, body->transport, INGEST_REJECTED, rejected);
+    struct ledger_change *change = ledger_of(intake->stitcher, intake->arrival);
+    if (!change)
+        return;
+    change->received += batch->n_spans + rejected;
+    change->classes[LEDGER_REJECTED] += rejected;
+    change->classes[LEDGER_DUPLICATE] += intake->n_duplicates;
+    change->classes[LEDGER_PENDING] += accepted;
+    change->conflict += intake->n_conflicts;
+}
+
+void intake_body(struct stitcher *stitcher, struct body *body, uint64_t now_ns)
+{
+    struct intake intake = {
+        .stitcher = stitcher,
+        .body = body,
+        .now_ns = now_ns,
+        .arrival = ARRIVAL(body->received_ns / NS_PER_MINUTE, body->format, body->transport),
+        .booked = body->seq <= stitcher->settings.booked_to,
+    };
+    const struct batch *batch = body->batch;
+    uint32_t n_short = 0;
+    stitcher->taken_seq = body->seq;
+    stitcher->taken_bytes += body->n_bytes;
+    if (!shapes_next_batch(stitcher->shapes, batch->n_resources))
+        n_short = batch->n_spans;
+    for (uint32_t i = 0; i < batch->n_spans && !n_short; i++)
+        n_short += !take_span(&intake, &batch->spans[i]);
+    if (n_short) {
+        static struct log_limit limit;
+        log_limited(&limit, LOG_ERROR, "memory_short", "stage=stitcher seq=%llu",
+                    (unsigned long long)body->seq);
+        stat_add(stitcher->n_memory_short, n_short);
+    }
+    if (!intake.booked)
+        book_body(&intake);
+    body_free(body);
+}

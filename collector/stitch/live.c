@@ -1,0 +1,341 @@
+/* live.c - the table of traces in memory. */
+#include "collector/stitch/live.h"
+
+#include <stdlib.h>
+
+#include "collector/base/hash.h"
+
+#define SLAB_PIECES 256u
+/* From so many spans on, a trace has an index by span id. */
+#define INDEX_FROM 24u
+
+static void link_init(struct link *link)
+{
+    link->prev = link->next = link;
+}
+
+static void link_out(struct link *link)
+{
+    link->prev->next = link->next;
+    link->next->prev = link->prev;
+    link_init(link);
+}
+
+static void link_last(struct link *list, struct link *link)
+{
+    link->prev = list->prev;
+    link->next = list;
+    list->prev->next = link;
+    list->prev = link;
+}
+
+void live_table_init(struct live_table *table)
+{
+    *table = (struct live_table){0};
+    map_init(&table->map);
+    link_init(&table->idle);
+    link_init(&table->age);
+}
+
+void live_table_fini(struct live_table *table)
+{
+    for (uint32_t i = 0; i < table->cap; i++) {
+        if (table->entries[i])
+            live_remove(table, table->entries[i]);
+    }
+    for (struct big *slab = table->slabs; slab;) {
+        struct big *next = slab->next;
+        free(slab);
+        slab = next;
+    }
+    free(table->entries);
+    map_fini(&table->map);
+}
+
+static uint64_t id_hash(struct trace_id id)
+{
+    return hash_u128(id.high, id.low);
+}
+
+struct live *live_find(const struct live_table *table, struct trace_id id)
+{
+    for (struct map_iter it = map_find(&table->map, id_hash(id)); map_next(&table->map, &it);) {
+        if (trace_id_eq(table->entries[it.value]->id, id))
+            return table->entries[it.value];
+    }
+    return NULL;
+}
+
+/* Entries are dense: the last one moves into the gap that a removed one leaves. */
+static bool entries_grow(struct live_table *table)
+{
+    if (table->n < table->cap)
+        return true;
+    uint32_t cap = table->cap ? 2 * table->cap : 1024;
+    struct live **grown = realloc(table->entries, cap * sizeof(*grown));
+    if (!grown)
+        return false;
+    memset(grown + table->cap, 0, (cap - table->cap) * sizeof(*grown));
+    table->entries = grown;
+    table->cap = cap;
+    return true;
+}
+
+struct live *live_add(struct live_table *table, struct trace_id id)
+{
+    struct live *live = entries_grow(table) ? calloc(1, sizeof(*live)) : NULL;
+    if (!live || !map_add(&table->map, id_hash(id), table->n)) {
+        free(live);
+        return NULL;
+    }
+    live->id = id;
+    live->slot = table->n;
+    table->entries[table->n++] = live;
+    map_init(&live->by_id);
+    link_last(&table->idle, &live->idle);
+    link_last(&table->age, &live->age);
+    table->n_live++;
+    return live;
+}
+
+static void pieces_free(struct live_table *table, struct live *live)
+{
+    while (live->pieces) {
+        struct piece *piece = live->pieces;
+        live->pieces = piece->next;
+        piece->next = table->free_pieces;
+        table->free_pieces = piece;
+    }
+    while (live->bigs) {
+        struct big *big = live->bigs;
+        live->bigs = big->next;
+        free(big);
+    }
+    map_fini(&live->by_id);
+    map_init(&live->by_id);
+    free(live->index);
+    live->index = NULL;
+    live->cap_index = 0;
+    live->first = live->last = NULL;
+    table->bytes -= live->bytes;
+    table->n_records -= live->n;
+    live->bytes = 0;
+    live->n = 0;
+    live->piece_used = 0;
+}
+
+static void leave_lists(struct live_table *table, struct live *live)
+{
+    if (live->state == LIVE)
+        table->n_live--;
+    link_out(&live->idle);
+    link_out(&live->age);
+    pieces_free(table, live);
+    free(live->was);
+    live->was = NULL;
+}
+
+void live_remove(struct live_table *table, struct live *live)
+{
+    leave_lists(table, live);
+    map_remove(&table->map, id_hash(live->id), live->slot);
+    struct live *moved = table->entries[--table->n];
+    table->entries[table->n] = NULL;
+    if (moved != live) {
+        map_remove(&table->map, id_hash(moved->id), moved->slot);
+        moved->slot = live->slot;
+        table->entries[moved->slot] = moved;
+        map_add(&table->map, id_hash(moved->id), moved->slot);
+    }
+    free(live);
+}
+
+void live_settle(struct live_table *table, struct live *live, const struct turn *turn,
+                 const struct cut_trace *cut)
+{
+    leave_lists(table, live);
+    live->state = SETTLING;
+    live->turn = turn;
+    live->settling = cut;
+    live->changed = false;
+}
+
+static bool new_slab(struct live_table *table)
+{
+    struct big *slab = malloc(sizeof(*slab) + SLAB_PIECES * sizeof(struct piece));
+    if (!slab)
+        return false;
+    slab->next = table->slabs;
+    table->slabs = slab;
+    struct piece *pieces = (struct piece *)(void *)slab->bytes;
+    for (unsigned i = 0; i < SLAB_PIECES; i++) {
+        pieces[i].next = table->free_pieces;
+        table->free_pieces = &pieces[i];
+    }
+    return true;
+}
+
+static void *take(struct live_table *table, struct live *live, size_t size)
+{
+    size = (size + 7) & ~(size_t)7;
+    if (size > sizeof(((struct piece *)0)->bytes)) {
+        struct big *big = malloc(sizeof(*big) + size);
+        if (!big)
+            return NULL;
+        *big = (struct big){.next = live->bigs, .n = size};
+        live->bigs = big;
+        live->bytes += sizeof(*big) + size;
+        table->bytes += sizeof(*big) + size;
+        return big->bytes;
+    }
+    if (!live->pieces || live->piece_used + size > sizeof(live->pieces->bytes)) {
+        if (!table->free_pieces && !new_slab(table))
+            return NULL;
+        struct piece *piece = table->free_pieces;
+        table->free_pieces = piece->next;
+        piece->next = live->pieces;
+        live->pieces = piece;
+        live->piece_used = 0;
+        live->bytes += sizeof(*piece);
+        table->bytes += sizeof(*piece);
+    }
+    void *at = live->pieces->bytes + live->piece_used;
+    live->piece_used += size;
+    return at;
+}
+
+const struct own *live_own(struct live_table *table, struct live *live, const struct own *own)
+{
+    if (!own)
+        return NULL;
+    struct own *copy = take(table, live, own_size(own));
+    if (copy)
+        memcpy(copy, own, own_size(own));
+    return copy;
+}
+
+static bool index_add(struct live *live, struct live_record *item, uint32_t i)
+{
+    if (i >= live->cap_index) {
+        uint32_t cap = live->cap_index ? 2 * live->cap_index : 4 * INDEX_FROM;
+        struct live_record **grown = realloc(live->index, cap * sizeof(struct live_record *));
+        if (!grown)
+            return false;
+        live->index = grown;
+        live->cap_index = cap;
+    }
+    live->index[i] = item;
+    return map_add(&live->by_id, hash_u64(item->record.span_id), i);
+}
+
+static bool index_build(struct live *live)
+{
+    uint32_t i = 0;
+    for (struct live_record *item = live->first; item; item = item->next) {
+        if (!index_add(live, item, i++))
+            return false;
+    }
+    return true;
+}
+
+struct live_record *live_append(struct live_table *table, struct live *live,
+                                const struct record *record)
+{
+    struct live_record *item = take(table, live, sizeof(*item));
+    const struct own *own = item ? live_own(table, live, record->own) : NULL;
+    if (!item || (record->own && !own))
+        return NULL;
+    *item = (struct live_record){.record = *record};
+    item->record.own = own;
+    if (live->last)
+        live->last->next = item;
+    else
+        live->first = item;
+    live->last = item;
+    live->n++;
+    table->n_records++;
+    if (live->n == INDEX_FROM ? !index_build(live)
+                              : live->n > INDEX_FROM && !index_add(live, item, live->n - 1))
+        return NULL;
+    return item;
+}
+
+static struct counted_trace *copy_counted(const struct counted_trace *from)
+{
+    uint32_t n = from->n_records, n_calls = from->graph.n_calls;
+    size_t records = n * sizeof(struct record), results = n * sizeof(struct span_result);
+    struct counted_trace *copy =
+        malloc(sizeof(*copy) + records + results + n_calls * sizeof(struct call));
+    if (!copy)
+        return NULL;
+    *copy = *from;
+    struct record *to = (struct record *)(copy + 1);
+    if (n) {
+        memcpy(to, from->records, records);
+        memcpy((char *)to + records, from->graph.spans, results);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        to[i].own = NULL; /* what is subtracted are numbers, not texts */
+    copy->records = to;
+    copy->graph.spans = (struct span_result *)(void *)((char *)to + records);
+    copy->graph.calls = (struct call *)(void *)((char *)to + records + results);
+    if (n_calls)
+        memcpy(copy->graph.calls, from->graph.calls, n_calls * sizeof(struct call));
+    return copy;
+}
+
+bool live_revive(struct live_table *table, struct live *live, const struct cut_trace *held)
+{
+    struct counted_trace *was = copy_counted(&held->now);
+    if (!was)
+        return false;
+    if (live->state == SETTLING) {
+        live->state = LIVE;
+        link_last(&table->idle, &live->idle);
+        link_last(&table->age, &live->age);
+        table->n_live++;
+    }
+    live->turn = NULL;
+    live->settling = NULL;
+    live->was = was;
+    live->trace_no = held->trace_no;
+    live->reopened = held->reopened;
+    for (uint32_t i = 0; i < held->now.n_records; i++) {
+        struct live_record *item = live_append(table, live, &held->now.records[i]);
+        if (!item)
+            return false;
+        item->stored = true;
+    }
+    return true;
+}
+
+void live_touch(struct live_table *table, struct live *live, uint64_t now_ns)
+{
+    live->last_mono_ns = now_ns;
+    link_out(&live->idle);
+    link_last(&table->idle, &live->idle);
+}
+
+struct live_record *live_next_same_id(const struct live *live, uint64_t span_id,
+                                      struct live_record *after)
+{
+    if (live->n < INDEX_FROM) {
+        struct live_record *item = after ? after->next : live->first;
+        while (item && item->record.span_id != span_id)
+            item = item->next;
+        return item;
+    }
+    /* With the index, records of one id come in the index's order; `after` says where it stopped.
+     */
+    bool past = after == NULL;
+    for (struct map_iter it = map_find(&live->by_id, hash_u64(span_id));
+         map_next(&live->by_id, &it);) {
+        struct live_record *item = live->index[it.value];
+        if (item->record.span_id != span_id)
+            continue;
+        if (past)
+            return item;
+        past = item == after;
+    }
+    return NULL;
+}

@@ -1,0 +1,110 @@
+/* live.h - the traces in memory: a table by id, two lists by time, and memory in small pieces.
+ *
+ * LIVE entries hang in two lists: by their last span, the longest idle first, and by when they
+ * became live, the oldest first. A round of the clock looks only at entries it will cut. Records
+ * and their own texts lie in 512-byte pieces from a pool; a text too long for a piece has memory of
+ * its own.
+ */
+#ifndef STITCH_LIVE_H
+#define STITCH_LIVE_H
+
+#include "collector/base/map.h"
+#include "collector/model/turn.h"
+
+#define PIECE_BYTES 512
+
+struct piece {
+    struct piece *next;
+    char bytes[PIECE_BYTES - sizeof(struct piece *)];
+};
+
+struct big {
+    struct big *next;
+    size_t n;
+    char bytes[];
+};
+
+struct live_record {
+    struct live_record *next; /* in order of arrival */
+    struct record record;
+    bool stored; /* the tables hold it already (pending no more) */
+};
+
+struct link {
+    struct link *prev, *next;
+};
+
+enum live_state { LIVE, SETTLING };
+
+struct live {
+    struct link idle; /* first: container_of is a cast */
+    struct link age;
+    struct trace_id id;
+    uint32_t slot; /* its place in the table */
+    uint8_t state; /* enum live_state */
+    bool changed;  /* differs from what the tables hold */
+    uint32_t n;    /* records */
+    uint32_t reopened;
+    uint64_t trace_no;    /* 0: never cut */
+    uint64_t first_seq;   /* of the body that made it LIVE */
+    uint64_t first_bytes; /* bytes of bodies taken before that one */
+    uint64_t first_mono_ns, last_mono_ns;
+    uint64_t bytes; /* of pieces and big texts */
+    struct live_record *first, *last;
+    struct piece *pieces; /* newest first */
+    size_t piece_used;    /* bytes taken of the newest */
+    struct big *bigs;
+    struct map by_id;           /* records by span id, once there are many; else empty */
+    struct live_record **index; /* what by_id's values number */
+    uint32_t cap_index;
+    struct counted_trace
+        *was; /* LIVE again: what the tables hold; one malloc; NULL the first time */
+    const struct cut_trace *settling; /* SETTLING: its place in `turn` */
+    const struct turn *turn;
+};
+
+struct live_table {
+    struct map map; /* trace id -> slot */
+    struct live **entries;
+    uint32_t n, cap;
+    struct link idle, age; /* sentinels */
+    struct piece *free_pieces;
+    struct big *slabs;
+    uint64_t bytes; /* of LIVE entries */
+    uint64_t n_live, n_records;
+};
+
+void live_table_init(struct live_table *table);
+void live_table_fini(struct live_table *table);
+struct live *live_find(const struct live_table *table, struct trace_id id);
+/* A new LIVE entry; NULL when memory is short. */
+struct live *live_add(struct live_table *table, struct trace_id id);
+/* Takes it out and frees all of it. */
+void live_remove(struct live_table *table, struct live *live);
+/* Gives back records and lists, for an entry that was cut and waits for its commit. */
+void live_settle(struct live_table *table, struct live *live, const struct turn *turn,
+                 const struct cut_trace *cut);
+/* Puts a SETTLING entry (or a new one with fetched content) back among the LIVE: its records and
+ * `was` are copied from what the tables hold. False when memory is short. */
+bool live_revive(struct live_table *table, struct live *live, const struct cut_trace *held);
+/* Appends a copy of the record and its own text. NULL when memory is short. */
+struct live_record *live_append(struct live_table *table, struct live *live,
+                                const struct record *record);
+/* Copies an own text into the trace's memory; NULL when memory is short or `own` is NULL. */
+const struct own *live_own(struct live_table *table, struct live *live, const struct own *own);
+/* Moves it to the end of the idle list. */
+void live_touch(struct live_table *table, struct live *live, uint64_t now_ns);
+/* Next record with this span id after `after` (NULL: from the first). */
+struct live_record *live_next_same_id(const struct live *live, uint64_t span_id,
+                                      struct live_record *after);
+
+static inline struct live *live_of_idle(struct link *link)
+{
+    return (struct live *)(void *)link;
+}
+static inline struct live *live_of_age(struct link *link)
+{
+    return (struct live *)(void *)((char *)link - offsetof(struct live, age));
+}
+
+#endif
