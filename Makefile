@@ -4,7 +4,7 @@ CC ?= gcc
 CFLAGS ?= -O2 -g
 WARN = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 HARDEN = -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
-ALL_CFLAGS = -std=gnu11 $(WARN) $(CFLAGS) $(HARDEN) $(SAN) -I. -I$(B)/gen -pthread
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(HARDEN) $(SAN) -I. -I$(B)/gen -pthread
 LDFLAGS ?=
 ALL_LDFLAGS = $(LDFLAGS) $(SAN) -pie -Wl,-z,relro,-z,now -pthread
 LIBS = -lmicrohttpd -lsqlite3 -lyaml -lz -lzstd -lcurl -lm

@@ -1,7 +1,8 @@
 /* arena.h - memory that lives and dies together: bump allocation in blocks, one ceiling.
  *
  * An arena belongs to one batch, one turn or one request; nothing in it is freed alone. Beyond its
- * ceiling, or when malloc fails, arena_alloc() gives NULL: the caller answers ERR_TOO_BIG or ERR_BUSY.
+ * ceiling, or when malloc fails, arena_alloc() gives NULL: the caller answers ERR_TOO_BIG or
+ * ERR_BUSY.
  */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
@@ -27,7 +28,8 @@ void arena_reset(struct arena *arena);
 
 void *arena_alloc_slow(struct arena *arena, size_t size, size_t align);
 
-/* `size` bytes, not zeroed, aligned to `align` (a power of two up to 16). NULL beyond the ceiling. */
+/* `size` bytes, not zeroed, aligned to `align` (a power of two up to 16). NULL beyond the ceiling.
+ */
 static inline void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align)
 {
     char *at = (char *)(((uintptr_t)arena->next + align - 1) & ~(uintptr_t)(align - 1));

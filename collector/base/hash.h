@@ -9,7 +9,8 @@
 
 #include "collector/base/str.h"
 
-/* Draws the process's key; called once by main before any thread starts. Without it the key is 0. */
+/* Draws the process's key; called once by main before any thread starts. Without it the key is 0.
+ */
 void hash_seed(void);
 uint64_t hash_bytes(const void *bytes, size_t len);
 static inline uint64_t hash_str(struct str s)

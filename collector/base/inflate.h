@@ -7,8 +7,10 @@
 
 enum inflate_kind { INFLATE_GZIP, INFLATE_ZLIB, INFLATE_ZSTD };
 
-/* Gives malloc'd bytes (NUL-terminated behind *n). ERR_INVALID: does not decompress whole, or bytes behind the
- * end; ERR_TOO_BIG: over `max`, or a zstd window over 8 MiB; ERR_BUSY: memory is short. */
-int inflate_all(enum inflate_kind kind, struct str input, size_t max, char **bytes, size_t *n, struct err *err);
+/* Gives malloc'd bytes (NUL-terminated behind *n). ERR_INVALID: does not decompress whole, or bytes
+ * behind the end; ERR_TOO_BIG: over `max`, or a zstd window over 8 MiB; ERR_BUSY: memory is short.
+ */
+int inflate_all(enum inflate_kind kind, struct str input, size_t max, char **bytes, size_t *n,
+                struct err *err);
 
 #endif

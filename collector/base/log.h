@@ -1,8 +1,9 @@
 /* log.h - one line an event on standard error, logfmt or JSON.
  *
- * log_event(LOG_WARN, "inbox_torn", "segment=%s offset=%llu", ...) - the format gives key=value pairs,
- * values with blanks quoted by the caller with LOG_Q. No client can write a line per request:
- * log_limited() lets one line a second through for each call site's key and counts the rest.
+ * log_event(LOG_WARN, "inbox_torn", "segment=%s offset=%llu", ...) - the format gives key=value
+ * pairs, values with blanks quoted by the caller with LOG_Q. No client can write a line per
+ * request: log_limited() lets one line a second through for each call site's key and counts the
+ * rest.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -21,10 +22,12 @@ struct log_limit {
     _Atomic uint64_t held;    /* lines folded since the last one */
 };
 
-/* At most one line a second for `limit` (a static of the call site); adds folded=N when some were. */
+/* At most one line a second for `limit` (a static of the call site); adds folded=N when some were.
+ */
 void log_limited(struct log_limit *limit, enum log_level level, const char *event,
                  const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* Copies `s` for a log line: control bytes and quotes escaped, cut at 200 bytes, quoted. Gives `space`. */
+/* Copies `s` for a log line: control bytes and quotes escaped, cut at 200 bytes, quoted. Gives
+ * `space`. */
 const char *log_quote(struct str s, char space[256]);
 
 /* The last errors and warnings, newest first, for /api/v1/status: fills at most `max` lines of

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 struct map_slot {
-    uint32_t hash;  /* upper half of the hash */
+    uint32_t hash; /* upper half of the hash: where the entry belongs, and what is compared first */
     uint32_t value; /* MAP_EMPTY, MAP_GONE, or the caller's */
 };
 
@@ -46,7 +46,8 @@ bool map_remove(struct map *map, uint64_t hash, uint32_t value);
 
 static inline struct map_iter map_find(const struct map *map, uint64_t hash)
 {
-    return (struct map_iter){.at = hash & map->mask, .hash = (uint32_t)(hash >> 32)};
+    uint32_t upper = (uint32_t)(hash >> 32);
+    return (struct map_iter){.at = upper & map->mask, .hash = upper};
 }
 
 static inline bool map_next(const struct map *map, struct map_iter *it)

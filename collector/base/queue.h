@@ -1,7 +1,7 @@
 /* queue.h - the only thing two stages share: a bounded first-in first-out of pointers.
  *
- * One mutex, two conditions. Receivers try and refuse when it is full; stages may wait. Closing wakes
- * everybody: pushes fail from then on, pops give what is left and then NULL.
+ * One mutex, two conditions. Receivers try and refuse when it is full; stages may wait. Closing
+ * wakes everybody: pushes fail from then on, pops give what is left and then NULL.
  */
 #ifndef BASE_QUEUE_H
 #define BASE_QUEUE_H
@@ -12,8 +12,8 @@
 
 struct queue;
 
-/* `max_items` ≥ 1; `max_weight` bounds the sum of the weights given to push (0: no bound). One item is
- * always let in when the queue is empty, however heavy. NULL when memory is short. */
+/* `max_items` ≥ 1; `max_weight` bounds the sum of the weights given to push (0: no bound). One item
+ * is always let in when the queue is empty, however heavy. NULL when memory is short. */
 struct queue *queue_new(size_t max_items, uint64_t max_weight);
 void queue_free(struct queue *queue);
 /* False at once when it is full or closed. */

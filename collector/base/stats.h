@@ -3,10 +3,12 @@
  * A family is declared once, in the file that counts, with its help line. Counters and gauges are
  * relaxed atomics; histograms have the buckets of CONTRACT §8 (0.0005 × 2^k seconds, k = 0…15).
  *
- *     static struct stat_family bytes = STAT_GAUGE("faultline_inbox_bytes", "Bytes of bodies in the inbox.");
- *     static struct stat *n_bytes;  n_bytes = stat_get(&bytes, STAT_LABELS("format", "otlp_pb"));
+ *     static struct stat_family bytes = STAT_GAUGE("faultline_inbox_bytes", "Bytes of bodies in the
+ * inbox."); static struct stat *n_bytes;  n_bytes = stat_get(&bytes, STAT_LABELS("format",
+ * "otlp_pb"));
  *
- * stat_get() takes a lock and is for set-up or rare paths; keep the pointer. Series are never removed.
+ * stat_get() takes a lock and is for set-up or rare paths; keep the pointer. Series are never
+ * removed.
  */
 #ifndef BASE_STATS_H
 #define BASE_STATS_H
@@ -24,8 +26,8 @@ struct stat_label {
 
 struct stat {
     struct stat *next;
-    struct stat_label labels[STAT_MAX_LABELS]; /* name NULL ends them */
-    _Atomic uint64_t value;                    /* counter, gauge (a double's bits if `real`) */
+    struct stat_label labels[STAT_MAX_LABELS];    /* name NULL ends them */
+    _Atomic uint64_t value;                       /* counter, gauge (a double's bits if `real`) */
     _Atomic uint64_t buckets[STAT_N_BUCKETS + 1]; /* histogram: not cumulative */
     _Atomic uint64_t sum_ns;                      /* histogram */
 };
@@ -40,13 +42,25 @@ struct stat_family {
     struct stat_family *next;
 };
 
-#define STAT_COUNTER(n, h) {.name = (n), .help = (h), .type = STAT_TYPE_COUNTER}
-#define STAT_GAUGE(n, h) {.name = (n), .help = (h), .type = STAT_TYPE_GAUGE}
-#define STAT_REAL_GAUGE(n, h) {.name = (n), .help = (h), .type = STAT_TYPE_GAUGE, .real = true}
-#define STAT_HISTOGRAM(n, h) {.name = (n), .help = (h), .type = STAT_TYPE_HISTOGRAM}
+#define STAT_COUNTER(n, h)                                                                         \
+    {                                                                                              \
+        .name = (n), .help = (h), .type = STAT_TYPE_COUNTER                                        \
+    }
+#define STAT_GAUGE(n, h)                                                                           \
+    {                                                                                              \
+        .name = (n), .help = (h), .type = STAT_TYPE_GAUGE                                          \
+    }
+#define STAT_REAL_GAUGE(n, h)                                                                      \
+    {                                                                                              \
+        .name = (n), .help = (h), .type = STAT_TYPE_GAUGE, .real = true                            \
+    }
+#define STAT_HISTOGRAM(n, h)                                                                       \
+    {                                                                                              \
+        .name = (n), .help = (h), .type = STAT_TYPE_HISTOGRAM                                      \
+    }
 
-/* The series of `family` with these labels, made at 0 when new. `labels` is name, value, name, value,
- * …, NULL. Never NULL (ends the program when memory is short: start-up only). */
+/* The series of `family` with these labels, made at 0 when new. `labels` is name, value, name,
+ * value, …, NULL. Never NULL (ends the program when memory is short: start-up only). */
 struct stat *stat_get(struct stat_family *family, ...) __attribute__((sentinel));
 void stat_add(struct stat *stat, uint64_t n);
 void stat_set(struct stat *stat, uint64_t value);
@@ -56,7 +70,8 @@ uint64_t stat_value(const struct stat *stat);
 double stat_value_real(const struct stat *stat);
 /* Upper bound of bucket k in seconds, k < STAT_N_BUCKETS. */
 double stat_bucket_bound(int k);
-/* Calls `visit` for every family, in name order, each with its series linked from family->series. */
+/* Calls `visit` for every family, in name order, each with its series linked from family->series.
+ */
 void stats_visit(void (*visit)(const struct stat_family *family, void *ctx), void *ctx);
 
 #endif

@@ -1,4 +1,5 @@
-/* utf8.h - is it valid UTF-8, and if not, what to keep: U+FFFD in place of every bad byte and of NUL. */
+/* utf8.h - is it valid UTF-8, and if not, what to keep: U+FFFD in place of every bad byte and of
+ * NUL. */
 #ifndef BASE_UTF8_H
 #define BASE_UTF8_H
 

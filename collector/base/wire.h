@@ -4,28 +4,36 @@
  *     while (wire_next(&w)) switch (w.field) { case 1: sub = wire_of(w.bytes); … }
  *     if (w.error) …
  *
- * Groups are skipped as one unknown field (at most 32 deep). Varints over 10 bytes, lengths past the
- * end, field number 0 and unknown wire types are errors.
+ * Groups are skipped as one unknown field (at most 32 deep). Varints over 10 bytes, lengths past
+ * the end, field number 0 and unknown wire types are errors.
  */
 #ifndef BASE_WIRE_H
 #define BASE_WIRE_H
 
 #include "collector/base/str.h"
 
-enum wire_type { WIRE_VARINT, WIRE_FIXED64, WIRE_BYTES, WIRE_GROUP_START, WIRE_GROUP_END, WIRE_FIXED32 };
+enum wire_type {
+    WIRE_VARINT,
+    WIRE_FIXED64,
+    WIRE_BYTES,
+    WIRE_GROUP_START,
+    WIRE_GROUP_END,
+    WIRE_FIXED32
+};
 
 struct wire {
     const uint8_t *at, *end;
     uint32_t field;
-    uint8_t type;      /* enum wire_type of the current field */
+    uint8_t type; /* enum wire_type of the current field */
     bool error;
-    uint64_t number;   /* WIRE_VARINT, WIRE_FIXED64, WIRE_FIXED32 */
-    struct str bytes;  /* WIRE_BYTES */
+    uint64_t number;  /* WIRE_VARINT, WIRE_FIXED64, WIRE_FIXED32 */
+    struct str bytes; /* WIRE_BYTES */
 };
 
 static inline struct wire wire_of(struct str bytes)
 {
-    return (struct wire){.at = (const uint8_t *)bytes.p, .end = (const uint8_t *)bytes.p + bytes.len};
+    return (struct wire){.at = (const uint8_t *)bytes.p,
+                         .end = (const uint8_t *)bytes.p + bytes.len};
 }
 /* Reads one field; false at the end or on an error. */
 bool wire_next(struct wire *wire);

@@ -1,4 +1,5 @@
-/* batch.h - what one body said: its spans, what was refused of it, and the memory all of it lives in.
+/* batch.h - what one body said: its spans, what was refused of it, and the memory all of it lives
+ * in.
  *
  * A batch has one owner at a time: receiver, queue, stitcher. batch_free() gives everything back.
  */
@@ -23,12 +24,14 @@ extern const struct limits limits_default;
 /* Why records were cut or dropped, counted by decoders and added to stats by the receiver. */
 struct batch_counts {
     uint32_t n_rejected;
-    uint32_t n_cut_values, n_cut_names, n_dropped_attributes, n_dropped_events, n_dropped_links, n_cleaned_texts;
+    uint32_t n_cut_values, n_cut_names, n_dropped_attributes, n_dropped_events, n_dropped_links,
+        n_cleaned_texts;
 };
 
 struct batch {
     struct arena arena;
-    char *bytes; /* decompressed body that texts point into; malloc'd, freed with the batch; or NULL */
+    char *bytes; /* decompressed body that texts point into; malloc'd, freed with the batch; or NULL
+                  */
     size_t n_bytes;
     struct span *spans; /* in the order they came, without the rejected; in the arena */
     uint32_t n_spans;
@@ -41,6 +44,7 @@ struct batch {
 struct batch *batch_new(size_t ceiling);
 void batch_free(struct batch *batch); /* NULL is fine */
 /* Counts one rejected record; keeps the first reason. */
-void batch_reject(struct batch *batch, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void batch_reject(struct batch *batch, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -17,9 +17,10 @@ struct body {
     uint8_t encoding;     /* enum encoding of `bytes` */
     char *bytes;          /* as they came; malloc'd; NULL after body_drop_bytes() */
     size_t n_bytes;
-    struct batch *batch; /* decoded; NULL when dropped from memory (it is read again from the inbox) */
-    /* Called once, by the inbox's thread, after the sync: err is NULL when the body is on disk, else why
-     * it was refused. May be NULL. */
+    struct batch
+        *batch; /* decoded; NULL when dropped from memory (it is read again from the inbox) */
+    /* Called once, by the inbox's thread, after the sync: err is NULL when the body is on disk,
+     * else why it was refused. May be NULL. */
     void (*answered)(struct body *body, const struct err *err);
     void *ctx; /* for `answered` */
 };

@@ -1,5 +1,6 @@
-/* graph.h - what stitch() says of one trace: its calls, what each span turned out to be, and the trace
- * as a whole. This, as it was counted, is stored with the trace, so that a reopening can subtract it.
+/* graph.h - what stitch() says of one trace: its calls, what each span turned out to be, and the
+ * trace as a whole. This, as it was counted, is stored with the trace, so that a reopening can
+ * subtract it.
  */
 #ifndef MODEL_GRAPH_H
 #define MODEL_GRAPH_H
@@ -10,45 +11,53 @@
 
 /* One logical call; retries are folded into it. */
 struct call {
-    uint64_t start_ns;      /* decides the minute: the caller half's start, else the callee's */
-    uint64_t caller_ns;     /* from the first attempt's start to the last one's end; DURATION_UNKNOWN without a caller half or good times */
-    uint64_t callee_ns;     /* of the last attempt; DURATION_UNKNOWN without */
-    uint64_t transit_ns;    /* caller's − callee's duration of the last attempt; DURATION_UNKNOWN where not counted */
+    uint64_t start_ns;  /* decides the minute: the caller half's start, else the callee's */
+    uint64_t caller_ns; /* from the first attempt's start to the last one's end; DURATION_UNKNOWN
+                           without a caller half or good times */
+    uint64_t callee_ns; /* of the last attempt; DURATION_UNKNOWN without */
+    uint64_t transit_ns; /* caller's − callee's duration of the last attempt; DURATION_UNKNOWN where
+                            not counted */
     node_no caller, callee;
-    name_no protocol, via;  /* via: gateways between, joined by ',' in order of passing */
-    name_no operation;      /* the callee's, as it is known */
-    uint32_t caller_span;   /* index into the records of the last attempt's caller half, NO_SPAN */
-    uint32_t callee_span;   /* index of the last attempt's callee half, NO_SPAN */
+    name_no protocol, via; /* via: gateways between, joined by ',' in order of passing */
+    name_no operation;     /* the callee's, as it is known */
+    uint32_t caller_span;  /* index into the records of the last attempt's caller half, NO_SPAN */
+    uint32_t callee_span;  /* index of the last attempt's callee half, NO_SPAN */
     float weight;
-    uint16_t retries;       /* attempts − 1 */
+    uint16_t retries;                                      /* attempts − 1 */
     uint8_t connection_type, known_by, crossing, security; /* enums of words.h */
-    uint8_t fault;          /* FAULT_NONE, _ORIGIN, _CARRIED, _CLIENT_GONE, _CLIENT_ERROR; a recovered call is FAULT_NONE with recovered set */
-    bool recovered;         /* an attempt failed, the last did not */
+    uint8_t fault;  /* FAULT_NONE, _ORIGIN, _CARRIED, _CLIENT_GONE, _CLIENT_ERROR; a recovered call
+                       is FAULT_NONE with recovered set */
+    bool recovered; /* an attempt failed, the last did not */
     bool hairpin;
 };
 
 /* What a span turned out to be; same index as its record. */
 struct span_result {
-    uint64_t self_ns;  /* duration − union of its children clipped to it; DURATION_UNKNOWN for bad times */
-    node_no node;      /* its node with unknowns filled in from its halves and trace (role as the span's own) */
-    node_no peer;      /* the other end of its call, NODE_NONE when there is none */
-    uint8_t fault;     /* enum fault, of the span */
-    uint8_t class;     /* enum ledger_class: one of paired … local */
-    bool failed;       /* the span's own outcome counts as an error (STITCHING §4) */
+    uint64_t self_ns; /* duration − union of its children clipped to it; DURATION_UNKNOWN for bad
+                         times */
+    node_no node;  /* its node with unknowns filled in from its halves and trace (role as the span's
+                      own) */
+    node_no peer;  /* the other end of its call, NODE_NONE when there is none */
+    uint8_t fault; /* enum fault, of the span */
+    uint8_t class; /* enum ledger_class: one of paired … local */
+    bool failed;   /* the span's own outcome counts as an error (STITCHING §4) */
     bool client_error; /* … as a client error */
 };
 
 struct trace_result {
-    uint64_t start_ns, duration_ns; /* of the entry (the root), else from the first start to the last end */
+    uint64_t start_ns,
+        duration_ns; /* of the entry (the root), else from the first start to the last end */
     node_no entry;
     name_no entry_operation;
-    node_no origin;                 /* NODE_NONE when the trace is ok */
+    node_no origin; /* NODE_NONE when the trace is ok */
     name_no origin_operation;
-    name_no origin_reason;          /* 'UH', '503', 'grpc 14', 'timeout', the status message's first 80 bytes … */
-    uint32_t span_count, service_count, error_count; /* spans; different (cluster, namespace, service); failed spans */
-    uint32_t parts;                 /* pieces not connected by parents */
-    bool error;                     /* the entry call failed */
-    bool complete;                  /* parts = 1, no orphan, nothing unstitched */
+    name_no origin_reason; /* 'UH', '503', 'grpc 14', 'timeout', the status message's first 80 bytes
+                              … */
+    uint32_t span_count, service_count,
+        error_count; /* spans; different (cluster, namespace, service); failed spans */
+    uint32_t parts;  /* pieces not connected by parents */
+    bool error;      /* the entry call failed */
+    bool complete;   /* parts = 1, no orphan, nothing unstitched */
 };
 
 struct graph {

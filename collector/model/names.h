@@ -1,8 +1,8 @@
 /* names.h - every text that recurs, once: service, operation, instance, cluster, peer …
  *
- * A name is a number; 0 is ''. The table only grows, up to its limits; beyond them a new text becomes
- * NAME_OTHER and is counted. One thread adds (the stitcher); another thread may read a name whose
- * number it was handed through a queue, because entries never move and never change.
+ * A name is a number; 0 is ''. The table only grows, up to its limits; beyond them a new text
+ * becomes NAME_OTHER and is counted. One thread adds (the stitcher); another thread may read a name
+ * whose number it was handed through a queue, because entries never move and never change.
  */
 #ifndef MODEL_NAMES_H
 #define MODEL_NAMES_H

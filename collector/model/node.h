@@ -28,17 +28,18 @@ uint32_t nodes_count(const struct nodes *nodes);
 /* What spans of one place in a program have in common: everything about a span that has few values.
  * A span row in the database names its shape. */
 struct shape {
-    struct node node;           /* as the span itself says (role: workload, sidecar, gateway, waypoint, load_balancer) */
+    struct node node; /* as the span itself says (role: workload, sidecar, gateway, waypoint,
+                         load_balancer) */
     name_no instance, zone;
-    name_no operation;          /* span.operation; NAME_OTHER beyond limit.operations */
-    name_no upstream_cluster;   /* as it came */
+    name_no operation;        /* span.operation; NAME_OTHER beyond limit.operations */
+    name_no upstream_cluster; /* as it came */
     name_no peer, peer_namespace, peer_address, url_host, protocol;
-    uint32_t resource;          /* struct resource_text in shapes */
-    uint8_t kind;               /* enum span_kind */
-    uint8_t proxy;              /* enum proxy_kind */
-    uint8_t peer_role;          /* enum role */
-    uint8_t security;           /* enum security */
-    uint8_t format;             /* enum format */
+    uint32_t resource; /* struct resource_text in shapes */
+    uint8_t kind;      /* enum span_kind */
+    uint8_t proxy;     /* enum proxy_kind */
+    uint8_t peer_role; /* enum role */
+    uint8_t security;  /* enum security */
+    uint8_t format;    /* enum format */
     bool database, messaging, peer_resolvable, mirrored, shared;
 };
 

@@ -1,10 +1,12 @@
-/* shapes.h - the interned shapes, resources and attribute sets, and how a decoded span becomes a record.
+/* shapes.h - the interned shapes, resources and attribute sets, and how a decoded span becomes a
+ * record.
  *
  * One thread adds (the stitcher). Entries never move and never change, so the writer may follow the
  * pointers in the records it was handed.
  *
- * Which attributes are shared is learnt: an attribute whose changes keep making new sets for its service
- * and operation becomes the span's own from then on. Nothing is lost either way, only the place differs.
+ * Which attributes are shared is learnt: an attribute whose changes keep making new sets for its
+ * service and operation becomes the span's own from then on. Nothing is lost either way, only the
+ * place differs.
  */
 #ifndef MODEL_SHAPES_H
 #define MODEL_SHAPES_H
@@ -20,8 +22,8 @@ struct shapes_limits {
     uint32_t operations;  /* limit.operations, per service; 0: no limit */
     uint32_t max_shapes;  /* beyond: counted, the span gets a shape with its node alone */
     size_t max_set_bytes; /* of sets and resources; beyond: attributes stay with the span */
-    /* Is this address one of stitch.inside? Others are all kept as the one peer address 'outside', so
-     * that the internet does not fill the table. NULL: every address is kept. */
+    /* Is this address one of stitch.inside? Others are all kept as the one peer address 'outside',
+     * so that the internet does not fill the table. NULL: every address is kept. */
     bool (*inside)(const void *ctx, struct str address);
     const void *ctx;
 };
@@ -31,8 +33,8 @@ struct shapes *shapes_new(struct names *names, struct nodes *nodes,
                           const struct shapes_limits *limits);
 void shapes_free(struct shapes *shapes);
 
-/* Makes a record of a decoded span of the current batch. The own texts are built in `scratch` (reset
- * by the call); the record's `own` points into it until the next call: the caller copies it.
+/* Makes a record of a decoded span of the current batch. The own texts are built in `scratch`
+ * (reset by the call); the record's `own` points into it until the next call: the caller copies it.
  * `arrival` is left 0. False when memory is short. */
 bool shapes_record(struct shapes *shapes, const struct span *span, uint8_t format,
                    struct buf *scratch, struct record *record);
@@ -40,8 +42,8 @@ bool shapes_record(struct shapes *shapes, const struct span *span, uint8_t forma
  * memory is short. */
 bool shapes_next_batch(struct shapes *shapes, uint32_t n_resources);
 
-/* For records read back from the store: the same numbers for the same content. `json` is the inside of
- * a JSON object. NULL, or 0 for a resource, when memory or the table is full. */
+/* For records read back from the store: the same numbers for the same content. `json` is the inside
+ * of a JSON object. NULL, or 0 for a resource, when memory or the table is full. */
 const struct shape *shapes_add(struct shapes *shapes, const struct shape *shape, uint32_t *no);
 uint32_t shapes_add_resource(struct shapes *shapes, struct str json);
 const struct attr_set *shapes_add_set(struct shapes *shapes, struct str json);

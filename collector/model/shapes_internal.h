@@ -7,7 +7,8 @@
 #include "collector/base/map.h"
 #include "collector/model/shapes.h"
 
-#define MAX_SPAN_ATTRS (512 + 4) /* limit.attributes is at most 512; and four made from span fields */
+#define MAX_SPAN_ATTRS                                                                             \
+    (512 + 4) /* limit.attributes is at most 512; and four made from span fields */
 
 /* A directory of chunks that never move; element size fixed at start. */
 struct chunks {
@@ -40,7 +41,8 @@ struct attr_row {
 
 struct set_memo {
     const struct attr_set *set;
-    struct attr *values; /* one per key of the layout, own ones unused; texts copied behind; one malloc */
+    struct attr
+        *values; /* one per key of the layout, own ones unused; texts copied behind; one malloc */
 };
 
 struct layout {
@@ -86,9 +88,9 @@ struct shapes {
     struct shapes_limits limits;
     struct chunks shapes, resources, sets;
     struct map shape_map, resource_map, set_map;
-    struct arena texts; /* JSON of resources and sets */
-    struct map pair_map;  /* (service, operation) pairs and services that count against the limits */
-    struct chunks pairs;  /* struct name_pair */
+    struct arena texts;  /* JSON of resources and sets */
+    struct map pair_map; /* (service, operation) pairs and services that count against the limits */
+    struct chunks pairs; /* struct name_pair */
     uint32_t n_services;
     struct chunks habits; /* struct key_habit */
     struct map habit_map;

@@ -1,8 +1,10 @@
-/* turn.h - what the stitcher hands on at once: traces that were cut, the ledger's changes, and how far
- * the inbox is dealt with. The writer commits a turn whole or not at all; then the exporters read it.
+/* turn.h - what the stitcher hands on at once: traces that were cut, the ledger's changes, and how
+ * far the inbox is dealt with. The writer commits a turn whole or not at all; then the exporters
+ * read it.
  *
- * Everything in a turn lives in its arena (shapes, attribute sets, names and nodes are the stitcher's
- * append-only tables). Immutable once handed on. One owner at a time: stitcher, writer, exporter.
+ * Everything in a turn lives in its arena (shapes, attribute sets, names and nodes are the
+ * stitcher's append-only tables). Immutable once handed on. One owner at a time: stitcher, writer,
+ * exporter.
  */
 #ifndef MODEL_TURN_H
 #define MODEL_TURN_H
@@ -19,32 +21,33 @@ struct counted_trace {
 
 struct cut_trace {
     struct trace_id id;
-    uint64_t trace_no;               /* from 1, in cut order; a reopened trace keeps its own */
-    uint32_t reopened;               /* how often it was; 0 the first time */
-    struct counted_trace now;        /* to be stored and added */
-    const struct counted_trace *was; /* what the tables hold of it, to be subtracted; NULL the first time */
+    uint64_t trace_no;        /* from 1, in cut order; a reopened trace keeps its own */
+    uint32_t reopened;        /* how often it was; 0 the first time */
+    struct counted_trace now; /* to be stored and added */
+    const struct counted_trace
+        *was; /* what the tables hold of it, to be subtracted; NULL the first time */
 };
 
 struct ledger_change {
-    uint32_t arrival;                /* ARRIVAL() */
+    uint32_t arrival; /* ARRIVAL() */
     int64_t received;
     int64_t classes[N_LEDGER_CLASSES];
-    int64_t late;                    /* spans that reopened a trace */
-    int64_t conflict;                /* duplicates with other content */
+    int64_t late;     /* spans that reopened a trace */
+    int64_t conflict; /* duplicates with other content */
 };
 
 struct turn {
     struct arena arena;
-    struct turn *next;          /* for whoever owns it */
-    uint64_t number;            /* from 1 */
-    struct cut_trace *traces;   /* in order of trace_no but for the reopened */
+    struct turn *next;        /* for whoever owns it */
+    uint64_t number;          /* from 1 */
+    struct cut_trace *traces; /* in order of trace_no but for the reopened */
     uint32_t n_traces;
-    uint32_t n_records;         /* sum over traces[].now */
+    uint32_t n_records; /* sum over traces[].now */
     struct ledger_change *ledger;
     uint32_t n_ledger;
-    uint64_t booked_to;         /* bodies up to this seq are in the ledger */
-    uint64_t needed_from;       /* bodies from this seq may hold spans not stored yet */
-    bool flush;                 /* commit at once */
+    uint64_t booked_to;   /* bodies up to this seq are in the ledger */
+    uint64_t needed_from; /* bodies from this seq may hold spans not stored yet */
+    bool flush;           /* commit at once */
     /* The stitcher's tables, for reading. */
     const struct names *names;
     const struct nodes *nodes;

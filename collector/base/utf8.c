@@ -1,0 +1,96 @@
+/* utf8.c - eight plain bytes at a time, the rest by the table of well-formed sequences (Unicode,
+ * table 3-7). */
+#include "collector/base/utf8.h"
+
+#define ONES UINT64_C(0x0101010101010101)
+#define HIGHS UINT64_C(0x8080808080808080)
+
+/* High bit set in each byte of `word` that is less than n (n ≤ 128), for bytes below 128. */
+static inline uint64_t less_than(uint64_t word, uint64_t n)
+{
+    return (word - ONES * n) & ~word & HIGHS;
+}
+
+static inline uint64_t equal_to(uint64_t word, unsigned char c)
+{
+    uint64_t x = word ^ (ONES * c);
+    return (x - ONES) & ~x & HIGHS;
+}
+
+static inline bool word_is_plain(uint64_t word)
+{
+    return !((word & HIGHS) | less_than(word, 0x20) | equal_to(word, '"') | equal_to(word, '\\') |
+             equal_to(word, 0x7f));
+}
+
+/* Length of the well-formed sequence at `at`, 0 when there is none. NUL counts as malformed. */
+static size_t sequence(const unsigned char *at, size_t left)
+{
+    unsigned char c = at[0];
+    if (c < 0x80)
+        return c ? 1 : 0;
+    if (c >= 0xc2 && c <= 0xdf)
+        return left >= 2 && (at[1] & 0xc0) == 0x80 ? 2 : 0;
+    if (c >= 0xe0 && c <= 0xef) {
+        unsigned char low = c == 0xe0 ? 0xa0 : 0x80, high = c == 0xed ? 0x9f : 0xbf;
+        return left >= 3 && at[1] >= low && at[1] <= high && (at[2] & 0xc0) == 0x80 ? 3 : 0;
+    }
+    if (c >= 0xf0 && c <= 0xf4) {
+        unsigned char low = c == 0xf0 ? 0x90 : 0x80, high = c == 0xf4 ? 0x8f : 0xbf;
+        return left >= 4 && at[1] >= low && at[1] <= high && (at[2] & 0xc0) == 0x80 &&
+                       (at[3] & 0xc0) == 0x80
+                   ? 4
+                   : 0;
+    }
+    return 0;
+}
+
+enum text_class utf8_classify(struct str s)
+{
+    const unsigned char *at = (const unsigned char *)s.p;
+    size_t i = 0;
+    bool plain = true;
+    while (i < s.len) {
+        uint64_t word;
+        if (s.len - i >= 8) {
+            memcpy(&word, at + i, 8);
+            if (word_is_plain(word)) {
+                i += 8;
+                continue;
+            }
+        }
+        unsigned char c = at[i];
+        size_t n = c >= 0x20 && c < 0x7f ? 1 : sequence(at + i, s.len - i);
+        if (!n)
+            return TEXT_BAD;
+        plain = plain && c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+        i += n;
+    }
+    return plain ? TEXT_PLAIN : TEXT_VALID;
+}
+
+struct str utf8_clean(struct arena *arena, struct str s)
+{
+    const unsigned char *at = (const unsigned char *)s.p;
+    char *copy = arena_alloc_aligned(arena, 3 * s.len + 1, 1);
+    size_t n = 0;
+    for (size_t i = 0; copy && i < s.len;) {
+        size_t good = sequence(at + i, s.len - i);
+        if (good)
+            memcpy(copy + n, at + i, good);
+        else
+            memcpy(copy + n, "\xef\xbf\xbd", 3);
+        n += good ? good : 3;
+        i += good ? good : 1;
+    }
+    return (struct str){copy, n};
+}
+
+struct str utf8_cut(struct str s, size_t max)
+{
+    if (s.len <= max)
+        return s;
+    while (max > 0 && ((unsigned char)s.p[max] & 0xc0) == 0x80)
+        max--;
+    return (struct str){s.p, max};
+}

@@ -1,0 +1,546 @@
+/* pipeline.c - wiring, and the feeder: bodies reach the stitcher in order of their numbers, from
+ * memory while it keeps up, from the inbox when it does not.
+ */
+#include "collector/command/pipeline.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "collector/base/clock.h"
+#include "collector/base/log.h"
+#include "collector/base/queue.h"
+#include "collector/decode/decode.h"
+#include "collector/stitch/stitcher.h"
+#include "collector/store/inbox.h"
+#include "collector/store/store.h"
+#include "exporters/prometheus.h"
+
+#define SEGMENT_BYTES ((uint64_t)64 << 20)
+#define TURN_INTERVAL_NS (100 * NS_PER_MS)
+#define EXPORT_QUEUE 256
+#define STUCK_NS (30 * NS_PER_S)
+#define FLUSH_LIMIT_NS (60 * NS_PER_S)
+#define MAX_SHAPES 300000u
+#define MAX_SET_BYTES ((size_t)48 << 20)
+
+struct pipeline {
+    const struct settings *settings;
+    struct limits limits;
+    char *inbox_folder;
+    struct store *store;
+    struct trace_finder *finder;
+    struct inbox *inbox; /* NULL without */
+    struct stitcher *stitcher;
+    struct prometheus *prometheus;
+    struct cidr *inside;
+    struct str *gateways, *sidecars;
+
+    struct queue *exports; /* struct turn */
+    pthread_t exporter, feeder;
+    bool exporting, feeding;
+
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t changed;
+    bool behind; /* the feeder reads bodies from the inbox */
+    bool stopping;
+    uint64_t fed;      /* greatest number that the stitcher was given */
+    uint64_t exported; /* greatest turn that was committed and read */
+
+    _Atomic bool failed;
+};
+
+struct limits pipeline_limits(const struct settings *settings)
+{
+    return (struct limits){
+        .max_spans = settings->max_spans,
+        .attributes = settings->limit_attributes,
+        .attribute_bytes = settings->limit_attribute_bytes,
+        .name_bytes = settings->limit_name_bytes,
+        .events = settings->limit_events,
+        .links = settings->limit_links,
+        .max_decoded = settings->max_decoded,
+    };
+}
+
+/* A failed sync is final: the kernel may have dropped the pages. Stop acknowledging and leave. */
+static void sync_failed(const struct err *err, void *ctx)
+{
+    struct pipeline *pipeline = ctx;
+    char quoted[256];
+    log_event(LOG_ERROR, "sync_failed", "reason=%s", log_quote(str_of(err->text), quoted));
+    atomic_store(&pipeline->failed, true);
+    kill(getpid(), SIGTERM);
+}
+
+/* ---- from the inbox to the stitcher ---- */
+
+static void body_synced(struct body *body, void *ctx)
+{
+    struct pipeline *pipeline = ctx;
+    pthread_mutex_lock(&pipeline->mutex);
+    bool direct = !pipeline->behind && body->seq > pipeline->fed;
+    if (direct) {
+        uint64_t seq = body->seq;
+        if (body->batch && stitcher_try_push(pipeline->stitcher, body)) {
+            pipeline->fed = seq;
+            body = NULL;
+        } else {
+            pipeline->behind = true;
+        }
+        pthread_cond_broadcast(&pipeline->changed);
+    }
+    pthread_mutex_unlock(&pipeline->mutex);
+    body_free(body);
+}
+
+/* True when there is something to read; false when it is time to stop and all is fed. */
+static bool wait_behind(struct pipeline *pipeline)
+{
+    pthread_mutex_lock(&pipeline->mutex);
+    while (!pipeline->behind && !pipeline->stopping)
+        pthread_cond_wait(&pipeline->changed, &pipeline->mutex);
+    bool behind = pipeline->behind;
+    pthread_mutex_unlock(&pipeline->mutex);
+    return behind;
+}
+
+/* Was everything read that is on disk? Then bodies go straight again. */
+static bool caught_up(struct pipeline *pipeline)
+{
+    pthread_mutex_lock(&pipeline->mutex);
+    bool done = pipeline->fed >= inbox_last_seq(pipeline->inbox);
+    if (done)
+        pipeline->behind = false;
+    pthread_cond_broadcast(&pipeline->changed);
+    pthread_mutex_unlock(&pipeline->mutex);
+    return done;
+}
+
+static bool feed_again(struct pipeline *pipeline, struct body *body)
+{
+    struct err err = {0};
+    struct str bytes = {body->bytes, body->n_bytes};
+    uint64_t seq = body->seq;
+    if (decode_body(body->format, body->encoding, bytes, &pipeline->limits, &body->batch, &err)) {
+        char quoted[256];
+        log_event(LOG_ERROR, "inbox_body_unreadable", "seq=%llu reason=%s", (unsigned long long)seq,
+                  log_quote(str_of(err.text), quoted));
+        body_free(body);
+    } else if (!stitcher_push(pipeline->stitcher, body)) {
+        body_free(body);
+        return false;
+    }
+    pthread_mutex_lock(&pipeline->mutex);
+    pipeline->fed = seq;
+    pthread_cond_broadcast(&pipeline->changed);
+    pthread_mutex_unlock(&pipeline->mutex);
+    return true;
+}
+
+/* Reads until the end so far. False on an error, which is logged. */
+static bool feed_rest(struct pipeline *pipeline)
+{
+    struct inbox_reader *reader;
+    struct body *body;
+    struct err err = {0};
+    if (inbox_read_open(pipeline->inbox, pipeline->fed + 1, &reader, &err))
+        goto failed;
+    while (inbox_read_next(reader, &body, &err) == 0 && body) {
+        if (!feed_again(pipeline, body))
+            break;
+    }
+    inbox_read_close(reader);
+    if (err.code == ERR_NONE)
+        return true;
+failed:
+    log_event(LOG_ERROR, "inbox_read_failed", "reason=\"%s\"", err.text);
+    return false;
+}
+
+static void *run_feeder(void *arg)
+{
+    struct pipeline *pipeline = arg;
+    while (wait_behind(pipeline)) {
+        uint64_t before = pipeline->fed;
+        bool read = feed_rest(pipeline);
+        if (caught_up(pipeline))
+            continue;
+        if (read && pipeline->fed > before)
+            continue;
+        /* Nothing more can be read although the numbers go on: a damaged segment was skipped to its
+         * end. */
+        pthread_mutex_lock(&pipeline->mutex);
+        pipeline->fed = inbox_last_seq(pipeline->inbox);
+        pthread_mutex_unlock(&pipeline->mutex);
+    }
+    return NULL;
+}
+
+/* ---- from the stitcher to the writer, the exporters, and back ---- */
+
+static bool emit_turn(void *ctx, struct turn *turn)
+{
+    struct pipeline *pipeline = ctx;
+    return store_push(pipeline->store, turn);
+}
+
+static void turn_committed(struct turn *turn, void *ctx)
+{
+    struct pipeline *pipeline = ctx;
+    if (pipeline->inbox)
+        inbox_release(pipeline->inbox, turn->needed_from);
+    queue_push(pipeline->exports, turn, 0);
+}
+
+static void *run_exporter(void *arg)
+{
+    struct pipeline *pipeline = arg;
+    for (;;) {
+        struct turn *turn = queue_pop(pipeline->exports, NS_PER_S);
+        if (!turn && queue_closed(pipeline->exports) && !queue_length(pipeline->exports))
+            return NULL;
+        if (!turn)
+            continue;
+        uint64_t number = turn->number;
+        prometheus_take(pipeline->prometheus, turn, clock_wall_ns());
+        stitcher_give_back(pipeline->stitcher, turn);
+        pthread_mutex_lock(&pipeline->mutex);
+        pipeline->exported = number;
+        pthread_cond_broadcast(&pipeline->changed);
+        pthread_mutex_unlock(&pipeline->mutex);
+    }
+}
+
+static bool maybe_stored(void *ctx, struct trace_id id)
+{
+    return trace_finder_maybe(((struct pipeline *)ctx)->finder, id);
+}
+
+static int fetch_stored(void *ctx, struct trace_id id, struct names *names, struct nodes *nodes,
+                        struct shapes *shapes, struct arena *arena, struct cut_trace *found,
+                        struct err *err)
+{
+    return trace_finder_fetch(((struct pipeline *)ctx)->finder, id, names, nodes, shapes, arena,
+                              found, err);
+}
+
+/* ---- starting ---- */
+
+static int start_store(struct pipeline *pipeline, struct err *err)
+{
+    const struct settings *settings = pipeline->settings;
+    struct store_settings store = {
+        .path = settings->store_path,
+        .commit_interval_ns = settings->commit_interval_ns,
+        .retention_ns = settings->retention_ns,
+        .max_size = settings->max_size,
+        .minute_retention_ns = settings->minute_retention_ns,
+        .cache_bytes = settings->cache_bytes,
+        .reopen_window_ns = settings->reopen_window_ns,
+        .reopen_memory = settings->reopen_memory,
+        .edges_max = settings->limit_edges,
+        .committed = turn_committed,
+        .failed = sync_failed,
+        .ctx = pipeline,
+    };
+    if (store_open(&store, &pipeline->store, err))
+        return err->code;
+    return trace_finder_open(pipeline->store, &pipeline->finder, err);
+}
+
+static enum durability durability_of(const struct settings *settings)
+{
+    if (strcmp(settings->durability, "crash") == 0)
+        return DURABILITY_CRASH;
+    return strcmp(settings->durability, "queue") == 0 ? DURABILITY_QUEUE : DURABILITY_POWER;
+}
+
+static int open_inbox(struct pipeline *pipeline, struct err *err)
+{
+    const struct settings *settings = pipeline->settings;
+    struct inbox_settings inbox = {
+        .folder = pipeline->inbox_folder,
+        .segment_bytes = SEGMENT_BYTES,
+        .max_bytes = settings->inbox_max,
+        .min_free = settings->min_free,
+        .group_max = settings->group_max,
+        .durability = durability_of(settings),
+        .synced = body_synced,
+        .failed = sync_failed,
+        .ctx = pipeline,
+    };
+    return inbox_open(&inbox, store_booked_to(pipeline->store) + 1, &pipeline->inbox, err);
+}
+
+static struct str *strs_of(const struct text_list *list)
+{
+    struct str *strs = calloc(list->n + 1, sizeof(*strs));
+    for (size_t i = 0; strs && i < list->n; i++)
+        strs[i] = str_of(list->items[i]);
+    return strs;
+}
+
+static int make_knowledge(struct pipeline *pipeline, struct knowledge *knowledge, struct err *err)
+{
+    const struct settings *settings = pipeline->settings;
+    pipeline->inside = calloc(settings->inside.n + 1, sizeof(*pipeline->inside));
+    pipeline->gateways = strs_of(&settings->gateways);
+    pipeline->sidecars = strs_of(&settings->sidecars);
+    if (!pipeline->inside || !pipeline->gateways || !pipeline->sidecars)
+        return err_set(err, ERR_BUSY, "memory is short");
+    for (size_t i = 0; i < settings->inside.n; i++) {
+        if (!cidr_parse(str_of(settings->inside.items[i]), &pipeline->inside[i]))
+            return err_set(err, ERR_INVALID, "stitch.inside: '%s' is no network (10.0.0.0/8)",
+                           settings->inside.items[i]);
+    }
+    *knowledge = (struct knowledge){
+        .gateways = pipeline->gateways,
+        .n_gateways = settings->gateways.n,
+        .sidecars = pipeline->sidecars,
+        .n_sidecars = settings->sidecars.n,
+        .inside = pipeline->inside,
+        .n_inside = settings->inside.n,
+    };
+    return 0;
+}
+
+static int make_stitcher(struct pipeline *pipeline, struct err *err)
+{
+    const struct settings *settings = pipeline->settings;
+    struct stitcher_settings stitcher = {
+        .trace_idle_ns = settings->trace_idle_ns,
+        .trace_max_age_ns = settings->trace_max_age_ns,
+        .memory = settings->stitch_memory,
+        .inbox_share = pipeline->inbox ? settings->inbox_max / 4 : 0,
+        .max_spans_per_trace = settings->max_spans_per_trace,
+        .turn_interval_ns = TURN_INTERVAL_NS,
+        .first_trace_no = store_next_trace_no(pipeline->store),
+        .booked_to = store_booked_to(pipeline->store),
+        .shapes = {.services = settings->limit_services,
+                   .operations = settings->limit_operations,
+                   .max_shapes = MAX_SHAPES,
+                   .max_set_bytes = MAX_SET_BYTES},
+        .maybe = maybe_stored,
+        .fetch = fetch_stored,
+        .emit = emit_turn,
+        .ctx = pipeline,
+    };
+    if (make_knowledge(pipeline, &stitcher.knowledge, err))
+        return err->code;
+    pipeline->stitcher = stitcher_new(&stitcher, err);
+    return pipeline->stitcher ? 0 : err->code;
+}
+
+static int make_exporter(struct pipeline *pipeline, struct err *err)
+{
+    const struct settings *settings = pipeline->settings;
+    struct prometheus_settings prometheus = {
+        .expire_ns = settings->prometheus_expire_ns,
+        .max_series = settings->prometheus_max_series,
+        .max_operations = settings->limit_operations,
+    };
+    pipeline->prometheus = prometheus_new(&prometheus);
+    pipeline->exports = queue_new(EXPORT_QUEUE, 0);
+    if (!pipeline->prometheus || !pipeline->exports ||
+        pthread_create(&pipeline->exporter, NULL, run_exporter, pipeline) != 0)
+        return err_set(err, ERR_BUSY, "memory is short: the exporter cannot start");
+    pipeline->exporting = true;
+    return 0;
+}
+
+/* What a crash left in the inbox is read again, behind the listeners. */
+static int start_feeder(struct pipeline *pipeline, struct err *err)
+{
+    if (!pipeline->inbox)
+        return 0;
+    uint64_t needed_from = store_needed_from(pipeline->store);
+    pipeline->fed = needed_from ? needed_from - 1 : 0;
+    pipeline->behind = inbox_last_seq(pipeline->inbox) > pipeline->fed;
+    if (pthread_create(&pipeline->feeder, NULL, run_feeder, pipeline) != 0)
+        return err_set(err, ERR_BUSY, "cannot start the feeder's thread");
+    pipeline->feeding = true;
+    return inbox_start(pipeline->inbox, err);
+}
+
+/* Without an inbox, one that holds bodies must be emptied first, or their numbers would be taken
+ * twice. */
+static int refuse_waiting_inbox(const struct pipeline *pipeline, struct err *err)
+{
+    struct stat info;
+    if (stat(pipeline->inbox_folder, &info) != 0)
+        return 0;
+    return err_set(err, ERR_IO,
+                   "%s holds bodies that are not stored yet; start and stop "
+                   "'faultline serve' on this database first, or replay --to it",
+                   pipeline->inbox_folder);
+}
+
+int pipeline_start(const struct settings *settings, bool with_inbox, struct pipeline **result,
+                   struct err *err)
+{
+    struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
+    if (!pipeline)
+        return err_set(err, ERR_BUSY, "memory is short");
+    pipeline->settings = settings;
+    pipeline->limits = pipeline_limits(settings);
+    pthread_mutex_init(&pipeline->mutex, NULL);
+    pthread_cond_init(&pipeline->changed, NULL);
+    if (asprintf(&pipeline->inbox_folder, "%s-inbox", settings->store_path) < 0) {
+        pipeline->inbox_folder = NULL;
+        err_set(err, ERR_BUSY, "memory is short");
+        goto failed;
+    }
+    if ((!with_inbox && refuse_waiting_inbox(pipeline, err)) || start_store(pipeline, err) ||
+        (with_inbox && open_inbox(pipeline, err)) || make_stitcher(pipeline, err) ||
+        make_exporter(pipeline, err) || store_start(pipeline->store, err) ||
+        stitcher_start(pipeline->stitcher, err) || start_feeder(pipeline, err))
+        goto failed;
+    if (!with_inbox)
+        pipeline->fed = store_booked_to(pipeline->store);
+    *result = pipeline;
+    return 0;
+failed:
+    pipeline_stop(pipeline);
+    return err->code;
+}
+
+static void stop_feeder(struct pipeline *pipeline)
+{
+    pthread_mutex_lock(&pipeline->mutex);
+    while (pipeline->behind && !pipeline->failed)
+        pthread_cond_wait(&pipeline->changed, &pipeline->mutex);
+    pipeline->stopping = true;
+    pthread_cond_broadcast(&pipeline->changed);
+    pthread_mutex_unlock(&pipeline->mutex);
+    pthread_join(pipeline->feeder, NULL);
+}
+
+void pipeline_stop(struct pipeline *pipeline)
+{
+    if (!pipeline)
+        return;
+    if (pipeline->inbox)
+        inbox_join(pipeline->inbox);
+    if (pipeline->feeding)
+        stop_feeder(pipeline);
+    if (pipeline->stitcher)
+        stitcher_join(pipeline->stitcher);
+    if (pipeline->store)
+        store_join(pipeline->store);
+    if (pipeline->exporting) {
+        queue_close(pipeline->exports);
+        pthread_join(pipeline->exporter, NULL);
+    }
+    if (pipeline->inbox)
+        inbox_close(pipeline->inbox, !pipeline->failed);
+    trace_finder_close(pipeline->finder);
+    store_close(pipeline->store);
+    stitcher_free(pipeline->stitcher);
+    prometheus_free(pipeline->prometheus);
+    queue_free(pipeline->exports);
+    free(pipeline->inside);
+    free(pipeline->gateways);
+    free(pipeline->sidecars);
+    free(pipeline->inbox_folder);
+    pthread_cond_destroy(&pipeline->changed);
+    pthread_mutex_destroy(&pipeline->mutex);
+    free(pipeline);
+}
+
+/* ---- while it runs ---- */
+
+int pipeline_append(struct body *body, void *ctx, struct err *err)
+{
+    struct pipeline *pipeline = ctx;
+    const char *state = store_state(pipeline->store);
+    if (state[0] && inbox_bytes(pipeline->inbox) > pipeline->settings->inbox_max / 2)
+        return err_set(err, ERR_IO, "the database cannot be written (%s)", state);
+    return inbox_append(pipeline->inbox, body, err);
+}
+
+int pipeline_feed(struct pipeline *pipeline, struct body *body, struct err *err)
+{
+    pthread_mutex_lock(&pipeline->mutex);
+    body->seq = ++pipeline->fed;
+    pthread_mutex_unlock(&pipeline->mutex);
+    if (!stitcher_push(pipeline->stitcher, body))
+        return err_set(err, ERR_BUSY, "the stitcher has stopped");
+    return 0;
+}
+
+/* Waits for *number to reach `wanted`; false past the deadline. */
+static bool wait_for(struct pipeline *pipeline, const uint64_t *number, uint64_t wanted,
+                     uint64_t deadline_ns)
+{
+    struct timespec until = {.tv_sec = deadline_ns / NS_PER_S, .tv_nsec = deadline_ns % NS_PER_S};
+    int late = 0;
+    pthread_mutex_lock(&pipeline->mutex);
+    while (*number < wanted && !late && !pipeline->failed)
+        late = pthread_cond_timedwait(&pipeline->changed, &pipeline->mutex, &until);
+    bool reached = *number >= wanted;
+    pthread_mutex_unlock(&pipeline->mutex);
+    return reached;
+}
+
+int pipeline_flush(struct pipeline *pipeline, uint64_t *n_cut, struct err *err)
+{
+    uint64_t deadline_ns = clock_wall_ns() + FLUSH_LIMIT_NS;
+    if (pipeline->inbox &&
+        !wait_for(pipeline, &pipeline->fed, inbox_last_seq(pipeline->inbox), deadline_ns))
+        return err_set(err, ERR_BUSY, "the inbox is still being read; try again");
+    uint64_t turn = stitcher_flush(pipeline->stitcher, n_cut);
+    if (!turn || !wait_for(pipeline, &pipeline->exported, turn, deadline_ns))
+        return err_set(err, ERR_BUSY, "the commit is not through yet; try again");
+    return 0;
+}
+
+const char *pipeline_not_ready(struct pipeline *pipeline)
+{
+    const char *state = pipeline->inbox ? inbox_state(pipeline->inbox) : "";
+    return state[0] ? state : store_state(pipeline->store);
+}
+
+const char *pipeline_unhealthy(struct pipeline *pipeline)
+{
+    uint64_t now_ns = clock_mono_ns();
+    if (pipeline->inbox && now_ns > inbox_progress_ns(pipeline->inbox) + STUCK_NS)
+        return "inbox";
+    if (now_ns > stitcher_progress_ns(pipeline->stitcher) + STUCK_NS)
+        return "stitcher";
+    if (now_ns > store_progress_ns(pipeline->store) + STUCK_NS)
+        return "writer";
+    return "";
+}
+
+void pipeline_metrics(struct pipeline *pipeline, struct str accept, struct buf *out,
+                      const char **content_type)
+{
+    bool openmetrics = prometheus_wants_openmetrics(accept);
+    *content_type = openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                                : "text/plain; version=0.0.4; charset=utf-8";
+    prometheus_render(pipeline->prometheus, openmetrics, clock_wall_ns(), out);
+}
+
+void pipeline_status(struct pipeline *pipeline, struct buf *out)
+{
+    uint64_t oldest_ns = inbox_oldest_ns(pipeline->inbox), now_ns = clock_wall_ns();
+    double oldest_s = oldest_ns && now_ns > oldest_ns ? (now_ns - oldest_ns) / 1e9 : 0;
+    buf_addf(out, "\"inbox\":{\"bytes\":%llu,\"records\":%llu,\"oldest_s\":",
+             (unsigned long long)inbox_bytes(pipeline->inbox),
+             (unsigned long long)inbox_records(pipeline->inbox));
+    buf_add_double(out, oldest_s);
+    buf_addf(out, "},\"live\":{\"traces\":%llu,\"spans\":%llu,\"bytes\":%llu}",
+             (unsigned long long)stitcher_live_traces(pipeline->stitcher),
+             (unsigned long long)stitcher_live_spans(pipeline->stitcher),
+             (unsigned long long)stitcher_live_bytes(pipeline->stitcher));
+}
+
+bool pipeline_failed(const struct pipeline *pipeline)
+{
+    return pipeline->failed;
+}

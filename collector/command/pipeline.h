@@ -1,0 +1,49 @@
+/* pipeline.h - the stages of a collector, wired: inbox -> stitcher -> writer -> exporters.
+ *
+ * `serve` and `demo` run it behind listeners, `replay` feeds it from files. The order of starting
+ * and stopping is the order in which data flows.
+ *
+ *   body --append--> inbox --synced--> (direct, or read again by the feeder when the stitcher is
+ * busy)
+ *        --> stitcher --turn--> writer --committed--> exporter --given back--> stitcher
+ */
+#ifndef COMMAND_PIPELINE_H
+#define COMMAND_PIPELINE_H
+
+#include "collector/base/buf.h"
+#include "collector/base/err.h"
+#include "collector/config.h"
+#include "collector/model/body.h"
+
+struct pipeline;
+
+/* Opens store and inbox, starts every stage; what the inbox still holds is fed behind the caller's
+ * back. `with_inbox` false: bodies go straight to the stitcher (replay). */
+int pipeline_start(const struct settings *settings, bool with_inbox, struct pipeline **pipeline,
+                   struct err *err);
+/* Drains: everything accepted is stitched and committed. The inbox's folder is removed when it is
+ * empty. */
+void pipeline_stop(struct pipeline *pipeline);
+
+/* For the acceptor: takes the body when it returns 0. */
+int pipeline_append(struct body *body, void *pipeline, struct err *err);
+/* Without an inbox: numbers and takes a decoded body; waits for room. ERR_BUSY when stopping. */
+int pipeline_feed(struct pipeline *pipeline, struct body *body, struct err *err);
+/* Cuts and commits everything that was accepted before the call; waits. */
+int pipeline_flush(struct pipeline *pipeline, uint64_t *n_cut, struct err *err);
+
+/* "" or a word of CONTRACT §3 (draining is the caller's to say). */
+const char *pipeline_not_ready(struct pipeline *pipeline);
+/* "" while every stage made progress in the last 30 s, else the stuck one's name. */
+const char *pipeline_unhealthy(struct pipeline *pipeline);
+/* Text for /metrics and its content type. */
+void pipeline_metrics(struct pipeline *pipeline, struct str accept, struct buf *out,
+                      const char **content_type);
+/* `"inbox":{…},"live":{…}` of /api/v1/status. */
+void pipeline_status(struct pipeline *pipeline, struct buf *out);
+/* Limits of decoding, from the settings. */
+struct limits pipeline_limits(const struct settings *settings);
+/* Set when a sync failed: the process must end with code 3. */
+bool pipeline_failed(const struct pipeline *pipeline);
+
+#endif

@@ -1,0 +1,351 @@
+/* serve.c - one process's life: start in the order data flows, say "ready", wait for signals, stop
+ * the same way. A second SIGTERM or SIGINT leaves at once.
+ */
+#include "collector/command/serve.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "collector/base/clock.h"
+#include "collector/base/log.h"
+#include "collector/base/stats.h"
+#include "collector/command/pipeline.h"
+#include "collector/receive/http.h"
+#include "collector/version.h"
+#include "web/server.h"
+
+#define EXIT_FAILED 3
+
+static struct stat_family reload_family = STAT_GAUGE(
+    "faultline_config_last_reload_successful", "1 when the last reload took the new settings.");
+
+struct server {
+    const struct config *config;
+    const struct config_input *input;
+    const struct settings *settings;
+    struct httpd_budget *budget;
+    struct pipeline *pipeline;
+    struct acceptor *acceptor;
+    struct receiver *otlp_http, *zipkin;
+    struct web *web;
+    char **listen; /* web.listen and web.extra_listen with their hosts */
+    struct stat *reloaded;
+    uint64_t started_ns;
+    _Atomic bool ready, draining;
+};
+
+/* ---- what the web asks ---- */
+
+static const char *not_ready(void *ctx)
+{
+    struct server *server = ctx;
+    if (server->draining)
+        return "draining";
+    if (!server->ready)
+        return "starting";
+    return pipeline_not_ready(server->pipeline);
+}
+
+/* For receivers: as soon as the stages run, bodies may come. */
+static const char *cannot_take(void *ctx)
+{
+    struct server *server = ctx;
+    return server->draining ? "draining" : pipeline_not_ready(server->pipeline);
+}
+
+static const char *unhealthy(void *ctx)
+{
+    return pipeline_unhealthy(((struct server *)ctx)->pipeline);
+}
+
+static int flush(void *ctx, uint64_t *n_cut, struct err *err)
+{
+    return pipeline_flush(((struct server *)ctx)->pipeline, n_cut, err);
+}
+
+static void metrics(void *ctx, struct str accept, struct buf *out, const char **content_type)
+{
+    pipeline_metrics(((struct server *)ctx)->pipeline, accept, out, content_type);
+}
+
+static void tail(void *ctx, struct buf *out)
+{
+    accept_tail_json(((struct server *)ctx)->acceptor, out);
+}
+
+static const char *address_or_off(struct receiver *receiver)
+{
+    return receiver ? receiver_address(receiver) : "off";
+}
+
+static void status(void *ctx, struct buf *out)
+{
+    struct server *server = ctx;
+    buf_addf(out, "\"listeners\":{\"otlp_http\":\"%s\",\"zipkin\":\"%s\",\"web\":\"%s\"},",
+             address_or_off(server->otlp_http), address_or_off(server->zipkin),
+             web_address(server->web, 0));
+    pipeline_status(server->pipeline, out);
+    buf_add_c(out, ",\"limits\":[{\"name\":\"receive.max_in_flight\",\"value\":");
+    buf_add_u64(out, server->settings->max_in_flight);
+    buf_addf(out, ",\"hit\":%s}]",
+             httpd_budget_in_flight(server->budget) >= server->settings->max_in_flight ? "true"
+                                                                                       : "false");
+}
+
+static enum log_level level_of(const char *word)
+{
+    static const char *const words[] = {"debug", "info", "warn", "error"};
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(word, words[i]) == 0)
+            return (enum log_level)i;
+    }
+    return LOG_INFO;
+}
+
+static void setup_log(const struct settings *settings)
+{
+    log_setup(level_of(settings->log_level),
+              strcmp(settings->log_format, "json") == 0 ? LOG_JSON : LOG_LOGFMT);
+}
+
+/* Reads the settings again: with mistakes the old ones stay. */
+static int reload(void *ctx, struct buf *mistakes)
+{
+    struct server *server = ctx;
+    struct config *fresh;
+    size_t n = config_read(server->input, &fresh, mistakes);
+    if (n == 0)
+        setup_log(config_settings(fresh));
+    config_free(fresh);
+    stat_set(server->reloaded, n == 0);
+    log_event(n ? LOG_ERROR : LOG_INFO, "reload", "mistakes=%zu", n);
+    return n ? -1 : 0;
+}
+
+/* ---- starting ---- */
+
+static bool is_off(const char *listen)
+{
+    return strcmp(listen, "off") == 0;
+}
+
+/* "4318" listens on listen.host; "host:port" and "unix:/path" are taken as they are. */
+static char *full_address(const struct settings *settings, const char *listen)
+{
+    char *full = NULL;
+    bool has_host = strchr(listen, ':') != NULL;
+    bool v6 = strchr(settings->listen_host, ':') != NULL && settings->listen_host[0] != '[';
+    if (asprintf(&full,
+                 has_host ? "%s"
+                 : v6     ? "[%s]:%s"
+                          : "%s:%s",
+                 has_host ? listen : settings->listen_host, listen) < 0)
+        return NULL;
+    return full;
+}
+
+static int start_receiver(struct server *server, const char *listen,
+                          int (*start)(const struct receiver_settings *, struct receiver **,
+                                       struct err *),
+                          struct receiver **receiver, struct err *err)
+{
+    const struct settings *settings = server->settings;
+    if (is_off(listen))
+        return 0;
+    char *address = full_address(settings, listen);
+    char *web = full_address(settings, settings->web_listen);
+    struct receiver_settings own = {
+        .listen = address,
+        .acceptor = server->acceptor,
+        .budget = server->budget,
+        .max_body = settings->max_body,
+        .cors_origins = (const char *const *)settings->otlp_http_cors_origins.items,
+        .web_address = is_off(settings->web_listen) ? NULL : web,
+        .not_ready = cannot_take,
+        .ctx = server,
+    };
+    int code = start(&own, receiver, err);
+    free(address);
+    free(web);
+    return code;
+}
+
+static int start_web(struct server *server, struct err *err)
+{
+    const struct settings *settings = server->settings;
+    size_t n = settings->web_extra_listen.n;
+    server->listen = calloc(n + 2, sizeof(char *));
+    if (!server->listen)
+        return err_set(err, ERR_BUSY, "memory is short");
+    server->listen[0] = full_address(settings, settings->web_listen);
+    for (size_t i = 0; i < n; i++)
+        server->listen[i + 1] = full_address(settings, settings->web_extra_listen.items[i]);
+    struct web_settings web = {
+        .listen = (const char *const *)server->listen,
+        .hosts = (const char *const *)settings->web_hosts.items,
+        .budget = server->budget,
+        .db_path = settings->store_path,
+        .started_ns = server->started_ns,
+        .hooks = {.unhealthy = unhealthy,
+                  .not_ready = not_ready,
+                  .flush = flush,
+                  .reload = reload,
+                  .metrics = metrics,
+                  .tail = tail,
+                  .status = status,
+                  .ctx = server},
+    };
+    return is_off(settings->web_listen) ? 0 : web_start(&web, &server->web, err);
+}
+
+static int start(struct server *server, struct err *err)
+{
+    const struct settings *settings = server->settings;
+    server->started_ns = clock_wall_ns();
+    server->reloaded = stat_get(&reload_family, NULL);
+    stat_set(server->reloaded, 1);
+    server->budget = httpd_budget_new(settings->max_connections, settings->max_in_flight);
+    if (!server->budget)
+        return err_set(err, ERR_BUSY, "memory is short");
+    if (pipeline_start(settings, true, &server->pipeline, err))
+        return err->code;
+    struct accept_settings accept = {
+        .limits = pipeline_limits(settings),
+        .append = pipeline_append,
+        .ctx = server->pipeline,
+    };
+    server->acceptor = accept_new(&accept);
+    if (!server->acceptor)
+        return err_set(err, ERR_BUSY, "memory is short");
+    if (start_receiver(server, settings->otlp_http_listen, receiver_otlp_http_start,
+                       &server->otlp_http, err) ||
+        start_receiver(server, settings->zipkin_listen, receiver_zipkin_start, &server->zipkin,
+                       err))
+        return err->code;
+    return start_web(server, err);
+}
+
+/* One datagram to the service manager, where there is one. */
+static void notify_ready(void)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof(address.sun_path))
+        return;
+    memcpy(address.sun_path, path, strlen(path));
+    if (path[0] == '@')
+        address.sun_path[0] = '\0';
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    socklen_t length = offsetof(struct sockaddr_un, sun_path) + strlen(path);
+    if (sendto(fd, "READY=1", 7, 0, (const struct sockaddr *)&address, length) < 0)
+        log_event(LOG_WARN, "notify_failed", "socket=NOTIFY_SOCKET");
+    close(fd);
+}
+
+static void say_ready(struct server *server)
+{
+    char *absolute = realpath(server->settings->store_path, NULL);
+    printf("faultline ready pid=%d otlp_grpc=off otlp_http=%s zipkin=%s", (int)getpid(),
+           address_or_off(server->otlp_http), address_or_off(server->zipkin));
+    if (!server->web)
+        printf(" web=off");
+    for (size_t i = 0; server->web && web_address(server->web, i); i++)
+        printf(" web=%s", web_address(server->web, i));
+    printf(" db=%s\n", absolute ? absolute : server->settings->store_path);
+    fflush(stdout);
+    free(absolute);
+    notify_ready();
+}
+
+/* ---- stopping ---- */
+
+static void stop(struct server *server)
+{
+    server->draining = true;
+    if (server->otlp_http)
+        receiver_drain(server->otlp_http);
+    if (server->zipkin)
+        receiver_drain(server->zipkin);
+    if (server->web)
+        web_stop(server->web);
+    pipeline_stop(server->pipeline);
+    if (server->otlp_http)
+        receiver_stop(server->otlp_http);
+    if (server->zipkin)
+        receiver_stop(server->zipkin);
+    accept_free(server->acceptor);
+    httpd_budget_free(server->budget);
+    for (size_t i = 0; server->listen && server->listen[i]; i++)
+        free(server->listen[i]);
+    free(server->listen);
+}
+
+static void leave_at_once(int signal_number)
+{
+    (void)signal_number;
+    _exit(EXIT_FAILED);
+}
+
+static void wait_for_end(struct server *server, const sigset_t *signals)
+{
+    for (;;) {
+        int signal_number = 0;
+        if (sigwait(signals, &signal_number) != 0)
+            continue;
+        if (signal_number != SIGHUP) {
+            log_event(LOG_INFO, "stopping", "signal=%d", signal_number);
+            return;
+        }
+        struct buf mistakes;
+        buf_init(&mistakes, 1u << 20);
+        reload(server, &mistakes);
+        buf_add_char(&mistakes, '\0');
+        if (mistakes.len > 1)
+            fputs(mistakes.p, stderr);
+        buf_fini(&mistakes);
+    }
+}
+
+/* The second signal of its kind finds the default of leaving at once. */
+static void second_signal_leaves(const sigset_t *signals)
+{
+    signal(SIGTERM, leave_at_once);
+    signal(SIGINT, leave_at_once);
+    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+}
+
+int serve(const struct config *config, const struct config_input *input)
+{
+    struct server server = {.config = config, .input = input, .settings = config_settings(config)};
+    struct err err = {0};
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    setup_log(server.settings);
+    if (start(&server, &err)) {
+        fprintf(stderr, "faultline: %s\n", err.text);
+        stop(&server);
+        return EXIT_FAILED;
+    }
+    server.ready = true;
+    say_ready(&server);
+    wait_for_end(&server, &signals);
+    second_signal_leaves(&signals);
+    bool failed = pipeline_failed(server.pipeline);
+    stop(&server);
+    return failed ? EXIT_FAILED : 0;
+}
