@@ -35,7 +35,25 @@ static inline struct wire wire_of(struct str bytes)
     return (struct wire){.at = (const uint8_t *)bytes.p,
                          .end = (const uint8_t *)bytes.p + bytes.len};
 }
-/* Reads one field; false at the end or on an error. */
+/* Reads one field; false at the end or on an error. A group comes as one field of type
+ * WIRE_GROUP_START, already skipped. */
 bool wire_next(struct wire *wire);
+
+/* The same with the common case in the caller's code: a one-byte tag, a one-byte length. */
+static inline bool wire_next_fast(struct wire *wire)
+{
+    if (!wire->error && wire->end - wire->at >= 2) {
+        uint8_t tag = wire->at[0], len = wire->at[1];
+        if ((tag & 0x87) == WIRE_BYTES && tag >= 8 && len < 0x80 &&
+            len <= wire->end - wire->at - 2) {
+            wire->field = tag >> 3;
+            wire->type = WIRE_BYTES;
+            wire->bytes = (struct str){(const char *)wire->at + 2, len};
+            wire->at += 2 + len;
+            return true;
+        }
+    }
+    return wire_next(wire);
+}
 
 #endif

@@ -1,8 +1,9 @@
 /* decode.h - bytes to batch: the table of formats. Pure: no socket, no clock, no global state.
  *
- * A decoder rejects single records (batch_reject: missing, zero or wrong-length id) and goes on; it fails
- * as a whole (ERR_INVALID, ERR_TOO_BIG) when the body cannot be read. Text is cleaned (U+FFFD) and cut
- * to the limits. It never recurses on input, and never allocates but from the batch's arena.
+ * A decoder rejects single records (batch_reject: missing, zero or wrong-length id) and goes on; it
+ * fails as a whole (ERR_INVALID, ERR_TOO_BIG) when the body cannot be read. Text is cleaned
+ * (U+FFFD) and cut to the limits. It never recurses on input, and never allocates but from the
+ * batch's arena.
  */
 #ifndef DECODE_DECODE_H
 #define DECODE_DECODE_H
@@ -10,7 +11,8 @@
 #include "collector/model/batch.h"
 
 /* Fills `batch` (fresh, from batch_new()) from `input`, which must live as long as the batch. */
-typedef int decode_f(struct str input, const struct limits *limits, struct batch *batch, struct err *err);
+typedef int decode_f(struct str input, const struct limits *limits, struct batch *batch,
+                     struct err *err);
 
 decode_f decode_otlp_pb;     /* ExportTraceServiceRequest */
 decode_f decode_otlp_json;   /* the same as one JSON document */
@@ -19,10 +21,10 @@ decode_f decode_zipkin_json; /* a JSON array of v2 spans */
 /* The decoder of a format, NULL when this build has none. */
 decode_f *decode_for(enum format format);
 
-/* Decompresses by `encoding` (into batch->bytes, at most limits->max_decoded) and decodes. For identity
- * the texts of the batch point into `bytes`, which must outlive it. */
-int decode_body(enum format format, enum encoding encoding, struct str bytes, const struct limits *limits,
-                struct batch **batch, struct err *err);
+/* Decompresses by `encoding` (into batch->bytes, at most limits->max_decoded) and decodes. For
+ * identity the texts of the batch point into `bytes`, which must outlive it. */
+int decode_body(enum format format, enum encoding encoding, struct str bytes,
+                const struct limits *limits, struct batch **batch, struct err *err);
 
 /* Guesses the format of a file's or message's content by its first bytes; -1 when unknown. */
 int decode_guess(struct str bytes);

@@ -1,0 +1,119 @@
+/* inflate.c - decompression with a ceiling; the output grows as it comes, never by what the input
+ * claims. */
+#include "collector/base/inflate.h"
+
+#include <stdlib.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#define FIRST_BYTES ((size_t)64 << 10)
+#define ZSTD_WINDOW_LOG 23 /* 8 MiB */
+
+struct output {
+    char *bytes;
+    size_t n, cap, max;
+};
+
+/* Room for more, at most max + 1 bytes in all: the one beyond shows that there was too much. */
+static int output_grow(struct output *out, struct err *err)
+{
+    if (out->n > out->max)
+        return err_set(err, ERR_TOO_BIG, "the body is larger than %zu bytes when decompressed",
+                       out->max);
+    if (out->n < out->cap)
+        return 0;
+    size_t cap = out->cap ? 2 * out->cap : FIRST_BYTES;
+    if (cap > out->max + 1)
+        cap = out->max + 1;
+    char *grown = realloc(out->bytes, cap + 1);
+    if (!grown)
+        return err_set(err, ERR_BUSY, "memory is short");
+    out->bytes = grown;
+    out->cap = cap;
+    return 0;
+}
+
+/* One member from *input on. */
+static int zlib_member(z_stream *stream, struct output *out, struct err *err)
+{
+    for (;;) {
+        if (output_grow(out, err))
+            return err->code;
+        stream->next_out = (Bytef *)out->bytes + out->n;
+        stream->avail_out = (uInt)(out->cap - out->n);
+        int code = inflate(stream, Z_NO_FLUSH);
+        out->n = out->cap - stream->avail_out;
+        if (code == Z_STREAM_END)
+            return out->n > out->max ? output_grow(out, err) : 0;
+        if (code == Z_MEM_ERROR)
+            return err_set(err, ERR_BUSY, "memory is short");
+        bool stuck = code == Z_BUF_ERROR && stream->avail_out > 0;
+        if ((code != Z_OK && code != Z_BUF_ERROR) || stuck)
+            return err_set(err, ERR_INVALID, "the compressed body %s",
+                           stuck ? "ends in the middle" : "is damaged");
+    }
+}
+
+static int zlib_all(bool gzip, struct str input, struct output *out, struct err *err)
+{
+    z_stream stream = {.next_in = (Bytef *)(uintptr_t)input.p, .avail_in = (uInt)input.len};
+    if (input.len > UINT32_MAX || inflateInit2(&stream, gzip ? 15 + 16 : 15) != Z_OK)
+        return err_set(err, ERR_BUSY, "memory is short");
+    int code = zlib_member(&stream, out, err);
+    while (code == 0 && stream.avail_in > 0) {
+        if (!gzip) {
+            code = err_set(err, ERR_INVALID, "bytes follow the compressed body");
+            break;
+        }
+        inflateReset(&stream);
+        code = zlib_member(&stream, out, err);
+    }
+    inflateEnd(&stream);
+    return code;
+}
+
+static int zstd_all(struct str input, struct output *out, struct err *err)
+{
+    ZSTD_DCtx *context = ZSTD_createDCtx();
+    ZSTD_inBuffer in = {input.p, input.len, 0};
+    size_t left = 1;
+    int code = 0;
+    if (!context)
+        return err_set(err, ERR_BUSY, "memory is short");
+    ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG);
+    while (code == 0 && (in.pos < in.size || left > 0)) {
+        code = output_grow(out, err);
+        if (code)
+            break;
+        size_t was_in = in.pos, was_out = out->n;
+        ZSTD_outBuffer to = {out->bytes, out->cap, out->n};
+        left = ZSTD_decompressStream(context, &to, &in);
+        out->n = to.pos;
+        if (ZSTD_isError(left))
+            code = err_set(err, ERR_INVALID, "the compressed body is damaged: %s",
+                           ZSTD_getErrorName(left));
+        else if (in.pos == was_in && out->n == was_out && out->n < out->cap)
+            code = err_set(err, ERR_INVALID, "the compressed body ends in the middle");
+    }
+    ZSTD_freeDCtx(context);
+    return code || out->n <= out->max ? code : output_grow(out, err);
+}
+
+int inflate_all(enum inflate_kind kind, struct str input, size_t max, char **bytes, size_t *n,
+                struct err *err)
+{
+    struct err local;
+    struct output out = {.max = max};
+    err = err ? err : &local;
+    int code = input.len == 0         ? err_set(err, ERR_INVALID, "the compressed body is empty")
+               : kind == INFLATE_ZSTD ? zstd_all(input, &out, err)
+                                      : zlib_all(kind == INFLATE_GZIP, input, &out, err);
+    if (code) {
+        free(out.bytes);
+        return code;
+    }
+    out.bytes[out.n] = '\0';
+    *bytes = out.bytes;
+    *n = out.n;
+    return 0;
+}

@@ -1,0 +1,374 @@
+/* json.c - a strict JSON reader that keeps one bit a level. */
+#include "collector/base/json.h"
+
+#include "collector/base/utf8.h"
+
+static bool fail(struct json *json, const char *error)
+{
+    if (!json->error)
+        json->error = error;
+    return false;
+}
+
+void json_init(struct json *json, struct str text)
+{
+    *json = (struct json){.start = text.p, .at = text.p, .end = text.p + text.len};
+}
+
+static void skip_blanks(struct json *json)
+{
+    while (json->at < json->end &&
+           (*json->at == ' ' || *json->at == '\n' || *json->at == '\t' || *json->at == '\r'))
+        json->at++;
+}
+
+enum json_type json_peek(struct json *json)
+{
+    if (json->error)
+        return JSON_NONE;
+    skip_blanks(json);
+    if (json->at >= json->end)
+        return JSON_NONE;
+    switch (*json->at) {
+    case '{':
+        return JSON_OBJECT;
+    case '[':
+        return JSON_ARRAY;
+    case '"':
+        return JSON_STRING;
+    case 't':
+        return JSON_TRUE;
+    case 'f':
+        return JSON_FALSE;
+    case 'n':
+        return JSON_NULL;
+    default:
+        return *json->at == '-' || (*json->at >= '0' && *json->at <= '9') ? JSON_NUMBER : JSON_NONE;
+    }
+}
+
+static bool open_container(struct json *json, enum json_type type)
+{
+    if (json_peek(json) != type)
+        return fail(json, type == JSON_OBJECT ? "an object was expected" : "an array was expected");
+    if (json->depth >= JSON_MAX_DEPTH)
+        return fail(json, "nested deeper than 64");
+    uint64_t bit = UINT64_C(1) << json->depth;
+    json->is_object = type == JSON_OBJECT ? json->is_object | bit : json->is_object & ~bit;
+    json->depth++;
+    json->at++;
+    json->first = true;
+    return true;
+}
+
+bool json_open_object(struct json *json)
+{
+    return open_container(json, JSON_OBJECT);
+}
+
+bool json_open_array(struct json *json)
+{
+    return open_container(json, JSON_ARRAY);
+}
+
+/* Moves to the next member: true when there is one; false when the container ended or on an error.
+ */
+static bool next_member(struct json *json, char closing)
+{
+    if (json->error)
+        return false;
+    skip_blanks(json);
+    if (json->at >= json->end)
+        return fail(json, "it ends in the middle");
+    if (*json->at == closing) {
+        json->at++;
+        json->depth--;
+        json->first = false;
+        return false;
+    }
+    if (!json->first) {
+        if (*json->at != ',')
+            return fail(json, "a comma or the end of the object or array was expected");
+        json->at++;
+        skip_blanks(json);
+        if (json->at < json->end && *json->at == closing)
+            return fail(json, "a comma before the end");
+    }
+    json->first = false;
+    return true;
+}
+
+bool json_next_item(struct json *json)
+{
+    return next_member(json, ']');
+}
+
+bool json_next_key(struct json *json, struct json_text *key)
+{
+    if (!next_member(json, '}'))
+        return false;
+    if (json_peek(json) != JSON_STRING)
+        return fail(json, "a key was expected");
+    if (!json_string(json, key))
+        return false;
+    skip_blanks(json);
+    if (json->at >= json->end || *json->at != ':')
+        return fail(json, "a colon was expected");
+    json->at++;
+    return true;
+}
+
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+static bool check_escape(struct json *json, const char **at)
+{
+    const char *p = *at + 1;
+    if (p >= json->end)
+        return fail(json, "it ends in the middle");
+    if (*p == 'u') {
+        for (int i = 1; i <= 4; i++) {
+            if (p + i >= json->end || !is_hex(p[i]))
+                return fail(json, "\\u needs four hexadecimal digits");
+        }
+        *at = p + 5;
+        return true;
+    }
+    if (!memchr("\"\\/bfnrt", *p, 8))
+        return fail(json, "an unknown escape");
+    *at = p + 1;
+    return true;
+}
+
+#define ONES UINT64_C(0x0101010101010101)
+#define HIGHS UINT64_C(0x8080808080808080)
+
+/* True when none of eight bytes is a control byte, a quote, a backslash or above 126. */
+static inline bool plain_word(const char *at)
+{
+    uint64_t word;
+    memcpy(&word, at, 8);
+    uint64_t quote = word ^ ONES * '"', slash = word ^ ONES * '\\', del = word ^ ONES * 0x7f;
+    uint64_t odd = (word - ONES * 0x20) | word | (quote - ONES) | (slash - ONES) | (del - ONES);
+    return !(odd & HIGHS);
+}
+
+bool json_string(struct json *json, struct json_text *text)
+{
+    if (json_peek(json) != JSON_STRING)
+        return fail(json, "a string was expected");
+    const char *at = json->at + 1, *begin = at;
+    bool escaped = false, plain = true;
+    for (;;) {
+        while (json->end - at >= 8 && plain_word(at))
+            at += 8;
+        if (at >= json->end)
+            return fail(json, "it ends in the middle of a string");
+        unsigned char c = (unsigned char)*at;
+        if (c == '"')
+            break;
+        if (c < 0x20)
+            return fail(json, "a control byte in a string");
+        if (c == '\\') {
+            escaped = true;
+            if (!check_escape(json, &at))
+                return false;
+            continue;
+        }
+        plain = plain && c < 0x7f;
+        at++;
+    }
+    *text = (struct json_text){{begin, (size_t)(at - begin)}, escaped, plain && !escaped};
+    json->at = at + 1;
+    return true;
+}
+
+static const char *digits(const char *at, const char *end)
+{
+    while (at < end && *at >= '0' && *at <= '9')
+        at++;
+    return at;
+}
+
+bool json_number(struct json *json, struct str *number)
+{
+    if (json_peek(json) != JSON_NUMBER)
+        return fail(json, "a number was expected");
+    const char *at = json->at, *end = json->end;
+    at += *at == '-';
+    const char *whole = at;
+    at = digits(at, end);
+    if (at == whole || (*whole == '0' && at > whole + 1))
+        return fail(json, "a malformed number");
+    if (at < end && *at == '.') {
+        const char *fraction = ++at;
+        at = digits(at, end);
+        if (at == fraction)
+            return fail(json, "a malformed number");
+    }
+    if (at < end && (*at == 'e' || *at == 'E')) {
+        at++;
+        at += at < end && (*at == '+' || *at == '-');
+        const char *exponent = at;
+        at = digits(at, end);
+        if (at == exponent)
+            return fail(json, "a malformed number");
+    }
+    *number = (struct str){json->at, (size_t)(at - json->at)};
+    json->at = at;
+    return true;
+}
+
+static bool literal(struct json *json, struct str word)
+{
+    if (json->error || !str_starts((struct str){json->at, (size_t)(json->end - json->at)}, word))
+        return fail(json, "an unknown word");
+    json->at += word.len;
+    return true;
+}
+
+bool json_bool(struct json *json, bool *value)
+{
+    enum json_type type = json_peek(json);
+    if (type != JSON_TRUE && type != JSON_FALSE)
+        return fail(json, "true or false was expected");
+    *value = type == JSON_TRUE;
+    return literal(json, *value ? STR("true") : STR("false"));
+}
+
+bool json_null(struct json *json)
+{
+    if (json_peek(json) != JSON_NULL)
+        return fail(json, "null was expected");
+    return literal(json, STR("null"));
+}
+
+static bool skip_scalar(struct json *json)
+{
+    struct json_text text;
+    struct str number;
+    bool value;
+    switch (json_peek(json)) {
+    case JSON_STRING:
+        return json_string(json, &text);
+    case JSON_NUMBER:
+        return json_number(json, &number);
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return json_bool(json, &value);
+    case JSON_NULL:
+        return json_null(json);
+    default:
+        return fail(json, "a value was expected");
+    }
+}
+
+static bool skip_one(struct json *json)
+{
+    enum json_type type = json_peek(json);
+    if (type == JSON_OBJECT || type == JSON_ARRAY)
+        return open_container(json, type);
+    return skip_scalar(json);
+}
+
+bool json_skip(struct json *json, struct str *raw)
+{
+    unsigned outer = json->depth;
+    struct json_text key;
+    json_peek(json);
+    const char *begin = json->at;
+    if (!skip_one(json))
+        return false;
+    while (!json->error && json->depth > outer) {
+        bool object = json->is_object >> (json->depth - 1) & 1;
+        if (object ? json_next_key(json, &key) : json_next_item(json))
+            skip_one(json);
+    }
+    if (raw)
+        *raw = (struct str){begin, (size_t)(json->at - begin)};
+    return !json->error;
+}
+
+bool json_end(struct json *json)
+{
+    if (json->error)
+        return false;
+    skip_blanks(json);
+    if (json->depth > 0)
+        return fail(json, "it ends in the middle");
+    return json->at == json->end || fail(json, "something follows the document");
+}
+
+static unsigned hex4(const char *at)
+{
+    unsigned value = 0;
+    for (int i = 0; i < 4; i++) {
+        char c = at[i];
+        value = value << 4 | (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+    }
+    return value;
+}
+
+static char *put_character(char *to, unsigned c)
+{
+    if (c == 0 || (c >= 0xd800 && c <= 0xdfff))
+        c = 0xfffd;
+    if (c < 0x80) {
+        *to++ = (char)c;
+    } else if (c < 0x800) {
+        *to++ = (char)(0xc0 | c >> 6);
+        *to++ = (char)(0x80 | (c & 0x3f));
+    } else if (c < 0x10000) {
+        *to++ = (char)(0xe0 | c >> 12);
+        *to++ = (char)(0x80 | (c >> 6 & 0x3f));
+        *to++ = (char)(0x80 | (c & 0x3f));
+    } else {
+        *to++ = (char)(0xf0 | c >> 18);
+        *to++ = (char)(0x80 | (c >> 12 & 0x3f));
+        *to++ = (char)(0x80 | (c >> 6 & 0x3f));
+        *to++ = (char)(0x80 | (c & 0x3f));
+    }
+    return to;
+}
+
+/* Reads the escape at `at` (its backslash), moves behind it. */
+static unsigned read_escape(const char **at, const char *end)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    const char *p = *at + 1;
+    if (*p != 'u') {
+        *at = p + 1;
+        return (unsigned char)to[strchr(from, *p) - from];
+    }
+    unsigned c = hex4(p + 1);
+    *at = p + 5;
+    bool pair = c >= 0xd800 && c <= 0xdbff && end - *at >= 6 && (*at)[0] == '\\' && (*at)[1] == 'u';
+    unsigned low = pair ? hex4(*at + 2) : 0;
+    if (low < 0xdc00 || low > 0xdfff)
+        return c;
+    *at += 6;
+    return 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+}
+
+struct str json_unescape(struct arena *arena, struct json_text text)
+{
+    if (text.plain)
+        return text.raw;
+    struct str out = text.raw;
+    if (text.escaped) {
+        char *copy = arena_alloc_aligned(arena, text.raw.len + 1, 1), *to = copy;
+        const char *at = text.raw.p, *end = at + text.raw.len;
+        if (!copy)
+            return STR_NONE;
+        while (at < end) {
+            if (*at == '\\')
+                to = put_character(to, read_escape(&at, end));
+            else
+                *to++ = *at++;
+        }
+        out = (struct str){copy, (size_t)(to - copy)};
+    }
+    return utf8_classify(out) == TEXT_BAD ? utf8_clean(arena, out) : out;
+}

@@ -1,0 +1,82 @@
+/* formats.c - the table that joins formats and decoders. */
+#include <stdlib.h>
+
+#include "collector/base/inflate.h"
+#include "collector/decode/decode.h"
+
+static decode_f *const decoders[N_FORMATS] = {
+    [FORMAT_OTLP_PB] = decode_otlp_pb,
+    [FORMAT_OTLP_JSON] = decode_otlp_json,
+    [FORMAT_ZIPKIN_JSON] = decode_zipkin_json,
+};
+
+/* A batch's memory per byte of its body: an empty attribute is two bytes on the wire and 48 in
+ * memory. */
+#define MEMORY_PER_BYTE 24
+#define MEMORY_LEAST ((size_t)4 << 20)
+#define MEMORY_MOST ((size_t)256 << 20)
+
+decode_f *decode_for(enum format format)
+{
+    return (unsigned)format < N_FORMATS ? decoders[format] : NULL;
+}
+
+static int decompress(enum encoding encoding, struct str *bytes, const struct limits *limits,
+                      char **owned, struct err *err)
+{
+    static const int kinds[N_ENCODINGS] = {[ENCODING_GZIP] = INFLATE_GZIP,
+                                           [ENCODING_DEFLATE] = INFLATE_ZLIB,
+                                           [ENCODING_ZSTD] = INFLATE_ZSTD};
+    if (encoding == ENCODING_IDENTITY) {
+        if (bytes->len > limits->max_decoded)
+            return err_set(err, ERR_TOO_BIG,
+                           "the body is larger than receive.max_decoded (%zu bytes)",
+                           limits->max_decoded);
+        return 0;
+    }
+    if (encoding == ENCODING_SNAPPY || encoding >= N_ENCODINGS)
+        return err_set(err, ERR_UNSUPPORTED, "this content encoding is not taken here");
+    size_t n;
+    int code = inflate_all((enum inflate_kind)kinds[encoding], *bytes, limits->max_decoded, owned,
+                           &n, err);
+    if (code == 0)
+        *bytes = (struct str){*owned, n};
+    return code;
+}
+
+int decode_body(enum format format, enum encoding encoding, struct str bytes,
+                const struct limits *limits, struct batch **result, struct err *err)
+{
+    decode_f *decoder = decode_for(format);
+    char *owned = NULL;
+    if (!decoder)
+        return err_set(err, ERR_UNSUPPORTED, "this format is not taken here");
+    if (decompress(encoding, &bytes, limits, &owned, err))
+        return err->code;
+    size_t ceiling = bytes.len * MEMORY_PER_BYTE + MEMORY_LEAST;
+    struct batch *batch = batch_new(ceiling < MEMORY_MOST ? ceiling : MEMORY_MOST);
+    if (!batch) {
+        free(owned);
+        return err_set(err, ERR_BUSY, "memory is short");
+    }
+    batch->bytes = owned;
+    batch->n_bytes = bytes.len;
+    if (decoder(bytes, limits, batch, err)) {
+        batch_free(batch);
+        return err->code;
+    }
+    *result = batch;
+    return 0;
+}
+
+int decode_guess(struct str bytes)
+{
+    struct str text = str_trim(bytes);
+    if (!text.len)
+        return -1;
+    if (text.p[0] == '[')
+        return FORMAT_ZIPKIN_JSON;
+    if (text.p[0] == '{')
+        return FORMAT_OTLP_JSON;
+    return bytes.p[0] == 0x0a ? FORMAT_OTLP_PB : -1;
+}

@@ -1,0 +1,128 @@
+/* identity.c - one workload is one node, whatever its SDK, its sidecar and its endpoint call it. */
+#include "collector/decode/identity.h"
+
+#include "collector/decode/semconv.h"
+
+#define LIST(...) ((const uint8_t[]){__VA_ARGS__, N_KNOWN_KEYS})
+
+static bool is_unknown_service(struct str name)
+{
+    return name.len == 0 || str_starts(name, STR("unknown_service")) ||
+           str_eq(name, STR("OTLPResourceNoServiceName"));
+}
+
+/* `reviews.default` is `reviews` where the namespace is known to be `default`. */
+static struct str without_namespace(struct str name, struct str namespace)
+{
+    if (namespace.len && name.len > namespace.len + 1 && str_ends(name, namespace) &&
+        name.p[name.len - namespace.len - 1] == '.')
+        name.len -= namespace.len + 1;
+    return name;
+}
+
+void semconv_resource(struct resource *resource)
+{
+    struct seen_keys seen;
+    keys_seen(&seen, resource->attrs, resource->n_attrs);
+    struct str name = keys_first_text(&seen, LIST(KEY_SERVICE_NAME));
+    if (is_unknown_service(name)) {
+        struct str other = keys_first_text(
+            &seen, LIST(KEY_K8S_DEPLOYMENT_NAME, KEY_K8S_REPLICASET_NAME, KEY_K8S_STATEFULSET_NAME,
+                        KEY_K8S_DAEMONSET_NAME, KEY_K8S_JOB_NAME, KEY_FAAS_NAME,
+                        KEY_K8S_CONTAINER_NAME, KEY_PROCESS_EXECUTABLE_NAME));
+        name = other.len ? other : name.len ? name : STR("unknown_service");
+    }
+    resource->namespace = keys_first_text(
+        &seen, LIST(KEY_SERVICE_NAMESPACE, KEY_K8S_NAMESPACE_NAME, KEY_ISTIO_NAMESPACE));
+    resource->service = without_namespace(name, resource->namespace);
+    resource->cluster = keys_first_text(&seen, LIST(KEY_K8S_CLUSTER_NAME, KEY_ISTIO_CLUSTER_ID));
+    resource->version = keys_first_text(&seen, LIST(KEY_SERVICE_VERSION));
+    resource->instance = keys_first_text(
+        &seen, LIST(KEY_SERVICE_INSTANCE_ID, KEY_K8S_POD_NAME, KEY_HOST_NAME, KEY_NET_HOST_IP));
+    resource->zone = keys_first_text(&seen, LIST(KEY_CLOUD_AVAILABILITY_ZONE, KEY_ZONE));
+    resource->sdk_name = keys_first_text(&seen, LIST(KEY_TELEMETRY_SDK_NAME));
+    resource->host_address =
+        keys_first_text(&seen, LIST(KEY_K8S_POD_IP, KEY_NET_HOST_IP, KEY_HOST_IP));
+}
+
+/* type~ip~pod.namespace~namespace.svc.domain */
+struct node_id {
+    struct str type, pod, namespace;
+};
+
+static struct node_id node_id_parse(struct str text)
+{
+    struct node_id id = {0};
+    struct str ip, rest, pod;
+    if (!str_cut(text, '~', &id.type, &rest) || !str_cut(rest, '~', &ip, &rest) ||
+        !str_cut(rest, '~', &pod, &rest))
+        return (struct node_id){0};
+    str_cut(rest, '.', &id.namespace, &rest);
+    id.pod = without_namespace(pod, id.namespace);
+    return id;
+}
+
+static uint8_t proxy_of_scope(struct str scope)
+{
+    static const struct {
+        struct str prefix;
+        uint8_t proxy;
+    } rows[] = {
+        {{"nginx", 5}, PROXY_GATEWAY},          {{"haproxy", 7}, PROXY_GATEWAY},
+        {{"traefik", 7}, PROXY_GATEWAY},        {{"github.com/traefik", 18}, PROXY_GATEWAY},
+        {{"kong-internal", 13}, PROXY_GATEWAY}, {{"envoy", 5}, PROXY_UNKNOWN},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (str_starts(scope, rows[i].prefix))
+            return rows[i].proxy;
+    }
+    return PROXY_NONE;
+}
+
+static uint8_t proxy_of(const struct span *span, const struct seen_keys *seen, struct str node_type)
+{
+    if (str_eq(node_type, STR("sidecar")))
+        return PROXY_SIDECAR;
+    if (str_eq(node_type, STR("router")))
+        return PROXY_GATEWAY;
+    if (str_eq(node_type, STR("waypoint")))
+        return PROXY_WAYPOINT;
+    const struct attr *component = seen->at[KEY_COMPONENT];
+    if ((component && str_eq(component->text, STR("proxy"))) ||
+        str_eq(span->resource->sdk_name, STR("envoy")) || seen->at[KEY_NODE_ID] ||
+        seen->at[KEY_UPSTREAM_CLUSTER] || seen->at[KEY_RESPONSE_FLAGS])
+        return PROXY_UNKNOWN;
+    return span->scope_name.len ? proxy_of_scope(span->scope_name) : PROXY_NONE;
+}
+
+static struct str unless(struct str text, struct str unknown)
+{
+    return str_eq(text, unknown) ? STR_NONE : text;
+}
+
+static struct str or_else(struct str first, struct str second)
+{
+    return first.len ? first : second;
+}
+
+void identity_of_span(struct span *span, const struct seen_keys *seen)
+{
+    const struct resource *resource = span->resource;
+    struct facts *facts = &span->facts;
+    struct node_id id = {0};
+    if (seen->at[KEY_NODE_ID])
+        id = node_id_parse(seen->at[KEY_NODE_ID]->text);
+    facts->proxy = proxy_of(span, seen, id.type);
+    struct str service =
+        unless(keys_first_text(seen, LIST(KEY_ISTIO_CANONICAL_SERVICE)), STR("unknown"));
+    struct str namespace = or_else(keys_first_text(seen, LIST(KEY_ISTIO_NAMESPACE)), id.namespace);
+    struct str version =
+        unless(keys_first_text(seen, LIST(KEY_ISTIO_CANONICAL_REVISION)), STR("latest"));
+    struct str cluster = unless(keys_first_text(seen, LIST(KEY_ISTIO_CLUSTER_ID)), STR("unknown"));
+    facts->namespace = or_else(namespace, resource->namespace);
+    facts->service = service.len ? service : without_namespace(resource->service, facts->namespace);
+    facts->version = or_else(version, resource->version);
+    facts->cluster = or_else(cluster, resource->cluster);
+    facts->instance = or_else(id.pod, resource->instance);
+    facts->zone = or_else(resource->zone, keys_first_text(seen, LIST(KEY_ZONE)));
+}

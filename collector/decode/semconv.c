@@ -1,0 +1,299 @@
+/* semconv.c - one pass over a span's attributes, then each fact from the first key that has it. */
+#include "collector/decode/semconv.h"
+
+#include <math.h>
+
+#include "collector/decode/identity.h"
+#include "collector/decode/keys.h"
+#include "collector/decode/operation.h"
+#include "collector/decode/text.h"
+
+#define LIST(...) ((const uint8_t[]){__VA_ARGS__, N_KNOWN_KEYS})
+
+/* The number in an attribute of any type; false when it is none. */
+static bool number_of(const struct attr *attr, int64_t *number)
+{
+    double real;
+    switch (attr->type) {
+    case VALUE_INT:
+        *number = attr->integer;
+        return true;
+    case VALUE_DOUBLE:
+        if (!(fabs(attr->real) < 1e9))
+            return false;
+        *number = (int64_t)attr->real;
+        return true;
+    case VALUE_TEXT:
+        if (str_to_i64(attr->text, number))
+            return true;
+        if (!str_to_double(attr->text, &real) || fabs(real) > 1e9)
+            return false;
+        *number = (int64_t)real;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool first_number(const struct seen_keys *seen, const uint8_t *list, int64_t *number)
+{
+    for (; *list != N_KNOWN_KEYS; list++) {
+        if (seen->at[*list] && number_of(seen->at[*list], number))
+            return true;
+    }
+    return false;
+}
+
+static bool is_true(const struct attr *attr)
+{
+    if (!attr)
+        return false;
+    return attr->type == VALUE_BOOL ? attr->integer != 0 : str_eq(attr->text, STR("true"));
+}
+
+static int32_t http_status(const struct seen_keys *seen)
+{
+    int64_t code;
+    if (!first_number(seen, LIST(KEY_HTTP_RESPONSE_STATUS_CODE, KEY_HTTP_STATUS_CODE), &code) ||
+        code < 0 || code > 999)
+        return CODE_NONE;
+    return (int32_t)code;
+}
+
+static int16_t grpc_code_from_name(struct str name)
+{
+    static const char *const words[] = {"OK",
+                                        "CANCELLED",
+                                        "UNKNOWN",
+                                        "INVALID_ARGUMENT",
+                                        "DEADLINE_EXCEEDED",
+                                        "NOT_FOUND",
+                                        "ALREADY_EXISTS",
+                                        "PERMISSION_DENIED",
+                                        "RESOURCE_EXHAUSTED",
+                                        "FAILED_PRECONDITION",
+                                        "ABORTED",
+                                        "OUT_OF_RANGE",
+                                        "UNIMPLEMENTED",
+                                        "INTERNAL",
+                                        "UNAVAILABLE",
+                                        "DATA_LOSS",
+                                        "UNAUTHENTICATED"};
+    for (int16_t i = 0; i < 17; i++) {
+        if (str_eq(name, str_of(words[i])))
+            return i;
+    }
+    return CODE_NONE;
+}
+
+static int16_t grpc_status(const struct seen_keys *seen)
+{
+    const uint8_t *list = LIST(KEY_RPC_STATUS_CODE, KEY_RPC_RESPONSE_STATUS_CODE,
+                               KEY_RPC_GRPC_STATUS_CODE, KEY_GRPC_STATUS_CODE, KEY_GRPC_STATUS);
+    int64_t code;
+    if (first_number(seen, list, &code))
+        return code >= 0 && code <= 16 ? (int16_t)code : CODE_NONE;
+    return grpc_code_from_name(keys_first_text(seen, list));
+}
+
+/* scheme://user@host:port/path, or host:port: the host alone. */
+static struct str host_of_url(struct str url)
+{
+    size_t at = 0;
+    const char *mark = url.len > 3 ? memmem(url.p, url.len, "://", 3) : NULL;
+    if (mark)
+        at = (size_t)(mark - url.p) + 3;
+    struct str rest = str_skip(url, at);
+    size_t end = 0;
+    while (end < rest.len && !strchr("/?#", rest.p[end]))
+        end++;
+    rest.len = end;
+    ptrdiff_t user = str_find(rest, '@');
+    return user >= 0 ? str_skip(rest, (size_t)user + 1) : rest;
+}
+
+static struct str without_port(struct str address)
+{
+    if (address.len && address.p[0] == '[') {
+        ptrdiff_t close = str_find(address, ']');
+        return close > 0 ? (struct str){address.p + 1, (size_t)close - 1} : address;
+    }
+    ptrdiff_t colon = str_find(address, ':');
+    if (colon > 0 && str_find(str_skip(address, (size_t)colon + 1), ':') < 0)
+        address.len = (size_t)colon;
+    return address;
+}
+
+static bool is_cache(struct str system)
+{
+    return str_eq(system, STR("redis")) || str_eq(system, STR("memcached")) ||
+           str_eq(system, STR("valkey")) || str_eq(system, STR("hazelcast"));
+}
+
+static struct str server_address(const struct seen_keys *seen)
+{
+    return without_port(keys_first_text(
+        seen, LIST(KEY_SERVER_ADDRESS, KEY_NET_PEER_NAME, KEY_NET_SOCK_PEER_NAME, KEY_PEER_HOSTNAME,
+                   KEY_NETWORK_PEER_ADDRESS, KEY_NET_SOCK_PEER_ADDR, KEY_NET_PEER_IP)));
+}
+
+/* A queue by its destination, a database by its namespace, a cache by its address, others by their
+ * host. */
+static void name_peer(struct facts *facts, const struct seen_keys *seen, bool callee_side)
+{
+    struct str named = keys_first_text(seen, LIST(KEY_SERVICE_PEER_NAME, KEY_PEER_SERVICE));
+    facts->peer_role = ROLE_EXTERNAL;
+    if (facts->messaging) {
+        facts->peer =
+            keys_first_text(seen, LIST(KEY_MESSAGING_DESTINATION_TEMPLATE,
+                                       KEY_MESSAGING_DESTINATION_NAME, KEY_MESSAGING_DESTINATION));
+        facts->peer_role = ROLE_QUEUE;
+    } else if (callee_side) {
+        facts->peer = STR_NONE;
+    } else if (facts->database) {
+        bool cache = is_cache(facts->protocol);
+        facts->peer = cache ? STR_NONE : keys_first_text(seen, LIST(KEY_DB_NAMESPACE, KEY_DB_NAME));
+        facts->peer_role = cache ? ROLE_CACHE : ROLE_DATABASE;
+    }
+    if (named.len) {
+        facts->peer = named;
+        facts->peer_namespace = keys_first_text(seen, LIST(KEY_SERVICE_PEER_NAMESPACE));
+        facts->peer_resolvable = facts->peer_role == ROLE_EXTERNAL;
+    }
+    if (facts->peer.len || callee_side)
+        return;
+    facts->peer = server_address(seen);
+    if (!facts->peer.len)
+        facts->peer = facts->url_host;
+    if (!facts->peer.len)
+        facts->peer = facts->protocol; /* a database that says nothing of itself but its kind */
+}
+
+static void read_address(struct facts *facts, const struct seen_keys *seen, bool callee_side)
+{
+    struct str address =
+        callee_side ? keys_first_text(seen, LIST(KEY_CLIENT_ADDRESS, KEY_HTTP_CLIENT_IP,
+                                                 KEY_NETWORK_PEER_ADDRESS, KEY_NET_SOCK_PEER_ADDR,
+                                                 KEY_NET_PEER_IP, KEY_PEER_ADDRESS))
+                    : keys_first_text(seen, LIST(KEY_UPSTREAM_ADDRESS, KEY_NETWORK_PEER_ADDRESS,
+                                                 KEY_NET_SOCK_PEER_ADDR, KEY_NET_PEER_IP));
+    facts->peer_address = without_port(address);
+}
+
+static void read_url(struct facts *facts, const struct seen_keys *seen)
+{
+    struct str url = keys_first_text(seen, LIST(KEY_URL_FULL, KEY_HTTP_URL));
+    struct str host =
+        url.len ? host_of_url(url) : keys_first_text(seen, LIST(KEY_HTTP_HOST, KEY_GRPC_AUTHORITY));
+    facts->url_host = without_port(host);
+    facts->mirrored = str_ends(facts->url_host, STR("-shadow"));
+    struct str scheme = keys_first_text(seen, LIST(KEY_URL_SCHEME, KEY_HTTP_SCHEME));
+    if (str_starts(url, STR("https:")) || str_eq(scheme, STR("https")) ||
+        seen->at[KEY_TLS_PROTOCOL_VERSION])
+        facts->security = SECURITY_TLS;
+}
+
+static struct str protocol(const struct facts *facts, const struct seen_keys *seen)
+{
+    struct str system =
+        keys_first_text(seen, LIST(KEY_DB_SYSTEM_NAME, KEY_DB_SYSTEM, KEY_MESSAGING_SYSTEM,
+                                   KEY_RPC_SYSTEM_NAME, KEY_RPC_SYSTEM));
+    if (system.len)
+        return system;
+    if (facts->grpc_status != CODE_NONE || seen->at[KEY_GRPC_PATH])
+        return STR("grpc");
+    if (facts->http_status != CODE_NONE || seen->at[KEY_HTTP_METHOD] ||
+        seen->at[KEY_HTTP_REQUEST_METHOD] || seen->at[KEY_HTTP_URL] || seen->at[KEY_URL_FULL] ||
+        seen->at[KEY_HTTP_PROTOCOL])
+        return STR("http");
+    return STR_NONE;
+}
+
+static void read_error_tag(struct facts *facts, const struct attr *error)
+{
+    if (!error)
+        return;
+    bool bare = is_true(error);
+    int64_t code;
+    /* Zipkin writes what went wrong into the tag; any text but "false" is an error there. */
+    facts->error_tag = bare || (error->type == VALUE_TEXT && error->text.len &&
+                                !str_eq(error->text, STR("false")));
+    bool says_code = bare || (number_of(error, &code) && code >= 400 && code < 500);
+    facts->error_tag_4xx_only = facts->error_tag && says_code && facts->http_status >= 400 &&
+                                facts->http_status < 500 && facts->grpc_status <= 0;
+}
+
+/* tracestate ot=th:… (OpenTelemetry's threshold), else sampler.type = probabilistic. */
+static float weight_of(struct str trace_state, const struct seen_keys *seen)
+{
+    struct str member, rest = trace_state, sub;
+    while (rest.len) {
+        str_cut(rest, ',', &member, &rest);
+        member = str_trim(member);
+        if (!str_starts(member, STR("ot=")))
+            continue;
+        member = str_skip(member, 3);
+        while (member.len) {
+            str_cut(member, ';', &sub, &member);
+            if (!str_starts(sub, STR("th:")) || sub.len > 17)
+                continue;
+            double threshold = 0, scale = 1;
+            for (size_t i = 3; i < sub.len; i++) {
+                uint64_t digit = 0;
+                hex_to_u64((struct str){sub.p + i, 1}, &digit);
+                scale /= 16;
+                threshold += (double)digit * scale;
+            }
+            return threshold < 1 ? (float)(1 / (1 - threshold)) : 1.0f;
+        }
+    }
+    const struct attr *param = seen->at[KEY_SAMPLER_PARAM];
+    if (!param || !str_eq(keys_first_text(seen, LIST(KEY_SAMPLER_TYPE)), STR("probabilistic")))
+        return 1.0f;
+    double share = param->type == VALUE_DOUBLE ? param->real : 0;
+    if (param->type == VALUE_TEXT && !str_to_double(param->text, &share))
+        share = 0;
+    return share > 1e-9 && share < 1 ? (float)(1 / share) : 1.0f;
+}
+
+static uint16_t resend_count(const struct seen_keys *seen)
+{
+    int64_t count;
+    if (!first_number(seen,
+                      LIST(KEY_HTTP_REQUEST_RESEND_COUNT, KEY_RETRY_COUNT, KEY_HTTP_RESEND_COUNT),
+                      &count) ||
+        count < 0)
+        return 0;
+    return count > UINT16_MAX ? UINT16_MAX : (uint16_t)count;
+}
+
+bool semconv_span(struct batch *batch, struct span *span)
+{
+    struct seen_keys seen;
+    struct facts *facts = &span->facts;
+    *facts = (struct facts){0};
+    keys_seen(&seen, span->attrs, span->n_attrs);
+    identity_of_span(span, &seen);
+    facts->http_status = http_status(&seen);
+    facts->grpc_status = grpc_status(&seen);
+    facts->upstream_cluster =
+        keys_first_text(&seen, LIST(KEY_UPSTREAM_CLUSTER, KEY_UPSTREAM_CLUSTER_NAME));
+    facts->response_flags = keys_first_text(&seen, LIST(KEY_RESPONSE_FLAGS));
+    facts->flags = facts->response_flags.len ? response_flags_parse(facts->response_flags) : 0;
+    facts->request_id = keys_first_text(&seen, LIST(KEY_REQUEST_ID));
+    facts->canceled = is_true(seen.at[KEY_CANCELED]);
+    facts->resend_count = resend_count(&seen);
+    facts->messaging = seen.at[KEY_MESSAGING_SYSTEM] || seen.at[KEY_MESSAGING_DESTINATION_NAME] ||
+                       seen.at[KEY_MESSAGING_DESTINATION];
+    facts->database = seen.at[KEY_DB_SYSTEM_NAME] || seen.at[KEY_DB_SYSTEM];
+    facts->protocol = protocol(facts, &seen);
+    read_url(facts, &seen);
+    bool callee_side = span->kind == KIND_SERVER || span->kind == KIND_CONSUMER;
+    read_address(facts, &seen, callee_side);
+    name_peer(facts, &seen, callee_side);
+    read_error_tag(facts, seen.at[KEY_ERROR]);
+    facts->weight = span->trace_state.len || seen.at[KEY_SAMPLER_PARAM]
+                        ? weight_of(span->trace_state, &seen)
+                        : 1.0f;
+    return operation_of_span(batch, span, &seen);
+}

@@ -1,0 +1,32 @@
+/* text.h - text from the wire made fit to keep: valid UTF-8 without NUL, cut to its limit, counted.
+ */
+#ifndef DECODE_TEXT_H
+#define DECODE_TEXT_H
+
+#include "collector/base/utf8.h"
+#include "collector/model/batch.h"
+
+#define MAX_KEY_BYTES 256
+
+/* *plain (may be NULL): may stand between JSON quotes as it is. False when the arena is full. */
+bool text_keep(struct batch *batch, struct str *text, size_t max, uint32_t *n_cut, bool *plain);
+
+/* Room for one more attribute in a growing row that lies in the batch's arena; NULL when it is
+ * full. */
+struct attr_list {
+    struct attr *items;
+    uint32_t n, cap;
+};
+struct attr *attr_list_add(struct batch *batch, struct attr_list *list);
+/* Keeps the last of equal keys, as attributes are a map. */
+void attr_list_unique(struct attr_list *list);
+/* Sets type VALUE_TEXT, for attributes that a decoder makes itself. False when the arena is full.
+ */
+bool attr_list_add_text(struct batch *batch, struct attr_list *list, struct str key,
+                        struct str text);
+
+/* 32 and 16 hexadecimal digits in any case; false for anything else. 0 is for the caller to judge.
+ */
+bool hex_to_u64(struct str hex, uint64_t *number);
+
+#endif
