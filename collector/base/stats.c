@@ -20,7 +20,7 @@ static void register_family(struct stat_family *family)
     family->registered = true;
 }
 
-static bool same_labels(const struct stat *a, const struct stat *b)
+static bool same_labels(const struct stat_series *a, const struct stat_series *b)
 {
     for (int i = 0; i < STAT_MAX_LABELS; i++) {
         if (!a->labels[i].name || !b->labels[i].name)
@@ -32,7 +32,7 @@ static bool same_labels(const struct stat *a, const struct stat *b)
     return true;
 }
 
-static void read_labels(struct stat *stat, va_list args)
+static void read_labels(struct stat_series *stat, va_list args)
 {
     const char *name;
     for (int i = 0; i < STAT_MAX_LABELS && (name = va_arg(args, const char *)); i++) {
@@ -42,9 +42,9 @@ static void read_labels(struct stat *stat, va_list args)
     }
 }
 
-struct stat *stat_get(struct stat_family *family, ...)
+struct stat_series *stat_get(struct stat_family *family, ...)
 {
-    struct stat *fresh = calloc(1, sizeof(*fresh));
+    struct stat_series *fresh = calloc(1, sizeof(*fresh));
     if (!fresh)
         abort();
     va_list args;
@@ -54,29 +54,29 @@ struct stat *stat_get(struct stat_family *family, ...)
     pthread_mutex_lock(&mutex);
     if (!family->registered)
         register_family(family);
-    struct stat **at = &family->series;
+    struct stat_series **at = &family->series;
     while (*at && !same_labels(*at, fresh))
         at = &(*at)->next;
     if (*at)
         free(fresh);
     else
         *at = fresh;
-    struct stat *found = *at;
+    struct stat_series *found = *at;
     pthread_mutex_unlock(&mutex);
     return found;
 }
 
-void stat_add(struct stat *stat, uint64_t n)
+void stat_add(struct stat_series *stat, uint64_t n)
 {
     atomic_fetch_add_explicit(&stat->value, n, memory_order_relaxed);
 }
 
-void stat_set(struct stat *stat, uint64_t value)
+void stat_set(struct stat_series *stat, uint64_t value)
 {
     atomic_store_explicit(&stat->value, value, memory_order_relaxed);
 }
 
-void stat_set_real(struct stat *stat, double value)
+void stat_set_real(struct stat_series *stat, double value)
 {
     uint64_t bits;
     memcpy(&bits, &value, sizeof(bits));
@@ -88,7 +88,7 @@ double stat_bucket_bound(int k)
     return 0.0005 * (double)(1u << k);
 }
 
-void stat_observe_ns(struct stat *stat, uint64_t duration_ns)
+void stat_observe_ns(struct stat_series *stat, uint64_t duration_ns)
 {
     int k = 0;
     while (k < STAT_N_BUCKETS && duration_ns > (UINT64_C(500000) << k))
@@ -97,12 +97,12 @@ void stat_observe_ns(struct stat *stat, uint64_t duration_ns)
     atomic_fetch_add_explicit(&stat->sum_ns, duration_ns, memory_order_relaxed);
 }
 
-uint64_t stat_value(const struct stat *stat)
+uint64_t stat_value(const struct stat_series *stat)
 {
     return atomic_load_explicit(&stat->value, memory_order_relaxed);
 }
 
-double stat_value_real(const struct stat *stat)
+double stat_value_real(const struct stat_series *stat)
 {
     uint64_t bits = stat_value(stat);
     double value;

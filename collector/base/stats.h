@@ -4,7 +4,7 @@
  * relaxed atomics; histograms have the buckets of CONTRACT §8 (0.0005 × 2^k seconds, k = 0…15).
  *
  *     static struct stat_family bytes = STAT_GAUGE("faultline_inbox_bytes", "Bytes of bodies in the
- * inbox."); static struct stat *n_bytes;  n_bytes = stat_get(&bytes, STAT_LABELS("format",
+ * inbox."); static struct stat_series *n_bytes;  n_bytes = stat_get(&bytes, STAT_LABELS("format",
  * "otlp_pb"));
  *
  * stat_get() takes a lock and is for set-up or rare paths; keep the pointer. Series are never
@@ -24,8 +24,8 @@ struct stat_label {
     char value[96];
 };
 
-struct stat {
-    struct stat *next;
+struct stat_series {
+    struct stat_series *next;
     struct stat_label labels[STAT_MAX_LABELS];    /* name NULL ends them */
     _Atomic uint64_t value;                       /* counter, gauge (a double's bits if `real`) */
     _Atomic uint64_t buckets[STAT_N_BUCKETS + 1]; /* histogram: not cumulative */
@@ -38,7 +38,7 @@ struct stat_family {
     enum stat_type type;
     bool real; /* gauge whose value is a double */
     bool registered;
-    struct stat *series;
+    struct stat_series *series;
     struct stat_family *next;
 };
 
@@ -61,13 +61,13 @@ struct stat_family {
 
 /* The series of `family` with these labels, made at 0 when new. `labels` is name, value, name,
  * value, …, NULL. Never NULL (ends the program when memory is short: start-up only). */
-struct stat *stat_get(struct stat_family *family, ...) __attribute__((sentinel));
-void stat_add(struct stat *stat, uint64_t n);
-void stat_set(struct stat *stat, uint64_t value);
-void stat_set_real(struct stat *stat, double value);
-void stat_observe_ns(struct stat *stat, uint64_t duration_ns);
-uint64_t stat_value(const struct stat *stat);
-double stat_value_real(const struct stat *stat);
+struct stat_series *stat_get(struct stat_family *family, ...) __attribute__((sentinel));
+void stat_add(struct stat_series *stat, uint64_t n);
+void stat_set(struct stat_series *stat, uint64_t value);
+void stat_set_real(struct stat_series *stat, double value);
+void stat_observe_ns(struct stat_series *stat, uint64_t duration_ns);
+uint64_t stat_value(const struct stat_series *stat);
+double stat_value_real(const struct stat_series *stat);
 /* Upper bound of bucket k in seconds, k < STAT_N_BUCKETS. */
 double stat_bucket_bound(int k);
 /* Calls `visit` for every family, in name order, each with its series linked from family->series.

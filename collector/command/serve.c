@@ -36,7 +36,7 @@ struct server {
     struct receiver *otlp_http, *zipkin;
     struct web *web;
     char **listen; /* web.listen and web.extra_listen with their hosts */
-    struct stat *reloaded;
+    struct stat_series *reloaded;
     uint64_t started_ns;
     _Atomic bool ready, draining;
 };

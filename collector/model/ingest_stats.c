@@ -5,14 +5,14 @@ static struct stat_family records_family =
     STAT_COUNTER("faultline_ingest_records_total", "Records received, by what became of them.");
 
 /* Series are made on first use: a table of pointers, filled by whoever comes first. */
-static struct stat *_Atomic series[N_FORMATS][N_TRANSPORTS][N_INGEST_OUTCOMES];
+static struct stat_series *_Atomic series[N_FORMATS][N_TRANSPORTS][N_INGEST_OUTCOMES];
 
 static const char *const outcome_words[N_INGEST_OUTCOMES] = {"accepted", "duplicate", "rejected"};
 
 void ingest_count(enum format format, enum transport transport, enum ingest_outcome outcome,
                   uint64_t n)
 {
-    struct stat *stat = series[format][transport][outcome];
+    struct stat_series *stat = series[format][transport][outcome];
     if (!stat) {
         stat = stat_get(&records_family, "format", format_word(format), "transport",
                         transport_word(transport), "outcome", outcome_words[outcome], NULL);

@@ -1,6 +1,8 @@
-/* accept.h - the rules every receiver shares: decode, hand to the inbox, count, remember for `tail`.
+/* accept.h - the rules every receiver shares: decode, hand to the inbox, count, remember for
+ * `tail`.
  *
- * A receiver makes a body and calls accept_body(); the answer comes through its callback after the sync.
+ * A receiver makes a body and calls accept_body(); the answer comes through its callback after the
+ * sync.
  */
 #ifndef RECEIVE_ACCEPT_H
 #define RECEIVE_ACCEPT_H
@@ -25,13 +27,15 @@ struct acceptance {
     struct err err; /* err.code != ERR_NONE: refused as a whole */
 };
 
-/* Decodes and appends. Takes `bytes` (malloc'd) in every case. `done` is called exactly once, maybe before this
- * returns, maybe from the inbox's thread: with what to tell the sender. `sender` is copied for `tail`. */
-void accept_body(struct acceptor *acceptor, enum format format, enum transport transport, enum encoding encoding, char *bytes,
-                 size_t n_bytes, struct str sender, void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx);
+/* Decodes and appends. Takes `bytes` (malloc'd) in every case. `done` is called exactly once, maybe
+ * before this returns, maybe from the inbox's thread: with what to tell the sender. `sender` is
+ * copied for `tail`. */
+void accept_body(struct acceptor *acceptor, enum format format, enum transport transport,
+                 enum encoding encoding, char *bytes, size_t n_bytes, struct str sender,
+                 void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx);
 /* A refusal before decoding (framing, content type …), for counters and `tail`. */
-void accept_refused(struct acceptor *acceptor, enum transport transport, unsigned status, const char *format, size_t n_bytes,
-                    struct str sender, const char *reason);
+void accept_refused(struct acceptor *acceptor, enum transport transport, unsigned status,
+                    const char *format, size_t n_bytes, struct str sender, const char *reason);
 
 /* The last 20 batches, newest first, as the "items" of /api/v1/tail: {"items":[…],"next":null}. */
 void accept_tail_json(struct acceptor *acceptor, struct buf *out);

@@ -12,13 +12,16 @@ struct receiver_settings {
     size_t max_body;
     const char *const *cors_origins; /* exact origins, NULL-terminated, may be NULL */
     const char *web_address;         /* for the line of GET /; may be NULL */
-    const char *(*not_ready)(void *ctx); /* a word of CONTRACT §3 when bodies cannot be taken, "" when they can */
+    const char *(*not_ready)(
+        void *ctx); /* a word of CONTRACT §3 when bodies cannot be taken, "" when they can */
     void *ctx;
 };
 
 struct receiver;
-int receiver_otlp_http_start(const struct receiver_settings *settings, struct receiver **receiver, struct err *err);
-int receiver_zipkin_start(const struct receiver_settings *settings, struct receiver **receiver, struct err *err);
+int receiver_otlp_http_start(const struct receiver_settings *settings, struct receiver **receiver,
+                             struct err *err);
+int receiver_zipkin_start(const struct receiver_settings *settings, struct receiver **receiver,
+                          struct err *err);
 const char *receiver_address(const struct receiver *receiver);
 /* Stops taking requests; returns when all that were taken are answered. */
 void receiver_drain(struct receiver *receiver);

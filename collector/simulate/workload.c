@@ -2,7 +2,8 @@
  * generator must cost little beside the program that is measured.
  *
  *   gateway SERVER > CLIENT > A SERVER > CLIENT > B SERVER > CLIENT > C SERVER > CLIENT > D SERVER
- *                                                                             > CLIENT (its callee sends no span)
+ *                                                                             > CLIENT (its callee
+ * sends no span)
  */
 #include "collector/simulate/workload.h"
 

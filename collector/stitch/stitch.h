@@ -1,5 +1,5 @@
-/* stitch.h - from the spans of one trace to calls, hops and blame. A pure function (STITCHING): the same set
- * of spans gives the same graph, in whatever order they come.
+/* stitch.h - from the spans of one trace to calls, hops and blame. A pure function (STITCHING): the
+ * same set of spans gives the same graph, in whatever order they come.
  *
  * `names` and `nodes` are symbol tables: stitch() may add to them, which changes no answer.
  */
@@ -15,7 +15,7 @@ struct knowledge {
     size_t n_gateways;
     const struct str *sidecars;
     size_t n_sidecars;
-    const struct cidr *inside;  /* stitch.inside */
+    const struct cidr *inside; /* stitch.inside */
     size_t n_inside;
     /* The workload at an address (no port), or NODE_NONE. May be NULL. */
     node_no (*resolve)(const struct knowledge *knowledge, struct str address);
@@ -36,9 +36,10 @@ struct stitch; /* scratch memory, used again for every trace */
 struct stitch *stitch_new(struct names *names, struct nodes *nodes);
 void stitch_free(struct stitch *stitch);
 
-/* Stitches `n` records into *graph, whose arrays are allocated from `arena`. Records with `unstitched` set get
- * class LEDGER_LOCAL, no calls. False when memory is short. Near linear in n. */
-bool stitch_trace(struct stitch *stitch, const struct record *records, uint32_t n, const struct knowledge *knowledge,
-                  struct arena *arena, struct graph *graph);
+/* Stitches `n` records into *graph, whose arrays are allocated from `arena`. Records with
+ * `unstitched` set get class LEDGER_LOCAL, no calls. False when memory is short. Near linear in n.
+ */
+bool stitch_trace(struct stitch *stitch, const struct record *records, uint32_t n,
+                  const struct knowledge *knowledge, struct arena *arena, struct graph *graph);
 
 #endif

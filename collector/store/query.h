@@ -1,5 +1,5 @@
-/* query.h - questions to the database, by read-only connections; what the web, the exporters and the
- * commands show. Works on a live database and on a closed file alike.
+/* query.h - questions to the database, by read-only connections; what the web, the exporters and
+ * the commands show. Works on a live database and on a closed file alike.
  *
  * A connection belongs to one thread. Every call has a deadline and ends with ERR_BUSY past it.
  */
@@ -26,19 +26,22 @@ struct query_filter {
     struct str cluster, namespace, service, operation, status; /* status: 'ok', 'error' or '' */
     struct str attr_key, attr_value;
     uint64_t min_duration_ns;
-    uint32_t limit;      /* 1…1000 */
-    struct str cursor;   /* from the last answer's "next" */
+    uint32_t limit;    /* 1…1000 */
+    struct str cursor; /* from the last answer's "next" */
 };
 
 enum graph_level { LEVEL_SERVICE, LEVEL_VERSION };
 enum graph_layer { LAYER_LOGICAL, LAYER_PHYSICAL };
 
 /* Each writes the JSON of CONTRACT §7 into `out`. */
-int query_graph_json(struct query *query, struct window window, enum graph_level level, enum graph_layer layer,
-                     struct buf *out, struct err *err);
-int query_services_json(struct query *query, const struct query_filter *filter, struct buf *out, struct err *err);
-int query_operations_json(struct query *query, const struct query_filter *filter, struct buf *out, struct err *err);
-int query_traces_json(struct query *query, const struct query_filter *filter, struct buf *out, struct err *err);
+int query_graph_json(struct query *query, struct window window, enum graph_level level,
+                     enum graph_layer layer, struct buf *out, struct err *err);
+int query_services_json(struct query *query, const struct query_filter *filter, struct buf *out,
+                        struct err *err);
+int query_operations_json(struct query *query, const struct query_filter *filter, struct buf *out,
+                          struct err *err);
+int query_traces_json(struct query *query, const struct query_filter *filter, struct buf *out,
+                      struct err *err);
 /* ERR_NOT_FOUND for an unknown trace. `id`: 1–32 hex digits. */
 int query_trace_json(struct query *query, struct str id, struct buf *out, struct err *err);
 
@@ -49,16 +52,16 @@ struct query_status {
 };
 int query_status(struct query *query, struct query_status *status, struct err *err);
 
-/* Runs one read-only statement; `row` gets texts per column (NULL for SQL NULL), returns false to stop. For
- * `faultline sql`. Adds the functions of PRODUCT §5 (histogram_quantile, …). */
+/* Runs one read-only statement; `row` gets texts per column (NULL for SQL NULL), returns false to
+ * stop. For `faultline sql`. Adds the functions of PRODUCT §5 (histogram_quantile, …). */
 struct query_rows {
     int n_columns;
     const char *const *names;
-    const int *types;           /* SQLITE_INTEGER … of this row's values */
+    const int *types; /* SQLITE_INTEGER … of this row's values */
     const char *const *values;
-    const int *lengths;         /* bytes */
+    const int *lengths; /* bytes */
 };
-int query_sql(struct query *query, const char *sql, bool (*row)(const struct query_rows *rows, void *ctx), void *ctx,
-              struct err *err);
+int query_sql(struct query *query, const char *sql,
+              bool (*row)(const struct query_rows *rows, void *ctx), void *ctx, struct err *err);
 
 #endif

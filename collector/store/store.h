@@ -1,8 +1,8 @@
 /* store.h - the database: opening, migrating, and the one thread that writes and checkpoints.
  *
- * Tables are private (schema/sql); views are the contract. The writer takes turns from the stitcher, applies
- * them inside one transaction, commits every commit_interval (or at once for a turn with `flush`), then tells
- * who asked: turns go on to `committed`, in order.
+ * Tables are private (schema/sql); views are the contract. The writer takes turns from the
+ * stitcher, applies them inside one transaction, commits every commit_interval (or at once for a
+ * turn with `flush`), then tells who asked: turns go on to `committed`, in order.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -13,13 +13,13 @@
 struct store_settings {
     const char *path;
     uint64_t commit_interval_ns;
-    uint64_t retention_ns;          /* since it was stored */
-    uint64_t max_size;              /* bytes of the database file */
-    uint64_t minute_retention_ns;   /* since last touched */
+    uint64_t retention_ns;        /* since it was stored */
+    uint64_t max_size;            /* bytes of the database file */
+    uint64_t minute_retention_ns; /* since last touched */
     uint64_t cache_bytes;
-    uint64_t reopen_window_ns;      /* traces this far back can be found by id for reopening */
-    uint64_t reopen_memory;         /* bytes of Bloom filters */
-    uint64_t edges_max;             /* limit.edges */
+    uint64_t reopen_window_ns; /* traces this far back can be found by id for reopening */
+    uint64_t reopen_memory;    /* bytes of Bloom filters */
+    uint64_t edges_max;        /* limit.edges */
     /* After a commit, from the writer's thread: takes the turn. */
     void (*committed)(struct turn *turn, void *ctx);
     /* A sync of the database failed: ends the process. */
@@ -29,8 +29,9 @@ struct store_settings {
 
 struct store;
 
-/* Takes the lock file (path + "-lock"), opens or makes the database, migrates it in one transaction, sets aside a
- * corrupt one under a dated name (logged). ERR_IO for a newer schema, a foreign file, a taken lock. */
+/* Takes the lock file (path + "-lock"), opens or makes the database, migrates it in one
+ * transaction, sets aside a corrupt one under a dated name (logged). ERR_IO for a newer schema, a
+ * foreign file, a taken lock. */
 int store_open(const struct store_settings *settings, struct store **store, struct err *err);
 /* What the last commit said. */
 uint64_t store_booked_to(struct store *store);
@@ -46,18 +47,22 @@ int store_step(struct store *store, struct err *err);
 void store_join(struct store *store);
 void store_close(struct store *store);
 
-uint64_t store_progress_ns(struct store *store); /* monotonic time of the writer's last turn of work */
-const char *store_state(struct store *store);    /* "" or "disk_full" or "store_failed" */
+uint64_t
+store_progress_ns(struct store *store);       /* monotonic time of the writer's last turn of work */
+const char *store_state(struct store *store); /* "" or "disk_full" or "store_failed" */
 
 /* ---- reading back for the stitcher; its own read-only connection, one thread ---- */
 
 struct trace_finder;
 int trace_finder_open(struct store *store, struct trace_finder **finder, struct err *err);
 void trace_finder_close(struct trace_finder *finder);
-/* Could this trace be stored? Bloom filters and the open run: no false 'no' for traces of the reopen window. */
+/* Could this trace be stored? Bloom filters and the open run: no false 'no' for traces of the
+ * reopen window. */
 bool trace_finder_maybe(struct trace_finder *finder, struct trace_id id);
-/* Reads a stored trace into `arena` with numbers of the given tables: id, trace_no, reopened and `now` of *found. 1 found, 0 not, -1 failed. */
-int trace_finder_fetch(struct trace_finder *finder, struct trace_id id, struct names *names, struct nodes *nodes,
-                       struct shapes *shapes, struct arena *arena, struct cut_trace *found, struct err *err);
+/* Reads a stored trace into `arena` with numbers of the given tables: id, trace_no, reopened and
+ * `now` of *found. 1 found, 0 not, -1 failed. */
+int trace_finder_fetch(struct trace_finder *finder, struct trace_id id, struct names *names,
+                       struct nodes *nodes, struct shapes *shapes, struct arena *arena,
+                       struct cut_trace *found, struct err *err);
 
 #endif

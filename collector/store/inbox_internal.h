@@ -1,0 +1,74 @@
+/* inbox_internal.h - what inbox.c (group commit), inbox_open.c (folder, scan) and inbox_read.c
+ * share. */
+#ifndef STORE_INBOX_INTERNAL_H
+#define STORE_INBOX_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/uio.h>
+
+#include "collector/base/stats.h"
+#include "collector/store/inbox.h"
+#include "collector/store/inbox_segment.h"
+
+/* The calls that can fail, so that tests can make them fail. */
+struct inbox_os {
+    ssize_t (*writev)(int fd, const struct iovec *parts, int n, off_t offset);
+    int (*sync)(int fd);
+    int (*allocate)(int fd, off_t size);
+};
+extern struct inbox_os inbox_os;
+
+struct segment {
+    uint64_t first_seq;
+    uint64_t last_seq; /* 0 while nothing is in it */
+    uint64_t n_bytes;  /* of the file */
+};
+
+/* How much lay in the inbox when this number was written. */
+struct mark {
+    uint64_t last_seq, bytes, records, received_ns;
+};
+
+struct inbox {
+    struct inbox_settings settings;
+    int folder_fd;
+
+    pthread_t thread;
+    bool running;
+
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t arrived;
+    struct body *first, *last; /* waiting */
+    uint64_t waiting_bytes;
+    struct segment *segments; /* in order; the last is written */
+    size_t n_segments, cap_segments;
+    uint64_t synced_seq; /* greatest number that readers may read */
+    uint64_t needed_from;
+    struct mark *marks; /* of what is not released, in order */
+    size_t n_marks, cap_marks;
+    uint64_t bytes, records; /* ever written since the start, and what was found then */
+    uint64_t released_bytes, released_records;
+    uint64_t space_checked_ns;
+    bool disk_full, failed, stopping;
+
+    /* The thread's own. */
+    int fd;          /* of the segment that is written; −1: none */
+    uint64_t offset; /* where the next record goes */
+    uint64_t next_seq;
+    uint64_t
+        unsynced_since_ns; /* durability crash: when the oldest unsynced write was made; 0: none */
+
+    _Atomic uint64_t progress_ns, last_seq;
+    struct stat_series *bytes_gauge, *oldest_gauge, *replayed, *sync_seconds;
+};
+
+void inbox_segment_name(uint64_t first_seq, char name[32]);
+/* Opens a segment for reading; −1 when it is gone. */
+int inbox_segment_open(struct inbox *inbox, uint64_t first_seq, int flags);
+/* Appends to the list; false when memory is short. Under the mutex. */
+bool inbox_segment_add(struct inbox *inbox, const struct segment *segment);
+void inbox_mark(struct inbox *inbox, uint64_t last_seq, uint64_t bytes, uint64_t records,
+                uint64_t received_ns);
+
+#endif

@@ -1,0 +1,34 @@
+/* inbox_segment.h - the bytes of a segment: records one after the other, zeros behind the last.
+ *
+ *   offset  bytes  what (little-endian)
+ *        0      4  magic 'FLI1'
+ *        4      4  CRC-32C of everything behind it: the rest of the head, then the body
+ *        8      8  sequence number; one more than the record's before it
+ *       16      8  time of receipt, Unix ns
+ *       24      4  bytes of the body
+ *       28      4  format, transport, encoding (one byte each), version of this head (1)
+ *       32     24  Kafka position: hash of the topic (8), offset (8), partition (4), zero (4)
+ *       56      8  zero
+ *       64         the body as it came
+ */
+#ifndef STORE_INBOX_SEGMENT_H
+#define STORE_INBOX_SEGMENT_H
+
+#include "collector/model/body.h"
+
+#define INBOX_HEAD_BYTES 64
+
+/* Writes the head of a body's record. */
+void inbox_head_write(const struct body *body, char head[INBOX_HEAD_BYTES]);
+
+struct inbox_head {
+    uint64_t seq, received_ns;
+    uint32_t n_bytes;
+    uint8_t format, transport, encoding;
+};
+/* Reads a head's fields; false when it is none. The CRC is not checked. */
+bool inbox_head_read(const char head[INBOX_HEAD_BYTES], struct inbox_head *fields);
+/* Does the CRC fit head and body? */
+bool inbox_record_checks(const char head[INBOX_HEAD_BYTES], struct str body);
+
+#endif
