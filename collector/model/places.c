@@ -157,6 +157,7 @@ static struct layout *layout_make(struct shapes *shapes, struct place *place,
         memcpy(text, key.p, key.len);
         layout->keys[i] = (struct str){text, key.len};
         layout->key_nos[i] = names_add(shapes->names, key);
+        layout->own[i] = false;
         text += key.len;
     }
     shapes->place_bytes += fixed + bytes;

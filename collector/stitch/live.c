@@ -39,10 +39,8 @@ void live_table_init(struct live_table *table)
 
 void live_table_fini(struct live_table *table)
 {
-    for (uint32_t i = 0; i < table->cap; i++) {
-        if (table->entries[i])
-            live_remove(table, table->entries[i]);
-    }
+    while (table->n)
+        live_remove(table, table->entries[table->n - 1]);
     for (struct big *slab = table->slabs; slab;) {
         struct big *next = slab->next;
         free(slab);

@@ -1,0 +1,115 @@
+/* stitch.c - the steps of stitch(), in their order. */
+#include "collector/stitch/stitch.h"
+
+#include <stdlib.h>
+
+#include "collector/stitch/work.h"
+
+struct stitch *stitch_new(struct names *names, struct nodes *nodes)
+{
+    struct stitch *stitch = calloc(1, sizeof(*stitch));
+    if (!stitch)
+        return NULL;
+    stitch->names = names;
+    stitch->nodes = nodes;
+    map_init(&stitch->upstream_map);
+    stitch->user = nodes_add(
+        nodes, &(struct node){.service = names_add(names, STR("user")), .role = ROLE_USER});
+    return stitch;
+}
+
+void stitch_free(struct stitch *stitch)
+{
+    if (!stitch)
+        return;
+    free(stitch->spans);
+    free(stitch->slots);
+    free(stitch->next_same);
+    free(stitch->order);
+    free(stitch->visits);
+    free(stitch->calls);
+    free(stitch->upstreams);
+    map_fini(&stitch->upstream_map);
+    free(stitch);
+}
+
+/* A queue is named by its consumer where its own attributes do, else by the producer above. */
+static struct node queue_of(struct stitch *stitch, uint32_t first)
+{
+    const struct work_span *span = &stitch->spans[first];
+    name_no name = span->shape->peer;
+    if (!name && span->parent != NONE && stitch->spans[span->parent].shape->kind == KIND_PRODUCER)
+        name = stitch->spans[span->parent].shape->peer;
+    if (!name)
+        name =
+            span->shape->protocol ? span->shape->protocol : names_add(stitch->names, STR("queue"));
+    return (struct node){.service = name, .role = ROLE_QUEUE};
+}
+
+/* Both ends of every call, as numbers. */
+static void name_ends(struct stitch *stitch)
+{
+    for (uint32_t i = 0; i < stitch->n_calls; i++) {
+        struct work_call *work = &stitch->calls[i];
+        struct call *call = &work->call;
+        struct node node;
+        if (work->callee_visit != NONE)
+            call->callee = nodes_add(stitch->nodes, &stitch->visits[work->callee_visit].node);
+        if (work->caller_visit != NONE)
+            call->caller = nodes_add(stitch->nodes, &stitch->visits[work->caller_visit].node);
+        if (work->callee_visit == NONE) {
+            peer_name(stitch, work, &node, &call->connection_type);
+            call->callee = nodes_add(stitch->nodes, &node);
+        } else if (call->connection_type == CONNECTION_MESSAGING) {
+            node = queue_of(stitch, stitch->visits[work->callee_visit].first);
+            call->caller = nodes_add(stitch->nodes, &node);
+        }
+    }
+}
+
+/* A callee that sent no span takes what other spans of its name in the trace know of it. */
+static void fill_named(struct stitch *stitch)
+{
+    for (uint32_t i = 0; i < stitch->n_calls; i++) {
+        struct work_call *work = &stitch->calls[i];
+        if (work->callee_visit != NONE)
+            continue;
+        struct node node = *nodes_get(stitch->nodes, work->call.callee);
+        if (node.role != ROLE_WORKLOAD || stitch->n_visits > 1000)
+            continue;
+        bool several = false;
+        name_no cluster = NAME_NONE, namespace = NAME_NONE;
+        for (uint32_t v = 0; v < stitch->n_visits; v++) {
+            const struct node *other = &stitch->visits[v].node;
+            if (!same_workload(other, &node))
+                continue;
+            several = several || (cluster && other->cluster && cluster != other->cluster) ||
+                      (namespace && other->namespace && namespace != other->namespace);
+            cluster = other->cluster ? other->cluster : cluster;
+            namespace = other->namespace ? other->namespace : namespace;
+        }
+        if (several)
+            continue;
+        node.cluster = node.cluster ? node.cluster : cluster;
+        node.namespace = node.namespace ? node.namespace : namespace;
+        work->call.callee = nodes_add(stitch->nodes, &node);
+    }
+}
+
+bool stitch_trace(struct stitch *stitch, const struct record *records, uint32_t n,
+                  const struct knowledge *knowledge, struct arena *arena, struct graph *graph)
+{
+    stitch->knowledge = knowledge;
+    stitch->arena = arena;
+    if (!tree_build(stitch, records, n))
+        return false;
+    roles_find(stitch);
+    if (!visits_find(stitch))
+        return false;
+    name_ends(stitch);
+    fill_named(stitch);
+    outcomes_find(stitch);
+    retries_fold(stitch);
+    blame_find(stitch);
+    return results_write(stitch, graph, n);
+}
