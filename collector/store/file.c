@@ -1,0 +1,214 @@
+/* file.c - opening the database: whose it is, what version it has, and what to do when it is
+ * damaged. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "collector/base/log.h"
+#include "collector/model/words.h"
+#include "collector/store/store_internal.h"
+#include "schema_sql.h"
+
+#define APPLICATION_ID 0x664c6e31
+#define N_MIGRATIONS ((int)(sizeof(schema_migrations) / sizeof(schema_migrations[0])))
+
+static int take_lock(const char *path, int *lock_fd, struct err *err)
+{
+    char name[4096];
+    snprintf(name, sizeof(name), "%s-lock", path);
+    *lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (*lock_fd < 0)
+        return err_set(err, ERR_IO, "%s: cannot be opened: %s", name, strerror(errno));
+    if (flock(*lock_fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    close(*lock_fd);
+    *lock_fd = -1;
+    return err_set(err, ERR_IO, "%s is in use by another faultline", path);
+}
+
+void store_file_unlock(const char *path, int lock_fd)
+{
+    char name[4096];
+    snprintf(name, sizeof(name), "%s-lock", path);
+    unlink(name);
+    close(lock_fd);
+}
+
+static int read_number(sqlite3 *db, const char *sql, int64_t *number)
+{
+    sqlite3_stmt *select = NULL;
+    int code = sqlite3_prepare_v2(db, sql, -1, &select, NULL);
+    if (!code) {
+        code = sqlite3_step(select);
+        *number = code == SQLITE_ROW ? sqlite3_column_int64(select, 0) : 0;
+        code = code == SQLITE_ROW || code == SQLITE_DONE ? 0 : code;
+    }
+    sqlite3_finalize(select);
+    return code;
+}
+
+enum look { LOOK_NEW, LOOK_OURS, LOOK_DAMAGED, LOOK_REFUSED };
+
+/* Looks at an existing file without changing it. */
+static enum look look_at(const char *path, struct err *err)
+{
+    struct stat info;
+    sqlite3 *db = NULL;
+    int64_t id = 0, version = 0, n_tables = 0;
+    if (stat(path, &info) != 0 || info.st_size == 0)
+        return LOOK_NEW;
+    int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL);
+    code = code ? code : read_number(db, "PRAGMA application_id", &id);
+    code = code ? code : read_number(db, "PRAGMA user_version", &version);
+    code = code ? code : read_number(db, "SELECT count(*) FROM sqlite_schema", &n_tables);
+    int64_t position = 0;
+    if (!code && id == APPLICATION_ID && version > 0)
+        code = read_number(db, "SELECT booked_to FROM position", &position);
+    sqlite3_close(db);
+    if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB ||
+        (code == SQLITE_ERROR && id == APPLICATION_ID))
+        return LOOK_DAMAGED;
+    if (code) {
+        err_set(err, ERR_IO, "%s: cannot be opened: %s", path, sqlite3_errstr(code));
+        return LOOK_REFUSED;
+    }
+    if (id != APPLICATION_ID && (n_tables > 0 || id)) {
+        err_set(err, ERR_IO, "%s is a database of another program; choose another store.path",
+                path);
+        return LOOK_REFUSED;
+    }
+    if (version > N_MIGRATIONS) {
+        err_set(err, ERR_IO,
+                "%s has schema version %lld, this program knows %d; use a newer faultline", path,
+                (long long)version, N_MIGRATIONS);
+        return LOOK_REFUSED;
+    }
+    return LOOK_OURS;
+}
+
+/* Is this damaged file one of ours? The folder beside it, or what is left of its head, says so. */
+static bool was_ours(const char *path)
+{
+    char name[4096], head[72] = {0};
+    struct stat info;
+    snprintf(name, sizeof(name), "%s-inbox", path);
+    if (stat(name, &info) == 0)
+        return true;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, head, sizeof(head));
+    if (fd >= 0)
+        close(fd);
+    return n == sizeof(head) &&
+           (memcmp(head, "SQLite format 3", 16) == 0 || memcmp(head + 68, "fLn1", 4) == 0);
+}
+
+static void set_aside(const char *path)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    char from[4096], to[4200], stamp[32];
+    time_t now = time(NULL);
+    struct tm parts;
+    gmtime_r(&now, &parts);
+    strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &parts);
+    for (int i = 0; i < 3; i++) {
+        snprintf(from, sizeof(from), "%s%s", path, suffixes[i]);
+        snprintf(to, sizeof(to), "%s.corrupt-%s%s", path, stamp, suffixes[i]);
+        rename(from, to);
+    }
+    log_event(LOG_ERROR, "database_set_aside", "file=%s.corrupt-%s", path, stamp);
+}
+
+static int add_words(sqlite3 *db)
+{
+    static const struct {
+        const char *list;
+        const char *(*word)(unsigned);
+        unsigned n;
+    } lists[] = {
+        {"kind", kind_word, N_KINDS},
+        {"fault", fault_word, N_FAULTS},
+        {"role", role_word, N_ROLES},
+        {"connection_type", connection_type_word, N_CONNECTION_TYPES},
+        {"known_by", known_by_word, N_KNOWN_BY},
+        {"crossing", crossing_word, N_CROSSINGS},
+        {"format", format_word, N_FORMATS},
+        {"transport", transport_word, N_TRANSPORTS},
+    };
+    sqlite3_stmt *put;
+    int code =
+        sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO word VALUES (?, ?, ?)", -1, &put, NULL);
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]) && !code; i++) {
+        for (unsigned k = 0; k < lists[i].n && !code; k++) {
+            sqlite3_bind_text(put, 1, lists[i].list, -1, SQLITE_STATIC);
+            sqlite3_bind_int64(put, 2, k);
+            sqlite3_bind_text(put, 3, lists[i].word(k), -1, SQLITE_STATIC);
+            code = statement_run(put);
+        }
+    }
+    sqlite3_finalize(put);
+    return code;
+}
+
+/* All in one transaction: a kill leaves the old version or the new one. */
+static int migrate(sqlite3 *db)
+{
+    char mark[80];
+    int64_t version;
+    int code = read_number(db, "PRAGMA user_version", &version);
+    if (code || version == N_MIGRATIONS)
+        return code;
+    code = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    for (int i = (int)version; i < N_MIGRATIONS && !code; i++)
+        code = sqlite3_exec(db, schema_migrations[i], NULL, NULL, NULL);
+    code = code ? code : add_words(db);
+    snprintf(mark, sizeof(mark), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+             APPLICATION_ID, N_MIGRATIONS);
+    code = code ? code : sqlite3_exec(db, mark, NULL, NULL, NULL);
+    if (code)
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    return code;
+}
+
+static int open_database(const struct store_settings *settings, sqlite3 **db, struct err *err)
+{
+    char pragmas[400];
+    int code = sqlite3_open_v2(
+        settings->path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    snprintf(
+        pragmas, sizeof(pragmas),
+        "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; "
+        "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA secure_delete = OFF; "
+        "PRAGMA cache_size = -%llu; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = "
+        "67108864; "
+        "PRAGMA busy_timeout = 5000",
+        (unsigned long long)(settings->cache_bytes / 1024));
+    code = code ? code : sqlite3_exec(*db, pragmas, NULL, NULL, NULL);
+    code = code ? code : migrate(*db);
+    if (!code)
+        return 0;
+    return err_set(err, ERR_IO, "%s: cannot be opened: %s", settings->path,
+                   *db ? sqlite3_errmsg(*db) : sqlite3_errstr(code));
+}
+
+int store_file_open(const struct store_settings *settings, int *lock_fd, sqlite3 **db,
+                    struct err *err)
+{
+    if (take_lock(settings->path, lock_fd, err))
+        return err->code;
+    enum look look = look_at(settings->path, err);
+    if (look == LOOK_REFUSED)
+        return err->code;
+    if (look == LOOK_DAMAGED) {
+        if (!was_ours(settings->path))
+            return err_set(err, ERR_IO, "%s is no SQLite database; choose another store.path",
+                           settings->path);
+        set_aside(settings->path);
+    }
+    return open_database(settings, db, err);
+}

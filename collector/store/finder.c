@@ -1,0 +1,356 @@
+/* finder.c - a stored trace, read back as it was counted, for the stitcher: its own read-only
+ * connection. */
+#include <stdlib.h>
+
+#include "collector/base/log.h"
+#include "collector/store/rows.h"
+#include "collector/store/store_internal.h"
+
+#define MAX_CANDIDATES 512
+
+struct trace_finder {
+    struct store *store;
+    sqlite3 *db;
+    sqlite3_stmt *key, *trace, *spans, *shape, *set, *resource, *name, *node;
+};
+
+/* One reading: where texts and numbers go. */
+struct fetching {
+    struct trace_finder *finder;
+    struct names *names;
+    struct nodes *nodes;
+    struct shapes *shapes;
+    struct arena *arena;
+};
+
+static int prepare(struct trace_finder *finder, const char *sql, sqlite3_stmt **statement)
+{
+    return sqlite3_prepare_v3(finder->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+}
+
+int trace_finder_open(struct store *store, struct trace_finder **result, struct err *err)
+{
+    struct trace_finder *finder = calloc(1, sizeof(*finder));
+    if (!finder)
+        return err_set(err, ERR_BUSY, "memory is short");
+    finder->store = store;
+    int code = sqlite3_open_v2(store->settings.path, &finder->db,
+                               SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+    sqlite3_busy_timeout(finder->db, 5000);
+    code = code ? code
+                : prepare(finder, "SELECT trace_no FROM trace_key WHERE run = ? AND hash = ?",
+                          &finder->key);
+    code = code ? code
+                : prepare(finder,
+                          "SELECT id, start_ns, duration_ns, entry, entry_operation, origin, "
+                          "origin_operation, "
+                          "origin_reason, span_count, service_count, error_count, parts, bits, "
+                          "reopened, calls "
+                          "FROM trace_row WHERE trace_no = ?",
+                          &finder->trace);
+    code = code ? code
+                : prepare(finder, "SELECT * FROM span_row WHERE trace_no = ? ORDER BY i",
+                          &finder->spans);
+    code = code ? code : prepare(finder, "SELECT * FROM shape WHERE id = ?", &finder->shape);
+    code =
+        code ? code : prepare(finder, "SELECT json FROM attribute_set WHERE id = ?", &finder->set);
+    code =
+        code ? code : prepare(finder, "SELECT json FROM resource WHERE id = ?", &finder->resource);
+    code = code ? code : prepare(finder, "SELECT text FROM name WHERE id = ?", &finder->name);
+    code = code
+               ? code
+               : prepare(finder,
+                         "SELECT cluster, namespace, service, version, role FROM node WHERE id = ?",
+                         &finder->node);
+    if (code) {
+        err_set(err, ERR_IO, "%s: cannot be read: %s", store->settings.path,
+                sqlite3_errmsg(finder->db));
+        trace_finder_close(finder);
+        return err->code;
+    }
+    *result = finder;
+    return 0;
+}
+
+void trace_finder_close(struct trace_finder *finder)
+{
+    if (!finder)
+        return;
+    sqlite3_stmt *all[] = {finder->key, finder->trace,    finder->spans, finder->shape,
+                           finder->set, finder->resource, finder->name,  finder->node};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        sqlite3_finalize(all[i]);
+    sqlite3_close(finder->db);
+    free(finder);
+}
+
+bool trace_finder_maybe(struct trace_finder *finder, struct trace_id id)
+{
+    uint64_t run, trace_no;
+    return keys_candidates(finder->store, id, &run, 1, &trace_no) > 0 || trace_no;
+}
+
+static struct str column_text(sqlite3_stmt *row, int column)
+{
+    const void *bytes = sqlite3_column_blob(row, column);
+    return (struct str){bytes, (size_t)sqlite3_column_bytes(row, column)};
+}
+
+static name_no read_name(struct fetching *fetching, int64_t id)
+{
+    sqlite3_stmt *select = fetching->finder->name;
+    name_no name = NAME_NONE;
+    if (!id)
+        return NAME_NONE;
+    sqlite3_bind_int64(select, 1, id);
+    if (sqlite3_step(select) == SQLITE_ROW)
+        name = names_add(fetching->names, column_text(select, 0));
+    sqlite3_reset(select);
+    return name;
+}
+
+static struct node read_node(struct fetching *fetching, int64_t id)
+{
+    sqlite3_stmt *select = fetching->finder->node;
+    int64_t parts[4] = {0};
+    struct node node = {0};
+    sqlite3_bind_int64(select, 1, id);
+    if (sqlite3_step(select) == SQLITE_ROW) {
+        for (int i = 0; i < 4; i++)
+            parts[i] = sqlite3_column_int64(select, i);
+        node.role = (uint8_t)sqlite3_column_int(select, 4);
+    }
+    sqlite3_reset(select);
+    node.cluster = read_name(fetching, parts[0]);
+    node.namespace = read_name(fetching, parts[1]);
+    node.service = read_name(fetching, parts[2]);
+    node.version = read_name(fetching, parts[3]);
+    return node;
+}
+
+static node_no read_node_no(struct fetching *fetching, int64_t id)
+{
+    struct node node = read_node(fetching, id);
+    return id ? nodes_add(fetching->nodes, &node) : NODE_NONE;
+}
+
+static uint32_t read_resource(struct fetching *fetching, int64_t id)
+{
+    sqlite3_stmt *select = fetching->finder->resource;
+    uint32_t number = 0;
+    sqlite3_bind_int64(select, 1, id);
+    if (id && sqlite3_step(select) == SQLITE_ROW)
+        number = shapes_add_resource(fetching->shapes, column_text(select, 0));
+    sqlite3_reset(select);
+    return number;
+}
+
+static const struct attr_set *read_set(struct fetching *fetching, int64_t id)
+{
+    sqlite3_stmt *select = fetching->finder->set;
+    const struct attr_set *set = shapes_set(fetching->shapes, 0);
+    sqlite3_bind_int64(select, 1, id);
+    if (id && sqlite3_step(select) == SQLITE_ROW)
+        set = shapes_add_set(fetching->shapes, column_text(select, 0));
+    sqlite3_reset(select);
+    return set;
+}
+
+static const struct shape *read_shape(struct fetching *fetching, int64_t id, uint32_t *number)
+{
+    sqlite3_stmt *select = fetching->finder->shape;
+    struct shape shape = {0};
+    int64_t n[19] = {0};
+    sqlite3_bind_int64(select, 1, id);
+    if (sqlite3_step(select) == SQLITE_ROW) {
+        for (int i = 0; i < 19; i++)
+            n[i] = sqlite3_column_int64(select, i);
+    }
+    sqlite3_reset(select);
+    shape.node = read_node(fetching, n[2]);
+    name_no *const names[9] = {&shape.instance,         &shape.zone,     &shape.operation,
+                               &shape.upstream_cluster, &shape.peer,     &shape.peer_namespace,
+                               &shape.peer_address,     &shape.url_host, &shape.protocol};
+    for (int i = 0; i < 9; i++)
+        *names[i] = read_name(fetching, n[3 + i]);
+    shape.resource = read_resource(fetching, n[12]);
+    shape.kind = (uint8_t)n[13];
+    shape.proxy = (uint8_t)n[14];
+    shape.peer_role = (uint8_t)n[15];
+    shape.security = (uint8_t)n[16];
+    shape.format = (uint8_t)n[17];
+    shape_bits_read((int)n[18], &shape);
+    return shapes_add(fetching->shapes, &shape, number);
+}
+
+static const struct own *read_own(struct fetching *fetching, sqlite3_stmt *row)
+{
+    struct str texts[5];
+    size_t size = sizeof(struct own);
+    for (int i = 0; i < 5; i++) {
+        texts[i] = column_text(row, 16 + i);
+        size += texts[i].len;
+    }
+    if (size == sizeof(struct own))
+        return NULL;
+    struct own *own = arena_alloc(fetching->arena, size);
+    if (!own)
+        return NULL;
+    *own = (struct own){(uint32_t)texts[0].len, (uint32_t)texts[1].len, (uint32_t)texts[2].len,
+                        (uint32_t)texts[3].len, (uint32_t)texts[4].len};
+    char *at = own->text;
+    for (int i = 0; i < 5; i++) {
+        if (texts[i].len)
+            memcpy(at, texts[i].p, texts[i].len);
+        at += texts[i].len;
+    }
+    return own;
+}
+
+static uint64_t column_ns(sqlite3_stmt *row, int column)
+{
+    return sqlite3_column_type(row, column) == SQLITE_NULL
+               ? DURATION_UNKNOWN
+               : (uint64_t)sqlite3_column_int64(row, column);
+}
+
+static int16_t column_code(sqlite3_stmt *row, int column)
+{
+    return sqlite3_column_type(row, column) == SQLITE_NULL
+               ? CODE_NONE
+               : (int16_t)sqlite3_column_int(row, column);
+}
+
+static bool read_span(struct fetching *fetching, sqlite3_stmt *row, uint64_t trace_start_ns,
+                      struct record *record, struct span_result *result)
+{
+    int64_t bits = sqlite3_column_int64(row, 9);
+    *record = (struct record){0};
+    *result = (struct span_result){0};
+    record->shape = read_shape(fetching, sqlite3_column_int64(row, 2), &record->shape_no);
+    record->attr_set = read_set(fetching, sqlite3_column_int64(row, 3));
+    record->span_id = (uint64_t)sqlite3_column_int64(row, 4);
+    record->parent_id = (uint64_t)sqlite3_column_int64(row, 5);
+    record->start_ns =
+        (bits & SPAN_OFFSET_FROM_0 ? 0 : trace_start_ns) + (uint64_t)sqlite3_column_int64(row, 6);
+    record->duration_ns = column_ns(row, 7);
+    uint64_t covered_ns = column_ns(row, 8);
+    result->self_ns =
+        covered_ns == DURATION_UNKNOWN ? DURATION_UNKNOWN : record->duration_ns - covered_ns;
+    span_bits_read(bits, record, result);
+    record->http_status = column_code(row, 10);
+    record->grpc_status = column_code(row, 11);
+    record->flags_text = read_name(fetching, sqlite3_column_int64(row, 12));
+    record->flags = response_flags_parse(names_text(fetching->names, record->flags_text));
+    result->node = read_node_no(fetching, sqlite3_column_int64(row, 13));
+    result->peer = read_node_no(fetching, sqlite3_column_int64(row, 14));
+    record->arrival = (uint32_t)sqlite3_column_int64(row, 15);
+    record->own = read_own(fetching, row);
+    record->weight =
+        sqlite3_column_type(row, 21) == SQLITE_NULL ? 1.0f : (float)sqlite3_column_double(row, 21);
+    record->request_id = (uint64_t)sqlite3_column_int64(row, 22);
+    return record->shape && record->attr_set;
+}
+
+static bool read_calls(struct fetching *fetching, struct str blob, struct graph *graph)
+{
+    struct call_ids ids;
+    struct call call;
+    uint32_t n = 0;
+    for (struct str rest = blob; rest.len && calls_unpack_one(&rest, &call, &ids);)
+        n++;
+    graph->calls = arena_alloc(fetching->arena, (n + 1) * sizeof(*graph->calls));
+    graph->n_calls = 0;
+    if (!graph->calls)
+        return false;
+    while (graph->n_calls < n && calls_unpack_one(&blob, &call, &ids)) {
+        call.caller = read_node_no(fetching, (int64_t)ids.caller);
+        call.callee = read_node_no(fetching, (int64_t)ids.callee);
+        call.protocol = read_name(fetching, (int64_t)ids.protocol);
+        call.via = read_name(fetching, (int64_t)ids.via);
+        call.operation = read_name(fetching, (int64_t)ids.operation);
+        graph->calls[graph->n_calls++] = call;
+    }
+    return true;
+}
+
+static bool read_spans(struct fetching *fetching, uint64_t trace_no, struct counted_trace *counted)
+{
+    uint32_t n = counted->graph.trace.span_count, i = 0;
+    sqlite3_stmt *select = fetching->finder->spans;
+    struct record *records = arena_alloc(fetching->arena, (n + 1) * sizeof(*records));
+    struct span_result *results = arena_alloc(fetching->arena, (n + 1) * sizeof(*results));
+    bool ok = records && results;
+    sqlite3_bind_int64(select, 1, (int64_t)trace_no);
+    while (ok && i < n && sqlite3_step(select) == SQLITE_ROW) {
+        ok = read_span(fetching, select, counted->graph.trace.start_ns, &records[i], &results[i]);
+        i++;
+    }
+    sqlite3_reset(select);
+    counted->records = records;
+    counted->n_records = i;
+    counted->graph.spans = results;
+    return ok;
+}
+
+/* 1 when this number is the trace with this id. */
+static int read_trace(struct fetching *fetching, struct trace_id id, uint64_t trace_no,
+                      struct cut_trace *found)
+{
+    sqlite3_stmt *row = fetching->finder->trace;
+    unsigned char bytes[16];
+    uint64_t halves[2] = {__builtin_bswap64(id.high), __builtin_bswap64(id.low)};
+    memcpy(bytes, halves, 16);
+    sqlite3_bind_int64(row, 1, (int64_t)trace_no);
+    int there = 0;
+    if (sqlite3_step(row) == SQLITE_ROW && sqlite3_column_bytes(row, 0) == 16 &&
+        memcmp(sqlite3_column_blob(row, 0), bytes, 16) == 0) {
+        *found = (struct cut_trace){.id = id, .trace_no = trace_no};
+        struct trace_result *trace = &found->now.graph.trace;
+        trace->start_ns = (uint64_t)sqlite3_column_int64(row, 1);
+        trace->duration_ns = column_ns(row, 2);
+        trace->span_count = (uint32_t)sqlite3_column_int64(row, 8);
+        trace->service_count = (uint32_t)sqlite3_column_int64(row, 9);
+        trace->error_count = (uint32_t)sqlite3_column_int64(row, 10);
+        trace->parts = (uint32_t)sqlite3_column_int64(row, 11);
+        trace->error = sqlite3_column_int64(row, 12) & 1;
+        trace->complete = sqlite3_column_int64(row, 12) & 2;
+        found->reopened = (uint32_t)sqlite3_column_int64(row, 13);
+        struct str blob = arena_dup(fetching->arena, column_text(row, 14));
+        there = blob.p && read_calls(fetching, blob, &found->now.graph) ? 1 : -1;
+    }
+    sqlite3_reset(row);
+    if (there == 1 && !read_spans(fetching, trace_no, &found->now))
+        there = -1;
+    return there;
+}
+
+static int look_in_run(struct fetching *fetching, struct trace_id id, uint64_t run,
+                       struct cut_trace *found)
+{
+    sqlite3_stmt *key = fetching->finder->key;
+    int there = 0;
+    sqlite3_bind_int64(key, 1, (int64_t)run);
+    sqlite3_bind_int64(key, 2, trace_id_key(id));
+    while (!there && sqlite3_step(key) == SQLITE_ROW)
+        there = read_trace(fetching, id, (uint64_t)sqlite3_column_int64(key, 0), found);
+    sqlite3_reset(key);
+    return there;
+}
+
+int trace_finder_fetch(struct trace_finder *finder, struct trace_id id, struct names *names,
+                       struct nodes *nodes, struct shapes *shapes, struct arena *arena,
+                       struct cut_trace *found, struct err *err)
+{
+    struct fetching fetching = {finder, names, nodes, shapes, arena};
+    uint64_t runs[MAX_CANDIDATES], trace_no;
+    size_t n = keys_candidates(finder->store, id, runs, MAX_CANDIDATES, &trace_no);
+    sqlite3_exec(finder->db, "BEGIN", NULL, NULL, NULL);
+    int there = trace_no ? read_trace(&fetching, id, trace_no, found) : 0;
+    for (size_t i = 0; i < n && !there; i++)
+        there = look_in_run(&fetching, id, runs[i], found);
+    sqlite3_exec(finder->db, "COMMIT", NULL, NULL, NULL);
+    if (there < 0)
+        err_set(err, ERR_IO, "a stored trace could not be read: %s", sqlite3_errmsg(finder->db));
+    return there;
+}

@@ -1,0 +1,477 @@
+/* minutes.c - minute rows change in memory with every trace and are written once a commit.
+ *
+ * A row that is not in memory is read from the file first, so that a late trace adds to what is
+ * there. Rows that were not touched for a while leave memory after a commit.
+ */
+#include <stdlib.h>
+
+#include "collector/base/clock.h"
+#include "collector/base/hash.h"
+#include "collector/store/store_internal.h"
+
+#define KEEP_S 180
+#define MAX_ROWS 50000u
+
+static struct stat_family overflow_family =
+    STAT_COUNTER("faultline_store_overflow_total", "What met a limit of the store, by limit.");
+
+int minutes_open(struct store *store)
+{
+    struct minutes *m = &store->minutes;
+    map_init(&m->row_map);
+    map_init(&m->edge_map);
+    buf_init(&m->blob, 1u << 16);
+    buf_init(&m->transit_blob, 1u << 16);
+    m->n_over_edges = stat_get(&overflow_family, "limit", "edges", NULL);
+    return store_prepare(
+               store,
+               "SELECT id FROM edge WHERE caller = ? AND callee = ? AND connection_type = ? AND "
+               "protocol = ? AND via = ? AND crossing = ? AND known_by = ?",
+               &m->find_edge) ||
+           store_prepare(store,
+                         "INSERT INTO edge (caller, callee, connection_type, protocol, via, "
+                         "crossing, known_by) "
+                         "VALUES (?,?,?,?,?,?,?)",
+                         &m->add_edge) ||
+           store_prepare(store,
+                         "INSERT OR REPLACE INTO edge_minute_row VALUES "
+                         "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                         &m->put_edge) ||
+           store_prepare(store, "SELECT * FROM edge_minute_row WHERE minute = ? AND edge = ?",
+                         &m->get_edge) ||
+           store_prepare(store, "DELETE FROM edge_minute_row WHERE minute = ? AND edge = ?",
+                         &m->drop_edge) ||
+           store_prepare(
+               store, "INSERT OR REPLACE INTO operation_minute_row VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+               &m->put_op) ||
+           store_prepare(store,
+                         "SELECT * FROM operation_minute_row WHERE minute = ? AND operation = ?",
+                         &m->get_op) ||
+           store_prepare(store,
+                         "DELETE FROM operation_minute_row WHERE minute = ? AND operation = ?",
+                         &m->drop_op) ||
+           store_prepare(
+               store,
+               "INSERT INTO ingest_minute_row VALUES "
+               "(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16) "
+               "ON CONFLICT DO UPDATE SET received = received + ?4, rejected = rejected + ?5, "
+               "duplicate = duplicate + ?6, pending = pending + ?7, paired = paired + ?8, "
+               "caller_only = caller_only + ?9, callee_only = callee_only + ?10, entry = entry + "
+               "?11, "
+               "orphan = orphan + ?12, local = local + ?13, stored = stored + ?14, late = late + "
+               "?15, "
+               "conflict = conflict + ?16",
+               &m->put_ingest);
+}
+
+static void row_free(struct minute_row *row)
+{
+    histogram_fini(&row->histogram);
+    histogram_fini(&row->transit);
+    free(row);
+}
+
+void minutes_forget(struct store *store)
+{
+    struct minutes *m = &store->minutes;
+    for (uint32_t i = 0; i < m->n_rows; i++)
+        row_free(m->rows[i]);
+    m->n_rows = 0;
+    map_clear(&m->row_map);
+    for (uint32_t i = 0; i < m->n_edges; i++)
+        m->edges[i].row = 0;
+}
+
+void minutes_close(struct store *store)
+{
+    struct minutes *m = &store->minutes;
+    sqlite3_stmt *all[] = {m->find_edge, m->add_edge, m->put_edge, m->get_edge,  m->drop_edge,
+                           m->put_op,    m->get_op,   m->drop_op,  m->put_ingest};
+    minutes_forget(store);
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        sqlite3_finalize(all[i]);
+    free(m->rows);
+    free(m->edges);
+    map_fini(&m->row_map);
+    map_fini(&m->edge_map);
+    buf_fini(&m->blob);
+    buf_fini(&m->transit_blob);
+}
+
+/* ---- edges ---- */
+
+static uint64_t edge_hash(const struct call *call)
+{
+    uint64_t hash = hash_mix((uint64_t)call->caller << 32 | call->callee,
+                             (uint64_t)call->protocol << 32 | call->via);
+    return hash_mix(hash, call->connection_type | call->crossing << 4 | call->known_by << 8);
+}
+
+static bool edge_eq(const struct call *a, const struct call *b)
+{
+    return a->caller == b->caller && a->callee == b->callee && a->protocol == b->protocol &&
+           a->via == b->via && a->connection_type == b->connection_type &&
+           a->crossing == b->crossing && a->known_by == b->known_by;
+}
+
+static struct edge_entry *edge_entry(struct minutes *m, const struct call *call)
+{
+    uint64_t hash = edge_hash(call);
+    for (struct map_iter it = map_find(&m->edge_map, hash); map_next(&m->edge_map, &it);) {
+        if (edge_eq(&m->edges[it.value].key, call))
+            return &m->edges[it.value];
+    }
+    if (m->n_edges == m->cap_edges) {
+        uint32_t cap = m->cap_edges ? 2 * m->cap_edges : 256;
+        struct edge_entry *grown = realloc(m->edges, cap * sizeof(*grown));
+        if (!grown)
+            return NULL;
+        m->edges = grown;
+        m->cap_edges = cap;
+    }
+    if (!map_add(&m->edge_map, hash, m->n_edges))
+        return NULL;
+    m->edges[m->n_edges] = (struct edge_entry){.key = *call};
+    return &m->edges[m->n_edges++];
+}
+
+/* Beyond limit.edges the callee becomes the one without a name but 'other'. */
+static struct edge_entry *bounded_edge(struct store *store, const struct turn *turn,
+                                       const struct call *call)
+{
+    struct minutes *m = &store->minutes;
+    struct call other = *call;
+    if (m->n_edges < store->settings.edges_max || !store->settings.edges_max)
+        return edge_entry(m, call);
+    uint64_t hash = edge_hash(call);
+    for (struct map_iter it = map_find(&m->edge_map, hash); map_next(&m->edge_map, &it);) {
+        if (edge_eq(&m->edges[it.value].key, call))
+            return &m->edges[it.value];
+    }
+    stat_add(m->n_over_edges, 1);
+    for (node_no node = 1; node < nodes_count(turn->nodes); node++) {
+        const struct node *candidate = nodes_get(turn->nodes, node);
+        if (candidate->service == NAME_OTHER) {
+            other.callee = node;
+            break;
+        }
+    }
+    if (other.callee == call->callee)
+        other.callee = NODE_NONE;
+    other.caller = other.callee;
+    other.via = NAME_NONE;
+    return edge_entry(m, &other);
+}
+
+static int edge_row_id(struct store *store, const struct turn *turn, struct edge_entry *edge)
+{
+    struct minutes *m = &store->minutes;
+    const struct call *key = &edge->key;
+    int64_t caller, callee, protocol, via;
+    int code = dictionary_node(store, turn, key->caller, &caller);
+    code = code ? code : dictionary_node(store, turn, key->callee, &callee);
+    code = code ? code : dictionary_name(store, turn, key->protocol, &protocol);
+    code = code ? code : dictionary_name(store, turn, key->via, &via);
+    if (code)
+        return code;
+    sqlite3_stmt *both[2] = {m->find_edge, m->add_edge};
+    for (int i = 0; i < 2; i++) {
+        const int64_t values[7] = {caller, callee,        key->connection_type, protocol,
+                                   via,    key->crossing, key->known_by};
+        for (int k = 0; k < 7; k++)
+            sqlite3_bind_int64(both[i], k + 1, values[k]);
+    }
+    code = sqlite3_step(m->find_edge);
+    edge->row = code == SQLITE_ROW ? sqlite3_column_int64(m->find_edge, 0) : 0;
+    sqlite3_reset(m->find_edge);
+    if (edge->row)
+        return 0;
+    code = statement_run(m->add_edge);
+    edge->row = sqlite3_last_insert_rowid(store->db);
+    return code;
+}
+
+/* ---- rows ---- */
+
+static void read_blob(sqlite3_stmt *statement, int column, struct histogram *histogram)
+{
+    struct str blob = {sqlite3_column_blob(statement, column),
+                       (size_t)sqlite3_column_bytes(statement, column)};
+    histogram_decode(histogram, blob);
+}
+
+static void load_edge(sqlite3_stmt *get, struct minute_row *row)
+{
+    int64_t *const fields[] = {&row->calls,
+                               &row->errors_origin,
+                               &row->errors_carried,
+                               &row->client_errors,
+                               &row->retries,
+                               &row->recovered,
+                               &row->client_ns,
+                               &row->server_ns,
+                               &row->transit_ns,
+                               &row->security[SECURITY_PLAINTEXT],
+                               &row->security[SECURITY_TLS],
+                               &row->security[SECURITY_MTLS],
+                               &row->security[SECURITY_UNKNOWN],
+                               &row->adjusted_1024,
+                               &row->hairpins};
+    for (int i = 0; i < 15; i++)
+        *fields[i] = sqlite3_column_int64(get, 2 + i);
+    read_blob(get, 22, &row->histogram);
+    read_blob(get, 23, &row->transit);
+}
+
+static void load_op(sqlite3_stmt *get, struct minute_row *row)
+{
+    row->calls = sqlite3_column_int64(get, 2);
+    row->errors_origin = sqlite3_column_int64(get, 3);
+    row->client_errors = sqlite3_column_int64(get, 4);
+    row->server_ns = sqlite3_column_int64(get, 5);
+    read_blob(get, 10, &row->histogram);
+}
+
+static int load(struct store *store, struct minute_row *row)
+{
+    sqlite3_stmt *get = row->edge ? store->minutes.get_edge : store->minutes.get_op;
+    sqlite3_bind_int64(get, 1, (int64_t)row->minute);
+    sqlite3_bind_int64(get, 2, row->dimension);
+    int code = sqlite3_step(get);
+    if (code == SQLITE_ROW) {
+        row->loaded = true;
+        if (row->edge)
+            load_edge(get, row);
+        else
+            load_op(get, row);
+    }
+    sqlite3_reset(get);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : code;
+}
+
+static uint64_t row_hash(uint64_t minute, int64_t dimension, bool edge)
+{
+    return hash_mix(minute << 1 | edge, (uint64_t)dimension);
+}
+
+static int row_of(struct store *store, uint64_t minute, int64_t dimension, bool edge,
+                  struct minute_row **result)
+{
+    struct minutes *m = &store->minutes;
+    uint64_t hash = row_hash(minute, dimension, edge);
+    for (struct map_iter it = map_find(&m->row_map, hash); map_next(&m->row_map, &it);) {
+        struct minute_row *row = m->rows[it.value];
+        if (row->minute == minute && row->dimension == dimension && row->edge == edge) {
+            *result = row;
+            return 0;
+        }
+    }
+    if (m->n_rows == m->cap_rows) {
+        uint32_t cap = m->cap_rows ? 2 * m->cap_rows : 1024;
+        struct minute_row **grown = realloc(m->rows, cap * sizeof(*grown));
+        if (!grown)
+            return SQLITE_NOMEM;
+        m->rows = grown;
+        m->cap_rows = cap;
+    }
+    struct minute_row *row = calloc(1, sizeof(*row));
+    if (!row || !map_add(&m->row_map, hash, m->n_rows)) {
+        free(row);
+        return SQLITE_NOMEM;
+    }
+    row->minute = minute;
+    row->dimension = dimension;
+    row->edge = edge;
+    m->rows[m->n_rows++] = row;
+    *result = row;
+    return load(store, row);
+}
+
+int minutes_add_call(struct store *store, const struct turn *turn, const struct call *call,
+                     int sign)
+{
+    struct edge_entry *edge = bounded_edge(store, turn, call);
+    struct minute_row *row;
+    if (!edge)
+        return SQLITE_NOMEM;
+    int code = edge->row ? 0 : edge_row_id(store, turn, edge);
+    code = code ? code : row_of(store, call->start_ns / NS_PER_MINUTE, edge->row, true, &row);
+    if (code)
+        return code;
+    row->dirty = true;
+    row->calls += sign;
+    row->errors_origin += call->fault == FAULT_ORIGIN ? sign : 0;
+    row->errors_carried += call->fault == FAULT_CARRIED ? sign : 0;
+    row->client_errors += call->fault == FAULT_CLIENT_ERROR ? sign : 0;
+    row->retries += sign * call->retries;
+    row->recovered += call->recovered ? sign : 0;
+    row->client_ns += call->caller_ns == DURATION_UNKNOWN ? 0 : sign * (int64_t)call->caller_ns;
+    row->server_ns += call->callee_ns == DURATION_UNKNOWN ? 0 : sign * (int64_t)call->callee_ns;
+    row->transit_ns += call->transit_ns == DURATION_UNKNOWN ? 0 : sign * (int64_t)call->transit_ns;
+    row->security[call->security] += sign;
+    row->adjusted_1024 += sign * (int64_t)(call->weight * 1024.0f);
+    row->hairpins += call->hairpin ? sign : 0;
+    uint64_t duration_ns = call->caller_ns != DURATION_UNKNOWN ? call->caller_ns : call->callee_ns;
+    bool ok = duration_ns == DURATION_UNKNOWN || histogram_add(&row->histogram, duration_ns, sign);
+    ok = ok && (call->transit_ns == DURATION_UNKNOWN ||
+                histogram_add(&row->transit, call->transit_ns, sign));
+    return ok ? 0 : SQLITE_NOMEM;
+}
+
+int minutes_add_span(struct store *store, const struct turn *turn, const struct record *record,
+                     const struct span_result *result, int sign)
+{
+    struct op_entry *op;
+    struct minute_row *row;
+    int code = dictionary_op(store, turn, result->node, record->shape, &op);
+    code = code ? code : row_of(store, record->start_ns / NS_PER_MINUTE, op->row, false, &row);
+    if (code)
+        return code;
+    if (sign > 0 && !record->bad_times)
+        dictionary_see(store, result->node, op, record->start_ns);
+    row->dirty = true;
+    row->calls += sign;
+    row->errors_origin += result->failed ? sign : 0;
+    row->client_errors += result->client_error ? sign : 0;
+    if (record->bad_times || record->duration_ns == DURATION_UNKNOWN)
+        return 0;
+    row->server_ns += sign * (int64_t)record->duration_ns;
+    return histogram_add(&row->histogram, record->duration_ns, sign) ? 0 : SQLITE_NOMEM;
+}
+
+int minutes_add_ledger(struct store *store, const struct ledger_change *change)
+{
+    sqlite3_stmt *put = store->minutes.put_ingest;
+    sqlite3_bind_int64(put, 1, ARRIVAL_MINUTE(change->arrival));
+    sqlite3_bind_int64(put, 2, ARRIVAL_FORMAT(change->arrival));
+    sqlite3_bind_int64(put, 3, ARRIVAL_TRANSPORT(change->arrival));
+    sqlite3_bind_int64(put, 4, change->received);
+    for (int i = 0; i < N_LEDGER_CLASSES; i++)
+        sqlite3_bind_int64(put, 5 + i, change->classes[i]);
+    sqlite3_bind_int64(put, 15, change->late);
+    sqlite3_bind_int64(put, 16, change->conflict);
+    return statement_run(put);
+}
+
+/* ---- writing ---- */
+
+static void bind_ns(sqlite3_stmt *statement, int at, uint64_t ns)
+{
+    if (ns == UINT64_MAX)
+        sqlite3_bind_null(statement, at);
+    else
+        sqlite3_bind_int64(statement, at, (int64_t)ns);
+}
+
+static int bind_percentiles(sqlite3_stmt *put, int at, const struct histogram *histogram)
+{
+    bind_ns(put, at, histogram_quantile(histogram, 0.5));
+    bind_ns(put, at + 1, histogram_quantile(histogram, 0.95));
+    bind_ns(put, at + 2, histogram_quantile(histogram, 0.99));
+    return at + 3;
+}
+
+static void bind_histogram(sqlite3_stmt *put, int at, const struct histogram *histogram,
+                           struct buf *blob)
+{
+    buf_reset(blob);
+    histogram_encode(histogram, blob);
+    sqlite3_bind_blob(put, at, blob->len ? blob->p : "", (int)blob->len, SQLITE_STATIC);
+}
+
+static int put_edge(struct store *store, const struct minute_row *row)
+{
+    struct minutes *m = &store->minutes;
+    sqlite3_stmt *put = m->put_edge;
+    const int64_t values[] = {(int64_t)row->minute,
+                              row->dimension,
+                              row->calls,
+                              row->errors_origin,
+                              row->errors_carried,
+                              row->client_errors,
+                              row->retries,
+                              row->recovered,
+                              row->client_ns,
+                              row->server_ns,
+                              row->transit_ns,
+                              row->security[SECURITY_PLAINTEXT],
+                              row->security[SECURITY_TLS],
+                              row->security[SECURITY_MTLS],
+                              row->security[SECURITY_UNKNOWN],
+                              row->adjusted_1024,
+                              row->hairpins};
+    int at = 1;
+    for (; at <= 17; at++)
+        sqlite3_bind_int64(put, at, values[at - 1]);
+    at = bind_percentiles(put, at, &row->histogram);
+    bind_ns(put, at, histogram_max(&row->histogram));
+    sqlite3_bind_int64(put, at + 1, (int64_t)row->touched_s);
+    bind_histogram(put, at + 2, &row->histogram, &m->blob);
+    bind_histogram(put, at + 3, &row->transit, &m->transit_blob);
+    return statement_run(put);
+}
+
+static int put_op(struct store *store, const struct minute_row *row)
+{
+    struct minutes *m = &store->minutes;
+    sqlite3_stmt *put = m->put_op;
+    const int64_t values[] = {(int64_t)row->minute, row->dimension,     row->calls,
+                              row->errors_origin,   row->client_errors, row->server_ns};
+    int at = 1;
+    for (; at <= 6; at++)
+        sqlite3_bind_int64(put, at, values[at - 1]);
+    at = bind_percentiles(put, at, &row->histogram);
+    sqlite3_bind_int64(put, at, (int64_t)row->touched_s);
+    bind_histogram(put, at + 1, &row->histogram, &m->blob);
+    return statement_run(put);
+}
+
+static int drop_row(struct store *store, const struct minute_row *row)
+{
+    sqlite3_stmt *drop = row->edge ? store->minutes.drop_edge : store->minutes.drop_op;
+    sqlite3_bind_int64(drop, 1, (int64_t)row->minute);
+    sqlite3_bind_int64(drop, 2, row->dimension);
+    return statement_run(drop);
+}
+
+static int write_row(struct store *store, struct minute_row *row, uint64_t now_s)
+{
+    row->touched_s = now_s;
+    row->dirty = false;
+    if (row->calls == 0)
+        return row->loaded ? drop_row(store, row) : 0;
+    row->loaded = true;
+    return row->edge ? put_edge(store, row) : put_op(store, row);
+}
+
+/* Rows that rest leave; the map is built anew when some did. */
+static void leave(struct minutes *m, uint64_t now_s)
+{
+    uint32_t kept = 0, keep_s = m->n_rows > MAX_ROWS ? 0 : KEEP_S;
+    for (uint32_t i = 0; i < m->n_rows; i++) {
+        if (m->rows[i]->touched_s + keep_s < now_s || (!keep_s && !m->rows[i]->dirty))
+            row_free(m->rows[i]);
+        else
+            m->rows[kept++] = m->rows[i];
+    }
+    if (kept == m->n_rows)
+        return;
+    m->n_rows = kept;
+    map_clear(&m->row_map);
+    for (uint32_t i = 0; i < kept; i++)
+        map_add(&m->row_map, row_hash(m->rows[i]->minute, m->rows[i]->dimension, m->rows[i]->edge),
+                i);
+}
+
+int minutes_write(struct store *store)
+{
+    struct minutes *m = &store->minutes;
+    uint64_t now_s = clock_wall_ns() / NS_PER_S;
+    for (uint32_t i = 0; i < m->n_rows; i++) {
+        int code = m->rows[i]->dirty ? write_row(store, m->rows[i], now_s) : 0;
+        if (code)
+            return code;
+    }
+    leave(m, now_s);
+    return 0;
+}

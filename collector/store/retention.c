@@ -1,0 +1,143 @@
+/* retention.c - the oldest traces go, by age since they were stored and by the size of the file, in
+ * slices that fit between commits.
+ *
+ * A clock that jumped forward makes everything old at once: one pass deletes at most a tenth of the
+ * traces.
+ */
+#include "collector/base/clock.h"
+#include "collector/store/store_internal.h"
+
+#define LOOK_EVERY_NS (5 * NS_PER_S)
+#define SLICE_TRACES 2000
+
+static int64_t query_number(struct store *store, const char *sql, int64_t argument)
+{
+    sqlite3_stmt *select;
+    int64_t number = 0;
+    if (sqlite3_prepare_v2(store->db, sql, -1, &select, NULL) != SQLITE_OK)
+        return 0;
+    sqlite3_bind_int64(select, 1, argument);
+    if (sqlite3_step(select) == SQLITE_ROW)
+        number = sqlite3_column_int64(select, 0);
+    sqlite3_finalize(select);
+    return number;
+}
+
+static int run_with(struct store *store, const char *sql, int64_t one, int64_t two)
+{
+    sqlite3_stmt *statement;
+    int code = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
+    if (code)
+        return code;
+    sqlite3_bind_int64(statement, 1, one);
+    sqlite3_bind_int64(statement, 2, two);
+    code = sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    return code == SQLITE_DONE || code == SQLITE_ROW ? 0 : code;
+}
+
+static uint64_t used_bytes(struct store *store)
+{
+    int64_t pages = query_number(store, "PRAGMA page_count", 0) -
+                    query_number(store, "PRAGMA freelist_count", 0);
+    return (uint64_t)pages * (uint64_t)query_number(store, "PRAGMA page_size", 0);
+}
+
+/* The number below which traces are too old; by halving, as stored_s grows with trace_no but for
+ * the reopened. */
+static int64_t too_old_below(struct store *store, int64_t oldest, int64_t newest, int64_t limit_s)
+{
+    while (oldest < newest) {
+        int64_t middle = oldest + (newest - oldest) / 2;
+        int64_t stored_s = query_number(
+            store, "SELECT stored_s FROM trace_row WHERE trace_no >= ? ORDER BY trace_no LIMIT 1",
+            middle);
+        if (stored_s && stored_s < limit_s)
+            oldest = middle + 1;
+        else
+            newest = middle;
+    }
+    return oldest;
+}
+
+/* Decides how far to delete in this pass. */
+static void look(struct store *store, uint64_t now_wall_ns)
+{
+    int64_t oldest = query_number(store, "SELECT min(trace_no) FROM trace_row", 0);
+    int64_t newest = (int64_t)store->position.next_trace_no;
+    store->oldest_trace_no = oldest;
+    if (!oldest)
+        return;
+    int64_t oldest_s =
+        query_number(store, "SELECT stored_s FROM trace_row WHERE trace_no = ?", oldest);
+    uint64_t now_s = now_wall_ns / NS_PER_S, keep_s = store->settings.retention_ns / NS_PER_S;
+    stat_set_real(store->oldest_seconds,
+                  now_s > (uint64_t)oldest_s ? (double)(now_s - (uint64_t)oldest_s) : 0);
+    int64_t below = 0, most = oldest + (newest - oldest) / 10 + 1;
+    if (now_s > keep_s && (uint64_t)oldest_s < now_s - keep_s)
+        below = too_old_below(store, oldest, newest, (int64_t)(now_s - keep_s));
+    uint64_t used = used_bytes(store);
+    if (used > store->settings.max_size) {
+        double share = (double)(used - store->settings.max_size) / (double)used + 0.02;
+        int64_t for_size = oldest + (int64_t)((double)(newest - oldest) * share) + 1;
+        below = for_size > below ? for_size : below;
+    }
+    store->deleting_to = (uint64_t)(below > most ? most : below);
+}
+
+static int delete_rest(struct store *store, int64_t below)
+{
+    int64_t generation = below / RUN_TRACES;
+    int64_t minute_limit_s = (int64_t)(clock_wall_ns() / NS_PER_S) -
+                             (int64_t)(store->settings.minute_retention_ns / NS_PER_S);
+    int code = run_with(store, "DELETE FROM trace_key WHERE run < ?", generation, 0);
+    code = code ? code : run_with(store, "DELETE FROM shape WHERE generation < ?", generation, 0);
+    code = code ? code
+                : run_with(store, "DELETE FROM attribute_set WHERE generation < ?", generation, 0);
+    code =
+        code ? code : run_with(store, "DELETE FROM resource WHERE generation < ?", generation, 0);
+    code = code ? code
+                : run_with(store, "DELETE FROM edge_minute_row WHERE touched_s < ?", minute_limit_s,
+                           0);
+    return code ? code
+                : run_with(store, "DELETE FROM operation_minute_row WHERE touched_s < ?",
+                           minute_limit_s, 0);
+}
+
+static int delete_slice(struct store *store)
+{
+    int64_t from = store->oldest_trace_no, to = from + SLICE_TRACES;
+    if (to > (int64_t)store->deleting_to)
+        to = (int64_t)store->deleting_to;
+    int code =
+        run_with(store, "DELETE FROM span_row WHERE trace_no >= ? AND trace_no < ?", from, to);
+    int n = code ? 0 : sqlite3_changes(store->db);
+    code = code ? code
+                : run_with(store, "DELETE FROM trace_row WHERE trace_no >= ? AND trace_no < ?",
+                           from, to);
+    store->oldest_trace_no = to;
+    store->position.n_spans -=
+        store->position.n_spans < (uint64_t)n ? store->position.n_spans : (uint64_t)n;
+    stat_add(store->n_deleted, (uint64_t)n);
+    if (!code && to >= (int64_t)store->deleting_to) {
+        store->deleting_to = 0;
+        code = delete_rest(store, to);
+    }
+    return code ? code : run_with(store, "PRAGMA incremental_vacuum(400)", 0, 0);
+}
+
+bool retention_step(struct store *store, uint64_t now_wall_ns, int *code)
+{
+    uint64_t now_ns = clock_mono_ns();
+    *code = 0;
+    if (!store->deleting_to) {
+        if (store->retention_ns && now_ns < store->retention_ns + LOOK_EVERY_NS)
+            return false;
+        store->retention_ns = now_ns;
+        look(store, now_wall_ns);
+        if (!store->deleting_to)
+            return false;
+    }
+    *code = delete_slice(store);
+    return true;
+}

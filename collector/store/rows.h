@@ -1,0 +1,37 @@
+/* rows.h - how records and calls are packed into columns; the writer packs, the readers unpack. */
+#ifndef STORE_ROWS_H
+#define STORE_ROWS_H
+
+#include "collector/base/buf.h"
+#include "collector/model/graph.h"
+
+/* span_row.bits */
+#define SPAN_STATUS(bits) ((bits)&3)
+#define SPAN_FAULT(bits) ((bits) >> 2 & 7)
+#define SPAN_CLASS(bits) ((bits) >> 5 & 15)
+#define SPAN_FAILED (1 << 9)
+#define SPAN_CLIENT_ERROR (1 << 10)
+#define SPAN_BAD_TIMES (1 << 11)
+#define SPAN_ERROR_TAG (1 << 12)
+#define SPAN_ERROR_TAG_4XX (1 << 13)
+#define SPAN_CANCELED (1 << 14)
+#define SPAN_UNSTITCHED (1 << 15)
+#define SPAN_OFFSET_FROM_0 (1 << 16) /* start_offset is the start itself */
+#define SPAN_RESEND(bits) ((bits) >> 17 & 0xffff)
+
+int64_t span_bits(const struct record *record, const struct span_result *result);
+void span_bits_read(int64_t bits, struct record *record, struct span_result *result);
+
+/* shape.bits */
+int shape_bits(const struct shape *shape);
+void shape_bits_read(int bits, struct shape *shape);
+
+/* trace_row.calls: node and name numbers are row ids. `row_of` translate on the way in. */
+struct call_ids {
+    uint64_t caller, callee, protocol, via, operation; /* row ids */
+};
+void calls_pack_one(struct buf *blob, const struct call *call, const struct call_ids *ids);
+/* Reads one call; false at the end or when the blob is malformed. */
+bool calls_unpack_one(struct str *blob, struct call *call, struct call_ids *ids);
+
+#endif

@@ -1,0 +1,203 @@
+/* store_internal.h - what the files of the writing half share. All of it is the writer thread's but
+ * what is marked.
+ *
+ *   store.c       the thread, commits and checkpoints
+ *   file.c        the lock, opening, migrating, setting a corrupt file aside
+ *   dictionary.c  local numbers of names, nodes, shapes … to row ids
+ *   minutes.c     rows of edge_minute, operation_minute, ingest_minute gathered in memory
+ *   traces.c      traces and spans of a turn to rows
+ *   keys.c        trace ids to trace_no: the open run, full runs, Bloom filters
+ *   retention.c   what is too old or too much
+ *   finder.c      reading a trace back
+ */
+#ifndef STORE_STORE_INTERNAL_H
+#define STORE_STORE_INTERNAL_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+#include "collector/base/map.h"
+#include "collector/base/queue.h"
+#include "collector/base/stats.h"
+#include "collector/model/histogram.h"
+#include "collector/model/shapes.h"
+#include "collector/store/store.h"
+
+#define RUN_TRACES 100000u /* traces of a run, and of a generation of dictionaries */
+
+/* Local number -> row id; 0: not written yet. Shapes, sets and resources also remember their
+ * generation. */
+struct ids {
+    int64_t *rows;
+    uint32_t *generations;
+    uint32_t cap;
+};
+
+struct op_entry { /* an operation of a node: what operation_row holds */
+    node_no node;
+    name_no name;
+    uint8_t kind;
+    int64_t row;
+    uint64_t first_ns, last_ns; /* seen, not written yet: last_ns > written_ns */
+    uint64_t written_ns;
+};
+
+struct node_seen {
+    uint64_t first_ns, last_ns, written_ns;
+};
+
+struct dictionary {
+    struct ids names, nodes, shapes, sets, resources;
+    struct op_entry *ops;
+    uint32_t n_ops, cap_ops;
+    struct map op_map;
+    struct node_seen *seen; /* by node number */
+    uint32_t cap_seen;
+    sqlite3_stmt *find_name, *add_name, *find_node, *add_node, *see_node, *find_op, *add_op,
+        *see_op, *add_shape, *add_set, *add_resource;
+};
+
+/* A row of edge_minute_row or operation_minute_row while it is in memory. */
+struct minute_row {
+    uint64_t minute;
+    int64_t dimension; /* row id of edge or operation_row */
+    bool edge, dirty, loaded;
+    int64_t calls, errors_origin, errors_carried, client_errors, retries, recovered;
+    int64_t client_ns, server_ns,
+        transit_ns; /* operation rows: server_ns is the sum of durations */
+    int64_t security[N_SECURITIES];
+    int64_t adjusted_1024, hairpins;
+    struct histogram histogram, transit;
+    uint64_t touched_s;
+};
+
+struct edge_entry {
+    struct call key; /* caller, callee, protocol, via, connection_type, crossing, known_by */
+    int64_t row;
+};
+
+struct minutes {
+    struct minute_row **rows;
+    uint32_t n_rows, cap_rows;
+    struct map row_map;
+    struct edge_entry *edges;
+    uint32_t n_edges, cap_edges;
+    struct map edge_map;
+    struct buf blob, transit_blob;
+    sqlite3_stmt *find_edge, *add_edge, *put_edge, *get_edge, *drop_edge, *put_op, *get_op,
+        *drop_op, *put_ingest;
+    struct stat_series *n_over_edges;
+};
+
+/* Bloom filter of one full run. */
+struct run_filter {
+    uint64_t run;
+    uint64_t stored_s; /* when its last trace was stored */
+    uint8_t *bits;     /* NULL: not built yet, everything may be in it */
+};
+
+struct keys {
+    pthread_mutex_t mutex; /* the writer adds, the stitcher looks: held for nanoseconds */
+    uint64_t open_run;
+    struct trace_id *ids; /* of the open run, by trace_no − open_run × RUN_TRACES; zero: none */
+    struct map open_map;  /* hash of id -> index into ids */
+    struct run_filter *filters; /* of full runs, oldest first */
+    size_t n_filters, cap_filters;
+    sqlite3_stmt *add;
+};
+
+struct position {
+    uint64_t booked_to, needed_from, next_trace_no, n_spans;
+};
+
+struct store {
+    struct store_settings settings;
+    int lock_fd;
+    sqlite3 *db;
+    struct dictionary dictionary;
+    struct minutes minutes;
+    struct keys keys;
+    struct position position; /* with what is applied; committed with the transaction */
+    sqlite3_stmt *put_trace, *put_span, *drop_trace, *drop_spans, *put_position;
+    struct buf calls_blob;
+
+    struct queue *queue; /* struct turn */
+    pthread_t thread;
+    bool running;
+    struct turn *applied_first, *applied_last; /* in the open transaction */
+    bool in_transaction;
+    uint64_t begun_ns;     /* when the transaction was begun */
+    uint64_t retention_ns; /* monotonic time of the last look */
+    uint64_t deleting_to;  /* retention deletes traces below this number; 0: nothing to do */
+    int64_t oldest_trace_no;
+
+    /* Any thread. */
+    _Atomic uint64_t progress_ns;
+    _Atomic int state; /* 0 good, 1 disk full, 2 failed */
+    _Atomic uint64_t committed_booked_to, committed_needed_from, committed_next_trace_no;
+    struct stat_series *bytes, *wal_bytes, *commit_seconds, *n_spans, *oldest_seconds, *n_deleted;
+};
+
+/* dictionary.c; all give 0 or an SQLite code */
+int dictionary_open(struct store *store);
+void dictionary_close(struct store *store);
+int dictionary_name(struct store *store, const struct turn *turn, name_no name, int64_t *row);
+int dictionary_node(struct store *store, const struct turn *turn, node_no node, int64_t *row);
+int dictionary_shape(struct store *store, const struct turn *turn, const struct record *record,
+                     uint32_t generation, int64_t *row);
+int dictionary_set(struct store *store, const struct attr_set *set, uint32_t generation,
+                   int64_t *row);
+/* Gives the entry; its row id is set. */
+int dictionary_op(struct store *store, const struct turn *turn, node_no node,
+                  const struct shape *shape, struct op_entry **entry);
+void dictionary_see(struct store *store, node_no node, struct op_entry *op, uint64_t start_ns);
+/* Writes when nodes and operations were seen; before a commit. */
+int dictionary_write_seen(struct store *store);
+/* Forgets every row id: the transaction that wrote some was rolled back. */
+void dictionary_forget(struct store *store);
+
+/* minutes.c */
+int minutes_open(struct store *store);
+void minutes_close(struct store *store);
+int minutes_add_call(struct store *store, const struct turn *turn, const struct call *call,
+                     int sign);
+int minutes_add_span(struct store *store, const struct turn *turn, const struct record *record,
+                     const struct span_result *result, int sign);
+int minutes_add_ledger(struct store *store, const struct ledger_change *change);
+/* Writes every dirty row; before a commit. */
+int minutes_write(struct store *store);
+void minutes_forget(struct store *store);
+
+/* traces.c */
+int traces_open(struct store *store);
+void traces_close(struct store *store);
+int traces_apply(struct store *store, const struct turn *turn);
+
+/* keys.c */
+int keys_open(struct store *store);
+void keys_close(struct store *store);
+/* After the rows of a trace were written. */
+int keys_add(struct store *store, struct trace_id id, uint64_t trace_no);
+/* Builds one missing filter; false when there is none. */
+bool keys_build_filter(struct store *store);
+int64_t trace_id_key(struct trace_id id);
+/* Runs that may hold this id, newest first: at most `max`; UINT64_MAX − n never. Any thread. */
+size_t keys_candidates(struct store *store, struct trace_id id, uint64_t *runs, size_t max,
+                       uint64_t *trace_no);
+
+/* retention.c */
+/* Deletes a slice when something is too old or too much; true when it did. Inside a transaction. */
+bool retention_step(struct store *store, uint64_t now_wall_ns, int *code);
+
+/* file.c: takes the lock, opens or makes the file, sets a corrupt one aside, migrates. */
+int store_file_open(const struct store_settings *settings, int *lock_fd, sqlite3 **db,
+                    struct err *err);
+void store_file_unlock(const char *path, int lock_fd);
+
+/* store.c */
+int store_prepare(struct store *store, const char *sql, sqlite3_stmt **statement);
+/* Runs a bound statement that gives no rows, and resets it. */
+int statement_run(sqlite3_stmt *statement);
+
+#endif

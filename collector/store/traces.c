@@ -1,0 +1,253 @@
+/* traces.c - the traces of a turn become rows: trace, spans, calls; minutes and keys on the way. */
+#include "collector/base/clock.h"
+#include "collector/store/rows.h"
+#include "collector/store/store_internal.h"
+
+int traces_open(struct store *store)
+{
+    buf_init(&store->calls_blob, (size_t)256 << 20);
+    return store_prepare(store,
+                         "INSERT INTO trace_row VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                         &store->put_trace) ||
+           store_prepare(
+               store, "INSERT INTO span_row VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+               &store->put_span) ||
+           store_prepare(store, "DELETE FROM trace_row WHERE trace_no = ?", &store->drop_trace) ||
+           store_prepare(store, "DELETE FROM span_row WHERE trace_no = ?", &store->drop_spans);
+}
+
+void traces_close(struct store *store)
+{
+    sqlite3_finalize(store->put_trace);
+    sqlite3_finalize(store->put_span);
+    sqlite3_finalize(store->drop_trace);
+    sqlite3_finalize(store->drop_spans);
+    buf_fini(&store->calls_blob);
+}
+
+static void bind_ns(sqlite3_stmt *statement, int at, uint64_t ns)
+{
+    if (ns == DURATION_UNKNOWN)
+        sqlite3_bind_null(statement, at);
+    else
+        sqlite3_bind_int64(statement, at, (int64_t)ns);
+}
+
+static void bind_code(sqlite3_stmt *statement, int at, int code)
+{
+    if (code == CODE_NONE)
+        sqlite3_bind_null(statement, at);
+    else
+        sqlite3_bind_int(statement, at, code);
+}
+
+static void bind_own(sqlite3_stmt *statement, int at, struct str text)
+{
+    if (text.len)
+        sqlite3_bind_text(statement, at, text.p, (int)text.len, SQLITE_STATIC);
+    else
+        sqlite3_bind_null(statement, at);
+}
+
+struct span_ids {
+    int64_t shape, set, node, peer, flags_text;
+};
+
+static int find_ids(struct store *store, const struct turn *turn, const struct record *record,
+                    const struct span_result *result, uint32_t generation, struct span_ids *ids)
+{
+    int code = dictionary_shape(store, turn, record, generation, &ids->shape);
+    code = code ? code : dictionary_set(store, record->attr_set, generation, &ids->set);
+    code = code ? code : dictionary_node(store, turn, result->node, &ids->node);
+    code = code ? code : dictionary_node(store, turn, result->peer, &ids->peer);
+    return code ? code : dictionary_name(store, turn, record->flags_text, &ids->flags_text);
+}
+
+static int put_span(struct store *store, const struct turn *turn, const struct cut_trace *trace,
+                    uint32_t i)
+{
+    const struct record *record = &trace->now.records[i];
+    const struct span_result *result = &trace->now.graph.spans[i];
+    sqlite3_stmt *put = store->put_span;
+    struct span_ids ids;
+    int code =
+        find_ids(store, turn, record, result, (uint32_t)(trace->trace_no / RUN_TRACES), &ids);
+    if (code)
+        return code;
+    int64_t bits = span_bits(record, result),
+            offset = (int64_t)(record->start_ns - trace->now.graph.trace.start_ns);
+    if (record->start_ns == 0) {
+        bits |= SPAN_OFFSET_FROM_0;
+        offset = 0;
+    }
+    sqlite3_bind_int64(put, 1, (int64_t)trace->trace_no);
+    sqlite3_bind_int64(put, 2, i);
+    sqlite3_bind_int64(put, 3, ids.shape);
+    sqlite3_bind_int64(put, 4, ids.set);
+    sqlite3_bind_int64(put, 5, (int64_t)record->span_id);
+    sqlite3_bind_int64(put, 6, (int64_t)record->parent_id);
+    sqlite3_bind_int64(put, 7, offset);
+    bind_ns(put, 8, record->duration_ns);
+    bind_ns(put, 9,
+            result->self_ns == DURATION_UNKNOWN || record->duration_ns == DURATION_UNKNOWN
+                ? DURATION_UNKNOWN
+                : record->duration_ns - result->self_ns);
+    sqlite3_bind_int64(put, 10, bits);
+    bind_code(put, 11, record->http_status);
+    bind_code(put, 12, record->grpc_status);
+    sqlite3_bind_int64(put, 13, ids.flags_text);
+    sqlite3_bind_int64(put, 14, ids.node);
+    sqlite3_bind_int64(put, 15, ids.peer);
+    sqlite3_bind_int64(put, 16, record->arrival);
+    bind_own(put, 17, own_attributes(record->own));
+    bind_own(put, 18, own_events(record->own));
+    bind_own(put, 19, own_links(record->own));
+    bind_own(put, 20, own_message(record->own));
+    bind_own(put, 21, own_name(record->own));
+    if (record->weight == 1.0f)
+        sqlite3_bind_null(put, 22);
+    else
+        sqlite3_bind_double(put, 22, record->weight);
+    if (record->request_id)
+        sqlite3_bind_int64(put, 23, (int64_t)record->request_id);
+    else
+        sqlite3_bind_null(put, 23);
+    return statement_run(put);
+}
+
+static int pack_calls(struct store *store, const struct turn *turn, const struct graph *graph)
+{
+    buf_reset(&store->calls_blob);
+    for (uint32_t i = 0; i < graph->n_calls; i++) {
+        const struct call *call = &graph->calls[i];
+        int64_t caller, callee, protocol, via, operation;
+        int code = dictionary_node(store, turn, call->caller, &caller);
+        code = code ? code : dictionary_node(store, turn, call->callee, &callee);
+        code = code ? code : dictionary_name(store, turn, call->protocol, &protocol);
+        code = code ? code : dictionary_name(store, turn, call->via, &via);
+        code = code ? code : dictionary_name(store, turn, call->operation, &operation);
+        if (code)
+            return code;
+        struct call_ids ids = {(uint64_t)caller, (uint64_t)callee, (uint64_t)protocol,
+                               (uint64_t)via, (uint64_t)operation};
+        calls_pack_one(&store->calls_blob, call, &ids);
+    }
+    return buf_failed(&store->calls_blob) ? SQLITE_NOMEM : 0;
+}
+
+static int bind_trace_names(struct store *store, const struct turn *turn,
+                            const struct trace_result *result)
+{
+    int64_t entry, entry_operation, origin, origin_operation, origin_reason;
+    int code = dictionary_node(store, turn, result->entry, &entry);
+    code = code ? code : dictionary_name(store, turn, result->entry_operation, &entry_operation);
+    code = code ? code : dictionary_node(store, turn, result->origin, &origin);
+    code = code ? code : dictionary_name(store, turn, result->origin_operation, &origin_operation);
+    code = code ? code : dictionary_name(store, turn, result->origin_reason, &origin_reason);
+    sqlite3_bind_int64(store->put_trace, 5, entry);
+    sqlite3_bind_int64(store->put_trace, 6, entry_operation);
+    sqlite3_bind_int64(store->put_trace, 7, origin);
+    sqlite3_bind_int64(store->put_trace, 8, origin_operation);
+    sqlite3_bind_int64(store->put_trace, 9, origin_reason);
+    return code;
+}
+
+/* A bit for each service's name, by its row id: what search looks at first. */
+static int services_mask(struct store *store, const struct turn *turn,
+                         const struct cut_trace *trace, int64_t *mask)
+{
+    *mask = 0;
+    for (uint32_t i = 0; i < trace->now.n_records; i++) {
+        int64_t name;
+        int code = dictionary_name(
+            store, turn, nodes_get(turn->nodes, trace->now.graph.spans[i].node)->service, &name);
+        if (code)
+            return code;
+        *mask |= INT64_C(1) << (name % 62);
+    }
+    return 0;
+}
+
+static void id_bytes(struct trace_id id, unsigned char bytes[16])
+{
+    uint64_t halves[2] = {__builtin_bswap64(id.high), __builtin_bswap64(id.low)};
+    memcpy(bytes, halves, 16);
+}
+
+static int put_trace(struct store *store, const struct turn *turn, const struct cut_trace *trace)
+{
+    const struct trace_result *result = &trace->now.graph.trace;
+    sqlite3_stmt *put = store->put_trace;
+    unsigned char id[16];
+    int64_t mask;
+    id_bytes(trace->id, id);
+    int code = pack_calls(store, turn, &trace->now.graph);
+    code = code ? code : bind_trace_names(store, turn, result);
+    code = code ? code : services_mask(store, turn, trace, &mask);
+    if (code)
+        return code;
+    sqlite3_bind_int64(put, 1, (int64_t)trace->trace_no);
+    sqlite3_bind_blob(put, 2, id, 16, SQLITE_STATIC);
+    sqlite3_bind_int64(put, 3, (int64_t)result->start_ns);
+    bind_ns(put, 4, result->duration_ns);
+    sqlite3_bind_int64(put, 10, result->span_count);
+    sqlite3_bind_int64(put, 11, result->service_count);
+    sqlite3_bind_int64(put, 12, result->error_count);
+    sqlite3_bind_int64(put, 13, result->parts);
+    sqlite3_bind_int64(put, 14, (result->error ? 1 : 0) | (result->complete ? 2 : 0) | 4);
+    sqlite3_bind_int64(put, 15, trace->reopened);
+    sqlite3_bind_int64(put, 16, (int64_t)(clock_wall_ns() / NS_PER_S));
+    sqlite3_bind_int64(put, 17, mask);
+    sqlite3_bind_blob(put, 18, store->calls_blob.len ? store->calls_blob.p : "",
+                      (int)store->calls_blob.len, SQLITE_STATIC);
+    return statement_run(put);
+}
+
+static int drop_old(struct store *store, uint64_t trace_no)
+{
+    sqlite3_bind_int64(store->drop_trace, 1, (int64_t)trace_no);
+    sqlite3_bind_int64(store->drop_spans, 1, (int64_t)trace_no);
+    int code = statement_run(store->drop_trace);
+    return code ? code : statement_run(store->drop_spans);
+}
+
+static int count(struct store *store, const struct turn *turn, const struct counted_trace *counted,
+                 int sign)
+{
+    int code = 0;
+    for (uint32_t i = 0; i < counted->graph.n_calls && !code; i++)
+        code = minutes_add_call(store, turn, &counted->graph.calls[i], sign);
+    for (uint32_t i = 0; i < counted->n_records && !code; i++)
+        code = minutes_add_span(store, turn, &counted->records[i], &counted->graph.spans[i], sign);
+    store->position.n_spans += (uint64_t)(sign * (int64_t)counted->n_records);
+    return code;
+}
+
+static int apply_trace(struct store *store, const struct turn *turn, const struct cut_trace *trace)
+{
+    int code = 0;
+    if (trace->was) {
+        code = count(store, turn, trace->was, -1);
+        code = code ? code : drop_old(store, trace->trace_no);
+    }
+    code = code ? code : put_trace(store, turn, trace);
+    for (uint32_t i = 0; i < trace->now.n_records && !code; i++)
+        code = put_span(store, turn, trace, i);
+    code = code ? code : count(store, turn, &trace->now, 1);
+    code = code ? code : keys_add(store, trace->id, trace->trace_no);
+    if (trace->trace_no >= store->position.next_trace_no)
+        store->position.next_trace_no = trace->trace_no + 1;
+    return code;
+}
+
+int traces_apply(struct store *store, const struct turn *turn)
+{
+    int code = 0;
+    for (uint32_t i = 0; i < turn->n_traces && !code; i++)
+        code = apply_trace(store, turn, &turn->traces[i]);
+    for (uint32_t i = 0; i < turn->n_ledger && !code; i++)
+        code = minutes_add_ledger(store, &turn->ledger[i]);
+    store->position.booked_to = turn->booked_to;
+    store->position.needed_from = turn->needed_from;
+    return code;
+}
