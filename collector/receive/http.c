@@ -1,0 +1,427 @@
+/* http.c - OTLP on 4318 and Zipkin on 9411: paths, content types, and how each protocol words its
+ * answers. */
+#include "collector/receive/http.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "collector/base/clock.h"
+#include "collector/base/stats.h"
+
+#define PROTOBUF "application/x-protobuf"
+#define JSON "application/json"
+#define TEXT "text/plain; charset=utf-8"
+#define DRAIN_NS (10 * NS_PER_S)
+
+static struct stat_family requests_family =
+    STAT_COUNTER("faultline_ingest_requests_total",
+                 "Requests to receivers, by the status they were answered with.");
+
+enum protocol { OTLP, ZIPKIN };
+
+struct receiver {
+    struct receiver_settings settings;
+    enum protocol protocol;
+    struct httpd *httpd;
+};
+
+/* What is needed to answer once the body is on disk. */
+struct exchange {
+    struct receiver *receiver;
+    struct http_request *request;
+    bool json; /* an OTLP answer's content type */
+};
+
+static void count_request(unsigned status)
+{
+    char code[8];
+    snprintf(code, sizeof(code), "%u", status);
+    stat_add(stat_get(&requests_family, "transport", "http", "code", code, NULL), 1);
+}
+
+/* ---- content types ---- */
+
+static bool type_is(struct str type, const char *wanted)
+{
+    struct str name, parameters;
+    str_cut(type, ';', &name, &parameters);
+    return str_eq_nocase(str_trim(name), str_of(wanted));
+}
+
+static bool wants_json(const struct http_request *request)
+{
+    return !type_is(http_header(request, "Content-Type"), PROTOBUF);
+}
+
+static int encoding_of(const struct http_request *request)
+{
+    struct str coding = str_trim(http_header(request, "Content-Encoding"));
+    if (!coding.len || str_eq_nocase(coding, STR("identity")))
+        return ENCODING_IDENTITY;
+    if (str_eq_nocase(coding, STR("gzip")) || str_eq_nocase(coding, STR("x-gzip")))
+        return ENCODING_GZIP;
+    if (str_eq_nocase(coding, STR("deflate")))
+        return ENCODING_DEFLATE;
+    return str_eq_nocase(coding, STR("zstd")) ? ENCODING_ZSTD : -1;
+}
+
+/* ---- refusals ---- */
+
+static unsigned grpc_code(unsigned status)
+{
+    switch (status) {
+    case 400:
+    case 431:
+        return 3; /* INVALID_ARGUMENT */
+    case 413:
+        return 8; /* RESOURCE_EXHAUSTED */
+    case 404:
+    case 405:
+    case 415:
+        return 12; /* UNIMPLEMENTED */
+    default:
+        return 14; /* UNAVAILABLE */
+    }
+}
+
+/* google.rpc.Status: code = 1, message = 2. */
+static void write_status(struct buf *out, bool json, unsigned status, const char *reason)
+{
+    struct str text = str_of(reason);
+    if (json) {
+        buf_addf(out, "{\"code\":%u,\"message\":", grpc_code(status));
+        buf_add_json(out, text);
+        buf_add_char(out, '}');
+        return;
+    }
+    buf_add_varint(out, 1 << 3);
+    buf_add_varint(out, grpc_code(status));
+    buf_add_varint(out, 2 << 3 | 2);
+    buf_add_varint(out, text.len);
+    buf_add_str(out, text);
+}
+
+static void word_refusal(struct http_request *request, unsigned status, const char *reason,
+                         struct buf *body, const char **content_type, void *ctx)
+{
+    struct receiver *receiver = ctx;
+    if (receiver->protocol == OTLP && str_eq(http_method(request), STR("POST"))) {
+        bool json = wants_json(request);
+        write_status(body, json, status, reason);
+        *content_type = json ? JSON : PROTOBUF;
+    } else {
+        buf_addf(body, "%s\n", reason);
+        *content_type = TEXT;
+    }
+    count_request(status);
+    accept_refused(receiver->settings.acceptor, TRANSPORT_HTTP, status,
+                   receiver->protocol == OTLP ? "otlp" : "zipkin", 0, http_peer(request), reason);
+}
+
+static void refuse(struct receiver *receiver, struct http_request *request, unsigned status,
+                   const char *reason)
+{
+    struct buf body;
+    const char *content_type;
+    buf_init(&body, 4096);
+    word_refusal(request, status, reason, &body, &content_type, receiver);
+    if (status == 503 || status == 429)
+        http_add_header(request, "Retry-After", "1");
+    httpd_answer(request, status, content_type, buf_str(&body), status == 413);
+    buf_fini(&body);
+}
+
+/* ---- CORS, for browser SDKs ---- */
+
+static bool add_cors(const struct receiver *receiver, struct http_request *request)
+{
+    struct str origin = http_header(request, "Origin");
+    const char *const *allowed = receiver->settings.cors_origins;
+    for (; origin.len && allowed && *allowed; allowed++) {
+        if (str_eq(origin, str_of(*allowed))) {
+            http_add_header(request, "Access-Control-Allow-Origin", *allowed);
+            http_add_header(request, "Vary", "Origin");
+            return true;
+        }
+    }
+    return false;
+}
+
+static void answer_preflight(struct http_request *request)
+{
+    http_add_header(request, "Access-Control-Allow-Methods", "POST");
+    http_add_header(request, "Access-Control-Allow-Headers",
+                    "content-type,content-encoding,traceparent,tracestate");
+    http_add_header(request, "Access-Control-Max-Age", "600");
+    httpd_answer(request, 204, NULL, STR_NONE, false);
+}
+
+/* ---- the good answers ---- */
+
+static void write_partial(struct buf *out, bool json, const struct acceptance *acceptance)
+{
+    struct str reason = str_of(acceptance->first_reason);
+    if (json) {
+        buf_addf(out, "{\"partialSuccess\":{\"rejectedSpans\":\"%u\",\"errorMessage\":",
+                 acceptance->n_rejected);
+        buf_add_json(out, reason);
+        buf_add_c(out, "}}");
+        return;
+    }
+    struct buf partial;
+    buf_init(&partial, 1024);
+    buf_add_varint(&partial, 1 << 3);
+    buf_add_varint(&partial, acceptance->n_rejected);
+    buf_add_varint(&partial, 2 << 3 | 2);
+    buf_add_varint(&partial, reason.len);
+    buf_add_str(&partial, reason);
+    buf_add_varint(out, 1 << 3 | 2);
+    buf_add_varint(out, partial.len);
+    buf_add_str(out, buf_str(&partial));
+    buf_fini(&partial);
+}
+
+static void answer_otlp(struct exchange *exchange, const struct acceptance *acceptance)
+{
+    struct buf body;
+    buf_init(&body, 4096);
+    if (acceptance->n_rejected)
+        write_partial(&body, exchange->json, acceptance);
+    else if (exchange->json)
+        buf_add_c(&body, "{}");
+    count_request(200);
+    httpd_answer(exchange->request, 200, exchange->json ? JSON : PROTOBUF, buf_str(&body), false);
+    buf_fini(&body);
+}
+
+static unsigned status_of(enum err_code code)
+{
+    switch (code) {
+    case ERR_INVALID:
+        return 400;
+    case ERR_UNSUPPORTED:
+        return 415;
+    case ERR_TOO_BIG:
+        return 413;
+    default:
+        return 503;
+    }
+}
+
+static void accepted(const struct acceptance *acceptance, void *ctx)
+{
+    struct exchange *exchange = ctx;
+    if (acceptance->err.code) {
+        struct buf body;
+        unsigned status = status_of(acceptance->err.code);
+        bool otlp = exchange->receiver->protocol == OTLP;
+        buf_init(&body, 4096);
+        if (otlp)
+            write_status(&body, exchange->json, status, acceptance->err.text);
+        else
+            buf_addf(&body, "%s\n", acceptance->err.text);
+        if (status == 503)
+            http_add_header(exchange->request, "Retry-After",
+                            acceptance->err.code == ERR_IO ? "5" : "1");
+        count_request(status);
+        httpd_answer(exchange->request, status,
+                     !otlp            ? TEXT
+                     : exchange->json ? JSON
+                                      : PROTOBUF,
+                     buf_str(&body), false);
+        buf_fini(&body);
+    } else if (exchange->receiver->protocol == OTLP) {
+        answer_otlp(exchange, acceptance);
+    } else {
+        count_request(202);
+        httpd_answer(exchange->request, 202, NULL, STR_NONE, false);
+    }
+    free(exchange);
+}
+
+static void take(struct receiver *receiver, struct http_request *request, enum format format)
+{
+    struct exchange *exchange = calloc(1, sizeof(*exchange));
+    size_t n;
+    char *bytes = http_take_body(request, &n);
+    if (!exchange || !bytes) {
+        free(exchange);
+        free(bytes);
+        refuse(receiver, request, 503, "memory is short; try again");
+        return;
+    }
+    *exchange = (struct exchange){receiver, request, format == FORMAT_OTLP_JSON};
+    accept_body(receiver->settings.acceptor, format, TRANSPORT_HTTP,
+                (enum encoding)encoding_of(request), bytes, n, http_peer(request), accepted,
+                exchange);
+}
+
+/* ---- paths ---- */
+
+static bool path_is(const struct http_request *request, struct str path)
+{
+    struct str asked = http_path(request);
+    if (asked.len == path.len + 1 && asked.p[path.len] == '/')
+        asked.len--;
+    return str_eq(asked, path);
+}
+
+static void answer_root(struct receiver *receiver, struct http_request *request)
+{
+    struct buf body;
+    const char *web = receiver->settings.web_address;
+    buf_init(&body, 1024);
+    buf_addf(&body, "faultline takes %s here; the page is at %s%s\n",
+             receiver->protocol == OTLP ? "OTLP over HTTP (POST /v1/traces, protobuf or JSON)"
+                                        : "Zipkin v2 spans (POST /api/v2/spans, JSON)",
+             web ? "http://" : "web.listen", web ? web : "");
+    httpd_answer(request, 200, TEXT, buf_str(&body), false);
+    buf_fini(&body);
+}
+
+static void wrong_method(struct receiver *receiver, struct http_request *request, const char *allow)
+{
+    http_add_header(request, "Allow", allow);
+    refuse(receiver, request, 405, "this path takes another method");
+}
+
+/* Before the body is read: everything that the head alone decides. */
+static int check_post(struct receiver *receiver, struct http_request *request)
+{
+    const char *word =
+        receiver->settings.not_ready ? receiver->settings.not_ready(receiver->settings.ctx) : "";
+    if (encoding_of(request) < 0) {
+        refuse(receiver, request, 415, "Content-Encoding may be gzip, deflate, zstd or identity");
+        return 1;
+    }
+    if (word[0]) {
+        char reason[100];
+        snprintf(reason, sizeof(reason), "the collector takes nothing now: %s", word);
+        refuse(receiver, request, 503, reason);
+        return 1;
+    }
+    return 0;
+}
+
+static int begin_otlp(struct receiver *receiver, struct http_request *request)
+{
+    bool traces = path_is(request, STR("/v1/traces"));
+    struct str method = http_method(request), type = http_header(request, "Content-Type");
+    bool allowed = add_cors(receiver, request);
+    if (str_eq(method, STR("OPTIONS")) && allowed && traces) {
+        answer_preflight(request);
+        return 1;
+    }
+    bool get = str_eq(method, STR("GET")) || str_eq(method, STR("HEAD"));
+    if (path_is(request, STR("/")) && get)
+        answer_root(receiver, request);
+    else if (!traces)
+        refuse(receiver, request, 404,
+               "this port takes POST /v1/traces; the sender's endpoint may lack the path");
+    else if (!str_eq(method, STR("POST")))
+        wrong_method(receiver, request, "POST");
+    else if (!type_is(type, PROTOBUF) && !type_is(type, JSON))
+        refuse(receiver, request, 415,
+               "Content-Type must be application/x-protobuf or application/json");
+    else
+        return check_post(receiver, request);
+    return 1;
+}
+
+static int begin_zipkin(struct receiver *receiver, struct http_request *request)
+{
+    struct str method = http_method(request), type = http_header(request, "Content-Type");
+    bool get = str_eq(method, STR("GET")) || str_eq(method, STR("HEAD"));
+    if (path_is(request, STR("/")) && get)
+        answer_root(receiver, request);
+    else if (path_is(request, STR("/health")) && get)
+        httpd_answer(request, 200, JSON, STR("{\"status\":\"UP\"}"), false);
+    else if (path_is(request, STR("/api/v1/spans")))
+        refuse(receiver, request, 404, "Zipkin v1 is not taken; send v2 to /api/v2/spans");
+    else if (!path_is(request, STR("/api/v2/spans")))
+        refuse(receiver, request, 404, "this port takes POST /api/v2/spans");
+    else if (!str_eq(method, STR("POST")))
+        wrong_method(receiver, request, "POST");
+    else if (type.len && !type_is(type, JSON))
+        refuse(receiver, request, 415, "Content-Type must be application/json");
+    else
+        return check_post(receiver, request);
+    return 1;
+}
+
+static int begin(struct http_request *request, void *ctx)
+{
+    struct receiver *receiver = ctx;
+    return receiver->protocol == OTLP ? begin_otlp(receiver, request)
+                                      : begin_zipkin(receiver, request);
+}
+
+static void finish(struct http_request *request, void *ctx)
+{
+    struct receiver *receiver = ctx;
+    if (receiver->protocol == ZIPKIN)
+        take(receiver, request, FORMAT_ZIPKIN_JSON);
+    else
+        take(receiver, request, wants_json(request) ? FORMAT_OTLP_JSON : FORMAT_OTLP_PB);
+}
+
+/* ---- life ---- */
+
+static int start(const struct receiver_settings *settings, enum protocol protocol,
+                 struct receiver **result, struct err *err)
+{
+    struct receiver *receiver = calloc(1, sizeof(*receiver));
+    if (!receiver)
+        return err_set(err, ERR_BUSY, "memory is short");
+    receiver->settings = *settings;
+    receiver->protocol = protocol;
+    struct httpd_settings httpd = {
+        .listen = settings->listen,
+        .budget = settings->budget,
+        .max_body = settings->max_body,
+        .head_deadline_ns = 10 * NS_PER_S,
+        .body_deadline_ns = 30 * NS_PER_S,
+        .body_deadline_ns_per_mib = NS_PER_S,
+        .idle_deadline_ns = 60 * NS_PER_S,
+        .threads = 1,
+        .begin = begin,
+        .finish = finish,
+        .refuse = word_refusal,
+        .ctx = receiver,
+    };
+    if (httpd_start(&httpd, &receiver->httpd, err)) {
+        free(receiver);
+        return err->code;
+    }
+    *result = receiver;
+    return 0;
+}
+
+int receiver_otlp_http_start(const struct receiver_settings *settings, struct receiver **receiver,
+                             struct err *err)
+{
+    return start(settings, OTLP, receiver, err);
+}
+
+int receiver_zipkin_start(const struct receiver_settings *settings, struct receiver **receiver,
+                          struct err *err)
+{
+    return start(settings, ZIPKIN, receiver, err);
+}
+
+const char *receiver_address(const struct receiver *receiver)
+{
+    return httpd_address(receiver->httpd);
+}
+
+void receiver_drain(struct receiver *receiver)
+{
+    httpd_drain(receiver->httpd, DRAIN_NS);
+}
+
+void receiver_stop(struct receiver *receiver)
+{
+    httpd_stop(receiver->httpd);
+    free(receiver);
+}
