@@ -1,4 +1,5 @@
-/* config.h - every setting: name, default, bounds, meaning, in one table; where each value came from.
+/* config.h - every setting: name, default, bounds, meaning, in one table; where each value came
+ * from.
  *
  * Flag beats environment beats file beats default. All mistakes are collected, each with its place.
  */
@@ -16,20 +17,25 @@ struct settings {
     char *listen_host;
     char *otlp_grpc_listen, *otlp_http_listen, *zipkin_listen, *web_listen;
     struct text_list web_extra_listen, web_hosts, otlp_http_cors_origins;
-    uint64_t max_body, max_decoded, max_grpc_message, max_spans, max_connections, max_in_flight; /* receive.* */
+    uint64_t max_body, max_decoded, max_grpc_message, max_spans, max_connections,
+        max_in_flight; /* receive.* */
     char *kafka_brokers, *kafka_group, *kafka_instance;
     struct text_list kafka_topics, kafka_options; /* 'name=format', 'key=value' */
     char *store_path;
-    char *durability;        /* power | crash | queue */
-    uint64_t commit_interval_ns, group_max, inbox_max, retention_ns, max_size, minute_retention_ns, min_free, cache_bytes;
-    char *keep;              /* 'all' or '1%' … '99%' */
-    char *spans;             /* rows */
-    uint64_t trace_idle_ns, trace_max_age_ns, stitch_memory, max_spans_per_trace, reopen_window_ns, reopen_memory;
-    struct text_list gateways, sidecars, zones, alias, inside, allow_plaintext; /* zones: 'zone=CIDR', alias: 'name=name' */
-    uint64_t limit_attributes, limit_attribute_bytes, limit_name_bytes, limit_events, limit_links, limit_services,
-        limit_operations, limit_edges;
+    char *durability; /* power | crash | queue */
+    uint64_t commit_interval_ns, group_max, inbox_max, retention_ns, max_size, minute_retention_ns,
+        min_free, cache_bytes;
+    char *keep;  /* 'all' or '1%' … '99%' */
+    char *spans; /* rows */
+    uint64_t trace_idle_ns, trace_max_age_ns, stitch_memory, max_spans_per_trace, reopen_window_ns,
+        reopen_memory;
+    struct text_list gateways, sidecars, zones, alias, inside,
+        allow_plaintext; /* zones: 'zone=CIDR', alias: 'name=name' */
+    uint64_t limit_attributes, limit_attribute_bytes, limit_name_bytes, limit_events, limit_links,
+        limit_services, limit_operations, limit_edges;
     bool localise_enabled;
-    uint64_t localise_window_ns, localise_baseline_ns, localise_min_requests, localise_close_after_ns;
+    uint64_t localise_window_ns, localise_baseline_ns, localise_min_requests,
+        localise_close_after_ns;
     uint64_t prometheus_expire_ns, prometheus_max_series;
     bool prometheus_ingested;
     bool web_sql;
@@ -43,13 +49,14 @@ struct settings {
 struct config; /* settings and where each came from */
 
 struct config_input {
-    const char *file;        /* --config; NULL: FAULTLINE_CONFIG, else none */
-    const char *const *sets; /* "name=value" of every --set, NULL-terminated */
+    const char *file;         /* --config; NULL: FAULTLINE_CONFIG, else none */
+    const char *const *sets;  /* "name=value" of every --set, NULL-terminated */
     char *const *environment; /* as environ */
 };
 
-/* Always gives *config (with defaults where there were mistakes); the number of mistakes, one line each in `mistakes`:
- * "faultline.yml:3: stitch.trace_idel: unknown setting; did you mean stitch.trace_idle?". */
+/* Always gives *config (with defaults where there were mistakes); the number of mistakes, one line
+ * each in `mistakes`: "faultline.yml:3: stitch.trace_idel: unknown setting; did you mean
+ * stitch.trace_idle?". */
 size_t config_read(const struct config_input *input, struct config **config, struct buf *mistakes);
 const struct settings *config_settings(const struct config *config);
 void config_free(struct config *config);

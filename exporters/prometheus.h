@@ -1,7 +1,9 @@
-/* prometheus.h - /metrics: the service graph, span metrics, and the program's own health (CONTRACT §8).
+/* prometheus.h - /metrics: the service graph, span metrics, and the program's own health (CONTRACT
+ * §8).
  *
- * A call counts once, when its trace is first cut and committed. The exporter owns its series; turns come
- * from its queue after the commit. Rendering copies under a short lock and formats outside it.
+ * A call counts once, when its trace is first cut and committed. The exporter owns its series;
+ * turns come from its queue after the commit. Rendering holds the series still: turns wait
+ * meanwhile, receivers do not.
  */
 #ifndef EXPORTERS_PROMETHEUS_H
 #define EXPORTERS_PROMETHEUS_H
@@ -23,7 +25,8 @@ void prometheus_free(struct prometheus *prometheus);
  * faultline_stitch_corrections_total. One thread. */
 void prometheus_take(struct prometheus *prometheus, const struct turn *turn, uint64_t now_ns);
 /* Any thread. `openmetrics`: OpenMetrics 1.0 with exemplars, else text 0.0.4. */
-void prometheus_render(struct prometheus *prometheus, bool openmetrics, uint64_t now_ns, struct buf *out);
+void prometheus_render(struct prometheus *prometheus, bool openmetrics, uint64_t now_ns,
+                       struct buf *out);
 /* By an Accept header: true for OpenMetrics. */
 bool prometheus_wants_openmetrics(struct str accept);
 

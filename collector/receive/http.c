@@ -24,6 +24,7 @@ struct receiver {
     struct receiver_settings settings;
     enum protocol protocol;
     struct httpd *httpd;
+    char *web; /* owns settings.web_address */
 };
 
 /* What is needed to answer once the body is on disk. */
@@ -375,6 +376,7 @@ static int start(const struct receiver_settings *settings, enum protocol protoco
     if (!receiver)
         return err_set(err, ERR_BUSY, "memory is short");
     receiver->settings = *settings;
+    receiver->settings.web_address = receiver->web = settings->web_address ? strdup(settings->web_address) : NULL;
     receiver->protocol = protocol;
     struct httpd_settings httpd = {
         .listen = settings->listen,
@@ -391,6 +393,7 @@ static int start(const struct receiver_settings *settings, enum protocol protoco
         .ctx = receiver,
     };
     if (httpd_start(&httpd, &receiver->httpd, err)) {
+        free(receiver->web);
         free(receiver);
         return err->code;
     }
@@ -423,5 +426,6 @@ void receiver_drain(struct receiver *receiver)
 void receiver_stop(struct receiver *receiver)
 {
     httpd_stop(receiver->httpd);
+    free(receiver->web);
     free(receiver);
 }

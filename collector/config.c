@@ -1,0 +1,278 @@
+/* config.c - default, file, environment, flag: the later wins, every mistake is said. */
+#include "collector/config.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/config_internal.h"
+
+#define PREFIX "FAULTLINE_"
+#define MAX_SETTINGS 128
+#define MAX_SECRET 65536
+
+struct config {
+    struct settings settings;
+    char *sources[MAX_SETTINGS]; /* NULL: default */
+    bool from_file[MAX_SETTINGS];
+};
+
+struct gathering {
+    struct config *config;
+    const char *file;
+    struct buf *mistakes;
+    size_t n_mistakes;
+};
+
+const struct setting *config_find(struct str name)
+{
+    for (size_t i = 0; i < config_n_settings; i++) {
+        if (str_eq(name, str_of(config_table[i].name)))
+            return &config_table[i];
+    }
+    return NULL;
+}
+
+/* Levenshtein's distance, of names up to 63 bytes. */
+static unsigned distance(struct str a, struct str b)
+{
+    unsigned row[64];
+    if (a.len > 63 || b.len > 63)
+        return UINT32_MAX;
+    for (unsigned k = 0; k <= b.len; k++)
+        row[k] = k;
+    for (unsigned i = 1; i <= a.len; i++) {
+        unsigned diagonal = row[0];
+        row[0] = i;
+        for (unsigned k = 1; k <= b.len; k++) {
+            unsigned change = diagonal + (a.p[i - 1] != b.p[k - 1]);
+            diagonal = row[k];
+            unsigned least = row[k] < row[k - 1] ? row[k] + 1 : row[k - 1] + 1;
+            row[k] = least < change ? least : change;
+        }
+    }
+    return row[b.len];
+}
+
+const struct setting *config_nearest(struct str name)
+{
+    const struct setting *nearest = NULL;
+    unsigned best = 8;
+    for (size_t i = 0; i < config_n_settings; i++) {
+        unsigned d = distance(name, str_of(config_table[i].name));
+        if (d < best) {
+            best = d;
+            nearest = &config_table[i];
+        }
+    }
+    return nearest;
+}
+
+static void unknown(struct gathering *gathering, const char *where, struct str name)
+{
+    const struct setting *near = config_nearest(name);
+    buf_addf(gathering->mistakes, "%s: %.*s: unknown setting%s%s%s\n", where, STR_ARG(name),
+             near ? "; did you mean " : "", near ? near->name : "", near ? "?" : "");
+    gathering->n_mistakes++;
+}
+
+static void set(struct gathering *gathering, const char *where, const struct setting *setting,
+                struct str value, const char *source)
+{
+    struct err err = {0};
+    size_t i = (size_t)(setting - config_table);
+    if (config_value_set(&gathering->config->settings, setting, str_trim(value), &err)) {
+        buf_addf(gathering->mistakes, "%s: %s: %s\n", where, setting->name, err.text);
+        gathering->n_mistakes++;
+        return;
+    }
+    free(gathering->config->sources[i]);
+    gathering->config->sources[i] = strdup(source);
+}
+
+static void found_in_file(struct str name, struct str value, size_t line, void *ctx)
+{
+    struct gathering *gathering = ctx;
+    char where[4200];
+    const struct setting *setting = config_find(name);
+    snprintf(where, sizeof(where), "%s:%zu", gathering->file, line);
+    if (!setting) {
+        unknown(gathering, where, name);
+        return;
+    }
+    bool *seen = &gathering->config->from_file[setting - config_table];
+    if (*seen) {
+        buf_addf(gathering->mistakes, "%s: %s: is set twice\n", where, setting->name);
+        gathering->n_mistakes++;
+    }
+    *seen = true;
+    set(gathering, where, setting, value, where);
+}
+
+/* FAULTLINE_STORE_PATH is store.path: names are compared with dots as underscores. */
+static const struct setting *find_variable(struct str name)
+{
+    for (size_t i = 0; i < config_n_settings; i++) {
+        const char *own = config_table[i].name;
+        size_t n = 0;
+        while (n < name.len && own[n] &&
+               toupper((unsigned char)(own[n] == '.' ? '_' : own[n])) == name.p[n])
+            n++;
+        if (n == name.len && !own[n])
+            return &config_table[i];
+    }
+    return NULL;
+}
+
+static void set_from_secret(struct gathering *gathering, const char *where,
+                            const struct setting *setting, struct str path)
+{
+    char name[4096], value[MAX_SECRET];
+    snprintf(name, sizeof(name), "%.*s", STR_ARG(path));
+    FILE *file = fopen(name, "rb");
+    size_t n = file ? fread(value, 1, sizeof(value), file) : 0;
+    if (file)
+        fclose(file);
+    else {
+        buf_addf(gathering->mistakes, "%s: %s: cannot be read\n", where, name);
+        gathering->n_mistakes++;
+        return;
+    }
+    set(gathering, where, setting, (struct str){value, n}, "environment");
+}
+
+static void read_environment(struct gathering *gathering, char *const *environment)
+{
+    struct str name, value;
+    for (; environment && *environment; environment++) {
+        str_cut(str_of(*environment), '=', &name, &value);
+        if (!str_starts(name, STR(PREFIX)) || str_eq(name, STR("FAULTLINE_CONFIG")))
+            continue;
+        char where[300];
+        snprintf(where, sizeof(where), "environment %.*s", (int)(name.len < 250 ? name.len : 250),
+                 name.p);
+        struct str rest = str_skip(name, sizeof(PREFIX) - 1);
+        const struct setting *setting = find_variable(rest);
+        if (setting) {
+            set(gathering, where, setting, value, "environment");
+            continue;
+        }
+        if (str_ends(rest, STR("_FILE"))) {
+            rest.len -= 5;
+            setting = find_variable(rest);
+            if (setting) {
+                set_from_secret(gathering, where, setting, value);
+                continue;
+            }
+        }
+        buf_addf(gathering->mistakes, "%s: unknown setting\n", where);
+        gathering->n_mistakes++;
+    }
+}
+
+static void read_flags(struct gathering *gathering, const char *const *sets)
+{
+    struct str name, value;
+    for (; sets && *sets; sets++) {
+        if (!str_cut(str_of(*sets), '=', &name, &value)) {
+            buf_addf(gathering->mistakes, "--set %s: must be name=value\n", *sets);
+            gathering->n_mistakes++;
+            continue;
+        }
+        const struct setting *setting = config_find(str_trim(name));
+        if (setting)
+            set(gathering, "--set", setting, value, "flag");
+        else
+            unknown(gathering, "--set", name);
+    }
+}
+
+/* What this version cannot keep is refused, not ignored. */
+static void cross_check(struct gathering *gathering)
+{
+    const struct settings *settings = &gathering->config->settings;
+    if (settings->tokens_file[0] || settings->tls_cert_file[0] || settings->tls_key_file[0]) {
+        buf_add_c(gathering->mistakes, "auth.tokens_file, tls.*: this version has no tokens and no "
+                                       "TLS; put a proxy in front\n");
+        gathering->n_mistakes++;
+    }
+    if (settings->kafka_brokers[0]) {
+        buf_add_c(gathering->mistakes, "receive.kafka.brokers: this version reads no Kafka\n");
+        gathering->n_mistakes++;
+    }
+}
+
+size_t config_read(const struct config_input *input, struct config **result, struct buf *mistakes)
+{
+    struct config *config = calloc(1, sizeof(*config));
+    if (!config)
+        abort();
+    struct gathering gathering = {.config = config, .mistakes = mistakes, .file = input->file};
+    for (size_t i = 0; i < config_n_settings; i++) {
+        struct err err;
+        config_value_set(&config->settings, &config_table[i], str_of(config_table[i].value), &err);
+    }
+    for (char *const *at = input->environment; !gathering.file && at && *at; at++) {
+        if (str_starts(str_of(*at), STR("FAULTLINE_CONFIG=")))
+            gathering.file = *at + sizeof("FAULTLINE_CONFIG=") - 1;
+    }
+    if (gathering.file)
+        config_yaml_read(gathering.file, found_in_file, &gathering, mistakes,
+                         &gathering.n_mistakes);
+    read_environment(&gathering, input->environment);
+    read_flags(&gathering, input->sets);
+    cross_check(&gathering);
+    *result = config;
+    return gathering.n_mistakes;
+}
+
+const struct settings *config_settings(const struct config *config)
+{
+    return &config->settings;
+}
+
+void config_free(struct config *config)
+{
+    if (!config)
+        return;
+    for (size_t i = 0; i < config_n_settings; i++) {
+        config_value_free(&config->settings, &config_table[i]);
+        free(config->sources[i]);
+    }
+    free(config);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(config_table[*(const size_t *)a].name, config_table[*(const size_t *)b].name);
+}
+
+void config_print(const struct config *config, struct buf *out)
+{
+    size_t order[MAX_SETTINGS];
+    for (size_t i = 0; i < config_n_settings; i++)
+        order[i] = i;
+    qsort(order, config_n_settings, sizeof(order[0]), by_name);
+    for (size_t i = 0; i < config_n_settings; i++) {
+        const struct setting *setting = &config_table[order[i]];
+        buf_addf(out, "%s = ", setting->name);
+        config_value_print(&config->settings, setting, out);
+        buf_addf(out, "  # %s\n",
+                 config->sources[order[i]] ? config->sources[order[i]] : "default");
+    }
+}
+
+void config_print_markdown(struct buf *out)
+{
+    buf_add_c(out, "| setting | default | reloads | meaning |\n|---|---|---|---|\n");
+    for (size_t i = 0; i < config_n_settings; i++) {
+        const struct setting *setting = &config_table[i];
+        buf_addf(out, "| `%s` | `%s` | %s | %s", setting->name,
+                 setting->value[0] ? setting->value : "''", setting->reloads ? "yes" : "",
+                 setting->text);
+        for (const char *word = setting->words; word && *word; word++)
+            buf_addf(out, *word == '|' ? ", " : word == setting->words ? ": %c" : "%c", *word);
+        buf_add_c(out, " |\n");
+    }
+}

@@ -1,0 +1,52 @@
+/* config_internal.h - the table of settings, and how one value is read; shared by the config_*.c
+ * files. */
+#ifndef COLLECTOR_CONFIG_INTERNAL_H
+#define COLLECTOR_CONFIG_INTERNAL_H
+
+#include "collector/base/err.h"
+#include "collector/config.h"
+
+enum setting_type {
+    SETTING_TEXT,
+    SETTING_LISTEN, /* [host:]port, unix:/path, off */
+    SETTING_LIST,   /* items by comma; a YAML sequence, or a map as key=value items */
+    SETTING_DURATION,
+    SETTING_SIZE,
+    SETTING_COUNT,
+    SETTING_BOOL,
+    SETTING_WORD, /* one of `words` */
+    SETTING_SHARE /* all, or 1% … 99% */
+};
+
+struct setting {
+    const char *name;
+    enum setting_type type;
+    size_t offset;        /* in struct settings */
+    const char *value;    /* default, as text */
+    uint64_t least, most; /* bounds of numbers; both 0: none */
+    const char *words;    /* of SETTING_WORD, by '|' */
+    bool reloads;         /* SIGHUP takes a new value */
+    const char *text;     /* one line of meaning */
+};
+
+extern const struct setting config_table[];
+extern const size_t config_n_settings;
+
+const struct setting *config_find(struct str name);
+/* The known name with the smallest distance to this one; NULL when none is near. */
+const struct setting *config_nearest(struct str name);
+/* Reads a text into the setting's place. ERR_INVALID says what is wrong with it. */
+int config_value_set(struct settings *settings, const struct setting *setting, struct str text,
+                     struct err *err);
+/* Writes the value as check-config prints it. */
+void config_value_print(const struct settings *settings, const struct setting *setting,
+                        struct buf *out);
+void config_value_free(struct settings *settings, const struct setting *setting);
+
+/* Calls `found` for every scalar of the file: dotted name, value, line. Lists come joined by
+ * commas. False when the file cannot be read or is no YAML; then a mistake was written. */
+bool config_yaml_read(const char *path,
+                      void (*found)(struct str name, struct str value, size_t line, void *ctx),
+                      void *ctx, struct buf *mistakes, size_t *n_mistakes);
+
+#endif

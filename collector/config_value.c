@@ -1,0 +1,219 @@
+/* config_value.c - durations, sizes, lists and words: from text to a setting's place, and back. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "collector/config_internal.h"
+
+struct unit {
+    const char *name;
+    uint64_t value;
+};
+
+static const struct unit durations[] = {{"d", UINT64_C(86400000000000)},
+                                        {"h", UINT64_C(3600000000000)},
+                                        {"m", UINT64_C(60000000000)},
+                                        {"s", 1000000000},
+                                        {"ms", 1000000},
+                                        {"us", 1000},
+                                        {"ns", 1},
+                                        {NULL, 0}};
+static const struct unit sizes[] = {{"GiB", UINT64_C(1) << 30},
+                                    {"MiB", 1u << 20},
+                                    {"KiB", 1u << 10},
+                                    {"GB", 1000000000},
+                                    {"MB", 1000000},
+                                    {"kB", 1000},
+                                    {"B", 1},
+                                    {NULL, 0}};
+
+static bool read_units(struct str text, const struct unit *units, uint64_t *number)
+{
+    size_t n = 0;
+    while (n < text.len && text.p[n] >= '0' && text.p[n] <= '9')
+        n++;
+    struct str unit = str_skip(text, n);
+    if (!str_to_u64((struct str){text.p, n}, number))
+        return false;
+    if (!unit.len)
+        return *number == 0;
+    for (; units->name; units++) {
+        if (str_eq(unit, str_of(units->name)))
+            return !__builtin_mul_overflow(*number, units->value, number);
+    }
+    return false;
+}
+
+static char *copy(struct str text)
+{
+    return strndup(text.p ? text.p : "", text.len);
+}
+
+static void list_free(struct text_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        free(list->items[i]);
+    free(list->items);
+    *list = (struct text_list){0};
+}
+
+static int list_set(struct text_list *list, struct str text)
+{
+    struct str item;
+    list_free(list);
+    list->items = calloc(text.len + 2, sizeof(char *));
+    while (list->items && text.len) {
+        str_cut(text, ',', &item, &text);
+        item = str_trim(item);
+        if (item.len)
+            list->items[list->n++] = copy(item);
+    }
+    return 0;
+}
+
+static int number_set(uint64_t *place, const struct setting *setting, struct str text,
+                      struct err *err)
+{
+    uint64_t number;
+    bool read = setting->type == SETTING_COUNT
+                    ? str_to_u64(text, &number)
+                    : read_units(text, setting->type == SETTING_SIZE ? sizes : durations, &number);
+    if (!read)
+        return err_set(err, ERR_INVALID, "'%.*s' is no %s", STR_ARG(text),
+                       setting->type == SETTING_COUNT ? "whole number"
+                       : setting->type == SETTING_SIZE
+                           ? "size (64MiB; units B kB MB GB KiB MiB GiB)"
+                           : "duration (6s; units ns us ms s m h d)");
+    if ((setting->least || setting->most) && (number < setting->least || number > setting->most))
+        return err_set(err, ERR_INVALID, "'%.*s' is out of bounds", STR_ARG(text));
+    *place = number;
+    return 0;
+}
+
+static int check_listen(struct str text, struct err *err)
+{
+    uint64_t port;
+    if (str_eq(text, STR("off")) || (str_starts(text, STR("unix:")) && text.len > 5))
+        return 0;
+    struct str rest = text;
+    for (ptrdiff_t at; (at = str_find(rest, ':')) >= 0;)
+        rest = str_skip(rest, (size_t)at + 1);
+    if (str_to_u64(rest, &port) && port <= 65535)
+        return 0;
+    return err_set(err, ERR_INVALID, "'%.*s' is no address ([host:]port, unix:/path or off)",
+                   STR_ARG(text));
+}
+
+static int check_word(const char *words, struct str text, struct err *err)
+{
+    struct str word, rest = str_of(words);
+    while (rest.len) {
+        str_cut(rest, '|', &word, &rest);
+        if (str_eq(word, text))
+            return 0;
+    }
+    return err_set(err, ERR_INVALID, "'%.*s' is not one of %s", STR_ARG(text), words);
+}
+
+static int check_share(struct str text, struct err *err)
+{
+    uint64_t share;
+    bool percent = text.len > 1 && text.p[text.len - 1] == '%' &&
+                   str_to_u64((struct str){text.p, text.len - 1}, &share) && share >= 1 &&
+                   share <= 99;
+    return percent || str_eq(text, STR("all"))
+               ? 0
+               : err_set(err, ERR_INVALID, "'%.*s' is neither all nor 1%%..99%%", STR_ARG(text));
+}
+
+static int text_set(char **place, const struct setting *setting, struct str text, struct err *err)
+{
+    int code = setting->type == SETTING_LISTEN  ? check_listen(text, err)
+               : setting->type == SETTING_WORD  ? check_word(setting->words, text, err)
+               : setting->type == SETTING_SHARE ? check_share(text, err)
+                                                : 0;
+    if (code)
+        return code;
+    free(*place);
+    *place = copy(text);
+    return 0;
+}
+
+int config_value_set(struct settings *settings, const struct setting *setting, struct str text,
+                     struct err *err)
+{
+    void *place = (char *)settings + setting->offset;
+    switch (setting->type) {
+    case SETTING_LIST:
+        return list_set(place, text);
+    case SETTING_DURATION:
+    case SETTING_SIZE:
+    case SETTING_COUNT:
+        return number_set(place, setting, text, err);
+    case SETTING_BOOL:
+        if (!str_eq(text, STR("true")) && !str_eq(text, STR("false")))
+            return err_set(err, ERR_INVALID, "'%.*s' is neither true nor false", STR_ARG(text));
+        *(bool *)place = str_eq(text, STR("true"));
+        return 0;
+    default:
+        return text_set(place, setting, text, err);
+    }
+}
+
+static void print_units(uint64_t number, const struct unit *units, struct buf *out)
+{
+    while (units[1].name && (number == 0 || number % units->value))
+        units++;
+    if (number == 0)
+        buf_add_char(out, '0');
+    else
+        buf_addf(out, "%" PRIu64 "%s", number / units->value, units->name);
+}
+
+void config_value_print(const struct settings *settings, const struct setting *setting,
+                        struct buf *out)
+{
+    const void *place = (const char *)settings + setting->offset;
+    const struct text_list *list = place;
+    switch (setting->type) {
+    case SETTING_LIST:
+        buf_add_char(out, '[');
+        for (size_t i = 0; i < list->n; i++)
+            buf_addf(out, "%s%s", i ? ", " : "", list->items[i]);
+        buf_add_char(out, ']');
+        break;
+    case SETTING_DURATION:
+        print_units(*(const uint64_t *)place, durations, out);
+        break;
+    case SETTING_SIZE:
+        print_units(*(const uint64_t *)place, sizes, out);
+        break;
+    case SETTING_COUNT:
+        buf_add_u64(out, *(const uint64_t *)place);
+        break;
+    case SETTING_BOOL:
+        buf_add_c(out, *(const bool *)place ? "true" : "false");
+        break;
+    default: {
+        const char *text = *(char *const *)place;
+        buf_add_c(out, text && text[0] ? text : "''");
+    }
+    }
+}
+
+void config_value_free(struct settings *settings, const struct setting *setting)
+{
+    void *place = (char *)settings + setting->offset;
+    switch (setting->type) {
+    case SETTING_LIST:
+        list_free(place);
+        break;
+    case SETTING_TEXT:
+    case SETTING_LISTEN:
+    case SETTING_WORD:
+    case SETTING_SHARE:
+        free(*(char **)place);
+        break;
+    default:
+        break;
+    }
+}

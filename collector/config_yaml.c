@@ -1,0 +1,170 @@
+/* config_yaml.c - the settings file: nested or dotted keys, scalars, lists and maps of scalars. The
+ * only user of libyaml. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+#include "collector/config_internal.h"
+
+#define MAX_DEPTH 16
+#define MAX_NAME 256
+
+struct reading {
+    yaml_parser_t parser;
+    const char *path;
+    struct buf *mistakes;
+    size_t *n_mistakes;
+    void (*found)(struct str name, struct str value, size_t line, void *ctx);
+    void *ctx;
+    char name[MAX_NAME]; /* of the mapping that is open, with a dot at its end */
+    size_t lengths[MAX_DEPTH];
+    unsigned depth;
+    char key[MAX_NAME]; /* full name of the value that comes next; '' when a key comes next */
+    size_t key_line;
+    struct buf list;      /* of the setting that takes a list: items joined by commas */
+    bool in_list, in_map; /* inside the value of a list setting */
+    char map_key[MAX_NAME];
+};
+
+static bool mistake(struct reading *reading, size_t line, const char *text)
+{
+    buf_addf(reading->mistakes, "%s:%zu: %s\n", reading->path, line, text);
+    ++*reading->n_mistakes;
+    return false;
+}
+
+static void end_list(struct reading *reading)
+{
+    reading->found(str_of(reading->key), buf_str(&reading->list), reading->key_line, reading->ctx);
+    buf_reset(&reading->list);
+    reading->key[0] = '\0';
+    reading->in_list = reading->in_map = false;
+}
+
+static bool take_scalar(struct reading *reading, const yaml_event_t *event)
+{
+    const char *text = (const char *)event->data.scalar.value;
+    size_t len = event->data.scalar.length, line = event->start_mark.line + 1;
+    if (reading->in_map && !reading->map_key[0]) {
+        snprintf(reading->map_key, sizeof(reading->map_key), "%.*s", (int)(len < 200 ? len : 200),
+                 text);
+        return true;
+    }
+    if (reading->in_list || reading->in_map) {
+        if (reading->list.len)
+            buf_add_char(&reading->list, ',');
+        if (reading->in_map)
+            buf_addf(&reading->list, "%s=", reading->map_key);
+        reading->map_key[0] = '\0';
+        buf_add(&reading->list, text, len);
+        return true;
+    }
+    if (!reading->depth)
+        return mistake(reading, line, "the file must be a map of settings");
+    if (!reading->key[0]) {
+        if (snprintf(reading->key, sizeof(reading->key), "%s%s", reading->name, text) >=
+            (int)sizeof(reading->key))
+            return mistake(reading, line, "the name of a setting is too long");
+        reading->key_line = line;
+        return true;
+    }
+    reading->found(str_of(reading->key), (struct str){text, len}, reading->key_line, reading->ctx);
+    reading->key[0] = '\0';
+    return true;
+}
+
+static bool takes_list(const struct reading *reading)
+{
+    const struct setting *setting = config_find(str_of(reading->key));
+    return setting && setting->type == SETTING_LIST;
+}
+
+static bool begin_map(struct reading *reading, size_t line)
+{
+    if (reading->key[0] && takes_list(reading)) {
+        reading->in_map = true;
+        return true;
+    }
+    if (reading->in_list || reading->depth == MAX_DEPTH)
+        return mistake(reading, line, "nested too deep, or a map where a text belongs");
+    reading->lengths[reading->depth++] = strlen(reading->name);
+    if (reading->key[0] && strlen(reading->key) + 2 < sizeof(reading->name))
+        snprintf(reading->name, sizeof(reading->name), "%.254s.", reading->key);
+    reading->key[0] = '\0';
+    return true;
+}
+
+static void end_map(struct reading *reading)
+{
+    if (reading->in_map) {
+        end_list(reading);
+        return;
+    }
+    reading->name[reading->lengths[--reading->depth]] = '\0';
+}
+
+static bool take_event(struct reading *reading, const yaml_event_t *event)
+{
+    size_t line = event->start_mark.line + 1;
+    switch (event->type) {
+    case YAML_SCALAR_EVENT:
+        return take_scalar(reading, event);
+    case YAML_MAPPING_START_EVENT:
+        return begin_map(reading, line);
+    case YAML_MAPPING_END_EVENT:
+        end_map(reading);
+        return true;
+    case YAML_SEQUENCE_START_EVENT:
+        if (!reading->key[0] || reading->in_list || reading->in_map)
+            return mistake(reading, line, "a list where none belongs");
+        reading->in_list = true;
+        return true;
+    case YAML_SEQUENCE_END_EVENT:
+        end_list(reading);
+        return true;
+    case YAML_ALIAS_EVENT:
+        return mistake(reading, line, "aliases are not taken");
+    default:
+        return true;
+    }
+}
+
+static bool read_events(struct reading *reading)
+{
+    yaml_event_t event;
+    bool end = false, good = true;
+    while (!end && good) {
+        if (!yaml_parser_parse(&reading->parser, &event))
+            return mistake(reading, reading->parser.problem_mark.line + 1,
+                           reading->parser.problem ? reading->parser.problem : "this is no YAML");
+        end = event.type == YAML_STREAM_END_EVENT;
+        good = take_event(reading, &event);
+        yaml_event_delete(&event);
+    }
+    return good;
+}
+
+bool config_yaml_read(const char *path,
+                      void (*found)(struct str name, struct str value, size_t line, void *ctx),
+                      void *ctx, struct buf *mistakes, size_t *n_mistakes)
+{
+    struct reading reading = {
+        .path = path, .found = found, .ctx = ctx, .mistakes = mistakes, .n_mistakes = n_mistakes};
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        buf_addf(mistakes, "%s: cannot be read\n", path);
+        ++*n_mistakes;
+        return false;
+    }
+    buf_init(&reading.list, 1u << 20);
+    bool good = yaml_parser_initialize(&reading.parser);
+    if (good) {
+        yaml_parser_set_input_file(&reading.parser, file);
+        good = read_events(&reading);
+        yaml_parser_delete(&reading.parser);
+    }
+    buf_fini(&reading.list);
+    fclose(file);
+    return good;
+}

@@ -1,0 +1,430 @@
+/* prometheus.c - counting committed turns into series. Labels are rendered once a series; a call
+ * costs a look-up. */
+#include "exporters/prometheus.h"
+
+#include <stdlib.h>
+
+#include "collector/base/clock.h"
+#include "collector/base/hash.h"
+#include "exporters/prometheus_internal.h"
+#include "exporters/span_names.h"
+
+static struct stat_family limited_family =
+    STAT_COUNTER("faultline_series_limited_total",
+                 "Label sets that became 'other' because a limit was reached.");
+static struct stat_family corrections_family =
+    STAT_COUNTER("faultline_stitch_corrections_total",
+                 "Calls that changed after they were counted, by what changed.");
+
+enum { CORRECTION_PAIRED, CORRECTION_RENAMED, CORRECTION_LATE, CORRECTION_BLAME };
+
+struct prometheus *prometheus_new(const struct prometheus_settings *settings)
+{
+    static const char *const reasons[4] = {"paired", "renamed", "late", "blame"};
+    struct prometheus *prometheus = calloc(1, sizeof(*prometheus));
+    if (!prometheus)
+        return NULL;
+    prometheus->settings = *settings;
+    prometheus->started_ns = clock_wall_ns();
+    pthread_mutex_init(&prometheus->mutex, NULL);
+    buf_init(&prometheus->scratch, 1u << 16);
+    prometheus->limited_edges = stat_get(&limited_family, "family", "traces_service_graph", NULL);
+    prometheus->limited_spans = stat_get(&limited_family, "family", "traces_spanmetrics", NULL);
+    for (int i = 0; i < 4; i++)
+        prometheus->corrections[i] = stat_get(&corrections_family, "reason", reasons[i], NULL);
+    return prometheus;
+}
+
+static void edge_free(struct edge_series *series)
+{
+    free(series->labels);
+    free(series->pair);
+    free(series);
+}
+
+static void span_free(struct span_series *series)
+{
+    free(series->labels);
+    free(series);
+}
+
+static void table_fini(struct table *table)
+{
+    map_fini(&table->by_key);
+    map_fini(&table->by_text);
+    free(table->series);
+    free(table->keys);
+}
+
+void prometheus_free(struct prometheus *prometheus)
+{
+    if (!prometheus)
+        return;
+    for (uint32_t i = 0; i < prometheus->edges.n; i++)
+        edge_free(prometheus->edges.series[i]);
+    for (uint32_t i = 0; i < prometheus->spans.n; i++)
+        span_free(prometheus->spans.series[i]);
+    table_fini(&prometheus->edges);
+    table_fini(&prometheus->spans);
+    map_fini(&prometheus->operations);
+    map_fini(&prometheus->services);
+    free(prometheus->counts);
+    buf_fini(&prometheus->scratch);
+    pthread_mutex_destroy(&prometheus->mutex);
+    free(prometheus);
+}
+
+/* ---- tables ---- */
+
+static uint64_t key_hash(uint64_t a, uint64_t b)
+{
+    return hash_mix(a, b);
+}
+
+static bool table_find(const struct table *table, uint64_t a, uint64_t b, uint32_t *index)
+{
+    for (struct map_iter it = map_find(&table->by_key, key_hash(a, b));
+         map_next(&table->by_key, &it);) {
+        const struct key *key = &table->keys[it.value];
+        if (key->a == a && key->b == b) {
+            *index = key->index;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void table_remember(struct table *table, uint64_t a, uint64_t b, uint32_t index)
+{
+    if (table->n_keys == table->cap_keys) {
+        uint32_t cap = table->cap_keys ? 2 * table->cap_keys : 256;
+        struct key *grown = realloc(table->keys, cap * sizeof(*grown));
+        if (!grown)
+            return;
+        table->keys = grown;
+        table->cap_keys = cap;
+    }
+    table->keys[table->n_keys] = (struct key){a, b, index};
+    if (map_add(&table->by_key, key_hash(a, b), table->n_keys))
+        table->n_keys++;
+}
+
+static bool table_append(struct table *table, void *series, struct str labels)
+{
+    if (table->n == table->cap) {
+        uint32_t cap = table->cap ? 2 * table->cap : 64;
+        void **grown = realloc(table->series, cap * sizeof(void *));
+        if (!grown)
+            return false;
+        table->series = grown;
+        table->cap = cap;
+    }
+    if (!map_add(&table->by_text, hash_str(labels), table->n))
+        return false;
+    table->series[table->n++] = series;
+    return true;
+}
+
+void label_add(struct buf *labels, const char *name, struct str value)
+{
+    if (labels->len)
+        buf_add_char(labels, ',');
+    buf_addf(labels, "%s=\"", name);
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.p[i];
+        if (c == '\\' || c == '"')
+            buf_add_char(labels, '\\');
+        if (c == '\n')
+            buf_add(labels, "\\n", 2);
+        else
+            buf_add_char(labels, c);
+    }
+    buf_add_char(labels, '"');
+}
+
+static void label_unless_empty(struct buf *labels, const char *name, struct str value)
+{
+    if (value.len)
+        label_add(labels, name, value);
+}
+
+/* ---- edges ---- */
+
+static void edge_labels(struct buf *labels, const struct turn *turn, const struct call *call)
+{
+    const struct node *client = nodes_get(turn->nodes, call->caller),
+                      *server = nodes_get(turn->nodes, call->callee);
+    buf_reset(labels);
+    label_add(labels, "client", names_text(turn->names, client->service));
+    label_add(labels, "server", names_text(turn->names, server->service));
+    label_add(labels, "connection_type", str_of(connection_type_word(call->connection_type)));
+    label_unless_empty(labels, "client_service_namespace",
+                       names_text(turn->names, client->namespace));
+    label_unless_empty(labels, "server_service_namespace",
+                       names_text(turn->names, server->namespace));
+    label_unless_empty(labels, "client_service_version", names_text(turn->names, client->version));
+    label_unless_empty(labels, "server_service_version", names_text(turn->names, server->version));
+    label_unless_empty(labels, "client_cluster", names_text(turn->names, client->cluster));
+    label_unless_empty(labels, "server_cluster", names_text(turn->names, server->cluster));
+}
+
+static bool has_room(struct prometheus *prometheus)
+{
+    return prometheus->edges.n + prometheus->spans.n < prometheus->settings.max_series;
+}
+
+static struct edge_series *edge_by_labels(struct prometheus *prometheus, uint64_t now_ns,
+                                          uint32_t *index)
+{
+    struct table *table = &prometheus->edges;
+    struct str labels = buf_str(&prometheus->scratch);
+    for (struct map_iter it = map_find(&table->by_text, hash_str(labels));
+         map_next(&table->by_text, &it);) {
+        struct edge_series *series = table->series[it.value];
+        if (str_eq(str_of(series->labels), labels)) {
+            *index = it.value;
+            return series;
+        }
+    }
+    struct edge_series *series = calloc(1, sizeof(*series));
+    if (!series || !(series->labels = strndup(labels.p, labels.len)) ||
+        !table_append(table, series, labels)) {
+        if (series)
+            edge_free(series);
+        return NULL;
+    }
+    series->created_ns = now_ns;
+    *index = table->n - 1;
+    return series;
+}
+
+static struct edge_series *edge_of(struct prometheus *prometheus, const struct turn *turn,
+                                   const struct call *call, uint64_t now_ns)
+{
+    struct table *table = &prometheus->edges;
+    uint64_t a = (uint64_t)call->caller << 32 | call->callee, b = call->connection_type;
+    uint32_t index;
+    if (table_find(table, a, b, &index))
+        return table->series[index];
+    edge_labels(&prometheus->scratch, turn, call);
+    if (!has_room(prometheus)) {
+        stat_add(prometheus->limited_edges, 1);
+        buf_reset(&prometheus->scratch);
+        label_add(&prometheus->scratch, "client", STR("other"));
+        label_add(&prometheus->scratch, "server", STR("other"));
+        label_add(&prometheus->scratch, "connection_type",
+                  str_of(connection_type_word(call->connection_type)));
+    }
+    struct edge_series *series = edge_by_labels(prometheus, now_ns, &index);
+    if (series && has_room(prometheus))
+        table_remember(table, a, b, index);
+    return series;
+}
+
+static void observe(struct latency *latency, uint64_t ns, struct trace_id id, uint64_t now_ns)
+{
+    int k = 0;
+    while (k < STAT_N_BUCKETS && ns > (UINT64_C(500000) << k))
+        k++;
+    latency->buckets[k]++;
+    latency->n++;
+    latency->sum_ns += ns;
+    latency->exemplars[k] = (struct exemplar){id, (double)ns / 1e9, now_ns};
+}
+
+static void add_pair(struct prometheus *prometheus, const struct turn *turn,
+                     const struct call *call, struct edge_series *series)
+{
+    if (series->pair)
+        return;
+    struct buf *labels = &prometheus->scratch;
+    buf_reset(labels);
+    label_add(labels, "client",
+              names_text(turn->names, nodes_get(turn->nodes, call->caller)->service));
+    label_add(labels, "server",
+              names_text(turn->names, nodes_get(turn->nodes, call->callee)->service));
+    label_add(labels, "gateway", names_text(turn->names, call->via));
+    series->pair = strndup(labels->p, labels->len);
+}
+
+static void count_call(struct prometheus *prometheus, const struct turn *turn,
+                       const struct cut_trace *trace, const struct call *call, uint64_t now_ns)
+{
+    struct edge_series *series = edge_of(prometheus, turn, call, now_ns);
+    if (!series)
+        return;
+    bool failed = call->fault == FAULT_ORIGIN || call->fault == FAULT_CARRIED;
+    series->last_ns = now_ns;
+    series->n++;
+    series->n_failed += failed;
+    series->client_errors += call->fault == FAULT_CLIENT_ERROR;
+    series->retries += call->retries;
+    series->recovered += call->recovered;
+    series->origin += call->fault == FAULT_ORIGIN;
+    series->carried += call->fault == FAULT_CARRIED;
+    series->security[call->security]++;
+    series->any = (struct exemplar){trace->id, 1, now_ns};
+    if (failed)
+        series->failed = series->any;
+    if (call->caller_ns != DURATION_UNKNOWN)
+        observe(&series->client, call->caller_ns, trace->id, now_ns);
+    if (call->callee_ns != DURATION_UNKNOWN)
+        observe(&series->server, call->callee_ns, trace->id, now_ns);
+    if (call->transit_ns != DURATION_UNKNOWN)
+        observe(&series->transit, call->transit_ns, trace->id, now_ns);
+    if (call->hairpin) {
+        series->hairpins++;
+        add_pair(prometheus, turn, call, series);
+    }
+}
+
+/* ---- spans ---- */
+
+/* limit.operations for templated names: beyond, `other`. */
+static bool operation_allowed(struct prometheus *prometheus, name_no service, struct str name)
+{
+    uint64_t hash = hash_mix(hash_str(name), service);
+    for (struct map_iter it = map_find(&prometheus->operations, hash);
+         map_next(&prometheus->operations, &it);)
+        return true;
+    struct service_count *count = NULL;
+    for (struct map_iter it = map_find(&prometheus->services, hash_u64(service));
+         map_next(&prometheus->services, &it);) {
+        if (prometheus->counts[it.value].service == service)
+            count = &prometheus->counts[it.value];
+    }
+    if (!count) {
+        if (prometheus->n_counts == prometheus->cap_counts) {
+            uint32_t cap = prometheus->cap_counts ? 2 * prometheus->cap_counts : 64;
+            struct service_count *grown = realloc(prometheus->counts, cap * sizeof(*grown));
+            if (!grown)
+                return false;
+            prometheus->counts = grown;
+            prometheus->cap_counts = cap;
+        }
+        count = &prometheus->counts[prometheus->n_counts];
+        *count = (struct service_count){service, 0};
+        if (!map_add(&prometheus->services, hash_u64(service), prometheus->n_counts))
+            return false;
+        prometheus->n_counts++;
+    }
+    if (count->n_operations >= prometheus->settings.max_operations)
+        return false;
+    count->n_operations++;
+    return map_add(&prometheus->operations, hash, 0);
+}
+
+static void span_labels(struct prometheus *prometheus, const struct turn *turn,
+                        const struct record *record, name_no service)
+{
+    static const char *const kinds[N_KINDS] = {"SPAN_KIND_UNSPECIFIED", "SPAN_KIND_INTERNAL",
+                                               "SPAN_KIND_SERVER",      "SPAN_KIND_CLIENT",
+                                               "SPAN_KIND_PRODUCER",    "SPAN_KIND_CONSUMER"};
+    static const char *const statuses[N_STATUSES] = {"STATUS_CODE_UNSET", "STATUS_CODE_OK",
+                                                     "STATUS_CODE_ERROR"};
+    struct buf name;
+    buf_init(&name, 1024);
+    span_name_template(names_text(turn->names, record->shape->operation), &name);
+    bool allowed = has_room(prometheus) && operation_allowed(prometheus, service, buf_str(&name));
+    if (!allowed)
+        stat_add(prometheus->limited_spans, 1);
+    buf_reset(&prometheus->scratch);
+    label_add(&prometheus->scratch, "service",
+              has_room(prometheus) ? names_text(turn->names, service) : STR("other"));
+    label_add(&prometheus->scratch, "span_name", allowed ? buf_str(&name) : STR("other"));
+    label_add(&prometheus->scratch, "span_kind", str_of(kinds[record->shape->kind]));
+    label_add(&prometheus->scratch, "status_code", str_of(statuses[record->status]));
+    buf_fini(&name);
+}
+
+static struct span_series *span_by_labels(struct prometheus *prometheus, uint64_t now_ns,
+                                          uint32_t *index)
+{
+    struct table *table = &prometheus->spans;
+    struct str labels = buf_str(&prometheus->scratch);
+    for (struct map_iter it = map_find(&table->by_text, hash_str(labels));
+         map_next(&table->by_text, &it);) {
+        struct span_series *series = table->series[it.value];
+        if (str_eq(str_of(series->labels), labels)) {
+            *index = it.value;
+            return series;
+        }
+    }
+    struct span_series *series = calloc(1, sizeof(*series));
+    if (!series || !(series->labels = strndup(labels.p, labels.len)) ||
+        !table_append(table, series, labels)) {
+        if (series)
+            span_free(series);
+        return NULL;
+    }
+    series->created_ns = now_ns;
+    *index = table->n - 1;
+    return series;
+}
+
+static void count_span(struct prometheus *prometheus, const struct turn *turn,
+                       const struct cut_trace *trace, uint32_t i, uint64_t now_ns)
+{
+    const struct record *record = &trace->now.records[i];
+    struct table *table = &prometheus->spans;
+    name_no service = nodes_get(turn->nodes, trace->now.graph.spans[i].node)->service;
+    uint64_t a = (uint64_t)service << 32 | record->shape->operation;
+    uint64_t b = record->shape->kind | (uint64_t)record->status << 8;
+    struct span_series *series;
+    uint32_t index;
+    if (table_find(table, a, b, &index)) {
+        series = table->series[index];
+    } else {
+        span_labels(prometheus, turn, record, service);
+        series = span_by_labels(prometheus, now_ns, &index);
+        if (!series)
+            return;
+        if (has_room(prometheus))
+            table_remember(table, a, b, index);
+    }
+    series->last_ns = now_ns;
+    series->n++;
+    series->any = (struct exemplar){trace->id, 1, now_ns};
+    if (!record->bad_times && record->duration_ns != DURATION_UNKNOWN)
+        observe(&series->latency, record->duration_ns, trace->id, now_ns);
+}
+
+/* ---- turns ---- */
+
+static void count_corrections(struct prometheus *prometheus, const struct cut_trace *trace)
+{
+    const struct graph *was = &trace->was->graph, *now = &trace->now.graph;
+    uint32_t n = now->n_calls > was->n_calls ? now->n_calls - was->n_calls : 0;
+    stat_add(prometheus->corrections[CORRECTION_LATE], n);
+    for (uint32_t i = 0; i < was->n_calls && i < now->n_calls; i++) {
+        const struct call *a = &was->calls[i], *b = &now->calls[i];
+        if (a->known_by != b->known_by)
+            stat_add(prometheus->corrections[CORRECTION_PAIRED], 1);
+        else if (a->caller != b->caller || a->callee != b->callee)
+            stat_add(prometheus->corrections[CORRECTION_RENAMED], 1);
+        else if (a->fault != b->fault)
+            stat_add(prometheus->corrections[CORRECTION_BLAME], 1);
+    }
+}
+
+void prometheus_take(struct prometheus *prometheus, const struct turn *turn, uint64_t now_ns)
+{
+    pthread_mutex_lock(&prometheus->mutex);
+    for (uint32_t i = 0; i < turn->n_traces; i++) {
+        const struct cut_trace *trace = &turn->traces[i];
+        if (trace->was) {
+            count_corrections(prometheus, trace);
+            continue;
+        }
+        for (uint32_t k = 0; k < trace->now.graph.n_calls; k++)
+            count_call(prometheus, turn, trace, &trace->now.graph.calls[k], now_ns);
+        for (uint32_t k = 0; k < trace->now.n_records; k++)
+            count_span(prometheus, turn, trace, k, now_ns);
+    }
+    pthread_mutex_unlock(&prometheus->mutex);
+}
+
+bool prometheus_wants_openmetrics(struct str accept)
+{
+    return str_contains(accept, STR("application/openmetrics-text"));
+}
