@@ -1,6 +1,5 @@
 /* prometheus_render.c - the exposition, in text 0.0.4 and in OpenMetrics 1.0. */
 #include <dirent.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -337,7 +336,7 @@ void prometheus_render(struct prometheus *prometheus, bool openmetrics, uint64_t
     render_process(&r);
     head(&r, "faultline_build_info", "gauge", "Version of this program.");
     buf_addf(out, "faultline_build_info{version=\"%s\",sqlite=\"%s\",revision=\"%s\"} 1\n",
-             FAULTLINE_VERSION, sqlite3_libversion(), FAULTLINE_REVISION);
+             FAULTLINE_VERSION, prometheus->settings.sqlite_version, FAULTLINE_REVISION);
     if (openmetrics)
         buf_add_c(out, "# EOF\n");
 }

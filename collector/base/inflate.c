@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #define FIRST_BYTES ((size_t)64 << 10)
 #define ZSTD_WINDOW_LOG 23 /* 8 MiB */
@@ -57,7 +58,9 @@ static int zlib_member(z_stream *stream, struct output *out, struct err *err)
 static int zlib_all(bool gzip, struct str input, struct output *out, struct err *err)
 {
     z_stream stream = {.next_in = (Bytef *)(uintptr_t)input.p, .avail_in = (uInt)input.len};
-    if (input.len > UINT32_MAX || inflateInit2(&stream, gzip ? 15 + 16 : 15) != Z_OK)
+    if (input.len > UINT32_MAX)
+        return err_set(err, ERR_TOO_BIG, "the compressed body is larger than 4 GiB");
+    if (inflateInit2(&stream, gzip ? 15 + 16 : 15) != Z_OK)
         return err_set(err, ERR_BUSY, "memory is short");
     int code = zlib_member(&stream, out, err);
     while (code == 0 && stream.avail_in > 0) {
@@ -70,6 +73,19 @@ static int zlib_all(bool gzip, struct str input, struct output *out, struct err 
     }
     inflateEnd(&stream);
     return code;
+}
+
+static int zstd_failed(size_t result, struct err *err)
+{
+    switch (ZSTD_getErrorCode(result)) {
+    case ZSTD_error_frameParameter_windowTooLarge:
+        return err_set(err, ERR_TOO_BIG, "the zstd body needs a window over 8 MiB");
+    case ZSTD_error_memory_allocation:
+        return err_set(err, ERR_BUSY, "memory is short");
+    default:
+        return err_set(err, ERR_INVALID, "the compressed body is damaged: %s",
+                       ZSTD_getErrorName(result));
+    }
 }
 
 static int zstd_all(struct str input, struct output *out, struct err *err)
@@ -90,8 +106,7 @@ static int zstd_all(struct str input, struct output *out, struct err *err)
         left = ZSTD_decompressStream(context, &to, &in);
         out->n = to.pos;
         if (ZSTD_isError(left))
-            code = err_set(err, ERR_INVALID, "the compressed body is damaged: %s",
-                           ZSTD_getErrorName(left));
+            code = zstd_failed(left, err);
         else if (in.pos == was_in && out->n == was_out && out->n < out->cap)
             code = err_set(err, ERR_INVALID, "the compressed body ends in the middle");
     }

@@ -78,24 +78,24 @@ static bool read_value(struct wire *wire)
 /* Reads on to the end of the group that has just begun; groups in it must end in their order. */
 static bool skip_group(struct wire *wire)
 {
-    uint32_t open[MAX_GROUPS];
-    unsigned depth = 0;
-    open[depth++] = wire->field;
+    uint32_t open[MAX_GROUPS] = {wire->field};
+    unsigned depth = 1;
     while (depth > 0) {
-        if (wire->at >= wire->end || !read_tag(wire) || !read_value(wire))
-            break;
-        if (wire->type == WIRE_GROUP_START) {
-            if (depth == MAX_GROUPS)
-                break;
-            open[depth++] = wire->field;
-        } else if (wire->type == WIRE_GROUP_END && open[--depth] != wire->field) {
-            break;
+        bool good = wire->at < wire->end && read_tag(wire) && read_value(wire);
+        if (good && wire->type == WIRE_GROUP_END)
+            good = open[--depth] == wire->field;
+        else if (good && wire->type == WIRE_GROUP_START)
+            good = depth < MAX_GROUPS;
+        if (!good) {
+            wire->error = true;
+            return false;
         }
+        if (wire->type == WIRE_GROUP_START)
+            open[depth++] = wire->field;
     }
-    wire->error = wire->error || wire->type != WIRE_GROUP_END || depth > 0;
     wire->field = open[0];
     wire->type = WIRE_GROUP_START;
-    return !wire->error;
+    return true;
 }
 
 bool wire_next(struct wire *wire)

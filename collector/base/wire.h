@@ -4,8 +4,9 @@
  *     while (wire_next(&w)) switch (w.field) { case 1: sub = wire_of(w.bytes); … }
  *     if (w.error) …
  *
- * Groups are skipped as one unknown field (at most 32 deep). Varints over 10 bytes, lengths past
- * the end, field number 0 and unknown wire types are errors.
+ * Groups are skipped as one unknown field (at most 32 deep). Varints over 10 bytes or 64 bits,
+ * lengths past the end, field number 0, unknown wire types and ends of groups that never began are
+ * errors.
  */
 #ifndef BASE_WIRE_H
 #define BASE_WIRE_H
@@ -32,28 +33,53 @@ struct wire {
 
 static inline struct wire wire_of(struct str bytes)
 {
-    return (struct wire){.at = (const uint8_t *)bytes.p,
-                         .end = (const uint8_t *)bytes.p + bytes.len};
+    const uint8_t *at = (const uint8_t *)(bytes.p ? bytes.p : "");
+    return (struct wire){.at = at, .end = at + bytes.len};
 }
 /* Reads one field; false at the end or on an error. A group comes as one field of type
  * WIRE_GROUP_START, already skipped. */
 bool wire_next(struct wire *wire);
 
-/* The same with the common case in the caller's code: a one-byte tag, a one-byte length. */
+/* The same with the common cases in the caller's code: a tag of one byte, and behind it a length of
+ * one or two, a number of one, or eight bytes. */
 static inline bool wire_next_fast(struct wire *wire)
 {
-    if (!wire->error && wire->end - wire->at >= 2) {
-        uint8_t tag = wire->at[0], len = wire->at[1];
-        if ((tag & 0x87) == WIRE_BYTES && tag >= 8 && len < 0x80 &&
-            len <= wire->end - wire->at - 2) {
-            wire->field = tag >> 3;
-            wire->type = WIRE_BYTES;
-            wire->bytes = (struct str){(const char *)wire->at + 2, len};
-            wire->at += 2 + len;
-            return true;
+    const uint8_t *at = wire->at;
+    size_t left = (size_t)(wire->end - at), len, head = 2;
+    if (wire->error || left < 2 || at[0] < 8 || at[0] >= 0x80)
+        return wire_next(wire);
+    switch (at[0] & 7) {
+    case WIRE_BYTES:
+        len = at[1];
+        if (len >= 0x80) {
+            if (left < 3 || at[2] >= 0x80)
+                return wire_next(wire);
+            len = (len & 0x7f) | (size_t)at[2] << 7;
+            head = 3;
         }
+        if (len > left - head)
+            return wire_next(wire);
+        wire->bytes = (struct str){(const char *)at + head, len};
+        wire->at = at + head + len;
+        break;
+    case WIRE_VARINT:
+        if (at[1] >= 0x80)
+            return wire_next(wire);
+        wire->number = at[1];
+        wire->at = at + 2;
+        break;
+    case WIRE_FIXED64:
+        if (left < 9)
+            return wire_next(wire);
+        memcpy(&wire->number, at + 1, 8);
+        wire->at = at + 9;
+        break;
+    default:
+        return wire_next(wire);
     }
-    return wire_next(wire);
+    wire->field = at[0] >> 3;
+    wire->type = at[0] & 7;
+    return true;
 }
 
 #endif

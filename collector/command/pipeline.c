@@ -343,6 +343,7 @@ static int make_exporter(struct pipeline *pipeline, struct err *err)
         .expire_ns = settings->prometheus_expire_ns,
         .max_series = settings->prometheus_max_series,
         .max_operations = settings->limit_operations,
+        .sqlite_version = store_sqlite_version(),
     };
     pipeline->prometheus = prometheus_new(&prometheus);
     pipeline->exports = queue_new(EXPORT_QUEUE, 0);

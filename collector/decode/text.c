@@ -1,9 +1,7 @@
 /* text.c - cleaning, cutting, gathering. */
 #include "collector/decode/text.h"
 
-#include "collector/base/hash.h"
-
-bool text_keep(struct batch *batch, struct str *text, size_t max, uint32_t *n_cut, bool *plain)
+bool text_keep_slow(struct batch *batch, struct str *text, size_t max, uint32_t *n_cut, bool *plain)
 {
     enum text_class class = utf8_classify(*text);
     if (text->len > max) {
@@ -23,19 +21,17 @@ bool text_keep(struct batch *batch, struct str *text, size_t max, uint32_t *n_cu
     return true;
 }
 
-struct attr *attr_list_add(struct batch *batch, struct attr_list *list)
+bool attr_list_grow(struct batch *batch, struct attr_list *list)
 {
-    if (list->n == list->cap) {
-        uint32_t cap = list->cap ? 2 * list->cap : 16;
-        struct attr *grown = arena_alloc(&batch->arena, cap * sizeof(*grown));
-        if (!grown)
-            return NULL;
-        if (list->n)
-            memcpy(grown, list->items, list->n * sizeof(*grown));
-        list->items = grown;
-        list->cap = cap;
-    }
-    return &list->items[list->n++];
+    uint32_t cap = list->cap ? 2 * list->cap : 16;
+    struct attr *grown = arena_alloc(&batch->arena, cap * sizeof(*grown));
+    if (!grown)
+        return false;
+    if (list->n)
+        memcpy(grown, list->items, list->n * sizeof(*grown));
+    list->items = grown;
+    list->cap = cap;
+    return true;
 }
 
 bool attr_list_add_text(struct batch *batch, struct attr_list *list, struct str key,
@@ -46,8 +42,7 @@ bool attr_list_add_text(struct batch *batch, struct attr_list *list, struct str 
         *attr = (struct attr){.key = key,
                               .text = text,
                               .type = VALUE_TEXT,
-                              .plain = utf8_classify(key) == TEXT_PLAIN &&
-                                       utf8_classify(text) == TEXT_PLAIN};
+                              .plain = text_is_plain(key) && text_is_plain(text)};
     return attr != NULL;
 }
 
@@ -78,7 +73,8 @@ void attr_list_unique(struct attr_list *list)
     uint32_t kept = 0;
     for (uint32_t i = 0; i < list->n; i++) {
         uint64_t class = key_class(list->items[i].key);
-        list->items[kept] = list->items[i];
+        if (kept != i)
+            list->items[kept] = list->items[i];
         if (!(seen & class) || !replace_equal(list, kept))
             kept++;
         seen |= class;

@@ -143,49 +143,16 @@ void keys_close(struct store *store)
     pthread_mutex_destroy(&keys->mutex);
 }
 
-struct key_row {
-    int64_t key;
-    uint64_t trace_no;
-};
-
-static int by_key(const void *a, const void *b)
-{
-    const struct key_row *x = a, *y = b;
-    return (x->key > y->key) - (x->key < y->key);
-}
-
-static int write_run(struct store *store, struct key_row *rows, uint32_t n)
-{
-    struct keys *keys = &store->keys;
-    int code = 0;
-    qsort(rows, n, sizeof(*rows), by_key);
-    for (uint32_t i = 0; i < n && !code; i++) {
-        sqlite3_bind_int64(keys->add, 1, (int64_t)keys->open_run);
-        sqlite3_bind_int64(keys->add, 2, rows[i].key);
-        sqlite3_bind_int64(keys->add, 3, (int64_t)rows[i].trace_no);
-        code = statement_run(keys->add);
-    }
-    return code;
-}
-
-/* The open run is full: its keys go into the file, its filter stays. */
+/* The open run is full: what stays of it in memory is its filter. */
 static int close_run(struct store *store, uint64_t next_run)
 {
     struct keys *keys = &store->keys;
-    struct key_row *rows = malloc(RUN_TRACES * sizeof(*rows));
     uint8_t *bits = calloc(1, FILTER_BYTES);
-    uint32_t n = 0;
-    for (uint32_t i = 0; rows && bits && i < RUN_TRACES; i++) {
-        if (!keys->ids[i].low && !keys->ids[i].high)
-            continue;
-        rows[n++] = (struct key_row){trace_id_key(keys->ids[i]), keys->open_run * RUN_TRACES + i};
-        filter_add(bits, rows[n - 1].key);
-    }
-    int code = rows && bits ? write_run(store, rows, n) : SQLITE_NOMEM;
-    free(rows);
-    if (code) {
-        free(bits);
-        return code;
+    if (!bits)
+        return SQLITE_NOMEM;
+    for (uint32_t i = 0; i < RUN_TRACES; i++) {
+        if (keys->ids[i].low || keys->ids[i].high)
+            filter_add(bits, trace_id_key(keys->ids[i]));
     }
     pthread_mutex_lock(&keys->mutex);
     if (!filters_add(keys, keys->open_run, clock_wall_ns() / NS_PER_S, bits))
@@ -215,7 +182,10 @@ int keys_add(struct store *store, struct trace_id id, uint64_t trace_no)
     pthread_mutex_lock(&keys->mutex);
     open_run_put(keys, (uint32_t)(trace_no % RUN_TRACES), id);
     pthread_mutex_unlock(&keys->mutex);
-    return 0;
+    sqlite3_bind_int64(keys->add, 1, (int64_t)run);
+    sqlite3_bind_int64(keys->add, 2, trace_id_key(id));
+    sqlite3_bind_int64(keys->add, 3, (int64_t)trace_no);
+    return statement_run(keys->add);
 }
 
 bool keys_build_filter(struct store *store)

@@ -31,11 +31,9 @@ struct query_filter {
 };
 
 enum graph_level { LEVEL_SERVICE, LEVEL_VERSION };
-enum graph_layer { LAYER_LOGICAL, LAYER_PHYSICAL };
-
 /* Each writes the JSON of CONTRACT §7 into `out`. */
 int query_graph_json(struct query *query, struct window window, enum graph_level level,
-                     enum graph_layer layer, struct buf *out, struct err *err);
+                     struct buf *out, struct err *err);
 int query_services_json(struct query *query, const struct query_filter *filter, struct buf *out,
                         struct err *err);
 int query_operations_json(struct query *query, const struct query_filter *filter, struct buf *out,

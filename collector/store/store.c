@@ -393,6 +393,11 @@ void store_close(struct store *store)
     free(store);
 }
 
+const char *store_sqlite_version(void)
+{
+    return sqlite3_libversion();
+}
+
 uint64_t store_progress_ns(struct store *store)
 {
     return atomic_load_explicit(&store->progress_ns, memory_order_relaxed);

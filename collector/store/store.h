@@ -47,6 +47,9 @@ int store_step(struct store *store, struct err *err);
 void store_join(struct store *store);
 void store_close(struct store *store);
 
+/* Version of the SQLite library in use. */
+const char *store_sqlite_version(void);
+
 uint64_t
 store_progress_ns(struct store *store);       /* monotonic time of the writer's last turn of work */
 const char *store_state(struct store *store); /* "" or "disk_full" or "store_failed" */

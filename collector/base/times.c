@@ -1,0 +1,111 @@
+/* times.c - one reader for every place where a person types a time. */
+#include "collector/base/times.h"
+
+#include <time.h>
+
+#include "collector/base/clock.h"
+
+bool duration_parse(struct str text, uint64_t *ns)
+{
+    static const struct {
+        struct str unit;
+        uint64_t ns;
+    } units[] = {{{"ns", 2}, 1},
+                 {{"us", 2}, 1000},
+                 {{"ms", 2}, NS_PER_MS},
+                 {{"s", 1}, NS_PER_S},
+                 {{"m", 1}, NS_PER_MINUTE},
+                 {{"h", 1}, 60 * NS_PER_MINUTE},
+                 {{"d", 1}, 1440 * NS_PER_MINUTE}};
+    size_t n = 0;
+    while (n < text.len && ((text.p[n] >= '0' && text.p[n] <= '9') || text.p[n] == '.'))
+        n++;
+    double number;
+    struct str unit = str_skip(text, n);
+    if (!n || !str_to_double((struct str){text.p, n}, &number))
+        return false;
+    if (!unit.len && number == 0) {
+        *ns = 0;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (str_eq(unit, units[i].unit) && number * (double)units[i].ns < 9e18) {
+            *ns = (uint64_t)(number * (double)units[i].ns);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool digits(struct str text, size_t at, size_t n, int *number)
+{
+    uint64_t value;
+    if (at + n > text.len || !str_to_u64((struct str){text.p + at, n}, &value))
+        return false;
+    *number = (int)value;
+    return true;
+}
+
+/* 2026-11-23T10:00:00[.fraction]Z */
+static bool rfc3339(struct str text, uint64_t *ns)
+{
+    struct tm parts = {0};
+    if (text.len < 20 || text.p[text.len - 1] != 'Z' || text.p[4] != '-' || text.p[7] != '-' ||
+        (text.p[10] != 'T' && text.p[10] != ' ') || text.p[13] != ':' || text.p[16] != ':' ||
+        !digits(text, 0, 4, &parts.tm_year) || !digits(text, 5, 2, &parts.tm_mon) ||
+        !digits(text, 8, 2, &parts.tm_mday) || !digits(text, 11, 2, &parts.tm_hour) ||
+        !digits(text, 14, 2, &parts.tm_min) || !digits(text, 17, 2, &parts.tm_sec))
+        return false;
+    uint64_t fraction = 0, scale = NS_PER_S;
+    for (size_t i = 20; text.p[19] == '.' && i < text.len - 1; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9')
+            return false;
+        scale /= 10;
+        fraction += (uint64_t)(text.p[i] - '0') * scale;
+    }
+    if (text.p[19] != '.' && text.len != 20)
+        return false;
+    parts.tm_year -= 1900;
+    parts.tm_mon -= 1;
+    time_t seconds = timegm(&parts);
+    if (seconds < 0 || parts.tm_mon > 11)
+        return false;
+    *ns = (uint64_t)seconds * NS_PER_S + fraction;
+    return true;
+}
+
+bool time_parse(struct str text, uint64_t now_ns, uint64_t *ns)
+{
+    uint64_t ago;
+    double seconds;
+    text = str_trim(text);
+    if (str_eq(text, STR("now"))) {
+        *ns = now_ns;
+        return true;
+    }
+    struct str duration = str_starts(text, STR("-")) ? str_skip(text, 1) : text;
+    bool has_unit =
+        duration.len && (duration.p[duration.len - 1] < '0' || duration.p[duration.len - 1] > '9');
+    if (has_unit && duration_parse(duration, &ago)) {
+        *ns = ago < now_ns ? now_ns - ago : 0;
+        return true;
+    }
+    if (str_to_u64(text, &ago) && ago < 9000000000) {
+        *ns = ago * NS_PER_S;
+        return true;
+    }
+    if (str_to_double(text, &seconds) && seconds >= 0 && seconds < 9e9 && text.p[0] != '-') {
+        *ns = (uint64_t)(seconds * 1e9);
+        return true;
+    }
+    return rfc3339(text, ns);
+}
+
+bool window_parse(struct str text, uint64_t now_ns, uint64_t *from_ns, uint64_t *to_ns)
+{
+    const char *dots = text.len ? memmem(text.p, text.len, "..", 2) : NULL;
+    if (!dots)
+        return false;
+    struct str from = {text.p, (size_t)(dots - text.p)}, to = str_skip(text, from.len + 2);
+    return time_parse(from, now_ns, from_ns) && time_parse(to, now_ns, to_ns) && *from_ns <= *to_ns;
+}

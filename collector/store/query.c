@@ -1,0 +1,232 @@
+/* query.c - read-only connections and lists: services, operations, numbers of the whole. */
+#include "collector/store/query.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "collector/base/clock.h"
+#include "collector/store/query_internal.h"
+
+#define DEADLINE_NS (10 * NS_PER_S)
+#define APPLICATION_ID 0x664c6e31
+
+static int past_deadline(void *ctx)
+{
+    const struct query *query = ctx;
+    return clock_mono_ns() > query->deadline_ns;
+}
+
+static bool is_ours(sqlite3 *db)
+{
+    sqlite3_stmt *select = NULL;
+    bool ours = sqlite3_prepare_v2(db, "PRAGMA application_id", -1, &select, NULL) == SQLITE_OK &&
+                sqlite3_step(select) == SQLITE_ROW &&
+                sqlite3_column_int(select, 0) == APPLICATION_ID;
+    sqlite3_finalize(select);
+    return ours;
+}
+
+int query_open(const char *path, struct query **result, struct err *err)
+{
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return err_set(err, ERR_NOT_FOUND, "%s: there is no such database", path);
+    struct query *query = calloc(1, sizeof(*query));
+    if (!query)
+        return err_set(err, ERR_BUSY, "memory is short");
+    int code = sqlite3_open_v2(path, &query->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+    if (code || !is_ours(query->db)) {
+        query_close(query);
+        return err_set(err, ERR_INVALID, "%s is no faultline database", path);
+    }
+    sqlite3_busy_timeout(query->db, 2000);
+    sqlite3_progress_handler(query->db, 10000, past_deadline, query);
+    query_add_functions(query->db);
+    *result = query;
+    return 0;
+}
+
+void query_close(struct query *query)
+{
+    if (!query)
+        return;
+    sqlite3_close(query->db);
+    free(query);
+}
+
+int query_begin(struct query *query, const char *sql, sqlite3_stmt **statement, struct err *err)
+{
+    query->deadline_ns = clock_mono_ns() + DEADLINE_NS;
+    if (sqlite3_prepare_v2(query->db, sql, -1, statement, NULL) == SQLITE_OK)
+        return 0;
+    return err_set(err, ERR_INVALID, "%s", sqlite3_errmsg(query->db));
+}
+
+int query_end(struct query *query, sqlite3_stmt *statement, int code, struct err *err)
+{
+    int result = 0;
+    if (code == SQLITE_INTERRUPT)
+        result = err_set(err, ERR_BUSY, "the question took too long");
+    else if (code != SQLITE_ROW && code != SQLITE_DONE && code != SQLITE_OK)
+        result = err_set(err, ERR_IO, "%s", sqlite3_errmsg(query->db));
+    sqlite3_finalize(statement);
+    return result;
+}
+
+struct str column_str(sqlite3_stmt *row, int column)
+{
+    const void *text = sqlite3_column_text(row, column);
+    return (struct str){text, (size_t)sqlite3_column_bytes(row, column)};
+}
+
+static void comma(struct buf *out)
+{
+    char last = out->len ? out->p[out->len - 1] : '{';
+    if (last != '{' && last != '[')
+        buf_add_char(out, ',');
+}
+
+void json_member(struct buf *out, const char *name, struct str text)
+{
+    comma(out);
+    buf_addf(out, "\"%s\":", name);
+    buf_add_json(out, text);
+}
+
+void json_number_member(struct buf *out, const char *name, int64_t number)
+{
+    comma(out);
+    buf_addf(out, "\"%s\":", name);
+    buf_add_i64(out, number);
+}
+
+void json_column(struct buf *out, const char *name, sqlite3_stmt *row, int column)
+{
+    int type = sqlite3_column_type(row, column);
+    if (type == SQLITE_TEXT) {
+        json_member(out, name, column_str(row, column));
+    } else if (type == SQLITE_INTEGER) {
+        json_number_member(out, name, sqlite3_column_int64(row, column));
+    } else {
+        comma(out);
+        buf_addf(out, "\"%s\":null", name);
+    }
+}
+
+void json_node(struct buf *out, const char *name, sqlite3_stmt *row, int first)
+{
+    static const char *const names[5] = {"cluster", "namespace", "service", "version", "role"};
+    comma(out);
+    buf_addf(out, "\"%s\":{", name);
+    for (int i = 0; i < 5; i++)
+        json_member(out, names[i], column_str(row, first + i));
+    buf_add_char(out, '}');
+}
+
+static void bind_filter(sqlite3_stmt *select, const struct query_filter *filter, int64_t offset)
+{
+    const struct str texts[3] = {filter->cluster, filter->namespace, filter->service};
+    for (int i = 0; i < 3; i++)
+        sqlite3_bind_text(select, i + 1, texts[i].p ? texts[i].p : "", (int)texts[i].len,
+                          SQLITE_STATIC);
+    sqlite3_bind_int64(select, 4, filter->limit + 1);
+    sqlite3_bind_int64(select, 5, offset);
+}
+
+static int cursor_offset(struct str cursor, int64_t *offset, struct err *err)
+{
+    uint64_t number = 0;
+    if (cursor.len && !str_to_u64(cursor, &number))
+        return err_set(err, ERR_INVALID, "cursor is not one that an answer gave");
+    *offset = (int64_t)number;
+    return 0;
+}
+
+static void end_items(struct buf *out, bool more, uint64_t next)
+{
+    if (more)
+        buf_addf(out, "],\"next\":\"%llu\"}", (unsigned long long)next);
+    else
+        buf_add_c(out, "],\"next\":null}");
+}
+
+/* Lists whose items are a node and some columns behind it. */
+static int list_json(struct query *query, const char *sql, const char *const *columns,
+                     int n_columns, const struct query_filter *filter, struct buf *out,
+                     struct err *err)
+{
+    sqlite3_stmt *select;
+    int64_t offset = 0;
+    uint32_t n = 0;
+    int code;
+    if (cursor_offset(filter->cursor, &offset, err) || query_begin(query, sql, &select, err))
+        return err->code;
+    bind_filter(select, filter, offset);
+    buf_add_c(out, "{\"items\":[");
+    while ((code = sqlite3_step(select)) == SQLITE_ROW && n < filter->limit) {
+        buf_add_c(out, n++ ? ",{" : "{");
+        json_node(out, "node", select, 0);
+        for (int i = 0; i < n_columns; i++)
+            json_column(out, columns[i], select, 5 + i);
+        buf_add_char(out, '}');
+    }
+    end_items(out, code == SQLITE_ROW, (uint64_t)offset + n);
+    return query_end(query, select, code, err);
+}
+
+int query_services_json(struct query *query, const struct query_filter *filter, struct buf *out,
+                        struct err *err)
+{
+    static const char *const columns[] = {"first_seen", "last_seen"};
+    return list_json(
+        query,
+        "SELECT cluster, namespace, service, version, role, first_seen, last_seen FROM service "
+        "WHERE (?1 = '' OR cluster = ?1) AND (?2 = '' OR namespace = ?2) AND (?3 = '' OR service = "
+        "?3) "
+        "ORDER BY service, namespace, cluster, version, role LIMIT ?4 OFFSET ?5",
+        columns, 2, filter, out, err);
+}
+
+int query_operations_json(struct query *query, const struct query_filter *filter, struct buf *out,
+                          struct err *err)
+{
+    static const char *const columns[] = {"operation", "kind", "first_seen", "last_seen"};
+    return list_json(
+        query,
+        "SELECT cluster, namespace, service, version, role, operation, kind, first_seen, last_seen "
+        "FROM operation "
+        "WHERE (?1 = '' OR cluster = ?1) AND (?2 = '' OR namespace = ?2) AND (?3 = '' OR service = "
+        "?3) "
+        "ORDER BY service, operation, kind, namespace, cluster, version LIMIT ?4 OFFSET ?5",
+        columns, 4, filter, out, err);
+}
+
+int query_status(struct query *query, struct query_status *status, struct err *err)
+{
+    sqlite3_stmt *select;
+    char wal[4200];
+    struct stat info;
+    *status = (struct query_status){0};
+    if (query_begin(query,
+                    "SELECT (SELECT n_spans FROM position), "
+                    "(SELECT max(trace_no) - min(trace_no) + 1 FROM trace_row), "
+                    "(SELECT start_ns FROM trace_row ORDER BY trace_no LIMIT 1), "
+                    "(SELECT start_ns FROM trace_row ORDER BY trace_no DESC LIMIT 1)",
+                    &select, err))
+        return err->code;
+    int code = sqlite3_step(select);
+    if (code == SQLITE_ROW) {
+        status->n_spans = (uint64_t)sqlite3_column_int64(select, 0);
+        status->n_traces = (uint64_t)sqlite3_column_int64(select, 1);
+        status->oldest_ns = (uint64_t)sqlite3_column_int64(select, 2);
+        status->newest_ns = (uint64_t)sqlite3_column_int64(select, 3);
+    }
+    const char *path = sqlite3_db_filename(query->db, "main");
+    if (path && stat(path, &info) == 0)
+        status->file_bytes = (uint64_t)info.st_size;
+    snprintf(wal, sizeof(wal), "%s-wal", path ? path : "");
+    if (stat(wal, &info) == 0)
+        status->wal_bytes = (uint64_t)info.st_size;
+    return query_end(query, select, code, err);
+}

@@ -1,0 +1,29 @@
+/* query_internal.h - the connection, and what the query_*.c files share. */
+#ifndef STORE_QUERY_INTERNAL_H
+#define STORE_QUERY_INTERNAL_H
+
+#include <sqlite3.h>
+
+#include "collector/store/query.h"
+
+struct query {
+    sqlite3 *db;
+    uint64_t deadline_ns; /* monotonic; of the question that is being answered */
+};
+
+/* Begins a question: sets the deadline, prepares. err is filled on failure. */
+int query_begin(struct query *query, const char *sql, sqlite3_stmt **statement, struct err *err);
+/* Ends it: finalizes; a code other than ROW and DONE becomes an error. */
+int query_end(struct query *query, sqlite3_stmt *statement, int code, struct err *err);
+struct str column_str(sqlite3_stmt *row, int column);
+/* Adds `"name":"text"` (a comma first unless at an opening brace). */
+void json_member(struct buf *out, const char *name, struct str text);
+void json_number_member(struct buf *out, const char *name, int64_t number);
+/* null for SQL NULL. */
+void json_column(struct buf *out, const char *name, sqlite3_stmt *row, int column);
+/* {"cluster","namespace","service","version","role"} of five columns from `first` on. */
+void json_node(struct buf *out, const char *name, sqlite3_stmt *row, int first);
+/* histogram_quantile and the other functions of `faultline sql`. */
+int query_add_functions(sqlite3 *db);
+
+#endif

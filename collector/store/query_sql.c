@@ -1,0 +1,193 @@
+/* query_sql.c - a person's SQL, read-only, with functions for histograms and times. */
+#include <stdlib.h>
+
+#include "collector/base/clock.h"
+#include "collector/base/times.h"
+#include "collector/model/histogram.h"
+#include "collector/store/query_internal.h"
+
+#define SQL_DEADLINE_NS (3600 * NS_PER_S)
+
+static void quantile_function(sqlite3_context *context, int n, sqlite3_value **values)
+{
+    struct histogram histogram;
+    struct str blob = {sqlite3_value_blob(values[0]), (size_t)sqlite3_value_bytes(values[0])};
+    (void)n;
+    histogram_init(&histogram);
+    uint64_t ns = histogram_decode(&histogram, blob)
+                      ? histogram_quantile(&histogram, sqlite3_value_double(values[1]))
+                      : UINT64_MAX;
+    histogram_fini(&histogram);
+    if (ns == UINT64_MAX)
+        sqlite3_result_null(context);
+    else
+        sqlite3_result_int64(context, (int64_t)ns);
+}
+
+static void merge_step(sqlite3_context *context, int n, sqlite3_value **values)
+{
+    struct histogram *histogram = sqlite3_aggregate_context(context, sizeof(*histogram));
+    struct str blob = {sqlite3_value_blob(values[0]), (size_t)sqlite3_value_bytes(values[0])};
+    (void)n;
+    if (!histogram || !histogram_decode(histogram, blob))
+        sqlite3_result_error(context, "histogram_merge: not a histogram", -1);
+}
+
+static void merge_final(sqlite3_context *context)
+{
+    struct histogram *histogram = sqlite3_aggregate_context(context, 0);
+    struct buf blob;
+    buf_init(&blob, 1u << 16);
+    if (histogram)
+        histogram_encode(histogram, &blob);
+    sqlite3_result_blob(context, blob.len ? blob.p : "", (int)blob.len, SQLITE_TRANSIENT);
+    if (histogram)
+        histogram_fini(histogram);
+    buf_fini(&blob);
+}
+
+struct percentile {
+    double *values;
+    size_t n, cap;
+    double p;
+};
+
+static void percentile_step(sqlite3_context *context, int n, sqlite3_value **values)
+{
+    struct percentile *all = sqlite3_aggregate_context(context, sizeof(*all));
+    (void)n;
+    if (!all || sqlite3_value_type(values[0]) == SQLITE_NULL)
+        return;
+    if (all->n == all->cap) {
+        size_t cap = all->cap ? 2 * all->cap : 256;
+        double *grown = realloc(all->values, cap * sizeof(*grown));
+        if (!grown) {
+            sqlite3_result_error_nomem(context);
+            return;
+        }
+        all->values = grown;
+        all->cap = cap;
+    }
+    all->values[all->n++] = sqlite3_value_double(values[0]);
+    all->p = sqlite3_value_double(values[1]);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void percentile_final(sqlite3_context *context)
+{
+    struct percentile *all = sqlite3_aggregate_context(context, 0);
+    if (!all || !all->n || all->p < 0 || all->p > 100) {
+        sqlite3_result_null(context);
+    } else {
+        qsort(all->values, all->n, sizeof(double), by_value);
+        size_t at = (size_t)(all->p / 100 * (double)(all->n - 1) + 0.5);
+        sqlite3_result_double(context, all->values[at]);
+    }
+    if (all)
+        free(all->values);
+}
+
+static void ns_function(sqlite3_context *context, int n, sqlite3_value **values)
+{
+    struct str text = {(const char *)sqlite3_value_text(values[0]),
+                       (size_t)sqlite3_value_bytes(values[0])};
+    uint64_t ns;
+    (void)n;
+    if (duration_parse(text, &ns))
+        sqlite3_result_int64(context, (int64_t)ns);
+    else
+        sqlite3_result_error(context, "ns: a duration is 15m, 250ms, 2h …", -1);
+}
+
+static void now_function(sqlite3_context *context, int n, sqlite3_value **values)
+{
+    (void)n, (void)values;
+    sqlite3_result_int64(context, (int64_t)clock_wall_ns());
+}
+
+int query_add_functions(sqlite3 *db)
+{
+    const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
+    int code = sqlite3_create_function(db, "histogram_quantile", 2, flags, NULL, quantile_function,
+                                       NULL, NULL);
+    code = code ? code
+                : sqlite3_create_function(db, "histogram_merge", 1, flags, NULL, NULL, merge_step,
+                                          merge_final);
+    code = code ? code
+                : sqlite3_create_function(db, "percentile", 2, flags, NULL, NULL, percentile_step,
+                                          percentile_final);
+    code = code ? code : sqlite3_create_function(db, "ns", 1, flags, NULL, ns_function, NULL, NULL);
+    return code ? code
+                : sqlite3_create_function(db, "now_ns", 0, SQLITE_UTF8, NULL, now_function, NULL,
+                                          NULL);
+}
+
+/* Reading is allowed, nothing else: no other file, no setting, no temporary table. */
+static int authorize(void *ctx, int action, const char *a, const char *b, const char *c,
+                     const char *d)
+{
+    (void)ctx, (void)a, (void)c, (void)d;
+    switch (action) {
+    case SQLITE_SELECT:
+    case SQLITE_READ:
+    case SQLITE_RECURSIVE:
+        return SQLITE_OK;
+    case SQLITE_FUNCTION:
+        return b && sqlite3_stricmp(b, "load_extension") == 0 ? SQLITE_DENY : SQLITE_OK;
+    default:
+        return SQLITE_DENY;
+    }
+}
+
+static int run(struct query *query, sqlite3_stmt *statement,
+               bool (*row)(const struct query_rows *rows, void *ctx), void *ctx, struct err *err)
+{
+    int n = sqlite3_column_count(statement), code;
+    const char **names = calloc((size_t)n + 1, sizeof(char *)),
+               **values = calloc((size_t)n + 1, sizeof(char *));
+    int *types = calloc((size_t)n + 1, sizeof(int)), *lengths = calloc((size_t)n + 1, sizeof(int));
+    struct query_rows rows = {n, names, types, values, lengths};
+    for (int i = 0; names && i < n; i++)
+        names[i] = sqlite3_column_name(statement, i);
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW && names && values && types && lengths) {
+        for (int i = 0; i < n; i++) {
+            types[i] = sqlite3_column_type(statement, i);
+            values[i] =
+                types[i] == SQLITE_NULL ? NULL : (const char *)sqlite3_column_text(statement, i);
+            lengths[i] = sqlite3_column_bytes(statement, i);
+        }
+        if (!row(&rows, ctx))
+            break;
+    }
+    free(names);
+    free(values);
+    free(types);
+    free(lengths);
+    return query_end(query, statement, code, err);
+}
+
+int query_sql(struct query *query, const char *sql,
+              bool (*row)(const struct query_rows *rows, void *ctx), void *ctx, struct err *err)
+{
+    sqlite3_stmt *statement;
+    const char *rest = sql;
+    sqlite3_set_authorizer(query->db, authorize, NULL);
+    query->deadline_ns = clock_mono_ns() + SQL_DEADLINE_NS;
+    while (*rest && !err->code) {
+        int code = sqlite3_prepare_v2(query->db, rest, -1, &statement, &rest);
+        if (code == SQLITE_AUTH) {
+            err_set(err, ERR_INVALID, "only reading is allowed: %s", sqlite3_errmsg(query->db));
+        } else if (code) {
+            err_set(err, ERR_INVALID, "%s", sqlite3_errmsg(query->db));
+        } else if (statement) {
+            run(query, statement, row, ctx, err);
+        }
+    }
+    sqlite3_set_authorizer(query->db, NULL, NULL);
+    return err->code;
+}

@@ -1,0 +1,266 @@
+/* bench_decode.c - spans a second and a core, from the body's bytes to a batch with its facts.
+ *
+ * Bodies of 100 spans with 12 attributes each, as an SDK sends them. Every line is the median of
+ * RUNS runs with the slowest and the fastest beside it; `--json` prints the same as JSON lines.
+ * A figure is measured, never judged: machines differ.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <zlib.h>
+
+#include "collector/base/buf.h"
+#include "collector/base/clock.h"
+#include "collector/decode/decode.h"
+
+#define SPANS 100
+#define RUNS 7
+#define RUN_NS (200 * NS_PER_MS)
+#define START_NS UINT64_C(1700000000000000000)
+
+/* Text attributes of a span; three numbers come with them: twelve in all. */
+static const struct {
+    const char *key, *value;
+} texts[] = {
+    {"http.request.method", "GET"},
+    {"url.scheme", "http"},
+    {"url.path", "/api/v1/products/0PUK6V6EV0"},
+    {"server.address", "productcatalog.shop.svc.cluster.local"},
+    {"http.route", "/api/v1/products/{id}"},
+    {"network.protocol.version", "1.1"},
+    {"user_agent.original", "Mozilla/5.0 (X11; Linux x86_64) checkout/1.4"},
+    {"client.address", "10.42.3.17"},
+    {"app.user.id", "e7b1c9f2-2c1d-4a7e-9c58-1d0f6a2b3c4d"},
+};
+#define N_TEXTS (sizeof(texts) / sizeof(texts[0]))
+
+static const struct {
+    const char *key;
+    int value;
+} numbers[] = {{"http.response.status_code", 200}, {"server.port", 8080}, {"thread.id", 47}};
+#define N_NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
+
+/* ---- protobuf ---- */
+
+static void pb_bytes(struct buf *out, unsigned field, struct str bytes)
+{
+    buf_add_varint(out, field << 3 | 2);
+    buf_add_varint(out, bytes.len);
+    buf_add_str(out, bytes);
+}
+
+static void pb_fixed64(struct buf *out, unsigned field, uint64_t number)
+{
+    buf_add_varint(out, field << 3 | 1);
+    buf_add(out, &number, sizeof(number));
+}
+
+/* A KeyValue as field `field`; text NULL: the number. */
+static void pb_attribute(struct buf *out, unsigned field, const char *key, const char *text,
+                         int number)
+{
+    struct buf value, pair;
+    buf_init(&value, 1 << 16);
+    buf_init(&pair, 1 << 16);
+    if (text) {
+        pb_bytes(&value, 1, str_of(text));
+    } else {
+        buf_add_varint(&value, 3 << 3);
+        buf_add_varint(&value, (uint64_t)number);
+    }
+    pb_bytes(&pair, 1, str_of(key));
+    pb_bytes(&pair, 2, buf_str(&value));
+    pb_bytes(out, field, buf_str(&pair));
+    buf_fini(&pair);
+    buf_fini(&value);
+}
+
+static void pb_span(struct buf *out, uint32_t i)
+{
+    struct buf span;
+    uint64_t ids[4] = {UINT64_C(0x5bf31c8e9d2a4477), i / 10 + 1, (uint64_t)i + 1, i};
+    buf_init(&span, 1 << 20);
+    pb_bytes(&span, 1, (struct str){(char *)ids, 16});
+    pb_bytes(&span, 2, (struct str){(char *)&ids[2], 8});
+    if (i % 10)
+        pb_bytes(&span, 4, (struct str){(char *)&ids[3], 8});
+    pb_bytes(&span, 5, STR("GET /api/v1/products/{id}"));
+    buf_add_varint(&span, 6 << 3);
+    buf_add_varint(&span, 2 + i % 2);
+    pb_fixed64(&span, 7, START_NS + i * 1000);
+    pb_fixed64(&span, 8, START_NS + i * 1000 + 4200000);
+    for (size_t k = 0; k < N_TEXTS; k++)
+        pb_attribute(&span, 9, texts[k].key, texts[k].value, 0);
+    for (size_t k = 0; k < N_NUMBERS; k++)
+        pb_attribute(&span, 9, numbers[k].key, NULL, numbers[k].value);
+    pb_bytes(&span, 15, STR_NONE);
+    pb_bytes(out, 2, buf_str(&span));
+    buf_fini(&span);
+}
+
+static void make_otlp_pb(struct buf *body)
+{
+    struct buf resource, scope_spans, resource_spans;
+    buf_init(&resource, 1 << 16);
+    buf_init(&scope_spans, 16 << 20);
+    buf_init(&resource_spans, 16 << 20);
+    pb_attribute(&resource, 1, "service.name", "frontend", 0);
+    pb_attribute(&resource, 1, "service.namespace", "shop", 0);
+    pb_attribute(&resource, 1, "service.version", "1.4.2", 0);
+    pb_attribute(&resource, 1, "k8s.pod.name", "frontend-6d4cf56db6-8xqjk", 0);
+    pb_bytes(&scope_spans, 1,
+             STR("\x0a\x08http.lib\x12\x05"
+                 "1.2.3"));
+    for (uint32_t i = 0; i < SPANS; i++)
+        pb_span(&scope_spans, i);
+    pb_bytes(&resource_spans, 1, buf_str(&resource));
+    pb_bytes(&resource_spans, 2, buf_str(&scope_spans));
+    pb_bytes(body, 1, buf_str(&resource_spans));
+    buf_fini(&resource_spans);
+    buf_fini(&scope_spans);
+    buf_fini(&resource);
+}
+
+/* ---- JSON ---- */
+
+static void json_attribute(struct buf *out, const char *key, const char *text, int number)
+{
+    buf_addf(out, "{\"key\":\"%s\",\"value\":{", key);
+    if (text)
+        buf_addf(out, "\"stringValue\":\"%s\"}}", text);
+    else
+        buf_addf(out, "\"intValue\":\"%d\"}}", number);
+}
+
+static void make_otlp_json(struct buf *body)
+{
+    buf_add_c(body, "{\"resourceSpans\":[{\"resource\":{\"attributes\":[");
+    json_attribute(body, "service.name", "frontend", 0);
+    buf_add_c(body, "]},\"scopeSpans\":[{\"scope\":{\"name\":\"http.lib\"},\"spans\":[");
+    for (uint32_t i = 0; i < SPANS; i++) {
+        buf_addf(body, "%s{\"traceId\":\"5bf31c8e9d2a4477%016x\",\"spanId\":\"%016x\",",
+                 i ? "," : "", i / 10 + 1, i + 1);
+        if (i % 10)
+            buf_addf(body, "\"parentSpanId\":\"%016x\",", i);
+        buf_addf(body,
+                 "\"name\":\"GET /api/v1/products/{id}\",\"kind\":%u,\"startTimeUnixNano\":\"%llu\""
+                 ",\"endTimeUnixNano\":\"%llu\",\"attributes\":[",
+                 2 + i % 2, (unsigned long long)(START_NS + i * 1000),
+                 (unsigned long long)(START_NS + i * 1000 + 4200000));
+        for (size_t k = 0; k < N_TEXTS; k++) {
+            json_attribute(body, texts[k].key, texts[k].value, 0);
+            buf_add_char(body, ',');
+        }
+        for (size_t k = 0; k < N_NUMBERS; k++) {
+            json_attribute(body, numbers[k].key, NULL, numbers[k].value);
+            buf_add_char(body, k + 1 < N_NUMBERS ? ',' : ']');
+        }
+        buf_add_c(body, ",\"status\":{}}");
+    }
+    buf_add_c(body, "]}]}]}");
+}
+
+static void make_zipkin_json(struct buf *body)
+{
+    buf_add_char(body, '[');
+    for (uint32_t i = 0; i < SPANS; i++) {
+        buf_addf(body, "%s{\"traceId\":\"5bf31c8e9d2a4477%016x\",\"id\":\"%016x\",", i ? "," : "",
+                 i / 10 + 1, i + 1);
+        if (i % 10)
+            buf_addf(body, "\"parentId\":\"%016x\",", i);
+        buf_addf(body,
+                 "\"name\":\"get /api/v1/products/{id}\",\"kind\":\"%s\",\"timestamp\":%llu,"
+                 "\"duration\":4200,\"localEndpoint\":{\"serviceName\":\"frontend\",\"ipv4\":"
+                 "\"10.42.0.7\"},\"tags\":{",
+                 i % 2 ? "CLIENT" : "SERVER", (unsigned long long)(START_NS / 1000 + i));
+        for (size_t k = 0; k < N_TEXTS; k++)
+            buf_addf(body, "\"%s\":\"%s\",", texts[k].key, texts[k].value);
+        for (size_t k = 0; k < N_NUMBERS; k++)
+            buf_addf(body, "\"%s\":\"%d\"%s", numbers[k].key, numbers[k].value,
+                     k + 1 < N_NUMBERS ? "," : "}}");
+    }
+    buf_add_char(body, ']');
+}
+
+static void make_gzip(struct buf *body)
+{
+    struct buf plain;
+    z_stream stream = {0};
+    buf_init(&plain, 64 << 20);
+    make_otlp_pb(&plain);
+    if (deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        exit(1);
+    buf_reserve(body, deflateBound(&stream, plain.len));
+    stream.next_in = (Bytef *)plain.p;
+    stream.avail_in = (uInt)plain.len;
+    stream.next_out = (Bytef *)body->p;
+    stream.avail_out = (uInt)body->cap;
+    if (deflate(&stream, Z_FINISH) != Z_STREAM_END)
+        exit(1);
+    body->len = stream.total_out;
+    deflateEnd(&stream);
+    buf_fini(&plain);
+}
+
+/* ---- measuring ---- */
+
+static const struct bench_row {
+    const char *name;
+    enum format format;
+    enum encoding encoding;
+    void (*make)(struct buf *body);
+} rows[] = {
+    {"otlp_pb", FORMAT_OTLP_PB, ENCODING_IDENTITY, make_otlp_pb},
+    {"otlp_pb gzip", FORMAT_OTLP_PB, ENCODING_GZIP, make_gzip},
+    {"otlp_json", FORMAT_OTLP_JSON, ENCODING_IDENTITY, make_otlp_json},
+    {"zipkin_json", FORMAT_ZIPKIN_JSON, ENCODING_IDENTITY, make_zipkin_json},
+};
+
+/* Nanoseconds a span over one run. */
+static double run(const struct bench_row *row, struct str body)
+{
+    uint64_t begin = clock_mono_ns(), now, n_spans = 0;
+    do {
+        struct batch *batch;
+        struct err err = {0};
+        if (decode_body(row->format, row->encoding, body, &limits_default, &batch, &err) ||
+            batch->n_spans != SPANS) {
+            fprintf(stderr, "%s: %s\n", row->name, err.text);
+            exit(1);
+        }
+        n_spans += batch->n_spans;
+        batch_free(batch);
+        now = clock_mono_ns();
+    } while (now - begin < RUN_NS);
+    return (double)(now - begin) / (double)n_spans;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+int main(int argc, char **argv)
+{
+    bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
+    if (!json)
+        printf("%-14s %10s %12s %12s %28s\n", "body", "bytes/span", "spans/s", "ns/span",
+               "ns/span fastest..slowest");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct buf body;
+        double ns[RUNS];
+        buf_init(&body, 64 << 20);
+        rows[i].make(&body);
+        for (int k = 0; k < RUNS; k++)
+            ns[k] = run(&rows[i], buf_str(&body));
+        qsort(ns, RUNS, sizeof(ns[0]), by_size);
+        double middle = ns[RUNS / 2];
+        printf(json ? "{\"bench\":\"decode\",\"body\":\"%s\",\"bytes_per_span\":%zu,"
+                      "\"spans_per_s\":%.0f,\"ns_per_span\":%.1f,\"fastest\":%.1f,"
+                      "\"slowest\":%.1f}\n"
+                    : "%-14s %10zu %12.0f %12.1f %18.1f..%.1f\n",
+               rows[i].name, body.len / SPANS, 1e9 / middle, middle, ns[0], ns[RUNS - 1]);
+        buf_fini(&body);
+    }
+    return 0;
+}
