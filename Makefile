@@ -1,16 +1,27 @@
 # Building, testing and installing faultline. `make help` lists the targets.
 B ?= build
 CC ?= gcc
+PREFIX ?= /usr/local
 CFLAGS ?= -O2 -g
 WARN = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
-HARDEN = -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
+HARDEN = -fstack-protector-strong -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(HARDEN) $(SAN) -I. -I$(B)/gen -pthread
-LDFLAGS ?=
 ALL_LDFLAGS = $(LDFLAGS) $(SAN) -pie -Wl,-z,relro,-z,now -pthread
 LIBS = -lmicrohttpd -lsqlite3 -lyaml -lz -lzstd -lcurl -lm
+PACKAGES = gcc make libc6-dev pkg-config libmicrohttpd-dev libsqlite3-dev sqlite3 libyaml-dev zlib1g-dev libzstd-dev \
+	libcurl4-gnutls-dev libcmocka-dev python3 prometheus
 
 SOURCES = $(filter-out collector/main.c,$(wildcard collector/*.c collector/*/*.c exporters/*.c web/*.c))
 OBJECTS = $(SOURCES:%.c=$(B)/obj/%.o)
+UNITS = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+TOOLS = $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
+FUZZERS = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+
+.PHONY: all deps run test check units tools scenes bench torture fuzz asan tsan install clean help
+.DELETE_ON_ERROR:
+
+all: $(B)/faultline ## builds build/faultline
 
 $(B)/faultline: $(B)/obj/collector/main.o $(B)/libfaultline.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
@@ -19,8 +30,67 @@ $(B)/libfaultline.a: $(OBJECTS)
 	@rm -f $@
 	ar rcs $@ $^
 
+$(B)/gen/schema_sql.h: schema/embed.sh $(wildcard schema/sql/*.sql)
+	@mkdir -p $(@D)
+	sh schema/embed.sh schema/sql/*.sql > $@
+
+$(B)/obj/collector/store/file.o: $(B)/gen/schema_sql.h
+$(B)/obj/collector/command/basics.o $(B)/obj/exporters/prometheus_render.o: ALL_CFLAGS += -DFAULTLINE_REVISION='"$(REVISION)"'
+
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/unit/%: tests/unit/%.c $(B)/libfaultline.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libfaultline.a $(ALL_LDFLAGS) $(LIBS) -lcmocka
+
+$(B)/tools/%: tests/tools/%.c $(B)/libfaultline.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libfaultline.a $(ALL_LDFLAGS) $(LIBS)
+
+deps: ## installs what building and testing need (Debian packages)
+	@sh tests/deps.sh $(PACKAGES)
+
+run: deps ## installs, builds, starts the collector
+	@$(MAKE) --no-print-directory all
+	@echo 'Send OTLP to http://127.0.0.1:4318/v1/traces or Zipkin to http://127.0.0.1:9411/api/v2/spans;'
+	@echo 'the page is http://127.0.0.1:4319. To see it move:  build/faultline simulate --to http://127.0.0.1:4318 --rate 500 --spans 50000'
+	$(B)/faultline serve
+
+units: $(UNITS)
+tools: $(TOOLS)
+
+check: ## layers, and that every file compiles without a warning
+	@sh tests/layers.sh
+
+test: deps ## installs, builds, and runs every test
+	@$(MAKE) --no-print-directory check all units tools
+	@python3 tests/run.py $(B)
+
+bench: all ## the table of figures; takes minutes
+	@python3 tests/bench/bench.py $(B)
+
+torture: all ## two hundred kills under load
+	@python3 tests/scenes/kill.py $(B) 200
+
+fuzz: ## each fuzzer for FUZZ_SECONDS (60)
+	@sh tests/fuzz/run.sh $(B)/fuzz $${FUZZ_SECONDS:-60} $(FUZZERS)
+
+asan: ## every test with the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory test B=$(B)/asan SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined' CFLAGS='-O1 -g'
+
+tsan: ## every test with the thread sanitizer
+	@$(MAKE) --no-print-directory test B=$(B)/tsan SAN=-fsanitize=thread CFLAGS='-O1 -g'
+
+install: all ## copies the program to DESTDIR/PREFIX/bin
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(B)/faultline $(DESTDIR)$(PREFIX)/bin/faultline
+
+clean: ## removes what was built
+	rm -rf $(B)
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d)

@@ -21,3 +21,15 @@ void ingest_count(enum format format, enum transport transport, enum ingest_outc
     if (n)
         stat_add(stat, n);
 }
+
+uint64_t ingest_counted(enum ingest_outcome outcome)
+{
+    uint64_t n = 0;
+    for (int format = 0; format < N_FORMATS; format++) {
+        for (int transport = 0; transport < N_TRANSPORTS; transport++) {
+            const struct stat_series *stat = series[format][transport][outcome];
+            n += stat ? stat_value(stat) : 0;
+        }
+    }
+    return n;
+}

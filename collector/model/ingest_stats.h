@@ -12,4 +12,7 @@ enum ingest_outcome { INGEST_ACCEPTED, INGEST_DUPLICATE, INGEST_REJECTED, N_INGE
 void ingest_count(enum format format, enum transport transport, enum ingest_outcome outcome,
                   uint64_t n);
 
+/* Records of one outcome, all formats and transports. */
+uint64_t ingest_counted(enum ingest_outcome outcome);
+
 #endif

@@ -202,6 +202,11 @@ int query_operations_json(struct query *query, const struct query_filter *filter
         columns, 4, filter, out, err);
 }
 
+const char *query_sqlite_version(void)
+{
+    return sqlite3_libversion();
+}
+
 int query_status(struct query *query, struct query_status *status, struct err *err)
 {
     sqlite3_stmt *select;

@@ -43,6 +43,9 @@ int query_traces_json(struct query *query, const struct query_filter *filter, st
 /* ERR_NOT_FOUND for an unknown trace. `id`: 1–32 hex digits. */
 int query_trace_json(struct query *query, struct str id, struct buf *out, struct err *err);
 
+/* Version of the SQLite library in use. */
+const char *query_sqlite_version(void);
+
 /* Numbers for /api/v1/status. */
 struct query_status {
     uint64_t n_spans, n_traces, oldest_ns, newest_ns; /* of stored traces, event time */

@@ -1,0 +1,99 @@
+/* client.c - requests by libcurl. */
+#include "collector/base/client.h"
+
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "collector/base/clock.h"
+
+struct client {
+    CURL *curl;
+    char reason[CURL_ERROR_SIZE];
+};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void init_curl(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+struct client *client_new(uint64_t timeout_ns)
+{
+    pthread_once(&once, init_curl);
+    struct client *client = calloc(1, sizeof(*client));
+    if (!client)
+        return NULL;
+    client->curl = curl_easy_init();
+    if (!client->curl) {
+        free(client);
+        return NULL;
+    }
+    curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, (long)(timeout_ns / NS_PER_MS));
+    curl_easy_setopt(client->curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, client->reason);
+    curl_easy_setopt(client->curl, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(client->curl, CURLOPT_TCP_NODELAY, 1L);
+    return client;
+}
+
+void client_free(struct client *client)
+{
+    if (!client)
+        return;
+    curl_easy_cleanup(client->curl);
+    free(client);
+}
+
+static size_t take(char *bytes, size_t size, size_t n, void *ctx)
+{
+    struct buf *answer = ctx;
+    if (answer)
+        buf_add(answer, bytes, size * n);
+    return answer && buf_failed(answer) ? 0 : size * n;
+}
+
+static struct curl_slist *make_headers(const struct client_request *request)
+{
+    char line[256];
+    struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
+    if (request->content_type) {
+        snprintf(line, sizeof(line), "Content-Type: %s", request->content_type);
+        headers = curl_slist_append(headers, line);
+    }
+    if (request->encoding) {
+        snprintf(line, sizeof(line), "Content-Encoding: %s", request->encoding);
+        headers = curl_slist_append(headers, line);
+    }
+    return headers;
+}
+
+int client_send(struct client *client, const struct client_request *request, unsigned *status,
+                struct buf *answer, struct err *err)
+{
+    CURL *curl = client->curl;
+    struct curl_slist *headers = make_headers(request);
+    long code = 0;
+    curl_easy_setopt(curl, CURLOPT_URL, request->url);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+    if (strcmp(request->method, "POST") == 0) {
+        curl_easy_setopt(curl, CURLOPT_POST, 1L);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body.p ? request->body.p : "");
+    } else {
+        curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
+    }
+    client->reason[0] = '\0';
+    CURLcode result = curl_easy_perform(curl);
+    curl_slist_free_all(headers);
+    if (result != CURLE_OK)
+        return err_set(err, ERR_IO, "%s: %s", request->url,
+                       client->reason[0] ? client->reason : curl_easy_strerror(result));
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
+    *status = (unsigned)code;
+    return 0;
+}

@@ -1,0 +1,27 @@
+/* client.h - an HTTP client with a deadline and a ceiling. The only file that knows libcurl. One
+ * thread a client. */
+#ifndef BASE_CLIENT_H
+#define BASE_CLIENT_H
+
+#include "collector/base/buf.h"
+#include "collector/base/err.h"
+
+struct client; /* keeps its connection open between requests */
+
+struct client *client_new(uint64_t timeout_ns);
+void client_free(struct client *client);
+
+struct client_request {
+    const char *method; /* GET or POST */
+    const char *url;
+    const char *content_type; /* of the body; NULL without */
+    const char *encoding;     /* Content-Encoding; NULL without */
+    struct str body;
+};
+
+/* 0 when an answer came (any status); ERR_IO when none did. `answer` (may be NULL) gets its body.
+ */
+int client_send(struct client *client, const struct client_request *request, unsigned *status,
+                struct buf *answer, struct err *err);
+
+#endif

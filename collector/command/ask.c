@@ -1,0 +1,189 @@
+/* ask.c - asking, reading the answer, and printing to people. */
+#include "collector/command/ask.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "collector/base/client.h"
+#include "collector/base/clock.h"
+#include "collector/base/json.h"
+
+#define ANSWER_LIMIT_NS (30 * NS_PER_S)
+
+void ask_parameter(struct buf *path, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    buf_addf(path, "%c%s=", memchr(path->p, '?', path->len) ? '&' : '?', name);
+    for (; *value; value++) {
+        unsigned char c = (unsigned char)*value;
+        bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                     strchr("-._~:", c);
+        buf_addf(path, plain ? "%c" : "%%%02X", c);
+    }
+}
+
+static int ask_url(const char *url, const struct question *question, struct buf *answer,
+                   struct err *err)
+{
+    char full[8192];
+    unsigned status = 0;
+    struct client *client = client_new(ANSWER_LIMIT_NS);
+    if (!client)
+        return err_set(err, ERR_BUSY, "memory is short");
+    size_t n = strlen(url);
+    while (n && url[n - 1] == '/')
+        n--;
+    snprintf(full, sizeof(full), "%.*s/api/v1/%s", (int)n, url, question->path);
+    struct client_request request = {.method = "GET", .url = full};
+    if (client_send(client, &request, &status, answer, err) == 0 && status != 200)
+        err_set(err, status == 404 ? ERR_NOT_FOUND : ERR_INVALID, "%u: %.*s", status,
+                (int)answer->len, answer->p);
+    client_free(client);
+    return err->code;
+}
+
+static int ask_db(const char *path, const struct question *question, struct buf *answer,
+                  struct err *err)
+{
+    struct query *query;
+    if (query_open(path, &query, err))
+        return err->code;
+    question->ask(query, question->what, answer, err);
+    query_close(query);
+    return err->code;
+}
+
+int ask(const struct options *options, const struct question *question, struct buf *answer)
+{
+    const char *db = option(options, "db"), *url = option(options, "url");
+    struct config_input input;
+    struct err err = {0};
+    if (db && url) {
+        fprintf(stderr, "faultline %s: --db or --url, not both\n", options->command->name);
+        return EXIT_USAGE;
+    }
+    struct config *config = url ? NULL : options_config(options, &input);
+    if (!url && !config)
+        return EXIT_USAGE;
+    if (url)
+        ask_url(url, question, answer, &err);
+    else
+        ask_db(db ? db : config_settings(config)->store_path, question, answer, &err);
+    config_free(config);
+    if (!err.code)
+        return EXIT_GOOD;
+    fprintf(stderr, "faultline %s: %s\n", options->command->name, err.text);
+    return err.code == ERR_INVALID ? EXIT_USAGE : EXIT_NOT_DONE;
+}
+
+/* ---- trees ---- */
+
+static struct tree *tree_scalar(struct arena *arena, struct json *json, struct tree *tree)
+{
+    struct json_text text;
+    if (tree->type != JSON_STRING)
+        return json_skip(json, &tree->text) ? tree : NULL;
+    if (!json_string(json, &text))
+        return NULL;
+    tree->text = json_unescape(arena, text);
+    return tree;
+}
+
+struct tree *tree_read(struct arena *arena, struct str text)
+{
+    struct json json;
+    struct tree *open[JSON_MAX_DEPTH + 1] = {NULL}, **tail[JSON_MAX_DEPTH + 1] = {NULL},
+                                       *root = NULL;
+    struct json_text key = {0};
+    json_init(&json, text);
+    do {
+        unsigned depth = json.depth;
+        key.raw = STR_NONE;
+        if (depth) {
+            bool object = open[depth]->type == JSON_OBJECT;
+            if (!(object ? json_next_key(&json, &key) : json_next_item(&json)))
+                continue;
+        }
+        struct tree *tree = arena_calloc(arena, sizeof(*tree));
+        if (!tree)
+            return NULL;
+        tree->type = (uint8_t)json_peek(&json);
+        tree->key = json_unescape(arena, key);
+        if (depth) {
+            *tail[depth] = tree;
+            tail[depth] = &tree->next;
+        } else {
+            root = tree;
+        }
+        if (tree->type == JSON_OBJECT ? json_open_object(&json)
+                                      : tree->type == JSON_ARRAY && json_open_array(&json)) {
+            open[json.depth] = tree;
+            tail[json.depth] = &tree->first;
+        } else if (!tree_scalar(arena, &json, tree)) {
+            return NULL;
+        }
+    } while (json.depth && !json.error);
+    return json_end(&json) ? root : NULL;
+}
+
+const struct tree *tree_get(const struct tree *tree, const char *key)
+{
+    static const struct tree none;
+    for (const struct tree *at = tree ? tree->first : NULL; at; at = at->next) {
+        if (str_eq(at->key, str_of(key)))
+            return at;
+    }
+    return &none;
+}
+
+double tree_number(const struct tree *tree)
+{
+    double number = 0;
+    return str_to_double(tree->text, &number) ? number : 0;
+}
+
+/* ---- printing ---- */
+
+void print_clean(struct str text, int max)
+{
+    int width = 0;
+    for (size_t i = 0; i < text.len && width < max; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        bool begins = (c & 0xc0) != 0x80;
+        if (c < 0x20 || c == 0x7f)
+            c = '?';
+        putchar(c);
+        width += begins;
+        /* The rest of a character belongs to it. */
+        while (begins && c >= 0x80 && i + 1 < text.len &&
+               ((unsigned char)text.p[i + 1] & 0xc0) == 0x80)
+            putchar(text.p[++i]);
+    }
+    for (; width < max && max < 1000; width++)
+        putchar(' ');
+}
+
+void print_ns(const struct tree *value, int width)
+{
+    char text[32];
+    double ns = tree_number(value);
+    if (value->type != JSON_NUMBER)
+        snprintf(text, sizeof(text), "-");
+    else if (ns < 1e6)
+        snprintf(text, sizeof(text), "%.0f us", ns / 1e3);
+    else if (ns < 1e10)
+        snprintf(text, sizeof(text), "%.1f ms", ns / 1e6);
+    else
+        snprintf(text, sizeof(text), "%.1f s", ns / 1e9);
+    printf("%*s", width, text);
+}
+
+const char *paint(const char *code)
+{
+    static int colours = -1;
+    if (colours < 0)
+        colours = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    return colours ? code : "";
+}

@@ -1,0 +1,41 @@
+/* ask.h - one question to a database (--db) or a running collector (--url), and its JSON answer. */
+#ifndef COMMAND_ASK_H
+#define COMMAND_ASK_H
+
+#include "collector/base/arena.h"
+#include "collector/command/command.h"
+#include "collector/store/query.h"
+
+/* What to ask: the path under /api/v1 with its query for --url, the same as a call for --db. */
+struct question {
+    const char *path;
+    int (*ask)(struct query *query, const void *what, struct buf *out, struct err *err);
+    const void *what;
+};
+
+/* Fills `answer` with JSON; gives EXIT_GOOD or a code whose reason was printed. */
+int ask(const struct options *options, const struct question *question, struct buf *answer);
+/* A value as a query parameter, percent-encoded, `&name=` before it; nothing for NULL. */
+void ask_parameter(struct buf *path, const char *name, const char *value);
+
+/* A small tree of a JSON answer, for printing. */
+struct tree {
+    struct str text; /* of strings (unescaped), numbers, words; raw text of arrays and objects */
+    struct str key;  /* of a member */
+    uint8_t type;    /* enum json_type */
+    struct tree *first, *next;
+};
+/* NULL when the text is no JSON; from the arena. */
+struct tree *tree_read(struct arena *arena, struct str text);
+/* The member with this key; a static empty one when there is none. */
+const struct tree *tree_get(const struct tree *tree, const char *key);
+double tree_number(const struct tree *tree);
+
+/* Text without control bytes, cut to a width of `max` characters. */
+void print_clean(struct str text, int max);
+/* "12.3 ms" */
+void print_ns(const struct tree *value, int width);
+/* Colours are for terminals: "" elsewhere. */
+const char *paint(const char *code);
+
+#endif

@@ -1,0 +1,90 @@
+/* commands.c - every command with its options, once: dispatch and help read these rows. */
+#include "collector/command/command.h"
+
+#define SETTINGS                                                                                   \
+    {"config", "FILE", "settings file (YAML)"},                                                    \
+    {                                                                                              \
+        "set", "NAME=VALUE", "one setting; may be repeated"                                        \
+    }
+#define SOURCE                                                                                     \
+    {"db", "PATH", "read this database (default: store.path)"},                                    \
+    {                                                                                              \
+        "url", "URL", "ask a running collector, http://host:4319"                                  \
+    }
+#define WINDOW                                                                                     \
+    {"from", "TIME", "15m, 2h (ago), 2026-11-23T10:00:00Z, Unix seconds"},                         \
+    {                                                                                              \
+        "to", "TIME", "the same; default now"                                                      \
+    }
+#define END                                                                                        \
+    {                                                                                              \
+        NULL, NULL, NULL                                                                           \
+    }
+
+static const struct option_row settings_rows[] = {SETTINGS, END};
+static const struct option_row replay_rows[] = {
+    {"as", "FORMAT", "otlp_pb, otlp_json or zipkin_json; default: by content"},
+    {"shift", NULL, "move all times so that the latest span ends now"},
+    {"db", "PATH", "feed this database (default: store.path)"},
+    {"to", "URL", "feed a collector: its OTLP/HTTP address, http://host:4318"},
+    SETTINGS,
+    END};
+static const struct option_row simulate_rows[] = {
+    {"load", "NAME", "W: the workload of the figures"},
+    {"rate", "N", "spans a second; 0: as fast as it goes"},
+    {"spans", "N", "spans in all"},
+    {"to", "URL", "an OTLP/HTTP receiver, http://host:4318"},
+    {"seed", "N", "of the random numbers"},
+    {"connections", "N", "senders at once"},
+    {"batch", "N", "spans a body"},
+    {"encoding", "none|gzip", "compression of bodies"},
+    {"acked", "FILE", "write every acknowledged span's ids there"},
+    END};
+static const struct option_row sql_rows[] = {
+    {"db", "PATH", "read this database (default: store.path)"},
+    {"format", "NAME", "table, csv, json, ndjson or markdown"},
+    SETTINGS,
+    END};
+static const struct option_row traces_rows[] = {
+    SOURCE,
+    {"service", "NAME", "a service that takes part"},
+    {"operation", "NAME", "an operation in it"},
+    {"status", "ok|error", "how the entry call ended"},
+    {"min-duration", "TIME", "at least this long: 250ms"},
+    {"attr", "KEY=VALUE", "an attribute of a span in it"},
+    WINDOW,
+    {"limit", "N", "1 to 1000; default 20"},
+    {"format", "NAME", "text or json"},
+    SETTINGS,
+    END};
+static const struct option_row trace_rows[] = {
+    SOURCE, {"format", "NAME", "text or json"}, SETTINGS, END};
+static const struct option_row graph_rows[] = {SOURCE,
+                                               WINDOW,
+                                               {"level", "service|version", "what a node is"},
+                                               {"format", "NAME", "table, dot, mermaid or json"},
+                                               SETTINGS,
+                                               END};
+static const struct option_row tail_rows[] = {
+    {"url", "URL", "the collector; default http://127.0.0.1:4319"},
+    {"follow", NULL, "go on as batches come"},
+    {"format", "NAME", "text or json"},
+    END};
+static const struct option_row no_rows[] = {END};
+
+const struct command commands[] = {
+    {"serve", "", "the collector", false, command_serve, settings_rows},
+    {"check-config", "", "print every setting in force, and all mistakes", false,
+     command_check_config, settings_rows},
+    {"replay", "FILE...", "feed files into a database or a collector", false, command_replay,
+     replay_rows},
+    {"sql", "[QUERY]", "read-only SQL on the database", false, command_sql, sql_rows},
+    {"traces", "", "search traces", false, command_traces, traces_rows},
+    {"trace", "ID", "one trace as a waterfall", false, command_trace, trace_rows},
+    {"graph", "", "the call graph of a window", false, command_graph, graph_rows},
+    {"tail", "", "the last batches received", false, command_tail, tail_rows},
+    {"simulate", "", "send a simulated load", true, command_simulate, simulate_rows},
+    {"help", "[COMMAND]", "this list, or one command's options", false, command_help, no_rows},
+    {"version", "", "versions of the program and its libraries", false, command_version, no_rows},
+    {NULL, NULL, NULL, false, NULL, NULL},
+};

@@ -1,0 +1,86 @@
+/* options.c - `--name value` and `--name=value`; all mistakes at once. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "collector/command/command.h"
+
+static const struct option_row *find_row(const struct command *command, struct str name,
+                                         size_t *index)
+{
+    for (*index = 0; command->rows[*index].name; ++*index) {
+        if (str_eq(name, str_of(command->rows[*index].name)))
+            return &command->rows[*index];
+    }
+    return NULL;
+}
+
+/* One option at argv[*at]; its value may be the next word. */
+static bool read_option(struct options *options, int argc, char **argv, int *at, size_t *n_sets)
+{
+    struct str name, value;
+    size_t index;
+    bool joined = str_cut(str_of(argv[*at] + 2), '=', &name, &value);
+    const struct option_row *row = find_row(options->command, name, &index);
+    if (!row) {
+        fprintf(stderr, "faultline %s: --%.*s: unknown option; see 'faultline help %s'\n",
+                options->command->name, STR_ARG(name), options->command->name);
+        return false;
+    }
+    const char *text = "";
+    if (row->value && !joined && *at + 1 >= argc) {
+        fprintf(stderr, "faultline %s: --%s needs %s\n", options->command->name, row->name,
+                row->value);
+        return false;
+    }
+    if (row->value)
+        text = joined ? value.p ? value.p : "" : argv[++*at];
+    if (strcmp(row->name, "set") == 0 && *n_sets < MAX_SETS)
+        options->sets[(*n_sets)++] = text;
+    options->values[index] = text;
+    return true;
+}
+
+bool options_read(const struct command *command, int argc, char **argv, struct options *options)
+{
+    static const char *rest[4096];
+    size_t n_sets = 0;
+    bool good = true, only_rest = false;
+    *options = (struct options){.command = command, .rest = rest};
+    for (int i = 0; i < argc; i++) {
+        bool is_option = !only_rest && argv[i][0] == '-' && argv[i][1] == '-';
+        if (is_option && !argv[i][2]) {
+            only_rest = true;
+        } else if (is_option) {
+            good = read_option(options, argc, argv, &i, &n_sets) && good;
+        } else if (options->n_rest < sizeof(rest) / sizeof(rest[0])) {
+            rest[options->n_rest++] = argv[i];
+        }
+    }
+    if (good && options->n_rest && !command->usage[0]) {
+        fprintf(stderr, "faultline %s: '%s' is no option of it; see 'faultline help %s'\n",
+                command->name, rest[0], command->name);
+        good = false;
+    }
+    return good;
+}
+
+const char *option(const struct options *options, const char *name)
+{
+    size_t index;
+    return find_row(options->command, str_of(name), &index) ? options->values[index] : NULL;
+}
+
+struct config *options_config(const struct options *options, struct config_input *input)
+{
+    struct config *config;
+    struct buf mistakes;
+    *input = (struct config_input){option(options, "config"), options->sets, environ};
+    buf_init(&mistakes, 1u << 20);
+    if (config_read(input, &config, &mistakes)) {
+        fwrite(mistakes.p, 1, mistakes.len, stderr);
+        config_free(config);
+        config = NULL;
+    }
+    buf_fini(&mistakes);
+    return config;
+}

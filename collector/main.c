@@ -1,0 +1,26 @@
+/* main.c - finds the command and runs it. What a collector does is in command/serve.c. */
+#include <signal.h>
+#include <stdio.h>
+
+#include "collector/base/hash.h"
+#include "collector/command/command.h"
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "help";
+    struct options options;
+    hash_seed();
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        name = "help";
+    if (strcmp(name, "--version") == 0)
+        name = "version";
+    for (const struct command *command = commands; command->name; command++) {
+        if (strcmp(command->name, name) != 0)
+            continue;
+        if (!options_read(command, argc > 2 ? argc - 2 : 0, argv + 2, &options))
+            return EXIT_USAGE;
+        return command->run(&options);
+    }
+    fprintf(stderr, "faultline: there is no command '%s'; see 'faultline help'\n", name);
+    return EXIT_USAGE;
+}

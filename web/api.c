@@ -1,0 +1,195 @@
+/* api.c - /api/v1: parameters in, questions to the store, JSON out (CONTRACT §7, §10). */
+#include <stdio.h>
+
+#include "collector/base/clock.h"
+#include "collector/base/log.h"
+#include "collector/base/times.h"
+#include "collector/version.h"
+#include "web/routes.h"
+
+#define DEFAULT_LIMIT 100
+#define MAX_LIMIT 1000
+#define GRAPH_WINDOW_NS (15 * NS_PER_MINUTE)
+#define TRACES_WINDOW_NS (60 * NS_PER_MINUTE)
+#define N_ERRORS 8
+
+bool web_window(const struct http_request *request, uint64_t default_ns, struct window *window,
+                struct err *err)
+{
+    uint64_t now_ns = clock_wall_ns();
+    struct str from = http_query(request, "from"), to = http_query(request, "to");
+    *window = (struct window){now_ns > default_ns ? now_ns - default_ns : 0, now_ns};
+    if (from.len && !time_parse(from, now_ns, &window->from_ns))
+        return !err_set(err, ERR_INVALID,
+                        "from: a time is 15m, now, 2026-11-23T10:00:00Z or Unix seconds");
+    if (to.len && !time_parse(to, now_ns, &window->to_ns))
+        return !err_set(err, ERR_INVALID,
+                        "to: a time is 15m, now, 2026-11-23T10:00:00Z or Unix seconds");
+    if (window->from_ns > window->to_ns)
+        return !err_set(err, ERR_INVALID, "from is after to");
+    return true;
+}
+
+static bool read_filter(const struct http_request *request, uint64_t default_ns,
+                        struct query_filter *filter, struct err *err)
+{
+    struct str limit = http_query(request, "limit"), duration = http_query(request, "min_duration");
+    struct str attr = http_query(request, "attr");
+    uint64_t number = DEFAULT_LIMIT;
+    *filter = (struct query_filter){.cluster = http_query(request, "cluster"),
+                                    .namespace = http_query(request, "namespace"),
+                                    .service = http_query(request, "service"),
+                                    .operation = http_query(request, "operation"),
+                                    .status = http_query(request, "status"),
+                                    .cursor = http_query(request, "cursor")};
+    if (!web_window(request, default_ns, &filter->window, err))
+        return false;
+    if (limit.len && (!str_to_u64(limit, &number) || number < 1 || number > MAX_LIMIT))
+        return !err_set(err, ERR_INVALID, "limit is 1 to %d", MAX_LIMIT);
+    if (filter->status.len && !str_eq(filter->status, STR("ok")) &&
+        !str_eq(filter->status, STR("error")))
+        return !err_set(err, ERR_INVALID, "status is ok or error");
+    if (duration.len && !duration_parse(duration, &filter->min_duration_ns))
+        return !err_set(err, ERR_INVALID, "min_duration: a duration is 250ms, 2s …");
+    if (attr.len && !str_cut(attr, '=', &filter->attr_key, &filter->attr_value))
+        return !err_set(err, ERR_INVALID, "attr is key=value");
+    filter->limit = (uint32_t)number;
+    return true;
+}
+
+typedef int list_f(struct query *query, const struct query_filter *filter, struct buf *out,
+                   struct err *err);
+
+static void answer_list(struct web *web, struct http_request *request, uint64_t default_ns,
+                        list_f *ask)
+{
+    struct query_filter filter;
+    struct err err = {0};
+    struct buf out;
+    buf_init(&out, ANSWER_BYTES);
+    struct query *query =
+        read_filter(request, default_ns, &filter, &err) ? web_query_take(web, &err) : NULL;
+    if (query)
+        ask(query, &filter, &out, &err);
+    if (err.code)
+        web_answer_error(request, &err);
+    else
+        web_answer_json(request, &out);
+    web_query_give(web, query);
+    buf_fini(&out);
+}
+
+void api_services(struct web *web, struct http_request *request)
+{
+    answer_list(web, request, TRACES_WINDOW_NS, query_services_json);
+}
+
+void api_operations(struct web *web, struct http_request *request)
+{
+    answer_list(web, request, TRACES_WINDOW_NS, query_operations_json);
+}
+
+void api_traces(struct web *web, struct http_request *request)
+{
+    answer_list(web, request, TRACES_WINDOW_NS, query_traces_json);
+}
+
+void api_graph(struct web *web, struct http_request *request)
+{
+    struct str level = http_query(request, "level"), layer = http_query(request, "layer");
+    struct window window;
+    struct err err = {0};
+    struct buf out;
+    buf_init(&out, ANSWER_BYTES);
+    struct query *query = NULL;
+    if (level.len && !str_eq(level, STR("service")) && !str_eq(level, STR("version")))
+        err_set(&err, ERR_INVALID, "level is service or version");
+    else if (layer.len && !str_eq(layer, STR("logical")))
+        err_set(&err, ERR_INVALID,
+                "layer is logical; the physical layer comes with a later version");
+    else if (web_window(request, GRAPH_WINDOW_NS, &window, &err))
+        query = web_query_take(web, &err);
+    if (query)
+        query_graph_json(query, window,
+                         str_eq(level, STR("version")) ? LEVEL_VERSION : LEVEL_SERVICE, &out, &err);
+    if (err.code)
+        web_answer_error(request, &err);
+    else
+        web_answer_json(request, &out);
+    web_query_give(web, query);
+    buf_fini(&out);
+}
+
+void api_trace(struct web *web, struct http_request *request, struct str id)
+{
+    struct err err = {0};
+    struct buf out;
+    buf_init(&out, ANSWER_BYTES);
+    struct query *query = web_query_take(web, &err);
+    if (query)
+        query_trace_json(query, id, &out, &err);
+    if (err.code)
+        web_answer_error(request, &err);
+    else
+        web_answer_json(request, &out);
+    web_query_give(web, query);
+    buf_fini(&out);
+}
+
+static void store_json(const struct query_status *status, struct buf *out)
+{
+    buf_addf(out, ",\"store\":{\"bytes\":%llu,\"spans\":%llu,\"oldest\":",
+             (unsigned long long)status->file_bytes, (unsigned long long)status->n_spans);
+    const uint64_t times[2] = {status->oldest_ns, status->newest_ns};
+    for (int i = 0; i < 2; i++) {
+        if (i)
+            buf_add_c(out, ",\"newest\":");
+        if (!times[i]) {
+            buf_add_c(out, "null");
+            continue;
+        }
+        buf_add_char(out, '"');
+        buf_add_time(out, times[i]);
+        buf_add_char(out, '"');
+    }
+    buf_addf(out, ",\"wal_bytes\":%llu}", (unsigned long long)status->wal_bytes);
+}
+
+void api_status(struct web *web, struct http_request *request)
+{
+    char lines[N_ERRORS][256];
+    struct query_status status = {0};
+    struct err err = {0};
+    struct buf out;
+    buf_init(&out, 1u << 20);
+    struct query *query = web_query_take(web, &err);
+    if (query)
+        query_status(query, &status, &err);
+    web_query_give(web, query);
+    uint64_t uptime_ns = clock_wall_ns() - web->settings.started_ns;
+    buf_addf(&out, "{\"version\":\"%s\",\"uptime_s\":%llu,\"sqlite\":", FAULTLINE_VERSION,
+             (unsigned long long)(uptime_ns / NS_PER_S));
+    buf_add_json(&out, str_of(query_sqlite_version()));
+    buf_add_char(&out, ',');
+    web->settings.hooks.status(web->settings.hooks.ctx, &out);
+    store_json(&status, &out);
+    buf_add_c(&out, ",\"last_errors\":[");
+    size_t n = log_last_errors(lines, N_ERRORS);
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            buf_add_char(&out, ',');
+        buf_add_json(&out, str_of(lines[i]));
+    }
+    buf_add_c(&out, "]}");
+    web_answer_json(request, &out);
+    buf_fini(&out);
+}
+
+void api_tail(struct web *web, struct http_request *request)
+{
+    struct buf out;
+    buf_init(&out, 1u << 20);
+    web->settings.hooks.tail(web->settings.hooks.ctx, &out);
+    web_answer_json(request, &out);
+    buf_fini(&out);
+}

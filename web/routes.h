@@ -1,0 +1,47 @@
+/* routes.h - what the server and its pages share. */
+#ifndef WEB_ROUTES_H
+#define WEB_ROUTES_H
+
+#include <pthread.h>
+
+#include "collector/store/query.h"
+#include "web/server.h"
+
+#define MAX_SERVERS 16
+#define ANSWER_BYTES ((size_t)64 << 20)
+
+struct web {
+    struct web_settings settings;
+    struct httpd *servers[MAX_SERVERS];
+    size_t n_servers;
+    char *db_path;
+    pthread_mutex_t mutex;  /* guards the idle connections */
+    struct query *idle[16]; /* a question borrows one, or opens one */
+    size_t n_idle;
+};
+
+/* Borrows a connection; NULL and err when the database cannot be read. */
+struct query *web_query_take(struct web *web, struct err *err);
+void web_query_give(struct web *web, struct query *query);
+
+/* Answers with JSON of CONTRACT §7, or its error form. */
+void web_answer_json(struct http_request *request, struct buf *body);
+void web_answer_error(struct http_request *request, const struct err *err);
+/* A parameter's time; the default when it is empty. False (err set) when it cannot be read. */
+bool web_window(const struct http_request *request, uint64_t default_ns, struct window *window,
+                struct err *err);
+
+/* plain_page.c */
+void page_index(struct web *web, struct http_request *request);
+void page_trace(struct web *web, struct http_request *request, struct str id);
+void page_style(struct http_request *request);
+/* api.c */
+void api_graph(struct web *web, struct http_request *request);
+void api_services(struct web *web, struct http_request *request);
+void api_operations(struct web *web, struct http_request *request);
+void api_traces(struct web *web, struct http_request *request);
+void api_trace(struct web *web, struct http_request *request, struct str id);
+void api_status(struct web *web, struct http_request *request);
+void api_tail(struct web *web, struct http_request *request);
+
+#endif

@@ -1,0 +1,363 @@
+/* server.c - the server on 4319: its routes as a table, and the manners all of them share. */
+#include "web/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <zlib.h>
+
+#include "collector/base/clock.h"
+#include "web/routes.h"
+
+#define JSON "application/json"
+#define TEXT "text/plain; charset=utf-8"
+#define N_THREADS 2
+
+/* ---- connections to the database ---- */
+
+struct query *web_query_take(struct web *web, struct err *err)
+{
+    struct query *query = NULL;
+    pthread_mutex_lock(&web->mutex);
+    if (web->n_idle)
+        query = web->idle[--web->n_idle];
+    pthread_mutex_unlock(&web->mutex);
+    if (!query)
+        query_open(web->db_path, &query, err);
+    return query;
+}
+
+void web_query_give(struct web *web, struct query *query)
+{
+    if (!query)
+        return;
+    pthread_mutex_lock(&web->mutex);
+    bool kept = web->n_idle < sizeof(web->idle) / sizeof(web->idle[0]);
+    if (kept)
+        web->idle[web->n_idle++] = query;
+    pthread_mutex_unlock(&web->mutex);
+    if (!kept)
+        query_close(query);
+}
+
+/* ---- answers ---- */
+
+void web_answer_json(struct http_request *request, struct buf *body)
+{
+    struct err err;
+    if (buf_failed(body)) {
+        err_set(&err, ERR_TOO_BIG, "the answer is too large; ask for less");
+        web_answer_error(request, &err);
+        return;
+    }
+    http_add_header(request, "Cache-Control", "no-store");
+    httpd_answer(request, 200, JSON, buf_str(body), false);
+}
+
+void web_answer_error(struct http_request *request, const struct err *err)
+{
+    static const struct {
+        const char *word;
+        unsigned status;
+    } rows[] = {[ERR_NONE] = {"internal", 500},
+                [ERR_INVALID] = {"invalid", 400},
+                [ERR_UNSUPPORTED] = {"unsupported", 415},
+                [ERR_TOO_BIG] = {"too_big", 413},
+                [ERR_BUSY] = {"busy", 503},
+                [ERR_IO] = {"internal", 500},
+                [ERR_NOT_FOUND] = {"not_found", 404}};
+    struct buf body;
+    buf_init(&body, 4096);
+    buf_addf(&body, "{\"error\":{\"code\":\"%s\",\"message\":", rows[err->code].word);
+    buf_add_json(&body, str_of(err->text));
+    buf_add_c(&body, "}}");
+    http_add_header(request, "Cache-Control", "no-store");
+    if (rows[err->code].status == 503)
+        http_add_header(request, "Retry-After", "1");
+    httpd_answer(request, rows[err->code].status, JSON, buf_str(&body), false);
+    buf_fini(&body);
+}
+
+static void answer_text(struct http_request *request, unsigned status, const char *text)
+{
+    http_add_header(request, "Cache-Control", "no-store");
+    httpd_answer(request, status, TEXT, str_of(text), false);
+}
+
+/* ---- operator endpoints ---- */
+
+static void get_healthy(struct web *web, struct http_request *request)
+{
+    const char *stuck = web->settings.hooks.unhealthy(web->settings.hooks.ctx);
+    answer_text(request, stuck[0] ? 503 : 200, stuck[0] ? stuck : "ok");
+}
+
+static void get_ready(struct web *web, struct http_request *request)
+{
+    const char *word = web->settings.hooks.not_ready(web->settings.hooks.ctx);
+    answer_text(request, word[0] ? 503 : 200, word[0] ? word : "ready");
+}
+
+struct flushing {
+    struct web *web;
+    struct http_request *request;
+};
+
+/* A flush waits for the disk: not on a thread that serves others. */
+static void *run_flush(void *arg)
+{
+    struct flushing *flushing = arg;
+    struct err err = {0};
+    struct buf out;
+    uint64_t n_cut = 0;
+    buf_init(&out, 256);
+    if (flushing->web->settings.hooks.flush(flushing->web->settings.hooks.ctx, &n_cut, &err)) {
+        web_answer_error(flushing->request, &err);
+    } else {
+        buf_addf(&out, "{\"cut\":%llu,\"committed\":true}", (unsigned long long)n_cut);
+        web_answer_json(flushing->request, &out);
+    }
+    buf_fini(&out);
+    free(flushing);
+    return NULL;
+}
+
+static void post_flush(struct web *web, struct http_request *request)
+{
+    pthread_t thread;
+    pthread_attr_t attr;
+    struct flushing *flushing = malloc(sizeof(*flushing));
+    struct err err;
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    if (flushing)
+        *flushing = (struct flushing){web, request};
+    if (!flushing || pthread_create(&thread, &attr, run_flush, flushing) != 0) {
+        free(flushing);
+        err_set(&err, ERR_BUSY, "memory is short; try again");
+        web_answer_error(request, &err);
+    }
+    pthread_attr_destroy(&attr);
+}
+
+static void post_reload(struct web *web, struct http_request *request)
+{
+    struct buf mistakes;
+    struct err err;
+    buf_init(&mistakes, 1u << 20);
+    if (web->settings.hooks.reload(web->settings.hooks.ctx, &mistakes)) {
+        err_set(&err, ERR_INVALID, "%.*s", (int)(mistakes.len < 380 ? mistakes.len : 380),
+                mistakes.p);
+        web_answer_error(request, &err);
+    } else {
+        answer_text(request, 200, "reloaded");
+    }
+    buf_fini(&mistakes);
+}
+
+static bool gzip(struct buf *in, struct buf *out)
+{
+    z_stream stream = {0};
+    if (deflateInit2(&stream, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        return false;
+    size_t bound = deflateBound(&stream, in->len);
+    bool good = buf_reserve(out, bound);
+    if (good) {
+        stream.next_in = (Bytef *)in->p;
+        stream.avail_in = (uInt)in->len;
+        stream.next_out = (Bytef *)out->p;
+        stream.avail_out = (uInt)bound;
+        good = deflate(&stream, Z_FINISH) == Z_STREAM_END;
+        out->len = bound - stream.avail_out;
+    }
+    deflateEnd(&stream);
+    return good;
+}
+
+static void get_metrics(struct web *web, struct http_request *request)
+{
+    struct buf out, packed;
+    const char *content_type = TEXT;
+    buf_init(&out, (size_t)256 << 20);
+    buf_init(&packed, (size_t)256 << 20);
+    web->settings.hooks.metrics(web->settings.hooks.ctx, http_header(request, "Accept"), &out,
+                                &content_type);
+    http_add_header(request, "Vary", "Accept, Accept-Encoding");
+    if (str_contains(http_header(request, "Accept-Encoding"), STR("gzip")) && gzip(&out, &packed)) {
+        http_add_header(request, "Content-Encoding", "gzip");
+        httpd_answer(request, 200, content_type, buf_str(&packed), false);
+    } else {
+        httpd_answer(request, 200, content_type, buf_str(&out), false);
+    }
+    buf_fini(&out);
+    buf_fini(&packed);
+}
+
+static void get_style(struct web *web, struct http_request *request)
+{
+    (void)web;
+    page_style(request);
+}
+
+/* ---- routes ---- */
+
+struct route {
+    const char *method; /* GET stands for HEAD too */
+    const char *path;
+    void (*answer)(struct web *web, struct http_request *request);
+    void (*answer_rest)(struct web *web, struct http_request *request,
+                        struct str rest); /* for paths that end in '/' */
+};
+
+static const struct route routes[] = {
+    {"GET", "/", page_index, NULL},
+    {"GET", "/style.css", get_style, NULL},
+    {"GET", "/trace/", NULL, page_trace},
+    {"GET", "/metrics", get_metrics, NULL},
+    {"GET", "/-/healthy", get_healthy, NULL},
+    {"GET", "/healthz", get_healthy, NULL},
+    {"GET", "/livez", get_healthy, NULL},
+    {"GET", "/-/ready", get_ready, NULL},
+    {"GET", "/readyz", get_ready, NULL},
+    {"POST", "/-/flush", post_flush, NULL},
+    {"POST", "/-/reload", post_reload, NULL},
+    {"GET", "/api/v1/graph", api_graph, NULL},
+    {"GET", "/api/v1/services", api_services, NULL},
+    {"GET", "/api/v1/operations", api_operations, NULL},
+    {"GET", "/api/v1/traces", api_traces, NULL},
+    {"GET", "/api/v1/traces/", NULL, api_trace},
+    {"GET", "/api/v1/status", api_status, NULL},
+    {"GET", "/api/v1/tail", api_tail, NULL},
+};
+
+static const struct route *find_route(struct str path)
+{
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+        struct str own = str_of(routes[i].path);
+        bool fits =
+            routes[i].answer_rest ? str_starts(path, own) && path.len > own.len : str_eq(path, own);
+        if (fits)
+            return &routes[i];
+    }
+    return NULL;
+}
+
+static void refuse(struct http_request *request, unsigned status, const char *text)
+{
+    struct buf body;
+    buf_init(&body, 1024);
+    buf_addf(&body, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}",
+             status == 404   ? "not_found"
+             : status == 403 ? "forbidden"
+             : status == 503 ? "busy"
+                             : "invalid",
+             text);
+    http_add_header(request, "Cache-Control", "no-store");
+    httpd_answer(request, status, JSON, buf_str(&body), false);
+    buf_fini(&body);
+}
+
+/* What the head decides: unknown paths, wrong methods, other sites' forms. */
+static int begin(struct http_request *request, void *ctx)
+{
+    const struct route *route = find_route(http_path(request));
+    struct str method = http_method(request);
+    (void)ctx;
+    bool head = str_eq(method, STR("HEAD"));
+    if (!route) {
+        refuse(request, 404, "there is no such page");
+        return 1;
+    }
+    if (!str_eq(head ? STR("GET") : method, str_of(route->method))) {
+        http_add_header(request, "Allow", route->method[0] == 'G' ? "GET, HEAD" : route->method);
+        refuse(request, 405, "this path takes another method");
+        return 1;
+    }
+    if (str_eq(method, STR("POST")) &&
+        str_eq(http_header(request, "Sec-Fetch-Site"), STR("cross-site"))) {
+        refuse(request, 403, "not from another site");
+        return 1;
+    }
+    return 0;
+}
+
+static void finish(struct http_request *request, void *ctx)
+{
+    struct web *web = ctx;
+    struct str path = http_path(request);
+    const struct route *route = find_route(path);
+    if (route->answer_rest)
+        route->answer_rest(web, request, str_skip(path, strlen(route->path)));
+    else
+        route->answer(web, request);
+}
+
+static void word_refusal(struct http_request *request, unsigned status, const char *reason,
+                         struct buf *body, const char **content_type, void *ctx)
+{
+    (void)request, (void)ctx;
+    buf_addf(body, "{\"error\":{\"code\":\"%s\",\"message\":",
+             status == 503   ? "busy"
+             : status == 413 ? "too_big"
+                             : "invalid");
+    buf_add_json(body, str_of(reason));
+    buf_add_c(body, "}}");
+    *content_type = JSON;
+}
+
+/* ---- life ---- */
+
+int web_start(const struct web_settings *settings, struct web **result, struct err *err)
+{
+    struct web *web = calloc(1, sizeof(*web));
+    if (!web)
+        return err_set(err, ERR_BUSY, "memory is short");
+    web->settings = *settings;
+    web->db_path = strdup(settings->db_path);
+    pthread_mutex_init(&web->mutex, NULL);
+    for (size_t i = 0; settings->listen[i] && i < MAX_SERVERS; i++) {
+        struct httpd_settings httpd = {
+            .listen = settings->listen[i],
+            .hosts = settings->hosts,
+            .budget = settings->budget,
+            .max_body = 1u << 20,
+            .head_deadline_ns = 10 * NS_PER_S,
+            .body_deadline_ns = 30 * NS_PER_S,
+            .body_deadline_ns_per_mib = NS_PER_S,
+            .idle_deadline_ns = 60 * NS_PER_S,
+            .threads = N_THREADS,
+            .begin = begin,
+            .finish = finish,
+            .refuse = word_refusal,
+            .ctx = web,
+        };
+        if (httpd_start(&httpd, &web->servers[i], err)) {
+            web_stop(web);
+            return err->code;
+        }
+        web->n_servers++;
+    }
+    *result = web;
+    return 0;
+}
+
+const char *web_address(const struct web *web, size_t i)
+{
+    if (!web || i >= web->n_servers)
+        return i ? NULL : "off";
+    return httpd_address(web->servers[i]);
+}
+
+void web_stop(struct web *web)
+{
+    if (!web)
+        return;
+    for (size_t i = 0; i < web->n_servers; i++) {
+        httpd_drain(web->servers[i], 5 * NS_PER_S);
+        httpd_stop(web->servers[i]);
+    }
+    for (size_t i = 0; i < web->n_idle; i++)
+        query_close(web->idle[i]);
+    pthread_mutex_destroy(&web->mutex);
+    free(web->db_path);
+    free(web);
+}
