@@ -1,6 +1,7 @@
 /* main.c - finds the command and runs it. What a collector does is in command/serve.c. */
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "collector/base/hash.h"
 #include "collector/command/command.h"
@@ -9,6 +10,7 @@ int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "help";
     struct options options;
+    umask(0027); /* what is stored is for the owner and the group */
     hash_seed();
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         name = "help";

@@ -10,9 +10,6 @@
 
 #include "collector/base/hash.h"
 
-/* After so many new sets made by the changes of one attribute, it is the span's own. Two dozen
- * covers status codes, methods and versions in their usual number. */
-#define OWN_AFTER 24
 #define MAX_PLACES 50000u
 #define MAX_PLACE_BYTES (48u << 20)
 #define MAX_MEMO_BYTES 8192u
@@ -240,6 +237,21 @@ static bool set_known(const struct shapes *shapes, struct str json)
     return false;
 }
 
+/* Remembers a value that was not seen before. Only those count: an attribute that changes between a few values while
+ * another one is ever new is not to blame.
+ */
+static void note_value(struct key_habit *habit, const struct attr *attr)
+{
+    bool text = attr->type == VALUE_TEXT || attr->type == VALUE_JSON;
+    uint32_t hash = (uint32_t)(text ? hash_str(attr->text) : hash_u64((uint64_t)attr->integer));
+    for (unsigned i = 0; i < habit->n_seen; i++) {
+        if (habit->seen[i] == hash)
+            return;
+    }
+    habit->seen[habit->n_seen++] = hash;
+    habit->own = habit->n_seen == OWN_AFTER;
+}
+
 /* The attributes that differ from the place's last set made this one necessary: remember it, and
  * take out those that did so too often. True when one was taken out. */
 static bool blame_changes(const struct layout *layout, const struct attr_row *row,
@@ -255,10 +267,8 @@ static bool blame_changes(const struct layout *layout, const struct attr_row *ro
             habit = slow[k].attr == row->attrs[i] ? slow[k].habit : NULL;
         if (!habit || habit->own || layout->own[i] || value_eq(&last->values[i], row->attrs[i]))
             continue;
-        if (++habit->n_news >= OWN_AFTER) {
-            habit->own = true;
-            changed = true;
-        }
+        note_value(habit, row->attrs[i]);
+        changed = changed || habit->own;
     }
     return changed;
 }

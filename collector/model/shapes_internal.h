@@ -23,10 +23,15 @@ void *chunks_append(struct chunks *chunks);
 void *chunks_at(const struct chunks *chunks, uint32_t no);
 
 /* Whether attributes of one key, service and operation are the span's own. */
+/* An attribute with so many values is the span's own. Status codes, methods, versions and the callees of one operation
+ * are fewer; ids are soon more. */
+#define OWN_AFTER 48
+
 struct key_habit {
-    uint64_t id;     /* service, operation and key, mixed */
-    uint16_t n_news; /* how many new sets its changes made */
-    bool own;
+    uint64_t id;              /* service, operation and key, mixed */
+    uint32_t seen[OWN_AFTER]; /* hashes of values that made new sets */
+    uint8_t n_seen;
+    bool own; /* too many values: it stays with the span */
 };
 
 /* The attributes of one span in a row, made ones included. */
