@@ -30,13 +30,13 @@ bool buf_reserve(struct buf *buf, size_t size)
 {
     if (buf->failed)
         return false;
-    if (size <= buf->cap - buf->len)
-        return true;
-    size_t cap = buf->cap ? buf->cap : 64;
     if (size > buf->max || buf->len > buf->max - size) {
         buf->failed = true;
         return false;
     }
+    if (size <= buf->cap - buf->len)
+        return true;
+    size_t cap = buf->cap ? buf->cap : 64;
     while (cap < buf->len + size)
         cap *= 2;
     char *grown = realloc(buf->p, cap);

@@ -65,10 +65,13 @@ static bool rfc3339(struct str text, uint64_t *ns)
     }
     if (text.p[19] != '.' && text.len != 20)
         return false;
+    if (parts.tm_mon < 1 || parts.tm_mon > 12 || parts.tm_mday < 1 || parts.tm_mday > 31 ||
+        parts.tm_hour > 23 || parts.tm_min > 59 || parts.tm_sec > 60)
+        return false;
     parts.tm_year -= 1900;
     parts.tm_mon -= 1;
     time_t seconds = timegm(&parts);
-    if (seconds < 0 || parts.tm_mon > 11)
+    if (seconds < 0)
         return false;
     *ns = (uint64_t)seconds * NS_PER_S + fraction;
     return true;

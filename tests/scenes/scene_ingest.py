@@ -1,0 +1,332 @@
+"""Real bodies in; graph, ledger, rows and answers out; again, in other orders, across restarts."""
+import gzip
+import json
+import os
+import random
+import subprocess
+import zlib
+
+from lib import frames, golden, otlp_body, otlp_span, wait_for
+
+EDGES = ("SELECT caller_service, caller_version, caller_role, callee_service, callee_version, callee_role, connection_type, "
+         "via, known_by, sum(calls), sum(errors), sum(errors_origin), sum(client_errors), sum(retries), sum(recovered), "
+         "sum(client_ns_sum), sum(server_ns_sum), sum(transit_ns_sum) FROM edge_minute GROUP BY 1,2,3,4,5,6,7,8,9 ORDER BY 1,2,3,4,5,6,7,8,9")
+TRACES = "SELECT trace_id, status, origin_service, origin_reason, span_count, complete, parts FROM trace ORDER BY 1"
+
+
+def calls(c, caller, callee, what="calls"):
+    return c.sql("SELECT coalesce(sum(%s), 0) FROM edge_minute WHERE caller_service = ? AND callee_service = ?" % what,
+                 caller, callee)[0][0]
+
+
+def expect_all_scenarios(c):
+    """What the driver and the applications of the captured mesh know (63 requests, 27 kinds)."""
+    truth = {("user", "istio-ingressgateway"): 63, ("istio-ingressgateway", "productpage"): 60,
+             ("productpage", "details"): 44, ("productpage", "recommend"): 2, ("productpage", "reviews"): 43,
+             ("reviews", "ratings"): 43}
+    for (caller, callee), n in truth.items():
+        assert calls(c, caller, callee) == n, (caller, callee, calls(c, caller, callee), n)
+    # 8 x 500, 3 x 504, 8 x 503; retries: 2 calls saved by one, 2 that gave up after two more attempts
+    assert calls(c, "reviews", "ratings", "errors") == 19
+    assert calls(c, "reviews", "ratings", "recovered") == 2
+    assert calls(c, "productpage", "reviews", "errors") == 19 == calls(c, "productpage", "reviews", "errors_carried")
+    assert calls(c, "productpage", "details", "errors") == 8  # 5 x 503, 3 x grpc
+    assert calls(c, "productpage", "details", "client_errors") == 1  # the 404
+    assert calls(c, "user", "istio-ingressgateway", "client_errors") == 1  # 418
+    origins = dict(c.sql("SELECT origin_service, count(*) FROM trace WHERE status = 'error' GROUP BY 1"))
+    assert origins == {"ratings": 19, "details": 7, "productpage": 1, "recommend": 2, "istio-ingressgateway": 2}, origins
+
+
+def scene_envoy_by_otlp_protobuf(c):
+    c.start()
+    for body in frames("otlp_grpc"):
+        assert c.post_otlp(body)[0] == 200
+    c.flush()
+    expect_all_scenarios(c)
+    assert c.sql("SELECT count(*) FROM span") == [(449,)]
+    c.check_ledger()
+
+
+def scene_envoy_by_zipkin_json(c):
+    c.start()
+    for body in frames("zipkin_json"):
+        status, text, _ = c.post_zipkin(body)
+        assert (status, text) == (202, b"")
+    c.flush()
+    expect_all_scenarios(c)
+    c.check_ledger()
+
+
+def scene_all_kinds_of_spans_give_one_graph(c):
+    """The same requests seen by OTLP, by Zipkin with shared ids, and with a span for every attempt."""
+    seen = {}
+    for name in ("otlp_http", "zipkin_shared", "spawn_all"):
+        c.db = os.path.join(c.folder, name + ".db")
+        c.sets["store.path"] = c.db
+        c.start()
+        for body in frames(name):
+            assert (c.post_zipkin(body) if name == "zipkin_shared" else c.post_otlp(body))[0] // 100 == 2
+        c.flush()
+        c.check_ledger()
+        seen[name] = c.sql("SELECT caller_service, callee_service, sum(calls), sum(errors), sum(errors_origin), "
+                           "sum(recovered) FROM edge_minute GROUP BY 1, 2 ORDER BY 1, 2")
+        c.stop()
+    assert seen["otlp_http"] == seen["zipkin_shared"] == seen["spawn_all"], seen
+
+
+def scene_any_order_any_split_any_repetition(c):
+    bodies = frames("otlp_http")
+    results = []
+    for seed in range(4):
+        c.db = os.path.join(c.folder, "order%d.db" % seed)
+        c.sets["store.path"] = c.db
+        c.start(stitch__trace_idle="10s" if seed != 3 else "100ms")
+        order = bodies + (random.Random(seed).sample(bodies, 40) if seed else [])
+        if seed:
+            random.Random(seed).shuffle(order)
+        for i, body in enumerate(order):
+            encoding = {}
+            if seed == 2 and i % 3:
+                body, encoding = ((gzip.compress(body), {"Content-Encoding": "gzip"}) if i % 3 == 1 else
+                                  (zlib.compress(body), {"Content-Encoding": "deflate"}))
+            assert c.post_otlp(body, **encoding)[0] == 200
+            if seed == 3 and i % 10 == 0:
+                c.flush()  # cut in the middle: late halves reopen their traces
+            if seed == 2 and i == 30:
+                c.stop()
+                c.start()
+        c.flush()
+        c.check_ledger()
+        received, duplicate = c.sql("SELECT sum(received), sum(duplicate) FROM ingest_minute")[0]
+        assert received - duplicate == 235
+        results.append((c.sql(EDGES), c.sql(TRACES)))
+        c.stop()
+    for other in results[1:]:
+        assert other == results[0]
+
+
+def scene_a_resent_batch_changes_nothing(c):
+    c.start()
+    body = golden("otel_js", "proto", "traces.frontend.bin")
+    c.post_otlp(body)
+    c.flush()
+    before = (c.sql(EDGES), c.sql(TRACES), c.counter("traces_service_graph_request_total"))
+    for _ in range(3):
+        assert c.post_otlp(body)[0] == 200
+    c.flush()
+    assert (c.sql(EDGES), c.sql(TRACES), c.counter("traces_service_graph_request_total")) == before
+    assert c.sql("SELECT sum(duplicate), sum(conflict) FROM ingest_minute") == [(54, 0)]
+    c.check_ledger()
+
+
+def scene_sdk_by_every_format(c):
+    """9 requests to the frontend, their truth is in the payloads' description."""
+    c.start()
+    for run in ("proto", "json", "zipkin"):
+        for service in ("frontend", "backend"):
+            if run == "zipkin":
+                assert c.post_zipkin(golden("otel_js", run, "spans.%s.json" % service))[0] == 202
+            else:
+                kind = "json" if run == "json" else "bin"
+                assert c.post_otlp(golden("otel_js", run, "traces.%s.%s" % (service, kind)), run == "json")[0] == 200
+    c.flush()
+    assert calls(c, "frontend", "backend") == 24
+    assert calls(c, "frontend", "127.0.0.1") == 3
+    assert calls(c, "backend", "stock") == 24
+    assert calls(c, "backend", "stock", "errors_origin") == 3
+    assert calls(c, "backend", "orders") == 3 == calls(c, "orders", "backend")
+    assert c.sql("SELECT count(*) FROM span WHERE json_extract(attributes, '$.\"db.query.text\"') LIKE '%日本%'") == [(24,)]
+    assert c.sql("SELECT count(*) FROM span WHERE json_array_length(events) > 0 AND fault = 'origin' AND service = 'backend'"
+                 " AND json_extract(events, '$[1].name') = 'exception'") == [(2,)]  # Zipkin has no exception event's attributes
+    c.check_ledger()
+
+
+def scene_late_half_across_a_restart(c):
+    c.start(stitch__trace_idle="100ms")
+    t = "0af7651916cd43dd8448eb211c80319c"
+    child = otlp_body([otlp_span(t, "00000000000000b1", "00000000000000a2", "b")])
+    parents = otlp_body([otlp_span(t, "00000000000000a1", "", "a", ms=30), otlp_span(t, "00000000000000a2", "00000000000000a1", "a", kind=3, ms=20)])
+    assert c.post_otlp(child, True)[0] == 200
+    c.flush()
+    assert c.sql("SELECT orphan, paired FROM ingest_minute") == [(1, 0)]
+    c.stop()
+    c.start()
+    assert c.post_otlp(parents, True)[0] == 200
+    c.flush()
+    assert calls(c, "a", "b") == 1 and calls(c, "user", "a") == 1
+    assert c.sql("SELECT sum(orphan), sum(paired), sum(entry), sum(late) FROM ingest_minute") == [(0, 2, 1, 2)]
+    assert c.sql("SELECT span_count, reopened, complete FROM trace") == [(3, 1, 1)]
+    c.check_ledger()
+
+
+def scene_part_of_a_request_is_bad(c):
+    c.start()
+    good, bad = otlp_span("0af7651916cd43dd8448eb211c80319c", "00000000000000a1"), otlp_span("00", "00000000000000a2")
+    status, text, headers = c.post_otlp(otlp_body([good, bad]), True)
+    answer = json.loads(text)["partialSuccess"]
+    assert status == 200 and headers["content-type"] == "application/json" and answer["rejectedSpans"] == "1"
+    assert "traceId" in answer["errorMessage"]
+    c.flush()
+    assert c.sql("SELECT received, rejected, entry FROM ingest_minute") == [(2, 1, 1)]
+    c.check_ledger()
+
+
+def scene_clean_stop_leaves_one_file(c):
+    c.start()
+    c.post_otlp(golden("otel_js", "proto", "traces.backend.bin"))
+    assert c.stop() == 0
+    assert sorted(f for f in os.listdir(c.folder) if f != "stderr") == ["f.db"]
+    assert c.sql("SELECT count(*) FROM span") == [(18,)]
+
+
+def scene_stock_shell_reads_while_it_runs(c):
+    c.start()
+    c.post_otlp(golden("otel_js", "proto", "traces.backend.bin"))
+    c.flush()
+    out = subprocess.run(["sqlite3", "-readonly", c.db, "SELECT view_name, column_name FROM help ORDER BY 1, 2"],
+                         capture_output=True, text=True, check=True).stdout.split()
+    views = [r[0] for r in c.sql("SELECT DISTINCT view_name FROM help")]
+    columns = []
+    for view in views:
+        columns += [view + "|"] + ["%s|%s" % (view, r[1]) for r in c.sql("PRAGMA table_info(%s)" % view)]
+    assert sorted(out) == sorted(columns)
+    for view in views:
+        subprocess.run(["sqlite3", "-readonly", c.db, "SELECT * FROM %s" % view], capture_output=True, check=True)
+        nulls = [r[1] for r in c.sql("PRAGMA table_info(%s)" % view)
+                 if c.sql("SELECT count(*) FROM %s WHERE %s IS NULL" % (view, r[1]))[0][0]]
+        allowed = {"http_status", "grpc_status", "self_ns", "duration_ns", "p50_ns", "p95_ns", "p99_ns", "max_ns"}
+        assert set(nulls) <= allowed, (view, nulls)
+
+
+def scene_commands(c):
+    c.start()
+    for body in frames("otlp_grpc"):
+        c.post_otlp(body)
+    c.flush()
+
+    def run(*args, code=0):
+        p = subprocess.run([c.program, *args], capture_output=True, text=True)
+        assert p.returncode == code, (args, p.returncode, p.stderr)
+        return p.stdout
+
+    window = ("--from", "2026-01-01T00:00:00Z", "--to", "2027-01-01T00:00:00Z")
+    graph = json.loads(run("graph", "--db", c.db, "--format", "json", *window))
+    by_url = json.loads(run("graph", "--url", "http://" + c.web, "--format", "json", *window))
+    assert graph["edges"] == by_url["edges"] and len(graph["edges"]) >= 6
+    edge = [e for e in graph["edges"] if e["caller"].endswith("/reviews") and e["callee"].endswith("/ratings")]
+    assert sum(e["calls"] for e in edge) == 43 and sum(e["errors_origin"] for e in edge) == 19
+    assert "reviews" in run("graph", "--db", c.db, *window)
+    assert run("graph", "--db", c.db, "--format", "dot", *window).startswith("digraph")
+    failed = json.loads(run("traces", "--db", c.db, "--status", "error", "--format", "json", "--limit", "100", *window))
+    assert len(failed["items"]) == 31
+    one = failed["items"][0]["trace_id"]
+    assert "failed here" in run("trace", one, "--db", c.db)
+    assert "\033" not in run("trace", one, "--db", c.db)
+    assert json.loads(run("trace", one.lstrip("0"), "--url", "http://" + c.web, "--format", "json"))["trace"]["trace_id"] == one
+    assert run("sql", "SELECT count(*) AS n FROM span", "--db", c.db, "--format", "csv") == "n\n449\n"
+    assert json.loads(run("sql", "SELECT histogram_quantile(histogram_merge(histogram), 0.5) AS p FROM edge_minute",
+                          "--db", c.db, "--format", "json"))[0]["p"] > 0
+    run("sql", "DELETE FROM name", "--db", c.db, code=2)
+    run("sql", "ATTACH 'x' AS y", "--db", c.db, code=2)
+    assert "otlp_pb" in run("tail", "--url", "http://" + c.web)
+    run("trace", "0123", "--db", c.db, code=3)
+    run("nonsense", code=2)
+    assert "store.path" in run("check-config")
+    c.stop()
+    other = os.path.join(c.folder, "replayed.db")
+    capture = os.path.join(c.folder, "lines.jsonl")
+    with open(capture, "wb") as f:
+        f.write(golden("otel_js", "json", "traces.frontend.json") + b"\n" + golden("otel_js", "json", "traces.backend.json") + b"\n")
+    done = json.loads(run("replay", capture, "--db", other))
+    assert (done["files"], done["records"], done["accepted"], done["duplicate"]) == (1, 36, 36, 0)
+    assert json.loads(run("replay", capture, "--db", other))["duplicate"] == 36
+    shifted = json.loads(run("replay", capture, "--db", os.path.join(c.folder, "now.db"), "--shift"))
+    assert shifted["to"] > done["to"]
+
+
+def scene_page_and_api(c):
+    c.start()
+    c.post_otlp(golden("otel_js", "proto", "traces.frontend.bin"))
+    c.post_otlp(golden("otel_js", "proto", "traces.backend.bin"))
+    evil = otlp_body([otlp_span("0af7651916cd43dd8448eb211c80319c", "00000000000000a1", service="<script>alert(1)</script>",
+                                name='"><img src=x onerror=alert(1)>')])
+    c.post_otlp(evil, True)
+    c.flush()
+    status, text, headers = c.get("/")
+    assert status == 200 and b"<script" not in text and b"<img" not in text and b"&lt;script&gt;" in text
+    assert "default-src 'none'" in headers["content-security-policy"] and "unsafe" not in headers["content-security-policy"]
+    status, text, _ = c.get("/trace/0af7651916cd43dd8448eb211c80319c")
+    assert status == 200 and b"<img" not in text
+    assert c.get("/trace/zz")[0] == 400 and c.get("/trace/" + "0" * 31 + "1")[0] == 404
+    services = c.api("services?limit=1000")["items"]
+    assert {"frontend", "backend"} <= {s["node"]["service"] for s in services}
+    first = c.api("operations?limit=2")
+    assert len(first["items"]) == 2 and first["next"] and c.api("operations?limit=2&cursor=" + first["next"])["items"]
+    found = c.api("traces?from=2026-01-01T00:00:00Z&service=backend&attr=db.namespace%3Dstock&limit=5")
+    assert len(found["items"]) == 5 and found["next"] and "backend" in found["items"][0]["services"]
+    trace = c.api("traces/" + found["items"][0]["trace_id"])
+    assert {"trace", "spans", "calls"} <= set(trace) and trace["spans"][0]["attributes"]
+    status = c.api("status")
+    assert status["store"]["spans"] == 37 and status["live"]["traces"] == 0 and status["inbox"]["records"] == 0
+    assert len(c.api("tail")["items"]) == 3
+    for bad in ("traces?limit=0", "traces?limit=1001", "traces?limit=x", "traces?from=tomorrow", "graph?from=now&to=1h",
+                "graph?level=pod", "traces/xyz"):
+        code, text, _ = c.get("/api/v1/" + bad)
+        assert code == 400 and json.loads(text)["error"]["code"] == "invalid", (bad, code, text)
+    code, text, headers = c.get("/api/v1/traces/123")
+    assert code == 404 and json.loads(text)["error"]["code"] == "not_found" and headers["cache-control"] == "no-store"
+    assert c.get("/api/v1/traces?limit=&from=&whatever=1")[0] == 200
+    code, _, headers = c.request(c.web, "POST", "/metrics")
+    assert code == 405 and "GET" in headers["allow"]
+    assert c.request(c.web, "POST", "/-/flush", headers={"Sec-Fetch-Site": "cross-site"})[0] == 403
+    assert c.get("/", Host="evil.example")[0] == 421
+    assert c.get("/-/ready")[:2] == (200, b"ready") and c.get("/-/healthy")[:2] == (200, b"ok")
+
+
+def scene_metrics_are_clean(c):
+    c.start()
+    for body in frames("otlp_grpc"):
+        c.post_otlp(body)
+    c.flush()
+    assert c.counter("traces_service_graph_request_total", client="reviews", server="ratings") == 43
+    assert c.counter("traces_service_graph_request_failed_total", client="reviews", server="ratings") == 19
+    assert c.counter("faultline_edge_errors_total", client="productpage", server="reviews", fault="carried") == 19
+    assert c.counter("traces_spanmetrics_calls_total") == 449
+    status, text, headers = c.get("/metrics", Accept="application/openmetrics-text;version=1.0.0")
+    assert text.endswith(b"# EOF\n") and b'# {trace_id="' in text and "openmetrics" in headers["content-type"]
+    status, packed, headers = c.get("/metrics", **{"Accept-Encoding": "gzip"})
+    assert headers["content-encoding"] == "gzip" and b"process_cpu_seconds_total" in gzip.decompress(packed)
+    lint = subprocess.run(["promtool", "check", "metrics"], input=c.get("/metrics")[1], capture_output=True)
+    assert lint.returncode == 0 and not lint.stdout and not lint.stderr, (lint.returncode, lint.stdout, lint.stderr)
+
+
+def scene_real_prometheus_scrapes(c):
+    from lib import free_port
+    import urllib.request
+    c.start()
+    for body in frames("otlp_http"):
+        c.post_otlp(body)
+    c.flush()
+    port = free_port()
+    config = os.path.join(c.folder, "prometheus.yml")
+    with open(config, "w") as f:
+        f.write('global: {scrape_interval: 1s}\nscrape_configs: [{job_name: t, static_configs: [{targets: ["%s"]}]}]\n' % c.web)
+    p = subprocess.Popen(["prometheus", "--config.file=" + config, "--storage.tsdb.path=" + os.path.join(c.folder, "tsdb"),
+                          "--web.listen-address=127.0.0.1:%d" % port, "--enable-feature=exemplar-storage"],
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def ask():
+        try:
+            q = "http://127.0.0.1:%d/api/v1/query?query=sum(traces_service_graph_request_total)" % port
+            result = json.load(urllib.request.urlopen(q, timeout=2))["data"]["result"]
+            return result and float(result[0]["value"][1])
+        except OSError:
+            return None
+    try:
+        calls_seen = wait_for(ask, 40, "the scraped counter")
+        assert calls_seen == c.counter("traces_service_graph_request_total")
+        targets = json.load(urllib.request.urlopen("http://127.0.0.1:%d/api/v1/targets" % port))
+        assert targets["data"]["activeTargets"][0]["lastError"] == ""
+    finally:
+        p.kill()
+        p.wait()

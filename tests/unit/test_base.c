@@ -1,0 +1,215 @@
+/* test_base.c - tables, queues, texts, hashes and histograms of collector/base and collector/model.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "collector/base/buf.h"
+#include "collector/base/crc.h"
+#include "collector/base/hash.h"
+#include "collector/base/map.h"
+#include "collector/base/times.h"
+#include "collector/base/utf8.h"
+#include "collector/model/histogram.h"
+#include "collector/model/words.h"
+
+static void crc_of_the_check_string(void **state)
+{
+    (void)state;
+    assert_int_equal(crc32c(0, "123456789", 9), 0xe3069283u);
+    assert_int_equal(crc32c(crc32c(0, "1234", 4), "56789", 5), 0xe3069283u);
+}
+
+/* Additions and removals against an array that is searched. */
+static void map_agrees_with_a_list(void **state)
+{
+    enum { N = 4000 };
+    static bool there[N];
+    struct map map;
+    (void)state;
+    map_init(&map);
+    srand(7);
+    for (int round = 0; round < 40000; round++) {
+        uint32_t value = (uint32_t)rand() % N;
+        uint64_t hash = hash_u64(value % 997); /* many collide */
+        if (there[value])
+            assert_true(map_remove(&map, hash, value));
+        else
+            assert_true(map_add(&map, hash, value));
+        there[value] = !there[value];
+    }
+    for (uint32_t value = 0; value < N; value++) {
+        bool found = false;
+        for (struct map_iter it = map_find(&map, hash_u64(value % 997)); map_next(&map, &it);)
+            found = found || it.value == value;
+        assert_int_equal(found, there[value]);
+    }
+    map_fini(&map);
+}
+
+static void histogram_buckets_hold_their_durations(void **state)
+{
+    (void)state;
+    for (unsigned bucket = 1; bucket < HISTOGRAM_BUCKETS; bucket++) {
+        uint64_t upper = histogram_upper_ns(bucket);
+        assert_int_equal(histogram_bucket(upper), bucket);
+        assert_int_equal(histogram_bucket(histogram_upper_ns(bucket - 1) + 1), bucket);
+        if (upper != UINT64_MAX)
+            assert_int_equal(histogram_bucket(upper + 1), bucket + 1);
+    }
+    assert_int_equal(histogram_bucket(UINT64_MAX), HISTOGRAM_BUCKETS - 1);
+}
+
+static void histogram_subtracts_exactly_and_survives_its_blob(void **state)
+{
+    struct histogram a, b;
+    struct buf blob, again;
+    (void)state;
+    histogram_init(&a);
+    histogram_init(&b);
+    buf_init(&blob, 1u << 16);
+    buf_init(&again, 1u << 16);
+    srand(3);
+    uint64_t values[500];
+    for (int i = 0; i < 500; i++) {
+        values[i] = (uint64_t)rand() * (uint64_t)(rand() % 100000);
+        assert_true(histogram_add(&a, values[i], 1));
+    }
+    histogram_encode(&a, &blob);
+    assert_true(histogram_decode(&b, buf_str(&blob)));
+    assert_int_equal(histogram_quantile(&a, 0.95), histogram_quantile(&b, 0.95));
+    assert_int_equal(histogram_max(&a), histogram_max(&b));
+    for (int i = 0; i < 500; i++)
+        histogram_add(&b, values[i], -1);
+    histogram_encode(&b, &again);
+    assert_int_equal(again.len, 0);
+    assert_int_equal(histogram_quantile(&b, 0.5), UINT64_MAX);
+    assert_false(histogram_decode(&b, STR("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")));
+    histogram_fini(&a);
+    histogram_fini(&b);
+    buf_fini(&blob);
+    buf_fini(&again);
+}
+
+static void utf8_is_judged_and_cleaned(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t len;
+        enum text_class class;
+        const char *cleaned;
+    } rows[] = {
+        {"plain text", 10, TEXT_PLAIN, "plain text"},
+        {"with \"quotes\"", 13, TEXT_VALID, NULL},
+        {"Bücher → 日本", 18, TEXT_VALID, NULL},
+        {"nul\0inside", 10, TEXT_BAD, "nul\xef\xbf\xbdinside"},
+        {"\xed\xa0\x80", 3, TEXT_BAD, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* a surrogate */
+        {"\xc0\xaf", 2, TEXT_BAD, "\xef\xbf\xbd\xef\xbf\xbd"},                 /* overlong */
+        {"cut \xe2\x82", 6, TEXT_BAD, "cut \xef\xbf\xbd\xef\xbf\xbd"},
+        {"\xf4\x90\x80\x80", 4, TEXT_BAD, NULL}, /* beyond U+10FFFF */
+    };
+    struct arena arena;
+    (void)state;
+    arena_init(&arena, 1u << 16);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct str text = {rows[i].text, rows[i].len};
+        assert_int_equal(utf8_classify(text), rows[i].class);
+        struct str clean = utf8_clean(&arena, text);
+        assert_int_not_equal(utf8_classify(clean), TEXT_BAD);
+        if (rows[i].cleaned)
+            assert_true(str_eq(clean, str_of(rows[i].cleaned)));
+    }
+    assert_int_equal(utf8_cut(STR("日本"), 4).len, 3);
+    arena_fini(&arena);
+}
+
+static void times_as_people_write_them(void **state)
+{
+    const uint64_t now = UINT64_C(1790000000000000000);
+    static const struct {
+        const char *text;
+        bool good;
+        int64_t from_now; /* ns; 0 with `exact` */
+        uint64_t exact;
+    } rows[] = {
+        {"now", true, 0, 0},
+        {"15m", true, -INT64_C(900000000000), 0},
+        {"-2h", true, -INT64_C(7200000000000), 0},
+        {"2026-11-23T10:00:00Z", true, 0, UINT64_C(1795428000000000000)},
+        {"2026-11-23T10:00:00.123456789Z", true, 0, UINT64_C(1795428000123456789)},
+        {"1795428000", true, 0, UINT64_C(1795428000000000000)},
+        {"1795428000.5", true, 0, UINT64_C(1795428000500000000)},
+        {"yesterday", false, 0, 0},
+        {"", false, 0, 0},
+        {"15 m", false, 0, 0},
+        {"2026-13-23T10:00:00Z", false, 0, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint64_t ns = 0;
+        assert_int_equal(time_parse(str_of(rows[i].text), now, &ns), rows[i].good);
+        if (rows[i].good)
+            assert_true(ns == (rows[i].exact ? rows[i].exact : now + (uint64_t)rows[i].from_now));
+    }
+}
+
+static void buffers_remember_what_did_not_fit(void **state)
+{
+    struct buf buf;
+    (void)state;
+    buf_init(&buf, 8);
+    buf_add_c(&buf, "12345");
+    buf_add_c(&buf, "6789");
+    buf_add_c(&buf, "x");
+    assert_true(buf_failed(&buf));
+    assert_int_equal(buf.len, 5);
+    buf_fini(&buf);
+    buf_init(&buf, 1000);
+    buf_add_json(&buf, STR("a\"b\\c\n\x01"));
+    buf_add_char(&buf, ' ');
+    buf_add_double(&buf, 0.1);
+    buf_add_char(&buf, ' ');
+    buf_add_i64(&buf, INT64_MIN);
+    buf_add_char(&buf, ' ');
+    buf_add_time(&buf, UINT64_C(1795428000000000007));
+    assert_true(str_eq(
+        buf_str(&buf),
+        STR("\"a\\\"b\\\\c\\n\\u0001\" 0.1 -9223372036854775808 2026-11-23T10:00:00.000000007Z")));
+    buf_fini(&buf);
+}
+
+static void response_flags_are_a_set(void **state)
+{
+    (void)state;
+    assert_int_equal(response_flags_parse(STR("URX,UF")), response_flags_parse(STR("UF,URX")));
+    assert_int_equal(response_flags_parse(STR("-")), 0);
+    assert_int_equal(response_flags_parse(STR("")), 0);
+    assert_int_equal(response_flags_parse(STR("XYZ")), FLAG_BIT_OTHER);
+}
+
+static void globs_match(void **state)
+{
+    (void)state;
+    assert_true(str_glob(STR("*gateway"), STR("istio-ingressgateway")));
+    assert_true(str_glob(STR("a*b*c"), STR("a-b-b-c")));
+    assert_false(str_glob(STR("a*b"), STR("abc")));
+    assert_true(str_glob(STR("*"), STR("")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(crc_of_the_check_string),
+        cmocka_unit_test(map_agrees_with_a_list),
+        cmocka_unit_test(histogram_buckets_hold_their_durations),
+        cmocka_unit_test(histogram_subtracts_exactly_and_survives_its_blob),
+        cmocka_unit_test(utf8_is_judged_and_cleaned),
+        cmocka_unit_test(times_as_people_write_them),
+        cmocka_unit_test(buffers_remember_what_did_not_fit),
+        cmocka_unit_test(response_flags_are_a_set),
+        cmocka_unit_test(globs_match),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,291 @@
+/* test_inbox.c - accepted means on disk: torn tails, failing writes and syncs, reading again. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "collector/store/inbox.h"
+#include "collector/store/inbox_internal.h"
+
+static char folder[] = "/tmp/faultline-test-XXXXXX";
+static char inbox_folder[128];
+static unsigned n_answered, n_refused, n_synced, n_failed;
+
+static void on_synced(struct body *body, void *ctx)
+{
+    (void)ctx;
+    n_synced++;
+    body_free(body);
+}
+
+static void on_failed(const struct err *err, void *ctx)
+{
+    (void)err, (void)ctx;
+    n_failed++;
+}
+
+static void on_answered(struct body *body, const struct err *err)
+{
+    (void)body;
+    n_answered += err == NULL;
+    n_refused += err != NULL;
+}
+
+static struct inbox *open_inbox(uint64_t segment_bytes)
+{
+    struct inbox *inbox = NULL;
+    struct err err = {0};
+    struct inbox_settings settings = {.folder = inbox_folder,
+                                      .segment_bytes = segment_bytes,
+                                      .max_bytes = 1u << 30,
+                                      .group_max = 1u << 20,
+                                      .durability = DURABILITY_POWER,
+                                      .synced = on_synced,
+                                      .failed = on_failed};
+    n_answered = n_refused = n_synced = n_failed = 0;
+    if (inbox_open(&settings, 1, &inbox, &err))
+        fail_msg("%s", err.text);
+    return inbox;
+}
+
+static void wipe(void)
+{
+    char path[512];
+    DIR *dir = opendir(inbox_folder);
+    struct dirent *entry;
+    while (dir && (entry = readdir(dir))) {
+        snprintf(path, sizeof(path), "%s/%s", inbox_folder, entry->d_name);
+        unlink(path);
+    }
+    if (dir)
+        closedir(dir);
+    rmdir(inbox_folder);
+}
+
+static size_t body_size(unsigned i)
+{
+    return 20 + i * 37 % 200;
+}
+
+static struct body *make_body(unsigned i)
+{
+    size_t n = body_size(i);
+    char *bytes = malloc(n);
+    memset(bytes, (int)('a' + i % 26), n);
+    struct body *body = body_new(bytes, n);
+    body->format = FORMAT_OTLP_PB;
+    body->received_ns = 1000 + i;
+    body->answered = on_answered;
+    return body;
+}
+
+static int append(struct inbox *inbox, unsigned i)
+{
+    struct err err;
+    struct body *body = make_body(i);
+    int code = inbox_append(inbox, body, &err);
+    if (code)
+        body_free(body);
+    return code;
+}
+
+/* Reads everything again; checks that numbers go up one by one and contents are what was written.
+ */
+static unsigned read_all(struct inbox *inbox, uint64_t from)
+{
+    struct inbox_reader *reader;
+    struct err err = {0};
+    struct body *body;
+    unsigned n = 0;
+    assert_int_equal(inbox_read_open(inbox, from, &reader, &err), 0);
+    while (inbox_read_next(reader, &body, &err) == 0 && body) {
+        assert_true(body->seq == from + n);
+        assert_int_equal(body->n_bytes, body_size((unsigned)body->seq - 1));
+        assert_int_equal(body->bytes[0], (int)('a' + (body->seq - 1) % 26));
+        assert_true(body->received_ns == 1000 + body->seq - 1);
+        body_free(body);
+        n++;
+    }
+    inbox_read_close(reader);
+    return n;
+}
+
+static void what_was_answered_is_read_again(void **state)
+{
+    (void)state;
+    struct inbox *inbox = open_inbox(4096); /* several segments */
+    for (unsigned i = 0; i < 200; i++) {
+        assert_int_equal(append(inbox, i), 0);
+        if (i % 7 == 6)
+            inbox_step(inbox);
+    }
+    while (inbox_step(inbox)) {
+    }
+    assert_int_equal(n_answered, 200);
+    assert_int_equal(n_synced, 200);
+    assert_int_equal(read_all(inbox, 1), 200);
+    inbox_close(inbox, false);
+    inbox = open_inbox(4096);
+    assert_int_equal(inbox_last_seq(inbox), 200);
+    assert_int_equal(read_all(inbox, 57), 144);
+    inbox_release(inbox, 150);
+    assert_int_equal(read_all(inbox, 150), 51);
+    assert_true(inbox_records(inbox) < 200);
+    inbox_release(inbox, 201);
+    assert_int_equal(inbox_bytes(inbox), 0);
+    inbox_close(inbox, true);
+    assert_int_equal(access(inbox_folder, F_OK), -1); /* a clean stop leaves nothing */
+}
+
+/* Copies the one segment, cut or damaged at a byte, and opens what is left. */
+static void damaged_at(const char *bytes, size_t n, size_t at, int how, unsigned whole_before)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%s/%016x.seg", inbox_folder, 1);
+    mkdir(inbox_folder, 0750);
+    int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0640);
+    char *copy = malloc(n);
+    memcpy(copy, bytes, n);
+    if (how == 1)
+        copy[at] ^= 0x40;
+    size_t size = how == 0 ? at : n;
+    assert_int_equal(write(fd, copy, size), (ssize_t)size);
+    close(fd);
+    free(copy);
+    struct inbox *inbox = open_inbox(16384);
+    unsigned n_read = read_all(inbox, 1);
+    assert_true(n_read >= whole_before);
+    /* What follows the damage goes on right behind what is whole. */
+    unsigned next = (unsigned)inbox_last_seq(inbox);
+    assert_int_equal(next, n_read);
+    assert_int_equal(append(inbox, next), 0);
+    inbox_step(inbox);
+    assert_int_equal(n_answered, 1);
+    assert_int_equal(read_all(inbox, 1), n_read + 1);
+    inbox_close(inbox, false);
+    wipe();
+}
+
+static void torn_or_flipped_at_every_byte_of_the_tail(void **state)
+{
+    char path[256];
+    size_t ends[13] = {0};
+    (void)state;
+    struct inbox *inbox = open_inbox(16384);
+    for (unsigned i = 0; i < 12; i++) {
+        append(inbox, i);
+        ends[i + 1] = ends[i] + INBOX_HEAD_BYTES + body_size(i);
+    }
+    inbox_step(inbox);
+    inbox_close(inbox, false);
+    snprintf(path, sizeof(path), "%s/%016x.seg", inbox_folder, 1);
+    size_t n = ends[12];
+    char *bytes = malloc(n);
+    int fd = open(path, O_RDONLY);
+    assert_int_equal(read(fd, bytes, n), (ssize_t)n);
+    close(fd);
+    wipe();
+    for (size_t at = ends[9]; at < n; at++) {
+        unsigned whole = at >= ends[11] ? 11 : at >= ends[10] ? 10 : 9;
+        damaged_at(bytes, n, at, 0, whole);
+        damaged_at(bytes, n, at, 1, whole);
+    }
+    free(bytes);
+}
+
+static int fail_after;
+
+static int failing_sync(int fd)
+{
+    return fail_after-- > 0 ? fdatasync(fd) : -1;
+}
+
+static ssize_t failing_write(int fd, const struct iovec *parts, int n, off_t offset)
+{
+    if (fail_after-- > 0)
+        return pwritev(fd, parts, n, offset);
+    errno = ENOSPC;
+    return -1;
+}
+
+static void no_acknowledgement_after_a_failed_sync(void **state)
+{
+    (void)state;
+    struct inbox_os real = inbox_os;
+    for (int n = 0; n < 4; n++) {
+        struct inbox *inbox = open_inbox(16384);
+        inbox_os.sync = failing_sync;
+        fail_after = n;
+        unsigned taken = 0;
+        for (unsigned i = 0; i < 6; i++) {
+            taken += append(inbox, i) == 0;
+            inbox_step(inbox);
+        }
+        assert_int_equal(n_failed, n < 2 ? n_failed : 1);
+        assert_true(n_answered <= (unsigned)n);
+        assert_int_equal(n_answered + n_refused, taken);
+        inbox_os = real;
+        inbox_close(inbox, false);
+        wipe();
+    }
+}
+
+static void a_failed_write_refuses_its_group_and_life_goes_on(void **state)
+{
+    (void)state;
+    struct inbox_os real = inbox_os;
+    struct inbox *inbox = open_inbox(16384);
+    append(inbox, 0);
+    inbox_step(inbox);
+    inbox_os.writev = failing_write;
+    fail_after = 0;
+    append(inbox, 1);
+    inbox_step(inbox);
+    assert_int_equal(n_answered, 1);
+    assert_int_equal(n_refused, 1);
+    inbox_os = real;
+    inbox->space_checked_ns = 0; /* as if the next look at the disk were due */
+    assert_int_equal(append(inbox, 1), 0);
+    inbox_step(inbox);
+    assert_int_equal(n_answered, 2);
+    assert_int_equal(read_all(inbox, 1), 2);
+    inbox_close(inbox, false);
+    inbox = open_inbox(16384);
+    assert_int_equal(read_all(inbox, 1), 2);
+    inbox_close(inbox, false);
+    wipe();
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(inbox_folder, sizeof(inbox_folder), "%s/db-inbox", folder);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    wipe();
+    return rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_answered_is_read_again),
+        cmocka_unit_test(torn_or_flipped_at_every_byte_of_the_tail),
+        cmocka_unit_test(no_acknowledgement_after_a_failed_sync),
+        cmocka_unit_test(a_failed_write_refuses_its_group_and_life_goes_on),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
