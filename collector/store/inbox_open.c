@@ -18,7 +18,7 @@ static struct stat_family bytes_family =
     STAT_GAUGE("faultline_inbox_bytes", "Bytes of bodies in the inbox that are not stored yet.");
 static struct stat_family oldest_family = STAT_REAL_GAUGE(
     "faultline_inbox_oldest_seconds", "Age of the oldest body that is not stored yet.");
-static struct stat_family replay_family = STAT_COUNTER(
+static struct stat_family replay_family = STAT_GAUGE(
     "faultline_inbox_replay_bytes", "Bytes of bodies that were read again from the inbox.");
 static struct stat_family sync_family =
     STAT_HISTOGRAM("faultline_inbox_sync_seconds", "Time of one sync of the inbox.");

@@ -137,7 +137,7 @@ def scene_sdk_by_every_format(c):
     assert calls(c, "backend", "orders") == 3 == calls(c, "orders", "backend")
     assert c.sql("SELECT count(*) FROM span WHERE json_extract(attributes, '$.\"db.query.text\"') LIKE '%日本%'") == [(24,)]
     assert c.sql("SELECT count(*) FROM span WHERE json_array_length(events) > 0 AND fault = 'origin' AND service = 'backend'"
-                 " AND json_extract(events, '$[1].name') = 'exception'") == [(2,)]  # Zipkin has no exception event's attributes
+                 " AND json_extract(events, '$[1].name') = 'exception'") == [(3,)]
     c.check_ledger()
 
 
