@@ -31,6 +31,7 @@ static void reap(struct httpd *httpd, uint64_t now_ns)
 static void *run(void *arg)
 {
     struct httpd *httpd = arg;
+    pthread_setname_np(pthread_self(), "http-reaper");
     pthread_mutex_lock(&httpd->mutex);
     while (!httpd->stopping) {
         struct timespec until;

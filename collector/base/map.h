@@ -50,6 +50,13 @@ static inline struct map_iter map_find(const struct map *map, uint64_t hash)
     return (struct map_iter){.at = upper & map->mask, .hash = upper};
 }
 
+/* Fetches what map_next() will look at first into the cache. */
+static inline void map_prefetch(const struct map *map, uint64_t hash)
+{
+    if (map->slots)
+        __builtin_prefetch(&map->slots[(uint32_t)(hash >> 32) & map->mask]);
+}
+
 static inline bool map_next(const struct map *map, struct map_iter *it)
 {
     if (!map->slots)

@@ -25,9 +25,36 @@ static inline struct str str_of(const char *c_string)
     return (struct str){c_string, c_string ? strlen(c_string) : 0};
 }
 
+static inline uint64_t str_load8(const char *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    return word;
+}
+
+/* Most texts that are compared are names of a few words: a call of memcmp costs more than they do. */
 static inline bool str_eq(struct str a, struct str b)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
+    size_t n = a.len;
+    if (n != b.len)
+        return false;
+    if (n > 32)
+        return memcmp(a.p, b.p, n) == 0;
+    if (n >= 8) {
+        uint64_t differs = str_load8(a.p + n - 8) ^ str_load8(b.p + n - 8);
+        for (size_t i = 0; i + 8 < n; i += 8)
+            differs |= str_load8(a.p + i) ^ str_load8(b.p + i);
+        return differs == 0;
+    }
+    if (n >= 4) {
+        uint32_t ends[4];
+        memcpy(&ends[0], a.p, 4);
+        memcpy(&ends[1], b.p, 4);
+        memcpy(&ends[2], a.p + n - 4, 4);
+        memcpy(&ends[3], b.p + n - 4, 4);
+        return ((ends[0] ^ ends[1]) | (ends[2] ^ ends[3])) == 0;
+    }
+    return n == 0 || (a.p[0] == b.p[0] && a.p[n / 2] == b.p[n / 2] && a.p[n - 1] == b.p[n - 1]);
 }
 
 static inline bool str_starts(struct str s, struct str prefix)

@@ -165,6 +165,7 @@ failed:
 static void *run_feeder(void *arg)
 {
     struct pipeline *pipeline = arg;
+    pthread_setname_np(pthread_self(), "inbox-reader");
     while (wait_behind(pipeline)) {
         uint64_t before = pipeline->fed;
         bool read = feed_rest(pipeline);
@@ -200,6 +201,7 @@ static void turn_committed(struct turn *turn, void *ctx)
 static void *run_exporter(void *arg)
 {
     struct pipeline *pipeline = arg;
+    pthread_setname_np(pthread_self(), "prometheus");
     for (;;) {
         struct turn *turn = queue_pop(pipeline->exports, NS_PER_S);
         if (!turn && queue_closed(pipeline->exports) && !queue_length(pipeline->exports))

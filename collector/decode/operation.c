@@ -2,8 +2,6 @@
  * instead. */
 #include "collector/decode/operation.h"
 
-#include <ctype.h>
-
 #define LIST(...) ((const uint8_t[]){__VA_ARGS__, N_KNOWN_KEYS})
 #define MAX_OPERATION 256
 
@@ -13,7 +11,7 @@ bool segment_is_id(struct str segment)
     for (size_t i = 0; i < segment.len; i++) {
         unsigned char c = (unsigned char)segment.p[i];
         n_digits += c >= '0' && c <= '9';
-        n_hex += isxdigit(c) != 0;
+        n_hex += (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
         n_dashes += c == '-';
     }
     if (segment.len == 0 || n_hex + n_dashes != segment.len || n_digits == 0)

@@ -105,7 +105,7 @@ static struct str host_of_url(struct str url)
         at = (size_t)(mark - url.p) + 3;
     struct str rest = str_skip(url, at);
     size_t end = 0;
-    while (end < rest.len && !strchr("/?#", rest.p[end]))
+    while (end < rest.len && rest.p[end] != '/' && rest.p[end] != '?' && rest.p[end] != '#')
         end++;
     rest.len = end;
     ptrdiff_t user = str_find(rest, '@');

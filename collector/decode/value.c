@@ -276,6 +276,36 @@ bool value_read_pb(struct decoding *decoding, struct str any, struct attr *attr)
     }
 }
 
+/* How nearly every attribute is written: key, value, nothing else, the value a text, each length in
+ * one byte. Anything else goes the general way. */
+static bool is_short_text(struct str key_value, struct str *key, struct str *text)
+{
+    const unsigned char *at = (const unsigned char *)key_value.p;
+    size_t n = key_value.len, n_key, n_text;
+    if (n < 6 || n > 255 || at[0] != 0x0a || (n_key = at[1]) >= 0x80 || n_key + 6 > n)
+        return false;
+    at += 2 + n_key;
+    n_text = n - n_key - 6;
+    if (at[0] != 0x12 || at[1] != n_text + 2 || at[2] != 0x0a || at[3] != n_text ||
+        n_text + 2 >= 0x80)
+        return false;
+    *key = (struct str){key_value.p + 2, n_key};
+    *text = (struct str){(const char *)at + 4, n_text};
+    return true;
+}
+
+static bool set_text_attribute(struct decoding *decoding, struct attr *attr, struct str key,
+                               struct str text)
+{
+    if (text.len <= decoding->limits->attribute_bytes && text_is_plain(key) &&
+        text_is_plain(text)) {
+        *attr = (struct attr){.key = key, .text = text, .type = VALUE_TEXT, .plain = true};
+        return true;
+    }
+    *attr = (struct attr){0};
+    return value_set_key(decoding, attr, key) && value_set_text(decoding, attr, text);
+}
+
 bool value_read_attribute(struct decoding *decoding, struct str key_value, struct attr_list *list)
 {
     if (list->n >= decoding->limits->attributes) {
@@ -287,9 +317,11 @@ bool value_read_attribute(struct decoding *decoding, struct str key_value, struc
         decoding_too_big(decoding);
         return false;
     }
+    struct str key = STR_NONE, value = STR_NONE;
+    if (is_short_text(key_value, &key, &value))
+        return set_text_attribute(decoding, attr, key, value);
     *attr = (struct attr){0};
     struct wire wire = wire_of(key_value);
-    struct str key = STR_NONE, value = STR_NONE;
     while (wire_next_fast(&wire)) {
         if (wire.type != WIRE_BYTES)
             continue;

@@ -172,20 +172,10 @@ bool cut_trace(struct stitcher *stitcher, struct live *live, enum cut_reason rea
     stat_add(stitcher->n_cut[reason], 1);
     if (cut->was)
         stat_add(stitcher->n_reopened, 1);
-    live_settle(&stitcher->table, live, turn, cut);
+    live_settle(&stitcher->table, live, turn, turn->n_traces - 1);
     if (turn->arena.used >= TURN_BYTES)
         turn_hand_on(stitcher, false);
     return true;
-}
-
-/* The traces array may have moved while it grew: SETTLING entries point to where it ended up. */
-static void point_to_cuts(struct stitcher *stitcher, struct turn *turn)
-{
-    for (uint32_t i = 0; i < turn->n_traces; i++) {
-        struct live *live = live_find(&stitcher->table, turn->traces[i].id);
-        if (live && live->state == SETTLING && live->turn == turn)
-            live->settling = &turn->traces[i];
-    }
 }
 
 /* Bodies from here on may hold spans that no turn so far has. */
@@ -206,7 +196,6 @@ uint64_t turn_hand_on(struct stitcher *stitcher, bool flush)
         return 0;
     struct turn *turn = stitcher->filling.turn;
     stitcher->filling = (struct filling){0};
-    point_to_cuts(stitcher, turn);
     turn->flush = flush;
     turn->booked_to = stitcher->taken_seq > stitcher->settings.booked_to
                           ? stitcher->taken_seq
@@ -221,6 +210,8 @@ uint64_t turn_hand_on(struct stitcher *stitcher, bool flush)
 static void settle(struct stitcher *stitcher, struct turn *turn)
 {
     for (uint32_t i = 0; i < turn->n_traces; i++) {
+        if (i + LOOK_AHEAD < turn->n_traces)
+            live_prefetch_entry(&stitcher->table, turn->traces[i + LOOK_AHEAD].id);
         struct live *live = live_find(&stitcher->table, turn->traces[i].id);
         if (live && live->state == SETTLING && live->turn == turn)
             live_remove(&stitcher->table, live);

@@ -62,7 +62,7 @@ static struct live *live_for(struct intake *intake, struct trace_id id)
         return intake->last;
     struct live *live = live_find(&stitcher->table, id);
     if (live && live->state == SETTLING) {
-        if (!live_revive(&stitcher->table, live, live->settling)) {
+        if (!live_revive(&stitcher->table, live, &live->turn->traces[live->cut_no])) {
             live_remove(&stitcher->table, live);
             return NULL;
         }
@@ -148,6 +148,15 @@ static bool take_span(struct intake *intake, const struct span *span)
     return true;
 }
 
+/* Spans of a body are of many traces, each somewhere else in memory. */
+static void look_ahead(const struct stitcher *stitcher, const struct batch *batch, uint32_t i)
+{
+    if (i + 2 * LOOK_AHEAD < batch->n_spans)
+        live_prefetch_slot(&stitcher->table, batch->spans[i + 2 * LOOK_AHEAD].trace_id);
+    if (i + LOOK_AHEAD < batch->n_spans)
+        live_prefetch_entry(&stitcher->table, batch->spans[i + LOOK_AHEAD].trace_id);
+}
+
 static void book_body(struct intake *intake)
 {
     const struct body *body = intake->body;
@@ -182,8 +191,10 @@ void intake_body(struct stitcher *stitcher, struct body *body, uint64_t now_ns)
     stitcher->taken_bytes += body->n_bytes;
     if (!shapes_next_batch(stitcher->shapes, batch->n_resources))
         n_short = batch->n_spans;
-    for (uint32_t i = 0; i < batch->n_spans && !n_short; i++)
+    for (uint32_t i = 0; i < batch->n_spans && !n_short; i++) {
+        look_ahead(stitcher, batch, i);
         n_short += !take_span(&intake, &batch->spans[i]);
+    }
     if (n_short) {
         static struct log_limit limit;
         log_limited(&limit, LOG_ERROR, "memory_short", "stage=stitcher seq=%llu",

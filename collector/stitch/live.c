@@ -6,8 +6,6 @@
 #include "collector/base/hash.h"
 
 #define SLAB_PIECES 256u
-/* From so many spans on, a trace has an index by span id. */
-#define INDEX_FROM 24u
 
 static void link_init(struct link *link)
 {
@@ -62,6 +60,26 @@ struct live *live_find(const struct live_table *table, struct trace_id id)
             return table->entries[it.value];
     }
     return NULL;
+}
+
+void live_prefetch_slot(const struct live_table *table, struct trace_id id)
+{
+    map_prefetch(&table->map, id_hash(id));
+}
+
+void live_prefetch_entry(const struct live_table *table, struct trace_id id)
+{
+    struct map_iter it = map_find(&table->map, id_hash(id));
+    if (!map_next(&table->map, &it))
+        return;
+    const char *live = (const char *)table->entries[it.value];
+    for (size_t at = 0; at < sizeof(struct live); at += 64)
+        __builtin_prefetch(live + at);
+}
+
+static uint8_t tag_of(uint64_t span_id)
+{
+    return (uint8_t)(hash_u64(span_id) >> 56);
 }
 
 /* Entries are dense: the last one moves into the gap that a removed one leaves. */
@@ -149,12 +167,12 @@ void live_remove(struct live_table *table, struct live *live)
 }
 
 void live_settle(struct live_table *table, struct live *live, const struct turn *turn,
-                 const struct cut_trace *cut)
+                 uint32_t cut_no)
 {
     leave_lists(table, live);
     live->state = SETTLING;
     live->turn = turn;
-    live->settling = cut;
+    live->cut_no = cut_no;
     live->changed = false;
 }
 
@@ -250,6 +268,8 @@ struct live_record *live_append(struct live_table *table, struct live *live,
     else
         live->first = item;
     live->last = item;
+    if (live->n < INDEX_FROM)
+        live->tags[live->n] = tag_of(record->span_id);
     live->n++;
     table->n_records++;
     if (live->n == INDEX_FROM ? !index_build(live)
@@ -294,7 +314,6 @@ bool live_revive(struct live_table *table, struct live *live, const struct cut_t
         table->n_live++;
     }
     live->turn = NULL;
-    live->settling = NULL;
     live->was = was;
     live->trace_no = held->trace_no;
     live->reopened = held->reopened;
@@ -319,6 +338,8 @@ struct live_record *live_next_same_id(const struct live *live, uint64_t span_id,
 {
     if (live->n < INDEX_FROM) {
         struct live_record *item = after ? after->next : live->first;
+        if (!after && !memchr(live->tags, tag_of(span_id), live->n))
+            return NULL;
         while (item && item->record.span_id != span_id)
             item = item->next;
         return item;

@@ -12,6 +12,10 @@
 #include "collector/model/turn.h"
 
 #define PIECE_BYTES 512
+/* From so many spans on, a trace has an index by span id. */
+#define INDEX_FROM 24u
+
+#define LOOK_AHEAD 6 /* spans between the steps of a prefetch */
 
 struct piece {
     struct piece *next;
@@ -44,6 +48,8 @@ struct live {
     uint8_t state; /* enum live_state */
     bool changed;  /* differs from what the tables hold */
     uint32_t n;    /* records */
+    uint8_t tags[INDEX_FROM]; /* of the first records' span ids: a byte each, so that looking for an
+                                 id touches no record of another */
     uint32_t reopened;
     uint64_t trace_no;    /* 0: never cut */
     uint64_t first_seq;   /* of the body that made it LIVE */
@@ -59,8 +65,8 @@ struct live {
     uint32_t cap_index;
     struct counted_trace
         *was; /* LIVE again: what the tables hold; one malloc; NULL the first time */
-    const struct cut_trace *settling; /* SETTLING: its place in `turn` */
-    const struct turn *turn;
+    const struct turn *turn; /* SETTLING: where it was cut to, and its place there */
+    uint32_t cut_no;
 };
 
 struct live_table {
@@ -77,13 +83,17 @@ struct live_table {
 void live_table_init(struct live_table *table);
 void live_table_fini(struct live_table *table);
 struct live *live_find(const struct live_table *table, struct trace_id id);
+/* Two steps that bring what live_find() and live_append() will touch into the cache; a few spans lie
+ * between one step and the next, for memory answers later than a hundred instructions. */
+void live_prefetch_slot(const struct live_table *table, struct trace_id id);
+void live_prefetch_entry(const struct live_table *table, struct trace_id id);
 /* A new LIVE entry; NULL when memory is short. */
 struct live *live_add(struct live_table *table, struct trace_id id);
 /* Takes it out and frees all of it. */
 void live_remove(struct live_table *table, struct live *live);
 /* Gives back records and lists, for an entry that was cut and waits for its commit. */
 void live_settle(struct live_table *table, struct live *live, const struct turn *turn,
-                 const struct cut_trace *cut);
+                 uint32_t cut_no);
 /* Puts a SETTLING entry (or a new one with fetched content) back among the LIVE: its records and
  * `was` are copied from what the tables hold. False when memory is short. */
 bool live_revive(struct live_table *table, struct live *live, const struct cut_trace *held);

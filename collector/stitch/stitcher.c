@@ -253,6 +253,7 @@ static void *run(void *arg)
 {
     struct stitcher *stitcher = arg;
     uint64_t next_step_ns = 0;
+    pthread_setname_np(pthread_self(), "stitcher");
     for (;;) {
         struct item *item = queue_pop(stitcher->queue, TICK_NS);
         if (item)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -22,6 +23,11 @@
 #define IDLE_NS NS_PER_S
 #define MAX_GROUP 512 /* bodies in one write: two parts each, IOV_MAX is 1024 */
 #define SPARE "spare"
+#define RESERVE_IDLE_NS (10 * NS_PER_S) /* reserves of a load that is gone are given back */
+
+/* Segments that are needed no more and will be written again. */
+static const char *const reserves[] = {"reserve0", "reserve1", "reserve2"};
+#define N_RESERVES (sizeof(reserves) / sizeof(reserves[0]))
 
 static ssize_t real_writev(int fd, const struct iovec *parts, int n, off_t offset)
 {
@@ -40,14 +46,20 @@ struct inbox_os inbox_os = {real_writev, fdatasync, real_allocate};
 
 /* ---- segments ---- */
 
-/* The spare becomes the segment; without one it is made now. −1 when the disk has no room. */
+/* A reserve or the spare becomes the segment; without one it is made now. −1 when the disk has no
+ * room. */
 static int new_segment_file(struct inbox *inbox, uint64_t first_seq, uint64_t size)
 {
     char name[32];
     inbox_segment_name(first_seq, name);
-    if (size == inbox->settings.segment_bytes &&
-        renameat(inbox->folder_fd, SPARE, inbox->folder_fd, name) == 0)
-        return openat(inbox->folder_fd, name, O_RDWR | O_CLOEXEC);
+    if (size == inbox->settings.segment_bytes) {
+        for (size_t i = 0; i < N_RESERVES; i++) {
+            if (renameat(inbox->folder_fd, reserves[i], inbox->folder_fd, name) == 0)
+                return openat(inbox->folder_fd, name, O_RDWR | O_CLOEXEC);
+        }
+        if (renameat(inbox->folder_fd, SPARE, inbox->folder_fd, name) == 0)
+            return openat(inbox->folder_fd, name, O_RDWR | O_CLOEXEC);
+    }
     int fd = openat(inbox->folder_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (fd >= 0 && inbox_os.allocate(fd, (off_t)size) != 0) {
         close(fd);
@@ -55,6 +67,30 @@ static int new_segment_file(struct inbox *inbox, uint64_t first_seq, uint64_t si
         return -1;
     }
     return fd;
+}
+
+/* A segment that is needed no more becomes a reserve: its blocks and its pages in memory are there
+ * already, so writing it again is cheaper than a new file. What it held has smaller numbers than
+ * what comes, and numbers must follow each other: old records are never read as new ones. Under the
+ * mutex. */
+static void retire_segment(struct inbox *inbox, const struct segment *segment)
+{
+    char name[32];
+    struct stat info;
+    inbox_segment_name(segment->first_seq, name);
+    bool whole = fstatat(inbox->folder_fd, name, &info, 0) == 0 &&
+                 (uint64_t)info.st_size == inbox->settings.segment_bytes;
+    for (size_t i = 0; whole && !inbox->disk_full && i < N_RESERVES; i++) {
+        if (renameat2(inbox->folder_fd, name, inbox->folder_fd, reserves[i], RENAME_NOREPLACE) == 0)
+            return;
+    }
+    unlinkat(inbox->folder_fd, name, 0);
+}
+
+static void drop_reserves(struct inbox *inbox)
+{
+    for (size_t i = 0; i < N_RESERVES; i++)
+        unlinkat(inbox->folder_fd, reserves[i], 0);
 }
 
 /* Ballast: a full disk is met here and not by a body; made after the answers, never before. */
@@ -309,9 +345,12 @@ size_t inbox_step(struct inbox *inbox)
     pthread_mutex_lock(&inbox->mutex);
     struct group group = take_group(inbox);
     pthread_mutex_unlock(&inbox->mutex);
-    atomic_store_explicit(&inbox->progress_ns, clock_mono_ns(), memory_order_relaxed);
-    if (group.first)
+    uint64_t now_ns = clock_mono_ns();
+    atomic_store_explicit(&inbox->progress_ns, now_ns, memory_order_relaxed);
+    if (group.first) {
+        inbox->wrote_ns = now_ns;
         commit_group(inbox, &group);
+    }
     return group.n;
 }
 
@@ -403,6 +442,8 @@ static void tend(struct inbox *inbox)
                   oldest_ns && now_ns > oldest_ns ? (double)(now_ns - oldest_ns) / 1e9 : 0);
     if (!inbox->disk_full)
         make_spare(inbox);
+    if (inbox->disk_full || clock_mono_ns() > inbox->wrote_ns + RESERVE_IDLE_NS)
+        drop_reserves(inbox);
     if (!inbox->unsynced_since_ns || clock_mono_ns() < inbox->unsynced_since_ns + CRASH_SYNC_NS)
         return;
     if (!sync_segment(inbox)) {
@@ -424,6 +465,7 @@ static void *run(void *arg)
 {
     struct inbox *inbox = arg;
     uint64_t next_tend_ns = 0;
+    pthread_setname_np(pthread_self(), "inbox");
     while (!is_done(inbox)) {
         wait_for_work(inbox);
         while (inbox_step(inbox) > 0) {
@@ -466,6 +508,7 @@ static void remove_folder(struct inbox *inbox)
         unlinkat(inbox->folder_fd, name, 0);
     }
     unlinkat(inbox->folder_fd, SPARE, 0);
+    drop_reserves(inbox);
     rmdir(inbox->settings.folder);
 }
 
@@ -477,8 +520,10 @@ void inbox_close(struct inbox *inbox, bool remove)
         close(inbox->fd);
     if (remove && inbox->needed_from > inbox->synced_seq)
         remove_folder(inbox);
-    else if (inbox->folder_fd >= 0)
+    else if (inbox->folder_fd >= 0) {
         unlinkat(inbox->folder_fd, SPARE, 0);
+        drop_reserves(inbox);
+    }
     if (inbox->folder_fd >= 0)
         close(inbox->folder_fd);
     for (struct body *body = inbox->first; body;) {
@@ -516,12 +561,8 @@ void inbox_release(struct inbox *inbox, uint64_t needed_from)
     release_marks(inbox);
     size_t n = 0;
     while (n + 1 < inbox->n_segments && inbox->segments[n].last_seq &&
-           inbox->segments[n].last_seq < inbox->needed_from) {
-        char name[32];
-        inbox_segment_name(inbox->segments[n].first_seq, name);
-        unlinkat(inbox->folder_fd, name, 0);
-        n++;
-    }
+           inbox->segments[n].last_seq < inbox->needed_from)
+        retire_segment(inbox, &inbox->segments[n++]);
     inbox->n_segments -= n;
     memmove(inbox->segments, inbox->segments + n, inbox->n_segments * sizeof(*inbox->segments));
     pthread_mutex_unlock(&inbox->mutex);

@@ -56,6 +56,7 @@ struct inbox {
     int fd;          /* of the segment that is written; −1: none */
     uint64_t offset; /* where the next record goes */
     uint64_t next_seq;
+    uint64_t wrote_ns; /* monotonic time of the last group */
     uint64_t
         unsynced_since_ns; /* durability crash: when the oldest unsynced write was made; 0: none */
 

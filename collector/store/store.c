@@ -327,6 +327,7 @@ static void tend(struct store *store)
 static void *run(void *arg)
 {
     struct store *store = arg;
+    pthread_setname_np(pthread_self(), "writer");
     for (;;) {
         struct turn *turn = queue_pop(store->queue, TICK_NS);
         if (turn)

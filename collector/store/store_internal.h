@@ -6,6 +6,7 @@
  *   dictionary.c  local numbers of names, nodes, shapes … to row ids
  *   minutes.c     rows of edge_minute, operation_minute, ingest_minute gathered in memory
  *   traces.c      traces and spans of a turn to rows
+ *   feed.c        the spans of a turn as a table that one statement copies from
  *   keys.c        trace ids to trace_no: the open run, full runs, Bloom filters
  *   retention.c   what is too old or too much
  *   finder.c      reading a trace back
@@ -107,6 +108,11 @@ struct keys {
     sqlite3_stmt *add;
 };
 
+/* Row ids of what a span refers to. */
+struct span_ids {
+    int64_t shape, set, node, peer, flags_text;
+};
+
 struct position {
     uint64_t booked_to, needed_from, next_trace_no, n_spans;
 };
@@ -119,8 +125,11 @@ struct store {
     struct minutes minutes;
     struct keys keys;
     struct position position; /* with what is applied; committed with the transaction */
-    sqlite3_stmt *put_trace, *put_span, *drop_trace, *drop_spans, *put_position;
+    sqlite3_stmt *put_trace, *put_spans, *drop_trace, *drop_spans, *put_position;
     struct buf calls_blob;
+    const struct turn *feed_turn; /* what turn_span shows, and the ids of its spans */
+    struct span_ids *feed_ids;
+    size_t cap_feed_ids;
 
     struct queue *queue; /* struct turn */
     pthread_t thread;
@@ -173,6 +182,9 @@ void minutes_forget(struct store *store);
 int traces_open(struct store *store);
 void traces_close(struct store *store);
 int traces_apply(struct store *store, const struct turn *turn);
+
+/* feed.c: makes turn_span, which shows store->feed_turn. */
+int feed_register(struct store *store);
 
 /* keys.c */
 int keys_open(struct store *store);

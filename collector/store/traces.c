@@ -1,4 +1,6 @@
 /* traces.c - the traces of a turn become rows: trace, spans, calls; minutes and keys on the way. */
+#include <stdlib.h>
+
 #include "collector/base/clock.h"
 #include "collector/store/rows.h"
 #include "collector/store/store_internal.h"
@@ -9,9 +11,10 @@ int traces_open(struct store *store)
     return store_prepare(store,
                          "INSERT INTO trace_row VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                          &store->put_trace) ||
-           store_prepare(
-               store, "INSERT INTO span_row VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-               &store->put_span) ||
+           feed_register(store) ||
+           /* FAIL: without it SQLite keeps a journal of each statement, to take it back alone */
+           store_prepare(store, "INSERT OR FAIL INTO span_row SELECT * FROM turn_span",
+                         &store->put_spans) ||
            store_prepare(store, "DELETE FROM trace_row WHERE trace_no = ?", &store->drop_trace) ||
            store_prepare(store, "DELETE FROM span_row WHERE trace_no = ?", &store->drop_spans);
 }
@@ -19,10 +22,11 @@ int traces_open(struct store *store)
 void traces_close(struct store *store)
 {
     sqlite3_finalize(store->put_trace);
-    sqlite3_finalize(store->put_span);
+    sqlite3_finalize(store->put_spans);
     sqlite3_finalize(store->drop_trace);
     sqlite3_finalize(store->drop_spans);
     buf_fini(&store->calls_blob);
+    free(store->feed_ids);
 }
 
 static void bind_ns(sqlite3_stmt *statement, int at, uint64_t ns)
@@ -32,26 +36,6 @@ static void bind_ns(sqlite3_stmt *statement, int at, uint64_t ns)
     else
         sqlite3_bind_int64(statement, at, (int64_t)ns);
 }
-
-static void bind_code(sqlite3_stmt *statement, int at, int code)
-{
-    if (code == CODE_NONE)
-        sqlite3_bind_null(statement, at);
-    else
-        sqlite3_bind_int(statement, at, code);
-}
-
-static void bind_own(sqlite3_stmt *statement, int at, struct str text)
-{
-    if (text.len)
-        sqlite3_bind_text(statement, at, text.p, (int)text.len, SQLITE_STATIC);
-    else
-        sqlite3_bind_null(statement, at);
-}
-
-struct span_ids {
-    int64_t shape, set, node, peer, flags_text;
-};
 
 static int find_ids(struct store *store, const struct turn *turn, const struct record *record,
                     const struct span_result *result, uint32_t generation, struct span_ids *ids)
@@ -63,56 +47,37 @@ static int find_ids(struct store *store, const struct turn *turn, const struct r
     return code ? code : dictionary_name(store, turn, record->flags_text, &ids->flags_text);
 }
 
-static int put_span(struct store *store, const struct turn *turn, const struct cut_trace *trace,
-                    uint32_t i)
+static bool reserve_ids(struct store *store, const struct turn *turn)
 {
-    const struct record *record = &trace->now.records[i];
-    const struct span_result *result = &trace->now.graph.spans[i];
-    sqlite3_stmt *put = store->put_span;
-    struct span_ids ids;
-    int code =
-        find_ids(store, turn, record, result, (uint32_t)(trace->trace_no / RUN_TRACES), &ids);
-    if (code)
-        return code;
-    int64_t bits = span_bits(record, result),
-            offset = (int64_t)(record->start_ns - trace->now.graph.trace.start_ns);
-    if (record->start_ns == 0) {
-        bits |= SPAN_OFFSET_FROM_0;
-        offset = 0;
+    size_t n = 0;
+    for (uint32_t i = 0; i < turn->n_traces; i++)
+        n += turn->traces[i].now.n_records;
+    if (n <= store->cap_feed_ids)
+        return true;
+    struct span_ids *grown = realloc(store->feed_ids, n * sizeof(*grown));
+    if (!grown)
+        return false;
+    store->feed_ids = grown;
+    store->cap_feed_ids = n;
+    return true;
+}
+
+/* All spans of the turn, by one statement. */
+static int put_spans(struct store *store, const struct turn *turn)
+{
+    size_t n = 0;
+    int code = reserve_ids(store, turn) ? 0 : SQLITE_NOMEM;
+    for (uint32_t i = 0; i < turn->n_traces; i++) {
+        const struct cut_trace *trace = &turn->traces[i];
+        uint32_t generation = (uint32_t)(trace->trace_no / RUN_TRACES);
+        for (uint32_t k = 0; k < trace->now.n_records && !code; k++)
+            code = find_ids(store, turn, &trace->now.records[k], &trace->now.graph.spans[k],
+                            generation, &store->feed_ids[n++]);
     }
-    sqlite3_bind_int64(put, 1, (int64_t)trace->trace_no);
-    sqlite3_bind_int64(put, 2, i);
-    sqlite3_bind_int64(put, 3, ids.shape);
-    sqlite3_bind_int64(put, 4, ids.set);
-    sqlite3_bind_int64(put, 5, (int64_t)record->span_id);
-    sqlite3_bind_int64(put, 6, (int64_t)record->parent_id);
-    sqlite3_bind_int64(put, 7, offset);
-    bind_ns(put, 8, record->duration_ns);
-    bind_ns(put, 9,
-            result->self_ns == DURATION_UNKNOWN || record->duration_ns == DURATION_UNKNOWN
-                ? DURATION_UNKNOWN
-                : record->duration_ns - result->self_ns);
-    sqlite3_bind_int64(put, 10, bits);
-    bind_code(put, 11, record->http_status);
-    bind_code(put, 12, record->grpc_status);
-    sqlite3_bind_int64(put, 13, ids.flags_text);
-    sqlite3_bind_int64(put, 14, ids.node);
-    sqlite3_bind_int64(put, 15, ids.peer);
-    sqlite3_bind_int64(put, 16, record->arrival);
-    bind_own(put, 17, own_attributes(record->own));
-    bind_own(put, 18, own_events(record->own));
-    bind_own(put, 19, own_links(record->own));
-    bind_own(put, 20, own_message(record->own));
-    bind_own(put, 21, own_name(record->own));
-    if (record->weight == 1.0f)
-        sqlite3_bind_null(put, 22);
-    else
-        sqlite3_bind_double(put, 22, record->weight);
-    if (record->request_id)
-        sqlite3_bind_int64(put, 23, (int64_t)record->request_id);
-    else
-        sqlite3_bind_null(put, 23);
-    return statement_run(put);
+    store->feed_turn = turn;
+    code = code || !n ? code : statement_run(store->put_spans);
+    store->feed_turn = NULL;
+    return code;
 }
 
 static int pack_calls(struct store *store, const struct turn *turn, const struct graph *graph)
@@ -231,8 +196,6 @@ static int apply_trace(struct store *store, const struct turn *turn, const struc
         code = code ? code : drop_old(store, trace->trace_no);
     }
     code = code ? code : put_trace(store, turn, trace);
-    for (uint32_t i = 0; i < trace->now.n_records && !code; i++)
-        code = put_span(store, turn, trace, i);
     code = code ? code : count(store, turn, &trace->now, 1);
     code = code ? code : keys_add(store, trace->id, trace->trace_no);
     if (trace->trace_no >= store->position.next_trace_no)
@@ -245,6 +208,7 @@ int traces_apply(struct store *store, const struct turn *turn)
     int code = 0;
     for (uint32_t i = 0; i < turn->n_traces && !code; i++)
         code = apply_trace(store, turn, &turn->traces[i]);
+    code = code ? code : put_spans(store, turn);
     for (uint32_t i = 0; i < turn->n_ledger && !code; i++)
         code = minutes_add_ledger(store, &turn->ledger[i]);
     store->position.booked_to = turn->booked_to;

@@ -66,18 +66,18 @@ CREATE TABLE trace_key (       -- trace id to trace_no, in runs of 100,000 trace
   PRIMARY KEY (run, hash, trace_no)
 ) WITHOUT ROWID;
 
-CREATE TABLE span_row (
-  trace_no INTEGER NOT NULL, i INTEGER NOT NULL,
-  shape INTEGER NOT NULL, attribute_set INTEGER NOT NULL,
-  span_id INTEGER NOT NULL, parent_id INTEGER NOT NULL,
-  start_offset INTEGER NOT NULL, -- to the trace's start; to 0 where the bit for it is set
+CREATE TABLE span_row (      -- no NOT NULL: SQLite would test each for every row, and what writes here is feed.c
+  trace_no INTEGER, i INTEGER,
+  shape INTEGER, attribute_set INTEGER,
+  span_id INTEGER, parent_id INTEGER,
+  start_offset INTEGER, -- to the trace's start; to 0 where the bit for it is set
   duration_ns INTEGER,
   covered_ns INTEGER,            -- duration less self time; NULL: self time is not known
-  bits INTEGER NOT NULL,         -- see span_bits in collector/store/rows.h
+  bits INTEGER,         -- see span_bits in collector/store/rows.h
   http_status INTEGER, grpc_status INTEGER,
-  flags_text INTEGER NOT NULL,
-  node INTEGER NOT NULL, peer INTEGER NOT NULL,
-  arrival INTEGER NOT NULL,      -- minute of receipt << 6 | format << 2 | transport
+  flags_text INTEGER,
+  node INTEGER, peer INTEGER,
+  arrival INTEGER,      -- minute of receipt << 6 | format << 2 | transport
   own TEXT, events TEXT, links TEXT, message TEXT, name TEXT,
   weight REAL, request_id INTEGER,
   PRIMARY KEY (trace_no, i)

@@ -144,6 +144,42 @@ static void what_was_answered_is_read_again(void **state)
     assert_int_equal(access(inbox_folder, F_OK), -1); /* a clean stop leaves nothing */
 }
 
+/* Bodies of one size put new heads exactly where old ones stood: only the number tells them apart. */
+static void a_segment_used_again_shows_nothing_of_its_past(void **state)
+{
+    (void)state;
+    struct inbox *inbox = open_inbox(4096);
+    for (unsigned round = 1; round <= 5; round++) {
+        for (unsigned i = 0; i < 16; i++) { /* 192 and 64 bytes: 16 fill a segment */
+            struct err err;
+            struct body *body = body_new(calloc(1, 192), 192);
+            body->format = FORMAT_OTLP_PB;
+            assert_int_equal(inbox_append(inbox, body, &err), 0);
+            inbox_step(inbox);
+        }
+        inbox_release(inbox, 16 * (round - 1) + 8);
+    }
+    inbox_release(inbox, 65);
+    struct err err;
+    struct body *body = body_new(calloc(1, 192), 192);
+    assert_int_equal(inbox_append(inbox, body, &err), 0);
+    inbox_step(inbox); /* one record at the head of a file that held sixteen */
+    inbox_close(inbox, false);
+    inbox = open_inbox(4096);
+    assert_int_equal(inbox_last_seq(inbox), 81);
+    struct inbox_reader *reader;
+    unsigned n = 0;
+    assert_int_equal(inbox_read_open(inbox, 65, &reader, &err), 0);
+    while (inbox_read_next(reader, &body, &err) == 0 && body) {
+        assert_true(body->seq == 65 + n++);
+        body_free(body);
+    }
+    assert_int_equal(n, 17);
+    inbox_read_close(reader);
+    inbox_close(inbox, false);
+    wipe();
+}
+
 /* Copies the one segment, cut or damaged at a byte, and opens what is left. */
 static void damaged_at(const char *bytes, size_t n, size_t at, int how, unsigned whole_before)
 {
@@ -283,6 +319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_answered_is_read_again),
+        cmocka_unit_test(a_segment_used_again_shows_nothing_of_its_past),
         cmocka_unit_test(torn_or_flipped_at_every_byte_of_the_tail),
         cmocka_unit_test(no_acknowledgement_after_a_failed_sync),
         cmocka_unit_test(a_failed_write_refuses_its_group_and_life_goes_on),
