@@ -15,6 +15,7 @@ PACKAGES = gcc make libc6-dev pkg-config libmicrohttpd-dev libsqlite3-dev sqlite
 SOURCES = $(filter-out collector/main.c,$(wildcard collector/*.c collector/*/*.c exporters/*.c web/*.c))
 OBJECTS = $(SOURCES:%.c=$(B)/obj/%.o)
 UNITS = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+BENCHES = $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
 TOOLS = $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 FUZZERS = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -58,6 +59,10 @@ run: deps ## installs, builds, starts the collector
 	@echo 'the page is http://127.0.0.1:4319. To see it move:  build/faultline simulate --to http://127.0.0.1:4318 --rate 500 --spans 50000'
 	$(B)/faultline serve
 
+$(B)/bench/%: tests/bench/%.c $(B)/libfaultline.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libfaultline.a $(ALL_LDFLAGS) $(LIBS)
+
 units: $(UNITS)
 tools: $(TOOLS)
 
@@ -68,7 +73,7 @@ test: deps ## installs, builds, and runs every test
 	@$(MAKE) --no-print-directory check all units tools
 	@python3 tests/run.py $(B)
 
-bench: all ## the table of figures; takes minutes
+bench: all $(BENCHES) ## the table of figures; takes minutes
 	@python3 tests/bench/bench.py $(B)
 
 torture: all ## two hundred kills under load

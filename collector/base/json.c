@@ -15,8 +15,10 @@ void json_init(struct json *json, struct str text)
     *json = (struct json){.start = text.p, .at = text.p, .end = text.p + text.len};
 }
 
-static void skip_blanks(struct json *json)
+static inline void skip_blanks(struct json *json)
 {
+    if (json->at < json->end && (unsigned char)*json->at > ' ')
+        return;
     while (json->at < json->end &&
            (*json->at == ' ' || *json->at == '\n' || *json->at == '\t' || *json->at == '\r'))
         json->at++;
@@ -145,14 +147,26 @@ static bool check_escape(struct json *json, const char **at)
 #define ONES UINT64_C(0x0101010101010101)
 #define HIGHS UINT64_C(0x8080808080808080)
 
-/* True when none of eight bytes is a control byte, a quote, a backslash or above 126. */
-static inline bool plain_word(const char *at)
+/* Moves to the first byte that is a control byte, a quote, a backslash or above 126; to the end of
+ * the text when there is none. The lowest bit that the subtractions leave is exact: a borrow only
+ * runs upwards from a byte that is odd itself. */
+static inline const char *skip_plain(const char *at, const char *end)
 {
-    uint64_t word;
-    memcpy(&word, at, 8);
-    uint64_t quote = word ^ ONES * '"', slash = word ^ ONES * '\\', del = word ^ ONES * 0x7f;
-    uint64_t odd = (word - ONES * 0x20) | word | (quote - ONES) | (slash - ONES) | (del - ONES);
-    return !(odd & HIGHS);
+    while (end - at >= 8) {
+        uint64_t word;
+        memcpy(&word, at, 8);
+        uint64_t quote = word ^ ONES * '"', slash = word ^ ONES * '\\', del = word ^ ONES * 0x7f;
+        uint64_t odd = ((word - ONES * 0x20) | word | (quote - ONES) | (slash - ONES) |
+                        (del - ONES)) &
+                       HIGHS;
+        if (odd)
+            return at + (__builtin_ctzll(odd) >> 3);
+        at += 8;
+    }
+    while (at < end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x7f && *at != '"' &&
+           *at != '\\')
+        at++;
+    return at;
 }
 
 bool json_string(struct json *json, struct json_text *text)
@@ -162,8 +176,7 @@ bool json_string(struct json *json, struct json_text *text)
     const char *at = json->at + 1, *begin = at;
     bool escaped = false, plain = true;
     for (;;) {
-        while (json->end - at >= 8 && plain_word(at))
-            at += 8;
+        at = skip_plain(at, json->end);
         if (at >= json->end)
             return fail(json, "it ends in the middle of a string");
         unsigned char c = (unsigned char)*at;
@@ -177,7 +190,7 @@ bool json_string(struct json *json, struct json_text *text)
                 return false;
             continue;
         }
-        plain = plain && c < 0x7f;
+        plain = false;
         at++;
     }
     *text = (struct json_text){{begin, (size_t)(at - begin)}, escaped, plain && !escaped};

@@ -2,6 +2,8 @@
  * instead. */
 #include "collector/decode/operation.h"
 
+#include "collector/base/utf8.h"
+
 #define LIST(...) ((const uint8_t[]){__VA_ARGS__, N_KNOWN_KEYS})
 #define MAX_OPERATION 256
 
@@ -13,8 +15,10 @@ bool segment_is_id(struct str segment)
         n_digits += c >= '0' && c <= '9';
         n_hex += (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
         n_dashes += c == '-';
+        if (n_hex + n_dashes <= i)
+            return false;
     }
-    if (segment.len == 0 || n_hex + n_dashes != segment.len || n_digits == 0)
+    if (n_digits == 0)
         return false;
     return n_digits == segment.len || (n_hex >= 8 && (n_dashes == 0 || n_dashes == 4));
 }
@@ -52,9 +56,9 @@ static size_t write_template(char out[MAX_OPERATION], struct str method, struct 
         out[n++] = '/';
         if (segment_is_id(segment))
             segment = STR("{}");
-        size_t room = MAX_OPERATION - n, take = segment.len < room ? segment.len : room;
-        memcpy(out + n, segment.p, take);
-        n += take;
+        segment = utf8_cut(segment, MAX_OPERATION - n);
+        memcpy(out + n, segment.p, segment.len);
+        n += segment.len;
         path = str_skip(path, len);
     }
     return n;

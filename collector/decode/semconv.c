@@ -79,7 +79,7 @@ static int16_t grpc_code_from_name(struct str name)
                                         "UNAVAILABLE",
                                         "DATA_LOSS",
                                         "UNAUTHENTICATED"};
-    for (int16_t i = 0; i < 17; i++) {
+    for (int16_t i = 0; name.len && i < 17; i++) {
         if (str_eq(name, str_of(words[i])))
             return i;
     }
@@ -96,6 +96,12 @@ static int16_t grpc_status(const struct seen_keys *seen)
     return grpc_code_from_name(keys_first_text(seen, list));
 }
 
+static struct str cut_at(struct str text, char mark)
+{
+    const char *at = text.len ? memchr(text.p, mark, text.len) : NULL;
+    return at ? (struct str){text.p, (size_t)(at - text.p)} : text;
+}
+
 /* scheme://user@host:port/path, or host:port: the host alone. */
 static struct str host_of_url(struct str url)
 {
@@ -104,10 +110,7 @@ static struct str host_of_url(struct str url)
     if (mark)
         at = (size_t)(mark - url.p) + 3;
     struct str rest = str_skip(url, at);
-    size_t end = 0;
-    while (end < rest.len && rest.p[end] != '/' && rest.p[end] != '?' && rest.p[end] != '#')
-        end++;
-    rest.len = end;
+    rest = cut_at(cut_at(cut_at(rest, '/'), '?'), '#');
     ptrdiff_t user = str_find(rest, '@');
     return user >= 0 ? str_skip(rest, (size_t)user + 1) : rest;
 }

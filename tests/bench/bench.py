@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+"""The table of figures: the real program under workload W, the sender beside it. bench.py BUILD [million spans]
+
+Prints each figure with its limit and writes all of them to BUILD/bench.json. A figure is measured and never judged by an exit
+code: machines differ. Uncompressed bodies, eight connections, durability `power`, unless a line says otherwise.
+"""
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "scenes"))
+import lib  # noqa: E402
+
+build = os.path.abspath(sys.argv[1])
+MILLIONS = int(sys.argv[2]) if len(sys.argv) > 2 else 10
+TICKS = os.sysconf("SC_CLK_TCK")
+figures = []
+
+
+def note(name, value, unit, limit="", spread=""):
+    figures.append({"name": name, "value": value, "unit": unit, "limit": limit, "spread": spread})
+    shown = "%.0f" % value if abs(value) >= 1000 else "%.3g" % value
+    print("%-58s %12s %-10s %-14s %s" % (name, shown, unit, limit, spread), flush=True)
+
+
+def status(pid, key):
+    return int(re.search(r"%s:\s+(\d+)" % key, open("/proc/%d/status" % pid).read())[1]) / 1024
+
+
+def cpu(pid):
+    fields = open("/proc/%d/stat" % pid).read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def threads(pid):
+    found = {}
+    for task in os.listdir("/proc/%d/task" % pid):
+        text = open("/proc/%d/task/%s/stat" % (pid, task)).read()
+        name, fields = text[text.index("(") + 1:text.rindex(")")], text.rsplit(")", 1)[1].split()
+        found[name] = found.get(name, 0) + (int(fields[11]) + int(fields[12])) / TICKS
+    return found
+
+
+def simulate(collector, spans, rate, *more):
+    p = subprocess.run([collector.program, "simulate", "--to", "http://" + collector.otlp, "--spans", str(spans), "--rate", str(rate),
+                        *more], stdout=subprocess.PIPE, check=True)
+    return json.loads(p.stdout)
+
+
+def sizes(collector):
+    return sum(os.path.getsize(collector.db + end) for end in ("", "-wal") if os.path.exists(collector.db + end))
+
+
+def disk():
+    """MB/s and µs of one synced MiB, of this disk in this run."""
+    took, block = [], b"x" * (1 << 20)
+    path = os.path.join(build, "disk.tmp")
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    for i in range(64):
+        begin = time.monotonic()
+        os.pwrite(fd, block, i << 20)
+        os.fdatasync(fd)
+        took.append(time.monotonic() - begin)
+    os.close(fd)
+    os.unlink(path)
+    note("disk: one MiB written and synced", statistics.median(took) * 1e6, "us", "", "%.0f..%.0f" % (min(took) * 1e6, max(took) * 1e6))
+
+
+def pure():
+    for line in subprocess.check_output([os.path.join(build, "bench", "bench_decode"), "--json"]).splitlines():
+        row = json.loads(line)
+        limit = {"otlp_pb": ">= 2 M", "otlp_json": ">= 0.6 M", "zipkin_json": ">= 0.8 M"}.get(row["body"], "")
+        note("decode %s" % row["body"], row["spans_per_s"], "spans/s", limit, "%.0f..%.0f ns" % (row["fastest"], row["slowest"]))
+    row = json.loads(subprocess.check_output([os.path.join(build, "bench", "bench_stitch")]))
+    note("stitch alone", row["spans_per_s"], "spans/s", ">= 1 M", "%.0f..%.0f ns" % (row["fastest"], row["slowest"]))
+
+
+def timed(collector, *args):
+    begin = time.monotonic()
+    subprocess.run([collector.program, *args], check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - begin
+
+
+def idle():
+    collector = lib.Collector(build).start()
+    time.sleep(1)
+    pid = collector.process.pid
+    note("memory idle, RssAnon", status(pid, "RssAnon"), "MB", "<= 12")
+    note("memory idle, RSS", status(pid, "VmRSS"), "MB", "<= 24")
+    collector.stop()
+    collector.close()
+
+
+def paced(rate, spans, name, *more, **sets):
+    collector = lib.Collector(build).start(**sets)
+    pid = collector.process.pid
+    before = cpu(pid)
+    result = simulate(collector, spans, rate, *more)
+    collector.flush()
+    per_million = (cpu(pid) - before) / result["acked"] * 1e6
+    note(name + ": CPU a million spans", per_million, "s", "<= 6")
+    note(name + ": spans/s", result["spans_per_second"], "", ">= %d" % rate if rate else "")
+    note(name + ": refused", result["refused"] + result["failed"], "bodies", "0")
+    note(name + ": acknowledged, p50", result["ack_p50_ms"], "ms")
+    note(name + ": acknowledged, p99", result["ack_p99_ms"], "ms", "<= 250")
+    note(name + ": memory, peak RSS", status(pid, "VmHWM"), "MB")
+    for thread, seconds in sorted(threads(pid).items(), key=lambda t: -t[1]):
+        if seconds > 0.01 * per_million * result["acked"] / 1e6:
+            note(name + ": CPU of " + thread, seconds / result["acked"] * 1e6, "s/M")
+    code = collector.stop(60)
+    assert code == 0, code
+    spans_stored = collector.sql("SELECT n_spans FROM position")[0][0]
+    assert spans_stored == result["acked"], (spans_stored, result)
+    note(name + ": disk a span", os.path.getsize(collector.db) / spans_stored, "B", "<= 300")
+    collector.close()
+
+
+def memory():
+    collector = lib.Collector(build).start(stitch__trace_idle="10s")
+    simulate(collector, 1500000, 50000)
+    note("memory at 50,000 spans/s, idle window 10 s, peak RSS", status(collector.process.pid, "VmHWM"), "MB", "<= 500")
+    collector.stop(60)
+    collector.close()
+
+
+def millions():
+    """One file grows; each million's cost, then the questions that people ask of it."""
+    collector = lib.Collector(build).start()
+    costs = []
+    for i in range(MILLIONS):
+        before = cpu(collector.process.pid)
+        simulate(collector, 1000000, 100000, "--seed", str(i + 1))
+        collector.flush()
+        costs.append(cpu(collector.process.pid) - before)
+    note("million %d to million 1, CPU" % MILLIONS, costs[-1] / costs[0], "x", "<= 1.2", " ".join("%.1f" % c for c in costs))
+    ids = [row[0] for row in collector.sql("SELECT trace_id FROM trace WHERE start_ns > 0 LIMIT 40")]
+
+    def by_id(source):
+        took = []
+        for trace in ids:
+            begin = time.monotonic()
+            assert collector.get("/api/v1/traces/" + trace)[0] == 200
+            took.append((time.monotonic() - begin) * 1e3)
+        note("a trace by id in %d million spans, %s" % (MILLIONS, source), statistics.median(took), "ms", "<= 5",
+             "%.1f..%.1f" % (min(took), max(took)))
+
+    def ask(name, path, limit):
+        took = []
+        for _ in range(5):
+            begin = time.monotonic()
+            code, text, _ = collector.get(path)
+            assert code == 200, (path, text)
+            took.append((time.monotonic() - begin) * 1e3)
+        note(name, statistics.median(took), "ms", limit, "%.1f..%.1f" % (min(took), max(took)))
+
+    by_id("warm")
+    service = collector.sql("SELECT service FROM service WHERE role = 'workload' LIMIT 1")[0][0]
+    ask("search errors of a service, last hour", "/api/v1/traces?status=error&from=1h&service=" + service, "<= 100")
+    ask("graph of an hour", "/api/v1/graph?from=1h", "<= 50")
+    ask("/metrics", "/metrics", "")
+    assert collector.stop(60) == 0
+    begin = time.monotonic()
+    collector.start()
+    note("start on a file of %.1f GB" % (os.path.getsize(collector.db) / 1e9), time.monotonic() - begin, "s", "<= 0.2")
+    by_id("reopened")
+    # killed with ten seconds of load in the inbox
+    sender = subprocess.Popen([collector.program, "simulate", "--to", "http://" + collector.otlp, "--spans", "1000000", "--rate",
+                               "100000", "--seed", "99"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(6)
+    collector.kill()
+    sender.kill()
+    sender.wait()
+    begin = time.monotonic()
+    collector.start()
+    note("start after kill -9", time.monotonic() - begin, "s", "<= 2")
+    begin = time.monotonic()
+    collector.flush()
+    took, read = time.monotonic() - begin, collector.counter("faultline_inbox_replay_bytes")
+    note("the inbox read again and stitched", read / 650 / took, "spans/s", ">= 300000", "%.0f MB in %.1f s" % (read / 1e6, took))
+    # retention while new spans come
+    collector.stop(60)
+    before = collector.sql("SELECT n_spans FROM position")[0][0]
+    size = os.path.getsize(collector.db)
+    collector.start(store__max_size="%dMiB" % (size // 2 >> 20))
+    begin = time.monotonic()
+    result = simulate(collector, 1000000, 50000, "--seed", "77")
+    took = time.monotonic() - begin
+    deleted = collector.counter("faultline_store_deleted_spans_total")
+    note("retention, while 50,000 spans/s come", deleted / took, "spans/s", ">= 150000",
+         "%d of %d deleted, %d refused" % (deleted, before, result["refused"]))
+    collector.stop(60)
+    collector.close()
+
+
+def main():
+    print("%-58s %12s %-10s %-14s %s" % ("figure", "value", "unit", "limit", "spread"))
+    disk()
+    pure()
+    idle()
+    paced(100000, 3000000, "OTLP protobuf at 100,000/s")
+    paced(0, 2000000, "OTLP protobuf, as fast as it goes")
+    paced(50000, 1000000, "the same with gzip at 50,000/s", "--encoding", "gzip")
+    memory()
+    millions()
+    with open(os.path.join(build, "bench.json"), "w") as out:
+        json.dump({"version": subprocess.check_output([os.path.join(build, "faultline"), "version"]).decode().splitlines()[0],
+                   "processors": os.cpu_count(), "figures": figures}, out, indent=1)
+
+
+signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+main()
