@@ -169,6 +169,11 @@ static inline const char *skip_plain(const char *at, const char *end)
     return at;
 }
 
+const char *json_plain_end(const char *at, const char *end)
+{
+    return skip_plain(at, end);
+}
+
 bool json_string(struct json *json, struct json_text *text)
 {
     if (json_peek(json) != JSON_STRING)

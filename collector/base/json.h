@@ -57,6 +57,9 @@ bool json_string(struct json *json, struct json_text *text);
 bool json_number(struct json *json, struct str *number);
 bool json_bool(struct json *json, bool *value);
 bool json_null(struct json *json);
+/* The first byte from `at` on that is not printable ASCII, or is a quote or a backslash; `end` when
+ * there is none. */
+const char *json_plain_end(const char *at, const char *end);
 /* Skips one value of any kind; *raw (may be NULL) is its text. */
 bool json_skip(struct json *json, struct str *raw);
 /* True when exactly one whole document was read and nothing but blanks follow. */

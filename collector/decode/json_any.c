@@ -175,6 +175,35 @@ static bool read_pair(struct decoding *decoding, struct json *json, struct str *
     return !json->error;
 }
 
+/* Behind `word` when it stands at `at`, else NULL. */
+static const char *behind(const struct json *json, const char *at, struct str word)
+{
+    if (!at || (size_t)(json->end - at) < word.len || memcmp(at, word.p, word.len) != 0)
+        return NULL;
+    return at + word.len;
+}
+
+/* How nearly every attribute is written: key before value, a text, no blanks, nothing escaped.
+ * False, and nothing read, for all else: it goes the general way. */
+static bool read_short_text(struct json *json, struct str *key, struct str *text)
+{
+    const char *at = behind(json, json->at, STR("{\"key\":\""));
+    if (!at)
+        return false;
+    const char *end = json_plain_end(at, json->end);
+    *key = (struct str){at, (size_t)(end - at)};
+    at = behind(json, end, STR("\",\"value\":{\"stringValue\":\""));
+    if (!at)
+        return false;
+    end = json_plain_end(at, json->end);
+    *text = (struct str){at, (size_t)(end - at)};
+    at = behind(json, end, STR("\"}}"));
+    if (!at)
+        return false;
+    json->at = at;
+    return true;
+}
+
 /* The next member of the list on top; false at its end or on an error. */
 static bool render_member(struct render *render)
 {
@@ -269,7 +298,9 @@ bool json_any_attributes(struct decoding *decoding, struct json *json, struct at
     if (!json_open_array(json))
         return false;
     while (json_next_item(json)) {
-        if (!read_pair(decoding, json, &name, &any))
+        struct str text;
+        bool is_short = read_short_text(json, &name, &text);
+        if (!is_short && !read_pair(decoding, json, &name, &any))
             return false;
         if (list->n >= decoding->limits->attributes) {
             decoding->batch->counts.n_dropped_attributes++;
@@ -280,6 +311,10 @@ bool json_any_attributes(struct decoding *decoding, struct json *json, struct at
             decoding_too_big(decoding);
             return json_wrong(json, "memory");
         }
+        if (is_short && value_set_plain(decoding, attr, name, text))
+            continue;
+        if (is_short)
+            any = (struct any){.kind = ANY_TEXT, .text = text};
         *attr = (struct attr){0};
         if (!value_set_key(decoding, attr, name) || !set_value(decoding, json, &any, attr))
             return false;

@@ -15,20 +15,23 @@ bool json_is_null(struct json *json)
     return json_peek(json) == JSON_NULL && json_null(json);
 }
 
+bool json_clean_text(struct decoding *decoding, struct json *json, struct json_text raw,
+                     struct str *text)
+{
+    *text = json_unescape(&decoding->batch->arena, raw);
+    if (!raw.raw.len || text->p)
+        return true;
+    decoding_too_big(decoding);
+    return json_wrong(json, "memory");
+}
+
 bool json_read_text(struct decoding *decoding, struct json *json, struct str *text)
 {
     struct json_text raw;
     *text = STR_NONE;
     if (json_is_null(json))
         return true;
-    if (!json_string(json, &raw))
-        return false;
-    *text = json_unescape(&decoding->batch->arena, raw);
-    if (raw.raw.len && !text->p) {
-        decoding_too_big(decoding);
-        return json_wrong(json, "memory");
-    }
-    return true;
+    return json_string(json, &raw) && json_clean_text(decoding, json, raw, text);
 }
 
 /* The digits of a number or of a string that holds one. */

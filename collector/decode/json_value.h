@@ -12,6 +12,9 @@ static inline bool key_is(const struct json_text *key, struct str name)
     return str_eq(key->raw, name);
 }
 
+/* What was read as a string, its escapes resolved. False when the body takes too much memory. */
+bool json_clean_text(struct decoding *decoding, struct json *json, struct json_text raw,
+                     struct str *text);
 /* Reads a string as clean text. null gives ''. */
 bool json_read_text(struct decoding *decoding, struct json *json, struct str *text);
 /* A whole number as a number or a string; fractions are cut. null gives 0. */

@@ -25,6 +25,16 @@ bool value_read_attribute(struct decoding *decoding, struct str key_value, struc
 bool value_set_text(struct decoding *decoding, struct attr *attr, struct str text);
 /* Cleans and cuts a key. */
 bool value_set_key(struct decoding *decoding, struct attr *attr, struct str key);
+/* Sets a text whose key and value are printable ASCII without quotes and backslashes already, when
+ * they need no cutting. False: the general way is to be taken. */
+static inline bool value_set_plain(const struct decoding *decoding, struct attr *attr,
+                                   struct str key, struct str text)
+{
+    if (key.len > MAX_KEY_BYTES || text.len > decoding->limits->attribute_bytes)
+        return false;
+    *attr = (struct attr){.key = key, .text = text, .type = VALUE_TEXT, .plain = true};
+    return true;
+}
 /* Adds text as a JSON string, cleaned when it is not valid UTF-8. */
 bool value_json_text(struct decoding *decoding, struct str text);
 /* Adds `"attributes":{…}` of a list. */

@@ -127,6 +127,24 @@ static bool read_annotations(struct reading *reading, struct raw_span *raw)
     return !json->error;
 }
 
+static bool read_tag(struct decoding *decoding, struct json *json, const struct json_text *key,
+                     struct attr *attr)
+{
+    struct json_text raw = {0};
+    struct str name, text;
+    bool is_text = json_peek(json) == JSON_STRING;
+    *attr = (struct attr){0};
+    if (is_text && !json_string(json, &raw))
+        return false;
+    if (key->plain && raw.plain && value_set_plain(decoding, attr, key->raw, raw.raw))
+        return true;
+    if (!json_clean_text(decoding, json, *key, &name) || !value_set_key(decoding, attr, name))
+        return false;
+    if (!is_text)
+        return json_read_any(decoding, json, attr);
+    return json_clean_text(decoding, json, raw, &text) && value_set_text(decoding, attr, text);
+}
+
 static bool read_tags(struct reading *reading, struct attr_list *list)
 {
     struct decoding *decoding = &reading->decoding;
@@ -150,9 +168,7 @@ static bool read_tags(struct reading *reading, struct attr_list *list)
             decoding_too_big(decoding);
             return json_wrong(json, "memory");
         }
-        *attr = (struct attr){0};
-        struct str name = json_unescape(&decoding->batch->arena, key);
-        if (!value_set_key(decoding, attr, name) || !json_read_any(decoding, json, attr))
+        if (!read_tag(decoding, json, &key, attr))
             return false;
     }
     return !json->error;

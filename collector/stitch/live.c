@@ -35,15 +35,23 @@ void live_table_init(struct live_table *table)
     link_init(&table->age);
 }
 
-void live_table_fini(struct live_table *table)
+/* Without entries every piece is free. */
+static void free_slabs(struct live_table *table)
 {
-    while (table->n)
-        live_remove(table, table->entries[table->n - 1]);
     for (struct big *slab = table->slabs; slab;) {
         struct big *next = slab->next;
         free(slab);
         slab = next;
     }
+    table->slabs = NULL;
+    table->free_pieces = NULL;
+}
+
+void live_table_fini(struct live_table *table)
+{
+    while (table->n)
+        live_remove(table, table->entries[table->n - 1]);
+    free_slabs(table);
     free(table->entries);
     map_fini(&table->map);
 }
@@ -164,6 +172,8 @@ void live_remove(struct live_table *table, struct live *live)
         map_add(&table->map, id_hash(moved->id), moved->slot);
     }
     free(live);
+    if (table->n == 0)
+        free_slabs(table);
 }
 
 void live_settle(struct live_table *table, struct live *live, const struct turn *turn,

@@ -1,0 +1,125 @@
+/* test_decode.c - what the decoders promise whatever way a sender spells the same thing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "collector/base/buf.h"
+#include "collector/decode/decode.h"
+
+#define IDS "\"traceId\":\"0af7651916cd43dd8448eb211c80319c\",\"spanId\":\"00000000000000a1\""
+#define ZIPKIN_IDS "\"traceId\":\"0af7651916cd43dd8448eb211c80319c\",\"id\":\"00000000000000a1\""
+
+static struct batch *decode(enum format format, struct buf *body, const struct limits *limits)
+{
+    struct batch *batch;
+    struct err err = {0};
+    assert_int_equal(
+        decode_body(format, ENCODING_IDENTITY, buf_str(body), limits, &batch, &err), 0);
+    assert_int_equal(batch->n_spans, 1);
+    return batch;
+}
+
+static void otlp_body(struct buf *body, const char *before, const char *between,
+                      const char *const *keys, const char *const *texts)
+{
+    buf_addf(body, "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{%s,\"attributes\":[", IDS);
+    for (size_t i = 0; keys[i]; i++)
+        buf_addf(body, "%s{%s\"key\":\"%s\",%s\"value\":{\"stringValue\":\"%s\"}}", i ? "," : "",
+                 before, keys[i], between, texts[i]);
+    buf_add_c(body, "]}]}]}]}");
+}
+
+static void zipkin_body(struct buf *body, const char *const *keys, const char *const *texts)
+{
+    buf_addf(body, "[{%s,\"tags\":{", ZIPKIN_IDS);
+    for (size_t i = 0; keys[i]; i++)
+        buf_addf(body, "%s\"%s\":\"%s\"", i ? "," : "", keys[i], texts[i]);
+    buf_add_c(body, "}}]");
+}
+
+static void assert_same_attributes(const struct batch *a, const struct batch *b)
+{
+    const struct span *x = &a->spans[0], *y = &b->spans[0];
+    assert_int_equal(x->n_attrs, y->n_attrs);
+    for (uint32_t i = 0; i < x->n_attrs; i++) {
+        assert_true(str_eq(x->attrs[i].key, y->attrs[i].key));
+        assert_true(str_eq(x->attrs[i].text, y->attrs[i].text));
+        assert_int_equal(x->attrs[i].type, y->attrs[i].type);
+        assert_int_equal(x->attrs[i].plain, y->attrs[i].plain);
+    }
+    assert_int_equal(a->counts.n_cut_values, b->counts.n_cut_values);
+    assert_int_equal(a->counts.n_dropped_attributes, b->counts.n_dropped_attributes);
+}
+
+static const char *const keys[] = {"http.route", "a", "", "a", "odd", "quote", "unicode", "long",
+                                   "one-more",   NULL};
+static const char *const texts[] = {"/cart/{id}",     "1", "no key", "2", "\\u0041\\n", "\\\"x\\\"",
+                                    "caf\xc3\xa9 \xf0\x9f\x98\x80", "0123456789abcdef0123", "over the number",
+                                    NULL};
+
+/* The short way of the usual spelling and the general way give the same, cuts and counts included. */
+static void attributes_are_the_same_with_and_without_blanks(void **state)
+{
+    static const char *const before[] = {"", " ", "\"extra\":[1,{}],", "\n\t"};
+    static const char *const between[] = {"", "  ", "\"extra\":null,", "\r\n"};
+    struct limits limits = limits_default;
+    struct batch *first = NULL;
+    struct buf bodies[4];
+    (void)state;
+    limits.attributes = 8;
+    limits.attribute_bytes = 16;
+    for (size_t i = 0; i < 4; i++) {
+        buf_init(&bodies[i], 1u << 16);
+        otlp_body(&bodies[i], before[i], between[i], keys, texts);
+        struct batch *batch = decode(FORMAT_OTLP_JSON, &bodies[i], &limits);
+        if (!first) {
+            first = batch;
+            assert_int_equal(batch->counts.n_cut_values, 1);
+            assert_int_equal(batch->counts.n_dropped_attributes, 1);
+            continue;
+        }
+        assert_same_attributes(first, batch);
+        batch_free(batch);
+    }
+    struct buf zipkin;
+    buf_init(&zipkin, 1u << 16);
+    zipkin_body(&zipkin, keys, texts);
+    struct batch *batch = decode(FORMAT_ZIPKIN_JSON, &zipkin, &limits);
+    assert_same_attributes(first, batch);
+    batch_free(batch);
+    batch_free(first);
+    buf_fini(&zipkin);
+    for (size_t i = 0; i < 4; i++)
+        buf_fini(&bodies[i]);
+}
+
+/* Cut anywhere, the usual spelling is refused and read within its bytes. */
+static void a_cut_body_is_refused(void **state)
+{
+    struct buf body;
+    (void)state;
+    buf_init(&body, 1u << 16);
+    otlp_body(&body, "", "", keys, texts);
+    for (size_t n = 1; n < body.len; n++) {
+        struct batch *batch = NULL;
+        struct err err = {0};
+        char *exact = malloc(n);
+        memcpy(exact, body.p, n);
+        assert_int_equal(decode_body(FORMAT_OTLP_JSON, ENCODING_IDENTITY, (struct str){exact, n},
+                                     &limits_default, &batch, &err),
+                         ERR_INVALID);
+        free(exact);
+    }
+    buf_fini(&body);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(attributes_are_the_same_with_and_without_blanks),
+        cmocka_unit_test(a_cut_body_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
