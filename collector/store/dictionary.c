@@ -372,6 +372,10 @@ static void see(uint64_t *first_ns, uint64_t *last_ns, uint64_t start_ns)
 void dictionary_see(struct store *store, node_no node, struct op_entry *op, uint64_t start_ns)
 {
     struct dictionary *d = &store->dictionary;
+    if (op)
+        see(&op->first_ns, &op->last_ns, start_ns);
+    if (node == NODE_NONE)
+        return;
     if (node >= d->cap_seen) {
         uint32_t cap = d->cap_seen ? d->cap_seen : 256;
         while (cap <= node)
@@ -384,8 +388,6 @@ void dictionary_see(struct store *store, node_no node, struct op_entry *op, uint
         d->cap_seen = cap;
     }
     see(&d->seen[node].first_ns, &d->seen[node].last_ns, start_ns);
-    if (op)
-        see(&op->first_ns, &op->last_ns, start_ns);
 }
 
 static int write_seen(sqlite3_stmt *statement, int64_t row, uint64_t first_ns, uint64_t last_ns)

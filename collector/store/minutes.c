@@ -287,6 +287,16 @@ static int row_of(struct store *store, uint64_t minute, int64_t dimension, bool 
     return load(store, row);
 }
 
+/* Both ends of a call are nodes of the graph, whether they send spans or not; `user` is nobody's. */
+static void see_ends(struct store *store, const struct turn *turn, const struct call *call)
+{
+    const node_no ends[2] = {call->caller, call->callee};
+    for (int i = 0; i < 2 && call->start_ns; i++) {
+        if (ends[i] && nodes_get(turn->nodes, ends[i])->role != ROLE_USER)
+            dictionary_see(store, ends[i], NULL, call->start_ns);
+    }
+}
+
 int minutes_add_call(struct store *store, const struct turn *turn, const struct call *call,
                      int sign)
 {
@@ -298,6 +308,8 @@ int minutes_add_call(struct store *store, const struct turn *turn, const struct 
     code = code ? code : row_of(store, call->start_ns / NS_PER_MINUTE, edge->row, true, &row);
     if (code)
         return code;
+    if (sign > 0)
+        see_ends(store, turn, call);
     row->dirty = true;
     row->calls += sign;
     row->errors_origin += call->fault == FAULT_ORIGIN ? sign : 0;
@@ -327,8 +339,10 @@ int minutes_add_span(struct store *store, const struct turn *turn, const struct 
     code = code ? code : row_of(store, record->start_ns / NS_PER_MINUTE, op->row, false, &row);
     if (code)
         return code;
+    /* A sidecar is no service of its own: the workload it stands before is an end of the call. */
+    bool sidecar = nodes_get(turn->nodes, result->node)->role == ROLE_SIDECAR;
     if (sign > 0 && !record->bad_times)
-        dictionary_see(store, result->node, op, record->start_ns);
+        dictionary_see(store, sidecar ? NODE_NONE : result->node, op, record->start_ns);
     row->dirty = true;
     row->calls += sign;
     row->errors_origin += result->failed ? sign : 0;
