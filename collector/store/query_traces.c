@@ -2,26 +2,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "collector/base/clock.h"
 #include "collector/store/query_internal.h"
 #include "collector/store/rows.h"
 
-static const char search_sql[] =
-    "SELECT t.trace_no, t.trace_id, t.start_time, t.duration_ns, t.entry_cluster, "
-    "t.entry_namespace, t.entry_service, "
-    "t.entry_operation, t.span_count, t.service_count, t.error_count, t.status, t.origin_service, "
-    "t.origin_operation, "
-    "t.origin_reason, t.complete, t.parts, t.reopened, t.kept "
-    "FROM trace_numbered t WHERE t.trace_no < ?1 AND t.start_ns >= ?2 AND t.start_ns < ?3 "
-    "AND (?4 = '' OR t.status = ?4) AND (?5 = 0 OR t.duration_ns >= ?5) "
-    "AND (?6 = 0 OR t.services & ?6 != 0) "
-    "AND (?7 = '' AND ?8 = '' AND ?9 = '' AND ?10 = '' AND ?11 = '' OR EXISTS (SELECT 1 FROM "
-    "span_numbered s "
-    "WHERE s.trace_no = t.trace_no AND (?7 = '' OR s.service = ?7) AND (?8 = '' OR s.namespace = "
-    "?8) "
-    "AND (?9 = '' OR s.cluster = ?9) AND (?10 = '' OR s.operation = ?10) "
-    "AND (?11 = '' OR json_extract(s.attributes, ?11) = ?12 OR json_extract(s.resource, ?11) = "
-    "?12))) "
+#define SEARCH_COLUMNS                                                                             \
+    "SELECT t.trace_no, t.trace_id, t.start_time, t.duration_ns, t.entry_cluster, "                \
+    "t.entry_namespace, t.entry_service, t.entry_operation, t.span_count, t.service_count, "       \
+    "t.error_count, t.status, t.origin_service, t.origin_operation, t.origin_reason, "             \
+    "t.complete, t.parts, t.reopened, t.kept "
+#define SEARCH_FILTER                                                                              \
+    "t.start_ns >= ?2 AND t.start_ns < ?3 "                                                        \
+    "AND (?4 = '' OR t.status = ?4) AND (?5 = 0 OR t.duration_ns >= ?5) "                          \
+    "AND (?6 = 0 OR t.services & ?6 != 0) "                                                        \
+    "AND (?7 = '' AND ?8 = '' AND ?9 = '' AND ?10 = '' AND ?11 = '' OR EXISTS (SELECT 1 FROM "     \
+    "span_numbered s WHERE s.trace_no = t.trace_no AND (?7 = '' OR s.service = ?7) "               \
+    "AND (?8 = '' OR s.namespace = ?8) AND (?9 = '' OR s.cluster = ?9) "                           \
+    "AND (?10 = '' OR s.operation = ?10) AND (?11 = '' OR "                                        \
+    "json_extract(s.attributes, ?11) = ?12 OR json_extract(s.resource, ?11) = ?12))) "
+
+/* Newest first; it stops at the limit, and at the first trace that was stored in the window. */
+static const char search_sql[] = SEARCH_COLUMNS
+    "FROM trace_numbered t WHERE t.trace_no < ?1 AND t.trace_no >= ?14 AND " SEARCH_FILTER
     "ORDER BY t.trace_no DESC LIMIT ?13";
+static const char search_failed_sql[] = SEARCH_COLUMNS
+    "FROM trace_row f INDEXED BY trace_failed CROSS JOIN trace_numbered t ON t.trace_no = f.trace_no "
+    "WHERE f.bits & 1 AND f.trace_no < ?1 AND f.trace_no >= ?14 AND " SEARCH_FILTER
+    "ORDER BY f.trace_no DESC LIMIT ?13";
 
 static void bind_str(sqlite3_stmt *statement, int at, struct str text)
 {
@@ -44,6 +51,40 @@ static int64_t service_bit(struct query *query, struct str service)
     }
     sqlite3_finalize(select);
     return bit;
+}
+
+/* Clocks of senders may run ahead of ours by so much. */
+#define AHEAD_S 3600
+
+/* No trace below this number can have begun in the window: it was stored before the window began.
+ * By halving, as the time of storing grows with the number, but for reopened traces. */
+static int64_t first_stored_after(struct query *query, uint64_t from_ns)
+{
+    static const char sql[] =
+        "SELECT stored_s FROM trace_row WHERE trace_no >= ? ORDER BY trace_no LIMIT 1";
+    sqlite3_stmt *select = NULL;
+    int64_t low = 0, high = 0, from_s = (int64_t)(from_ns / NS_PER_S) - AHEAD_S;
+    if (sqlite3_prepare_v2(query->db, "SELECT (SELECT min(trace_no) FROM trace_row), (SELECT max(trace_no) FROM trace_row)", -1,
+                           &select, NULL) == SQLITE_OK &&
+        sqlite3_step(select) == SQLITE_ROW) {
+        low = sqlite3_column_int64(select, 0);
+        high = sqlite3_column_int64(select, 1);
+    }
+    sqlite3_finalize(select);
+    if (sqlite3_prepare_v2(query->db, sql, -1, &select, NULL) != SQLITE_OK)
+        return 0;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        sqlite3_bind_int64(select, 1, middle);
+        bool before = sqlite3_step(select) == SQLITE_ROW && sqlite3_column_int64(select, 0) < from_s;
+        sqlite3_reset(select);
+        if (before)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    sqlite3_finalize(select);
+    return low;
 }
 
 static void services_json(struct query *query, int64_t trace_no, struct buf *out)
@@ -89,7 +130,8 @@ int query_traces_json(struct query *query, const struct query_filter *filter, st
     int code;
     if (filter->cursor.len && !str_to_u64(filter->cursor, &before))
         return err_set(err, ERR_INVALID, "cursor is not one that an answer gave");
-    if (query_begin(query, search_sql, &select, err))
+    bool failed = str_eq(filter->status, STR("error"));
+    if (query_begin(query, failed ? search_failed_sql : search_sql, &select, err))
         return err->code;
     snprintf(path, sizeof(path), "$.\"%.*s\"",
              (int)(filter->attr_key.len < 256 ? filter->attr_key.len : 256),
@@ -107,6 +149,7 @@ int query_traces_json(struct query *query, const struct query_filter *filter, st
     bind_str(select, 11, filter->attr_key.len ? str_of(path) : STR_NONE);
     bind_str(select, 12, filter->attr_value);
     sqlite3_bind_int64(select, 13, (int64_t)filter->limit + 1);
+    sqlite3_bind_int64(select, 14, first_stored_after(query, filter->window.from_ns));
     buf_add_c(out, "{\"items\":[");
     while ((code = sqlite3_step(select)) == SQLITE_ROW && n < filter->limit) {
         if (n++)

@@ -1,14 +1,16 @@
 /* retention.c - the oldest traces go, by age since they were stored and by the size of the file, in
- * slices that fit between commits.
+ * slices of 50 ms between two turns.
  *
- * A clock that jumped forward makes everything old at once: one pass deletes at most a tenth of the
- * traces.
+ * A clock that jumped forward makes everything old at once: for age, one pass deletes at most a tenth
+ * of the traces.
  */
 #include "collector/base/clock.h"
 #include "collector/store/store_internal.h"
 
 #define LOOK_EVERY_NS (5 * NS_PER_S)
-#define SLICE_TRACES 2000
+#define SLICE_TRACES 500
+#define SLICE_NS (50 * NS_PER_MS)
+#define VACUUM_PAGES "200"
 
 static int64_t query_number(struct store *store, const char *sql, int64_t argument)
 {
@@ -76,13 +78,14 @@ static void look(struct store *store, uint64_t now_wall_ns)
     int64_t below = 0, most = oldest + (newest - oldest) / 10 + 1;
     if (now_s > keep_s && (uint64_t)oldest_s < now_s - keep_s)
         below = too_old_below(store, oldest, newest, (int64_t)(now_s - keep_s));
+    below = below > most ? most : below;
     uint64_t used = used_bytes(store);
     if (used > store->settings.max_size) {
         double share = (double)(used - store->settings.max_size) / (double)used + 0.02;
         int64_t for_size = oldest + (int64_t)((double)(newest - oldest) * share) + 1;
         below = for_size > below ? for_size : below;
     }
-    store->deleting_to = (uint64_t)(below > most ? most : below);
+    store->deleting_to = (uint64_t)below;
 }
 
 static int delete_rest(struct store *store, int64_t below)
@@ -123,21 +126,55 @@ static int delete_slice(struct store *store)
         store->deleting_to = 0;
         code = delete_rest(store, to);
     }
-    return code ? code : run_with(store, "PRAGMA incremental_vacuum(400)", 0, 0);
+    return code;
+}
+
+/* Free pages are written again by what comes; the file gets smaller only when it is larger than it
+ * may be, or a quarter of it is free. Once begun it goes on to a sixteenth. */
+static bool is_too_large(struct store *store)
+{
+    uint64_t n_pages = (uint64_t)query_number(store, "PRAGMA page_count", 0);
+    uint64_t n_free = (uint64_t)query_number(store, "PRAGMA freelist_count", 0);
+    uint64_t page_size = (uint64_t)query_number(store, "PRAGMA page_size", 0);
+    bool over = n_pages * page_size > store->settings.max_size;
+    return n_free > (store->shrinking || over ? n_pages / 16 : n_pages / 4);
+}
+
+static int shrink(struct store *store)
+{
+    sqlite3_stmt *vacuum;
+    int code = sqlite3_prepare_v2(store->db, "PRAGMA incremental_vacuum(" VACUUM_PAGES ")", -1,
+                                  &vacuum, NULL);
+    while (!code && (code = sqlite3_step(vacuum)) == SQLITE_ROW)
+        code = 0; /* a row for each page */
+    sqlite3_finalize(vacuum);
+    return code == SQLITE_DONE ? 0 : code;
+}
+
+bool retention_is_due(const struct store *store)
+{
+    return store->deleting_to || store->shrinking || !store->retention_ns ||
+           clock_mono_ns() >= store->retention_ns + LOOK_EVERY_NS;
 }
 
 bool retention_step(struct store *store, uint64_t now_wall_ns, int *code)
 {
-    uint64_t now_ns = clock_mono_ns();
+    uint64_t begin_ns = clock_mono_ns();
+    bool worked = false;
     *code = 0;
-    if (!store->deleting_to) {
-        if (store->retention_ns && now_ns < store->retention_ns + LOOK_EVERY_NS)
+    if (!store->deleting_to && !store->shrinking) {
+        if (!retention_is_due(store))
             return false;
-        store->retention_ns = now_ns;
+        store->retention_ns = begin_ns;
         look(store, now_wall_ns);
-        if (!store->deleting_to)
-            return false;
+        store->shrinking = is_too_large(store);
     }
-    *code = delete_slice(store);
-    return true;
+    while (!*code && (store->deleting_to || store->shrinking) &&
+           clock_mono_ns() < begin_ns + SLICE_NS) {
+        worked = true;
+        *code = store->deleting_to ? delete_slice(store) : shrink(store);
+        if (!store->deleting_to)
+            store->shrinking = is_too_large(store);
+    }
+    return worked;
 }

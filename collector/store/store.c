@@ -281,6 +281,14 @@ static void commit_or_retry(struct store *store)
     }
 }
 
+/* What was applied since the last commit is applied once more, behind a roll back. */
+static void start_over(struct store *store, int code)
+{
+    roll_back(store, code);
+    if (apply_again(store))
+        commit_or_retry(store);
+}
+
 static void take_turn(struct store *store, struct turn *turn)
 {
     turn->next = NULL;
@@ -291,12 +299,8 @@ static void take_turn(struct store *store, struct turn *turn)
     else
         store->applied_first = turn;
     store->applied_last = turn;
-    if (code) {
-        roll_back(store, code);
-        code = apply_again(store);
-        if (code)
-            commit_or_retry(store);
-    }
+    if (code)
+        start_over(store, code);
     if (flush && store->in_transaction)
         commit_or_retry(store);
 }
@@ -307,19 +311,29 @@ static bool is_due(const struct store *store)
            clock_mono_ns() - store->begun_ns >= store->settings.commit_interval_ns;
 }
 
-static void tend(struct store *store)
+/* A slice of retention goes into the transaction that is open; what it opens itself is committed
+ * when it is due, or taken back when there was nothing to do. */
+static void retain(struct store *store)
 {
     int code;
-    if (is_due(store))
-        commit_or_retry(store);
-    if (!store->in_transaction && begin(store) == 0) {
-        bool worked = retention_step(store, clock_wall_ns(), &code);
-        if (worked && !code)
-            commit_or_retry(store);
-        else
-            execute(store, "ROLLBACK");
+    bool own = !store->in_transaction;
+    if (begin(store))
+        return;
+    bool worked = retention_step(store, clock_wall_ns(), &code);
+    if (code && store->applied_first) {
+        start_over(store, code);
+    } else if (code || (own && !worked)) {
+        execute(store, "ROLLBACK");
         store->in_transaction = false;
     }
+}
+
+static void tend(struct store *store)
+{
+    if (is_due(store))
+        commit_or_retry(store);
+    if (retention_is_due(store))
+        retain(store);
     keys_build_filter(store);
     atomic_store_explicit(&store->progress_ns, clock_mono_ns(), memory_order_relaxed);
 }
@@ -334,7 +348,7 @@ static void *run(void *arg)
             take_turn(store, turn);
         else if (queue_closed(store->queue) && !queue_length(store->queue))
             break;
-        if (!turn || is_due(store))
+        if (!turn || is_due(store) || store->deleting_to || store->shrinking)
             tend(store);
     }
     if (store->in_transaction)

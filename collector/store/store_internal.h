@@ -139,6 +139,7 @@ struct store {
     uint64_t begun_ns;     /* when the transaction was begun */
     uint64_t retention_ns; /* monotonic time of the last look */
     uint64_t deleting_to;  /* retention deletes traces below this number; 0: nothing to do */
+    bool shrinking;            /* retention gives free pages back to the disk */
     int64_t oldest_trace_no;
 
     /* Any thread. */
@@ -199,7 +200,9 @@ size_t keys_candidates(struct store *store, struct trace_id id, uint64_t *runs, 
                        uint64_t *trace_no);
 
 /* retention.c */
-/* Deletes a slice when something is too old or too much; true when it did. Inside a transaction. */
+/* Is it time to look, or a pass under way? */
+bool retention_is_due(const struct store *store);
+/* Deletes for 50 ms when something is too old or too much; true when it did. Inside a transaction. */
 bool retention_step(struct store *store, uint64_t now_wall_ns, int *code);
 
 /* file.c: takes the lock, opens or makes the file, sets a corrupt one aside, migrates. */

@@ -193,12 +193,17 @@ def millions():
     before = collector.sql("SELECT n_spans FROM position")[0][0]
     size = os.path.getsize(collector.db)
     collector.start(store__max_size="%dMiB" % (size // 2 >> 20))
-    begin = time.monotonic()
-    result = simulate(collector, 1000000, 50000, "--seed", "77")
-    took = time.monotonic() - begin
-    deleted = collector.counter("faultline_store_deleted_spans_total")
-    note("retention, while 50,000 spans/s come", deleted / took, "spans/s", ">= 150000",
-         "%d of %d deleted, %d refused" % (deleted, before, result["refused"]))
+    sender = subprocess.Popen([collector.program, "simulate", "--to", "http://" + collector.otlp, "--spans", "1000000", "--rate", "50000",
+                               "--seed", "77"], stdout=subprocess.PIPE)
+    seen = []
+    while sender.poll() is None:
+        seen.append((time.monotonic(), collector.counter("faultline_store_deleted_spans_total")))
+        time.sleep(0.25)
+    result = json.loads(sender.communicate()[0])
+    at_work = [(t, n) for (t, n), (_, after) in zip(seen, seen[1:]) if after > n]
+    rate = (at_work[-1][1] - at_work[0][1]) / (at_work[-1][0] - at_work[0][0])
+    note("retention at work, while 50,000 spans/s come", rate, "spans/s", ">= 150000",
+         "%d of %d deleted, %d refused" % (seen[-1][1], before, result["refused"]))
     collector.stop(60)
     collector.close()
 
