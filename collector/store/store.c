@@ -15,6 +15,7 @@
 
 #define QUEUE_TURNS 16
 #define CHECKPOINT_BYTES ((int64_t)32 << 20)
+#define REST_NS (2 * NS_PER_S) /* without a commit: what is in the log goes into the file */
 #define TRUNCATE_BYTES ((int64_t)256 << 20)
 #define RETRY_NS NS_PER_S
 #define TICK_NS (50 * NS_PER_MS)
@@ -234,10 +235,12 @@ static void checkpoint(struct store *store)
     if (sqlite3_file_control(store->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) == SQLITE_OK &&
         file && file->pMethods && file->pMethods->xFileSize(file, &db_size) == SQLITE_OK)
         stat_set(store->bytes, (uint64_t)db_size);
-    if (size < CHECKPOINT_BYTES)
+    bool resting = clock_mono_ns() >= store->committed_ns + REST_NS;
+    if (size < CHECKPOINT_BYTES && !resting)
         return;
     int mode = size >= TRUNCATE_BYTES ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
     sqlite3_wal_checkpoint_v2(store->db, "main", mode, &n_log, &n_done);
+    store->in_log = !resting;
 }
 
 static int commit(struct store *store)
@@ -256,6 +259,8 @@ static int commit(struct store *store)
     store->committed_needed_from = store->position.needed_from;
     store->committed_next_trace_no = store->position.next_trace_no;
     atomic_store(&store->state, STATE_GOOD);
+    store->committed_ns = clock_mono_ns();
+    store->in_log = true;
     hand_on(store);
     checkpoint(store);
     return 0;
@@ -334,6 +339,8 @@ static void tend(struct store *store)
         commit_or_retry(store);
     if (retention_is_due(store))
         retain(store);
+    if (store->in_log && !store->in_transaction && clock_mono_ns() >= store->committed_ns + REST_NS)
+        checkpoint(store);
     keys_build_filter(store);
     atomic_store_explicit(&store->progress_ns, clock_mono_ns(), memory_order_relaxed);
 }

@@ -137,6 +137,8 @@ struct store {
     struct turn *applied_first, *applied_last; /* in the open transaction */
     bool in_transaction;
     uint64_t begun_ns;     /* when the transaction was begun */
+    uint64_t committed_ns; /* when the last one was committed */
+    bool in_log;           /* since then nothing was checkpointed to the end */
     uint64_t retention_ns; /* monotonic time of the last look */
     uint64_t deleting_to;  /* retention deletes traces below this number; 0: nothing to do */
     bool shrinking;            /* retention gives free pages back to the disk */

@@ -1,0 +1,52 @@
+"""What the store does by itself: retention by size and age, and search that stays quick."""
+import json
+import os
+import subprocess
+
+from lib import otlp_body, otlp_span, wait_for
+
+
+def simulate(c, spans, seed=1):
+    out = subprocess.run([c.program, "simulate", "--to", "http://" + c.otlp, "--spans", str(spans), "--seed", str(seed)],
+                         stdout=subprocess.PIPE, check=True).stdout
+    return json.loads(out)
+
+
+def scene_retention_by_size_takes_the_oldest_and_gives_the_disk_back(c):
+    c.start()
+    simulate(c, 120000)
+    c.flush()
+    c.stop()
+    size, newest = os.path.getsize(c.db), c.sql("SELECT max(trace_no), count(*) FROM trace_row")[0]
+    limit = 16 << 20
+    assert size > limit * 1.5, size
+    c.start(store__max_size="16MiB")
+    wait_for(lambda: c.counter("faultline_store_deleted_spans_total") > 0, 30, "a deletion")
+    wait_for(lambda: c.api("status")["store"]["bytes"] < limit * 1.1 and
+             not c.sql("SELECT 1 FROM trace_row WHERE trace_no < 100"), 30, "a smaller file")
+    simulate(c, 5000, seed=2)
+    c.flush()
+    last, n = c.sql("SELECT max(trace_no), count(*) FROM trace_row")[0]
+    assert last > newest[0] and 0 < n < newest[1]
+    assert c.sql("SELECT min(trace_no) FROM span_row") == c.sql("SELECT min(trace_no) FROM trace_row")
+    assert c.sql("SELECT n_spans FROM position")[0] == c.sql("SELECT count(*) FROM span_row")[0]
+    # the graph still counts what went
+    assert c.sql("SELECT sum(received) FROM ingest_minute")[0][0] >= 125000
+    c.stop()
+    assert os.path.getsize(c.db) < size
+    assert c.sql("PRAGMA integrity_check") == [("ok",)]
+
+
+def scene_failed_traces_are_found_among_many(c):
+    c.start()
+    simulate(c, 20000)
+    bad = "0af7651916cd43dd8448eb211c80319c"
+    now = int(c.sql("SELECT unixepoch()")[0][0]) * 1000
+    c.post_otlp(otlp_body([otlp_span(bad, "00000000000000a1", service="odd", start=now, status=2)]), True)
+    simulate(c, 20000, seed=2)
+    c.flush()
+    assert [t["trace_id"] for t in c.api("traces?status=error&service=odd")["items"]] == [bad]
+    assert [t["trace_id"] for t in c.api("traces?status=error&service=odd&from=5m&to=now")["items"]] == [bad]
+    assert c.api("traces?status=error&service=nobody")["items"] == []
+    plan = c.sql("EXPLAIN QUERY PLAN SELECT trace_no FROM trace_row INDEXED BY trace_failed WHERE bits & 1 ORDER BY trace_no DESC")
+    assert "trace_failed" in plan[0][3]
