@@ -16,6 +16,7 @@
 #include "collector/base/log.h"
 #include "collector/base/queue.h"
 #include "collector/decode/decode.h"
+#include "collector/localise/count.h"
 #include "collector/stitch/stitcher.h"
 #include "collector/store/inbox.h"
 #include "collector/store/store.h"
@@ -32,6 +33,7 @@
 #define MALLOC_KEEP_BYTES (1 << 30)
 #define MALLOC_OWN_MAPPING_BYTES (32 << 20) /* the most that malloc takes */
 #define REST_TICKS 10
+#define MAX_TALLIES 100000u /* of one turn */
 #define MAX_SHAPES 300000u
 #define MAX_SET_BYTES ((size_t)48 << 20)
 
@@ -44,6 +46,7 @@ struct pipeline {
     struct inbox *inbox; /* NULL without */
     struct stitcher *stitcher;
     struct prometheus *prometheus;
+    struct counting *counting; /* the stitcher's thread's */
     struct cidr *inside;
     struct str *gateways, *sidecars;
 
@@ -230,6 +233,21 @@ static void *run_exporter(void *arg)
     }
 }
 
+/* Once a trace: what it adds to the roll-ups, less what it had added before. */
+static bool count_cut(void *ctx, struct nodes *nodes, struct turn *turn,
+                      const struct cut_trace *cut)
+{
+    struct pipeline *pipeline = ctx;
+    if (!pipeline->counting)
+        pipeline->counting = counting_new(nodes);
+    if (!turn->rollup && (turn->rollup = malloc(sizeof(*turn->rollup))))
+        rollup_init(turn->rollup, MAX_TALLIES);
+    if (!pipeline->counting || !turn->rollup)
+        return false;
+    return (!cut->was || count_trace(pipeline->counting, cut->was, -1, turn->rollup)) &&
+           count_trace(pipeline->counting, &cut->now, 1, turn->rollup);
+}
+
 static bool maybe_stored(void *ctx, struct trace_id id)
 {
     return trace_finder_maybe(((struct pipeline *)ctx)->finder, id);
@@ -347,6 +365,7 @@ static int make_stitcher(struct pipeline *pipeline, struct err *err)
                    .max_set_bytes = MAX_SET_BYTES},
         .maybe = maybe_stored,
         .fetch = fetch_stored,
+        .count = count_cut,
         .emit = emit_turn,
         .ctx = pipeline,
     };
@@ -463,6 +482,7 @@ void pipeline_stop(struct pipeline *pipeline)
     trace_finder_close(pipeline->finder);
     store_close(pipeline->store);
     stitcher_free(pipeline->stitcher);
+    counting_free(pipeline->counting);
     prometheus_free(pipeline->prometheus);
     queue_free(pipeline->exports);
     free(pipeline->inside);

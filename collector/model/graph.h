@@ -31,6 +31,14 @@ struct call {
     bool hairpin;
 };
 
+/* Where a span stands in its workload's stay. */
+enum span_part {
+    PART_INSIDE,  /* neither end of a call: work of the workload */
+    PART_IN,      /* an incoming half: what is not its children's is work of the workload */
+    PART_OUT,     /* an outgoing half: what is not its callee's is the way there */
+    PART_BETWEEN, /* of a gateway on the way between two workloads */
+};
+
 /* What a span turned out to be; same index as its record. */
 struct span_result {
     uint64_t self_ns; /* duration − union of its children clipped to it; DURATION_UNKNOWN for bad
@@ -40,6 +48,7 @@ struct span_result {
     node_no peer;  /* the other end of its call, NODE_NONE when there is none */
     uint8_t fault; /* enum fault, of the span */
     uint8_t class; /* enum ledger_class: one of paired … local */
+    uint8_t part;  /* enum span_part */
     bool failed;   /* the span's own outcome counts as an error (STITCHING §4) */
     bool client_error; /* … as a client error */
 };

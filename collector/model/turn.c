@@ -1,10 +1,15 @@
 /* turn.c - giving a turn back. */
 #include "collector/model/turn.h"
 
+#include <stdlib.h>
+
 void turn_free(struct turn *turn)
 {
     if (!turn)
         return;
+    if (turn->rollup)
+        rollup_fini(turn->rollup);
+    free(turn->rollup);
     /* The turn lies in its own arena. */
     struct arena arena = turn->arena;
     arena_fini(&arena);

@@ -169,6 +169,9 @@ bool cut_trace(struct stitcher *stitcher, struct live *live, enum cut_reason rea
     turn->n_records += live->n;
     if (!book(stitcher, live, cut))
         return false;
+    const struct stitcher_settings *settings = &stitcher->settings;
+    if (settings->count && !settings->count(settings->ctx, stitcher->nodes, turn, cut))
+        stat_add(stitcher->n_memory_short, 1);
     stat_add(stitcher->n_cut[reason], 1);
     if (cut->was)
         stat_add(stitcher->n_reopened, 1);

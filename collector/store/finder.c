@@ -309,6 +309,11 @@ static int read_trace(struct fetching *fetching, struct trace_id id, uint64_t tr
         struct trace_result *trace = &found->now.graph.trace;
         trace->start_ns = (uint64_t)sqlite3_column_int64(row, 1);
         trace->duration_ns = column_ns(row, 2);
+        trace->entry = read_node_no(fetching, sqlite3_column_int64(row, 3));
+        trace->entry_operation = read_name(fetching, sqlite3_column_int64(row, 4));
+        trace->origin = read_node_no(fetching, sqlite3_column_int64(row, 5));
+        trace->origin_operation = read_name(fetching, sqlite3_column_int64(row, 6));
+        trace->origin_reason = read_name(fetching, sqlite3_column_int64(row, 7));
         trace->span_count = (uint32_t)sqlite3_column_int64(row, 8);
         trace->service_count = (uint32_t)sqlite3_column_int64(row, 9);
         trace->error_count = (uint32_t)sqlite3_column_int64(row, 10);

@@ -482,7 +482,10 @@ int minutes_write(struct store *store)
     struct minutes *m = &store->minutes;
     uint64_t now_s = clock_wall_ns() / NS_PER_S;
     for (uint32_t i = 0; i < m->n_rows; i++) {
-        int code = m->rows[i]->dirty ? write_row(store, m->rows[i], now_s) : 0;
+        if (!m->rows[i]->dirty)
+            continue;
+        int code = write_row(store, m->rows[i], now_s);
+        code = code ? code : minute_touch(store, m->rows[i]->minute, now_s, false);
         if (code)
             return code;
     }

@@ -1,6 +1,8 @@
 /* retention.c - the oldest traces go, by age since they were stored and by the size of the file, in
  * slices of 50 ms between two turns.
  *
+ * Minutes age by when their rows were last touched, never by event time: replayed traces are old.
+ *
  * A clock that jumped forward makes everything old at once: for age, one pass deletes at most a tenth
  * of the traces.
  */
@@ -11,6 +13,7 @@
 #define SLICE_TRACES 500
 #define SLICE_NS (50 * NS_PER_MS)
 #define VACUUM_PAGES "200"
+#define MINUTES_A_LOOK 20
 
 static int64_t query_number(struct store *store, const char *sql, int64_t argument)
 {
@@ -91,20 +94,48 @@ static void look(struct store *store, uint64_t now_wall_ns)
 static int delete_rest(struct store *store, int64_t below)
 {
     int64_t generation = below / RUN_TRACES;
-    int64_t minute_limit_s = (int64_t)(clock_wall_ns() / NS_PER_S) -
-                             (int64_t)(store->settings.minute_retention_ns / NS_PER_S);
     int code = run_with(store, "DELETE FROM trace_key WHERE run < ?", generation, 0);
     code = code ? code : run_with(store, "DELETE FROM shape WHERE generation < ?", generation, 0);
     code = code ? code
                 : run_with(store, "DELETE FROM attribute_set WHERE generation < ?", generation, 0);
-    code =
-        code ? code : run_with(store, "DELETE FROM resource WHERE generation < ?", generation, 0);
-    code = code ? code
-                : run_with(store, "DELETE FROM edge_minute_row WHERE touched_s < ?", minute_limit_s,
-                           0);
     return code ? code
-                : run_with(store, "DELETE FROM operation_minute_row WHERE touched_s < ?",
-                           minute_limit_s, 0);
+                : run_with(store, "DELETE FROM resource WHERE generation < ?", generation, 0);
+}
+
+/* Up to a few of the minutes that were last touched before `limit_s`. */
+static int delete_minutes(struct store *store, const char *find, int64_t limit_s,
+                          const char *const *deletes)
+{
+    int code = 0;
+    for (int i = 0; i < MINUTES_A_LOOK && !code; i++) {
+        int64_t minute = query_number(store, find, limit_s);
+        if (minute < 0)
+            return 0;
+        for (const char *const *sql = deletes; *sql && !code; sql++)
+            code = run_with(store, *sql, minute, 0);
+    }
+    return code;
+}
+
+static int delete_old_minutes(struct store *store, uint64_t now_wall_ns)
+{
+    static const char *const all[] = {"DELETE FROM edge_minute_row WHERE minute = ?",
+                                      "DELETE FROM operation_minute_row WHERE minute = ?",
+                                      "DELETE FROM tally_row WHERE minute = ?",
+                                      "DELETE FROM minute_age WHERE minute = ?", NULL};
+    static const char *const tallies[] = {"DELETE FROM tally_row WHERE minute = ?",
+                                          "UPDATE minute_age SET tallies = 0 WHERE minute = ?",
+                                          NULL};
+    int64_t now_s = (int64_t)(now_wall_ns / NS_PER_S);
+    int code = delete_minutes(
+        store, "SELECT coalesce((SELECT minute FROM minute_age WHERE touched_s < ? LIMIT 1), -1)",
+        now_s - (int64_t)(store->settings.minute_retention_ns / NS_PER_S), all);
+    return code ? code
+                : delete_minutes(store,
+                                 "SELECT coalesce((SELECT minute FROM minute_age WHERE tallies AND "
+                                 "touched_s < ? LIMIT 1), -1)",
+                                 now_s - (int64_t)(store->settings.retention_ns / NS_PER_S),
+                                 tallies);
 }
 
 static int delete_slice(struct store *store)
@@ -168,6 +199,9 @@ bool retention_step(struct store *store, uint64_t now_wall_ns, int *code)
         store->retention_ns = begin_ns;
         look(store, now_wall_ns);
         store->shrinking = is_too_large(store);
+        int before = sqlite3_total_changes(store->db);
+        *code = delete_old_minutes(store, now_wall_ns);
+        worked = sqlite3_total_changes(store->db) != before;
     }
     while (!*code && (store->deleting_to || store->shrinking) &&
            clock_mono_ns() < begin_ns + SLICE_NS) {

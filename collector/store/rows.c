@@ -11,7 +11,7 @@ int64_t span_bits(const struct record *record, const struct span_result *result)
     bits |= record->error_tag_4xx_only ? SPAN_ERROR_TAG_4XX : 0;
     bits |= record->canceled ? SPAN_CANCELED : 0;
     bits |= record->unstitched ? SPAN_UNSTITCHED : 0;
-    return bits | (int64_t)record->resend_count << 17;
+    return bits | (int64_t)result->part << 17 | (int64_t)record->resend_count << 19;
 }
 
 void span_bits_read(int64_t bits, struct record *record, struct span_result *result)
@@ -19,6 +19,7 @@ void span_bits_read(int64_t bits, struct record *record, struct span_result *res
     record->status = SPAN_STATUS(bits);
     result->fault = SPAN_FAULT(bits);
     result->class = SPAN_CLASS(bits);
+    result->part = SPAN_PART(bits);
     result->failed = bits & SPAN_FAILED;
     result->client_error = bits & SPAN_CLIENT_ERROR;
     record->bad_times = (bits & SPAN_BAD_TIMES) != 0;

@@ -17,7 +17,8 @@
 #define SPAN_CANCELED (1 << 14)
 #define SPAN_UNSTITCHED (1 << 15)
 #define SPAN_OFFSET_FROM_0 (1 << 16) /* start_offset is the start itself */
-#define SPAN_RESEND(bits) ((bits) >> 17 & 0xffff)
+#define SPAN_PART(bits) ((bits) >> 17 & 3)
+#define SPAN_RESEND(bits) ((bits) >> 19 & 0xffff)
 
 int64_t span_bits(const struct record *record, const struct span_result *result);
 void span_bits_read(int64_t bits, struct record *record, struct span_result *result);

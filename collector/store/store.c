@@ -69,6 +69,7 @@ static int open_statements(struct store *store)
 {
     int code = dictionary_open(store);
     code = code ? code : minutes_open(store);
+    code = code ? code : rollups_open(store);
     code = code ? code : traces_open(store);
     return code ? code
                 : store_prepare(store,
@@ -175,6 +176,7 @@ static void roll_back(struct store *store, int code)
     store->in_transaction = false;
     dictionary_forget(store);
     minutes_forget(store);
+    rollups_forget(store);
     read_position(store);
 }
 
@@ -248,6 +250,7 @@ static int commit(struct store *store)
     uint64_t begin_ns = clock_mono_ns();
     int code = dictionary_write_seen(store);
     code = code ? code : minutes_write(store);
+    code = code ? code : rollups_write(store);
     code = code ? code : write_position(store);
     code = code ? code : execute(store, "COMMIT");
     if (code)
@@ -403,6 +406,7 @@ void store_close(struct store *store)
     if (store->db) {
         dictionary_close(store);
         minutes_close(store);
+        rollups_close(store);
         traces_close(store);
         if (store->keys.ids)
             keys_close(store);

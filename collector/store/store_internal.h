@@ -5,6 +5,7 @@
  *   file.c        the lock, opening, migrating, setting a corrupt file aside
  *   dictionary.c  local numbers of names, nodes, shapes … to row ids
  *   minutes.c     rows of edge_minute, operation_minute, ingest_minute gathered in memory
+ *   rollups.c     the localiser's counters by the minute
  *   traces.c      traces and spans of a turn to rows
  *   feed.c        the spans of a turn as a table that one statement copies from
  *   keys.c        trace ids to trace_no: the open run, full runs, Bloom filters
@@ -21,7 +22,7 @@
 #include "collector/base/map.h"
 #include "collector/base/queue.h"
 #include "collector/base/stats.h"
-#include "collector/model/histogram.h"
+#include "collector/model/rollup.h"
 #include "collector/model/shapes.h"
 #include "collector/store/store.h"
 
@@ -91,6 +92,25 @@ struct minutes {
     struct stat_series *n_over_edges;
 };
 
+/* What rollups.c knows of a row in memory, beside its tally. */
+struct tally_state {
+    int64_t row; /* of tally_key */
+    uint64_t touched_s;
+    bool dirty, loaded;
+};
+
+struct rollups {
+    struct rollup rows;         /* their steps are minutes */
+    struct tally_state *states; /* same index */
+    uint32_t cap_states;
+    struct buf blob;
+    sqlite3_stmt *find_key, *add_key, *get, *put, *drop, *touch;
+    struct {
+        uint64_t minute, touched_s;
+        bool tallies;
+    } touched[16]; /* what minute_age was told last, by minute modulo 16 */
+};
+
 /* Bloom filter of one full run. */
 struct run_filter {
     uint64_t run;
@@ -123,6 +143,7 @@ struct store {
     sqlite3 *db;
     struct dictionary dictionary;
     struct minutes minutes;
+    struct rollups rollups;
     struct keys keys;
     struct position position; /* with what is applied; committed with the transaction */
     sqlite3_stmt *put_trace, *put_spans, *drop_trace, *drop_spans, *put_position;
@@ -180,6 +201,16 @@ int minutes_add_ledger(struct store *store, const struct ledger_change *change);
 /* Writes every dirty row; before a commit. */
 int minutes_write(struct store *store);
 void minutes_forget(struct store *store);
+
+/* rollups.c */
+int rollups_open(struct store *store);
+void rollups_close(struct store *store);
+int rollups_add(struct store *store, const struct turn *turn);
+/* Writes every dirty row; before a commit. */
+int rollups_write(struct store *store);
+void rollups_forget(struct store *store);
+/* Rows of this minute were written: its age counts anew. */
+int minute_touch(struct store *store, uint64_t minute, uint64_t now_s, bool tallies);
 
 /* traces.c */
 int traces_open(struct store *store);

@@ -209,6 +209,7 @@ int traces_apply(struct store *store, const struct turn *turn)
     for (uint32_t i = 0; i < turn->n_traces && !code; i++)
         code = apply_trace(store, turn, &turn->traces[i]);
     code = code ? code : put_spans(store, turn);
+    code = code ? code : rollups_add(store, turn);
     for (uint32_t i = 0; i < turn->n_ledger && !code; i++)
         code = minutes_add_ledger(store, &turn->ledger[i]);
     store->position.booked_to = turn->booked_to;

@@ -1,0 +1,91 @@
+/* rollup.h - a bag of counters that add up: what the traces of some time came to, by who did it.
+ *
+ * A tally is one counter: its key says what is counted, its step when. Bags merge and subtract
+ * exactly, so that any window is a sum of its steps and a trace that is opened again takes back just
+ * what it had added. One owner at a time.
+ *
+ *   channel    node      peer      name        detail   n            bad        sum_ns, histogram
+ *   REQUEST    entry               operation            requests     failed     root durations
+ *   SELF       service             operation            spans                   self times
+ *   INSTANCE   service             instance             spans        origins    self times
+ *   GAP        caller    callee                         calls                   caller's − callee's durations
+ *   CALL       caller    callee    operation            calls        failed     durations as the caller saw them
+ *   FLOW       service   last call operation            visits that ended so
+ *   ORIGIN     origin    caller    operation   reason   traces       of failed requests
+ *
+ * Nodes carry their version; whoever asks by service adds versions up.
+ */
+#ifndef MODEL_ROLLUP_H
+#define MODEL_ROLLUP_H
+
+#include "collector/base/map.h"
+#include "collector/model/histogram.h"
+#include "collector/model/node.h"
+
+/* The numbers are stored in the database: append, never renumber. */
+enum tally_channel {
+    TALLY_REQUEST,
+    TALLY_SELF,
+    TALLY_INSTANCE,
+    TALLY_GAP,
+    TALLY_CALL,
+    TALLY_FLOW,
+    TALLY_ORIGIN,
+    N_TALLY_CHANNELS
+};
+
+/* tally_key.what of FLOW: what a visit did last. */
+enum flow_last { FLOW_NONE, FLOW_LOCAL, FLOW_CALL };
+/* tally_key.what of ORIGIN. */
+enum origin_what {
+    ORIGIN_REACHED,  /* the node had the call and failed it */
+    ORIGIN_UNREACHED /* the call never came there: the peer, or the way, may be to blame */
+};
+
+struct tally_key {
+    node_no node, peer;
+    name_no name, detail;
+    uint8_t channel; /* enum tally_channel */
+    uint8_t what;    /* by channel; else 0 */
+};
+
+struct tally {
+    struct tally_key key;
+    uint32_t step; /* of ROLLUP_STEP_NS, in Unix time, of the trace's start */
+    int64_t n, bad;
+    int64_t client_errors, origins, retries, recovered; /* of CALL */
+    int64_t sum_ns;
+    struct histogram histogram;
+};
+
+#define ROLLUP_STEP_NS UINT64_C(10000000000)
+#define ROLLUP_STEPS_A_MINUTE 6u
+
+struct rollup {
+    struct tally *items;
+    uint32_t n, cap, max;
+    struct map map;
+    uint64_t n_over; /* additions that met `max` and were left out */
+};
+
+void rollup_init(struct rollup *rollup, uint32_t max);
+void rollup_fini(struct rollup *rollup);
+/* Empties it, keeps the memory. */
+void rollup_clear(struct rollup *rollup);
+/* The tally of this key and step, made when new. NULL beyond `max` (counted) or when memory is
+ * short. Valid until the next call. */
+struct tally *rollup_tally(struct rollup *rollup, const struct tally_key *key, uint32_t step);
+/* Adds `sign` times the duration to sum and histogram (DURATION_UNKNOWN: nothing). */
+bool tally_time(struct tally *tally, uint64_t ns, int sign);
+/* Adds all counters of `from` to `into`. */
+bool tally_merge(struct tally *into, const struct tally *from);
+/* Is there nothing left in it? */
+bool tally_is_empty(const struct tally *tally);
+
+static inline bool tally_key_eq(const struct tally_key *a, const struct tally_key *b)
+{
+    return a->node == b->node && a->peer == b->peer && a->name == b->name &&
+           a->detail == b->detail && a->channel == b->channel && a->what == b->what;
+}
+
+#endif
