@@ -43,5 +43,7 @@ void api_traces(struct web *web, struct http_request *request);
 void api_trace(struct web *web, struct http_request *request, struct str id);
 void api_status(struct web *web, struct http_request *request);
 void api_tail(struct web *web, struct http_request *request);
+/* api_diagnose.c */
+void api_diagnose(struct web *web, struct http_request *request);
 
 #endif

@@ -227,6 +227,7 @@ static const struct route routes[] = {
     {"GET", "/api/v1/traces/", NULL, api_trace},
     {"GET", "/api/v1/status", api_status, NULL},
     {"GET", "/api/v1/tail", api_tail, NULL},
+    {"GET", "/api/v1/diagnose", api_diagnose, NULL},
 };
 
 static const struct route *find_route(struct str path)

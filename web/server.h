@@ -8,6 +8,9 @@
 #include "collector/base/buf.h"
 #include "collector/base/err.h"
 #include "collector/base/httpd.h"
+#include "collector/model/diagnosis.h"
+
+struct query;
 
 struct web_hooks {
     /* "" when healthy, else the stuck stage's name. */
@@ -22,6 +25,8 @@ struct web_hooks {
     void (*tail)(void *ctx, struct buf *out);
     /* The parts of /api/v1/status that only the running process knows: writes `"inbox":{…},"live":{…},"listeners":{…},"limits":[…]`. */
     void (*status)(void *ctx, struct buf *out);
+    /* Where a fault began: the JSON of CONTRACT §7. */
+    int (*diagnose)(struct query *query, const struct diagnosis_request *request, struct buf *out, struct err *err);
     void *ctx;
 };
 
@@ -31,6 +36,7 @@ struct web_settings {
     struct httpd_budget *budget;
     const char *db_path;
     uint64_t started_ns;         /* wall clock */
+    uint32_t min_requests;       /* localise.min_requests */
     struct web_hooks hooks;
 };
 

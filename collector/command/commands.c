@@ -65,6 +65,15 @@ static const struct option_row graph_rows[] = {SOURCE,
                                                {"format", "NAME", "table, dot, mermaid or json"},
                                                SETTINGS,
                                                END};
+static const struct option_row diagnose_rows[] = {
+    SOURCE,
+    WINDOW,
+    {"baseline", "FROM..TO", "what is normal; default: the half hour before"},
+    {"level", "NAME", "what a suspect is: service, version, instance or operation"},
+    {"limit", "N", "most suspects; default 10"},
+    {"format", "NAME", "text or json"},
+    SETTINGS,
+    END};
 static const struct option_row tail_rows[] = {
     {"url", "URL", "the collector; default http://127.0.0.1:4319"},
     {"follow", NULL, "go on as batches come"},
@@ -82,6 +91,8 @@ const struct command commands[] = {
     {"traces", "", "search traces", false, command_traces, traces_rows},
     {"trace", "ID", "one trace as a waterfall", false, command_trace, trace_rows},
     {"graph", "", "the call graph of a window", false, command_graph, graph_rows},
+    {"diagnose", "", "where a fault began, with evidence; exit 1 when there is one", false,
+     command_diagnose, diagnose_rows},
     {"tail", "", "the last batches received", false, command_tail, tail_rows},
     {"simulate", "", "send a simulated load", true, command_simulate, simulate_rows},
     {"help", "[COMMAND]", "this list, or one command's options", false, command_help, no_rows},

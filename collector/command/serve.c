@@ -16,6 +16,7 @@
 #include "collector/base/clock.h"
 #include "collector/base/log.h"
 #include "collector/base/stats.h"
+#include "collector/command/diagnose.h"
 #include "collector/command/pipeline.h"
 #include "collector/receive/http.h"
 #include "collector/version.h"
@@ -193,6 +194,7 @@ static int start_web(struct server *server, struct err *err)
         .budget = server->budget,
         .db_path = settings->store_path,
         .started_ns = server->started_ns,
+        .min_requests = (uint32_t)settings->localise_min_requests,
         .hooks = {.unhealthy = unhealthy,
                   .not_ready = not_ready,
                   .flush = flush,
@@ -200,6 +202,7 @@ static int start_web(struct server *server, struct err *err)
                   .metrics = metrics,
                   .tail = tail,
                   .status = status,
+                  .diagnose = diagnose_json,
                   .ctx = server},
     };
     return is_off(settings->web_listen) ? 0 : web_start(&web, &server->web, err);

@@ -256,7 +256,9 @@ static void count_flow(struct counting *counting, uint32_t i)
                             .node = counting->spans[i].node,
                             .name = trace->records[i].shape->operation,
                             .what = FLOW_NONE};
-    if (last != NONE && trace->graph.spans[last].part == PART_INSIDE) {
+    if (result->fault == FAULT_ORIGIN || result->fault == FAULT_CARRIED) {
+        key.what = FLOW_FAILED;
+    } else if (last != NONE && trace->graph.spans[last].part == PART_INSIDE) {
         key.what = FLOW_LOCAL;
     } else if (last != NONE) {
         const struct span_result *child = &trace->graph.spans[last];

@@ -35,7 +35,12 @@ enum tally_channel {
 };
 
 /* tally_key.what of FLOW: what a visit did last. */
-enum flow_last { FLOW_NONE, FLOW_LOCAL, FLOW_CALL };
+enum flow_last {
+    FLOW_NONE,
+    FLOW_LOCAL,
+    FLOW_CALL,
+    FLOW_FAILED /* the visit failed: where it stopped is told by the failure */
+};
 /* tally_key.what of ORIGIN. */
 enum origin_what {
     ORIGIN_REACHED,  /* the node had the call and failed it */

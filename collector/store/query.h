@@ -8,6 +8,7 @@
 
 #include "collector/base/buf.h"
 #include "collector/base/err.h"
+#include "collector/model/rollup.h"
 #include "collector/model/span.h"
 
 struct query;
@@ -42,6 +43,33 @@ int query_traces_json(struct query *query, const struct query_filter *filter, st
                       struct err *err);
 /* ERR_NOT_FOUND for an unknown trace. `id`: 1–32 hex digits. */
 int query_trace_json(struct query *query, struct str id, struct buf *out, struct err *err);
+
+/* Adds the roll-ups of the minutes of the window to `rollup` (steps 0), their texts to `names` and
+ * `nodes`. The window is whole minutes. */
+int query_rollup(struct query *query, struct window window, struct names *names,
+                 struct nodes *nodes, struct rollup *rollup, struct err *err);
+
+/* Requests by the minute of their start. */
+struct request_minute {
+    uint64_t minute; /* of Unix time */
+    int64_t n, failed, sum_ns;
+};
+/* At most `max` rows, in order; *n says how many. */
+int query_request_minutes(struct query *query, struct window window, struct request_minute *rows,
+                          size_t max, size_t *n, struct err *err);
+
+/* Traces of the window that show the trouble of a service: newest failed ones that began there, or
+ * the slowest it takes part in. At most `max` ids of 32 digits. */
+struct trace_text {
+    char id[33];
+};
+size_t query_failed_examples(struct query *query, struct window window, struct str service,
+                             struct trace_text *ids, size_t max);
+size_t query_slow_examples(struct query *query, struct window window, struct str service,
+                           struct trace_text *ids, size_t max);
+/* A good one with the service in it; false when there is none. */
+bool query_good_example(struct query *query, struct window window, struct str service,
+                        struct trace_text *id);
 
 /* Version of the SQLite library in use. */
 const char *query_sqlite_version(void);

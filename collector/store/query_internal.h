@@ -16,6 +16,11 @@ int query_begin(struct query *query, const char *sql, sqlite3_stmt **statement, 
 /* Ends it: finalizes; a code other than ROW and DONE becomes an error. */
 int query_end(struct query *query, sqlite3_stmt *statement, int code, struct err *err);
 struct str column_str(sqlite3_stmt *row, int column);
+/* The bit of a service's name in trace_row.services; 0 when no service is asked for, −1 when nobody
+ * bears the name. */
+int64_t service_bit(struct query *query, struct str service);
+/* No trace below this number can have begun after `from_ns`: it was stored before. */
+int64_t first_stored_after(struct query *query, uint64_t from_ns);
 /* Adds `"name":"text"` (a comma first unless at an opening brace). */
 void json_member(struct buf *out, const char *name, struct str text);
 void json_number_member(struct buf *out, const char *name, int64_t number);

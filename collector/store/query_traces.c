@@ -35,9 +35,7 @@ static void bind_str(sqlite3_stmt *statement, int at, struct str text)
     sqlite3_bind_text(statement, at, text.p ? text.p : "", (int)text.len, SQLITE_STATIC);
 }
 
-/* The bit of a service's name in trace_row.services; 0 when no service is asked for, −1 when nobody
- * bears the name. */
-static int64_t service_bit(struct query *query, struct str service)
+int64_t service_bit(struct query *query, struct str service)
 {
     sqlite3_stmt *select = NULL;
     int64_t bit = -1;
@@ -56,9 +54,8 @@ static int64_t service_bit(struct query *query, struct str service)
 /* Clocks of senders may run ahead of ours by so much. */
 #define AHEAD_S 3600
 
-/* No trace below this number can have begun in the window: it was stored before the window began.
- * By halving, as the time of storing grows with the number, but for reopened traces. */
-static int64_t first_stored_after(struct query *query, uint64_t from_ns)
+/* By halving, as the time of storing grows with the number, but for reopened traces. */
+int64_t first_stored_after(struct query *query, uint64_t from_ns)
 {
     static const char sql[] =
         "SELECT stored_s FROM trace_row WHERE trace_no >= ? ORDER BY trace_no LIMIT 1";

@@ -1,0 +1,399 @@
+/* diagnose.c - where a fault began, asked from the terminal or by the API. */
+#include "collector/command/diagnose.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "collector/base/clock.h"
+#include "collector/base/json.h"
+#include "collector/base/times.h"
+#include "collector/command/ask.h"
+#include "collector/localise/localise.h"
+
+#define ARENA_BYTES ((size_t)256 << 20)
+#define MAX_NAMES (1u << 20)
+#define MAX_NAME_BYTES ((size_t)128 << 20)
+#define MAX_NODES 200000u
+#define MAX_MINUTES 10080 /* a week, for the onset */
+#define DEFAULT_WINDOW_NS (5 * NS_PER_MINUTE)
+#define DEFAULT_BASELINE_NS (30 * NS_PER_MINUTE)
+#define MIN_REQUESTS 30
+#define DEFAULT_LIMIT 10
+
+struct diagnosis_texts {
+    struct names *names;
+    struct nodes *nodes;
+};
+
+void diagnosis_texts_free(struct diagnosis_texts *texts)
+{
+    if (!texts)
+        return;
+    nodes_free(texts->nodes);
+    names_free(texts->names);
+    free(texts);
+}
+
+static struct diagnosis_texts *texts_new(void)
+{
+    struct diagnosis_texts *texts = calloc(1, sizeof(*texts));
+    if (!texts)
+        return NULL;
+    texts->names = names_new(MAX_NAMES, MAX_NAME_BYTES);
+    texts->nodes = nodes_new(MAX_NODES);
+    if (texts->names && texts->nodes)
+        return texts;
+    diagnosis_texts_free(texts);
+    return NULL;
+}
+
+static uint64_t minute_down(uint64_t ns)
+{
+    return ns - ns % NS_PER_MINUTE;
+}
+
+static uint64_t minute_up(uint64_t ns)
+{
+    return minute_down(ns + NS_PER_MINUTE - 1);
+}
+
+/* Whole minutes; a minute that is in both belongs to now. */
+static void set_windows(const struct diagnosis_request *request, struct diagnosis *diagnosis)
+{
+    diagnosis->from_ns = minute_down(request->from_ns);
+    diagnosis->to_ns = minute_up(request->to_ns);
+    diagnosis->baseline_from_ns = minute_down(request->baseline_from_ns);
+    diagnosis->baseline_to_ns = minute_up(request->baseline_to_ns);
+    bool overlap = diagnosis->baseline_from_ns < diagnosis->from_ns &&
+                   diagnosis->baseline_to_ns > diagnosis->from_ns;
+    if (overlap)
+        diagnosis->baseline_to_ns = diagnosis->from_ns;
+}
+
+/* ---- onset ---- */
+
+/* Two times the log-likelihood of a share. */
+static double likelihood(double bad, double n)
+{
+    double good = n - bad, sum = 0;
+    if (bad > 0)
+        sum += bad * log(bad / n);
+    if (good > 0)
+        sum += good * log(good / n);
+    return 2 * sum;
+}
+
+/* The minute from which the share of failed requests, or their mean time, is another: the split with
+ * the greatest likelihood, when it is beyond what chance gives (10.8: one in a thousand). */
+static uint64_t change_point(const struct request_minute *rows, size_t n)
+{
+    double bad = 0, all = 0, sum = 0, left_bad = 0, left_all = 0, left_sum = 0;
+    double best = 10.8, best_shift = 0.3;
+    size_t at = n;
+    for (size_t i = 0; i < n; i++) {
+        bad += (double)rows[i].failed;
+        all += (double)rows[i].n;
+        sum += (double)rows[i].sum_ns;
+    }
+    for (size_t i = 0; i + 1 < n; i++) {
+        left_bad += (double)rows[i].failed;
+        left_all += (double)rows[i].n;
+        left_sum += (double)rows[i].sum_ns;
+        double right_bad = bad - left_bad, right_all = all - left_all;
+        if (left_all < MIN_REQUESTS || right_all < MIN_REQUESTS)
+            continue;
+        double gain = likelihood(left_bad, left_all) + likelihood(right_bad, right_all) -
+                      likelihood(bad, all);
+        bool worse = right_bad / right_all > left_bad / left_all;
+        if (worse && gain > best) {
+            best = gain;
+            at = i + 1;
+        }
+    }
+    if (at < n)
+        return rows[at].minute * NS_PER_MINUTE;
+    left_all = left_sum = 0;
+    for (size_t i = 0; i + 1 < n; i++) {
+        left_all += (double)rows[i].n;
+        left_sum += (double)rows[i].sum_ns;
+        if (left_all < MIN_REQUESTS || all - left_all < MIN_REQUESTS || left_sum <= 0)
+            continue;
+        double shift = (sum - left_sum) / (all - left_all) / (left_sum / left_all) - 1;
+        if (shift > best_shift) {
+            best_shift = shift;
+            at = i + 1;
+        }
+    }
+    return at < n ? rows[at].minute * NS_PER_MINUTE : 0;
+}
+
+static int find_onset(struct query *query, struct diagnosis *diagnosis, struct err *err)
+{
+    size_t n;
+    struct request_minute *rows = malloc(MAX_MINUTES * sizeof(*rows));
+    if (!rows)
+        return err_set(err, ERR_BUSY, "memory is short");
+    struct window window = {diagnosis->baseline_from_ns < diagnosis->from_ns
+                                ? diagnosis->baseline_from_ns
+                                : diagnosis->from_ns,
+                            diagnosis->to_ns};
+    if (query_request_minutes(query, window, rows, MAX_MINUTES, &n, err) == 0)
+        diagnosis->onset_ns = change_point(rows, n);
+    free(rows);
+    return err->code;
+}
+
+/* ---- examples ---- */
+
+static void add_examples(struct query *query, const struct diagnosis *diagnosis,
+                         struct suspect *suspect)
+{
+    struct trace_text ids[N_SUSPECT_EXAMPLES], good;
+    struct window now = {diagnosis->from_ns, diagnosis->to_ns};
+    struct window normal = {diagnosis->baseline_from_ns, diagnosis->baseline_to_ns};
+    bool errors = suspect->n_evidence && suspect->evidence[0].kind == EVIDENCE_ERRORS;
+    /* Who sends no spans is seen in those of the other end. */
+    bool silent = suspect->has_peer && !str_eq(suspect->node.role, STR("workload"));
+    struct str service = silent ? suspect->peer.service : suspect->node.service;
+    size_t n = errors ? query_failed_examples(query, now, service, ids, N_SUSPECT_EXAMPLES) : 0;
+    if (!n)
+        n = query_slow_examples(query, now, service, ids, N_SUSPECT_EXAMPLES);
+    for (size_t i = 0; i < n; i++)
+        memcpy(suspect->examples[i], ids[i].id, sizeof(ids[i].id));
+    suspect->n_examples = (unsigned)n;
+    if (query_good_example(query, normal, service, &good) ||
+        query_good_example(query, now, service, &good))
+        memcpy(suspect->contrast, good.id, sizeof(good.id));
+}
+
+/* ---- the diagnosis ---- */
+
+static int read_both(struct query *query, struct diagnosis_texts *texts,
+                     const struct diagnosis *diagnosis, struct rollup rollups[2], struct err *err)
+{
+    struct window normal = {diagnosis->baseline_from_ns, diagnosis->baseline_to_ns};
+    struct window now = {diagnosis->from_ns, diagnosis->to_ns};
+    if (query_rollup(query, normal, texts->names, texts->nodes, &rollups[0], err))
+        return err->code;
+    return query_rollup(query, now, texts->names, texts->nodes, &rollups[1], err);
+}
+
+int diagnose(struct query *query, const struct diagnosis_request *request, struct arena *arena,
+             struct diagnosis *diagnosis, struct diagnosis_texts **texts, struct err *err)
+{
+    struct rollup rollups[2];
+    *diagnosis = (struct diagnosis){0};
+    set_windows(request, diagnosis);
+    *texts = texts_new();
+    if (!*texts)
+        return err_set(err, ERR_BUSY, "memory is short");
+    for (int i = 0; i < 2; i++)
+        rollup_init(&rollups[i], UINT32_MAX);
+    struct localise_input input = {.normal = &rollups[0],
+                                   .now = &rollups[1],
+                                   .names = (*texts)->names,
+                                   .nodes = (*texts)->nodes,
+                                   .level = request->level,
+                                   .limit = request->limit,
+                                   .min_requests = request->min_requests};
+    if (read_both(query, *texts, diagnosis, rollups, err) == 0 &&
+        !localise(&input, arena, diagnosis))
+        err_set(err, ERR_BUSY, "memory is short for a diagnosis of this window");
+    for (int i = 0; i < 2; i++)
+        rollup_fini(&rollups[i]);
+    if (!err->code && diagnosis->verdict == VERDICT_INCIDENT)
+        find_onset(query, diagnosis, err);
+    for (uint32_t i = 0; i < diagnosis->n_suspects && !err->code; i++)
+        add_examples(query, diagnosis, &diagnosis->suspects[i]);
+    return err->code;
+}
+
+int diagnose_json(struct query *query, const struct diagnosis_request *request, struct buf *out,
+                  struct err *err)
+{
+    struct diagnosis_texts *texts = NULL;
+    struct diagnosis diagnosis;
+    struct arena arena;
+    arena_init(&arena, ARENA_BYTES);
+    if (diagnose(query, request, &arena, &diagnosis, &texts, err) == 0)
+        diagnosis_json(&diagnosis, out);
+    diagnosis_texts_free(texts);
+    arena_fini(&arena);
+    return err->code;
+}
+
+/* ---- the command ---- */
+
+static int ask_diagnosis(struct query *query, const void *what, struct buf *out, struct err *err)
+{
+    return diagnose_json(query, what, out, err);
+}
+
+static bool read_time(const struct options *options, const char *name, uint64_t now_ns,
+                      uint64_t *ns)
+{
+    const char *text = option(options, name);
+    if (!text || time_parse(str_of(text), now_ns, ns))
+        return true;
+    fprintf(stderr, "faultline diagnose: --%s is a time (15m, 2026-11-23T10:00:00Z)\n", name);
+    return false;
+}
+
+static bool read_baseline(const struct options *options, uint64_t now_ns,
+                          struct diagnosis_request *request)
+{
+    const char *text = option(options, "baseline");
+    if (!text) {
+        request->baseline_to_ns = request->from_ns;
+        request->baseline_from_ns =
+            request->from_ns > DEFAULT_BASELINE_NS ? request->from_ns - DEFAULT_BASELINE_NS : 0;
+        return true;
+    }
+    struct str from, to = str_of(text);
+    ptrdiff_t dots = -1;
+    for (size_t i = 0; i + 1 < to.len && dots < 0; i++)
+        dots = to.p[i] == '.' && to.p[i + 1] == '.' ? (ptrdiff_t)i : -1;
+    from = (struct str){to.p, dots < 0 ? 0 : (size_t)dots};
+    to = dots < 0 ? STR_NONE : str_skip(to, (size_t)dots + 2);
+    if (dots >= 0 && time_parse(from, now_ns, &request->baseline_from_ns) &&
+        time_parse(to, now_ns, &request->baseline_to_ns) &&
+        request->baseline_from_ns < request->baseline_to_ns)
+        return true;
+    fprintf(stderr, "faultline diagnose: --baseline is FROM..TO, from before to\n");
+    return false;
+}
+
+static bool read_request(const struct options *options, struct diagnosis_request *request)
+{
+    const char *level = option(options, "level"), *limit = option(options, "limit");
+    uint64_t now_ns = clock_wall_ns(), number = DEFAULT_LIMIT;
+    int word = level ? suspect_level_from_word(str_of(level)) : SUSPECT_SERVICE;
+    *request = (struct diagnosis_request){.to_ns = now_ns, .min_requests = MIN_REQUESTS};
+    if (!read_time(options, "to", now_ns, &request->to_ns))
+        return false;
+    request->from_ns =
+        request->to_ns > DEFAULT_WINDOW_NS ? request->to_ns - DEFAULT_WINDOW_NS : 0;
+    if (!read_time(options, "from", now_ns, &request->from_ns) ||
+        !read_baseline(options, now_ns, request))
+        return false;
+    if (request->from_ns > request->to_ns || word < 0 ||
+        (limit && (!str_to_u64(str_of(limit), &number) || number < 1 || number > 1000))) {
+        fprintf(stderr, "faultline diagnose: --from before --to; --level is service, version, "
+                        "instance or operation; --limit 1 to 1000\n");
+        return false;
+    }
+    request->level = (enum suspect_level)word;
+    request->limit = (uint32_t)number;
+    return true;
+}
+
+static void print_suspect(const struct tree *suspect)
+{
+    const struct tree *node = tree_get(suspect, "node");
+    bool significant = tree_get(suspect, "significant")->type == JSON_TRUE;
+    printf("\n%s%2.0f  ", paint(significant ? "\033[1m" : "\033[2m"),
+           tree_number(tree_get(suspect, "rank")));
+    print_clean(tree_get(node, "service")->text, 1000);
+    const struct str more[3] = {tree_get(node, "version")->text, tree_get(suspect, "instance")->text,
+                                tree_get(suspect, "operation")->text};
+    for (int i = 0; i < 3; i++) {
+        if (more[i].len)
+            printf(" "), print_clean(more[i], 1000);
+    }
+    printf("%s  score %.3f, %.0f %% sure%s\n", paint("\033[0m"),
+           tree_number(tree_get(suspect, "score")),
+           100 * tree_number(tree_get(suspect, "confidence")), significant ? "" : ", a hint");
+    for (const struct tree *at = tree_get(suspect, "evidence")->first; at; at = at->next) {
+        printf("      ");
+        print_clean(tree_get(at, "kind")->text, 10);
+        print_clean(tree_get(at, "text")->text, 1000);
+        printf("\n");
+    }
+    for (const struct tree *at = tree_get(suspect, "narrowed")->first; at; at = at->next) {
+        printf("      only      ");
+        print_clean(tree_get(at, "dimension")->text, 1000);
+        printf(" ");
+        print_clean(tree_get(at, "value")->text, 1000);
+        printf(": %.0f %% of it\n", 100 * tree_number(tree_get(at, "share")));
+    }
+    for (const struct tree *at = tree_get(suspect, "not")->first; at; at = at->next) {
+        printf("      not       ");
+        print_clean(at->text, 1000);
+        printf("\n");
+    }
+    if (tree_get(suspect, "examples")->first)
+        printf("      trace     %.*s\n", STR_ARG(tree_get(suspect, "examples")->first->text));
+}
+
+static void print_diagnosis(const struct tree *tree)
+{
+    const struct tree *window = tree_get(tree, "window"), *base = tree_get(tree, "baseline");
+    const struct tree *now = tree_get(tree_get(tree, "requests"), "now");
+    const struct tree *was = tree_get(tree_get(tree, "requests"), "baseline");
+    print_clean(tree_get(tree, "verdict")->text, 1000);
+    printf("\nnow     %.19sZ .. %.19sZ  %.0f requests, %.0f failed, p95",
+           tree_get(window, "from")->text.p, tree_get(window, "to")->text.p,
+           tree_number(tree_get(now, "n")), tree_number(tree_get(now, "failed")));
+    print_ns(tree_get(now, "p95_ns"), 9);
+    printf("\nnormal  %.19sZ .. %.19sZ  %.0f requests, %.0f failed, p95",
+           tree_get(base, "from")->text.p, tree_get(base, "to")->text.p,
+           tree_number(tree_get(was, "n")), tree_number(tree_get(was, "failed")));
+    print_ns(tree_get(was, "p95_ns"), 9);
+    if (tree_get(tree, "onset")->type == JSON_STRING)
+        printf("\nsince   %.19sZ", tree_get(tree, "onset")->text.p);
+    if (tree_get(tree, "need")->type == JSON_OBJECT)
+        printf("\n%.0f more requests are needed", tree_number(tree_get(tree_get(tree, "need"), "requests")));
+    printf("\n");
+    for (const struct tree *at = tree_get(tree, "suspects")->first; at; at = at->next)
+        print_suspect(at);
+}
+
+static int exit_of(const struct tree *tree)
+{
+    struct str verdict = tree_get(tree, "verdict")->text;
+    if (str_eq(verdict, str_of(verdict_word(VERDICT_INCIDENT))))
+        return EXIT_BAD_ANSWER;
+    return str_eq(verdict, str_of(verdict_word(VERDICT_NOT_ENOUGH))) ? EXIT_NO_DATA : EXIT_GOOD;
+}
+
+static void write_path(const struct options *options, struct buf *path)
+{
+    static const char *const names[] = {"from", "to", "baseline", "level", "limit"};
+    buf_add_c(path, "diagnose");
+    for (int i = 0; i < 5; i++)
+        ask_parameter(path, names[i], option(options, names[i]));
+    buf_add_char(path, '\0');
+}
+
+int command_diagnose(const struct options *options)
+{
+    const char *format = option(options, "format");
+    struct diagnosis_request request;
+    struct buf path, answer;
+    struct arena arena;
+    if (format && strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
+        fprintf(stderr, "faultline diagnose: --format is text or json\n");
+        return EXIT_USAGE;
+    }
+    if (!read_request(options, &request))
+        return EXIT_USAGE;
+    buf_init(&path, 8192);
+    buf_init(&answer, ARENA_BYTES);
+    arena_init(&arena, ARENA_BYTES);
+    write_path(options, &path);
+    struct question question = {path.p, ask_diagnosis, &request};
+    int code = ask(options, &question, &answer);
+    if (code == EXIT_GOOD) {
+        struct tree *tree = tree_read(&arena, buf_str(&answer));
+        code = tree ? exit_of(tree) : EXIT_NOT_DONE;
+        if (format && strcmp(format, "json") == 0)
+            printf("%.*s\n", (int)answer.len, answer.p);
+        else if (tree)
+            print_diagnosis(tree);
+    }
+    arena_fini(&arena);
+    buf_fini(&answer);
+    buf_fini(&path);
+    return code;
+}

@@ -1,0 +1,21 @@
+/* diagnose.h - a diagnosis from the database: roll-ups read, localise() asked, examples and onset
+ * added. For the command, the API and the incidents.
+ */
+#ifndef COMMAND_DIAGNOSE_H
+#define COMMAND_DIAGNOSE_H
+
+#include "collector/model/diagnosis.h"
+#include "collector/store/query.h"
+
+/* Fills *diagnosis; its texts lie in `arena`, or in tables that *texts owns: give it to
+ * diagnosis_texts_free() when the diagnosis is done with. */
+struct diagnosis_texts;
+int diagnose(struct query *query, const struct diagnosis_request *request, struct arena *arena,
+             struct diagnosis *diagnosis, struct diagnosis_texts **texts, struct err *err);
+void diagnosis_texts_free(struct diagnosis_texts *texts);
+
+/* The same as the JSON of CONTRACT §7. */
+int diagnose_json(struct query *query, const struct diagnosis_request *request, struct buf *out,
+                  struct err *err);
+
+#endif

@@ -1,0 +1,51 @@
+/* constants.h - every number that localising rests on, in one place, each with its reason. */
+#ifndef LOCALISE_CONSTANTS_H
+#define LOCALISE_CONSTANTS_H
+
+/* A channel counts when its test is beyond three standard errors (LOCALISING §3). */
+#define SIGNIFICANT_Z 3.0
+/* … and when it spoils at least a hundredth of the requests or of their time: with millions of
+ * requests any difference is beyond three standard errors. */
+#define SIGNIFICANT_VALUE 0.01
+
+/* Latency: slow is above normal's p95; 5 % are so in normal times, and half of the calls being slow
+ * counts as all of them (LOCALISING §3). */
+#define SLOW_QUANTILE 0.95
+#define SLOW_ALL 0.50
+/* The shift of the whole distribution counts when the median moved three buckets: 2^(3/8), 30 %. */
+#define MEDIAN_BUCKETS 3
+/* A key with fewer calls than this on either side says nothing about latency: its p95 is one call. */
+#define MIN_TIMES 20
+/* Who of two ends owes a gap or an unreached call: the mean trouble of all its edges, to this power
+ * (LOCALISING §3). */
+#define END_POWER 3
+
+/* With nothing to tell them apart a call that did not arrive is its callee's: so many times the
+ * caller's part. */
+#define CALLEE_PRIOR 2.0
+
+/* A failure that the request survived spoils half of it: somebody still had to do without. */
+#define SURVIVED_WEIGHT 0.5
+
+/* Flow: a call that is now the last thing a visit does speaks against its callee and its caller in
+ * this proportion; value = rise × min(1, 2 × rise) × visits a request (LOCALISING §3). */
+#define FLOW_CALLEE 0.6
+#define FLOW_CALLER 0.4
+#define FLOW_STEEPNESS 2.0
+
+/* Traffic: calls a visit that halved or doubled. It tells that something changed, less that it
+ * spoilt a request: a quarter. */
+#define TRAFFIC_FACTOR 2.0
+#define TRAFFIC_WEIGHT 0.25
+
+/* Narrowing: a value of a dimension that has this share of the trouble, and not that share of the
+ * traffic; at least so many times worse than the rest. */
+#define NARROW_SHARE 0.8
+#define NARROW_TRAFFIC 0.7
+#define NARROW_EFFECT 2.0
+
+/* Confidence grows with the smaller sample: 63 % of what can be had at this many requests. 300 a
+ * side are enough for the first place (LOCALISING §6). */
+#define CONFIDENT_REQUESTS 150.0
+
+#endif

@@ -1,0 +1,197 @@
+/* failures.c - the rise of the share of requests whose failure began here.
+ *
+ * A call that never came to its callee speaks against both ends: against the one whose other calls
+ * of that kind fail as well.
+ */
+#include <math.h>
+
+#include "collector/localise/statistics.h"
+#include "collector/localise/work.h"
+
+struct origin_rise {
+    double was, is; /* shares of all requests */
+    double z;
+    double value;
+};
+
+/* `bad`: of failed requests; else of those that survived. */
+static struct origin_rise rise_of(const struct work *work, const struct pair *pair, bool bad)
+{
+    double n = (double)work->requests[0].n, m = (double)work->requests[1].n, a[2];
+    for (int t = 0; t < 2; t++)
+        a[t] = (double)(bad ? pair->t[t].bad : pair->t[t].n - pair->t[t].bad);
+    struct origin_rise rise = {.was = a[0] / n, .is = a[1] / m};
+    rise.z = two_proportions(a[0], n, a[1], m);
+    rise.value = (rise.is - rise.was) * (bad ? 1 : SURVIVED_WEIGHT);
+    return rise;
+}
+
+/* ---- who owes a call that did not arrive ---- */
+
+/* By version, so that a bad version beside a good one stands out; by group of versions. */
+struct edge_failures {
+    double *sum[2], *n[2]; /* as a caller, as a callee */
+};
+
+static double fail_share(const struct tally *calls)
+{
+    return calls->n > 0 ? (double)calls->origins / (double)calls->n : 0;
+}
+
+static bool measure_edges(struct work *work, struct edge_failures *edges)
+{
+    const struct pairs *pairs = &work->by_version;
+    for (int e = 0; e < 2; e++) {
+        edges->sum[e] = arena_calloc(work->arena, (work->versions.n + 1) * sizeof(double));
+        edges->n[e] = arena_calloc(work->arena, (work->versions.n + 1) * sizeof(double));
+        if (!edges->sum[e] || !edges->n[e])
+            return false;
+    }
+    for (uint32_t i = 0; i < pairs->n; i++) {
+        const struct pair *pair = &pairs->items[i];
+        const uint32_t ends[2] = {pair->key.node, pair->key.peer};
+        if (pair->key.channel != TALLY_CALL || ends[0] == NO_GROUP || ends[1] == NO_GROUP ||
+            pair->t[1].n < MIN_TIMES)
+            continue;
+        double rise = fail_share(&pair->t[1]) - fail_share(&pair->t[0]);
+        for (int e = 0; e < 2; e++) {
+            edges->sum[e][ends[e]] += rise > 0 ? rise : 0;
+            edges->n[e][ends[e]] += 1;
+        }
+    }
+    return true;
+}
+
+/* Of a service: of its worst version. */
+static double guilt(const struct work *work, const struct edge_failures *edges, int end,
+                    uint32_t group)
+{
+    double worst = 0;
+    bool by_version = work->level == &work->versions;
+    for (uint32_t i = 0; i < work->versions.n; i++) {
+        bool mine = by_version ? i == group : work->versions.items[i].service == group;
+        if (!mine || edges->n[end][i] == 0)
+            continue;
+        double mean = pow(edges->sum[end][i] / edges->n[end][i], END_POWER);
+        worst = mean > worst ? mean : worst;
+    }
+    return worst;
+}
+
+/* The caller's own proxy says it refused: its limit, its route, its configuration. */
+static bool caller_refused(const struct work *work, const struct pair *pair)
+{
+    uint32_t flags = response_flags_parse(name_text(work, pair->key.detail));
+    return flags & (FLAG_BIT(FLAG_NR) | FLAG_BIT(FLAG_NC) | FLAG_BIT(FLAG_LR) | FLAG_BIT(FLAG_DT));
+}
+
+/* ---- findings ---- */
+
+static struct str reason_text(struct work *work, const struct pair *pair)
+{
+    struct str detail = name_text(work, pair->key.detail);
+    return detail.len ? say(work, ", %.*s", STR_ARG(detail)) : STR("");
+}
+
+static void blame_origin(struct work *work, const struct pair *pair, uint32_t group, uint32_t peer,
+                         const struct origin_rise *rise, double share)
+{
+    bool survived = pair->t[1].bad * 2 < pair->t[1].n;
+    struct node_text node = group_text(work, work->level, pair->key.node);
+    struct str who = node_text_short(work->arena, &node), where = who;
+    if (peer != NO_GROUP) {
+        struct node_text caller = group_text(work, work->level, pair->key.peer);
+        where = say(work, "%.*s → %.*s", STR_ARG(node_text_short(work->arena, &caller)),
+                    STR_ARG(who));
+    }
+    struct finding finding = {
+        .channel = CHANNEL_ERRORS,
+        .kind = EVIDENCE_ERRORS,
+        .unit = UNIT_RATIO,
+        .value = rise->value * share,
+        .z = rise->z,
+        .baseline = rise->was,
+        .observed = rise->is,
+        .group = group,
+        .peer = peer,
+        .operation = pair->key.name,
+        .detail = pair->key.detail,
+        .metric = survived ? STR("survived_failures") : STR("origin_share"),
+        .text = say(work, "%.*s of requests %s first at %.*s%.*s (normal %.*s)",
+                    STR_ARG(say_share(work, rise->is)), survived ? "see a failure" : "fail",
+                    STR_ARG(where), STR_ARG(reason_text(work, pair)),
+                    STR_ARG(say_share(work, rise->was)))};
+    blame(work, candidate_of(work, group, NAME_NONE, pair->key.name), &finding);
+}
+
+static void blame_pair(struct work *work, const struct pair *pair, const struct origin_rise *rise,
+                       const struct edge_failures *edges)
+{
+    uint32_t callee = pair->key.node, caller = pair->key.peer;
+    if (pair->key.what != ORIGIN_UNREACHED || caller == NO_GROUP) {
+        blame_origin(work, pair, callee, NO_GROUP, rise, 1);
+        return;
+    }
+    double by_caller = guilt(work, edges, 0, caller), by_callee = guilt(work, edges, 1, callee);
+    by_callee *= CALLEE_PRIOR;
+    double share = by_caller + by_callee > 0 ? by_caller / (by_caller + by_callee) : 0;
+    if (caller_refused(work, pair))
+        share = 1;
+    blame_origin(work, pair, callee, caller, rise, 1 - share);
+    blame_origin(work, pair, caller, callee, rise, share);
+}
+
+/* By instance: what of its own failed, against all of its service. */
+static void find_failing_instances(struct work *work)
+{
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->key.channel != TALLY_INSTANCE || pair->key.node == NO_GROUP)
+            continue;
+        double n = (double)work->requests[0].n, m = (double)work->requests[1].n;
+        struct origin_rise rise = {.was = (double)pair->t[0].bad / n,
+                                   .is = (double)pair->t[1].bad / m};
+        rise.value = rise.is - rise.was;
+        rise.z = two_proportions((double)pair->t[0].bad, n, (double)pair->t[1].bad, m);
+        struct str name = name_text(work, pair->key.name);
+        struct finding finding = {
+            .channel = CHANNEL_ERRORS,
+            .kind = EVIDENCE_ERRORS,
+            .unit = UNIT_RATIO,
+            .value = rise.value,
+            .z = rise.z,
+            .baseline = rise.was,
+            .observed = rise.is,
+            .group = pair->key.node,
+            .peer = NO_GROUP,
+            .metric = STR("origin_share"),
+            .text = say(work, "%.*s of requests fail first at %.*s (normal %.*s)",
+                        STR_ARG(say_share(work, rise.is)), STR_ARG(name),
+                        STR_ARG(say_share(work, rise.was)))};
+        if (rise.value > 0)
+            blame(work, candidate_of(work, pair->key.node, pair->key.name, NAME_NONE), &finding);
+    }
+}
+
+void find_failures(struct work *work)
+{
+    struct edge_failures edges;
+    if (work->input->level == SUSPECT_INSTANCE) {
+        find_failing_instances(work);
+        return;
+    }
+    if (!measure_edges(work, &edges)) {
+        work->memory_short = true;
+        return;
+    }
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->key.channel != TALLY_ORIGIN || pair->key.node == NO_GROUP)
+            continue;
+        for (int bad = 0; bad < 2; bad++) {
+            struct origin_rise rise = rise_of(work, pair, bad);
+            if (rise.value > 0)
+                blame_pair(work, pair, &rise, &edges);
+        }
+    }
+}

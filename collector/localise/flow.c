@@ -1,0 +1,148 @@
+/* flow.c - requests that stop after a step they used to go beyond; calls that vanished or multiplied.
+ */
+#include <math.h>
+
+#include "collector/localise/statistics.h"
+#include "collector/localise/work.h"
+
+/* Visits by (service, operation), or of the whole service: the sum of their last steps. */
+static void count_visits(const struct work *work, uint32_t group, name_no operation, double visits[2])
+{
+    uint32_t i, to;
+    visits[0] = visits[1] = 0;
+    for (pairs_range(work->pairs, TALLY_FLOW, group, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        for (int t = 0; t < 2 && (!operation || pair->key.name == operation); t++)
+            visits[t] += (double)pair->t[t].n;
+    }
+}
+
+static struct str step_text(struct work *work, const struct pair *pair)
+{
+    if (pair->key.what == FLOW_CALL) {
+        struct node_text peer = group_text(work, work->level, pair->key.peer);
+        return say(work, "after calling %.*s", STR_ARG(node_text_short(work->arena, &peer)));
+    }
+    return pair->key.what == FLOW_LOCAL ? STR("after a step of its own")
+                                        : STR("without calling anybody");
+}
+
+static void blame_stop(struct work *work, const struct pair *pair, const double visits[2])
+{
+    double was = (double)pair->t[0].n / visits[0], is = (double)pair->t[1].n / visits[1];
+    double rise = is - was, calls = visits[1] / (double)work->requests[1].n;
+    double steep = FLOW_STEEPNESS * rise < 1 ? FLOW_STEEPNESS * rise : 1;
+    struct node_text node = group_text(work, work->level, pair->key.node);
+    struct finding finding = {
+        .channel = CHANNEL_FLOW,
+        .kind = EVIDENCE_FLOW,
+        .unit = UNIT_RATIO,
+        .z = two_proportions((double)pair->t[0].n, visits[0], (double)pair->t[1].n, visits[1]),
+        .baseline = was,
+        .observed = is,
+        .operation = pair->key.name,
+        .metric = STR("stops_here"),
+        .text = say(work, "%.*s %.*s: %.*s of visits end %.*s (normal %.*s)",
+                    STR_ARG(node_text_short(work->arena, &node)),
+                    STR_ARG(name_text(work, pair->key.name)), STR_ARG(say_share(work, is)),
+                    STR_ARG(step_text(work, pair)), STR_ARG(say_share(work, was)))};
+    double value = rise * steep * calls;
+    bool call = pair->key.what == FLOW_CALL && pair->key.peer != NO_GROUP;
+    finding.group = pair->key.node;
+    finding.peer = call ? pair->key.peer : NO_GROUP;
+    finding.value = value * (call ? FLOW_CALLER : 1);
+    blame(work, candidate_of(work, finding.group, NAME_NONE, pair->key.name), &finding);
+    if (!call)
+        return;
+    finding.group = pair->key.peer;
+    finding.peer = pair->key.node;
+    finding.value = value * FLOW_CALLEE;
+    finding.operation = NAME_NONE;
+    blame(work, candidate_of(work, finding.group, NAME_NONE, NAME_NONE), &finding);
+}
+
+void find_flow(struct work *work)
+{
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        double visits[2];
+        if (pair->key.channel != TALLY_FLOW || pair->key.node == NO_GROUP ||
+            pair->key.what == FLOW_FAILED)
+            continue;
+        count_visits(work, pair->key.node, pair->key.name, visits);
+        if (visits[0] >= MIN_TIMES && visits[1] >= MIN_TIMES &&
+            (double)pair->t[1].n * visits[0] > (double)pair->t[0].n * visits[1])
+            blame_stop(work, pair, visits);
+    }
+}
+
+/* ---- traffic ---- */
+
+/* Calls of a whole edge, over all its operations: pairs of one edge stand side by side. Gives how
+ * many there are. */
+static uint32_t sum_edge(const struct work *work, uint32_t first, double calls[2])
+{
+    const struct pair *edge = &work->pairs->items[first], *pair = edge;
+    uint32_t n = 0;
+    calls[0] = calls[1] = 0;
+    while (first + n < work->pairs->n && pair->key.channel == TALLY_CALL &&
+           pair->key.node == edge->key.node && pair->key.peer == edge->key.peer) {
+        for (int t = 0; t < 2; t++)
+            calls[t] += (double)(pair->t[t].n + pair->t[t].retries);
+        pair++;
+        n++;
+    }
+    return n;
+}
+
+/* Poisson rates a visit: the difference in standard errors. */
+static double rate_z(double a, double n, double b, double m)
+{
+    double variance = a / (n * n) + b / (m * m);
+    return variance > 0 ? (b / m - a / n) / sqrt(variance) : 0;
+}
+
+static void blame_traffic(struct work *work, const struct pair *pair, const double calls[2],
+                          const double visits[2])
+{
+    double was = calls[0] / visits[0], is = calls[1] / visits[1];
+    bool more = is >= TRAFFIC_FACTOR * was, less = is * TRAFFIC_FACTOR <= was;
+    double share = visits[1] / (double)work->requests[1].n;
+    if ((!more && !less) || was <= 0)
+        return;
+    double value = TRAFFIC_WEIGHT * (share < 1 ? share : 1) *
+                   (more ? (1 - was / is) * (is < 1 ? is : 1) : (1 - is / was) * (was < 1 ? was : 1));
+    struct node_text caller = group_text(work, work->level, pair->key.node),
+                     callee = group_text(work, work->level, pair->key.peer);
+    struct finding finding = {
+        .channel = CHANNEL_TRAFFIC,
+        .kind = EVIDENCE_TRAFFIC,
+        .unit = UNIT_RATIO,
+        .value = value,
+        .z = fabs(rate_z(calls[0], visits[0], calls[1], visits[1])),
+        .baseline = was,
+        .observed = is,
+        .group = pair->key.node,
+        .peer = pair->key.peer,
+        .metric = STR("calls_a_visit"),
+        .text = say(work, "%.*s → %.*s: %.3g → %.3g calls a visit",
+                    STR_ARG(node_text_short(work->arena, &caller)),
+                    STR_ARG(node_text_short(work->arena, &callee)), was, is)};
+    blame(work, candidate_of(work, finding.group, NAME_NONE, NAME_NONE), &finding);
+}
+
+void find_traffic(struct work *work)
+{
+    for (uint32_t i = 0, step = 1; i < work->pairs->n; i += step) {
+        const struct pair *pair = &work->pairs->items[i];
+        double calls[2], visits[2];
+        step = 1;
+        if (pair->key.channel != TALLY_CALL || pair->key.node == NO_GROUP ||
+            pair->key.peer == NO_GROUP)
+            continue;
+        step = sum_edge(work, i, calls);
+        count_visits(work, pair->key.node, NAME_NONE, visits);
+        if (visits[0] >= MIN_TIMES && visits[1] >= MIN_TIMES)
+            blame_traffic(work, pair, calls, visits);
+    }
+}

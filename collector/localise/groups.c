@@ -1,0 +1,226 @@
+/* groups.c - nodes of one service, or of one version of it, are one; what one node does not know of
+ * itself (its namespace, its cluster) another may.
+ */
+#include <stdlib.h>
+
+#include "collector/base/hash.h"
+#include "collector/localise/work.h"
+
+static bool same_role_class(uint8_t a, uint8_t b)
+{
+    bool a_workload = a == ROLE_WORKLOAD || a == ROLE_SIDECAR;
+    bool b_workload = b == ROLE_WORKLOAD || b == ROLE_SIDECAR;
+    return a == b || (a_workload && b_workload);
+}
+
+static bool fits(name_no a, name_no b)
+{
+    return a == b || a == NAME_NONE || b == NAME_NONE;
+}
+
+/* Exactly one group that fits takes a node with unknowns; else it is a group of its own. */
+static uint32_t find_group(const struct groups *groups, const struct node *node, bool by_version,
+                           bool exact)
+{
+    uint32_t found = NO_GROUP;
+    for (uint32_t i = 0; i < groups->n; i++) {
+        const struct node *other = &groups->items[i].node;
+        if (other->service != node->service || !same_role_class(other->role, node->role))
+            continue;
+        bool same = exact ? other->cluster == node->cluster && other->namespace == node->namespace
+                          : fits(other->cluster, node->cluster) &&
+                                fits(other->namespace, node->namespace);
+        bool version = !by_version || other->version == node->version;
+        if (!same || !version)
+            continue;
+        if (found != NO_GROUP)
+            return NO_GROUP;
+        found = i;
+    }
+    return found;
+}
+
+static void mark_used(const struct rollup *rollup, bool *used)
+{
+    for (uint32_t i = 0; i < rollup->n; i++) {
+        used[rollup->items[i].key.node] = true;
+        used[rollup->items[i].key.peer] = true;
+    }
+}
+
+static uint32_t n_unknown(const struct node *node)
+{
+    return !node->cluster + !node->namespace;
+}
+
+bool groups_make(struct work *work, bool by_version, struct groups *groups)
+{
+    const struct nodes *nodes = work->input->nodes;
+    uint32_t n_nodes = nodes_count(nodes);
+    bool *used = arena_calloc(work->arena, n_nodes + 1);
+    groups->n = 0;
+    groups->items = arena_alloc(work->arena, (n_nodes + 1) * sizeof(*groups->items));
+    groups->of_node = arena_alloc(work->arena, (n_nodes + 1) * sizeof(uint32_t));
+    if (!used || !groups->items || !groups->of_node)
+        return false;
+    mark_used(work->input->normal, used);
+    mark_used(work->input->now, used);
+    memset(groups->of_node, 0xff, (n_nodes + 1) * sizeof(uint32_t));
+    /* The best known first, so that those who know less find them. */
+    for (uint32_t unknown = 0; unknown <= 2; unknown++) {
+        for (node_no no = 1; no < n_nodes; no++) {
+            struct node node = *nodes_get(nodes, no);
+            if (!used[no] || n_unknown(&node) != unknown)
+                continue;
+            uint32_t group = find_group(groups, &node, by_version, true);
+            if (group == NO_GROUP && unknown)
+                group = find_group(groups, &node, by_version, false);
+            if (group == NO_GROUP) {
+                group = groups->n++;
+                groups->items[group] = (struct group){.node = node, .service = group};
+                if (!by_version)
+                    groups->items[group].node.version = NAME_NONE;
+            }
+            groups->of_node[no] = group;
+            if (by_version)
+                groups->items[group].service = work->services.of_node[no];
+        }
+    }
+    return true;
+}
+
+static uint32_t group_or_none(const struct groups *groups, node_no node)
+{
+    uint32_t group = groups->of_node[node];
+    return group == NO_GROUP ? 0 : group + 1;
+}
+
+/* Keys of the merged bag have groups + 1 in the place of nodes, so that 0 stays "nobody". */
+static bool merge(struct pairs *pairs, const struct groups *groups, const struct rollup *from,
+                  uint32_t time)
+{
+    for (uint32_t i = 0; i < from->n; i++) {
+        const struct tally *tally = &from->items[i];
+        struct tally_key key = tally->key;
+        key.node = group_or_none(groups, key.node);
+        key.peer = group_or_none(groups, key.peer);
+        struct tally *into = rollup_tally(&pairs->merged, &key, time);
+        if (!into || !tally_merge(into, tally))
+            return false;
+    }
+    return true;
+}
+
+static uint64_t hash_of(const struct tally_key *key)
+{
+    uint64_t hash = hash_u128((uint64_t)key->node << 32 | key->peer,
+                              (uint64_t)key->name << 32 | key->detail);
+    return hash_mix(hash, (uint64_t)key->channel << 8 | key->what);
+}
+
+static int compare(uint64_t a, uint64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct tally_key *x = &((const struct pair *)a)->key, *y = &((const struct pair *)b)->key;
+    int order = compare((uint64_t)x->channel << 32 | x->node, (uint64_t)y->channel << 32 | y->node);
+    order = order ? order : compare((uint64_t)x->peer << 32 | x->name, (uint64_t)y->peer << 32 | y->name);
+    return order ? order
+                 : compare((uint64_t)x->what << 32 | x->detail, (uint64_t)y->what << 32 | y->detail);
+}
+
+/* Two of one key, of the two times, become one. */
+static void unite(struct pairs *pairs)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < pairs->n; i++) {
+        struct pair *last = kept ? &pairs->items[kept - 1] : NULL;
+        if (last && tally_key_eq(&last->key, &pairs->items[i].key)) {
+            int time = pairs->items[i].t[1].key.what == 1; /* see pairs_make() */
+            last->t[time] = pairs->items[i].t[time];
+        } else {
+            pairs->items[kept++] = pairs->items[i];
+        }
+    }
+    pairs->n = kept;
+}
+
+bool pairs_make(struct work *work, const struct groups *groups, struct pairs *pairs)
+{
+    rollup_init(&pairs->merged, UINT32_MAX);
+    map_init(&pairs->map);
+    if (!merge(pairs, groups, work->input->normal, 0) || !merge(pairs, groups, work->input->now, 1))
+        return false;
+    pairs->items = arena_alloc(work->arena, (pairs->merged.n + 1) * sizeof(*pairs->items));
+    pairs->n = pairs->merged.n;
+    for (uint32_t i = 0; pairs->items && i < pairs->n; i++) {
+        const struct tally *tally = &pairs->merged.items[i];
+        struct pair *pair = &pairs->items[i];
+        *pair = (struct pair){.key = tally->key};
+        pair->key.node = tally->key.node ? tally->key.node - 1 : NO_GROUP;
+        pair->key.peer = tally->key.peer ? tally->key.peer - 1 : NO_GROUP;
+        pair->t[tally->step] = *tally; /* borrows the histogram */
+        pair->t[1].key.what = (uint8_t)tally->step; /* which of the two it is, for unite() */
+    }
+    if (!pairs->items)
+        return false;
+    qsort(pairs->items, pairs->n, sizeof(*pairs->items), by_key);
+    unite(pairs);
+    for (uint32_t i = 0; i < pairs->n; i++) {
+        if (!map_add(&pairs->map, hash_of(&pairs->items[i].key), i))
+            return false;
+    }
+    return true;
+}
+
+void pairs_range(const struct pairs *pairs, unsigned channel, uint32_t node, uint32_t *from,
+                 uint32_t *to)
+{
+    uint64_t wanted = (uint64_t)channel << 32 | node;
+    uint32_t low = 0, high = pairs->n;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        const struct tally_key *key = &pairs->items[middle].key;
+        if (((uint64_t)key->channel << 32 | key->node) < wanted)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *from = *to = low;
+    while (*to < pairs->n && pairs->items[*to].key.channel == channel &&
+           pairs->items[*to].key.node == node)
+        ++*to;
+}
+
+const struct pair *pairs_find(const struct pairs *pairs, const struct tally_key *key)
+{
+    for (struct map_iter it = map_find(&pairs->map, hash_of(key)); map_next(&pairs->map, &it);) {
+        if (tally_key_eq(&pairs->items[it.value].key, key))
+            return &pairs->items[it.value];
+    }
+    return NULL;
+}
+
+void pairs_free(struct pairs *pairs)
+{
+    rollup_fini(&pairs->merged);
+    map_fini(&pairs->map);
+}
+
+struct str name_text(const struct work *work, name_no name)
+{
+    return names_text(work->input->names, name);
+}
+
+struct node_text group_text(const struct work *work, const struct groups *groups, uint32_t group)
+{
+    if (group == NO_GROUP)
+        return (struct node_text){0};
+    const struct node *node = &groups->items[group].node;
+    return (struct node_text){name_text(work, node->cluster), name_text(work, node->namespace),
+                              name_text(work, node->service), name_text(work, node->version),
+                              str_of(role_word(node->role))};
+}

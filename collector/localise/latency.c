@@ -1,0 +1,188 @@
+/* latency.c - time that was not spent before: a service's own, or between two.
+ *
+ * How much of a key is slow: the share of its calls above normal's p95, or the shift of the whole
+ * distribution. What that costs: the time above normal, as a share of the normal time of all
+ * requests.
+ */
+#include <math.h>
+
+#include "collector/localise/statistics.h"
+#include "collector/localise/work.h"
+#include "collector/model/span.h"
+
+struct slowness {
+    double share; /* of its calls, 0…1 */
+    double z;
+    double value; /* spoilt share of normal request time */
+    double was_ns, is_ns;
+};
+
+static double mean_of(const struct tally *tally)
+{
+    return tally->histogram.n > 0 ? (double)tally->sum_ns / (double)tally->histogram.n : 0;
+}
+
+static double clamp(double value, double low, double high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+static struct slowness slowness_of(const struct work *work, const struct tally *normal,
+                                   const struct tally *now)
+{
+    struct slowness slow = {.was_ns = mean_of(normal), .is_ns = mean_of(now)};
+    double n = (double)normal->histogram.n, m = (double)now->histogram.n;
+    if (n < MIN_TIMES || m < MIN_TIMES)
+        return slow;
+    unsigned p95 = histogram_bucket(histogram_quantile(&normal->histogram, SLOW_QUANTILE));
+    double before = share_above(&normal->histogram, p95), after = share_above(&now->histogram, p95);
+    slow.share = clamp((after - before) / (SLOW_ALL - (1 - SLOW_QUANTILE)), 0, 1);
+    slow.z = two_proportions(before * n, n, after * m, m);
+    int moved = (int)histogram_bucket(histogram_quantile(&now->histogram, 0.5)) -
+                (int)histogram_bucket(histogram_quantile(&normal->histogram, 0.5));
+    if (moved >= MEDIAN_BUCKETS) {
+        struct rank_test test = mann_whitney(&normal->histogram, &now->histogram);
+        if (test.effect > slow.share)
+            slow.share = test.effect;
+        slow.z = test.z > slow.z ? test.z : slow.z;
+    }
+    double calls = m / (double)work->requests[1].n, above_ns = slow.is_ns - slow.was_ns;
+    if (above_ns > 0 && work->normal_ns > 0)
+        slow.value = slow.share * calls * above_ns / work->normal_ns;
+    return slow;
+}
+
+/* What a key without a normal is judged by: its service as a whole. */
+static const struct tally *normal_of(const struct work *work, const struct pair *pair)
+{
+    if (pair->t[0].histogram.n >= MIN_TIMES || work->level == &work->services)
+        return &pair->t[0];
+    struct tally_key key = pair->key;
+    key.node = key.node == NO_GROUP ? NO_GROUP : work->level->items[key.node].service;
+    key.peer = key.peer == NO_GROUP ? NO_GROUP : work->level->items[key.peer].service;
+    const struct pair *service = pairs_find(&work->by_service, &key);
+    return service ? &service->t[0] : &pair->t[0];
+}
+
+static struct str group_name(struct work *work, uint32_t group)
+{
+    struct node_text node = group_text(work, work->level, group);
+    return node_text_short(work->arena, &node);
+}
+
+static void blame_self(struct work *work, const struct pair *pair, const struct slowness *slow,
+                       name_no instance)
+{
+    name_no operation = instance ? NAME_NONE : pair->key.name;
+    struct str who = group_name(work, pair->key.node), name = name_text(work, pair->key.name);
+    struct finding finding = {
+        .channel = CHANNEL_LATENCY,
+        .kind = EVIDENCE_SELF_TIME,
+        .unit = UNIT_NS,
+        .value = slow->value,
+        .z = slow->z,
+        .baseline = slow->was_ns,
+        .observed = slow->is_ns,
+        .group = pair->key.node,
+        .peer = NO_GROUP,
+        .operation = operation,
+        .metric = STR("self_time"),
+        .text = say(work, "%.*s %.*s: own time %.*s → %.*s, %.*s of calls slow", STR_ARG(who),
+                    STR_ARG(name), STR_ARG(say_ns(work, slow->was_ns)),
+                    STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_share(work, slow->share)))};
+    blame(work, candidate_of(work, pair->key.node, instance, operation), &finding);
+}
+
+static void find_slow_self(struct work *work)
+{
+    bool instances = work->input->level == SUSPECT_INSTANCE;
+    unsigned channel = instances ? TALLY_INSTANCE : TALLY_SELF;
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->key.channel != channel || pair->key.node == NO_GROUP)
+            continue;
+        struct slowness slow = slowness_of(work, normal_of(work, pair), &pair->t[1]);
+        if (slow.value > 0)
+            blame_self(work, pair, &slow, instances ? pair->key.name : NAME_NONE);
+    }
+}
+
+/* ---- gaps: whichever end has more of its other calls slow ---- */
+
+struct edge_slowness {
+    struct slowness *of_pair; /* by pair, for gaps */
+    double *sum;              /* by group: slow shares of its edges */
+    double *n;                /* by group: its edges */
+};
+
+static bool measure_edges(struct work *work, struct edge_slowness *edges)
+{
+    uint32_t n_groups = work->level->n;
+    edges->of_pair = arena_calloc(work->arena, (work->pairs->n + 1) * sizeof(*edges->of_pair));
+    edges->sum = arena_calloc(work->arena, (n_groups + 1) * sizeof(double));
+    edges->n = arena_calloc(work->arena, (n_groups + 1) * sizeof(double));
+    if (!edges->of_pair || !edges->sum || !edges->n)
+        return false;
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->key.channel != TALLY_GAP || pair->key.node == NO_GROUP ||
+            pair->key.peer == NO_GROUP)
+            continue;
+        struct slowness slow = slowness_of(work, normal_of(work, pair), &pair->t[1]);
+        const uint32_t ends[2] = {pair->key.node, pair->key.peer};
+        edges->of_pair[i] = slow;
+        for (int e = 0; e < 2 && pair->t[1].histogram.n >= MIN_TIMES; e++) {
+            edges->sum[ends[e]] += slow.share;
+            edges->n[ends[e]] += 1;
+        }
+    }
+    return true;
+}
+
+static double guilt(const struct edge_slowness *edges, uint32_t group)
+{
+    return edges->n[group] > 0 ? pow(edges->sum[group] / edges->n[group], END_POWER) : 0;
+}
+
+static void blame_gap(struct work *work, const struct pair *pair, const struct slowness *slow,
+                      double caller_share)
+{
+    const uint32_t ends[2] = {pair->key.node, pair->key.peer};
+    struct str caller = group_name(work, ends[0]), callee = group_name(work, ends[1]);
+    struct finding finding = {.channel = CHANNEL_LATENCY,
+                              .kind = EVIDENCE_GAP,
+                              .unit = UNIT_NS,
+                              .z = slow->z,
+                              .baseline = slow->was_ns,
+                              .observed = slow->is_ns,
+                              .metric = STR("gap"),
+                              .text = say(work, "%.*s → %.*s gap %.*s → %.*s, %.*s of calls slow",
+                                          STR_ARG(caller), STR_ARG(callee),
+                                          STR_ARG(say_ns(work, slow->was_ns)),
+                                          STR_ARG(say_ns(work, slow->is_ns)),
+                                          STR_ARG(say_share(work, slow->share)))};
+    for (int e = 0; e < 2; e++) {
+        finding.group = ends[e];
+        finding.peer = ends[1 - e];
+        finding.value = slow->value * (e == 0 ? caller_share : 1 - caller_share);
+        blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
+    }
+}
+
+void find_slow(struct work *work)
+{
+    struct edge_slowness edges;
+    find_slow_self(work);
+    if (!measure_edges(work, &edges)) {
+        work->memory_short = true;
+        return;
+    }
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct slowness *slow = &edges.of_pair[i];
+        if (slow->value <= 0)
+            continue;
+        const struct pair *pair = &work->pairs->items[i];
+        double caller = guilt(&edges, pair->key.node), callee = guilt(&edges, pair->key.peer);
+        blame_gap(work, pair, slow, caller + callee > 0 ? caller / (caller + callee) : 0.5);
+    }
+}

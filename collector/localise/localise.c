@@ -1,0 +1,270 @@
+/* localise.c - totals, suspects, their order.
+ *
+ * Every channel gives values that mean the same: the share of normal request time, or of requests,
+ * that is spoilt. A suspect's score is the sum of what passes the test; who has only weaker
+ * findings stands behind, as a hint.
+ */
+#include "collector/localise/localise.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "collector/localise/work.h"
+
+#define HINT_SHARE 0.9 /* of the weakest significant score: where hints begin */
+
+struct str say(struct work *work, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    struct str copy = arena_dup(work->arena, str_of(text));
+    work->memory_short = work->memory_short || !copy.p;
+    return copy.p ? copy : STR("");
+}
+
+struct str say_ns(struct work *work, double ns)
+{
+    static const struct {
+        double above, unit;
+        const char *name;
+    } units[] = {{1e9, 1e9, "s"}, {1e6, 1e6, "ms"}, {1e3, 1e3, "µs"}, {0, 1, "ns"}};
+    int i = 0;
+    while (i < 3 && ns < units[i].above * 0.9995)
+        i++;
+    double value = ns / units[i].unit;
+    return say(work, value < 10 ? "%.2g %s" : "%.0f %s", value, units[i].name);
+}
+
+struct str say_share(struct work *work, double share)
+{
+    double percent = 100 * share;
+    return say(work, percent >= 99.95 || percent == 0 ? "%.0f %%" : percent < 10 ? "%.2g %%" : "%.1f %%",
+               percent);
+}
+
+/* ---- totals ---- */
+
+static void sum_requests(const struct rollup *rollup, struct request_numbers *numbers, double *sum_ns)
+{
+    struct histogram all;
+    histogram_init(&all);
+    *numbers = (struct request_numbers){0};
+    *sum_ns = 0;
+    for (uint32_t i = 0; i < rollup->n; i++) {
+        const struct tally *tally = &rollup->items[i];
+        if (tally->key.channel != TALLY_REQUEST)
+            continue;
+        numbers->n += tally->n;
+        numbers->failed += tally->bad;
+        *sum_ns += (double)tally->sum_ns;
+        histogram_merge(&all, &tally->histogram);
+    }
+    numbers->mean_ns = all.n > 0 ? *sum_ns / (double)all.n : 0;
+    numbers->p95_ns = histogram_quantile(&all, 0.95);
+    histogram_fini(&all);
+}
+
+/* ---- suspects ---- */
+
+struct candidate *candidate_of(struct work *work, uint32_t group, name_no instance,
+                               name_no operation)
+{
+    enum suspect_level level = work->input->level;
+    name_no name = level == SUSPECT_INSTANCE    ? instance
+                   : level == SUSPECT_OPERATION ? operation
+                                                : NAME_NONE;
+    for (uint32_t i = 0; i < work->n_candidates; i++) {
+        if (work->candidates[i].group == group && work->candidates[i].name == name)
+            return &work->candidates[i];
+    }
+    if (work->n_candidates == work->cap_candidates) {
+        uint32_t cap = work->cap_candidates ? 2 * work->cap_candidates : 64;
+        struct candidate *grown = arena_alloc(work->arena, cap * sizeof(*grown));
+        if (!grown) {
+            work->memory_short = true;
+            return NULL;
+        }
+        if (work->n_candidates)
+            memcpy(grown, work->candidates, work->n_candidates * sizeof(*grown));
+        work->candidates = grown;
+        work->cap_candidates = cap;
+    }
+    struct candidate *candidate = &work->candidates[work->n_candidates++];
+    *candidate = (struct candidate){.group = group, .name = name};
+    return candidate;
+}
+
+static bool passes(const struct finding *finding)
+{
+    return finding->z > SIGNIFICANT_Z && finding->value >= SIGNIFICANT_VALUE;
+}
+
+void blame(struct work *work, struct candidate *candidate, const struct finding *finding)
+{
+    if (!candidate || finding->value <= 0 || !isfinite(finding->value))
+        return;
+    struct finding *copy = arena_alloc(work->arena, sizeof(*copy));
+    if (!copy) {
+        work->memory_short = true;
+        return;
+    }
+    *copy = *finding;
+    /* Kept in order of weight: the strongest first. */
+    struct finding **at = &candidate->findings;
+    while (*at && (passes(*at) > passes(copy) ||
+                   (passes(*at) == passes(copy) && (*at)->value >= copy->value)))
+        at = &(*at)->next;
+    copy->next = *at;
+    *at = copy;
+    if (passes(finding))
+        candidate->value[finding->channel] += finding->value;
+    else
+        candidate->weak += finding->value;
+}
+
+static int by_score(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+    if (x->significant != y->significant)
+        return x->significant ? -1 : 1;
+    return (x->score < y->score) - (x->score > y->score);
+}
+
+/* Suspects of one score stand in order of their names. */
+static int by_name(const struct work *work, const struct candidate *a, const struct candidate *b)
+{
+    struct node_text x = group_text(work, work->level, a->group),
+                     y = group_text(work, work->level, b->group);
+    const struct str left[4] = {x.service, x.namespace, x.version, name_text(work, a->name)};
+    const struct str right[4] = {y.service, y.namespace, y.version, name_text(work, b->name)};
+    for (int i = 0; i < 4; i++) {
+        int order = str_cmp(left[i], right[i]);
+        if (order)
+            return order;
+    }
+    return 0;
+}
+
+static void sort_ties(struct work *work)
+{
+    for (uint32_t i = 1; i < work->n_candidates; i++) {
+        for (uint32_t k = i; k > 0; k--) {
+            struct candidate *a = &work->candidates[k - 1], *b = &work->candidates[k];
+            if (by_score(a, b) != 0 || by_name(work, a, b) <= 0)
+                break;
+            struct candidate swap = *a;
+            *a = *b;
+            *b = swap;
+        }
+    }
+}
+
+/* Hints are scaled to stay below the weakest significant score. */
+static void rank(struct work *work)
+{
+    double weakest = INFINITY, strongest_hint = 0;
+    for (uint32_t i = 0; i < work->n_candidates; i++) {
+        struct candidate *candidate = &work->candidates[i];
+        for (int c = 0; c < N_CHANNELS; c++)
+            candidate->score += candidate->value[c];
+        candidate->significant = candidate->score > 0;
+        if (candidate->significant && candidate->score < weakest)
+            weakest = candidate->score;
+        if (!candidate->significant && candidate->weak > strongest_hint)
+            strongest_hint = candidate->weak;
+    }
+    double scale = isinf(weakest) || strongest_hint < HINT_SHARE * weakest
+                       ? 1
+                       : HINT_SHARE * weakest / strongest_hint;
+    for (uint32_t i = 0; i < work->n_candidates; i++) {
+        if (!work->candidates[i].significant)
+            work->candidates[i].score = scale * work->candidates[i].weak;
+    }
+    if (work->n_candidates)
+        qsort(work->candidates, work->n_candidates, sizeof(*work->candidates), by_score);
+    sort_ties(work);
+}
+
+/* From the smaller sample and the distance to the next. */
+static double confidence_of(const struct work *work, uint32_t at)
+{
+    const struct candidate *candidate = &work->candidates[at];
+    double n = (double)(work->requests[0].n < work->requests[1].n ? work->requests[0].n
+                                                                    : work->requests[1].n);
+    double rival = at > 0                            ? work->candidates[0].score
+                   : work->n_candidates > 1 ? work->candidates[1].score
+                                            : 0;
+    double distance = candidate->score / (candidate->score + rival);
+    double share = candidate->significant ? 1 : 0.5;
+    return share * distance * (1 - exp(-n / CONFIDENT_REQUESTS));
+}
+
+static bool write_suspects(struct work *work, struct diagnosis *diagnosis)
+{
+    uint32_t n = work->n_candidates < work->input->limit ? work->n_candidates : work->input->limit;
+    diagnosis->suspects = arena_calloc(work->arena, (n + 1) * sizeof(*diagnosis->suspects));
+    if (!diagnosis->suspects)
+        return false;
+    diagnosis->n_suspects = n;
+    diagnosis->verdict = n && work->candidates[0].significant ? VERDICT_INCIDENT : VERDICT_NOTHING;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct candidate *candidate = &work->candidates[i];
+        struct suspect *suspect = &diagnosis->suspects[i];
+        suspect->rank = i + 1;
+        suspect->level = work->input->level;
+        suspect->node = group_text(work, work->level, candidate->group);
+        if (work->input->level == SUSPECT_INSTANCE)
+            suspect->instance = name_text(work, candidate->name);
+        if (work->input->level == SUSPECT_OPERATION)
+            suspect->operation = name_text(work, candidate->name);
+        suspect->score = candidate->score;
+        suspect->significant = candidate->significant;
+        suspect->confidence = confidence_of(work, i);
+        explain(work, candidate, suspect);
+    }
+    return !work->memory_short;
+}
+
+static bool look(struct work *work)
+{
+    bool by_version = work->input->level == SUSPECT_VERSION;
+    work->level = by_version ? &work->versions : &work->services;
+    work->pairs = by_version ? &work->by_version : &work->by_service;
+    if (!groups_make(work, false, &work->services) || !groups_make(work, true, &work->versions) ||
+        !pairs_make(work, &work->services, &work->by_service) ||
+        !pairs_make(work, &work->versions, &work->by_version))
+        return false;
+    find_slow(work);
+    find_failures(work);
+    find_flow(work);
+    find_traffic(work);
+    rank(work);
+    return !work->memory_short;
+}
+
+bool localise(const struct localise_input *input, struct arena *arena, struct diagnosis *diagnosis)
+{
+    struct work work = {.input = input, .arena = arena};
+    double sums[2];
+    sum_requests(input->normal, &work.requests[0], &sums[0]);
+    sum_requests(input->now, &work.requests[1], &sums[1]);
+    work.normal_ns = work.requests[0].n ? sums[0] / (double)work.requests[0].n : 0;
+    diagnosis->baseline = work.requests[0];
+    diagnosis->now = work.requests[1];
+    diagnosis->n_suspects = 0;
+    int64_t least = work.requests[0].n < work.requests[1].n ? work.requests[0].n : work.requests[1].n;
+    if (least < input->min_requests) {
+        diagnosis->verdict = VERDICT_NOT_ENOUGH;
+        diagnosis->need_requests = input->min_requests - least;
+        return true;
+    }
+    bool good = look(&work) && write_suspects(&work, diagnosis);
+    pairs_free(&work.by_service);
+    pairs_free(&work.by_version);
+    return good;
+}

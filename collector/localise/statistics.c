@@ -1,0 +1,71 @@
+/* statistics.c - sums over at most 496 buckets. */
+#include "collector/localise/statistics.h"
+
+#include <math.h>
+
+double two_proportions(double a, double n, double b, double m)
+{
+    if (n <= 0 || m <= 0)
+        return 0;
+    double pooled = (a + b) / (n + m), variance = pooled * (1 - pooled) * (1 / n + 1 / m);
+    return variance > 0 ? (b / m - a / n) / sqrt(variance) : 0;
+}
+
+static void wilson(double a, double n, double z, double interval[2])
+{
+    double p = a / n, middle = p + z * z / (2 * n), scale = 1 + z * z / n;
+    double half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n));
+    interval[0] = (middle - half) / scale;
+    interval[1] = (middle + half) / scale;
+}
+
+void share_difference_interval(double a, double n, double b, double m, double z,
+                               double interval[2])
+{
+    double first[2], second[2], p = a / n, q = b / m;
+    wilson(a, n, z, first);
+    wilson(b, m, z, second);
+    interval[0] = q - p - sqrt((q - second[0]) * (q - second[0]) + (first[1] - p) * (first[1] - p));
+    interval[1] = q - p + sqrt((second[1] - q) * (second[1] - q) + (p - first[0]) * (p - first[0]));
+}
+
+static double count_at(const struct histogram *histogram, uint32_t bucket)
+{
+    if (bucket < histogram->low || bucket >= histogram->low + histogram->cap)
+        return 0;
+    int64_t count = histogram->counts[bucket - histogram->low];
+    return count > 0 ? (double)count : 0;
+}
+
+struct rank_test mann_whitney(const struct histogram *normal, const struct histogram *now)
+{
+    double n = 0, m = 0, below = 0, wins = 0, ties = 0, cubes = 0;
+    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        double a = count_at(normal, i), b = count_at(now, i), both = a + b;
+        if (both == 0)
+            continue;
+        wins += b * below;
+        ties += a * b;
+        cubes += both * both * both - both;
+        below += a;
+        n += a;
+        m += b;
+    }
+    if (n == 0 || m == 0)
+        return (struct rank_test){0, 0};
+    double total = n + m, u = wins + ties / 2;
+    double variance = n * m / 12 * (total + 1 - cubes / (total * (total - 1)));
+    return (struct rank_test){2 * u / (n * m) - 1,
+                              variance > 0 ? (u - n * m / 2) / sqrt(variance) : 0};
+}
+
+double share_above(const struct histogram *histogram, unsigned bucket)
+{
+    double above = 0, n = 0;
+    for (uint32_t i = 0; i < histogram->cap; i++) {
+        double count = count_at(histogram, histogram->low + i);
+        n += count;
+        above += histogram->low + i > bucket ? count : 0;
+    }
+    return n > 0 ? above / n : 0;
+}

@@ -1,0 +1,25 @@
+/* statistics.h - tests on shares and on histograms; pure, with known answers in tests/unit. */
+#ifndef LOCALISE_STATISTICS_H
+#define LOCALISE_STATISTICS_H
+
+#include "collector/model/histogram.h"
+
+/* z of the difference of two shares, pooled: a of n against b of m. Above 0 when b's share is
+ * greater. 0 when either side is empty. */
+double two_proportions(double a, double n, double b, double m);
+
+/* Score (Wilson) interval of the difference b/m − a/n at z standard errors (Newcombe's method 10). */
+void share_difference_interval(double a, double n, double b, double m, double z,
+                               double interval[2]);
+
+/* Mann-Whitney on two histograms, ties by bucket. `effect`: P(now > normal) − P(now < normal), from
+ * −1 to 1; `z` with the variance corrected for ties. Both 0 when either is empty. */
+struct rank_test {
+    double effect, z;
+};
+struct rank_test mann_whitney(const struct histogram *normal, const struct histogram *now);
+
+/* Share of a histogram's counts in buckets above the given one. */
+double share_above(const struct histogram *histogram, unsigned bucket);
+
+#endif

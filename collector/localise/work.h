@@ -1,0 +1,115 @@
+/* work.h - the working state of localise(); shared by its files.
+ *
+ *   localise.c   totals, the order of things, ranking
+ *   groups.c     nodes added up by service or version; roll-ups of both times side by side
+ *   latency.c    self times and gaps that grew
+ *   failures.c   failures that begin here
+ *   flow.c       visits that stop, calls that vanished or multiplied
+ *   explain.c    narrowing, effects, reason
+ */
+#ifndef LOCALISE_WORK_H
+#define LOCALISE_WORK_H
+
+#include "collector/localise/constants.h"
+#include "collector/localise/localise.h"
+
+#define NO_GROUP UINT32_MAX
+
+enum channel { CHANNEL_LATENCY, CHANNEL_ERRORS, CHANNEL_FLOW, CHANNEL_TRAFFIC, N_CHANNELS };
+
+/* Nodes that are one suspect: all versions of a service, or one version. */
+struct group {
+    struct node node; /* version NAME_NONE at the service's level */
+    uint32_t service; /* the group of its service among the services */
+};
+
+struct groups {
+    struct group *items;
+    uint32_t n;
+    uint32_t *of_node; /* by node number */
+};
+
+/* One key in both times. Node and peer of the keys are groups. */
+struct pair {
+    struct tally_key key;
+    struct tally t[2]; /* normal, now */
+};
+
+struct pairs {
+    struct pair *items; /* in order of channel, node, peer */
+    uint32_t n;
+    struct rollup merged; /* owns the histograms; step 0 normal, 1 now */
+    struct map map;
+};
+
+/* One fact for or against somebody. */
+struct finding {
+    struct finding *next; /* of the same suspect */
+    enum channel channel;
+    enum evidence_kind kind;
+    enum evidence_unit unit;
+    double value, z, baseline, observed;
+    uint32_t group, peer; /* of services; peer NO_GROUP without */
+    name_no operation, detail;
+    struct str metric, text;
+};
+
+struct candidate {
+    uint32_t group; /* of the level's groups */
+    name_no name;   /* instance or operation, by level; NAME_NONE */
+    double value[N_CHANNELS]; /* of what is significant */
+    double weak;              /* sum of the rest */
+    struct finding *findings;
+    double score;
+    bool significant;
+};
+
+struct work {
+    const struct localise_input *input;
+    struct arena *arena;
+    struct groups services, versions; /* of all nodes of both roll-ups */
+    struct groups *level;             /* which of them the suspects are */
+    struct pairs by_service, by_version;
+    struct pairs *pairs; /* which of them, by the level */
+    struct request_numbers requests[2];
+    double normal_ns; /* mean root duration in normal times */
+    struct candidate *candidates;
+    uint32_t n_candidates, cap_candidates;
+    bool memory_short;
+};
+
+/* groups.c */
+bool groups_make(struct work *work, bool by_version, struct groups *groups);
+bool pairs_make(struct work *work, const struct groups *groups, struct pairs *pairs);
+void pairs_free(struct pairs *pairs);
+/* The pairs of one channel and node: [*from, *to). */
+void pairs_range(const struct pairs *pairs, unsigned channel, uint32_t node, uint32_t *from,
+                 uint32_t *to);
+/* The pair with this key, NULL when there is none. */
+const struct pair *pairs_find(const struct pairs *pairs, const struct tally_key *key);
+struct node_text group_text(const struct work *work, const struct groups *groups, uint32_t group);
+struct str name_text(const struct work *work, name_no name);
+
+/* localise.c */
+/* The suspect; made when new. `name` is used where the level asks for it. */
+struct candidate *candidate_of(struct work *work, uint32_t group, name_no instance,
+                               name_no operation);
+/* Adds value and fact. Nothing for a value of 0. `finding` is copied. */
+void blame(struct work *work, struct candidate *candidate, const struct finding *finding);
+/* A text in the arena. */
+struct str say(struct work *work, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* "12 ms", "1.4 s": two or three digits. */
+struct str say_ns(struct work *work, double ns);
+/* "4.7 %" */
+struct str say_share(struct work *work, double share);
+
+/* latency.c, failures.c, flow.c */
+void find_slow(struct work *work);
+void find_failures(struct work *work);
+void find_flow(struct work *work);
+void find_traffic(struct work *work);
+
+/* explain.c */
+void explain(struct work *work, const struct candidate *candidate, struct suspect *suspect);
+
+#endif

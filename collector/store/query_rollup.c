@@ -1,0 +1,215 @@
+/* query_rollup.c - roll-ups of a window, requests by the minute, and traces to show for them. */
+#include <stdlib.h>
+
+#include "collector/base/clock.h"
+#include "collector/base/hash.h"
+#include "collector/store/query_internal.h"
+
+/* The slowest are looked for among so many of the newest that match. */
+#define SLOW_AMONG_TEXT "5000"
+
+/* Row ids of tally_key to items of the roll-up. */
+struct reading {
+    struct query *query;
+    struct names *names;
+    struct nodes *nodes;
+    struct rollup *rollup;
+    sqlite3_stmt *key;
+    struct map known;
+    int64_t *rows; /* by item */
+    uint32_t cap_rows;
+};
+
+static struct tally *known_tally(const struct reading *reading, int64_t row)
+{
+    for (struct map_iter it = map_find(&reading->known, hash_u64((uint64_t)row));
+         map_next(&reading->known, &it);) {
+        if (reading->rows[it.value] == row)
+            return &reading->rollup->items[it.value];
+    }
+    return NULL;
+}
+
+static node_no read_node(struct reading *reading, int first)
+{
+    sqlite3_stmt *row = reading->key;
+    name_no parts[4];
+    for (int i = 0; i < 4; i++)
+        parts[i] = names_add(reading->names, column_str(row, first + i));
+    if (sqlite3_column_bytes(row, first + 2) == 0)
+        return NODE_NONE;
+    return nodes_add(reading->nodes, &(struct node){parts[0], parts[1], parts[2], parts[3],
+                                                    (uint8_t)sqlite3_column_int(row, first + 4)});
+}
+
+static bool remember(struct reading *reading, int64_t row, uint32_t item)
+{
+    if (item >= reading->cap_rows) {
+        uint32_t cap = reading->cap_rows ? 2 * reading->cap_rows : 1024;
+        while (cap <= item)
+            cap *= 2;
+        int64_t *grown = realloc(reading->rows, cap * sizeof(*grown));
+        if (!grown)
+            return false;
+        reading->rows = grown;
+        reading->cap_rows = cap;
+    }
+    reading->rows[item] = row;
+    return map_add(&reading->known, hash_u64((uint64_t)row), item);
+}
+
+static struct tally *new_tally(struct reading *reading, int64_t row)
+{
+    sqlite3_stmt *key = reading->key;
+    struct tally *tally = NULL;
+    sqlite3_bind_int64(key, 1, row);
+    if (sqlite3_step(key) == SQLITE_ROW) {
+        struct tally_key fields = {.channel = (uint8_t)sqlite3_column_int(key, 0),
+                                   .what = (uint8_t)sqlite3_column_int(key, 1),
+                                   .name = names_add(reading->names, column_str(key, 2)),
+                                   .detail = names_add(reading->names, column_str(key, 3)),
+                                   .node = read_node(reading, 4),
+                                   .peer = read_node(reading, 9)};
+        tally = rollup_tally(reading->rollup, &fields, 0);
+    }
+    sqlite3_reset(key);
+    if (tally && !remember(reading, row, (uint32_t)(tally - reading->rollup->items)))
+        tally = NULL;
+    return tally;
+}
+
+static bool add_row(struct reading *reading, sqlite3_stmt *row)
+{
+    int64_t id = sqlite3_column_int64(row, 0);
+    struct tally *tally = known_tally(reading, id);
+    tally = tally ? tally : new_tally(reading, id);
+    if (!tally)
+        return false;
+    int64_t *const fields[] = {&tally->n,       &tally->bad,     &tally->client_errors,
+                               &tally->origins, &tally->retries, &tally->recovered,
+                               &tally->sum_ns};
+    for (int i = 0; i < 7; i++)
+        *fields[i] += sqlite3_column_int64(row, 1 + i);
+    struct str blob = {sqlite3_column_blob(row, 8), (size_t)sqlite3_column_bytes(row, 8)};
+    return histogram_decode(&tally->histogram, blob);
+}
+
+int query_rollup(struct query *query, struct window window, struct names *names,
+                 struct nodes *nodes, struct rollup *rollup, struct err *err)
+{
+    static const char key_sql[] =
+        "SELECT k.channel, k.what, n.text, d.text, "
+        "ac.text, an.text, aa.text, av.text, a.role, pc.text, pn.text, pp.text, pv.text, p.role "
+        "FROM tally_key k JOIN name n ON n.id = k.name JOIN name d ON d.id = k.detail "
+        "JOIN node a ON a.id = k.node JOIN name ac ON ac.id = a.cluster "
+        "JOIN name an ON an.id = a.namespace JOIN name aa ON aa.id = a.service "
+        "JOIN name av ON av.id = a.version JOIN node p ON p.id = k.peer "
+        "JOIN name pc ON pc.id = p.cluster JOIN name pn ON pn.id = p.namespace "
+        "JOIN name pp ON pp.id = p.service JOIN name pv ON pv.id = p.version WHERE k.id = ?";
+    struct reading reading = {.query = query, .names = names, .nodes = nodes, .rollup = rollup};
+    sqlite3_stmt *rows;
+    int code = SQLITE_DONE;
+    if (query_begin(query,
+                    "SELECT tally, n, bad, client_errors, origins, retries, recovered, sum_ns, "
+                    "histogram FROM tally_row WHERE minute >= ? AND minute < ?",
+                    &rows, err))
+        return err->code;
+    if (query_begin(query, key_sql, &reading.key, err)) {
+        sqlite3_finalize(rows);
+        return err->code;
+    }
+    map_init(&reading.known);
+    sqlite3_bind_int64(rows, 1, (int64_t)(window.from_ns / NS_PER_MINUTE));
+    sqlite3_bind_int64(rows, 2, (int64_t)(window.to_ns / NS_PER_MINUTE));
+    bool good = true;
+    while (good && (code = sqlite3_step(rows)) == SQLITE_ROW)
+        good = add_row(&reading, rows);
+    sqlite3_finalize(reading.key);
+    map_fini(&reading.known);
+    free(reading.rows);
+    query_end(query, rows, code, err);
+    if (!good)
+        err_set(err, ERR_BUSY, "memory is short for the roll-ups");
+    return err->code;
+}
+
+int query_request_minutes(struct query *query, struct window window, struct request_minute *rows,
+                          size_t max, size_t *n, struct err *err)
+{
+    sqlite3_stmt *select;
+    int code;
+    *n = 0;
+    if (query_begin(query,
+                    "SELECT t.minute, sum(t.n), sum(t.bad), sum(t.sum_ns) FROM tally_row t "
+                    "JOIN tally_key k ON k.id = t.tally WHERE k.channel = 0 AND t.minute >= ? AND "
+                    "t.minute < ? GROUP BY t.minute ORDER BY t.minute LIMIT ?",
+                    &select, err))
+        return err->code;
+    sqlite3_bind_int64(select, 1, (int64_t)(window.from_ns / NS_PER_MINUTE));
+    sqlite3_bind_int64(select, 2, (int64_t)(window.to_ns / NS_PER_MINUTE));
+    sqlite3_bind_int64(select, 3, (int64_t)max);
+    while ((code = sqlite3_step(select)) == SQLITE_ROW)
+        rows[(*n)++] = (struct request_minute){
+            (uint64_t)sqlite3_column_int64(select, 0), sqlite3_column_int64(select, 1),
+            sqlite3_column_int64(select, 2), sqlite3_column_int64(select, 3)};
+    return query_end(query, select, code, err);
+}
+
+/* ---- traces to show ---- */
+
+static size_t read_ids(struct query *query, const char *sql, struct window window,
+                       struct str service, struct trace_text *ids, size_t max)
+{
+    struct err err = {0};
+    sqlite3_stmt *select;
+    size_t n = 0;
+    int code = SQLITE_DONE;
+    if (query_begin(query, sql, &select, &err))
+        return 0;
+    sqlite3_bind_int64(select, 1, (int64_t)window.from_ns);
+    sqlite3_bind_int64(select, 2, (int64_t)window.to_ns);
+    sqlite3_bind_int64(select, 3, first_stored_after(query, window.from_ns));
+    sqlite3_bind_int64(select, 4, service_bit(query, service));
+    sqlite3_bind_text(select, 5, service.p ? service.p : "", (int)service.len, SQLITE_STATIC);
+    sqlite3_bind_int64(select, 6, (int64_t)max);
+    while (n < max && (code = sqlite3_step(select)) == SQLITE_ROW) {
+        struct str id = column_str(select, 0);
+        memcpy(ids[n].id, id.p, id.len < 32 ? id.len : 32);
+        ids[n++].id[32] = '\0';
+    }
+    query_end(query, select, code, &err);
+    return n;
+}
+
+size_t query_failed_examples(struct query *query, struct window window, struct str service,
+                             struct trace_text *ids, size_t max)
+{
+    return read_ids(query,
+                    "SELECT lower(hex(t.id)) FROM trace_row t INDEXED BY trace_failed "
+                    "JOIN node o ON o.id = t.origin JOIN name n ON n.id = o.service "
+                    "WHERE t.bits & 1 AND t.trace_no >= ?3 AND t.start_ns >= ?1 AND t.start_ns < ?2 "
+                    "AND (n.text = ?5 OR (?4 > 0 AND t.services & ?4)) "
+                    "ORDER BY n.text = ?5 DESC, t.trace_no DESC LIMIT ?6",
+                    window, service, ids, max);
+}
+
+size_t query_slow_examples(struct query *query, struct window window, struct str service,
+                           struct trace_text *ids, size_t max)
+{
+    return read_ids(query,
+                    "SELECT lower(hex(id)) FROM (SELECT id, duration_ns FROM trace_row WHERE "
+                    "trace_no >= ?3 AND start_ns >= ?1 AND start_ns < ?2 AND services & ?4 AND ?5 "
+                    "<> '' ORDER BY trace_no DESC LIMIT " SLOW_AMONG_TEXT ") "
+                    "ORDER BY duration_ns DESC LIMIT ?6",
+                    window, service, ids, max);
+}
+
+bool query_good_example(struct query *query, struct window window, struct str service,
+                        struct trace_text *id)
+{
+    return read_ids(query,
+                    "SELECT lower(hex(id)) FROM trace_row WHERE trace_no >= ?3 AND start_ns >= ?1 "
+                    "AND start_ns < ?2 AND services & ?4 AND ?5 <> '' AND NOT bits & 1 "
+                    "ORDER BY trace_no DESC LIMIT ?6",
+                    window, service, id, 1) == 1;
+}

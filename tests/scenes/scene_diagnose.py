@@ -1,0 +1,117 @@
+"""Where a fault began, asked of the real program about replayed files with old times: the words of LOCALISING §6."""
+import json
+import os
+import random
+import subprocess
+
+from lib import otlp_span
+
+BEGIN = 1_600_000_000_000
+MINUTES = 5
+MESH = {"front": ["cart", "ads", "checkout"], "cart": ["redis"], "ads": ["redis"], "checkout": ["pay", "cart", "ship"],
+        "pay": ["bank"], "ship": ["pg"]}
+
+
+class Mesh:
+    """A few services whose faults are drawn by name: slow_X, fail_X, stop_X."""
+
+    def __init__(self, fault, seed):
+        self.random, self.fault, self.spans = random.Random(seed), fault, []
+
+    def new_id(self):
+        return "%016x" % (self.random.getrandbits(63) + 1)
+
+    def call(self, trace, caller, parent, callee, at):
+        """One call; gives its end and whether it failed."""
+        span, start = self.new_id(), at
+        if callee in MESH:
+            at, failed = self.visit(trace, callee, span, at + 0.3)
+            at += 0.3
+            peer = {"peer__service": callee}
+        else:
+            at += self.random.lognormvariate(0, 0.3) * (20 if self.fault == "slow_" + callee else 1)
+            failed = self.fault == "fail_" + callee and self.random.random() < 0.4
+            peer = {"db__system": "postgresql", "server__address": callee}
+        self.spans.append(otlp_span(trace, span, parent, caller, "call " + callee, 3, start, at - start, 2 if failed else 0, **peer))
+        return at, failed
+
+    def visit(self, trace, service, parent, start):
+        own = self.random.lognormvariate(1.0, 0.4) * (6 if self.fault == "slow_" + service else 1)
+        span, at, failed = self.new_id(), start + own / 2, False
+        callees = MESH[service]
+        if service == "front":
+            callees = [self.random.choice(callees)]
+        for callee in callees:
+            at, failed = self.call(trace, service, span, callee, at)
+            if failed or (self.fault == "stop_" + service and self.random.random() < 0.6):
+                break
+        failed = failed or (self.fault == "fail_" + service and self.random.random() < 0.3)
+        at += own / 2
+        self.spans.append(otlp_span(trace, span, parent, service, "GET /" + service, 2, start, at - start, 2 if failed else 0))
+        return at, failed
+
+
+def write(path, fault, seed, begin, requests):
+    mesh = Mesh(fault, seed)
+    for i in range(requests):
+        mesh.visit("%032x" % (mesh.random.getrandbits(127) + 1), "front", "", begin + i * MINUTES * 60e3 / requests)
+    by_service = {}
+    for service, span in mesh.spans:
+        by_service.setdefault(service, []).append(span)
+    with open(path, "w") as out:
+        json.dump({"resourceSpans": [
+            {"resource": {"attributes": [{"key": k, "value": {"stringValue": v}} for k, v in
+                                         (("service.name", s), ("service.version", "v1"), ("k8s.pod.name", s + "-0"))]},
+             "scopeSpans": [{"spans": spans}]} for s, spans in by_service.items()]}, out)
+
+
+def diagnosed(c, fault, seed=1, requests=1200, level="service", code=1, now_requests=None):
+    base, now = os.path.join(c.folder, "base.json"), os.path.join(c.folder, "fault.json")
+    db = os.path.join(c.folder, fault + level + ".db")
+    write(base, "", seed, BEGIN, requests)
+    write(now, fault, seed + 1, BEGIN + 600_000, now_requests or requests)
+    subprocess.run([c.program, "replay", "--db", db, base, now], check=True, stdout=subprocess.DEVNULL)
+    p = subprocess.run([c.program, "diagnose", "--db", db, "--baseline", "1600000000..1600000300", "--from", "1600000600",
+                        "--to", "1600000900", "--level", level, "--format", "json"], stdout=subprocess.PIPE)
+    assert p.returncode == code, (fault, p.returncode, p.stdout)
+    return json.loads(p.stdout)
+
+
+def scene_each_fault_is_found_where_it_was_put(c):
+    for i, fault in enumerate(("slow_cart", "slow_pay", "slow_redis", "slow_pg", "fail_pay", "fail_ship", "fail_bank", "fail_redis",
+                               "stop_checkout")):
+        answer = diagnosed(c, fault, seed=10 * i)
+        assert answer["verdict"] == "incident" and answer["need"] is None
+        first = answer["suspects"][0]
+        assert first["node"]["service"] == fault.split("_")[1], (fault, [s["node"]["service"] for s in answer["suspects"]])
+        assert first["rank"] == 1 and first["significant"] and first["evidence"] and first["examples"], (fault, first)
+        assert [s["rank"] for s in answer["suspects"]] == list(range(1, len(answer["suspects"]) + 1))
+        assert len({s["node"]["service"] for s in answer["suspects"]}) == len(answer["suspects"])
+        assert answer["window"] == {"from": "2020-09-13T12:36:00.000000000Z", "to": "2020-09-13T12:42:00.000000000Z"}
+        if not fault.startswith("stop"):
+            assert answer["onset"] == "2020-09-13T12:36:00.000000000Z", (fault, answer["onset"])
+
+
+def scene_no_fault_is_no_significant_change(c):
+    for seed in (3, 5, 7):
+        answer = diagnosed(c, "none%d" % seed, seed=seed, code=0)
+        assert answer["verdict"] == "no significant change" and not any(s["significant"] for s in answer["suspects"])
+
+
+def scene_too_little_data_is_said(c):
+    answer = diagnosed(c, "slow_cart", code=4, now_requests=12)
+    assert answer["verdict"] == "not enough data" and answer["need"] == {"requests": 18} and answer["suspects"] == []
+
+
+def scene_levels_and_the_api_say_the_same(c):
+    assert diagnosed(c, "slow_cart", level="version")["suspects"][0]["node"]["version"] == "v1"
+    assert diagnosed(c, "slow_cart", level="instance")["suspects"][0]["instance"] == "cart-0"
+    assert diagnosed(c, "slow_cart", level="operation")["suspects"][0]["operation"] == "GET /cart"
+    by_command = diagnosed(c, "slow_cart")
+    c.db = os.path.join(c.folder, "slow_cartservice.db")
+    c.start(store__path=c.db)
+    query = "diagnose?from=1600000600&to=1600000900&baseline=1600000000..1600000300"
+    assert c.api(query) == by_command
+    for bad in ("level=pod", "limit=0", "baseline=x", "baseline=5..2", "from=now&to=1h"):
+        status, text, _ = c.get("/api/v1/diagnose?" + bad)
+        assert status == 400 and json.loads(text)["error"]["code"] == "invalid", (bad, status, text)

@@ -1,0 +1,370 @@
+/* test_localise.c - the statistics against known answers, and localise() on roll-ups made by hand. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "collector/base/clock.h"
+#include "collector/localise/localise.h"
+#include "collector/localise/statistics.h"
+
+static void assert_near(double value, double expected, double by)
+{
+    if (fabs(value - expected) > by)
+        fail_msg("%.6f is not %.6f", value, expected);
+}
+
+static void two_proportions_has_known_answers(void **state)
+{
+    (void)state;
+    /* 56 of 70 against 48 of 80: pooled 104/150 */
+    assert_near(two_proportions(48, 80, 56, 70), 2.651, 0.001);
+    assert_near(two_proportions(10, 100, 10, 100), 0, 1e-12);
+    assert_near(two_proportions(0, 0, 5, 10), 0, 1e-12);
+    assert_near(two_proportions(0, 100, 0, 100), 0, 1e-12);
+}
+
+/* Newcombe 1998, table of method 10: 56/70 − 48/80 = 0.2, 0.0524 … 0.3339. */
+static void score_interval_has_known_answers(void **state)
+{
+    double interval[2];
+    (void)state;
+    share_difference_interval(48, 80, 56, 70, 1.959964, interval);
+    assert_near(interval[0], 0.0524, 0.0001);
+    assert_near(interval[1], 0.3339, 0.0001);
+    share_difference_interval(0, 10, 0, 20, 1.959964, interval);
+    assert_true(interval[0] < 0 && interval[1] > 0);
+}
+
+static struct histogram histogram_of(const uint64_t *values, const int64_t *times, size_t n)
+{
+    struct histogram histogram;
+    histogram_init(&histogram);
+    for (size_t i = 0; i < n; i++)
+        assert_true(histogram_add(&histogram, values[i], times[i]));
+    return histogram;
+}
+
+/* Computed from the definition, by comparing every pair. */
+static void mann_whitney_has_known_answers(void **state)
+{
+    static const uint64_t values[4] = {1, 2, 3, 4};
+    static const int64_t normal_n[4] = {10, 10, 5, 0}, now_n[4] = {0, 8, 8, 9};
+    struct histogram normal = histogram_of(values, normal_n, 4), now = histogram_of(values, now_n, 4);
+    (void)state;
+    struct rank_test test = mann_whitney(&normal, &now);
+    assert_near(test.effect, 0.68, 1e-9);
+    assert_near(test.z, 4.293260, 1e-6);
+    test = mann_whitney(&normal, &normal);
+    assert_near(test.effect, 0, 1e-12);
+    assert_near(test.z, 0, 1e-12);
+    assert_near(share_above(&now, 2), 17.0 / 25, 1e-12);
+    histogram_fini(&normal);
+    histogram_fini(&now);
+}
+
+/* ---- a shop: user -> front -> cart (v1, v2) -> redis, front -> ads -> redis ---- */
+
+struct shop {
+    struct names *names;
+    struct nodes *nodes;
+    struct rollup rollups[2];
+    node_no user, front, cart1, cart2, ads, redis;
+    struct arena arena;
+    struct diagnosis diagnosis;
+};
+
+static node_no add_node(struct shop *shop, const char *service, const char *version, uint8_t role)
+{
+    return nodes_add(shop->nodes, &(struct node){.namespace = names_add(shop->names, STR("shop")),
+                                                 .service = names_add(shop->names, str_of(service)),
+                                                 .version = names_add(shop->names, str_of(version)),
+                                                 .role = role});
+}
+
+static struct tally *count(struct shop *shop, int time, unsigned channel, node_no node, node_no peer,
+                           const char *name)
+{
+    struct tally_key key = {.channel = (uint8_t)channel,
+                            .node = node,
+                            .peer = peer,
+                            .name = names_add(shop->names, str_of(name))};
+    struct tally *tally = rollup_tally(&shop->rollups[time], &key, 7);
+    assert_non_null(tally);
+    return tally;
+}
+
+static void times(struct shop *shop, int time, unsigned channel, node_no node, node_no peer,
+                  const char *name, double ms, int n)
+{
+    struct tally *tally = count(shop, time, channel, node, peer, name);
+    tally->n += n;
+    /* a spread of a third around the value */
+    for (int i = 0; i < n; i++)
+        assert_true(tally_time(tally, (uint64_t)(ms * 1e6 * (0.7 + 0.6 * ((i * 37) % 100) / 100.0)), 1));
+}
+
+static void calls(struct shop *shop, int time, node_no caller, node_no callee, double ms, int n,
+                  int failed)
+{
+    times(shop, time, TALLY_CALL, caller, callee, "call", ms, n);
+    struct tally *tally = count(shop, time, TALLY_CALL, caller, callee, "call");
+    tally->bad += failed;
+    tally->origins += failed;
+}
+
+/* A normal thousand requests. */
+static void fill(struct shop *shop, int time)
+{
+    times(shop, time, TALLY_REQUEST, shop->front, NODE_NONE, "GET /", 30, 1000);
+    times(shop, time, TALLY_SELF, shop->front, NODE_NONE, "GET /", 5, 1000);
+    times(shop, time, TALLY_SELF, shop->cart1, NODE_NONE, "GetCart", 8, 800);
+    times(shop, time, TALLY_SELF, shop->cart2, NODE_NONE, "GetCart", 8, 200);
+    times(shop, time, TALLY_SELF, shop->ads, NODE_NONE, "GetAds", 4, 1000);
+    calls(shop, time, shop->user, shop->front, 30, 1000, 0);
+    calls(shop, time, shop->front, shop->cart1, 12, 800, 0);
+    calls(shop, time, shop->front, shop->cart2, 12, 200, 0);
+    calls(shop, time, shop->front, shop->ads, 6, 1000, 0);
+    times(shop, time, TALLY_GAP, shop->front, shop->cart1, "", 1, 800);
+    times(shop, time, TALLY_GAP, shop->front, shop->cart2, "", 1, 200);
+    times(shop, time, TALLY_GAP, shop->front, shop->ads, "", 1, 1000);
+    times(shop, time, TALLY_GAP, shop->cart1, shop->redis, "", 1, 800);
+    times(shop, time, TALLY_GAP, shop->cart2, shop->redis, "", 1, 200);
+    times(shop, time, TALLY_GAP, shop->ads, shop->redis, "", 1, 1000);
+}
+
+static void setup(struct shop *shop)
+{
+    *shop = (struct shop){0};
+    shop->names = names_new(1000, 1u << 20);
+    shop->nodes = nodes_new(1000);
+    shop->user = add_node(shop, "user", "", ROLE_USER);
+    shop->front = add_node(shop, "front", "v1", ROLE_WORKLOAD);
+    shop->cart1 = add_node(shop, "cart", "v1", ROLE_WORKLOAD);
+    shop->cart2 = add_node(shop, "cart", "v2", ROLE_WORKLOAD);
+    shop->ads = add_node(shop, "ads", "v1", ROLE_WORKLOAD);
+    shop->redis = add_node(shop, "redis", "", ROLE_CACHE);
+    for (int i = 0; i < 2; i++) {
+        rollup_init(&shop->rollups[i], 10000);
+        fill(shop, i);
+    }
+    arena_init(&shop->arena, 64u << 20);
+}
+
+static void ask(struct shop *shop, enum suspect_level level)
+{
+    struct localise_input input = {.normal = &shop->rollups[0],
+                                   .now = &shop->rollups[1],
+                                   .names = shop->names,
+                                   .nodes = shop->nodes,
+                                   .level = level,
+                                   .limit = 10,
+                                   .min_requests = 30};
+    shop->diagnosis = (struct diagnosis){0};
+    assert_true(localise(&input, &shop->arena, &shop->diagnosis));
+}
+
+static void teardown(struct shop *shop)
+{
+    for (int i = 0; i < 2; i++)
+        rollup_fini(&shop->rollups[i]);
+    arena_fini(&shop->arena);
+    nodes_free(shop->nodes);
+    names_free(shop->names);
+}
+
+static void assert_first(const struct shop *shop, const char *service)
+{
+    assert_int_equal(shop->diagnosis.verdict, VERDICT_INCIDENT);
+    assert_string_equal(shop->diagnosis.suspects[0].node.service.p, service);
+    assert_int_equal(shop->diagnosis.suspects[0].rank, 1);
+    assert_true(shop->diagnosis.suspects[0].significant);
+}
+
+static void the_same_twice_is_no_change(void **state)
+{
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    ask(&shop, SUSPECT_SERVICE);
+    assert_int_equal(shop.diagnosis.verdict, VERDICT_NOTHING);
+    for (uint32_t i = 0; i < shop.diagnosis.n_suspects; i++)
+        assert_false(shop.diagnosis.suspects[i].significant);
+    teardown(&shop);
+}
+
+static void too_few_requests_are_said(void **state)
+{
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    rollup_clear(&shop.rollups[1]);
+    times(&shop, 1, TALLY_REQUEST, shop.front, NODE_NONE, "GET /", 30, 12);
+    ask(&shop, SUSPECT_SERVICE);
+    assert_int_equal(shop.diagnosis.verdict, VERDICT_NOT_ENOUGH);
+    assert_int_equal(shop.diagnosis.need_requests, 18);
+    teardown(&shop);
+}
+
+/* ads' own time grows; the front only waits for it. */
+static void own_time_speaks_against_its_service(void **state)
+{
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    times(&shop, 1, TALLY_SELF, shop.ads, NODE_NONE, "GetAds", 60, 1000);
+    times(&shop, 1, TALLY_REQUEST, shop.front, NODE_NONE, "GET /", 90, 1000);
+    calls(&shop, 1, shop.front, shop.ads, 62, 1000, 0);
+    ask(&shop, SUSPECT_SERVICE);
+    assert_first(&shop, "ads");
+    assert_int_equal(shop.diagnosis.suspects[0].evidence[0].kind, EVIDENCE_SELF_TIME);
+    assert_string_equal(shop.diagnosis.suspects[0].effects[0].service.p, "front");
+    ask(&shop, SUSPECT_OPERATION);
+    assert_first(&shop, "ads");
+    assert_string_equal(shop.diagnosis.suspects[0].operation.p, "GetAds");
+    teardown(&shop);
+}
+
+/* Everybody's calls to redis are slow: redis, and not one of its callers. */
+static void a_gap_speaks_against_the_end_whose_other_calls_are_slow(void **state)
+{
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    times(&shop, 1, TALLY_GAP, shop.cart1, shop.redis, "", 50, 1600);
+    times(&shop, 1, TALLY_GAP, shop.cart2, shop.redis, "", 50, 400);
+    times(&shop, 1, TALLY_GAP, shop.ads, shop.redis, "", 50, 2000);
+    ask(&shop, SUSPECT_SERVICE);
+    assert_first(&shop, "redis");
+    assert_true(shop.diagnosis.suspects[0].has_peer);
+    teardown(&shop);
+}
+
+static void fail_calls(struct shop *shop, node_no caller, int n, unsigned what)
+{
+    struct tally *request = count(shop, 1, TALLY_REQUEST, shop->front, NODE_NONE, "GET /");
+    request->bad += n;
+    struct tally *edge = count(shop, 1, TALLY_CALL, caller, shop->redis, "call");
+    edge->n += 1000;
+    edge->bad += n;
+    edge->origins += n;
+    struct tally_key key = {.channel = TALLY_ORIGIN,
+                            .node = shop->redis,
+                            .peer = caller,
+                            .name = names_add(shop->names, STR("call")),
+                            .detail = names_add(shop->names, STR("UO")),
+                            .what = (uint8_t)what};
+    struct tally *origin = rollup_tally(&shop->rollups[1], &key, 7);
+    assert_non_null(origin);
+    origin->n += n;
+    origin->bad += n;
+}
+
+/* cart v2 cannot reach redis, cart v1 and ads can: it is cart, its version v2. */
+static void an_unreached_call_speaks_against_the_caller_that_alone_fails(void **state)
+{
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    calls(&shop, 1, shop.cart1, shop.redis, 1, 800, 0);
+    calls(&shop, 1, shop.ads, shop.redis, 1, 1000, 0);
+    fail_calls(&shop, shop.cart2, 120, ORIGIN_UNREACHED);
+    ask(&shop, SUSPECT_SERVICE);
+    assert_first(&shop, "cart");
+    assert_string_equal(shop.diagnosis.suspects[0].peer.service.p, "redis");
+    assert_string_equal(shop.diagnosis.suspects[0].narrowed[0].dimension, "version");
+    assert_string_equal(shop.diagnosis.suspects[0].narrowed[0].value.p, "v2");
+    ask(&shop, SUSPECT_VERSION);
+    assert_first(&shop, "cart");
+    assert_string_equal(shop.diagnosis.suspects[0].node.version.p, "v2");
+    teardown(&shop);
+}
+
+static void an_unreached_call_speaks_against_the_callee_that_nobody_reaches(void **state)
+{
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    fail_calls(&shop, shop.cart1, 100, ORIGIN_UNREACHED);
+    fail_calls(&shop, shop.cart2, 100, ORIGIN_UNREACHED);
+    fail_calls(&shop, shop.ads, 100, ORIGIN_UNREACHED);
+    for (int i = 0; i < 3; i++)
+        calls(&shop, 1, shop.cart1, add_node(&shop, i ? "a" : "b", "", ROLE_DATABASE), 1, 500, 0);
+    ask(&shop, SUSPECT_SERVICE);
+    assert_first(&shop, "redis");
+    teardown(&shop);
+}
+
+/* Visits of cart end without the call they used to make. */
+static void requests_that_stop_speak_against_where_they_stop(void **state)
+{
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    for (int time = 0; time < 2; time++) {
+        struct tally_key to_redis = {.channel = TALLY_FLOW,
+                                     .node = shop.cart1,
+                                     .peer = shop.redis,
+                                     .name = names_add(shop.names, STR("GetCart")),
+                                     .what = FLOW_CALL};
+        struct tally_key none = to_redis;
+        none.peer = NODE_NONE;
+        none.what = FLOW_NONE;
+        rollup_tally(&shop.rollups[time], &to_redis, 7)->n = time ? 100 : 780;
+        rollup_tally(&shop.rollups[time], &none, 7)->n = time ? 700 : 20;
+    }
+    ask(&shop, SUSPECT_SERVICE);
+    assert_first(&shop, "cart");
+    assert_int_equal(shop.diagnosis.suspects[0].evidence[0].kind, EVIDENCE_FLOW);
+    teardown(&shop);
+}
+
+/* The answer does not depend on the order in which the counters stand. */
+static void the_order_of_counters_changes_nothing(void **state)
+{
+    struct shop shop;
+    struct buf first, second;
+    (void)state;
+    setup(&shop);
+    times(&shop, 1, TALLY_SELF, shop.ads, NODE_NONE, "GetAds", 60, 1000);
+    fail_calls(&shop, shop.cart2, 50, ORIGIN_UNREACHED);
+    buf_init(&first, 1u << 20);
+    buf_init(&second, 1u << 20);
+    ask(&shop, SUSPECT_SERVICE);
+    diagnosis_json(&shop.diagnosis, &first);
+    struct rollup turned;
+    rollup_init(&turned, 10000);
+    for (uint32_t i = shop.rollups[1].n; i-- > 0;) {
+        const struct tally *tally = &shop.rollups[1].items[i];
+        assert_true(tally_merge(rollup_tally(&turned, &tally->key, tally->step), tally));
+    }
+    rollup_fini(&shop.rollups[1]);
+    shop.rollups[1] = turned;
+    ask(&shop, SUSPECT_SERVICE);
+    diagnosis_json(&shop.diagnosis, &second);
+    assert_int_equal(first.len, second.len);
+    assert_memory_equal(first.p, second.p, first.len);
+    buf_fini(&first);
+    buf_fini(&second);
+    teardown(&shop);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_proportions_has_known_answers),
+        cmocka_unit_test(score_interval_has_known_answers),
+        cmocka_unit_test(mann_whitney_has_known_answers),
+        cmocka_unit_test(the_same_twice_is_no_change),
+        cmocka_unit_test(too_few_requests_are_said),
+        cmocka_unit_test(own_time_speaks_against_its_service),
+        cmocka_unit_test(a_gap_speaks_against_the_end_whose_other_calls_are_slow),
+        cmocka_unit_test(an_unreached_call_speaks_against_the_caller_that_alone_fails),
+        cmocka_unit_test(an_unreached_call_speaks_against_the_callee_that_nobody_reaches),
+        cmocka_unit_test(requests_that_stop_speak_against_where_they_stop),
+        cmocka_unit_test(the_order_of_counters_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
