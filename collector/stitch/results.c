@@ -109,7 +109,8 @@ static void add_operation(const struct stitch *stitch, struct work_call *work)
     const struct work_span *callee =
         work->callee_visit == NONE ? NULL
                                    : &stitch->spans[visit_application(stitch, work->callee_visit)];
-    const struct work_span *known = callee ? callee : &stitch->spans[work->bottom];
+    const struct work_span *known =
+        callee ? callee : &stitch->spans[hop_request(stitch, work->bottom)];
     call->operation = known->shape->operation;
     call->protocol = known->shape->protocol;
     if (!call->protocol && work->top != NONE)
@@ -191,12 +192,13 @@ static uint8_t fault_of_span(const struct stitch *stitch, const struct work_span
     const struct work_call *call = span->call == NONE ? NULL : &stitch->calls[span->call];
     if (span->outcome == OUTCOME_OK)
         return FAULT_NONE;
-    if (call && call->folded)
+    const struct work_call *whole = call && call->folded ? &stitch->calls[call->into] : call;
+    if (whole != call && whole->outcome != OUTCOME_FAILED)
         return FAULT_RECOVERED;
     if (span->outcome == OUTCOME_CLIENT_ERROR)
         return FAULT_CLIENT_ERROR;
     if (span->outcome == OUTCOME_GONE)
-        return call && call->outcome == OUTCOME_FAILED ? FAULT_ORIGIN : FAULT_CLIENT_GONE;
+        return whole && whole->outcome == OUTCOME_FAILED ? FAULT_ORIGIN : FAULT_CLIENT_GONE;
     if (!call || call->outcome != OUTCOME_FAILED)
         return inner_fault(stitch, span);
     bool outgoing = (span->half & HALF_OUT) || span->passes;
@@ -331,7 +333,8 @@ static void write_origin_at(struct stitch *stitch, uint32_t number, struct trace
     bool has_callee = at->callee_visit != NONE;
     const struct work_span *callee =
         has_callee ? &stitch->spans[stitch->visits[at->callee_visit].first] : NULL;
-    const struct work_span *caller = at->bottom == NONE ? NULL : &stitch->spans[at->bottom];
+    const struct work_span *caller =
+        at->bottom == NONE ? NULL : &stitch->spans[hop_request(stitch, at->bottom)];
     bool proxy_itself = !has_callee && caller && (caller->record->flags & OWN_FLAGS);
     trace->origin = proxy_itself ? at->call.caller : at->call.callee;
     trace->origin_operation = at->call.operation;

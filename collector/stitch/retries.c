@@ -27,6 +27,7 @@ static void fold(struct stitch *stitch, uint32_t earlier, uint32_t later)
 {
     struct work_call *from = &stitch->calls[earlier], *into = &stitch->calls[later];
     from->folded = true;
+    from->into = later;
     into->call.retries = (uint16_t)(into->call.retries + from->call.retries + 1);
     if (from->begin_ns && (!into->begin_ns || from->begin_ns < into->begin_ns))
         into->begin_ns = from->begin_ns;
@@ -199,10 +200,26 @@ static bool may_fold(const struct stitch *stitch)
     return false;
 }
 
+/* Attempts that were folded one into the next all point to the last. */
+static void point_to_last(struct stitch *stitch)
+{
+    struct work_call *calls = stitch->calls;
+    for (uint32_t i = 0; i < stitch->n_calls; i++) {
+        uint32_t last = i;
+        while (calls[last].folded)
+            last = calls[last].into;
+        for (uint32_t at = i, next; calls[at].folded; at = next) {
+            next = calls[at].into;
+            calls[at].into = last;
+        }
+    }
+}
+
 void retries_fold(struct stitch *stitch)
 {
     if (!may_fold(stitch))
         return;
     fold_rows(stitch);
     fold_siblings(stitch);
+    point_to_last(stitch);
 }

@@ -274,6 +274,18 @@ static void fill_from_trace(struct stitch *stitch)
     }
 }
 
+uint32_t hop_request(const struct stitch *stitch, uint32_t span)
+{
+    const struct work_span *attempt = &stitch->spans[span];
+    if (attempt->parent == NONE || attempt->shape->kind != KIND_CLIENT)
+        return span;
+    const struct work_span *outer = &stitch->spans[attempt->parent];
+    bool one_proxy = attempt->proxy != PROXY_NONE && outer->proxy == attempt->proxy &&
+                     outer->direction == DIRECTION_OUTBOUND &&
+                     same_workload(&outer->shape->node, &attempt->shape->node);
+    return one_proxy ? attempt->parent : span;
+}
+
 uint32_t visit_application(const struct stitch *stitch, uint32_t visit)
 {
     uint32_t at = stitch->visits[visit].first;

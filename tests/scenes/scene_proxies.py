@@ -1,0 +1,70 @@
+"""What real Envoys did now and then, put down span by span (scene_envoy.py found it)."""
+from lib import otlp_body, otlp_span
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+NODES = {"gateway": "router~10.0.0.1~gateway-1.istio-system~istio-system.svc.cluster.local",
+         "shop": "sidecar~10.0.0.2~shop-1.default~default.svc.cluster.local",
+         "stock": "sidecar~10.0.0.3~stock-1.default~default.svc.cluster.local"}
+OUT, IN = "outbound|9080||%s.default.svc.cluster.local", "inbound|9080||"
+
+
+def span(number, parent, service, kind, upstream, start, ms, status, **attrs):
+    """A proxy's span as Envoy's tracer writes it; kind 2 is server, 3 client."""
+    name = "router %s egress" % upstream if kind == 3 and "http__url" not in attrs else service + ".default.svc.cluster.local:9080/*"
+    return otlp_span(TRACE, "%016x" % number, parent and "%016x" % parent, service, name, kind, 1_700_000_000_000 + start, ms,
+                     component="proxy", node_id=NODES[service], upstream_cluster=upstream, http__status_code=status, **attrs)
+
+
+def stitched(c, spans):
+    c.start()
+    assert c.post_otlp(otlp_body(spans), True)[0] == 200
+    c.flush()
+    c.check_ledger()
+
+
+def scene_a_gateway_that_closes_its_inner_span_late_only_carries(c):
+    stitched(c, [
+        span(1, None, "gateway", 2, OUT % "shop", 0, 10, 500, http__url="http://shop.example/"),
+        span(2, 1, "gateway", 3, OUT % "shop", 0.1, 14, 500),
+        span(3, 2, "shop", 2, IN, 1, 8, 500, http__url="http://shop.example/")])
+    assert c.sql("SELECT caller_service, callee_service, errors, errors_origin FROM edge_minute ORDER BY 1 DESC") == [
+        ("user", "gateway", 1, 0), ("gateway", "shop", 1, 1)]
+    assert c.sql("SELECT origin_service FROM trace") == [("shop",)]
+
+
+def scene_attempts_are_recovered_only_where_the_last_one_succeeds(c):
+    def attempts(first, last_status):
+        url = {"http__url": "http://stock:9080/stock"}
+        call = span(first, 1, "shop", 3, OUT % "stock", 1, 40, last_status, **url)
+        return [call] + [span(first + i, first, "stock", 2, IN, 2 + 10 * i, 5, status, **url)
+                         for i, status in ((1, 503), (2, 503), (3, last_status))]
+    stitched(c, [span(1, None, "shop", 2, IN, 0, 100, 500, http__url="http://shop/")] + attempts(0x10, 503))
+    marks = "SELECT fault, count(*) FROM span WHERE service = 'stock' GROUP BY 1 ORDER BY 1"
+    assert c.sql(marks) == [("origin", 3)]
+    c.stop()
+    c.sets["store.path"] = c.db = c.db + "2"
+    stitched(c, [span(1, None, "shop", 2, IN, 0, 100, 200, http__url="http://shop/")] + attempts(0x10, 200))
+    assert c.sql(marks) == [("", 1), ("recovered", 2)]
+    assert c.sql("SELECT retries, recovered, errors FROM edge_minute WHERE callee_service = 'stock'") == [(2, 1, 0)]
+
+
+def scene_an_unreached_callee_has_the_operation_of_the_request_not_of_the_attempt(c):
+    """With a span for every attempt, only the proxy's outer span has the URL and the flags of the whole."""
+    attempt = {"error": "true", "response_flags": "UF"}
+    stitched(c, [
+        span(1, None, "shop", 2, IN, 0, 100, 500, http__url="http://shop/", http__method="GET"),
+        span(2, 1, "shop", 2, OUT % "stock", 1, 90, 503, http__url="http://stock:9080/stock/7", http__method="GET",
+             response_flags="URX,UF"),
+        span(3, 2, "shop", 3, OUT % "stock", 2, 1, 0, **attempt),
+        span(4, 2, "shop", 3, OUT % "stock", 40, 1, 0, retry__count=1, **attempt)])
+    assert c.sql("SELECT origin_service, origin_operation, origin_reason FROM trace") == [("stock", "GET /stock/{}", "URX,UF")]
+    assert c.sql("SELECT retries, errors_origin FROM edge_minute WHERE callee_service = 'stock'") == [(1, 1)]
+
+
+def scene_a_timeout_is_named_where_only_the_outer_span_knows_it(c):
+    stitched(c, [
+        span(1, None, "shop", 2, IN, 0, 500, 500, http__url="http://shop/", http__method="GET"),
+        span(2, 1, "shop", 2, OUT % "stock", 1, 400, 504, http__url="http://stock:9080/stock/7", http__method="GET",
+             response_flags="UT"),
+        span(3, 2, "shop", 3, OUT % "stock", 2, 398, 0, error="true")])
+    assert c.sql("SELECT origin_service, origin_operation, origin_reason FROM trace") == [("stock", "GET /stock/{}", "UT")]
