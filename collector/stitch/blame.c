@@ -173,6 +173,22 @@ static uint8_t fault_of(const struct stitch *stitch, const struct work_call *cal
     }
 }
 
+/* Some SDKs end the server's span when the connection goes: work beneath it then outlives it. */
+static bool cut_off_at_work(const struct stitch *stitch, uint32_t visit)
+{
+    const struct work_span *server = &stitch->spans[visit_application(stitch, visit)];
+    uint64_t until_ns = server->end_ns + slack_for(known_duration(server->record));
+    if (!server->end_ns)
+        return false;
+    for (uint32_t i = stitch->visits[visit].first_call; i != NONE;
+         i = stitch->calls[i].next_of_visit) {
+        const struct work_call *beneath = &stitch->calls[i];
+        if (beneath->caller_end_ns > until_ns && beneath->begin_ns < server->end_ns)
+            return true;
+    }
+    return false;
+}
+
 bool call_is_timeout(const struct stitch *stitch, const struct work_call *call)
 {
     if (call->timed_out)
@@ -185,6 +201,9 @@ bool call_is_timeout(const struct stitch *stitch, const struct work_call *call)
         return true;
     if (call->callee_visit == NONE)
         return false;
+    if (record->http_status <= 0 && record->grpc_status < 0 &&
+        cut_off_at_work(stitch, call->callee_visit))
+        return true;
     const struct record *callee = stitch->spans[stitch->visits[call->callee_visit].first].record;
     uint64_t waited_ns = known_duration(stitch->spans[call->top].record),
              worked_ns = known_duration(callee);

@@ -1,4 +1,4 @@
-"""What real Envoys did now and then, put down span by span (scene_envoy.py found it)."""
+"""What real senders did, some of it only now and then (scene_envoy.py and scene_sdk.py found it), put down span by span."""
 from lib import otlp_body, otlp_span
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -68,3 +68,15 @@ def scene_a_timeout_is_named_where_only_the_outer_span_knows_it(c):
              response_flags="UT"),
         span(3, 2, "shop", 3, OUT % "stock", 2, 398, 0, error="true")])
     assert c.sql("SELECT origin_service, origin_operation, origin_reason FROM trace") == [("stock", "GET /stock/{}", "UT")]
+
+
+def scene_who_used_the_time_of_a_server_span_that_ended_with_its_connection(c):
+    """The caller gives up after 300 ms; the callee's SDK ends the server's span then, a hair before the caller's, its query later."""
+    stitched(c, [
+        otlp_span(TRACE, "00000000000000a1", None, "front", kind=2, ms=302, status=2, http__response__status_code=502),
+        otlp_span(TRACE, "00000000000000a2", "00000000000000a1", "front", kind=3, ms=301.9, status=2),
+        otlp_span(TRACE, "00000000000000b1", "00000000000000a2", "shop", kind=2, ms=301.8),
+        otlp_span(TRACE, "00000000000000b2", "00000000000000b1", "shop", kind=3, ms=900, db__system="postgresql", db__name="stock")])
+    assert c.sql("SELECT origin_service FROM trace") == [("stock",)]
+    assert c.sql("SELECT callee_service, errors, errors_origin FROM edge_minute ORDER BY 1") == [
+        ("front", 1, 0), ("shop", 1, 1), ("stock", 0, 0)]
