@@ -13,9 +13,9 @@
 #include "collector/model/turn.h"
 
 struct prometheus_settings {
-    uint64_t expire_ns;      /* export.prometheus.expire */
-    uint32_t max_series;     /* export.prometheus.max_series */
-    uint32_t max_operations; /* limit.operations, per service */
+    uint64_t expire_ns;         /* export.prometheus.expire */
+    uint32_t max_series;        /* export.prometheus.max_series */
+    uint32_t max_operations;    /* limit.operations, per service */
     const char *sqlite_version; /* shown in faultline_build_info */
 };
 

@@ -1,6 +1,8 @@
-/* server.h - the server on 4319: operator endpoints, the HTTP API, /metrics, the page. CONTRACT §3, §7, §10.
+/* server.h - the server on 4319: operator endpoints, the HTTP API, /metrics, the page. CONTRACT §3,
+ * §7, §10.
  *
- * What the web needs of the running collector it is given as functions; all else it reads from the store.
+ * What the web needs of the running collector it is given as functions; all else it reads from the
+ * store.
  */
 #ifndef WEB_SERVER_H
 #define WEB_SERVER_H
@@ -23,20 +25,22 @@ struct web_hooks {
     int (*reload)(void *ctx, struct buf *mistakes);
     void (*metrics)(void *ctx, struct str accept, struct buf *out, const char **content_type);
     void (*tail)(void *ctx, struct buf *out);
-    /* The parts of /api/v1/status that only the running process knows: writes `"inbox":{…},"live":{…},"listeners":{…},"limits":[…]`. */
+    /* The parts of /api/v1/status that only the running process knows: writes
+     * `"inbox":{…},"live":{…},"listeners":{…},"limits":[…]`. */
     void (*status)(void *ctx, struct buf *out);
     /* Where a fault began: the JSON of CONTRACT §7. */
-    int (*diagnose)(struct query *query, const struct diagnosis_request *request, struct buf *out, struct err *err);
+    int (*diagnose)(struct query *query, const struct diagnosis_request *request, struct buf *out,
+                    struct err *err);
     void *ctx;
 };
 
 struct web_settings {
-    const char *const *listen;   /* web.listen, then web.extra_listen; NULL-terminated */
-    const char *const *hosts;    /* web.hosts */
+    const char *const *listen; /* web.listen, then web.extra_listen; NULL-terminated */
+    const char *const *hosts;  /* web.hosts */
     struct httpd_budget *budget;
     const char *db_path;
-    uint64_t started_ns;         /* wall clock */
-    uint32_t min_requests;       /* localise.min_requests */
+    uint64_t started_ns;   /* wall clock */
+    uint32_t min_requests; /* localise.min_requests */
     struct web_hooks hooks;
 };
 

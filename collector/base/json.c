@@ -156,9 +156,8 @@ static inline const char *skip_plain(const char *at, const char *end)
         uint64_t word;
         memcpy(&word, at, 8);
         uint64_t quote = word ^ ONES * '"', slash = word ^ ONES * '\\', del = word ^ ONES * 0x7f;
-        uint64_t odd = ((word - ONES * 0x20) | word | (quote - ONES) | (slash - ONES) |
-                        (del - ONES)) &
-                       HIGHS;
+        uint64_t odd =
+            ((word - ONES * 0x20) | word | (quote - ONES) | (slash - ONES) | (del - ONES)) & HIGHS;
         if (odd)
             return at + (__builtin_ctzll(odd) >> 3);
         at += 8;

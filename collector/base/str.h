@@ -32,7 +32,8 @@ static inline uint64_t str_load8(const char *at)
     return word;
 }
 
-/* Most texts that are compared are names of a few words: a call of memcmp costs more than they do. */
+/* Most texts that are compared are names of a few words: a call of memcmp costs more than they do.
+ */
 static inline bool str_eq(struct str a, struct str b)
 {
     size_t n = a.len;

@@ -84,8 +84,8 @@ static double likelihood(double bad, double n)
     return 2 * sum;
 }
 
-/* The minute from which the share of failed requests, or their mean time, is another: the split with
- * the greatest likelihood, when it is beyond what chance gives (10.8: one in a thousand). */
+/* The minute from which the share of failed requests, or their mean time, is another: the split
+ * with the greatest likelihood, when it is beyond what chance gives (10.8: one in a thousand). */
 static uint64_t change_point(const struct request_minute *rows, size_t n)
 {
     double bad = 0, all = 0, sum = 0, left_bad = 0, left_all = 0, left_sum = 0;
@@ -272,8 +272,7 @@ static bool read_request(const struct options *options, struct diagnosis_request
     *request = (struct diagnosis_request){.to_ns = now_ns, .min_requests = MIN_REQUESTS};
     if (!read_time(options, "to", now_ns, &request->to_ns))
         return false;
-    request->from_ns =
-        request->to_ns > DEFAULT_WINDOW_NS ? request->to_ns - DEFAULT_WINDOW_NS : 0;
+    request->from_ns = request->to_ns > DEFAULT_WINDOW_NS ? request->to_ns - DEFAULT_WINDOW_NS : 0;
     if (!read_time(options, "from", now_ns, &request->from_ns) ||
         !read_baseline(options, now_ns, request))
         return false;
@@ -295,7 +294,8 @@ static void print_suspect(const struct tree *suspect)
     printf("\n%s%2.0f  ", paint(significant ? "\033[1m" : "\033[2m"),
            tree_number(tree_get(suspect, "rank")));
     print_clean(tree_get(node, "service")->text, 1000);
-    const struct str more[3] = {tree_get(node, "version")->text, tree_get(suspect, "instance")->text,
+    const struct str more[3] = {tree_get(node, "version")->text,
+                                tree_get(suspect, "instance")->text,
                                 tree_get(suspect, "operation")->text};
     for (int i = 0; i < 3; i++) {
         if (more[i].len)
@@ -343,7 +343,8 @@ static void print_diagnosis(const struct tree *tree)
     if (tree_get(tree, "onset")->type == JSON_STRING)
         printf("\nsince   %.19sZ", tree_get(tree, "onset")->text.p);
     if (tree_get(tree, "need")->type == JSON_OBJECT)
-        printf("\n%.0f more requests are needed", tree_number(tree_get(tree_get(tree, "need"), "requests")));
+        printf("\n%.0f more requests are needed",
+               tree_number(tree_get(tree_get(tree, "need"), "requests")));
     printf("\n");
     for (const struct tree *at = tree_get(tree, "suspects")->first; at; at = at->next)
         print_suspect(at);

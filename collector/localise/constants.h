@@ -14,7 +14,8 @@
 #define SLOW_ALL 0.50
 /* The shift of the whole distribution counts when the median moved three buckets: 2^(3/8), 30 %. */
 #define MEDIAN_BUCKETS 3
-/* A key with fewer calls than this on either side says nothing about latency: its p95 is one call. */
+/* A key with fewer calls than this on either side says nothing about latency: its p95 is one call.
+ */
 #define MIN_TIMES 20
 /* Who of two ends owes a gap or an unreached call: the mean trouble of all its edges, to this power
  * (LOCALISING §3). */

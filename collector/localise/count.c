@@ -1,6 +1,7 @@
 /* count.c - requests, self times, gaps, calls, flow and origins of one trace.
  *
- * Outgoing halves have no self time of their own: what is not their callee's is the gap of the call.
+ * Outgoing halves have no self time of their own: what is not their callee's is the gap of the
+ * call.
  */
 #include "collector/localise/count.h"
 
@@ -78,7 +79,8 @@ static node_no workload_of(struct counting *counting, node_no no)
         node_no *grown = realloc(counting->workload_of, cap * sizeof(*grown));
         if (!grown)
             return no;
-        memset(grown + counting->cap_workloads, 0, (cap - counting->cap_workloads) * sizeof(*grown));
+        memset(grown + counting->cap_workloads, 0,
+               (cap - counting->cap_workloads) * sizeof(*grown));
         counting->workload_of = grown;
         counting->cap_workloads = cap;
     }
@@ -187,8 +189,8 @@ static uint64_t waiting_ns(const struct counting *counting, uint32_t i)
          k = counting->spans[k].next_sibling) {
         if (counting->trace->graph.spans[k].part != PART_OUT)
             continue;
-        uint64_t from_ns = records[k].start_ns > records[i].start_ns ? records[k].start_ns
-                                                                      : records[i].start_ns;
+        uint64_t from_ns =
+            records[k].start_ns > records[i].start_ns ? records[k].start_ns : records[i].start_ns;
         uint64_t to_ns = end_of(&records[k]) < end_ns ? end_of(&records[k]) : end_ns;
         if (to_ns > from_ns && to_ns - from_ns > longest_ns)
             longest_ns = to_ns - from_ns;
@@ -209,18 +211,16 @@ static void count_self(struct counting *counting, uint32_t i)
         self_ns = self_ns > waits_ns ? self_ns - waits_ns : 0;
     }
     node_no node = counting->spans[i].node;
-    struct tally *self =
-        tally(counting, &(struct tally_key){.channel = TALLY_SELF,
-                                            .node = node,
-                                            .name = record->shape->operation});
+    struct tally *self = tally(
+        counting,
+        &(struct tally_key){.channel = TALLY_SELF, .node = node, .name = record->shape->operation});
     if (self) {
         self->n += counting->sign;
         add_time(counting, self, self_ns);
     }
-    struct tally *instance =
-        tally(counting, &(struct tally_key){.channel = TALLY_INSTANCE,
-                                            .node = node,
-                                            .name = record->shape->instance});
+    struct tally *instance = tally(counting, &(struct tally_key){.channel = TALLY_INSTANCE,
+                                                                 .node = node,
+                                                                 .name = record->shape->instance});
     if (!instance)
         return;
     instance->n += counting->sign;
@@ -286,9 +286,9 @@ static void count_call(struct counting *counting, const struct call *call)
 {
     int sign = counting->sign;
     if (call->caller_ns != DURATION_UNKNOWN) {
-        struct tally *gap = tally(counting, &(struct tally_key){.channel = TALLY_GAP,
-                                                                .node = call->caller,
-                                                                .peer = call->callee});
+        struct tally *gap = tally(
+            counting,
+            &(struct tally_key){.channel = TALLY_GAP, .node = call->caller, .peer = call->callee});
         uint64_t gap_ns = gap_of(call);
         if (gap && gap_ns != DURATION_UNKNOWN) {
             gap->n += sign;

@@ -82,18 +82,18 @@ static uint32_t service_of(const struct work *work, uint32_t group)
 
 /* ---- by version ---- */
 
-/* A version's part in a finding: as the one that is slow or fails, or as the caller that is refused. */
+/* A version's part in a finding: as the one that is slow or fails, or as the caller that is
+ * refused. */
 static void slice_version(const struct work *work, const struct finding *finding, uint32_t service,
                           const struct pair *pair, struct slices *slices)
 {
-    bool as_node = pair->key.node != NO_GROUP &&
-                   work->versions.items[pair->key.node].service == service;
-    bool as_peer = pair->key.peer != NO_GROUP &&
-                   work->versions.items[pair->key.peer].service == service;
+    bool as_node =
+        pair->key.node != NO_GROUP && work->versions.items[pair->key.node].service == service;
+    bool as_peer =
+        pair->key.peer != NO_GROUP && work->versions.items[pair->key.peer].service == service;
     uint32_t version = as_node ? pair->key.node : pair->key.peer;
-    struct str value = as_node || as_peer
-                           ? name_text(work, work->versions.items[version].node.version)
-                           : STR_NONE;
+    struct str value =
+        as_node || as_peer ? name_text(work, work->versions.items[version].node.version) : STR_NONE;
     double n = (double)pair->t[1].n;
     switch (pair->key.channel) {
     case TALLY_SELF:
@@ -107,9 +107,10 @@ static void slice_version(const struct work *work, const struct finding *finding
     case TALLY_CALL:
         if (finding->kind == EVIDENCE_ERRORS &&
             (finding->peer == NO_GROUP ? as_peer : as_node || as_peer))
-            slice_add(slices, finding->peer == NO_GROUP
-                                  ? name_text(work, work->versions.items[pair->key.peer].node.version)
-                                  : value,
+            slice_add(slices,
+                      finding->peer == NO_GROUP
+                          ? name_text(work, work->versions.items[pair->key.peer].node.version)
+                          : value,
                       (double)pair->t[1].origins, n);
         break;
     default:
@@ -142,8 +143,8 @@ static bool narrow_instance(const struct work *work, const struct finding *findi
     }
     for (i = from; i < to; i++) {
         const struct pair *pair = &work->by_service.items[i];
-        double bad = finding->kind == EVIDENCE_ERRORS ? (double)pair->t[1].bad
-                                                      : extra_ns(&all, &pair->t[1]);
+        double bad =
+            finding->kind == EVIDENCE_ERRORS ? (double)pair->t[1].bad : extra_ns(&all, &pair->t[1]);
         slice_add(&slices, name_text(work, pair->key.name), bad, (double)pair->t[1].n);
     }
     *narrowed = (struct narrowed){.dimension = "instance", .name = STR("instance")};
@@ -159,8 +160,8 @@ static bool narrow_operation(const struct work *work, const struct finding *find
     if (finding->kind == EVIDENCE_SELF_TIME) {
         for (pairs_range(&work->by_service, TALLY_SELF, service, &i, &to); i < to; i++) {
             const struct pair *pair = &work->by_service.items[i];
-            slice_add(&slices, name_text(work, pair->key.name),
-                      extra_ns(&pair->t[0], &pair->t[1]), (double)pair->t[1].n);
+            slice_add(&slices, name_text(work, pair->key.name), extra_ns(&pair->t[0], &pair->t[1]),
+                      (double)pair->t[1].n);
         }
     } else if (finding->kind == EVIDENCE_ERRORS) {
         for (i = 0; i < work->by_service.n; i++) {
@@ -220,8 +221,8 @@ static uint32_t worst_caller(const struct work *work, uint32_t service)
         if (pair->key.channel != TALLY_CALL || pair->key.peer != service ||
             pair->key.node == NO_GROUP || pair->t[1].n <= 0)
             continue;
-        double failed = (double)(pair->t[1].bad - pair->t[0].bad), slow =
-            extra_ns(&pair->t[0], &pair->t[1]) / 1e9;
+        double failed = (double)(pair->t[1].bad - pair->t[0].bad),
+               slow = extra_ns(&pair->t[0], &pair->t[1]) / 1e9;
         double trouble = (failed > 0 ? failed : 0) + (slow > 0 ? slow : 0);
         if (trouble > most) {
             most = trouble;
@@ -305,9 +306,8 @@ void explain(struct work *work, const struct candidate *candidate, struct suspec
     for (const struct finding *finding = top; finding && suspect->n_evidence < MAX_EVIDENCE;
          finding = finding->next)
         suspect->evidence[suspect->n_evidence++] =
-            (struct evidence){finding->kind,     finding->metric,   finding->unit,
-                              finding->baseline, finding->observed, finding->z,
-                              finding->text};
+            (struct evidence){finding->kind,     finding->metric, finding->unit, finding->baseline,
+                              finding->observed, finding->z,      finding->text};
     if (!top)
         return;
     suspect->reason = top->text;

@@ -101,8 +101,8 @@ static void blame_origin(struct work *work, const struct pair *pair, uint32_t gr
     struct str who = node_text_short(work->arena, &node), where = who;
     if (peer != NO_GROUP) {
         struct node_text caller = group_text(work, work->level, pair->key.peer);
-        where = say(work, "%.*s → %.*s", STR_ARG(node_text_short(work->arena, &caller)),
-                    STR_ARG(who));
+        where =
+            say(work, "%.*s → %.*s", STR_ARG(node_text_short(work->arena, &caller)), STR_ARG(who));
     }
     struct finding finding = {
         .channel = CHANNEL_ERRORS,
@@ -154,20 +154,20 @@ static void find_failing_instances(struct work *work)
         rise.value = rise.is - rise.was;
         rise.z = two_proportions((double)pair->t[0].bad, n, (double)pair->t[1].bad, m);
         struct str name = name_text(work, pair->key.name);
-        struct finding finding = {
-            .channel = CHANNEL_ERRORS,
-            .kind = EVIDENCE_ERRORS,
-            .unit = UNIT_RATIO,
-            .value = rise.value,
-            .z = rise.z,
-            .baseline = rise.was,
-            .observed = rise.is,
-            .group = pair->key.node,
-            .peer = NO_GROUP,
-            .metric = STR("origin_share"),
-            .text = say(work, "%.*s of requests fail first at %.*s (normal %.*s)",
-                        STR_ARG(say_share(work, rise.is)), STR_ARG(name),
-                        STR_ARG(say_share(work, rise.was)))};
+        struct finding finding = {.channel = CHANNEL_ERRORS,
+                                  .kind = EVIDENCE_ERRORS,
+                                  .unit = UNIT_RATIO,
+                                  .value = rise.value,
+                                  .z = rise.z,
+                                  .baseline = rise.was,
+                                  .observed = rise.is,
+                                  .group = pair->key.node,
+                                  .peer = NO_GROUP,
+                                  .metric = STR("origin_share"),
+                                  .text =
+                                      say(work, "%.*s of requests fail first at %.*s (normal %.*s)",
+                                          STR_ARG(say_share(work, rise.is)), STR_ARG(name),
+                                          STR_ARG(say_share(work, rise.was)))};
         if (rise.value > 0)
             blame(work, candidate_of(work, pair->key.node, pair->key.name, NAME_NONE), &finding);
     }

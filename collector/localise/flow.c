@@ -1,4 +1,5 @@
-/* flow.c - requests that stop after a step they used to go beyond; calls that vanished or multiplied.
+/* flow.c - requests that stop after a step they used to go beyond; calls that vanished or
+ * multiplied.
  */
 #include <math.h>
 
@@ -6,7 +7,8 @@
 #include "collector/localise/work.h"
 
 /* Visits by (service, operation), or of the whole service: the sum of their last steps. */
-static void count_visits(const struct work *work, uint32_t group, name_no operation, double visits[2])
+static void count_visits(const struct work *work, uint32_t group, name_no operation,
+                         double visits[2])
 {
     uint32_t i, to;
     visits[0] = visits[1] = 0;
@@ -110,24 +112,24 @@ static void blame_traffic(struct work *work, const struct pair *pair, const doub
     double share = visits[1] / (double)work->requests[1].n;
     if ((!more && !less) || was <= 0)
         return;
-    double value = TRAFFIC_WEIGHT * (share < 1 ? share : 1) *
-                   (more ? (1 - was / is) * (is < 1 ? is : 1) : (1 - is / was) * (was < 1 ? was : 1));
+    double value =
+        TRAFFIC_WEIGHT * (share < 1 ? share : 1) *
+        (more ? (1 - was / is) * (is < 1 ? is : 1) : (1 - is / was) * (was < 1 ? was : 1));
     struct node_text caller = group_text(work, work->level, pair->key.node),
                      callee = group_text(work, work->level, pair->key.peer);
-    struct finding finding = {
-        .channel = CHANNEL_TRAFFIC,
-        .kind = EVIDENCE_TRAFFIC,
-        .unit = UNIT_RATIO,
-        .value = value,
-        .z = fabs(rate_z(calls[0], visits[0], calls[1], visits[1])),
-        .baseline = was,
-        .observed = is,
-        .group = pair->key.node,
-        .peer = pair->key.peer,
-        .metric = STR("calls_a_visit"),
-        .text = say(work, "%.*s → %.*s: %.3g → %.3g calls a visit",
-                    STR_ARG(node_text_short(work->arena, &caller)),
-                    STR_ARG(node_text_short(work->arena, &callee)), was, is)};
+    struct finding finding = {.channel = CHANNEL_TRAFFIC,
+                              .kind = EVIDENCE_TRAFFIC,
+                              .unit = UNIT_RATIO,
+                              .value = value,
+                              .z = fabs(rate_z(calls[0], visits[0], calls[1], visits[1])),
+                              .baseline = was,
+                              .observed = is,
+                              .group = pair->key.node,
+                              .peer = pair->key.peer,
+                              .metric = STR("calls_a_visit"),
+                              .text = say(work, "%.*s → %.*s: %.3g → %.3g calls a visit",
+                                          STR_ARG(node_text_short(work->arena, &caller)),
+                                          STR_ARG(node_text_short(work->arena, &callee)), was, is)};
     blame(work, candidate_of(work, finding.group, NAME_NONE, NAME_NONE), &finding);
 }
 

@@ -27,9 +27,9 @@ static uint32_t find_group(const struct groups *groups, const struct node *node,
         const struct node *other = &groups->items[i].node;
         if (other->service != node->service || !same_role_class(other->role, node->role))
             continue;
-        bool same = exact ? other->cluster == node->cluster && other->namespace == node->namespace
-                          : fits(other->cluster, node->cluster) &&
-                                fits(other->namespace, node->namespace);
+        bool same =
+            exact ? other->cluster == node->cluster && other->namespace == node->namespace
+                  : fits(other->cluster, node->cluster) && fits(other->namespace, node->namespace);
         bool version = !by_version || other->version == node->version;
         if (!same || !version)
             continue;
@@ -113,8 +113,8 @@ static bool merge(struct pairs *pairs, const struct groups *groups, const struct
 
 static uint64_t hash_of(const struct tally_key *key)
 {
-    uint64_t hash = hash_u128((uint64_t)key->node << 32 | key->peer,
-                              (uint64_t)key->name << 32 | key->detail);
+    uint64_t hash =
+        hash_u128((uint64_t)key->node << 32 | key->peer, (uint64_t)key->name << 32 | key->detail);
     return hash_mix(hash, (uint64_t)key->channel << 8 | key->what);
 }
 
@@ -127,9 +127,11 @@ static int by_key(const void *a, const void *b)
 {
     const struct tally_key *x = &((const struct pair *)a)->key, *y = &((const struct pair *)b)->key;
     int order = compare((uint64_t)x->channel << 32 | x->node, (uint64_t)y->channel << 32 | y->node);
-    order = order ? order : compare((uint64_t)x->peer << 32 | x->name, (uint64_t)y->peer << 32 | y->name);
-    return order ? order
-                 : compare((uint64_t)x->what << 32 | x->detail, (uint64_t)y->what << 32 | y->detail);
+    order = order ? order
+                  : compare((uint64_t)x->peer << 32 | x->name, (uint64_t)y->peer << 32 | y->name);
+    return order
+               ? order
+               : compare((uint64_t)x->what << 32 | x->detail, (uint64_t)y->what << 32 | y->detail);
 }
 
 /* Two of one key, of the two times, become one. */
@@ -162,7 +164,7 @@ bool pairs_make(struct work *work, const struct groups *groups, struct pairs *pa
         *pair = (struct pair){.key = tally->key};
         pair->key.node = tally->key.node ? tally->key.node - 1 : NO_GROUP;
         pair->key.peer = tally->key.peer ? tally->key.peer - 1 : NO_GROUP;
-        pair->t[tally->step] = *tally; /* borrows the histogram */
+        pair->t[tally->step] = *tally;              /* borrows the histogram */
         pair->t[1].key.what = (uint8_t)tally->step; /* which of the two it is, for unite() */
     }
     if (!pairs->items)

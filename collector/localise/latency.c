@@ -149,18 +149,17 @@ static void blame_gap(struct work *work, const struct pair *pair, const struct s
 {
     const uint32_t ends[2] = {pair->key.node, pair->key.peer};
     struct str caller = group_name(work, ends[0]), callee = group_name(work, ends[1]);
-    struct finding finding = {.channel = CHANNEL_LATENCY,
-                              .kind = EVIDENCE_GAP,
-                              .unit = UNIT_NS,
-                              .z = slow->z,
-                              .baseline = slow->was_ns,
-                              .observed = slow->is_ns,
-                              .metric = STR("gap"),
-                              .text = say(work, "%.*s → %.*s gap %.*s → %.*s, %.*s of calls slow",
-                                          STR_ARG(caller), STR_ARG(callee),
-                                          STR_ARG(say_ns(work, slow->was_ns)),
-                                          STR_ARG(say_ns(work, slow->is_ns)),
-                                          STR_ARG(say_share(work, slow->share)))};
+    struct finding finding = {
+        .channel = CHANNEL_LATENCY,
+        .kind = EVIDENCE_GAP,
+        .unit = UNIT_NS,
+        .z = slow->z,
+        .baseline = slow->was_ns,
+        .observed = slow->is_ns,
+        .metric = STR("gap"),
+        .text = say(work, "%.*s → %.*s gap %.*s → %.*s, %.*s of calls slow", STR_ARG(caller),
+                    STR_ARG(callee), STR_ARG(say_ns(work, slow->was_ns)),
+                    STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_share(work, slow->share)))};
     for (int e = 0; e < 2; e++) {
         finding.group = ends[e];
         finding.peer = ends[1 - e];

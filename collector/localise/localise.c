@@ -43,13 +43,17 @@ struct str say_ns(struct work *work, double ns)
 struct str say_share(struct work *work, double share)
 {
     double percent = 100 * share;
-    return say(work, percent >= 99.95 || percent == 0 ? "%.0f %%" : percent < 10 ? "%.2g %%" : "%.1f %%",
+    return say(work,
+               percent >= 99.95 || percent == 0 ? "%.0f %%"
+               : percent < 10                   ? "%.2g %%"
+                                                : "%.1f %%",
                percent);
 }
 
 /* ---- totals ---- */
 
-static void sum_requests(const struct rollup *rollup, struct request_numbers *numbers, double *sum_ns)
+static void sum_requests(const struct rollup *rollup, struct request_numbers *numbers,
+                         double *sum_ns)
 {
     struct histogram all;
     histogram_init(&all);
@@ -195,8 +199,8 @@ static double confidence_of(const struct work *work, uint32_t at)
 {
     const struct candidate *candidate = &work->candidates[at];
     double n = (double)(work->requests[0].n < work->requests[1].n ? work->requests[0].n
-                                                                    : work->requests[1].n);
-    double rival = at > 0                            ? work->candidates[0].score
+                                                                  : work->requests[1].n);
+    double rival = at > 0                   ? work->candidates[0].score
                    : work->n_candidates > 1 ? work->candidates[1].score
                                             : 0;
     double distance = candidate->score / (candidate->score + rival);
@@ -257,7 +261,8 @@ bool localise(const struct localise_input *input, struct arena *arena, struct di
     diagnosis->baseline = work.requests[0];
     diagnosis->now = work.requests[1];
     diagnosis->n_suspects = 0;
-    int64_t least = work.requests[0].n < work.requests[1].n ? work.requests[0].n : work.requests[1].n;
+    int64_t least =
+        work.requests[0].n < work.requests[1].n ? work.requests[0].n : work.requests[1].n;
     if (least < input->min_requests) {
         diagnosis->verdict = VERDICT_NOT_ENOUGH;
         diagnosis->need_requests = input->min_requests - least;

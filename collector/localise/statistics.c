@@ -19,8 +19,7 @@ static void wilson(double a, double n, double z, double interval[2])
     interval[1] = (middle + half) / scale;
 }
 
-void share_difference_interval(double a, double n, double b, double m, double z,
-                               double interval[2])
+void share_difference_interval(double a, double n, double b, double m, double z, double interval[2])
 {
     double first[2], second[2], p = a / n, q = b / m;
     wilson(a, n, z, first);

@@ -8,7 +8,8 @@
  * greater. 0 when either side is empty. */
 double two_proportions(double a, double n, double b, double m);
 
-/* Score (Wilson) interval of the difference b/m − a/n at z standard errors (Newcombe's method 10). */
+/* Score (Wilson) interval of the difference b/m − a/n at z standard errors (Newcombe's method 10).
+ */
 void share_difference_interval(double a, double n, double b, double m, double z,
                                double interval[2]);
 

@@ -55,8 +55,8 @@ struct finding {
 };
 
 struct candidate {
-    uint32_t group; /* of the level's groups */
-    name_no name;   /* instance or operation, by level; NAME_NONE */
+    uint32_t group;           /* of the level's groups */
+    name_no name;             /* instance or operation, by level; NAME_NONE */
     double value[N_CHANNELS]; /* of what is significant */
     double weak;              /* sum of the rest */
     struct finding *findings;

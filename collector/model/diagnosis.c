@@ -165,8 +165,8 @@ void diagnosis_json(const struct diagnosis *diagnosis, struct buf *out)
     time_member(out, ",\"to\":", diagnosis->to_ns);
     time_member(out, "},\"baseline\":{\"from\":", diagnosis->baseline_from_ns);
     time_member(out, ",\"to\":", diagnosis->baseline_to_ns);
-    buf_addf(out, "},\"verdict\":\"%s\",\"requests\":{\"baseline\":",
-             verdict_word(diagnosis->verdict));
+    buf_addf(out,
+             "},\"verdict\":\"%s\",\"requests\":{\"baseline\":", verdict_word(diagnosis->verdict));
     requests_json(&diagnosis->baseline, out);
     buf_add_c(out, ",\"now\":");
     requests_json(&diagnosis->now, out);

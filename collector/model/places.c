@@ -237,8 +237,8 @@ static bool set_known(const struct shapes *shapes, struct str json)
     return false;
 }
 
-/* Remembers a value that was not seen before. Only those count: an attribute that changes between a few values while
- * another one is ever new is not to blame.
+/* Remembers a value that was not seen before. Only those count: an attribute that changes between a
+ * few values while another one is ever new is not to blame.
  */
 static void note_value(struct key_habit *habit, const struct attr *attr)
 {

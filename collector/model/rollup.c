@@ -30,8 +30,8 @@ void rollup_fini(struct rollup *rollup)
 
 static uint64_t key_hash(const struct tally_key *key, uint32_t step)
 {
-    uint64_t hash = hash_u128((uint64_t)key->node << 32 | key->peer,
-                              (uint64_t)key->name << 32 | key->detail);
+    uint64_t hash =
+        hash_u128((uint64_t)key->node << 32 | key->peer, (uint64_t)key->name << 32 | key->detail);
     return hash_mix(hash, (uint64_t)step << 16 | (uint64_t)key->channel << 8 | key->what);
 }
 

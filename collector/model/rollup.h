@@ -1,16 +1,16 @@
 /* rollup.h - a bag of counters that add up: what the traces of some time came to, by who did it.
  *
  * A tally is one counter: its key says what is counted, its step when. Bags merge and subtract
- * exactly, so that any window is a sum of its steps and a trace that is opened again takes back just
- * what it had added. One owner at a time.
+ * exactly, so that any window is a sum of its steps and a trace that is opened again takes back
+ * just what it had added. One owner at a time.
  *
  *   channel    node      peer      name        detail   n            bad        sum_ns, histogram
  *   REQUEST    entry               operation            requests     failed     root durations
  *   SELF       service             operation            spans                   self times
  *   INSTANCE   service             instance             spans        origins    self times
- *   GAP        caller    callee                         calls                   caller's − callee's durations
- *   CALL       caller    callee    operation            calls        failed     durations as the caller saw them
- *   FLOW       service   last call operation            visits that ended so
+ *   GAP        caller    callee                         calls                   caller's − callee's
+ * durations CALL       caller    callee    operation            calls        failed     durations
+ * as the caller saw them FLOW       service   last call operation            visits that ended so
  *   ORIGIN     origin    caller    operation   reason   traces       of failed requests
  *
  * Nodes carry their version; whoever asks by service adds versions up.

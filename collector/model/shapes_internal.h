@@ -23,8 +23,8 @@ void *chunks_append(struct chunks *chunks);
 void *chunks_at(const struct chunks *chunks, uint32_t no);
 
 /* Whether attributes of one key, service and operation are the span's own. */
-/* An attribute with so many values is the span's own. Status codes, methods, versions and the callees of one operation
- * are fewer; ids are soon more. */
+/* An attribute with so many values is the span's own. Status codes, methods, versions and the
+ * callees of one operation are fewer; ids are soon more. */
 #define OWN_AFTER 48
 
 struct key_habit {

@@ -46,8 +46,9 @@ struct turn {
     uint32_t n_records; /* sum over traces[].now */
     struct ledger_change *ledger;
     uint32_t n_ledger;
-    struct rollup *rollup; /* what its traces add to the roll-ups; NULL without; freed with the turn */
-    uint64_t booked_to;   /* bodies up to this seq are in the ledger */
+    struct rollup
+        *rollup;        /* what its traces add to the roll-ups; NULL without; freed with the turn */
+    uint64_t booked_to; /* bodies up to this seq are in the ledger */
     uint64_t needed_from; /* bodies from this seq may hold spans not stored yet */
     bool flush;           /* commit at once */
     /* The stitcher's tables, for reading. */

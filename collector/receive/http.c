@@ -376,7 +376,8 @@ static int start(const struct receiver_settings *settings, enum protocol protoco
     if (!receiver)
         return err_set(err, ERR_BUSY, "memory is short");
     receiver->settings = *settings;
-    receiver->settings.web_address = receiver->web = settings->web_address ? strdup(settings->web_address) : NULL;
+    receiver->settings.web_address = receiver->web =
+        settings->web_address ? strdup(settings->web_address) : NULL;
     receiver->protocol = protocol;
     struct httpd_settings httpd = {
         .listen = settings->listen,

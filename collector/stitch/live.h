@@ -44,10 +44,10 @@ struct live {
     struct link idle; /* first: container_of is a cast */
     struct link age;
     struct trace_id id;
-    uint32_t slot; /* its place in the table */
-    uint8_t state; /* enum live_state */
-    bool changed;  /* differs from what the tables hold */
-    uint32_t n;    /* records */
+    uint32_t slot;            /* its place in the table */
+    uint8_t state;            /* enum live_state */
+    bool changed;             /* differs from what the tables hold */
+    uint32_t n;               /* records */
     uint8_t tags[INDEX_FROM]; /* of the first records' span ids: a byte each, so that looking for an
                                  id touches no record of another */
     uint32_t reopened;
@@ -64,7 +64,7 @@ struct live {
     struct live_record **index; /* what by_id's values number */
     uint32_t cap_index;
     struct counted_trace
-        *was; /* LIVE again: what the tables hold; one malloc; NULL the first time */
+        *was;                /* LIVE again: what the tables hold; one malloc; NULL the first time */
     const struct turn *turn; /* SETTLING: where it was cut to, and its place there */
     uint32_t cut_no;
 };
@@ -83,8 +83,8 @@ struct live_table {
 void live_table_init(struct live_table *table);
 void live_table_fini(struct live_table *table);
 struct live *live_find(const struct live_table *table, struct trace_id id);
-/* Two steps that bring what live_find() and live_append() will touch into the cache; a few spans lie
- * between one step and the next, for memory answers later than a hundred instructions. */
+/* Two steps that bring what live_find() and live_append() will touch into the cache; a few spans
+ * lie between one step and the next, for memory answers later than a hundred instructions. */
 void live_prefetch_slot(const struct live_table *table, struct trace_id id);
 void live_prefetch_entry(const struct live_table *table, struct trace_id id);
 /* A new LIVE entry; NULL when memory is short. */

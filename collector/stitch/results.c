@@ -254,10 +254,10 @@ static void write_span(struct stitch *stitch, const struct work_span *span,
                            : call->call.caller,
         .fault = fault_of_span(stitch, span),
         .class = class_of(stitch, span),
-        .part = span->passes              ? PART_BETWEEN
+        .part = span->passes            ? PART_BETWEEN
                 : span->half & HALF_OUT ? PART_OUT
                 : span->half & HALF_IN  ? PART_IN
-                                          : PART_INSIDE,
+                                        : PART_INSIDE,
         .failed = span->outcome == OUTCOME_FAILED,
         .client_error = span->outcome == OUTCOME_CLIENT_ERROR,
     };

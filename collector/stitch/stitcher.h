@@ -32,8 +32,8 @@ struct stitcher_settings {
     int (*fetch)(void *ctx, struct trace_id id, struct names *names, struct nodes *nodes,
                  struct shapes *shapes, struct arena *arena, struct cut_trace *found,
                  struct err *err);
-    /* Adds what the trace changes to turn->rollup; may be NULL. False when memory is short. `nodes` is
-     * the stitcher's table, for adding too. */
+    /* Adds what the trace changes to turn->rollup; may be NULL. False when memory is short. `nodes`
+     * is the stitcher's table, for adding too. */
     bool (*count)(void *ctx, struct nodes *nodes, struct turn *turn, const struct cut_trace *cut);
     /* Takes the turn; may block. False when nobody takes turns any more (it is freed then). */
     bool (*emit)(void *ctx, struct turn *turn);

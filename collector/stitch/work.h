@@ -114,8 +114,9 @@ const struct upstream *upstream_parse(struct stitch *stitch, name_no name);
 bool visits_find(struct stitch *stitch);
 /* The innermost incoming half of a visit's beginning: the application's, where it sends spans. */
 uint32_t visit_application(const struct stitch *stitch, uint32_t visit);
-/* Of a caller's outgoing half: the span that knows the request (its URL, the flags of the whole). With
- * a span for every attempt that is the parent, which the same proxy reports of the same hop. */
+/* Of a caller's outgoing half: the span that knows the request (its URL, the flags of the whole).
+ * With a span for every attempt that is the parent, which the same proxy reports of the same hop.
+ */
 uint32_t hop_request(const struct stitch *stitch, uint32_t span);
 /* peer.c */
 void peer_name(struct stitch *stitch, const struct work_call *call, struct node *node,

@@ -70,8 +70,7 @@ static int feed_close(sqlite3_vtab_cursor *cursor)
 
 static void skip_empty(struct feed_cursor *at)
 {
-    while (at->trace < at->turn->n_traces &&
-           at->i >= at->turn->traces[at->trace].now.n_records) {
+    while (at->trace < at->turn->n_traces && at->i >= at->turn->traces[at->trace].now.n_records) {
         at->trace++;
         at->i = 0;
     }
@@ -165,10 +164,9 @@ static int feed_column(sqlite3_vtab_cursor *cursor, sqlite3_context *to, int col
         sqlite3_result_int64(to, (int64_t)record->parent_id);
         break;
     case 6:
-        sqlite3_result_int64(
-            to, record->start_ns
-                    ? (int64_t)(record->start_ns - trace->now.graph.trace.start_ns)
-                    : 0);
+        sqlite3_result_int64(to, record->start_ns
+                                     ? (int64_t)(record->start_ns - trace->now.graph.trace.start_ns)
+                                     : 0);
         break;
     case 7:
         give_ns(to, record->duration_ns);

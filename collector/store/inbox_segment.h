@@ -1,5 +1,5 @@
-/* inbox_segment.h - the bytes of a segment: records one after the other; behind the last zeros, or what
- * the file held before (its numbers are smaller, so it is not read).
+/* inbox_segment.h - the bytes of a segment: records one after the other; behind the last zeros, or
+ * what the file held before (its numbers are smaller, so it is not read).
  *
  *   offset  bytes  what (little-endian)
  *        0      4  magic 'FLI1'

@@ -287,7 +287,8 @@ static int row_of(struct store *store, uint64_t minute, int64_t dimension, bool 
     return load(store, row);
 }
 
-/* Both ends of a call are nodes of the graph, whether they send spans or not; `user` is nobody's. */
+/* Both ends of a call are nodes of the graph, whether they send spans or not; `user` is nobody's.
+ */
 static void see_ends(struct store *store, const struct turn *turn, const struct call *call)
 {
     const node_no ends[2] = {call->caller, call->callee};

@@ -184,13 +184,14 @@ static size_t read_ids(struct query *query, const char *sql, struct window windo
 size_t query_failed_examples(struct query *query, struct window window, struct str service,
                              struct trace_text *ids, size_t max)
 {
-    return read_ids(query,
-                    "SELECT lower(hex(t.id)) FROM trace_row t INDEXED BY trace_failed "
-                    "JOIN node o ON o.id = t.origin JOIN name n ON n.id = o.service "
-                    "WHERE t.bits & 1 AND t.trace_no >= ?3 AND t.start_ns >= ?1 AND t.start_ns < ?2 "
-                    "AND (n.text = ?5 OR (?4 > 0 AND t.services & ?4)) "
-                    "ORDER BY n.text = ?5 DESC, t.trace_no DESC LIMIT ?6",
-                    window, service, ids, max);
+    return read_ids(
+        query,
+        "SELECT lower(hex(t.id)) FROM trace_row t INDEXED BY trace_failed "
+        "JOIN node o ON o.id = t.origin JOIN name n ON n.id = o.service "
+        "WHERE t.bits & 1 AND t.trace_no >= ?3 AND t.start_ns >= ?1 AND t.start_ns < ?2 "
+        "AND (n.text = ?5 OR (?4 > 0 AND t.services & ?4)) "
+        "ORDER BY n.text = ?5 DESC, t.trace_no DESC LIMIT ?6",
+        window, service, ids, max);
 }
 
 size_t query_slow_examples(struct query *query, struct window window, struct str service,

@@ -25,10 +25,11 @@
 static const char search_sql[] = SEARCH_COLUMNS
     "FROM trace_numbered t WHERE t.trace_no < ?1 AND t.trace_no >= ?14 AND " SEARCH_FILTER
     "ORDER BY t.trace_no DESC LIMIT ?13";
-static const char search_failed_sql[] = SEARCH_COLUMNS
-    "FROM trace_row f INDEXED BY trace_failed CROSS JOIN trace_numbered t ON t.trace_no = f.trace_no "
-    "WHERE f.bits & 1 AND f.trace_no < ?1 AND f.trace_no >= ?14 AND " SEARCH_FILTER
-    "ORDER BY f.trace_no DESC LIMIT ?13";
+static const char search_failed_sql[] =
+    SEARCH_COLUMNS "FROM trace_row f INDEXED BY trace_failed CROSS JOIN trace_numbered t ON "
+                   "t.trace_no = f.trace_no "
+                   "WHERE f.bits & 1 AND f.trace_no < ?1 AND f.trace_no >= ?14 AND " SEARCH_FILTER
+                   "ORDER BY f.trace_no DESC LIMIT ?13";
 
 static void bind_str(sqlite3_stmt *statement, int at, struct str text)
 {
@@ -61,8 +62,10 @@ int64_t first_stored_after(struct query *query, uint64_t from_ns)
         "SELECT stored_s FROM trace_row WHERE trace_no >= ? ORDER BY trace_no LIMIT 1";
     sqlite3_stmt *select = NULL;
     int64_t low = 0, high = 0, from_s = (int64_t)(from_ns / NS_PER_S) - AHEAD_S;
-    if (sqlite3_prepare_v2(query->db, "SELECT (SELECT min(trace_no) FROM trace_row), (SELECT max(trace_no) FROM trace_row)", -1,
-                           &select, NULL) == SQLITE_OK &&
+    if (sqlite3_prepare_v2(
+            query->db,
+            "SELECT (SELECT min(trace_no) FROM trace_row), (SELECT max(trace_no) FROM trace_row)",
+            -1, &select, NULL) == SQLITE_OK &&
         sqlite3_step(select) == SQLITE_ROW) {
         low = sqlite3_column_int64(select, 0);
         high = sqlite3_column_int64(select, 1);
@@ -73,7 +76,8 @@ int64_t first_stored_after(struct query *query, uint64_t from_ns)
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
         sqlite3_bind_int64(select, 1, middle);
-        bool before = sqlite3_step(select) == SQLITE_ROW && sqlite3_column_int64(select, 0) < from_s;
+        bool before =
+            sqlite3_step(select) == SQLITE_ROW && sqlite3_column_int64(select, 0) < from_s;
         sqlite3_reset(select);
         if (before)
             low = middle + 1;

@@ -3,8 +3,8 @@
  *
  * Minutes age by when their rows were last touched, never by event time: replayed traces are old.
  *
- * A clock that jumped forward makes everything old at once: for age, one pass deletes at most a tenth
- * of the traces.
+ * A clock that jumped forward makes everything old at once: for age, one pass deletes at most a
+ * tenth of the traces.
  */
 #include "collector/base/clock.h"
 #include "collector/store/store_internal.h"

@@ -1,7 +1,7 @@
 /* rollups.c - the roll-ups of turns, gathered by the minute in memory and written once a commit.
  *
- * As minutes.c does with edges: a row that is not in memory is read first, so that a late trace adds
- * to what is there; rows that rest leave memory.
+ * As minutes.c does with edges: a row that is not in memory is read first, so that a late trace
+ * adds to what is there; rows that rest leave memory.
  */
 #include <stdlib.h>
 
@@ -157,14 +157,14 @@ static int put(struct store *store, const struct tally *tally, struct tally_stat
     state->loaded = !drop;
     if (drop)
         return statement_run(statement);
-    const int64_t values[] = {tally->n,       tally->bad,       tally->client_errors, tally->origins,
-                              tally->retries, tally->recovered, tally->sum_ns};
+    const int64_t values[] = {tally->n,       tally->bad,     tally->client_errors,
+                              tally->origins, tally->retries, tally->recovered,
+                              tally->sum_ns};
     for (int i = 0; i < 7; i++)
         sqlite3_bind_int64(statement, 3 + i, values[i]);
     buf_reset(&r->blob);
     histogram_encode(&tally->histogram, &r->blob);
-    sqlite3_bind_blob(statement, 10, r->blob.len ? r->blob.p : "", (int)r->blob.len,
-                      SQLITE_STATIC);
+    sqlite3_bind_blob(statement, 10, r->blob.len ? r->blob.p : "", (int)r->blob.len, SQLITE_STATIC);
     return statement_run(statement);
 }
 

@@ -162,7 +162,7 @@ struct store {
     bool in_log;           /* since then nothing was checkpointed to the end */
     uint64_t retention_ns; /* monotonic time of the last look */
     uint64_t deleting_to;  /* retention deletes traces below this number; 0: nothing to do */
-    bool shrinking;            /* retention gives free pages back to the disk */
+    bool shrinking;        /* retention gives free pages back to the disk */
     int64_t oldest_trace_no;
 
     /* Any thread. */
@@ -235,7 +235,8 @@ size_t keys_candidates(struct store *store, struct trace_id id, uint64_t *runs, 
 /* retention.c */
 /* Is it time to look, or a pass under way? */
 bool retention_is_due(const struct store *store);
-/* Deletes for 50 ms when something is too old or too much; true when it did. Inside a transaction. */
+/* Deletes for 50 ms when something is too old or too much; true when it did. Inside a transaction.
+ */
 bool retention_step(struct store *store, uint64_t now_wall_ns, int *code);
 
 /* file.c: takes the lock, opens or makes the file, sets a corrupt one aside, migrates. */

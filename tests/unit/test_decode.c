@@ -15,8 +15,8 @@ static struct batch *decode(enum format format, struct buf *body, const struct l
 {
     struct batch *batch;
     struct err err = {0};
-    assert_int_equal(
-        decode_body(format, ENCODING_IDENTITY, buf_str(body), limits, &batch, &err), 0);
+    assert_int_equal(decode_body(format, ENCODING_IDENTITY, buf_str(body), limits, &batch, &err),
+                     0);
     assert_int_equal(batch->n_spans, 1);
     return batch;
 }
@@ -53,13 +53,21 @@ static void assert_same_attributes(const struct batch *a, const struct batch *b)
     assert_int_equal(a->counts.n_dropped_attributes, b->counts.n_dropped_attributes);
 }
 
-static const char *const keys[] = {"http.route", "a", "", "a", "odd", "quote", "unicode", "long",
-                                   "one-more",   NULL};
-static const char *const texts[] = {"/cart/{id}",     "1", "no key", "2", "\\u0041\\n", "\\\"x\\\"",
-                                    "caf\xc3\xa9 \xf0\x9f\x98\x80", "0123456789abcdef0123", "over the number",
+static const char *const keys[] = {"http.route", "a",       "",     "a",        "odd",
+                                   "quote",      "unicode", "long", "one-more", NULL};
+static const char *const texts[] = {"/cart/{id}",
+                                    "1",
+                                    "no key",
+                                    "2",
+                                    "\\u0041\\n",
+                                    "\\\"x\\\"",
+                                    "caf\xc3\xa9 \xf0\x9f\x98\x80",
+                                    "0123456789abcdef0123",
+                                    "over the number",
                                     NULL};
 
-/* The short way of the usual spelling and the general way give the same, cuts and counts included. */
+/* The short way of the usual spelling and the general way give the same, cuts and counts included.
+ */
 static void attributes_are_the_same_with_and_without_blanks(void **state)
 {
     static const char *const before[] = {"", " ", "\"extra\":[1,{}],", "\n\t"};

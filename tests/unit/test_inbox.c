@@ -144,7 +144,8 @@ static void what_was_answered_is_read_again(void **state)
     assert_int_equal(access(inbox_folder, F_OK), -1); /* a clean stop leaves nothing */
 }
 
-/* Bodies of one size put new heads exactly where old ones stood: only the number tells them apart. */
+/* Bodies of one size put new heads exactly where old ones stood: only the number tells them apart.
+ */
 static void a_segment_used_again_shows_nothing_of_its_past(void **state)
 {
     (void)state;

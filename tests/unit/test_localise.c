@@ -1,4 +1,5 @@
-/* test_localise.c - the statistics against known answers, and localise() on roll-ups made by hand. */
+/* test_localise.c - the statistics against known answers, and localise() on roll-ups made by hand.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -52,7 +53,8 @@ static void mann_whitney_has_known_answers(void **state)
 {
     static const uint64_t values[4] = {1, 2, 3, 4};
     static const int64_t normal_n[4] = {10, 10, 5, 0}, now_n[4] = {0, 8, 8, 9};
-    struct histogram normal = histogram_of(values, normal_n, 4), now = histogram_of(values, now_n, 4);
+    struct histogram normal = histogram_of(values, normal_n, 4),
+                     now = histogram_of(values, now_n, 4);
     (void)state;
     struct rank_test test = mann_whitney(&normal, &now);
     assert_near(test.effect, 0.68, 1e-9);
@@ -84,8 +86,8 @@ static node_no add_node(struct shop *shop, const char *service, const char *vers
                                                  .role = role});
 }
 
-static struct tally *count(struct shop *shop, int time, unsigned channel, node_no node, node_no peer,
-                           const char *name)
+static struct tally *count(struct shop *shop, int time, unsigned channel, node_no node,
+                           node_no peer, const char *name)
 {
     struct tally_key key = {.channel = (uint8_t)channel,
                             .node = node,
@@ -103,7 +105,8 @@ static void times(struct shop *shop, int time, unsigned channel, node_no node, n
     tally->n += n;
     /* a spread of a third around the value */
     for (int i = 0; i < n; i++)
-        assert_true(tally_time(tally, (uint64_t)(ms * 1e6 * (0.7 + 0.6 * ((i * 37) % 100) / 100.0)), 1));
+        assert_true(
+            tally_time(tally, (uint64_t)(ms * 1e6 * (0.7 + 0.6 * ((i * 37) % 100) / 100.0)), 1));
 }
 
 static void calls(struct shop *shop, int time, node_no caller, node_no callee, double ms, int n,
