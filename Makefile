@@ -10,7 +10,7 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(HARDEN) $(SAN) -I. -I$
 ALL_LDFLAGS = $(LDFLAGS) $(SAN) -pie -Wl,-z,relro,-z,now -pthread
 LIBS = -lmicrohttpd -lsqlite3 -lyaml -lz -lzstd -lcurl -lm
 PACKAGES = gcc make libc6-dev pkg-config libmicrohttpd-dev libsqlite3-dev libyaml-dev zlib1g-dev libzstd-dev libcurl4-gnutls-dev
-TEST_PACKAGES = libcmocka-dev python3 sqlite3 prometheus
+TEST_PACKAGES = libcmocka-dev python3 sqlite3 prometheus clang-format clang-tidy
 
 SOURCES = $(filter-out collector/main.c,$(wildcard collector/*.c collector/*/*.c exporters/*.c web/*.c))
 OBJECTS = $(SOURCES:%.c=$(B)/obj/%.o)
@@ -19,7 +19,7 @@ BENCHES = $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*
 TOOLS = $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 FUZZERS = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all setup deps run test check units tools scenes bench torture fuzz asan tsan install clean help
+.PHONY: all setup deps run test check tidy units tools scenes bench torture fuzz asan tsan install clean help
 .DELETE_ON_ERROR:
 
 all: $(B)/faultline ## builds build/faultline
@@ -70,8 +70,18 @@ $(B)/bench/%: tests/bench/%.c $(B)/libfaultline.a
 units: $(UNITS)
 tools: $(TOOLS)
 
-check: ## layers, and that every file compiles without a warning
+$(B)/tidy/%.ok: %.c .clang-tidy $(B)/gen/schema_sql.h
+	@mkdir -p $(@D)
+	@clang-tidy --quiet $< -- -std=gnu11 -D_GNU_SOURCE -I. -I$(B)/gen -DFAULTLINE_REVISION='"check"' 2>$@.said || \
+		{ cat $@.said; exit 1; }
+	@touch $@
+
+tidy: $(patsubst %.c,$(B)/tidy/%.ok,$(SOURCES) collector/main.c)
+
+check: ## layers, format, static analysis
 	@sh tests/layers.sh
+	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
+	@$(MAKE) --no-print-directory -j2 tidy
 
 test: deps ## installs, builds, and runs every test
 	@$(MAKE) --no-print-directory check all units tools

@@ -174,7 +174,7 @@ static bool render_member(struct render *render, bool *failed)
 {
     struct open_value *top = &render->open[render->depth - 1];
     struct buf *json = &render->decoding->json;
-    struct str key = STR_NONE, value = STR_NONE;
+    struct str key = STR_NONE, value;
     do {
         if (!wire_next(&top->wire)) {
             *failed = top->wire.error && !malformed(render->decoding);
