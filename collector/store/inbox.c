@@ -564,7 +564,8 @@ void inbox_release(struct inbox *inbox, uint64_t needed_from)
            inbox->segments[n].last_seq < inbox->needed_from)
         retire_segment(inbox, &inbox->segments[n++]);
     inbox->n_segments -= n;
-    memmove(inbox->segments, inbox->segments + n, inbox->n_segments * sizeof(*inbox->segments));
+    if (n)
+        memmove(inbox->segments, inbox->segments + n, inbox->n_segments * sizeof(*inbox->segments));
     pthread_mutex_unlock(&inbox->mutex);
 }
 
