@@ -23,13 +23,13 @@ def installed(part, pattern):
 
 
 def free_ports(n):
-    """Ports nobody has, below those that the system gives to clients: a server may take them a moment later."""
+    """Ports nobody has, neither among those that the system gives to clients nor those of meshes (mesh.py), to be taken at once."""
     sockets = []
     try:
         while len(sockets) < n:
             s = socket.socket()
             try:
-                s.bind(("127.0.0.1", random.randrange(12000, 32000)))
+                s.bind(("127.0.0.1", random.randrange(22000, 32000)))
                 sockets.append(s)
             except OSError:
                 s.close()

@@ -24,23 +24,23 @@ import plan as mesh_plan
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def free_block(n):
-    """The first of n ports in a row that nobody has; below those that the system gives to clients."""
+def reserve_block():
+    """The first port of a block that nobody uses, below those that the system gives to clients, and the socket on the block's
+    guard port that keeps other meshes out of it as long as it is open."""
     for _ in range(200):
-        first = random.randrange(12000, 32000 - n)
+        first = random.randrange(12000, 22000, mesh_plan.PORTS)
         sockets = []
         try:
-            for port in range(first, first + n):
-                s = socket.socket()
-                sockets.append(s)
-                s.bind(("127.0.0.1", port))
-            return first
+            for port in range(first, first + mesh_plan.PORTS):
+                sockets.append(socket.socket())
+                sockets[-1].bind(("127.0.0.1", port))
+            return first, sockets.pop(mesh_plan.GUARD)
         except OSError:
             continue
         finally:
             for s in sockets:
                 s.close()
-    raise SystemExit("no %d free ports in a row" % n)
+    raise SystemExit("no %d free ports in a row" % mesh_plan.PORTS)
 
 
 def make_certificates(plan, folder):
@@ -112,7 +112,8 @@ def main():
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())
     for _ in range(3):
-        plan = mesh_plan.make(free_block(mesh_plan.PORTS), **settings)
+        first_port, guard = reserve_block()
+        plan = mesh_plan.make(first_port, **settings)
         with open(os.path.join(folder, "plan.json"), "w") as f:
             json.dump(plan, f, indent=1)
         make_certificates(plan, folder)
@@ -126,6 +127,7 @@ def main():
                 return 0 if done.is_set() else 1
         finally:
             stop(processes)
+            guard.close()
     raise SystemExit("the mesh does not get ready; see %s/*.err and *.out" % folder)
 
 

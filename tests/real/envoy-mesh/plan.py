@@ -9,7 +9,8 @@ Names, versions and ids are Istio's. The plan is plain data, written as JSON for
 
 GATEWAY = "istio-ingressgateway"
 DOMAIN = "svc.cluster.local"
-PORTS = 64  # a mesh needs that many in one block
+PORTS = 64  # a mesh has a block of as many
+GUARD = PORTS - 3  # the one of them that says that the block is taken
 
 # name: namespace, version, suffix of the pod's name, whom it calls
 SERVICES = {
