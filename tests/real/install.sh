@@ -24,7 +24,7 @@ part() { # name, which is the function that fills its folder; what it is; the fi
         cp "$3" "$real/$1/installed"
         rm -f "$real/$1.missing"
     else
-        { grep -im 1 -E 'error|not found' "$real/$1.log" || tail -n 1 "$real/$1.log"; } >"$real/$1.missing"
+        { grep -m 1 -E '^ERROR|npm (ERR!|error)|not found' "$real/$1.log" || tail -n 1 "$real/$1.log"; } >"$real/$1.missing"
         echo "not installed: $2: $(cat "$real/$1.missing") (more in $real/$1.log)"
     fi
 }
