@@ -19,7 +19,7 @@ BENCHES = $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*
 TOOLS = $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 FUZZERS = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all setup deps run test check tidy units tools scenes bench torture fuzz asan tsan install clean help
+.PHONY: all setup deps run test tested check tidy units tools scenes bench torture fuzz asan tsan install clean help
 .DELETE_ON_ERROR:
 
 all: $(B)/faultline ## builds build/faultline
@@ -84,7 +84,10 @@ check: ## layers, format, static analysis
 	@$(MAKE) --no-print-directory -j2 tidy
 
 test: deps ## installs, builds, and runs every test
-	@$(MAKE) --no-print-directory check all units tools
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory tested
+
+tested: all units tools
 	@python3 tests/run.py $(B)
 
 bench: all $(BENCHES) ## the table of figures; takes minutes
@@ -96,11 +99,11 @@ torture: all ## two hundred kills under load
 fuzz: ## each fuzzer for FUZZ_SECONDS (60)
 	@sh tests/fuzz/run.sh $(B)/fuzz $${FUZZ_SECONDS:-60} $(FUZZERS)
 
-asan: ## every test with the address and undefined-behaviour sanitizers
-	@$(MAKE) --no-print-directory test B=$(B)/asan SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined' CFLAGS='-O1 -g'
+asan: deps ## every test with the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory tested B=$(B)/asan SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined' CFLAGS='-O1 -g'
 
-tsan: ## every test with the thread sanitizer
-	@$(MAKE) --no-print-directory test B=$(B)/tsan SAN=-fsanitize=thread CFLAGS='-O1 -g'
+tsan: deps ## every test with the thread sanitizer
+	@$(MAKE) --no-print-directory tested B=$(B)/tsan SAN=-fsanitize=thread CFLAGS='-O1 -g'
 
 install: all ## copies the program to DESTDIR/PREFIX/bin
 	install -d $(DESTDIR)$(PREFIX)/bin

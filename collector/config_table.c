@@ -64,7 +64,7 @@ const struct setting config_table[] = {
     {"limit.services", SETTING_COUNT, AT(limit_services), "5000", 1, 1000000, NULL, false, "service names; beyond: other"},
     {"limit.operations", SETTING_COUNT, AT(limit_operations), "500", 1, 1000000, NULL, false, "operations of a service; beyond: other"},
     {"limit.edges", SETTING_COUNT, AT(limit_edges), "20000", 1, 10000000, NULL, false, "edges; beyond: other"},
-    {"localise.enabled", SETTING_BOOL, AT(localise_enabled), "true", 0, 0, NULL, false, "look for faults; this version does not yet"},
+    {"localise.enabled", SETTING_BOOL, AT(localise_enabled), "true", 0, 0, NULL, false, "look for faults by itself; this version does on demand only (diagnose)"},
     {"localise.window", SETTING_DURATION, AT(localise_window_ns), "10s", S, 10 * MIN, NULL, false, "step of the roll-ups"},
     {"localise.baseline", SETTING_DURATION, AT(localise_baseline_ns), "30m", MIN, 30 * DAY, NULL, false, "what is normal"},
     {"localise.min_requests", SETTING_COUNT, AT(localise_min_requests), "30", 1, 1000000, NULL, false, "least requests for a verdict"},
@@ -83,7 +83,7 @@ const struct setting config_table[] = {
     {"tls.cert_file", SETTING_TEXT, AT(tls_cert_file), "", 0, 0, NULL, true, "certificate; this version refuses to start with one"},
     {"tls.key_file", SETTING_TEXT, AT(tls_key_file), "", 0, 0, NULL, true, "its key"},
     {"tls.client_ca_file", SETTING_TEXT, AT(tls_client_ca_file), "", 0, 0, NULL, true, "CA of client certificates"},
-    {"redact.keys", SETTING_LIST, AT(redact_keys), REDACT, 0, 0, NULL, true, "attribute keys that are redacted; this version does not redact yet"},
+    {"redact.keys", SETTING_LIST, AT(redact_keys), REDACT, 0, 0, NULL, true, "values of attributes, and of parameters in URLs, whose keys have one of these in them become REDACTED"},
     {"log.level", SETTING_WORD, AT(log_level), "info", 0, 0, "debug|info|warn|error", true, "least level of log lines"},
     {"log.format", SETTING_WORD, AT(log_format), "logfmt", 0, 0, "logfmt|json", true, "form of log lines"},
 };

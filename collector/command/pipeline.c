@@ -15,6 +15,7 @@
 #include "collector/base/clock.h"
 #include "collector/base/log.h"
 #include "collector/base/queue.h"
+#include "collector/command/known.h"
 #include "collector/decode/decode.h"
 #include "collector/localise/count.h"
 #include "collector/stitch/stitcher.h"
@@ -47,8 +48,7 @@ struct pipeline {
     struct stitcher *stitcher;
     struct prometheus *prometheus;
     struct counting *counting; /* the stitcher's thread's */
-    struct cidr *inside;
-    struct str *gateways, *sidecars;
+    struct redactions redactions;
 
     struct queue *exports; /* struct turn */
     pthread_t exporter, feeder;
@@ -64,7 +64,7 @@ struct pipeline {
     _Atomic bool failed;
 };
 
-struct limits pipeline_limits(const struct settings *settings)
+struct limits settings_limits(const struct settings *settings)
 {
     return (struct limits){
         .max_spans = settings->max_spans,
@@ -315,38 +315,6 @@ static int open_inbox(struct pipeline *pipeline, struct err *err)
     return inbox_open(&inbox, store_booked_to(pipeline->store) + 1, &pipeline->inbox, err);
 }
 
-static struct str *strs_of(const struct text_list *list)
-{
-    struct str *strs = calloc(list->n + 1, sizeof(*strs));
-    for (size_t i = 0; strs && i < list->n; i++)
-        strs[i] = str_of(list->items[i]);
-    return strs;
-}
-
-static int make_knowledge(struct pipeline *pipeline, struct knowledge *knowledge, struct err *err)
-{
-    const struct settings *settings = pipeline->settings;
-    pipeline->inside = calloc(settings->inside.n + 1, sizeof(*pipeline->inside));
-    pipeline->gateways = strs_of(&settings->gateways);
-    pipeline->sidecars = strs_of(&settings->sidecars);
-    if (!pipeline->inside || !pipeline->gateways || !pipeline->sidecars)
-        return err_set(err, ERR_BUSY, "memory is short");
-    for (size_t i = 0; i < settings->inside.n; i++) {
-        if (!cidr_parse(str_of(settings->inside.items[i]), &pipeline->inside[i]))
-            return err_set(err, ERR_INVALID, "stitch.inside: '%s' is no network (10.0.0.0/8)",
-                           settings->inside.items[i]);
-    }
-    *knowledge = (struct knowledge){
-        .gateways = pipeline->gateways,
-        .n_gateways = settings->gateways.n,
-        .sidecars = pipeline->sidecars,
-        .n_sidecars = settings->sidecars.n,
-        .inside = pipeline->inside,
-        .n_inside = settings->inside.n,
-    };
-    return 0;
-}
-
 static int make_stitcher(struct pipeline *pipeline, struct err *err)
 {
     const struct settings *settings = pipeline->settings;
@@ -369,9 +337,11 @@ static int make_stitcher(struct pipeline *pipeline, struct err *err)
         .emit = emit_turn,
         .ctx = pipeline,
     };
-    if (make_knowledge(pipeline, &stitcher.knowledge, err))
+    if (knowledge_new(settings, &stitcher.knowledge, err))
         return err->code;
     pipeline->stitcher = stitcher_new(&stitcher, err);
+    if (!pipeline->stitcher)
+        free(stitcher.knowledge);
     return pipeline->stitcher ? 0 : err->code;
 }
 
@@ -428,11 +398,16 @@ int pipeline_start(const struct settings *settings, bool with_inbox, struct pipe
         return err_set(err, ERR_BUSY, "memory is short");
     setup_malloc();
     pipeline->settings = settings;
-    pipeline->limits = pipeline_limits(settings);
+    pipeline->limits = settings_limits(settings);
+    pipeline->limits.redaction = &pipeline->redactions.now;
     pthread_mutex_init(&pipeline->mutex, NULL);
     pthread_cond_init(&pipeline->changed, NULL);
     if (asprintf(&pipeline->inbox_folder, "%s-inbox", settings->store_path) < 0) {
         pipeline->inbox_folder = NULL;
+        err_set(err, ERR_BUSY, "memory is short");
+        goto failed;
+    }
+    if (!redactions_set(&pipeline->redactions, settings, clock_mono_ns())) {
         err_set(err, ERR_BUSY, "memory is short");
         goto failed;
     }
@@ -485,9 +460,7 @@ void pipeline_stop(struct pipeline *pipeline)
     counting_free(pipeline->counting);
     prometheus_free(pipeline->prometheus);
     queue_free(pipeline->exports);
-    free(pipeline->inside);
-    free(pipeline->gateways);
-    free(pipeline->sidecars);
+    redactions_fini(&pipeline->redactions);
     free(pipeline->inbox_folder);
     pthread_cond_destroy(&pipeline->changed);
     pthread_mutex_destroy(&pipeline->mutex);
@@ -538,6 +511,24 @@ int pipeline_flush(struct pipeline *pipeline, uint64_t *n_cut, struct err *err)
     uint64_t turn = stitcher_flush(pipeline->stitcher, n_cut);
     if (!turn || !wait_for(pipeline, &pipeline->exported, turn, deadline_ns))
         return err_set(err, ERR_BUSY, "the commit is not through yet; try again");
+    return 0;
+}
+
+const struct limits *pipeline_limits(const struct pipeline *pipeline)
+{
+    return &pipeline->limits;
+}
+
+int pipeline_reload(struct pipeline *pipeline, const struct settings *settings, struct err *err)
+{
+    struct knowledge *knowledge;
+    if (knowledge_new(settings, &knowledge, err))
+        return err->code;
+    if (!redactions_set(&pipeline->redactions, settings, clock_mono_ns())) {
+        free(knowledge);
+        return err_set(err, ERR_BUSY, "too many reloads within a minute, or memory is short");
+    }
+    stitcher_learn(pipeline->stitcher, knowledge);
     return 0;
 }
 

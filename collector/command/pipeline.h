@@ -41,8 +41,13 @@ void pipeline_metrics(struct pipeline *pipeline, struct str accept, struct buf *
                       const char **content_type);
 /* `"inbox":{…},"live":{…}` of /api/v1/status. */
 void pipeline_status(struct pipeline *pipeline, struct buf *out);
-/* Limits of decoding, from the settings. */
-struct limits pipeline_limits(const struct settings *settings);
+/* Limits of decoding, from the settings; nothing is redacted by them. */
+struct limits settings_limits(const struct settings *settings);
+/* Those in force here, redaction included. Lives as long as the pipeline. */
+const struct limits *pipeline_limits(const struct pipeline *pipeline);
+/* Takes over what a reload can change: nodes that are gateways or sidecars, what is inside, redaction.
+ * On an error all stays as it was. */
+int pipeline_reload(struct pipeline *pipeline, const struct settings *settings, struct err *err);
 /* Set when a sync failed: the process must end with code 3. */
 bool pipeline_failed(const struct pipeline *pipeline);
 

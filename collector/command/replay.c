@@ -258,7 +258,7 @@ int command_replay(const struct options *options)
     struct settings settings = *config_settings(config);
     if (db)
         settings.store_path = (char *)(uintptr_t)db;
-    replay.limits = pipeline_limits(&settings);
+    replay.limits = settings_limits(&settings);
     replay.limits.max_spans = UINT32_MAX;
     replay.limits.max_decoded = MAX_FILE;
     if (option(options, "shift")) {
@@ -272,6 +272,8 @@ int command_replay(const struct options *options)
         replay.client = client_new(SEND_LIMIT_NS);
     else if (!replay.err.code)
         pipeline_start(&settings, false, &replay.pipeline, &replay.err);
+    if (replay.pipeline)
+        replay.limits.redaction = pipeline_limits(replay.pipeline)->redaction;
     if (!replay.err.code && !replay_all(&replay) && !finish(&replay))
         print_result(&replay);
     pipeline_stop(replay.pipeline);

@@ -121,7 +121,12 @@ static int reload(void *ctx, struct buf *mistakes)
 {
     struct server *server = ctx;
     struct config *fresh;
+    struct err err = {0};
     size_t n = config_read(server->input, &fresh, mistakes);
+    if (n == 0 && pipeline_reload(server->pipeline, config_settings(fresh), &err)) {
+        buf_addf(mistakes, "%s\n", err.text);
+        n = 1;
+    }
     if (n == 0)
         setup_log(config_settings(fresh));
     config_free(fresh);
@@ -220,7 +225,7 @@ static int start(struct server *server, struct err *err)
     if (pipeline_start(settings, true, &server->pipeline, err))
         return err->code;
     struct accept_settings accept = {
-        .limits = pipeline_limits(settings),
+        .limits = *pipeline_limits(server->pipeline),
         .append = pipeline_append,
         .ctx = server->pipeline,
     };

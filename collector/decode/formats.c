@@ -3,6 +3,7 @@
 
 #include "collector/base/inflate.h"
 #include "collector/decode/decode.h"
+#include "collector/decode/redact.h"
 
 static decode_f *const decoders[N_FORMATS] = {
     [FORMAT_OTLP_PB] = decode_otlp_pb,
@@ -61,7 +62,10 @@ int decode_body(enum format format, enum encoding encoding, struct str bytes,
     }
     batch->bytes = owned;
     batch->n_bytes = bytes.len;
-    if (decoder(bytes, limits, batch, err)) {
+    batch->redaction = limits->redaction ? *limits->redaction : NULL;
+    if (decoder(bytes, limits, batch, err) == 0 && !redact_batch(batch))
+        err_set(err, ERR_TOO_BIG, "the body takes more memory than a request may");
+    if (err->code) {
         batch_free(batch);
         return err->code;
     }

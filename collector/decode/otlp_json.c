@@ -7,6 +7,7 @@
 
 #include "collector/decode/decode.h"
 #include "collector/decode/json_any.h"
+#include "collector/decode/redact.h"
 #include "collector/decode/semconv.h"
 #include "collector/decode/span_list.h"
 #include "collector/decode/times.h"
@@ -212,7 +213,7 @@ static bool read_item(struct decoding *decoding, struct json *json, struct span_
             return false;
     }
     item->attributes = list;
-    return !json->error;
+    return redact(decoding->batch, list.items, list.n) || !decoding_too_big(decoding);
 }
 
 static bool good_link(const struct span_item *item)

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "collector/decode/redact.h"
 #include "collector/model/shapes.h"
 
 int decoding_too_big(struct decoding *decoding)
@@ -68,6 +69,8 @@ void value_json_base64(struct buf *json, struct str bytes)
 
 void value_json_attributes(struct decoding *decoding, const struct attr_list *list)
 {
+    if (!redact(decoding->batch, list->items, list->n))
+        decoding_too_big(decoding);
     buf_add_c(&decoding->json, "\"attributes\":{");
     for (uint32_t i = 0; i < list->n; i++) {
         if (i)

@@ -11,6 +11,8 @@
 #include "collector/model/span.h"
 
 /* limit.* and receive.* of CONTRACT §4; all counts ≥ 1. */
+struct redaction; /* decode/redact.h */
+
 struct limits {
     uint32_t max_spans;       /* records a body may hold: beyond, ERR_TOO_BIG as a whole */
     uint32_t attributes;      /* per span, resource, event, link */
@@ -18,6 +20,8 @@ struct limits {
     uint32_t name_bytes;      /* span names, service names */
     uint32_t events, links;   /* per span */
     size_t max_decoded;       /* bytes after decompression */
+    /* Where the redaction in force stands; NULL: nothing is redacted. */
+    struct redaction *_Atomic const *redaction;
 };
 extern const struct limits limits_default;
 
@@ -37,6 +41,7 @@ struct batch {
     uint32_t n_spans;
     uint32_t n_resources;
     struct batch_counts counts;
+    const struct redaction *redaction; /* NULL: nothing is redacted */
     char first_reason[160]; /* of the first rejected record, for partial_success; "" when none */
 };
 

@@ -135,7 +135,7 @@ static bool fill_cut(struct stitcher *stitcher, struct turn *turn, const struct 
         if (!cut->was)
             return false;
     }
-    return stitch_trace(stitcher->stitch, records, live->n, &stitcher->settings.knowledge,
+    return stitch_trace(stitcher->stitch, records, live->n, stitcher->settings.knowledge,
                         &turn->arena, &cut->now.graph);
 }
 

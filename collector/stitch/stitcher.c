@@ -59,7 +59,7 @@ static void make_stats(struct stitcher *stitcher)
 
 static bool address_inside(const void *ctx, struct str address)
 {
-    const struct knowledge *knowledge = ctx;
+    const struct knowledge *knowledge = ((const struct stitcher_settings *)ctx)->knowledge;
     return cidr_contains(knowledge->inside, knowledge->n_inside, address);
 }
 
@@ -74,7 +74,7 @@ struct stitcher *stitcher_new(const struct stitcher_settings *settings, struct e
     struct stitcher_settings *own = &stitcher->settings;
     if (!own->shapes.inside) {
         own->shapes.inside = address_inside;
-        own->shapes.ctx = &own->knowledge;
+        own->shapes.ctx = own;
     }
     stitcher->next_trace_no = own->first_trace_no ? own->first_trace_no : 1;
     stitcher->next_turn = 1;
@@ -90,6 +90,7 @@ struct stitcher *stitcher_new(const struct stitcher_settings *settings, struct e
     }
     if (!stitcher->shapes || !stitcher->stitch || !stitcher->queue) {
         err_set(err, ERR_BUSY, "memory is short: the stitcher cannot start");
+        stitcher->settings.knowledge = NULL; /* taken only with success */
         stitcher_free(stitcher);
         return NULL;
     }
@@ -111,6 +112,8 @@ void stitcher_free(struct stitcher *stitcher)
     shapes_free(stitcher->shapes);
     nodes_free(stitcher->nodes);
     names_free(stitcher->names);
+    free(stitcher->settings.knowledge);
+    free(atomic_exchange(&stitcher->learnt, NULL));
     free(stitcher);
 }
 
@@ -237,9 +240,26 @@ static void answer_flush(struct flush_request *request, uint64_t turn, uint64_t 
     pthread_mutex_unlock(&request->mutex);
 }
 
+void stitcher_learn(struct stitcher *stitcher, struct knowledge *knowledge)
+{
+    free(atomic_exchange(&stitcher->learnt, knowledge));
+}
+
+static void take_over_knowledge(struct stitcher *stitcher)
+{
+    struct knowledge *learnt = NULL;
+    if (atomic_load_explicit(&stitcher->learnt, memory_order_relaxed))
+        learnt = atomic_exchange(&stitcher->learnt, NULL);
+    if (!learnt)
+        return;
+    free(stitcher->settings.knowledge);
+    stitcher->settings.knowledge = learnt;
+}
+
 static void take_item(struct stitcher *stitcher, struct item *item)
 {
     uint64_t now_ns = clock_mono_ns(), n_cut = 0;
+    take_over_knowledge(stitcher);
     if (item->body) {
         stitcher_take(stitcher, item->body, now_ns);
     } else {

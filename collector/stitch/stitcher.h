@@ -26,7 +26,7 @@ struct stitcher_settings {
     uint64_t booked_to;          /* bodies up to here are in the ledger already (after a restart) */
     size_t queue_bodies;         /* bodies that may wait; 0: 64 */
     struct shapes_limits shapes; /* `inside` is filled in from the knowledge when NULL */
-    struct knowledge knowledge;  /* borrows what it points to */
+    struct knowledge *knowledge; /* taken: malloc'd in one piece */
     /* Reading stored traces back (the store); both may be NULL. */
     bool (*maybe)(void *ctx, struct trace_id id);
     int (*fetch)(void *ctx, struct trace_id id, struct names *names, struct nodes *nodes,
@@ -45,6 +45,8 @@ struct stitcher;
 struct stitcher *stitcher_new(const struct stitcher_settings *settings, struct err *err);
 void stitcher_free(struct stitcher *stitcher);
 
+/* From the next body on it knows this instead; takes it (malloc'd in one piece). Any thread. */
+void stitcher_learn(struct stitcher *stitcher, struct knowledge *knowledge);
 int stitcher_start(struct stitcher *stitcher, struct err *err);
 /* Takes the body (its batch decoded) when it returns true; never blocks: false when the queue is
  * full. */

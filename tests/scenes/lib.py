@@ -47,6 +47,7 @@ class Collector:
         self.folder = tempfile.mkdtemp(prefix="faultline-scene-")
         self.db = os.path.join(self.folder, "f.db")
         self.process = None
+        self.config = None  # a settings file
         self.sets = {}
 
     def start(self, **sets):
@@ -54,7 +55,7 @@ class Collector:
         base = {"store.path": self.db, "receive.otlp_http.listen": "0", "receive.zipkin.listen": "0",
                 "web.listen": "0", "store.min_free": "0"}
         base.update(self.sets)
-        args = [self.program, "serve"]
+        args = [self.program, "serve"] + (["--config", self.config] if self.config else [])
         for name, value in base.items():
             args += ["--set", "%s=%s" % (name, value)]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("FAULTLINE_")}

@@ -1,0 +1,243 @@
+/* redact.c - whether a key is secret is decided once a key and thread: keys are few. */
+#include "collector/decode/redact.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define CACHED 256u
+#define MAX_CACHED_KEY 63
+#define REDACTED "REDACTED"
+
+struct redaction {
+    uint64_t number; /* of all that were ever made: a cache knows whose answers it holds */
+    char **words;    /* lower case, '-' for '_' */
+    size_t n;
+};
+
+/* Parameters of URLs that are signatures, whatever the words are. */
+static const char *const signatures[] = {"sig", "signature", "awsaccesskeyid", "x-goog-signature"};
+
+/* Attributes that hold a URL or its query. */
+static const struct str url_keys[] = {{"url.full", 8}, {"http.url", 8}, {"http.target", 11},
+                                      {"url.query", 9}};
+
+static char folded(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c + 32);
+    return c == '_' ? '-' : c;
+}
+
+struct redaction *redaction_new(const char *const *words, size_t n)
+{
+    static _Atomic uint64_t numbers = 1;
+    struct redaction *redaction = calloc(1, sizeof(*redaction));
+    if (redaction)
+        redaction->words = calloc(n + 1, sizeof(char *));
+    if (!redaction || !redaction->words) {
+        free(redaction);
+        return NULL;
+    }
+    redaction->number = atomic_fetch_add(&numbers, 1);
+    for (size_t i = 0; i < n; i++) {
+        char *word = words[i][0] ? strdup(words[i]) : NULL;
+        for (char *at = word; at && *at; at++)
+            *at = folded(*at);
+        if (word)
+            redaction->words[redaction->n++] = word;
+    }
+    return redaction;
+}
+
+void redaction_free(struct redaction *redaction)
+{
+    if (!redaction)
+        return;
+    for (size_t i = 0; i < redaction->n; i++)
+        free(redaction->words[i]);
+    free(redaction->words);
+    free(redaction);
+}
+
+static bool has_word(struct str key, const char *word)
+{
+    size_t n = strlen(word);
+    for (size_t at = 0; at + n <= key.len; at++) {
+        size_t i = 0;
+        while (i < n && folded(key.p[at + i]) == word[i])
+            i++;
+        if (i == n)
+            return true;
+    }
+    return false;
+}
+
+static bool matches(const struct redaction *redaction, struct str key)
+{
+    for (size_t i = 0; i < redaction->n; i++) {
+        if (has_word(key, redaction->words[i]))
+            return true;
+    }
+    return false;
+}
+
+enum key_answer { KEY_PLAIN, KEY_SECRET, KEY_URL };
+
+static enum key_answer decide(const struct redaction *redaction, struct str key)
+{
+    if (matches(redaction, key))
+        return KEY_SECRET;
+    for (size_t i = 0; i < sizeof(url_keys) / sizeof(url_keys[0]); i++) {
+        if (str_eq(key, url_keys[i]))
+            return KEY_URL;
+    }
+    return KEY_PLAIN;
+}
+
+static enum key_answer answer_for(const struct redaction *redaction, struct str key)
+{
+    static __thread struct {
+        uint64_t number;
+        uint8_t answer, len;
+        char key[MAX_CACHED_KEY];
+    } cache[CACHED];
+    if (key.len == 0 || key.len > MAX_CACHED_KEY)
+        return decide(redaction, key);
+    const unsigned char *p = (const unsigned char *)key.p;
+    size_t at = (key.len * 31 + p[0] * 7u + p[key.len / 2] * 61u + p[key.len - 1] * 263u +
+                 p[key.len / 3] * 17u) %
+                CACHED;
+    bool known = cache[at].number == redaction->number && cache[at].len == key.len &&
+                 memcmp(cache[at].key, key.p, key.len) == 0;
+    if (!known) {
+        cache[at].answer = (uint8_t)decide(redaction, key);
+        cache[at].number = redaction->number;
+        cache[at].len = (uint8_t)key.len;
+        memcpy(cache[at].key, key.p, key.len);
+    }
+    return (enum key_answer)cache[at].answer;
+}
+
+/* ---- URLs ---- */
+
+static bool is_secret_parameter(const struct redaction *redaction, struct str name)
+{
+    for (size_t i = 0; i < sizeof(signatures) / sizeof(signatures[0]); i++) {
+        if (name.len == strlen(signatures[i]) && has_word(name, signatures[i]))
+            return true;
+    }
+    return matches(redaction, name);
+}
+
+/* name=value&…: gives the text behind, up to where the query ends. */
+static size_t write_query(const struct redaction *redaction, struct str query, char *out)
+{
+    size_t n = 0;
+    while (query.len) {
+        struct str pair, rest, name, value;
+        bool more = str_cut(query, '&', &pair, &rest);
+        bool has_value = str_cut(pair, '=', &name, &value);
+        if (has_value && is_secret_parameter(redaction, name)) {
+            memcpy(out + n, name.p, name.len);
+            n += name.len;
+            memcpy(out + n, "=" REDACTED, sizeof(REDACTED));
+            n += sizeof(REDACTED);
+        } else {
+            memcpy(out + n, pair.p, pair.len);
+            n += pair.len;
+        }
+        if (more)
+            out[n++] = '&';
+        query = more ? rest : STR_NONE;
+    }
+    return n;
+}
+
+/* scheme://user:password@host: how many bytes before the user information, and how many it has. */
+static bool find_user(struct str url, size_t *at, size_t *len)
+{
+    ptrdiff_t mark = str_find(url, ':');
+    if (mark < 0 || !str_starts(str_skip(url, (size_t)mark), STR("://")))
+        return false;
+    *at = (size_t)mark + 3;
+    struct str rest = str_skip(url, *at);
+    for (size_t i = 0; i < rest.len && rest.p[i] != '/' && rest.p[i] != '?'; i++) {
+        if (rest.p[i] == '@') {
+            *len = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* At most: every parameter becomes REDACTED, and the user. */
+static size_t longest(struct str url)
+{
+    size_t n = url.len + 64;
+    for (size_t i = 0; i < url.len; i++)
+        n += url.p[i] == '=' ? sizeof(REDACTED) : 0;
+    return n;
+}
+
+static bool redact_url(struct batch *batch, struct attr *attr, bool is_query)
+{
+    struct str url = attr->text, query;
+    ptrdiff_t mark = is_query ? 0 : str_find(url, '?');
+    size_t user_at = 0, user_len = 0, n = 0;
+    bool user = !is_query && find_user(url, &user_at, &user_len);
+    if (mark < 0 && !user)
+        return true;
+    char *out = arena_alloc_aligned(&batch->arena, longest(url), 1);
+    if (!out)
+        return false;
+    size_t head = is_query ? 0 : mark < 0 ? url.len : (size_t)mark + 1;
+    if (user) {
+        memcpy(out, url.p, user_at);
+        memcpy(out + user_at, REDACTED ":" REDACTED, 2 * sizeof(REDACTED) - 1);
+        n = user_at + 2 * sizeof(REDACTED) - 1;
+        memcpy(out + n, url.p + user_at + user_len, head - user_at - user_len);
+        n += head - user_at - user_len;
+    } else {
+        memcpy(out, url.p, head);
+        n = head;
+    }
+    query = str_skip(url, head);
+    n += write_query(batch->redaction, query, out + n);
+    attr->text = (struct str){out, n};
+    return true;
+}
+
+bool redact(struct batch *batch, struct attr *attrs, uint32_t n)
+{
+    if (!batch->redaction)
+        return true;
+    for (uint32_t i = 0; i < n; i++) {
+        struct attr *attr = &attrs[i];
+        enum key_answer answer = answer_for(batch->redaction, attr->key);
+        if (answer == KEY_PLAIN)
+            continue;
+        if (answer == KEY_SECRET) {
+            attr->type = VALUE_TEXT;
+            attr->text = STR(REDACTED);
+        } else if (attr->type == VALUE_TEXT &&
+                   !redact_url(batch, attr, str_eq(attr->key, STR("url.query")))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool redact_batch(struct batch *batch)
+{
+    const struct resource *last = NULL;
+    bool good = true;
+    for (uint32_t i = 0; batch->redaction && i < batch->n_spans && good; i++) {
+        struct span *span = &batch->spans[i];
+        good = redact(batch, span->attrs, span->n_attrs);
+        /* What is done twice is the same. */
+        if (span->resource != last)
+            good = good && redact(batch, span->resource->attrs, span->resource->n_attrs);
+        last = span->resource;
+    }
+    return good;
+}
