@@ -10,17 +10,26 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(HARDEN) $(SAN) -I. -I$
 ALL_LDFLAGS = $(LDFLAGS) $(SAN) -pie -Wl,-z,relro,-z,now -pthread
 LIBS = -lmicrohttpd -lsqlite3 -lyaml -lz -lzstd -lcurl -lm
 PACKAGES = gcc make libc6-dev pkg-config libmicrohttpd-dev libsqlite3-dev libyaml-dev zlib1g-dev libzstd-dev libcurl4-gnutls-dev
-TEST_PACKAGES = libcmocka-dev python3 sqlite3 prometheus clang-format clang-tidy
+TEST_PACKAGES = libcmocka-dev python3 sqlite3 prometheus clang-format clang-tidy protobuf-c-compiler libprotobuf-c-dev libjansson-dev
+FUZZ_PACKAGES = clang libclang-rt-14-dev llvm
 
 SOURCES = $(filter-out collector/main.c,$(wildcard collector/*.c collector/*/*.c exporters/*.c web/*.c))
 OBJECTS = $(SOURCES:%.c=$(B)/obj/%.o)
 UNITS = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 BENCHES = $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
 TOOLS = $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
-FUZZERS = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+ORACLES = $(patsubst %.c,$(B)/obj/%.o,$(filter-out tests/oracle/json_theirs.c,$(wildcard tests/oracle/*.c))) \
+	$(B)/obj/tests/oracle/otlp_trace.pb-c.o $(B)/obj/tests/oracle/json_theirs_alone.o
+FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_MAIN ?= $(B)/obj/tests/fuzz/replay.o
+FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined
+# In sanitized builds the sanitizer owns malloc, so tests that make it fail wrap it (tests/oracle/short_memory.h).
+ALL_WRAPS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
+WRAPS = $(if $(SAN),$(ALL_WRAPS))
 
-.PHONY: all setup deps run test tested check tidy units tools scenes bench torture fuzz asan tsan install clean help
+.PHONY: all setup deps run test tested check tidy units tools fuzzers replays scenes bench torture fuzz asan tsan install clean help
 .DELETE_ON_ERROR:
+.SECONDARY:
 
 all: $(B)/faultline ## builds build/faultline
 
@@ -50,6 +59,27 @@ $(B)/tools/%: tests/tools/%.c $(B)/libfaultline.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libfaultline.a $(ALL_LDFLAGS) $(LIBS)
 
+# What tests compare the program with (tests/oracle). Generated code is built without our warnings.
+$(B)/gen/otlp_trace.pb-c.h: schema/proto/otlp_trace.proto
+	@mkdir -p $(@D)
+	protoc-c --c_out=$(B)/gen --proto_path=schema/proto $<
+
+$(B)/obj/tests/oracle/otlp_trace.pb-c.o: $(B)/gen/otlp_trace.pb-c.h
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -w -c -o $@ $(B)/gen/otlp_trace.pb-c.c
+
+$(filter $(B)/obj/%,$(ORACLES)) $(B)/obj/tests/fuzz/decoders.o: | $(B)/gen/otlp_trace.pb-c.h
+$(B)/obj/tests/oracle/short_memory.o: ALL_CFLAGS += $(if $(SAN),-DSHORT_MEMORY_WRAPS)
+
+# jansson's names are like ours: it is linked into one object that shows a single function.
+$(B)/obj/tests/oracle/json_theirs_alone.o: $(B)/obj/tests/oracle/json_theirs.o
+	$(CC) -r -nostdlib -o $@ $< -l:libjansson.a
+	objcopy --keep-global-symbol=json_theirs $@
+
+$(B)/fuzz/%: tests/fuzz/%.c $(B)/obj/tests/fuzz/shortage.o $(B)/obj/tests/fuzz/decoders.o $(FUZZ_MAIN) $(ORACLES) $(B)/libfaultline.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LDFLAGS) $(FUZZ_LINK) $(WRAPS) $(LIBS) -lprotobuf-c
+
 setup: ## installs what building needs (Debian packages)
 	@sh tests/deps.sh $(PACKAGES)
 
@@ -69,6 +99,9 @@ $(B)/bench/%: tests/bench/%.c $(B)/libfaultline.a
 
 units: $(UNITS)
 tools: $(TOOLS)
+fuzzers: $(FUZZERS)
+replays: # the fuzz targets that go through their corpus in every test
+	@$(MAKE) --no-print-directory fuzzers B=build/replay SAN='$(FUZZ_SAN)' CFLAGS='-O1 -g'
 
 $(B)/tidy/%.ok: %.c .clang-tidy $(B)/gen/schema_sql.h
 	@mkdir -p $(@D)
@@ -87,7 +120,7 @@ test: deps ## installs, builds, and runs every test
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory tested
 
-tested: all units tools
+tested: all units tools replays
 	@python3 tests/run.py $(B)
 
 bench: all $(BENCHES) ## the table of figures; takes minutes
@@ -96,8 +129,11 @@ bench: all $(BENCHES) ## the table of figures; takes minutes
 torture: all ## two hundred kills under load
 	@python3 tests/scenes/kill.py $(B) 200
 
-fuzz: ## each fuzzer for FUZZ_SECONDS (60)
-	@sh tests/fuzz/run.sh $(B)/fuzz $${FUZZ_SECONDS:-60} $(FUZZERS)
+fuzz: deps ## each fuzzer for FUZZ_SECONDS (60), or FUZZ_ONLY=otlp_pb
+	@sh tests/deps.sh $(FUZZ_PACKAGES)
+	@$(MAKE) --no-print-directory fuzzers B=build/clang CC=clang SAN='$(FUZZ_SAN)' CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' \
+		FUZZ_MAIN= FUZZ_LINK=-fsanitize=fuzzer
+	@sh tests/fuzz/run.sh build/clang/fuzz $${FUZZ_SECONDS:-60} $${FUZZ_ONLY:-all}
 
 asan: deps ## every test with the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory tested B=$(B)/asan SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined' CFLAGS='-O1 -g'

@@ -31,6 +31,18 @@ def unit(path):
         print(p.stdout.decode(errors="replace")[-4000:])
 
 
+def replay(path):
+    """A fuzz target without its fuzzer: its corpus, and each input again with memory short (tests/fuzz/replay.c)."""
+    begin, name = time.monotonic(), os.path.basename(path)
+    corpus = os.path.join(here, "fuzz", "corpus", name[len("fuzz_"):])
+    p = subprocess.run([path, corpus], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+    good = p.returncode == 0 and p.stdout.strip().endswith(b"inputs")
+    report("passed" if good else "failed", "fuzz " + name[len("fuzz_"):] + ": " + (p.stdout.decode(errors="replace").strip() if good else ""),
+           time.monotonic() - begin)
+    if not good:
+        print(p.stdout.decode(errors="replace")[-4000:])
+
+
 def scene(module, function):
     begin = time.monotonic()
     name = "%s %s" % (module.__name__, function[len("scene_"):])
@@ -54,6 +66,9 @@ def main():
     for path in sorted(glob.glob(os.path.join(build, "unit", "test_*"))):
         if os.access(path, os.X_OK) and (not only or any(o in path for o in only)):
             unit(path)
+    for path in sorted(glob.glob(os.path.join(here, "..", "build", "replay", "fuzz", "fuzz_*"))):
+        if os.access(path, os.X_OK) and (not only or any(o in path for o in only)):
+            replay(path)
     work = []
     for path in sorted(glob.glob(os.path.join(here, "scenes", "scene_*.py"))):
         module = importlib.import_module(os.path.basename(path)[:-3])

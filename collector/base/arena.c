@@ -61,8 +61,10 @@ void *arena_alloc_slow(struct arena *arena, size_t size, size_t align)
     if (arena->used + wanted > arena->ceiling || arena->used + wanted < arena->used)
         return NULL;
     struct arena_block *block = malloc(wanted);
-    if (!block)
+    if (!block) {
+        arena->short_of_memory = true;
         return NULL;
+    }
     *block = (struct arena_block){arena->blocks, wanted};
     arena->blocks = block;
     arena->used += wanted;

@@ -17,6 +17,7 @@ struct arena {
     char *end;
     size_t used;    /* bytes taken from malloc, all blocks */
     size_t ceiling; /* most that `used` may become */
+    bool short_of_memory; /* malloc failed: what does not fit may fit another time */
 };
 
 /* Allocates nothing yet. `ceiling` in bytes. */

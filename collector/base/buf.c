@@ -23,7 +23,7 @@ void buf_fini(struct buf *buf)
 void buf_reset(struct buf *buf)
 {
     buf->len = 0;
-    buf->failed = false;
+    buf->failed = buf->short_of_memory = false;
 }
 
 bool buf_reserve(struct buf *buf, size_t size)
@@ -41,7 +41,7 @@ bool buf_reserve(struct buf *buf, size_t size)
         cap *= 2;
     char *grown = realloc(buf->p, cap);
     if (!grown) {
-        buf->failed = true;
+        buf->failed = buf->short_of_memory = true;
         return false;
     }
     buf->p = grown;

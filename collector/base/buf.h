@@ -14,6 +14,7 @@ struct buf {
     size_t cap;
     size_t max;  /* len never passes it */
     bool failed; /* something did not fit, or malloc failed */
+    bool short_of_memory; /* malloc failed */
 };
 
 void buf_init(struct buf *buf, size_t max);

@@ -63,13 +63,15 @@ void span_item_render(struct buf *out, const struct span_item *item, bool link)
 bool span_items_take(struct decoding *decoding, struct buf *out, struct str *text)
 {
     *text = STR_NONE;
-    if (!out->len)
+    if (!out->len && !buf_failed(out))
         return true;
     buf_add_char(out, ']');
     if (!buf_failed(out))
         *text = arena_dup(&decoding->batch->arena, buf_str(out));
     if (text->p)
         return true;
+    if (out->short_of_memory)
+        decoding->batch->arena.short_of_memory = true;
     decoding_too_big(decoding);
     return false;
 }

@@ -5,8 +5,10 @@ bool text_keep_slow(struct batch *batch, struct str *text, size_t max, uint32_t 
 {
     enum text_class class = utf8_classify(*text);
     if (text->len > max) {
-        /* What is malformed is cut first, so that cleaning works on little. */
-        *text = class == TEXT_BAD ? (struct str){text->p, max} : utf8_cut(*text, max);
+        /* What is malformed is cut first, so that cleaning works on little; behind a character that
+         * may stand across the end. */
+        size_t keep = text->len - max > 3 ? max + 3 : text->len;
+        *text = class == TEXT_BAD ? (struct str){text->p, keep} : utf8_cut(*text, max);
         ++*n_cut;
     }
     if (class == TEXT_BAD) {

@@ -8,6 +8,8 @@
 
 int decoding_too_big(struct decoding *decoding)
 {
+    if (decoding->batch->arena.short_of_memory || decoding->json.short_of_memory)
+        return err_set(decoding->err, ERR_BUSY, "memory is short; try again");
     return err_set(decoding->err, ERR_TOO_BIG, "the body takes more memory than a request may");
 }
 

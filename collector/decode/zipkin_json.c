@@ -310,14 +310,20 @@ static struct resource *resource_of(struct reading *reading, const struct raw_sp
     if (batch->n_resources == reading->cap_resources) {
         uint32_t cap = reading->cap_resources ? 2 * reading->cap_resources : 16;
         struct resource **grown = realloc(reading->by_index, cap * sizeof(struct resource *));
-        if (!grown)
+        if (!grown) {
+            batch->arena.short_of_memory = true;
             return NULL;
+        }
         reading->by_index = grown;
         reading->cap_resources = cap;
     }
+    if (!map_add(&reading->resources, hash, batch->n_resources)) {
+        batch->arena.short_of_memory = true;
+        return NULL;
+    }
     resource->index = batch->n_resources++;
     reading->by_index[resource->index] = resource;
-    return map_add(&reading->resources, hash, resource->index) ? resource : NULL;
+    return resource;
 }
 
 /* The peer's endpoint and what only Zipkin has become attributes. */

@@ -103,7 +103,7 @@ static int pack_calls(struct store *store, const struct turn *turn, const struct
 static int bind_trace_names(struct store *store, const struct turn *turn,
                             const struct trace_result *result)
 {
-    int64_t entry, entry_operation, origin, origin_operation, origin_reason;
+    int64_t entry = 0, entry_operation = 0, origin = 0, origin_operation = 0, origin_reason = 0;
     int code = dictionary_node(store, turn, result->entry, &entry);
     code = code ? code : dictionary_name(store, turn, result->entry_operation, &entry_operation);
     code = code ? code : dictionary_node(store, turn, result->origin, &origin);

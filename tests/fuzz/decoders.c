@@ -1,0 +1,172 @@
+/* decoders.c - invariants of a batch, and of decoding when memory is short. */
+#include "tests/fuzz/decoders.h"
+
+#include <math.h>
+
+#include "collector/base/crc.h"
+#include "collector/base/json.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/oracle/batch_text.h"
+#include "tests/oracle/naive_text.h"
+
+#define MADE_ATTRIBUTES 4 /* of a Zipkin span: the peer's, its own endpoint's */
+#define UNLIMITED (SIZE_MAX / 2)
+
+const struct limits decoders_tight = {
+    .max_spans = 8,
+    .attributes = 6,
+    .attribute_bytes = 40,
+    .name_bytes = 24,
+    .events = 3,
+    .links = 2,
+    .max_decoded = (size_t)1 << 20,
+};
+
+static void check_text(struct str text, size_t max, const char *what)
+{
+    FUZZ_CHECK(text.len <= max, "%s has %zu bytes", what, text.len);
+    for (size_t i = 0; i < text.len;) {
+        size_t n = naive_character((const unsigned char *)text.p + i, text.len - i);
+        FUZZ_CHECK(n, "%s is no clean text", what);
+        i += n;
+    }
+}
+
+static void check_json(struct str text, char begin, const char *what)
+{
+    struct json json;
+    if (!text.len)
+        return;
+    check_text(text, UNLIMITED, what);
+    json_init(&json, text);
+    FUZZ_CHECK(!begin || text.p[0] == begin, "%s: %.*s", what, STR_ARG(text));
+    FUZZ_CHECK(json_skip(&json, NULL) && json_end(&json), "%s: %s in %.*s", what, json.error,
+               STR_ARG(text));
+}
+
+static void check_attrs(const struct attr *attrs, uint32_t n, const struct limits *limits)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const struct attr *attr = &attrs[i];
+        check_text(attr->key, 256, "a key");
+        FUZZ_CHECK(attr->type <= VALUE_JSON, "type %u", attr->type);
+        if (attr->type == VALUE_TEXT)
+            check_text(attr->text, limits->attribute_bytes, "a value");
+        if (attr->type == VALUE_JSON) {
+            check_text(attr->text, limits->attribute_bytes, "a rendered value");
+            check_json(attr->text, 0, "a rendered value");
+        }
+        for (size_t k = 0; attr->plain && k < attr->key.len; k++)
+            FUZZ_CHECK((attr->key.p[k] & 0x80) == 0 && attr->key.p[k] != '"', "not plain");
+        for (uint32_t k = 0; k < i; k++)
+            FUZZ_CHECK(!str_eq(attrs[k].key, attr->key), "%.*s twice", STR_ARG(attr->key));
+    }
+}
+
+static void check_facts(const struct span *span)
+{
+    const struct facts *facts = &span->facts;
+    const struct str texts[] = {
+        facts->cluster,      facts->namespace,        facts->service,        facts->version,
+        facts->instance,     facts->zone,             facts->operation,      facts->peer,
+        facts->peer_address, facts->upstream_cluster, facts->peer_namespace, facts->url_host,
+        facts->protocol,     facts->request_id,       facts->response_flags};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        check_text(texts[i], UNLIMITED, "a fact");
+    FUZZ_CHECK(facts->weight >= 1 && isfinite(facts->weight), "weight %g", (double)facts->weight);
+    FUZZ_CHECK(facts->http_status >= -1 && facts->http_status <= 999, "http %d",
+               facts->http_status);
+    FUZZ_CHECK(facts->grpc_status >= -1 && facts->grpc_status <= 16, "grpc %d",
+               facts->grpc_status);
+    FUZZ_CHECK(facts->service.len, "a span without a service");
+}
+
+static void check_span(const struct span *span, const struct limits *limits)
+{
+    FUZZ_CHECK((span->trace_id.high || span->trace_id.low) && span->span_id, "a zero id");
+    FUZZ_CHECK(span->kind < N_KINDS && span->status < N_STATUSES, "kind %u status %u", span->kind,
+               span->status);
+    FUZZ_CHECK(span->start_ns <= INT64_MAX, "start beyond the database's integers");
+    FUZZ_CHECK(span->duration_ns == DURATION_UNKNOWN || span->duration_ns <= INT64_MAX,
+               "duration beyond the database's integers");
+    check_text(span->name, limits->name_bytes, "the name");
+    check_text(span->status_message, UNLIMITED, "the message");
+    check_text(span->trace_state, UNLIMITED, "the tracestate");
+    check_text(span->scope_name, UNLIMITED, "the scope");
+    check_text(span->scope_version, UNLIMITED, "the scope's version");
+    FUZZ_CHECK(span->n_attrs <= limits->attributes + MADE_ATTRIBUTES, "%u attributes",
+               span->n_attrs);
+    FUZZ_CHECK(span->resource->n_attrs <= limits->attributes + MADE_ATTRIBUTES, "%u of a resource",
+               span->resource->n_attrs);
+    check_attrs(span->attrs, span->n_attrs, limits);
+    check_attrs(span->resource->attrs, span->resource->n_attrs, limits);
+    check_json(span->events, '[', "the events");
+    check_json(span->links, '[', "the links");
+    check_facts(span);
+}
+
+static void check_batch(const struct batch *batch, const struct limits *limits)
+{
+    FUZZ_CHECK(batch->n_spans + batch->counts.n_rejected <= limits->max_spans, "%u spans",
+               batch->n_spans);
+    FUZZ_CHECK(batch->counts.n_rejected == 0 || batch->first_reason[0], "rejected without reason");
+    FUZZ_CHECK(batch->arena.used <= batch->arena.ceiling, "%zu bytes", batch->arena.used);
+    for (uint32_t i = 0; i < batch->n_spans; i++)
+        check_span(&batch->spans[i], limits);
+}
+
+struct trial {
+    enum format format;
+    enum encoding encoding;
+    struct str body;
+    const struct limits *limits;
+    int code;         /* with enough memory */
+    struct buf text;  /* of the batch then */
+    struct buf again; /* room for the text of another trial, allocated beforehand */
+};
+
+/* Refused as busy, or just as if nothing had happened. */
+static void try_short(void *ctx)
+{
+    struct trial *trial = ctx;
+    struct batch *batch = NULL;
+    struct err err = {0};
+    int code = decode_body(trial->format, trial->encoding, trial->body, trial->limits, &batch, &err);
+    if (code == ERR_BUSY)
+        return;
+    FUZZ_CHECK(code == trial->code, "code %d instead of %d: %s", code, trial->code, err.text);
+    if (code)
+        return;
+    buf_reset(&trial->again);
+    batch_text_all(&trial->again, batch);
+    FUZZ_CHECK(buf_failed(&trial->again) || str_eq(buf_str(&trial->again), buf_str(&trial->text)),
+               "another text:\n%.*s\n%.*s", STR_ARG(buf_str(&trial->text)),
+               STR_ARG(buf_str(&trial->again)));
+    batch_free(batch);
+}
+
+struct batch *decoders_try(enum format format, enum encoding encoding, struct str body,
+                           const struct limits *limits, int *code)
+{
+    struct batch *batch = NULL;
+    struct err err = {0};
+    struct trial trial = {
+        .format = format, .encoding = encoding, .body = body, .limits = limits};
+    trial.code = *code = decode_body(format, encoding, body, limits, &batch, &err);
+    FUZZ_CHECK(*code == 0 || *code == ERR_INVALID || *code == ERR_TOO_BIG, "code %d: %s", *code,
+               err.text);
+    FUZZ_CHECK(*code == 0 || ((int)err.code == *code && err.text[0]), "code %d without a text", *code);
+    if (*code == 0)
+        check_batch(batch, limits);
+    if (fuzz_shortage == FUZZ_MEMORY_IS_THERE)
+        return batch;
+    buf_init(&trial.text, UNLIMITED);
+    buf_init(&trial.again, UNLIMITED);
+    if (*code == 0)
+        batch_text_all(&trial.text, batch);
+    buf_reserve(&trial.again, trial.text.len + 4096);
+    fuzz_short(try_short, &trial, crc32c(0, body.p, body.len));
+    buf_fini(&trial.text);
+    buf_fini(&trial.again);
+    return batch;
+}
