@@ -3,6 +3,7 @@
 #define WEB_ROUTES_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "collector/store/query.h"
 #include "web/server.h"
@@ -13,7 +14,7 @@
 struct web {
     struct web_settings settings;
     struct httpd *servers[MAX_SERVERS];
-    size_t n_servers;
+    _Atomic size_t n_servers; /* requests come to the first while the next is started */
     char *db_path;
     pthread_mutex_t mutex;  /* guards the idle connections */
     struct query *idle[16]; /* a question borrows one, or opens one */

@@ -315,6 +315,7 @@ int web_start(const struct web_settings *settings, struct web **result, struct e
     web->settings = *settings;
     web->db_path = strdup(settings->db_path);
     pthread_mutex_init(&web->mutex, NULL);
+    *result = web; /* before the first request can ask for it */
     for (size_t i = 0; settings->listen[i] && i < MAX_SERVERS; i++) {
         struct httpd_settings httpd = {
             .listen = settings->listen[i],
@@ -332,12 +333,12 @@ int web_start(const struct web_settings *settings, struct web **result, struct e
             .ctx = web,
         };
         if (httpd_start(&httpd, &web->servers[i], err)) {
+            *result = NULL;
             web_stop(web);
             return err->code;
         }
-        web->n_servers++;
+        atomic_store(&web->n_servers, i + 1);
     }
-    *result = web;
     return 0;
 }
 

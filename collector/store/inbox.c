@@ -116,12 +116,19 @@ static bool begin_segment(struct inbox *inbox, uint64_t record_bytes)
     bool added = inbox_segment_add(inbox, &segment);
     pthread_mutex_unlock(&inbox->mutex);
     if (!added || inbox_os.sync(inbox->folder_fd) != 0) {
+        char name[32];
+        inbox_segment_name(segment.first_seq, name);
+        pthread_mutex_lock(&inbox->mutex);
+        inbox->n_segments -= added;
+        pthread_mutex_unlock(&inbox->mutex);
+        unlinkat(inbox->folder_fd, name, 0);
         close(fd);
         return false;
     }
     if (inbox->fd >= 0)
         close(inbox->fd);
     inbox->fd = fd;
+    inbox->size = size;
     inbox->offset = 0;
     return true;
 }
@@ -133,6 +140,7 @@ struct group {
     struct body *at;    /* first not written yet */
     uint64_t bytes, n;
     uint64_t first_seq;
+    size_t n_begun; /* segments that were begun for it */
 };
 
 static bool write_all(struct inbox *inbox, struct iovec *parts, int n, uint64_t total)
@@ -168,10 +176,9 @@ static bool write_part(struct inbox *inbox, struct group *group)
     uint64_t total = 0, seq = inbox->next_seq;
     int n = 0;
     struct body *body = group->at;
-    uint64_t size = inbox->segments[inbox->n_segments - 1].n_bytes;
     for (; body && n < MAX_GROUP; body = body->next, n++) {
         uint64_t record = INBOX_HEAD_BYTES + body->n_bytes;
-        if (inbox->offset + total + record > size)
+        if (inbox->offset + total + record > inbox->size)
             break;
         body->seq = seq++;
         inbox_head_write(body, heads[n]);
@@ -204,13 +211,12 @@ static enum outcome write_group(struct inbox *inbox, struct group *group)
     bool power = inbox->settings.durability == DURABILITY_POWER;
     while (group->at) {
         uint64_t record = INBOX_HEAD_BYTES + group->at->n_bytes;
-        bool fits = inbox->n_segments && inbox->fd >= 0 &&
-                    inbox->offset + record <= inbox->segments[inbox->n_segments - 1].n_bytes;
-        if (!fits) {
+        if (inbox->fd < 0 || inbox->offset + record > inbox->size) {
             if (power && group->at != group->first && !sync_segment(inbox))
                 return SYNC_FAILED;
             if (!begin_segment(inbox, record))
                 return REFUSED;
+            group->n_begun++;
         }
         if (!write_part(inbox, group))
             return REFUSED;
@@ -224,26 +230,27 @@ static enum outcome write_group(struct inbox *inbox, struct group *group)
 }
 
 /* What of a group was written before it failed is cut off again: it was never acknowledged. */
-static void undo_group(struct inbox *inbox, const struct group *group, uint64_t offset,
-                       size_t n_segments)
+static void undo_group(struct inbox *inbox, const struct group *group, uint64_t offset)
 {
+    struct segment last = {0};
     pthread_mutex_lock(&inbox->mutex);
-    while (inbox->n_segments > n_segments) {
+    for (size_t i = 0; i < group->n_begun; i++) {
         char name[32];
         inbox_segment_name(inbox->segments[--inbox->n_segments].first_seq, name);
         unlinkat(inbox->folder_fd, name, 0);
-        close(inbox->fd);
-        inbox->fd = -1;
     }
+    if (inbox->n_segments)
+        last = inbox->segments[inbox->n_segments - 1];
     pthread_mutex_unlock(&inbox->mutex);
-    if (inbox->fd < 0 && inbox->n_segments)
-        inbox->fd =
-            inbox_segment_open(inbox, inbox->segments[inbox->n_segments - 1].first_seq, O_RDWR);
+    if (group->n_begun && inbox->fd >= 0) {
+        close(inbox->fd);
+        inbox->fd = last.n_bytes ? inbox_segment_open(inbox, last.first_seq, O_RDWR) : -1;
+        inbox->size = last.n_bytes;
+    }
     inbox->offset = offset;
     inbox->next_seq = group->first_seq;
     if (inbox->fd >= 0 && ftruncate(inbox->fd, (off_t)offset) != 0)
-        inbox->offset =
-            inbox->segments[inbox->n_segments - 1].n_bytes; /* nothing more goes into this one */
+        inbox->offset = inbox->size; /* nothing more goes into this one */
 }
 
 static void publish_group(struct inbox *inbox, const struct group *group)
@@ -295,7 +302,6 @@ static void commit_group(struct inbox *inbox, struct group *group)
 {
     struct err err = {0};
     uint64_t offset = inbox->offset;
-    size_t n_segments = inbox->n_segments;
     group->first_seq = inbox->next_seq;
     enum outcome outcome = inbox->failed ? SYNC_FAILED : write_group(inbox, group);
     if (outcome == WRITTEN) {
@@ -308,7 +314,7 @@ static void commit_group(struct inbox *inbox, struct group *group)
         err_set(&err, ERR_IO, "the inbox could not be synced: %s", strerror(reason));
         set_failed(inbox, &err);
     } else {
-        undo_group(inbox, group, offset, n_segments);
+        undo_group(inbox, group, offset);
         err_set(&err, ERR_IO, "the inbox could not be written: %s", strerror(reason));
         pthread_mutex_lock(&inbox->mutex);
         inbox->disk_full = true;

@@ -54,6 +54,7 @@ struct inbox {
 
     /* The thread's own. */
     int fd;          /* of the segment that is written; −1: none */
+    uint64_t size;   /* of its file */
     uint64_t offset; /* where the next record goes */
     uint64_t next_seq;
     uint64_t wrote_ns; /* monotonic time of the last group */

@@ -166,6 +166,7 @@ static int end_tail(struct inbox *inbox, const struct segment *last, size_t good
         return err_set(err, ERR_IO, "%s: cannot be written: %s", inbox->settings.folder,
                        strerror(errno));
     inbox->offset = good;
+    inbox->size = last->n_bytes;
     if (good < inbox->settings.segment_bytes &&
         inbox_os.allocate(inbox->fd, (off_t)inbox->settings.segment_bytes) != 0)
         inbox->disk_full = true;
