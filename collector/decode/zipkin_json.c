@@ -27,6 +27,7 @@ struct raw_span {
     struct str trace_id, span_id, parent_id;
     struct endpoint local, remote;
     uint64_t start_us, duration_us;
+    uint64_t ended_us; /* the latest annotation "ss" or "cr"; 0 none */
     bool has_duration;
     struct buf events;
 };
@@ -119,6 +120,8 @@ static bool read_annotations(struct reading *reading, struct raw_span *raw)
                 return false;
         }
         item.time_ns = us < UINT64_MAX / NS_PER_US ? us * NS_PER_US : 0;
+        if ((str_eq(item.name, STR("ss")) || str_eq(item.name, STR("cr"))) && us > raw->ended_us)
+            raw->ended_us = us;
         if (n++ < reading->decoding.limits->events)
             span_item_render(&raw->events, &item, false);
         else
@@ -373,14 +376,17 @@ static void read_known_tags(struct span *span, const struct attr_list *tags)
     }
 }
 
+/* Envoy counts the duration from when it made the span, the timestamp from when the stream began;
+ * on a busy machine milliseconds lie between, and the span seems to end before the calls beneath
+ * it. When it really ended is in its annotation. */
 static void set_times(struct span *span, const struct raw_span *raw)
 {
     uint64_t most = UINT64_MAX / NS_PER_US / 2;
     uint64_t start_us = raw->start_us < most ? raw->start_us : 0;
-    uint64_t duration_us = raw->duration_us < most ? raw->duration_us : 0;
-    uint64_t start_ns = start_us * NS_PER_US;
-    times_set(span, start_ns,
-              raw->has_duration && start_ns ? start_ns + duration_us * NS_PER_US : 0);
+    uint64_t end_us = start_us + (raw->duration_us < most ? raw->duration_us : 0);
+    if (raw->ended_us > end_us && raw->ended_us < most)
+        end_us = raw->ended_us;
+    times_set(span, start_us * NS_PER_US, raw->has_duration && start_us ? end_us * NS_PER_US : 0);
 }
 
 static bool finish_span(struct reading *reading, struct span *span, struct raw_span *raw,

@@ -108,8 +108,7 @@ static uint64_t slack_for(uint64_t duration_ns)
 }
 
 /* Did this call end while its caller's own visit lasted, and before that visit's caller gave it up?
- * A proxy's two spans of one request end together, but on a busy machine the inner one is closed
- * milliseconds after the outer. */
+ * A proxy's two spans of one request end together: which of them it closes first says nothing. */
 static bool ended_in_time(const struct stitch *stitch, const struct work_call *call, uint32_t visit)
 {
     if (!call->caller_end_ns)
