@@ -44,14 +44,13 @@ int knowledge_new(const struct settings *settings, struct knowledge **result, st
                            *inside = &settings->inside;
     size_t arrays_bytes =
         (gateways->n + sidecars->n) * sizeof(struct str) + inside->n * sizeof(struct cidr);
-    struct knowledge *knowledge = malloc(sizeof(*knowledge) + arrays_bytes + bytes_of(gateways) +
-                                         bytes_of(sidecars) + 1);
+    struct knowledge *knowledge =
+        malloc(sizeof(*knowledge) + arrays_bytes + bytes_of(gateways) + bytes_of(sidecars) + 1);
     if (!knowledge)
         return err_set(err, ERR_BUSY, "memory is short");
     char *arrays = (char *)(knowledge + 1), *texts = arrays + arrays_bytes;
-    *knowledge = (struct knowledge){.n_gateways = gateways->n,
-                                    .n_sidecars = sidecars->n,
-                                    .n_inside = inside->n};
+    *knowledge = (struct knowledge){
+        .n_gateways = gateways->n, .n_sidecars = sidecars->n, .n_inside = inside->n};
     knowledge->gateways = copy_list(gateways, &arrays, &texts);
     knowledge->sidecars = copy_list(sidecars, &arrays, &texts);
     knowledge->inside = (struct cidr *)(void *)arrays;

@@ -14,8 +14,8 @@
  * cannot be read. */
 int knowledge_new(const struct settings *settings, struct knowledge **knowledge, struct err *err);
 
-/* The redaction in force. Decoders on any thread may still read one that was replaced, so it is kept
- * for a minute. One thread changes it. */
+/* The redaction in force. Decoders on any thread may still read one that was replaced, so it is
+ * kept for a minute. One thread changes it. */
 struct redactions {
     struct redaction *_Atomic now;
     struct {

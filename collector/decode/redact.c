@@ -18,8 +18,8 @@ struct redaction {
 static const char *const signatures[] = {"sig", "signature", "awsaccesskeyid", "x-goog-signature"};
 
 /* Attributes that hold a URL or its query. */
-static const struct str url_keys[] = {{"url.full", 8}, {"http.url", 8}, {"http.target", 11},
-                                      {"url.query", 9}};
+static const struct str url_keys[] = {
+    {"url.full", 8}, {"http.url", 8}, {"http.target", 11}, {"url.query", 9}};
 
 static char folded(char c)
 {

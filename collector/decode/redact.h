@@ -1,5 +1,5 @@
-/* redact.h - values that must not be stored: attributes by the words in their keys (redact.keys), and
- * what URLs carry (user information, signatures, parameters by the same words).
+/* redact.h - values that must not be stored: attributes by the words in their keys (redact.keys),
+ * and what URLs carry (user information, signatures, parameters by the same words).
  *
  * Facts are read before: who was called is known, the secret is not kept. The inbox holds bodies as
  * they came until they are stored.
@@ -15,7 +15,8 @@ struct redaction; /* immutable */
 struct redaction *redaction_new(const char *const *words, size_t n);
 void redaction_free(struct redaction *redaction);
 
-/* Puts REDACTED in the place of values; new texts lie in the batch's arena. False when it is full. */
+/* Puts REDACTED in the place of values; new texts lie in the batch's arena. False when it is full.
+ */
 bool redact(struct batch *batch, struct attr *attrs, uint32_t n);
 /* All spans and resources of a batch. */
 bool redact_batch(struct batch *batch);

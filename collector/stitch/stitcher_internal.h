@@ -43,7 +43,7 @@ struct stitcher {
     struct queue *queue; /* struct item */
 
     /* Any thread. */
-    _Atomic(struct turn *) returned; /* turns given back, newest first */
+    _Atomic(struct turn *) returned;    /* turns given back, newest first */
     _Atomic(struct knowledge *) learnt; /* not taken over yet */
     _Atomic uint64_t progress_ns, n_live_traces, n_live_spans, n_live_bytes;
 
