@@ -12,6 +12,8 @@ LIBS = -lmicrohttpd -lsqlite3 -lyaml -lz -lzstd -lcurl -lm
 PACKAGES = gcc make libc6-dev pkg-config libmicrohttpd-dev libsqlite3-dev libyaml-dev zlib1g-dev libzstd-dev libcurl4-gnutls-dev
 TEST_PACKAGES = libcmocka-dev python3 sqlite3 prometheus clang-format clang-tidy protobuf-c-compiler libprotobuf-c-dev libjansson-dev
 FUZZ_PACKAGES = clang libclang-rt-14-dev llvm
+# How many states of a function static analysis looks at: the tool's own default is 225000, at four times the cost.
+TIDY_NODES ?= 60000
 
 SOURCES = $(filter-out collector/main.c,$(wildcard collector/*.c collector/*/*.c exporters/*.c web/*.c))
 OBJECTS = $(SOURCES:%.c=$(B)/obj/%.o)
@@ -105,7 +107,8 @@ replays: # the fuzz targets that go through their corpus in every test
 
 $(B)/tidy/%.ok: %.c .clang-tidy $(B)/gen/schema_sql.h
 	@mkdir -p $(@D)
-	@clang-tidy --quiet $< -- -std=gnu11 -D_GNU_SOURCE -I. -I$(B)/gen -DFAULTLINE_REVISION='"check"' 2>$@.said || \
+	@clang-tidy --quiet $< -- -std=gnu11 -D_GNU_SOURCE -I. -I$(B)/gen -DFAULTLINE_REVISION='"check"' \
+		-Xclang -analyzer-config -Xclang max-nodes=$(TIDY_NODES) 2>$@.said || \
 		{ cat $@.said; exit 1; }
 	@touch $@
 
