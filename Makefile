@@ -10,7 +10,13 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(HARDEN) $(SAN) -I. -I$
 ALL_LDFLAGS = $(LDFLAGS) $(SAN) -pie -Wl,-z,relro,-z,now -pthread
 LIBS = -lmicrohttpd -lsqlite3 -lyaml -lz -lzstd -lcurl -lm
 PACKAGES = gcc make libc6-dev pkg-config libmicrohttpd-dev libsqlite3-dev libyaml-dev zlib1g-dev libzstd-dev libcurl4-gnutls-dev
+PAGE_PACKAGES = node=nodejs npm=npm
 TEST_PACKAGES = libcmocka-dev python3 sqlite3 prometheus clang-format clang-tidy
+
+# The page: built by Node from web/ui; UI=0 leaves it out, and web/dist/ (in packed releases) stands in for the build.
+UI ?= 1
+UI_SOURCES = $(wildcard web/ui/*.js web/ui/*.mjs web/ui/*.css web/ui/*.json web/ui/*/*.js)
+UI_BUILT = $(if $(filter 0,$(UI)),,$(if $(wildcard web/dist/list),web/dist,$(B)/ui))
 
 SOURCES = $(filter-out collector/main.c,$(wildcard collector/*.c collector/*/*.c exporters/*.c web/*.c))
 OBJECTS = $(SOURCES:%.c=$(B)/obj/%.o)
@@ -19,7 +25,7 @@ BENCHES = $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*
 TOOLS = $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 FUZZERS = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all setup deps run test tested check tidy units tools scenes bench torture fuzz asan tsan install clean help
+.PHONY: FORCE all setup deps run test tested check tidy units tools scenes bench torture fuzz asan tsan install clean help
 .DELETE_ON_ERROR:
 
 all: $(B)/faultline ## builds build/faultline
@@ -36,6 +42,24 @@ $(B)/gen/schema_sql.h: schema/embed.sh $(wildcard schema/sql/*.sql)
 	sh schema/embed.sh schema/sql/*.sql > $@
 
 $(B)/obj/collector/store/file.o: $(B)/gen/schema_sql.h
+
+web/ui/node_modules/.done: web/ui/package.json web/ui/package-lock.json
+	@command -v npm >/dev/null || { echo 'the page needs Node and npm: make deps installs them, make UI=0 builds without'; exit 1; }
+	cd web/ui && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(B)/ui/list: web/ui/node_modules/.done $(UI_SOURCES)
+	node web/ui/build.mjs $(B)/ui
+
+# Written anew only when another page is meant, so that UI=0 and back rebuild what they must.
+$(B)/gen/ui_from: FORCE
+	@mkdir -p $(@D)
+	@echo '$(UI_BUILT)' | cmp -s - $@ || echo '$(UI_BUILT)' > $@
+
+$(B)/gen/ui_files.h: web/ui/embed.sh $(B)/gen/ui_from $(if $(UI_BUILT),$(UI_BUILT)/list)
+	sh web/ui/embed.sh $(UI_BUILT) > $@
+
+$(B)/obj/web/pages.o: $(B)/gen/ui_files.h
 $(B)/obj/collector/command/basics.o $(B)/obj/exporters/prometheus_render.o: ALL_CFLAGS += -DFAULTLINE_REVISION='"$(REVISION)"'
 
 $(B)/obj/%.o: %.c
@@ -51,10 +75,10 @@ $(B)/tools/%: tests/tools/%.c $(B)/libfaultline.a
 	$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libfaultline.a $(ALL_LDFLAGS) $(LIBS)
 
 setup: ## installs what building needs (Debian packages)
-	@sh tests/deps.sh $(PACKAGES)
+	@sh tests/deps.sh $(PACKAGES) $(if $(filter 0,$(UI)),,$(PAGE_PACKAGES))
 
 deps: ## the same, and what testing needs (also into tests/.real)
-	@sh tests/deps.sh $(PACKAGES) $(TEST_PACKAGES)
+	@sh tests/deps.sh $(PACKAGES) $(if $(filter 0,$(UI)),,$(PAGE_PACKAGES)) $(TEST_PACKAGES)
 	@sh tests/real/install.sh
 
 run: setup ## installs, builds, starts the collector

@@ -6,6 +6,7 @@
 #include <zlib.h>
 
 #include "collector/base/clock.h"
+#include "collector/base/hash.h"
 #include "web/routes.h"
 
 #define JSON "application/json"
@@ -41,6 +42,19 @@ void web_query_give(struct web *web, struct query *query)
 
 /* ---- answers ---- */
 
+/* Who asks again says what it has: the same bytes are not sent twice. */
+static void answer_tagged(struct http_request *request, const char *type, struct str body)
+{
+    char tag[24];
+    snprintf(tag, sizeof(tag), "\"%016llx\"", (unsigned long long)hash_str(body));
+    http_add_header(request, "Cache-Control", "no-store");
+    http_add_header(request, "ETag", tag);
+    if (str_eq(http_header(request, "If-None-Match"), str_of(tag)))
+        httpd_answer(request, 304, NULL, STR_NONE, false);
+    else
+        httpd_answer(request, 200, type, body, false);
+}
+
 void web_answer_json(struct http_request *request, struct buf *body)
 {
     struct err err;
@@ -49,8 +63,7 @@ void web_answer_json(struct http_request *request, struct buf *body)
         web_answer_error(request, &err);
         return;
     }
-    http_add_header(request, "Cache-Control", "no-store");
-    httpd_answer(request, 200, JSON, buf_str(body), false);
+    answer_tagged(request, JSON, buf_str(body));
 }
 
 void web_answer_error(struct http_request *request, const struct err *err)
@@ -209,9 +222,20 @@ struct route {
 };
 
 static const struct route routes[] = {
-    {"GET", "/", page_index, NULL},
-    {"GET", "/style.css", get_style, NULL},
+    {"GET", "/", page_shell, NULL},
+    {"GET", "/incident/", NULL, page_shell_rest},
+    {"GET", "/graph", page_shell, NULL},
+    {"GET", "/traces", page_shell, NULL},
     {"GET", "/trace/", NULL, page_trace},
+    {"GET", "/services", page_shell, NULL},
+    {"GET", "/service/", NULL, page_shell_rest},
+    {"GET", "/network", page_shell, NULL},
+    {"GET", "/sql", page_shell, NULL},
+    {"GET", "/status", page_shell, NULL},
+    {"GET", "/assets/", NULL, page_file},
+    {"GET", "/plain", page_plain, NULL},
+    {"GET", "/plain/trace/", NULL, page_plain_trace},
+    {"GET", "/style.css", get_style, NULL},
     {"GET", "/metrics", get_metrics, NULL},
     {"GET", "/-/healthy", get_healthy, NULL},
     {"GET", "/healthz", get_healthy, NULL},
