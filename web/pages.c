@@ -23,10 +23,11 @@ struct ui_file {
 
 void page_answer(struct http_request *request, unsigned status, struct buf *out)
 {
-    http_add_header(request, "Content-Security-Policy",
-                    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-                    "connect-src 'self'; base-uri 'none'; form-action 'none'; "
-                    "frame-ancestors 'none'; require-trusted-types-for 'script'");
+    http_add_header(
+        request, "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'; require-trusted-types-for 'script'");
     http_add_header(request, "Referrer-Policy", "no-referrer");
     http_add_header(request, "Cross-Origin-Opener-Policy", "same-origin");
     http_add_header(request, "Cache-Control", "no-store");
@@ -96,10 +97,11 @@ void page_trace(struct web *web, struct http_request *request, struct str id)
     }
     buf_init(&out, 1u << 16);
     begin_shell(&out);
-    buf_addf(&out,
-             "<noscript><meta http-equiv=\"refresh\" content=\"0;url=/plain/trace/%.*s\"></noscript>"
-             "</head><body><div id=\"app\"></div></body></html>\n",
-             STR_ARG(id));
+    buf_addf(
+        &out,
+        "<noscript><meta http-equiv=\"refresh\" content=\"0;url=/plain/trace/%.*s\"></noscript>"
+        "</head><body><div id=\"app\"></div></body></html>\n",
+        STR_ARG(id));
     page_answer(request, 200, &out);
     buf_fini(&out);
 }

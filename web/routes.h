@@ -51,7 +51,13 @@ void api_graph(struct web *web, struct http_request *request);
 void api_services(struct web *web, struct http_request *request);
 void api_operations(struct web *web, struct http_request *request);
 void api_traces(struct web *web, struct http_request *request);
-void api_trace(struct web *web, struct http_request *request, struct str id);
+void api_trace(struct web *web, struct http_request *request, struct str path);
+/* api_search.c */
+void api_search(struct web *web, struct http_request *request);
+void api_search_traces(struct web *web, struct http_request *request);
+void api_search_overview(struct web *web, struct http_request *request);
+void api_search_different(struct web *web, struct http_request *request);
+/* api.c, of the running process */
 void api_status(struct web *web, struct http_request *request);
 void api_tail(struct web *web, struct http_request *request);
 /* api_diagnose.c */
