@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 
 const LIMIT = 60000;
-const NOTICE = '/* With preact (MIT, (c) 2015-present Jason Miller), htm (Apache-2.0, (c) 2018 Google Inc.), uPlot (MIT, (c) 2022 Leon Sorokin). */';
+const NOTICE = '/* With preact (MIT, (c) 2015-present Jason Miller), htm (Apache-2.0, (c) 2018 Google Inc.). */';
 const here = dirname(fileURLToPath(import.meta.url));
 const out = process.argv[2];
 

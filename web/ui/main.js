@@ -1,5 +1,6 @@
 // main.js: starts the page: the head once, and the view that the URL names.
 import { html, render, useEffect } from './html.js';
+import { HatchDefs } from './draw/marks.js';
 import { Head } from './frame/head.js';
 import { Status } from './frame/menu.js';
 import { go, href, useWhere } from './frame/url.js';
@@ -26,7 +27,7 @@ function App() {
   const found = find(path);
   useEffect(() => { if (!found && path == '/') go(href(shown[0].path), { replace: true }); }, [path]);
   return html`<${Head} pages=${shown} current=${found && (found.page.nav || found.page.under)}/>
-    ${found ? html`<${found.page.view} key=${found.page.path || path} query=${query} ...${found.props}/>` : html`<${NoPage} path=${path}/>`}<${Status}/>`;
+    ${found ? html`<${found.page.view} key=${found.page.path || path} query=${query} ...${found.props}/>` : html`<${NoPage} path=${path}/>`}<${Status}/><svg class="sr" aria-hidden="true"><${HatchDefs}/></svg>`;
 }
 
 const root = document.getElementById('app');

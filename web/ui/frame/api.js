@@ -74,9 +74,9 @@ function addPending(n) {
 }
 
 // useApi('traces', {limit: 50}): {data, error, fresh, again()}. Adds the time range unless `timeless`; asks again while live.
-// A path of null asks nothing. `fresh` counts the answers with new content.
-export function useApi(path, params = {}, { timeless = false } = {}) {
-  const r = useRange();
+// A path of null asks nothing. `every`: while live no more often than so many ms. `fresh` counts the answers with new content.
+export function useApi(path, params = {}, { timeless = false, every = 0 } = {}) {
+  const now = useRange(), r = every && now.live ? { ...now, toMs: Math.ceil(now.toMs / every) * every, fromMs: Math.ceil(now.fromMs / every) * every } : now;
   const stable = path && apiUrl(path, { ...(timeless ? {} : r.live ? rangeText(r) : rangeParams(r)), ...params });
   const url = path && apiUrl(path, { ...(timeless ? {} : rangeParams(r)), ...params });
   const [state, set] = useState({ data: null, error: null, fresh: 0, key: null });
