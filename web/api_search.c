@@ -89,6 +89,33 @@ void api_search_different(struct web *web, struct http_request *request)
     answer_search(web, request, query_search_different_json);
 }
 
+void api_search_sql(struct web *web, struct http_request *request)
+{
+    answer_search(web, request, query_search_sql_json);
+}
+
+void api_search_csv(struct web *web, struct http_request *request)
+{
+    struct search_request search;
+    struct err err = {0};
+    struct buf out;
+    buf_init(&out, ANSWER_BYTES);
+    struct query *query = read_request(request, &search, &err) ? web_query_take(web, &err) : NULL;
+    if (query)
+        query_search_csv(query, &search, &out, &err);
+    if (!err.code && buf_failed(&out))
+        err_set(&err, ERR_TOO_BIG, "the answer is too large; ask for less");
+    if (err.code) {
+        web_answer_error(request, &err);
+    } else {
+        http_add_header(request, "Cache-Control", "no-store");
+        http_add_header(request, "Content-Disposition", "attachment; filename=\"traces.csv\"");
+        httpd_answer(request, 200, "text/csv; charset=utf-8", buf_str(&out), false);
+    }
+    web_query_give(web, query);
+    buf_fini(&out);
+}
+
 static int places(struct query *query, const struct search_request *request, struct buf *out,
                   struct err *err)
 {

@@ -57,6 +57,8 @@ void api_search(struct web *web, struct http_request *request);
 void api_search_traces(struct web *web, struct http_request *request);
 void api_search_overview(struct web *web, struct http_request *request);
 void api_search_different(struct web *web, struct http_request *request);
+void api_search_sql(struct web *web, struct http_request *request);
+void api_search_csv(struct web *web, struct http_request *request);
 /* api.c, of the running process */
 void api_status(struct web *web, struct http_request *request);
 void api_tail(struct web *web, struct http_request *request);

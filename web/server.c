@@ -253,6 +253,8 @@ static const struct route routes[] = {
     {"GET", "/api/v1/search/traces", api_search_traces, NULL},
     {"GET", "/api/v1/search/overview", api_search_overview, NULL},
     {"GET", "/api/v1/search/different", api_search_different, NULL},
+    {"GET", "/api/v1/search/sql", api_search_sql, NULL},
+    {"GET", "/api/v1/search/traces.csv", api_search_csv, NULL},
     {"GET", "/api/v1/status", api_status, NULL},
     {"GET", "/api/v1/tail", api_tail, NULL},
     {"GET", "/api/v1/diagnose", api_diagnose, NULL},

@@ -43,7 +43,8 @@ int query_traces_json(struct query *query, const struct query_filter *filter, st
                       struct err *err);
 /* ERR_NOT_FOUND for an unknown trace. `id`: 1–32 hex digits. */
 int query_trace_json(struct query *query, struct str id, struct buf *out, struct err *err);
-/* The trace as the page draws it, and one of its spans; the JSON is described in web/openapi.json. */
+/* The trace as the page draws it, and one of its spans; the JSON is described in web/openapi.json.
+ */
 int query_layout_json(struct query *query, struct str id, struct buf *out, struct err *err);
 int query_span_json(struct query *query, struct str trace, struct str span, struct buf *out,
                     struct err *err);

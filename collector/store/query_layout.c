@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "collector/base/hash.h"
+#include "collector/store/flag_words.h"
 #include "collector/store/trace_view.h"
 
 #define MOST_ROWS 50000u /* beyond: the critical path, failures, and what stands over them */
@@ -353,6 +354,24 @@ static void began_json(const struct layout *layout, struct search *search, struc
     buf_add_char(out, '}');
 }
 
+/* What happened, in one sentence around the place where it began. */
+static void verdict_json(const struct trace_view *view, struct search *search, struct buf *out)
+{
+    struct search_origin origin = search_origin_of(search, &view->row);
+    struct str reason = search_name(search, view->row.origin_reason);
+    struct str entry = search_name(search, view->row.entry_operation);
+    struct buf behind;
+    buf_init(&behind, 1u << 16);
+    json_member(out, "entry", entry.len ? entry : search_node_of(search, view->row.entry)->service);
+    if (view->row.error && origin.callee && reason.len) {
+        buf_add_c(&behind, ": ");
+        reason_words(reason, &behind);
+    }
+    buf_add_char(&behind, '.');
+    json_member(out, "why", buf_str(&behind));
+    buf_fini(&behind);
+}
+
 static int head_json(struct layout *layout, struct buf *out, struct err *err)
 {
     const struct trace_view *view = layout->view;
@@ -371,6 +390,7 @@ static int head_json(struct layout *layout, struct buf *out, struct err *err)
     if (code == SQLITE_ROW)
         trace_columns_json(select, out);
     buf_addf(out, "},\"rows\":%u,\"all_rows\":%u", layout->n, view->n);
+    verdict_json(view, (struct search *)(uintptr_t)&view->search, out);
     began_json(layout, (struct search *)(uintptr_t)&view->search, out);
     return query_end(query, select, code, err);
 }

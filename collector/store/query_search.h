@@ -32,6 +32,13 @@ int query_search_overview_json(struct query *query, const struct search_request 
 /* What tells the traces in the box (without one: the failed, else the slowest) from the others. */
 int query_search_different_json(struct query *query, const struct search_request *request,
                                 struct buf *out, struct err *err);
+/* The same search as SQL on the views, and as a command. */
+int query_search_sql_json(struct query *query, const struct search_request *request,
+                          struct buf *out, struct err *err);
+/* Up to 10,000 of the traces as CSV; a cell that a spreadsheet would run begins with an apostrophe.
+ */
+int query_search_csv(struct query *query, const struct search_request *request, struct buf *out,
+                     struct err *err);
 /* Services, operations, edges that a few letters name: at most eight. */
 int query_search_places_json(struct query *query, struct str q, struct buf *out, struct err *err);
 

@@ -14,6 +14,7 @@
 #define OTHER_TRACES 2500
 #define FALSE_RATE 0.01 /* of those shown, this share may be chance */
 #define SLOWEST 0.05    /* without a box and without failures */
+#define MOST_FOUND 64   /* of the significant ones, looked at for what follows */
 #define MOST_SHOWN 20
 #define NESTED 0.98 /* a value lies within another when so many of its traces have that one */
 #define FACET_VALUES 6
@@ -32,6 +33,7 @@ struct finding {
     uint32_t dimension, pair;
     double p, difference;
     bool significant;
+    int rank;         /* of two as large, what is nearer to a cause */
     uint32_t follows; /* index of the finding that explains it; UINT32_MAX */
 };
 
@@ -90,6 +92,24 @@ static double share(const struct pairs *pairs, const struct pair *pair, bool sel
     return n ? (double)pair->n[selected] / (double)n : 0;
 }
 
+/* A version explains more than the flag that it brought, an instance less than its version. */
+static int rank_of(const struct dimension *dimension)
+{
+    static const char *const keys[] = {"version", "",         "flag",   "retries",
+                                       "entry",   "instance", "service"};
+    for (int i = 0; i < 7; i++) {
+        if (dimension->attribute ? i == 1 : str_eq(dimension->key, str_of(keys[i])))
+            return i;
+    }
+    return 7;
+}
+
+/* A service's one version, instance or number of retries says no more than that it is there. */
+static bool says_nothing(const struct dimension *dimension)
+{
+    return dimension->dropped || (dimension->scope.len && dimension->n_values < 2);
+}
+
 /* The value that differs most; p is that of the most telling value, times the number of values. */
 static bool judge(const struct pairs *pairs, uint32_t number, struct finding *finding)
 {
@@ -115,12 +135,19 @@ static bool judge(const struct pairs *pairs, uint32_t number, struct finding *fi
     return finding->pair != UINT32_MAX;
 }
 
+/* What follows from another comes behind what stands by itself; differences within a tenth are as
+ * large. */
 static int most_different(const void *a, const void *b)
 {
     const struct finding *x = a, *y = b;
     if (x->significant != y->significant)
         return x->significant ? -1 : 1;
-    double dx = fabs(x->difference), dy = fabs(y->difference);
+    double dx = round(fabs(x->difference) * 10), dy = round(fabs(y->difference) * 10);
+    if (dx != dy)
+        return dx < dy ? 1 : -1;
+    if (x->rank != y->rank)
+        return x->rank - y->rank;
+    dx = fabs(x->difference), dy = fabs(y->difference);
     return dx != dy ? (dx < dy ? 1 : -1)
                     : (x->dimension > y->dimension) - (x->dimension < y->dimension);
 }
@@ -136,12 +163,44 @@ static bool follows(const struct pairs *pairs, const struct pair *a, const struc
     return fisher_exact(both[1], a->n[1], both[0], a->n[0]) > FALSE_RATE;
 }
 
+/* Marks what follows from an earlier one, and puts it behind the others. */
+static void find_followers(const struct pairs *pairs, struct finding *findings, size_t n)
+{
+    struct finding kept[MOST_FOUND];
+    uint32_t place[MOST_FOUND];
+    size_t n_seen = 0, n_kept = 0;
+    while (n_seen < n && n_seen < MOST_FOUND && findings[n_seen].significant)
+        n_seen++;
+    for (size_t i = 1; i < n_seen; i++) {
+        for (size_t k = 0; k < i && findings[i].follows == UINT32_MAX; k++) {
+            if (findings[k].follows == UINT32_MAX &&
+                follows(pairs, &pairs->pairs[findings[k].pair], &pairs->pairs[findings[i].pair]))
+                findings[i].follows = (uint32_t)k;
+        }
+    }
+    for (int later = 0; later < 2; later++) {
+        for (size_t i = 0; i < n_seen; i++) {
+            if ((findings[i].follows != UINT32_MAX) != later)
+                continue;
+            place[i] = (uint32_t)n_kept;
+            kept[n_kept++] = findings[i];
+        }
+    }
+    for (size_t i = 0; i < n_seen; i++) {
+        findings[i] = kept[i];
+        if (findings[i].follows != UINT32_MAX)
+            findings[i].follows = place[findings[i].follows];
+    }
+}
+
 static size_t judge_all(const struct pairs *pairs, struct finding *findings)
 {
     size_t n = 0;
     for (uint32_t i = 0; i < pairs->n_dimensions; i++) {
-        if (!pairs->dimensions[i].dropped && judge(pairs, i, &findings[n]))
+        if (!says_nothing(&pairs->dimensions[i]) && judge(pairs, i, &findings[n])) {
+            findings[n].rank = rank_of(&pairs->dimensions[i]);
             n++;
+        }
     }
     double *p = malloc((n + 1) * sizeof(*p));
     bool *keep = malloc(n + 1);
@@ -156,13 +215,7 @@ static size_t judge_all(const struct pairs *pairs, struct finding *findings)
     free(p);
     free(keep);
     qsort(findings, n, sizeof(*findings), most_different);
-    for (size_t i = 1; i < n && findings[i].significant && i < MOST_SHOWN; i++) {
-        for (size_t k = 0; k < i && findings[i].follows == UINT32_MAX; k++) {
-            if (findings[k].follows == UINT32_MAX &&
-                follows(pairs, &pairs->pairs[findings[k].pair], &pairs->pairs[findings[i].pair]))
-                findings[i].follows = (uint32_t)k;
-        }
-    }
+    find_followers(pairs, findings, n);
     return n;
 }
 

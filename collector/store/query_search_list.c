@@ -305,6 +305,13 @@ static bool read_cursor(struct str cursor, struct listing *list)
     return true;
 }
 
+/* Fills the list by the order that is asked for. */
+static int scan(struct search *search, struct listing *list, struct err *err)
+{
+    return list->request->order == ORDER_NEW ? scan_newest(search, list, err)
+                                             : search_scan(search, true, visit, list, err);
+}
+
 int query_search_traces_json(struct query *query, const struct search_request *request,
                              struct buf *out, struct err *err)
 {
@@ -317,9 +324,70 @@ int query_search_traces_json(struct query *query, const struct search_request *r
     list.places = malloc(list.cap * sizeof(*list.places));
     if (!list.places)
         err_set(err, ERR_BUSY, "memory is short");
-    else if (request->order == ORDER_NEW ? scan_newest(&search, &list, err) == 0
-                                         : search_scan(&search, true, visit, &list, err) == 0)
+    else if (scan(&search, &list, err) == 0)
         items_json(&search, &list, out, err);
+    free(list.places);
+    search_close(&search);
+    return err->code;
+}
+
+/* ---- CSV ---- */
+
+#define CSV_ROWS 10000
+
+static void csv_cell(struct buf *out, struct str text)
+{
+    bool quote = false;
+    for (size_t i = 0; i < text.len && !quote; i++)
+        quote = text.p[i] == '"' || text.p[i] == ',' || text.p[i] == '\n' || text.p[i] == '\r';
+    if (quote)
+        buf_add_char(out, '"');
+    if (text.len && memchr("=+-@\t", text.p[0], 5))
+        buf_add_char(out, '\'');
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.p[i] == '"')
+            buf_add_char(out, '"');
+        buf_add_char(out, text.p[i]);
+    }
+    if (quote)
+        buf_add_char(out, '"');
+}
+
+static int csv_rows(struct search *search, struct listing *list, struct buf *out, struct err *err)
+{
+    struct details details = {0};
+    qsort(list->places, list->n, sizeof(*list->places), best_first);
+    if (details_open(&details, search->query, err) == 0) {
+        for (int c = 1; c < sqlite3_column_count(details.trace); c++)
+            buf_addf(out, c > 1 ? ",%s" : "%s", sqlite3_column_name(details.trace, c));
+        for (size_t i = 0; i < list->n; i++) {
+            buf_add_c(out, "\r\n");
+            sqlite3_bind_int64(details.trace, 1, list->places[i].trace_no);
+            bool found = sqlite3_step(details.trace) == SQLITE_ROW;
+            for (int c = 1; found && c < sqlite3_column_count(details.trace); c++) {
+                buf_add_c(out, c > 1 ? "," : "");
+                csv_cell(out, column_str(details.trace, c));
+            }
+            sqlite3_reset(details.trace);
+        }
+        buf_add_c(out, "\r\n");
+    }
+    details_close(&details);
+    return err->code;
+}
+
+int query_search_csv(struct query *query, const struct search_request *request, struct buf *out,
+                     struct err *err)
+{
+    struct listing list = {.request = request, .cap = CSV_ROWS};
+    struct search search;
+    if (search_open(&search, query, request->window, request->q, err))
+        return err->code;
+    list.places = malloc(list.cap * sizeof(*list.places));
+    if (!list.places)
+        err_set(err, ERR_BUSY, "memory is short");
+    else if (scan(&search, &list, err) == 0)
+        csv_rows(&search, &list, out, err);
     free(list.places);
     search_close(&search);
     return err->code;

@@ -13,7 +13,7 @@
 
 #define POINTS 4000
 #define KEPT 200 /* of the slowest, and of the failed */
-#define FLAG_TRACES 1500
+#define FLAG_TRACES 4000
 #define BINS_PER_DECADE 20
 #define LOWEST_NS 1000.0 /* bin 0 begins at 1 µs */
 #define N_BINS 180       /* nine decades: to 1,000 s */

@@ -1,5 +1,6 @@
 /* query_trace.c - one trace, whole: its row, its spans with all they carry, its calls (CONTRACT
  * §7). */
+#include "collector/store/flag_words.h"
 #include "collector/store/trace_view.h"
 
 #define N_SPAN_COLUMNS 22
@@ -149,6 +150,57 @@ static void call_json(const struct trace_view *view, uint32_t number, struct buf
     buf_addf(out, ",\"hairpin\":%s}", one->call.hairpin ? "true" : "false");
 }
 
+/* A node as people say it: "cart v2". */
+static void side_text(const struct search_node *node, struct buf *out)
+{
+    buf_add_str(out, node->service);
+    if (node->version.len) {
+        buf_add_char(out, ' ');
+        buf_add_str(out, node->version);
+    }
+}
+
+/* The flags of the span, or of a proxy that is folded into it. */
+static struct str flags_of(struct trace_view *view, uint32_t record, int64_t *http_status)
+{
+    for (uint32_t i = record; i != NO_ROW; i = view->tree_spans[i].first_child) {
+        struct str flags = search_name(&view->search, view->spans[i].flags);
+        if (i != record && !view->tree_spans[i].folded)
+            break;
+        if (*http_status < 0)
+            *http_status = view->spans[i].http_status;
+        if (flags.len && !str_eq(flags, STR("-")))
+            return flags;
+    }
+    return STR_NONE;
+}
+
+/* Why the failure began at this span: `"says":[TEXT,…]`; null where it did not. */
+static void says_json(struct trace_view *view, uint32_t record, uint32_t call, struct buf *out)
+{
+    const struct view_span *span = &view->spans[record];
+    const struct view_call *one = call == NO_ROW ? NULL : &view->calls[call];
+    struct buf caller, callee;
+    buf_add_c(out, ",\"says\":");
+    if (view->tree_spans[record].lent != FAULT_ORIGIN) {
+        buf_add_c(out, "null");
+        return;
+    }
+    buf_init(&caller, 1u << 16);
+    buf_init(&callee, 1u << 16);
+    struct began_here began = {.http_status = span->http_status, .grpc_status = span->grpc_status};
+    began.flags = flags_of(view, record, &began.http_status);
+    began.callee_spoke = !one || one->call.callee_span != NO_SPAN;
+    side_text(search_node_of(&view->search, one ? one->ids.callee : span->node), &callee);
+    if (one && search_node_of(&view->search, one->ids.caller)->role != ROLE_USER)
+        side_text(search_node_of(&view->search, one->ids.caller), &caller);
+    began.caller = buf_str(&caller);
+    began.callee = buf_str(&callee);
+    began_here_json(&began, out);
+    buf_fini(&caller);
+    buf_fini(&callee);
+}
+
 /* The call that a span is a half of, whichever half. */
 static uint32_t call_of(const struct trace_view *view, uint32_t span)
 {
@@ -203,6 +255,7 @@ int query_span_json(struct query *query, struct str trace, struct str span, stru
                 buf_add_c(out, "null");
             else
                 call_json(&view, call, out);
+            says_json(&view, record, call, out);
             buf_add_char(out, '}');
         }
         buf_add_c(out, "]}");

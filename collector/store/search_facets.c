@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "collector/base/hash.h"
+#include "collector/store/flag_words.h"
 
 #define MOST_VALUES 8
 
@@ -203,6 +204,12 @@ static int most_first(const void *a, const void *b)
     return (x->key > y->key) - (x->key < y->key);
 }
 
+static int failed_first(const void *a, const void *b)
+{
+    const struct tally_row *x = a, *y = b;
+    return (x->key < y->key) - (x->key > y->key);
+}
+
 static void value_text(struct search *search, enum facet facet, uint64_t key, struct buf *text)
 {
     struct search_origin origin = {NULL, NULL};
@@ -264,7 +271,8 @@ static void facet_json(struct search *search, enum facet facet, struct tally *ta
     json_member(out, "label", str_of(shape->label));
     json_member(out, "scope", shape->scope);
     buf_addf(out, ",\"exact\":%s,\"values\":[", shape->scale == 1 ? "true" : "false");
-    qsort(tally->rows, tally->n, sizeof(*tally->rows), most_first);
+    qsort(tally->rows, tally->n, sizeof(*tally->rows),
+          facet == FACET_STATUS ? failed_first : most_first);
     for (uint32_t i = 0; i < tally->n; i++) {
         buf_reset(&text);
         value_text(search, facet, tally->rows[i].key, &text);
@@ -273,6 +281,8 @@ static void facet_json(struct search *search, enum facet facet, struct tally *ta
             continue;
         buf_add_c(out, shown++ ? ",{" : "{");
         json_member(out, "value", buf_str(&text));
+        if (facet == FACET_FLAG && flag_note(buf_str(&text)))
+            json_member(out, "note", str_of(flag_note(buf_str(&text))));
         json_number_member(out, "count", (int64_t)((double)tally->rows[i].n * shape->scale + .5));
         buf_add_char(out, '}');
     }

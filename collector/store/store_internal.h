@@ -158,8 +158,7 @@ struct store {
     struct keys keys;
     struct trace_minutes trace_minutes;
     struct position position; /* with what is applied; committed with the transaction */
-    sqlite3_stmt *put_trace, *put_spans, *drop_trace, *drop_spans, *put_position,
-        *put_trace_minute;
+    sqlite3_stmt *put_trace, *put_spans, *drop_trace, *drop_spans, *put_position, *put_trace_minute;
     struct buf calls_blob;
     const struct turn *feed_turn; /* what turn_span shows, and the ids of its spans */
     struct span_ids *feed_ids;

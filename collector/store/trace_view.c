@@ -278,6 +278,8 @@ static unsigned chain_of(const struct trace_view *view, uint32_t span, uint32_t 
         const struct tree_span *above = &view->tree_spans[at];
         bool proxy = is_proxy_role(above->role);
         bool application = !proxy && (above->kind == KIND_CLIENT || above->kind == KIND_PRODUCER);
+        if (application && above->holds_attempts)
+            break; /* its time is that of all attempts */
         if (proxy || application)
             chain[n++] = at;
         if (!proxy)

@@ -12,7 +12,7 @@ import { QueryBar } from '../traces/bar.js';
 import { Different } from '../traces/different.js';
 import { Facets } from '../traces/facets.js';
 import { conditions, join, keyWords, readBox, valueWords, writeBox } from '../traces/line.js';
-import { List, saveCsv } from '../traces/list.js';
+import { List } from '../traces/list.js';
 import { Scatter } from '../traces/scatter.js';
 
 const ORDER_WORDS = { '': 'Newest traces', slow: 'Slowest traces', failed: 'Failed traces first' };
@@ -47,7 +47,7 @@ export function Traces({ query }) {
   const drawn = o?.points.time_ms.length, sentence = o && `Durations of ${count(o.count)} traces over time, ${count(o.failed)} of them failed.`;
   if (status.data && !status.data.store.spans) return html`<main id="main" tabindex="-1"><${FirstSpans} received=${status.data.inbox?.records}/></main>`;
   return html`<main id="main" class="tpage" tabindex="-1"><h1 class="sr">Traces</h1>
-    <${QueryBar} q=${q} order=${order} sel=${box} facets=${facets} attributes=${attributes}/>
+    <${QueryBar} q=${q} order=${order} sel=${query.sel} facets=${facets} attributes=${attributes}/>
     <div class="fcol"><${Facets} facets=${facets} attributes=${attributes} q=${q}/></div>
     <div class="mid">
       ${failed && html`<${Failed} what="The search" error=${failed} again=${() => { overview.again(); list.again(); }}/>`}
@@ -57,7 +57,7 @@ export function Traces({ query }) {
         <p class="legend only-l"><span><${Mark} k="b" quiet/>failed</span><span><svg width="10" height="10" viewBox="0 0 10 10" aria-hidden="true"><circle cx="5" cy="5" r="2.5" class="dot"/></svg>good</span></p></header>
         ${o.counted_from && html`<p class="note part s">Counted back to ${clock(parseTime(o.counted_from), 1)}: there is too much for one look. A shorter time range or a condition narrows it.</p>`}
         ${o.count ? html`<${Scatter} data=${o} from=${parseTime(o.from)} to=${parseTime(o.to)} box=${box} marks=${marks} label=${sentence} select=${b => setQuery({ sel: writeBox(b) })} open=${id => go(href('/trace/' + id))}/>` : html`<${NothingFound} o=${o} q=${q}/>`}</section>`}
-      ${list.data && html`<${List} answer=${list} question=${[q, order, query.sel, query.from, query.to].join('|')} params=${params} title=${title} total=${box ? s?.count : o?.count} side=${side} csv=${() => saveCsv(params())}/>`}
+      ${list.data && html`<${List} answer=${list} question=${[q, order, query.sel, query.from, query.to].join('|')} params=${params} title=${title} total=${box ? s?.count : o?.count} side=${side}/>`}
     </div>
     <aside aria-labelledby="df">${different.error && !failed ? html`<${Failed} what="What is different" error=${different.error} again=${different.again}/>` : html`<${Different} d=${different.data} q=${q}/>`}</aside>
     ${sheet && html`<${Sheet} close=${() => showSheet(false)}><h2>Filter</h2><${Facets} facets=${facets} attributes=${attributes} q=${q}/></${Sheet}>`}</main>`;

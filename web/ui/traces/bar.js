@@ -1,11 +1,11 @@
 // bar.js: the query line with its chips and completion, the order, and copying.
 import { html, useRef, useState } from '../html.js';
 import { Icon } from '../draw/marks.js';
-import { curlOf } from '../frame/api.js';
-import { Menu, copy } from '../frame/menu.js';
-import { useRange } from '../frame/range.js';
+import { apiUrl, ask, curlOf } from '../frame/api.js';
+import { Menu, copy, tell } from '../frame/menu.js';
+import { rangeParams, useRange } from '../frame/range.js';
 import { setQuery } from '../frame/url.js';
-import { KEYS, conditions, join, keyWords, quoted, sqlOf, valueWords } from './line.js';
+import { KEYS, conditions, join, keyWords, quoted, valueWords } from './line.js';
 
 const ORDERS = [['', 'newest first'], ['slow', 'slowest first'], ['failed', 'failed first']];
 
@@ -44,20 +44,13 @@ function AddCondition({ list, facets, attributes }) {
 export function QueryBar({ q, order, sel, facets, attributes }) {
   const r = useRange(), list = conditions(q);
   const remove = i => setQuery({ q: join(list.filter((_, k) => k != i)) || null, sel: null });
-  const sql = () => sqlOf(q, r, sel, order), params = { q, order };
+  const params = { q, order, sel }, made = async what => (await ask(apiUrl('search/sql', { ...rangeParams(r), ...params }))).data[what];
+  const sql = () => made('sql').then(t => copy(t, 'SQL copied'), e => tell(e.message));
   return html`<form class="qbar" role="search" aria-label="Traces" onSubmit=${e => e.preventDefault()}>
     <div class="tok">${list.map((c, i) => html`<span class="chip" key=${i + c.raw}><span class="el">${c.key ? html`${keyWords({ ...c, attribute: c.quoted, key: c.key == 'service' ? 'service ' : c.key }).trim()} ${c.op} <b>${valueWords(c.quoted ? '' : c.key, c.value)}</b>` : html`<b>${c.value}</b>`}</span><button
         type="button" aria-label=${`Remove ${c.raw}`} onClick=${() => remove(i)}>×</button></span>`)}
       <${AddCondition} list=${list} facets=${facets} attributes=${attributes}/></div>
     <label class="row s m2 only-l">Order <select aria-label="Order" value=${order} onChange=${e => setQuery({ order: e.target.value })}>${ORDERS.map(([v, words]) => html`<option key=${v} value=${v}>${words}</option>`)}</select></label>
-    <span class="time only-l"><button type="button" class="btn" onClick=${() => copy(sql(), 'SQL copied')}><${Icon} n="copy"/>Copy as SQL</button><${Menu} label=${html`<span class="sr">Copy as</span>`} icon="down" c="thin"
-      items=${[['SQL', sql], ['curl', () => curlOf('search/traces', params)], ['Command line', () => cli(list, r)], ['Link', () => location.href]]}/></span></form>`;
+    <span class="time only-l"><button type="button" class="btn" onClick=${sql}><${Icon} n="copy"/>Copy as SQL</button><${Menu} label=${html`<span class="sr">Copy as</span>`} icon="down" c="thin"
+      items=${[['SQL', () => made('sql')], ['curl', () => curlOf('search/traces', params)], ['Command line', () => made('command')], ['Link', () => location.href]]}/></span></form>`;
 }
-
-// The command line knows the plain conditions; the rest is SQL's.
-function cli(list, r) {
-  const flags = list.map(c => c.key == 'status' ? `--status ${c.value == 'error' || c.value == 'failed' ? 'error' : 'ok'}` : c.key == 'service' && c.op == '=' ? `--service ${sh(c.value)}`
-    : c.key == 'operation' && c.op == '=' ? `--operation ${sh(c.value)}` : c.key == 'took' && c.op == '>' ? `--min-duration ${c.value}` : c.op == '=' && c.key.includes('.') ? `--attr ${sh(c.key + '=' + c.value)}` : '');
-  return ['faultline traces', ...flags.filter(Boolean), r.relative ? `--from ${r.from.replace('-', '')}` : `--from ${(r.fromMs / 1000).toFixed(3)} --to ${(r.toMs / 1000).toFixed(3)}`].join(' ');
-}
-const sh = text => /^[\w./:-]+$/.test(text) ? text : `'${text.replace(/'/g, `'\\''`)}'`;

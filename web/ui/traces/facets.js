@@ -2,7 +2,7 @@
 import { html, useState } from '../html.js';
 import { count } from '../draw/text.js';
 import { setQuery } from '../frame/url.js';
-import { FLAGS, condition, conditions, join, keyWords, same, valueWords } from './line.js';
+import { condition, conditions, join, keyWords, same, valueWords } from './line.js';
 
 // Adds a condition, takes it out when it is there; of a facet with one value a trace, another value replaces it.
 export function toggle(q, facet, value, not = false) {
@@ -18,7 +18,7 @@ function Facet({ facet, q, label, more }) {
   const list = conditions(q);
   return html`<div class="facet" role="group" aria-label=${label}><h2><span class="el">${label}</span></h2>${facet.values.map(v => {
     const c = condition(facet, v.value), on = list.some(x => same(x, c) && x.op == '=');
-    const words = valueWords(facet.attribute ? '' : facet.key, v.value), note = facet.key == 'flag' && !facet.attribute && FLAGS[v.value];
+    const words = valueWords(facet.attribute ? '' : facet.key, v.value), note = v.note;
     return html`<label key=${v.value} title=${words}><input type="checkbox" checked=${on} onClick=${e => { e.preventDefault(); toggle(q, facet, v.value, e.altKey); }}/><span class="el">${words}${note && html` <span class="m3">${note}</span>`}</span><span class="c"
       title=${facet.exact === false ? 'estimated from a fair sample' : null}>${facet.exact === false ? '≈ ' : ''}${count(v.count)}</span></label>`;
   })}${more > 0 && html`<p class="xs m3">${count(more)} more; type to find them</p>`}</div>`;

@@ -23,7 +23,7 @@ function Row({ t, longest, at, mark, marked, row }) {
     <td class="r nw"><span class="len" style=${{ width: Math.max(1, t.duration_ns / longest * 60) + 'px' }}></span>${ms(t.duration_ns)}</td></tr>`;
 }
 
-export function List({ answer, question, params, title, total, side, csv }) {
+export function List({ answer, question, params, title, total, side }) {
   const [more, setMore] = useState({ question: null, items: [], next: null }), [at, setAt] = useState(0), [marked, setMarked] = useState([]), body = useRef(null);
   const items = answer.data?.items, [shown, fresh, take, calm] = useCalm(items, t => t.trace_id, question);
   useEffect(() => { setAt(0); setMarked([]); }, [question]);
@@ -52,24 +52,5 @@ export function List({ answer, question, params, title, total, side, csv }) {
     ${fresh > 0 && html`<button class="new12" onClick=${take}>${fresh} new</button>`}
     <table ...${calm} onDblClick=${null}><thead><tr><th>Time</th><th>Request</th><th class="only-l">Began in</th><th class="only-l">Services</th><th class="r only-l">Spans</th><th class="r took">Took</th></tr></thead>
       <tbody ref=${body}>${all.map((t, i) => html`<${Row} key=${t.trace_id} t=${t} longest=${longest} at=${i == at} marked=${marked.includes(t.trace_id)}/>`)}</tbody></table>
-    ${all.length > 0 && html`<p class="s m3 below">${count(all.length)} of ${count(Math.max(total ?? 0, all.length))} shown. ${next && html`<button class="lnk" onClick=${load}>More</button>, or `}<button class="lnk" onClick=${csv}>all as CSV</button></p>`}</section>`;
-}
-
-/* ---- CSV: a cell that a spreadsheet would run gets an apostrophe ---- */
-const COLUMNS = ['trace_id', 'start_time', 'duration_ns', 'entry_service', 'entry_operation', 'status', 'origin_service', 'origin_operation', 'origin_reason', 'span_count', 'service_count', 'error_count'];
-const cell = v => { const s = String(v ?? ''); const safe = /^[=+\-@\t]/.test(s) ? "'" + s : s; return /[",\n\r]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe; };
-export async function saveCsv(params) {
-  const rows = [COLUMNS.join(',')];
-  let cursor = null;
-  do {
-    const { data } = await ask(apiUrl('search/traces', { ...params, limit: 1000, cursor }));
-    rows.push(...data.items.map(t => COLUMNS.map(c => cell(t[c])).join(',')));
-    cursor = data.next;
-  } while (cursor && rows.length < 10000);
-  const a = document.createElement('a');
-  a.href = URL.createObjectURL(new Blob([rows.join('\n') + '\n'], { type: 'text/csv' }));
-  a.download = 'traces.csv';
-  a.click();
-  setTimeout(() => URL.revokeObjectURL(a.href), 1000);
-  tell(cursor ? '10 000 rows saved; there are more' : `${rows.length - 1} rows saved`);
+    ${all.length > 0 && html`<p class="s m3 below">${count(all.length)} of ${count(Math.max(total ?? 0, all.length))} shown. ${next && html`<button class="lnk" onClick=${load}>More</button>, or `}<a href=${apiUrl('search/traces.csv', params())} download>all as CSV</a></p>`}</section>`;
 }
