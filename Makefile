@@ -11,7 +11,7 @@ ALL_LDFLAGS = $(LDFLAGS) $(SAN) -pie -Wl,-z,relro,-z,now -pthread
 LIBS = -lmicrohttpd -lsqlite3 -lyaml -lz -lzstd -lcurl -lm
 PACKAGES = gcc make libc6-dev pkg-config libmicrohttpd-dev libsqlite3-dev libyaml-dev zlib1g-dev libzstd-dev libcurl4-gnutls-dev
 PAGE_PACKAGES = node=nodejs npm=npm
-TEST_PACKAGES = libcmocka-dev python3 sqlite3 prometheus clang-format clang-tidy
+TEST_PACKAGES = libcmocka-dev python3 sqlite3 prometheus clang-format clang-tidy chromium=chromium
 
 # The page: built by Node from web/ui; UI=0 leaves it out, and web/dist/ (in packed releases) stands in for the build.
 UI ?= 1
@@ -25,7 +25,7 @@ BENCHES = $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*
 TOOLS = $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 FUZZERS = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: FORCE all setup deps run test tested check tidy units tools scenes bench torture fuzz asan tsan install clean help
+.PHONY: FORCE all setup deps run test tested check tidy units tools scenes bench torture fuzz asan tsan pictures dist install clean help
 .DELETE_ON_ERROR:
 
 all: $(B)/faultline ## builds build/faultline
@@ -59,7 +59,12 @@ $(B)/gen/ui_from: FORCE
 $(B)/gen/ui_files.h: web/ui/embed.sh $(B)/gen/ui_from $(if $(UI_BUILT),$(UI_BUILT)/list)
 	sh web/ui/embed.sh $(UI_BUILT) > $@
 
+$(B)/gen/openapi.h: web/openapi.json
+	@mkdir -p $(@D)
+	{ echo 'static const unsigned char openapi_json[] = {'; od -An -v -tu1 $< | sed 's/  */,/g; s/^,//; s/$$/,/'; echo '};'; } > $@
+
 $(B)/obj/web/pages.o: $(B)/gen/ui_files.h
+$(B)/obj/web/api.o: $(B)/gen/openapi.h
 $(B)/obj/collector/command/basics.o $(B)/obj/exporters/prometheus_render.o: ALL_CFLAGS += -DFAULTLINE_REVISION='"$(REVISION)"'
 
 $(B)/obj/%.o: %.c
@@ -94,7 +99,7 @@ $(B)/bench/%: tests/bench/%.c $(B)/libfaultline.a
 units: $(UNITS)
 tools: $(TOOLS)
 
-$(B)/tidy/%.ok: %.c .clang-tidy $(B)/gen/schema_sql.h
+$(B)/tidy/%.ok: %.c .clang-tidy $(B)/gen/schema_sql.h $(B)/gen/ui_files.h $(B)/gen/openapi.h
 	@mkdir -p $(@D)
 	@clang-tidy --quiet $< -- -std=gnu11 -D_GNU_SOURCE -I. -I$(B)/gen -DFAULTLINE_REVISION='"check"' 2>$@.said || \
 		{ cat $@.said; exit 1; }
@@ -107,11 +112,15 @@ check: ## layers, format, static analysis
 	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
 	@$(MAKE) --no-print-directory -j2 tidy
 
+tests/ui/node_modules/.done: tests/ui/package.json tests/ui/package-lock.json
+	cd tests/ui && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 test: deps ## installs, builds, and runs every test
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory tested
 
-tested: all units tools
+tested: all units tools tests/ui/node_modules/.done
 	@python3 tests/run.py $(B)
 
 bench: all $(BENCHES) ## the table of figures; takes minutes
@@ -128,6 +137,17 @@ asan: deps ## every test with the address and undefined-behaviour sanitizers
 
 tsan: deps ## every test with the thread sanitizer
 	@$(MAKE) --no-print-directory tested B=$(B)/tsan SAN=-fsanitize=thread CFLAGS='-O1 -g'
+
+pictures: deps ## pictures of the pages on simulated data, into web/pictures
+	@$(MAKE) --no-print-directory all tests/ui/node_modules/.done
+	@python3 tests/ui/pictures.py $(B)
+
+dist: $(B)/ui/list ## a packed release with the built page: it builds without Node
+	@rm -rf $(B)/dist && mkdir -p $(B)/dist/faultline
+	git archive HEAD | tar -x -C $(B)/dist/faultline
+	cp -r $(B)/ui $(B)/dist/faultline/web/dist
+	tar -C $(B)/dist -cz -f $(B)/faultline-$(REVISION).tar.gz faultline
+	@echo $(B)/faultline-$(REVISION).tar.gz
 
 install: all ## copies the program to DESTDIR/PREFIX/bin
 	install -d $(DESTDIR)$(PREFIX)/bin

@@ -5,6 +5,7 @@
 #include "collector/base/log.h"
 #include "collector/base/times.h"
 #include "collector/version.h"
+#include "openapi.h"
 #include "web/routes.h"
 
 #define DEFAULT_LIMIT 100
@@ -196,6 +197,16 @@ void api_status(struct web *web, struct http_request *request)
         buf_add_json(&out, str_of(lines[i]));
     }
     buf_add_c(&out, "]}");
+    web_answer_json(request, &out);
+    buf_fini(&out);
+}
+
+void api_openapi(struct web *web, struct http_request *request)
+{
+    struct buf out;
+    (void)web;
+    buf_init(&out, sizeof(openapi_json) + 1);
+    buf_add(&out, openapi_json, sizeof(openapi_json));
     web_answer_json(request, &out);
     buf_fini(&out);
 }

@@ -84,14 +84,24 @@ void page_shell_rest(struct web *web, struct http_request *request, struct str r
     page_shell(web, request);
 }
 
+/* The page of a trace that is not there is 404; a collector that cannot tell sends it all the same. */
+static unsigned trace_status(struct web *web, struct str id)
+{
+    struct err err = {0};
+    bool exists = true;
+    struct query *query = web_query_take(web, &err);
+    if (query)
+        query_trace_exists(query, id, &exists, &err);
+    web_query_give(web, query);
+    return err.code == ERR_INVALID ? 400 : exists ? 200 : 404;
+}
+
 /* A trace can be large: a reader without scripts is sent to its own page. */
 void page_trace(struct web *web, struct http_request *request, struct str id)
 {
     struct buf out;
-    bool hex = id.len <= 32;
-    for (size_t i = 0; i < id.len && hex; i++)
-        hex = memchr("0123456789abcdefABCDEF", id.p[i], 22) != NULL;
-    if (!N_UI_FILES || !hex) {
+    unsigned status = N_UI_FILES ? trace_status(web, id) : 400;
+    if (status == 400) { /* no id: nothing of it may come into the document */
         page_plain_trace(web, request, id);
         return;
     }
@@ -102,7 +112,7 @@ void page_trace(struct web *web, struct http_request *request, struct str id)
         "<noscript><meta http-equiv=\"refresh\" content=\"0;url=/plain/trace/%.*s\"></noscript>"
         "</head><body><div id=\"app\"></div></body></html>\n",
         STR_ARG(id));
-    page_answer(request, 200, &out);
+    page_answer(request, status, &out);
     buf_fini(&out);
 }
 

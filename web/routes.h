@@ -61,6 +61,7 @@ void api_search_sql(struct web *web, struct http_request *request);
 void api_search_csv(struct web *web, struct http_request *request);
 /* api.c, of the running process */
 void api_status(struct web *web, struct http_request *request);
+void api_openapi(struct web *web, struct http_request *request);
 void api_tail(struct web *web, struct http_request *request);
 /* api_diagnose.c */
 void api_diagnose(struct web *web, struct http_request *request);

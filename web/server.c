@@ -258,6 +258,7 @@ static const struct route routes[] = {
     {"GET", "/api/v1/status", api_status, NULL},
     {"GET", "/api/v1/tail", api_tail, NULL},
     {"GET", "/api/v1/diagnose", api_diagnose, NULL},
+    {"GET", "/api/v1/openapi.json", api_openapi, NULL},
 };
 
 static const struct route *find_route(struct str path)

@@ -48,6 +48,18 @@ static int find_number(struct query *query, struct trace_id id, int64_t *trace_n
     return query_end(query, select, code, err);
 }
 
+int query_trace_exists(struct query *query, struct str id, bool *exists, struct err *err)
+{
+    struct trace_id wanted;
+    int64_t trace_no;
+    if (!parse_id(id, &wanted))
+        return err_set(err, ERR_INVALID, "a trace id is 1 to 32 hexadecimal digits");
+    if (find_number(query, wanted, &trace_no, err))
+        return err->code;
+    *exists = trace_no != 0;
+    return 0;
+}
+
 /* ---- loading ---- */
 
 static int load_row(struct trace_view *view, struct err *err)

@@ -178,3 +178,21 @@ def window(maker, now, seconds=1800, n=2000, onset=0.4222, failing=0.14):
         else:
             made.append((simple(maker, when, pace, "POST /checkout", "checkout", "PlaceOrder", 40.0), "POST /checkout", False))
     return made
+
+
+def large(maker, when, n=10000):
+    """One trace of n spans, 40 services, nine deep at most, with failures on the way to one origin."""
+    t, r = Trace(maker, when, 1.0), maker.random
+    root = t.span(at("entry"), "GET /report", 0, 9000.0, error="report failed", http__route="/report", http__response__status_code=500)
+    open_, made = [(root, 0, 9000.0, 1)], 1
+    while made < n:
+        parent, start, length, depth = open_[r.randrange(max(0, len(open_) - 400), len(open_))]
+        own = length * r.uniform(.02, .3)
+        begin = start + r.uniform(0, length - own)
+        service = "svc-%02d" % r.randrange(40)
+        span = t.span(at(service), "step %d" % r.randrange(30), begin, own, parent, http__route="/s/%d" % r.randrange(9))
+        made += 1
+        if depth < 8 and own > 1:
+            open_.append((span, begin, own, depth + 1))
+    t.span(at("ledger"), "POST /close", 8000, 500.0, root, error="disk quota", http__response__status_code=500)
+    return t

@@ -70,12 +70,16 @@ export function useBusy() {
 }
 function addPending(n) {
   pending += n;
+  document.documentElement.toggleAttribute('data-busy', pending > 0);
   if (pending == 0 || (n > 0 && pending == 1)) for (const f of [...busyWatchers]) f();
 }
 
+// Questions that this collector does not know (404 once): they are optional and not asked again.
+const absent = new Set();
+
 // useApi('traces', {limit: 50}): {data, error, fresh, again()}. Adds the time range unless `timeless`; asks again while live.
-// A path of null asks nothing. `every`: while live no more often than so many ms. `fresh` counts the answers with new content.
-export function useApi(path, params = {}, { timeless = false, every = 0 } = {}) {
+// A path of null asks nothing. `every`: while live once in so many ms, also what has no time range. `fresh` counts the answers with new content.
+export function useApi(path, params = {}, { timeless = false, every = 0, optional = false } = {}) {
   const now = useRange(), r = every && now.live ? { ...now, toMs: Math.ceil(now.toMs / every) * every, fromMs: Math.ceil(now.fromMs / every) * every } : now;
   const stable = path && apiUrl(path, { ...(timeless ? {} : r.live ? rangeText(r) : rangeParams(r)), ...params });
   const url = path && apiUrl(path, { ...(timeless ? {} : rangeParams(r)), ...params });
@@ -83,7 +87,7 @@ export function useApi(path, params = {}, { timeless = false, every = 0 } = {}) 
   const [again, setAgain] = useState(0);
   const memory = useRef({ etag: null, key: null, shown: null });
   useEffect(() => {
-    if (!url) return;
+    if (!url || absent.has(path)) return;
     const stop = new AbortController(), m = memory.current, asked = m.key != stable;
     let open = asked;
     const settle = () => { if (open) addPending(-1); open = false; };
@@ -96,10 +100,11 @@ export function useApi(path, params = {}, { timeless = false, every = 0 } = {}) 
       set(s => ({ data: answer.data, error: null, fresh: s.fresh + 1, key: stable }));
     }).catch(error => {
       settle();
-      if (error.name != 'AbortError') set(s => ({ ...s, error, data: s.key == stable ? s.data : error.status == 404 ? null : s.data, key: s.key }));
+      if (optional && error.status == 404) absent.add(path);
+      else if (error.name != 'AbortError') set(s => ({ ...s, error, data: s.key == stable ? s.data : error.status == 404 ? null : s.data, key: s.key }));
     });
     return () => { settle(); stop.abort(); };
-  }, [url, again]);
+  }, [url, again, timeless && every ? Math.floor(now.toMs / every) : 0]);
   return { ...state, loading: !!path && state.key != stable && !state.error, again: () => { memory.current.key = null; setAgain(n => n + 1); } };
 }
 
@@ -114,4 +119,5 @@ function schedule() {
   }, contact.lost ? RETRY_MS[Math.min(contact.tries, 3)] : BEAT_MS);
 }
 schedule();
+addEventListener('online', beat);
 document.addEventListener('visibilitychange', () => { if (!document.hidden && range().live) beat(); });

@@ -6,7 +6,7 @@ import { useApi, useBusy, useContact } from './api.js';
 import { Find } from './find.js';
 import { keysOn, setKeys, useKeys } from './keys.js';
 import { copyLink } from './menu.js';
-import { PRESETS, goLive, nowMs, pause, readTime, setRange, step, useRange } from './range.js';
+import { BEAT_MS, PRESETS, goLive, nowMs, pause, readTime, setRange, step, useRange } from './range.js';
 import { go, href } from './url.js';
 
 const root = document.documentElement;
@@ -78,7 +78,7 @@ function KeysDialog({ shown, close }) {
 // pages: [{nav, label, path, key}] in order of the head.
 export function Head({ pages, current }) {
   const [keys, showKeys] = useState(false), busy = useBusy();
-  const incidents = useApi('incidents', { state: 'open' }, { timeless: true });
+  const incidents = useApi('incidents', { state: 'open' }, { timeless: true, every: BEAT_MS, optional: true });
   const n = incidents.data?.items?.length || 0;
   const map = { '/': () => document.getElementById('find').focus(), '?': () => showKeys(s => !s), l: () => document.querySelector('.time .live').click(),
     '[': () => step(-1), ']': () => step(1), y: copyLink };

@@ -26,7 +26,7 @@ addEventListener('keydown', e => {
   if (e.defaultPrevented || e.metaKey || e.ctrlKey || e.altKey || inInput(e.target)) return;
   const single = e.key.length == 1;
   if (single && !on) return;
-  if (document.querySelector('dialog[open]') && e.key != '?' && e.key != 'Escape') return;
+  if (document.querySelector('dialog[open]') && e.key != '?') return; /* Escape is the dialog's own */
   if (e.key == 'g' && !leader) {
     leader = setTimeout(() => leader = 0, 900);
     return;

@@ -1,7 +1,7 @@
 // trace.js: the page of one trace: verdict, facts, waterfall or flame or table, the selected span beside it, and two traces compared.
 import { html, useEffect, useMemo, useRef, useState } from '../html.js';
 import { Icon, Mark, hues } from '../draw/marks.js';
-import { count, ms, parseTime, plural, when, zoneName } from '../draw/text.js';
+import { count, middle, ms, parseTime, plural, when, zoneName } from '../draw/text.js';
 import { apiUrl, ask, useApi } from '../frame/api.js';
 import { useKeys } from '../frame/keys.js';
 import { Menu, copy, tell } from '../frame/menu.js';
@@ -28,8 +28,8 @@ function useNameWidth() {
 
 const Legend = () => html`<div class="legend wlegend"><span><i class="sw b"></i>failure began here</span><span><i class="sw p"></i>failure passed on</span><span><i class="sw self"></i>self time</span><span><i class="sw wait"></i>waits for a child</span><span><i class="sw ln inkln"></i>critical path</span></div>`;
 
-function Summary({ m, hue, select }) {
-  return html`<div class="tsum"><table><thead><tr><th>Service and operation</th><th class="r">Count</th><th class="r">Failed</th><th class="r">Total</th><th class="r">Self</th></tr></thead><tbody>${summary(m).map(r => html`<tr class="go" key=${r.row} onClick=${() => select(r.row)}>
+function Summary({ m, hue, hops, select }) {
+  return html`<div class="tsum"><table><thead><tr><th>Service and operation</th><th class="r">Count</th><th class="r">Failed</th><th class="r">Total</th><th class="r">Self</th></tr></thead><tbody>${summary(m, hops).map(r => html`<tr class="go" key=${r.row} onClick=${() => select(r.row)}>
     <td><span class="row"><i class="sq4" style=${{ background: `var(--s${hue(m.nodes[m.s.named[r.row]])})` }}></i>${r.failed > 0 && html`<${Mark} k=${r.began ? 'b' : 'p'}/>`}<button class="lnk q" onClick=${() => select(r.row)}><b>${nameOf(m, r.row)}</b> ${operationOf(m, r.row)}</button></span></td><td class="r">${count(r.count)}</td><td class="r">${r.failed || 0}</td><td class="r">${ms(r.total)}</td><td class="r">${ms(r.self)}</td></tr>`)}</tbody></table></div>`;
 }
 
@@ -59,7 +59,7 @@ async function goodOne(layout) {
 
 function Head({ layout, m, id, query, view, hops, moved, other }) {
   const [before, place, behind] = verdict(layout), t = layout.trace, bad = t.status == 'error', b = layout.began;
-  const heading = other ? html`${bad && html`<${Mark} k="b"/> `}${t.entry_operation}, two traces: ${differenceWords(m, other)}.` : html`${bad && html`<${Mark} k="b"/> `}${before}${place && html`<a class="q u" href=${b.caller ? href('/graph', { sel: `${b.caller.namespace}/${b.caller.service}>${b.callee.namespace ? b.callee.namespace + '/' : ''}${b.callee.service}` }) : href(`/service/${[b.callee.cluster, b.callee.namespace, b.callee.service].map(x => encodeURIComponent(x || '-')).join('/')}`)}>${place}</a>`}${behind}`;
+  const heading = other ? html`${bad && html`<${Mark} k="b"/> `}${middle(t.entry_operation, 160)}, two traces: ${differenceWords(m, other)}.` : html`${bad && html`<${Mark} k="b"/> `}${before}${place && html`<a class="q u" href=${b.caller ? href('/graph', { sel: `${b.caller.namespace}/${b.caller.service}>${b.callee.namespace ? b.callee.namespace + '/' : ''}${b.callee.service}` }) : href(`/service/${[b.callee.cluster, b.callee.namespace, b.callee.service].map(x => encodeURIComponent(x || '-')).join('/')}`)}>${place}</a>`}${behind}`;
   const api = 'traces/' + id, items = [['Link', () => location.href], ['JSON', async () => JSON.stringify((await ask(apiUrl(api))).data, null, 2)], ['SQL', () => `SELECT * FROM span WHERE trace_id = '${t.trace_id}' ORDER BY start_ns;`], ['curl', () => `curl -s '${location.origin}${apiUrl(api)}'`], ['Command line', () => `faultline trace ${t.trace_id} --url ${location.origin}`]];
   const views = [['', 'Waterfall'], ['flame', 'Flame'], ['table', 'Table']];
   return html`<div class="whead"><h1>${heading}</h1>
@@ -89,15 +89,15 @@ export function Trace({ id, query }) {
   const wanted = m && query.span ? m.s.span_id.indexOf(query.span) : -1, selected = m ? wanted >= 0 ? wanted : layout.began?.row ?? 0 : 0;
   const select = i => { if (i != null && i >= 0) { setQuery({ span: i == (layout.began?.row ?? 0) ? null : m.s.span_id[i] }, { replace: true }); if (phone) showSheet(true); } };
   const t = layout?.trace;
-  useTitle(t && `${t.entry_operation}${t.status == 'error' && layout.spans.status[0] >= 400 ? ' ' + layout.spans.status[0] : ''}, ${ms(t.duration_ns)}`, `trace ${id.slice(0, 8)}`);
+  useTitle(t && `${middle(t.entry_operation, 80)}${t.status == 'error' && layout.spans.status[0] >= 400 ? ' ' + layout.spans.status[0] : ''}, ${ms(t.duration_ns)}`, `trace ${id.slice(0, 8)}`);
   useKeys({ f: () => setQuery({ view: view == 'flame' ? null : 'flame' }), Escape: () => query.with ? setQuery({ with: null }) : find ? setQuery({ find: null }) : go(href('/traces')) });
   if (answer.error) return html`<main id="main" tabindex="-1">${answer.error.status == 404 || answer.error.status == 400 ? html`<h1 class="big">There is no trace ${id}.</h1><p class="m2 note">It may be older than what is kept, or still on its way: a trace shows about ten seconds after its last span. <button class="lnk" onClick=${answer.again}>Look again</button></p>` : html`<${Failed} what="The trace" error=${answer.error} again=${answer.again}/>`}</main>`;
   if (!m) return html`<main id="main" tabindex="-1"><h1 class="sr">Trace ${id}</h1></main>`;
   const common = { hue, hops, moved, selected, select };
-  const fall = (model, extra) => html`<${Waterfall} key=${model.layout.trace.trace_id} m=${model} ...${common} find=${find} phone=${phone} nameWidth=${nameWidth} setNameWidth=${setNameWidth} ...${extra}/>`;
+  const fall = (model, extra) => html`<${Waterfall} key=${model.layout.trace.trace_id} m=${model} ...${common} find=${find} phone=${phone} zoomText=${extra.selected == null ? query.zoom : null} nameWidth=${nameWidth} setNameWidth=${setNameWidth} ...${extra}/>`;
   return html`<main id="main" class="wpage" tabindex="-1"><${Head} layout=${layout} m=${m} id=${id} query=${query} view=${view} hops=${hops} moved=${moved} other=${other}/>
     ${other ? html`<div class="wtwo"><div class="wf" style=${{ '--namew': nameWidth + 'px' }}>${fall(m, { title: html`<b class="el">this, ${ms(t.duration_ns)}</b>` })}</div><div class="wf" style=${{ '--namew': nameWidth + 'px' }}>${fall(other, { selected: other.layout.began?.row ?? 0, select: () => {}, title: html`<a class="el" href=${href('/trace/' + other.layout.trace.trace_id)}>${other.layout.trace.status == 'error' ? 'another' : 'a good one'}, ${ms(other.layout.trace.duration_ns)}</a>` })}</div></div>`
-      : html`<div class="wf" tabindex="-1" style=${{ '--namew': nameWidth + 'px' }}>${view == 'flame' ? html`<${Flame} m=${m} ...${common}/>` : view == 'table' ? html`<${Summary} m=${m} hue=${hue} select=${select}/>` : fall(m, { title: html`<${Find} value=${find}/>`, legend: html`<${Legend}/>` })}</div>`}
+      : html`<div class="wf" tabindex="-1" style=${{ '--namew': nameWidth + 'px' }}>${view == 'flame' ? html`<${Flame} m=${m} ...${common}/>` : view == 'table' ? html`<${Summary} m=${m} ...${common}/>` : fall(m, { title: html`<${Find} value=${find}/>`, legend: html`<${Legend}/>` })}</div>`}
     ${query.with && second.error && html`<${Failed} what="The other trace" error=${second.error} again=${second.again}/>`}
     <${Side} phone=${phone} open=${sheet} close=${() => showSheet(false)}><${Panel} m=${m} i=${selected} hops=${hops} key=${phone}/></${Side}></main>`;
 }

@@ -35,7 +35,7 @@ export function Traces({ query }) {
   const r = useRange(), q = query.q || '', order = query.order || '', box = readBox(query.sel), [sheet, showSheet] = useState(false);
   const overview = useApi('search/overview', { q, sel: query.sel }), list = useApi('search/traces', { q, sel: query.sel, order, limit: 50 });
   const different = useApi('search/different', { q, sel: query.sel }, { every: 30000 });
-  const incidents = useApi('incidents', { state: 'all' }, { every: 30000 });
+  const incidents = useApi('incidents', { state: 'all' }, { every: 30000, optional: true });
   const o = overview.data, status = useApi(o && !o.count && !q ? 'status' : null, {}, { timeless: true });
   useTitle(box ? 'Traces, selected' : 'Traces', q && conditions(q).map(c => c.key ? `${keyWords(c)} ${c.op} ${c.value}` : c.value).join(', '));
   useKeys({ Escape: () => box ? setQuery({ sel: null }) : false });

@@ -168,9 +168,10 @@ export function union(m, rows) {
 }
 
 // Time by service and operation: [{row, count, total, self, failed}], most self time first.
-export function summary(m) {
+export function summary(m, hops) {
   const by = new Map();
   for (let i = 0; i < m.n; i++) {
+    if (m.s.folded[i] && !hops) continue;
     const key = `${m.s.named[i]}/${m.s.operation[i]}`, r = by.get(key) || { row: i, count: 0, total: 0, self: 0, failed: 0, began: 0 };
     r.count++;
     r.total += Math.max(0, m.s.duration_ns[i]);
@@ -184,7 +185,7 @@ export function summary(m) {
 
 // Where two traces of one kind part: the first row that only one has or that only one failed, else the one that slowed most.
 export function firstDifference(a, b) {
-  const key = (m, i) => `${nameOf(m, i)}\n${operationOf(m, i)}`, paths = (m) => {
+  const key = (m, i) => `${m.nodes[m.s.node[i]].service}\n${operationOf(m, i)}`, paths = (m) => {
     const out = [], seen = new Map();
     for (let i = 0; i < m.n; i++) {
       if (m.s.folded[i]) { out.push(null); continue; }

@@ -54,7 +54,8 @@ function Others({ began, r }) {
   const q = write(condition({ key: 'began' }, `${began.caller ? began.caller.service + '→' : ''}${began.callee.service}`));
   const o = useApi('search/overview', { q }, { every: 60000 }).data;
   if (!o) return null;
-  const values = o.facets.find(f => f.key == 'began')?.values || [], one = values.length == 1 && values[0].value.split('→')[0];
+  const alike = v => { const [a, b] = v.split('→'); return (began.caller ? b && a.split(' ')[0] == began.caller.service && b.split(' ')[0] == began.callee.service : !b && a.split(' ')[0] == began.callee.service); };
+  const values = (o.facets.find(f => f.key == 'began')?.values || []).filter(v => alike(v.value)), one = values.length == 1 && values[0].value.split('→')[0];
   return html`<section class="blk"><h2>Others like it</h2><p class="s m2 tight2"><a href=${href('/traces', { q })}>${plural(o.failed, 'trace')}</a> failed here ${r.words ? 'in the ' + r.words.toLowerCase() : 'in this time range'}${one && one != began.callee.service ? `, all on ${one}` : ''}.</p></section>`;
 }
 

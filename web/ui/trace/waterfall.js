@@ -3,11 +3,11 @@ import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from '../
 import { Icon, Mark } from '../draw/marks.js';
 import { plural, ms } from '../draw/text.js';
 import { useKeys } from '../frame/keys.js';
+import { setQuery } from '../frame/url.js';
 import { codeOf, markOf, nameOf, operationOf, piecesOf, rowsOf, selfOf, startOf, union } from './model.js';
 import { Minimap } from './minimap.js';
 
 const ROOM = 95.5; /* % of the bar's column that the whole takes; the rest is for words beside bars */
-const WORDS = { b: ', failure began here', p: ', failure passed on' };
 
 const pod = instance => instance ? ', pod ' + instance.split('-').pop() : '';
 
@@ -30,17 +30,16 @@ function Bar({ m, i, mark, hue, P, T, hops, moved, selected }) {
   return html`<div class="wb" style=${T.grid}><div class=${`sp${mark == 'b' ? ' began' : mark == 'p' ? ' pass' : ''}${hop ? ' hop' : ''}`} style=${{ left: P(start) + '%', width: Math.max(0, P(right) - P(start)) + '%', background: self ? `color-mix(in srgb,${colour} 32%,var(--bg))` : colour }}>
       ${self && length > 0 && self.map(([a, b]) => html`<div class="selft" key=${a} style=${{ left: a / length * 100 + '%', width: (b - a) / length * 100 + '%', background: colour }}></div>`)}</div>
     ${piecesOf(m, i, hops).map(([a, b]) => html`<div class="cp" key=${a} style=${{ left: P(a + shift) + '%', width: Math.max(.1, P(b) - P(a)) + '%' }}></div>`)}
-    ${!(hop && !style) && html`<div class=${'du' + (mark == 'b' ? ' fault' : '') + (style ? '' : ' on')} style=${style || { left: `calc(${Math.max(0, P(start))}% + 1.3px)`, background: selected ? 'var(--accent-bg)' : 'var(--bg)' }}>${words}</div>`}</div>`;
+    <div class=${hop && !style ? 'sr' : 'du' + (mark == 'b' ? ' fault' : '') + (style ? '' : ' on')} style=${style || { left: `calc(${Math.max(0, P(start))}% + 1.3px)`, background: selected ? 'var(--accent-bg)' : 'var(--bg)' }}>${words}</div></div>`;
 }
 
 function Row({ m, row, at, hops, moved, selected, dim, closed, P, T, hue, phone, select, toggle, top }) {
   const i = row.i, mark = row.group ? '' : markOf(m, i, hops), node = m.nodes[m.s.node[i]], code = row.group ? '' : codeOf(m, i, hops);
   const attempt = m.s.attempt[i] > 0, operation = row.group ? `${row.group.length} × ${operationOf(m, i)}` : attempt ? `attempt ${m.s.attempt[i]}${pod(m.layout.instances[i])}` : operationOf(m, i);
   const length = row.group ? row.total : m.s.duration_ns[i], hop = m.s.folded[i], holds = m.s.attempts[i] > 0 && !m.s.attempt[i], hairpin = m.layout.hairpins[i];
-  const label = `${nameOf(m, i)} ${operation}, ${length < 0 ? 'duration unknown' : ms(length)}${row.group ? ' in all' : ''}${WORDS[mark] || ''}`;
-  return html`<div class=${`wgrid wr${dim ? ' dim' : ''}`} role="treeitem" aria-level=${row.depth + 1} aria-expanded=${row.group ? 'false' : row.kids ? String(!closed) : null} aria-selected=${selected ? 'true' : 'false'} aria-label=${label}
+  return html`<div class=${`wgrid wr${dim ? ' dim' : ''}`} role="treeitem" aria-level=${row.depth + 1} aria-expanded=${row.group ? 'false' : row.kids ? String(!closed) : null} aria-selected=${selected ? 'true' : 'false'}
       tabindex=${selected ? 0 : -1} data-row=${i} style=${{ top: top + 'px' }} onClick=${() => select(i)} onDblClick=${() => toggle(row)}>
-    <div class="wn" style=${{ '--d': row.depth }}><span class="tw" onClick=${e => { e.stopPropagation(); toggle(row); }}>${row.group || (row.kids && closed) ? '▸' : row.kids ? '▾' : ''}</span><span class="sq" style=${{ background: `var(--s${hue(m.nodes[m.s.named[i]])})` }}></span>${mark && html`<${Mark} k=${mark} quiet/>`}
+    <div class="wn" style=${{ '--d': row.depth }}><span class="tw" aria-hidden="true" onClick=${e => { e.stopPropagation(); toggle(row); }}>${row.group || (row.kids && closed) ? '▸' : row.kids ? '▾' : ''}</span><span class="sq" style=${{ background: `var(--s${hue(m.nodes[m.s.named[i]])})` }}></span>${mark && html`<${Mark} k=${mark}/>`}
       <span class="sv">${nameOf(m, i)}</span>${attempt && node.version && html`<span class="tag">${node.version}</span>`}${node.role == 'gateway' && html`<${Icon} n="gw"/>`}<span class="op">${hop ? `${sidecar(node.role, m, i)}` : operation}</span>
       ${holds && html`<span class="tag"><${Icon} n="retry"/>${m.s.attempts[i]} attempts</span>`}${hairpin != null && html`<span class="tag turn"><${Icon} n="turn"/>hairpin${hairpin > 0 ? ' +' + ms(hairpin) : ''}</span>`}${m.s.orphan[i] > 0 && html`<span class="tag">parent missing</span>`}
       <span class="grow"></span>${code && html`<span class=${'s ' + (mark == 'b' ? 'fault' : 'm2')}>${code}</span>`}${(phone || row.group) && html`<span class="s m2 nw">${length < 0 ? '' : ms(length)}${row.group ? ' in all' : ''}</span>`}</div>
@@ -48,6 +47,12 @@ function Row({ m, row, at, hops, moved, selected, dim, closed, P, T, hue, phone,
       : html`<${Bar} m=${m} i=${i} mark=${mark} hue=${hue(m.nodes[m.s.named[i]])} P=${P} T=${T} hops=${hops} moved=${moved} selected=${selected}/>`}</div>`;
 }
 const sidecar = (role, m, i) => role == 'sidecar' ? `sidecar ${m.s.kind[i] == 3 || m.s.parent[i] >= 0 && m.s.node[m.s.parent[i]] != m.s.node[i] && m.nodes[m.s.node[m.s.parent[i]]].service == m.nodes[m.s.node[i]].service ? 'out' : 'in'}` : operationOf(m, i);
+
+// The shown part of the time axis; in the URL when the hand rests. Of the lower of two traces it is not.
+function useZoom(text) {
+  const [zoom, set] = useState(() => { const z = text?.split(',').map(Number); return z?.length == 2 && z[0] < z[1] ? z : null; }), timer = useRef(0);
+  return [zoom, z => { set(z); clearTimeout(timer.current); if (text !== null) timer.current = setTimeout(() => setQuery({ zoom: z && z.map(Math.round).join(',') }, { replace: true }), 300); }];
+}
 
 // The element that scrolls: the waterfall itself, on a phone the page.
 function useView(box, count, height) {
@@ -69,8 +74,8 @@ function useView(box, count, height) {
   return view;
 }
 
-export function Waterfall({ m, hue, hops, moved, selected, select, find, phone, legend, nameWidth, setNameWidth, title }) {
-  const [closed, setClosed] = useState(() => new Set()), [opened, setOpened] = useState(() => new Set()), [zoom, setZoom] = useState(null);
+export function Waterfall({ m, hue, hops, moved, selected, select, find, phone, legend, nameWidth, setNameWidth, title, zoomText }) {
+  const [closed, setClosed] = useState(() => new Set()), [opened, setOpened] = useState(() => new Set()), [zoom, setZoom] = useZoom(zoomText);
   const box = useRef(null), rows = useMemo(() => rowsOf(m, { hops, closed, opened, brief: phone }), [m, hops, closed, opened, phone]);
   const height = phone ? 55 : 27, view = useView(box, rows.length, height), [z0, z1] = zoom || [m.from, m.to];
   const P = t => (t - z0) / (z1 - z0) * ROOM, { step, out: ticks } = axisTicks(z0, z1);

@@ -49,8 +49,8 @@ export function List({ answer, question, params, title, total, side }) {
     Enter: e => e.target.matches?.('a,button') || !all[at] ? false : go(href('/trace/' + all[at].trace_id)), o: () => all[at] ? void open(href('/trace/' + all[at].trace_id)) : false });
   const longest = Math.max(1, ...all.map(t => t.duration_ns || 0));
   return html`<section class="blk tlist" aria-labelledby="tl"><header><h2 id="tl">${title}</h2><span class="grow"></span>${marked.length > 0 && html`<button class="btn bare low" disabled=${marked.length < 2} onClick=${compare}>Compare ${marked.length == 2 ? 'the two' : '(mark another)'}</button>`}${side}</header>
-    ${fresh > 0 && html`<button class="new12" onClick=${take}>${fresh} new</button>`}
-    <table ...${calm} onDblClick=${null}><thead><tr><th>Time</th><th>Request</th><th class="only-l">Began in</th><th class="only-l">Services</th><th class="r only-l">Spans</th><th class="r took">Took</th></tr></thead>
-      <tbody ref=${body}>${all.map((t, i) => html`<${Row} key=${t.trace_id} t=${t} longest=${longest} at=${i == at} marked=${marked.includes(t.trace_id)}/>`)}</tbody></table>
+    <div ...${calm}>${fresh > 0 && html`<button class="new12" onClick=${take}>${fresh} new</button>`}
+    <table><thead><tr><th>Time</th><th>Request</th><th class="only-l">Began in</th><th class="only-l">Services</th><th class="r only-l">Spans</th><th class="r took">Took</th></tr></thead>
+      <tbody ref=${body}>${all.map((t, i) => html`<${Row} key=${t.trace_id} t=${t} longest=${longest} at=${i == at} marked=${marked.includes(t.trace_id)}/>`)}</tbody></table></div>
     ${all.length > 0 && html`<p class="s m3 below">${count(all.length)} of ${count(Math.max(total ?? 0, all.length))} shown. ${next && html`<button class="lnk" onClick=${load}>More</button>, or `}<a href=${apiUrl('search/traces.csv', params())} download>all as CSV</a></p>`}</section>`;
 }
