@@ -84,7 +84,8 @@ void page_shell_rest(struct web *web, struct http_request *request, struct str r
     page_shell(web, request);
 }
 
-/* The page of a trace that is not there is 404; a collector that cannot tell sends it all the same. */
+/* The page of a trace that is not there is 404; a collector that cannot tell sends it all the same.
+ */
 static unsigned trace_status(struct web *web, struct str id)
 {
     struct err err = {0};

@@ -23,14 +23,14 @@
     "json_extract(s.attributes, ?11) = ?12 OR json_extract(s.resource, ?11) = ?12))) "
 
 /* Newest first; it stops at the limit, and at the first trace that was stored in the window. */
-static const char search_sql[] = SEARCH_COLUMNS
-    "FROM trace_numbered t WHERE t.trace_no < ?1 AND t.trace_no BETWEEN ?14 AND ?15 AND " SEARCH_FILTER
-    "ORDER BY t.trace_no DESC LIMIT ?13";
-static const char search_failed_sql[] =
-    SEARCH_COLUMNS "FROM trace_row f INDEXED BY trace_failed CROSS JOIN trace_numbered t ON "
-                   "t.trace_no = f.trace_no "
-                   "WHERE f.bits & 1 AND f.trace_no < ?1 AND f.trace_no BETWEEN ?14 AND ?15 AND " SEARCH_FILTER
-                   "ORDER BY f.trace_no DESC LIMIT ?13";
+static const char search_sql[] =
+    SEARCH_COLUMNS "FROM trace_numbered t WHERE t.trace_no < ?1 AND t.trace_no BETWEEN ?14 AND ?15 "
+                   "AND " SEARCH_FILTER "ORDER BY t.trace_no DESC LIMIT ?13";
+static const char search_failed_sql[] = SEARCH_COLUMNS
+    "FROM trace_row f INDEXED BY trace_failed CROSS JOIN trace_numbered t ON "
+    "t.trace_no = f.trace_no "
+    "WHERE f.bits & 1 AND f.trace_no < ?1 AND f.trace_no BETWEEN ?14 AND ?15 AND " SEARCH_FILTER
+    "ORDER BY f.trace_no DESC LIMIT ?13";
 
 static void bind_str(sqlite3_stmt *statement, int at, struct str text)
 {

@@ -12,7 +12,7 @@
 
 #define MOST_VALUES 8
 
-static void add(struct tally *tally, uint64_t key, uint64_t n)
+static void add(struct facet_tally *tally, uint64_t key, uint64_t n)
 {
     uint64_t hash = hash_u64(key);
     for (struct map_iter it = map_find(&tally->map, hash); map_next(&tally->map, &it);) {
@@ -23,18 +23,18 @@ static void add(struct tally *tally, uint64_t key, uint64_t n)
     }
     if (tally->n == tally->cap) {
         uint32_t cap = tally->cap ? 2 * tally->cap : 32;
-        struct tally_row *grown = realloc(tally->rows, cap * sizeof(*grown));
+        struct facet_row *grown = realloc(tally->rows, cap * sizeof(*grown));
         if (!grown)
             return;
         tally->rows = grown;
         tally->cap = cap;
     }
-    tally->rows[tally->n] = (struct tally_row){key, n};
+    tally->rows[tally->n] = (struct facet_row){key, n};
     if (map_add(&tally->map, hash, tally->n))
         tally->n++;
 }
 
-static void tally_fini(struct tally *tally)
+static void facet_tally_fini(struct facet_tally *tally)
 {
     map_fini(&tally->map);
     free(tally->rows);
@@ -106,8 +106,8 @@ int facets_open(struct facets *facets, struct search *search, struct err *err)
 void facets_close(struct facets *facets)
 {
     for (int i = 0; i < N_FACETS; i++)
-        tally_fini(&facets->tallies[i]);
-    tally_fini(&facets->versions);
+        facet_tally_fini(&facets->tallies[i]);
+    facet_tally_fini(&facets->versions);
     free(facets->service_of);
     free(facets->stamps);
 }
@@ -168,7 +168,7 @@ void facets_count(struct facets *facets, const struct search *search,
         struct search_origin origin = search_origin_of(search, trace);
         add(&facets->tallies[FACET_BEGAN], origin_key(search, &origin), 1);
     }
-    if (whole || IN(FACET_VERSION))
+    if (IN(FACET_VERSION))
         count_nodes(facets, search, trace, whole, IN(FACET_VERSION));
 #undef IN
 }
@@ -198,7 +198,7 @@ void facets_count_flags(struct facets *facets, struct search *search, int64_t tr
 
 static int most_first(const void *a, const void *b)
 {
-    const struct tally_row *x = a, *y = b;
+    const struct facet_row *x = a, *y = b;
     if (x->n != y->n)
         return x->n < y->n ? 1 : -1;
     return (x->key > y->key) - (x->key < y->key);
@@ -206,7 +206,7 @@ static int most_first(const void *a, const void *b)
 
 static int failed_first(const void *a, const void *b)
 {
-    const struct tally_row *x = a, *y = b;
+    const struct facet_row *x = a, *y = b;
     return (x->key < y->key) - (x->key > y->key);
 }
 
@@ -258,7 +258,7 @@ struct facet_shape {
     double scale;
 };
 
-static void facet_json(struct search *search, enum facet facet, struct tally *tally,
+static void facet_json(struct search *search, enum facet facet, struct facet_tally *tally,
                        const struct facet_shape *shape, struct buf *out)
 {
     struct buf text;
@@ -291,7 +291,7 @@ static void facet_json(struct search *search, enum facet facet, struct tally *ta
 }
 
 /* Rows whose values read alike become one: nodes differ in more than the text shows. */
-static void merge_alike(struct search *search, enum facet facet, struct tally *tally)
+static void merge_alike(struct search *search, enum facet facet, struct facet_tally *tally)
 {
     struct buf a, b;
     buf_init(&a, 1u << 16);
@@ -317,7 +317,7 @@ static void merge_alike(struct search *search, enum facet facet, struct tally *t
 /* The versions of one service: the one that is asked for, else the most used that has several. */
 static void choose_versions(struct facets *facets, struct search *search)
 {
-    struct tally *all = &facets->versions;
+    struct facet_tally *all = &facets->versions;
     uint64_t best = 0;
     for (uint32_t i = 0; i < all->n && !facets->focus; i++) {
         uint32_t service = facets->service_of[all->rows[i].key];

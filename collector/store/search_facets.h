@@ -6,14 +6,14 @@
 
 #include "collector/store/search.h"
 
-struct tally_row {
+struct facet_row {
     uint64_t key;
     uint64_t n;
 };
 
-struct tally {
+struct facet_tally {
     struct map map;
-    struct tally_row *rows;
+    struct facet_row *rows;
     uint32_t n, cap;
 };
 
@@ -28,13 +28,13 @@ enum facet {
 };
 
 struct facets {
-    struct tally tallies[N_FACETS];
+    struct facet_tally tallies[N_FACETS];
     uint32_t *service_of; /* node -> the first node of the same service name */
     uint32_t *stamps;     /* by node: the last trace that counted it */
     uint32_t stamp;
     uint32_t of_facet[N_FACETS]; /* bits of the conditions that a facet stands for */
-    uint32_t focus;        /* node whose service's versions are counted; 0: chosen at the end */
-    struct tally versions; /* by node */
+    uint32_t focus; /* node whose service's versions are counted; 0: chosen at the end */
+    struct facet_tally versions; /* by node */
 };
 
 int facets_open(struct facets *facets, struct search *search, struct err *err);

@@ -107,7 +107,8 @@ static void what_cannot_be_read_is_said(void **state)
 static void fisher_gives_the_known_values(void **state)
 {
     (void)state;
-    /* Sums of whole numbers over choose(8, 4) and choose(29, 12): 3 of 4 against 1 of 4, 10 of 12 against 2 of 17 */
+    /* Sums of whole numbers over choose(8, 4) and choose(29, 12): 3 of 4 against 1 of 4, 10 of 12
+     * against 2 of 17 */
     assert_true(fabs(fisher_exact(3, 4, 1, 4) - 0.4857142857) < 1e-9);
     assert_true(fabs(fisher_exact(10, 12, 2, 17) - 0.0002961503632) < 1e-12);
     assert_true(fisher_exact(5, 10, 5, 10) > 0.999);
