@@ -10,10 +10,16 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(HARDEN) $(SAN) -I. -I$
 ALL_LDFLAGS = $(LDFLAGS) $(SAN) -pie -Wl,-z,relro,-z,now -pthread
 LIBS = -lmicrohttpd -lsqlite3 -lyaml -lz -lzstd -lcurl -lm
 PACKAGES = gcc make libc6-dev pkg-config libmicrohttpd-dev libsqlite3-dev libyaml-dev zlib1g-dev libzstd-dev libcurl4-gnutls-dev
-TEST_PACKAGES = libcmocka-dev python3 sqlite3 prometheus clang-format clang-tidy protobuf-c-compiler libprotobuf-c-dev libjansson-dev
+PAGE_PACKAGES = node=nodejs npm=npm
+TEST_PACKAGES = libcmocka-dev python3 sqlite3 prometheus clang-format clang-tidy protobuf-c-compiler libprotobuf-c-dev libjansson-dev chromium=chromium
 FUZZ_PACKAGES = clang libclang-rt-14-dev llvm
 # How many states of a function static analysis looks at: the tool's own default is 225000, at four times the cost.
 TIDY_NODES ?= 60000
+
+# The page: built by Node from web/ui; UI=0 leaves it out, and web/dist/ (in packed releases) stands in for the build.
+UI ?= 1
+UI_SOURCES = $(wildcard web/ui/*.js web/ui/*.mjs web/ui/*.css web/ui/*.json web/ui/*/*.js)
+UI_BUILT = $(if $(filter 0,$(UI)),,$(if $(wildcard web/dist/list),web/dist,$(B)/ui))
 
 SOURCES = $(filter-out collector/main.c,$(wildcard collector/*.c collector/*/*.c exporters/*.c web/*.c))
 OBJECTS = $(SOURCES:%.c=$(B)/obj/%.o)
@@ -29,7 +35,7 @@ FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ALL_WRAPS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
 WRAPS = $(if $(SAN),$(ALL_WRAPS))
 
-.PHONY: all setup deps run test tested check tidy units tools fuzzers replays scenes bench torture fuzz asan tsan install clean help
+.PHONY: FORCE all setup deps run test tested check tidy units tools fuzzers replays scenes bench torture fuzz asan tsan pictures dist install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -47,6 +53,29 @@ $(B)/gen/schema_sql.h: schema/embed.sh $(wildcard schema/sql/*.sql)
 	sh schema/embed.sh schema/sql/*.sql > $@
 
 $(B)/obj/collector/store/file.o: $(B)/gen/schema_sql.h
+
+web/ui/node_modules/.done: web/ui/package.json web/ui/package-lock.json
+	@command -v npm >/dev/null || { echo 'the page needs Node and npm: make deps installs them, make UI=0 builds without'; exit 1; }
+	cd web/ui && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(B)/ui/list: web/ui/node_modules/.done $(UI_SOURCES)
+	node web/ui/build.mjs $(B)/ui
+
+# Written anew only when another page is meant, so that UI=0 and back rebuild what they must.
+$(B)/gen/ui_from: FORCE
+	@mkdir -p $(@D)
+	@echo '$(UI_BUILT)' | cmp -s - $@ || echo '$(UI_BUILT)' > $@
+
+$(B)/gen/ui_files.h: web/ui/embed.sh $(B)/gen/ui_from $(if $(UI_BUILT),$(UI_BUILT)/list)
+	sh web/ui/embed.sh $(UI_BUILT) > $@
+
+$(B)/gen/openapi.h: web/openapi.json
+	@mkdir -p $(@D)
+	{ echo 'static const unsigned char openapi_json[] = {'; od -An -v -tu1 $< | sed 's/  */,/g; s/^,//; s/$$/,/'; echo '};'; } > $@
+
+$(B)/obj/web/pages.o: $(B)/gen/ui_files.h
+$(B)/obj/web/api.o: $(B)/gen/openapi.h
 $(B)/obj/collector/command/basics.o $(B)/obj/exporters/prometheus_render.o: ALL_CFLAGS += -DFAULTLINE_REVISION='"$(REVISION)"'
 
 $(B)/obj/%.o: %.c
@@ -83,10 +112,10 @@ $(B)/fuzz/%: tests/fuzz/%.c $(B)/obj/tests/fuzz/shortage.o $(B)/obj/tests/fuzz/d
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LDFLAGS) $(FUZZ_LINK) $(WRAPS) $(LIBS) -lprotobuf-c
 
 setup: ## installs what building needs (Debian packages)
-	@sh tests/deps.sh $(PACKAGES)
+	@sh tests/deps.sh $(PACKAGES) $(if $(filter 0,$(UI)),,$(PAGE_PACKAGES))
 
 deps: ## the same, and what testing needs (also into tests/.real)
-	@sh tests/deps.sh $(PACKAGES) $(TEST_PACKAGES)
+	@sh tests/deps.sh $(PACKAGES) $(if $(filter 0,$(UI)),,$(PAGE_PACKAGES)) $(TEST_PACKAGES)
 	@sh tests/real/install.sh
 
 run: setup ## installs, builds, starts the collector
@@ -105,7 +134,7 @@ fuzzers: $(FUZZERS)
 replays: # the fuzz targets that go through their corpus in every test
 	@$(MAKE) --no-print-directory fuzzers B=build/replay SAN='$(FUZZ_SAN)' CFLAGS='-O1 -g'
 
-$(B)/tidy/%.ok: %.c .clang-tidy $(B)/gen/schema_sql.h
+$(B)/tidy/%.ok: %.c .clang-tidy $(B)/gen/schema_sql.h $(B)/gen/ui_files.h $(B)/gen/openapi.h
 	@mkdir -p $(@D)
 	@clang-tidy --quiet $< -- -std=gnu11 -D_GNU_SOURCE -I. -I$(B)/gen -DFAULTLINE_REVISION='"check"' \
 		-Xclang -analyzer-config -Xclang max-nodes=$(TIDY_NODES) 2>$@.said || \
@@ -119,11 +148,15 @@ check: ## layers, format, static analysis
 	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
 	@$(MAKE) --no-print-directory -j2 tidy
 
+tests/ui/node_modules/.done: tests/ui/package.json tests/ui/package-lock.json
+	cd tests/ui && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 test: deps ## installs, builds, and runs every test
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory tested
 
-tested: all units tools replays
+tested: all units tools replays tests/ui/node_modules/.done
 	@python3 tests/run.py $(B)
 
 bench: all $(BENCHES) ## the table of figures; takes minutes
@@ -143,6 +176,17 @@ asan: deps ## every test with the address and undefined-behaviour sanitizers
 
 tsan: deps ## every test with the thread sanitizer
 	@$(MAKE) --no-print-directory tested B=$(B)/tsan SAN=-fsanitize=thread CFLAGS='-O1 -g'
+
+pictures: deps ## pictures of the pages on simulated data, into web/pictures
+	@$(MAKE) --no-print-directory all tests/ui/node_modules/.done
+	@python3 tests/ui/pictures.py $(B)
+
+dist: $(B)/ui/list ## a packed release with the built page: it builds without Node
+	@rm -rf $(B)/dist && mkdir -p $(B)/dist/faultline
+	git archive HEAD | tar -x -C $(B)/dist/faultline
+	cp -r $(B)/ui $(B)/dist/faultline/web/dist
+	tar -C $(B)/dist -cz -f $(B)/faultline-$(REVISION).tar.gz faultline
+	@echo $(B)/faultline-$(REVISION).tar.gz
 
 install: all ## copies the program to DESTDIR/PREFIX/bin
 	install -d $(DESTDIR)$(PREFIX)/bin

@@ -5,6 +5,7 @@
 #include "collector/base/log.h"
 #include "collector/base/times.h"
 #include "collector/version.h"
+#include "openapi.h"
 #include "web/routes.h"
 
 #define DEFAULT_LIMIT 100
@@ -120,14 +121,29 @@ void api_graph(struct web *web, struct http_request *request)
     buf_fini(&out);
 }
 
-void api_trace(struct web *web, struct http_request *request, struct str id)
+/* {id}, {id}/layout, {id}/spans/{span} */
+static void ask_trace(struct query *query, struct str path, struct buf *out, struct err *err)
+{
+    struct str id, what, span = STR_NONE;
+    bool whole = !str_cut(path, '/', &id, &what);
+    if (whole)
+        query_trace_json(query, id, out, err);
+    else if (str_eq(what, STR("layout")))
+        query_layout_json(query, id, out, err);
+    else if (str_cut(what, '/', &what, &span) && str_eq(what, STR("spans")))
+        query_span_json(query, id, span, out, err);
+    else
+        err_set(err, ERR_NOT_FOUND, "a trace has layout and spans/{id}");
+}
+
+void api_trace(struct web *web, struct http_request *request, struct str path)
 {
     struct err err = {0};
     struct buf out;
     buf_init(&out, ANSWER_BYTES);
     struct query *query = web_query_take(web, &err);
     if (query)
-        query_trace_json(query, id, &out, &err);
+        ask_trace(query, path, &out, &err);
     if (err.code)
         web_answer_error(request, &err);
     else
@@ -181,6 +197,16 @@ void api_status(struct web *web, struct http_request *request)
         buf_add_json(&out, str_of(lines[i]));
     }
     buf_add_c(&out, "]}");
+    web_answer_json(request, &out);
+    buf_fini(&out);
+}
+
+void api_openapi(struct web *web, struct http_request *request)
+{
+    struct buf out;
+    (void)web;
+    buf_init(&out, sizeof(openapi_json) + 1);
+    buf_add(&out, openapi_json, sizeof(openapi_json));
     web_answer_json(request, &out);
     buf_fini(&out);
 }

@@ -1,4 +1,6 @@
 /* plain_page.c - the page without a script: edges, recent traces, one trace. Every text is escaped.
+ *
+ * It is what a browser without scripts shows, and the whole page of a program built with UI=0.
  */
 #include <stdio.h>
 
@@ -6,7 +8,6 @@
 #include "collector/base/json.h"
 #include "web/routes.h"
 
-#define HTML "text/html; charset=utf-8"
 #define PAGE_WINDOW_NS (15 * NS_PER_MINUTE)
 
 static const char style[] =
@@ -68,13 +69,8 @@ static void head(struct buf *out, const char *title)
 
 static void answer_page(struct http_request *request, unsigned status, struct buf *out)
 {
-    http_add_header(request, "Content-Security-Policy",
-                    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
-                    "frame-ancestors 'none'");
-    http_add_header(request, "Referrer-Policy", "no-referrer");
-    http_add_header(request, "Cache-Control", "no-store");
     buf_add_c(out, "</body></html>\n");
-    httpd_answer(request, status, HTML, buf_str(out), false);
+    page_answer(request, status, out);
 }
 
 /* One row of a query as table cells: text escaped, numbers to the right; ns columns are shown in
@@ -178,7 +174,16 @@ static void answer_failure(struct http_request *request, struct buf *out, const 
                 out);
 }
 
-void page_index(struct web *web, struct http_request *request)
+void plain_traces(struct web *web, struct buf *out)
+{
+    struct err err = {0};
+    struct query *query = web_query_take(web, &err);
+    if (query)
+        add_traces(query, out, &err);
+    web_query_give(web, query);
+}
+
+void page_plain(struct web *web, struct http_request *request)
 {
     struct err err = {0};
     struct buf out;
@@ -274,7 +279,7 @@ static void add_spans(struct str text, struct table *table)
     arena_fini(&arena);
 }
 
-void page_trace(struct web *web, struct http_request *request, struct str id)
+void page_plain_trace(struct web *web, struct http_request *request, struct str id)
 {
     struct err err = {0};
     struct buf out, json;

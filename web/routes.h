@@ -32,17 +32,38 @@ void web_answer_error(struct http_request *request, const struct err *err);
 bool web_window(const struct http_request *request, uint64_t default_ns, struct window *window,
                 struct err *err);
 
-/* plain_page.c */
-void page_index(struct web *web, struct http_request *request);
+/* Answers a page with the headers that every page has; `out` is whole. */
+void page_answer(struct http_request *request, unsigned status, struct buf *out);
+
+/* pages.c: the built page and its files; without one (UI=0) the plain pages under the same paths */
+void page_shell(struct web *web, struct http_request *request);
+void page_shell_rest(struct web *web, struct http_request *request, struct str rest);
 void page_trace(struct web *web, struct http_request *request, struct str id);
+void page_file(struct web *web, struct http_request *request, struct str name);
+
+/* plain_page.c */
+void page_plain(struct web *web, struct http_request *request);
+void page_plain_trace(struct web *web, struct http_request *request, struct str id);
+/* The table of the last traces, for readers without scripts; nothing when the store cannot be read.
+ */
+void plain_traces(struct web *web, struct buf *out);
 void page_style(struct http_request *request);
 /* api.c */
 void api_graph(struct web *web, struct http_request *request);
 void api_services(struct web *web, struct http_request *request);
 void api_operations(struct web *web, struct http_request *request);
 void api_traces(struct web *web, struct http_request *request);
-void api_trace(struct web *web, struct http_request *request, struct str id);
+void api_trace(struct web *web, struct http_request *request, struct str path);
+/* api_search.c */
+void api_search(struct web *web, struct http_request *request);
+void api_search_traces(struct web *web, struct http_request *request);
+void api_search_overview(struct web *web, struct http_request *request);
+void api_search_different(struct web *web, struct http_request *request);
+void api_search_sql(struct web *web, struct http_request *request);
+void api_search_csv(struct web *web, struct http_request *request);
+/* api.c, of the running process */
 void api_status(struct web *web, struct http_request *request);
+void api_openapi(struct web *web, struct http_request *request);
 void api_tail(struct web *web, struct http_request *request);
 /* api_diagnose.c */
 void api_diagnose(struct web *web, struct http_request *request);

@@ -6,6 +6,7 @@
 #include <zlib.h>
 
 #include "collector/base/clock.h"
+#include "collector/base/hash.h"
 #include "web/routes.h"
 
 #define JSON "application/json"
@@ -41,6 +42,19 @@ void web_query_give(struct web *web, struct query *query)
 
 /* ---- answers ---- */
 
+/* Who asks again says what it has: the same bytes are not sent twice. */
+static void answer_tagged(struct http_request *request, const char *type, struct str body)
+{
+    char tag[24];
+    snprintf(tag, sizeof(tag), "\"%016llx\"", (unsigned long long)hash_str(body));
+    http_add_header(request, "Cache-Control", "no-store");
+    http_add_header(request, "ETag", tag);
+    if (str_eq(http_header(request, "If-None-Match"), str_of(tag)))
+        httpd_answer(request, 304, NULL, STR_NONE, false);
+    else
+        httpd_answer(request, 200, type, body, false);
+}
+
 void web_answer_json(struct http_request *request, struct buf *body)
 {
     struct err err;
@@ -49,8 +63,7 @@ void web_answer_json(struct http_request *request, struct buf *body)
         web_answer_error(request, &err);
         return;
     }
-    http_add_header(request, "Cache-Control", "no-store");
-    httpd_answer(request, 200, JSON, buf_str(body), false);
+    answer_tagged(request, JSON, buf_str(body));
 }
 
 void web_answer_error(struct http_request *request, const struct err *err)
@@ -209,9 +222,20 @@ struct route {
 };
 
 static const struct route routes[] = {
-    {"GET", "/", page_index, NULL},
-    {"GET", "/style.css", get_style, NULL},
+    {"GET", "/", page_shell, NULL},
+    {"GET", "/incident/", NULL, page_shell_rest},
+    {"GET", "/graph", page_shell, NULL},
+    {"GET", "/traces", page_shell, NULL},
     {"GET", "/trace/", NULL, page_trace},
+    {"GET", "/services", page_shell, NULL},
+    {"GET", "/service/", NULL, page_shell_rest},
+    {"GET", "/network", page_shell, NULL},
+    {"GET", "/sql", page_shell, NULL},
+    {"GET", "/status", page_shell, NULL},
+    {"GET", "/assets/", NULL, page_file},
+    {"GET", "/plain", page_plain, NULL},
+    {"GET", "/plain/trace/", NULL, page_plain_trace},
+    {"GET", "/style.css", get_style, NULL},
     {"GET", "/metrics", get_metrics, NULL},
     {"GET", "/-/healthy", get_healthy, NULL},
     {"GET", "/healthz", get_healthy, NULL},
@@ -225,9 +249,16 @@ static const struct route routes[] = {
     {"GET", "/api/v1/operations", api_operations, NULL},
     {"GET", "/api/v1/traces", api_traces, NULL},
     {"GET", "/api/v1/traces/", NULL, api_trace},
+    {"GET", "/api/v1/search", api_search, NULL},
+    {"GET", "/api/v1/search/traces", api_search_traces, NULL},
+    {"GET", "/api/v1/search/overview", api_search_overview, NULL},
+    {"GET", "/api/v1/search/different", api_search_different, NULL},
+    {"GET", "/api/v1/search/sql", api_search_sql, NULL},
+    {"GET", "/api/v1/search/traces.csv", api_search_csv, NULL},
     {"GET", "/api/v1/status", api_status, NULL},
     {"GET", "/api/v1/tail", api_tail, NULL},
     {"GET", "/api/v1/diagnose", api_diagnose, NULL},
+    {"GET", "/api/v1/openapi.json", api_openapi, NULL},
 };
 
 static const struct route *find_route(struct str path)

@@ -62,7 +62,7 @@ struct http_request {
     unsigned status;
     struct MHD_Response *response;
     struct {
-        char name[48], value[256];
+        char name[48], value[320];
     } headers[MAX_ANSWER_HEADERS];
     unsigned n_headers;
 };

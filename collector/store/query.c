@@ -74,6 +74,29 @@ int query_end(struct query *query, sqlite3_stmt *statement, int code, struct err
     return result;
 }
 
+/* A file that no newer program has opened for writing lacks the table: everything is looked at. */
+int query_trace_numbers(struct query *query, struct window window, int64_t *first, int64_t *last,
+                        struct err *err)
+{
+    sqlite3_stmt *select;
+    struct err ignored = {0};
+    *first = 0;
+    *last = INT64_MAX;
+    if (query_begin(query,
+                    "SELECT ifnull(min(first_no), 1), ifnull(max(last_no), 0) FROM trace_minute "
+                    "WHERE minute BETWEEN ? AND ?",
+                    &select, &ignored))
+        return 0;
+    sqlite3_bind_int64(select, 1, (int64_t)(window.from_ns / NS_PER_MINUTE));
+    sqlite3_bind_int64(select, 2, (int64_t)(window.to_ns / NS_PER_MINUTE));
+    int code = sqlite3_step(select);
+    if (code == SQLITE_ROW) {
+        *first = sqlite3_column_int64(select, 0);
+        *last = sqlite3_column_int64(select, 1);
+    }
+    return query_end(query, select, code, err);
+}
+
 struct str column_str(sqlite3_stmt *row, int column)
 {
     const void *text = sqlite3_column_text(row, column);

@@ -43,6 +43,13 @@ int query_traces_json(struct query *query, const struct query_filter *filter, st
                       struct err *err);
 /* ERR_NOT_FOUND for an unknown trace. `id`: 1–32 hex digits. */
 int query_trace_json(struct query *query, struct str id, struct buf *out, struct err *err);
+/* Is there such a trace? ERR_INVALID for what is no id. */
+int query_trace_exists(struct query *query, struct str id, bool *exists, struct err *err);
+/* The trace as the page draws it, and one of its spans; the JSON is described in web/openapi.json.
+ */
+int query_layout_json(struct query *query, struct str id, struct buf *out, struct err *err);
+int query_span_json(struct query *query, struct str trace, struct str span, struct buf *out,
+                    struct err *err);
 
 /* Adds the roll-ups of the minutes of the window to `rollup` (steps 0), their texts to `names` and
  * `nodes`. The window is whole minutes. */

@@ -15,6 +15,9 @@ struct query {
 int query_begin(struct query *query, const char *sql, sqlite3_stmt **statement, struct err *err);
 /* Ends it: finalizes; a code other than ROW and DONE becomes an error. */
 int query_end(struct query *query, sqlite3_stmt *statement, int code, struct err *err);
+/* The numbers that traces starting in this window can have: first > last when there is none. */
+int query_trace_numbers(struct query *query, struct window window, int64_t *first, int64_t *last,
+                        struct err *err);
 struct str column_str(sqlite3_stmt *row, int column);
 /* The bit of a service's name in trace_row.services; 0 when no service is asked for, −1 when nobody
  * bears the name. */
@@ -28,6 +31,11 @@ void json_number_member(struct buf *out, const char *name, int64_t number);
 void json_column(struct buf *out, const char *name, sqlite3_stmt *row, int column);
 /* {"cluster","namespace","service","version","role"} of five columns from `first` on. */
 void json_node(struct buf *out, const char *name, sqlite3_stmt *row, int first);
+/* The columns of `trace`, as search_sql of query_traces.c selects them: trace_no, trace_id, … kept.
+ */
+void trace_columns_json(sqlite3_stmt *row, struct buf *out);
+/* `,"services":[TEXT]` of a trace. */
+void trace_services_json(struct query *query, int64_t trace_no, struct buf *out);
 /* histogram_quantile and the other functions of `faultline sql`. */
 int query_add_functions(sqlite3 *db);
 

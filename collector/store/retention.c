@@ -95,6 +95,7 @@ static int delete_rest(struct store *store, int64_t below)
 {
     int64_t generation = below / RUN_TRACES;
     int code = run_with(store, "DELETE FROM trace_key WHERE run < ?", generation, 0);
+    code = code ? code : run_with(store, "DELETE FROM trace_minute WHERE last_no < ?", below, 0);
     code = code ? code : run_with(store, "DELETE FROM shape WHERE generation < ?", generation, 0);
     code = code ? code
                 : run_with(store, "DELETE FROM attribute_set WHERE generation < ?", generation, 0);

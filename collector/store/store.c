@@ -71,6 +71,7 @@ static int open_statements(struct store *store)
     code = code ? code : minutes_open(store);
     code = code ? code : rollups_open(store);
     code = code ? code : traces_open(store);
+    code = code ? code : trace_minutes_open(store);
     return code ? code
                 : store_prepare(store,
                                 "UPDATE position SET booked_to = ?, needed_from = ?, next_trace_no "
@@ -177,6 +178,7 @@ static void roll_back(struct store *store, int code)
     dictionary_forget(store);
     minutes_forget(store);
     rollups_forget(store);
+    trace_minutes_forget(store);
     read_position(store);
 }
 
@@ -251,6 +253,7 @@ static int commit(struct store *store)
     int code = dictionary_write_seen(store);
     code = code ? code : minutes_write(store);
     code = code ? code : rollups_write(store);
+    code = code ? code : trace_minutes_write(store);
     code = code ? code : write_position(store);
     code = code ? code : execute(store, "COMMIT");
     if (code)
@@ -408,6 +411,7 @@ void store_close(struct store *store)
         minutes_close(store);
         rollups_close(store);
         traces_close(store);
+        trace_minutes_close(store);
         if (store->keys.ids)
             keys_close(store);
         sqlite3_finalize(store->put_position);

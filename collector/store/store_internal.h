@@ -8,6 +8,7 @@
  *   rollups.c     the localiser's counters by the minute
  *   traces.c      traces and spans of a turn to rows
  *   feed.c        the spans of a turn as a table that one statement copies from
+ *   trace_minutes.c  minutes to ranges of trace_no
  *   keys.c        trace ids to trace_no: the open run, full runs, Bloom filters
  *   retention.c   what is too old or too much
  *   finder.c      reading a trace back
@@ -128,6 +129,16 @@ struct keys {
     sqlite3_stmt *add;
 };
 
+/* Numbers of the traces that start in one minute, since the last commit. */
+#define TRACE_MINUTES 64
+struct trace_minute {
+    uint64_t minute, first_no, last_no;
+};
+struct trace_minutes {
+    struct trace_minute rows[TRACE_MINUTES];
+    unsigned n;
+};
+
 /* Row ids of what a span refers to. */
 struct span_ids {
     int64_t shape, set, node, peer, flags_text;
@@ -145,8 +156,9 @@ struct store {
     struct minutes minutes;
     struct rollups rollups;
     struct keys keys;
+    struct trace_minutes trace_minutes;
     struct position position; /* with what is applied; committed with the transaction */
-    sqlite3_stmt *put_trace, *put_spans, *drop_trace, *drop_spans, *put_position;
+    sqlite3_stmt *put_trace, *put_spans, *drop_trace, *drop_spans, *put_position, *put_trace_minute;
     struct buf calls_blob;
     const struct turn *feed_turn; /* what turn_span shows, and the ids of its spans */
     struct span_ids *feed_ids;
@@ -216,6 +228,15 @@ int minute_touch(struct store *store, uint64_t minute, uint64_t now_s, bool tall
 int traces_open(struct store *store);
 void traces_close(struct store *store);
 int traces_apply(struct store *store, const struct turn *turn);
+
+/* trace_minutes.c; all give 0 or an SQLite code */
+int trace_minutes_open(struct store *store);
+void trace_minutes_close(struct store *store);
+int trace_minutes_add(struct store *store, uint64_t start_ns, uint64_t trace_no);
+/* Before a commit. */
+int trace_minutes_write(struct store *store);
+/* The transaction was rolled back. */
+void trace_minutes_forget(struct store *store);
 
 /* feed.c: makes turn_span, which shows store->feed_turn. */
 int feed_register(struct store *store);

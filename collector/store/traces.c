@@ -198,6 +198,7 @@ static int apply_trace(struct store *store, const struct turn *turn, const struc
     code = code ? code : put_trace(store, turn, trace);
     code = code ? code : count(store, turn, &trace->now, 1);
     code = code ? code : keys_add(store, trace->id, trace->trace_no);
+    code = code ? code : trace_minutes_add(store, trace->now.graph.trace.start_ns, trace->trace_no);
     if (trace->trace_no >= store->position.next_trace_no)
         store->position.next_trace_no = trace->trace_no + 1;
     return code;

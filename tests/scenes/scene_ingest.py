@@ -263,11 +263,13 @@ def scene_page_and_api(c):
                                 name='"><img src=x onerror=alert(1)>')])
     c.post_otlp(evil, True)
     c.flush()
-    status, text, headers = c.get("/")
+    status, text, headers = c.get("/plain")
     assert status == 200 and b"<script" not in text and b"<img" not in text and b"&lt;script&gt;" in text
     assert "default-src 'none'" in headers["content-security-policy"] and "unsafe" not in headers["content-security-policy"]
     status, text, _ = c.get("/trace/0af7651916cd43dd8448eb211c80319c")
     assert status == 200 and b"<img" not in text
+    status, text, _ = c.get("/plain/trace/0af7651916cd43dd8448eb211c80319c")
+    assert status == 200 and b"<img" not in text and b"&lt;img" in text
     assert c.get("/trace/zz")[0] == 400 and c.get("/trace/" + "0" * 31 + "1")[0] == 404
     services = c.api("services?limit=1000")["items"]
     assert {"frontend", "backend"} <= {s["node"]["service"] for s in services}

@@ -1,0 +1,55 @@
+// browser.mjs: the system's Chromium for the scenes of the page. Every page it opens is watched: errors, violations of the page's
+// policy, dialogs and requests to anywhere else than the collector fail the scene at its end.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { chromium } from 'playwright-core';
+
+export { assert };
+const require = createRequire(import.meta.url);
+
+export async function withBrowser(base, scene) {
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+  const trouble = [];
+  const open = async (path, { size = [1440, 900], theme = 'light', js = true, wait = true, allow = [] } = {}) => {
+    const context = await browser.newContext({ viewport: { width: size[0], height: size[1] }, colorScheme: theme, javaScriptEnabled: js, reducedMotion: 'reduce', permissions: ['clipboard-read', 'clipboard-write'] });
+    const page = await context.newPage();
+    page.setDefaultTimeout(15000);
+    const seen = what => { if (!allow.some(a => what.includes(a))) trouble.push(`${path}: ${what}`); };
+    page.on('console', m => { if (m.type() == 'error' && !m.text().includes('404')) seen('console: ' + m.text()); });
+    page.on('pageerror', e => seen('error: ' + e.stack));
+    page.on('dialog', d => { seen('dialog: ' + d.message()); d.dismiss(); });
+    page.on('request', r => { const u = new URL(r.url()); if (!['data:', 'blob:'].includes(u.protocol) && u.origin != base) seen('request to ' + u); });
+    await page.addInitScript(() => addEventListener('securitypolicyviolation', e => console.error('policy: ' + e.violatedDirective + ' ' + e.blockedURI)));
+    if (path) await page.goto(base + path);
+    if (path && js && wait) await settled(page);
+    return page;
+  };
+  try {
+    await scene(open, browser);
+    assert.deepEqual(trouble, []);
+  } finally {
+    await browser.close();
+  }
+}
+
+// Answers are in and drawn: what the page asks begins two frames behind a change, and it says while it waits.
+export async function settled(page) {
+  await page.waitForSelector('#main');
+  for (let i = 0; i < 2; i++) { /* an answer may lead to a further question */
+    await page.evaluate(() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 20)))));
+    await page.waitForSelector('html:not([data-busy])');
+  }
+}
+
+// No finding of axe-core, in words that name the element.
+export async function axe(page, what) {
+  await page.evaluate(readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8') + ';0');
+  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+  assert.deepEqual(found.violations.map(v => `${what}: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map(n => n.html.slice(0, 160)).join(' | ')}`), []);
+}
+
+export const words = async (page, selector) => (await page.locator(selector).allInnerTexts()).map(t => t.replace(/[\u00a0\u202f\s]+/g, ' ').trim());
+export const one = async (page, selector) => (await words(page, selector))[0];
+export const digits = t => Number(t.replace(/\D/g, ''));
+export const sideways = page => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
