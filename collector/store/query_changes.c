@@ -198,6 +198,15 @@ void now_find_changes(struct now *now)
 
 /* ---- JSON ---- */
 
+static void version_json(const struct gnode *node, const char *version, struct buf *out)
+{
+    for (uint32_t i = 0; i < node->n_versions; i++) {
+        if (strcmp(node->versions[i].text, version) == 0)
+            json_number_member(out, "calls", node->versions[i].calls);
+    }
+    json_number_member(out, "of", node->in.calls);
+}
+
 void now_changes_json(const struct now *now, struct buf *out)
 {
     const struct graph_answer *answer = &now->answer;
@@ -213,6 +222,8 @@ void now_changes_json(const struct now *now, struct buf *out)
             uint32_t node = answer->node_of[same];
             json_member(out, "id", node == UINT32_MAX ? STR_NONE : str_of(answer->nodes[node].id));
             json_member(out, "version", str_of(change->node->text[VERSION]));
+            if (node != UINT32_MAX)
+                version_json(&answer->nodes[node], change->node->text[VERSION], out);
         } else {
             const struct gedge *edge = &answer->edges[change->edge];
             json_member(out, "caller", str_of(answer->nodes[edge->caller].id));

@@ -11,6 +11,7 @@
 #include "collector/store/query_now.h"
 
 #define MOST_ENTRIES 12
+#define MOST_STANDING 20u
 
 /* ---- entries ---- */
 
@@ -253,23 +254,79 @@ static void path_json(const struct now *now, struct buf *out)
 
 static void series_json(struct now *now, struct buf *out)
 {
-    const struct graph_answer *answer = &now->answer;
     buf_add_c(out, ",\"series\":{");
     steps_json(&now->steps, out);
     counts_json("requests", &now->steps, now->users->calls, out);
     for (uint32_t i = 0; i < now->steps.n; i++)
         now->users->began[i] += now->users->passed[i];
     counts_json("failed", &now->steps, now->users->began, out);
+    buf_add_char(out, '}');
+}
+
+/* Calls of others to the callee of an edge. */
+static void others_json(const struct now *now, const struct gedge *of, struct buf *out)
+{
+    const struct graph_answer *answer = &now->answer;
+    struct tally others = {0};
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < answer->n_edges; i++) {
+        const struct gedge *edge = &answer->edges[i];
+        if (edge->callee != of->callee || edge->caller == of->caller)
+            continue;
+        tally_merge(&others, &edge->now);
+        n++;
+    }
+    buf_addf(out, ",\"others\":{\"callers\":%u", n);
+    tally_json(&others, out);
+    buf_add_char(out, '}');
+    tally_fini(&others);
+}
+
+static void origins_json(const struct now *now, struct buf *out)
+{
+    const struct graph_answer *answer = &now->answer;
     buf_add_c(out, ",\"origins\":[");
     for (uint32_t i = 0; i < now->n_origins; i++) {
         const struct gedge *edge = &answer->edges[now->origin_edges[i]];
-        buf_add_c(out, i ? ",{" : "{");
-        json_member(out, "caller", str_of(answer->nodes[edge->caller].id));
-        json_member(out, "callee", str_of(answer->nodes[edge->callee].id));
+        buf_add_c(out, i ? ",{\"edge\":" : "{\"edge\":");
+        graph_edge_json(answer, edge, out);
+        buf_add_c(out, ",\"caller\":");
+        graph_node_json(answer, &answer->nodes[edge->caller], out);
+        buf_add_c(out, ",\"callee\":");
+        graph_node_json(answer, &answer->nodes[edge->callee], out);
         counts_json("began", &now->steps, now->origins[i]->began, out);
+        others_json(now, edge, out);
         buf_add_char(out, '}');
     }
-    buf_add_c(out, "]}");
+    int64_t all = 0;
+    for (uint32_t i = 0; i < answer->n_edges; i++)
+        all += answer->edges[i].now.began;
+    buf_addf(out, "],\"began\":%lld", (long long)all);
+}
+
+/* What is no failure and stays: traffic that leaves by a gateway to come back in, clear text. */
+static void standing_json(const struct now *now, struct buf *out)
+{
+    const struct graph_answer *answer = &now->answer;
+    unsigned n = 0;
+    buf_add_c(out, ",\"standing\":[");
+    for (uint32_t i = 0; i < answer->n_edges; i++) {
+        const struct gedge *edge = &answer->edges[i];
+        const int64_t counts[2] = {edge->now.hairpins, edge->now.security[SECURITY_PLAINTEXT]};
+        for (int kind = 0; kind < 2 && n < MOST_STANDING; kind++) {
+            if (!counts[kind] || answer->nodes[edge->caller].role == ROLE_USER)
+                continue;
+            buf_add_c(out, n++ ? ",{" : "{");
+            json_member(out, "kind", kind ? STR("plaintext") : STR("hairpin"));
+            json_member(out, "caller", str_of(answer->nodes[edge->caller].id));
+            json_member(out, "callee", str_of(answer->nodes[edge->callee].id));
+            json_member(out, "via", str_of(edge->via_text));
+            json_number_member(out, "calls", counts[kind]);
+            json_number_member(out, "of", edge->now.calls);
+            buf_add_char(out, '}');
+        }
+    }
+    buf_add_char(out, ']');
 }
 
 /* ---- the whole ---- */
@@ -335,6 +392,8 @@ int query_now_json(struct query *query, struct window window, struct window base
         entries_json(now, out);
         path_json(now, out);
         series_json(now, out);
+        origins_json(now, out);
+        standing_json(now, out);
         now_changes_json(now, out);
         buf_add_char(out, '}');
     }

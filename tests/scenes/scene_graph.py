@@ -3,7 +3,7 @@ import json
 import time
 
 import lib
-import shop
+import mesh_shop as shop
 
 MINUTE = 60
 EDGE_SQL = """SELECT caller_namespace || '/' || caller_service || '>' || callee_namespace || '/' || callee_service, sum(calls), sum(errors_origin),
@@ -136,7 +136,7 @@ def scene_now_is_what_sql_says(c):
     onset = next(at for kind, at in kinds if kind == "failures")
     assert onset[:16] == time.strftime("%Y-%m-%dT%H:%M", time.gmtime(end - 17 * MINUTE)), (onset, kinds)
     assert [x.get("version") for x in n["changes"] if x["kind"] == "new_version"] == ["v2"], kinds
-    assert sum(n["series"]["origins"][0]["began"]) == c.sql(
+    assert sum(n["origins"][0]["began"]) == c.sql(
         "SELECT sum(errors_origin) FROM edge_minute WHERE caller_service = 'cart' AND callee_service = 'redis' AND minute_ns >= ?", ns(begin))[0][0]
     # Nothing was known before the first hour: then nothing is called new.
     first = c.api("now?from=%d&to=%d" % (end - 61 * MINUTE, end))

@@ -1,4 +1,4 @@
-"""shop.py - a small shop's traffic as OTLP JSON: twenty services, two versions of the cart, of which the newer one fails at its
+"""mesh_shop.py - a small shop's traffic as OTLP JSON: twenty services, two versions of the cart, of which the newer one fails at its
 cache from a moment on. A seed in, bodies out: what the pages of the graph are tested and pictured with.
 """
 import json
