@@ -283,7 +283,8 @@ void graph_sum(struct graph_answer *answer)
         struct gnode *node = &answer->nodes[i];
         tally_fini(&node->in);
         node->in = (struct tally){0};
-        node->began = node->passed = node->out_calls = node->unreached = 0;
+        node->began = node->passed = node->unreached = 0;
+        node->out_calls = node->out_failed = 0;
     }
     for (uint32_t i = 0; i < answer->n_edges; i++) {
         struct gedge *edge = &answer->edges[i];
@@ -294,6 +295,7 @@ void graph_sum(struct graph_answer *answer)
         caller->began += edge->now.unreached;
         caller->unreached += edge->now.unreached;
         caller->out_calls += edge->now.calls;
+        caller->out_failed += edge->now.began + edge->now.passed;
         edge->mark = graph_mark_of(edge->now.calls, edge->now.began, edge->now.passed);
         edge->slow_ns = histogram_quantile(&edge->now.histogram, 0.95);
     }
@@ -301,6 +303,8 @@ void graph_sum(struct graph_answer *answer)
         struct gnode *node = &answer->nodes[i];
         int64_t calls = node->in.calls ? node->in.calls : node->out_calls;
         node->passed = graph_passed(node->passed, node->unreached);
+        if (node->role == ROLE_USER)
+            node->passed = node->out_failed; /* nobody calls users: what fails for them */
         node->mark = graph_mark_of(calls, node->began, node->passed);
     }
 }

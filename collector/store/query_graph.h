@@ -32,7 +32,7 @@ struct gnode {
     uint32_t n_folded;
     struct tally in;                  /* calls it got */
     int64_t began, passed, unreached; /* as in struct gversion */
-    int64_t out_calls;
+    int64_t out_calls, out_failed;
     enum graph_mark mark;
     struct gversion versions[MOST_VERSIONS];
     uint32_t n_versions;

@@ -12,6 +12,7 @@
 
 #define FOLD_FROM 60 /* nodes: fewer are shown as they are */
 #define FOLD_LEAST 2 /* nodes of one name, else there is nothing to fold */
+#define REST_LEAST 8 /* quiet nodes beside failing ones of one name; fewer stay */
 #define NODE_HEIGHT 42
 #define VERSION_HEIGHT 15
 #define SHOWN_VERSIONS 4u
@@ -75,14 +76,15 @@ static bool is_listed(struct str list, const char *name)
 
 struct fold {
     const char *name, *cluster;
-    bool open; /* a failure in it, or asked to be */
+    bool open;    /* asked to be */
+    bool failing; /* something of this name stands on the way of a failure */
     uint32_t n, node;
 };
 
 struct folds {
     struct fold *items;
     uint32_t n;
-    uint32_t *of; /* by node: index of items, UINT32_MAX without */
+    uint32_t *of; /* by node: index of items, UINT32_MAX when it stands for itself */
 };
 
 static uint32_t fold_add(struct folds *folds, const char *name, const char *cluster)
@@ -96,8 +98,19 @@ static uint32_t fold_add(struct folds *folds, const char *name, const char *clus
     return folds->n++;
 }
 
+/* What stands on the way of a failure never folds. */
+static void mark_failing(const struct graph_answer *answer, bool *failing)
+{
+    for (uint32_t i = 0; i < answer->n_nodes; i++)
+        failing[i] = answer->nodes[i].mark != MARK_NONE;
+    for (uint32_t i = 0; i < answer->n_edges; i++) {
+        if (answer->edges[i].mark != MARK_NONE)
+            failing[answer->edges[i].caller] = failing[answer->edges[i].callee] = true;
+    }
+}
+
 static void find_folds(const struct graph_answer *answer, const struct graph_view *view,
-                       struct folds *folds)
+                       const bool *failing, struct folds *folds)
 {
     for (uint32_t i = 0; i < answer->n_nodes; i++) {
         const struct gnode *node = &answer->nodes[i];
@@ -106,19 +119,20 @@ static void find_folds(const struct graph_answer *answer, const struct graph_vie
         if (!name)
             continue;
         bool place = node->role == ROLE_WORKLOAD || node->role == ROLE_WAYPOINT;
-        folds->of[i] = fold_add(folds, name, place ? node->node->text[CLUSTER] : "");
-        struct fold *fold = &folds->items[folds->of[i]];
-        fold->n++;
-        fold->open = fold->open || is_listed(view->unfold, name) ||
-                     (view->fold == FOLD_QUIET && node->mark != MARK_NONE);
-    }
-    for (uint32_t i = 0; i < answer->n_edges && view->fold == FOLD_QUIET; i++) {
-        const struct gedge *edge = &answer->edges[i];
-        const uint32_t ends[2] = {folds->of[edge->caller], folds->of[edge->callee]};
-        for (int k = 0; k < 2 && edge->mark != MARK_NONE; k++) {
-            if (ends[k] != UINT32_MAX)
-                folds->items[ends[k]].open = true;
+        uint32_t no = fold_add(folds, name, place ? node->node->text[CLUSTER] : "");
+        struct fold *fold = &folds->items[no];
+        fold->open = is_listed(view->unfold, name);
+        if (view->fold == FOLD_QUIET && failing[i]) {
+            fold->failing = true;
+            continue;
         }
+        fold->n++;
+        folds->of[i] = no;
+    }
+    for (uint32_t i = 0; i < answer->n_nodes; i++) {
+        const struct fold *fold = folds->of[i] == UINT32_MAX ? NULL : &folds->items[folds->of[i]];
+        if (fold && (fold->open || fold->n < (fold->failing ? REST_LEAST : FOLD_LEAST)))
+            folds->of[i] = UINT32_MAX;
     }
 }
 
@@ -148,7 +162,7 @@ static bool fold_nodes(struct graph_answer *answer, struct folds *folds, uint32_
     for (uint32_t i = 0; good && i < answer->n_nodes; i++) {
         struct gnode *node = &answer->nodes[i];
         struct fold *fold = folds->of[i] == UINT32_MAX ? NULL : &folds->items[folds->of[i]];
-        if (!fold || fold->open || fold->n < FOLD_LEAST) {
+        if (!fold) {
             to[i] = n;
             nodes[n] = *node;
             nodes[n++].in = (struct tally){0};
@@ -231,12 +245,16 @@ static bool fold_view(struct graph_answer *answer, const struct graph_view *view
     struct folds folds = {.items = calloc(answer->n_nodes + 1, sizeof(*folds.items)),
                           .of = calloc(answer->n_nodes + 1, sizeof(*folds.of))};
     uint32_t *to = calloc(answer->n_nodes + 1, sizeof(*to));
-    bool good = folds.items && folds.of && to;
-    if (good)
-        find_folds(answer, view, &folds);
+    bool *failing = calloc(answer->n_nodes + 1, sizeof(*failing));
+    bool good = folds.items && folds.of && to && failing;
+    if (good) {
+        mark_failing(answer, failing);
+        find_folds(answer, view, failing, &folds);
+    }
     good = good && fold_nodes(answer, &folds, to) && fold_edges(answer, to);
     free(folds.items);
     free(folds.of);
+    free(failing);
     free(to);
     if (good)
         graph_sum(answer);

@@ -7,7 +7,6 @@
 #include "collector/base/hash.h"
 
 #define CEILING ((size_t)256 << 20)
-#define SHOWN_AFTER_NS (8 * NS_PER_S) /* a call shows in the rows about so long after it ended */
 
 /* ---- nodes and edges ---- */
 

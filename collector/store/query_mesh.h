@@ -13,6 +13,8 @@
 #include "collector/model/words.h"
 #include "collector/store/query_internal.h"
 
+#define SHOWN_AFTER_NS (10 * NS_PER_S) /* a call shows in the rows about so long after it ended */
+
 enum { CLUSTER, NAMESPACE, SERVICE, VERSION, N_TEXTS };
 
 struct mesh_node {

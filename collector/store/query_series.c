@@ -34,7 +34,7 @@ uint32_t steps_at(struct steps *steps, int64_t minute)
 /* The step that is not over is short. */
 static double seconds_of(const struct steps *steps, uint32_t i)
 {
-    uint64_t step_ns = steps->minutes * NS_PER_MINUTE, now_ns = clock_wall_ns() - 8 * NS_PER_S;
+    uint64_t step_ns = steps->minutes * NS_PER_MINUTE, now_ns = clock_wall_ns() - SHOWN_AFTER_NS;
     uint64_t begin_ns = steps->window.from_ns + i * step_ns, end_ns = begin_ns + step_ns;
     end_ns = end_ns < steps->window.to_ns ? end_ns : steps->window.to_ns;
     end_ns = end_ns < now_ns ? end_ns : now_ns;
