@@ -1,13 +1,15 @@
 // panel.js: the side panel: one edge, or one node, from near.
 import { html } from '../html.js';
-import { apiUrl, curlOf, useApi } from '../frame/api.js';
+import { curlOf, useApi } from '../frame/api.js';
 import { copy, copyLink, Menu } from '../frame/menu.js';
 import { range, rangeText } from '../frame/range.js';
 import { Failed } from '../frame/states.js';
 import { href } from '../frame/url.js';
 import { Chart, niceMax } from '../draw/chart.js';
 import { Icon, Mark } from '../draw/marks.js';
-import { clock, count, day, ms, parseTime, plural, rate, share } from '../draw/text.js';
+import { clock, count, ms, parseTime, plural, rate, share } from '../draw/text.js';
+import { Table } from '../draw/table.js';
+import { marked, markOf, onsetOf, perSecond } from './numbers.js';
 import { bare, edgeHref, hasPage, isUser, knownOf, nameOf, nameOfId, ratesOf, ratio, securityOf, serviceHref, traces } from './names.js';
 
 const quoted = text => `'${text.replace(/'/g, "''")}'`;
@@ -26,12 +28,6 @@ export function together(edges) {
   return all;
 }
 
-// Points of a series for a chart, by the second.
-export function perSecond(series, fromMs, counts) {
-  const step = series.step_ns / 1e6;
-  return { x: counts.map((_, i) => fromMs + i * step + step / 2), v: counts.map((n, i) => n == null || series.seconds[i] < 20 ? null : n / series.seconds[i]) };
-}
-
 export function sentence(r, e) {
   const calls = html`<b>${bare(r.text)}</b> calls per second`;
   if (!e.errors) return html`No failures among ${calls}.`;
@@ -45,20 +41,6 @@ const place = n => [n.node.namespace, n.node.role != 'workload' && !isUser(n) &&
 function where(a, b) {
   const spaces = [a.node.namespace, b.node.namespace].filter(Boolean), clusters = [...new Set([a.node.cluster, b.node.cluster].filter(Boolean))];
   return [spaces.length == 2 && spaces[0] != spaces[1] ? spaces.join(' → ') : spaces[0], b.node.role != 'workload' && b.node.role, clusters.length && `cluster ${clusters.join(' → ')}`].filter(Boolean).join(', ');
-}
-
-// When the failures of a series began: of all cuts in two the one that tells the halves apart best.
-export function onsetOf(x, calls, failed) {
-  let best = -Infinity, at = null, n0 = 0, f0 = 0;
-  const n = calls.reduce((a, b) => a + (b || 0), 0), f = failed.reduce((a, b) => a + (b || 0), 0);
-  const fit = (k, m) => k > 0 && k < m ? k * Math.log(k / m) + (m - k) * Math.log(1 - k / m) : 0;
-  for (let i = 0; i + 1 < x.length; i++) {
-    n0 += calls[i] || 0;
-    f0 += failed[i] || 0;
-    const value = fit(f0, n0) + fit(f - f0, n - n0);
-    if (n0 && n > n0 && (f - f0) / (n - n0) > 3 * f0 / n0 && value > best) { best = value; at = x[i + 1]; }
-  }
-  return at;
 }
 
 function FailuresChart({ data, label }) {
@@ -76,9 +58,8 @@ function FailuresChart({ data, label }) {
 function ByVersion({ rows, what, seconds }) {
   if (rows.length < 2) return null;
   const newest = rows.reduce((a, b) => a.first_seen > b.first_seen ? a : b);
-  return html`<section class="blk"><h2>By ${what.side} version</h2><table style=${{ marginTop: '4px' }}><thead><tr><th scope="col">${what.name}</th><th scope="col" class="r">Calls/s</th><th scope="col" class="r">Began</th><th scope="col" class="r">p95</th></tr></thead>
-    <tbody>${[...rows].sort((a, b) => ratio(b.errors, b.calls) - ratio(a.errors, a.calls)).map(v => { const bad = ratio(v.errors_origin, v.calls), mark = v.errors_origin >= 3 && bad >= .005; return html`<tr key=${v.version}><td><b>${v.version || 'unknown'}</b> ${v == newest && parseTime(v.first_seen) > range().fromMs && html`<span class="m3 s">since ${clock(parseTime(v.first_seen), 1)}</span>`}</td>
-      <td class="r">${bare(rate(v.calls / seconds))}</td><td class=${'r ' + (mark ? 'fault' : '')}>${mark ? html`<b>${share(bad)}</b>` : share(bad)}</td><td class="r">${ms(v.p95_ns)}</td></tr>`; })}</tbody></table></section>`;
+  return html`<section class="blk"><h2>By ${what.side} version</h2><${Table} key=${v => v.version} rows=${[...rows].sort((a, b) => ratio(b.errors, b.calls) - ratio(a.errors, a.calls))} cols=${[[what.name, '', v => html`<b>${v.version || 'unknown'}</b> ${v == newest && parseTime(v.first_seen) > range().fromMs && html`<span class="m3 s">since ${clock(parseTime(v.first_seen), 1)}</span>`}`],
+    ['Calls/s', 'r', v => bare(rate(v.calls / seconds))], ['Began', 'r', v => marked(v.calls, v.errors_origin) ? [html`<b>${share(ratio(v.errors_origin, v.calls))}</b>`, 'fault'] : share(ratio(v.errors_origin, v.calls))], ['p95', 'r', v => ms(v.p95_ns)]]}/></section>`;
 }
 
 // Where a call's time goes, as far as both halves tell: on the way, and in the callee.
@@ -122,7 +103,7 @@ export function EdgePanel({ caller, callee, keys, lead }) {
   if (error && !data) return html`<${Failed} what="The edge" error=${error} again=${again}/>`;
   if (!data || data.caller.id != caller || data.callee.id != callee) return html`<p class="m3 s">${nameOfId(caller)} → ${nameOfId(callee)}</p>`;
   const a = data.caller, b = data.callee, e = together(data.edges), r = ratesOf(e, data.seconds), name = n => hasPage(n) ? html`<a class="q" href=${serviceHref(n.node)}>${nameOf(n)}</a>` : nameOf(n);
-  const k = e.mark == 'began' ? 'b' : e.mark == 'passed' ? 'p' : '';
+  const k = markOf(e);
   const several = data.caller_versions.length > 1 || data.callee_versions.length < 2;
   return html`${lead}<div class="row"><h1 class="grow">${name(a)} → ${name(b)}</h1><${CopyAs} a=${a} b=${b} keys=${keys}/></div>
     <p class="s m2">${where(a, b)}${where(a, b) ? '. ' : ''}Known from ${knownOf(e)}.</p>
@@ -130,7 +111,7 @@ export function EdgePanel({ caller, callee, keys, lead }) {
     <${FailuresChart} data=${data} label=${`Failures per second of ${nameOf(a)} to ${nameOf(b)} over time`}/>
     ${several ? html`<${ByVersion} rows=${data.caller_versions} what=${{ side: 'caller', name: nameOf(a) }} seconds=${data.seconds}/>` : html`<${ByVersion} rows=${data.callee_versions} what=${{ side: 'callee', name: nameOf(b) }} seconds=${data.seconds}/>`}
     <${Hops} e=${e} a=${a} b=${b}/>
-    ${data.edges.length > 1 && html`<section class="blk"><h2>Ways</h2><table style=${{ marginTop: '4px' }}><thead><tr><th scope="col">Way</th><th scope="col" class="r">Calls/s</th><th scope="col" class="r">Failed</th><th scope="col" class="r">p95</th></tr></thead><tbody>${data.edges.map(x => html`<tr key=${x.id}><td>${[x.protocol, x.via && `via ${x.via}`, x.crossing != 'unknown' && x.crossing.replace('_', ' ')].filter(Boolean).join(', ') || 'direct'}</td><td class="r">${bare(ratesOf(x, data.seconds).text)}</td><td class="r">${share(ratio(x.errors, x.calls))}</td><td class="r">${ms(x.p95_ns)}</td></tr>`)}</tbody></table></section>`}
+    ${data.edges.length > 1 && html`<section class="blk"><h2>Ways</h2><${Table} rows=${data.edges} key=${x => x.id} cols=${[['Way', '', x => [x.protocol, x.via && `via ${x.via}`, x.crossing != 'unknown' && x.crossing.replace('_', ' ')].filter(Boolean).join(', ') || 'direct'], ['Calls/s', 'r', x => bare(ratesOf(x, data.seconds).text)], ['Failed', 'r', x => share(ratio(x.errors, x.calls))], ['p95', 'r', x => ms(x.p95_ns)]]}/></section>`}
     <${Facts} data=${data} e=${e} r=${r}/>
     ${(e.examples.error.length > 0 || e.examples.slow.length > 0) && html`<section class="blk"><h2>Examples</h2><dl class="kv" style=${{ marginTop: '4px' }}>${e.examples.error.length > 0 && html`<dt>Failed</dt><dd>${e.examples.error.map(id => html`<a key=${id} href=${href('/trace/' + id)}><code>${id.slice(0, 8)}</code></a> `)}</dd>`}${e.examples.slow.length > 0 && html`<dt>Slow</dt><dd>${e.examples.slow.map(id => html`<a key=${id} href=${href('/trace/' + id)}><code>${id.slice(0, 8)}</code></a> `)}</dd>`}</dl></section>`}
     <${Links} a=${a} b=${b} e=${e}/>`;
@@ -138,24 +119,22 @@ export function EdgePanel({ caller, callee, keys, lead }) {
 
 /* ---- a node ---- */
 
-function Ends({ title, edges, end, g, keys, n }) {
+function Ends({ title, edges, end, g, keys }) {
   if (!edges.length) return null;
-  const rows = [...edges].sort((x, y) => y.errors_origin - x.errors_origin || y.errors_carried - x.errors_carried || y.calls - x.calls);
-  return html`<section class="blk"><h2>${title}</h2><table style=${{ marginTop: '4px' }}><thead><tr><th scope="col"><span class="sr">${title}</span></th><th scope="col" class="r">Calls/s</th><th scope="col" class="r">Failed</th><th scope="col" class="r">p95</th></tr></thead>
-    <tbody>${rows.map(e => { const r = ratesOf(e, g.seconds), k = e.mark == 'began' ? 'b' : e.mark == 'passed' ? 'p' : ''; return html`<tr key=${e.id}><td>${k ? html`<${Mark} k=${k}/> ` : ''}<a class="q" href=${edgeHref(keys(e.caller), keys(e.callee), g.query)}>${nameOf(g.byId.get(e[end]))}</a></td>
-      <td class="r">${bare(r.text)}</td><td class=${'r ' + (k ? 'fault' : 'm3')}>${e.errors ? share(r.share) : '0'}</td><td class="r">${ms(e.p95_ns)}</td></tr>`; })}</tbody></table></section>`;
+  return html`<section class="blk"><h2>${title}</h2><${Table} key=${e => e.id} rows=${[...edges].sort((x, y) => y.errors_origin - x.errors_origin || y.errors_carried - x.errors_carried || y.calls - x.calls)} cols=${[[html`<span class="sr">${title}</span>`, '', e => html`${e.mark ? html`<${Mark} k=${markOf(e)}/> ` : ''}<a class="q" href=${edgeHref(keys(e.caller), keys(e.callee), g.query)}>${nameOf(g.byId.get(e[end]))}</a>`],
+    ['Calls/s', 'r', e => bare(ratesOf(e, g.seconds).text)], ['Failed', 'r', e => [e.errors ? share(ratio(e.errors, e.calls)) : '0', e.mark ? 'fault' : 'm3']], ['p95', 'r', e => ms(e.p95_ns)]]}/></section>`;
 }
 
 export function NodePanel({ node: n, graph: g, keys, onFocus, onUnfold }) {
   const into = g.into.get(n.id) || [], out = g.out.get(n.id) || [], calls = isUser(n) ? n.out_calls : n.calls, r = rate(calls / (g.seconds || 1)), failed = isUser(n) ? sum(out, 'errors') : n.errors;
-  const k = n.mark == 'began' ? 'b' : n.mark == 'passed' ? 'p' : '';
+  const k = markOf(n);
   const facts = [!isUser(n) && ['Latency', `p50 ${ms(n.p50_ns)}, p95 ${ms(n.p95_ns)}, p99 ${ms(n.p99_ns)}`], n.client_errors > 0 && ['Client errors', share(ratio(n.client_errors, n.calls))], n.versions?.length > 0 && ['Versions', n.versions.map(v => v.version || 'unknown').join(', ') + (n.more_versions ? ' and more' : '')], n.node.cluster && ['Cluster', n.node.cluster]].filter(Boolean);
   return html`<div class="row"><h1 class="grow">${hasPage(n) ? html`<a class="q" href=${serviceHref(n.node)}>${nameOf(n)}</a>` : nameOf(n)}</h1><button class="btn bare" aria-label="Copy link" title="Copy link (y)" onClick=${copyLink}><${Icon} n="copy"/></button></div>
     <p class="s m2">${n.fold ? `${count(n.fold.nodes)} nodes, folded: nothing failed in them` : [...place(n), isUser(n) && 'where requests come from'].filter(Boolean).join(', ') || 'workload'}</p>
     <p style=${{ marginTop: '10px' }}>${k && html`<${Mark} k=${k} quiet/> `}${failed ? html`<b>${share(ratio(failed, calls))}</b> of ${bare(r)} calls per second fail. ${n.mark == 'began' ? html`<b>They begin here.</b>` : n.mark == 'passed' ? 'They began further on and are passed on here.' : ''}` : html`No failures among <b>${bare(r)}</b> calls per second.`}</p>
-    ${n.versions?.length > 1 && html`<section class="blk"><h2>By version</h2><table style=${{ marginTop: '4px' }}><thead><tr><th scope="col">Version</th><th scope="col" class="r">Calls/s</th><th scope="col" class="r">Failed</th></tr></thead><tbody>${n.versions.map(v => html`<tr key=${v.version}><td><b>${v.version || 'unknown'}</b></td><td class="r">${bare(rate(v.calls / g.seconds))}</td><td class=${'r ' + (v.errors >= 3 && ratio(v.errors, v.calls) >= .005 ? 'fault' : '')}>${share(ratio(v.errors, v.calls))}</td></tr>`)}</tbody></table></section>`}
+    ${n.versions?.length > 1 && html`<section class="blk"><h2>By version</h2><${Table} rows=${n.versions} key=${v => v.version} cols=${[['Version', '', v => html`<b>${v.version || 'unknown'}</b>`], ['Calls/s', 'r', v => bare(rate(v.calls / g.seconds))], ['Failed', 'r', v => [share(ratio(v.errors, v.calls)), marked(v.calls, v.errors) ? 'fault' : '']]]}/></section>`}
     ${facts.length > 0 && html`<section class="blk"><h2>Facts</h2><dl class="kv" style=${{ marginTop: '4px' }}>${facts.map(([t, v]) => html`<dt key=${t}>${t}</dt><dd>${v}</dd>`)}</dl></section>`}
-    <${Ends} title="Callers" edges=${into} end="caller" g=${g} keys=${keys} n=${n}/><${Ends} title="Callees" edges=${out} end="callee" g=${g} keys=${keys} n=${n}/>
+    <${Ends} title="Callers" edges=${into} end="caller" g=${g} keys=${keys}/><${Ends} title="Callees" edges=${out} end="callee" g=${g} keys=${keys}/>
     <div class="row w" style=${{ marginTop: '18px' }}>${n.fold ? html`<button class="btn pri" onClick=${() => onUnfold(n)}>Unfold</button>` : html`<button class="btn" onClick=${() => onFocus(n)}>Neighbourhood</button>`}
       ${hasPage(n) && html`<a class="btn" href=${serviceHref(n.node)}>Service</a><a class="btn" href=${traces(['service', n.node.service], ...(n.mark ? [['status', 'error']] : []))}>Traces</a>`}</div>`;
 }

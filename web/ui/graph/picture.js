@@ -1,10 +1,11 @@
 // picture.js: the graph as the server laid it out, in SVG: nodes are buttons, arrows follow edges, dragging pans, Ctrl and the wheel zoom.
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from '../html.js';
 import { useKeys } from '../frame/keys.js';
-import { HatchDefs, Icon } from '../draw/marks.js';
+import { Icon } from '../draw/marks.js';
 import { count, rate, share } from '../draw/text.js';
 import { edgeWords } from './overlay.js';
 import { isStore, isUser, nameOf, ratio } from './names.js';
+import { marked } from './numbers.js';
 
 const HEAD = 7; /* an arrow's head stands before the node by this */
 const LEAST = .45, MOST = 1.3; /* px of screen for one of the picture, before anybody zooms */
@@ -108,7 +109,7 @@ function Shape({ n, dotted }) {
 function Versions({ n, failing }) {
   const top = n.y - n.h / 2, shown = n.versions.slice(0, 4), all = shown.reduce((sum, v) => sum + v.calls, 0);
   return shown.map((v, i) => {
-    const y = top + 34 + i * 15, part = ratio(v.calls, all), bad = failing && (v.began >= 3 && v.began >= v.calls * .005 ? 'b' : v.passed >= 3 && v.passed >= v.calls * .005 ? 'p' : '');
+    const y = top + 34 + i * 15, part = ratio(v.calls, all), bad = failing && (marked(v.calls, v.began) ? 'b' : marked(v.calls, v.passed) ? 'p' : '');
     return html`<text class="nn" x=${n.x + 14} y=${y + 4}>${fitted(v.version || 'none', 34, '400 11px')}</text>
       <rect x=${n.x + 50 - 18 * (widthOf(v.version || 'none', '400 11px') < 17 ? 1 : 0)} y=${y - 3} width=${Math.max(1.5, 42 * part)} height="6" rx="1" style=${{ fill: `var(${bad ? '--fault' : '--ctl'})` }}/>
       <text class=${bad ? 'nf' : 'nn'} x=${n.x + n.w - 10} y=${y + 4} text-anchor="end">${bad ? `${bad == 'b' ? '◆' : '◇'} ${share(ratio(v.errors, v.calls))}` : share(part).replace(/\.\d/, '')}</text>`;
@@ -223,13 +224,12 @@ export function Picture({ graph: g, overlay, selected, matches, onSelect, onFocu
     goTo(g.byId.get(d.e.caller));
   };
   useKeys({ 0: () => setView(null), '+': () => zoom(.8), '-': () => zoom(1.25), n: () => next(1), N: () => next(-1) });
-  const raised = over && new Set([over.e.caller, over.e.callee]), dimNode = n => matches ? !matches.nodes.has(n.id) : false, dimEdge = e => matches ? !matches.edges.has(e.id) : false;
+  const dimNode = n => matches ? !matches.nodes.has(n.id) : false, dimEdge = e => matches ? !matches.edges.has(e.id) : false;
   return html`<div class="gcanvas" ref=${box}><svg ref=${svg} viewBox=${`${v.x} ${v.y} ${v.w} ${v.h * (size.h + 44) / size.h}`} preserveAspectRatio="xMinYMin meet" role="group"
       aria-label="Call graph, left to right from the users. The same facts are in the table view." onPointerDown=${drag}>
-      <${HatchDefs}/>
       ${drawn.boxes.map(b => html`<g key=${b.cluster + b.x + b.top}><rect class="nsbox" x=${b.x - 8} y=${b.top - 8} width=${b.w + 16} height=${b.bottom - b.top + 16} rx="8"/><text class="nslab" x=${b.x - 4} y=${b.top - 11}>cluster ${b.cluster}</text></g>`)}
       ${drawn.order.map(d => html`<${Edge} key=${d.e.id} d=${d} sel=${edgeSel(d.e)} dim=${dimEdge(d.e)} pick=${() => onSelect(null, d.e)} over=${setOver}/>`)}
-      ${g.nodes.map(n => html`<${Node} key=${n.id} n=${n} seconds=${g.seconds} overlay=${overlay} sel=${isSel(n)} dim=${dimNode(n) || (raised && !raised.has(n.id) && false)} first=${n == first}
+      ${g.nodes.map(n => html`<${Node} key=${n.id} n=${n} seconds=${g.seconds} overlay=${overlay} sel=${isSel(n)} dim=${dimNode(n)} first=${n == first}
         pick=${e => e.shiftKey ? onFocus(n) : onSelect(n)} focus=${() => n.fold ? onUnfold(n) : onFocus(n)} key_=${nodeKey(n)} took=${() => setAt(n.id)}/>`)}
       ${drawn.order.filter(d => d.icon).map(d => html`<g key=${'i' + d.e.id} class=${dimEdge(d.e) ? 'edge dim' : ''} onClick=${() => onSelect(null, d.e)}><circle cx=${d.way.mid[0]} cy=${d.way.mid[1]} r="9" style=${{ fill: 'var(--bg)', stroke: d.icon == 'lock' ? 'none' : d.colour == 'var(--edge)' ? 'var(--ink-2)' : d.colour }}/>
         <${Icon} n=${d.icon} at=${{ x: d.way.mid[0] - 6, y: d.way.mid[1] - 6, width: 12, height: 12, style: { width: '12px', height: '12px', color: d.colour == 'var(--edge)' ? 'var(--ink-2)' : d.colour } }}/></g>`)}

@@ -9,7 +9,8 @@ import { useTitle } from '../frame/title.js';
 import { Chart } from '../draw/chart.js';
 import { Icon } from '../draw/marks.js';
 import { clock, count, iso, parseTime, plural, rate, share, span } from '../draw/text.js';
-import { EdgePanel, NodePanel, perSecond } from '../graph/panel.js';
+import { EdgePanel, NodePanel } from '../graph/panel.js';
+import { perSecond } from '../graph/numbers.js';
 import { EdgeTable } from '../graph/table.js';
 import { edgeHref, findSelected, keysOf, nameOf, nameOfId, ratio } from '../graph/names.js';
 import { matchesOf } from '../graph/match.js';
@@ -108,7 +109,7 @@ export function Graph({ query }) {
 }
 
 // Nothing in the window; or nothing ever.
-function Empty({ r, focus }) {
+export function Empty({ r, focus }) {
   const { data } = useApi('status', {}, { timeless: true });
   if (data && !data.store.newest && !focus) return html`<${FirstSpans}/>`;
   const newest = data?.store.newest && parseTime(data.store.newest);
