@@ -1,4 +1,5 @@
-/* pages.c - the built page: one document for every view, and its script and stylesheet.
+/* pages.c - the built page: one document for every view, its stylesheet and its scripts: the one that
+ * starts it, which the document names, and one for each view, which that one asks for.
  *
  * The files are carried inside the program, compressed once when it was built; their names hold a
  * hash of their content, so that browsers keep them for ever. Nothing in the document comes from
@@ -52,11 +53,11 @@ static void begin_shell(struct buf *out)
                    "stroke='%23c4201d' stroke-width='2.4' stroke-linecap='round' "
                    "stroke-linejoin='round'%3E%3Cpath d='M1.5 6.5H9L7 10M18.5 13.5H11L13 "
                    "10'/%3E%3C/svg%3E\">");
-    for (size_t i = 0; i < N_UI_FILES; i++)
+    for (size_t i = 0; i < N_UI_FILES && i < 2; i++)
         buf_addf(out,
                  ends_with(ui_files[i].name, ".css")
                      ? "<link rel=\"stylesheet\" href=\"/assets/%s\">"
-                     : "<script defer src=\"/assets/%s\"></script>",
+                     : "<script type=\"module\" src=\"/assets/%s\"></script>",
                  ui_files[i].name);
 }
 

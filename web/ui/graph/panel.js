@@ -8,7 +8,7 @@ import { href } from '../frame/url.js';
 import { Chart, niceMax } from '../draw/chart.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { clock, count, ms, parseTime, plural, rate, share } from '../draw/text.js';
-import { Table } from '../draw/table.js';
+import { cell, Table } from '../draw/table.js';
 import { marked, markOf, onsetOf, perSecond } from './numbers.js';
 import { bare, edgeHref, hasPage, isUser, knownOf, nameOf, nameOfId, ratesOf, ratio, securityOf, serviceHref, traces } from './names.js';
 
@@ -58,8 +58,8 @@ function FailuresChart({ data, label }) {
 function ByVersion({ rows, what, seconds }) {
   if (rows.length < 2) return null;
   const newest = rows.reduce((a, b) => a.first_seen > b.first_seen ? a : b);
-  return html`<section class="blk"><h2>By ${what.side} version</h2><${Table} key=${v => v.version} rows=${[...rows].sort((a, b) => ratio(b.errors, b.calls) - ratio(a.errors, a.calls))} cols=${[[what.name, '', v => html`<b>${v.version || 'unknown'}</b> ${v == newest && parseTime(v.first_seen) > range().fromMs && html`<span class="m3 s">since ${clock(parseTime(v.first_seen), 1)}</span>`}`],
-    ['Calls/s', 'r', v => bare(rate(v.calls / seconds))], ['Began', 'r', v => marked(v.calls, v.errors_origin) ? [html`<b>${share(ratio(v.errors_origin, v.calls))}</b>`, 'fault'] : share(ratio(v.errors_origin, v.calls))], ['p95', 'r', v => ms(v.p95_ns)]]}/></section>`;
+  return html`<section class="blk"><h2>By ${what.side} version</h2><${Table} id=${v => v.version} rows=${[...rows].sort((a, b) => ratio(b.errors, b.calls) - ratio(a.errors, a.calls))} cols=${[[what.name, '', v => html`<b>${v.version || 'unknown'}</b> ${v == newest && parseTime(v.first_seen) > range().fromMs && html`<span class="m3 s">since ${clock(parseTime(v.first_seen), 1)}</span>`}`],
+    ['Calls/s', 'r', v => bare(rate(v.calls / seconds))], ['Began', 'r', v => marked(v.calls, v.errors_origin) ? cell(html`<b>${share(ratio(v.errors_origin, v.calls))}</b>`, 'fault') : share(ratio(v.errors_origin, v.calls))], ['p95', 'r', v => ms(v.p95_ns)]]}/></section>`;
 }
 
 // Where a call's time goes, as far as both halves tell: on the way, and in the callee.
@@ -111,7 +111,7 @@ export function EdgePanel({ caller, callee, keys, lead }) {
     <${FailuresChart} data=${data} label=${`Failures per second of ${nameOf(a)} to ${nameOf(b)} over time`}/>
     ${several ? html`<${ByVersion} rows=${data.caller_versions} what=${{ side: 'caller', name: nameOf(a) }} seconds=${data.seconds}/>` : html`<${ByVersion} rows=${data.callee_versions} what=${{ side: 'callee', name: nameOf(b) }} seconds=${data.seconds}/>`}
     <${Hops} e=${e} a=${a} b=${b}/>
-    ${data.edges.length > 1 && html`<section class="blk"><h2>Ways</h2><${Table} rows=${data.edges} key=${x => x.id} cols=${[['Way', '', x => [x.protocol, x.via && `via ${x.via}`, x.crossing != 'unknown' && x.crossing.replace('_', ' ')].filter(Boolean).join(', ') || 'direct'], ['Calls/s', 'r', x => bare(ratesOf(x, data.seconds).text)], ['Failed', 'r', x => share(ratio(x.errors, x.calls))], ['p95', 'r', x => ms(x.p95_ns)]]}/></section>`}
+    ${data.edges.length > 1 && html`<section class="blk"><h2>Ways</h2><${Table} rows=${data.edges} id=${x => x.id} cols=${[['Way', '', x => [x.protocol, x.via && `via ${x.via}`, x.crossing != 'unknown' && x.crossing.replace('_', ' ')].filter(Boolean).join(', ') || 'direct'], ['Calls/s', 'r', x => bare(ratesOf(x, data.seconds).text)], ['Failed', 'r', x => share(ratio(x.errors, x.calls))], ['p95', 'r', x => ms(x.p95_ns)]]}/></section>`}
     <${Facts} data=${data} e=${e} r=${r}/>
     ${(e.examples.error.length > 0 || e.examples.slow.length > 0) && html`<section class="blk"><h2>Examples</h2><dl class="kv" style=${{ marginTop: '4px' }}>${e.examples.error.length > 0 && html`<dt>Failed</dt><dd>${e.examples.error.map(id => html`<a key=${id} href=${href('/trace/' + id)}><code>${id.slice(0, 8)}</code></a> `)}</dd>`}${e.examples.slow.length > 0 && html`<dt>Slow</dt><dd>${e.examples.slow.map(id => html`<a key=${id} href=${href('/trace/' + id)}><code>${id.slice(0, 8)}</code></a> `)}</dd>`}</dl></section>`}
     <${Links} a=${a} b=${b} e=${e}/>`;
@@ -121,8 +121,8 @@ export function EdgePanel({ caller, callee, keys, lead }) {
 
 function Ends({ title, edges, end, g, keys }) {
   if (!edges.length) return null;
-  return html`<section class="blk"><h2>${title}</h2><${Table} key=${e => e.id} rows=${[...edges].sort((x, y) => y.errors_origin - x.errors_origin || y.errors_carried - x.errors_carried || y.calls - x.calls)} cols=${[[html`<span class="sr">${title}</span>`, '', e => html`${e.mark ? html`<${Mark} k=${markOf(e)}/> ` : ''}<a class="q" href=${edgeHref(keys(e.caller), keys(e.callee), g.query)}>${nameOf(g.byId.get(e[end]))}</a>`],
-    ['Calls/s', 'r', e => bare(ratesOf(e, g.seconds).text)], ['Failed', 'r', e => [e.errors ? share(ratio(e.errors, e.calls)) : '0', e.mark ? 'fault' : 'm3']], ['p95', 'r', e => ms(e.p95_ns)]]}/></section>`;
+  return html`<section class="blk"><h2>${title}</h2><${Table} id=${e => e.id} rows=${[...edges].sort((x, y) => y.errors_origin - x.errors_origin || y.errors_carried - x.errors_carried || y.calls - x.calls)} cols=${[[html`<span class="sr">${title}</span>`, '', e => html`${e.mark ? html`<${Mark} k=${markOf(e)}/> ` : ''}<a class="q" href=${edgeHref(keys(e.caller), keys(e.callee), g.query)}>${nameOf(g.byId.get(e[end]))}</a>`],
+    ['Calls/s', 'r', e => bare(ratesOf(e, g.seconds).text)], ['Failed', 'r', e => cell(e.errors ? share(ratio(e.errors, e.calls)) : '0', e.mark ? 'fault' : 'm3')], ['p95', 'r', e => ms(e.p95_ns)]]}/></section>`;
 }
 
 export function NodePanel({ node: n, graph: g, keys, onFocus, onUnfold }) {
@@ -132,7 +132,7 @@ export function NodePanel({ node: n, graph: g, keys, onFocus, onUnfold }) {
   return html`<div class="row"><h1 class="grow">${hasPage(n) ? html`<a class="q" href=${serviceHref(n.node)}>${nameOf(n)}</a>` : nameOf(n)}</h1><button class="btn bare" aria-label="Copy link" title="Copy link (y)" onClick=${copyLink}><${Icon} n="copy"/></button></div>
     <p class="s m2">${n.fold ? `${count(n.fold.nodes)} nodes, folded: nothing failed in them` : [...place(n), isUser(n) && 'where requests come from'].filter(Boolean).join(', ') || 'workload'}</p>
     <p style=${{ marginTop: '10px' }}>${k && html`<${Mark} k=${k} quiet/> `}${failed ? html`<b>${share(ratio(failed, calls))}</b> of ${bare(r)} calls per second fail. ${n.mark == 'began' ? html`<b>They begin here.</b>` : n.mark == 'passed' ? 'They began further on and are passed on here.' : ''}` : html`No failures among <b>${bare(r)}</b> calls per second.`}</p>
-    ${n.versions?.length > 1 && html`<section class="blk"><h2>By version</h2><${Table} rows=${n.versions} key=${v => v.version} cols=${[['Version', '', v => html`<b>${v.version || 'unknown'}</b>`], ['Calls/s', 'r', v => bare(rate(v.calls / g.seconds))], ['Failed', 'r', v => [share(ratio(v.errors, v.calls)), marked(v.calls, v.errors) ? 'fault' : '']]]}/></section>`}
+    ${n.versions?.length > 1 && html`<section class="blk"><h2>By version</h2><${Table} rows=${n.versions} id=${v => v.version} cols=${[['Version', '', v => html`<b>${v.version || 'unknown'}</b>`], ['Calls/s', 'r', v => bare(rate(v.calls / g.seconds))], ['Failed', 'r', v => cell(share(ratio(v.errors, v.calls)), marked(v.calls, v.errors) ? 'fault' : '')]]}/></section>`}
     ${facts.length > 0 && html`<section class="blk"><h2>Facts</h2><dl class="kv" style=${{ marginTop: '4px' }}>${facts.map(([t, v]) => html`<dt key=${t}>${t}</dt><dd>${v}</dd>`)}</dl></section>`}
     <${Ends} title="Callers" edges=${into} end="caller" g=${g} keys=${keys}/><${Ends} title="Callees" edges=${out} end="callee" g=${g} keys=${keys}/>
     <div class="row w" style=${{ marginTop: '18px' }}>${n.fold ? html`<button class="btn pri" onClick=${() => onUnfold(n)}>Unfold</button>` : html`<button class="btn" onClick=${() => onFocus(n)}>Neighbourhood</button>`}

@@ -68,8 +68,8 @@ function placeLabels(drawn, nodes) {
     const w = widthOf(d.label, d.cls ? '600 11px' : '400 11px'), [x, y] = d.way.mid, out = d.w / 2 + (d.kind ? 3 : 0), h = 11;
     const above = [x - w / 2, y - out - 5 - (d.icon ? 9 : 0), 'middle', x], below = [x - w / 2, y + out + 13 + (d.icon ? 9 : 0), 'middle', x];
     const left = [x - w - 8 - out, y + 4, 'end', x - 8 - out], right = [x + 8 + out, y + 4, 'start', x + 8 + out];
-    const lifted = [x - w / 2 - 22, y - out - 18, 'middle', x - 22], lowered = [x - w / 2 - 22, y + out + 24, 'middle', x - 22];
-    const tries = d.icon ? [below, above, right, left] : d.way.steep ? [left, right, lifted, above, below] : [above, below, lifted, lowered, left, right];
+    const lifted = [x - w / 2 - 22, y - out - 18, 'middle', x - 22], lowered = [x - w / 2 - 22, y + out + 24, 'middle', x - 22], clear = [x - w / 2, y - 30, 'middle', x];
+    const tries = d.icon ? [below, above, right, left] : d.way.steep ? [left, right, lifted, above, below] : [above, below, lifted, lowered, clear, left, right];
     const fit = tries.find(t => { const box = [t[0], t[1] - h, t[0] + w, t[1] + 2]; return !taken.some(b => overlap(b, box)); }) || (d.hot ? tries[0] : null);
     if (!fit) continue;
     taken.push([fit[0] - 2, fit[1] - h, fit[0] + w + 2, fit[1] + 2]);

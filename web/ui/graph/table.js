@@ -5,7 +5,7 @@ import { ms, plural, rate } from '../draw/text.js';
 import { useKeys } from '../frame/keys.js';
 import { bare, edgeHref, isUser, knownOf, nameOf, ratesOf, securityOf } from './names.js';
 
-const COLUMNS = [['name', 'Edge', ''], ['calls', 'Calls/s', 'r'], ['began', 'Began', 'r'], ['passed', 'Passed on', 'r'], ['p95', 'p95', 'r only-l'], ['sec', 'Security', 'only-l'], ['known', 'Known from', 'only-l']];
+const COLUMNS = [['name', 'Edge', ''], ['calls', 'Calls/s', 'r'], ['began', 'Began', 'r'], ['passed', 'Passed on', 'r'], ['p95', 'p95', 'r only-l'], ['sec', 'Security', 'only-l after'], ['known', 'Known from', 'only-l']];
 const KEY = { name: r => r.name, calls: r => -r.r.calls, began: r => -r.r.began, passed: r => -r.r.passed, p95: r => -(r.e.p95_ns || 0), sec: r => r.s.words, known: r => r.known };
 const cmp = (a, b) => a < b ? -1 : a > b ? 1 : 0;
 const worst = (a, b) => b.r.began - a.r.began || b.r.passed - a.r.passed || b.r.calls - a.r.calls;
@@ -36,6 +36,6 @@ export function EdgeTable({ graph, matches, selected, onSelect, keys, query }) {
     <tbody>${rows.map(row => html`<tr key=${row.e.id} class=${'go' + (row.e.mark ? '' : ' quiet')} aria-selected=${isSel(row) ? 'true' : 'false'} onClick=${() => onSelect(null, row.e)}>
       <td>${row.e.mark && html`<${Mark} k=${row.e.mark == 'began' ? 'b' : 'p'}/>\u00a0`}<a class="q" href=${edgeHref(keys(row.e.caller), keys(row.e.callee), query)} title=${row.full}>${row.e.mark ? html`<b>${row.name}</b>` : row.name}</a>${row.e.via && html` <span class="m3 s only-l">via ${row.e.via}</span>`}</td>
       <td class="r">${bare(row.r.text)}</td>${number(row.r, rate(row.r.began), row.e.errors_origin)}${number(row.r, rate(row.r.passed), row.e.errors_carried)}
-      <td class="r only-l">${ms(row.e.p95_ns)}</td><td class=${'only-l ' + (row.s.plain ? 'plain' : 'm2')}>${row.s.words}</td><td class="only-l m2">${row.known}</td></tr>`)}
+      <td class="r only-l">${ms(row.e.p95_ns)}</td><td class=${'only-l after ' + (row.s.plain ? 'plain' : 'm2')}>${row.s.words}</td><td class="only-l m2">${row.known}</td></tr>`)}
       ${!all && quiet > 0 && quiet < rows.length && html`<tr class="only-s"><td colspan="4"><button class="btn bare" onClick=${() => setAll(true)}><${Icon} n="right"/>${plural(quiet, 'edge')} without failures</button></td></tr>`}</tbody></table>`;
 }

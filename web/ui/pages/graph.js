@@ -3,7 +3,7 @@ import { html, useEffect, useMemo, useState } from '../html.js';
 import { useApi } from '../frame/api.js';
 import { useKeys } from '../frame/keys.js';
 import { freeze, useRange } from '../frame/range.js';
-import { Failed, FirstSpans } from '../frame/states.js';
+import { Empty, Failed } from '../frame/states.js';
 import { setQuery } from '../frame/url.js';
 import { useTitle } from '../frame/title.js';
 import { Chart } from '../draw/chart.js';
@@ -16,7 +16,6 @@ import { edgeHref, findSelected, keysOf, nameOf, nameOfId, ratio } from '../grap
 import { matchesOf } from '../graph/match.js';
 import { needsBase, overlaid, OVERLAYS } from '../graph/overlay.js';
 import { Picture } from '../graph/picture.js';
-import '../graph.css';
 
 const MOST = 150, TABLE_ONLY = 2000; /* nodes shown at once; edges beyond which there is no picture */
 const HOURS_MS = 3 * 36e5;
@@ -95,7 +94,7 @@ export function Graph({ query }) {
     <div class="seg" role="group" aria-label="View"><button aria-pressed=${table ? 'false' : 'true'} onClick=${() => setQuery({ view: phone ? 'graph' : null })}>Graph</button><button aria-pressed=${table ? 'true' : 'false'} onClick=${() => setQuery({ view: phone ? null : 'table' })}>Table</button></div>
   </div>
   ${error && !g ? html`<div class="gphone gwide"><${Failed} what="The graph" error=${error} again=${again}/></div>` : !g ? html`<div class="gcanvas"></div>`
-    : empty ? html`<div class="gphone gwide"><${Empty} r=${r} focus=${query.focus}/></div>`
+    : empty ? html`<div class="gphone gwide"><${Empty} r=${r} around=${query.focus && nameOfId(query.focus)}/></div>`
       : asTable ? html`<div class="gphone gwide">${error && html`<${Failed} what="The graph" error=${error} again=${again}/>`}${many && !table && html`<p class="note part">${plural(g.edges.length, 'edge')} are too many for a picture: all of them are here, and the find box narrows them.</p>`}
           ${g.truncated && html`<p class="note part">The graph was cut at ${count(g.all.edges)} edges. Ask for less time, or for one namespace.</p>`}
           <${EdgeTable} graph=${g} matches=${matches} selected=${selected} onSelect=${select} keys=${keys} query=${query}/></div>`
@@ -106,12 +105,4 @@ export function Graph({ query }) {
       : query.sel ? html`<p class="m2">Nothing in this window is called <b>${query.sel}</b>. <button class="lnk" onClick=${() => setQuery({ sel: null })}>Clear</button></p>`
         : html`<h1>No failures stand out</h1><p class="m2" style=${{ marginTop: '6px' }}>${counts}. Choose a node or an edge for its numbers.</p>`)}</aside>
   <${Strip} r=${r}/></main>`;
-}
-
-// Nothing in the window; or nothing ever.
-export function Empty({ r, focus }) {
-  const { data } = useApi('status', {}, { timeless: true });
-  if (data && !data.store.newest && !focus) return html`<${FirstSpans}/>`;
-  const newest = data?.store.newest && parseTime(data.store.newest);
-  return html`<p class="note">No calls ${focus ? html`around <b>${nameOfId(focus)}</b> ` : ''}between ${span(r.fromMs, r.toMs)}.${newest ? html` The latest trace began ${clock(newest, 1)}. <button class="lnk" onClick=${() => freeze(newest - 15 * 6e4, newest + 6e4)}>Show the time around it</button>` : ''}</p>`;
 }

@@ -3,7 +3,7 @@ import { html, useMemo } from '../html.js';
 import { curlOf, useApi } from '../frame/api.js';
 import { Menu } from '../frame/menu.js';
 import { range, rangeText, useRange } from '../frame/range.js';
-import { Failed } from '../frame/states.js';
+import { Empty, Failed } from '../frame/states.js';
 import { useTitle } from '../frame/title.js';
 import { href } from '../frame/url.js';
 import { Chart, niceMax } from '../draw/chart.js';
@@ -11,8 +11,7 @@ import { Icon, Mark } from '../draw/marks.js';
 import { clock, count, ms, msWhole, parseTime, rate, share, span } from '../draw/text.js';
 import { bare, edgeHref, hasPage, isStore, isUser, keysOf, nameOf, nameOfId, ratio, serviceHref, traces } from '../graph/names.js';
 import { marked, perSecond } from '../graph/numbers.js';
-import { Table } from '../draw/table.js';
-import { Empty } from './graph.js';
+import { cell, Table } from '../draw/table.js';
 
 // The version in which failures began, when that is one of several.
 const guilty = n => n.versions?.length > 1 && n.versions.filter(v => marked(v.calls, v.began)).length == 1 ? n.versions.find(v => marked(v.calls, v.began)) : null;
@@ -113,8 +112,8 @@ function Examples({ d }) {
   const to = t => href('/trace/' + t.trace_id), rows = [...bad.data?.items || [], ...(op && good.data?.items) || []];
   if (!rows.length) return null;
   return html`<section class="blk" aria-labelledby="ex"><header><h2 id="ex">Example traces</h2><span class="m3 s">the latest that failed${good.data?.items.length ? ', one good for contrast' : ''}</span></header>
-    <${Table} rows=${rows} key=${t => t.trace_id} to=${to} cols=${[['Time', 'nw', t => html`${t.status == 'error' ? html`<${Mark} k="b"/>` : html`<span class="good ok">✓</span>`} ${clock(parseTime(t.start_time), 1)}`], ['Request', '', t => html`<a class="q brk" href=${to(t)}><b>${t.entry_operation}</b></a>`],
-      ['Began in', 'only-l', t => t.status == 'error' ? `${t.origin_service}${t.origin_reason ? `, ${t.origin_reason}` : ''}` : ['the same request, good', 'm2']], ['Trace', 'only-l', t => html`<code class="m3">${t.trace_id.slice(0, 16)}</code>`], ['Spans', 'r', t => count(t.span_count)], ['Took', 'r', t => ms(t.duration_ns)]]}/></section>`;
+    <${Table} rows=${rows} id=${t => t.trace_id} to=${to} cols=${[['Time', 'nw', t => html`${t.status == 'error' ? html`<${Mark} k="b"/>` : html`<span class="good ok">✓</span>`} ${clock(parseTime(t.start_time), 1)}`], ['Request', '', t => html`<a class="q brk" href=${to(t)}><b>${t.entry_operation}</b></a>`],
+      ['Began in', 'only-l', t => t.status == 'error' ? `${t.origin_service}${t.origin_reason ? `, ${t.origin_reason}` : ''}` : cell('the same request, good', 'm2')], ['Trace', 'only-l', t => html`<code class="m3">${t.trace_id.slice(0, 16)}</code>`], ['Spans', 'r', t => count(t.span_count)], ['Took', 'r', t => ms(t.duration_ns)]]}/></section>`;
 }
 
 /* ---- beside it ---- */
@@ -132,8 +131,8 @@ function Changed({ d, r }) {
 function Entries({ d }) {
   const s = d.seconds || 1;
   return html`<section class="blk" aria-labelledby="en"><header><h2 id="en">Entries</h2><span class="m3 s">this window, against the one before</span></header>
-    ${d.entries.length ? html`<${Table} rows=${d.entries} key=${e => e.id + e.operation} cols=${[['Operation', '', e => html`<a class="q brk" href=${traces(['entry', e.operation])}>${e.operation}</a>`], ['Calls/s', 'r', e => bare(rate(e.calls / s))],
-      ['Failed', 'r', e => marked(e.calls, e.errors) ? [html`<b>${share(ratio(e.errors, e.calls))}</b>`, 'fault'] : [e.calls ? share(ratio(e.errors, e.calls)) : 'no calls', 'm2']], ['p95', 'r', e => [html`<span title=${e.was.p95_ns != null ? `before: ${ms(e.was.p95_ns)}` : 'before: not known'}>${msWhole(e.p95_ns)}</span>`, e.was.calls >= 20 && e.calls >= 20 && e.p95_ns >= 1.3 * e.was.p95_ns && e.p95_ns - e.was.p95_ns >= 1e6 ? 'slow' : '']]]}/>` : html`<p class="m2 s">No request from outside was seen in this window.</p>`}</section>`;
+    ${d.entries.length ? html`<${Table} rows=${d.entries} id=${e => e.id + e.operation} cols=${[['Operation', '', e => html`<a class="q brk" href=${traces(['entry', e.operation])}>${e.operation}</a>`], ['Calls/s', 'r', e => bare(rate(e.calls / s))],
+      ['Failed', 'r', e => marked(e.calls, e.errors) ? cell(html`<b>${share(ratio(e.errors, e.calls))}</b>`, 'fault') : cell(e.calls ? share(ratio(e.errors, e.calls)) : 'no calls', 'm2')], ['p95', 'r', e => cell(html`<span title=${e.was.p95_ns != null ? `before: ${ms(e.was.p95_ns)}` : 'before: not known'}>${msWhole(e.p95_ns)}</span>`, e.was.calls >= 20 && e.calls >= 20 && e.p95_ns >= 1.3 * e.was.p95_ns && e.p95_ns - e.was.p95_ns >= 1e6 ? 'slow' : '')]]}/>` : html`<p class="m2 s">No request from outside was seen in this window.</p>`}</section>`;
 }
 
 function Standing({ d }) {

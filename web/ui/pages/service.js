@@ -3,21 +3,19 @@ import { html, useMemo, useState } from '../html.js';
 import { curlOf, useApi } from '../frame/api.js';
 import { Menu } from '../frame/menu.js';
 import { range, rangeText, useRange } from '../frame/range.js';
-import { Failed } from '../frame/states.js';
+import { Empty, Failed } from '../frame/states.js';
 import { useTitle } from '../frame/title.js';
 import { href, setQuery } from '../frame/url.js';
 import { Chart, niceMax } from '../draw/chart.js';
 import { Icon, Mark } from '../draw/marks.js';
-import { Table } from '../draw/table.js';
+import { cell, Table } from '../draw/table.js';
 import { clock, count, day, ms, msWhole, parseTime, plural, rate, share } from '../draw/text.js';
 import { bare, edgeHref, nameOf, nameOfId, ratesOf, ratio, securityOf, serviceHref, traces } from '../graph/names.js';
 import { marked, markOf, onsetOf, perSecond } from '../graph/numbers.js';
-import { Empty } from './graph.js';
-import '../graph.css';
 
 const MarkOr = ({ k }) => k ? html`<${Mark} k=${k}/>` : html`<span class="ok"></span>`;
-const failedCell = (failed, calls, k) => [k ? html`<b>${share(ratio(failed, calls))}</b>` : share(ratio(failed, calls)), k ? 'fault' : 'm3'];
-const rateCell = (n, s, bold) => [n ? bold ? html`<b>${rate(n / s)}</b>` : rate(n / s) : '0', n ? 'fault' : 'm3'];
+const failedCell = (failed, calls, k) => cell(k ? html`<b>${share(ratio(failed, calls))}</b>` : share(ratio(failed, calls)), k ? 'fault' : 'm3');
+const rateCell = (n, s, bold) => cell(n ? bold ? html`<b>${rate(n / s)}</b>` : rate(n / s) : '0', n ? 'fault' : 'm3');
 
 /* ---- the list ---- */
 
@@ -36,10 +34,10 @@ export function Services({ query }) {
   useTitle(d && title, 'Services');
   return html`<main id="main" tabindex="-1">${error && html`<${Failed} what="The list of services" error=${error} again=${again}/>`}${!d ? html`<h1 class="sr">Services</h1>` : !rows.length ? html`<${Empty} r=${r}/>` : html`
     <section class="answer"><h1>${title}</h1><p class="sub">${plural(rows.length, 'service')}, ${rate(rows.reduce((n, x) => n + x.calls, 0) / s)} between them.</p></section>
-    <section class="blk scrollx"><${Table} rows=${rows} key=${n => n.id} to=${n => serviceHref(n.node)} head="Services, worst first" cols=${[
+    <section class="blk scrollx"><${Table} rows=${rows} id=${n => n.id} to=${n => serviceHref(n.node)} head="Services, worst first" cols=${[
       [head('name')('Service'), '', n => html`<${MarkOr} k=${markOf(n)}/>${'\u00a0'}<a class="q brk" href=${serviceHref(n.node)}>${n.mark ? html`<b>${nameOf(n)}</b>` : nameOf(n)}</a>${n.node.role == 'gateway' ? html` <span class="m3 s">gateway</span>` : ''}`],
       ['Namespace', 'only-l m2', n => n.node.namespace || 'unknown'], [head('calls')('Calls/s'), 'r', n => bare(rate(n.calls / s))], ['Began', 'r', n => rateCell(n.began, s, n.mark == 'began')], ['Passed on', 'r', n => rateCell(n.passed, s)],
-      [head('p95')('p95'), 'r only-l', n => msWhole(n.p95_ns)], ['Versions', 'only-l m2', n => n.versions.map(v => v.version).filter(Boolean).join(', ') + (n.more_versions ? ' …' : '') || 'unknown'],
+      [head('p95')('p95'), 'r only-l', n => msWhole(n.p95_ns)], ['Versions', 'only-l m2 after', n => n.versions.map(v => v.version).filter(Boolean).join(', ') + (n.more_versions ? ' …' : '') || 'unknown'],
       ['Failures', 'only-l', n => n.errors ? html`<${Spark} v=${n.failed} words=${`${count(n.errors)} failed calls over the window`}/>` : html`<span class="m3 s">none</span>`]]}/></section>`}</main>`;
 }
 
@@ -67,11 +65,11 @@ function Versions({ d, s }) {
   const points = x => x.unit == 'ratio' && signed(x.difference, x.unit) != '0' ? ' points' : '';
   return html`<section class="blk rule" id="versions" aria-labelledby="vs"><header style=${{ alignItems: 'center' }}><h2 id="vs">${c.candidate || 'unknown'} against ${c.baseline || 'unknown'}</h2><span class=${'verdict ' + (c.verdict == 'worse' ? 'worse' : 'tag')}><${Icon} n="split"/>${word}</span>
       <span class="m2 s">the ${count(c.minutes)} min in which both took calls: ${count(c.candidate_calls)} of ${c.candidate}, ${count(c.baseline_calls)} of ${c.baseline}${c.need ? `; about ${count(c.need)} more needed` : ''}</span><span class="grow"></span>${others.length ? html`<span class="m3 s">also: ${others.map(v => v.version || 'unknown').join(', ')}</span>` : ''}</header>
-    <div class="scrollx"><${Table} rows=${c.checks} key=${x => x.metric + x.peer} cols=${[['Measure', '', x => x.metric == 'calls' ? `Calls to ${nameOfId(x.peer)} per call` : MEASURES[x.metric]],
-      [c.baseline || 'unknown', 'r', x => x.low == null ? ['unknown', 'm3'] : UNITS[x.unit](x.baseline)], [c.candidate || 'unknown', 'r', x => x.low == null ? ['unknown', 'm3'] : x.verdict == 'worse' ? [html`<b>${UNITS[x.unit](x.candidate)}</b>`, 'fault'] : UNITS[x.unit](x.candidate)],
+    <div class="scrollx"><${Table} rows=${c.checks} id=${x => x.metric + x.peer} cols=${[['Measure', '', x => x.metric == 'calls' ? `Calls to ${nameOfId(x.peer)} per call` : MEASURES[x.metric]],
+      [c.baseline || 'unknown', 'r', x => x.low == null ? cell('unknown', 'm3') : UNITS[x.unit](x.baseline)], [c.candidate || 'unknown', 'r', x => x.low == null ? cell('unknown', 'm3') : x.verdict == 'worse' ? cell(html`<b>${UNITS[x.unit](x.candidate)}</b>`, 'fault') : UNITS[x.unit](x.candidate)],
       ['Difference', 'r only-l', x => x.low == null ? '' : html`${x.verdict == 'worse' ? html`<b>${signed(x.difference, x.unit)}${points(x)}</b>` : signed(x.difference, x.unit) + points(x)}`],
-      ['better ← → worse', 'only-l mid', x => html`<${Interval} c=${x}/>`], ['95 % interval', 'only-l', x => [x.low == null ? 'too few calls' : `${signed(x.low, x.unit)} to ${signed(x.high, x.unit)}`, 'm2']],
-      ['Answer', '', x => x.verdict == 'worse' ? html`<b class="fault">worse</b>` : [WORDS[x.verdict], x.verdict == 'not_enough_data' ? 'm2 nw' : '']]]}/></div></section>`;
+      ['better ← → worse', 'only-l mid', x => html`<${Interval} c=${x}/>`], ['95 % interval', 'only-l after', x => cell(x.low == null ? 'too few calls' : `${signed(x.low, x.unit)} to ${signed(x.high, x.unit)}`, 'm2')],
+      ['Answer', '', x => x.verdict == 'worse' ? html`<b class="fault">worse</b>` : cell(WORDS[x.verdict], x.verdict == 'not_enough_data' ? 'm2 nw' : '')]]}/></div></section>`;
 }
 
 /* ---- one: charts ---- */
@@ -92,13 +90,13 @@ function Charts({ d, s }) {
 
 /* ---- one: the tables below ---- */
 
-const Ends = ({ title, edges, end, s }) => html`<section class="blk"><header><h2>${title}s</h2></header>${edges.length ? html`<${Table} key=${e => e.id} rows=${[...edges].sort((a, b) => b.errors_origin - a.errors_origin || b.errors_carried - a.errors_carried || b.calls - a.calls)} to=${e => edgeHref(e.caller, e.callee)} head=${title + 's'} cols=${[
+const Ends = ({ title, edges, end, s }) => html`<section class="blk"><header><h2>${title}s</h2></header>${edges.length ? html`<${Table} id=${e => e.id} rows=${[...edges].sort((a, b) => b.errors_origin - a.errors_origin || b.errors_carried - a.errors_carried || b.calls - a.calls)} to=${e => edgeHref(e.caller, e.callee)} head=${title + 's'} cols=${[
   [title, '', e => html`<${MarkOr} k=${markOf(e)}/> <a class="q brk" href=${edgeHref(e.caller, e.callee)}>${nameOfId(e[end])}</a>${e.via && html` <span class="m3 s">via ${e.via}</span>`}`], ['Calls/s', 'r', e => bare(ratesOf(e, s).text)], ['Began', 'r', e => rateCell(e.errors_origin, s, e.mark == 'began')], ['Passed on', 'r', e => rateCell(e.errors_carried, s)], ['p95', 'r', e => ms(e.p95_ns)],
-  ['Security', 'only-l sec', e => { const x = securityOf(e); return [html`${x.icon && html`<${Icon} n=${x.icon}/> `}${x.words}`, x.plain ? 'plain' : 'm2']; }]]}/>` : html`<p class="m2 s">${title == 'Caller' ? 'Nobody called it in this window.' : 'It called nobody in this window.'}</p>`}</section>`;
+  ['Security', 'only-l sec', e => { const x = securityOf(e); return cell(html`${x.icon && html`<${Icon} n=${x.icon}/> `}${x.words}`, x.plain ? 'plain' : 'm2'); }]]}/>` : html`<p class="m2 s">${title == 'Caller' ? 'Nobody called it in this window.' : 'It called nobody in this window.'}</p>`}</section>`;
 
 function Instances({ d, s }) {
   const [all, setAll] = useState(false), k = i => marked(i.calls, i.errors) ? markOf(d.service) || 'p' : '', bad = d.instances.filter(k), shown = all || d.instances.length < 6 ? d.instances : d.instances.slice(0, Math.max(bad.length, 3)), rest = d.instances.length - shown.length;
-  return html`<section class="blk"><header><h2>Instances</h2><span class="m3 s">worst first, from the latest ${count(d.sampled.traces)} traces</span></header>${d.instances.length ? html`<${Table} rows=${shown} key=${i => i.instance + i.version} head="Instances" cols=${[['Instance', 'mono', i => html`<${MarkOr} k=${k(i)}/> <span class="brk">${i.instance || 'without a name'}</span>`], ['Version', '', i => i.version || 'unknown'], ['Calls', 'r', i => count(i.calls)], ['Failed', 'r', i => failedCell(i.errors, i.calls, k(i))], ['p95', 'r', i => msWhole(i.p95_ns)]]}/>
+  return html`<section class="blk"><header><h2>Instances</h2><span class="m3 s">worst first, from the latest ${count(d.sampled.traces)} traces</span></header>${d.instances.length ? html`<${Table} rows=${shown} id=${i => i.instance + i.version} head="Instances" cols=${[['Instance', 'mono', i => html`<${MarkOr} k=${k(i)}/> <span class="brk">${i.instance || 'without a name'}</span>`], ['Version', '', i => i.version || 'unknown'], ['Calls', 'r', i => count(i.calls)], ['Failed', 'r', i => failedCell(i.errors, i.calls, k(i))], ['p95', 'r', i => msWhole(i.p95_ns)]]}/>
     ${rest > 0 && html`<button class="btn bare" onClick=${() => setAll(true)}><${Icon} n="right"/>${count(rest)} more${d.instances.slice(shown.length).every(i => !k(i)) ? ', normal' : ''}</button>`}` : html`<p class="m2 s">None of its own spans are among the latest traces.</p>`}</section>`;
 }
 
@@ -116,6 +114,6 @@ export function Service({ cluster, namespace, name }) {
       <p class="sub" style=${{ marginTop: '2px' }}>${n.mark ? html`<${Mark} k=${n.mark == 'began' ? 'b' : 'p'} quiet/> <b>${share(ratio(n.errors, n.calls))} of calls fail${onset ? ` since ${clock(onset)}` : ''}.</b> ${verdict}` : html`No failures stand out: ${share(ratio(n.errors, n.calls))} of ${bare(rate(n.calls / s))} calls per second fail.`}</p></section>
     <${Charts} d=${d} s=${s}/><${Versions} d=${d} s=${s}/>
     <div class="two-col"><${Ends} title="Caller" edges=${d.callers} end="caller" s=${s}/><${Ends} title="Callee" edges=${d.callees} end="callee" s=${s}/>
-      <section class="blk"><header><h2>Operations</h2></header>${d.operations.length ? html`<${Table} rows=${d.operations} key=${o => o.operation} to=${o => traces(['service', n.node.service], ['operation', o.operation])} head="Operations" cols=${[['Operation', '', o => html`<${MarkOr} k=${op(o)}/> <a class="q brk" href=${traces(['service', n.node.service], ['operation', o.operation])}>${o.operation}</a>`], ['Calls/s', 'r', o => bare(rate(o.calls / s))], ['Failed', 'r', o => failedCell(o.errors, o.calls, op(o))], ['p50', 'r', o => ms(o.p50_ns)], ['p95', 'r', o => msWhole(o.p95_ns)], ['Self time', 'r only-l', o => ms(o.self_p50_ns)]]}/>` : html`<p class="m2 s">It sent no spans of calls that it took.</p>`}</section>
+      <section class="blk"><header><h2>Operations</h2></header>${d.operations.length ? html`<${Table} rows=${d.operations} id=${o => o.operation} to=${o => traces(['service', n.node.service], ['operation', o.operation])} head="Operations" cols=${[['Operation', '', o => html`<${MarkOr} k=${op(o)}/> <a class="q brk" href=${traces(['service', n.node.service], ['operation', o.operation])}>${o.operation}</a>`], ['Calls/s', 'r', o => bare(rate(o.calls / s))], ['Failed', 'r', o => failedCell(o.errors, o.calls, op(o))], ['p50', 'r', o => ms(o.p50_ns)], ['p95', 'r', o => msWhole(o.p95_ns)], ['Self time', 'r only-l', o => ms(o.self_p50_ns)]]}/>` : html`<p class="m2 s">It sent no spans of calls that it took.</p>`}</section>
       <${Instances} d=${d} s=${s}/></div></main>`;
 }
