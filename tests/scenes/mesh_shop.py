@@ -121,8 +121,8 @@ class Shop:
                                        self.to("notify", "Send", self_ms=8, often=.3), self_ms=20)],
         }[entry]
 
-    def request(self, at):
-        entry = self.random.choices([e for e, _ in ENTRIES], [w for _, w in ENTRIES])[0]
+    def request(self, at, entry=None):
+        entry = entry or self.random.choices([e for e, _ in ENTRIES], [w for _, w in ENTRIES])[0]
         trace, front, client, server = self.id(16), self.id(8), self.id(8), self.id(8)
         took, failed, t = self.took(8), False, at + .002
         for step in self.steps_of(entry):

@@ -49,3 +49,14 @@ export function useCalm(items, keyOf, asked) {
     onFocusIn: () => hold(true), onFocusOut: e => { if (!inside(e) && !e.currentTarget.matches(':hover')) hold(false); } };
   return [shown, fresh, () => setShown(items), props];
 }
+
+// The order of a table does not change under the reader: while pointer or focus is on it, what is known stays where it is and what is new comes last.
+// Gives [rows, props for the element].
+export function useSteady(rows, id, asked) {
+  const held = useRef(false), order = useRef({ ids: [], asked }), inside = e => e.currentTarget.contains(e.relatedTarget);
+  const place = new Map(order.current.ids.map((k, i) => [k, i])), keep = held.current && order.current.asked == asked;
+  const shown = keep ? [...rows].sort((a, b) => (place.get(id(a)) ?? 1e9) - (place.get(id(b)) ?? 1e9)) : rows;
+  order.current = { ids: shown.map(id), asked };
+  return [shown, { onPointerEnter: () => { held.current = true; }, onPointerLeave: e => { held.current = e.currentTarget.contains(document.activeElement); },
+    onFocusIn: () => { held.current = true; }, onFocusOut: e => { if (!inside(e) && !e.currentTarget.matches(':hover')) held.current = false; } }];
+}

@@ -132,14 +132,14 @@ function Node({ n, seconds, overlay, sel, dim, first, pick, focus, key_, took })
   const second = n.fold ? `${count(n.fold.nodes)} ${n.fold.name == 'stores' ? 'stores' : n.fold.name == 'outside' ? 'externals' : 'services'}, ${r}` : role ? `${role}, ${r}` : r;
   const quiet = failing && !mark && !isUser(n), failed = !tall && state && !role && !isUser(n) ? share(ratio(n.errors, n.calls) || ratio(n.began, n.out_calls)) : '';
   const rw = tall ? widthOf(r, '400 11px') + 8 : 0;
-  return html`<g class=${`node ${state}${sel ? ' sel' : ''}${dim ? ' dim' : ''}${n.fold ? ' fold' : ''}`} role="button" tabindex=${first ? 0 : -1} data-id=${n.id}
-    aria-label=${nodeWords(n, r)} aria-pressed=${sel ? 'true' : 'false'} onClick=${pick} onDblClick=${focus} onKeyDown=${key_} onFocus=${took}>
-    ${n.fold && [8, 4].map(k => html`<rect class="bx" x=${n.x + k} y=${top + k} width=${n.w} height=${n.h} rx="6"/>`)}
-    <${Shape} n=${n} dotted=${n.node.role == 'external' && !state && !n.fold}/>
-    ${state == 'began' && html`<path d=${`M${n.x + 6} ${top}H${n.x + 5}a5 5 0 00-5 5V${top + n.h - 5}a5 5 0 005 5h1z`} style=${{ fill: 'var(--fault)' }}/>`}
-    <text class="nm" x=${tx} y=${y - 2 + drop} style=${quiet ? { fontWeight: 500, fill: 'var(--ink-2)' } : null}>${fitted(nameOf(n), n.x + n.w - 8 - tx - rw, '600 13px')}</text>
-    ${tall ? html`<text class="nn" x=${n.x + n.w - 10} y=${y - 2} text-anchor="end">${r}</text><${Versions} n=${n} failing=${failing}/>`
-      : html`<text class="nn" x=${tx} y=${y + 13 + drop}>${fitted(second, n.x + n.w - 6 - tx, '400 11px')}${failed && html`<tspan class="nf" dx="6">${state == 'began' ? '◆' : '◇'} ${failed}</tspan>`}</text>`}
+  // The button holds the shape alone: its name is the whole sentence, and the texts beside it are for the eye.
+  return html`<g class=${`node ${state}${sel ? ' sel' : ''}${dim ? ' dim' : ''}${n.fold ? ' fold' : ''}`} data-id=${n.id} onClick=${pick} onDblClick=${focus}>
+    <g role="button" tabindex=${first ? 0 : -1} aria-label=${nodeWords(n, r)} aria-pressed=${sel ? 'true' : 'false'} onKeyDown=${key_} onFocus=${took}>${n.fold && [8, 4].map(k => html`<rect class="bx" x=${n.x + k} y=${top + k} width=${n.w} height=${n.h} rx="6"/>`)}
+      <${Shape} n=${n} dotted=${n.node.role == 'external' && !state && !n.fold}/></g>
+    <g aria-hidden="true">${state == 'began' && html`<path d=${`M${n.x + 6} ${top}H${n.x + 5}a5 5 0 00-5 5V${top + n.h - 5}a5 5 0 005 5h1z`} style=${{ fill: 'var(--fault)' }}/>`}
+      <text class="nm" x=${tx} y=${y - 2 + drop} style=${quiet ? { fontWeight: 500, fill: 'var(--ink-2)' } : null}>${fitted(nameOf(n), n.x + n.w - 8 - tx - rw, '600 13px')}</text>
+      ${tall ? html`<text class="nn" x=${n.x + n.w - 10} y=${y - 2} text-anchor="end">${r}</text><${Versions} n=${n} failing=${failing}/>`
+        : html`<text class="nn" x=${tx} y=${y + 13 + drop}>${fitted(second, n.x + n.w - 6 - tx, '400 11px')}${failed && html`<tspan class="nf" dx="6">${state == 'began' ? '◆' : '◇'} ${failed}</tspan>`}</text>`}</g>
     <title>${[n.node.cluster, n.node.namespace, nameOf(n)].filter(Boolean).join('/')}: ${second}</title></g>`;
 }
 
@@ -203,7 +203,7 @@ export function Picture({ graph: g, overlay, selected, matches, onSelect, onFocu
   const goTo = n => {
     if (!n) return false;
     setAt(n.id);
-    svg.current.querySelector(`[data-id="${CSS.escape(n.id)}"]`)?.focus();
+    svg.current.querySelector(`[data-id="${CSS.escape(n.id)}"] [role=button]`)?.focus();
     if (n.x < v.x || n.x + n.w > v.x + v.w || n.y - n.h / 2 < v.y || n.y + n.h / 2 > v.y + v.h) setView({ ...v, x: n.x + n.w / 2 - v.w / 2, y: n.y - v.h / 2 });
     return true;
   };

@@ -34,7 +34,7 @@ export function Services({ query }) {
   useTitle(d && title, 'Services');
   return html`<main id="main" tabindex="-1">${error && html`<${Failed} what="The list of services" error=${error} again=${again}/>`}${!d ? html`<h1 class="sr">Services</h1>` : !rows.length ? html`<${Empty} r=${r}/>` : html`
     <section class="answer"><h1>${title}</h1><p class="sub">${plural(rows.length, 'service')}, ${rate(rows.reduce((n, x) => n + x.calls, 0) / s)} between them.</p></section>
-    <section class="blk scrollx"><${Table} rows=${rows} id=${n => n.id} to=${n => serviceHref(n.node)} head="Services, worst first" cols=${[
+    <section class="blk scrollx"><${Table} rows=${rows} id=${n => n.id} to=${n => serviceHref(n.node)} head="Services, worst first" asked=${query.order} cols=${[
       [head('name')('Service'), '', n => html`<${MarkOr} k=${markOf(n)}/>${'\u00a0'}<a class="q brk" href=${serviceHref(n.node)}>${n.mark ? html`<b>${nameOf(n)}</b>` : nameOf(n)}</a>${n.node.role == 'gateway' ? html` <span class="m3 s">gateway</span>` : ''}`],
       ['Namespace', 'only-l m2', n => n.node.namespace || 'unknown'], [head('calls')('Calls/s'), 'r', n => bare(rate(n.calls / s))], ['Began', 'r', n => rateCell(n.began, s, n.mark == 'began')], ['Passed on', 'r', n => rateCell(n.passed, s)],
       [head('p95')('p95'), 'r only-l', n => msWhole(n.p95_ns)], ['Versions', 'only-l m2 after', n => n.versions.map(v => v.version).filter(Boolean).join(', ') + (n.more_versions ? ' …' : '') || 'unknown'],
