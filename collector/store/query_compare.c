@@ -34,16 +34,16 @@ static bool choose(const struct service *service, struct side sides[2])
     const struct slices *versions = &service->versions;
     for (uint32_t i = 0; i < versions->n; i++) {
         const struct slice *slice = &versions->items[i];
-        if (slice->tally.calls && slice->series &&
+        if (slice->traffic.calls && slice->series &&
             (!candidate || slice->first_seen_ns > candidate->first_seen_ns ||
              (slice->first_seen_ns == candidate->first_seen_ns &&
-              slice->tally.calls < candidate->tally.calls)))
+              slice->traffic.calls < candidate->traffic.calls)))
             candidate = slice;
     }
     for (uint32_t i = 0; i < versions->n; i++) {
         const struct slice *slice = &versions->items[i];
-        if (slice != candidate && slice->tally.calls && slice->series &&
-            (!baseline || slice->tally.calls > baseline->tally.calls))
+        if (slice != candidate && slice->traffic.calls && slice->series &&
+            (!baseline || slice->traffic.calls > baseline->traffic.calls))
             baseline = slice;
     }
     if (!candidate || !baseline)

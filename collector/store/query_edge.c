@@ -46,13 +46,13 @@ void slices_tidy(struct slices *slices)
     if (slices->n != 2 || slices->items[0].name[0])
         return;
     struct slice *unknown = &slices->items[0], *known = &slices->items[1];
-    tally_merge(&known->tally, &unknown->tally);
+    traffic_merge(&known->traffic, &unknown->traffic);
     for (uint32_t i = 0; unknown->series && known->series && i <= MOST_STEPS; i++) {
         known->series->calls[i] += unknown->series->calls[i];
         known->series->began[i] += unknown->series->began[i];
         known->series->passed[i] += unknown->series->passed[i];
     }
-    tally_fini(&unknown->tally);
+    traffic_fini(&unknown->traffic);
     series_free(unknown->series);
     slices->items[0] = *known;
     slices->n = 1;
@@ -61,7 +61,7 @@ void slices_tidy(struct slices *slices)
 void slices_fini(struct slices *slices)
 {
     for (uint32_t i = 0; i < slices->n; i++) {
-        tally_fini(&slices->items[i].tally);
+        traffic_fini(&slices->items[i].traffic);
         series_free(slices->items[i].series);
     }
 }
@@ -72,7 +72,7 @@ void slice_json(const struct slice *slice, struct buf *out)
     buf_add_c(out, ",\"first_seen\":\"");
     buf_add_time(out, slice->first_seen_ns);
     buf_add_char(out, '"');
-    tally_json(&slice->tally, out);
+    traffic_json(&slice->traffic, out);
 }
 
 void slices_json(const char *name, const struct slices *slices, struct buf *out)
@@ -112,7 +112,7 @@ static bool is_ours(const struct near *near, const struct mesh_edge *edge)
 static void add_slice(struct slice *slice, const struct mesh_row *row, unsigned known_by)
 {
     if (slice)
-        tally_add_row(&slice->tally, row, known_by);
+        traffic_add_row(&slice->traffic, row, known_by);
 }
 
 static void add_row(struct mesh *mesh, const struct mesh_row *row, void *ctx)
@@ -252,7 +252,7 @@ static void others_json(const struct near *near, struct buf *out)
         buf_add_c(out, first ? "{" : ",{");
         first = false;
         json_member(out, "caller", str_of(answer->nodes[edge->caller].id));
-        tally_json(&edge->now, out);
+        traffic_json(&edge->now, out);
         buf_add_char(out, '}');
     }
     buf_add_char(out, ']');

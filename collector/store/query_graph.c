@@ -17,7 +17,7 @@
 /* ---- rows to edges ---- */
 
 struct sums { /* by number of mesh edge */
-    struct tally *now, *was;
+    struct traffic *now, *was;
     uint32_t cap;
     bool of_base, failed;
 };
@@ -29,9 +29,9 @@ static bool reach(struct sums *sums, uint32_t edge)
     uint32_t cap = sums->cap ? 2 * sums->cap : 256;
     while (cap <= edge)
         cap *= 2;
-    struct tally **both[2] = {&sums->now, &sums->was};
+    struct traffic **both[2] = {&sums->now, &sums->was};
     for (int i = 0; i < 2; i++) {
-        struct tally *grown = realloc(*both[i], cap * sizeof(*grown));
+        struct traffic *grown = realloc(*both[i], cap * sizeof(*grown));
         if (!grown)
             return false;
         memset(grown + sums->cap, 0, (cap - sums->cap) * sizeof(*grown));
@@ -45,7 +45,7 @@ static void sum_row(struct mesh *mesh, const struct mesh_row *row, void *ctx)
 {
     struct sums *sums = ctx;
     if (!reach(sums, row->edge) ||
-        !tally_add_row(sums->of_base ? &sums->was[row->edge] : &sums->now[row->edge], row,
+        !traffic_add_row(sums->of_base ? &sums->was[row->edge] : &sums->now[row->edge], row,
                        mesh->edges[row->edge].known_by))
         sums->failed = true;
 }
@@ -53,8 +53,8 @@ static void sum_row(struct mesh *mesh, const struct mesh_row *row, void *ctx)
 static void sums_fini(struct sums *sums)
 {
     for (uint32_t i = 0; i < sums->cap; i++) {
-        tally_fini(&sums->now[i]);
-        tally_fini(&sums->was[i]);
+        traffic_fini(&sums->now[i]);
+        traffic_fini(&sums->was[i]);
     }
     free(sums->now);
     free(sums->was);
@@ -121,22 +121,22 @@ static struct gversion *version_of(struct gnode *node, const char *text)
 }
 
 static void add_versions(struct graph_answer *answer, const struct mesh_edge *edge,
-                         const struct tally *tally)
+                         const struct traffic *traffic)
 {
     const struct mesh *mesh = &answer->mesh;
     struct gnode *caller = &answer->nodes[answer->node_of[mesh_same(mesh, edge->caller)]];
     struct gnode *callee = &answer->nodes[answer->node_of[mesh_same(mesh, edge->callee)]];
     struct gversion *version = version_of(callee, mesh->nodes[edge->callee].text[VERSION]);
     if (version) {
-        version->calls += tally->calls;
-        version->errors += tally->began + tally->passed;
-        version->began += tally->began - tally->unreached;
-        version->passed += tally->passed;
+        version->calls += traffic->calls;
+        version->errors += traffic->began + traffic->passed;
+        version->began += traffic->began - traffic->unreached;
+        version->passed += traffic->passed;
     }
     version = version_of(caller, mesh->nodes[edge->caller].text[VERSION]);
     if (version) {
-        version->began += tally->unreached;
-        version->unreached += tally->unreached;
+        version->began += traffic->unreached;
+        version->unreached += traffic->unreached;
     }
 }
 
@@ -247,7 +247,7 @@ static bool make_edges(struct graph_answer *answer, const struct sums *sums)
         mesh->edges[i].mine = no;
         if (no == UINT32_MAX)
             continue;
-        if (!tally_merge(&answer->edges[no].now, &sums->now[i]))
+        if (!traffic_merge(&answer->edges[no].now, &sums->now[i]))
             return false;
         add_versions(answer, &mesh->edges[i], &sums->now[i]);
     }
@@ -263,7 +263,7 @@ static bool add_base(struct graph_answer *answer, const struct sums *sums)
             continue;
         struct gedge key = key_of(answer, &mesh->edges[i]);
         uint32_t no = find_edge(answer, &key);
-        if (no != UINT32_MAX && !tally_merge(&answer->edges[no].was, &sums->was[i]))
+        if (no != UINT32_MAX && !traffic_merge(&answer->edges[no].was, &sums->was[i]))
             return false;
     }
     return true;
@@ -281,15 +281,15 @@ void graph_sum(struct graph_answer *answer)
 {
     for (uint32_t i = 0; i < answer->n_nodes; i++) {
         struct gnode *node = &answer->nodes[i];
-        tally_fini(&node->in);
-        node->in = (struct tally){0};
+        traffic_fini(&node->in);
+        node->in = (struct traffic){0};
         node->began = node->passed = node->unreached = 0;
         node->out_calls = node->out_failed = 0;
     }
     for (uint32_t i = 0; i < answer->n_edges; i++) {
         struct gedge *edge = &answer->edges[i];
         struct gnode *caller = &answer->nodes[edge->caller], *callee = &answer->nodes[edge->callee];
-        tally_merge(&callee->in, &edge->now);
+        traffic_merge(&callee->in, &edge->now);
         callee->began += edge->now.began - edge->now.unreached;
         callee->passed += edge->now.passed;
         caller->began += edge->now.unreached;
@@ -342,10 +342,10 @@ int graph_load(struct graph_answer *answer, struct query *query, enum graph_leve
 void graph_fini(struct graph_answer *answer)
 {
     for (uint32_t i = 0; i < answer->n_nodes; i++)
-        tally_fini(&answer->nodes[i].in);
+        traffic_fini(&answer->nodes[i].in);
     for (uint32_t i = 0; i < answer->n_edges; i++) {
-        tally_fini(&answer->edges[i].now);
-        tally_fini(&answer->edges[i].was);
+        traffic_fini(&answer->edges[i].now);
+        traffic_fini(&answer->edges[i].was);
     }
     free(answer->nodes);
     free(answer->edges);

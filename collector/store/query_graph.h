@@ -30,7 +30,7 @@ struct gnode {
     const char *fold, *fold_cluster; /* name of the fold and its cluster; NULL else */
     enum role role;                  /* of what is folded, too */
     uint32_t n_folded;
-    struct tally in;                  /* calls it got */
+    struct traffic in;                  /* calls it got */
     int64_t began, passed, unreached; /* as in struct gversion */
     int64_t out_calls, out_failed;
     enum graph_mark mark;
@@ -46,7 +46,7 @@ struct gedge {
     uint8_t connection_type, crossing;
     int64_t protocol, via;
     const char *protocol_text, *via_text;
-    struct tally now, was;            /* was: of the base window */
+    struct traffic now, was;            /* was: of the base window */
     uint64_t slow_ns;                 /* p95 of now */
     char examples[2][N_EXAMPLES][33]; /* error, slow */
     unsigned n_examples[2];
@@ -104,7 +104,7 @@ void graph_window_json(const char *name, struct window window, double seconds, s
 /* "from":…,"to":…,"seconds":…[,"base":{…}]: how answers of this family begin. */
 void graph_head_json(const struct graph_answer *answer, struct buf *out);
 /* ,"calls":…,"errors":… as in an edge, and quantiles */
-void tally_json(const struct tally *tally, struct buf *out);
+void traffic_json(const struct traffic *traffic, struct buf *out);
 /* The node that a text names; UINT32_MAX for none. */
 uint32_t graph_find_node(const struct graph_answer *answer, struct str text);
 

@@ -108,28 +108,28 @@ static void examples_json(const struct gedge *edge, struct buf *out)
     buf_add_char(out, '}');
 }
 
-static void known_by_json(const struct tally *tally, struct buf *out)
+static void known_by_json(const struct traffic *traffic, struct buf *out)
 {
     buf_add_c(out, ",\"known_by\":{");
     for (unsigned i = 0; i < N_KNOWN_BY; i++) {
-        if (tally->known_by[i])
-            json_number_member(out, known_by_word(i), tally->known_by[i]);
+        if (traffic->known_by[i])
+            json_number_member(out, known_by_word(i), traffic->known_by[i]);
     }
     buf_add_char(out, '}');
 }
 
-void tally_json(const struct tally *tally, struct buf *out)
+void traffic_json(const struct traffic *traffic, struct buf *out)
 {
-    json_number_member(out, "calls", tally->calls);
-    json_number_member(out, "errors", tally->began + tally->passed);
-    json_number_member(out, "client_errors", tally->client_errors);
-    json_number_member(out, "errors_origin", tally->began);
-    json_number_member(out, "errors_carried", tally->passed);
-    json_number_member(out, "retries", tally->retries);
-    json_number_member(out, "recovered", tally->recovered);
+    json_number_member(out, "calls", traffic->calls);
+    json_number_member(out, "errors", traffic->began + traffic->passed);
+    json_number_member(out, "client_errors", traffic->client_errors);
+    json_number_member(out, "errors_origin", traffic->began);
+    json_number_member(out, "errors_carried", traffic->passed);
+    json_number_member(out, "retries", traffic->retries);
+    json_number_member(out, "recovered", traffic->recovered);
     buf_add_c(out, ",\"adjusted_calls\":");
-    buf_add_double(out, (double)tally->adjusted_1024 / 1024.0);
-    quantiles_json(out, &tally->histogram);
+    buf_add_double(out, (double)traffic->adjusted_1024 / 1024.0);
+    quantiles_json(out, &traffic->histogram);
 }
 
 static void points_json(const struct graph_answer *answer, const struct gedge *edge,
@@ -156,7 +156,7 @@ static void edge_id(const struct graph_answer *answer, const struct gedge *edge,
 
 void graph_edge_json(const struct graph_answer *answer, const struct gedge *edge, struct buf *out)
 {
-    const struct tally *now = &edge->now;
+    const struct traffic *now = &edge->now;
     buf_add_char(out, '{');
     edge_id(answer, edge, out);
     json_member(out, "caller", str_of(answer->nodes[edge->caller].id));
@@ -167,7 +167,7 @@ void graph_edge_json(const struct graph_answer *answer, const struct gedge *edge
     json_member(out, "crossing", str_of(crossing_word(edge->crossing)));
     buf_addf(out, ",\"hairpin\":%s", now->hairpins ? "true" : "false");
     known_by_json(now, out);
-    tally_json(now, out);
+    traffic_json(now, out);
     uint64_t transit = histogram_quantile(&now->transit, 0.5);
     if (transit == UINT64_MAX)
         buf_add_c(out, ",\"transit_p50_ns\":null");
@@ -185,7 +185,7 @@ void graph_edge_json(const struct graph_answer *answer, const struct gedge *edge
         points_json(answer, edge, out);
     if (answer->base.to_ns > answer->base.from_ns) {
         buf_add_c(out, ",\"was\":{");
-        tally_json(&edge->was, out);
+        traffic_json(&edge->was, out);
         buf_add_char(out, '}');
     }
     buf_add_char(out, '}');
@@ -196,7 +196,7 @@ static void seen_json(const struct graph_answer *answer, struct buf *out)
 {
     int64_t both = 0, all = 0;
     for (uint32_t i = 0; i < answer->n_edges; i++) {
-        const struct tally *now = &answer->edges[i].now;
+        const struct traffic *now = &answer->edges[i].now;
         both += now->known_by[KNOWN_BOTH];
         all += now->known_by[KNOWN_BOTH] + now->known_by[KNOWN_CALLEE_ONLY] +
                now->known_by[KNOWN_CALLER_ONLY] + now->known_by[KNOWN_LOG];

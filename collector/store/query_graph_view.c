@@ -165,7 +165,7 @@ static bool fold_nodes(struct graph_answer *answer, struct folds *folds, uint32_
         if (!fold) {
             to[i] = n;
             nodes[n] = *node;
-            nodes[n++].in = (struct tally){0};
+            nodes[n++].in = (struct traffic){0};
             continue;
         }
         if (!fold->node) {
@@ -191,7 +191,7 @@ static bool fold_nodes(struct graph_answer *answer, struct folds *folds, uint32_
     }
     for (uint32_t i = 0; good && i < answer->n_nodes; i++) {
         to[i] = place[to[i]];
-        tally_fini(&answer->nodes[i].in);
+        traffic_fini(&answer->nodes[i].in);
     }
     free(nodes);
     free(order);
@@ -219,7 +219,7 @@ static bool fold_edges(struct graph_answer *answer, const uint32_t *to)
         struct gedge key = old[i];
         key.caller = to[key.caller];
         key.callee = to[key.callee];
-        key.now = key.was = (struct tally){0};
+        key.now = key.was = (struct traffic){0};
         bool folded = answer->nodes[key.caller].fold || answer->nodes[key.callee].fold;
         if (folded) {
             key.protocol = key.via = key.crossing = key.connection_type = 0;
@@ -230,11 +230,11 @@ static bool fold_edges(struct graph_answer *answer, const uint32_t *to)
         if (no != UINT32_MAX) {
             struct gedge *edge = &answer->edges[no];
             edge->n_merged += folded;
-            good = good && tally_merge(&edge->now, &old[i].now) &&
-                   tally_merge(&edge->was, &old[i].was);
+            good = good && traffic_merge(&edge->now, &old[i].now) &&
+                   traffic_merge(&edge->was, &old[i].was);
         }
-        tally_fini(&old[i].now);
-        tally_fini(&old[i].was);
+        traffic_fini(&old[i].now);
+        traffic_fini(&old[i].was);
     }
     free(old);
     return good;

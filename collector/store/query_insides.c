@@ -15,7 +15,7 @@
 
 struct operation { /* of the service, whatever the version */
     char *name;
-    struct tally tally;    /* calls, began: all failures, client errors, histogram */
+    struct traffic traffic;    /* calls, began: all failures, client errors, histogram */
     struct histogram self; /* sampled */
 };
 
@@ -165,11 +165,11 @@ static int sum_operations(struct insides *insides, struct err *err)
         struct operation *operation = operation_of_row(insides, sqlite3_column_int64(select, 0));
         if (!operation)
             continue;
-        operation->tally.calls += sqlite3_column_int64(select, 1);
-        operation->tally.began += sqlite3_column_int64(select, 2);
-        operation->tally.client_errors += sqlite3_column_int64(select, 3);
+        operation->traffic.calls += sqlite3_column_int64(select, 1);
+        operation->traffic.began += sqlite3_column_int64(select, 2);
+        operation->traffic.client_errors += sqlite3_column_int64(select, 3);
         struct str blob = {sqlite3_column_blob(select, 4), (size_t)sqlite3_column_bytes(select, 4)};
-        histogram_decode(&operation->tally.histogram, blob);
+        histogram_decode(&operation->traffic.histogram, blob);
     }
     return query_end(answer->mesh.query, select, code, err);
 }
@@ -295,8 +295,8 @@ out:
 static int busiest_first(const void *a, const void *b)
 {
     const struct operation *x = a, *y = b;
-    if (x->tally.calls != y->tally.calls)
-        return x->tally.calls > y->tally.calls ? -1 : 1;
+    if (x->traffic.calls != y->traffic.calls)
+        return x->traffic.calls > y->traffic.calls ? -1 : 1;
     return strcmp(x->name, y->name);
 }
 
@@ -317,15 +317,15 @@ static void operations_json(struct insides *insides, struct buf *out)
     buf_add_c(out, ",\"operations\":[");
     for (uint32_t i = 0; i < insides->n_operations; i++) {
         const struct operation *operation = &insides->operations[i];
-        if (!operation->tally.calls)
+        if (!operation->traffic.calls)
             continue;
         buf_add_c(out, first ? "{" : ",{");
         first = false;
         json_member(out, "operation", str_of(operation->name));
-        json_number_member(out, "calls", operation->tally.calls);
-        json_number_member(out, "errors", operation->tally.began);
-        json_number_member(out, "client_errors", operation->tally.client_errors);
-        quantiles_json(out, &operation->tally.histogram);
+        json_number_member(out, "calls", operation->traffic.calls);
+        json_number_member(out, "errors", operation->traffic.began);
+        json_number_member(out, "client_errors", operation->traffic.client_errors);
+        quantiles_json(out, &operation->traffic.histogram);
         uint64_t self = histogram_quantile(&operation->self, 0.5);
         if (self == UINT64_MAX)
             buf_add_c(out, ",\"self_p50_ns\":null");
@@ -359,7 +359,7 @@ static void insides_fini(struct insides *insides)
 {
     for (uint32_t i = 0; i < insides->n_operations; i++) {
         free(insides->operations[i].name);
-        tally_fini(&insides->operations[i].tally);
+        traffic_fini(&insides->operations[i].traffic);
         histogram_fini(&insides->operations[i].self);
     }
     for (uint32_t i = 0; i < insides->n_instances; i++) {

@@ -377,27 +377,27 @@ bool mesh_fold(struct mesh *mesh)
     return true;
 }
 
-/* ---- tallies ---- */
+/* ---- sums ---- */
 
-bool tally_add_row(struct tally *tally, const struct mesh_row *row, unsigned known_by)
+bool traffic_add_row(struct traffic *traffic, const struct mesh_row *row, unsigned known_by)
 {
-    tally->calls += row->calls;
-    tally->began += row->began;
-    tally->passed += row->passed;
-    tally->client_errors += row->client_errors;
-    tally->unreached += known_by == KNOWN_CALLER_ONLY ? row->began : 0;
-    tally->retries += row->retries;
-    tally->recovered += row->recovered;
-    tally->adjusted_1024 += row->adjusted_1024;
-    tally->hairpins += row->hairpins;
-    tally->known_by[known_by % N_KNOWN_BY] += row->calls;
+    traffic->calls += row->calls;
+    traffic->began += row->began;
+    traffic->passed += row->passed;
+    traffic->client_errors += row->client_errors;
+    traffic->unreached += known_by == KNOWN_CALLER_ONLY ? row->began : 0;
+    traffic->retries += row->retries;
+    traffic->recovered += row->recovered;
+    traffic->adjusted_1024 += row->adjusted_1024;
+    traffic->hairpins += row->hairpins;
+    traffic->known_by[known_by % N_KNOWN_BY] += row->calls;
     for (int i = 0; i < N_SECURITIES; i++)
-        tally->security[i] += row->security[i];
-    return histogram_decode(&tally->histogram, row->histogram) &&
-           histogram_decode(&tally->transit, row->transit);
+        traffic->security[i] += row->security[i];
+    return histogram_decode(&traffic->histogram, row->histogram) &&
+           histogram_decode(&traffic->transit, row->transit);
 }
 
-bool tally_merge(struct tally *into, const struct tally *from)
+bool traffic_merge(struct traffic *into, const struct traffic *from)
 {
     into->calls += from->calls;
     into->began += from->began;
@@ -416,10 +416,10 @@ bool tally_merge(struct tally *into, const struct tally *from)
            histogram_merge(&into->transit, &from->transit);
 }
 
-void tally_fini(struct tally *tally)
+void traffic_fini(struct traffic *traffic)
 {
-    histogram_fini(&tally->histogram);
-    histogram_fini(&tally->transit);
+    histogram_fini(&traffic->histogram);
+    histogram_fini(&traffic->transit);
 }
 
 /* ---- names ---- */

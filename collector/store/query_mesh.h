@@ -26,7 +26,7 @@ struct mesh_node {
 };
 
 /* Counts of calls; sums of minute rows. */
-struct tally {
+struct traffic {
     int64_t calls, began, passed, client_errors; /* failures: began here, passed on */
     int64_t unreached; /* of `began`: known by the caller alone, the callee saw none of it */
     int64_t retries, recovered, adjusted_1024, hairpins;
@@ -100,9 +100,9 @@ static inline uint32_t mesh_same(const struct mesh *mesh, uint32_t node)
     return mesh->nodes[node].same;
 }
 
-bool tally_add_row(struct tally *tally, const struct mesh_row *row, unsigned known_by);
-bool tally_merge(struct tally *into, const struct tally *from);
-void tally_fini(struct tally *tally);
+bool traffic_add_row(struct traffic *traffic, const struct mesh_row *row, unsigned known_by);
+bool traffic_merge(struct traffic *into, const struct traffic *from);
+void traffic_fini(struct traffic *traffic);
 
 /* Is this text the node's name: service, namespace/service, cluster/namespace/service, or its id?
  */

@@ -83,12 +83,12 @@ static int sum_entries(struct now *now, struct window window, bool base, struct 
         struct entry *entry = entry_of(now, sqlite3_column_int64(select, 0));
         if (!entry)
             continue;
-        struct tally *tally = base ? &entry->was : &entry->now;
-        tally->calls += sqlite3_column_int64(select, 1);
-        tally->began += sqlite3_column_int64(select, 2);
-        tally->client_errors += sqlite3_column_int64(select, 3);
+        struct traffic *traffic = base ? &entry->was : &entry->now;
+        traffic->calls += sqlite3_column_int64(select, 1);
+        traffic->began += sqlite3_column_int64(select, 2);
+        traffic->client_errors += sqlite3_column_int64(select, 3);
         struct str blob = {sqlite3_column_blob(select, 4), (size_t)sqlite3_column_bytes(select, 4)};
-        histogram_decode(&tally->histogram, blob);
+        histogram_decode(&traffic->histogram, blob);
     }
     return query_end(now->answer.mesh.query, select, code, err);
 }
@@ -101,11 +101,11 @@ static void merge_entries(struct now *now)
             struct entry *into = &now->entries[k], *from = &now->entries[i];
             if (into->node != from->node || strcmp(into->name, from->name) != 0 || !into->row)
                 continue;
-            tally_merge(&into->now, &from->now);
-            tally_merge(&into->was, &from->was);
-            tally_fini(&from->now);
-            tally_fini(&from->was);
-            from->now = from->was = (struct tally){0};
+            traffic_merge(&into->now, &from->now);
+            traffic_merge(&into->was, &from->was);
+            traffic_fini(&from->now);
+            traffic_fini(&from->was);
+            from->now = from->was = (struct traffic){0};
             from->row = 0;
             break;
         }
@@ -205,9 +205,9 @@ static void entries_json(const struct now *now, struct buf *out)
         json_member(out, "id", str_of(answer->nodes[entry->node].id));
         json_member(out, "service", str_of(answer->nodes[entry->node].node->text[SERVICE]));
         json_member(out, "operation", str_of(entry->name));
-        tally_json(&entry->now, out);
+        traffic_json(&entry->now, out);
         buf_add_c(out, ",\"was\":{");
-        tally_json(&entry->was, out);
+        traffic_json(&entry->was, out);
         buf_add_c(out, "}}");
     }
     buf_add_char(out, ']');
@@ -216,20 +216,20 @@ static void entries_json(const struct now *now, struct buf *out)
 static void requests_json(const struct now *now, struct buf *out)
 {
     const struct graph_answer *answer = &now->answer;
-    struct tally both[2] = {{0}, {0}};
+    struct traffic both[2] = {{0}, {0}};
     for (uint32_t i = 0; i < answer->n_edges; i++) {
         if (answer->nodes[answer->edges[i].caller].role != ROLE_USER)
             continue;
-        tally_merge(&both[0], &answer->edges[i].now);
-        tally_merge(&both[1], &answer->edges[i].was);
+        traffic_merge(&both[0], &answer->edges[i].now);
+        traffic_merge(&both[1], &answer->edges[i].was);
     }
     buf_add_c(out, ",\"requests\":{");
-    tally_json(&both[0], out);
+    traffic_json(&both[0], out);
     buf_add_c(out, ",\"was\":{");
-    tally_json(&both[1], out);
+    traffic_json(&both[1], out);
     buf_add_c(out, "}}");
-    tally_fini(&both[0]);
-    tally_fini(&both[1]);
+    traffic_fini(&both[0]);
+    traffic_fini(&both[1]);
 }
 
 static void path_json(const struct now *now, struct buf *out)
@@ -267,19 +267,19 @@ static void series_json(struct now *now, struct buf *out)
 static void others_json(const struct now *now, const struct gedge *of, struct buf *out)
 {
     const struct graph_answer *answer = &now->answer;
-    struct tally others = {0};
+    struct traffic others = {0};
     uint32_t n = 0;
     for (uint32_t i = 0; i < answer->n_edges; i++) {
         const struct gedge *edge = &answer->edges[i];
         if (edge->callee != of->callee || edge->caller == of->caller)
             continue;
-        tally_merge(&others, &edge->now);
+        traffic_merge(&others, &edge->now);
         n++;
     }
     buf_addf(out, ",\"others\":{\"callers\":%u", n);
-    tally_json(&others, out);
+    traffic_json(&others, out);
     buf_add_char(out, '}');
-    tally_fini(&others);
+    traffic_fini(&others);
 }
 
 static void origins_json(const struct now *now, struct buf *out)
@@ -348,8 +348,8 @@ static bool make_room(struct now *now)
 static void now_free(struct now *now)
 {
     for (uint32_t i = 0; i < now->n_entries; i++) {
-        tally_fini(&now->entries[i].now);
-        tally_fini(&now->entries[i].was);
+        traffic_fini(&now->entries[i].now);
+        traffic_fini(&now->entries[i].was);
     }
     for (uint32_t i = 0; i < now->n_origins; i++)
         series_free(now->origins[i]);

@@ -16,7 +16,7 @@ struct entry {     /* an operation that users ask for */
     uint32_t node; /* of the graph */
     const char *name;
     int64_t row;
-    struct tally now, was; /* calls, began (all failures), client errors, histogram */
+    struct traffic now, was; /* calls, began (all failures), client errors, histogram */
 };
 
 enum change_kind { NEW_SERVICE, NEW_VERSION, NEW_EDGE, PLAINTEXT, FAILURES };

@@ -109,7 +109,7 @@ static void add_to_version(struct service *service, const struct mesh_node *node
         slice->series = series_new(true);
     int64_t unreached = edge->known_by == KNOWN_CALLER_ONLY ? row->began : 0;
     if (into) {
-        tally_add_row(&slice->tally, row, edge->known_by);
+        traffic_add_row(&slice->traffic, row, edge->known_by);
         if (slice->series) {
             series_add(slice->series, step, row);
             slice->series->began[step] -= unreached;

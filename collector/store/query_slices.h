@@ -9,7 +9,7 @@
 struct slice {
     const char *name;       /* of the mesh */
     uint64_t first_seen_ns; /* of the earliest node in it */
-    struct tally tally;
+    struct traffic traffic;
     struct series *series; /* NULL unless asked for */
 };
 
