@@ -15,8 +15,8 @@ struct arena {
     struct arena_block *blocks; /* newest first */
     char *next;                 /* free bytes of the newest block */
     char *end;
-    size_t used;    /* bytes taken from malloc, all blocks */
-    size_t ceiling; /* most that `used` may become */
+    size_t used;          /* bytes taken from malloc, all blocks */
+    size_t ceiling;       /* most that `used` may become */
     bool short_of_memory; /* malloc failed: what does not fit may fit another time */
 };
 

@@ -12,8 +12,8 @@ struct buf {
     char *p;
     size_t len;
     size_t cap;
-    size_t max;  /* len never passes it */
-    bool failed; /* something did not fit, or malloc failed */
+    size_t max;           /* len never passes it */
+    bool failed;          /* something did not fit, or malloc failed */
     bool short_of_memory; /* malloc failed */
 };
 

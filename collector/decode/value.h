@@ -44,8 +44,8 @@ bool value_take_json(struct decoding *decoding, struct str *text);
 /* Adds bytes as a base64 string. */
 void value_json_base64(struct buf *json, struct str bytes);
 
-/* There is no room for more of this body: ERR_TOO_BIG, or ERR_BUSY when it is the process that has no
- * memory. */
+/* There is no room for more of this body: ERR_TOO_BIG, or ERR_BUSY when it is the process that has
+ * no memory. */
 int decoding_too_big(struct decoding *decoding);
 
 #endif

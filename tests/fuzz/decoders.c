@@ -67,17 +67,17 @@ static void check_facts(const struct span *span)
 {
     const struct facts *facts = &span->facts;
     const struct str texts[] = {
-        facts->cluster,      facts->namespace,        facts->service,        facts->version,
-        facts->instance,     facts->zone,             facts->operation,      facts->peer,
-        facts->peer_address, facts->upstream_cluster, facts->peer_namespace, facts->url_host,
-        facts->protocol,     facts->request_id,       facts->response_flags};
+        facts->cluster,          facts->namespace,      facts->service,
+        facts->version,          facts->instance,       facts->zone,
+        facts->operation,        facts->peer,           facts->peer_address,
+        facts->upstream_cluster, facts->peer_namespace, facts->url_host,
+        facts->protocol,         facts->request_id,     facts->response_flags};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         check_text(texts[i], UNLIMITED, "a fact");
     FUZZ_CHECK(facts->weight >= 1 && isfinite(facts->weight), "weight %g", (double)facts->weight);
     FUZZ_CHECK(facts->http_status >= -1 && facts->http_status <= 999, "http %d",
                facts->http_status);
-    FUZZ_CHECK(facts->grpc_status >= -1 && facts->grpc_status <= 16, "grpc %d",
-               facts->grpc_status);
+    FUZZ_CHECK(facts->grpc_status >= -1 && facts->grpc_status <= 16, "grpc %d", facts->grpc_status);
     FUZZ_CHECK(facts->service.len, "a span without a service");
 }
 
@@ -131,7 +131,8 @@ static void try_short(void *ctx)
     struct trial *trial = ctx;
     struct batch *batch = NULL;
     struct err err = {0};
-    int code = decode_body(trial->format, trial->encoding, trial->body, trial->limits, &batch, &err);
+    int code =
+        decode_body(trial->format, trial->encoding, trial->body, trial->limits, &batch, &err);
     if (code == ERR_BUSY)
         return;
     FUZZ_CHECK(code == trial->code, "code %d instead of %d: %s", code, trial->code, err.text);
@@ -150,12 +151,12 @@ struct batch *decoders_try(enum format format, enum encoding encoding, struct st
 {
     struct batch *batch = NULL;
     struct err err = {0};
-    struct trial trial = {
-        .format = format, .encoding = encoding, .body = body, .limits = limits};
+    struct trial trial = {.format = format, .encoding = encoding, .body = body, .limits = limits};
     trial.code = *code = decode_body(format, encoding, body, limits, &batch, &err);
     FUZZ_CHECK(*code == 0 || *code == ERR_INVALID || *code == ERR_TOO_BIG, "code %d: %s", *code,
                err.text);
-    FUZZ_CHECK(*code == 0 || ((int)err.code == *code && err.text[0]), "code %d without a text", *code);
+    FUZZ_CHECK(*code == 0 || ((int)err.code == *code && err.text[0]), "code %d without a text",
+               *code);
     if (*code == 0)
         check_batch(batch, limits);
     if (fuzz_shortage == FUZZ_MEMORY_IS_THERE)

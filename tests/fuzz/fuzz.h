@@ -1,7 +1,8 @@
 /* fuzz.h - what every fuzz target needs: its entry, checks that end the process, short memory.
  *
- * A target is one file, fuzz_NAME.c, whose function below takes one input. With libFuzzer (make fuzz)
- * it is called with inputs without end; with replay.c (make test) with each file of its corpus.
+ * A target is one file, fuzz_NAME.c, whose function below takes one input. With libFuzzer (make
+ * fuzz) it is called with inputs without end; with replay.c (make test) with each file of its
+ * corpus.
  */
 #ifndef FUZZ_FUZZ_H
 #define FUZZ_FUZZ_H
@@ -29,7 +30,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 enum fuzz_shortage {
     FUZZ_MEMORY_IS_THERE, /* fuzz_short() does nothing */
     FUZZ_MEMORY_AT_RATE,  /* once, about one allocation in fuzz_rate fails */
-    FUZZ_MEMORY_SWEEP     /* again and again, the 1st, 2nd, 3rd … allocation fails, until none does */
+    FUZZ_MEMORY_SWEEP /* again and again, the 1st, 2nd, 3rd … allocation fails, until none does */
 };
 /* LLVMFuzzerInitialize() sets them from FUZZ_SHORT_MEMORY=rate; replay.c sweeps. */
 extern enum fuzz_shortage fuzz_shortage;

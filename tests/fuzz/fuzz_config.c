@@ -1,5 +1,5 @@
-/* fuzz_config.c - any bytes as a settings file: mistakes are named with their lines, and what is taken
- * prints and reads back the same. */
+/* fuzz_config.c - any bytes as a settings file: mistakes are named with their lines, and what is
+ * taken prints and reads back the same. */
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -28,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t n = read_settings(path, &config, &mistakes), lines = 0;
     for (size_t i = 0; i < mistakes.len; i++)
         lines += mistakes.p[i] == '\n';
-    FUZZ_CHECK(n == lines, "%zu mistakes in %zu lines: %.*s", n, lines, STR_ARG(buf_str(&mistakes)));
+    FUZZ_CHECK(n == lines, "%zu mistakes in %zu lines: %.*s", n, lines,
+               STR_ARG(buf_str(&mistakes)));
     config_print(config, &printed);
     FUZZ_CHECK(printed.len && !buf_failed(&printed), "nothing printed");
     const struct settings *settings = config_settings(config);

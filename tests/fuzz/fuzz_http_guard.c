@@ -1,5 +1,5 @@
-/* fuzz_http_guard.c - any bytes on a connection of the real server: whatever the library lets through,
- * the handler sees only heads that CONTRACT §10 allows, and every answer is one.
+/* fuzz_http_guard.c - any bytes on a connection of the real server: whatever the library lets
+ * through, the handler sees only heads that CONTRACT §10 allows, and every answer is one.
  *
  * Inputs are sent whole, the sending side is closed, and the answers are read to their end.
  */
@@ -72,8 +72,7 @@ static void start(void)
 
 static int open_connection(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     address.sin_port = htons((uint16_t)atoi(strrchr(httpd_address(httpd), ':') + 1));
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     /* A connection that is reset at its end leaves no port waiting. */
@@ -89,8 +88,8 @@ static void read_answers(int fd)
 {
     static char answers[1 << 16];
     size_t n = 0;
-    for (ssize_t got; n < sizeof(answers) &&
-                      (got = recv(fd, answers + n, sizeof(answers) - n, 0)) > 0;)
+    for (ssize_t got;
+         n < sizeof(answers) && (got = recv(fd, answers + n, sizeof(answers) - n, 0)) > 0;)
         n += (size_t)got;
     FUZZ_CHECK(n == 0 || (n > 12 && memcmp(answers, "HTTP/1.", 7) == 0), "%.*s",
                n < 40 ? (int)n : 40, answers);

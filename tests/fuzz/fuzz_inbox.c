@@ -1,5 +1,5 @@
-/* fuzz_inbox.c - any bytes as a segment: records lie within it, and what is cut behind them is a torn
- * tail. The first byte chooses one to flip in a segment that is written here from the rest. */
+/* fuzz_inbox.c - any bytes as a segment: records lie within it, and what is cut behind them is a
+ * torn tail. The first byte chooses one to flip in a segment that is written here from the rest. */
 #include <string.h>
 
 #include "collector/model/body.h"

@@ -1,4 +1,5 @@
-/* fuzz_json.c - the JSON reader against jansson: the input as a document, and a document made of it. */
+/* fuzz_json.c - the JSON reader against jansson: the input as a document, and a document made of
+ * it. */
 #include "tests/fuzz/fuzz.h"
 #include "tests/oracle/json_oracle.h"
 

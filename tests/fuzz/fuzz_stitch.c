@@ -1,5 +1,5 @@
-/* fuzz_stitch.c - the input decides on the spans of one trace. Stitched in two orders of arrival they
- * give one graph; every span has one class, every call lies within its trace.
+/* fuzz_stitch.c - the input decides on the spans of one trace. Stitched in two orders of arrival
+ * they give one graph; every span has one class, every call lies within its trace.
  */
 #include <string.h>
 
@@ -30,7 +30,8 @@ static void start(void)
 static void make_span(struct choices *choices, uint32_t i, uint32_t n, struct resource *resource,
                       struct span *span)
 {
-    static const struct str services[N_SERVICES] = {{"a", 1}, {"b", 1}, {"c", 1}, {"d", 1}, {"gw", 2}};
+    static const struct str services[N_SERVICES] = {
+        {"a", 1}, {"b", 1}, {"c", 1}, {"d", 1}, {"gw", 2}};
     static const struct str upstreams[4] = {{"", 0},
                                             {"outbound|80||b.default.svc.cluster.local", 40},
                                             {"inbound|80||", 12},
@@ -58,7 +59,8 @@ static void make_span(struct choices *choices, uint32_t i, uint32_t n, struct re
     if (proxy) {
         span->facts.proxy = (uint8_t)choose(choices, PROXY_WAYPOINT + 1);
         span->facts.upstream_cluster = upstreams[choose(choices, 4)];
-        span->facts.flags = choose(choices, 6) == 1 ? FLAG_BIT(choose(choices, N_RESPONSE_FLAGS)) : 0;
+        span->facts.flags =
+            choose(choices, 6) == 1 ? FLAG_BIT(choose(choices, N_RESPONSE_FLAGS)) : 0;
         if (span->facts.flags)
             span->facts.response_flags = STR("UF");
     }

@@ -1,5 +1,5 @@
-/* fuzz_wire.c - the wire reader against a plain one that recurses, and its fast way against its slow
- * one. */
+/* fuzz_wire.c - the wire reader against a plain one that recurses, and its fast way against its
+ * slow one. */
 #include "collector/base/wire.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -1,4 +1,5 @@
-/* fuzz_zipkin_json.c - any bytes as a body of this format: what is taken keeps every promise of a batch. */
+/* fuzz_zipkin_json.c - any bytes as a body of this format: what is taken keeps every promise of a
+ * batch. */
 #include "tests/fuzz/decoders.h"
 #include "tests/fuzz/fuzz.h"
 

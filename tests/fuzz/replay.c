@@ -1,5 +1,5 @@
-/* replay.c - main() for a fuzz target without a fuzzer: every file of the folders and files named is
- * given to it, first as it is, then with each of its allocations failing in turn.
+/* replay.c - main() for a fuzz target without a fuzzer: every file of the folders and files named
+ * is given to it, first as it is, then with each of its allocations failing in turn.
  *
  * The name of the file that is being tried is printed when the process ends by a signal.
  */

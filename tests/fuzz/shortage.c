@@ -25,8 +25,7 @@ void fuzz_short(void (*step)(void *ctx), void *ctx, uint64_t seed)
         step(ctx);
         short_memory_off();
     }
-    for (uint64_t n = 1; fuzz_shortage == FUZZ_MEMORY_SWEEP;
-         n += n < EVERY_ONE_TO ? 1 : n / 4) {
+    for (uint64_t n = 1; fuzz_shortage == FUZZ_MEMORY_SWEEP; n += n < EVERY_ONE_TO ? 1 : n / 4) {
         short_memory_at(n);
         step(ctx);
         if (!short_memory_off())

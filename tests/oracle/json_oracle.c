@@ -134,7 +134,9 @@ bool json_oracle_agrees(struct str text, struct buf *why)
         agree = !taken;
     if (!agree)
         buf_addf(why, "base/json: %s %.*s\njansson: %d %.*s\n",
-                 taken ? "takes" : ours.json.error ? ours.json.error : "?",
+                 taken             ? "takes"
+                 : ours.json.error ? ours.json.error
+                                   : "?",
                  STR_ARG(buf_str(&ours.out)), theirs, STR_ARG(buf_str(&said)));
     arena_fini(&ours.arena);
     buf_fini(&ours.out);
@@ -146,24 +148,51 @@ bool json_oracle_agrees(struct str text, struct buf *why)
 
 static void make_string(struct choices *choices, struct buf *out)
 {
-    static const char *const pieces[] = {"a",        "key",    "\\n",       "\\\"",
-                                         "\\u00e9", "\\u0041", "\\ud83d\\ude00", "\\ud800",
-                                         "\\u0000", "\xc3\xa9", "\xf0\x9f\x98\x80", "\x7f",
-                                         " ",        "\\/",   "12345678",   "\xe2\x82\xac"};
+    static const char *const pieces[] = {"a",
+                                         "key",
+                                         "\\n",
+                                         "\\\"",
+                                         "\\u00e9",
+                                         "\\u0041",
+                                         "\\ud83d\\ude00",
+                                         "\\ud800",
+                                         "\\u0000",
+                                         "\xc3\xa9",
+                                         "\xf0\x9f\x98\x80",
+                                         "\x7f",
+                                         " ",
+                                         "\\/",
+                                         "12345678",
+                                         "\xe2\x82\xac"};
     buf_add_char(out, '"');
     for (unsigned n = choose(choices, 12); n > 0; n--) {
         unsigned i = choose(choices, 64);
-        buf_add_c(out, i < 32 ? pieces[i % 16] : i < 62 ? pieces[i % 4] : i == 62 ? "\xff" : "\x01");
+        buf_add_c(out, i < 32    ? pieces[i % 16]
+                       : i < 62  ? pieces[i % 4]
+                       : i == 62 ? "\xff"
+                                 : "\x01");
     }
     buf_add_char(out, '"');
 }
 
 static void make_number(struct choices *choices, struct buf *out)
 {
-    static const char *const numbers[] = {
-        "0",   "-0",   "1",      "-1",   "9223372036854775807", "9223372036854775808",
-        "1.5", "1e3",  "1E-300", "1e999", "-9223372036854775808", "0.1",
-        "-0.0", "12345678901234567890", "1e+2", "01"};
+    static const char *const numbers[] = {"0",
+                                          "-0",
+                                          "1",
+                                          "-1",
+                                          "9223372036854775807",
+                                          "9223372036854775808",
+                                          "1.5",
+                                          "1e3",
+                                          "1E-300",
+                                          "1e999",
+                                          "-9223372036854775808",
+                                          "0.1",
+                                          "-0.0",
+                                          "12345678901234567890",
+                                          "1e+2",
+                                          "01"};
     buf_add_c(out, numbers[choose(choices, 128) % 16]);
 }
 

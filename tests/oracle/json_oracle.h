@@ -1,9 +1,9 @@
-/* json_oracle.h - one JSON document read by jansson and by base/json: both take it and say the same,
- * or both refuse it.
+/* json_oracle.h - one JSON document read by jansson and by base/json: both take it and say the
+ * same, or both refuse it.
  *
  * Documented differences, where nothing is compared:
- *   - text that is not UTF-8, lone surrogates, \u0000: jansson refuses, base/json replaces (its user
- *     sees U+FFFD);
+ *   - text that is not UTF-8, lone surrogates, \u0000: jansson refuses, base/json replaces (its
+ * user sees U+FFFD);
  *   - numbers beyond 64 bits or a double: jansson refuses, base/json gives their digits;
  *   - nesting: base/json refuses beyond 64, jansson beyond 2048;
  *   - a key twice: jansson keeps the last, base/json shows both.

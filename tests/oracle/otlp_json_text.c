@@ -1,4 +1,5 @@
-/* otlp_json_text.c - written from the JSON mapping of OTLP, without the program's own code for it. */
+/* otlp_json_text.c - written from the JSON mapping of OTLP, without the program's own code for it.
+ */
 #include "tests/oracle/otlp_json_text.h"
 
 #include <inttypes.h>
@@ -76,9 +77,9 @@ static void real(struct writing *writing, double number)
     if (isfinite(number))
         buf_addf(writing->out, "%.17g", number);
     else
-        buf_add_c(writing->out, isnan(number)  ? "\"NaN\""
-                                : number > 0 ? "\"Infinity\""
-                                             : "\"-Infinity\"");
+        buf_add_c(writing->out, isnan(number) ? "\"NaN\""
+                                : number > 0  ? "\"Infinity\""
+                                              : "\"-Infinity\"");
 }
 
 static void attributes(struct writing *writing, const char *name, Otlp__KeyValue *const *pairs,

@@ -29,15 +29,48 @@ static ProtobufCBinaryData bytes_of(struct making *making, struct str text)
 
 /* ---- texts ---- */
 
-static const char *const words[] = {
-    "service.name", "service.namespace", "k8s.pod.name", "http.response.status_code",
-    "http.status_code", "http.request.method", "url.full", "http.url", "component", "proxy",
-    "upstream_cluster", "outbound|9080|v1|reviews.default.svc.cluster.local", "response_flags",
-    "UF,URX", "guid:x-request-id", "node_id", "sidecar~10.0.0.1~a.default~default.svc.cluster.local",
-    "error", "true", "grpc.status_code", "14", "rpc.system", "grpc", "db.system", "redis",
-    "peer.service", "server.address", "[::1]:80", "messaging.destination.name", "sampler.type",
-    "probabilistic", "sampler.param", "0.25", "ot=th:8;rv:1", "https://u:p@shop:443/items/42?q#f",
-    "GET", "-", "\xc3\xa9t\xc3\xa9", "\xf0\x9f\x98\x80", "nul\0byte", "cut \xf0\x9f\x98", "\"\\\n\x7f"};
+static const char *const words[] = {"service.name",
+                                    "service.namespace",
+                                    "k8s.pod.name",
+                                    "http.response.status_code",
+                                    "http.status_code",
+                                    "http.request.method",
+                                    "url.full",
+                                    "http.url",
+                                    "component",
+                                    "proxy",
+                                    "upstream_cluster",
+                                    "outbound|9080|v1|reviews.default.svc.cluster.local",
+                                    "response_flags",
+                                    "UF,URX",
+                                    "guid:x-request-id",
+                                    "node_id",
+                                    "sidecar~10.0.0.1~a.default~default.svc.cluster.local",
+                                    "error",
+                                    "true",
+                                    "grpc.status_code",
+                                    "14",
+                                    "rpc.system",
+                                    "grpc",
+                                    "db.system",
+                                    "redis",
+                                    "peer.service",
+                                    "server.address",
+                                    "[::1]:80",
+                                    "messaging.destination.name",
+                                    "sampler.type",
+                                    "probabilistic",
+                                    "sampler.param",
+                                    "0.25",
+                                    "ot=th:8;rv:1",
+                                    "https://u:p@shop:443/items/42?q#f",
+                                    "GET",
+                                    "-",
+                                    "\xc3\xa9t\xc3\xa9",
+                                    "\xf0\x9f\x98\x80",
+                                    "nul\0byte",
+                                    "cut \xf0\x9f\x98",
+                                    "\"\\\n\x7f"};
 
 static ProtobufCBinaryData word(struct making *making)
 {
@@ -51,7 +84,8 @@ static ProtobufCBinaryData word(struct making *making)
 /* A long one, so that limits fall anywhere in it: between, before and within its characters. */
 static ProtobufCBinaryData long_text(struct making *making)
 {
-    static const char *const units[] = {"a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xff"};
+    static const char *const units[] = {"a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80",
+                                        "\xff"};
     char text[MAX_LONG + 8];
     unsigned unit = choose(making->choices, 5), end = choose(making->choices, 5);
     size_t n = 0, shift = choose(making->choices, 4),

@@ -1,8 +1,8 @@
 /* otlp_make.h - generated trace requests: likely ones, odd ones, and what no SDK would send.
  *
- * Everything lies in the arena; abort() when it is full, 256 MiB are enough. A request may break the
- * limits, hold bad ids and bad text; it is always well-formed protobuf, and its values are nested at
- * most 34 deep.
+ * Everything lies in the arena; abort() when it is full, 256 MiB are enough. A request may break
+ * the limits, hold bad ids and bad text; it is always well-formed protobuf, and its values are
+ * nested at most 34 deep.
  */
 #ifndef ORACLE_OTLP_MAKE_H
 #define ORACLE_OTLP_MAKE_H

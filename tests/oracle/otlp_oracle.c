@@ -34,8 +34,8 @@ static bool varint(const uint8_t **at, const uint8_t *end, unsigned most_bytes, 
     return false;
 }
 
-/* True when one more field was read. At bytes that are cut off both readers must refuse, so the walk
- * just ends there; *common is false at what the two see differently. */
+/* True when one more field was read. At bytes that are cut off both readers must refuse, so the
+ * walk just ends there; *common is false at what the two see differently. */
 static bool next_field(const uint8_t **at, const uint8_t *end, struct field *field, bool *common)
 {
     uint64_t tag;
@@ -209,7 +209,8 @@ static void add_value(struct telling *telling, struct buf *out, const Otlp__AnyV
     }
 }
 
-/* The value as an attribute shows it: texts are cut, and so is rendered JSON, which then is a text. */
+/* The value as an attribute shows it: texts are cut, and so is rendered JSON, which then is a text.
+ */
 static void add_attribute_value(struct telling *telling, struct buf *out,
                                 const Otlp__AnyValue *value)
 {
@@ -234,7 +235,8 @@ static void add_attribute_value(struct telling *telling, struct buf *out,
     buf_fini(&whole);
 }
 
-/* The attributes that are kept: the first `limit`, of equal keys the last value in the first's place. */
+/* The attributes that are kept: the first `limit`, of equal keys the last value in the first's
+ * place. */
 struct kept {
     char *keys[256];
     const Otlp__AnyValue *values[256];

@@ -3,12 +3,12 @@
  *
  * Documented differences, where the oracle says nothing:
  *   - groups, and field number 0: protobuf-c refuses the first and takes the second;
- *   - tags and lengths written in more than five bytes, varints over 64 bits: protobuf-c refuses the
- *     first two and takes the third;
- *   - a known field with another wire type: protobuf-c refuses the body; this program skips the field
- *     as unknown, but refuses a value (AnyValue) that is written so;
- *   - a message that may stand once and stands twice, a oneof with several members: protobuf-c merges,
- *     this program takes the last;
+ *   - tags and lengths written in more than five bytes, varints over 64 bits: protobuf-c refuses
+ * the first two and takes the third;
+ *   - a known field with another wire type: protobuf-c refuses the body; this program skips the
+ * field as unknown, but refuses a value (AnyValue) that is written so;
+ *   - a message that may stand once and stands twice, a oneof with several members: protobuf-c
+ * merges, this program takes the last;
  *   - messages nested deeper than 100: protobuf-c recurses and would end the process.
  */
 #ifndef ORACLE_OTLP_ORACLE_H

@@ -58,10 +58,10 @@ static bool agree(const struct answers *answers, bool compare_json)
         return answers->oracle != ORACLE_TAKES ||
                answers->pb != ERR_TOO_BIG; /* of the memory a request may take */
     if (answers->oracle == ORACLE_TAKES) {
-        bool same = answers->pb == 0 &&
-                    str_eq(buf_str(&answers->pb_text), buf_str(&answers->oracle_text));
-        return same && (!compare_json || str_eq(buf_str(&answers->json_text),
-                                                buf_str(&answers->oracle_text)));
+        bool same =
+            answers->pb == 0 && str_eq(buf_str(&answers->pb_text), buf_str(&answers->oracle_text));
+        return same && (!compare_json ||
+                        str_eq(buf_str(&answers->json_text), buf_str(&answers->oracle_text)));
     }
     return answers->oracle != ORACLE_REFUSES || answers->pb != 0;
 }
@@ -85,7 +85,8 @@ bool otlp_same(struct choices *choices, struct buf *why)
     answers.json = say(FORMAT_OTLP_JSON, buf_str(&json), limits, &answers.json_text);
     bool same = agree(&answers, !has_negative_enum(request));
     if (!same)
-        buf_addf(why, "%.*s\n-- protobuf-c: %d\n%.*s\n-- otlp_pb: %d\n%.*s\n-- otlp_json: %d\n%.*s\n",
+        buf_addf(why,
+                 "%.*s\n-- protobuf-c: %d\n%.*s\n-- otlp_pb: %d\n%.*s\n-- otlp_json: %d\n%.*s\n",
                  STR_ARG(buf_str(&json)), answers.oracle, STR_ARG(buf_str(&answers.oracle_text)),
                  answers.pb, STR_ARG(buf_str(&answers.pb_text)), answers.json,
                  STR_ARG(buf_str(&answers.json_text)));

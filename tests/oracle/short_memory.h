@@ -1,8 +1,8 @@
 /* short_memory.h - allocations that fail when a test says so.
  *
  * malloc, calloc, realloc, strdup and strndup of the whole process in plain builds; in sanitized
- * builds, where the sanitizer owns them, of what is linked into the program (not of shared libraries
- * such as zlib).
+ * builds, where the sanitizer owns them, of what is linked into the program (not of shared
+ * libraries such as zlib).
  */
 #ifndef ORACLE_SHORT_MEMORY_H
 #define ORACLE_SHORT_MEMORY_H
