@@ -15,7 +15,8 @@ GRPC = {"path": "/bookinfo.Productpage/Details", "method": "POST", "body": b"\0\
         "headers": {"content-type": "application/grpc", "te": "trailers"}}
 PARENT = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "rojo=00f067aa0ba902b7"}
 
-# kind, how many, what differs from GET /productpage; `at_once`: together instead of one after the other
+# kind, how many, what differs from GET /productpage; `at_once`: together instead of one after the other; `leaves_when`: the client
+# leaves as soon as that service works on its request
 REQUESTS = [
     ("ok", 4, {}),
     ("ok-details", 2, {"path": "/details"}),
@@ -42,7 +43,7 @@ REQUESTS = [
     ("ok", 1, {}),
     ("fault-abort", 1, {"path": "/details", "headers": {"x-envoy-fault-abort-request": "418"}}),
     ("fault-delay", 1, {"path": "/details", "headers": {"x-envoy-fault-delay-request": "150"}}),
-    ("client-gone", 2, {"path": "/details", "fault": "details=sleep:1000", "patience": 0.4}),
+    ("client-gone", 2, {"path": "/details", "fault": "details=sleep:1500", "leaves_when": "details"}),
     ("grpc-ok", 2, GRPC),
     ("grpc-internal", 1, dict(GRPC, fault="details=status:500")),
     ("grpc-unavailable", 1, dict(GRPC, fault="details=status:503")),
@@ -54,6 +55,21 @@ REQUESTS = [
 ]
 
 
+def wait_for_work(plan, service, wanted, limit=30):
+    """Until the number of requests that a service works on is as wanted."""
+    end = time.monotonic() + limit
+    while True:
+        c = http.client.HTTPConnection("127.0.0.1", plan["services"][service]["ports"]["app"], timeout=10)
+        c.request("GET", "/-/working")
+        n = int(c.getresponse().read())
+        c.close()
+        if wanted(n):
+            return
+        if time.monotonic() > end:
+            raise SystemExit("%s works on %d requests, for %d s now" % (service, n, limit))
+        time.sleep(0.01)
+
+
 def send(plan, kind, number, request):
     """One request; gives what the client saw as a line of the truth."""
     wire_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, "%s-%d" % (kind, number)))
@@ -63,35 +79,22 @@ def send(plan, kind, number, request):
         headers["x-fault"] = request["fault"]
     seen = {"kind": "client", "scenario": kind, "request_id": wire_id, "path": request.get("path", "/productpage"),
             "start_ns": time.time_ns()}
-    c = http.client.HTTPConnection("127.0.0.1", plan["gateway"], timeout=request.get("patience", 30))
-    try:
-        c.request(request.get("method", "GET"), seen["path"], body=request.get("body"), headers=headers)
+    if "leaves_when" in request:
+        wait_for_work(plan, request["leaves_when"], lambda n: n == 0)  # on the request before
+    c = http.client.HTTPConnection("127.0.0.1", plan["gateway"], timeout=60)
+    c.request(request.get("method", "GET"), seen["path"], body=request.get("body"), headers=headers)
+    if "leaves_when" in request:
+        wait_for_work(plan, request["leaves_when"], lambda n: n > 0)
+        seen["left"] = True
+    else:
         answer = c.getresponse()
         answer.read()
         seen["status"] = answer.status
         if answer.getheader("grpc-status"):
             seen["grpc_status"] = int(answer.getheader("grpc-status"))
-    except TimeoutError:
-        seen["left"] = True
     c.close()
     seen["end_ns"] = time.time_ns()
     return seen
-
-
-def wait_until_idle(plan, limit=30):
-    """Until no application works on a request any more (those that were given up go on), so that its truth is written."""
-    end = time.monotonic() + limit
-    for name in ("productpage", "reviews", "ratings", "details"):
-        while True:
-            c = http.client.HTTPConnection("127.0.0.1", plan["services"][name]["ports"]["app"], timeout=10)
-            c.request("GET", "/-/working")
-            busy = int(c.getresponse().read())
-            c.close()
-            if not busy:
-                break
-            if time.monotonic() > end:
-                raise SystemExit("%s still works on %d requests" % (name, busy))
-            time.sleep(0.02)
 
 
 def main():
@@ -108,7 +111,8 @@ def main():
                 for seen in pool.map(lambda i: send(plan, kind, i, request), range(number, number + n)):
                     truth.write(json.dumps(seen) + "\n")
             number += n
-            wait_until_idle(plan)
+            for service in ("productpage", "reviews", "ratings", "details"):
+                wait_for_work(plan, service, lambda n: n == 0)  # those that were given up go on: their truth comes at their end
 
 
 main()
