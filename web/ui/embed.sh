@@ -10,7 +10,8 @@ for name in $([ -z "$1" ] || cat "$1/list"); do
 "
     n=$((n + 1))
 done
-echo "#define N_UI_FILES $n"
+echo "static const size_t n_ui_files = $n; /* a constant 0 would make comparisons with it odd */"
+echo '#define N_UI_FILES n_ui_files'
 echo 'static const struct ui_file ui_files[] = {'
 printf '%s' "$rows"
 echo '    {NULL, NULL, 0},'
