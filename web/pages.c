@@ -39,7 +39,7 @@ static bool ends_with(const char *name, const char *end)
     return str_ends(str_of(name), str_of(end));
 }
 
-static void begin_shell(struct buf *out)
+static void begin_shell(const struct web *web, struct buf *out)
 {
     buf_add_c(out, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
                    "<title>faultline</title>"
@@ -47,6 +47,11 @@ static void begin_shell(struct buf *out)
                    "<meta name=\"color-scheme\" content=\"light dark\">");
     buf_addf(out, "<meta name=\"now\" content=\"%llu\">",
              (unsigned long long)(clock_wall_ns() / NS_PER_MS));
+    if (web->settings.log_link && web->settings.log_link[0]) {
+        buf_add_c(out, "<meta name=\"log-link\" content=\"");
+        page_escape(out, str_of(web->settings.log_link));
+        buf_add_c(out, "\">");
+    }
     buf_add_c(out, "<link rel=\"icon\" href=\"data:image/svg+xml,%3Csvg "
                    "xmlns='http://www.w3.org/2000/svg' viewBox='0 0 20 20' fill='none' "
                    "stroke='%23c4201d' stroke-width='2.4' stroke-linecap='round' "
@@ -68,7 +73,7 @@ void page_shell(struct web *web, struct http_request *request)
         return;
     }
     buf_init(&out, ANSWER_BYTES);
-    begin_shell(&out);
+    begin_shell(web, &out);
     buf_add_c(&out, "</head><body><div id=\"app\"></div><noscript><main><h1>faultline</h1>"
                     "<p>Without scripts: the last traces; <a href=\"/plain\">calls and "
                     "traces</a>.</p>");
@@ -107,7 +112,7 @@ void page_trace(struct web *web, struct http_request *request, struct str id)
         return;
     }
     buf_init(&out, 1u << 16);
-    begin_shell(&out);
+    begin_shell(web, &out);
     buf_addf(
         &out,
         "<noscript><meta http-equiv=\"refresh\" content=\"0;url=/plain/trace/%.*s\"></noscript>"

@@ -36,7 +36,7 @@ void page_style(struct http_request *request)
     httpd_answer(request, 200, "text/css; charset=utf-8", STR(style), false);
 }
 
-static void escape(struct buf *out, struct str text)
+void page_escape(struct buf *out, struct str text)
 {
     for (size_t i = 0; i < text.len; i++) {
         switch (text.p[i]) {
@@ -88,19 +88,19 @@ static void cell(struct table *table, char kind, struct str text)
     buf_add_c(out, kind == 't' || kind == 'i' ? "<td>" : "<td class=\"n\">");
     if (kind == 'i') {
         buf_add_c(out, "<a href=\"/trace/");
-        escape(out, text);
+        page_escape(out, text);
         buf_add_c(out, "\"><code>");
-        escape(out, (struct str){text.p, text.len < 8 ? text.len : 8});
+        page_escape(out, (struct str){text.p, text.len < 8 ? text.len : 8});
         buf_add_c(out, "</code></a>");
     } else if (kind == 'd') {
         if (str_to_double(text, &ns))
             buf_addf(out, ns < 1e6 ? "%.2f ms" : ns < 1e9 ? "%.1f ms" : "%.0f ms", ns / 1e6);
     } else if (kind == 'e' && !str_eq(text, STR("0"))) {
         buf_add_c(out, "<span class=\"bad\">");
-        escape(out, text);
+        page_escape(out, text);
         buf_add_c(out, "</span>");
     } else {
-        escape(out, text);
+        page_escape(out, text);
     }
     buf_add_c(out, "</td>");
 }
@@ -120,24 +120,14 @@ static bool add_row(const struct query_rows *rows, void *ctx)
 
 static void add_edges(struct query *query, struct buf *out, struct err *err)
 {
-    char sql[600];
     struct table table = {out, "tttnneedd", 0};
-    snprintf(sql, sizeof(sql),
-             "SELECT caller_service, callee_service, via, sum(calls), sum(retries), sum(errors), "
-             "sum(errors_origin), "
-             "sum(client_ns_sum) / max(sum(calls), 1), max(p95_ns) FROM edge_minute WHERE "
-             "minute_ns >= %lld "
-             "GROUP BY caller_cluster, caller_namespace, caller_service, callee_cluster, "
-             "callee_namespace, callee_service, "
-             "via, connection_type ORDER BY sum(errors_origin) DESC, sum(calls) DESC LIMIT 500",
-             (long long)(clock_wall_ns() - PAGE_WINDOW_NS));
     buf_add_c(out, "<h2>Calls of the last 15 minutes</h2><div "
                    "class=\"scroll\"><table><thead><tr><th>caller</th><th>callee"
                    "</th><th>via</th><th class=\"n\">calls</th><th class=\"n\">retries</th><th "
                    "class=\"n\">failed</th>"
                    "<th class=\"n\">began here</th><th class=\"n\">mean</th><th "
                    "class=\"n\">p95</th></tr></thead><tbody>");
-    query_sql(query, sql, add_row, &table, err);
+    query_plain_calls(query, clock_wall_ns() - PAGE_WINDOW_NS, add_row, &table, err);
     buf_add_c(out, "</tbody></table></div>");
     if (!table.n_rows)
         buf_add_c(out, "<p>No calls yet. Spans show here about ten seconds after they came.</p>");
@@ -151,12 +141,7 @@ static void add_traces(struct query *query, struct buf *out, struct err *err)
                    "<th class=\"n\">duration</th><th class=\"n\">spans</th><th class=\"n\">failed "
                    "spans</th><th>began at</th>"
                    "</tr></thead><tbody>");
-    query_sql(query,
-              "SELECT trace_id, substr(start_time, 12, 12), entry_service || ' ' || "
-              "entry_operation, duration_ns, span_count, "
-              "error_count, origin_service || ' ' || origin_reason FROM trace_numbered ORDER BY "
-              "trace_no DESC LIMIT 50",
-              add_row, &table, err);
+    query_plain_traces(query, add_row, &table, err);
     buf_add_c(out, "</tbody></table></div>");
 }
 
@@ -165,7 +150,7 @@ static void answer_failure(struct http_request *request, struct buf *out, const 
     buf_reset(out);
     head(out, "faultline");
     buf_add_c(out, "<h1>faultline</h1><p class=\"bad\">");
-    escape(out, str_of(err->text));
+    page_escape(out, str_of(err->text));
     buf_add_c(out, "</p>");
     answer_page(request,
                 err->code == ERR_NOT_FOUND ? 404

@@ -31,6 +31,8 @@ void web_answer_error(struct http_request *request, const struct err *err);
 bool web_window(const struct http_request *request, uint64_t default_ns, struct window *window,
                 struct err *err);
 
+/* A text inside an element or a quoted attribute. */
+void page_escape(struct buf *out, struct str text);
 /* Answers a page with the headers that every page has; `out` is whole. */
 void page_answer(struct http_request *request, unsigned status, struct buf *out);
 

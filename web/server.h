@@ -39,6 +39,7 @@ struct web_settings {
     const char *const *hosts;  /* web.hosts */
     struct httpd_budget *budget;
     const char *db_path;
+    const char *log_link;  /* web.log_link: where the reader keeps logs, "" nowhere */
     uint64_t started_ns;   /* wall clock */
     uint32_t min_requests; /* localise.min_requests */
     struct web_hooks hooks;

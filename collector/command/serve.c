@@ -198,6 +198,7 @@ static int start_web(struct server *server, struct err *err)
         .hosts = (const char *const *)settings->web_hosts.items,
         .budget = server->budget,
         .db_path = settings->store_path,
+        .log_link = settings->web_log_link,
         .started_ns = server->started_ns,
         .min_requests = (uint32_t)settings->localise_min_requests,
         .hooks = {.unhealthy = unhealthy,

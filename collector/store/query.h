@@ -100,4 +100,13 @@ struct query_rows {
 int query_sql(struct query *query, const char *sql,
               bool (*row)(const struct query_rows *rows, void *ctx), void *ctx, struct err *err);
 
+/* For the page without scripts: edges of the minutes since then, most failures first: caller,
+ * callee, via, calls, retries, failed, began here, mean ns, p95 ns; the last 50 traces: id, time,
+ * entry, duration ns, spans, failed spans, origin. */
+int query_plain_calls(struct query *query, uint64_t since_ns,
+                      bool (*row)(const struct query_rows *rows, void *ctx), void *ctx,
+                      struct err *err);
+int query_plain_traces(struct query *query, bool (*row)(const struct query_rows *rows, void *ctx),
+                       void *ctx, struct err *err);
+
 #endif

@@ -36,6 +36,9 @@ void json_node(struct buf *out, const char *name, sqlite3_stmt *row, int first);
 void trace_columns_json(sqlite3_stmt *row, struct buf *out);
 /* `,"services":[TEXT]` of a trace. */
 void trace_services_json(struct query *query, int64_t trace_no, struct buf *out);
+/* Shows every row of a prepared statement, and ends it. */
+int query_each(struct query *query, sqlite3_stmt *statement,
+               bool (*row)(const struct query_rows *rows, void *ctx), void *ctx, struct err *err);
 /* histogram_quantile and the other functions of `faultline sql`. */
 int query_add_functions(sqlite3 *db);
 

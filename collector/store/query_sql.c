@@ -144,7 +144,7 @@ static int authorize(void *ctx, int action, const char *a, const char *b, const 
     }
 }
 
-static int run(struct query *query, sqlite3_stmt *statement,
+int query_each(struct query *query, sqlite3_stmt *statement,
                bool (*row)(const struct query_rows *rows, void *ctx), void *ctx, struct err *err)
 {
     int n = sqlite3_column_count(statement), code;
@@ -185,7 +185,7 @@ int query_sql(struct query *query, const char *sql,
         } else if (code) {
             err_set(err, ERR_INVALID, "%s", sqlite3_errmsg(query->db));
         } else if (statement) {
-            run(query, statement, row, ctx, err);
+            query_each(query, statement, row, ctx, err);
         }
     }
     sqlite3_set_authorizer(query->db, NULL, NULL);

@@ -208,6 +208,32 @@ def millions():
     collector.close()
 
 
+def page():
+    """The page in the system's Chromium: shop data, a trace of 10,000 spans; five new browsers."""
+    ui = os.path.join(HERE, "..", "ui")
+    if not os.path.exists(os.path.join(ui, "node_modules")) or not os.path.exists("/usr/bin/chromium"):
+        print("page: no Chromium or npm packages here; make deps installs them")
+        return
+    sys.path.insert(0, ui)
+    import shop
+    c = lib.Collector(build).start()
+    maker = shop.Maker(1)
+    shop.window(maker, time.time(), n=4000)
+    trace = shop.large(maker, time.time() - 60, 10000)
+    for body in maker.bodies():
+        c.post_otlp(body, True)
+    c.flush()
+    p = subprocess.run(["node", os.path.join(ui, "measure.mjs"), "http://" + c.web, trace.id, "5"], stdout=subprocess.PIPE, check=True)
+    c.stop()
+    c.close()
+    found = json.loads(p.stdout)
+    for key, name, unit, limit in (("first_paint_ms", "page: first paint of Traces", "ms", "<= 300"), ("content_ms", "page: Traces with 4,000 traces drawn", "ms", ""),
+                                   ("open_trace_ms", "page: a trace of 10,000 spans opens", "ms", "<= 1000"), ("frames_per_s", "page: frames while scrolling it", "/s", ">= 50")):
+        values = found[key]
+        note(name, statistics.median(values), unit, limit, "%.0f-%.0f in %d runs" % (min(values), max(values), len(values)))
+    note("page: script and stylesheet, gzipped", found["bytes"], "B", "<= 60000")
+
+
 def main():
     print("%-58s %12s %-10s %-14s %s" % ("figure", "value", "unit", "limit", "spread"))
     disk()
@@ -216,6 +242,7 @@ def main():
     paced(100000, 3000000, "OTLP protobuf at 100,000/s")
     paced(0, 2000000, "OTLP protobuf, as fast as it goes")
     paced(50000, 1000000, "the same with gzip at 50,000/s", "--encoding", "gzip")
+    page()
     memory()
     millions()
     with open(os.path.join(build, "bench.json"), "w") as out:

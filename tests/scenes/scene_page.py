@@ -89,6 +89,13 @@ def scene_page_shows_what_sql_says(c):
     assert [r[0] for r in c.sql(query.rstrip(";"))] == wanted and wanted, query
 
 
+def scene_page_links_to_where_logs_are(c):
+    c.start(web__log_link='https://logs.example/find?a="b"&q={trace_id}')
+    facts = fill(c, 30)
+    assert b'content="https://logs.example/find?a=&quot;b&quot;&amp;q={trace_id}"' in c.get("/traces")[1]
+    browse(c, "links_to_logs", **facts)
+
+
 def scene_page_selection_says_what_is_different(c):
     browse(c.start(), "selecting_says_what_is_different", **fill(c))
 

@@ -274,6 +274,12 @@ scenes.a_failure_is_one_line = open => async () => {
   assert.match(await one(wrong, '.note.bad'), /took: a duration is/);
 };
 
+scenes.links_to_logs = open => async () => {
+  const page = await open(TRACE);
+  await page.keyboard.press('4');
+  assert.equal(await page.getAttribute('.tp a[target=_blank]', 'href'), `https://logs.example/find?a="b"&q=${f.failed_id}`);
+};
+
 scenes.first_start = open => async () => {
   const page = await open('/');
   assert.match(await one(page, 'h1'), /^No spans yet\.$/);

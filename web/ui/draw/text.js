@@ -86,6 +86,8 @@ export function span(fromMs, toMs) {
   const detail = seconds && toMs - fromMs < 600000 ? 1 : 0;
   return same ? `${clock(fromMs, detail)}–${clock(toMs, detail)}` : `${when(fromMs, detail)} – ${when(toMs, detail)}`;
 }
+// "10:24:40–10:42": seconds where there are some.
+export const exactSpan = (fromMs, toMs) => [fromMs, toMs].map(t => (day(fromMs) == day(toMs) ? clock : when)(t, Math.floor(t / 1000) % 60 ? 1 : 0)).join('–');
 // RFC 3339 text of the API (nine digits) to Unix ms, with the fraction
 export function parseTime(text) {
   if (!text) return NaN;

@@ -1,7 +1,7 @@
 // traces.js: the page that finds traces: query, facets, picture with a selection, list, what is different.
 import { html, useEffect, useRef, useState } from '../html.js';
 import { Icon, Mark } from '../draw/marks.js';
-import { clock, count, parseTime, plural, span } from '../draw/text.js';
+import { clock, count, exactSpan, parseTime, plural } from '../draw/text.js';
 import { useApi } from '../frame/api.js';
 import { useKeys } from '../frame/keys.js';
 import { rangeParams, useRange } from '../frame/range.js';
@@ -42,7 +42,7 @@ export function Traces({ query }) {
   const facets = o?.facets || [], attributes = different.data?.attributes || [], failed = overview.error || list.error;
   const marks = (incidents.data?.items || []).map(i => ({ at: parseTime(i.onset), label: 'began ' + clock(parseTime(i.onset), 1) }));
   const s = o?.selected, params = () => ({ ...rangeParams(r), q, sel: query.sel, order, limit: 50 });
-  const title = box && s ? `Selected: ${s.failed == s.count && s.count ? `${count(s.count)} failed` : s.failed ? `${count(s.count)}, ${count(s.failed)} failed` : count(s.count)}, ${span(box.from, box.to)}` : ORDER_WORDS[order];
+  const title = box && s ? `Selected: ${s.failed == s.count && s.count ? `${count(s.count)} failed` : s.failed ? `${count(s.count)}, ${count(s.failed)} failed` : count(s.count)}, ${exactSpan(box.from, box.to)}` : ORDER_WORDS[order];
   const side = box && html`${s && s.failed > 0 && s.failed < s.count && html`<button class="btn bare low" onClick=${() => setQuery({ sel: writeBox({ ...box, only: 'failed' }) })}>Only failed</button>`}<button class="btn bare low only-l" onClick=${() => setQuery({ sel: null })}>Clear selection</button>`;
   const drawn = o?.points.time_ms.length, sentence = o && `Durations of ${count(o.count)} traces over time, ${count(o.failed)} of them failed.`;
   if (status.data && !status.data.store.spans) return html`<main id="main" tabindex="-1"><${FirstSpans} received=${status.data.inbox?.records}/></main>`;

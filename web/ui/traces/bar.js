@@ -47,7 +47,7 @@ export function QueryBar({ q, order, sel, facets, attributes }) {
   const params = { q, order, sel }, made = async what => (await ask(apiUrl('search/sql', { ...rangeParams(r), ...params }))).data[what];
   const sql = () => made('sql').then(t => copy(t, 'SQL copied'), e => tell(e.message));
   return html`<form class="qbar" role="search" aria-label="Traces" onSubmit=${e => e.preventDefault()}>
-    <div class="tok">${list.map((c, i) => html`<span class="chip" key=${i + c.raw}><span class="el">${c.key ? html`${keyWords({ ...c, attribute: c.quoted, key: c.key == 'service' ? 'service ' : c.key }).trim()} ${c.op} <b>${valueWords(c.quoted ? '' : c.key, c.value)}</b>` : html`<b>${c.value}</b>`}</span><button
+    <div class="tok">${list.map((c, i) => html`<span class="chip" key=${i + c.raw}>${c.key && html`<span class="el">${keyWords({ ...c, attribute: c.quoted, key: c.key == 'service' ? 'service ' : c.key }).trim()} ${c.op}</span> `}<b class="el">${valueWords(c.quoted ? '' : c.key, c.value)}</b><button
         type="button" aria-label=${`Remove ${c.raw}`} onClick=${() => remove(i)}>×</button></span>`)}
       <${AddCondition} list=${list} facets=${facets} attributes=${attributes}/></div>
     <label class="row s m2 only-l">Order <select aria-label="Order" value=${order} onChange=${e => setQuery({ order: e.target.value })}>${ORDERS.map(([v, words]) => html`<option key=${v} value=${v}>${words}</option>`)}</select></label>

@@ -27,11 +27,11 @@ export function Different({ d, q }) {
   const [all, showAll] = useState(false), [more, showMore] = useState(false);
   if (!d) return null;
   const few = !d.selected.sampled || !d.others.sampled, onlyFailed = d.selected.sampled > 0 && d.selected.failed == d.selected.sampled;
-  const name = WHAT[d.what], took = d.what == 'box' && onlyFailed ? 'failed' : name, sampled = d.selected.sampled < d.selected.count || d.others.sampled < d.others.count;
+  const name = WHAT[d.what], took = d.what == 'box' && onlyFailed ? 'failed' : name, of = g => g.sampled < g.count ? `a fair sample of ${count(g.sampled)} of ${count(g.count)}` : count(g.count), said = `${of(d.selected)} ${name} against ${of(d.others)} others.`;
   const same = d.same.map(keyWords), shown = all ? same : same.slice(0, 8);
   return html`<header class="shead tight"><h2 id="df">What is different</h2></header>
     ${few ? html`<p class="s m2">${d.selected.sampled ? `All ${count(d.selected.count)} traces are ${name}: nothing to compare them with.` : 'No traces to compare.'}</p>` : html`
-    <p class="s m2">${sampled ? `A fair sample: ${count(d.selected.sampled)} of ${count(d.selected.count)} ${name} against ${count(d.others.sampled)} of ${count(d.others.count)} others.` : `${count(d.selected.count)} ${name} against ${count(d.others.count)} others.`} ${count(d.compared)} attributes compared; ${
+    <p class="s m2">${said[0].toUpperCase() + said.slice(1)} ${count(d.compared)} attributes compared; ${
       d.differing ? `${count(d.differing)} ${d.differing == 1 ? 'differs' : 'differ'} (corrected for ${count(d.compared)} tests), ${count(d.compared - d.differing)} do not.` : 'none differs by more than chance.'}</p>
     <div class="diffs">${d.different.slice(0, more ? 99 : 6).map(x => html`<${Difference} key=${x.scope + x.key} d=${x} q=${q} name=${name}/>`)}${d.different.length > 6 && !more && html`<div class="diffrow s"><button class="lnk" onClick=${() => showMore(true)}>${d.different.length - 6} more that differ</button></div>`}</div>
     ${same.length > 0 && html`<div class="diffrow last"><h3>Not different</h3><p class="s m2">${shown.join(', ')}${same.length > 8 && !all && html` <button class="lnk" onClick=${() => showAll(true)}>and ${same.length - 8} more</button>`}</p></div>`}

@@ -31,6 +31,6 @@ export function Facets({ facets, attributes, q }) {
     .map(f => ({ ...f, words: LABELS[f.key]?.(f) || f.label }));
   const rest = attributes.filter(a => a.values.length > 1 || asked.some(c => c.key == a.key)).sort((a, b) => a.key < b.key ? -1 : 1);
   return html`<div class="facets" aria-label="Facets" role="group">${named.map(f => html`<${Facet} key=${f.key} facet=${f} q=${q} label=${f.words} more=${f.more}/>`)}
-    ${rest.length > 0 && html`<button class="lnk s" aria-expanded=${all ? 'true' : 'false'} onClick=${() => showAll(!all)}>${all ? 'Fewer attributes' : `${rest.length} more attribute${rest.length > 1 ? 's' : ''}`}</button>`}
+    ${rest.length > 0 && html`<button class="lnk s plain-lnk" aria-expanded=${all ? 'true' : 'false'} onClick=${() => showAll(!all)}>${all ? 'Fewer attributes' : `${rest.length} more attribute${rest.length > 1 ? 's' : ''}`}</button>`}
     ${all && html`<p class="xs m3">Counts in the sample that was compared.</p>`}${all && rest.map(a => html`<${Facet} key=${'a' + a.key} facet=${a} q=${q} label=${keyWords(a)} more=${a.more}/>`)}</div>`;
 }
