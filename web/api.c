@@ -10,7 +10,6 @@
 
 #define DEFAULT_LIMIT 100
 #define MAX_LIMIT 1000
-#define GRAPH_WINDOW_NS (15 * NS_PER_MINUTE)
 #define TRACES_WINDOW_NS (60 * NS_PER_MINUTE)
 #define N_ERRORS 8
 
@@ -93,32 +92,6 @@ void api_operations(struct web *web, struct http_request *request)
 void api_traces(struct web *web, struct http_request *request)
 {
     answer_list(web, request, TRACES_WINDOW_NS, query_traces_json);
-}
-
-void api_graph(struct web *web, struct http_request *request)
-{
-    struct str level = http_query(request, "level"), layer = http_query(request, "layer");
-    struct window window;
-    struct err err = {0};
-    struct buf out;
-    buf_init(&out, ANSWER_BYTES);
-    struct query *query = NULL;
-    if (level.len && !str_eq(level, STR("service")) && !str_eq(level, STR("version")))
-        err_set(&err, ERR_INVALID, "level is service or version");
-    else if (layer.len && !str_eq(layer, STR("logical")))
-        err_set(&err, ERR_INVALID,
-                "layer is logical; the physical layer comes with a later version");
-    else if (web_window(request, GRAPH_WINDOW_NS, &window, &err))
-        query = web_query_take(web, &err);
-    if (query)
-        query_graph_json(query, window,
-                         str_eq(level, STR("version")) ? LEVEL_VERSION : LEVEL_SERVICE, &out, &err);
-    if (err.code)
-        web_answer_error(request, &err);
-    else
-        web_answer_json(request, &out);
-    web_query_give(web, query);
-    buf_fini(&out);
 }
 
 /* {id}, {id}/layout, {id}/spans/{span} */

@@ -18,6 +18,7 @@ struct web {
     pthread_mutex_t mutex;  /* guards the idle connections */
     struct query *idle[16]; /* a question borrows one, or opens one */
     size_t n_idle;
+    struct graph_memory *memory; /* of the order of nodes in graphs; may be NULL */
 };
 
 /* Borrows a connection; NULL and err when the database cannot be read. */
@@ -49,8 +50,14 @@ void page_plain_trace(struct web *web, struct http_request *request, struct str 
  */
 void plain_traces(struct web *web, struct buf *out);
 void page_style(struct http_request *request);
-/* api.c */
+/* api_graph.c */
 void api_graph(struct web *web, struct http_request *request);
+void api_series(struct web *web, struct http_request *request);
+void api_now(struct web *web, struct http_request *request);
+void api_edge(struct web *web, struct http_request *request);
+void api_red(struct web *web, struct http_request *request);
+void api_service(struct web *web, struct http_request *request, struct str rest);
+/* api.c */
 void api_services(struct web *web, struct http_request *request);
 void api_operations(struct web *web, struct http_request *request);
 void api_traces(struct web *web, struct http_request *request);

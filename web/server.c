@@ -245,6 +245,11 @@ static const struct route routes[] = {
     {"POST", "/-/flush", post_flush, NULL},
     {"POST", "/-/reload", post_reload, NULL},
     {"GET", "/api/v1/graph", api_graph, NULL},
+    {"GET", "/api/v1/series", api_series, NULL},
+    {"GET", "/api/v1/now", api_now, NULL},
+    {"GET", "/api/v1/edge", api_edge, NULL},
+    {"GET", "/api/v1/red", api_red, NULL},
+    {"GET", "/api/v1/service/", NULL, api_service},
     {"GET", "/api/v1/services", api_services, NULL},
     {"GET", "/api/v1/operations", api_operations, NULL},
     {"GET", "/api/v1/traces", api_traces, NULL},
@@ -346,6 +351,7 @@ int web_start(const struct web_settings *settings, struct web **result, struct e
     web->settings = *settings;
     web->db_path = strdup(settings->db_path);
     pthread_mutex_init(&web->mutex, NULL);
+    web->memory = graph_memory_new();
     for (size_t i = 0; settings->listen[i] && i < MAX_SERVERS; i++) {
         struct httpd_settings httpd = {
             .listen = settings->listen[i],
@@ -390,6 +396,7 @@ void web_stop(struct web *web)
     for (size_t i = 0; i < web->n_idle; i++)
         query_close(web->idle[i]);
     pthread_mutex_destroy(&web->mutex);
+    graph_memory_free(web->memory);
     free(web->db_path);
     free(web);
 }

@@ -281,7 +281,7 @@ struct graph_question {
 static int ask_graph(struct query *query, const void *what, struct buf *out, struct err *err)
 {
     const struct graph_question *graph = what;
-    return query_graph_json(query, graph->window, graph->level, out, err);
+    return query_graph_json(query, graph->window, graph->level, NULL, out, err);
 }
 
 /* Names inside quotes of DOT and Mermaid. */

@@ -103,6 +103,33 @@ struct str column_str(sqlite3_stmt *row, int column)
     return (struct str){text, (size_t)sqlite3_column_bytes(row, column)};
 }
 
+int query_trace_no_before(struct query *query, uint64_t ns, int64_t *trace_no, struct err *err)
+{
+    sqlite3_stmt *select;
+    int64_t low = 0, high = INT64_MAX;
+    if (query_begin(query, "SELECT max(trace_no) FROM trace_row", &select, err))
+        return err->code;
+    int code = sqlite3_step(select);
+    high = code == SQLITE_ROW ? sqlite3_column_int64(select, 0) + 1 : 1;
+    if (query_end(query, select, code, err) ||
+        query_begin(query,
+                    "SELECT start_ns FROM trace_row WHERE trace_no >= ? ORDER BY trace_no LIMIT 1",
+                    &select, err))
+        return err->code;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        sqlite3_bind_int64(select, 1, middle);
+        code = sqlite3_step(select);
+        if (code == SQLITE_ROW && (uint64_t)sqlite3_column_int64(select, 0) < ns)
+            low = middle + 1;
+        else
+            high = middle;
+        sqlite3_reset(select);
+    }
+    *trace_no = low;
+    return query_end(query, select, SQLITE_DONE, err);
+}
+
 static void comma(struct buf *out)
 {
     char last = out->len ? out->p[out->len - 1] : '{';

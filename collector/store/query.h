@@ -32,9 +32,44 @@ struct query_filter {
 };
 
 enum graph_level { LEVEL_SERVICE, LEVEL_VERSION };
-/* Each writes the JSON of CONTRACT §7 into `out`. */
+
+/* The order of the last pictures of this process, so that who was in one keeps its place. Any
+ * thread. */
+struct graph_memory;
+struct graph_memory *graph_memory_new(void);
+void graph_memory_free(struct graph_memory *memory);
+
+/* What of a graph is shown, and how. All zero: everything. */
+enum graph_fold { FOLD_NONE, FOLD_QUIET, FOLD_ALL };
+struct graph_view {
+    enum graph_fold fold; /* quiet: namespaces without failures, from 60 nodes on */
+    struct str unfold;    /* names of folds that stay open, with commas between */
+    struct str focus;     /* a node; only what is within `hops` steps of it. '' none */
+    unsigned hops;
+    unsigned most;      /* nodes: beyond, those on the ways of failures, their neighbours, then the
+                           busiest; 0: all */
+    bool versions;      /* room for versions in nodes with several */
+    struct window base; /* to compare with; empty: none */
+    struct graph_memory *memory; /* borrowed; may be NULL */
+};
+
+/* Each writes the JSON of CONTRACT §7 into `out`. `view` may be NULL. */
 int query_graph_json(struct query *query, struct window window, enum graph_level level,
-                     struct buf *out, struct err *err);
+                     const struct graph_view *view, struct buf *out, struct err *err);
+/* What users asked for and what of it failed, over time (API: series). */
+int query_series_json(struct query *query, struct window window, struct buf *out, struct err *err);
+/* The state of the entries against the base window, the sharpest way of failures, what changed. */
+int query_now_json(struct query *query, struct window window, struct window base, struct buf *out,
+                   struct err *err);
+/* Calls between two nodes, by version, over time; ERR_NOT_FOUND when there were none. */
+int query_edge_json(struct query *query, struct window window, struct str caller, struct str callee,
+                    struct buf *out, struct err *err);
+/* Every service with its rate, failures and latency. */
+int query_red_json(struct query *query, struct window window, struct buf *out, struct err *err);
+/* One service: the same over time and by version, operation, instance, caller and callee.
+ * `node`: cluster, namespace, service; '' any. ERR_NOT_FOUND when nobody of that name was seen. */
+int query_service_json(struct query *query, struct window window, struct window base,
+                       const struct str node[3], struct buf *out, struct err *err);
 int query_services_json(struct query *query, const struct query_filter *filter, struct buf *out,
                         struct err *err);
 int query_operations_json(struct query *query, const struct query_filter *filter, struct buf *out,

@@ -1,316 +1,373 @@
-/* query_graph.c - the call graph of a window: minute rows summed, unknown parts folded, laid out in
- * layers.
- *
- * An unknown version, namespace or cluster is folded into the only known value of that service in
- * the window, when there is exactly one (STITCHING §1).
+/* query_graph.c - the call graph of a window: minute rows summed, unknown parts folded, failures
+ * judged, examples found.
  */
-#include <stdio.h>
+#include "collector/store/query_graph.h"
+
 #include <stdlib.h>
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
-#include "collector/base/map.h"
-#include "collector/model/histogram.h"
-#include "collector/store/query_internal.h"
 #include "collector/store/rows.h"
 
 #define MAX_EDGES 5000u
-#define N_EXAMPLES 3
 #define EXAMPLE_TRACES 1000
+#define MARK_LEAST 3     /* failures */
+#define MARK_SHARE 0.005 /* of the calls */
 
-struct gnode {
-    char *text[5]; /* cluster, namespace, service, version, role */
-    int64_t row;   /* of the database; 0 for none */
-    uint32_t same; /* the node that this one is folded into; itself else */
-    bool used;
-    int64_t calls, errors, client_errors, errors_origin;
-    struct histogram histogram;
-    unsigned x, y;
+/* ---- rows to edges ---- */
+
+struct sums { /* by number of mesh edge */
+    struct traffic *now, *was;
+    uint32_t cap;
+    bool of_base, failed;
 };
 
-struct gedge {
-    uint32_t caller, callee;
-    int64_t connection_type, crossing, protocol, via;
-    char *protocol_text, *via_text;
-    int64_t calls, errors_origin, errors_carried, client_errors, retries, recovered, adjusted_1024,
-        hairpins;
-    int64_t security[N_SECURITIES], known_by[N_KNOWN_BY];
-    struct histogram histogram, transit;
-    char examples[2][N_EXAMPLES][33]; /* error, slow */
-    unsigned n_examples[2];
-};
-
-struct graph_answer {
-    struct query *query;
-    enum graph_level level;
-    struct gnode *nodes;
-    uint32_t n_nodes;
-    struct gedge *edges;
-    uint32_t n_edges, cap_edges;
-    struct map edge_map, row_map;
-    bool truncated;
-};
-
-static char *copy(struct str text)
+static bool reach(struct sums *sums, uint32_t edge)
 {
-    char *bytes = malloc(text.len + 1);
-    if (bytes) {
-        if (text.len)
-            memcpy(bytes, text.p, text.len);
-        bytes[text.len] = '\0';
-    }
-    return bytes;
-}
-
-/* ---- nodes ---- */
-
-static int load_nodes(struct graph_answer *answer, struct err *err)
-{
-    sqlite3_stmt *select;
-    uint32_t cap = 0;
-    int code;
-    if (query_begin(answer->query,
-                    "SELECT d.id, nc.text, nn.text, ns.text, nv.text, wr.text FROM node d "
-                    "JOIN name nc ON nc.id = d.cluster JOIN name nn ON nn.id = d.namespace "
-                    "JOIN name ns ON ns.id = d.service JOIN name nv ON nv.id = d.version "
-                    "JOIN word wr ON wr.list = 'role' AND wr.number = d.role",
-                    &select, err))
-        return err->code;
-    while ((code = sqlite3_step(select)) == SQLITE_ROW) {
-        if (answer->n_nodes == cap) {
-            cap = cap ? 2 * cap : 128;
-            struct gnode *grown = realloc(answer->nodes, cap * sizeof(*grown));
-            if (!grown) {
-                code = SQLITE_NOMEM;
-                break;
-            }
-            answer->nodes = grown;
-        }
-        struct gnode *node = &answer->nodes[answer->n_nodes];
-        *node = (struct gnode){.row = sqlite3_column_int64(select, 0), .same = answer->n_nodes};
-        for (int i = 0; i < 5; i++)
-            node->text[i] = copy(column_str(select, 1 + i));
-        map_add(&answer->row_map, hash_u64((uint64_t)node->row), answer->n_nodes++);
-    }
-    return query_end(answer->query, select, code, err);
-}
-
-static uint32_t node_of_row(const struct graph_answer *answer, int64_t row)
-{
-    for (struct map_iter it = map_find(&answer->row_map, hash_u64((uint64_t)row));
-         map_next(&answer->row_map, &it);) {
-        if (answer->nodes[it.value].row == row)
-            return it.value;
-    }
-    return 0;
-}
-
-static bool parts_fit(const char *a, const char *b)
-{
-    return !a[0] || !b[0] || strcmp(a, b) == 0;
-}
-
-/* Does `other` know more of the same workload? At level service, versions do not matter. */
-static bool knows_more(const struct graph_answer *answer, const struct gnode *node,
-                       const struct gnode *other)
-{
-    int parts = answer->level == LEVEL_VERSION ? 4 : 3;
-    int more = 0;
-    if (strcmp(node->text[4], other->text[4]) != 0)
-        return false;
-    for (int i = 0; i < parts; i++) {
-        if (i == 2 ? strcmp(node->text[2], other->text[2]) != 0
-                   : !parts_fit(node->text[i], other->text[i]))
+    if (edge < sums->cap)
+        return true;
+    uint32_t cap = sums->cap ? 2 * sums->cap : 256;
+    while (cap <= edge)
+        cap *= 2;
+    struct traffic **both[2] = {&sums->now, &sums->was};
+    for (int i = 0; i < 2; i++) {
+        struct traffic *grown = realloc(*both[i], cap * sizeof(*grown));
+        if (!grown)
             return false;
-        more += (other->text[i][0] != 0) - (node->text[i][0] != 0);
+        memset(grown + sums->cap, 0, (cap - sums->cap) * sizeof(*grown));
+        *both[i] = grown;
     }
-    return more > 0;
-}
-
-static bool same_parts(const struct graph_answer *answer, const struct gnode *a,
-                       const struct gnode *b)
-{
-    for (int i = 0; i < 5; i++) {
-        if (i == 3 && answer->level == LEVEL_SERVICE)
-            continue;
-        if (strcmp(a->text[i], b->text[i]) != 0)
-            return false;
-    }
+    sums->cap = cap;
     return true;
 }
 
-/* Folds every node that is used into the only one that knows more; equal ones into the first. */
-static void fold_nodes(struct graph_answer *answer)
+static void sum_row(struct mesh *mesh, const struct mesh_row *row, void *ctx)
 {
-    for (uint32_t i = 0; i < answer->n_nodes; i++) {
-        struct gnode *node = &answer->nodes[i];
-        uint32_t fuller = UINT32_MAX;
-        bool several = false;
-        for (uint32_t k = 0; k < answer->n_nodes && node->used; k++) {
-            const struct gnode *other = &answer->nodes[k];
-            if (!other->used || k == i)
-                continue;
-            if (k < i && same_parts(answer, node, other)) {
-                fuller = other->same;
-                several = false;
-                break;
-            }
-            if (!knows_more(answer, node, other))
-                continue;
-            several = several ||
-                      (fuller != UINT32_MAX && !same_parts(answer, other, &answer->nodes[fuller]));
-            fuller = fuller == UINT32_MAX ? k : fuller;
-        }
-        if (fuller != UINT32_MAX && !several)
-            node->same = fuller;
-    }
-    for (uint32_t i = 0; i < answer->n_nodes; i++) {
-        for (unsigned steps = 0;
-             steps < 8 && answer->nodes[answer->nodes[i].same].same != answer->nodes[i].same;
-             steps++)
-            answer->nodes[i].same = answer->nodes[answer->nodes[i].same].same;
-    }
+    struct sums *sums = ctx;
+    if (!reach(sums, row->edge) ||
+        !traffic_add_row(sums->of_base ? &sums->was[row->edge] : &sums->now[row->edge], row,
+                         mesh->edges[row->edge].known_by))
+        sums->failed = true;
 }
 
-/* ---- edges ---- */
-
-static const char edges_sql[] =
-    "SELECT e.caller, e.callee, e.connection_type, e.protocol, e.via, e.crossing, e.known_by, "
-    "np.text, nv.text, "
-    "m.calls, m.errors_origin, m.errors_carried, m.client_errors, m.retries, m.recovered, "
-    "m.adjusted_1024, m.hairpins, "
-    "m.plaintext, m.tls, m.mtls, m.security_unknown, m.histogram, m.transit_histogram "
-    "FROM edge_minute_row m JOIN edge e ON e.id = m.edge JOIN name np ON np.id = e.protocol "
-    "JOIN name nv ON nv.id = e.via WHERE m.minute >= ?1 AND m.minute < ?2 ORDER BY e.id";
-
-static struct gedge *edge_of(struct graph_answer *answer, const struct gedge *key)
+static void sums_fini(struct sums *sums)
 {
-    uint64_t hash = hash_mix((uint64_t)key->caller << 32 | key->callee,
-                             (uint64_t)key->protocol << 24 ^ (uint64_t)key->via << 8 ^
-                                 (uint64_t)key->crossing << 4 ^ (uint64_t)key->connection_type);
-    for (struct map_iter it = map_find(&answer->edge_map, hash);
+    for (uint32_t i = 0; i < sums->cap; i++) {
+        traffic_fini(&sums->now[i]);
+        traffic_fini(&sums->was[i]);
+    }
+    free(sums->now);
+    free(sums->was);
+}
+
+static uint64_t hash_of(const struct gedge *key)
+{
+    return hash_mix((uint64_t)key->caller << 32 | key->callee,
+                    (uint64_t)key->protocol << 24 ^ (uint64_t)key->via << 8 ^
+                        (uint64_t)key->crossing << 4 ^ key->connection_type);
+}
+
+/* UINT32_MAX when there is none. */
+static uint32_t find_edge(const struct graph_answer *answer, const struct gedge *key)
+{
+    for (struct map_iter it = map_find(&answer->edge_map, hash_of(key));
          map_next(&answer->edge_map, &it);) {
-        struct gedge *edge = &answer->edges[it.value];
+        const struct gedge *edge = &answer->edges[it.value];
         if (edge->caller == key->caller && edge->callee == key->callee &&
             edge->protocol == key->protocol && edge->via == key->via &&
             edge->crossing == key->crossing && edge->connection_type == key->connection_type)
-            return edge;
+            return it.value;
     }
+    return UINT32_MAX;
+}
+
+uint32_t graph_edge(struct graph_answer *answer, const struct gedge *key)
+{
+    uint32_t found = find_edge(answer, key);
+    if (found != UINT32_MAX)
+        return found;
     if (answer->n_edges == MAX_EDGES) {
         answer->truncated = true;
-        return NULL;
+        return UINT32_MAX;
     }
     if (answer->n_edges == answer->cap_edges) {
         uint32_t cap = answer->cap_edges ? 2 * answer->cap_edges : 128;
         struct gedge *grown = realloc(answer->edges, cap * sizeof(*grown));
         if (!grown)
-            return NULL;
+            return UINT32_MAX;
         answer->edges = grown;
         answer->cap_edges = cap;
     }
-    if (!map_add(&answer->edge_map, hash, answer->n_edges))
-        return NULL;
+    if (!map_add(&answer->edge_map, hash_of(key), answer->n_edges))
+        return UINT32_MAX;
     answer->edges[answer->n_edges] = *key;
-    return &answer->edges[answer->n_edges++];
+    return answer->n_edges++;
 }
 
-static struct str blob_of(sqlite3_stmt *row, int column)
-{
-    return (struct str){sqlite3_column_blob(row, column),
-                        (size_t)sqlite3_column_bytes(row, column)};
-}
+/* ---- versions ---- */
 
-static void add_row(struct graph_answer *answer, sqlite3_stmt *row)
+static struct gversion *version_of(struct gnode *node, const char *text)
 {
-    struct gedge key = {
-        .caller = answer->nodes[node_of_row(answer, sqlite3_column_int64(row, 0))].same,
-        .callee = answer->nodes[node_of_row(answer, sqlite3_column_int64(row, 1))].same,
-        .connection_type = sqlite3_column_int64(row, 2),
-        .protocol = sqlite3_column_int64(row, 3),
-        .via = sqlite3_column_int64(row, 4),
-        .crossing = sqlite3_column_int64(row, 5),
-    };
-    struct gedge *edge = edge_of(answer, &key);
-    if (!edge)
-        return;
-    if (!edge->protocol_text) {
-        edge->protocol_text = copy(column_str(row, 7));
-        edge->via_text = copy(column_str(row, 8));
+    for (uint32_t i = 0; i < node->n_versions; i++) {
+        if (strcmp(node->versions[i].text, text) == 0)
+            return &node->versions[i];
     }
-    int64_t calls = sqlite3_column_int64(row, 9);
-    edge->known_by[sqlite3_column_int64(row, 6) % N_KNOWN_BY] += calls;
-    edge->calls += calls;
-    edge->errors_origin += sqlite3_column_int64(row, 10);
-    edge->errors_carried += sqlite3_column_int64(row, 11);
-    edge->client_errors += sqlite3_column_int64(row, 12);
-    edge->retries += sqlite3_column_int64(row, 13);
-    edge->recovered += sqlite3_column_int64(row, 14);
-    edge->adjusted_1024 += sqlite3_column_int64(row, 15);
-    edge->hairpins += sqlite3_column_int64(row, 16);
-    edge->security[SECURITY_PLAINTEXT] += sqlite3_column_int64(row, 17);
-    edge->security[SECURITY_TLS] += sqlite3_column_int64(row, 18);
-    edge->security[SECURITY_MTLS] += sqlite3_column_int64(row, 19);
-    edge->security[SECURITY_UNKNOWN] += sqlite3_column_int64(row, 20);
-    histogram_decode(&edge->histogram, blob_of(row, 21));
-    histogram_decode(&edge->transit, blob_of(row, 22));
-}
-
-static int walk_rows(struct graph_answer *answer, struct window window, bool mark_only,
-                     struct err *err)
-{
-    sqlite3_stmt *select;
-    int code;
-    if (query_begin(answer->query, edges_sql, &select, err))
-        return err->code;
-    sqlite3_bind_int64(select, 1, (int64_t)(window.from_ns / NS_PER_MINUTE));
-    sqlite3_bind_int64(select, 2, (int64_t)(window.to_ns / NS_PER_MINUTE));
-    while ((code = sqlite3_step(select)) == SQLITE_ROW) {
-        if (mark_only) {
-            answer->nodes[node_of_row(answer, sqlite3_column_int64(select, 0))].used = true;
-            answer->nodes[node_of_row(answer, sqlite3_column_int64(select, 1))].used = true;
-        } else {
-            add_row(answer, select);
-        }
+    if (node->n_versions == MOST_VERSIONS) {
+        node->more_versions = true;
+        return NULL;
     }
-    return query_end(answer->query, select, code, err);
+    node->versions[node->n_versions] = (struct gversion){.text = text};
+    return &node->versions[node->n_versions++];
 }
 
-static void sum_nodes(struct graph_answer *answer)
+static void add_versions(struct graph_answer *answer, const struct mesh_edge *edge,
+                         const struct traffic *traffic)
 {
-    for (uint32_t i = 0; i < answer->n_edges; i++) {
-        const struct gedge *edge = &answer->edges[i];
-        struct gnode *node = &answer->nodes[edge->callee];
-        node->calls += edge->calls;
-        node->errors += edge->errors_origin + edge->errors_carried;
-        node->client_errors += edge->client_errors;
-        node->errors_origin += edge->errors_origin;
-        histogram_merge(&node->histogram, &edge->histogram);
+    const struct mesh *mesh = &answer->mesh;
+    struct gnode *caller = &answer->nodes[answer->node_of[mesh_same(mesh, edge->caller)]];
+    struct gnode *callee = &answer->nodes[answer->node_of[mesh_same(mesh, edge->callee)]];
+    struct gversion *version = version_of(callee, mesh->nodes[edge->callee].text[VERSION]);
+    if (version) {
+        version->calls += traffic->calls;
+        version->errors += traffic->began + traffic->passed;
+        version->began += traffic->began - traffic->unreached;
+        version->passed += traffic->passed;
+    }
+    version = version_of(caller, mesh->nodes[edge->caller].text[VERSION]);
+    if (version) {
+        version->began += traffic->unreached;
+        version->unreached += traffic->unreached;
     }
 }
 
-/* Layers by the longest way from those whom nobody calls, at most as many as there are nodes; rows
- * in order of names. */
-static void lay_out(struct graph_answer *answer)
+static int by_text(const void *a, const void *b)
 {
-    for (unsigned round = 0, changed = 1; changed && round < 64; round++) {
-        changed = 0;
-        for (uint32_t i = 0; i < answer->n_edges; i++) {
-            const struct gedge *edge = &answer->edges[i];
-            struct gnode *caller = &answer->nodes[edge->caller],
-                         *callee = &answer->nodes[edge->callee];
-            if (edge->caller != edge->callee && callee->x <= caller->x && caller->x + 1 < 32 &&
-                round < 32) {
-                callee->x = caller->x + 1;
-                changed = 1;
-            }
-        }
+    return strcmp(((const struct gversion *)a)->text, ((const struct gversion *)b)->text);
+}
+
+/* Calls of an unknown version belong to the only known one; those never called are none. */
+static void tidy_versions(struct gnode *node)
+{
+    uint32_t n = node->n_versions;
+    qsort(node->versions, n, sizeof(*node->versions), by_text);
+    if (n == 2 && !node->versions[0].text[0]) {
+        struct gversion *unknown = &node->versions[0], *known = &node->versions[1];
+        known->calls += unknown->calls;
+        known->errors += unknown->errors;
+        known->began += unknown->began;
+        known->passed += unknown->passed;
+        known->unreached += unknown->unreached;
+        *unknown = (struct gversion){.text = ""};
     }
-    unsigned rows[64] = {0};
+    node->n_versions = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct gversion *version = &node->versions[i];
+        version->passed = graph_passed(version->passed, version->unreached);
+        if (version->calls || version->began)
+            node->versions[node->n_versions++] = *version;
+    }
+}
+
+/* ---- nodes ---- */
+
+static const char *id_of(struct graph_answer *answer, const struct mesh_node *node)
+{
+    struct buf id;
+    buf_init(&id, 1u << 14);
+    mesh_node_id(&answer->mesh, node, &id);
+    char *kept = arena_alloc_aligned(&answer->mesh.arena, id.len + 1, 1);
+    if (kept) {
+        memcpy(kept, id.p, id.len);
+        kept[id.len] = '\0';
+    }
+    buf_fini(&id);
+    return kept;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return strcmp(((const struct gnode *)a)->id, ((const struct gnode *)b)->id);
+}
+
+/* A node of the graph for each that stands for others; by id. */
+static bool make_nodes(struct graph_answer *answer, const struct sums *sums)
+{
+    struct mesh *mesh = &answer->mesh;
+    bool *used = calloc(mesh->n_nodes + 1, sizeof(*used));
+    answer->node_of = calloc(mesh->n_nodes + 1, sizeof(*answer->node_of));
+    answer->nodes = calloc(mesh->n_nodes + 1, sizeof(*answer->nodes));
+    bool good = used && answer->node_of && answer->nodes;
+    for (uint32_t i = 0; good && i < mesh->n_edges && i < sums->cap; i++) {
+        if (sums->now[i].calls)
+            used[mesh_same(mesh, mesh->edges[i].caller)] =
+                used[mesh_same(mesh, mesh->edges[i].callee)] = true;
+    }
+    for (uint32_t i = 0; good && i < mesh->n_nodes; i++) {
+        if (!used[i])
+            continue;
+        struct gnode *node = &answer->nodes[answer->n_nodes++];
+        *node = (struct gnode){.node = &mesh->nodes[i], .role = mesh->nodes[i].role, .shown = true};
+        node->id = id_of(answer, node->node);
+        good = node->id != NULL;
+    }
+    free(used);
+    if (!good)
+        return false;
+    qsort(answer->nodes, answer->n_nodes, sizeof(*answer->nodes), by_id);
+    for (uint32_t i = 0; i < mesh->n_nodes; i++)
+        answer->node_of[i] = UINT32_MAX;
+    for (uint32_t i = 0; i < answer->n_nodes; i++)
+        answer->node_of[answer->nodes[i].node - mesh->nodes] = i;
+    return true;
+}
+
+static struct gedge key_of(const struct graph_answer *answer, const struct mesh_edge *edge)
+{
+    const struct mesh *mesh = &answer->mesh;
+    return (struct gedge){.caller = answer->node_of[mesh_same(mesh, edge->caller)],
+                          .callee = answer->node_of[mesh_same(mesh, edge->callee)],
+                          .connection_type = edge->connection_type,
+                          .crossing = edge->crossing,
+                          .protocol = edge->protocol,
+                          .via = edge->via,
+                          .protocol_text = edge->protocol_text,
+                          .via_text = edge->via_text,
+                          .shown = true,
+                          .n_merged = 1};
+}
+
+static bool make_edges(struct graph_answer *answer, const struct sums *sums)
+{
+    struct mesh *mesh = &answer->mesh;
+    for (uint32_t i = 0; i < mesh->n_edges && i < sums->cap; i++) {
+        if (!sums->now[i].calls)
+            continue;
+        struct gedge key = key_of(answer, &mesh->edges[i]);
+        uint32_t no = graph_edge(answer, &key);
+        mesh->edges[i].mine = no;
+        if (no == UINT32_MAX)
+            continue;
+        if (!traffic_merge(&answer->edges[no].now, &sums->now[i]))
+            return false;
+        add_versions(answer, &mesh->edges[i], &sums->now[i]);
+    }
+    return true;
+}
+
+/* What of the base window belongs to an edge of this one. */
+static bool add_base(struct graph_answer *answer, const struct sums *sums)
+{
+    const struct mesh *mesh = &answer->mesh;
+    for (uint32_t i = 0; i < mesh->n_edges && i < sums->cap; i++) {
+        if (!sums->was[i].calls)
+            continue;
+        struct gedge key = key_of(answer, &mesh->edges[i]);
+        uint32_t no = find_edge(answer, &key);
+        if (no != UINT32_MAX && !traffic_merge(&answer->edges[no].was, &sums->was[i]))
+            return false;
+    }
+    return true;
+}
+
+enum graph_mark graph_mark_of(int64_t calls, int64_t began, int64_t passed)
+{
+    int64_t failed = began + passed;
+    if (failed < MARK_LEAST || (double)failed < MARK_SHARE * (double)calls)
+        return MARK_NONE;
+    return began >= passed ? MARK_BEGAN : MARK_PASSED;
+}
+
+void graph_sum(struct graph_answer *answer)
+{
     for (uint32_t i = 0; i < answer->n_nodes; i++) {
         struct gnode *node = &answer->nodes[i];
-        if (node->used && node->same == i)
-            node->y = rows[node->x % 64]++;
+        traffic_fini(&node->in);
+        node->in = (struct traffic){0};
+        node->began = node->passed = node->unreached = 0;
+        node->out_calls = node->out_failed = 0;
     }
+    for (uint32_t i = 0; i < answer->n_edges; i++) {
+        struct gedge *edge = &answer->edges[i];
+        struct gnode *caller = &answer->nodes[edge->caller], *callee = &answer->nodes[edge->callee];
+        traffic_merge(&callee->in, &edge->now);
+        callee->began += edge->now.began - edge->now.unreached;
+        callee->passed += edge->now.passed;
+        caller->began += edge->now.unreached;
+        caller->unreached += edge->now.unreached;
+        caller->out_calls += edge->now.calls;
+        caller->out_failed += edge->now.began + edge->now.passed;
+        edge->mark = graph_mark_of(edge->now.calls, edge->now.began, edge->now.passed);
+        edge->slow_ns = histogram_quantile(&edge->now.histogram, 0.95);
+    }
+    for (uint32_t i = 0; i < answer->n_nodes; i++) {
+        struct gnode *node = &answer->nodes[i];
+        int64_t calls = node->in.calls ? node->in.calls : node->out_calls;
+        node->passed = graph_passed(node->passed, node->unreached);
+        if (node->role == ROLE_USER)
+            node->passed = node->out_failed; /* nobody calls users: what fails for them */
+        node->mark = graph_mark_of(calls, node->began, node->passed);
+    }
+}
+
+int graph_load(struct graph_answer *answer, struct query *query, enum graph_level level,
+               struct window window, struct window base, struct err *err)
+{
+    struct sums sums = {0};
+    *answer = (struct graph_answer){.window = mesh_window(window), .base = base};
+    if (mesh_init(&answer->mesh, query, level, err))
+        return err->code;
+    int code = mesh_rows(&answer->mesh, answer->window, sum_row, &sums, err);
+    answer->seconds = mesh_seconds(&answer->mesh);
+    if (!code && base.to_ns > base.from_ns) {
+        sums.of_base = true;
+        answer->base = mesh_window(base);
+        code = mesh_rows(&answer->mesh, answer->base, sum_row, &sums, err);
+        answer->base_seconds = mesh_seconds(&answer->mesh);
+    }
+    bool good = !code && !sums.failed && mesh_fold(&answer->mesh) && make_nodes(answer, &sums) &&
+                make_edges(answer, &sums) && add_base(answer, &sums);
+    sums_fini(&sums);
+    if (!code && !good)
+        return err_set(err, ERR_BUSY, "memory is short");
+    if (code)
+        return code;
+    for (uint32_t i = 0; i < answer->n_nodes; i++)
+        tidy_versions(&answer->nodes[i]);
+    graph_sum(answer);
+    answer->n_all_nodes = answer->n_nodes;
+    answer->n_all_edges = answer->n_edges;
+    return 0;
+}
+
+void graph_fini(struct graph_answer *answer)
+{
+    for (uint32_t i = 0; i < answer->n_nodes; i++)
+        traffic_fini(&answer->nodes[i].in);
+    for (uint32_t i = 0; i < answer->n_edges; i++) {
+        traffic_fini(&answer->edges[i].now);
+        traffic_fini(&answer->edges[i].was);
+    }
+    free(answer->nodes);
+    free(answer->edges);
+    free(answer->node_of);
+    map_fini(&answer->edge_map);
+    layout_fini(&answer->layout);
+    free(answer->layout.nodes);
+    free(answer->layout.edges);
+    mesh_fini(&answer->mesh);
+}
+
+uint32_t graph_find_node(const struct graph_answer *answer, struct str text)
+{
+    for (uint32_t i = 0; i < answer->n_nodes; i++) {
+        if (str_eq(str_of(answer->nodes[i].id), text))
+            return i;
+    }
+    for (uint32_t i = 0; i < answer->n_nodes; i++) {
+        if (answer->nodes[i].node && mesh_node_is(&answer->mesh, answer->nodes[i].node, text))
+            return i;
+    }
+    return UINT32_MAX;
 }
 
 /* ---- examples ---- */
@@ -324,211 +381,82 @@ static void example(struct gedge *edge, int kind, const char *id)
     memcpy(edge->examples[kind][edge->n_examples[kind]++], id, 33);
 }
 
+static struct gedge *edge_of_call(struct graph_answer *answer, const struct call *call,
+                                  const struct call_ids *ids)
+{
+    const struct mesh *mesh = &answer->mesh;
+    uint32_t caller = mesh_find(mesh, (int64_t)ids->caller);
+    uint32_t callee = mesh_find(mesh, (int64_t)ids->callee);
+    if (caller == UINT32_MAX || callee == UINT32_MAX)
+        return NULL; /* not of this window */
+    struct gedge key = {.caller = answer->node_of[mesh_same(mesh, caller)],
+                        .callee = answer->node_of[mesh_same(mesh, callee)],
+                        .connection_type = call->connection_type,
+                        .protocol = (int64_t)ids->protocol,
+                        .via = (int64_t)ids->via,
+                        .crossing = call->crossing};
+    if (key.caller == UINT32_MAX || key.callee == UINT32_MAX)
+        return NULL;
+    uint32_t no = find_edge(answer, &key);
+    return no == UINT32_MAX ? NULL : &answer->edges[no];
+}
+
 static void examples_of(struct graph_answer *answer, sqlite3_stmt *row)
 {
-    struct str blob = blob_of(row, 1), text = column_str(row, 0);
+    struct str blob = {sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1)};
+    struct str text = column_str(row, 0);
     struct call call;
     struct call_ids ids;
     char id[33] = {0};
     memcpy(id, text.p, text.len < 32 ? text.len : 32);
     while (blob.len && calls_unpack_one(&blob, &call, &ids)) {
-        uint32_t caller = answer->nodes[node_of_row(answer, (int64_t)ids.caller)].same;
-        uint32_t callee = answer->nodes[node_of_row(answer, (int64_t)ids.callee)].same;
-        struct gedge key = {.caller = caller,
-                            .callee = callee,
-                            .connection_type = call.connection_type,
-                            .protocol = (int64_t)ids.protocol,
-                            .via = (int64_t)ids.via,
-                            .crossing = call.crossing};
-        uint32_t before = answer->n_edges;
-        struct gedge *edge = edge_of(answer, &key);
-        if (!edge || answer->n_edges != before) {
-            answer->n_edges = before; /* not of this window */
+        struct gedge *edge = edge_of_call(answer, &call, &ids);
+        if (!edge)
             continue;
-        }
         uint64_t ns = call.caller_ns != DURATION_UNKNOWN ? call.caller_ns : call.callee_ns;
         if (call.fault == FAULT_ORIGIN || call.fault == FAULT_CARRIED)
             example(edge, 0, id);
-        if (ns != DURATION_UNKNOWN && ns >= histogram_quantile(&edge->histogram, 0.95))
+        if (ns != DURATION_UNKNOWN && ns >= edge->slow_ns)
             example(edge, 1, id);
     }
 }
 
-static int find_examples(struct graph_answer *answer, struct window window, struct err *err)
+int graph_examples(struct graph_answer *answer, struct err *err)
 {
     sqlite3_stmt *select;
+    int64_t before;
     int code;
-    if (query_begin(answer->query,
+    if (query_trace_no_before(answer->mesh.query, answer->window.to_ns, &before, err) ||
+        query_begin(answer->mesh.query,
                     "SELECT lower(hex(id)), calls FROM (SELECT id, calls, start_ns FROM trace_row "
-                    "ORDER BY trace_no DESC LIMIT ?1) WHERE start_ns >= ?2 AND start_ns < ?3",
+                    "WHERE trace_no < ?4 ORDER BY trace_no DESC LIMIT ?1) "
+                    "WHERE start_ns >= ?2 AND start_ns < ?3",
                     &select, err))
         return err->code;
     sqlite3_bind_int64(select, 1, EXAMPLE_TRACES);
-    sqlite3_bind_int64(select, 2, (int64_t)window.from_ns);
-    sqlite3_bind_int64(select, 3, (int64_t)window.to_ns);
+    sqlite3_bind_int64(select, 2, (int64_t)answer->window.from_ns);
+    sqlite3_bind_int64(select, 3, (int64_t)answer->window.to_ns);
+    sqlite3_bind_int64(select, 4, before);
     while ((code = sqlite3_step(select)) == SQLITE_ROW)
         examples_of(answer, select);
-    return query_end(answer->query, select, code, err);
+    return query_end(answer->mesh.query, select, code, err);
 }
 
-/* ---- JSON ---- */
-
-static void quantiles_json(struct buf *out, const struct histogram *histogram)
-{
-    static const double quantiles[3] = {0.5, 0.95, 0.99};
-    static const char *const names[3] = {"p50_ns", "p95_ns", "p99_ns"};
-    for (int i = 0; i < 3; i++) {
-        uint64_t ns = histogram_quantile(histogram, quantiles[i]);
-        if (ns == UINT64_MAX)
-            buf_addf(out, ",\"%s\":null", names[i]);
-        else
-            json_number_member(out, names[i], (int64_t)ns);
-    }
-}
-
-static void node_id(const struct graph_answer *answer, const struct gnode *node, struct buf *out)
-{
-    struct buf id;
-    buf_init(&id, 16384);
-    buf_addf(&id, "%s/%s/%s", node->text[0], node->text[1], node->text[2]);
-    if (answer->level == LEVEL_VERSION)
-        buf_addf(&id, "@%s", node->text[3]);
-    if (strcmp(node->text[4], "workload") != 0)
-        buf_addf(&id, "#%s", node->text[4]);
-    buf_add_json(out, buf_str(&id));
-    buf_fini(&id);
-}
-
-static void node_json(const struct graph_answer *answer, const struct gnode *node, struct buf *out)
-{
-    static const char *const names[5] = {"cluster", "namespace", "service", "version", "role"};
-    buf_add_c(out, "{\"id\":");
-    node_id(answer, node, out);
-    buf_add_c(out, ",\"node\":{");
-    for (int i = 0; i < 5; i++)
-        json_member(out, names[i],
-                    i == 3 && answer->level == LEVEL_SERVICE ? STR_NONE : str_of(node->text[i]));
-    buf_add_char(out, '}');
-    json_number_member(out, "calls", node->calls);
-    json_number_member(out, "errors", node->errors);
-    json_number_member(out, "client_errors", node->client_errors);
-    json_number_member(out, "errors_origin", node->errors_origin);
-    quantiles_json(out, &node->histogram);
-    buf_addf(out, ",\"x\":%u,\"y\":%u}", node->x, node->y);
-}
-
-static void examples_json(const struct gedge *edge, struct buf *out)
-{
-    for (int kind = 0; kind < 2; kind++) {
-        buf_addf(out, kind ? ",\"slow\":[" : ",\"examples\":{\"error\":[");
-        for (unsigned i = 0; i < edge->n_examples[kind]; i++)
-            buf_addf(out, "%s\"%s\"", i ? "," : "", edge->examples[kind][i]);
-        buf_add_char(out, ']');
-    }
-    buf_add_char(out, '}');
-}
-
-static void edge_json(const struct graph_answer *answer, const struct gedge *edge, struct buf *out)
-{
-    buf_addf(out, "{\"id\":\"%u-%u-%lld-%lld-%lld-%lld\",\"caller\":", edge->caller, edge->callee,
-             (long long)edge->connection_type, (long long)edge->protocol, (long long)edge->via,
-             (long long)edge->crossing);
-    node_id(answer, &answer->nodes[edge->caller], out);
-    buf_add_c(out, ",\"callee\":");
-    node_id(answer, &answer->nodes[edge->callee], out);
-    json_member(out, "connection_type",
-                str_of(connection_type_word((unsigned)edge->connection_type)));
-    json_member(out, "protocol", str_of(edge->protocol_text));
-    json_member(out, "via", str_of(edge->via_text));
-    json_member(out, "crossing", str_of(crossing_word((unsigned)edge->crossing)));
-    buf_addf(out, ",\"hairpin\":%s,\"known_by\":{", edge->hairpins ? "true" : "false");
-    for (unsigned i = 0; i < N_KNOWN_BY; i++) {
-        if (edge->known_by[i])
-            json_number_member(out, known_by_word(i), edge->known_by[i]);
-    }
-    buf_add_char(out, '}');
-    json_number_member(out, "calls", edge->calls);
-    json_number_member(out, "errors", edge->errors_origin + edge->errors_carried);
-    json_number_member(out, "client_errors", edge->client_errors);
-    json_number_member(out, "errors_origin", edge->errors_origin);
-    json_number_member(out, "errors_carried", edge->errors_carried);
-    json_number_member(out, "retries", edge->retries);
-    json_number_member(out, "recovered", edge->recovered);
-    buf_add_c(out, ",\"adjusted_calls\":");
-    buf_add_double(out, (double)edge->adjusted_1024 / 1024.0);
-    quantiles_json(out, &edge->histogram);
-    uint64_t transit = histogram_quantile(&edge->transit, 0.5);
-    if (transit == UINT64_MAX)
-        buf_add_c(out, ",\"transit_p50_ns\":null");
-    else
-        json_number_member(out, "transit_p50_ns", (int64_t)transit);
-    buf_addf(out, ",\"security\":{\"mtls\":%lld,\"tls\":%lld,\"plaintext\":%lld,\"unknown\":%lld}",
-             (long long)edge->security[SECURITY_MTLS], (long long)edge->security[SECURITY_TLS],
-             (long long)edge->security[SECURITY_PLAINTEXT],
-             (long long)edge->security[SECURITY_UNKNOWN]);
-    examples_json(edge, out);
-    buf_add_char(out, '}');
-}
-
-static void graph_json(const struct graph_answer *answer, struct window window, struct buf *out)
-{
-    bool first = true;
-    buf_add_c(out, "{\"from\":\"");
-    buf_add_time(out, window.from_ns);
-    buf_add_c(out, "\",\"to\":\"");
-    buf_add_time(out, window.to_ns);
-    buf_add_c(out, "\",\"nodes\":[");
-    for (uint32_t i = 0; i < answer->n_nodes; i++) {
-        if (!answer->nodes[i].used || answer->nodes[i].same != i)
-            continue;
-        if (!first)
-            buf_add_char(out, ',');
-        first = false;
-        node_json(answer, &answer->nodes[i], out);
-    }
-    buf_add_c(out, "],\"edges\":[");
-    for (uint32_t i = 0; i < answer->n_edges; i++) {
-        if (i)
-            buf_add_char(out, ',');
-        edge_json(answer, &answer->edges[i], out);
-    }
-    buf_addf(out, "],\"truncated\":%s}", answer->truncated ? "true" : "false");
-}
-
-static void answer_fini(struct graph_answer *answer)
-{
-    for (uint32_t i = 0; i < answer->n_nodes; i++) {
-        for (int k = 0; k < 5; k++)
-            free(answer->nodes[i].text[k]);
-        histogram_fini(&answer->nodes[i].histogram);
-    }
-    for (uint32_t i = 0; i < answer->n_edges; i++) {
-        free(answer->edges[i].protocol_text);
-        free(answer->edges[i].via_text);
-        histogram_fini(&answer->edges[i].histogram);
-        histogram_fini(&answer->edges[i].transit);
-    }
-    free(answer->nodes);
-    free(answer->edges);
-    map_fini(&answer->edge_map);
-    map_fini(&answer->row_map);
-}
+/* ---- the whole ---- */
 
 int query_graph_json(struct query *query, struct window window, enum graph_level level,
-                     struct buf *out, struct err *err)
+                     const struct graph_view *view, struct buf *out, struct err *err)
 {
-    struct graph_answer answer = {.query = query, .level = level};
-    window.from_ns -= window.from_ns % NS_PER_MINUTE;
-    window.to_ns += NS_PER_MINUTE - 1 - (window.to_ns + NS_PER_MINUTE - 1) % NS_PER_MINUTE;
-    if (!load_nodes(&answer, err) && !walk_rows(&answer, window, true, err)) {
-        fold_nodes(&answer);
-        if (!walk_rows(&answer, window, false, err)) {
-            sum_nodes(&answer);
-            lay_out(&answer);
-            if (!find_examples(&answer, window, err))
-                graph_json(&answer, window, out);
-        }
+    static const struct graph_view everything;
+    struct graph_answer answer;
+    view = view ? view : &everything;
+    if (!graph_load(&answer, query, level, window, view->base, err) &&
+        !graph_examples(&answer, err)) {
+        if (graph_view(&answer, view))
+            graph_json(&answer, out);
+        else
+            err_set(err, ERR_BUSY, "memory is short");
     }
-    answer_fini(&answer);
+    graph_fini(&answer);
     return err->code;
 }

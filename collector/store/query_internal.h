@@ -39,6 +39,9 @@ void trace_services_json(struct query *query, int64_t trace_no, struct buf *out)
 /* Shows every row of a prepared statement, and ends it. */
 int query_each(struct query *query, sqlite3_stmt *statement,
                bool (*row)(const struct query_rows *rows, void *ctx), void *ctx, struct err *err);
+/* The trace number below which traces began before `ns`, about: found by halving, as traces are
+ * numbered in the order in which they were cut, seconds after they began. */
+int query_trace_no_before(struct query *query, uint64_t ns, int64_t *trace_no, struct err *err);
 /* histogram_quantile and the other functions of `faultline sql`. */
 int query_add_functions(sqlite3 *db);
 

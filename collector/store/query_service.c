@@ -1,0 +1,296 @@
+/* query_service.c - one service: rate, failures and latency over time and by version, callers and
+ * callees; and the list of all. API: red, service.
+ */
+#include "collector/store/query_service.h"
+
+#include <stdlib.h>
+
+#include "collector/base/clock.h"
+
+/* ---- every service ---- */
+
+struct red {
+    struct graph_answer answer;
+    struct steps steps;
+    int64_t *failed; /* calls it got, by node and step */
+};
+
+static void add_failed(struct mesh *mesh, const struct mesh_row *row, void *ctx)
+{
+    struct red *red = ctx;
+    const struct mesh_edge *edge = &mesh->edges[row->edge];
+    uint32_t step = steps_at(&red->steps, row->minute);
+    if (edge->mine == UINT32_MAX || step >= red->steps.n)
+        return;
+    uint32_t callee = red->answer.edges[edge->mine].callee;
+    red->failed[(size_t)callee * red->steps.n + step] += row->began + row->passed;
+}
+
+static bool is_listed(const struct gnode *node)
+{
+    return node->role == ROLE_WORKLOAD || node->role == ROLE_GATEWAY;
+}
+
+static void red_json(const struct red *red, struct buf *out)
+{
+    bool first = true;
+    buf_add_char(out, '{');
+    graph_head_json(&red->answer, out);
+    buf_add_c(out, ",\"step_ns\":");
+    buf_add_u64(out, red->steps.minutes * NS_PER_MINUTE);
+    buf_add_c(out, ",\"items\":[");
+    for (uint32_t i = 0; i < red->answer.n_nodes; i++) {
+        if (!is_listed(&red->answer.nodes[i]))
+            continue;
+        if (!first)
+            buf_add_char(out, ',');
+        first = false;
+        graph_node_json(&red->answer, &red->answer.nodes[i], out);
+        out->len--; /* the item goes on */
+        counts_json("failed", &red->steps, red->failed + (size_t)i * red->steps.n, out);
+        buf_add_char(out, '}');
+    }
+    buf_add_c(out, "]}");
+}
+
+int query_red_json(struct query *query, struct window window, struct buf *out, struct err *err)
+{
+    struct red *red = calloc(1, sizeof(*red));
+    if (!red)
+        return err_set(err, ERR_BUSY, "memory is short");
+    steps_init(&red->steps, window);
+    if (!graph_load(&red->answer, query, LEVEL_SERVICE, window, (struct window){0, 0}, err)) {
+        red->failed =
+            calloc((size_t)(red->answer.n_nodes + 1) * red->steps.n + 1, sizeof(*red->failed));
+        if (!red->failed)
+            err_set(err, ERR_BUSY, "memory is short");
+        else if (!mesh_rows(&red->answer.mesh, window, add_failed, red, err))
+            red_json(red, out);
+    }
+    free(red->failed);
+    graph_fini(&red->answer);
+    free(red);
+    return err->code;
+}
+
+/* ---- one ---- */
+
+static bool is_named(const struct mesh_node *node, const struct str name[3])
+{
+    static const int parts[3] = {CLUSTER, NAMESPACE, SERVICE};
+    for (int i = 0; i < 3; i++) {
+        if (name[i].len && !str_eq(name[i], str_of(node->text[parts[i]])))
+            return false;
+    }
+    return true;
+}
+
+/* Of several of a name (a workload and the external of its host) the one that is called most. */
+static uint32_t find_service(const struct graph_answer *answer, const struct str name[3])
+{
+    uint32_t best = UINT32_MAX;
+    for (uint32_t i = 0; i < answer->n_nodes; i++) {
+        const struct gnode *node = &answer->nodes[i];
+        if (!is_named(node->node, name))
+            continue;
+        if (best == UINT32_MAX || node->in.calls > answer->nodes[best].in.calls)
+            best = i;
+    }
+    return best;
+}
+
+static void add_to_version(struct service *service, const struct mesh_node *node, bool into,
+                           const struct mesh_edge *edge, const struct mesh_row *row, uint32_t step)
+{
+    struct slice *slice = slice_of_version(&service->versions, node);
+    if (!slice)
+        return;
+    if (!slice->series)
+        slice->series = series_new(true);
+    int64_t unreached = edge->known_by == KNOWN_CALLER_ONLY ? row->began : 0;
+    if (into) {
+        traffic_add_row(&slice->traffic, row, edge->known_by);
+        if (slice->series) {
+            series_add(slice->series, step, row);
+            slice->series->began[step] -= unreached;
+        }
+        return;
+    }
+    if (slice->series) {
+        slice->series->began[step] += unreached;
+        slice->series->unreached[step] += unreached;
+    }
+    const struct gedge *ours = &service->answer.edges[edge->mine];
+    struct slice *callee = slice_of(&service->out[slice - service->versions.items],
+                                    service->answer.nodes[ours->callee].id);
+    if (callee && !callee->series)
+        callee->series = series_new(false);
+    if (callee && callee->series)
+        series_add(callee->series, step, row);
+}
+
+static void add_row(struct mesh *mesh, const struct mesh_row *row, void *ctx)
+{
+    struct service *service = ctx;
+    const struct mesh_edge *edge = &mesh->edges[row->edge];
+    uint32_t step = steps_at(&service->steps, row->minute);
+    if (edge->mine == UINT32_MAX || step >= service->steps.n)
+        return;
+    const struct gedge *ours = &service->answer.edges[edge->mine];
+    int64_t unreached = edge->known_by == KNOWN_CALLER_ONLY ? row->began : 0;
+    if (ours->callee == service->node) {
+        series_add(service->calls, step, row);
+        service->began->began[step] += row->began - unreached;
+        service->began->passed[step] += row->passed;
+        add_to_version(service, &mesh->nodes[edge->callee], true, edge, row, step);
+    }
+    if (ours->caller == service->node) {
+        service->began->began[step] += unreached;
+        service->began->unreached[step] += unreached;
+        add_to_version(service, &mesh->nodes[edge->caller], false, edge, row, step);
+    }
+}
+
+/* See graph_passed(). */
+static void net_of_unreached(struct series *series)
+{
+    for (uint32_t i = 0; series && i <= MOST_STEPS; i++)
+        series->passed[i] = graph_passed(series->passed[i], series->unreached[i]);
+}
+
+static int look_near(struct service *service, struct err *err)
+{
+    struct mesh *mesh = &service->answer.mesh;
+    int64_t *rows = calloc(mesh->n_edges + 1, sizeof(*rows));
+    uint32_t n = 0;
+    if (!rows)
+        return err_set(err, ERR_BUSY, "memory is short");
+    for (uint32_t i = 0; i < mesh->n_edges; i++) {
+        if (mesh->edges[i].mine == UINT32_MAX)
+            continue;
+        const struct gedge *ours = &service->answer.edges[mesh->edges[i].mine];
+        if (ours->callee == service->node || ours->caller == service->node)
+            rows[n++] = mesh->edges[i].row;
+    }
+    struct mesh_rows_to to = {add_row, service};
+    mesh_rows_of(mesh, service->answer.window, rows, n, to, err);
+    free(rows);
+    net_of_unreached(service->began);
+    for (uint32_t i = 0; i < service->versions.n; i++)
+        net_of_unreached(service->versions.items[i].series);
+    return err->code;
+}
+
+/* ---- JSON ---- */
+
+static void ends_json(const struct service *service, bool callers, struct buf *out)
+{
+    const struct graph_answer *answer = &service->answer;
+    bool first = true;
+    buf_add_c(out, callers ? ",\"callers\":[" : ",\"callees\":[");
+    for (uint32_t i = 0; i < answer->n_edges; i++) {
+        const struct gedge *edge = &answer->edges[i];
+        if ((callers ? edge->callee : edge->caller) != service->node)
+            continue;
+        if (!first)
+            buf_add_char(out, ',');
+        first = false;
+        graph_edge_json(answer, edge, out);
+    }
+    buf_add_char(out, ']');
+}
+
+static void versions_json(const struct service *service, struct buf *out)
+{
+    buf_add_c(out, ",\"versions\":[");
+    for (uint32_t i = 0; i < service->versions.n; i++) {
+        const struct slice *slice = &service->versions.items[i];
+        int64_t began = 0, passed = 0;
+        for (uint32_t k = 0; slice->series && k < service->steps.n; k++) {
+            began += slice->series->began[k];
+            passed += slice->series->passed[k];
+        }
+        buf_add_c(out, i ? ",{" : "{");
+        slice_json(slice, out);
+        json_number_member(out, "began", began);
+        json_number_member(out, "passed", passed);
+        if (slice->series)
+            counts_json("series", &service->steps, slice->series->calls, out);
+        buf_add_char(out, '}');
+    }
+    buf_add_char(out, ']');
+}
+
+static uint64_t first_seen(const struct service *service)
+{
+    const struct mesh *mesh = &service->answer.mesh;
+    uint32_t same =
+        (uint32_t)(service->answer.nodes[service->node].node - service->answer.mesh.nodes);
+    uint64_t first_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < mesh->n_nodes; i++) {
+        if (mesh_same(mesh, i) == same && mesh->nodes[i].first_seen_ns < first_ns)
+            first_ns = mesh->nodes[i].first_seen_ns;
+    }
+    return first_ns;
+}
+
+static void service_json(const struct service *service, struct buf *out)
+{
+    const struct graph_answer *answer = &service->answer;
+    buf_add_char(out, '{');
+    graph_head_json(answer, out);
+    buf_add_c(out, ",\"service\":");
+    graph_node_json(answer, &answer->nodes[service->node], out);
+    buf_add_c(out, ",\"first_seen\":\"");
+    buf_add_time(out, first_seen(service));
+    buf_add_c(out, "\",\"series\":{");
+    steps_json(&service->steps, out);
+    counts_json("calls", &service->steps, service->calls->calls, out);
+    counts_json("began", &service->steps, service->began->began, out);
+    counts_json("passed", &service->steps, service->began->passed, out);
+    latency_json("p50_ns", &service->steps, service->calls, 0.50, out);
+    latency_json("p95_ns", &service->steps, service->calls, 0.95, out);
+    latency_json("p99_ns", &service->steps, service->calls, 0.99, out);
+    buf_add_char(out, '}');
+    versions_json(service, out);
+    service_compare_json(service, out);
+    ends_json(service, true, out);
+    ends_json(service, false, out);
+}
+
+static void service_free(struct service *service)
+{
+    slices_fini(&service->versions);
+    for (int i = 0; i < MOST_SLICES; i++)
+        slices_fini(&service->out[i]);
+    series_free(service->calls);
+    series_free(service->began);
+    graph_fini(&service->answer);
+    free(service);
+}
+
+int query_service_json(struct query *query, struct window window, struct window base,
+                       const struct str node[3], struct buf *out, struct err *err)
+{
+    struct service *service = calloc(1, sizeof(*service));
+    if (!service)
+        return err_set(err, ERR_BUSY, "memory is short");
+    service->calls = series_new(true);
+    service->began = series_new(false);
+    steps_init(&service->steps, window);
+    if (!service->calls || !service->began) {
+        err_set(err, ERR_BUSY, "memory is short");
+    } else if (!graph_load(&service->answer, query, LEVEL_SERVICE, window, base, err)) {
+        service->node = find_service(&service->answer, node);
+        if (service->node == UINT32_MAX)
+            err_set(err, ERR_NOT_FOUND, "no calls of a service %.*s in this window",
+                    (int)(node[2].len < 120 ? node[2].len : 120), node[2].p ? node[2].p : "");
+        else if (!look_near(service, err)) {
+            service_json(service, out);
+            if (!service_insides_json(service, out, err))
+                buf_add_char(out, '}');
+        }
+    }
+    service_free(service);
+    return err->code;
+}

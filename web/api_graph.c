@@ -1,0 +1,190 @@
+/* api_graph.c - /api/v1/graph and what its page, Now and the services ask beside it: parameters in,
+ * questions to the store.
+ */
+#include "collector/base/clock.h"
+#include "collector/base/times.h"
+#include "web/routes.h"
+
+#define GRAPH_WINDOW_NS (15 * NS_PER_MINUTE)
+#define MOST_NODES 2000
+#define MOST_WINDOW_NS (45 * 24 * 60 * NS_PER_MINUTE)
+
+static bool read_choice(const struct http_request *request, const char *name,
+                        const char *const *words, int *choice, struct err *err)
+{
+    struct str text = http_query(request, name);
+    *choice = 0;
+    if (!text.len)
+        return true;
+    for (int i = 0; words[i]; i++) {
+        if (str_eq(text, str_of(words[i]))) {
+            *choice = i;
+            return true;
+        }
+    }
+    return !err_set(err, ERR_INVALID, "%s is %s or %s", name, words[0], words[1]);
+}
+
+static bool read_number(const struct http_request *request, const char *name, uint64_t least,
+                        uint64_t most, unsigned *number, struct err *err)
+{
+    struct str text = http_query(request, name);
+    uint64_t value = 0;
+    if (text.len && (!str_to_u64(text, &value) || value < least || value > most))
+        return !err_set(err, ERR_INVALID, "%s is %llu to %llu", name, (unsigned long long)least,
+                        (unsigned long long)most);
+    *number = (unsigned)value;
+    return true;
+}
+
+static bool read_view(struct web *web, const struct http_request *request, struct graph_view *view,
+                      struct err *err)
+{
+    static const char *const folds[] = {"none", "quiet", "all", NULL};
+    static const char *const shown[] = {"hide", "show", NULL};
+    struct str base = http_query(request, "base");
+    int fold, versions;
+    *view = (struct graph_view){.unfold = http_query(request, "unfold"),
+                                .focus = http_query(request, "focus"),
+                                .memory = web->memory};
+    if (!read_choice(request, "fold", folds, &fold, err) ||
+        !read_choice(request, "versions", shown, &versions, err) ||
+        !read_number(request, "hops", 1, 3, &view->hops, err) ||
+        !read_number(request, "most", 1, MOST_NODES, &view->most, err))
+        return false;
+    if (base.len && !window_parse(base, clock_wall_ns(), &view->base.from_ns, &view->base.to_ns))
+        return !err_set(err, ERR_INVALID, "base is a window: FROM..TO");
+    view->fold = (enum graph_fold)fold;
+    view->versions = versions;
+    view->hops = view->hops ? view->hops : 1;
+    return true;
+}
+
+/* ---- answers that need a window and a connection ---- */
+
+static struct query *begin_answer(struct web *web, struct http_request *request,
+                                  struct window *window, struct buf *out, struct err *err)
+{
+    buf_init(out, ANSWER_BYTES);
+    if (err->code || !web_window(request, GRAPH_WINDOW_NS, window, err))
+        return NULL;
+    if (window->to_ns - window->from_ns > MOST_WINDOW_NS) {
+        err_set(err, ERR_INVALID, "a window of this answer is at most 45 days");
+        return NULL;
+    }
+    return web_query_take(web, err);
+}
+
+static void end_answer(struct web *web, struct http_request *request, struct query *query,
+                       struct buf *out, const struct err *err)
+{
+    if (err->code)
+        web_answer_error(request, err);
+    else
+        web_answer_json(request, out);
+    web_query_give(web, query);
+    buf_fini(out);
+}
+
+/* The window before, of the same length, unless the request names one. */
+static bool read_base(const struct http_request *request, struct window window, struct window *base,
+                      struct err *err)
+{
+    struct str text = http_query(request, "base");
+    uint64_t length_ns = window.to_ns - window.from_ns;
+    *base = (struct window){window.from_ns > length_ns ? window.from_ns - length_ns : 0,
+                            window.from_ns};
+    if (text.len && !window_parse(text, clock_wall_ns(), &base->from_ns, &base->to_ns))
+        return !err_set(err, ERR_INVALID, "base is a window: FROM..TO");
+    if (base->to_ns - base->from_ns > MOST_WINDOW_NS)
+        return !err_set(err, ERR_INVALID, "a window of this answer is at most 45 days");
+    return true;
+}
+
+void api_graph(struct web *web, struct http_request *request)
+{
+    static const char *const levels[] = {"service", "version", NULL};
+    struct str layer = http_query(request, "layer");
+    struct graph_view view;
+    struct window window;
+    struct err err = {0};
+    struct buf out;
+    int level = 0;
+    if (layer.len && !str_eq(layer, STR("logical")))
+        err_set(&err, ERR_INVALID,
+                "layer is logical; the physical layer comes with a later version");
+    else if (read_choice(request, "level", levels, &level, &err))
+        read_view(web, request, &view, &err);
+    struct query *query = begin_answer(web, request, &window, &out, &err);
+    if (query)
+        query_graph_json(query, window, level ? LEVEL_VERSION : LEVEL_SERVICE, &view, &out, &err);
+    end_answer(web, request, query, &out, &err);
+}
+
+void api_series(struct web *web, struct http_request *request)
+{
+    struct window window;
+    struct err err = {0};
+    struct buf out;
+    struct query *query = begin_answer(web, request, &window, &out, &err);
+    if (query)
+        query_series_json(query, window, &out, &err);
+    end_answer(web, request, query, &out, &err);
+}
+
+void api_now(struct web *web, struct http_request *request)
+{
+    struct window window, base;
+    struct err err = {0};
+    struct buf out;
+    struct query *query = begin_answer(web, request, &window, &out, &err);
+    if (query && read_base(request, window, &base, &err))
+        query_now_json(query, window, base, &out, &err);
+    end_answer(web, request, query, &out, &err);
+}
+
+void api_edge(struct web *web, struct http_request *request)
+{
+    struct str caller = http_query(request, "caller"), callee = http_query(request, "callee");
+    struct window window;
+    struct err err = {0};
+    struct buf out;
+    if (!caller.len || !callee.len)
+        err_set(&err, ERR_INVALID, "caller and callee name two nodes: namespace/service");
+    struct query *query = begin_answer(web, request, &window, &out, &err);
+    if (query)
+        query_edge_json(query, window, caller, callee, &out, &err);
+    end_answer(web, request, query, &out, &err);
+}
+
+void api_red(struct web *web, struct http_request *request)
+{
+    struct window window;
+    struct err err = {0};
+    struct buf out;
+    struct query *query = begin_answer(web, request, &window, &out, &err);
+    if (query)
+        query_red_json(query, window, &out, &err);
+    end_answer(web, request, query, &out, &err);
+}
+
+/* An unknown cluster or namespace is '-'. The name may hold slashes: it is the rest. */
+void api_service(struct web *web, struct http_request *request, struct str rest)
+{
+    struct window window, base;
+    struct str node[3];
+    struct err err = {0};
+    struct buf out;
+    if (!str_cut(rest, '/', &node[0], &rest) || !str_cut(rest, '/', &node[1], &node[2]) ||
+        !node[2].len)
+        err_set(&err, ERR_NOT_FOUND,
+                "a service is cluster/namespace/name, '-' for what is not known");
+    for (int i = 0; i < 2 && !err.code; i++) {
+        if (str_eq(node[i], STR("-")))
+            node[i] = STR_NONE;
+    }
+    struct query *query = begin_answer(web, request, &window, &out, &err);
+    if (query && read_base(request, window, &base, &err))
+        query_service_json(query, window, base, node, &out, &err);
+    end_answer(web, request, query, &out, &err);
+}
