@@ -1,4 +1,5 @@
-/* pages.c - the built page: one document for every view, and its script and stylesheet.
+/* pages.c - the built page: one document for every view, its stylesheet and its scripts: the one
+ * that starts it, which the document names, and one for each view, which that one asks for.
  *
  * The files are carried inside the program, compressed once when it was built; their names hold a
  * hash of their content, so that browsers keep them for ever. Nothing in the document comes from
@@ -39,7 +40,23 @@ static bool ends_with(const char *name, const char *end)
     return str_ends(str_of(name), str_of(end));
 }
 
-static void begin_shell(const struct web *web, struct buf *out)
+/* Whose script a path will ask for: the document names it, so that it comes with the first. */
+static bool is_wanted(const char *file, struct str path)
+{
+    static const struct {
+        const char *path, *script;
+    } rows[] = {{"/graph", "graph-"},      {"/traces", "traces-"},    {"/trace/", "trace-"},
+                {"/services", "service-"}, {"/service/", "service-"}, {"/", "now-"}};
+    if (str_starts(str_of(file), STR("chunk-")))
+        return true;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (str_starts(path, str_of(rows[i].path)))
+            return str_starts(str_of(file), str_of(rows[i].script));
+    }
+    return false;
+}
+
+static void begin_shell(const struct web *web, struct buf *out, struct str path)
 {
     buf_add_c(out, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
                    "<title>faultline</title>"
@@ -57,12 +74,15 @@ static void begin_shell(const struct web *web, struct buf *out)
                    "stroke='%23c4201d' stroke-width='2.4' stroke-linecap='round' "
                    "stroke-linejoin='round'%3E%3Cpath d='M1.5 6.5H9L7 10M18.5 13.5H11L13 "
                    "10'/%3E%3C/svg%3E\">");
-    for (size_t i = 0; i < N_UI_FILES; i++)
-        buf_addf(out,
-                 ends_with(ui_files[i].name, ".css")
-                     ? "<link rel=\"stylesheet\" href=\"/assets/%s\">"
-                     : "<script defer src=\"/assets/%s\"></script>",
-                 ui_files[i].name);
+    for (size_t i = 0; i < N_UI_FILES; i++) {
+        const char *name = ui_files[i].name;
+        if (i < 2 || is_wanted(name, path))
+            buf_addf(out,
+                     ends_with(name, ".css") ? "<link rel=\"stylesheet\" href=\"/assets/%s\">"
+                     : i < 2 ? "<script type=\"module\" src=\"/assets/%s\"></script>"
+                             : "<link rel=\"modulepreload\" href=\"/assets/%s\">",
+                     name);
+    }
 }
 
 void page_shell(struct web *web, struct http_request *request)
@@ -73,7 +93,7 @@ void page_shell(struct web *web, struct http_request *request)
         return;
     }
     buf_init(&out, ANSWER_BYTES);
-    begin_shell(web, &out);
+    begin_shell(web, &out, http_path(request));
     buf_add_c(&out, "</head><body><div id=\"app\"></div><noscript><main><h1>faultline</h1>"
                     "<p>Without scripts: the last traces; <a href=\"/plain\">calls and "
                     "traces</a>.</p>");
@@ -112,7 +132,7 @@ void page_trace(struct web *web, struct http_request *request, struct str id)
         return;
     }
     buf_init(&out, 1u << 16);
-    begin_shell(web, &out);
+    begin_shell(web, &out, http_path(request));
     buf_addf(
         &out,
         "<noscript><meta http-equiv=\"refresh\" content=\"0;url=/plain/trace/%.*s\"></noscript>"

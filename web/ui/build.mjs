@@ -1,9 +1,10 @@
-// build.mjs: bundles the page into one script and one stylesheet, compresses both once, and prints their size.
-// node build.mjs OUTDIR; the folder then holds NAME-HASH.js.gz, NAME-HASH.css.gz and `list`, which embed.sh reads.
+// build.mjs: bundles the page into one stylesheet, a script that starts it and one script a view, compresses all once, and prints
+// what a reader of each view loads. node build.mjs OUTDIR; the folder then holds NAME-HASH.js.gz, NAME-HASH.css.gz and `list`,
+// which embed.sh reads: the stylesheet and the script that starts first.
 // Templates become plain calls here (babel-plugin-htm), so that nothing parses them in the browser.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { transformSync } from '@babel/core';
 import zopfli from '@gfx/zopfli';
@@ -22,29 +23,45 @@ const templates = {
     : { contents: transformSync(readFileSync(path, 'utf8'), { plugins: [[htm.default || htm, { pragma: 'make_vnode', import: { module: 'preact', export: 'h' } }]], babelrc: false, configFile: false }).code, loader: 'js' }),
 };
 const result = await build({
-  entryPoints: { app: join(here, 'main.js') }, bundle: true, write: false, outdir: 'out', format: 'iife', target: 'esnext', charset: 'utf8',
-  legalComments: 'none', logLevel: 'warning', plugins: [templates], minifyWhitespace: true,
+  entryPoints: { app: join(here, 'main.js') }, bundle: true, splitting: true, write: false, metafile: true, outdir: 'out', format: 'esm', target: 'esnext', charset: 'utf8',
+  entryNames: '[name]-[hash]', chunkNames: '[name]-[hash]', legalComments: 'none', logLevel: 'warning', plugins: [templates], minifyWhitespace: true,
 });
-const contents = {};
-for (const file of result.outputFiles) contents[file.path.endsWith('.css') ? 'css' : 'js'] = file.text;
-const small = await minify(contents.js, { toplevel: true, ecma: 2020, compress: { passes: 3, unsafe_arrows: true, pure_getters: true }, format: { ecma: 2020, preamble: NOTICE } });
-contents.js = small.code;
-contents.css = (await build({ stdin: { contents: contents.css, loader: 'css' }, minify: true, write: false, target: 'esnext' })).outputFiles[0].text;
+const files = new Map();
+for (const file of result.outputFiles) {
+  let name = basename(file.path), text = file.text;
+  if (name.endsWith('.css')) {
+    text = (await build({ stdin: { contents: text, loader: 'css' }, minify: true, write: false, target: 'esnext' })).outputFiles[0].text;
+    name = `app-${createHash('sha256').update(text).digest('hex').slice(0, 8).toUpperCase()}.css`;
+  } else {
+    text = (await minify(text, { module: true, ecma: 2020, compress: { passes: 3, unsafe_arrows: true, pure_getters: true }, format: { ecma: 2020, preamble: name.startsWith('app-') ? NOTICE : undefined } })).code;
+  }
+  files.set(name, Buffer.from(await zopfli.gzipAsync(Buffer.from(text), { numiterations: 15 })));
+}
 
 mkdirSync(out, { recursive: true });
 for (const old of readdirSync(out)) rmSync(join(out, old));
-let list = '', total = 0;
-for (const kind of ['css', 'js']) {
-  const bytes = Buffer.from(contents[kind]), name = `app-${createHash('sha256').update(bytes).digest('hex').slice(0, 12)}.${kind}`;
-  const packed = Buffer.from(await zopfli.gzipAsync(bytes, { numiterations: 15 }));
-  writeFileSync(join(out, name + '.gz'), packed);
-  list += `${name}\n`;
-  total += packed.length;
-  console.log(`  ${name}  ${bytes.length} B, gzipped ${packed.length} B`);
+const first = name => !name.startsWith('app-') ? 2 : name.endsWith('.css') ? 0 : 1, names = [...files.keys()].sort((a, b) => first(a) - first(b) || (a < b ? -1 : 1));
+for (const name of names) writeFileSync(join(out, name + '.gz'), files.get(name));
+writeFileSync(join(out, 'list'), names.join('\n') + '\n');
+
+/* ---- what a view loads: the start, its own script, and what both import ---- */
+const outputs = new Map(Object.entries(result.metafile.outputs).map(([path, o]) => [basename(path), o]));
+function loads(name, into = new Set()) {
+  if (into.has(name)) return into;
+  into.add(name);
+  for (const i of outputs.get(name).imports) if (i.kind == 'import-statement') loads(basename(i.path), into);
+  return into;
 }
-writeFileSync(join(out, 'list'), list);
-console.log(`  the page in all: ${total} of ${LIMIT} B gzipped`);
-if (total > LIMIT) {
-  console.error(`web/ui: the page is ${total - LIMIT} B over its ${LIMIT} B; take something out`);
+const size = set => [...set].reduce((n, name) => n + files.get(name).length, 0), start = loads(names[1]).add(names[0]);
+let worst = 0;
+for (const [name, o] of outputs) {
+  if (!o.entryPoint || name.endsWith('.css')) continue;
+  const bytes = size(new Set([...start, ...loads(name)]));
+  worst = Math.max(worst, bytes);
+  console.log(`  ${basename(o.entryPoint).replace(/\.js$/, '').padEnd(10)} ${String(bytes).padStart(6)} B gzipped`);
+}
+console.log(`  all views together ${size(new Set(names))} B gzipped; the limit for each is ${LIMIT}`);
+if (worst > LIMIT) {
+  console.error(`web/ui: a view is ${worst - LIMIT} B over its ${LIMIT} B; take something out`);
   process.exit(1);
 }

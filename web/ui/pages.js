@@ -1,9 +1,14 @@
-// pages.js: the table of pages. A page stands here once; head, keys and router take it from here.
-import { Traces } from './pages/traces.js';
-import { Trace } from './pages/trace.js';
+// pages.js: the table of pages. A page stands here once; head, keys and router take it from here. Its script comes when it is first shown.
 
-// nav: place in the head ('' none), key: after g, match: path -> props of the view or null.
+const decode = text => { try { return decodeURIComponent(text); } catch { return text; } };
+
+// nav: place in the head ('' none), key: after g, match: path -> props of the view or null, load: the module whose
+// export of the name `view` is shown.
 export const PAGES = [
-  { nav: 'traces', label: 'Traces', path: '/traces', key: 't', match: path => path == '/traces' && {}, view: Traces },
-  { under: 'traces', match: path => { const m = /^\/trace\/([^/]+)$/.exec(path); return m && { id: m[1] }; }, view: Trace },
+  { nav: 'now', label: 'Now', path: '/', key: 'n', match: path => path == '/' && {}, load: () => import('./pages/now.js'), view: 'Now' },
+  { nav: 'graph', label: 'Graph', path: '/graph', key: 'g', match: path => path == '/graph' && {}, load: () => import('./pages/graph.js'), view: 'Graph' },
+  { nav: 'traces', label: 'Traces', path: '/traces', key: 't', match: path => path == '/traces' && {}, load: () => import('./pages/traces.js'), view: 'Traces' },
+  { under: 'traces', match: path => { const m = /^\/trace\/([^/]+)$/.exec(path); return m && { id: m[1] }; }, load: () => import('./pages/trace.js'), view: 'Trace' },
+  { nav: 'services', label: 'Services', path: '/services', key: 's', match: path => path == '/services' && {}, load: () => import('./pages/service.js'), view: 'Services' },
+  { under: 'services', match: path => { const m = /^\/service\/([^/]+)\/([^/]+)\/(.+)$/.exec(path); return m && { cluster: decode(m[1]), namespace: decode(m[2]), name: decode(m[3]) }; }, load: () => import('./pages/service.js'), view: 'Service' },
 ];

@@ -33,7 +33,8 @@ const ICONS = {
   queue: html`<path d="M2 4.5h9a2.5 3.5 0 010 7H2M2 4.5a2.5 3.5 0 000 7M5.5 4.5v7M8.5 4.5v7"/>`,
 };
 
-export const Icon = ({ n, c = '' }) => html`<svg class=${'i ' + c} viewBox="0 0 16 16" aria-hidden="true">${ICONS[n]}</svg>`;
+// `at`: attributes where it stands inside another SVG.
+export const Icon = ({ n, c = '', at }) => html`<svg class=${'i ' + c} ...${at} viewBox="0 0 16 16" aria-hidden="true">${ICONS[n]}</svg>`;
 
 const WORDS = { b: 'failures began here', p: 'failures passed on', s: 'slowness began here', w: 'slow because it waits' };
 const DIAMOND = 'M6 1.2L10.8 6 6 10.8 1.2 6z', TRIANGLE = 'M6 1.6L11 10.4H1z';

@@ -36,11 +36,12 @@ export function share(x) {
   return `${fixed(p, p < 0.1 ? 2 : p < 9.95 || p > 99 ? 1 : 0)}${NB}%`;
 }
 
-// Calls a second: 0.4/s, 18.2/s, 229/s
+// Calls a second: 0.004/s, 0.04/s, 0.4/s, 18.2/s, 229/s
 export function rate(x) {
   if (x == null) return 'unknown';
   if (x == 0) return '0/s';
-  return (x < 0.095 ? fixed(x, 2) : x < 99.5 ? fixed(x, 1) : count(x)) + '/s';
+  if (x < 0.0005) return '< 0.001/s';
+  return (x < 0.0095 ? fixed(x, 3) : x < 0.195 ? fixed(x, 2) : x < 99.5 ? fixed(x, 1) : count(x)) + '/s';
 }
 
 export function bytes(n) {

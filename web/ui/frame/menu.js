@@ -32,7 +32,8 @@ export async function copy(text, what = 'Copied') {
 export const copyLink = () => copy(location.href, 'Link copied');
 
 // items: [['SQL', () => text or a promise of it], …]; a string in second place is a link to go to.
-export function Menu({ label = 'Copy as', icon = 'copy', items, c = '' }) {
+// Without a label the icon alone is the button, and `title` its name.
+export function Menu({ label = 'Copy as', icon = 'copy', items, c = '', title }) {
   const [open, setOpen] = useState(false), box = useRef(null), button = useRef(null);
   useEffect(() => {
     if (!open) return;
@@ -54,8 +55,8 @@ export function Menu({ label = 'Copy as', icon = 'copy', items, c = '' }) {
     try { await copy(await make(), `${name} copied`); } catch (e) { say(`Not copied: ${e.message}`); }
   };
   return html`<span class="menu">
-    <button ref=${button} class=${'btn ' + c} aria-haspopup="menu" aria-expanded=${open ? 'true' : 'false'} onClick=${() => setOpen(!open)}
+    <button ref=${button} class=${'btn ' + c} aria-haspopup="menu" aria-label=${label ? null : title} title=${title} aria-expanded=${open ? 'true' : 'false'} onClick=${() => setOpen(!open)}
       onKeyDown=${e => { if (e.key == 'ArrowDown') { e.preventDefault(); setOpen(true); } }}>${icon && html`<${Icon} n=${icon}/>`}${label}</button>
-    ${open && html`<div class="pop" role="menu" aria-label=${label} ref=${box} onKeyDown=${move}>
+    ${open && html`<div class="pop" role="menu" aria-label=${label || title} ref=${box} onKeyDown=${move}>
       ${items.map(item => html`<button role="menuitem" tabindex="-1" key=${item[0]} onClick=${() => pick(item)}>${item[0]}</button>`)}</div>`}</span>`;
 }

@@ -1,6 +1,9 @@
 // states.js: what a view shows when it has nothing, failed, waits, or has too much. Words as the design says.
 import { html, useEffect, useRef, useState } from '../html.js';
+import { useApi } from './api.js';
 import { copy } from './menu.js';
+import { freeze } from './range.js';
+import { clock, parseTime, span } from '../draw/text.js';
 
 // What, where, what to do, on one line; the rest of the page stays.
 export const Failed = ({ what, error, again }) => html`<p class="note bad" role="alert"><b>${what}</b> ${'could not be read: '}
@@ -25,6 +28,13 @@ export const FirstSpans = ({ received }) => {
     <p class="m3 s">Without a service of your own: <code>faultline demo</code></p></section>`;
 };
 
+// No calls in the window `r`; or none ever, then how to send some. `around`: a node to which the view was narrowed.
+export function Empty({ r, around }) {
+  const { data } = useApi('status', {}, { timeless: true }), newest = data?.store.newest && parseTime(data.store.newest);
+  if (data && !newest && !around) return html`<${FirstSpans} received=${data.store.spans}/>`;
+  return html`<p class="note">No calls ${around && html`around <b>${around}</b> `}between ${span(r.fromMs, r.toMs)}. ${newest && html`The latest trace began ${clock(newest, 1)}. <button class="lnk" onClick=${() => freeze(newest - 15 * 6e4, newest + 6e4)}>Show the time around it</button>`}</p>`;
+}
+
 // A list that does not move under the reader: while the pointer or the focus is on it, new answers wait.
 // Gives [shown, number of new items, take, props for the list's element].
 export function useCalm(items, keyOf, asked) {
@@ -38,4 +48,15 @@ export function useCalm(items, keyOf, asked) {
   const props = { onPointerEnter: () => hold(true), onPointerLeave: e => { if (!e.currentTarget.contains(document.activeElement)) hold(false); },
     onFocusIn: () => hold(true), onFocusOut: e => { if (!inside(e) && !e.currentTarget.matches(':hover')) hold(false); } };
   return [shown, fresh, () => setShown(items), props];
+}
+
+// The order of a table does not change under the reader: while pointer or focus is on it, what is known stays where it is and what is new comes last.
+// Gives [rows, props for the element].
+export function useSteady(rows, id, asked) {
+  const held = useRef(false), order = useRef({ ids: [], asked }), inside = e => e.currentTarget.contains(e.relatedTarget);
+  const place = new Map(order.current.ids.map((k, i) => [k, i])), keep = held.current && order.current.asked == asked;
+  const shown = keep ? [...rows].sort((a, b) => (place.get(id(a)) ?? 1e9) - (place.get(id(b)) ?? 1e9)) : rows;
+  order.current = { ids: shown.map(id), asked };
+  return [shown, { onPointerEnter: () => { held.current = true; }, onPointerLeave: e => { held.current = e.currentTarget.contains(document.activeElement); },
+    onFocusIn: () => { held.current = true; }, onFocusOut: e => { if (!inside(e) && !e.currentTarget.matches(':hover')) held.current = false; } }];
 }
