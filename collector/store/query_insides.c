@@ -224,6 +224,21 @@ static void add_span(struct insides *insides, const struct shape_row *shape, sql
         histogram_add(&insides->operations[shape->operation].self, (uint64_t)self, 1);
 }
 
+static void sample_trace(struct insides *insides, sqlite3_stmt *spans, sqlite3_stmt *find,
+                         int64_t trace_no)
+{
+    sqlite3_bind_int64(spans, 1, trace_no);
+    while (sqlite3_step(spans) == SQLITE_ROW) {
+        if (!is_ours(insides->service, sqlite3_column_int64(spans, 1)))
+            continue;
+        const struct shape_row *shape = shape_of(insides, find, sqlite3_column_int64(spans, 0));
+        if (!shape)
+            break;
+        add_span(insides, shape, spans);
+    }
+    sqlite3_reset(spans);
+}
+
 /* Traces by number, newest first, that may hold the service. */
 static int sample_traces(struct insides *insides, sqlite3_stmt **select, struct err *err)
 {
@@ -269,17 +284,8 @@ static int sample_spans(struct insides *insides, struct err *err)
                     &find, err))
         goto out;
     while ((code = sqlite3_step(traces)) == SQLITE_ROW) {
-        sqlite3_bind_int64(spans, 1, sqlite3_column_int64(traces, 0));
         insides->n_traces++;
-        while ((code = sqlite3_step(spans)) == SQLITE_ROW) {
-            if (!is_ours(insides->service, sqlite3_column_int64(spans, 1)))
-                continue;
-            const struct shape_row *shape = shape_of(insides, find, sqlite3_column_int64(spans, 0));
-            if (!shape)
-                break;
-            add_span(insides, shape, spans);
-        }
-        sqlite3_reset(spans);
+        sample_trace(insides, spans, find, sqlite3_column_int64(traces, 0));
     }
 out:
     sqlite3_finalize(spans);

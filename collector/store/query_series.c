@@ -43,8 +43,9 @@ static double seconds_of(const struct steps *steps, uint32_t i)
 
 void steps_json(const struct steps *steps, struct buf *out)
 {
-    buf_addf(out, "\"step_ns\":%llu,\"seconds\":[",
-             (unsigned long long)(steps->minutes * NS_PER_MINUTE));
+    buf_add_c(out, "\"step_ns\":");
+    buf_add_u64(out, steps->minutes * NS_PER_MINUTE);
+    buf_add_c(out, ",\"seconds\":[");
     for (uint32_t i = 0; i < steps->n; i++) {
         if (i)
             buf_add_char(out, ',');

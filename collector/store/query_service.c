@@ -36,9 +36,9 @@ static void red_json(const struct red *red, struct buf *out)
     bool first = true;
     buf_add_char(out, '{');
     graph_head_json(&red->answer, out);
-    buf_add_char(out, ',');
-    buf_addf(out, "\"step_ns\":%llu,\"items\":[",
-             (unsigned long long)(red->steps.minutes * NS_PER_MINUTE));
+    buf_add_c(out, ",\"step_ns\":");
+    buf_add_u64(out, red->steps.minutes * NS_PER_MINUTE);
+    buf_add_c(out, ",\"items\":[");
     for (uint32_t i = 0; i < red->answer.n_nodes; i++) {
         if (!is_listed(&red->answer.nodes[i]))
             continue;

@@ -73,7 +73,8 @@ def scene_openapi_is_served_and_true(c):
     span = c.sql("SELECT span_id FROM span WHERE trace_id = ? AND fault = 'origin' AND role = 'workload' LIMIT 1", failed)[0][0]
     queries = {"/api/v1/search": ["q=cart", "q=cart+redis", "q=GET"], "/api/v1/search/traces": ["q=status=error", "order=slow&limit=3", "order=failed"],
                "/api/v1/search/overview": ["", "q=service=cart+cart:version=v9", "sel=%d,%d,1,100" % (now - 1800, now)],
-               "/api/v1/search/different": ["", "q=status=ok", "sel=%d,%d,1,100,failed" % (now - 900, now)], "/api/v1/graph": ["", "level=version"],
+               "/api/v1/search/different": ["", "q=status=ok", "sel=%d,%d,1,100,failed" % (now - 900, now)], "/api/v1/graph": ["", "level=version", "fold=all&versions=show", "base=60m..30m&focus=cart&hops=2", "most=3"],
+               "/api/v1/now": ["", "base=60m..30m"], "/api/v1/edge": ["caller=frontend&callee=cart", "caller=cart&callee=redis"],
                "/api/v1/search/sql": ["q=service=cart+took>2ms+http.route=/cart+flag=none+redis"]}
     n = 0
     for path, methods in doc["paths"].items():
@@ -81,7 +82,7 @@ def scene_openapi_is_served_and_true(c):
             continue
         good = methods["get"]["responses"]["200"]["content"]
         for query in queries.get(path, [""]):
-            real = path.replace("{id}", failed).replace("{span}", span)
+            real = path.replace("{id}", failed).replace("{span}", span).replace("{cluster}/{namespace}/{service}", "eu-1/shop/cart")
             if "{" in real:
                 continue
             status, text, headers = c.get(real + ("?" + query if query else ""))

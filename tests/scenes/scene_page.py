@@ -210,7 +210,8 @@ def scene_page_and_files_have_their_headers(c):
         assert c.get(path)[2]["content-security-policy"] == policy, path
     import re
     names = re.findall(rb'/assets/([^"]+)', page)
-    assert len(names) == 2 and not re.search(rb'<script(?! defer src="/assets/)| style=| on\w+=', page)
+    assert not re.search(rb'<script(?! type="module" src="/assets/)| style=| on\w+=', page)
+    assert any(n.startswith(b"traces-") for n in names) and not any(n.startswith((b"trace-", b"graph-")) for n in names), names
     for name in names:
         path = "/assets/" + name.decode()
         status, whole, headers = c.get(path)
@@ -218,7 +219,9 @@ def scene_page_and_files_have_their_headers(c):
         status, packed, more = c.get(path, **{"Accept-Encoding": "gzip"})
         assert more["content-encoding"] == "gzip" and gzip.decompress(packed) == whole
         assert c.get(path, **{"If-None-Match": headers["etag"]})[:2] == (304, b"")
-    assert sum(len(c.get("/assets/" + n.decode(), **{"Accept-Encoding": "gzip"})[1]) for n in names) <= 60000
+    for path in ("/", "/graph", "/traces", "/trace/abc", "/services"):
+        wanted = re.findall(rb'/assets/([^"]+)', c.get(path)[1])
+        assert sum(len(c.get("/assets/" + n.decode(), **{"Accept-Encoding": "gzip"})[1]) for n in wanted) <= 60000, path
     assert c.get("/assets/app-000000000000.js")[0] == 404
     for path in ("/assets/../server.c", "/assets/%2e%2e%2fserver.c", "//assets/x"):
         assert c.get(path)[0] in (400, 404), path

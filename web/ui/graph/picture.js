@@ -2,7 +2,7 @@
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from '../html.js';
 import { useKeys } from '../frame/keys.js';
 import { Icon } from '../draw/marks.js';
-import { count, rate, share } from '../draw/text.js';
+import { count, ms, rate, share } from '../draw/text.js';
 import { edgeWords } from './overlay.js';
 import { isStore, isUser, nameOf, ratio } from './names.js';
 import { marked } from './numbers.js';
@@ -82,11 +82,11 @@ function placeLabels(drawn, nodes) {
 
 const head = ([x, y], size, turned) => `M${HEAD} 0l-${size + 2} ${-size}v${2 * size}z`;
 
-function Edge({ d, sel, dim, pick, over }) {
+function Edge({ d, sel, dim, up, pick, over }) {
   const { way, w } = d, line = (colour, width, dash) => html`<path d=${way.d} style=${{ stroke: colour }} stroke-width=${width} stroke-dasharray=${dash || null}/>`;
   const passed = d.kind == 'p' || d.kind == 'w', thin = passed && d.few ? .6 : 1.15, size = d.kind ? 6.5 : 4.2 + w * .3;
   const quiet = !d.hot && !d.keep && !d.icon;
-  return html`<g class=${'edge' + (sel ? ' sel' : '') + (dim ? ' dim' : '')} style=${quiet && !sel ? { opacity: .5 } : null} onClick=${pick} onPointerEnter=${() => over(d)} onPointerLeave=${() => over(null)}>
+  return html`<g class=${'edge' + (sel ? ' sel' : '') + (dim ? ' dim' : '')} style=${quiet && !sel && !up ? { opacity: .5 } : null} onClick=${pick} onPointerEnter=${() => over(d)} onPointerLeave=${() => over(null)}>
     ${sel && html`<path class="halo" d=${way.d} stroke-width=${w + 13} stroke-linecap="round"/>`}
     ${passed ? html`${line(d.colour, w * thin + 2.4)}${line('var(--bg)', w * thin)}${line(d.colour, w * thin, '1.6 3.4')}`
       : d.kind == 'dbl' ? html`${line(d.colour, w + 3)}${line('var(--bg)', w)}`
@@ -125,15 +125,15 @@ export function nodeWords(n, r) {
     n.mark == 'began' ? 'failures began here' : n.mark == 'passed' ? 'failures passed on' : '', failed > 0 && `${share(failed)} of its calls fail`].filter(Boolean).join(', ');
 }
 
-function Node({ n, seconds, overlay, sel, dim, first, pick, focus, key_, took }) {
+function Node({ n, seconds, overlay, versions, sel, dim, first, pick, focus, key_, took, over }) {
   const failing = overlay == 'fault' || overlay == 'diff', mark = failing ? n.mark : '', state = mark == 'began' ? 'began' : mark == 'passed' ? 'pass' : '';
   const calls = isUser(n) ? n.out_calls : n.calls, r = rate(calls / (seconds || 1)), role = ROLES[n.node.role], tall = n.h > 42;
   const drop = isStore(n) && !n.fold ? 2 : 0, tx = n.x + (state == 'began' || (n.node.role == 'gateway' && !n.fold) || tall ? 14 : 10), top = n.y - n.h / 2, y = tall ? top + 21 : n.y;
-  const second = n.fold ? `${count(n.fold.nodes)} ${n.fold.name == 'stores' ? 'stores' : n.fold.name == 'outside' ? 'externals' : 'services'}, ${r}` : role ? `${role}, ${r}` : r;
+  const second = n.fold ? `${count(n.fold.nodes)} ${n.fold.name == 'stores' ? 'stores' : n.fold.name == 'outside' ? 'externals' : 'services'}, ${r}` : [role, !role && versions == 'always' && !tall && n.versions?.[0]?.version, r].filter(Boolean).join(', ');
   const quiet = failing && !mark && !isUser(n), failed = !tall && state && !role && !isUser(n) ? share(ratio(n.errors, n.calls) || ratio(n.began, n.out_calls)) : '';
   const rw = tall ? widthOf(r, '400 11px') + 8 : 0;
   // The button holds the shape alone: its name is the whole sentence, and the texts beside it are for the eye.
-  return html`<g class=${`node ${state}${sel ? ' sel' : ''}${dim ? ' dim' : ''}${n.fold ? ' fold' : ''}`} data-id=${n.id} onClick=${pick} onDblClick=${focus}>
+  return html`<g class=${`node ${state}${sel ? ' sel' : ''}${dim ? ' dim' : ''}${n.fold ? ' fold' : ''}`} data-id=${n.id} onClick=${pick} onDblClick=${focus} onPointerEnter=${() => over(n)} onPointerLeave=${() => over(null)}>
     <g role="button" tabindex=${first ? 0 : -1} aria-label=${nodeWords(n, r)} aria-pressed=${sel ? 'true' : 'false'} onKeyDown=${key_} onFocus=${took}>${n.fold && [8, 4].map(k => html`<rect class="bx" x=${n.x + k} y=${top + k} width=${n.w} height=${n.h} rx="6"/>`)}
       <${Shape} n=${n} dotted=${n.node.role == 'external' && !state && !n.fold}/></g>
     <g aria-hidden="true">${state == 'began' && html`<path d=${`M${n.x + 6} ${top}H${n.x + 5}a5 5 0 00-5 5V${top + n.h - 5}a5 5 0 005 5h1z`} style=${{ fill: 'var(--fault)' }}/>`}
@@ -166,7 +166,7 @@ function fitBox(graph, size) {
   return { x, y, w: vw, h: vh };
 }
 
-export function Picture({ graph: g, overlay, selected, matches, onSelect, onFocus, onUnfold, children }) {
+export function Picture({ graph: g, overlay, selected, matches, versions, onSelect, onFocus, onUnfold, children }) {
   const box = useRef(null), svg = useRef(null), [size, setSize] = useState({ w: 1000, h: 660 }), [view, setView] = useState(null), [over, setOver] = useState(null), [at, setAt] = useState(null);
   useLayoutEffect(() => {
     const measure = () => { const r = box.current.getBoundingClientRect(); if (r.width) setSize({ w: r.width, h: Math.max(200, r.height - 44) }); };
@@ -228,13 +228,13 @@ export function Picture({ graph: g, overlay, selected, matches, onSelect, onFocu
   return html`<div class="gcanvas" ref=${box}><svg ref=${svg} viewBox=${`${v.x} ${v.y} ${v.w} ${v.h * (size.h + 44) / size.h}`} preserveAspectRatio="xMinYMin meet" role="group"
       aria-label="Call graph, left to right from the users. The same facts are in the table view." onPointerDown=${drag}>
       ${drawn.boxes.map(b => html`<g key=${b.cluster + b.x + b.top}><rect class="nsbox" x=${b.x - 8} y=${b.top - 8} width=${b.w + 16} height=${b.bottom - b.top + 16} rx="8"/><text class="nslab" x=${b.x - 4} y=${b.top - 11}>cluster ${b.cluster}</text></g>`)}
-      ${drawn.order.map(d => html`<${Edge} key=${d.e.id} d=${d} sel=${edgeSel(d.e)} dim=${dimEdge(d.e)} pick=${() => onSelect(null, d.e)} over=${setOver}/>`)}
+      ${drawn.order.map(d => html`<${Edge} key=${d.e.id} d=${d} sel=${edgeSel(d.e)} dim=${dimEdge(d.e)} up=${over && (over.e ? over == d : over.id == d.e.caller || over.id == d.e.callee)} pick=${() => onSelect(null, d.e)} over=${setOver}/>`)}
       ${g.nodes.map(n => html`<${Node} key=${n.id} n=${n} seconds=${g.seconds} overlay=${overlay} sel=${isSel(n)} dim=${dimNode(n)} first=${n == first}
-        pick=${e => e.shiftKey ? onFocus(n) : onSelect(n)} focus=${() => n.fold ? onUnfold(n) : onFocus(n)} key_=${nodeKey(n)} took=${() => setAt(n.id)}/>`)}
+        pick=${e => e.shiftKey ? onFocus(n) : onSelect(n)} focus=${() => n.fold ? onUnfold(n) : onFocus(n)} key_=${nodeKey(n)} took=${() => setAt(n.id)} over=${setOver} versions=${versions}/>`)}
       ${drawn.order.filter(d => d.icon).map(d => html`<g key=${'i' + d.e.id} class=${dimEdge(d.e) ? 'edge dim' : ''} onClick=${() => onSelect(null, d.e)}><circle cx=${d.way.mid[0]} cy=${d.way.mid[1]} r="9" style=${{ fill: 'var(--bg)', stroke: d.icon == 'lock' ? 'none' : d.colour == 'var(--edge)' ? 'var(--ink-2)' : d.colour }}/>
         <${Icon} n=${d.icon} at=${{ x: d.way.mid[0] - 6, y: d.way.mid[1] - 6, width: 12, height: 12, style: { width: '12px', height: '12px', color: d.colour == 'var(--edge)' ? 'var(--ink-2)' : d.colour } }}/></g>`)}
       ${drawn.labels.map(l => html`<text key=${'l' + l.d.e.id} class=${'elab ' + l.d.cls} x=${l.x} y=${l.y} text-anchor=${l.anchor} style=${dimEdge(l.d.e) ? { opacity: .42 } : null}>${l.d.label}</text>`)}
-      ${over && !over.label && html`<text class="elab" x=${over.way.mid[0]} y=${over.way.mid[1] - over.w / 2 - 5} text-anchor="middle">${over.rate.text}</text>`}
+      ${over?.e && html`<text class="elab up" x=${over.way.mid[0]} y=${over.way.mid[1] - over.w / 2 - 7 - (over.icon ? 9 : 0)} text-anchor="middle">${over.rate.text}, ${over.e.errors ? share(over.rate.share) + ' failed' : 'no failures'}, p95 ${ms(over.e.p95_ns)}</text>`}
     </svg>${children}
     <div class="gtools"><button class="btn" aria-label="Zoom in" title="Zoom in (+)" onClick=${() => zoom(.8)}><${Icon} n="plus"/></button><button class="btn" aria-label="Zoom out" title="Zoom out (-)" onClick=${() => zoom(1.25)}><${Icon} n="minus"/></button><button class="btn" aria-label="Fit" title="Fit (0)" onClick=${() => setView(null)}><${Icon} n="fit"/></button></div></div>`;
 }

@@ -73,6 +73,7 @@ export function Graph({ query }) {
   const focus = n => setQuery({ focus: keys(n.id), hops: null, sel: keys(n.id) }), unfold = n => setQuery({ unfold: [...new Set([...(query.unfold || '').split(','), n.fold.name])].filter(Boolean).join(','), sel: null });
   const setOverlay = k => setQuery({ overlay: k == 'fault' ? null : k, base: needsBase(k) ? query.base : null });
   useKeys({ ...Object.fromEntries(OVERLAYS.map(([k], i) => [i + 1, () => setOverlay(k)])), Escape: () => query.sel ? setQuery({ sel: null }, { replace: true }) : query.focus ? setQuery({ focus: null, hops: null }) : false });
+  const centre = query.focus && findSelected(g, query.focus)?.node, around = query.focus && (centre ? nameOf(centre) : nameOfId(query.focus));
   const name = shown ? shown.node ? nameOf(shown.node) : `${nameOfId(shown.caller)} → ${nameOfId(shown.callee)}` : null;
   useTitle(worst ? `${nameOfId(worst.caller)} → ${nameOfId(worst.callee)}: failures ${worst.mark == 'began' ? 'began here' : 'passed on'}` : null, name && (!worst || name != `${nameOfId(worst.caller)} → ${nameOfId(worst.callee)}`) && name, 'Graph', span(r.fromMs, r.toMs));
   const many = g && g.edges.length > TABLE_ONLY, asTable = table || many;
@@ -86,7 +87,7 @@ export function Graph({ query }) {
     <label class="row s m2 only-l">Versions <select aria-label="Versions" value=${query.versions || ''} onChange=${e => setQuery({ versions: e.target.value })}><option value="">where they differ</option><option value="always">always</option><option value="never">never</option></select></label>
     <label class="row s m2 only-l">Fold <select aria-label="Fold" value=${query.fold || ''} onChange=${e => setQuery({ fold: e.target.value, unfold: null })}><option value="">quiet namespaces</option><option value="nothing">nothing</option><option value="all">all namespaces</option></select></label>
     <form class="only-l" onSubmit=${e => { e.preventDefault(); setQuery({ find: find.trim() }, { replace: true }); }}><input type="search" class="gfind" aria-label="Find in graph" placeholder="Find: name, ns:, fail>1%" value=${find} onInput=${e => { setFind(e.target.value); setQuery({ find: e.target.value.trim() }, { replace: true }); }}/></form>
-    ${query.focus && html`<span class="chip">around <b>${nameOfId(query.focus)}</b>, <select aria-label="Steps" class="inchip" value=${query.hops || '1'} onChange=${e => setQuery({ hops: e.target.value == '1' ? null : e.target.value })}><option value="1">1 step</option><option value="2">2 steps</option><option value="3">3 steps</option></select> <button aria-label="Show all again" onClick=${() => setQuery({ focus: null, hops: null })}>×</button></span>`}
+    ${query.focus && html`<span class="chip"><span>around <b>${around}</b>,</span><select aria-label="Steps" class="inchip" value=${query.hops || '1'} onChange=${e => setQuery({ hops: e.target.value == '1' ? null : e.target.value })}><option value="1">1 step</option><option value="2">2 steps</option><option value="3">3 steps</option></select> <button aria-label="Show all again" onClick=${() => setQuery({ focus: null, hops: null })}>×</button></span>`}
     ${query.unfold && html`<span class="chip">${query.unfold.split(',').length > 1 ? `${query.unfold.split(',').length} namespaces` : query.unfold} unfolded <button aria-label="Fold again" onClick=${() => setQuery({ unfold: null })}>×</button></span>`}
     <span class="grow"></span>
     <span class="s m3 only-l el">${matches ? `${count(matches.edges.size)} of ${plural(g.edges.length, 'edge')} match` : counts}</span>
@@ -94,7 +95,7 @@ export function Graph({ query }) {
     <div class="seg" role="group" aria-label="View"><button aria-pressed=${table ? 'false' : 'true'} onClick=${() => setQuery({ view: phone ? 'graph' : null })}>Graph</button><button aria-pressed=${table ? 'true' : 'false'} onClick=${() => setQuery({ view: phone ? null : 'table' })}>Table</button></div>
   </div>
   ${error && !g ? html`<div class="gphone gwide"><${Failed} what="The graph" error=${error} again=${again}/></div>` : !g ? html`<div class="gcanvas"></div>`
-    : empty ? html`<div class="gphone gwide"><${Empty} r=${r} around=${query.focus && nameOfId(query.focus)}/></div>`
+    : empty ? html`<div class="gphone gwide"><${Empty} r=${r} around=${around}/></div>`
       : asTable ? html`<div class="gphone gwide">${error && html`<${Failed} what="The graph" error=${error} again=${again}/>`}${many && !table && html`<p class="note part">${plural(g.edges.length, 'edge')} are too many for a picture: all of them are here, and the find box narrows them.</p>`}
           ${g.truncated && html`<p class="note part">The graph was cut at ${count(g.all.edges)} edges. Ask for less time, or for one namespace.</p>`}
           <${EdgeTable} graph=${g} matches=${matches} selected=${selected} onSelect=${select} keys=${keys} query=${query}/></div>`

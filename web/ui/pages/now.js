@@ -23,13 +23,13 @@ const NodeLink = ({ n, version }) => html`<a class="q" href=${hasPage(n) ? servi
 function Answer({ d, r, keys }) {
   const q = d.requests, s = d.seconds || 1, first = d.origins[0], failing = marked(q.calls, q.errors), onset = d.changes.find(c => c.kind == 'failures'), known = d.base.seconds > 0 && q.was.calls > 0;
   const was = known ? share(ratio(q.was.errors, q.was.calls)) : 'not known', bad = d.entries.filter(e => marked(e.calls, e.errors)).map(e => html`<code>${e.operation}</code>`);
-  const v = first && guilty(first.caller), slow = known && q.was.calls >= 100 && q.p95_ns >= 1.3 * q.was.p95_ns && q.p95_ns - q.was.p95_ns > 5e6;
+  const learnt = d.base.seconds >= .8 * (parseTime(d.base.to) - parseTime(d.base.from)) / 1e3, v = first && guilty(first.caller), slow = known && q.was.calls >= 100 && q.p95_ns >= 1.3 * q.was.p95_ns && q.p95_ns - q.was.p95_ns > 5e6;
   const at = onset && parseTime(onset.at), minutes = at && Math.max(1, Math.round((r.toMs - at) / 6e4));
   const title = failing ? first ? html`${share(ratio(q.errors, q.calls))} of user requests fail. Most failures began in <${NodeLink} n=${first.caller} version=${v?.version}/>${first.edge.unreached * 2 > first.edge.errors_origin
     ? html`, at its calls to <a class="q" href=${edgeHref(keys(first.caller.id), keys(first.callee.id))}>${nameOf(first.callee)}</a>.` : html`${' → '}<a class="q" href=${edgeHref(keys(first.caller.id), keys(first.callee.id))}>${nameOf(first.callee)}</a>.`}`
     : html`${share(ratio(q.errors, q.calls))} of user requests fail. Where that began is not known.`
     : first ? html`No user request fails. Failures begin at <a class="q" href=${edgeHref(keys(first.caller.id), keys(first.callee.id))}>${nameOf(first.caller)} → ${nameOf(first.callee)}</a> and reach nobody.`
-      : slow ? html`User requests take ${ms(q.p95_ns)} instead of ${ms(q.was.p95_ns)} at p95.` : known ? 'All normal.' : 'No failures stand out.';
+      : slow ? html`User requests take ${ms(q.p95_ns)} instead of ${ms(q.was.p95_ns)} at p95.` : learnt ? 'All normal.' : known ? `Learning what is normal: ${Math.round(d.base.seconds / 60)} of ${Math.round((parseTime(d.base.to) - parseTime(d.base.from)) / 6e4)} min.` : 'No failures stand out.';
   const fresh = d.changes.find(c => c.kind == 'new_version' && v && c.version == v.version && c.id == first.caller.id);
   return html`<section class="answer" aria-labelledby="ans">
     <p class="kick">${failing || first ? html`<span class="tag fault"><${Mark} k="b" quiet/>Failing</span>` : slow ? html`<span class="tag slow"><${Mark} k="s" quiet/>Slower</span>` : html`<span class="tag good">Normal</span>`}
