@@ -7,6 +7,8 @@ import { smaller } from './png.mjs';
 const f = JSON.parse(process.argv[2]);
 const box = [f.now - 1040, f.now, 9, 30, 'failed'].join(','), traces = `/traces?q=${encodeURIComponent('service=cart entry="GET /cart"')}&sel=${box}`, trace = '/trace/' + f.failed;
 const PICTURES = [
+  ['now-light', '/', 'light'], ['now-dark', '/', 'dark'], ['now-phone', '/', 'light', true], ['graph-light', '/graph', 'light'], ['graph-dark', '/graph', 'dark'], ['graph-phone', '/graph', 'light', true],
+  ['service-light', '/service/eu-1/shop/cart', 'light'], ['service-dark', '/service/eu-1/shop/cart', 'dark'], ['service-phone', '/service/eu-1/shop/cart', 'light', true],
   ['traces-light', traces, 'light'], ['traces-dark', traces, 'dark'], ['traces-phone', traces, 'light', true],
   ['trace-light', trace, 'light'], ['trace-dark', trace, 'dark'], ['trace-hops-light', trace + '?hops=1', 'light'], ['trace-phone', trace, 'light', true], ['trace-phone-dark', trace, 'dark', true],
 ];
@@ -14,7 +16,7 @@ const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || 
 for (const [name, path, theme, phone] of PICTURES) {
   const page = await browser.newPage({ viewport: phone ? { width: 390, height: 844 } : { width: 1440, height: 900 }, colorScheme: theme, deviceScaleFactor: phone ? 2 : 1 });
   await page.goto(f.base + path);
-  await page.waitForSelector(path.startsWith('/trace/') ? '.kv, .wquiet' : '.diffrow');
+  await page.waitForSelector(path.startsWith('/trace/') ? '.kv, .wquiet' : path.startsWith('/traces') ? '.diffrow' : '#main:not(:empty)');
   await page.waitForSelector('html:not([data-busy])');
   await page.evaluate(() => new Promise(done => setTimeout(done, 300)));
   writeFileSync(join(f.out, name + '.png'), smaller(await page.screenshot()));
