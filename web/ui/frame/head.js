@@ -41,7 +41,7 @@ function RangePicker({ r, close }) {
     <form onSubmit=${typed}><input type="text" aria-label="A time or a window" placeholder="2h   10:24   10:12..10:42" value=${text} onInput=${e => { setText(e.target.value); setWrong(''); }}/>
       <button class="btn">Show</button></form>
     ${wrong && html`<p class="s fault" role="alert">${wrong}</p>`}
-    <label class="row s m2"><input type="checkbox" checked=${local} onChange=${e => { setLocal(e.target.checked); setZone(e.target.checked); dispatchEvent(new Event('theme')); }}/>Times in local time</label></div>`;
+    <label class="row s m2"><input type="checkbox" checked=${local} onChange=${e => { setLocal(e.target.checked); setZone(e.target.checked); dispatchEvent(new Event('zone')); dispatchEvent(new Event('theme')); }}/>Times in local time</label></div>`;
 }
 
 function Time() {
