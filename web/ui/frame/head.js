@@ -1,5 +1,5 @@
 // head.js: logo, pages, search, time, live, theme, keys; and what hangs below it.
-import { html, useEffect, useRef, useState } from '../html.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../html.js';
 import { Icon } from '../draw/marks.js';
 import { clock, isLocal, setLocal, span, when, zoneName } from '../draw/text.js';
 import { useApi, useBusy, useContact } from './api.js';
@@ -21,7 +21,7 @@ matchMedia('(prefers-color-scheme:dark)').addEventListener('change', () => dispa
 
 function RangePicker({ r, close }) {
   const box = useRef(null), [text, setText] = useState(''), [wrong, setWrong] = useState(''), [local, setZone] = useState(isLocal());
-  useEffect(() => {
+  useLayoutEffect(() => { /* before anything can be typed */
     box.current.querySelector('button').focus();
     const away = e => { if (!box.current.parentNode.contains(e.target)) close(); };
     addEventListener('pointerdown', away);
