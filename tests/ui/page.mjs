@@ -254,7 +254,7 @@ scenes.lost_contact_is_said = open => async () => {
   assert.equal(await page.getAttribute('.time .live', 'aria-pressed'), 'false');
   assert.deepEqual(await rowIds(page), rows);
   await page.context().setOffline(false);
-  await page.waitForSelector('.lostbar', { state: 'detached', timeout: 30000 });
+  await page.waitForSelector('.lostbar', { state: 'detached', timeout: 15000 });
   assert.equal(await page.getAttribute('.time .live', 'aria-pressed'), 'true');
 };
 
