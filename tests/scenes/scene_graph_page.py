@@ -156,6 +156,15 @@ def scene_graph_page_of_three_hundred_services(c):
     print(browse(c, "three_hundred_services", **{"from": now - 1800, "to": now}))
 
 
+def scene_graph_page_of_too_many_edges_is_a_table(c):
+    c.start()
+    c.stop()
+    mesh_300.fill(c.db, int(time.time()) // 60, 300, 2200, 3)
+    c.start()
+    now = int(time.time()) // 60 * 60
+    browse(c, "too_many_edges_are_a_table", **{"from": now - 120, "to": now})
+
+
 def scene_pure_parts_of_the_graph_page(c):
     if not shutil.which("node"):
         raise lib.Skip("no Node here: make deps installs it")

@@ -33,7 +33,7 @@ def of_traces(c):
 def of_graph(c):
     c.start()
     now = time.time()
-    s = mesh_shop.Shop(1, canary=now - 18 * 60, fault=now - 17 * 60)
+    s = mesh_shop.Shop(1, canary=now - 18 * 60, fault=now - 17 * 60, slow=now - 29 * 60)
     mesh_shop.feed(c, s, now - 75 * 60, now, 12)
     threading.Thread(target=go_on, args=(c, now), daemon=True).start()
     return {"now": now}
@@ -41,7 +41,7 @@ def of_graph(c):
 
 def go_on(c, since):
     """Traffic while the pictures are taken, so that the last minute is no hole."""
-    s = mesh_shop.Shop(2, canary=since - 18 * 60, fault=since - 17 * 60)
+    s = mesh_shop.Shop(2, canary=since - 18 * 60, fault=since - 17 * 60, slow=since - 29 * 60)
     while c.process:
         time.sleep(1)
         now = time.time()

@@ -1,6 +1,6 @@
 // graph.js: the call graph: overlays, what is selected, folds and focus, find, the table, and three hours below to travel in.
 import { html, useEffect, useMemo, useState } from '../html.js';
-import { useApi } from '../frame/api.js';
+import { curlOf, useApi } from '../frame/api.js';
 import { useKeys } from '../frame/keys.js';
 import { freeze, useRange } from '../frame/range.js';
 import { Empty, Failed } from '../frame/states.js';
@@ -11,7 +11,8 @@ import { Icon } from '../draw/marks.js';
 import { clock, count, iso, parseTime, plural, rate, share, span } from '../draw/text.js';
 import { EdgePanel, NodePanel } from '../graph/panel.js';
 import { perSecond } from '../graph/numbers.js';
-import { EdgeTable } from '../graph/table.js';
+import { asText, EdgeTable } from '../graph/table.js';
+import { Menu } from '../frame/menu.js';
 import { edgeHref, findSelected, keysOf, nameOf, nameOfId, ratio } from '../graph/names.js';
 import { matchesOf } from '../graph/match.js';
 import { needsBase, overlaid, OVERLAYS } from '../graph/overlay.js';
@@ -92,6 +93,7 @@ export function Graph({ query }) {
     <span class="grow"></span>
     <span class="s m3 only-l el">${matches ? `${count(matches.edges.size)} of ${plural(g.edges.length, 'edge')} match` : counts}</span>
     ${g && g.nodes.length < g.all.nodes && !g.all.folds && !query.focus && html`<button class="lnk s only-l nw" onClick=${() => setQuery({ all: 1 })}>show all</button>`}
+    ${asTable && g && html`<${Menu} c="bare only-l" items=${[['Link', () => location.href], ['CSV', () => asText(g, 'csv')], ['Markdown', () => asText(g, 'markdown')], ['curl', () => curlOf('graph')], ['Command', () => 'faultline graph --format table']]}/>`}
     <div class="seg" role="group" aria-label="View"><button aria-pressed=${table ? 'false' : 'true'} onClick=${() => setQuery({ view: phone ? 'graph' : null })}>Graph</button><button aria-pressed=${table ? 'true' : 'false'} onClick=${() => setQuery({ view: phone ? null : 'table' })}>Table</button></div>
   </div>
   ${error && !g ? html`<div class="gphone gwide"><${Failed} what="The graph" error=${error} again=${again}/></div>` : !g ? html`<div class="gcanvas"></div>`
