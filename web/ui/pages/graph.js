@@ -45,7 +45,7 @@ function Strip({ r }) {
   const length = Math.max(HOURS_MS, (r.toMs - r.fromMs) * 1.5), { data } = useApi('series', { from: r.live ? `${Math.round(length / 6e4)}m` : iso(r.toMs - length) });
   if (!data) return html`<div class="gtime" style=${{ height: '80px' }}></div>`;
   const from = parseTime(data.from), requests = perSecond(data, from, data.requests), failed = data.failed.map((n, i) => requests.v[i] == null ? null : ratio(n, data.requests[i]) * 100);
-  const worst = Math.max(...failed, 0), max = [1, 2, 4, 6, 10, 20, 40, 60, 100].find(m => m >= worst * 1.15) || 100, most = Math.max(...requests.v, 0), last = requests.v.findLast(v => v != null);
+  const worst = Math.max(...failed, 0), max = [1, 2, 4, 6, 10, 20, 40, 60, 100].find(m => m >= worst * 1.15) || 100, most = Math.max(...requests.v, 0), last = requests.v.findLast((v, i) => v != null && data.seconds[i] >= data.step_ns / 1e9);
   const scaled = requests.v.map(v => v == null ? null : v / (most || 1) * max * .72);
   return html`<div class="gtime"><${Chart} h=${66} l=${38} r=${14} x=${requests.x} from=${r.toMs - length} to=${r.toMs} max=${max} ticks=${[0, max]} fmt=${v => v + ' %'}
     label=${`Share of failed user requests, ${span(from, r.toMs)}; the window is ${span(r.fromMs, r.toMs)}`} win=${[r.fromMs, r.toMs]} onSelect=${(a, b) => freeze(a, b)}
