@@ -13,7 +13,7 @@ EDGE_SQL = """SELECT caller_namespace || '/' || caller_service || '>' || callee_
 
 def fill(c, **more):
     """An hour of the shop, its cart failing for the last 17 minutes. Gives the two windows as text, minutes whole."""
-    now = int(time.time()) // MINUTE * MINUTE
+    now = int(time.time() - 15) // MINUTE * MINUTE  # of a minute that is just over, the last seconds may still come
     c.start()
     s = shop.Shop(7, canary=now - 18 * MINUTE, fault=now - 17 * MINUTE, **more)
     shop.feed(c, s, now - 60 * MINUTE, now, 2)
