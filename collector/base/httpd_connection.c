@@ -224,6 +224,9 @@ static enum step take_chunks(struct connection *connection, struct str bytes)
     }
     if (request->chunks.state == CHUNK_BAD)
         return refuse(connection, 400, "the chunks of the body are malformed");
+    if (request->chunks.state == CHUNK_DATA &&
+        request->chunks.left > request->httpd->settings.max_body - request->body.len)
+        return refuse(connection, 413, "the body is larger than receive.max_body");
     connection->deadline_ns = body_deadline(request, request->body.len);
     if (request->chunks.state != CHUNK_END)
         return STEP_ON;
