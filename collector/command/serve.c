@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@
 #include "web/server.h"
 
 #define EXIT_FAILED 3
+#define OWN_DESCRIPTORS 256
 
 static struct stat_family reload_family = STAT_GAUGE(
     "faultline_config_last_reload_successful", "1 when the last reload took the new settings.");
@@ -332,6 +334,19 @@ static void second_signal_leaves(const sigset_t *signals)
     pthread_sigmask(SIG_UNBLOCK, signals, NULL);
 }
 
+/* Connections, and what the stages hold open: shells give 1,024 descriptors. */
+static void raise_descriptors(const struct settings *settings)
+{
+    struct rlimit limit;
+    rlim_t wanted = settings->max_connections + OWN_DESCRIPTORS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+        log_event(LOG_WARN, "few_descriptors", "may_open=%llu wanted=%llu",
+                  (unsigned long long)limit.rlim_cur, (unsigned long long)wanted);
+}
+
 int serve(const struct config *config, const struct config_input *input)
 {
     struct server server = {.config = config, .input = input, .settings = config_settings(config)};
@@ -345,6 +360,7 @@ int serve(const struct config *config, const struct config_input *input)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     setup_log(server.settings);
+    raise_descriptors(server.settings);
     if (start(&server, &err)) {
         fprintf(stderr, "faultline: %s\n", err.text);
         stop(&server);
