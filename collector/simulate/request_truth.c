@@ -13,6 +13,8 @@ static void tell(const struct walk *walk, struct truth *truth, const struct answ
     const struct simulation_settings *settings = &walk->sim->settings;
     truth->trace_id = walk->id;
     truth->attempts = answer->attempts;
+    truth->retries = answer->seen_attempts > 1 ? answer->seen_attempts - 1 : 0;
+    truth->began = truth->began ? truth->began : "";
     truth->failed = answer->failed;
     truth->client_error = answer->client_error && !answer->failed;
     truth->recovered = answer->recovered;
@@ -96,12 +98,14 @@ void truth_of_entry(const struct walk *walk, const struct call *call, const stru
         .via = "",
         .start_ns = in->start_ns,
         .duration_ns = in->end_ns - in->start_ns,
+        .began = answer->failed ? mesh->services[answer->began].name : "",
         .origin = call->unrouted,
         .seen = true,
     };
     tell(walk, &truth, answer);
     if (call->unrouted)
         return;
+    truth.began = "";
     truth.caller = gateway->name;
     truth.callee = callee->name;
     truth.callee_version = answer->unreached ? "" : version_of(callee, call->version);

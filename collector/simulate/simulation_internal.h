@@ -65,8 +65,11 @@ struct answer {
     const char *flag;      /* Envoy's response flag of the last proxy, or NULL */
     const char *exception; /* class of what was thrown, or NULL */
     char message[96];
-    uint64_t slow_ns; /* what the fault added at the place itself */
-    uint8_t attempts;
+    uint64_t slow_ns;                /* what the fault added at the place itself */
+    uint8_t attempts, seen_attempts; /* … that left a span of their own */
+    uint16_t began;                  /* service where its failure began; MESH_NONE */
+    uint16_t slowest; /* service that the fault slowed most, here or beneath; MESH_NONE */
+    uint64_t slowest_ns;
     bool failed, client_error;
     bool explained; /* something beneath failed and made it fail */
     bool unreached, timed_out, recovered, fault;

@@ -149,7 +149,7 @@ void span_sidecar_out(struct walk *walk, const struct call *call, const struct s
     add_upstream(span, cluster);
     add_outcome(span, answer, answer->flag);
     bool spiffe = service->place != PLACE_EXTERNAL && !call->turns;
-    add_tls(span, call->plain || answer->unreached, "tls.server.subject",
+    add_tls(span, call->plain || (answer->unreached && !call->turns), "tls.server.subject",
             spiffe ? sim->spiffe[call->service] : NULL);
     finish(walk, sender, times, answer, true);
 }

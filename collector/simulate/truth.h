@@ -13,14 +13,16 @@ struct truth {
     const char *via;                /* the gateway between, or "" */
     uint64_t start_ns, duration_ns; /* as the caller sees it */
     uint64_t slow_ns;               /* what the fault added here, not beneath */
+    const char *began; /* of what users asked: the service where its failure began; "" else */
     uint8_t attempts;
+    uint8_t retries; /* those that leave a span of their own, but the first */
     bool failed, client_error;
     bool origin;    /* failed, and nothing beneath it explains why */
-    bool recovered; /* an attempt failed, the last did not */
-    bool plaintext;
-    bool fault;   /* the fault acted on this call */
-    bool seen;    /* at least one half of it sends a span */
-    bool sampled; /* its trace sends spans */
+    bool recovered; /* an attempt that left a span failed, the last did not */
+    bool plaintext; /* on the first piece of its way */
+    bool fault;     /* the fault acted on this call */
+    bool seen;      /* at least one half of it sends a span */
+    bool sampled;   /* its trace sends spans */
 };
 
 /* One line of JSON with its newline. */
