@@ -57,12 +57,18 @@ uint64_t network_time(struct walk *walk, uint16_t from, uint16_t to)
     return draw_time(&walk->draw, median_ns, 0.3);
 }
 
-uint64_t proxy_time(struct walk *walk, uint16_t service, uint64_t at_ns)
+uint64_t proxy_time(struct walk *walk, uint16_t service, uint64_t at_ns, struct answer *answer)
 {
     struct spot spot = {MESH_NONE, MESH_NONE, service, MESH_NONE, MESH_NONE, MESH_NONE};
     uint64_t time_ns = draw_time(&walk->proxy, PROXY_NS, 0.35);
     const struct effect *slow = effect_at(walk, EFFECT_PROXY, at_ns, &spot);
-    return slow ? time_ns + fault_delay(slow, &walk->proxy) : time_ns;
+    if (!slow)
+        return time_ns;
+    uint64_t added_ns = fault_delay(slow, &walk->proxy);
+    answer->fault = true;
+    answer->slow_ns += added_ns;
+    answer_slowed(answer, service, added_ns);
+    return time_ns + added_ns;
 }
 
 static uint16_t entry_operation(struct walk *walk)

@@ -14,8 +14,8 @@ uint16_t version_for(struct walk *walk, uint16_t service, uint64_t at_ns);
 uint16_t pod_for(struct walk *walk, const struct call *call, uint64_t at_ns);
 /* One way between two pods; MESH_NONE is somewhere outside. */
 uint64_t network_time(struct walk *walk, uint16_t from, uint16_t to);
-/* Through a service's proxy, once. */
-uint64_t proxy_time(struct walk *walk, uint16_t service, uint64_t at_ns);
+/* Through a service's proxy, once; what the fault makes of it is noted in the answer. */
+uint64_t proxy_time(struct walk *walk, uint16_t service, uint64_t at_ns, struct answer *answer);
 
 /* ---- request_visit.c: one operation of one pod ---- */
 

@@ -196,9 +196,10 @@ static void call_proxied(struct walk *walk, struct call *call, struct answer *an
     uint16_t caller = call->from->service;
     struct span_times app = {sends_spans(walk) ? walk_id(walk) : 0, call->above_id, call->start_ns,
                              0, false};
-    struct span_times out = {
-        walk_id(walk), app.id ? app.id : call->above_id,
-        call->start_ns + call->lookup_ns + proxy_time(walk, caller, call->start_ns), 0, false};
+    struct answer passed = {.slowest = MESH_NONE}; /* on the caller's side */
+    uint64_t left_ns = call->start_ns + call->lookup_ns;
+    struct span_times out = {walk_id(walk), app.id ? app.id : call->above_id,
+                             left_ns + proxy_time(walk, caller, left_ns, &passed), 0, false};
     uint64_t at_ns = out.start_ns + 30 * NS_PER_US;
     if (call->step->timeout_ns)
         call->give_up_ns = out.start_ns + call->step->timeout_ns;
@@ -207,11 +208,13 @@ static void call_proxied(struct walk *walk, struct call *call, struct answer *an
     } while (tries_again(walk, call, answer, &at_ns));
     mark_retries(call, answer);
     out.end_ns = answer->end_ns;
-    app.end_ns = out.end_ns + proxy_time(walk, caller, out.end_ns);
+    app.end_ns = out.end_ns + proxy_time(walk, caller, out.end_ns, &passed);
     span_sidecar_out(walk, call, &out, answer);
     if (app.id)
         span_client(walk, call, &app, answer);
     answer->end_ns = app.end_ns;
+    answer->slow_ns += passed.slow_ns;
+    answer->fault = answer->fault || passed.fault;
 }
 
 /* No sidecar that understands it: the application tries, a span each time. */

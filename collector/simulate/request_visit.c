@@ -118,9 +118,10 @@ static uint64_t own_time(struct working *work, struct answer *answer)
     if (!slow)
         return own_ns;
     uint64_t slowed_ns = (uint64_t)((double)own_ns * slow->factor) + fault_delay(slow, &walk->draw);
-    answer->slow_ns = slowed_ns > own_ns ? slowed_ns - own_ns : 0;
+    uint64_t added_ns = slowed_ns > own_ns ? slowed_ns - own_ns : 0;
+    answer->slow_ns += added_ns;
     answer->fault = true;
-    answer_slowed(answer, work->visit->service, answer->slow_ns);
+    answer_slowed(answer, work->visit->service, added_ns);
     return slowed_ns;
 }
 
@@ -186,7 +187,7 @@ void visit_run(struct walk *walk, const struct visit *visit, struct answer *answ
     uint64_t begin_ns = visit->start_ns;
     uint64_t parent_id = sidecar ? in_id : visit->parent_id;
     if (sidecar)
-        begin_ns += proxy_time(walk, visit->service, begin_ns);
+        begin_ns += proxy_time(walk, visit->service, begin_ns, answer);
     struct working work = {
         .walk = walk,
         .visit = visit,
@@ -204,7 +205,7 @@ void visit_run(struct walk *walk, const struct visit *visit, struct answer *answ
     answer->end_ns = work.now_ns;
     if (!sidecar)
         return;
-    answer->end_ns += proxy_time(walk, visit->service, work.now_ns);
+    answer->end_ns += proxy_time(walk, visit->service, work.now_ns, answer);
     if (visit->cut_ns && answer->end_ns > visit->cut_ns) {
         answer->end_ns = visit->cut_ns;
         answer->gone = true;

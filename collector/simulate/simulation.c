@@ -3,6 +3,7 @@
 #include "collector/simulate/simulation.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "collector/simulate/simulation_internal.h"
@@ -11,6 +12,18 @@
 #define MAX_SPAN (64u << 10)
 #define MAX_BODY (256u << 20)
 #define BREATH_NS (7 * NS_PER_MINUTE) /* a short, low wave over the day's */
+
+/* OpenTelemetry's threshold of a share: 56 bits in hex, zeros at the end left out. */
+static void write_trace_state(struct simulation *sim)
+{
+    double share = sim->settings.sampling;
+    uint64_t threshold = share > 0 ? (uint64_t)((1 - share) * 0x1p56) : (UINT64_C(1) << 56) - 1;
+    char digits[20];
+    snprintf(digits, sizeof(digits), "%014llx", (unsigned long long)threshold);
+    for (size_t n = strlen(digits); n > 1 && digits[n - 1] == '0'; n--)
+        digits[n - 1] = '\0';
+    snprintf(sim->trace_state, sizeof(sim->trace_state), "ot=th:%s", digits);
+}
 
 struct simulation *simulation_new(const struct simulation_settings *settings)
 {
@@ -21,6 +34,7 @@ struct simulation *simulation_new(const struct simulation_settings *settings)
     sim->mesh = settings->mesh;
     sim->fault = settings->fault;
     sim->tick = settings->begin_ns / TICK_NS;
+    write_trace_state(sim);
     for (uint32_t i = 0; i < RING; i++)
         buf_init(&sim->ring[i], MAX_SLOT);
     buf_init(&sim->span, MAX_SPAN);
