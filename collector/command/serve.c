@@ -347,7 +347,23 @@ static void raise_descriptors(const struct settings *settings)
                   (unsigned long long)limit.rlim_cur, (unsigned long long)wanted);
 }
 
+static void say_ready_to(struct server *server, const struct serve_hooks *hooks)
+{
+    if (hooks && hooks->ready)
+        hooks->ready(address_or_off(server->otlp_http),
+                     server->web ? web_address(server->web, 0) : "off", server->pipeline,
+                     hooks->ctx);
+    else
+        say_ready(server);
+}
+
 int serve(const struct config *config, const struct config_input *input)
+{
+    return serve_with(config, input, NULL);
+}
+
+int serve_with(const struct config *config, const struct config_input *input,
+               const struct serve_hooks *hooks)
 {
     struct server server = {.config = config, .input = input, .settings = config_settings(config)};
     struct err err = {0};
@@ -367,9 +383,11 @@ int serve(const struct config *config, const struct config_input *input)
         return EXIT_FAILED;
     }
     server.ready = true;
-    say_ready(&server);
+    say_ready_to(&server, hooks);
     wait_for_end(&server, &signals);
     second_signal_leaves(&signals);
+    if (hooks && hooks->stopping)
+        hooks->stopping(hooks->ctx);
     bool failed = pipeline_failed(server.pipeline);
     stop(&server);
     return failed ? EXIT_FAILED : 0;
