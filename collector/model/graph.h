@@ -10,7 +10,13 @@
 #define NO_SPAN UINT32_MAX
 
 /* Where a physical hop begins or ends. The numbers are stored: append, never renumber. */
-enum place { PLACE_APPLICATION, PLACE_SIDECAR, PLACE_GATEWAY, PLACE_WAYPOINT, PLACE_LOAD_BALANCER };
+enum hop_place {
+    PLACE_APPLICATION,
+    PLACE_SIDECAR,
+    PLACE_GATEWAY,
+    PLACE_WAYPOINT,
+    PLACE_LOAD_BALANCER
+};
 
 enum hop_outcome { HOP_FINE, HOP_CLIENT_ERROR, HOP_FAILED };
 
@@ -20,7 +26,7 @@ struct hop {
     name_no name;     /* whose it is; of a network hop: to whom it leads */
     name_no from;     /* of a network hop: the gateway it leaves, NAME_NONE the caller */
     uint8_t kind;     /* enum hop_kind */
-    uint8_t from_place, to_place; /* of a network hop: enum place */
+    uint8_t from_place, to_place; /* of a network hop: enum hop_place */
     uint8_t outcome;              /* enum hop_outcome */
 };
 

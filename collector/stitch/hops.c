@@ -15,7 +15,7 @@
 
 struct point {
     uint32_t span;
-    uint8_t place; /* enum place */
+    uint8_t place; /* enum hop_place */
     bool callee;   /* on the callee's side of the network */
     bool passes;   /* a gateway between the two */
     bool apart;    /* the point before stands for more than this attempt */

@@ -143,7 +143,7 @@ static struct agreed *agreed_of(struct agreement *agreement, name_no service)
 static struct agreed *agreed_add(struct agreement *agreement, name_no service)
 {
     if (agreement->n == agreement->cap) {
-        uint32_t cap = 4 * agreement->cap;
+        uint32_t cap = agreement->cap ? 4 * agreement->cap : 64;
         bool few = agreement->items == agreement->few;
         struct agreed *grown = realloc(few ? NULL : agreement->items, cap * sizeof(*grown));
         if (!grown)
