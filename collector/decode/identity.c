@@ -90,7 +90,8 @@ static uint8_t proxy_of(const struct span *span, const struct seen_keys *seen, s
     const struct attr *component = seen->at[KEY_COMPONENT];
     if ((component && str_eq(component->text, STR("proxy"))) ||
         str_eq(span->resource->sdk_name, STR("envoy")) || seen->at[KEY_NODE_ID] ||
-        seen->at[KEY_UPSTREAM_CLUSTER] || seen->at[KEY_RESPONSE_FLAGS])
+        seen->at[KEY_UPSTREAM_CLUSTER] || seen->at[KEY_RESPONSE_FLAGS] ||
+        seen->at[KEY_ISTIO_CANONICAL_SERVICE] || seen->at[KEY_ISTIO_MESH_ID])
         return PROXY_UNKNOWN;
     return span->scope_name.len ? proxy_of_scope(span->scope_name) : PROXY_NONE;
 }

@@ -35,6 +35,7 @@
     X(ISTIO_CANONICAL_REVISION, "istio.canonical_revision")                                        \
     X(ISTIO_NAMESPACE, "istio.namespace")                                                          \
     X(ISTIO_CLUSTER_ID, "istio.cluster_id")                                                        \
+    X(ISTIO_MESH_ID, "istio.mesh_id")                                                              \
     X(NODE_ID, "node_id")                                                                          \
     X(COMPONENT, "component")                                                                      \
     X(UPSTREAM_CLUSTER, "upstream_cluster")                                                        \
@@ -76,6 +77,8 @@
     X(MESSAGING_DESTINATION_NAME, "messaging.destination.name")                                    \
     X(MESSAGING_DESTINATION_TEMPLATE, "messaging.destination.template")                            \
     X(MESSAGING_DESTINATION, "messaging.destination")                                              \
+    X(MESSAGING_OPERATION_TYPE, "messaging.operation.type")                                        \
+    X(MESSAGING_OPERATION, "messaging.operation")                                                  \
     X(SERVICE_PEER_NAME, "service.peer.name")                                                      \
     X(SERVICE_PEER_NAMESPACE, "service.peer.namespace")                                            \
     X(PEER_SERVICE, "peer.service")                                                                \
@@ -90,6 +93,18 @@
     X(CLIENT_ADDRESS, "client.address")                                                            \
     X(HTTP_CLIENT_IP, "http.client_ip")                                                            \
     X(TLS_PROTOCOL_VERSION, "tls.protocol.version")                                                \
+    X(TLS_CIPHER, "tls.cipher")                                                                    \
+    X(TLS_ESTABLISHED, "tls.established")                                                          \
+    X(TLS_CLIENT_SUBJECT, "tls.client.subject")                                                    \
+    X(TLS_SERVER_SUBJECT, "tls.server.subject")                                                    \
+    X(PEER_PRINCIPAL, "peer.principal")                                                            \
+    X(SOURCE_PRINCIPAL, "source.principal")                                                        \
+    X(DESTINATION_PRINCIPAL, "destination.principal")                                              \
+    X(ISTIO_SOURCE_PRINCIPAL, "istio.source_principal")                                            \
+    X(ISTIO_DESTINATION_PRINCIPAL, "istio.destination_principal")                                  \
+    X(CONNECTION_MTLS, "connection.mtls")                                                          \
+    X(CONNECTION_SECURITY_POLICY, "connection_security_policy")                                    \
+    X(ISTIO_SECURITY_POLICY, "istio.connection_security_policy")                                   \
     X(SAMPLER_TYPE, "sampler.type")                                                                \
     X(SAMPLER_PARAM, "sampler.param")
 

@@ -168,8 +168,9 @@ static void name_peer(struct facts *facts, const struct seen_keys *seen, bool ca
     facts->peer = server_address(seen);
     if (!facts->peer.len)
         facts->peer = facts->url_host;
-    if (!facts->peer.len)
-        facts->peer = facts->protocol; /* a database that says nothing of itself but its kind */
+    /* A database that says nothing of itself but its kind. */
+    if (!facts->peer.len && facts->database)
+        facts->peer = facts->protocol;
 }
 
 static void read_address(struct facts *facts, const struct seen_keys *seen, bool callee_side)
@@ -183,17 +184,50 @@ static void read_address(struct facts *facts, const struct seen_keys *seen, bool
     facts->peer_address = without_port(address);
 }
 
-static void read_url(struct facts *facts, const struct seen_keys *seen)
+/* What the span says of the connection itself, whatever its URL: UNKNOWN where it says nothing. */
+static uint8_t stated_security(const struct seen_keys *seen)
+{
+    struct str policy =
+        keys_first_text(seen, LIST(KEY_CONNECTION_SECURITY_POLICY, KEY_ISTIO_SECURITY_POLICY));
+    struct str principal =
+        keys_first_text(seen, LIST(KEY_PEER_PRINCIPAL, KEY_SOURCE_PRINCIPAL,
+                                   KEY_DESTINATION_PRINCIPAL, KEY_ISTIO_SOURCE_PRINCIPAL,
+                                   KEY_ISTIO_DESTINATION_PRINCIPAL, KEY_TLS_CLIENT_SUBJECT));
+    bool has_principal = principal.len && !str_eq(principal, STR("unknown"));
+    if (has_principal || is_true(seen->at[KEY_CONNECTION_MTLS]) ||
+        str_eq(policy, STR("mutual_tls")))
+        return SECURITY_MTLS;
+    if (seen->at[KEY_TLS_PROTOCOL_VERSION] || seen->at[KEY_TLS_CIPHER] ||
+        seen->at[KEY_TLS_SERVER_SUBJECT] || is_true(seen->at[KEY_TLS_ESTABLISHED]))
+        return SECURITY_TLS;
+    bool none = seen->at[KEY_CONNECTION_MTLS] || seen->at[KEY_TLS_ESTABLISHED];
+    return none || str_eq(policy, STR("none")) ? SECURITY_PLAINTEXT : SECURITY_UNKNOWN;
+}
+
+/* The scheme of a proxy's URL is what its own application said, not what went over the wire: only a
+ * gateway that was called knows by it. */
+static uint8_t security_of(const struct facts *facts, const struct seen_keys *seen, struct str url,
+                           uint8_t kind)
+{
+    struct str scheme = keys_first_text(seen, LIST(KEY_URL_SCHEME, KEY_HTTP_SCHEME));
+    uint8_t stated = stated_security(seen);
+    bool outside =
+        facts->proxy == PROXY_NONE || (facts->proxy == PROXY_GATEWAY && kind == KIND_SERVER);
+    bool https = str_starts(url, STR("https:")) || str_eq(scheme, STR("https"));
+    bool http = str_starts(url, STR("http:")) || str_eq(scheme, STR("http"));
+    if (stated > SECURITY_PLAINTEXT || (!https && stated == SECURITY_PLAINTEXT))
+        return stated;
+    return https ? SECURITY_TLS : http && outside ? SECURITY_PLAINTEXT : SECURITY_UNKNOWN;
+}
+
+static void read_url(struct facts *facts, const struct seen_keys *seen, const struct span *span)
 {
     struct str url = keys_first_text(seen, LIST(KEY_URL_FULL, KEY_HTTP_URL));
     struct str host =
         url.len ? host_of_url(url) : keys_first_text(seen, LIST(KEY_HTTP_HOST, KEY_GRPC_AUTHORITY));
     facts->url_host = without_port(host);
     facts->mirrored = str_ends(facts->url_host, STR("-shadow"));
-    struct str scheme = keys_first_text(seen, LIST(KEY_URL_SCHEME, KEY_HTTP_SCHEME));
-    if (str_starts(url, STR("https:")) || str_eq(scheme, STR("https")) ||
-        seen->at[KEY_TLS_PROTOCOL_VERSION])
-        facts->security = SECURITY_TLS;
+    facts->security = security_of(facts, seen, url, span->kind);
 }
 
 static struct str protocol(const struct facts *facts, const struct seen_keys *seen)
@@ -270,6 +304,17 @@ static uint16_t resend_count(const struct seen_keys *seen)
     return count > UINT16_MAX ? UINT16_MAX : (uint16_t)count;
 }
 
+static uint8_t message_step(const struct seen_keys *seen)
+{
+    struct str step =
+        keys_first_text(seen, LIST(KEY_MESSAGING_OPERATION_TYPE, KEY_MESSAGING_OPERATION));
+    if (str_eq(step, STR("receive")))
+        return MESSAGE_RECEIVE;
+    if (str_eq(step, STR("process")) || str_eq(step, STR("deliver")))
+        return MESSAGE_PROCESS;
+    return str_eq(step, STR("settle")) ? MESSAGE_SETTLE : MESSAGE_UNSAID;
+}
+
 bool semconv_span(struct batch *batch, struct span *span)
 {
     struct seen_keys seen;
@@ -288,9 +333,10 @@ bool semconv_span(struct batch *batch, struct span *span)
     facts->resend_count = resend_count(&seen);
     facts->messaging = seen.at[KEY_MESSAGING_SYSTEM] || seen.at[KEY_MESSAGING_DESTINATION_NAME] ||
                        seen.at[KEY_MESSAGING_DESTINATION];
+    facts->message = facts->messaging ? message_step(&seen) : MESSAGE_UNSAID;
     facts->database = seen.at[KEY_DB_SYSTEM_NAME] || seen.at[KEY_DB_SYSTEM];
     facts->protocol = protocol(facts, &seen);
-    read_url(facts, &seen);
+    read_url(facts, &seen, span);
     bool callee_side = span->kind == KIND_SERVER || span->kind == KIND_CONSUMER;
     read_address(facts, &seen, callee_side);
     name_peer(facts, &seen, callee_side);

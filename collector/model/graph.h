@@ -9,6 +9,27 @@
 
 #define NO_SPAN UINT32_MAX
 
+/* Where a physical hop begins or ends. The numbers are stored: append, never renumber. */
+enum hop_place {
+    PLACE_APPLICATION,
+    PLACE_SIDECAR,
+    PLACE_GATEWAY,
+    PLACE_WAYPOINT,
+    PLACE_LOAD_BALANCER
+};
+
+enum hop_outcome { HOP_FINE, HOP_CLIENT_ERROR, HOP_FAILED };
+
+/* A part of the way from the caller's application to the callee's, in order of passing. */
+struct hop {
+    uint64_t time_ns; /* spent there by the last attempt; DURATION_UNKNOWN */
+    name_no name;     /* whose it is; of a network hop: to whom it leads */
+    name_no from;     /* of a network hop: the gateway it leaves, NAME_NONE the caller */
+    uint8_t kind;     /* enum hop_kind */
+    uint8_t from_place, to_place; /* of a network hop: enum hop_place */
+    uint8_t outcome;              /* enum hop_outcome */
+};
+
 /* One logical call; retries are folded into it. */
 struct call {
     uint64_t start_ns;  /* decides the minute: the caller half's start, else the callee's */
@@ -29,6 +50,10 @@ struct call {
                        is FAULT_NONE with recovered set */
     bool recovered; /* an attempt failed, the last did not */
     bool hairpin;
+    uint8_t n_hops;
+    uint32_t first_hop; /* of the graph's hops */
+    uint64_t added_ns;  /* of a hairpin: what the way through the gateway took; DURATION_UNKNOWN */
+    uint64_t bytes;     /* of a hairpin: request and response, as the gateway says; 0 unknown */
 };
 
 /* Where a span stands in its workload's stay. */
@@ -72,6 +97,8 @@ struct trace_result {
 struct graph {
     struct call *calls;
     uint32_t n_calls;
+    struct hop *hops; /* of all calls */
+    uint32_t n_hops;
     struct span_result *spans; /* one per record */
     struct trace_result trace;
 };

@@ -40,6 +40,7 @@ struct shape {
     uint8_t peer_role; /* enum role */
     uint8_t security;  /* enum security */
     uint8_t format;    /* enum format */
+    uint8_t message;   /* enum message_step */
     bool database, messaging, peer_resolvable, mirrored, shared;
 };
 

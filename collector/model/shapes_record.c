@@ -156,7 +156,8 @@ static bool shape_memo_fits(const struct shape_memo *memo, const struct span *sp
     if (shape->proxy != facts->proxy || shape->peer_role != facts->peer_role ||
         shape->security != facts->security || shape->database != facts->database ||
         shape->messaging != facts->messaging || shape->peer_resolvable != facts->peer_resolvable ||
-        shape->mirrored != facts->mirrored || shape->shared != span->shared)
+        shape->mirrored != facts->mirrored || shape->shared != span->shared ||
+        shape->message != facts->message)
         return false;
     if (memo->n_peer_address != facts->peer_address.len ||
         memcmp(memo->peer_address, facts->peer_address.p ? facts->peer_address.p : "",
@@ -204,6 +205,7 @@ static const struct shape *shape_slow(struct shapes *shapes, struct resource_slo
         .messaging = facts->messaging,
         .peer_resolvable = facts->peer_resolvable,
         .mirrored = facts->mirrored,
+        .message = facts->message,
         .shared = span->shared,
     };
     shape.node.service = service_name(shapes, facts->service);

@@ -60,6 +60,9 @@ enum proxy_kind {
 
 enum direction { DIRECTION_UNKNOWN, DIRECTION_INBOUND, DIRECTION_OUTBOUND };
 
+/* What a messaging client's span does, where it says so. Stored with the shape: append only. */
+enum message_step { MESSAGE_UNSAID, MESSAGE_RECEIVE, MESSAGE_PROCESS, MESSAGE_SETTLE };
+
 #define CODE_NONE (-1)
 #define DURATION_UNKNOWN UINT64_MAX
 
@@ -92,6 +95,7 @@ struct facts {
     uint8_t peer_role; /* enum role of the peer where attributes tell: ROLE_DATABASE, ROLE_CACHE,
                           ROLE_QUEUE, else ROLE_EXTERNAL meaning "not said" */
     uint8_t security;  /* enum security, from scheme, tls.*, peer principal */
+    uint8_t message;   /* enum message_step */
     bool error_tag;    /* `error` tag true, or Zipkin's `error` present */
     bool error_tag_4xx_only; /* the `error` tag says nothing but a 4xx code */
     bool canceled;           /* canceled=true */

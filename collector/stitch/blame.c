@@ -20,7 +20,7 @@ static uint8_t outcome_of_4xx(const struct record *record, uint32_t flags)
         return OUTCOME_FAILED;
     bool refused =
         record->http_status == 401 || record->http_status == 403 || record->http_status == 404;
-    return refused && flags ? OUTCOME_FAILED : OUTCOME_CLIENT_ERROR;
+    return refused && (flags & ~GONE_FLAGS) ? OUTCOME_FAILED : OUTCOME_CLIENT_ERROR;
 }
 
 static uint8_t outcome_of(const struct record *record)
@@ -45,35 +45,40 @@ static uint8_t outcome_of(const struct record *record)
     return record->status == STATUS_ERROR || record->error_tag ? OUTCOME_FAILED : OUTCOME_OK;
 }
 
+/* What the callee's own halves came to. */
+static uint8_t callee_outcome(const struct stitch *stitch, const struct visit *visit)
+{
+    uint8_t outer = stitch->spans[visit->first].outcome,
+            inner = stitch->spans[visit->application].outcome;
+    return outer > inner ? outer : inner;
+}
+
 /* Either side's word counts for a failure; the caller's, else the callee's, for the rest. */
 static uint8_t call_outcome(const struct stitch *stitch, const struct work_call *call)
 {
     uint8_t caller = OUTCOME_OK, callee = OUTCOME_OK;
-    bool has_caller = call->bottom != NONE;
-    for (uint32_t at = call->bottom; at != NONE;
-         at = at == call->top ? NONE : stitch->spans[at].parent) {
-        uint8_t outcome = stitch->spans[at].outcome;
-        caller = outcome > caller ? outcome : caller;
-    }
-    if (call->callee_visit != NONE) {
-        callee = stitch->spans[stitch->visits[call->callee_visit].first].outcome;
-        uint8_t inner = stitch->spans[visit_application(stitch, call->callee_visit)].outcome;
-        callee = inner > callee ? inner : callee;
-    }
-    if (caller == OUTCOME_FAILED || callee == OUTCOME_FAILED)
-        return OUTCOME_FAILED;
-    if (caller == OUTCOME_GONE || callee == OUTCOME_GONE)
-        return OUTCOME_GONE;
-    return has_caller ? caller : callee;
+    for (uint32_t at = call->bottom; at != NONE; at = row_next(stitch, call, at))
+        caller = stitch->spans[at].outcome > caller ? stitch->spans[at].outcome : caller;
+    if (call->callee_visit != NONE)
+        callee = callee_outcome(stitch, &stitch->visits[call->callee_visit]);
+    uint8_t worse = caller > callee ? caller : callee;
+    if (worse >= OUTCOME_GONE)
+        return worse;
+    return call->bottom != NONE ? caller : callee;
 }
 
 void outcomes_find(struct stitch *stitch)
 {
     for (uint32_t i = 0; i < stitch->n; i++)
         stitch->spans[i].outcome = outcome_of(stitch->spans[i].record);
+}
+
+void calls_end(struct stitch *stitch)
+{
     for (uint32_t i = 0; i < stitch->n_calls; i++) {
         struct work_call *call = &stitch->calls[i];
-        call->outcome = call_outcome(stitch, call);
+        if (!call->folded)
+            call->outcome = call_outcome(stitch, call);
         if (call->top != NONE) {
             call->caller_end_ns = stitch->spans[call->top].end_ns;
             call->begin_ns = stitch->spans[call->top].record->start_ns;
@@ -82,22 +87,23 @@ void outcomes_find(struct stitch *stitch)
 }
 
 /* A client that left needs an unbroken chain up to the entry; else somebody on the way gave up: a
- * timeout. */
+ * timeout. Those beneath a call that was given up only lost their client. */
 static void settle_gone(struct stitch *stitch)
 {
     for (uint32_t i = 0; i < stitch->n_calls; i++) {
         struct work_call *call = &stitch->calls[i];
-        if (call->folded)
-            continue;
+        if (call->callee_visit != NONE) {
+            struct visit *callee = &stitch->visits[call->callee_visit];
+            callee->gone =
+                call->outcome == OUTCOME_GONE || callee_outcome(stitch, callee) == OUTCOME_GONE;
+        }
         const struct visit *caller =
             call->caller_visit == NONE ? NULL : &stitch->visits[call->caller_visit];
         bool unbroken = !caller || caller->gone || caller->call == NONE;
-        if (call->outcome == OUTCOME_GONE && !unbroken) {
+        if (!call->folded && call->outcome == OUTCOME_GONE && !unbroken) {
             call->outcome = OUTCOME_FAILED;
             call->timed_out = true;
         }
-        if (call->callee_visit != NONE)
-            stitch->visits[call->callee_visit].gone = call->outcome == OUTCOME_GONE;
     }
 }
 
@@ -113,7 +119,7 @@ static bool ended_in_time(const struct stitch *stitch, const struct work_call *c
 {
     if (!call->caller_end_ns)
         return true;
-    uint32_t inner = visit_application(stitch, visit);
+    uint32_t inner = stitch->visits[visit].application;
     const struct work_span *server = &stitch->spans[inner];
     uint64_t slack_ns = slack_for(known_duration(server->record));
     bool one_request = hop_request(stitch, call->top) == inner;
@@ -137,21 +143,35 @@ static uint64_t call_end(const struct stitch *stitch, const struct work_call *ca
                : stitch->spans[stitch->visits[call->callee_visit].first].end_ns;
 }
 
+/* Of two that ended at the same time the one whose spans come last in canonical order. */
+static bool ends_later(const struct stitch *stitch, const struct work_call *call,
+                       const struct work_call *other)
+{
+    uint64_t a = call_end(stitch, call), b = call_end(stitch, other);
+    if (a != b)
+        return a > b;
+    const struct work_call *both[2] = {call, other};
+    uint64_t spans[2];
+    for (int i = 0; i < 2; i++) {
+        uint32_t callee =
+            both[i]->callee_visit == NONE ? 0 : stitch->visits[both[i]->callee_visit].first + 1;
+        uint32_t bottom = both[i]->bottom == NONE ? 0 : both[i]->bottom + 1;
+        spans[i] = (uint64_t)(bottom ? bottom : callee) << 32 | callee;
+    }
+    return spans[0] > spans[1];
+}
+
 /* Of the failed calls of a visit that ended in time, the one that ended last. */
 static uint32_t worst_call(const struct stitch *stitch, uint32_t visit)
 {
     uint32_t worst = NONE;
-    uint64_t worst_end_ns = 0;
     for (uint32_t i = stitch->visits[visit].first_call; i != NONE;
          i = stitch->calls[i].next_of_visit) {
         const struct work_call *call = &stitch->calls[i];
-        if (call->folded || call->outcome != OUTCOME_FAILED || !ended_in_time(stitch, call, visit))
-            continue;
-        uint64_t end_ns = call_end(stitch, call);
-        if (worst == NONE || end_ns >= worst_end_ns) {
+        bool explains = !call->folded && !call->aside && call->outcome == OUTCOME_FAILED &&
+                        ended_in_time(stitch, call, visit);
+        if (explains && (worst == NONE || ends_later(stitch, call, &stitch->calls[worst])))
             worst = i;
-            worst_end_ns = end_ns;
-        }
     }
     return worst;
 }
@@ -175,7 +195,7 @@ static uint8_t fault_of(const struct stitch *stitch, const struct work_call *cal
 /* Some SDKs end the server's span when the connection goes: work beneath it then outlives it. */
 static bool cut_off_at_work(const struct stitch *stitch, uint32_t visit)
 {
-    const struct work_span *server = &stitch->spans[visit_application(stitch, visit)];
+    const struct work_span *server = &stitch->spans[stitch->visits[visit].application];
     uint64_t until_ns = server->end_ns + slack_for(known_duration(server->record));
     if (!server->end_ns)
         return false;

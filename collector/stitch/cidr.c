@@ -49,3 +49,9 @@ bool cidr_contains(const struct cidr *cidrs, size_t n, struct str text)
     }
     return false;
 }
+
+bool address_is_loopback(struct str address)
+{
+    return str_starts(address, STR("127.")) || str_eq(address, STR("::1")) ||
+           str_eq(address, STR("localhost"));
+}

@@ -88,13 +88,15 @@ static const struct counted_trace *copy_was(struct turn *turn, const struct live
     size_t records = was->n_records * sizeof(struct record);
     size_t results = was->n_records * sizeof(struct span_result);
     size_t calls = was->graph.n_calls * sizeof(struct call);
-    char *memory = copy ? arena_alloc(&turn->arena, records + results + calls + 1) : NULL;
+    size_t hops = was->graph.n_hops * sizeof(struct hop);
+    char *memory = copy ? arena_alloc(&turn->arena, records + results + calls + hops + 1) : NULL;
     if (!memory)
         return NULL;
     *copy = *was;
     copy->records = memcpy(memory, was->records, records);
     copy->graph.spans = memcpy(memory + records, was->graph.spans, results);
     copy->graph.calls = memcpy(memory + records + results, was->graph.calls, calls);
+    copy->graph.hops = memcpy(memory + records + results + calls, was->graph.hops, hops);
     return copy;
 }
 

@@ -290,10 +290,11 @@ struct live_record *live_append(struct live_table *table, struct live *live,
 
 static struct counted_trace *copy_counted(const struct counted_trace *from)
 {
-    uint32_t n = from->n_records, n_calls = from->graph.n_calls;
-    size_t records = n * sizeof(struct record), results = n * sizeof(struct span_result);
+    uint32_t n = from->n_records, n_calls = from->graph.n_calls, n_hops = from->graph.n_hops;
+    size_t records = n * sizeof(struct record), results = n * sizeof(struct span_result),
+           calls = n_calls * sizeof(struct call);
     struct counted_trace *copy =
-        malloc(sizeof(*copy) + records + results + n_calls * sizeof(struct call));
+        malloc(sizeof(*copy) + records + results + calls + n_hops * sizeof(struct hop));
     if (!copy)
         return NULL;
     *copy = *from;
@@ -308,7 +309,10 @@ static struct counted_trace *copy_counted(const struct counted_trace *from)
     copy->graph.spans = (struct span_result *)(void *)((char *)to + records);
     copy->graph.calls = (struct call *)(void *)((char *)to + records + results);
     if (n_calls)
-        memcpy(copy->graph.calls, from->graph.calls, n_calls * sizeof(struct call));
+        memcpy(copy->graph.calls, from->graph.calls, calls);
+    copy->graph.hops = (struct hop *)(void *)((char *)to + records + results + calls);
+    if (n_hops)
+        memcpy(copy->graph.hops, from->graph.hops, n_hops * sizeof(struct hop));
     return copy;
 }
 

@@ -207,6 +207,7 @@ static struct shape unite_shapes(const struct shapes *shapes, const struct shape
                                                                                      : b->peer_role;
     shape.security = a->security > b->security ? a->security : b->security;
     shape.format = a->format < b->format ? a->format : b->format;
+    shape.message = a->message > b->message ? a->message : b->message;
     shape.database = a->database || b->database;
     shape.messaging = a->messaging || b->messaging;
     shape.peer_resolvable = a->peer_resolvable || b->peer_resolvable;

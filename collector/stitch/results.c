@@ -1,18 +1,20 @@
 /* results.c - the answer: calls with their numbers, what each span was, and the trace as a whole.
  */
-#include <stdio.h>
-
 #include "collector/base/map.h"
-#include "collector/base/utf8.h"
 #include "collector/stitch/work.h"
 
-#define OWN_FLAGS                                                                                  \
-    (FLAG_BIT(FLAG_NR) | FLAG_BIT(FLAG_NC) | FLAG_BIT(FLAG_RL) | FLAG_BIT(FLAG_UAEX) |             \
-     FLAG_BIT(FLAG_FI) | FLAG_BIT(FLAG_OM) | FLAG_BIT(FLAG_NFCF))
-#define MAX_REASON 80
-#define MAX_CRITICAL_STEPS 64
-
 /* ---- calls ---- */
+
+/* The last attempt's time on the way: unknown where its caller's half is others' too. */
+static uint64_t transit_of(const struct stitch *stitch, const struct work_call *work)
+{
+    uint64_t worked_ns = work->call.callee_ns, waited_ns;
+    if (work->attempt == NONE || worked_ns == DURATION_UNKNOWN)
+        return DURATION_UNKNOWN;
+    waited_ns = known_duration(stitch->spans[work->attempt].record);
+    return waited_ns == DURATION_UNKNOWN || waited_ns < worked_ns ? DURATION_UNKNOWN
+                                                                  : waited_ns - worked_ns;
+}
 
 static void add_times(const struct stitch *stitch, struct work_call *work)
 {
@@ -20,11 +22,12 @@ static void add_times(const struct stitch *stitch, struct work_call *work)
     call->caller_ns = call->callee_ns = call->transit_ns = DURATION_UNKNOWN;
     call->caller_span = call->callee_span = NO_SPAN;
     if (work->callee_visit != NONE) {
-        uint32_t at = visit_application(stitch, work->callee_visit);
-        const struct record *callee = stitch->spans[at].record;
-        call->callee_span = stitch->spans[stitch->visits[work->callee_visit].first].input;
+        const struct visit *visit = &stitch->visits[work->callee_visit];
+        const struct record *first = stitch->spans[visit->first].record,
+                            *callee = stitch->spans[visit->application].record;
+        call->callee_span = stitch->spans[visit->first].input;
         call->callee_ns = known_duration(callee);
-        call->start_ns = stitch->spans[stitch->visits[work->callee_visit].first].record->start_ns;
+        call->start_ns = first->start_ns;
         call->weight = callee->weight;
     }
     if (work->top == NONE)
@@ -34,85 +37,19 @@ static void add_times(const struct stitch *stitch, struct work_call *work)
     call->caller_ns = known_duration(top->record);
     call->start_ns = work->begin_ns ? work->begin_ns : top->record->start_ns;
     call->weight = top->record->weight;
-    bool both = call->caller_ns != DURATION_UNKNOWN && call->callee_ns != DURATION_UNKNOWN;
-    if (both && call->caller_ns >= call->callee_ns && !top->shape->mirrored)
-        call->transit_ns = call->caller_ns - call->callee_ns;
+    call->transit_ns = transit_of(stitch, work);
     /* Attempts that are siblings: from the first one's start to the last one's end. */
     if (call->retries && top->end_ns && call->start_ns && top->end_ns > call->start_ns)
         call->caller_ns = top->end_ns - call->start_ns;
 }
 
-static void add_security(const struct stitch *stitch, struct work_call *work)
-{
-    uint8_t security = SECURITY_UNKNOWN;
-    if (work->top != NONE)
-        security = stitch->spans[work->top].shape->security;
-    if (work->callee_visit != NONE) {
-        uint8_t callee = stitch->spans[stitch->visits[work->callee_visit].first].shape->security;
-        security = callee > security ? callee : security;
-    }
-    work->call.security = security;
-}
-
-/* Gateways on the way, from the caller to the callee. */
-static name_no via_of(struct stitch *stitch, const struct work_call *work, bool *router)
-{
-    name_no names[16];
-    unsigned n = 0;
-    *router = false;
-    for (uint32_t at = work->bottom; at != NONE;
-         at = at == work->top ? NONE : stitch->spans[at].parent) {
-        const struct work_span *span = &stitch->spans[at];
-        name_no service = span->shape->node.service;
-        if (!span->passes || (n && names[n - 1] == service) || n == 16)
-            continue;
-        *router = *router || span->proxy == PROXY_GATEWAY;
-        names[n++] = service;
-    }
-    if (n == 0)
-        return NAME_NONE;
-    if (n == 1)
-        return names[0];
-    char text[1024];
-    size_t len = 0;
-    for (unsigned i = n; i-- > 0;) {
-        struct str name = names_text(stitch->names, names[i]);
-        if (len + name.len + 1 >= sizeof(text))
-            break;
-        if (len)
-            text[len++] = ',';
-        memcpy(text + len, name.p, name.len);
-        len += name.len;
-    }
-    return names_add(stitch->names, (struct str){text, len});
-}
-
-static void add_route(struct stitch *stitch, struct work_call *work)
-{
-    struct call *call = &work->call;
-    bool router = false;
-    if (work->bottom != NONE)
-        call->via = via_of(stitch, work, &router);
-    const struct node *caller = nodes_get(stitch->nodes, call->caller);
-    const struct node *callee = nodes_get(stitch->nodes, call->callee);
-    name_no caller_zone = work->top == NONE ? NAME_NONE : stitch->spans[work->top].shape->zone;
-    name_no callee_zone = work->callee_visit == NONE
-                              ? NAME_NONE
-                              : stitch->spans[stitch->visits[work->callee_visit].first].shape->zone;
-    call->crossing = crossing_of(stitch, caller, callee, caller_zone, callee_zone);
-    call->hairpin = call->via && router && caller->cluster && caller->cluster == callee->cluster;
-}
-
 static void add_operation(const struct stitch *stitch, struct work_call *work)
 {
     struct call *call = &work->call;
-    const struct work_span *callee =
-        work->callee_visit == NONE ? NULL
-                                   : &stitch->spans[visit_application(stitch, work->callee_visit)];
-    const struct work_span *known =
-        callee ? callee : &stitch->spans[hop_request(stitch, work->bottom)];
-    call->operation = known->shape->operation;
-    call->protocol = known->shape->protocol;
+    uint32_t known = work->callee_visit != NONE ? stitch->visits[work->callee_visit].application
+                                                : hop_request(stitch, work->bottom);
+    call->operation = stitch->spans[known].shape->operation;
+    call->protocol = stitch->spans[known].shape->protocol;
     if (!call->protocol && work->top != NONE)
         call->protocol = stitch->spans[work->top].shape->protocol;
 }
@@ -140,14 +77,18 @@ static uint64_t self_time(const struct stitch *stitch, const struct work_span *s
     return duration_ns - covered_ns;
 }
 
+/* By its kind, but for those that have the wrong one. */
 static bool is_out_kind(const struct work_span *span)
 {
-    return span->shape->kind == KIND_CLIENT || span->shape->kind == KIND_PRODUCER;
+    uint8_t kind = span->shape->kind;
+    return (kind == KIND_CLIENT && span->half != HALF_IN) || kind == KIND_PRODUCER;
 }
 
+/* An application and its sidecar are one service, also under two names. */
 static bool other_service(const struct work_span *a, const struct work_span *b)
 {
-    return !same_workload(&a->shape->node, &b->shape->node);
+    bool one_visit = a->visit == b->visit && !a->passes && !b->passes;
+    return !one_visit && !same_workload(&a->shape->node, &b->shape->node);
 }
 
 static uint8_t class_of_out(const struct stitch *stitch, const struct work_span *span)
@@ -213,10 +154,7 @@ static void link_spans(struct stitch *stitch)
 {
     for (uint32_t i = 0; i < stitch->n_calls; i++) {
         const struct work_call *call = &stitch->calls[i];
-        if (call->bottom == NONE)
-            continue;
-        for (uint32_t at = call->bottom; at != NONE;
-             at = at == call->top ? NONE : stitch->spans[at].parent) {
+        for (uint32_t at = call->bottom; at != NONE; at = row_next(stitch, call, at)) {
             if (stitch->spans[at].call == NONE || !call->folded)
                 stitch->spans[at].call = i;
         }
@@ -235,6 +173,7 @@ static void write_span(struct stitch *stitch, const struct work_span *span,
     const struct node *own = &span->shape->node;
     if (span->passes) {
         node = *own;
+        node.role = span->proxy == PROXY_WAYPOINT ? ROLE_WAYPOINT : ROLE_GATEWAY;
     } else {
         node.role = span->proxy == PROXY_NONE ? own->role : node.role;
         node.cluster = own->cluster ? own->cluster : node.cluster;
@@ -278,93 +217,14 @@ static uint32_t entry_span(const struct stitch *stitch)
     return stitch->order[0];
 }
 
-static name_no reason_of(struct stitch *stitch, const struct work_span *span)
+uint32_t entry_call(const struct stitch *stitch, uint32_t entry)
 {
-    const struct record *record = span->record;
-    char text[MAX_REASON + 1];
-    if (record->flags)
-        return record->flags_text;
-    if (record->http_status >= 400)
-        snprintf(text, sizeof(text), "%d", record->http_status);
-    else if (record->grpc_status > 0)
-        snprintf(text, sizeof(text), "grpc %d", record->grpc_status);
-    else
-        snprintf(text, sizeof(text), "%s", "error");
-    struct str message = own_message(record->own);
-    if (record->http_status < 400 && record->grpc_status <= 0 && message.len)
-        return names_add(stitch->names, utf8_cut(message, MAX_REASON));
-    return names_add(stitch->names, str_of(text));
-}
-
-/* A timeout is owed by who used the time: down the longest calls while they take half of what is
- * above. */
-static uint32_t time_user(const struct stitch *stitch, uint32_t number)
-{
-    for (unsigned step = 0; step < MAX_CRITICAL_STEPS; step++) {
-        const struct work_call *call = &stitch->calls[number];
-        if (call->callee_visit == NONE)
-            return number;
-        uint64_t above_ns = call->call.callee_ns, longest_ns = 0;
-        uint32_t longest = NONE;
-        for (uint32_t i = stitch->visits[call->callee_visit].first_call; i != NONE;
-             i = stitch->calls[i].next_of_visit) {
-            const struct call *beneath = &stitch->calls[i].call;
-            uint64_t ns =
-                beneath->caller_ns != DURATION_UNKNOWN ? beneath->caller_ns : beneath->callee_ns;
-            if (!stitch->calls[i].folded && ns != DURATION_UNKNOWN && ns > longest_ns) {
-                longest = i;
-                longest_ns = ns;
-            }
-        }
-        if (longest == NONE || above_ns == DURATION_UNKNOWN || longest_ns < above_ns / 2)
-            return number;
-        number = longest;
-    }
-    return number;
-}
-
-static void write_origin_at(struct stitch *stitch, uint32_t number, struct trace_result *trace)
-{
-    const struct work_call *at = &stitch->calls[number];
-    if (call_is_timeout(stitch, at)) {
-        number = time_user(stitch, number);
-        at = &stitch->calls[number];
-    }
-    bool has_callee = at->callee_visit != NONE;
-    const struct work_span *callee =
-        has_callee ? &stitch->spans[stitch->visits[at->callee_visit].first] : NULL;
-    const struct work_span *caller =
-        at->bottom == NONE ? NULL : &stitch->spans[hop_request(stitch, at->bottom)];
-    bool proxy_itself = !has_callee && caller && (caller->record->flags & OWN_FLAGS);
-    trace->origin = proxy_itself ? at->call.caller : at->call.callee;
-    trace->origin_operation = at->call.operation;
-    const struct work_span *says = callee && callee->outcome >= OUTCOME_FAILED ? callee : caller;
-    if (!says || says->outcome == OUTCOME_OK)
-        says = caller && caller->outcome != OUTCOME_OK ? caller : callee ? callee : caller;
-    trace->origin_reason = reason_of(stitch, says);
-    if (says->outcome == OUTCOME_OK)
-        trace->origin_reason = names_add(stitch->names, STR("timeout"));
-}
-
-static void write_origin(struct stitch *stitch, uint32_t entry, struct trace_result *trace)
-{
-    uint32_t visit = stitch->spans[entry].visit, number = stitch->visits[visit].call;
-    if (number == NONE)
-        number = stitch->visits[visit].worst;
-    if (number == NONE) {
-        trace->origin = trace->entry;
-        trace->origin_operation = trace->entry_operation;
-        trace->origin_reason = reason_of(stitch, &stitch->spans[entry]);
-        return;
-    }
-    for (uint32_t steps = 0; steps < stitch->n_visits; steps++) {
-        uint32_t callee = stitch->calls[number].callee_visit;
-        uint32_t next = callee == NONE ? NONE : stitch->visits[callee].worst;
-        if (next == NONE)
-            break;
-        number = next;
-    }
-    write_origin_at(stitch, number, trace);
+    const struct work_span *span = &stitch->spans[entry];
+    uint32_t led = stitch->visits[span->visit].call;
+    if (led != NONE)
+        return led;
+    uint32_t made = (span->half & HALF_OUT) || span->passes ? span->call : NONE;
+    return made != NONE && stitch->calls[made].folded ? stitch->calls[made].into : made;
 }
 
 static uint32_t count_services(struct stitch *stitch, const struct graph *graph, uint32_t n)
@@ -430,14 +290,15 @@ static void write_trace(struct stitch *stitch, struct graph *graph, uint32_t n)
     }
     trace->entry = nodes_add(stitch->nodes, &visit->node);
     trace->entry_operation =
-        stitch->spans[visit_application(stitch, stitch->spans[entry].visit)].shape->operation;
+        stitch->spans[stitch->visits[stitch->spans[entry].visit].application].shape->operation;
     trace->complete = trace->parts == 1 && !orphan && !stitch->n_unstitched;
     trace->service_count = count_services(stitch, graph, n);
     trace_times(stitch, entry, trace);
-    trace->error = visit->call != NONE ? stitch->calls[visit->call].outcome == OUTCOME_FAILED
-                                       : stitch->spans[entry].outcome == OUTCOME_FAILED;
+    uint32_t call = entry_call(stitch, entry);
+    trace->error = call != NONE ? stitch->calls[call].outcome == OUTCOME_FAILED
+                                : stitch->spans[entry].outcome == OUTCOME_FAILED;
     if (trace->error)
-        write_origin(stitch, entry, trace);
+        origin_find(stitch, entry, trace);
 }
 
 static bool write_calls(struct stitch *stitch, struct graph *graph)
@@ -446,17 +307,23 @@ static bool write_calls(struct stitch *stitch, struct graph *graph)
     graph->n_calls = 0;
     if (!graph->calls)
         return false;
+    stitch->n_hops = 0;
     for (uint32_t i = 0; i < stitch->n_calls; i++) {
         struct work_call *work = &stitch->calls[i];
         add_times(stitch, work);
         if (work->folded)
             continue;
         add_operation(stitch, work);
-        add_route(stitch, work);
-        add_security(stitch, work);
+        route_find(stitch, work);
+        if (!hops_find(stitch, work))
+            return false;
         graph->calls[graph->n_calls++] = work->call;
     }
-    return true;
+    graph->n_hops = stitch->n_hops;
+    graph->hops = arena_alloc(stitch->arena, (stitch->n_hops + 1) * sizeof(*graph->hops));
+    if (graph->hops && stitch->n_hops)
+        memcpy(graph->hops, stitch->hops, stitch->n_hops * sizeof(*graph->hops));
+    return graph->hops != NULL;
 }
 
 bool results_write(struct stitch *stitch, struct graph *graph, uint32_t n_records)

@@ -1,187 +1,148 @@
-/* retries.c - attempts of one logical call are folded into the last of them (STITCHING §4). */
+/* retries.c - calls of one caller, one after the other: a call takes up the failed one of the same
+ * callee and operation that had ended last when it began (STITCHING §4).
+ *
+ * The calls of one group are gone through as they began. Those that have ended by then lie on a
+ * stack, the last one on top; those that have not wait in a heap.
+ */
 #include <stdlib.h>
 
-#include "collector/base/hash.h"
 #include "collector/stitch/work.h"
 
-static bool cut_off(const struct stitch *stitch, const struct work_call *call)
-{
-    if (call->outcome == OUTCOME_FAILED || call->outcome == OUTCOME_GONE)
-        return true;
-    const struct work_span *bottom = &stitch->spans[call->bottom];
-    return bottom->record->canceled;
-}
-
-/* What an attempt came to, without the outgoing halves that all attempts share. */
-static uint8_t attempt_outcome(const struct stitch *stitch, const struct work_call *call)
-{
-    if (call->callee_visit == NONE)
-        return call->bottom == NONE ? OUTCOME_OK : stitch->spans[call->bottom].outcome;
-    uint32_t first = stitch->visits[call->callee_visit].first;
-    uint8_t outer = stitch->spans[first].outcome;
-    uint8_t inner = stitch->spans[visit_application(stitch, call->callee_visit)].outcome;
-    return outer > inner ? outer : inner;
-}
-
-static void fold(struct stitch *stitch, uint32_t earlier, uint32_t later)
-{
-    struct work_call *from = &stitch->calls[earlier], *into = &stitch->calls[later];
-    from->folded = true;
-    from->into = later;
-    into->call.retries = (uint16_t)(into->call.retries + from->call.retries + 1);
-    if (from->begin_ns && (!into->begin_ns || from->begin_ns < into->begin_ns))
-        into->begin_ns = from->begin_ns;
-    if (from->outcome == OUTCOME_FAILED || from->outcome == OUTCOME_GONE || from->call.recovered)
-        into->call.recovered = true;
-}
-
-/* Attempts beneath one outbound proxy span: of the upstream's service, each but the last failed or
- * cut off. */
-static bool is_attempt_group(struct stitch *stitch, const uint32_t *calls, uint32_t n)
-{
-    const struct work_call *first = &stitch->calls[calls[0]];
-    const struct work_span *bottom = &stitch->spans[first->bottom];
-    if (bottom->proxy == PROXY_NONE)
-        return false;
-    name_no service = upstream_parse(stitch, bottom->shape->upstream_cluster)->service;
-    for (uint32_t i = 0; i < n; i++) {
-        const struct work_call *call = &stitch->calls[calls[i]];
-        if (call->callee_visit != NONE && service &&
-            stitch->visits[call->callee_visit].node.service != service)
-            return false;
-        if (i + 1 == n)
-            break;
-        uint8_t outcome = attempt_outcome(stitch, call);
-        bool gave_up = outcome == OUTCOME_FAILED || outcome == OUTCOME_GONE ||
-                       (call->callee_visit == NONE && cut_off(stitch, call));
-        if (!gave_up)
-            return false;
-    }
-    return true;
-}
-
-static uint64_t call_start(const struct stitch *stitch, const struct work_call *call)
-{
-    uint32_t span =
-        call->callee_visit != NONE ? stitch->visits[call->callee_visit].first : call->bottom;
-    return stitch->spans[span].record->start_ns;
-}
-
-struct row_member {
-    uint32_t top, call;
-    uint64_t start_ns;
+struct sibling {
+    uint32_t parent; /* span beneath which the caller's half lies */
+    name_no service, operation;
+    uint32_t kind;
+    uint32_t top, last; /* the caller's half; the callee's first span, else the row's last */
+    uint32_t call;
 };
 
-static int by_row(const void *a, const void *b)
+static int compare_u32(uint32_t a, uint32_t b)
 {
-    const struct row_member *x = a, *y = b;
-    if (x->top != y->top)
-        return x->top < y->top ? -1 : 1;
-    if (x->start_ns != y->start_ns)
-        return x->start_ns < y->start_ns ? -1 : 1;
-    return (x->call > y->call) - (x->call < y->call);
+    return (a > b) - (a < b);
 }
 
-static void fold_row(struct stitch *stitch, struct row_member *members, uint32_t n)
+static int compare_group(const struct sibling *a, const struct sibling *b)
 {
-    uint32_t small[64], *calls = n <= 64 ? small : malloc(n * sizeof(*calls));
-    for (uint32_t i = 0; calls && i < n; i++)
-        calls[i] = members[i].call;
-    if (calls && is_attempt_group(stitch, calls, n)) {
-        for (uint32_t i = 0; i + 1 < n; i++) {
-            stitch->calls[calls[i]].outcome = attempt_outcome(stitch, &stitch->calls[calls[i]]);
-            fold(stitch, calls[i], calls[n - 1]);
-        }
-    }
-    if (calls != small)
-        free(calls);
+    int order = compare_u32(a->parent, b->parent);
+    order = order ? order : compare_u32(a->service, b->service);
+    order = order ? order : compare_u32(a->operation, b->operation);
+    return order ? order : compare_u32(a->kind, b->kind);
 }
 
-/* Several ends of one row of outgoing halves. */
-static void fold_rows(struct stitch *stitch)
+/* Canonical order is order of start. */
+static int by_start(const void *one, const void *other)
+{
+    const struct sibling *a = one, *b = other;
+    int order = compare_group(a, b);
+    order = order ? order : compare_u32(a->top, b->top);
+    return order ? order : compare_u32(a->last, b->last);
+}
+
+static bool has_failed(const struct work_call *call)
+{
+    return call->outcome == OUTCOME_FAILED || call->outcome == OUTCOME_GONE;
+}
+
+static uint32_t gather(const struct stitch *stitch, struct sibling *siblings)
 {
     uint32_t n = 0;
-    struct row_member *members = malloc((stitch->n_calls + 1) * sizeof(*members));
-    for (uint32_t i = 0; members && i < stitch->n_calls; i++) {
+    for (uint32_t i = 0; i < stitch->n_calls; i++) {
         const struct work_call *call = &stitch->calls[i];
-        if (call->top != NONE)
-            members[n++] = (struct row_member){call->top, i, call_start(stitch, call)};
+        if (call->top == NONE || call->folded)
+            continue;
+        const struct work_span *top = &stitch->spans[call->top];
+        if (top->parent == NONE || top->shape->kind == KIND_PRODUCER)
+            continue;
+        uint32_t last =
+            call->callee_visit == NONE ? call->bottom : stitch->visits[call->callee_visit].first;
+        name_no service = nodes_get(stitch->nodes, call->call.callee)->service;
+        siblings[n++] = (struct sibling){
+            top->parent, service, top->shape->operation, top->shape->kind, call->top, last, i};
     }
-    if (members)
-        qsort(members, n, sizeof(*members), by_row);
-    for (uint32_t from = 0, to; from < n; from = to) {
-        for (to = from + 1; to < n && members[to].top == members[from].top; to++) {
-        }
-        if (to - from > 1)
-            fold_row(stitch, members + from, to - from);
-    }
-    free(members);
+    return n;
 }
 
-/* A later sibling takes up the failed call of the same callee and operation. */
-static bool continues(const struct stitch *stitch, const struct work_call *earlier,
-                      const struct work_call *later)
+/* The calls of a group by number in the group. */
+struct running {
+    struct stitch *stitch;
+    const struct sibling *group;
+    uint32_t *heap, *failed, *fine; /* not ended yet; ended */
+    uint32_t n_heap, n_failed, n_fine;
+};
+
+static struct work_call *call_of(const struct running *running, uint32_t i)
 {
-    const struct work_span *top = &stitch->spans[later->top];
-    bool says_so = top->record->resend_count > 0;
-    bool failed = earlier->outcome == OUTCOME_FAILED || earlier->outcome == OUTCOME_GONE;
-    bool before = earlier->caller_end_ns && earlier->caller_end_ns <= top->record->start_ns;
-    return before && (failed || says_so) && !top->shape->mirrored;
+    return &running->stitch->calls[running->group[i].call];
 }
 
-static uint64_t sibling_key(const struct stitch *stitch, const struct work_call *call)
+/* Ends before: by time, then by start. */
+static bool ends_before(const struct running *running, uint32_t a, uint32_t b)
 {
-    const struct work_span *top = &stitch->spans[call->top];
-    uint64_t key = hash_u64((uint64_t)top->parent << 32 | call->call.callee);
-    return hash_mix(key, (uint64_t)top->shape->operation << 8 | top->shape->kind);
+    uint64_t x = call_of(running, a)->caller_end_ns, y = call_of(running, b)->caller_end_ns;
+    return x != y ? x < y : a < b;
 }
 
-static bool same_siblings(const struct stitch *stitch, const struct work_call *a,
-                          const struct work_call *b)
+static void heap_push(struct running *running, uint32_t i)
 {
-    const struct work_span *x = &stitch->spans[a->top], *y = &stitch->spans[b->top];
-    return x->parent == y->parent && a->call.callee == b->call.callee &&
-           x->shape->operation == y->shape->operation && x->shape->kind == y->shape->kind;
+    uint32_t at = running->n_heap++;
+    for (; at > 0 && ends_before(running, i, running->heap[(at - 1) / 2]); at = (at - 1) / 2)
+        running->heap[at] = running->heap[(at - 1) / 2];
+    running->heap[at] = i;
 }
 
-static int by_top(const void *a, const void *b)
+static uint32_t heap_pop(struct running *running)
 {
-    const struct row_member *x = a, *y = b;
-    return (x->top > y->top) - (x->top < y->top);
-}
-
-static void fold_siblings(struct stitch *stitch)
-{
-    uint32_t n = 0;
-    struct map last;
-    struct row_member *members = malloc((stitch->n_calls + 1) * sizeof(*members));
-    map_init(&last);
-    for (uint32_t i = 0; members && i < stitch->n_calls; i++) {
-        const struct work_call *call = &stitch->calls[i];
-        bool eligible = call->top != NONE && !call->folded &&
-                        stitch->spans[call->top].parent != NONE &&
-                        stitch->spans[call->top].shape->kind != KIND_PRODUCER;
-        if (eligible)
-            members[n++] = (struct row_member){call->top, i, 0};
-    }
-    if (members)
-        qsort(members, n, sizeof(*members), by_top); /* canonical order is order of start */
-    for (uint32_t i = 0; i < n; i++) {
-        struct work_call *call = &stitch->calls[members[i].call];
-        uint64_t key = sibling_key(stitch, call);
-        for (struct map_iter it = map_find(&last, key); map_next(&last, &it);) {
-            struct work_call *earlier = &stitch->calls[it.value];
-            if (!same_siblings(stitch, earlier, call))
-                continue;
-            if (continues(stitch, earlier, call))
-                fold(stitch, it.value, members[i].call);
-            map_remove(&last, key, it.value);
+    uint32_t first = running->heap[0], moved = running->heap[--running->n_heap], at = 0;
+    for (uint32_t child = 1; child < running->n_heap; child = 2 * at + 1) {
+        if (child + 1 < running->n_heap &&
+            ends_before(running, running->heap[child + 1], running->heap[child]))
+            child++;
+        if (!ends_before(running, running->heap[child], moved))
             break;
-        }
-        map_add(&last, key, members[i].call);
+        running->heap[at] = running->heap[child];
+        at = child;
     }
-    map_fini(&last);
-    free(members);
+    running->heap[at] = moved;
+    return first;
+}
+
+static void end_until(struct running *running, uint64_t now_ns)
+{
+    while (running->n_heap && call_of(running, running->heap[0])->caller_end_ns <= now_ns) {
+        uint32_t i = heap_pop(running);
+        if (has_failed(call_of(running, i)))
+            running->failed[running->n_failed++] = i;
+        else
+            running->fine[running->n_fine++] = i;
+    }
+}
+
+/* The call that this one takes up; NONE when it is a call of its own. */
+static uint32_t taken_up(struct running *running, const struct work_span *top)
+{
+    bool failed = running->n_failed > 0, fine = running->n_fine > 0;
+    if (top->record->resend_count == 0 || !fine)
+        return failed ? running->failed[--running->n_failed] : NONE;
+    if (failed && ends_before(running, running->fine[running->n_fine - 1],
+                              running->failed[running->n_failed - 1]))
+        return running->failed[--running->n_failed];
+    return running->fine[--running->n_fine];
+}
+
+static void fold_group(struct running *running, uint32_t n)
+{
+    struct stitch *stitch = running->stitch;
+    running->n_heap = running->n_failed = running->n_fine = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct sibling *sibling = &running->group[i];
+        const struct work_span *top = &stitch->spans[sibling->top];
+        end_until(running, top->record->start_ns);
+        uint32_t earlier = taken_up(running, top);
+        if (earlier != NONE)
+            call_fold(stitch, running->group[earlier].call, sibling->call);
+        if (stitch->calls[sibling->call].caller_end_ns)
+            heap_push(running, i);
+    }
 }
 
 /* Most traces have nothing to fold: look before allocating. */
@@ -189,12 +150,9 @@ static bool may_fold(const struct stitch *stitch)
 {
     for (uint32_t i = 0; i < stitch->n_calls; i++) {
         const struct work_call *call = &stitch->calls[i];
-        if (call->top == NONE)
+        if (call->top == NONE || call->folded)
             continue;
-        if (call->outcome == OUTCOME_FAILED || call->outcome == OUTCOME_GONE ||
-            stitch->spans[call->top].record->resend_count || cut_off(stitch, call))
-            return true;
-        if (call->callee_visit != NONE && attempt_outcome(stitch, call) >= OUTCOME_GONE)
+        if (has_failed(call) || stitch->spans[call->top].record->resend_count)
             return true;
     }
     return false;
@@ -215,11 +173,30 @@ static void point_to_last(struct stitch *stitch)
     }
 }
 
-void retries_fold(struct stitch *stitch)
+bool retries_fold(struct stitch *stitch)
 {
-    if (!may_fold(stitch))
-        return;
-    fold_rows(stitch);
-    fold_siblings(stitch);
+    if (may_fold(stitch)) {
+        size_t room = stitch->n_calls + 1;
+        struct sibling *siblings = malloc(room * sizeof(*siblings));
+        uint32_t *numbers = malloc(3 * room * sizeof(*numbers));
+        struct running running = {stitch, siblings, numbers, numbers + room, numbers + 2 * room,
+                                  0,      0,        0};
+        uint32_t n = siblings && numbers ? gather(stitch, siblings) : 0;
+        if (n)
+            qsort(siblings, n, sizeof(*siblings), by_start);
+        for (uint32_t from = 0, to; from < n; from = to) {
+            for (to = from + 1; to < n && !compare_group(&siblings[from], &siblings[to]); to++) {
+            }
+            running.group = siblings + from;
+            if (to - from > 1)
+                fold_group(&running, to - from);
+        }
+        bool ok = siblings && numbers;
+        free(siblings);
+        free(numbers);
+        if (!ok)
+            return false;
+    }
     point_to_last(stitch);
+    return true;
 }

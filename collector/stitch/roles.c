@@ -1,8 +1,6 @@
 /* roles.c - incoming, outgoing, or on the way: read from upstream clusters first, kinds second. */
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "collector/base/hash.h"
 #include "collector/stitch/work.h"
 
 /* Filters that answer before the router: the proxy itself is the callee then. */
@@ -10,81 +8,6 @@
     (FLAG_BIT(FLAG_FI) | FLAG_BIT(FLAG_RL) | FLAG_BIT(FLAG_RLSE) | FLAG_BIT(FLAG_UAEX) |           \
      FLAG_BIT(FLAG_RFCF) | FLAG_BIT(FLAG_NFCF) | FLAG_BIT(FLAG_OM) | FLAG_BIT(FLAG_IH) |           \
      FLAG_BIT(FLAG_DPE))
-
-/* service.namespace.svc.domain */
-static void parse_host(struct stitch *stitch, struct str host, struct upstream *upstream)
-{
-    struct str service, namespace, svc, rest;
-    upstream->host = names_add(stitch->names, host);
-    upstream->service = upstream->host;
-    if (!str_cut(host, '.', &service, &rest) || !str_cut(rest, '.', &namespace, &rest))
-        return;
-    str_cut(rest, '.', &svc, &rest);
-    if (!str_eq(svc, STR("svc")))
-        return;
-    upstream->kubernetes = true;
-    upstream->service = names_add(stitch->names, service);
-    upstream->namespace = names_add(stitch->names, namespace);
-}
-
-static void parse_cluster(struct stitch *stitch, struct str text, struct upstream *upstream)
-{
-    bool sni = str_starts(text, STR("outbound_.")) || str_starts(text, STR("inbound_."));
-    struct str direction, port, subset, host, rest = text;
-    if (sni) {
-        /* outbound_.9080_.v1_.reviews.default.svc.cluster.local */
-        str_cut(rest, '_', &direction, &rest);
-        str_cut(str_skip(rest, 1), '_', &port, &rest);
-        str_cut(str_skip(rest, 1), '_', &subset, &rest);
-        host = str_skip(rest, 1);
-    } else {
-        if (!str_cut(rest, '|', &direction, &rest))
-            direction = STR_NONE;
-        str_cut(rest, '|', &port, &rest);
-        str_cut(rest, '|', &subset, &host);
-    }
-    if (str_eq(direction, STR("inbound")))
-        upstream->direction = DIRECTION_INBOUND;
-    else if (str_eq(direction, STR("outbound")))
-        upstream->direction = DIRECTION_OUTBOUND;
-    upstream->special = str_contains(text, STR("PassthroughCluster")) ||
-                        str_contains(text, STR("BlackHoleCluster"));
-    if (upstream->special)
-        upstream->direction =
-            str_starts(text, STR("Inbound")) ? DIRECTION_INBOUND : DIRECTION_OUTBOUND;
-    if (!host.len)
-        return;
-    upstream->subset = names_add(stitch->names, subset);
-    parse_host(stitch, host, upstream);
-}
-
-const struct upstream *upstream_parse(struct stitch *stitch, name_no name)
-{
-    static const struct upstream none;
-    if (name == NAME_NONE)
-        return &none;
-    uint64_t hash = hash_u64(name);
-    for (struct map_iter it = map_find(&stitch->upstream_map, hash);
-         map_next(&stitch->upstream_map, &it);) {
-        if (stitch->upstreams[it.value].name == name)
-            return &stitch->upstreams[it.value];
-    }
-    if (stitch->n_upstreams == stitch->cap_upstreams) {
-        uint32_t cap = stitch->cap_upstreams ? 2 * stitch->cap_upstreams : 64;
-        struct upstream *grown = realloc(stitch->upstreams, cap * sizeof(*grown));
-        if (!grown)
-            return &none;
-        stitch->upstreams = grown;
-        stitch->cap_upstreams = cap;
-    }
-    struct upstream *upstream = &stitch->upstreams[stitch->n_upstreams];
-    *upstream = (struct upstream){.name = name};
-    parse_cluster(stitch, names_text(stitch->names, name), upstream);
-    if (!map_add(&stitch->upstream_map, hash, stitch->n_upstreams))
-        return &none;
-    stitch->n_upstreams++;
-    return upstream;
-}
 
 /* "service", "namespace/service" or "cluster/namespace/service", '*' for any run of characters. */
 static bool node_matches(const struct stitch *stitch, const struct node *node,
@@ -147,24 +70,55 @@ static bool has_own_client_child(const struct stitch *stitch, const struct work_
     return false;
 }
 
+static const struct work_span *parent_of(const struct stitch *stitch, const struct work_span *span)
+{
+    return span->parent == NONE ? NULL : &stitch->spans[span->parent];
+}
+
 static bool beneath_own_workload(const struct stitch *stitch, const struct work_span *span)
 {
-    return span->parent != NONE &&
-           same_workload(&stitch->spans[span->parent].shape->node, &span->shape->node);
+    const struct work_span *parent = parent_of(stitch, span);
+    return parent && same_workload(&parent->shape->node, &span->shape->node);
 }
 
+/* A gateway's only span is both halves: of the call it got and of the one it made. */
 static uint8_t gateway_half(const struct stitch *stitch, const struct work_span *span)
 {
-    if (span->shape->kind == KIND_CLIENT)
-        return HALF_OUT;
     bool answered_itself = (span->record->flags & FILTER_FLAGS) != 0;
-    bool routed = span->direction == DIRECTION_OUTBOUND && !answered_itself;
-    return routed && !has_own_client_child(stitch, span) ? HALF_BOTH : HALF_IN;
+    if (span->shape->kind == KIND_CLIENT) {
+        const struct work_span *parent = parent_of(stitch, span);
+        bool inner = parent && parent->shape->proxy != PROXY_NONE &&
+                     same_workload(&parent->shape->node, &span->shape->node);
+        return inner ? HALF_OUT : answered_itself ? HALF_IN : HALF_BOTH;
+    }
+    bool routed = span->direction == DIRECTION_OUTBOUND ||
+                  (span->direction == DIRECTION_UNKNOWN && span->shape->upstream_cluster);
+    return routed && !answered_itself && !has_own_client_child(stitch, span) ? HALF_BOTH : HALF_IN;
 }
 
-static uint8_t sidecar_half(const struct stitch *stitch, const struct work_span *span)
+/* Stock Envoys do not say which way: beneath a proxy's own incoming span lies its way to its own
+ * application, where that answers. */
+static bool is_way_to_own_application(const struct stitch *stitch, const struct work_span *span)
+{
+    const struct work_span *parent = parent_of(stitch, span);
+    if (!parent || parent->shape->proxy == PROXY_NONE || parent->shape->kind == KIND_CLIENT ||
+        !same_workload(&parent->shape->node, &span->shape->node))
+        return false;
+    for (uint32_t i = span->first_child; i != NONE; i = stitch->spans[i].next_sibling) {
+        const struct work_span *child = &stitch->spans[i];
+        if (child->shape->proxy == PROXY_NONE &&
+            same_workload(&child->shape->node, &span->shape->node))
+            return true;
+    }
+    return false;
+}
+
+static uint8_t sidecar_half(const struct stitch *stitch, struct work_span *span)
 {
     uint8_t kind = span->shape->kind;
+    if (span->direction == DIRECTION_UNKNOWN && kind == KIND_CLIENT &&
+        is_way_to_own_application(stitch, span))
+        span->direction = DIRECTION_INBOUND;
     if (span->direction == DIRECTION_INBOUND)
         return kind == KIND_CLIENT ? HALF_NONE : HALF_IN;
     if (span->direction == DIRECTION_OUTBOUND)
@@ -174,26 +128,89 @@ static uint8_t sidecar_half(const struct stitch *stitch, const struct work_span 
     return beneath_own_workload(stitch, span) ? HALF_OUT : HALF_IN;
 }
 
-static uint8_t application_half(const struct stitch *stitch, const struct work_span *span)
+/* A client's span beneath another workload's that names nobody, and has either work of its own
+ * workload beneath it or nothing at all: the callee's, with the wrong kind. */
+static bool is_callee_by_place(const struct stitch *stitch, const struct work_span *span)
+{
+    const struct shape *shape = span->shape;
+    if (span->parent == NONE || beneath_own_workload(stitch, span) || shape->peer ||
+        shape->peer_address || shape->url_host || shape->database || shape->messaging)
+        return false;
+    for (uint32_t i = span->first_child; i != NONE; i = stitch->spans[i].next_sibling) {
+        if (same_workload(&stitch->spans[i].shape->node, &shape->node))
+            return true;
+    }
+    return span->first_child == NONE;
+}
+
+static bool has_consumer_child(const struct stitch *stitch, const struct work_span *span)
+{
+    for (uint32_t i = span->first_child; i != NONE; i = stitch->spans[i].next_sibling) {
+        const struct work_span *child = &stitch->spans[i];
+        if (child->shape->kind == KIND_CONSUMER &&
+            same_workload(&child->shape->node, &span->shape->node))
+            return true;
+    }
+    return false;
+}
+
+/* Taking messages is a call from the queue, whatever the kind; a poll whose messages have spans of
+ * their own is none. */
+static uint8_t consumer_half(const struct stitch *stitch, struct work_span *span)
+{
+    uint8_t step = span->shape->message;
+    bool poll = step == MESSAGE_RECEIVE && has_consumer_child(stitch, span);
+    span->consumes = step != MESSAGE_SETTLE && !poll;
+    return span->consumes ? HALF_IN : HALF_NONE;
+}
+
+static uint8_t client_half(const struct stitch *stitch, struct work_span *span)
+{
+    if (span->shape->message != MESSAGE_UNSAID)
+        return consumer_half(stitch, span);
+    return is_callee_by_place(stitch, span) ? HALF_IN : HALF_OUT;
+}
+
+/* A span without a kind that calls a database says so by its attributes; one with nothing beneath
+ * but one span of another workload is that call's caller. */
+static bool is_caller_by_place(const struct stitch *stitch, const struct work_span *span)
+{
+    if (span->first_child == NONE)
+        return span->shape->database;
+    const struct work_span *child = &stitch->spans[span->first_child];
+    return child->next_sibling == NONE && child->shape->kind != KIND_CONSUMER &&
+           !same_workload(&child->shape->node, &span->shape->node);
+}
+
+static uint8_t plain_half(struct stitch *stitch, const struct work_span *span)
+{
+    const struct work_span *parent = parent_of(stitch, span);
+    if (!parent || !same_workload(&parent->shape->node, &span->shape->node))
+        return HALF_IN;
+    if (span->shape->kind != KIND_UNSET)
+        return HALF_NONE;
+    const struct upstream *upstream = upstream_parse(stitch, parent->shape->upstream_cluster);
+    bool behind_proxy =
+        parent->shape->proxy != PROXY_NONE && upstream->direction == DIRECTION_INBOUND;
+    if (behind_proxy)
+        return HALF_IN;
+    return is_caller_by_place(stitch, span) ? HALF_OUT : HALF_NONE;
+}
+
+static uint8_t application_half(struct stitch *stitch, struct work_span *span)
 {
     switch (span->shape->kind) {
     case KIND_SERVER:
-    case KIND_CONSUMER:
         return HALF_IN;
+    case KIND_CONSUMER:
+        return consumer_half(stitch, span);
     case KIND_CLIENT:
+        return client_half(stitch, span);
     case KIND_PRODUCER:
         return HALF_OUT;
     default:
-        break;
+        return plain_half(stitch, span);
     }
-    if (span->parent == NONE)
-        return HALF_IN;
-    if (!same_workload(&stitch->spans[span->parent].shape->node, &span->shape->node))
-        return HALF_IN;
-    /* A span without a kind that calls a database says so by its attributes. */
-    return span->shape->kind == KIND_UNSET && span->shape->database && span->first_child == NONE
-               ? HALF_OUT
-               : HALF_NONE;
 }
 
 void roles_find(struct stitch *stitch)

@@ -28,6 +28,7 @@ void stitch_free(struct stitch *stitch)
     free(stitch->order);
     free(stitch->visits);
     free(stitch->calls);
+    free(stitch->hops);
     free(stitch->upstreams);
     map_fini(&stitch->upstream_map);
     free(stitch);
@@ -67,35 +68,6 @@ static void name_ends(struct stitch *stitch)
     }
 }
 
-/* A callee that sent no span takes what other spans of its name in the trace know of it. */
-static void fill_named(struct stitch *stitch)
-{
-    for (uint32_t i = 0; i < stitch->n_calls; i++) {
-        struct work_call *work = &stitch->calls[i];
-        if (work->callee_visit != NONE)
-            continue;
-        struct node node = *nodes_get(stitch->nodes, work->call.callee);
-        if (node.role != ROLE_WORKLOAD || stitch->n_visits > 1000)
-            continue;
-        bool several = false;
-        name_no cluster = NAME_NONE, namespace = NAME_NONE;
-        for (uint32_t v = 0; v < stitch->n_visits; v++) {
-            const struct node *other = &stitch->visits[v].node;
-            if (!same_workload(other, &node))
-                continue;
-            several = several || (cluster && other->cluster && cluster != other->cluster) ||
-                      (namespace && other->namespace && namespace != other->namespace);
-            cluster = other->cluster ? other->cluster : cluster;
-            namespace = other->namespace ? other->namespace : namespace;
-        }
-        if (several)
-            continue;
-        node.cluster = node.cluster ? node.cluster : cluster;
-        node.namespace = node.namespace ? node.namespace : namespace;
-        work->call.callee = nodes_add(stitch->nodes, &node);
-    }
-}
-
 bool stitch_trace(struct stitch *stitch, const struct record *records, uint32_t n,
                   const struct knowledge *knowledge, struct arena *arena, struct graph *graph)
 {
@@ -106,10 +78,15 @@ bool stitch_trace(struct stitch *stitch, const struct record *records, uint32_t 
     roles_find(stitch);
     if (!visits_find(stitch))
         return false;
-    name_ends(stitch);
-    fill_named(stitch);
+    identity_fill(stitch);
     outcomes_find(stitch);
-    retries_fold(stitch);
+    if (!attempts_fold(stitch))
+        return false;
+    name_ends(stitch);
+    identity_fill_callees(stitch);
+    calls_end(stitch);
+    if (!retries_fold(stitch))
+        return false;
     blame_find(stitch);
     return results_write(stitch, graph, n);
 }

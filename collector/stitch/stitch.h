@@ -30,6 +30,8 @@ struct cidr {
 bool cidr_parse(struct str text, struct cidr *cidr);
 /* Is this textual address within one of them? False for what is no address. */
 bool cidr_contains(const struct cidr *cidrs, size_t n, struct str address);
+/* A host's own: it tells nothing of who is where. */
+bool address_is_loopback(struct str address);
 
 struct stitch; /* scratch memory, used again for every trace */
 

@@ -60,7 +60,8 @@ static void make_stats(struct stitcher *stitcher)
 static bool address_inside(const void *ctx, struct str address)
 {
     const struct knowledge *knowledge = ((const struct stitcher_settings *)ctx)->knowledge;
-    return cidr_contains(knowledge->inside, knowledge->n_inside, address);
+    return address_is_loopback(address) ||
+           cidr_contains(knowledge->inside, knowledge->n_inside, address);
 }
 
 struct stitcher *stitcher_new(const struct stitcher_settings *settings, struct err *err)

@@ -179,6 +179,8 @@ static void find_parents(struct stitch *stitch)
     for (uint32_t i = 0; i < stitch->n; i++) {
         struct work_span *span = &stitch->spans[i];
         uint64_t parent_id = span->record->parent_id;
+        if (parent_id == span->record->span_id)
+            parent_id = 0;
         span->parent = stitch->next_same[i] == NONE && *slot_of(stitch, span->record->span_id) == i
                            ? NONE
                            : shared_parent(stitch, i);
@@ -257,6 +259,8 @@ bool tree_build(struct stitch *stitch, const struct record *records, uint32_t n)
             .next_sibling = NONE,
             .visit = NONE,
             .call = NONE,
+            .row = NONE,
+            .row_up = NONE,
             .end_ns = duration_ns == DURATION_UNKNOWN ? 0 : record->start_ns + duration_ns,
         };
     }

@@ -3,7 +3,7 @@
  *
  * A gateway between two workloads begins no visit: its spans are part of the caller's way. Sidecar
  * and application are one workload, so their spans share a visit, whether the application sends
- * spans or not.
+ * spans or not, and whatever it calls itself.
  */
 #include <stdlib.h>
 
@@ -23,8 +23,9 @@ static struct work_call *call_add(struct stitch *stitch)
     *call = (struct work_call){.caller_visit = NONE,
                                .callee_visit = NONE,
                                .next_of_visit = NONE,
+                               .bottom = NONE,
                                .top = NONE,
-                               .bottom = NONE};
+                               .attempt = NONE};
     return call;
 }
 
@@ -45,6 +46,8 @@ static uint32_t visit_add(struct stitch *stitch, uint32_t first)
                                           : ROLE_WORKLOAD;
     stitch->visits[stitch->n_visits] = (struct visit){.node = node,
                                                       .first = first,
+                                                      .inner = first,
+                                                      .application = first,
                                                       .call = NONE,
                                                       .first_call = NONE,
                                                       .last_call = NONE,
@@ -63,8 +66,37 @@ static void link_call(struct stitch *stitch, uint32_t visit, uint32_t call)
     caller->last_call = call;
 }
 
+/* Is this span of the workload that the visit is at? Names say so, also the one that its SDK uses;
+ * and places do: a sidecar's way in leads to its own application, its way out comes from there. */
+static bool is_of_visit(const struct stitch *stitch, const struct work_span *span)
+{
+    const struct work_span *parent = &stitch->spans[span->parent];
+    const struct visit *visit = &stitch->visits[parent->visit];
+    const struct node *node = &span->shape->node;
+    if (same_workload(&visit->node, node) || (visit->sdk && same_workload(visit->sdk, node)))
+        return true;
+    if (span->proxy == PROXY_NONE)
+        return parent->proxy == PROXY_SIDECAR && parent->direction == DIRECTION_INBOUND;
+    return span->proxy == PROXY_SIDECAR && span->half == HALF_OUT && parent->proxy == PROXY_NONE &&
+           parent->shape->node.service == node->service;
+}
+
+/* A gateway that handed on: to a span of another workload beneath it, or to an upstream by name. */
+static bool handed_on(struct stitch *stitch, const struct work_span *span)
+{
+    for (uint32_t i = span->first_child; i != NONE; i = stitch->spans[i].next_sibling) {
+        const struct work_span *child = &stitch->spans[i];
+        if (child->half == HALF_OUT || !same_workload(&child->shape->node, &span->shape->node))
+            return true;
+    }
+    if (!(span->half & HALF_OUT))
+        return false;
+    const struct upstream *upstream = upstream_parse(stitch, span->shape->upstream_cluster);
+    return upstream->host || upstream->special;
+}
+
 /* Does this gateway's span lie between two workloads? One that answered itself is the callee. */
-static bool passes(const struct stitch *stitch, const struct work_span *span)
+static bool passes(struct stitch *stitch, const struct work_span *span)
 {
     const struct work_span *parent = &stitch->spans[span->parent];
     if (span->proxy != PROXY_GATEWAY && span->proxy != PROXY_WAYPOINT)
@@ -73,66 +105,76 @@ static bool passes(const struct stitch *stitch, const struct work_span *span)
         return false;
     if (parent->passes && same_workload(&parent->shape->node, &span->shape->node))
         return true;
-    if (span->half != HALF_IN)
-        return true;
-    for (uint32_t i = span->first_child; i != NONE; i = stitch->spans[i].next_sibling) {
-        const struct work_span *child = &stitch->spans[i];
-        if (child->half == HALF_OUT && same_workload(&child->shape->node, &span->shape->node))
-            return true;
-    }
-    return false;
+    return handed_on(stitch, span);
 }
 
-static bool is_producer(const struct work_span *span)
+static bool is_of_row(const struct work_span *span)
 {
-    return span->shape->kind == KIND_PRODUCER;
+    return span->passes || (span->half & HALF_OUT);
 }
 
-/* An outgoing half that hands on to what is beneath it. A producer hands on to its queue alone. */
-static bool hands_on(const struct work_span *span)
+/* Is the parent part of a way on to what is beneath it? A producer hands on to its queue alone. */
+static bool hands_on(const struct stitch *stitch, const struct work_span *parent)
 {
-    return (span->passes || (span->half & HALF_OUT)) && !is_producer(span);
+    return parent->row != NONE && stitch->spans[parent->row].shape->kind != KIND_PRODUCER;
 }
 
 static bool begins_visit(const struct stitch *stitch, const struct work_span *span)
 {
-    const struct work_span *parent = &stitch->spans[span->parent];
-    bool same = same_workload(&stitch->visits[parent->visit].node, &span->shape->node);
-    if (!same)
+    if (span->consumes || !is_of_visit(stitch, span))
         return true;
-    if (span->shape->kind == KIND_CONSUMER && is_producer(parent))
-        return true;
-    return (span->half & HALF_IN) && hands_on(parent);
+    return (span->half & HALF_IN) && hands_on(stitch, &stitch->spans[span->parent]);
 }
 
+/* Takes its place beneath the span above it in the row, or begins one. */
 static void join_row(struct stitch *stitch, uint32_t i)
 {
     struct work_span *span = &stitch->spans[i];
-    span->top = i;
-    if (span->parent == NONE)
+    const struct work_span *parent = span->parent == NONE ? NULL : &stitch->spans[span->parent];
+    bool beneath = parent && parent->visit == span->visit && hands_on(stitch, parent);
+    if (!is_of_row(span)) {
+        bool inside = beneath && span->half == HALF_NONE;
+        span->row = inside ? parent->row : NONE;
         return;
-    struct work_span *parent = &stitch->spans[span->parent];
-    if (parent->visit == span->visit && hands_on(parent)) {
-        span->top = parent->top;
-        parent->goes_on = true;
+    }
+    span->row = i;
+    if (beneath) {
+        span->row_up = parent->row;
+        stitch->spans[parent->row].goes_on = true;
     }
 }
 
-/* The call that began a visit beneath another one's span. */
+/* From proxy to application: the spans that a request goes through on its way in. */
+static void go_in(struct stitch *stitch, uint32_t i)
+{
+    const struct work_span *span = &stitch->spans[i];
+    struct visit *visit = &stitch->visits[span->visit];
+    if (i == visit->first || span->parent != visit->inner || span->passes)
+        return;
+    bool inner = stitch->spans[span->parent].proxy != PROXY_NONE &&
+                 ((span->half & HALF_IN) || span->direction == DIRECTION_INBOUND);
+    if (!inner)
+        return;
+    visit->inner = i;
+    if (span->half & HALF_IN)
+        visit->application = i;
+}
+
+/* The call that began a visit beneath another one's span. Mirrored requests are nobody's way. */
 static bool add_led_call(struct stitch *stitch, uint32_t visit, uint32_t parent)
 {
     struct work_call *call = call_add(stitch);
     if (!call)
         return false;
-    struct work_span *above = &stitch->spans[parent];
+    const struct work_span *above = &stitch->spans[parent];
     call->callee_visit = visit;
     call->caller_visit = above->visit;
     call->call.known_by = KNOWN_CALLEE_ONLY;
-    if (hands_on(above)) {
+    call->aside = stitch->spans[stitch->visits[visit].first].shape->mirrored;
+    if (!call->aside && hands_on(stitch, above)) {
         call->call.known_by = KNOWN_BOTH;
-        call->bottom = parent;
-        call->top = above->top;
-        above->goes_on = true;
+        call->bottom = above->row;
+        stitch->spans[above->row].goes_on = true;
     }
     uint32_t number = stitch->n_calls - 1;
     stitch->visits[visit].call = number;
@@ -146,8 +188,9 @@ static bool add_consumed_call(struct stitch *stitch, uint32_t visit)
     struct work_call *call = call_add(stitch);
     if (!call)
         return false;
+    const struct work_span *first = &stitch->spans[stitch->visits[visit].first];
     call->callee_visit = visit;
-    call->call.known_by = KNOWN_CALLEE_ONLY;
+    call->call.known_by = own_links(first->record->own).len > 2 ? KNOWN_LINK : KNOWN_CALLEE_ONLY;
     call->call.connection_type = CONNECTION_MESSAGING;
     stitch->visits[visit].call = stitch->n_calls - 1;
     return true;
@@ -161,8 +204,9 @@ static bool orphan_is_entry(const struct stitch *stitch, const struct work_span 
         return true;
     if (span->shape->peer_address == NAME_NONE || !knowledge->n_inside)
         return false;
-    return !cidr_contains(knowledge->inside, knowledge->n_inside,
-                          names_text(stitch->names, span->shape->peer_address));
+    struct str address = names_text(stitch->names, span->shape->peer_address);
+    return !address_is_loopback(address) &&
+           !cidr_contains(knowledge->inside, knowledge->n_inside, address);
 }
 
 static bool add_entry_call(struct stitch *stitch, uint32_t visit, const struct work_span *span)
@@ -175,7 +219,7 @@ static bool add_entry_call(struct stitch *stitch, uint32_t visit, const struct w
     call->call.connection_type = CONNECTION_VIRTUAL;
     call->call.caller = stitch->user;
     const struct knowledge *knowledge = stitch->knowledge;
-    if (knowledge->resolve && span->shape->peer_address) {
+    if (knowledge->resolve && span->shape->peer_address && !span->orphan) {
         node_no known =
             knowledge->resolve(knowledge, names_text(stitch->names, span->shape->peer_address));
         if (known) {
@@ -192,14 +236,28 @@ static bool begin_root(struct stitch *stitch, uint32_t i)
     uint32_t visit = visit_add(stitch, i);
     if (visit == NONE)
         return false;
-    const struct work_span *span = &stitch->spans[i];
-    if (span->shape->kind == KIND_CONSUMER)
+    struct work_span *span = &stitch->spans[i];
+    if (span->proxy == PROXY_WAYPOINT &&
+        waypoint_source(stitch, span->record, &stitch->visits[visit].node)) {
+        span->passes = true;
+        return true;
+    }
+    if (span->consumes)
         return add_consumed_call(stitch, visit);
-    if (span->half == HALF_OUT)
+    if (span->half == HALF_OUT || span->half == HALF_NONE)
         return true;
     if (span->orphan && !orphan_is_entry(stitch, span))
         return true;
     return add_entry_call(stitch, visit, span);
+}
+
+/* An application that calls itself otherwise than its sidecar does. */
+static void note_sdk(struct stitch *stitch, const struct work_span *span)
+{
+    struct visit *visit = &stitch->visits[span->visit];
+    if (span->proxy == PROXY_NONE && !visit->sdk &&
+        !same_workload(&visit->node, &span->shape->node))
+        visit->sdk = &span->shape->node;
 }
 
 static bool place(struct stitch *stitch, uint32_t i)
@@ -211,17 +269,18 @@ static bool place(struct stitch *stitch, uint32_t i)
     span->passes = passes(stitch, span);
     if (span->passes || !begins_visit(stitch, span)) {
         span->visit = above;
+        if (!span->passes)
+            note_sdk(stitch, span);
         return true;
     }
     uint32_t visit = visit_add(stitch, i);
     if (visit == NONE)
         return false;
-    if (span->shape->kind == KIND_CONSUMER)
-        return add_consumed_call(stitch, visit);
-    return add_led_call(stitch, visit, span->parent);
+    return span->consumes ? add_consumed_call(stitch, visit)
+                          : add_led_call(stitch, visit, span->parent);
 }
 
-/* An outgoing half with nothing beneath: its callee is known by the caller's word alone. */
+/* The end of a row with nothing beneath: its callee is known by the caller's word alone. */
 static bool add_leaf_call(struct stitch *stitch, uint32_t i)
 {
     const struct work_span *span = &stitch->spans[i];
@@ -229,49 +288,10 @@ static bool add_leaf_call(struct stitch *stitch, uint32_t i)
     if (!call)
         return false;
     call->caller_visit = span->visit;
-    call->top = span->top;
     call->bottom = i;
     call->call.known_by = KNOWN_CALLER_ONLY;
     link_call(stitch, span->visit, stitch->n_calls - 1);
     return true;
-}
-
-/* What one span of a visit does not know of its workload, another may. */
-static void fill_node(struct node *node, const struct node *other)
-{
-    node->cluster = node->cluster ? node->cluster : other->cluster;
-    node->namespace = node->namespace ? node->namespace : other->namespace;
-    node->version = node->version ? node->version : other->version;
-}
-
-/* Within a trace unknown takes the only value that other spans of the same service name have. */
-static void fill_from_trace(struct stitch *stitch)
-{
-    uint32_t n = stitch->n_visits;
-    for (uint32_t i = 0; i < n; i++) {
-        struct node *node = &stitch->visits[i].node;
-        if (node->cluster && node->namespace && node->version)
-            continue;
-        struct node only = {0};
-        bool several[3] = {false, false, false};
-        /* Traces have few visits with unknowns; beyond a thousand the look around is not worth its
-         * square. */
-        for (uint32_t k = 0; k < n && n <= 1000; k++) {
-            const struct node *other = &stitch->visits[k].node;
-            if (other->service != node->service)
-                continue;
-            const name_no values[3] = {other->cluster, other->namespace, other->version};
-            name_no *known[3] = {&only.cluster, &only.namespace, &only.version};
-            for (int f = 0; f < 3; f++) {
-                several[f] = several[f] || (*known[f] && values[f] && *known[f] != values[f]);
-                *known[f] = values[f] ? values[f] : *known[f];
-            }
-        }
-        only.cluster = several[0] ? NAME_NONE : only.cluster;
-        only.namespace = several[1] ? NAME_NONE : only.namespace;
-        only.version = several[2] ? NAME_NONE : only.version;
-        fill_node(node, &only);
-    }
 }
 
 uint32_t hop_request(const struct stitch *stitch, uint32_t span)
@@ -286,24 +306,21 @@ uint32_t hop_request(const struct stitch *stitch, uint32_t span)
     return one_proxy ? attempt->parent : span;
 }
 
-uint32_t visit_application(const struct stitch *stitch, uint32_t visit)
+/* How many calls go through each span of a row. */
+static void count_uses(struct stitch *stitch)
 {
-    uint32_t at = stitch->visits[visit].first;
-    for (unsigned steps = 0; steps < 8; steps++) {
-        uint32_t next = NONE;
-        for (uint32_t i = stitch->spans[at].first_child; i != NONE && next == NONE;
-             i = stitch->spans[i].next_sibling) {
-            const struct work_span *child = &stitch->spans[i];
-            bool inner = child->visit == visit && !child->passes &&
-                         stitch->spans[at].proxy != PROXY_NONE &&
-                         ((child->half & HALF_IN) || child->direction == DIRECTION_INBOUND);
-            next = inner ? i : NONE;
-        }
-        if (next == NONE)
-            return stitch->spans[at].half == HALF_NONE ? stitch->visits[visit].first : at;
-        at = next;
+    stitch->shares = false;
+    for (uint32_t i = 0; i < stitch->n_calls; i++) {
+        if (stitch->calls[i].bottom != NONE)
+            stitch->shares |= ++stitch->spans[stitch->calls[i].bottom].uses > 1;
     }
-    return at;
+    for (uint32_t k = stitch->n; k-- > 0;) {
+        const struct work_span *span = &stitch->spans[stitch->order[k]];
+        if (span->row_up != NONE) {
+            stitch->spans[span->row_up].uses += span->uses;
+            stitch->shares |= stitch->spans[span->row_up].uses > 1;
+        }
+    }
 }
 
 bool visits_find(struct stitch *stitch)
@@ -313,18 +330,20 @@ bool visits_find(struct stitch *stitch)
         uint32_t i = stitch->order[k];
         if (!place(stitch, i))
             return false;
-        struct work_span *span = &stitch->spans[i];
-        if (span->passes || (span->half & HALF_OUT))
-            join_row(stitch, i);
-        if (!span->passes)
-            fill_node(&stitch->visits[span->visit].node, &span->shape->node);
+        join_row(stitch, i);
+        go_in(stitch, i);
+        const struct work_span *span = &stitch->spans[i];
+        if (span->passes)
+            continue;
+        struct visit *visit = &stitch->visits[span->visit];
+        fill_node(&visit->node, &span->shape->node);
+        visit->zone = visit->zone ? visit->zone : span->shape->zone;
     }
     for (uint32_t k = 0; k < stitch->n; k++) {
         const struct work_span *span = &stitch->spans[stitch->order[k]];
-        if ((span->passes || (span->half & HALF_OUT)) && !span->goes_on &&
-            !add_leaf_call(stitch, stitch->order[k]))
+        if (is_of_row(span) && !span->goes_on && !add_leaf_call(stitch, stitch->order[k]))
             return false;
     }
-    fill_from_trace(stitch);
+    count_uses(stitch);
     return true;
 }

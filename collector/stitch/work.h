@@ -1,11 +1,18 @@
 /* work.h - the working state of one trace while it is stitched; shared by the files of stitch().
  *
- *   tree.c     who is whose child: parents, shared ids, attempts, cycles
- *   roles.c    what a span is: an incoming half, an outgoing half, a proxy on the way
- *   visits.c   a workload's visits, and the logical calls between them
- *   peer.c     the callee that a caller names when no span of it came
- *   blame.c    what failed, where it began, where it was only passed on
- *   results.c  what each span and the trace as a whole turned out to be
+ *   tree.c       who is whose child: parents, shared ids, attempts, cycles
+ *   upstream.c   names of Envoy's clusters, taken apart
+ *   roles.c      what a span is: an incoming half, an outgoing half, a proxy on the way
+ *   visits.c     a workload's visits, and the logical calls between them
+ *   identity.c   what a visit's node does not know of itself and others of the trace do
+ *   peer.c       the callee that a caller names when no span of it came
+ *   attempts.c   calls that share a caller's spans: attempts of one call, mirrors, or calls apart
+ *   retries.c    calls one after the other that are attempts of one
+ *   blame.c      what failed, where it began, where it was only passed on
+ *   hops.c       the way of a call: proxies, gateways, and how long it was at each
+ *   route.c      gateways it went through, what it crossed, who could read it
+ *   origin.c     where the failure of the whole began
+ *   results.c    what each span and the trace as a whole turned out to be
  *
  * Spans are numbered by their place in canonical order, so that nothing depends on the order of
  * arrival.
@@ -17,6 +24,8 @@
 #include "collector/stitch/stitch.h"
 
 #define NONE UINT32_MAX
+/* Outgoing halves of one call that are looked at where others share them; more are no real way. */
+#define MAX_SHARED_ROW 64u
 
 enum half {
     HALF_NONE = 0, /* inside a workload */
@@ -35,7 +44,10 @@ struct work_span {
     uint32_t first_child, next_sibling; /* children in canonical order */
     uint32_t visit;                     /* of the workload that it belongs to */
     uint32_t call;                      /* that it is a half of, NONE */
-    uint32_t top;      /* of an outgoing half: the first of its row of outgoing halves */
+    /* The caller's row: its outgoing halves one beneath the other, with gateways on the way. */
+    uint32_t row;      /* the span of the row at or above this one, within the visit; NONE */
+    uint32_t row_up;   /* of a span of the row: the next above, NONE for the outermost */
+    uint32_t uses;     /* of a span of the row: calls that go through it */
     uint64_t end_ns;   /* 0 when not known */
     uint8_t proxy;     /* PROXY_NONE, _SIDECAR, _GATEWAY, _WAYPOINT: never _UNKNOWN */
     uint8_t direction; /* enum direction, of a proxy */
@@ -43,15 +55,19 @@ struct work_span {
     uint8_t outcome;   /* enum outcome, of its own codes */
     bool orphan;       /* its parent was named and never came */
     bool passes;       /* a gateway between two workloads: part of the caller's way to the callee */
-    bool goes_on;      /* an outgoing half with another one, or a callee, beneath */
-    bool recovered;    /* a failed attempt whose retry succeeded */
+    bool goes_on;      /* a span of a row with another one, or a callee, beneath */
+    bool consumes;     /* took a message from a queue */
 };
 
 /* One stay of a request at a workload: from its first incoming half on. */
 struct visit {
     struct node node;
+    const struct node *sdk; /* what its application calls itself where that differs; NULL */
+    name_no zone;
     uint32_t first; /* span that began it */
-    uint32_t call;  /* that led here; NONE: a root that is no callee, or an orphan */
+    uint32_t inner; /* last of the row of incoming spans from there: proxy, …, application */
+    uint32_t application; /* the innermost incoming half of that row */
+    uint32_t call;        /* that led here; NONE: a root that is no callee, or an orphan */
     uint32_t first_call, last_call; /* calls it made, linked by next_of_visit */
     uint32_t worst;                 /* the failed call beneath that explains its failure; NONE */
     bool gone;                      /* the call that led here ended because the client left */
@@ -61,14 +77,16 @@ struct work_call {
     struct call call;
     uint32_t caller_visit, callee_visit; /* NONE: user, orphaned, or no span came */
     uint32_t next_of_visit;
-    uint32_t top;           /* first outgoing half (the application's, if it has spans), NONE */
-    uint32_t bottom;        /* last outgoing half: the one that knows the upstream */
+    uint32_t bottom; /* last of the caller's row, the one that knows the upstream; NONE */
+    uint32_t top;    /* first of the row (the application's, if it has spans) that is this call's */
+    uint32_t attempt; /* first of the row that is the last attempt's alone; NONE: all share it */
     uint64_t caller_end_ns; /* end of the outgoing half, on the caller's clock; 0 unknown */
     uint64_t begin_ns;      /* for folding retries: start of the first attempt */
+    uint32_t into;          /* when folded: the last attempt's call */
     uint8_t outcome;        /* enum outcome */
     bool timed_out;         /* the caller gave up */
     bool folded;            /* part of another call: an earlier attempt */
-    uint32_t into;          /* that call, when folded; after retries_fold the last attempt */
+    bool aside;             /* mirrored: nobody waits for it */
 };
 
 /* An upstream cluster's name, taken apart once. */
@@ -96,40 +114,67 @@ struct stitch {
     uint32_t n_visits, cap_visits;
     struct work_call *calls;
     uint32_t n_calls, cap_calls;
+    bool shares; /* a span of a row has several calls beneath it */
     uint32_t n_unstitched;
 
     struct upstream *upstreams; /* every name seen so far */
     uint32_t n_upstreams, cap_upstreams;
     struct map upstream_map;
-    name_no svc_cluster_local, outside;
     node_no user;
+    struct hop *hops; /* of all calls, one behind the other */
+    uint32_t n_hops, cap_hops;
 };
 
 /* tree.c */
 bool tree_build(struct stitch *stitch, const struct record *records, uint32_t n);
+/* upstream.c */
+const struct upstream *upstream_parse(struct stitch *stitch, name_no name);
+/* service.namespace.svc.domain: true and the two parts. */
+bool cluster_host(struct stitch *stitch, struct str host, name_no *service, name_no *namespace);
 /* roles.c */
 void roles_find(struct stitch *stitch);
-const struct upstream *upstream_parse(struct stitch *stitch, name_no name);
 /* visits.c */
 bool visits_find(struct stitch *stitch);
-/* The innermost incoming half of a visit's beginning: the application's, where it sends spans. */
-uint32_t visit_application(const struct stitch *stitch, uint32_t visit);
 /* Of a caller's outgoing half: the span that knows the request (its URL, the flags of the whole).
  * With a span for every attempt that is the parent, which the same proxy reports of the same hop.
  */
 uint32_t hop_request(const struct stitch *stitch, uint32_t span);
+/* identity.c */
+void fill_node(struct node *node, const struct node *other);
+void identity_fill(struct stitch *stitch);
+void identity_fill_callees(struct stitch *stitch);
+/* A text of an attribute of the span, '' when it has none. */
+struct str span_text(const struct record *record, struct str key);
+uint64_t span_number(const struct record *record, struct str key);
+/* What a waypoint says of the workloads at its sides. */
+bool waypoint_source(struct stitch *stitch, const struct record *record, struct node *node);
+bool waypoint_destination(struct stitch *stitch, const struct record *record, struct node *node);
 /* peer.c */
 void peer_name(struct stitch *stitch, const struct work_call *call, struct node *node,
                uint8_t *connection_type);
-uint8_t crossing_of(const struct stitch *stitch, const struct node *caller,
-                    const struct node *callee, name_no caller_zone, name_no callee_zone);
+/* The deepest span of the row that names an upstream: what it names; nothing where none does. */
+const struct upstream *row_upstream(struct stitch *stitch, const struct work_call *call);
+/* attempts.c */
+bool attempts_fold(struct stitch *stitch);
+void call_fold(struct stitch *stitch, uint32_t earlier, uint32_t later);
 /* retries.c */
-void retries_fold(struct stitch *stitch);
+bool retries_fold(struct stitch *stitch);
 /* blame.c */
+/* What each span came to, by its own codes. */
 void outcomes_find(struct stitch *stitch);
+/* How and when each call ended; attempts are folded by then. */
+void calls_end(struct stitch *stitch);
 void blame_find(struct stitch *stitch);
 bool call_is_timeout(const struct stitch *stitch, const struct work_call *call);
+/* hops.c: false when memory is short */
+bool hops_find(struct stitch *stitch, struct work_call *work);
+/* route.c: via, hairpin, crossing, security */
+void route_find(struct stitch *stitch, struct work_call *work);
+/* origin.c */
+void origin_find(struct stitch *stitch, uint32_t entry, struct trace_result *trace);
 /* results.c */
+/* The call whose end is the trace's: that led to the entry, else that the entry's span made. */
+uint32_t entry_call(const struct stitch *stitch, uint32_t entry);
 bool results_write(struct stitch *stitch, struct graph *graph, uint32_t n_records);
 
 static inline bool same_workload(const struct node *a, const struct node *b)
@@ -142,6 +187,13 @@ static inline bool same_workload(const struct node *a, const struct node *b)
 static inline uint64_t known_duration(const struct record *record)
 {
     return record->bad_times ? DURATION_UNKNOWN : record->duration_ns;
+}
+
+/* The next span of a call's row, from its bottom to its top; NONE behind the last. */
+static inline uint32_t row_next(const struct stitch *stitch, const struct work_call *call,
+                                uint32_t at)
+{
+    return at == call->top ? NONE : stitch->spans[at].row_up;
 }
 
 #endif

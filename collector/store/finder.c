@@ -260,7 +260,7 @@ static bool read_calls(struct fetching *fetching, struct str blob, struct graph 
     for (struct str rest = blob; rest.len && calls_unpack_one(&rest, &call, &ids);)
         n++;
     graph->calls = arena_alloc(fetching->arena, (n + 1) * sizeof(*graph->calls));
-    graph->n_calls = 0;
+    graph->n_calls = graph->n_hops = 0;
     if (!graph->calls)
         return false;
     while (graph->n_calls < n && calls_unpack_one(&blob, &call, &ids)) {

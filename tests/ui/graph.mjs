@@ -59,6 +59,7 @@ scenes.now_shows_what_sql_says = open => async () => {
   await page.click('.fp-e.solid .wire');
   await page.waitForURL('**/graph?**');
   await drawn(page);
+  await page.waitForSelector('.gside h1');
   assert.equal(await one(page, '.gside h1'), 'cart → redis');
 };
 

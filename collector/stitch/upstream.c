@@ -1,0 +1,91 @@
+/* upstream.c - names of Envoy's clusters: Istio's say direction, port, subset and host; others are
+ * a name and no more.
+ */
+#include <stdlib.h>
+
+#include "collector/base/hash.h"
+#include "collector/stitch/work.h"
+
+bool cluster_host(struct stitch *stitch, struct str host, name_no *service, name_no *namespace)
+{
+    struct str first, second, svc, rest;
+    if (!str_cut(host, '.', &first, &rest) || !str_cut(rest, '.', &second, &rest))
+        return false;
+    str_cut(rest, '.', &svc, &rest);
+    if (!str_eq(svc, STR("svc")))
+        return false;
+    *service = names_add(stitch->names, first);
+    *namespace = names_add(stitch->names, second);
+    return true;
+}
+
+/* outbound|9080|v1|reviews.default.svc.cluster.local, or the form in server names:
+ * outbound_.9080_.v1_.reviews.default.svc.cluster.local */
+static bool cut_istio(struct str text, struct str *direction, struct str *subset, struct str *host)
+{
+    struct str port, rest = text;
+    if (str_starts(text, STR("outbound_.")) || str_starts(text, STR("inbound_."))) {
+        str_cut(rest, '_', direction, &rest);
+        str_cut(str_skip(rest, 1), '_', &port, &rest);
+        str_cut(str_skip(rest, 1), '_', subset, &rest);
+        *host = str_skip(rest, 1);
+        return true;
+    }
+    if (!str_cut(rest, '|', direction, &rest))
+        return false;
+    str_cut(rest, '|', &port, &rest);
+    str_cut(rest, '|', subset, host);
+    return true;
+}
+
+static void parse_cluster(struct stitch *stitch, struct str text, struct upstream *upstream)
+{
+    struct str direction = STR_NONE, subset = STR_NONE, host = text;
+    bool istio = cut_istio(text, &direction, &subset, &host);
+    /* inbound-vip|… is a waypoint's way to what it stands before: outbound from where it stands. */
+    if (str_eq(direction, STR("inbound")))
+        upstream->direction = DIRECTION_INBOUND;
+    else if (str_eq(direction, STR("outbound")) || str_eq(direction, STR("inbound-vip")))
+        upstream->direction = DIRECTION_OUTBOUND;
+    upstream->special = str_contains(text, STR("PassthroughCluster")) ||
+                        str_contains(text, STR("BlackHoleCluster"));
+    if (upstream->special)
+        upstream->direction =
+            str_starts(text, STR("Inbound")) ? DIRECTION_INBOUND : DIRECTION_OUTBOUND;
+    if (!host.len || upstream->special)
+        return;
+    if (str_starts(direction, STR("outbound")))
+        upstream->subset = names_add(stitch->names, subset);
+    upstream->host = names_add(stitch->names, host);
+    upstream->service = upstream->host;
+    upstream->kubernetes =
+        istio && cluster_host(stitch, host, &upstream->service, &upstream->namespace);
+}
+
+const struct upstream *upstream_parse(struct stitch *stitch, name_no name)
+{
+    static const struct upstream none;
+    if (name == NAME_NONE)
+        return &none;
+    uint64_t hash = hash_u64(name);
+    for (struct map_iter it = map_find(&stitch->upstream_map, hash);
+         map_next(&stitch->upstream_map, &it);) {
+        if (stitch->upstreams[it.value].name == name)
+            return &stitch->upstreams[it.value];
+    }
+    if (stitch->n_upstreams == stitch->cap_upstreams) {
+        uint32_t cap = stitch->cap_upstreams ? 2 * stitch->cap_upstreams : 64;
+        struct upstream *grown = realloc(stitch->upstreams, cap * sizeof(*grown));
+        if (!grown)
+            return &none;
+        stitch->upstreams = grown;
+        stitch->cap_upstreams = cap;
+    }
+    struct upstream *upstream = &stitch->upstreams[stitch->n_upstreams];
+    *upstream = (struct upstream){.name = name};
+    parse_cluster(stitch, names_text(stitch->names, name), upstream);
+    if (!map_add(&stitch->upstream_map, hash, stitch->n_upstreams))
+        return &none;
+    stitch->n_upstreams++;
+    return upstream;
+}
