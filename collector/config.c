@@ -2,6 +2,7 @@
 #include "collector/config.h"
 
 #include <ctype.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,12 +70,29 @@ const struct setting *config_nearest(struct str name)
     return nearest;
 }
 
+/* One line each, whatever bytes the names in it have. */
+static __attribute__((format(printf, 2, 3))) void mistake(struct gathering *gathering,
+                                                          const char *format, ...)
+{
+    struct buf *mistakes = gathering->mistakes;
+    size_t begin = mistakes->len;
+    va_list args;
+    va_start(args, format);
+    buf_addv(mistakes, format, args);
+    va_end(args);
+    for (size_t i = begin; i < mistakes->len; i++) {
+        if ((unsigned char)mistakes->p[i] < ' ' || mistakes->p[i] == 0x7f)
+            mistakes->p[i] = '?';
+    }
+    buf_add_char(mistakes, '\n');
+    gathering->n_mistakes++;
+}
+
 static void unknown(struct gathering *gathering, const char *where, struct str name)
 {
     const struct setting *near = config_nearest(name);
-    buf_addf(gathering->mistakes, "%s: %.*s: unknown setting%s%s%s\n", where, STR_ARG(name),
-             near ? "; did you mean " : "", near ? near->name : "", near ? "?" : "");
-    gathering->n_mistakes++;
+    mistake(gathering, "%s: %.*s: unknown setting%s%s%s", where, STR_ARG(name),
+            near ? "; did you mean " : "", near ? near->name : "", near ? "?" : "");
 }
 
 static void set(struct gathering *gathering, const char *where, const struct setting *setting,
@@ -83,8 +101,7 @@ static void set(struct gathering *gathering, const char *where, const struct set
     struct err err = {0};
     size_t i = (size_t)(setting - config_table);
     if (config_value_set(&gathering->config->settings, setting, str_trim(value), &err)) {
-        buf_addf(gathering->mistakes, "%s: %s: %s\n", where, setting->name, err.text);
-        gathering->n_mistakes++;
+        mistake(gathering, "%s: %s: %s", where, setting->name, err.text);
         return;
     }
     free(gathering->config->sources[i]);
@@ -103,8 +120,7 @@ static void found_in_file(struct str name, struct str value, size_t line, void *
     }
     bool *seen = &gathering->config->from_file[setting - config_table];
     if (*seen) {
-        buf_addf(gathering->mistakes, "%s: %s: is set twice\n", where, setting->name);
-        gathering->n_mistakes++;
+        mistake(gathering, "%s: %s: is set twice", where, setting->name);
     }
     *seen = true;
     set(gathering, where, setting, value, where);
@@ -135,8 +151,7 @@ static void set_from_secret(struct gathering *gathering, const char *where,
     if (file)
         fclose(file);
     else {
-        buf_addf(gathering->mistakes, "%s: %s: cannot be read\n", where, name);
-        gathering->n_mistakes++;
+        mistake(gathering, "%s: %s: cannot be read", where, name);
         return;
     }
     set(gathering, where, setting, (struct str){value, n}, "environment");
@@ -166,8 +181,7 @@ static void read_environment(struct gathering *gathering, char *const *environme
                 continue;
             }
         }
-        buf_addf(gathering->mistakes, "%s: unknown setting\n", where);
-        gathering->n_mistakes++;
+        mistake(gathering, "%s: unknown setting", where);
     }
 }
 
@@ -176,8 +190,7 @@ static void read_flags(struct gathering *gathering, const char *const *sets)
     struct str name, value;
     for (; sets && *sets; sets++) {
         if (!str_cut(str_of(*sets), '=', &name, &value)) {
-            buf_addf(gathering->mistakes, "--set %s: must be name=value\n", *sets);
-            gathering->n_mistakes++;
+            mistake(gathering, "--set %s: must be name=value", *sets);
             continue;
         }
         const struct setting *setting = config_find(str_trim(name));
@@ -193,13 +206,11 @@ static void cross_check(struct gathering *gathering)
 {
     const struct settings *settings = &gathering->config->settings;
     if (settings->tokens_file[0] || settings->tls_cert_file[0] || settings->tls_key_file[0]) {
-        buf_add_c(gathering->mistakes, "auth.tokens_file, tls.*: this version has no tokens and no "
-                                       "TLS; put a proxy in front\n");
-        gathering->n_mistakes++;
+        mistake(gathering, "auth.tokens_file, tls.*: this version has no tokens and no "
+                           "TLS; put a proxy in front");
     }
     if (settings->kafka_brokers[0]) {
-        buf_add_c(gathering->mistakes, "receive.kafka.brokers: this version reads no Kafka\n");
-        gathering->n_mistakes++;
+        mistake(gathering, "receive.kafka.brokers: this version reads no Kafka");
     }
 }
 

@@ -105,18 +105,24 @@ void buf_add_double(struct buf *buf, double number)
     buf_add_c(buf, text);
 }
 
+void buf_addv(struct buf *buf, const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int size = vsnprintf(NULL, 0, format, args);
+    if (size >= 0 && buf_reserve(buf, (size_t)size + 1)) {
+        vsnprintf(buf->p + buf->len, (size_t)size + 1, format, again);
+        buf->len += (size_t)size;
+    }
+    va_end(again);
+}
+
 void buf_addf(struct buf *buf, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    int size = vsnprintf(NULL, 0, format, args);
+    buf_addv(buf, format, args);
     va_end(args);
-    if (size < 0 || !buf_reserve(buf, (size_t)size + 1))
-        return;
-    va_start(args, format);
-    vsnprintf(buf->p + buf->len, (size_t)size + 1, format, args);
-    va_end(args);
-    buf->len += (size_t)size;
 }
 
 void buf_add_json_inner(struct buf *buf, struct str s)
@@ -137,7 +143,8 @@ void buf_add_json_inner(struct buf *buf, struct str s)
         else
             buf_addf(buf, "\\u%04x", c);
     }
-    buf_add(buf, s.p + from, s.len - from);
+    if (from < s.len)
+        buf_add(buf, s.p + from, s.len - from);
 }
 
 void buf_add_json(struct buf *buf, struct str s)

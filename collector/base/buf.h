@@ -6,6 +6,8 @@
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
 
+#include <stdarg.h>
+
 #include "collector/base/str.h"
 
 struct buf {
@@ -32,6 +34,8 @@ void buf_add_i64(struct buf *buf, int64_t number);
 /* Shortest text that reads back as the same double; NaN, +Inf, -Inf as words. */
 void buf_add_double(struct buf *buf, double number);
 void buf_addf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buf_addv(struct buf *buf, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 /* A JSON string with its quotes. The text must be valid UTF-8. */
 void buf_add_json(struct buf *buf, struct str s);
 /* The inside of a JSON string, without quotes. */

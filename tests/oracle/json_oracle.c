@@ -2,6 +2,7 @@
 #include "tests/oracle/json_oracle.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "collector/base/json.h"
 #include "tests/oracle/json_theirs.h"
@@ -111,13 +112,15 @@ static bool our_document(struct ours *ours, struct str text)
 
 /* ---- do they agree? ---- */
 
-/* U+0000 and lone surrogates become U+FFFD on our side; they are known by it. */
-static bool is_known_difference(const struct ours *ours, bool taken, enum json_theirs theirs)
+/* U+0000 and lone surrogates become U+FFFD on our side; they are known by it. jansson forgets a NUL
+ * byte that ends a number. */
+static bool is_known_difference(const struct ours *ours, struct str text, bool taken,
+                                enum json_theirs theirs)
 {
     if (taken)
         return theirs == JSON_THEIRS_OUT_OF_RANGE ||
                (theirs == JSON_THEIRS_REFUSE && ours->odd_text) || theirs == JSON_THEIRS_TWICE;
-    return ours->too_deep;
+    return ours->too_deep || (text.len && memchr(text.p, 0, text.len));
 }
 
 bool json_oracle_agrees(struct str text, struct buf *why)
@@ -127,7 +130,7 @@ bool json_oracle_agrees(struct str text, struct buf *why)
     buf_init(&said, UNLIMITED);
     bool taken = our_document(&ours, text);
     enum json_theirs theirs = json_theirs(text, &said);
-    bool agree = is_known_difference(&ours, taken, theirs);
+    bool agree = is_known_difference(&ours, text, taken, theirs);
     if (!agree && theirs == JSON_THEIRS_TAKE)
         agree = taken && str_eq(buf_str(&ours.out), buf_str(&said));
     else if (!agree)
