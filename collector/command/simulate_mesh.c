@@ -210,7 +210,8 @@ static bool open_files(struct run *run)
 
 static bool close_files(struct run *run)
 {
-    bool good = !(run->out && fclose(run->out)) & !(run->truth && fclose(run->truth));
+    bool good = !run->out || !fclose(run->out);
+    good = (!run->truth || !fclose(run->truth)) && good;
     buf_fini(&run->line);
     return good || complain("a file could not be written to its end");
 }

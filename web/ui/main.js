@@ -19,12 +19,11 @@ function find(path) {
   return null;
 }
 
-// Scripts of pages that came; the others follow when the first has been shown.
+// Scripts of pages that came. Each comes when its page is first shown: nobody loads what they do not look at.
 const views = new Map();
 function fetchView(page) {
   return page.load().then(module => views.set(page, module[page.view]));
 }
-setTimeout(() => { for (const page of PAGES) if (!views.has(page)) fetchView(page).catch(() => {}); }, 3000);
 
 // The view of a page: null while its script is on its way, false when it cannot be had.
 function useView(page) {
