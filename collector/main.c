@@ -6,6 +6,12 @@
 #include "collector/base/hash.h"
 #include "collector/command/command.h"
 
+/* `faultline graph --help` is `faultline help graph`; behind `--` and in values it is a text. */
+static bool asks_for_help(int argc, char **argv)
+{
+    return argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0);
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "help";
@@ -16,6 +22,10 @@ int main(int argc, char **argv)
         name = "help";
     if (strcmp(name, "--version") == 0)
         name = "version";
+    if (asks_for_help(argc, argv)) {
+        argv[2] = argv[1];
+        name = "help";
+    }
     for (const struct command *command = commands; command->name; command++) {
         if (strcmp(command->name, name) != 0)
             continue;

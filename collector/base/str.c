@@ -82,13 +82,19 @@ bool str_to_i64(struct str s, int64_t *result)
 
 bool str_to_double(struct str s, double *result)
 {
-    char text[64], *end;
-    if (!s.len || s.len >= sizeof(text) || isspace((unsigned char)s.p[0]))
+    char usual[64], *end;
+    if (!s.len || isspace((unsigned char)s.p[0]))
+        return false;
+    char *text = s.len < sizeof(usual) ? usual : malloc(s.len + 1); /* many digits are rare */
+    if (!text)
         return false;
     memcpy(text, s.p, s.len);
     text[s.len] = '\0';
     *result = strtod(text, &end);
-    return end == text + s.len && isfinite(*result);
+    bool good = end == text + s.len && isfinite(*result);
+    if (text != usual)
+        free(text);
+    return good;
 }
 
 bool str_glob(struct str pattern, struct str s)

@@ -92,5 +92,6 @@ def scene_documents_tell_what_the_program_does(c):
     assert found and found.group(1) == table, "README's settings differ from `faultline help settings`"
     for name in re.findall(r"^  faultline ([a-z-]+)\s", subprocess.run([c.program, "help"], stdout=subprocess.PIPE, check=True, text=True).stdout, re.M):
         subprocess.run([c.program, "help", name], stdout=subprocess.DEVNULL, check=True)
+        assert subprocess.run([c.program, name, "--help"], stdout=subprocess.PIPE, check=True, text=True).stdout.startswith("faultline " + name)
     asked = subprocess.run([c.program, "check-config", "--set", "store.path=x.db"], stdout=subprocess.PIPE, check=True, text=True).stdout
     assert len(asked.splitlines()) == len(table.splitlines()) - 2 and "store.path = x.db  # flag" in asked
