@@ -21,7 +21,7 @@ const NodeLink = ({ n, version }) => html`<a class="q" href=${hasPage(n) ? servi
 /* ---- the answer ---- */
 
 function Answer({ d, r, keys }) {
-  const q = d.requests, s = d.seconds || 1, first = d.origins[0], failing = marked(q.calls, q.errors), onset = d.changes.find(c => c.kind == 'failures'), known = d.base.seconds > 0 && q.was.calls > 0;
+  const q = d.requests, s = d.seconds || 1, first = d.origins[0], failing = marked(q.calls, q.errors) || first && q.errors > 0, onset = d.changes.find(c => c.kind == 'failures'), known = d.base.seconds > 0 && q.was.calls > 0;
   const was = known ? share(ratio(q.was.errors, q.was.calls)) : 'not known', bad = d.entries.filter(e => marked(e.calls, e.errors)).map(e => html`<code>${e.operation}</code>`);
   const learnt = d.base.seconds >= .8 * (parseTime(d.base.to) - parseTime(d.base.from)) / 1e3, v = first && guilty(first.caller), slow = known && q.was.calls >= 100 && q.p95_ns >= 1.3 * q.was.p95_ns && q.p95_ns - q.was.p95_ns > 5e6;
   const at = onset && parseTime(onset.at), minutes = at && Math.max(1, Math.round((r.toMs - at) / 6e4));
