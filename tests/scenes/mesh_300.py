@@ -70,7 +70,7 @@ def fill(path, minute, n=300, n_edges=1000, minutes=60):
             bad = calls // 8 if (a, b) in ((0, 1), (1, 2)) and at > minute - 17 else 0
             rows.append((at, row, calls, 0, bad, 0, 0, 0, 0, 0, 0, 0, 0, calls, 0, calls * 1024, 0, None, None, None, None, minute * 60,
                          histogram(r, calls, 150 + row % 40), histogram(r, calls, 120)))
-    db.executemany("INSERT INTO edge_minute_row VALUES (%s)" % ",".join("?" * 24), rows)
+    db.executemany("INSERT INTO edge_minute_row VALUES (%s, 0, 0, 0)" % ",".join("?" * 24), rows)
     db.commit()
     db.close()
     return len(rows)
