@@ -8,8 +8,8 @@ HARDEN = -fstack-protector-strong -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(HARDEN) $(SAN) -I. -I$(B)/gen -pthread
 ALL_LDFLAGS = $(LDFLAGS) $(SAN) -pie -Wl,-z,relro,-z,now -pthread
-LIBS = -lmicrohttpd -lsqlite3 -lyaml -lz -lzstd -lcurl -lm
-PACKAGES = gcc make libc6-dev pkg-config libmicrohttpd-dev libsqlite3-dev libyaml-dev zlib1g-dev libzstd-dev libcurl4-gnutls-dev
+LIBS = -lsqlite3 -lyaml -lz -lzstd -lcurl -lm
+PACKAGES = gcc make libc6-dev pkg-config libsqlite3-dev libyaml-dev zlib1g-dev libzstd-dev libcurl4-gnutls-dev
 PAGE_PACKAGES = node=nodejs npm=npm
 TEST_PACKAGES = libcmocka-dev python3 sqlite3 prometheus clang-format clang-tidy protobuf-c-compiler libprotobuf-c-dev libjansson-dev chromium=chromium
 FUZZ_PACKAGES = clang libclang-rt-14-dev llvm
@@ -35,7 +35,7 @@ FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ALL_WRAPS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
 WRAPS = $(if $(SAN),$(ALL_WRAPS))
 
-.PHONY: FORCE all setup deps run test tested check tidy units tools fuzzers replays scenes bench torture fuzz asan tsan pictures dist install clean help
+.PHONY: FORCE all setup deps demo run test tested check tidy units tools fuzzers replays scenes bench torture fuzz asan tsan pictures dist install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -118,10 +118,14 @@ deps: ## the same, and what testing needs (also into tests/.real)
 	@sh tests/deps.sh $(PACKAGES) $(if $(filter 0,$(UI)),,$(PAGE_PACKAGES)) $(TEST_PACKAGES)
 	@sh tests/real/install.sh
 
+demo: setup ## installs, builds, shows a simulated mesh with a fault
+	@$(MAKE) --no-print-directory all
+	@$(B)/faultline demo
+
 run: setup ## installs, builds, starts the collector
 	@$(MAKE) --no-print-directory all
 	@echo 'Send OTLP to http://127.0.0.1:4318/v1/traces or Zipkin to http://127.0.0.1:9411/api/v2/spans;'
-	@echo 'the page is http://127.0.0.1:4319. To see it move:  build/faultline simulate --to http://127.0.0.1:4318 --rate 500 --spans 50000'
+	@echo 'the page is http://127.0.0.1:4319. To see it move:  build/faultline simulate --mesh shop --fault slow-service --to http://127.0.0.1:4318'
 	$(B)/faultline serve
 
 $(B)/bench/%: tests/bench/%.c $(B)/libfaultline.a

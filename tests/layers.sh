@@ -23,7 +23,6 @@ home() { # header, home
     [ -z "$bad" ] || { echo "layers: <$1> outside its home: $bad"; fail=1; }
 }
 home sqlite3 collector/store/
-home microhttpd collector/base/httpd
 home curl collector/base/client
 home yaml collector/config
 bad=$(git ls-files 2>/dev/null | awk -F/ 'NF==1{print $1} NF>1{print $1"/"}' | sort -u |

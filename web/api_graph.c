@@ -174,23 +174,41 @@ void api_red(struct web *web, struct http_request *request)
     end_answer(web, request, query, &out, &err);
 }
 
-/* An unknown cluster or namespace is '-'. The name may hold slashes: it is the rest. */
+/* CLUSTER/NAMESPACE/NAME: an unknown cluster or namespace is '-'; the name may hold slashes, it is
+ * the rest. compare=V1..V2. */
+static bool read_service(const struct http_request *request, struct str rest,
+                         struct service_question *question, struct err *err)
+{
+    struct str compare = http_query(request, "compare");
+    *question = (struct service_question){0};
+    if (!str_cut(rest, '/', &question->cluster, &rest) ||
+        !str_cut(rest, '/', &question->namespace, &question->service) || !question->service.len)
+        return !err_set(err, ERR_NOT_FOUND,
+                        "a service is cluster/namespace/name, '-' for what is not known");
+    if (str_eq(question->cluster, STR("-")))
+        question->cluster = STR_NONE;
+    if (str_eq(question->namespace, STR("-")))
+        question->namespace = STR_NONE;
+    for (size_t i = 0; i + 2 <= compare.len && !question->candidate.p; i++) {
+        if (compare.p[i] != '.' || compare.p[i + 1] != '.')
+            continue;
+        question->baseline = (struct str){compare.p, i};
+        question->candidate = (struct str){compare.p + i + 2, compare.len - i - 2};
+    }
+    if (compare.len && !question->candidate.p)
+        return !err_set(err, ERR_INVALID, "compare is two versions: v1..v2");
+    return true;
+}
+
 void api_service(struct web *web, struct http_request *request, struct str rest)
 {
     struct window window, base;
-    struct str node[3];
+    struct service_question question;
     struct err err = {0};
     struct buf out;
-    if (!str_cut(rest, '/', &node[0], &rest) || !str_cut(rest, '/', &node[1], &node[2]) ||
-        !node[2].len)
-        err_set(&err, ERR_NOT_FOUND,
-                "a service is cluster/namespace/name, '-' for what is not known");
-    for (int i = 0; i < 2 && !err.code; i++) {
-        if (str_eq(node[i], STR("-")))
-            node[i] = STR_NONE;
-    }
+    read_service(request, rest, &question, &err);
     struct query *query = begin_minutes(web, request, &window, &out, &err);
     if (!err.code && read_base(request, window, &base, &err))
-        query_service_json(query, window, base, node, &out, &err);
+        query_service_json(query, window, base, &question, &out, &err);
     end_answer(web, request, query, &out, &err);
 }

@@ -19,7 +19,8 @@ struct web {
     pthread_mutex_t mutex;  /* guards the idle connections */
     struct query *idle[16]; /* a question borrows one, or opens one */
     size_t n_idle;
-    struct graph_memory *memory; /* of the order of nodes in graphs; may be NULL */
+    _Atomic unsigned n_searching; /* searches that run on threads of their own */
+    struct graph_memory *memory;  /* of the order of nodes in graphs; may be NULL */
 };
 
 /* Borrows a connection; NULL and err when the database cannot be read. */

@@ -331,13 +331,15 @@ static void finish(struct http_request *request, void *ctx)
 static void word_refusal(struct http_request *request, unsigned status, const char *reason,
                          struct buf *body, const char **content_type, void *ctx)
 {
-    (void)request, (void)ctx;
+    (void)ctx;
     buf_addf(body, "{\"error\":{\"code\":\"%s\",\"message\":",
              status == 503   ? "busy"
              : status == 413 ? "too_big"
+             : status == 408 ? "timeout"
                              : "invalid");
     buf_add_json(body, str_of(reason));
     buf_add_c(body, "}}");
+    http_add_header(request, "Cache-Control", "no-store");
     *content_type = JSON;
 }
 

@@ -1,5 +1,5 @@
-/* httpd.h - an HTTP/1.1 server: libmicrohttpd behind a guard for its lax parsing, and a reaper for
- * slow senders (CONTRACT §10, RELIABILITY §2.1). The only file that knows libmicrohttpd.
+/* httpd.h - an HTTP/1.1 server that reads strictly and waits for nobody: what could be read in two
+ * ways is refused and ends the connection, and every sender and reader has a deadline.
  *
  * A request is shown to the handler twice: `begin` when its head is read (it may refuse, or take
  * the body), `finish` when the body is whole. The answer may be given later, from any thread:
@@ -27,7 +27,7 @@ struct httpd_settings {
     struct httpd_budget *budget; /* borrows, outlives the server */
     size_t max_body;             /* bytes as they come: beyond, 413 */
     uint64_t head_deadline_ns, body_deadline_ns, body_deadline_ns_per_mib, idle_deadline_ns;
-    unsigned threads; /* 1: one epoll thread */
+    unsigned threads;
     /* Head is read. Return 0 to go on (the body, if any, is collected), or having called
      * httpd_answer() 1. */
     int (*begin)(struct http_request *request, void *ctx);
@@ -43,9 +43,10 @@ struct httpd_settings {
 int httpd_start(const struct httpd_settings *settings, struct httpd **httpd, struct err *err);
 /* The address it listens on, as the ready line prints it: "127.0.0.1:4318". */
 const char *httpd_address(const struct httpd *httpd);
-/* No new connections or requests (503 with Retry-After on what still comes); waits until every
- * request in flight was answered, at most `timeout_ns`. */
+/* No new requests (503 with Retry-After on what still comes); waits until every request in flight
+ * was answered, at most `timeout_ns`. */
 void httpd_drain(struct httpd *httpd, uint64_t timeout_ns);
+/* Waits until every request that was taken has its answer; closes all connections. */
 void httpd_stop(struct httpd *httpd);
 
 /* ---- a request; valid until it is answered ---- */

@@ -1,77 +1,130 @@
-/* httpd_internal.h - what httpd.c (server and requests), httpd_guard.c and httpd_reaper.c share. */
+/* httpd_internal.h - what the files of the server share.
+ *
+ *   httpd.c             starting, draining, stopping; budgets
+ *   httpd_listen.c      addresses and sockets
+ *   httpd_loop.c        a thread: waits, accepts, hands out events, looks at deadlines
+ *   httpd_connection.c  a connection's states
+ *   httpd_request.c     requests: what a handler asks of one, and its answer
+ */
 #ifndef BASE_HTTPD_INTERNAL_H
 #define BASE_HTTPD_INTERNAL_H
 
-#include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "collector/base/http_chunk.h"
+#include "collector/base/http_head.h"
 #include "collector/base/httpd.h"
 
 #define MAX_ANSWER_HEADERS 8
+#define LOOP_SCRATCH ((size_t)64 << 10)
 
 struct httpd_budget {
     unsigned max_connections;
     size_t max_in_flight;
     _Atomic unsigned n_connections;
-    _Atomic size_t in_flight;
+    _Atomic size_t in_flight; /* bytes of bodies */
+    _Atomic size_t answers;   /* bytes of answers that wait for their readers */
 };
 
-/* One accepted socket, in the reaper's list. */
+/*            head whole          body whole             answered           sent
+ *   HEAD ----------------> BODY -------------> WORKING ---------> ANSWER -------> HEAD or, refused
+ *     \____ refused: ANSWER _/                                              early: LINGER -> closed
+ *
+ * LINGER reads and drops what still comes: a socket that is closed with bytes unread resets the
+ * connection, and the sender may never see why it was refused.
+ */
+enum connection_state { IN_HEAD, IN_BODY, WORKING, IN_ANSWER, LINGERING, CLOSED };
+
 struct connection {
-    struct connection *prev, *next;
-    struct httpd *httpd;
+    struct connection *prev, *next; /* of the loop */
+    struct connection *next_again;  /* has more to do at once */
+    struct loop *loop;
     int fd;
-    uint64_t deadline_ns; /* monotonic; 0: none, a request is being answered */
+    enum connection_state state;
+    bool readable, writable; /* as far as is known: events come at edges */
+    bool peer_ended;         /* it sends no more */
+    bool queued_again, linger;
+    struct buf in;  /* what came and is not used yet */
+    size_t scanned; /* of it, without the end of a head */
+    struct http_request *request;
+    uint64_t deadline_ns, linger_end_ns; /* monotonic; 0: none, somebody works */
+    uint64_t idle_since_ns;              /* 0: a request is coming or here */
+    char peer[64];
+};
+
+struct loop {
+    struct httpd *httpd;
+    pthread_t thread;
+    bool running;
+    int epoll_fd, wake_fd, spare_fd;
+    struct connection *connections, *again, *closed;
+    uint64_t looked_ns; /* at deadlines */
+    char *scratch;      /* of LOOP_SCRATCH bytes */
+
+    pthread_mutex_t mutex; /* guards the list: answers come from any thread */
+    struct http_request *answered;
 };
 
 struct httpd {
     struct httpd_settings settings;
-    struct MHD_Daemon *daemon;
     int listen_fd;
     char address[160];
     char *unix_path;
+    struct loop *loops;
+    unsigned n_loops;
     _Atomic unsigned n_requests; /* being worked on */
-    _Atomic bool draining;
-
-    pthread_t reaper;
-    bool reaping;
-    pthread_mutex_t mutex; /* guards the list and its deadlines */
-    pthread_cond_t wake;
-    struct connection *connections;
-    bool stopping;
+    _Atomic bool draining, stopping;
 };
 
 struct http_request {
     struct httpd *httpd;
-    struct MHD_Connection *mhd;
     struct connection *connection;
-    const char *method, *path;
+    struct http_head head; /* its texts lie behind this struct */
     struct buf body;
     size_t counted; /* bytes counted as in flight */
+    struct chunk_reader chunks;
     uint64_t received_ns;
     void *data;
-    char peer[64];
-    bool refused;     /* the rest of its body is read and thrown away */
-    bool finished;    /* the handler had the whole body */
-    unsigned refusal; /* status to answer when the body has ended */
-    const char *refusal_reason;
 
-    pthread_mutex_t mutex; /* guards the answer: it may come from any thread */
-    bool suspended, answered, close;
-    unsigned status;
-    struct MHD_Response *response;
+    struct http_request *next_answered;
+    bool answered; /* as the loop's own thread sees it */
+    bool unread;   /* not all of its body was read: an answer ends the connection */
+    bool close;
+    char *answer; /* head and body as they are sent */
+    size_t n_answer, n_sent, counted_answer;
     struct {
         char name[48], value[320];
     } headers[MAX_ANSWER_HEADERS];
     unsigned n_headers;
 };
 
-/* What MHD's parser lets through: 0 when the head is good, else a status; *reason says why. */
-unsigned httpd_guard(struct http_request *request, const char *version, const char **reason);
-/* Sets when this connection is closed whatever it does; 0: never. */
-void httpd_deadline(struct connection *connection, uint64_t deadline_ns);
-int httpd_reaper_start(struct httpd *httpd, struct err *err);
-void httpd_reaper_stop(struct httpd *httpd);
+/* httpd_listen.c: binds settings.listen; sets listen_fd and the address. */
+int httpd_listen(struct httpd *httpd, struct err *err);
+
+/* httpd_loop.c */
+extern __thread struct loop *loop_of_thread; /* NULL: not a loop's thread */
+int loop_start(struct loop *loop, struct httpd *httpd, struct err *err);
+/* Waits until every request was answered, closes what is open. */
+void loop_join(struct loop *loop);
+void loop_wake(struct loop *loop);
+/* It has more to do and lets others go first. */
+void loop_again(struct connection *connection);
+
+/* httpd_connection.c */
+void connection_new(struct loop *loop, int fd, const char *peer);
+void connection_step(struct connection *connection); /* until it must wait */
+void connection_close(struct connection *connection);
+void connection_late(struct connection *connection);
+
+/* httpd_request.c */
+/* `head` is copied; the request's head is read from the copy: *status says whether it is good. NULL
+ * when memory is short. */
+struct http_request *request_new(struct connection *connection, struct str head, unsigned *status);
+void request_free(struct http_request *request);
+/* Counts bytes of a body as in flight; false when there are too many. */
+bool request_count(struct http_request *request, size_t size);
+/* Answers as the server's own refusal; the connection ends with it. */
+void request_refuse(struct http_request *request, unsigned status, const char *reason);
 
 #endif

@@ -52,6 +52,7 @@ const char *option(const struct options *options, const char *name);
 struct config *options_config(const struct options *options, struct config_input *input);
 
 int command_serve(const struct options *options);
+int command_demo(const struct options *options);
 int command_check_config(const struct options *options);
 int command_replay(const struct options *options);
 int command_simulate(const struct options *options);

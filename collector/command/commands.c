@@ -30,15 +30,35 @@ static const struct option_row replay_rows[] = {
     SETTINGS,
     END};
 static const struct option_row simulate_rows[] = {
-    {"load", "NAME", "W: the workload of the figures"},
-    {"rate", "N", "spans a second; 0: as fast as it goes"},
-    {"spans", "N", "spans in all"},
+    {"mesh", "NAME", "shop, or a number of services: a mesh at work"},
+    {"fault", "NAME", "what goes wrong in it; list: all there are"},
     {"to", "URL", "an OTLP/HTTP receiver, http://host:4318"},
+    {"out", "FILE", "or a file that 'faultline replay' reads"},
+    {"truth", "FILE", "what really happened: a line of JSON for the fault, one for every call"},
+    {"past", "TIME", "traffic before now, sent at once; default none"},
+    {"for", "TIME", "traffic from now on; default 10m"},
+    {"at", "TIME", "the fault's onset, from now; default 20s"},
+    {"lasts", "TIME", "how long the fault lasts; default to the end"},
+    {"speed", "realtime|fast", "fast: all of it at once, ending now"},
+    {"from", "TIME", "where fast traffic begins, 2026-11-23T10:00:00Z"},
+    {"rate", "N", "requests a second (with --load: spans a second; 0: as fast as it goes)"},
+    {"wave", "SHARE", "height of the day's wave; default 0.4"},
+    {"sampling", "SHARE", "of traces that are sent; default 1"},
+    {"sidecars", "on|off", "off: applications alone"},
+    {"applications", "on|off", "off: proxies alone"},
     {"seed", "N", "of the random numbers"},
+    {"load", "W", "the workload of the figures in place of a mesh"},
+    {"spans", "N", "spans in all, with --load"},
     {"connections", "N", "senders at once"},
-    {"batch", "N", "spans a body"},
+    {"batch", "N", "most spans a body"},
     {"encoding", "none|gzip", "compression of bodies"},
-    {"acked", "FILE", "write every acknowledged span's ids there"},
+    {"acked", "FILE", "write every acknowledged span's ids there, with --load"},
+    END};
+static const struct option_row demo_rows[] = {
+    {"fault", "NAME", "what goes wrong; list: all there are; default pool-overflow"},
+    {"seed", "N", "of the random numbers"},
+    {"rate", "N", "requests a second; default 16"},
+    SETTINGS,
     END};
 static const struct option_row sql_rows[] = {
     {"db", "PATH", "read this database (default: store.path)"},
@@ -83,6 +103,7 @@ static const struct option_row no_rows[] = {END};
 
 const struct command commands[] = {
     {"serve", "", "the collector", false, command_serve, settings_rows},
+    {"demo", "", "a simulated mesh with a fault, to look at", false, command_demo, demo_rows},
     {"check-config", "", "print every setting in force, and all mistakes", false,
      command_check_config, settings_rows},
     {"replay", "FILE...", "feed files into a database or a collector", false, command_replay,
@@ -94,7 +115,8 @@ const struct command commands[] = {
     {"diagnose", "", "where a fault began, with evidence; exit 1 when there is one", false,
      command_diagnose, diagnose_rows},
     {"tail", "", "the last batches received", false, command_tail, tail_rows},
-    {"simulate", "", "send a simulated load", true, command_simulate, simulate_rows},
+    {"simulate", "", "send simulated traffic: a mesh with a fault, or a load", true,
+     command_simulate, simulate_rows},
     {"help", "[COMMAND]", "this list, or one command's options", false, command_help, no_rows},
     {"version", "", "versions of the program and its libraries", false, command_version, no_rows},
     {NULL, NULL, NULL, false, NULL, NULL},

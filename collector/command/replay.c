@@ -9,12 +9,14 @@
 #include "collector/base/clock.h"
 #include "collector/base/inflate.h"
 #include "collector/base/json.h"
+#include "collector/base/wire.h"
 #include "collector/command/command.h"
 #include "collector/command/pipeline.h"
 #include "collector/decode/decode.h"
 #include "collector/model/ingest_stats.h"
 
 #define MAX_FILE ((size_t)2 << 30)
+#define PIECE ((size_t)4 << 20)
 #define SEND_LIMIT_NS (120 * NS_PER_S)
 
 struct replay {
@@ -175,6 +177,32 @@ static bool is_json_lines(struct str text)
     return json_skip(&json, NULL) && json_end(&json);
 }
 
+/* Is it one or more OTLP requests in protobuf, one behind the other? That is the same as one
+ * request of all their resources, so it can be cut between any two of them. */
+static bool is_protobuf(const struct replay *replay, struct str text)
+{
+    struct wire wire = wire_of(text);
+    if ((replay->format >= 0 ? replay->format : decode_guess(text)) != FORMAT_OTLP_PB)
+        return false;
+    while (wire_next(&wire)) {
+    }
+    return !wire.error;
+}
+
+/* Pieces of a large file: as little in memory as of what comes over the network. */
+static void feed_in_pieces(struct replay *replay, struct str text)
+{
+    struct wire wire = wire_of(text);
+    const char *from = text.p;
+    while (!replay->err.code && wire_next(&wire)) {
+        const char *to = (const char *)wire.at;
+        if ((size_t)(to - from) < PIECE && wire.at < wire.end)
+            continue;
+        feed(replay, (struct str){from, (size_t)(to - from)});
+        from = to;
+    }
+}
+
 static int replay_file(struct replay *replay, const char *path)
 {
     size_t n;
@@ -189,6 +217,8 @@ static int replay_file(struct replay *replay, const char *path)
             if (str_trim(line).len)
                 feed(replay, str_trim(line));
         }
+    } else if (text.len > PIECE && is_protobuf(replay, text)) {
+        feed_in_pieces(replay, text);
     } else {
         feed(replay, text);
     }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@
 #include "web/server.h"
 
 #define EXIT_FAILED 3
+#define OWN_DESCRIPTORS 256
 
 static struct stat_family reload_family = STAT_GAUGE(
     "faultline_config_last_reload_successful", "1 when the last reload took the new settings.");
@@ -332,7 +334,36 @@ static void second_signal_leaves(const sigset_t *signals)
     pthread_sigmask(SIG_UNBLOCK, signals, NULL);
 }
 
+/* Connections, and what the stages hold open: shells give 1,024 descriptors. */
+static void raise_descriptors(const struct settings *settings)
+{
+    struct rlimit limit;
+    rlim_t wanted = settings->max_connections + OWN_DESCRIPTORS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+        log_event(LOG_WARN, "few_descriptors", "may_open=%llu wanted=%llu",
+                  (unsigned long long)limit.rlim_cur, (unsigned long long)wanted);
+}
+
+static void say_ready_to(struct server *server, const struct serve_hooks *hooks)
+{
+    if (hooks && hooks->ready)
+        hooks->ready(address_or_off(server->otlp_http),
+                     server->web ? web_address(server->web, 0) : "off", server->pipeline,
+                     hooks->ctx);
+    else
+        say_ready(server);
+}
+
 int serve(const struct config *config, const struct config_input *input)
+{
+    return serve_with(config, input, NULL);
+}
+
+int serve_with(const struct config *config, const struct config_input *input,
+               const struct serve_hooks *hooks)
 {
     struct server server = {.config = config, .input = input, .settings = config_settings(config)};
     struct err err = {0};
@@ -345,15 +376,18 @@ int serve(const struct config *config, const struct config_input *input)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     setup_log(server.settings);
+    raise_descriptors(server.settings);
     if (start(&server, &err)) {
         fprintf(stderr, "faultline: %s\n", err.text);
         stop(&server);
         return EXIT_FAILED;
     }
     server.ready = true;
-    say_ready(&server);
+    say_ready_to(&server, hooks);
     wait_for_end(&server, &signals);
     second_signal_leaves(&signals);
+    if (hooks && hooks->stopping)
+        hooks->stopping(hooks->ctx);
     bool failed = pipeline_failed(server.pipeline);
     stop(&server);
     return failed ? EXIT_FAILED : 0;

@@ -4,7 +4,20 @@
 
 #include "collector/config.h"
 
+struct pipeline;
+
+/* For who runs a collector inside its own command, and uses it. Called on the main thread. */
+struct serve_hooks {
+    /* In place of the "ready" line: every listener accepts, at these addresses. */
+    void (*ready)(const char *otlp_http, const char *web, struct pipeline *pipeline, void *ctx);
+    /* A signal came; listeners still accept until this returns. */
+    void (*stopping)(void *ctx);
+    void *ctx;
+};
+
 /* Runs until a signal; gives the exit code. `input` is read again on SIGHUP. */
 int serve(const struct config *config, const struct config_input *input);
+int serve_with(const struct config *config, const struct config_input *input,
+               const struct serve_hooks *hooks);
 
 #endif

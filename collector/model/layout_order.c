@@ -305,13 +305,15 @@ static void remember(const struct work *work, struct layout_memory *memory, bool
     struct layout_memory next = {.items = items};
     if (!items)
         return;
-    qsort(memory->items, memory->n, sizeof(*memory->items), by_column);
+    if (memory->n > 1)
+        qsort(memory->items, memory->n, sizeof(*memory->items), by_column);
     const struct remembered *old = memory->items, *end = memory->items + n_old;
     while (column < work->n_columns || old < end)
         remember_column(work, column++, &next, &old, end);
     free(memory->items);
     *memory = next;
-    qsort(memory->items, memory->n, sizeof(*memory->items), by_key);
+    if (memory->n > 1)
+        qsort(memory->items, memory->n, sizeof(*memory->items), by_key);
 }
 
 bool layout_order(struct work *work, struct layout_memory *memory)

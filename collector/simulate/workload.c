@@ -11,6 +11,8 @@
 #include <stdlib.h>
 
 #include "collector/base/clock.h"
+#include "collector/simulate/draw.h"
+#include "collector/simulate/proto.h"
 
 #define N_SERVICES (WORKLOAD_SERVICES + 1)
 #define N_TARGETS 4 /* services that one service calls */
@@ -37,7 +39,7 @@ struct service_load {
 struct workload {
     struct service_load services[N_SERVICES];
     uint32_t batch_spans;
-    uint64_t random;
+    struct draw random;
     uint64_t n_traces;
     struct buf body;
     struct workload_span *sent;
@@ -45,37 +47,7 @@ struct workload {
 
 static uint64_t draw(struct workload *workload)
 {
-    /* splitmix64 */
-    uint64_t z = (workload->random += UINT64_C(0x9e3779b97f4a7c15));
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
-static void add_bytes(struct buf *buf, uint32_t field, struct str bytes)
-{
-    buf_add_varint(buf, field << 3 | 2);
-    buf_add_varint(buf, bytes.len);
-    buf_add_str(buf, bytes);
-}
-
-static void add_text_attribute(struct buf *buf, uint32_t field, const char *key, const char *value)
-{
-    struct buf any, pair;
-    buf_init(&any, 4096);
-    buf_init(&pair, 8192);
-    add_bytes(&any, 1, str_of(value));
-    add_bytes(&pair, 1, str_of(key));
-    add_bytes(&pair, 2, buf_str(&any));
-    add_bytes(buf, field, buf_str(&pair));
-    buf_fini(&any);
-    buf_fini(&pair);
-}
-
-static void add_fixed64(struct buf *buf, uint32_t field, uint64_t number)
-{
-    buf_add_varint(buf, field << 3 | 1);
-    buf_add(buf, &number, sizeof(number)); /* little-endian, as every machine this runs on */
+    return draw_number(&workload->random);
 }
 
 static void service_name(unsigned service, char name[32])
@@ -97,27 +69,27 @@ static void add_attributes(struct buf *span, const struct span_kind_attrs *of)
     service_name(of->service, name);
     service_name(of->target, target);
     const char *namespace = of->service ? "default" : "istio-system";
-    add_text_attribute(span, 9, "guid:x-request-id", "00000000-0000-9000-8000-000000000000");
+    proto_text(span, 9, "guid:x-request-id", str_of("00000000-0000-9000-8000-000000000000"));
     snprintf(text, sizeof(text), "%s~10.0.%u.%u~%s-v1-5c8b9c7d6f-%05u.%s~%s.svc.cluster.local",
              of->service ? "sidecar" : "router", of->service, 10 + of->pod, name, of->pod,
              namespace, namespace);
-    add_text_attribute(span, 9, "node_id", text);
+    proto_text(span, 9, "node_id", str_of(text));
     snprintf(text, sizeof(text), "http://%s.default.svc.cluster.local:9080/api/v1/items/00000000",
              of->client ? target : name);
-    add_text_attribute(span, 9, "http.url", text);
-    add_text_attribute(span, 9, "http.method", "GET");
-    add_text_attribute(span, 9, "http.status_code", "200");
-    add_text_attribute(span, 9, "component", "proxy");
-    add_text_attribute(span, 9, "response_flags", "-");
+    proto_text(span, 9, "http.url", str_of(text));
+    proto_text(span, 9, "http.method", str_of("GET"));
+    proto_text(span, 9, "http.status_code", str_of("200"));
+    proto_text(span, 9, "component", str_of("proxy"));
+    proto_text(span, 9, "response_flags", str_of("-"));
     if (of->client)
         snprintf(text, sizeof(text), "outbound|9080||%s.default.svc.cluster.local", target);
     else
         snprintf(text, sizeof(text), "inbound|9080||");
-    add_text_attribute(span, 9, "upstream_cluster", text);
-    add_text_attribute(span, 9, "istio.canonical_service", name);
-    add_text_attribute(span, 9, "istio.canonical_revision", "v1");
-    add_text_attribute(span, 9, "istio.namespace", namespace);
-    add_text_attribute(span, 9, "istio.cluster_id", "Kubernetes");
+    proto_text(span, 9, "upstream_cluster", str_of(text));
+    proto_text(span, 9, "istio.canonical_service", str_of(name));
+    proto_text(span, 9, "istio.canonical_revision", str_of("v1"));
+    proto_text(span, 9, "istio.namespace", str_of(namespace));
+    proto_text(span, 9, "istio.cluster_id", str_of("Kubernetes"));
 }
 
 static uint32_t offset_of(const struct buf *buf, const char *text)
@@ -132,23 +104,23 @@ static bool make_template(struct template *template, const struct span_kind_attr
     struct buf span, whole;
     buf_init(&span, 1u << 16);
     buf_init(&whole, 1u << 16);
-    add_bytes(&span, 1, (struct str){zero, 16});
+    proto_bytes(&span, 1, (struct str){zero, 16});
     uint32_t trace_id = span.len - 16;
-    add_bytes(&span, 2, (struct str){zero, 8});
+    proto_bytes(&span, 2, (struct str){zero, 8});
     uint32_t span_id = span.len - 8;
-    add_bytes(&span, 4, (struct str){zero, 8});
+    proto_bytes(&span, 4, (struct str){zero, 8});
     uint32_t parent_id = span.len - 8;
     service_name(of->client ? of->target : of->service, target);
     snprintf(name, sizeof(name), "%s.default.svc.cluster.local:9080/*", target);
-    add_bytes(&span, 5, str_of(name));
+    proto_bytes(&span, 5, str_of(name));
     buf_add_varint(&span, 6 << 3);
     buf_add_varint(&span, of->client ? KIND_CLIENT : KIND_SERVER);
-    add_fixed64(&span, 7, 0);
+    proto_fixed64(&span, 7, 0);
     uint32_t start = span.len - 8;
-    add_fixed64(&span, 8, 0);
+    proto_fixed64(&span, 8, 0);
     uint32_t end = span.len - 8;
     add_attributes(&span, of);
-    add_bytes(&whole, 2, buf_str(&span));
+    proto_bytes(&whole, 2, buf_str(&span));
     uint32_t ahead = whole.len - span.len;
     *template = (struct template){
         .n = whole.len,
@@ -172,11 +144,11 @@ static void make_head(struct buf *head, unsigned service)
     service_name(service, short_name);
     snprintf(name, sizeof(name), "%s.%s", short_name, service ? "default" : "istio-system");
     buf_init(&resource, 4096);
-    add_text_attribute(&resource, 1, "service.name", name);
-    add_text_attribute(&resource, 1, "telemetry.sdk.language", "cpp");
-    add_text_attribute(&resource, 1, "telemetry.sdk.name", "envoy");
+    proto_text(&resource, 1, "service.name", str_of(name));
+    proto_text(&resource, 1, "telemetry.sdk.language", str_of("cpp"));
+    proto_text(&resource, 1, "telemetry.sdk.name", str_of("envoy"));
     buf_init(head, 8192);
-    add_bytes(head, 1, buf_str(&resource));
+    proto_bytes(head, 1, buf_str(&resource));
     buf_fini(&resource);
 }
 
@@ -205,7 +177,7 @@ struct workload *workload_new(uint64_t seed, uint32_t batch_spans)
     struct workload *workload = calloc(1, sizeof(*workload));
     if (!workload)
         return NULL;
-    workload->random = seed;
+    workload->random.state = seed;
     workload->batch_spans = batch_spans;
     buf_init(&workload->body, (size_t)(batch_spans + WORKLOAD_SPANS_PER_TRACE) * 2048 + 8192);
     workload->sent = calloc(batch_spans + WORKLOAD_SPANS_PER_TRACE, sizeof(*workload->sent));

@@ -66,10 +66,15 @@ int query_edge_json(struct query *query, struct window window, struct str caller
                     struct buf *out, struct err *err);
 /* Every service with its rate, failures and latency. */
 int query_red_json(struct query *query, struct window window, struct buf *out, struct err *err);
+/* Which service, and which of its versions are put side by side. */
+struct service_question {
+    struct str cluster, namespace, service; /* '' any */
+    struct str baseline, candidate; /* versions; both '': the newest against the busiest other */
+};
 /* One service: the same over time and by version, operation, instance, caller and callee.
- * `node`: cluster, namespace, service; '' any. ERR_NOT_FOUND when nobody of that name was seen. */
+ * ERR_NOT_FOUND when nobody of that name was seen. */
 int query_service_json(struct query *query, struct window window, struct window base,
-                       const struct str node[3], struct buf *out, struct err *err);
+                       const struct service_question *question, struct buf *out, struct err *err);
 int query_services_json(struct query *query, const struct query_filter *filter, struct buf *out,
                         struct err *err);
 int query_operations_json(struct query *query, const struct query_filter *filter, struct buf *out,

@@ -193,7 +193,8 @@ void now_find_changes(struct now *now)
         find_new_nodes(now);
         find_new_edges(now);
     }
-    qsort(now->changes, now->n_changes, sizeof(*now->changes), latest_first);
+    if (now->n_changes > 1)
+        qsort(now->changes, now->n_changes, sizeof(*now->changes), latest_first);
 }
 
 /* ---- JSON ---- */

@@ -27,26 +27,55 @@ struct side {
     struct histogram latency;
 };
 
-/* The newest version with calls, and of the others the busiest. */
+static bool took_calls(const struct slice *slice)
+{
+    return slice->traffic.calls && slice->series;
+}
+
+static const struct slice *named(const struct slices *versions, struct str name)
+{
+    for (uint32_t i = 0; i < versions->n; i++) {
+        if (took_calls(&versions->items[i]) && str_eq(str_of(versions->items[i].name), name))
+            return &versions->items[i];
+    }
+    return NULL;
+}
+
+static const struct slice *newest(const struct slices *versions)
+{
+    const struct slice *best = NULL;
+    for (uint32_t i = 0; i < versions->n; i++) {
+        const struct slice *slice = &versions->items[i];
+        if (took_calls(slice) && (!best || slice->first_seen_ns > best->first_seen_ns ||
+                                  (slice->first_seen_ns == best->first_seen_ns &&
+                                   slice->traffic.calls < best->traffic.calls)))
+            best = slice;
+    }
+    return best;
+}
+
+static const struct slice *busiest_but(const struct slices *versions, const struct slice * not )
+{
+    const struct slice *best = NULL;
+    for (uint32_t i = 0; i < versions->n; i++) {
+        const struct slice *slice = &versions->items[i];
+        if (slice != not &&took_calls(slice) &&
+            (!best || slice->traffic.calls > best->traffic.calls))
+            best = slice;
+    }
+    return best;
+}
+
+/* What was asked for; else the newest version with calls, and of the others the busiest. */
 static bool choose(const struct service *service, struct side sides[2])
 {
-    const struct slice *candidate = NULL, *baseline = NULL;
     const struct slices *versions = &service->versions;
-    for (uint32_t i = 0; i < versions->n; i++) {
-        const struct slice *slice = &versions->items[i];
-        if (slice->traffic.calls && slice->series &&
-            (!candidate || slice->first_seen_ns > candidate->first_seen_ns ||
-             (slice->first_seen_ns == candidate->first_seen_ns &&
-              slice->traffic.calls < candidate->traffic.calls)))
-            candidate = slice;
-    }
-    for (uint32_t i = 0; i < versions->n; i++) {
-        const struct slice *slice = &versions->items[i];
-        if (slice != candidate && slice->traffic.calls && slice->series &&
-            (!baseline || slice->traffic.calls > baseline->traffic.calls))
-            baseline = slice;
-    }
-    if (!candidate || !baseline)
+    const struct service_question *question = service->question;
+    bool asked = question->baseline.len || question->candidate.len;
+    const struct slice *candidate = asked ? named(versions, question->candidate) : newest(versions);
+    const struct slice *baseline =
+        asked ? named(versions, question->baseline) : busiest_but(versions, candidate);
+    if (!candidate || !baseline || candidate == baseline)
         return false;
     sides[0] = (struct side){.slice = baseline, .out = &service->out[baseline - versions->items]};
     sides[1] = (struct side){.slice = candidate, .out = &service->out[candidate - versions->items]};

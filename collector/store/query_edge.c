@@ -42,7 +42,8 @@ static int by_name(const void *a, const void *b)
 
 void slices_tidy(struct slices *slices)
 {
-    qsort(slices->items, slices->n, sizeof(*slices->items), by_name);
+    if (slices->n > 1)
+        qsort(slices->items, slices->n, sizeof(*slices->items), by_name);
     if (slices->n != 2 || slices->items[0].name[0])
         return;
     struct slice *unknown = &slices->items[0], *known = &slices->items[1];

@@ -436,7 +436,8 @@ static int by_words(const void *a, const void *b, void *ctx)
 /* Edges in an order that depends on their names alone; those of one pair are numbered. */
 static void sort_edges(struct graph_answer *answer)
 {
-    qsort_r(answer->edges, answer->n_edges, sizeof(*answer->edges), by_words, answer);
+    if (answer->n_edges > 1)
+        qsort_r(answer->edges, answer->n_edges, sizeof(*answer->edges), by_words, answer);
     map_clear(&answer->edge_map);
     for (uint32_t i = 0; i < answer->n_edges; i++) {
         struct gedge *edge = &answer->edges[i], *before = i ? edge - 1 : NULL;

@@ -319,7 +319,9 @@ static int worst_first(const void *a, const void *b)
 static void operations_json(struct insides *insides, struct buf *out)
 {
     bool first = true;
-    qsort(insides->operations, insides->n_operations, sizeof(*insides->operations), busiest_first);
+    if (insides->n_operations > 1)
+        qsort(insides->operations, insides->n_operations, sizeof(*insides->operations),
+              busiest_first);
     buf_add_c(out, ",\"operations\":[");
     for (uint32_t i = 0; i < insides->n_operations; i++) {
         const struct operation *operation = &insides->operations[i];
@@ -344,7 +346,8 @@ static void operations_json(struct insides *insides, struct buf *out)
 
 static void instances_json(struct insides *insides, struct buf *out)
 {
-    qsort(insides->instances, insides->n_instances, sizeof(*insides->instances), worst_first);
+    if (insides->n_instances > 1)
+        qsort(insides->instances, insides->n_instances, sizeof(*insides->instances), worst_first);
     buf_add_c(out, ",\"instances\":[");
     for (uint32_t i = 0; i < insides->n_instances; i++) {
         const struct instance *instance = &insides->instances[i];

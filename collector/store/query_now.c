@@ -373,7 +373,8 @@ static int gather(struct now *now, struct err *err)
         graph_examples(&now->answer, err))
         return err->code;
     merge_entries(now);
-    qsort(now->entries, now->n_entries, sizeof(*now->entries), worst_first);
+    if (now->n_entries > 1)
+        qsort(now->entries, now->n_entries, sizeof(*now->entries), worst_first);
     now_find_changes(now);
     return 0;
 }

@@ -75,23 +75,25 @@ int query_red_json(struct query *query, struct window window, struct buf *out, s
 
 /* ---- one ---- */
 
-static bool is_named(const struct mesh_node *node, const struct str name[3])
+static bool is_named(const struct mesh_node *node, const struct service_question *question)
 {
-    static const int parts[3] = {CLUSTER, NAMESPACE, SERVICE};
+    const struct str parts[3] = {question->cluster, question->namespace, question->service};
+    static const int texts[3] = {CLUSTER, NAMESPACE, SERVICE};
     for (int i = 0; i < 3; i++) {
-        if (name[i].len && !str_eq(name[i], str_of(node->text[parts[i]])))
+        if (parts[i].len && !str_eq(parts[i], str_of(node->text[texts[i]])))
             return false;
     }
     return true;
 }
 
 /* Of several of a name (a workload and the external of its host) the one that is called most. */
-static uint32_t find_service(const struct graph_answer *answer, const struct str name[3])
+static uint32_t find_service(const struct graph_answer *answer,
+                             const struct service_question *question)
 {
     uint32_t best = UINT32_MAX;
     for (uint32_t i = 0; i < answer->n_nodes; i++) {
         const struct gnode *node = &answer->nodes[i];
-        if (!is_named(node->node, name))
+        if (!is_named(node->node, question))
             continue;
         if (best == UINT32_MAX || node->in.calls > answer->nodes[best].in.calls)
             best = i;
@@ -270,21 +272,23 @@ static void service_free(struct service *service)
 }
 
 int query_service_json(struct query *query, struct window window, struct window base,
-                       const struct str node[3], struct buf *out, struct err *err)
+                       const struct service_question *question, struct buf *out, struct err *err)
 {
     struct service *service = calloc(1, sizeof(*service));
+    struct str name = question->service;
     if (!service)
         return err_set(err, ERR_BUSY, "memory is short");
+    service->question = question;
     service->calls = series_new(true);
     service->began = series_new(false);
     steps_init(&service->steps, window);
     if (!service->calls || !service->began) {
         err_set(err, ERR_BUSY, "memory is short");
     } else if (!graph_load(&service->answer, query, LEVEL_SERVICE, window, base, err)) {
-        service->node = find_service(&service->answer, node);
+        service->node = find_service(&service->answer, question);
         if (service->node == UINT32_MAX)
             err_set(err, ERR_NOT_FOUND, "no calls of a service %.*s in this window",
-                    (int)(node[2].len < 120 ? node[2].len : 120), node[2].p ? node[2].p : "");
+                    (int)(name.len < 120 ? name.len : 120), name.p ? name.p : "");
         else if (!look_near(service, err)) {
             service_json(service, out);
             if (!service_insides_json(service, out, err))

@@ -10,6 +10,7 @@
 #include "collector/store/query_slices.h"
 
 struct service {
+    const struct service_question *question;
     struct graph_answer answer;
     uint32_t node; /* of the graph */
     struct steps steps;

@@ -271,8 +271,9 @@ static void facet_json(struct search *search, enum facet facet, struct facet_tal
     json_member(out, "label", str_of(shape->label));
     json_member(out, "scope", shape->scope);
     buf_addf(out, ",\"exact\":%s,\"values\":[", shape->scale == 1 ? "true" : "false");
-    qsort(tally->rows, tally->n, sizeof(*tally->rows),
-          facet == FACET_STATUS ? failed_first : most_first);
+    if (tally->n > 1)
+        qsort(tally->rows, tally->n, sizeof(*tally->rows),
+              facet == FACET_STATUS ? failed_first : most_first);
     for (uint32_t i = 0; i < tally->n; i++) {
         buf_reset(&text);
         value_text(search, facet, tally->rows[i].key, &text);

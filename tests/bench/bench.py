@@ -80,6 +80,8 @@ def pure():
         note("decode %s" % row["body"], row["spans_per_s"], "spans/s", limit, "%.0f..%.0f ns" % (row["fastest"], row["slowest"]))
     row = json.loads(subprocess.check_output([os.path.join(build, "bench", "bench_stitch")]))
     note("stitch alone", row["spans_per_s"], "spans/s", ">= 1 M", "%.0f..%.0f ns" % (row["fastest"], row["slowest"]))
+    row = json.loads(subprocess.check_output([os.path.join(build, "bench", "bench_simulate")]))
+    note("simulator alone", row["spans_per_s"], "spans/s", ">= 0.1 M", "%.0f..%.0f ns" % (row["fastest"], row["slowest"]))
 
 
 def timed(collector, *args):

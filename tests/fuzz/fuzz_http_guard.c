@@ -1,5 +1,5 @@
-/* fuzz_http_guard.c - any bytes on a connection of the real server: whatever the library lets
- * through, the handler sees only heads that CONTRACT §10 allows, and every answer is one.
+/* fuzz_http_guard.c - any bytes on a connection of the real server: the handler sees only heads
+ * that can be read in one way, and every answer is one.
  *
  * Inputs are sent whole, the sending side is closed, and the answers are read to their end.
  */

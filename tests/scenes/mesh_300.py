@@ -1,11 +1,13 @@
 """mesh_300.py - minute rows of three hundred services, written into a database while no collector has it: what graphs of that size are
-measured and pictured with. Ten namespaces in layers, stores and externals at the end; the entry's failures are passed on by two edges.
+measured and pictured with. Ten namespaces in three tiers, stores and externals at the end; for the last 17 minutes calls of the cart to its
+cache fail, and the way back to the users passes that on.
 """
 import random
 import sqlite3
 
 SPACES = ["media", "search", "recommend", "identity", "shop", "catalog", "payments", "warehouse", "data-platform", "pricing"]
-ROLES = {"workload": 0, "gateway": 2, "database": 5, "external": 8, "user": 9}
+TIERS = [0, 0, 0, 0, 0, 1, 1, 1, 2, 2]  # of the namespaces
+ROLES = {"workload": 0, "gateway": 2, "database": 5, "cache": 6, "external": 8, "user": 9}
 
 
 def varint(n):
@@ -43,19 +45,28 @@ def fill(path, minute, n=300, n_edges=1000, minutes=60):
     node("eu-1", "istio-system", "ingress", "", "gateway")
     node("eu-1", "web", "frontend", "v1", "workload")
     last = n - 30
+    space = lambda i: (i - 3) * len(SPACES) // (last - 3)  # noqa: E731
+    cart = next(i for i in range(3, last) if SPACES[space(i)] == "shop")
     for i in range(3, last):
-        node("eu-1", SPACES[i * len(SPACES) // last], "svc-%03d" % i, "v1", "workload")
-    for i in range(23):
+        node("eu-1", SPACES[space(i)], "cart" if i == cart else "svc-%03d" % i, "v1", "workload")
+    node("", "", "redis", "", "cache")
+    for i in range(22):
         node("", "", "db-%02d" % i, "", "database")
     for i in range(7):
         node("", "", "partner-%d.example" % i, "", "external")
-    pairs = [(0, 1), (1, 2)]
+    failing = [(0, 1), (1, 2), (2, cart), (cart, last)]
+    first = [next(i for i in range(3, last) if space(i) == k) for k in range(len(SPACES))]
+    pairs = failing + [(2 if TIERS[k] == 0 else first[k - 3], first[k]) for k in range(len(SPACES)) if first[k] != cart]
+    pairs += [(first[space(i)], i) for i in range(3, last) if i not in first] + [(r.randrange(3, last), i) for i in range(last + 1, n)]
     seen = set(pairs)
     while len(pairs) < n_edges:
-        a = 2 if r.random() < .05 else r.randrange(2, last)
-        step = last // len(SPACES)
-        b = min(last - 1, a + step + int(r.expovariate(1 / 20))) if r.random() < .75 else r.randrange(last, n)
-        if a != b and (a, b) not in seen:
+        a = 2 if r.random() < .03 else r.randrange(3, last)
+        b = r.randrange(3, last) if r.random() < .75 else r.randrange(last, n)
+        if b < last:
+            down = b > a and space(a) == space(b) if a > 2 else TIERS[space(b)] == 0
+            if not (down or a > 2 and TIERS[space(b)] == TIERS[space(a)] + 1):
+                continue
+        if (a, b) not in seen:
             seen.add((a, b))
             pairs.append((a, b))
     edges, rows = [], []
@@ -66,9 +77,10 @@ def fill(path, minute, n=300, n_edges=1000, minutes=60):
             edges.append((row, a, b))
     for at in range(minute - minutes, minute):
         for row, a, b in edges:
-            calls = 60 + row % 500
-            bad = calls // 8 if (a, b) in ((0, 1), (1, 2)) and at > minute - 17 else 0
-            rows.append((at, row, calls, 0, bad, 0, 0, 0, 0, 0, 0, 0, 0, calls, 0, calls * 1024, 0, None, None, None, None, minute * 60,
+            calls = 60 * ([9600, 9400, 3460, 3700][failing.index((a, b))] if (a, b) in failing else 5 + row % 97)
+            bad = calls // 8 if (a, b) in failing and at > minute - 17 else 0
+            began = (bad, 0) if b == last else (0, bad)
+            rows.append((at, row, calls, *began, 0, 0, 0, 0, 0, 0, 0, 0, calls, 0, calls * 1024, 0, None, None, None, None, minute * 60,
                          histogram(r, calls, 150 + row % 40), histogram(r, calls, 120)))
     db.executemany("INSERT INTO edge_minute_row VALUES (%s, 0, 0, 0)" % ",".join("?" * 24), rows)
     db.commit()

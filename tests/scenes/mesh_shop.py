@@ -11,12 +11,12 @@ MS = 1_000_000
 
 
 class Shop:
-    """Requests between two times (Unix s); `fault` and `canary` are times too, None for never."""
+    """Requests between two times (Unix s); `fault`, `canary` and `slow` (the payment's partner) are times too, None for never."""
 
-    def __init__(self, seed=1, canary=None, fault=None, share=0.2, names=None):
+    def __init__(self, seed=1, canary=None, fault=None, share=0.2, slow=None):
         self.random = random.Random(seed)
         self.canary, self.fault, self.share = canary, fault, share
-        self.names = names or {}
+        self.slow = slow
         self.spans = {}
 
     def id(self, n):
@@ -74,7 +74,7 @@ class Shop:
 
     def external(self, host, operation, ms):
         def step(caller, version, trace, parent, at):
-            took = self.took(ms)
+            took = self.took(ms * 1.5 if self.slow and at >= self.slow else ms)
             self.add(caller, version, trace, parent, operation, 3, at, took, False,
                      [("http.request.method", "POST"), ("url.full", "https://%s/charge" % host), ("server.address", host),
                       ("http.response.status_code", 200)])
@@ -96,7 +96,7 @@ class Shop:
             if callee == "cart" and self.canary and at >= self.canary and self.random.random() < self.share:
                 v = "v2"
             bad = bool(fails and fails(at))
-            return self.call(caller, version, trace, parent, self.names.get(callee, callee), operation, at, steps, self_ms, bad, v)
+            return self.call(caller, version, trace, parent, callee, operation, at, steps, self_ms, bad, v)
         return step
 
     def broken(self, version, at):

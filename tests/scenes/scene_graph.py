@@ -13,7 +13,7 @@ EDGE_SQL = """SELECT caller_namespace || '/' || caller_service || '>' || callee_
 
 def fill(c, **more):
     """An hour of the shop, its cart failing for the last 17 minutes. Gives the two windows as text, minutes whole."""
-    now = int(time.time()) // MINUTE * MINUTE
+    now = int(time.time() - 15) // MINUTE * MINUTE  # of a minute that is just over, the last seconds may still come
     c.start()
     s = shop.Shop(7, canary=now - 18 * MINUTE, fault=now - 17 * MINUTE, **more)
     shop.feed(c, s, now - 60 * MINUTE, now, 2)
@@ -154,6 +154,9 @@ def scene_a_service_and_an_edge_are_what_sql_says(c):
     assert {o["operation"]: (o["calls"], o["errors"]) for o in s["operations"]} == {r[0]: r[1:] for r in c.sql(
         "SELECT operation, sum(calls), sum(errors) FROM operation_minute WHERE service = 'cart' AND kind = 'server' AND minute_ns >= ? GROUP BY 1", ns(begin))}
     assert s["compare"]["verdict"] == "worse" and (s["compare"]["baseline"], s["compare"]["candidate"]) == ("v1", "v2")
+    turned = c.api("service/eu-1/shop/cart?%s&compare=v2..v1" % span)["compare"]
+    assert (turned["baseline"], turned["candidate"], turned["checks"][0]["verdict"]) == ("v2", "v1", "better"), turned
+    assert c.api("service/eu-1/shop/cart?%s&compare=v1..v9" % span)["compare"] is None
     assert sorted(short(e["caller"]) for e in s["callers"]) == ["shop/checkout", "shop/frontend"]
     assert sorted(short(e["callee"]) for e in s["callees"]) == ["/redis", "shop/pricing"]
     # Instances come from spans, here of all traces there are: no more than a thousand of the cart.
@@ -181,7 +184,7 @@ def scene_a_service_and_an_edge_are_what_sql_says(c):
 def scene_bad_questions_are_refused(c):
     c.start()
     for path in ("graph?fold=some", "graph?hops=4", "graph?most=0", "graph?base=yesterday", "graph?versions=3", "edge?caller=a", "edge?callee=b",
-                 "now?from=2h&to=3h", "series?from=0", "service/a/b/c?from=x", "graph?level=pod"):
+                 "now?from=2h&to=3h", "series?from=0", "service/a/b/c?from=x", "service/a/b/c?compare=v1", "graph?level=pod"):
         status, text, _ = c.get("/api/v1/" + path)
         assert status == 400 and json.loads(text)["error"]["code"] == "invalid", (path, status, text)
     for path in ("service/a/b/c", "service/a", "edge?caller=a&callee=b"):

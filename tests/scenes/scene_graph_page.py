@@ -39,7 +39,7 @@ def ns(seconds):
 
 def fill(c, minutes=60, rate=2):
     """The shop, its cart failing for the last 17 minutes; the half hour that the pages are asked for, in whole minutes."""
-    now = int(time.time()) // MINUTE * MINUTE
+    now = int(time.time() - 15) // MINUTE * MINUTE  # of a minute that is just over, the last seconds may still come
     s = mesh_shop.Shop(7, canary=now - 18 * MINUTE, fault=now - 17 * MINUTE)
     mesh_shop.feed(c, s, now - minutes * MINUTE, now, rate)
     return {"from": now - 30 * MINUTE, "to": now, "seconds": 1800}
@@ -150,10 +150,19 @@ def scene_graph_page_opens_captured_data(c):
 def scene_graph_page_of_three_hundred_services(c):
     c.start()
     c.stop()
-    mesh_300.fill(c.db, int(time.time()) // 60)
+    mesh_300.fill(c.db, int(time.time() - 15) // 60)
     c.start()
-    now = int(time.time()) // 60 * 60
+    now = int(time.time() - 15) // 60 * 60
     print(browse(c, "three_hundred_services", **{"from": now - 1800, "to": now}))
+
+
+def scene_graph_page_of_too_many_edges_is_a_table(c):
+    c.start()
+    c.stop()
+    mesh_300.fill(c.db, int(time.time() - 15) // 60, 300, 2200, 3)
+    c.start()
+    now = int(time.time() - 15) // 60 * 60
+    browse(c, "too_many_edges_are_a_table", **{"from": now - 120, "to": now})
 
 
 def scene_pure_parts_of_the_graph_page(c):

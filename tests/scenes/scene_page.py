@@ -1,5 +1,4 @@
 """The page in a real browser: what it shows is what SQL says; keys, phones, themes, URLs, live answers, hostile names, large traces."""
-import glob
 import gzip
 import json
 import os
@@ -87,6 +86,18 @@ def scene_page_shows_what_sql_says(c):
     wanted = [r[0] for r in c.sql("SELECT trace_id FROM trace WHERE %s AND status = 'error' AND trace_id IN (SELECT trace_id FROM span WHERE "
                                   "service = 'cart') ORDER BY start_ns DESC LIMIT 100" % WHERE, *window)]
     assert [r[0] for r in c.sql(query.rstrip(";"))] == wanted and wanted, query
+
+
+def scene_page_head_and_clocks(c):
+    c.start()
+    facts = fill(c, 30)
+    skewed, orphan, now = "%032x" % 0xc10c, "%032x" % 0xc10d, time.time() * 1000 - 5000
+    assert c.post_otlp(otlp_body([
+        otlp_span(skewed, "%016x" % 1, "", "web", "GET /", 2, now, 100), otlp_span(skewed, "%016x" % 2, "%016x" % 1, "web", "GET", 3, now + 10, 80),
+        otlp_span(skewed, "%016x" % 3, "%016x" % 2, "stock", "GET /stock", 2, now + 4920, 60), otlp_span(skewed, "%016x" % 4, "%016x" % 3, "stock", "read", 1, now + 4930, 40),
+        otlp_span(orphan, "%016x" % 5, "%016x" % 99, "lost", "read", 2, now, 40)]), True)[0] == 200
+    c.flush()
+    browse(c, "head_and_clocks", skewed=skewed, orphan=orphan, **facts)
 
 
 def scene_page_links_to_where_logs_are(c):
@@ -181,15 +192,17 @@ def scene_page_ten_thousand_spans(c):
 
 def scene_page_opens_captured_data(c):
     c.start()
-    for path in sorted(glob.glob(os.path.join(lib.GOLDEN, "otel_js", "*.pb*"))):
-        data = open(path, "rb").read()
-        c.post_otlp(gzip.decompress(data) if path.endswith(".gz") else data)
-    for name in [os.path.basename(p)[:-10] for p in sorted(glob.glob(os.path.join(lib.GOLDEN, "envoy", "*.frames.gz")))][:2]:
-        for body in frames(name):
-            c.post_otlp(body)
+    for who in ("frontend", "backend"):
+        assert c.post_otlp(golden("otel_js", "proto", "traces.%s.bin" % who))[0] == 200
+    for body in frames("otlp_http"):
+        assert c.post_otlp(body)[0] == 200
+    for body in frames("zipkin_shared"):
+        assert c.post_zipkin(body)[0] == 202
     c.flush()
+    assert len(c.sql("SELECT DISTINCT format FROM span")) == 2 and c.sql("SELECT count(*) FROM span WHERE service = 'frontend' AND format = 'otlp_pb'")[0][0]
     low, high, n = c.sql("SELECT min(start_ns), max(start_ns), count(*) FROM trace")[0]
-    rows = c.sql("SELECT trace_id, span_count, status = 'error' FROM trace ORDER BY span_count DESC, trace_id LIMIT 8")
+    rows = c.sql("SELECT trace_id, span_count, status = 'error' FROM (SELECT *, row_number() OVER (PARTITION BY entry_service, status ORDER BY span_count DESC, trace_id) "
+                 "AS place FROM trace) WHERE place <= 2 ORDER BY span_count DESC LIMIT 10")
     browse(c, "captured_data_opens", count=n, traces=[(i, s, bool(e)) for i, s, e in rows], **{"from": "%.3f" % (low / 1e9 - 1), "to": "%.3f" % (high / 1e9 + 1)})
 
 

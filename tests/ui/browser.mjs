@@ -35,7 +35,7 @@ export async function withBrowser(base, scene) {
 
 // Answers are in and drawn: what the page asks begins two frames behind a change, and it says while it waits.
 export async function settled(page) {
-  await page.waitForSelector('#main');
+  await page.waitForSelector('#main:not(:empty)'); /* a view's script may still be on its way */
   for (let i = 0; i < 2; i++) { /* an answer may lead to a further question */
     await page.evaluate(() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 20)))));
     await page.waitForSelector('html:not([data-busy])');

@@ -254,7 +254,7 @@ scenes.lost_contact_is_said = open => async () => {
   assert.equal(await page.getAttribute('.time .live', 'aria-pressed'), 'false');
   assert.deepEqual(await rowIds(page), rows);
   await page.context().setOffline(false);
-  await page.waitForSelector('.lostbar', { state: 'detached', timeout: 30000 });
+  await page.waitForSelector('.lostbar', { state: 'detached', timeout: 15000 });
   assert.equal(await page.getAttribute('.time .live', 'aria-pressed'), 'true');
 };
 
@@ -272,6 +272,47 @@ scenes.a_failure_is_one_line = open => async () => {
   await page.waitForSelector('.diffrow');
   const wrong = await open(at('/traces', 'q=' + encodeURIComponent('took>200')), { allow: ['400'] });
   assert.match(await one(wrong, '.note.bad'), /took: a duration is/);
+};
+
+// The head: an id pasted anywhere opens its trace; theme, zone and range are remembered or stand in the URL; clocks that differ are said.
+scenes.head_and_clocks = open => async () => {
+  const page = await open(TRACES);
+  const paste = (to, text) => page.evaluate(([to, text]) => { const data = new DataTransfer(); data.setData('text', text); document.querySelector(to).dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true })); }, [to, text]);
+  await paste('.tok input', f.failed_id);
+  assert.ok(page.url().includes('/traces'), 'a paste into an input stays there');
+  await paste('#tl', `level=error trace_id=${f.failed_id} msg=x`);
+  await page.waitForURL('**/trace/' + f.failed_id + '**');
+  await settled(page);
+  const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor), light = await ground();
+  await page.click('.theme');
+  assert.notEqual(await ground(), light);
+  await page.reload();
+  await settled(page);
+  assert.notEqual(await ground(), light);
+  await page.click('.rng');
+  await page.check('.pop.range input[type=checkbox]');
+  assert.match(await one(page, '.wfacts'), /local/);
+  await page.fill('.pop.range input[type=text]', '2h');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/from=-2h/);
+  await page.click('.rng');
+  await page.fill('.pop.range input[type=text]', 'soon');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.pop.range .fault:has-text("A time is 2h, 10:24")');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('[');
+  await page.waitForURL(/to=\d{4}/);
+  await page.waitForSelector('.time .live:text("Paused")');
+  const skewed = await open('/trace/' + f.skewed), bar = row => skewed.locator('.wr').nth(row).locator('.sp').boundingBox();
+  assert.match(await one(skewed, '.note.part'), /^The clock of stock is 4\.9 s ahead; times as sent\./);
+  assert.ok((await bar(2)).x > (await bar(0)).x + (await bar(0)).width);
+  await skewed.click('.note.part .lnk');
+  await skewed.waitForURL(/clock=fit/);
+  const [outer, inner] = [await bar(0), await bar(2)];
+  assert.ok(inner.x > outer.x && inner.x + inner.width < outer.x + outer.width, JSON.stringify([outer, inner]));
+  const orphan = await open('/trace/' + f.orphan);
+  assert.match(await one(orphan, '.note.part'), /^1 span names a parent that never came: something is missing above lost\.$/);
+  assert.match(await one(orphan, '.wfacts'), /incomplete/);
 };
 
 scenes.links_to_logs = open => async () => {

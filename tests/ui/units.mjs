@@ -49,4 +49,14 @@ assert.equal(selfOf(m, 3, false), null);
 assert.equal(union(m, [2, 3]), 60e6);
 assert.equal(summary(m).length, 3);
 assert.deepEqual(firstDifference(m, modelOf(layout(false))), { kind: 'failed', row: 2, other: 2 });
+/* A callee five seconds ahead of its caller is moved into it, and what stands beneath with it. */
+const ahead = layout(false);
+ahead.spans.node = [0, 0, 1, 1];
+ahead.spans.folded = [0, 0, 0, 0];
+ahead.spans.start_ns = [0, 10e6, 5020e6, 5030e6];
+const fit = modelOf(ahead, true);
+assert.deepEqual([fit.s.start_ns[2], fit.s.start_ns[3], fit.to], [20e6, 30e6, 100e6]);
+assert.deepEqual([...fit.clocks.hosts], [['b', 5000e6]]);
+assert.equal(modelOf(ahead).to, 5080e6);
+assert.equal(modelOf(layout(true)).clocks.hosts.size, 0);
 console.log('units of the page: good');

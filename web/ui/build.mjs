@@ -7,7 +7,6 @@ import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { transformSync } from '@babel/core';
-import zopfli from '@gfx/zopfli';
 import htm from 'babel-plugin-htm';
 import { build } from 'esbuild';
 import { minify } from 'terser';
@@ -26,6 +25,7 @@ const result = await build({
   entryPoints: { app: join(here, 'main.js') }, bundle: true, splitting: true, write: false, metafile: true, outdir: 'out', format: 'esm', target: 'esnext', charset: 'utf8',
   entryNames: '[name]-[hash]', chunkNames: '[name]-[hash]', legalComments: 'none', logLevel: 'warning', plugins: [templates], minifyWhitespace: true,
 });
+const { default: zopfli } = await import('@gfx/zopfli'); /* only now: it prints itself when something else fails */
 const files = new Map();
 for (const file of result.outputFiles) {
   let name = basename(file.path), text = file.text;

@@ -42,7 +42,8 @@ function NoPage({ path }) {
 }
 
 function App() {
-  const { path, query } = useWhere();
+  const { path, query } = useWhere(), [, redraw] = useState(0);
+  useEffect(() => { const f = () => redraw(n => n + 1); addEventListener('zone', f); return () => removeEventListener('zone', f); }, []);
   const found = find(path), View = useView(found?.page);
   useEffect(() => { if (!found && path == '/') go(href(shown[0].path), { replace: true }); }, [path]);
   return html`<${Head} pages=${shown} current=${found && (found.page.nav || found.page.under)}/>

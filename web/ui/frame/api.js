@@ -43,10 +43,11 @@ export async function ask(url, { known, signal, body } = {}) {
     tell();
     throw new Failure(0, 'unreachable', 'the collector does not answer', url);
   }
-  if (contact.lost || nowMs() - contact.lastGood > BEAT_MS) tell();
+  const back = contact.lost || nowMs() - contact.lastGood > BEAT_MS;
   contact.lost = false;
   contact.tries = 0;
   contact.lastGood = nowMs();
+  if (back) tell();
   if (answer.status == 304) return { same: true };
   const text = await answer.text();
   let data;

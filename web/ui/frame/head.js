@@ -1,5 +1,5 @@
 // head.js: logo, pages, search, time, live, theme, keys; and what hangs below it.
-import { html, useEffect, useRef, useState } from '../html.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../html.js';
 import { Icon } from '../draw/marks.js';
 import { clock, isLocal, setLocal, span, when, zoneName } from '../draw/text.js';
 import { useApi, useBusy, useContact } from './api.js';
@@ -21,7 +21,7 @@ matchMedia('(prefers-color-scheme:dark)').addEventListener('change', () => dispa
 
 function RangePicker({ r, close }) {
   const box = useRef(null), [text, setText] = useState(''), [wrong, setWrong] = useState(''), [local, setZone] = useState(isLocal());
-  useEffect(() => {
+  useLayoutEffect(() => { /* before anything can be typed */
     box.current.querySelector('button').focus();
     const away = e => { if (!box.current.parentNode.contains(e.target)) close(); };
     addEventListener('pointerdown', away);
@@ -41,7 +41,7 @@ function RangePicker({ r, close }) {
     <form onSubmit=${typed}><input type="text" aria-label="A time or a window" placeholder="2h   10:24   10:12..10:42" value=${text} onInput=${e => { setText(e.target.value); setWrong(''); }}/>
       <button class="btn">Show</button></form>
     ${wrong && html`<p class="s fault" role="alert">${wrong}</p>`}
-    <label class="row s m2"><input type="checkbox" checked=${local} onChange=${e => { setLocal(e.target.checked); setZone(e.target.checked); dispatchEvent(new Event('theme')); }}/>Times in local time</label></div>`;
+    <label class="row s m2"><input type="checkbox" checked=${local} onChange=${e => { setLocal(e.target.checked); setZone(e.target.checked); dispatchEvent(new Event('zone')); dispatchEvent(new Event('theme')); }}/>Times in local time</label></div>`;
 }
 
 function Time() {

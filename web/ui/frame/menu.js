@@ -1,5 +1,5 @@
 // menu.js: the one menu. "Copy as" and every other list of a few actions.
-import { html, useEffect, useRef, useState } from '../html.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../html.js';
 import { Icon } from '../draw/marks.js';
 
 let say = () => {};
@@ -35,7 +35,7 @@ export const copyLink = () => copy(location.href, 'Link copied');
 // Without a label the icon alone is the button, and `title` its name.
 export function Menu({ label = 'Copy as', icon = 'copy', items, c = '', title }) {
   const [open, setOpen] = useState(false), box = useRef(null), button = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!open) return;
     box.current.querySelector('[role=menuitem]')?.focus();
     const away = e => { if (!box.current?.parentNode.contains(e.target)) setOpen(false); };

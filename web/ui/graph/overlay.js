@@ -54,11 +54,11 @@ const RULES = {
     if (e.crossing == 'in') return { hot: true, colour: 'var(--accent)', label: 'in' };
     return {};
   },
-  diff(e) {
+  diff(e, g) {
     if (e.was && !e.was.calls) return { hot: true, colour: 'var(--good)', cls: 'gd', dash: '8 3', label: '+ new' };
     if (redder(e)) return { hot: true, kind: e.mark == 'began' ? 'b' : 'p', colour: 'var(--fault)', cls: 'f',
       label: `${share(ratio(e.was.errors, e.was.calls)).replace(/\u00a0%$/, '')} → ${share(ratio(e.errors, e.calls))}` };
-    if (slower(e)) return { hot: true, kind: 's', colour: 'var(--slow-mark)', cls: 'sl', label: `${msWhole(e.was.p95_ns).replace(/\u00a0ms$/, '')} → ${msWhole(e.p95_ns)}` };
+    if (slower(e)) return { hot: true, kind: waits(e, g.out) ? 'w' : 's', colour: 'var(--slow-mark)', cls: 'sl', label: `${msWhole(e.was.p95_ns).replace(/\u00a0ms$/, '')} → ${msWhole(e.p95_ns)}` };
     if (faster(e)) return { hot: true, colour: 'var(--good)', cls: 'gd', label: `${msWhole(e.was.p95_ns).replace(/\u00a0ms$/, '')} → ${msWhole(e.p95_ns)}` };
     return {};
   },

@@ -137,7 +137,7 @@ function Node({ n, seconds, overlay, versions, sel, dim, first, pick, focus, key
     <g role="button" tabindex=${first ? 0 : -1} aria-label=${nodeWords(n, r)} aria-pressed=${sel ? 'true' : 'false'} onKeyDown=${key_} onFocus=${took}>${n.fold && [8, 4].map(k => html`<rect class="bx" x=${n.x + k} y=${top + k} width=${n.w} height=${n.h} rx="6"/>`)}
       <${Shape} n=${n} dotted=${n.node.role == 'external' && !state && !n.fold}/></g>
     <g aria-hidden="true">${state == 'began' && html`<path d=${`M${n.x + 6} ${top}H${n.x + 5}a5 5 0 00-5 5V${top + n.h - 5}a5 5 0 005 5h1z`} style=${{ fill: 'var(--fault)' }}/>`}
-      <text class="nm" x=${tx} y=${y - 2 + drop} style=${quiet ? { fontWeight: 500, fill: 'var(--ink-2)' } : null}>${fitted(nameOf(n), n.x + n.w - 8 - tx - rw, '600 13px')}</text>
+      <text class="nm" x=${tx} y=${y - 2 + drop} style=${quiet ? { fontWeight: 500, fill: 'var(--ink-2)' } : null}>${fitted(nameOf(n), n.x + n.w - 6 - tx - rw, quiet && !tall ? '500 13px' : '600 13px')}</text>
       ${tall ? html`<text class="nn" x=${n.x + n.w - 10} y=${y - 2} text-anchor="end">${r}</text><${Versions} n=${n} failing=${failing}/>`
         : html`<text class="nn" x=${tx} y=${y + 13 + drop}>${fitted(second, n.x + n.w - 6 - tx, '400 11px')}${failed && html`<tspan class="nf" dx="6">${state == 'began' ? '◆' : '◇'} ${failed}</tspan>`}</text>`}</g>
     <title>${[n.node.cluster, n.node.namespace, nameOf(n)].filter(Boolean).join('/')}: ${second}</title></g>`;

@@ -41,3 +41,10 @@ export function EdgeTable({ graph, matches, selected, onSelect, keys, query }) {
       <td class="r only-l">${ms(row.e.p95_ns)}</td><td class=${'only-l after ' + (row.s.plain ? 'plain' : 'm2')}>${row.s.words}</td><td class="only-l m2">${row.known}</td></tr>`)}
       ${!all && quiet > 0 && quiet < rows.length && html`<tr class="only-s"><td colspan="4"><button class="btn bare" onClick=${() => setAll(true)}><${Icon} n="right"/>${plural(quiet, 'edge')} without failures</button></td></tr>`}</tbody></table>`;
 }
+
+// The table as text: for spreadsheets, where a cell that begins like a formula gets a quote before it, and for notes.
+export function asText(graph, kind) {
+  const rows = [['caller', 'callee', 'via', 'calls_per_s', 'began_per_s', 'passed_on_per_s', 'p95_ms', 'security', 'known_from'], ...rowsOf(graph).sort(worst).map(({ e, r, s, known }) => [e.caller, e.callee, e.via, r.calls.toFixed(3), r.began.toFixed(3), r.passed.toFixed(3), e.p95_ns == null ? '' : (e.p95_ns / 1e6).toFixed(3), s.words, known])];
+  if (kind == 'csv') return rows.map(r => r.map(c => { const t = (/^[=+\-@\t\r]/.test(c) && Number.isNaN(Number(c)) ? "'" : '') + c; return /[",\n\r]/.test(t) ? `"${t.replace(/"/g, '""')}"` : t; }).join(',')).join('\n') + '\n';
+  return rows.map((r, i) => `| ${r.map(c => String(c).replace(/[|\\]/g, '\\$&').replace(/\s+/g, ' ')).join(' | ')} |${i ? '' : '\n|' + '---|'.repeat(r.length)}`).join('\n') + '\n';
+}

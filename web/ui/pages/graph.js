@@ -1,6 +1,6 @@
 // graph.js: the call graph: overlays, what is selected, folds and focus, find, the table, and three hours below to travel in.
 import { html, useEffect, useMemo, useState } from '../html.js';
-import { useApi } from '../frame/api.js';
+import { curlOf, useApi } from '../frame/api.js';
 import { useKeys } from '../frame/keys.js';
 import { freeze, useRange } from '../frame/range.js';
 import { Empty, Failed } from '../frame/states.js';
@@ -11,7 +11,8 @@ import { Icon } from '../draw/marks.js';
 import { clock, count, iso, parseTime, plural, rate, share, span } from '../draw/text.js';
 import { EdgePanel, NodePanel } from '../graph/panel.js';
 import { perSecond } from '../graph/numbers.js';
-import { EdgeTable } from '../graph/table.js';
+import { asText, EdgeTable } from '../graph/table.js';
+import { Menu } from '../frame/menu.js';
 import { edgeHref, findSelected, keysOf, nameOf, nameOfId, ratio } from '../graph/names.js';
 import { matchesOf } from '../graph/match.js';
 import { needsBase, overlaid, OVERLAYS } from '../graph/overlay.js';
@@ -44,7 +45,7 @@ function Strip({ r }) {
   const length = Math.max(HOURS_MS, (r.toMs - r.fromMs) * 1.5), { data } = useApi('series', { from: r.live ? `${Math.round(length / 6e4)}m` : iso(r.toMs - length) });
   if (!data) return html`<div class="gtime" style=${{ height: '80px' }}></div>`;
   const from = parseTime(data.from), requests = perSecond(data, from, data.requests), failed = data.failed.map((n, i) => requests.v[i] == null ? null : ratio(n, data.requests[i]) * 100);
-  const worst = Math.max(...failed, 0), max = [1, 2, 4, 6, 10, 20, 40, 60, 100].find(m => m >= worst * 1.15) || 100, most = Math.max(...requests.v, 0), last = requests.v.findLast(v => v != null);
+  const worst = Math.max(...failed, 0), max = [1, 2, 4, 6, 10, 20, 40, 60, 100].find(m => m >= worst * 1.15) || 100, most = Math.max(...requests.v, 0), last = requests.v.findLast((v, i) => v != null && data.seconds[i] >= data.step_ns / 1e9);
   const scaled = requests.v.map(v => v == null ? null : v / (most || 1) * max * .72);
   return html`<div class="gtime"><${Chart} h=${66} l=${38} r=${14} x=${requests.x} from=${r.toMs - length} to=${r.toMs} max=${max} ticks=${[0, max]} fmt=${v => v + ' %'}
     label=${`Share of failed user requests, ${span(from, r.toMs)}; the window is ${span(r.fromMs, r.toMs)}`} win=${[r.fromMs, r.toMs]} onSelect=${(a, b) => freeze(a, b)}
@@ -92,6 +93,7 @@ export function Graph({ query }) {
     <span class="grow"></span>
     <span class="s m3 only-l el">${matches ? `${count(matches.edges.size)} of ${plural(g.edges.length, 'edge')} match` : counts}</span>
     ${g && g.nodes.length < g.all.nodes && !g.all.folds && !query.focus && html`<button class="lnk s only-l nw" onClick=${() => setQuery({ all: 1 })}>show all</button>`}
+    ${asTable && g && html`<${Menu} c="bare only-l" items=${[['Link', () => location.href], ['CSV', () => asText(g, 'csv')], ['Markdown', () => asText(g, 'markdown')], ['curl', () => curlOf('graph')], ['Command', () => 'faultline graph --format table']]}/>`}
     <div class="seg" role="group" aria-label="View"><button aria-pressed=${table ? 'false' : 'true'} onClick=${() => setQuery({ view: phone ? 'graph' : null })}>Graph</button><button aria-pressed=${table ? 'true' : 'false'} onClick=${() => setQuery({ view: phone ? null : 'table' })}>Table</button></div>
   </div>
   ${error && !g ? html`<div class="gphone gwide"><${Failed} what="The graph" error=${error} again=${again}/></div>` : !g ? html`<div class="gcanvas"></div>`

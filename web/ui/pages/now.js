@@ -33,7 +33,7 @@ function Answer({ d, r, keys }) {
   const fresh = d.changes.find(c => c.kind == 'new_version' && v && c.version == v.version && c.id == first.caller.id);
   return html`<section class="answer" aria-labelledby="ans">
     <p class="kick">${failing || first ? html`<span class="tag fault"><${Mark} k="b" quiet/>Failing</span>` : slow ? html`<span class="tag slow"><${Mark} k="s" quiet/>Slower</span>` : html`<span class="tag good">Normal</span>`}
-      <span>${at ? `since ${clock(at)} UTC, ${minutes} min` : span(r.fromMs, r.toMs) + ' UTC'}; counted, not judged: no incident is open</span></p>
+      <span>${at ? `since ${clock(at)} UTC, ${minutes} min` : span(r.fromMs, r.toMs) + ' UTC'}<span class="only-l">; counted, not judged: no incident is open</span></span></p>
     <h1 id="ans">${title}</h1>
     <p class="sub"><b>${bare(rate(q.errors / s))} of ${bare(rate(q.calls / s))}</b> requests per second fail (in the window before: ${was})${q.errors ? html`, <b>${count(q.errors)}</b> in this window` : ''}${bad.length ? html`, on <${List} items=${bad}/>` : ''}. ${
       fresh && at ? `${nameOf(first.caller)} ${v.version} took its first traffic ${clock(parseTime(fresh.at), 1)}. ` : ''}${!failing ? `p95 ${ms(q.p95_ns)}${known ? ` (before: ${ms(q.was.p95_ns)})` : ''}.` : first && d.origins[0].others.calls && !d.origins[0].others.errors ? `Other callers of ${nameOf(first.callee)} see no failures.` : ''}</p>

@@ -58,13 +58,21 @@ function Interval({ c }) {
   return html`<div class=${'ci' + (c.verdict == 'worse' ? ' w' : '')} role="img" aria-label=${WORDS[c.verdict]}><i style=${{ left: a + '%', width: Math.max(1, b - a) + '%' }}></i><u style=${{ left: at(c.difference) + '%' }}></u></div>`;
 }
 
-function Versions({ d, s }) {
+// Which two versions: all of them in two lists, as soon as there are more than two, or the reader turned them round.
+function Choice({ d, c }) {
+  const names = d.versions.map(v => v.version), to = (a, b) => setQuery({ compare: a == b ? null : `${a}..${b}` }, { replace: true });
+  const list = (label, value, f) => html`<select aria-label=${label} value=${value} onChange=${e => f(e.target.value)}>${names.map(n => html`<option key=${n} value=${n}>${n || 'unknown'}</option>`)}</select>`;
+  return names.length > 2 ? html`<span class="row s m2">${list('Candidate', c.candidate, v => to(c.baseline == v ? c.candidate : c.baseline, v))} against ${list('Baseline', c.baseline, v => to(v, c.candidate == v ? c.baseline : c.candidate))}</span>` : html`<button class="btn bare low only-l" onClick=${() => to(c.candidate, c.baseline)}>Turn round</button>`;
+}
+
+function Versions({ d, s, asked }) {
   const c = d.compare;
+  if (!c && asked) return html`<section class="blk rule" id="versions"><header><h2>Versions</h2><span class="m2 s"><b>${asked}</b>: not both took calls in this window. <button class="lnk" onClick=${() => setQuery({ compare: null })}>The newest against the others</button></span></header></section>`;
   if (!c) return html`<section class="blk rule" id="versions"><header><h2>Versions</h2><span class="m2 s">${d.versions.length == 1 ? `Only ${d.versions[0].version || 'one, of unknown name,'} took calls in this window: there is nothing to compare it with.` : 'No calls in this window.'}</span></header></section>`;
-  const word = { worse: 'Worse', better: 'Better', same: 'Same', not_enough_data: 'Not enough data' }[c.verdict], others = d.versions.filter(v => v.version != c.baseline && v.version != c.candidate);
+  const word = { worse: 'Worse', better: 'Better', same: 'Same', not_enough_data: 'Not enough data' }[c.verdict];
   const points = x => x.unit == 'ratio' && signed(x.difference, x.unit) != '0' ? ' points' : '';
   return html`<section class="blk rule" id="versions" aria-labelledby="vs"><header style=${{ alignItems: 'center' }}><h2 id="vs">${c.candidate || 'unknown'} against ${c.baseline || 'unknown'}</h2><span class=${'verdict ' + (c.verdict == 'worse' ? 'worse' : 'tag')}><${Icon} n="split"/>${word}</span>
-      <span class="m2 s">the ${count(c.minutes)} min in which both took calls: ${count(c.candidate_calls)} of ${c.candidate}, ${count(c.baseline_calls)} of ${c.baseline}${c.need ? `; about ${count(c.need)} more needed` : ''}</span><span class="grow"></span>${others.length ? html`<span class="m3 s">also: ${others.map(v => v.version || 'unknown').join(', ')}</span>` : ''}</header>
+      <span class="m2 s">the ${count(c.minutes)} min in which both took calls: ${count(c.candidate_calls)} of ${c.candidate}, ${count(c.baseline_calls)} of ${c.baseline}${c.need ? `; about ${count(c.need)} more needed` : ''}</span><span class="grow"></span><${Choice} d=${d} c=${c}/></header>
     <div class="scrollx"><${Table} rows=${c.checks} id=${x => x.metric + x.peer} cols=${[['Measure', '', x => x.metric == 'calls' ? `Calls to ${nameOfId(x.peer)} per call` : MEASURES[x.metric]],
       [c.baseline || 'unknown', 'r', x => x.low == null ? cell('unknown', 'm3') : UNITS[x.unit](x.baseline)], [c.candidate || 'unknown', 'r', x => x.low == null ? cell('unknown', 'm3') : x.verdict == 'worse' ? cell(html`<b>${UNITS[x.unit](x.candidate)}</b>`, 'fault') : UNITS[x.unit](x.candidate)],
       ['Difference', 'r only-l', x => x.low == null ? '' : html`${x.verdict == 'worse' ? html`<b>${signed(x.difference, x.unit)}${points(x)}</b>` : signed(x.difference, x.unit) + points(x)}`],
@@ -100,8 +108,8 @@ function Instances({ d, s }) {
     ${rest > 0 && html`<button class="btn bare" onClick=${() => setAll(true)}><${Icon} n="right"/>${count(rest)} more${d.instances.slice(shown.length).every(i => !k(i)) ? ', normal' : ''}</button>`}` : html`<p class="m2 s">None of its own spans are among the latest traces.</p>`}</section>`;
 }
 
-export function Service({ cluster, namespace, name }) {
-  const r = useRange(), path = 'service/' + [cluster, namespace, name].map(encodeURIComponent).join('/'), { data: d, error, again } = useApi(path), s = d?.seconds || 1, n = d?.service, k = n && markOf(n);
+export function Service({ cluster, namespace, name, query }) {
+  const r = useRange(), path = 'service/' + [cluster, namespace, name].map(encodeURIComponent).join('/'), { data: d, error, again } = useApi(path, { compare: query.compare }), s = d?.seconds || 1, n = d?.service, k = n && markOf(n);
   const onset = d && onsetOf(d.series.calls.map((_, i) => parseTime(d.from) + i * d.series.step_ns / 1e6), d.series.calls, d.series.began.map((v, i) => (v || 0) + (d.series.passed[i] || 0)));
   useTitle(n && (k ? `${share(ratio(n.errors, n.calls))} of calls to ${name} fail` : name), namespace != '-' && namespace, n && k && name);
   const crumbs = html`<p class="kick s"><a href=${href('/services')}>Services</a>${[cluster, namespace].filter(x => x != '-').map(x => html`<span class="m3">/</span><span>${x}</span>`)}</p>`;
@@ -112,7 +120,7 @@ export function Service({ cluster, namespace, name }) {
       <div class="row w" style=${{ gap: '6px 14px' }}><h1>${nameOf(n)}</h1><span class="m2">${[n.node.role, d.instances.length && plural(d.instances.length, 'instance'), `first seen ${day(parseTime(d.first_seen))}`].filter(Boolean).join(', ')}</span><span class="grow"></span>
         <span class="row w"><a class="btn" href=${href('/graph', { focus: n.id, sel: n.id })}>Neighbourhood</a><a class="btn" href=${traces(['service', n.node.service], ...(n.mark ? [['status', 'error']] : []))}>Traces</a><${Menu} c="only-l" items=${[['Link', () => location.href], ['SQL', () => `SELECT minute, callee_version, sum(calls) AS calls, sum(errors) AS failed, max(p95_ns) AS p95_ns\nFROM edge_minute WHERE callee_service = '${n.node.service.replace(/'/g, "''")}'\nGROUP BY 1, 2 ORDER BY 1`], ['PromQL', () => `sum by (server_service_version) (rate(traces_service_graph_request_failed_total{server=${JSON.stringify(n.node.service)}}[1m]))`], ['curl', () => curlOf(path)], ['Command', () => `faultline compare --service ${n.node.service} --from ${rangeText(range()).from}`]]}/></span></div>
       <p class="sub" style=${{ marginTop: '2px' }}>${n.mark ? html`<${Mark} k=${n.mark == 'began' ? 'b' : 'p'} quiet/> <b>${share(ratio(n.errors, n.calls))} of calls fail${onset ? ` since ${clock(onset)}` : ''}.</b> ${verdict}` : html`No failures stand out: ${share(ratio(n.errors, n.calls))} of ${bare(rate(n.calls / s))} calls per second fail.`}</p></section>
-    <${Charts} d=${d} s=${s}/><${Versions} d=${d} s=${s}/>
+    <${Charts} d=${d} s=${s}/><${Versions} d=${d} s=${s} asked=${query.compare}/>
     <div class="two-col"><${Ends} title="Caller" edges=${d.callers} end="caller" s=${s}/><${Ends} title="Callee" edges=${d.callees} end="callee" s=${s}/>
       <section class="blk"><header><h2>Operations</h2></header>${d.operations.length ? html`<${Table} rows=${d.operations} id=${o => o.operation} to=${o => traces(['service', n.node.service], ['operation', o.operation])} head="Operations" cols=${[['Operation', '', o => html`<${MarkOr} k=${op(o)}/> <a class="q brk" href=${traces(['service', n.node.service], ['operation', o.operation])}>${o.operation}</a>`], ['Calls/s', 'r', o => bare(rate(o.calls / s))], ['Failed', 'r', o => failedCell(o.errors, o.calls, op(o))], ['p50', 'r', o => ms(o.p50_ns)], ['p95', 'r', o => msWhole(o.p95_ns)], ['Self time', 'r only-l', o => ms(o.self_p50_ns)]]}/>` : html`<p class="m2 s">It sent no spans of calls that it took.</p>`}</section>
       <${Instances} d=${d} s=${s}/></div></main>`;

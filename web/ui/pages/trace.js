@@ -15,7 +15,7 @@ import { Panel } from '../trace/panel.js';
 import { Waterfall } from '../trace/waterfall.js';
 import { verdict } from '../trace/words.js';
 
-const useModel = layout => useMemo(() => layout && modelOf(layout), [layout]);
+const useModel = (layout, fit) => useMemo(() => layout && modelOf(layout, fit), [layout, fit]);
 function usePhone() {
   const media = matchMedia('(max-width:720px)'), [phone, set] = useState(media.matches);
   useEffect(() => { const f = e => set(e.matches); media.addEventListener('change', f); return () => media.removeEventListener('change', f); }, []);
@@ -84,8 +84,8 @@ function Side({ phone, open, close, children }) {
 
 export function Trace({ id, query }) {
   const answer = useApi(`traces/${id}/layout`, {}, { timeless: true }), second = useApi(query.with ? `traces/${query.with}/layout` : null, {}, { timeless: true });
-  const layout = answer.data, m = useModel(layout), other = useModel(query.with ? second.data : null), phone = usePhone(), [nameWidth, setNameWidth] = useNameWidth(), [sheet, showSheet] = useState(false);
-  const hue = useMemo(() => m && hues([...m.nodes, ...other?.nodes || []].filter(n => n.service)), [m, other]), find = query.find ?? query.uiFind ?? '', hops = query.hops == '1', moved = query.clock == 'fit', view = query.view == 'waterfall' ? '' : query.view || '';
+  const layout = answer.data, moved = query.clock == 'fit', m = useModel(layout, moved), other = useModel(query.with ? second.data : null, moved), phone = usePhone(), [nameWidth, setNameWidth] = useNameWidth(), [sheet, showSheet] = useState(false);
+  const hue = useMemo(() => m && hues([...m.nodes, ...other?.nodes || []].filter(n => n.service)), [m, other]), find = query.find ?? query.uiFind ?? '', hops = query.hops == '1', view = query.view == 'waterfall' ? '' : query.view || '';
   const wanted = m && query.span ? m.s.span_id.indexOf(query.span) : -1, selected = m ? wanted >= 0 ? wanted : layout.began?.row ?? 0 : 0;
   const select = i => { if (i != null && i >= 0) { setQuery({ span: i == (layout.began?.row ?? 0) ? null : m.s.span_id[i] }, { replace: true }); if (phone) showSheet(true); } };
   const t = layout?.trace;
@@ -93,7 +93,7 @@ export function Trace({ id, query }) {
   useKeys({ f: () => setQuery({ view: view == 'flame' ? null : 'flame' }), Escape: () => query.with ? setQuery({ with: null }) : find ? setQuery({ find: null }) : go(href('/traces')) });
   if (answer.error) return html`<main id="main" tabindex="-1">${answer.error.status == 404 || answer.error.status == 400 ? html`<h1 class="big">There is no trace ${id}.</h1><p class="m2 note">It may be older than what is kept, or still on its way: a trace shows about ten seconds after its last span. <button class="lnk" onClick=${answer.again}>Look again</button></p>` : html`<${Failed} what="The trace" error=${answer.error} again=${answer.again}/>`}</main>`;
   if (!m) return html`<main id="main" tabindex="-1"><h1 class="sr">Trace ${id}</h1></main>`;
-  const common = { hue, hops, moved, selected, select };
+  const common = { hue, hops, selected, select };
   const fall = (model, extra) => html`<${Waterfall} key=${model.layout.trace.trace_id} m=${model} ...${common} find=${find} phone=${phone} zoomText=${extra.selected == null ? query.zoom : null} nameWidth=${nameWidth} setNameWidth=${setNameWidth} ...${extra}/>`;
   return html`<main id="main" class="wpage" tabindex="-1"><${Head} layout=${layout} m=${m} id=${id} query=${query} view=${view} hops=${hops} moved=${moved} other=${other}/>
     ${other ? html`<div class="wtwo"><div class="wf" style=${{ '--namew': nameWidth + 'px' }}>${fall(m, { title: html`<b class="el">this, ${ms(t.duration_ns)}</b>` })}</div><div class="wf" style=${{ '--namew': nameWidth + 'px' }}>${fall(other, { selected: other.layout.began?.row ?? 0, select: () => {}, title: html`<a class="el" href=${href('/trace/' + other.layout.trace.trace_id)}>${other.layout.trace.status == 'error' ? 'another' : 'a good one'}, ${ms(other.layout.trace.duration_ns)}</a>` })}</div></div>`

@@ -49,7 +49,7 @@ export function Traces({ query }) {
   return html`<main id="main" class="tpage" tabindex="-1"><h1 class="sr">Traces</h1>
     <${QueryBar} q=${q} order=${order} sel=${query.sel} facets=${facets} attributes=${attributes}/>
     <div class="fcol"><${Facets} facets=${facets} attributes=${attributes} q=${q}/></div>
-    <div class="mid">
+    <div class="tcol">
       ${failed && html`<${Failed} what="The search" error=${failed} again=${() => { overview.again(); list.again(); }}/>`}
       ${r.wrong && html`<p class="note bad" role="alert"><b>${r.wrong}</b> is no time range; the last 30 minutes are shown.</p>`}
       ${o && html`<section aria-labelledby="sc"><header><h2 id="sc">${plural(o.count, 'trace')}</h2><span class="m3 s only-l">${drawn < o.count ? `a fair sample of ${count(drawn)} drawn; drag to select` : 'drag to select'}</span><span class="grow"></span>

@@ -31,8 +31,9 @@ function clockShifts(s, nodes) {
   return { shift, hosts };
 }
 
-export function modelOf(layout) {
-  const s = layout.spans, n = s.parent.length, end = ends(s.depth), nodes = layout.nodes;
+// `fit`: with times moved where clocks differ.
+export function modelOf(layout, fit) {
+  const clocks = clockShifts(layout.spans, layout.nodes), moved = fit ? clocks.shift : null, s = moved ? { ...layout.spans, start_ns: layout.spans.start_ns.map((t, i) => t + moved[i]) } : layout.spans, n = s.parent.length, end = ends(s.depth), nodes = layout.nodes;
   const up = new Int32Array(n), flat = new Int32Array(n), hops = [];
   for (let i = 0; i < n; i++) {
     const p = s.parent[i];
@@ -43,18 +44,17 @@ export function modelOf(layout) {
   const critical = new Map();
   for (const [row, from, to] of layout.critical) {
     if (!critical.has(row)) critical.set(row, []);
-    critical.get(row).push([from, to]);
+    critical.get(row).push(moved ? [from + moved[row], to + moved[row]] : [from, to]);
   }
   let total = layout.trace.duration_ns || 0, first = 0;
   for (let i = 0; i < n; i++) {
     total = Math.max(total, s.start_ns[i] + Math.max(0, s.duration_ns[i]));
     first = Math.min(first, s.start_ns[i]);
   }
-  return { layout, s, n, end, up, flat, hops, nodes, critical, from: first, to: Math.max(total, first + 1), clocks: clockShifts(s, nodes),
+  return { layout, s, n, end, up, flat, hops, nodes, critical, from: first, to: Math.max(total, first + 1), clocks,
     missing: s.orphan.reduce((a, o) => a + o, 0) };
 }
 
-export const startOf = (m, i, moved) => m.s.start_ns[i] + (moved ? m.clocks.shift[i] : 0);
 export const markOf = (m, i, hops) => {
   const f = hops ? m.s.fault[i] : m.s.lent[i];
   if (f == BEGAN && hops) { /* with the proxy in sight the failure began there */

@@ -72,7 +72,7 @@ function Details({ m, i, x, hops, began, r, base, waits }) {
   const rows = [['Start', html`<span title=${when(start, 2)}>+${ms(m.s.start_ns[i])}</span>`], ['Took, self', `${x.duration_ns == null ? 'unknown' : ms(x.duration_ns)}, ${x.self_ns == null ? 'unknown' : ms(x.self_ns)}`],
     ['Status', html`${x.status == 'unset' && !x.fault ? 'ok' : x.status}${x.status_message && html`, <span class="fault">${x.status_message}</span>`}${x.http_status != null ? `, HTTP ${x.http_status}` : ''}${x.grpc_status != null ? `, gRPC ${x.grpc_status}` : ''}`],
     attempt && ['Attempt', attempt], x.response_flags && x.response_flags != '-' && ['Response flag', x.response_flags], x.instance && ['Instance', html`<span class="mono">${x.instance}</span>`], ['Where', node],
-    x.peer && ['Peer', html`<span class="mono">${x.attributes['server.address'] || x.attributes['net.peer.ip'] || x.peer}${x.attributes['server.port'] ? ':' + x.attributes['server.port'] : ''}</span>`],
+    x.peer && x.peer != 'user' && ['Peer', html`<span class="mono">${x.attributes['server.address'] || x.attributes['net.peer.ip'] || x.peer}${x.attributes['server.port'] ? ':' + x.attributes['server.port'] : ''}</span>`],
     lock && ['Security', html`<span class="m2"><${Icon} n=${icon}/></span> <span class=${icon == 'open' ? 'plain' : ''}>${lock}</span>`], ['Came as', `${FORMAT[x.format] || x.format}${c ? `; ${KNOWN[c.known_by] || c.known_by}` : ''}`], ['Span id', html`<span class="mono">${x.span_id}</span>`]];
   const sql = `SELECT * FROM span WHERE trace_id = '${trace}' AND span_id = '${x.span_id}';`, api = `traces/${trace}/spans/${x.span_id}`;
   return html`<dl class="kv top12">${rows.filter(Boolean).map(([k, v]) => html`<dt key=${k}>${k}</dt><dd key=${k + 'v'}>${v}</dd>`)}</dl>

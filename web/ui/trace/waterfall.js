@@ -4,7 +4,7 @@ import { Icon, Mark } from '../draw/marks.js';
 import { plural, ms } from '../draw/text.js';
 import { useKeys } from '../frame/keys.js';
 import { setQuery } from '../frame/url.js';
-import { codeOf, markOf, nameOf, operationOf, piecesOf, rowsOf, selfOf, startOf, union } from './model.js';
+import { codeOf, markOf, nameOf, operationOf, piecesOf, rowsOf, selfOf, union } from './model.js';
 import { Minimap } from './minimap.js';
 
 const ROOM = 95.5; /* % of the bar's column that the whole takes; the rest is for words beside bars */
@@ -22,18 +22,17 @@ function axisWords(t, step) {
   return `${+(t / div).toFixed(6)}\u00a0${unit}`;
 }
 
-function Bar({ m, i, mark, hue, P, T, hops, moved, selected }) {
-  const length = Math.max(0, m.s.duration_ns[i]), start = startOf(m, i, moved), right = start + length, self = mark ? null : selfOf(m, i, hops), colour = `var(--s${hue})`;
+function Bar({ m, i, mark, hue, P, T, hops, selected }) {
+  const length = Math.max(0, m.s.duration_ns[i]), start = m.s.start_ns[i], right = start + length, self = mark ? null : selfOf(m, i, hops), colour = `var(--s${hue})`;
   const words = (m.s.duration_ns[i] < 0 ? 'unknown' : ms(length)) + (mark == 'b' ? '  began here' : ''), hop = m.s.folded[i];
   const style = P(right) < .88 * ROOM ? { left: `calc(${P(right)}% + 6px)` } : P(right) - P(start) < ROOM / 2 ? { right: `calc(${100 - P(start)}% + 6px)` } : null;
-  const shift = moved ? m.clocks.shift[i] : 0;
   return html`<div class="wb" style=${T.grid}><div class=${`sp${mark == 'b' ? ' began' : mark == 'p' ? ' pass' : ''}${hop ? ' hop' : ''}`} style=${{ left: P(start) + '%', width: Math.max(0, P(right) - P(start)) + '%', background: self ? `color-mix(in srgb,${colour} 32%,var(--bg))` : colour }}>
       ${self && length > 0 && self.map(([a, b]) => html`<div class="selft" key=${a} style=${{ left: a / length * 100 + '%', width: (b - a) / length * 100 + '%', background: colour }}></div>`)}</div>
-    ${piecesOf(m, i, hops).map(([a, b]) => html`<div class="cp" key=${a} style=${{ left: P(a + shift) + '%', width: Math.max(.1, P(b) - P(a)) + '%' }}></div>`)}
+    ${piecesOf(m, i, hops).map(([a, b]) => html`<div class="cp" key=${a} style=${{ left: P(a) + '%', width: Math.max(.1, P(b) - P(a)) + '%' }}></div>`)}
     <div class=${hop && !style ? 'sr' : 'du' + (mark == 'b' ? ' fault' : '') + (style ? '' : ' on')} style=${style || { left: `calc(${Math.max(0, P(start))}% + 1.3px)`, background: selected ? 'var(--accent-bg)' : 'var(--bg)' }}>${words}</div></div>`;
 }
 
-function Row({ m, row, at, hops, moved, selected, dim, closed, P, T, hue, phone, select, toggle, top }) {
+function Row({ m, row, at, hops, selected, dim, closed, P, T, hue, phone, select, toggle, top }) {
   const i = row.i, mark = row.group ? '' : markOf(m, i, hops), node = m.nodes[m.s.node[i]], code = row.group ? '' : codeOf(m, i, hops);
   const attempt = m.s.attempt[i] > 0, operation = row.group ? `${row.group.length} × ${operationOf(m, i)}` : attempt ? `attempt ${m.s.attempt[i]}${pod(m.layout.instances[i])}` : operationOf(m, i);
   const length = row.group ? row.total : m.s.duration_ns[i], hop = m.s.folded[i], holds = m.s.attempts[i] > 0 && !m.s.attempt[i], hairpin = m.layout.hairpins[i];
@@ -43,8 +42,8 @@ function Row({ m, row, at, hops, moved, selected, dim, closed, P, T, hue, phone,
       <span class="sv">${nameOf(m, i)}</span>${attempt && node.version && html`<span class="tag">${node.version}</span>`}${node.role == 'gateway' && html`<${Icon} n="gw"/>`}<span class="op">${hop ? `${sidecar(node.role, m, i)}` : operation}</span>
       ${holds && html`<span class="tag"><${Icon} n="retry"/>${m.s.attempts[i]} attempts</span>`}${hairpin != null && html`<span class="tag turn"><${Icon} n="turn"/>hairpin${hairpin > 0 ? ' +' + ms(hairpin) : ''}</span>`}${m.s.orphan[i] > 0 && html`<span class="tag">parent missing</span>`}
       <span class="grow"></span>${code && html`<span class=${'s ' + (mark == 'b' ? 'fault' : 'm2')}>${code}</span>`}${(phone || row.group) && html`<span class="s m2 nw">${length < 0 ? '' : ms(length)}${row.group ? ' in all' : ''}</span>`}</div>
-    ${row.group ? html`<div class="wb" style=${T.grid}>${row.group.slice(0, 200).map(k => html`<div class="sp" key=${k} style=${{ left: P(startOf(m, k, moved)) + '%', width: Math.max(.1, P(startOf(m, k, moved) + Math.max(0, m.s.duration_ns[k])) - P(startOf(m, k, moved))) + '%', background: `var(--s${hue(m.nodes[m.s.named[i]])})` }}></div>`)}</div>`
-      : html`<${Bar} m=${m} i=${i} mark=${mark} hue=${hue(m.nodes[m.s.named[i]])} P=${P} T=${T} hops=${hops} moved=${moved} selected=${selected}/>`}</div>`;
+    ${row.group ? html`<div class="wb" style=${T.grid}>${row.group.slice(0, 200).map(k => html`<div class="sp" key=${k} style=${{ left: P(m.s.start_ns[k]) + '%', width: Math.max(.1, P(m.s.start_ns[k] + Math.max(0, m.s.duration_ns[k])) - P(m.s.start_ns[k])) + '%', background: `var(--s${hue(m.nodes[m.s.named[i]])})` }}></div>`)}</div>`
+      : html`<${Bar} m=${m} i=${i} mark=${mark} hue=${hue(m.nodes[m.s.named[i]])} P=${P} T=${T} hops=${hops} selected=${selected}/>`}</div>`;
 }
 const sidecar = (role, m, i) => role == 'sidecar' ? `sidecar ${m.s.kind[i] == 3 || m.s.parent[i] >= 0 && m.s.node[m.s.parent[i]] != m.s.node[i] && m.nodes[m.s.node[m.s.parent[i]]].service == m.nodes[m.s.node[i]].service ? 'out' : 'in'}` : operationOf(m, i);
 
@@ -74,7 +73,7 @@ function useView(box, count, height) {
   return view;
 }
 
-export function Waterfall({ m, hue, hops, moved, selected, select, find, phone, legend, nameWidth, setNameWidth, title, zoomText }) {
+export function Waterfall({ m, hue, hops, selected, select, find, phone, legend, nameWidth, setNameWidth, title, zoomText }) {
   const [closed, setClosed] = useState(() => new Set()), [opened, setOpened] = useState(() => new Set()), [zoom, setZoom] = useZoom(zoomText);
   const box = useRef(null), rows = useMemo(() => rowsOf(m, { hops, closed, opened, brief: phone }), [m, hops, closed, opened, phone]);
   const height = phone ? 55 : 27, view = useView(box, rows.length, height), [z0, z1] = zoom || [m.from, m.to];
@@ -113,12 +112,12 @@ export function Waterfall({ m, hue, hops, moved, selected, select, find, phone, 
   return html`<div class="wtop"><div class="wgrid only-l"><div class="row wfind">${title}
         <button class="btn bare" title="Next failure that began here (n)" aria-label=${`${plural(began.length, 'failure')} began here: next`} disabled=${!began.length} onClick=${() => jump(1)}><${Mark} k="b" quiet/>${began.length}</button></div>
       <${Minimap} m=${m} hue=${hue} zoom=${zoom} setZoom=${setZoom} room=${ROOM}/></div>
-    <div class="wgrid only-l"><div class="m3 xs wcol">Service and operation${wanted && html`, <button class="lnk" onClick=${() => next(1)}>${plural(found.length, 'span')} found</button>`}</div><div class="waxis">${ticks.map(t => html`<span class="xs m3" key=${t} style=${{ left: P(t) + '%' }}>${axisWords(t, step)}</span>`)}</div>
+    <div class="wgrid only-l"><div class="m3 xs wcol">Service and operation${wanted && html`, <button class="lnk" onClick=${() => next(1)}>${plural(found.length, 'span')} found</button>`}</div><div class="waxis">${ticks.filter(t => P(t) < 95).map(t => html`<span class="xs m3" key=${t} style=${{ left: P(t) + '%' }}>${axisWords(t, step)}</span>`)}</div>
       <${Grip} width=${nameWidth} set=${setNameWidth}/></div></div>
     <div class="wrows" role="tree" aria-label="Spans" ref=${box} style=${{ height: rows.length * height + 'px' }} onFocusIn=${e => { const i = e.target.dataset?.row; if (i != null && +i != selected) select(+i); }}>
       ${rows.slice(view.from, view.to).map((row, k) => { const top = (view.from + k) * height; return row.quiet
         ? html`<div key=${'q' + row.parent} class="wr wquiet" role="treeitem" aria-level=${row.depth + 1} aria-expanded="false" aria-selected="false" tabindex="-1" style=${{ top: top + 'px' }} onClick=${() => toggle(row)}><${Icon} n="right"/> ${plural(row.quiet.length, 'span')} without failures, ${ms(union(m, row.quiet))}</div>`
-        : html`<${Row} key=${row.i} m=${m} row=${row} hops=${hops} moved=${moved} selected=${row.i == selected} dim=${wanted && !fits(row.i)} closed=${closed.has(row.i)} P=${P} T=${T} hue=${hue} phone=${phone} select=${select} toggle=${toggle} top=${top}/>`; })}</div>${legend}`;
+        : html`<${Row} key=${row.i} m=${m} row=${row} hops=${hops} selected=${row.i == selected} dim=${wanted && !fits(row.i)} closed=${closed.has(row.i)} P=${P} T=${T} hue=${hue} phone=${phone} select=${select} toggle=${toggle} top=${top}/>`; })}</div>${legend}`;
 }
 
 // The border between names and bars: dragged, or moved with arrows.

@@ -1,0 +1,281 @@
+/* post.c - a thread and a queue a connection. */
+#include "collector/command/post.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+#include <zlib.h>
+
+#include "collector/base/client.h"
+#include "collector/base/clock.h"
+#include "collector/base/queue.h"
+#include "collector/model/histogram.h"
+
+#define SEND_LIMIT_NS (30 * NS_PER_S)
+#define QUEUE 4
+#define RETRY_NS (100 * NS_PER_MS)
+
+struct packed {
+    char *bytes;
+    size_t n_bytes;
+    uint32_t n_spans;
+    struct posted_span *spans;
+};
+
+struct lane {
+    struct post *post;
+    struct queue *queue;
+    pthread_t thread;
+    bool runs;
+};
+
+struct post {
+    char url[1024];
+    bool gzip;
+    FILE *acked;
+    unsigned n_lanes;
+    struct lane lanes[POST_CONNECTIONS];
+    pthread_mutex_t mutex; /* guards what follows, and `acked` */
+    pthread_cond_t answered;
+    struct histogram latencies;
+    uint64_t waiting; /* parcels not answered yet */
+    char reason[256];
+    _Atomic uint64_t n_acked, n_refused, n_failed, n_bytes;
+    _Atomic bool stop;
+};
+
+static void packed_free(struct packed *packed)
+{
+    if (!packed)
+        return;
+    free(packed->bytes);
+    free(packed->spans);
+    free(packed);
+}
+
+static void note_acked(struct post *post, const struct packed *packed, uint64_t took_ns)
+{
+    post->n_acked += packed->n_spans;
+    post->n_bytes += packed->n_bytes;
+    pthread_mutex_lock(&post->mutex);
+    histogram_add(&post->latencies, took_ns, 1);
+    for (uint32_t i = 0; post->acked && i < packed->n_spans; i++)
+        fprintf(post->acked, "%016llx%016llx %016llx\n",
+                (unsigned long long)packed->spans[i].trace_id.high,
+                (unsigned long long)packed->spans[i].trace_id.low,
+                (unsigned long long)packed->spans[i].span_id);
+    if (post->acked)
+        fflush(post->acked);
+    pthread_mutex_unlock(&post->mutex);
+}
+
+static void note_failure(struct post *post, const char *reason, bool last)
+{
+    post->n_failed++;
+    pthread_mutex_lock(&post->mutex);
+    if (!post->reason[0])
+        snprintf(post->reason, sizeof(post->reason), "%s", reason);
+    pthread_cond_broadcast(&post->answered);
+    pthread_mutex_unlock(&post->mutex);
+    if (last)
+        post->stop = true;
+}
+
+/* Until it is taken; the receiver's silence ends the run. */
+static void send_packed(struct post *post, struct client *client, const struct packed *packed)
+{
+    struct client_request request = {.method = "POST",
+                                     .url = post->url,
+                                     .content_type = "application/x-protobuf",
+                                     .encoding = post->gzip ? "gzip" : NULL,
+                                     .body = {packed->bytes, packed->n_bytes}};
+    while (!post->stop) {
+        unsigned status = 0;
+        struct err err = {0};
+        char text[64];
+        uint64_t begin_ns = clock_mono_ns();
+        if (client_send(client, &request, &status, NULL, &err)) {
+            note_failure(post, err.text, true);
+        } else if (status == 200) {
+            note_acked(post, packed, clock_mono_ns() - begin_ns);
+            return;
+        } else if (status == 429 || status == 503) {
+            post->n_refused += packed->n_spans;
+            nanosleep(&(struct timespec){.tv_nsec = (long)RETRY_NS}, NULL);
+        } else {
+            snprintf(text, sizeof(text), "answered %u", status);
+            note_failure(post, text, false);
+            return;
+        }
+    }
+}
+
+static void *run_lane(void *arg)
+{
+    struct lane *lane = arg;
+    struct post *post = lane->post;
+    struct client *client = client_new(SEND_LIMIT_NS);
+    for (;;) {
+        struct packed *packed = queue_pop(lane->queue, NS_PER_S);
+        if (!packed && queue_closed(lane->queue) && !queue_length(lane->queue))
+            break;
+        if (!packed)
+            continue;
+        if (client)
+            send_packed(post, client, packed);
+        packed_free(packed);
+        pthread_mutex_lock(&post->mutex);
+        post->waiting--;
+        pthread_cond_broadcast(&post->answered);
+        pthread_mutex_unlock(&post->mutex);
+    }
+    client_free(client);
+    return NULL;
+}
+
+struct post *post_start(const struct post_settings *settings)
+{
+    struct post *post = calloc(1, sizeof(*post));
+    if (!post)
+        return NULL;
+    snprintf(post->url, sizeof(post->url), "%s/v1/traces", settings->to);
+    post->gzip = settings->gzip;
+    post->acked = settings->acked;
+    post->n_lanes = settings->n_connections;
+    pthread_mutex_init(&post->mutex, NULL);
+    pthread_cond_init(&post->answered, NULL);
+    histogram_init(&post->latencies);
+    for (unsigned i = 0; i < post->n_lanes; i++) {
+        struct lane *lane = &post->lanes[i];
+        *lane = (struct lane){.post = post, .queue = queue_new(QUEUE, 0)};
+        lane->runs = lane->queue && pthread_create(&lane->thread, NULL, run_lane, lane) == 0;
+        if (!lane->runs) {
+            post_join(post);
+            post_free(post);
+            return NULL;
+        }
+    }
+    return post;
+}
+
+static bool pack_gzip(struct packed *packed, struct str body)
+{
+    z_stream stream = {0};
+    if (deflateInit2(&stream, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        return false;
+    size_t bound = deflateBound(&stream, body.len);
+    packed->bytes = malloc(bound);
+    stream.next_in = (Bytef *)(uintptr_t)body.p;
+    stream.avail_in = (uInt)body.len;
+    stream.next_out = (Bytef *)packed->bytes;
+    stream.avail_out = (uInt)bound;
+    bool good = packed->bytes && deflate(&stream, Z_FINISH) == Z_STREAM_END;
+    packed->n_bytes = bound - stream.avail_out;
+    deflateEnd(&stream);
+    return good;
+}
+
+static bool pack_plain(struct packed *packed, struct str body)
+{
+    packed->bytes = malloc(body.len + 1);
+    if (!packed->bytes)
+        return false;
+    memcpy(packed->bytes, body.p, body.len);
+    packed->n_bytes = body.len;
+    return true;
+}
+
+static struct packed *pack(const struct post *post, const struct parcel *parcel)
+{
+    struct packed *packed = calloc(1, sizeof(*packed));
+    if (!packed)
+        return NULL;
+    packed->n_spans = parcel->n_spans;
+    bool good = post->gzip ? pack_gzip(packed, parcel->body) : pack_plain(packed, parcel->body);
+    if (good && post->acked) {
+        packed->spans = malloc(parcel->n_spans * sizeof(*packed->spans));
+        good = packed->spans != NULL;
+        if (good)
+            memcpy(packed->spans, parcel->spans, parcel->n_spans * sizeof(*packed->spans));
+    }
+    if (good)
+        return packed;
+    packed_free(packed);
+    return NULL;
+}
+
+bool post_send(struct post *post, const struct parcel *parcel)
+{
+    struct packed *packed = post->stop ? NULL : pack(post, parcel);
+    if (!packed)
+        return false;
+    pthread_mutex_lock(&post->mutex);
+    post->waiting++;
+    pthread_mutex_unlock(&post->mutex);
+    if (queue_push(post->lanes[parcel->sender % post->n_lanes].queue, packed, 0))
+        return true;
+    packed_free(packed);
+    return false;
+}
+
+bool post_settle(struct post *post)
+{
+    pthread_mutex_lock(&post->mutex);
+    while (post->waiting && !post->stop)
+        pthread_cond_wait(&post->answered, &post->mutex);
+    pthread_mutex_unlock(&post->mutex);
+    return !post->stop;
+}
+
+void post_abandon(struct post *post)
+{
+    pthread_mutex_lock(&post->mutex);
+    post->stop = true;
+    pthread_cond_broadcast(&post->answered);
+    pthread_mutex_unlock(&post->mutex);
+}
+
+void post_join(struct post *post)
+{
+    for (unsigned i = 0; i < post->n_lanes; i++) {
+        struct lane *lane = &post->lanes[i];
+        if (!lane->queue)
+            continue;
+        queue_close(lane->queue);
+        if (lane->runs)
+            pthread_join(lane->thread, NULL);
+        queue_free(lane->queue);
+        lane->queue = NULL;
+    }
+}
+
+const char *post_reason(const struct post *post)
+{
+    return post->reason;
+}
+
+void post_count(struct post *post, struct post_counts *counts)
+{
+    pthread_mutex_lock(&post->mutex);
+    bool any = post->n_acked > 0;
+    *counts = (struct post_counts){
+        .acked = post->n_acked,
+        .refused = post->n_refused,
+        .failed = post->n_failed,
+        .bytes = post->n_bytes,
+        .ack_p50_ms = any ? (double)histogram_quantile(&post->latencies, 0.5) / 1e6 : 0,
+        .ack_p99_ms = any ? (double)histogram_quantile(&post->latencies, 0.99) / 1e6 : 0,
+    };
+    pthread_mutex_unlock(&post->mutex);
+}
+
+void post_free(struct post *post)
+{
+    if (!post)
+        return;
+    histogram_fini(&post->latencies);
+    pthread_cond_destroy(&post->answered);
+    pthread_mutex_destroy(&post->mutex);
+    free(post);
+}

@@ -1,0 +1,338 @@
+"""Bodies that are large, deep, packed, cut, malformed or odd, each with its exact answer. The numbers are those of the security cases
+(tests/README.md)."""
+import gzip
+import json
+import struct
+import time
+import zlib
+
+from lib import otlp_body, otlp_span
+from raw import GOOD, exchange, parse, post
+
+JSON, PROTOBUF = b"application/json", b"application/x-protobuf"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+# ---- protobuf by hand ----
+
+def varint(n):
+    out = b""
+    while n >= 128:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])
+
+
+def field(number, data):
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def span_pb(*more, trace=b"\1" * 16, span=b"\2" * 8):
+    return field(1, trace) + field(2, span) + b"".join(more)
+
+
+def body_pb(*spans):
+    return field(1, field(2, b"".join(field(2, s) for s in spans)))
+
+
+def nested_any(depth):
+    """An attribute whose value is an array in an array …: `depth` values in each other, the innermost an empty one."""
+    value = b""
+    for _ in range(depth - 1):
+        value = field(5, field(1, value))
+    return body_pb(span_pb(field(9, field(1, b"k") + field(2, value))))
+
+
+def nested_json(depth):
+    """The document's own braces and lists count."""
+    outer = {"resourceSpans": [{"scopeSpans": [{"spans": [json.loads(json.dumps(otlp_span(TRACE, "00000000000000a1")[1]))]}]}]}
+    text = json.dumps(outer)
+    # ten levels hold the value: document, resourceSpans, its item, scopeSpans, its item, spans, its item, attributes, its item, value
+    inner = "{\"arrayValue\":{\"values\":[" * ((depth - 10) // 3) + "{}" + "]}}" * ((depth - 10) // 3)
+    return text.replace("\"attributes\": []", "\"attributes\":[{\"key\":\"k\",\"value\":%s}]" % inner).encode()
+
+
+# ---- zstd by hand: frames of raw and of run-length blocks ----
+
+def zstd_frame(data):
+    assert len(data) < 256
+    return b"\x28\xb5\x2f\xfd\x20" + bytes([len(data)]) + (len(data) << 3 | 1).to_bytes(3, "little") + data
+
+
+def zstd_run(n_blocks):
+    """n_blocks × 128 KiB of blanks."""
+    block = (131072 << 3 | 2).to_bytes(3, "little") + b" "
+    last = (131072 << 3 | 3).to_bytes(3, "little") + b" "
+    return b"\x28\xb5\x2f\xfd\x00\x58" + block * (n_blocks - 1) + last
+
+
+ZSTD_WINDOW = b"\x28\xb5\x2f\xfd\x00\x90" + (1 << 3 | 1).to_bytes(3, "little") + b" "  # says that it needs 256 MiB
+ZSTD_SKIPPED = b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc"
+
+GZ = gzip.compress(GOOD)
+BLANKS = b" " * (64 << 20)
+
+# number, name, path, type, coding, body, status
+BODIES = [
+    (0, "no Content-Type", b"/v1/traces", b"", b"", GOOD, 415),
+    (0, "unknown Content-Type", b"/v1/traces", b"text/xml", b"", GOOD, 415),
+    (0, "a type's name with more behind it", b"/v1/traces", b"application/jsonx", b"", GOOD, 415),
+    (0, "parameters of a type", b"/v1/traces", b"Application/JSON; charset=utf-8", b"", GOOD, 200),
+    (0, "a slash behind", b"/v1/traces/", JSON, b"", GOOD, 200),
+    (0, "the bare address", b"/", JSON, b"", GOOD, 404),
+    (0, "empty protobuf", b"/v1/traces", PROTOBUF, b"", b"", 200),
+    (0, "empty JSON body", b"/v1/traces", JSON, b"", b"", 400),
+    (0, "blanks", b"/v1/traces", JSON, b"", b" \r\n", 400),
+    (0, "empty JSON request", b"/v1/traces", JSON, b"", b"{}", 200),
+    (0, "two documents", b"/v1/traces", JSON, b"", b"{}{}", 400),
+    (0, "lines of documents", b"/v1/traces", JSON, b"", GOOD + b"\n" + GOOD, 400),
+    (0, "a list", b"/v1/traces", JSON, b"", b"[]", 400),
+    (0, "not JSON", b"/v1/traces", JSON, b"", b"{\"resourceSpans\":", 400),
+    (0, "a wrong type", b"/v1/traces", JSON, b"", b"{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"name\":7}]}]}]}", 400),
+    (0, "protobuf said to be JSON", b"/v1/traces", JSON, b"", body_pb(span_pb()), 400),
+    (0, "JSON said to be protobuf", b"/v1/traces", PROTOBUF, b"", GOOD, 400),
+    (0, "malformed protobuf", b"/v1/traces", PROTOBUF, b"", b"\x0a\x05abc", 400),
+    (45, "a value 32 deep", b"/v1/traces", PROTOBUF, b"", nested_any(32), 200),
+    (45, "a value 34 deep", b"/v1/traces", PROTOBUF, b"", nested_any(34), 400),
+    (45, "1,000 deep", b"/v1/traces", PROTOBUF, b"", nested_any(1000), 400),
+    (46, "4 MiB of empty spans", b"/v1/traces", PROTOBUF, b"", field(1, field(2, b"\x12\x00" * (2 << 20))), 413),
+    (46, "4 MiB of empty attributes", b"/v1/traces", PROTOBUF, b"", body_pb(span_pb(b"\x4a\x00" * (2 << 20))), 200),
+    (46, "4 MiB of empty resources", b"/v1/traces", PROTOBUF, b"", b"\x0a\x00" * (2 << 20), 413),
+    (47, "a length of 2^60", b"/v1/traces", PROTOBUF, b"", b"\x0a" + varint(1 << 60), 400),
+    (47, "a length of 2^64 - 1", b"/v1/traces", PROTOBUF, b"", b"\x0a" + varint((1 << 64) - 1), 400),
+    (48, "a varint of 11 bytes", b"/v1/traces", PROTOBUF, b"", b"\x0a" + b"\x80" * 10 + b"\x01", 400),
+    (49, "a group, ended", b"/v1/traces", PROTOBUF, b"", body_pb(span_pb(b"\x93\x03\x08\x01\x94\x03")), 200),
+    (49, "a group without end", b"/v1/traces", PROTOBUF, b"", b"\x0b", 400),
+    (49, "wire types 6 and 7", b"/v1/traces", PROTOBUF, b"", b"\x0e\x00", 400),
+    (50, "a million unknown fields", b"/v1/traces", PROTOBUF, b"", body_pb(span_pb(b"\xc0\x3e\x01" * 1000000)), 200),
+    (51, "JSON 64 deep", b"/v1/traces", JSON, b"", nested_json(64), 200),
+    (51, "JSON 65 deep, unknown", b"/v1/traces", JSON, b"", b"{\"a\":" * 65 + b"1" + b"}" * 65, 400),
+    (51, "JSON a million deep", b"/v1/traces", JSON, b"", b"[" * 1000000, 400),
+    (51, "JSON a million deep in a key we know", b"/v1/traces", JSON, b"", b"{\"resourceSpans\":" + b"[" * 1000000, 400),
+    (52, "a key twice", b"/v1/traces", JSON, b"", b"{\"resourceSpans\":[],\"resourceSpans\":[]}", 200),
+    (54, "1e999 as a time", b"/v1/traces", JSON, b"", GOOD.replace(b'"1700000000000000000"', b"1e999"), 400),
+    (54, "2^64 as a time", b"/v1/traces", JSON, b"", GOOD.replace(b'"1700000000000000000"', b'"18446744073709551616"'), 400),
+    (54, "-0 as a kind", b"/v1/traces", JSON, b"", GOOD.replace(b'"kind": 2', b'"kind": -0'), 200),
+    (54, "01 as a kind", b"/v1/traces", JSON, b"", GOOD.replace(b'"kind": 2', b'"kind": 01'), 400),
+    (54, "NaN", b"/v1/traces", JSON, b"", GOOD.replace(b'"kind": 2', b'"kind": NaN'), 400),
+    (56, "gzip", b"/v1/traces", JSON, b"gzip", GZ, 200),
+    (56, "two members", b"/v1/traces", JSON, b"gzip", gzip.compress(GOOD[:9]) + gzip.compress(GOOD[9:]), 200),
+    (56, "bytes behind the end", b"/v1/traces", JSON, b"gzip", GZ + b"xyz", 400),
+    (56, "cut", b"/v1/traces", JSON, b"gzip", GZ[:-3], 400),
+    (56, "a wrong CRC", b"/v1/traces", JSON, b"gzip", GZ[:-8] + b"\0\0\0\0" + GZ[-4:], 400),
+    (56, "gzip in gzip", b"/v1/traces", JSON, b"gzip", gzip.compress(GZ), 400),
+    (56, "codings one on the other", b"/v1/traces", JSON, b"gzip, gzip", gzip.compress(GZ), 415),
+    (56, "not gzip", b"/v1/traces", JSON, b"gzip", GOOD, 400),
+    (56, "nothing", b"/v1/traces", JSON, b"gzip", b"", 400),
+    (56, "deflate", b"/v1/traces", JSON, b"deflate", zlib.compress(GOOD), 200),
+    (56, "raw deflate", b"/v1/traces", JSON, b"deflate", zlib.compress(GOOD)[2:-4], 400),
+    (56, "zstd", b"/v1/traces", JSON, b"zstd", zstd_frame(b"{}"), 200),
+    (56, "two frames", b"/v1/traces", JSON, b"zstd", zstd_frame(GOOD[:200]) + zstd_frame(GOOD[200:]), 200),
+    (56, "a frame to skip", b"/v1/traces", JSON, b"zstd", ZSTD_SKIPPED + zstd_frame(b"{}"), 200),
+    (56, "a cut frame", b"/v1/traces", JSON, b"zstd", zstd_frame(b"{}")[:-1], 400),
+    (56, "bytes behind a frame", b"/v1/traces", JSON, b"zstd", zstd_frame(b"{}") + b"xyz", 400),
+    (56, "a window of 256 MiB", b"/v1/traces", JSON, b"zstd", ZSTD_WINDOW, 413),
+    (56, "an unknown coding", b"/v1/traces", JSON, b"br", GOOD, 415),
+    (56, "a bomb by gzip", b"/v1/traces", JSON, b"gzip", gzip.compress(BLANKS, 9), 413),
+    (56, "a bomb by deflate", b"/v1/traces", JSON, b"deflate", zlib.compress(BLANKS, 9), 413),
+    (56, "a bomb by zstd", b"/v1/traces", JSON, b"zstd", zstd_run(512), 413),
+]
+
+
+def check_status_message(name, kind, answer):
+    """A refusal on 4318 is a google.rpc.Status in the request's content type."""
+    if kind == PROTOBUF:
+        assert answer.headers["content-type"] == "application/x-protobuf", (name, answer.headers)
+        assert answer.body[:1] == b"\x08" and answer.body[2:3] == b"\x12" and len(answer.body) == 4 + answer.body[3], (name, answer.body)
+    elif kind == JSON:
+        assert answer.headers["content-type"] == "application/json", (name, answer.headers)
+        assert set(json.loads(answer.body)) == {"code", "message"}, (name, answer.body)
+
+
+def scene_bodies(c):
+    assert len(GOOD) < 511 and b'"kind": 2' in GOOD and b'"1700000000000000000"' in GOOD
+    c.start()
+    for number, name, path, kind, coding, body, wanted in BODIES:
+        name = "%d: %s" % (number, name)
+        headers = b"Connection: close\r\n" + (b"Content-Encoding: " + coding + b"\r\n" if coding else b"")
+        answers, _ = exchange(c.otlp, post(path, headers, body, kind), limit=30, ends=True)
+        assert [a.status for a in answers] == [wanted], (name, [a.status for a in answers], answers and answers[0].body[:300])
+        if wanted != 200:
+            check_status_message(name, kind, answers[0])
+        else:
+            assert answers[0].body == (b"{}" if kind != PROTOBUF else b""), (name, answers[0].body)
+    answers, _ = exchange(c.otlp, post(headers=b"Content-Length: 99999999\r\n", length=False, body=b""), ends=True)
+    assert [a.status for a in answers] == [413]
+    answers, _ = exchange(c.otlp, b"GET /v1/traces HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert [a.status for a in answers] == [405] and answers[0].headers["allow"] == "POST"
+    answers, _ = exchange(c.otlp, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b"/v1/traces" in answers[0].body
+    c.flush()
+    c.check_ledger()
+
+
+def scene_a_body_too_large_is_refused_while_it_comes(c):
+    """The sender has it all on the wire before it reads: it must still see why, or it would send again for ever."""
+    c.start(receive__max_body="1MiB", receive__max_decoded="1MiB")
+    body = b" " * (24 << 20)
+    for raw in (post(body=body), post(b"/nope", body=body), post(headers=b"Transfer-Encoding: chunked\r\n", length=False,
+                                                                  body=b"%x\r\n%s\r\n" % (1 << 20, body[:1 << 20]) * 24)):
+        answers, closed = exchange(c.otlp, raw, ends=True, limit=30)
+        assert [a.status for a in answers] == [413] and closed
+
+
+def scene_spans_are_refused_alone(c):
+    c.start()
+    good = otlp_span(TRACE, "00000000000000a1")[1]
+    # number, what is different, is it taken, what the reason has in it
+    rows = [(58, {"traceId": "0" * 32}, False, "trace"), (58, {"spanId": "0" * 16}, False, "span"), (58, {"traceId": TRACE[:-1]}, False, "trace"),
+            (58, {"traceId": TRACE + "0"}, False, "trace"), (58, {"spanId": "a1"}, False, "span"), (58, {"spanId": "x" * 16}, False, "span"),
+            (58, {"traceId": ""}, False, "trace"), (58, {"traceId": None}, False, "trace"), (58, {"traceId": 7}, False, "trace"),
+            (58, {"spanId": {}}, False, "span"), (58, {"parentSpanId": "zz"}, False, "parent"), (58, {"traceId": TRACE.upper()}, True, ""),
+            (58, {"parentSpanId": ""}, True, ""), (58, {"parentSpanId": "0" * 16}, True, ""),
+            (59, {"endTimeUnixNano": "1"}, True, ""), (59, {"startTimeUnixNano": "0", "endTimeUnixNano": "0"}, True, ""),
+            (59, {"startTimeUnixNano": "9223372036854775808"}, True, ""), (59, {"startTimeUnixNano": str((1 << 64) - 1)}, True, ""),
+            (59, {"startTimeUnixNano": None}, True, ""), (59, {"endTimeUnixNano": None}, True, "")]
+    for i, (number, change, taken, reason) in enumerate(rows):
+        odd = dict(good, spanId="%016x" % (0x100 + i), **change) if "spanId" not in change else dict(good, **change)
+        odd = {k: v for k, v in odd.items() if v is not None}
+        body = otlp_body([("a", dict(good, spanId="%016x" % (0x200 + i))), ("a", odd)])
+        status, text, _ = c.post_otlp(body, True)
+        assert status == 200, (number, change, status, text)
+        said = json.loads(text).get("partialSuccess", {})
+        assert said.get("rejectedSpans", "0") == ("0" if taken else "1") and reason in said.get("errorMessage", ""), (number, change, text)
+        assert taken == (text == b"{}"), (number, change, text)
+    for trace, span in ((b"\1" * 15, b"\2" * 8), (b"\1" * 17, b"\2" * 8), (b"", b"\2" * 8), (b"\0" * 16, b"\2" * 8), (b"\1" * 16, b"\0" * 8), (b"\1" * 16, b"")):
+        status, text, _ = c.post_otlp(body_pb(span_pb(trace=trace, span=span), span_pb()))
+        assert status == 200 and text[:1] == b"\x0a" and text[2:4] == b"\x08\x01", (58, trace, span, text)
+    c.flush()
+    n_bad = sum(not taken for _, _, taken, _ in rows) + 6
+    assert c.sql("SELECT sum(rejected) FROM ingest_minute") == [(n_bad,)]
+    assert c.sql("SELECT count(*) FROM span WHERE start_ns < 0 OR duration_ns < 0") == [(0,)]
+    c.check_ledger()
+
+
+def text_of(c, span):
+    return json.loads(c.sql("SELECT attributes FROM span WHERE span_id = ?", span)[0][0])
+
+
+def scene_text_is_cleaned_and_cut(c):
+    c.start(limit__attribute_bytes="16", limit__attributes="5", limit__name_bytes="20", limit__events="2", limit__links="2")
+    body = otlp_body([otlp_span(TRACE, "00000000000000b1", a="1", b="2", c="3")])
+    body = body.replace(b'"stringValue": "1"', b'"stringValue": "x\\ud800y"').replace(b'"stringValue": "2"', b'"stringValue": "a\\u0000b"')
+    body = body.replace(b'"stringValue": "3"', b'"stringValue": "\xff\xfe"')
+    assert c.post_otlp(body, True)[0] == 200
+    pb = body_pb(span_pb(field(5, b"n\xc0\x80\0m"), field(9, field(1, b"k\xff") + field(2, field(1, b"v\xed\xa0\x80"))), span=b"\xb2" * 8))
+    assert c.post_otlp(pb)[0] == 200
+    many = [{"key": "k%d" % i, "value": {"stringValue": "\u00e4" * 100}} for i in range(9)]
+    span = dict(otlp_span(TRACE, "00000000000000b3", name="n" * 100)[1], attributes=many,
+                events=[{"name": "e%d" % i} for i in range(5)], links=[{"traceId": TRACE, "spanId": "00000000000000b1"}] * 5)
+    assert c.post_otlp(otlp_body([("a", span)]), True)[0] == 200
+    twice = dict(otlp_span(TRACE, "00000000000000b4")[1], attributes=[{"key": "k", "value": {"intValue": i}} for i in (1, 2)])
+    assert c.post_otlp(otlp_body([("a", twice)]).replace(b'"name": "op"', b'"name": "first", "name": "last"'), True)[0] == 200
+    c.flush()
+    assert text_of(c, "00000000000000b1") == {"a": "x\ufffdy", "b": "a\ufffdb", "c": "\ufffd\ufffd"}
+    assert c.sql("SELECT operation FROM span WHERE span_id = ?", "b2" * 8)[0][0] == "n\ufffd\ufffd\ufffdm"
+    assert list(text_of(c, "b2" * 8)) == ["k\ufffd"]
+    cut = text_of(c, "00000000000000b3")
+    assert len(cut) == 5 and set(cut.values()) == {"\u00e4" * 8}, cut
+    events, links = c.sql("SELECT events, links FROM span WHERE span_id = '00000000000000b3'")[0]
+    assert len(json.loads(events)) == len(json.loads(links)) == 2
+    # a key given twice: the last counts, as in a map (52)
+    assert text_of(c, "00000000000000b4") == {"k": 2} and c.sql("SELECT operation FROM span WHERE span_id = '00000000000000b4'") == [("last",)]
+    for what, n in (("attribute_value", 5), ("attributes", 4), ("name", 1), ("events", 3), ("links", 3)):
+        assert c.counter("faultline_ingest_truncated_total", field=what) == n, (what, c.counter("faultline_ingest_truncated_total", field=what))
+    n = c.counter("faultline_ingest_truncated_total", field="utf8")
+    assert n == 3, n  # the name, the key and the value of the protobuf span; JSON is cleaned as it is read
+    c.check_ledger()
+
+
+def scene_limits_hold_for_a_body_as_a_whole(c):
+    c.start(receive__max_spans="10", receive__max_decoded="20000B")
+    spans = [otlp_span(TRACE, "%016x" % (i + 1)) for i in range(11)]
+    status, text, _ = c.post_otlp(otlp_body(spans), True)
+    assert status == 413 and "receive.max_spans" in json.loads(text)["message"]
+    assert c.post_otlp(body_pb(*[span_pb(span=b"%08d" % i) for i in range(11)]))[0] == 413
+    assert c.post_otlp(otlp_body(spans[:10]), True)[0] == 200
+    status, text, _ = c.post_otlp(gzip.compress(b" " * 20001), True, **{"Content-Encoding": "gzip"})
+    assert status == 413 and "20000" in json.loads(text)["message"]
+    status, text, _ = c.post_otlp(b" " * 20001, True)
+    assert status == 413 and "receive.max_decoded" in json.loads(text)["message"]
+    c.flush()
+    assert c.sql("SELECT received, rejected FROM ingest_minute") == [(10, 0)]
+
+
+def scene_keys_that_were_chosen_to_collide_cost_nothing(c):
+    """55: a hundred thousand attribute keys, made so that common hashes of them are equal."""
+    c.start(receive__max_spans="100000")
+    alphabet = ("Aa", "BB")  # equal under the hash that multiplies by 31
+    keys = ["".join(alphabet[i >> k & 1] for k in range(10)) for i in range(1024)]
+    spans = [dict(otlp_span("%032x" % (i + 1), "00000000000000a1")[1], attributes=[{"key": k + str(i), "value": {"stringValue": k}} for k in keys[i * 8 % 1024:][:100]])
+             for i in range(1000)]
+    body = otlp_body([("a", s) for s in spans])
+    begin = time.monotonic()
+    assert c.post_otlp(body, True)[0] == 200
+    c.flush()
+    assert time.monotonic() - begin < 20, time.monotonic() - begin
+    c.check_ledger()
+
+
+def scene_shapes_of_traces(c):
+    """60: loops, chains, crowds, several roots, one id for two spans."""
+    c.start()
+
+    def send(trace, pairs, **more):
+        spans = [otlp_span(trace, span, parent, **more) for span, parent in pairs]
+        for i in range(0, len(spans), 20000):
+            status, text, _ = c.post_otlp(otlp_body(spans[i:i + 20000]), True)
+            assert (status, text) == (200, b"{}"), text
+
+    def span(i):
+        return "%016x" % i
+
+    send("%032x" % 1, [(span(1), span(1))])
+    send("%032x" % 2, [(span(1), span(2)), (span(2), span(3)), (span(3), span(1))])
+    send("%032x" % 3, [(span(1), "")] + [(span(i), span(i - 1)) for i in range(2, 10001)])
+    send("%032x" % 4, [(span(1), "")] + [(span(i), span(1)) for i in range(2, 60001)])
+    send("%032x" % 5, [(span(1), ""), (span(2), ""), (span(3), span(2)), (span(4), span(99))])
+    send("%032x" % 6, [(span(1), "")], name="one")
+    send("%032x" % 6, [(span(1), "")], name="two", ms=99)
+    begin = time.monotonic()
+    c.flush()
+    assert time.monotonic() - begin < 30, time.monotonic() - begin
+    found = {int(t, 16): (n, complete) for t, n, complete in c.sql("SELECT trace_id, span_count, complete FROM trace")}
+    assert {t: n for t, (n, _) in found.items()} == {1: 1, 2: 3, 3: 10000, 4: 60000, 5: 4, 6: 1}, found
+    assert found[3][1] == 1 and found[4][1] == 1 and found[5][1] == 0, found
+    assert c.sql("SELECT sum(duplicate), sum(conflict) FROM ingest_minute") == [(1, 1)]
+    for t in (1, 2, 3, 5, 6):
+        assert len(c.api("traces/%x" % t)["spans"]) == found[t][0]
+    c.check_ledger()
+
+
+def scene_zipkin_bodies(c):
+    c.start()
+    span = {"traceId": "463ac35c9f6413ad", "id": "a2fb4a1d1a96d312", "name": "GET", "timestamp": 1700000000000000, "duration": 10,
+            "localEndpoint": {"serviceName": "cart"}, "kind": "SERVER", "tags": {"n": None, "a\u0000b": "x\ud800y"}}
+    table = [([], 202), ([span], 202), ([dict(span, id="zz"), dict(span, id="a2fb4a1d1a96d313", timestamp="1700000000000001")], 202),
+             ({"not": "a list"}, 400), ([dict(span, binaryAnnotations=[])], 400), ([7], 400)]
+    for body, wanted in table:
+        status, text, _ = c.post_zipkin(json.dumps(body))
+        assert status == wanted and (text == b"" if wanted == 202 else text.count(b"\n") == 1), (body, status, text)
+    assert c.post_zipkin(b"")[0] == 202
+    for kind, coding, body, wanted in (("application/x-protobuf", "", b"", 415), ("text/plain", "", b"[]", 415), ("", "", b"[]", 202), ("application/json", "gzip", gzip.compress(b"[]"), 202),
+                                       ("application/json", "gzip", b"[]", 400), ("application/json", "br", b"[]", 415), ("application/json", "", b"[][]", 400),
+                                       ("application/json", "", b"[" * 100000, 400), ("application/json", "", b"[" + b"{}," * 60000 + b"{}]", 413)):
+        headers = {k: v for k, v in (("Content-Type", kind), ("Content-Encoding", coding)) if v}
+        status, text, _ = c.request(c.zipkin, "POST", "/api/v2/spans", body, headers)
+        assert status == wanted, (kind, coding, body[:20], status, text)
+    assert c.request(c.zipkin, "GET", "/health")[:2] == (200, b'{"status":"UP"}')
+    assert c.request(c.zipkin, "POST", "/api/v1/spans", b"[]")[0] == 404
+    status, _, headers = c.request(c.zipkin, "GET", "/api/v2/spans")
+    assert status == 405 and headers["allow"] == "POST"
+    c.flush()
+    assert c.sql("SELECT trace_id, span_id, start_ns, duration_ns FROM span ORDER BY start_ns") == [
+        ("0000000000000000463ac35c9f6413ad", "a2fb4a1d1a96d312", 1700000000000000000, 10000),
+        ("0000000000000000463ac35c9f6413ad", "a2fb4a1d1a96d313", 1700000000000001000, 10000)]
+    assert c.sql("SELECT sum(rejected), sum(entry) FROM ingest_minute") == [(1, 2)]
+    assert "\ufffd" in c.sql("SELECT attributes FROM span LIMIT 1")[0][0]
+    c.check_ledger()
