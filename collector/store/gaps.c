@@ -72,37 +72,14 @@ static int note(struct store *store, const struct gap_count *more)
     return 0;
 }
 
-static uint8_t reason_of(const struct turn *turn, const struct call *call)
-{
-    if (call->known_by == KNOWN_REQUEST_ID)
-        return GAP_REQUEST_ID;
-    bool workload = nodes_get(turn->nodes, call->caller)->role == ROLE_WORKLOAD;
-    return call->known_by == KNOWN_ENTRY && workload ? GAP_ADDRESS : GAP_NONE;
-}
-
-static int note_node(struct store *store, const struct turn *turn, node_no node,
-                     struct gap_count *count)
-{
-    int code = dictionary_node(store, turn, node, &count->node);
-    return code ? code : note(store, count);
-}
-
 int gaps_add(struct store *store, const struct turn *turn, const struct graph *graph, int sign)
 {
-    int code = 0;
-    for (uint32_t i = 0; i < graph->n_calls && !code; i++) {
-        const struct call *call = &graph->calls[i];
-        struct gap_count count = {
-            .reason = reason_of(turn, call), .minute = call->start_ns / NS_PER_MINUTE, .n = sign};
-        if (count.reason)
-            code = note_node(store, turn, call->caller, &count);
-    }
-    if (!code && graph->trace.began_by_proxy) {
-        struct gap_count count = {
-            .reason = GAP_OWN_TRACE, .minute = graph->trace.start_ns / NS_PER_MINUTE, .n = sign};
-        code = note_node(store, turn, graph->trace.entry, &count);
-    }
-    return code;
+    if (!graph->trace.began_by_proxy)
+        return 0;
+    struct gap_count count = {
+        .reason = GAP_OWN_TRACE, .minute = graph->trace.start_ns / NS_PER_MINUTE, .n = sign};
+    int code = dictionary_node(store, turn, graph->trace.entry, &count.node);
+    return code ? code : note(store, &count);
 }
 
 int gaps_apply(struct store *store)

@@ -5,9 +5,7 @@
 
 enum gap_reason {
     GAP_NONE,
-    GAP_OWN_TRACE, /* its proxy began a trace with a call of its */
-    GAP_ADDRESS,   /* a call without a trace came from its address */
-    GAP_REQUEST_ID /* a call came in another trace with the request id of one it was at */
+    GAP_OWN_TRACE /* its proxy began a trace with a call of its */
 };
 
 #endif

@@ -1,5 +1,4 @@
--- The ways of calls: physical hops, hairpins, clear text, what happens to edges; clocks; who drops trace context; what is
--- learnt across traces.
+-- The ways of calls: physical hops, hairpins, clear text, what happens to edges; clocks; who drops trace context.
 
 ALTER TABLE shape ADD COLUMN host INTEGER NOT NULL DEFAULT 0;     -- whose clock it is
 ALTER TABLE shape ADD COLUMN address INTEGER NOT NULL DEFAULT 0;  -- its own, as others reach it
@@ -69,14 +68,6 @@ CREATE TABLE gap_minute_row (
   PRIMARY KEY (minute, gap)
 ) WITHOUT ROWID;
 
-CREATE TABLE learnt (
-  kind INTEGER NOT NULL,          -- see enum learnt_kind in collector/model/turn.h
-  key INTEGER NOT NULL,           -- a name
-  node INTEGER NOT NULL,
-  seen_minute INTEGER NOT NULL,   -- Unix minutes
-  PRIMARY KEY (kind, key)
-) WITHOUT ROWID;
-
 CREATE VIEW hop_minute AS SELECT
   m.minute * 60000000000 AS minute_ns,
   strftime('%Y-%m-%dT%H:%M:%S', m.minute * 60, 'unixepoch') || '.000000000Z' AS minute,
@@ -108,17 +99,18 @@ FROM edge_event_row v
   JOIN word rr ON rr.list = 'role' AND rr.number = r.role JOIN word er ON er.list = 'role' AND er.number = c.role
   JOIN word wk ON wk.list = 'edge_event' AND wk.number = v.kind;
 
+-- The subquery's own columns bear the same names: m. is needed.
 CREATE VIEW edge_violation AS SELECT
   minute_ns, minute,
   caller_cluster, caller_namespace, caller_service, caller_version, caller_role,
   callee_cluster, callee_namespace, callee_service, callee_version, callee_role,
   connection_type, protocol, via, crossing,
   sum(calls) AS calls, sum(plaintext) AS plaintext
-FROM edge_minute
+FROM edge_minute m
 WHERE plaintext > 0 AND NOT EXISTS (
   SELECT 1 FROM allow_plaintext a
-  WHERE caller_cluster GLOB a.caller_cluster AND caller_namespace GLOB a.caller_namespace AND caller_service GLOB a.caller_service
-    AND callee_cluster GLOB a.callee_cluster AND callee_namespace GLOB a.callee_namespace AND callee_service GLOB a.callee_service)
+  WHERE m.caller_cluster GLOB a.caller_cluster AND m.caller_namespace GLOB a.caller_namespace AND m.caller_service GLOB a.caller_service
+    AND m.callee_cluster GLOB a.callee_cluster AND m.callee_namespace GLOB a.callee_namespace AND m.callee_service GLOB a.callee_service)
 GROUP BY minute_ns,
   caller_cluster, caller_namespace, caller_service, caller_version, caller_role,
   callee_cluster, callee_namespace, callee_service, callee_version, callee_role,
@@ -155,8 +147,7 @@ CREATE VIEW propagation_gap AS SELECT minute_ns, minute, cluster, namespace, ser
     no.text AS operation,
     (SELECT coalesce(sum(i.calls), 0) FROM edge e JOIN edge_minute_row i ON i.edge = e.id AND i.minute = m.minute WHERE e.callee = g.node) AS calls,
     m.broken AS broken,
-    CASE g.reason WHEN 1 THEN 'its proxy began traces of its own' WHEN 2 THEN 'its calls came without a trace, known by their address'
-      ELSE 'its calls came in another trace, known by x-request-id' END AS detail
+    'its proxy began traces of its own' AS detail
   FROM gap_minute_row m
     JOIN gap g ON g.id = m.gap
     JOIN node d ON d.id = g.node

@@ -1,0 +1,232 @@
+"""The ways of calls in SQL: hops, hairpins, clear text, events, clocks, gaps; corrected by what comes late, kept across a restart, deleted with their minutes."""
+import os
+import sqlite3
+
+from lib import HERE, wait_for
+from stitching import INBOUND, Trace, otlp, out
+
+SCHEMA = os.path.join(HERE, "..", "..", "schema", "sql")
+VIEWS = {
+    "hop_minute": "minute_ns minute CALLER CALLEE hop hop_name calls errors client_errors time_ns_sum p50_ns p95_ns p99_ns",
+    "edge_event": "at_ns at kind CALLER CALLEE detail",
+    "edge_violation": "minute_ns minute CALLER CALLEE connection_type protocol via crossing calls plaintext",
+    "hairpin": "minute_ns minute CALLER gateway CALLEE calls added_ns_sum bytes",
+    "clock_offset": "host_a host_b offset_ns error_ns samples updated_ns updated",
+    "propagation_gap": "minute_ns minute cluster namespace service version role operation calls broken detail",
+}
+NODE = ["cluster", "namespace", "service", "version", "role"]
+ALL = {view: "SELECT * FROM %s ORDER BY 1, 2, 3, 4, 5, 6, 7, 8" % view for view in VIEWS}
+
+
+def columns(text):
+    words = []
+    for word in text.split():
+        words += [word.lower() + "_" + n for n in NODE] if word.isupper() else [word]
+    return words
+
+
+def send(c, spans):
+    assert c.post_otlp(otlp(spans), True)[0] == 200
+    c.flush()
+
+
+def between_sidecars(number, at=0, peer=None, version="", cluster="c1"):
+    """a -> b, each with its application and its sidecar: 100 ms at the caller, 60 at the callee; from outermost to innermost."""
+    t = Trace(number)
+    a = t.server("default/a", at, 120, resource={"k8s.cluster.name": cluster})
+    ac = t.client("default/a", at + 1, 100, a, resource={"k8s.cluster.name": cluster})
+    o = t.proxy("a", "client", at + 3, 94, ac, upstream=out("b"), cluster=cluster, host="b")
+    i = t.proxy("b@" + version if version else "b", "server", at + 10, 80, o, upstream=INBOUND, cluster=cluster, host="b")
+    t.server("default/b" + ("@" + version if version else ""), at + 15, 60, i, resource={"k8s.cluster.name": cluster})
+    return t
+
+
+def u_turn(number, at=0):
+    t = Trace(number)
+    a = t.proxy("a", "server", at, 100, None, upstream=INBOUND, cluster="c1")
+    o = t.proxy("a", "client", at + 1, 90, a, upstream="outbound|443||shop.example.com", cluster="c1")
+    size = {"request_size": "100", "response_size": "23"}
+    g = t.proxy("edge", "server", at + 4, 80, o, role="gateway", upstream=out("b"), cluster="c1", namespace="istio-system", attrs=size)
+    g = t.proxy("edge", "client", at + 5, 76, g, role="gateway", upstream=out("b"), cluster="c1", namespace="istio-system", path="")
+    t.proxy("b", "server", at + 8, 70, g, upstream=INBOUND, cluster="c1")
+    return t
+
+
+def clear(number, at=0, caller="shop", callee="stock", **more):
+    t = Trace(number)
+    s = t.server(caller, at, 50)
+    k = t.client(caller, at + 1, 40, s, attrs={"url__full": "http://%s/x" % callee})
+    t.server(callee, at + 2, 30, k, attrs={"url__scheme": "http"}, **more)
+    return t
+
+
+def scene_views_have_the_columns_of_the_contract_and_help(c):
+    c.start()
+    for view, text in VIEWS.items():
+        seen = [row[1] for row in c.sql("PRAGMA table_info(%s)" % view)]
+        assert seen == columns(text), (view, seen)
+        helped = {row[0] for row in c.sql("SELECT column_name FROM help WHERE view_name = ?", view)}
+        assert helped == set(seen) | {""}, (view, helped ^ (set(seen) | {""}))
+
+
+def hops(c, callee="b"):
+    return {(hop, name): row for hop, name, *row in
+            c.sql("SELECT hop, hop_name, sum(calls), sum(time_ns_sum) / 1000000 FROM hop_minute WHERE callee_service = ? AND caller_service = 'a' "
+                  "GROUP BY 1, 2", callee)}
+
+
+def scene_hops_add_up_whatever_comes_late(c):
+    c.start()
+    for n in range(3):
+        send(c, between_sidecars(n).spans)
+    whole = hops(c)
+    assert whole == {("sidecar_out", "a"): [3, 18], ("network", "b"): [3, 42], ("sidecar_in", "b"): [3, 60], ("application", "b"): [3, 180]}, whole
+    # piece by piece, each after the last was committed: the same rows; and a restart between changes nothing
+    c.sets["store.path"] = c.db = os.path.join(c.folder, "pieces.db")
+    c.stop()
+    c.start()
+    for n in range(3):
+        spans = between_sidecars(n).spans
+        for k in (4, 1, 3, 0, 2):
+            send(c, [spans[k]])
+        if n == 1:
+            c.stop()
+            c.start()
+    assert hops(c) == whole, (hops(c), whole)
+    c.check_ledger()
+
+
+def scene_a_call_through_the_gateway_and_back_is_a_hairpin(c):
+    c.start()
+    for n in range(4):
+        send(c, u_turn(n).spans)
+    rows = c.sql("SELECT caller_service, gateway, callee_service, calls, added_ns_sum, bytes FROM hairpin")
+    assert rows == [("a", "edge", "b", 4, 4 * 14_000_000, 4 * 123)], rows
+    assert c.sql("SELECT kind, detail FROM edge_event WHERE caller_service = 'a' ORDER BY at_ns, kind") == [("first_plaintext", ""), ("hairpin", "edge"), ("new", "")]
+    assert c.counter("faultline_hairpin_requests_total", client="a", server="b", gateway="edge") == 4
+    assert c.sql("SELECT sum(calls) FROM hop_minute WHERE hop = 'gateway' AND hop_name = 'edge'") == [(4,)]
+
+
+def scene_clear_text_is_a_violation_unless_it_is_allowed(c):
+    c.config = os.path.join(c.folder, "faultline.yml")
+    open(c.config, "w").write("security.allow_plaintext: ['shop -> st*', 'x[ -> *']\n")
+    c.start()
+    send(c, clear(1).spans)
+    send(c, clear(2, callee="pay").spans)
+    found = "SELECT caller_service, callee_service, calls, plaintext FROM edge_violation"
+    assert c.sql(found) == [("shop", "pay", 1, 1)], c.sql(found)
+    assert c.sql("SELECT callee_service FROM edge_event WHERE kind = 'first_plaintext' ORDER BY 1") == [("pay",), ("stock",)]
+    assert c.counter("faultline_edge_security_total", client="shop", server="pay", security="plaintext") == 1
+    open(c.config, "w").write("security.allow_plaintext: []\n")
+    assert c.request(c.web, "POST", "/-/reload")[0] == 200
+    wait_for(lambda: len(c.sql(found)) == 2, what="both violations")
+    open(c.config, "w").write("security.allow_plaintext: ['shop']\n")
+    status, text, _ = c.request(c.web, "POST", "/-/reload")
+    assert status == 400 and b"caller -> callee" in text, text
+    open(c.config, "w").write("security.allow_plaintext: ['other/shop -> *']\n")
+    c.stop()
+    c.start()
+    wait_for(lambda: len(c.sql(found)) == 2, what="a namespace that is another")
+
+
+def scene_events_are_told_once_also_across_a_restart(c):
+    c.start()
+    for n in range(6):
+        send(c, between_sidecars(n, 60_000 * n, version="v1").spans)
+    send(c, between_sidecars(6, 400_000, version="v2").spans)
+    c.stop()
+    c.start()
+    send(c, between_sidecars(7, 420_000, version="v2").spans)
+    # an hour of others' calls: a -> b is gone; then it is back
+    for n in range(8, 12):
+        send(c, clear(n, 1_000_000 * (n - 7)).spans)
+    events = lambda: c.sql("SELECT kind, detail FROM edge_event WHERE caller_service = 'a' AND callee_service = 'b' ORDER BY at_ns")  # noqa: E731
+    wait_for(lambda: any(kind == "gone" for kind, _ in events()), 20, "an edge that is gone")
+    send(c, between_sidecars(12, 4_100_000, version="v2").spans)
+    kinds = [kind for kind, _ in events()]
+    assert kinds == ["new", "new_version", "gone", "returned"], events()
+    assert events()[1][1] == "callee v2"
+
+
+def scene_clock_offsets_lie_within_their_error(c):
+    c.start()
+    for n in range(20):
+        t = Trace(n)
+        a = t.server("a", 0, 100, resource={"host.name": "one"})
+        k = t.client("a", 1, 60 + n, a, resource={"host.name": "one"})
+        t.server("b", 5_010 + n, 40, k, resource={"host.name": "two"})
+        send(c, t.spans)
+    c.stop()
+    (a, b, offset, error, samples), = c.sql("SELECT host_a, host_b, offset_ns, error_ns, samples FROM clock_offset")
+    assert (a, b, samples) == ("one", "two", 20)
+    assert abs(offset - 5_000_000_000) <= error < 20_000_000, (offset, error)
+
+
+def scene_a_proxy_that_begins_traces_is_a_gap(c):
+    c.start()
+    send(c, between_sidecars(1).spans)
+    t = Trace(2)  # b got a call, yet its proxy's call to c is in a trace of its own
+    o = t.proxy("b", "client", 20, 20, None, upstream=out("c"), cluster="c1", host="c")
+    t.proxy("c", "server", 22, 10, o, upstream=INBOUND, cluster="c1", host="c")
+    send(c, t.spans)
+    rows = c.sql("SELECT service, calls, broken, detail FROM propagation_gap")
+    assert rows == [("b", 1, 1, "its proxy began traces of its own")], rows
+    other = Trace(3)  # this one began so, it seems; then its root comes
+    root = other.server("default/b", 10, 40, resource={"k8s.cluster.name": "c1"})
+    o = other.proxy("b", "client", 20, 20, root, upstream=out("c"), cluster="c1", host="c")
+    send(c, [dict(o, parent="")])
+    assert c.sql("SELECT sum(broken) FROM gap_minute_row") == [(2,)]
+    send(c, other.spans)
+    assert c.sql("SELECT sum(broken) FROM gap_minute_row") == [(1,)]
+
+
+def scene_ways_are_deleted_with_their_minutes(c):
+    c.start()
+    for t in (between_sidecars(1), u_turn(2), clear(3)):
+        send(c, t.spans)
+    t = Trace(4)
+    o = t.proxy("b", "client", 20, 20, None, upstream=out("c"), cluster="c1", host="c")
+    t.proxy("c", "server", 22, 10, o, upstream=INBOUND, cluster="c1", host="c")
+    send(c, t.spans)
+    tables = ["edge_minute_row", "operation_minute_row", "hop_minute_row", "gap_minute_row", "minute_age", "edge_event_row"]
+    filled = {table: c.sql("SELECT count(*) FROM " + table)[0][0] for table in tables}
+    assert all(filled.values()), filled
+    c.stop()
+    db = sqlite3.connect(c.db)  # as if all had been touched long ago
+    for table, column in (("minute_age", "touched_s"), ("edge_event_row", "told_s")):
+        db.execute("UPDATE %s SET %s = %s - 90 * 86400" % (table, column, column))
+    db.commit()
+    db.close()
+    c.start()
+    wait_for(lambda: not any(c.sql("SELECT count(*) FROM " + table)[0][0] for table in tables), 30, "empty tables of minutes")
+    assert c.sql("PRAGMA integrity_check") == [("ok",)]
+
+
+def scene_an_older_file_is_taken_over(c):
+    """A file of schema 4 with an edge in it: its rows stay, the new views fill."""
+    files = sorted(f for f in os.listdir(SCHEMA) if f.endswith(".sql"))
+    assert files[-1].startswith("0005")
+    db = sqlite3.connect(c.db)
+    db.executescript("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL;")
+    for name in files[:4]:
+        db.executescript(open(os.path.join(SCHEMA, name)).read())
+    db.executescript("PRAGMA application_id = %d; PRAGMA user_version = 4;" % 0x664c6e31)
+    columns_of_edges = [row[1] for row in db.execute("PRAGMA table_info(edge_minute_row)")]
+    db.executescript("INSERT INTO name (id, text) VALUES (901, 'old-a'), (902, 'old-b');"
+                     "INSERT INTO node (id, cluster, namespace, service, version, role, first_seen_ns, last_seen_ns) VALUES (901, 0, 0, 901, 0, 0, 1, 2), (902, 0, 0, 902, 0, 0, 1, 2);")
+    edge = [row[1] for row in db.execute("PRAGMA table_info(edge)")]
+    values = {"id": 901, "caller": 901, "callee": 902}
+    db.execute("INSERT INTO edge (%s) VALUES (%s)" % (", ".join(edge), ", ".join("?" * len(edge))), [values.get(k, 0) for k in edge])
+    blank = {"minute": 28_333_333, "edge": 901, "calls": 7, "histogram": b"", "transit": b"", "transit_histogram": b""}
+    db.execute("INSERT INTO edge_minute_row (%s) VALUES (%s)" % (", ".join(columns_of_edges), ", ".join("?" * len(columns_of_edges))),
+               [blank.get(k, 0) for k in columns_of_edges])
+    db.commit()
+    db.close()
+    c.start()
+    assert c.sql("PRAGMA user_version") == [(5,)]
+    assert c.sql("SELECT caller_service, callee_service, calls FROM edge_minute") == [("old-a", "old-b", 7)]
+    for n in range(2):
+        send(c, u_turn(n).spans)
+    assert c.sql("SELECT sum(calls) FROM hairpin") == [(2,)] and c.sql("SELECT count(*) FROM hop_minute")[0][0] > 0
+    assert c.sql("SELECT DISTINCT kind FROM edge_event ORDER BY 1") == [("first_plaintext",), ("hairpin",), ("new",)]
+    c.check_ledger()
