@@ -62,6 +62,9 @@ void api_service(struct web *web, struct http_request *request, struct str rest)
 /* api.c */
 void api_services(struct web *web, struct http_request *request);
 void api_operations(struct web *web, struct http_request *request);
+void api_crossings(struct web *web, struct http_request *request);
+void api_security(struct web *web, struct http_request *request);
+void api_hairpins(struct web *web, struct http_request *request);
 void api_traces(struct web *web, struct http_request *request);
 void api_trace(struct web *web, struct http_request *request, struct str path);
 /* api_search.c */

@@ -45,7 +45,7 @@ static bool read_window(const struct options *options, uint64_t default_ns, stru
     return true;
 }
 
-/* Prints JSON as it is, or gives it to `show` as a tree. */
+/* Prints JSON as it is, or gives it to `show` as a tree; of --check both. */
 static int show_answer(const struct options *options, const struct question *question,
                        int (*show)(const struct options *options, const struct tree *tree))
 {
@@ -57,7 +57,9 @@ static int show_answer(const struct options *options, const struct question *que
     if (code == EXIT_GOOD && wants(options, "json")) {
         fwrite(answer.p, 1, answer.len, stdout);
         putchar('\n');
-    } else if (code == EXIT_GOOD) {
+    }
+    /* `show` also judges, which counts for JSON too */
+    if (code == EXIT_GOOD && (!wants(options, "json") || option(options, "check"))) {
         struct tree *tree = tree_read(&arena, buf_str(&answer));
         code = tree ? show(options, tree) : EXIT_NOT_DONE;
     }
@@ -362,6 +364,48 @@ static int show_graph(const struct options *options, const struct tree *tree)
     return EXIT_GOOD;
 }
 
+/* ---- graph --check ---- */
+
+static int ask_security(struct query *query, const void *what, struct buf *out, struct err *err)
+{
+    return query_security_json(query, what, out, err);
+}
+
+/* Violations stand first. */
+static int show_violations(const struct options *options, const struct tree *tree)
+{
+    (void)options;
+    int code = EXIT_GOOD;
+    for (const struct tree *item = tree_get(tree, "items")->first; item; item = item->next) {
+        if (!str_eq(tree_get(item, "violation")->text, STR("true")))
+            break;
+        code = EXIT_BAD_ANSWER;
+        if (wants(options, "json"))
+            continue;
+        print_clean(tree_get(tree_get(item, "caller"), "service")->text, 34);
+        printf(" \xe2\x86\x92  ");
+        print_clean(tree_get(tree_get(item, "callee"), "service")->text, 34);
+        printf("  %.0f of %.0f calls in clear text\n", tree_number(tree_get(item, "plaintext")),
+               tree_number(tree_get(item, "calls")));
+    }
+    return code;
+}
+
+static int check_graph(const struct options *options, struct window window)
+{
+    struct query_filter filter = {.window = window, .limit = 1000};
+    struct buf path;
+    buf_init(&path, 8192);
+    buf_add_c(&path, "security?limit=1000");
+    ask_parameter(&path, "from", option(options, "from"));
+    ask_parameter(&path, "to", option(options, "to"));
+    buf_add_char(&path, '\0');
+    struct question question = {path.p, ask_security, &filter};
+    int code = show_answer(options, &question, show_violations);
+    buf_fini(&path);
+    return code;
+}
+
 int command_graph(const struct options *options)
 {
     const char *level = option(options, "level"), *format = option(options, "format");
@@ -376,6 +420,8 @@ int command_graph(const struct options *options)
     }
     if (!read_window(options, 15 * NS_PER_MINUTE, &graph.window))
         return EXIT_USAGE;
+    if (option(options, "check"))
+        return check_graph(options, graph.window);
     graph.level = level && strcmp(level, "version") == 0 ? LEVEL_VERSION : LEVEL_SERVICE;
     buf_init(&path, 8192);
     buf_add_c(&path, "graph");

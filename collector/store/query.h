@@ -79,6 +79,14 @@ int query_services_json(struct query *query, const struct query_filter *filter, 
                         struct err *err);
 int query_operations_json(struct query *query, const struct query_filter *filter, struct buf *out,
                           struct err *err);
+/* Pairs of services of the window, versions summed: what their calls cross; who could read them,
+ * violations first; which of them turn round at a gateway. `service` … is of either end. */
+int query_crossings_json(struct query *query, const struct query_filter *filter, struct buf *out,
+                         struct err *err);
+int query_security_json(struct query *query, const struct query_filter *filter, struct buf *out,
+                        struct err *err);
+int query_hairpins_json(struct query *query, const struct query_filter *filter, struct buf *out,
+                        struct err *err);
 int query_traces_json(struct query *query, const struct query_filter *filter, struct buf *out,
                       struct err *err);
 /* ERR_NOT_FOUND for an unknown trace. `id`: 1–32 hex digits. */

@@ -1,6 +1,7 @@
 """The ways of calls in SQL: hops, hairpins, clear text, events, clocks, gaps; corrected by what comes late, kept across a restart, deleted with their minutes."""
 import os
 import sqlite3
+import subprocess
 
 from lib import HERE, wait_for
 from stitching import INBOUND, Trace, otlp, out
@@ -230,3 +231,59 @@ def scene_an_older_file_is_taken_over(c):
     assert c.sql("SELECT sum(calls) FROM hairpin") == [(2,)] and c.sql("SELECT count(*) FROM hop_minute")[0][0] > 0
     assert c.sql("SELECT DISTINCT kind FROM edge_event ORDER BY 1") == [("first_plaintext",), ("hairpin",), ("new",)]
     c.check_ledger()
+
+
+def node(service, namespace="", cluster="", role="workload"):
+    return {"cluster": cluster, "namespace": namespace, "service": service, "version": "", "role": role}
+
+
+def scene_api_of_ways_says_what_sql_says(c):
+    c.start()
+    for n in range(3):
+        send(c, u_turn(n).spans)
+    for n in range(3, 5):
+        send(c, clear(n).spans)
+    window = "from=1699999000&to=1700001000"
+    total = c.sql("SELECT sum(calls) FROM edge_minute")[0][0]
+    share = lambda n: float("%.6g" % (n / total))  # noqa: E731
+    a, b, user = node("a", "default", "c1"), node("b", "default", "c1"), node("user", role="user")
+    assert c.api("hairpins?" + window) == {"items": [
+        {"caller": a, "callee": b, "gateway": "edge", "calls": 3, "share": share(3), "added_ns": 14_000_000, "bytes": 369}], "next": None}
+    items = c.api("security?" + window)["items"]
+    assert {(i["caller"]["service"], i["callee"]["service"]): (i["calls"], i["plaintext"], i["violation"]) for i in items} == {
+        ("a", "b"): (3, 3, True), ("shop", "stock"): (2, 2, True), ("user", "a"): (3, 0, False), ("user", "shop"): (2, 0, False)}
+    assert [i["violation"] for i in items] == [True, True, False, False] and sum(i["calls"] for i in items) == total
+    for item in items:
+        assert item["mtls"] + item["tls"] + item["plaintext"] + item["unknown"] == item["calls"] and item["share"] == share(item["calls"])
+    crossings = c.api("crossings?" + window)["items"]
+    seen = sorted((i["caller"]["service"], i["callee"]["service"], i["crossing"], i["via"], i["calls"]) for i in crossings)
+    assert seen == sorted(c.sql("SELECT caller_service, callee_service, crossing, via, sum(calls) FROM edge_minute GROUP BY 1, 2, 3, 4")), seen
+    assert [i["caller"] for i in crossings if i["callee"] == a] == [user]
+    assert [i["added_ns"] for i in crossings if i["callee"]["service"] == "stock"] == [10_000_000]
+    # pages, filters, windows
+    first = c.api("security?limit=3&" + window)
+    assert first["items"] + c.api("security?limit=3&cursor=%s&%s" % (first["next"], window))["items"] == items
+    assert [i["callee"]["service"] for i in c.api("security?service=stock&" + window)["items"]] == ["stock"]
+    assert c.api("security?service=a&namespace=other&" + window)["items"] == [] and c.api("crossings") == {"items": [], "next": None}
+    for bad in ("limit=0", "cursor=x", "from=never", "from=2&to=1"):
+        assert c.get("/api/v1/hairpins?" + bad)[0] == 400, bad
+
+
+def scene_graph_check_ends_with_1_on_clear_text(c):
+    c.config = os.path.join(c.folder, "faultline.yml")
+    open(c.config, "w").write("security.allow_plaintext: ['shop -> stock']\n")
+    c.start()
+    send(c, clear(1).spans)
+    window = ["--from", "2023-11-14T22:00:00Z", "--to", "2023-11-14T23:00:00Z"]
+
+    def check(*more):
+        p = subprocess.run([c.program, "graph", "--check", *window, *more], capture_output=True, text=True)
+        return p.returncode, p.stdout
+
+    url, db = ["--url", "http://" + c.web], ["--db", c.db]
+    assert check(*url) == check(*db) == (0, "")
+    send(c, clear(2, callee="pay").spans)
+    assert check(*url) == check(*db) == (1, "%-34s \u2192  %-34s  1 of 1 calls in clear text\n" % ("shop", "pay")), (check(*url), check(*db))
+    code, text = check("--format", "json", *db)
+    assert code == 1 and text.startswith('{"items":[{"caller":'), (code, text)
+    assert check(*db, "--from", "15m", "--to", "now") == (0, "")
