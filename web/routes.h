@@ -54,6 +54,7 @@ void plain_traces(struct web *web, struct buf *out);
 void page_style(struct http_request *request);
 /* api_graph.c */
 void api_graph(struct web *web, struct http_request *request);
+void api_graph_diff(struct web *web, struct http_request *request);
 void api_series(struct web *web, struct http_request *request);
 void api_now(struct web *web, struct http_request *request);
 void api_edge(struct web *web, struct http_request *request);

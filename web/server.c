@@ -245,6 +245,7 @@ static const struct route routes[] = {
     {"POST", "/-/flush", post_flush, NULL},
     {"POST", "/-/reload", post_reload, NULL},
     {"GET", "/api/v1/graph", api_graph, NULL},
+    {"GET", "/api/v1/graph/diff", api_graph_diff, NULL},
     {"GET", "/api/v1/series", api_series, NULL},
     {"GET", "/api/v1/now", api_now, NULL},
     {"GET", "/api/v1/edge", api_edge, NULL},

@@ -364,6 +364,72 @@ static int show_graph(const struct options *options, const struct tree *tree)
     return EXIT_GOOD;
 }
 
+/* ---- graph --diff ---- */
+
+struct diff_question {
+    struct window window, base;
+    enum graph_level level;
+};
+
+static int ask_diff(struct query *query, const void *what, struct buf *out, struct err *err)
+{
+    const struct diff_question *diff = what;
+    return query_graph_diff_json(query, diff->window, diff->base, diff->level, out, err);
+}
+
+static void print_edge(const char *what, const struct tree *edge)
+{
+    printf("%-8s", what);
+    print_clean(tree_get(edge, "caller")->text, 34);
+    printf(" \xe2\x86\x92  ");
+    print_clean(tree_get(edge, "callee")->text, 34);
+    printf(" %8.0f %7.0f", tree_number(tree_get(edge, "calls")),
+           tree_number(tree_get(edge, "errors")));
+    print_ns(tree_get(edge, "p95_ns"), 11);
+    printf("\n");
+}
+
+static int show_diff(const struct options *options, const struct tree *tree)
+{
+    static const char *const alone[] = {"new", "gone"}, *const worse[] = {"slower", "redder"};
+    (void)options;
+    printf("%s%-8s%-34s    %-34s %8s %7s %10s%s\n", paint(DIM), "", "caller", "callee", "calls",
+           "failed", "p95", paint(PLAIN));
+    for (int i = 0; i < 2; i++) {
+        for (const struct tree *at = tree_get(tree, alone[i])->first; at; at = at->next)
+            print_edge(alone[i], at);
+    }
+    for (int i = 0; i < 2; i++) {
+        for (const struct tree *at = tree_get(tree, worse[i])->first; at; at = at->next) {
+            print_edge(worse[i], tree_get(at, "edge"));
+            print_edge("  was", tree_get(at, "was"));
+        }
+    }
+    return EXIT_GOOD;
+}
+
+static int diff_graph(const struct options *options, struct window window, enum graph_level level)
+{
+    struct diff_question diff = {.window = window, .level = level};
+    const char *base = option(options, "diff");
+    struct buf path;
+    if (!window_parse(str_of(base), clock_wall_ns(), &diff.base.from_ns, &diff.base.to_ns)) {
+        fprintf(stderr, "faultline graph: --diff is a window: FROM..TO\n");
+        return EXIT_USAGE;
+    }
+    buf_init(&path, 8192);
+    buf_add_c(&path, "graph/diff");
+    ask_parameter(&path, "from", option(options, "from"));
+    ask_parameter(&path, "to", option(options, "to"));
+    ask_parameter(&path, "base", base);
+    ask_parameter(&path, "level", option(options, "level"));
+    buf_add_char(&path, '\0');
+    struct question question = {path.p, ask_diff, &diff};
+    int code = show_answer(options, &question, show_diff);
+    buf_fini(&path);
+    return code;
+}
+
 /* ---- graph --check ---- */
 
 static int ask_security(struct query *query, const void *what, struct buf *out, struct err *err)
@@ -423,6 +489,8 @@ int command_graph(const struct options *options)
     if (option(options, "check"))
         return check_graph(options, graph.window);
     graph.level = level && strcmp(level, "version") == 0 ? LEVEL_VERSION : LEVEL_SERVICE;
+    if (option(options, "diff"))
+        return diff_graph(options, graph.window, graph.level);
     buf_init(&path, 8192);
     buf_add_c(&path, "graph");
     ask_parameter(&path, "from", option(options, "from"));

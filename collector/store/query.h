@@ -56,6 +56,11 @@ struct graph_view {
 /* Each writes the JSON of CONTRACT §7 into `out`. `view` may be NULL. */
 int query_graph_json(struct query *query, struct window window, enum graph_level level,
                      const struct graph_view *view, struct buf *out, struct err *err);
+/* Edges of the window that are new, gone, slower (p95 half as much again and 1 ms more) or redder
+ * (twice the share of failures and 1 % of the calls more) than in the base window; of both the
+ * latter with at least 20 calls in each. */
+int query_graph_diff_json(struct query *query, struct window window, struct window base,
+                          enum graph_level level, struct buf *out, struct err *err);
 /* What users asked for and what of it failed, over time (API: series). */
 int query_series_json(struct query *query, struct window window, struct buf *out, struct err *err);
 /* The state of the entries against the base window, the sharpest way of failures, what changed. */

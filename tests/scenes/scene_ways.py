@@ -287,3 +287,37 @@ def scene_graph_check_ends_with_1_on_clear_text(c):
     code, text = check("--format", "json", *db)
     assert code == 1 and text.startswith('{"items":[{"caller":'), (code, text)
     assert check(*db, "--from", "15m", "--to", "now") == (0, "")
+
+
+def scene_graph_diff_names_what_changed(c):
+    def call(number, at, callee, ms=30, failed=False):
+        t = Trace(number)
+        s = t.server("shop", at, 4000)
+        k = t.client("shop", at + 1, ms + 10, s)
+        t.server(callee, at + 2, ms, k, status=2 if failed else 0, attrs={"http__response__status_code": 500 if failed else 200})
+        return t.spans
+
+    c.start()
+    hour, spans = 3_600_000, []
+    for n in range(40):
+        spans += call(n, n * 100, "old") + call(100 + n, hour + n * 100, "young")
+        spans += call(200 + n, n * 100, "slow") + call(300 + n, hour + n * 100, "slow", ms=300)
+        spans += call(400 + n, n * 100, "red") + call(500 + n, hour + n * 100, "red", failed=n < 10)
+        spans += call(600 + n, n * 100, "same") + call(700 + n, hour + n * 100, "same", ms=31)
+    send(c, spans)
+    windows = "from=1700003000&to=1700004200&base=1699999800..1700001000"
+    diff = c.api("graph/diff?" + windows)
+    last = lambda edge: edge["callee"].rsplit("/", 1)[-1]  # noqa: E731
+    assert [last(e) for e in diff["new"]] == ["young"] and [last(e) for e in diff["gone"]] == ["old"], diff
+    assert [(last(p["edge"]), p["was"]["calls"]) for p in diff["slower"]] == [("slow", 40)]
+    assert [(last(p["edge"]), p["edge"]["errors"], p["was"]["errors"]) for p in diff["redder"]] == [("red", 10, 0)]
+    edges = c.api("graph?from=1700003000&to=1700004200")["edges"]
+    assert diff["new"] == [e for e in edges if last(e) == "young"]
+    for bad in ("base=1", "level=x"):
+        assert c.get("/api/v1/graph/diff?" + bad)[0] == 400, bad
+    args = ["graph", "--from", "1700003000", "--to", "1700004200", "--diff", "1699999800..1700001000"]
+    shown = [subprocess.run([c.program, *args, *where], capture_output=True, text=True, check=True).stdout
+             for where in (["--url", "http://" + c.web], ["--db", c.db])]
+    assert shown[0] == shown[1]
+    assert [line[:8].strip() for line in shown[0].splitlines()[1:]] == ["new", "gone", "slower", "was", "redder", "was"], shown[0]
+    assert subprocess.run([c.program, "graph", "--db", c.db, "--diff", "x"], capture_output=True).returncode == 2
