@@ -24,6 +24,7 @@ struct reading {
     size_t key_line;
     struct buf list;      /* of the setting that takes a list: items joined by commas */
     bool in_list, in_map; /* inside the value of a list setting */
+    bool in_map_list;     /* inside a list that is a value of that map */
     char map_key[MAX_NAME];
 };
 
@@ -56,7 +57,8 @@ static bool take_scalar(struct reading *reading, const yaml_event_t *event)
             buf_add_char(&reading->list, ',');
         if (reading->in_map)
             buf_addf(&reading->list, "%s=", reading->map_key);
-        reading->map_key[0] = '\0';
+        if (!reading->in_map_list)
+            reading->map_key[0] = '\0';
         buf_add(&reading->list, text, len);
         return true;
     }
@@ -104,6 +106,19 @@ static void end_map(struct reading *reading)
     reading->name[reading->lengths[--reading->depth]] = '\0';
 }
 
+/* A list, or within a map a list of values for one of its keys. */
+static bool begin_list(struct reading *reading, size_t line)
+{
+    bool of_map = reading->in_map && reading->map_key[0] && !reading->in_map_list;
+    if (!of_map && (!reading->key[0] || reading->in_list || reading->in_map))
+        return mistake(reading, line, "a list where none belongs");
+    if (of_map)
+        reading->in_map_list = true;
+    else
+        reading->in_list = true;
+    return true;
+}
+
 static bool take_event(struct reading *reading, const yaml_event_t *event)
 {
     size_t line = event->start_mark.line + 1;
@@ -116,11 +131,13 @@ static bool take_event(struct reading *reading, const yaml_event_t *event)
         end_map(reading);
         return true;
     case YAML_SEQUENCE_START_EVENT:
-        if (!reading->key[0] || reading->in_list || reading->in_map)
-            return mistake(reading, line, "a list where none belongs");
-        reading->in_list = true;
-        return true;
+        return begin_list(reading, line);
     case YAML_SEQUENCE_END_EVENT:
+        if (reading->in_map_list) {
+            reading->in_map_list = false;
+            reading->map_key[0] = '\0';
+            return true;
+        }
         end_list(reading);
         return true;
     case YAML_ALIAS_EVENT:

@@ -10,6 +10,7 @@
 
 #define DEFAULT_LIMIT 100
 #define MAX_LIMIT 1000
+#define WAYS_WINDOW_NS (15 * NS_PER_MINUTE)
 #define TRACES_WINDOW_NS (60 * NS_PER_MINUTE)
 #define N_ERRORS 8
 
@@ -87,6 +88,21 @@ void api_services(struct web *web, struct http_request *request)
 void api_operations(struct web *web, struct http_request *request)
 {
     answer_list(web, request, TRACES_WINDOW_NS, query_operations_json);
+}
+
+void api_crossings(struct web *web, struct http_request *request)
+{
+    answer_list(web, request, WAYS_WINDOW_NS, query_crossings_json);
+}
+
+void api_security(struct web *web, struct http_request *request)
+{
+    answer_list(web, request, WAYS_WINDOW_NS, query_security_json);
+}
+
+void api_hairpins(struct web *web, struct http_request *request)
+{
+    answer_list(web, request, WAYS_WINDOW_NS, query_hairpins_json);
 }
 
 void api_traces(struct web *web, struct http_request *request)

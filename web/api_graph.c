@@ -127,6 +127,21 @@ void api_graph(struct web *web, struct http_request *request)
     end_answer(web, request, query, &out, &err);
 }
 
+void api_graph_diff(struct web *web, struct http_request *request)
+{
+    static const char *const levels[] = {"service", "version", NULL};
+    struct window window, base;
+    struct err err = {0};
+    struct buf out;
+    int level = 0;
+    read_choice(request, "level", levels, &level, &err);
+    struct query *query = begin_minutes(web, request, &window, &out, &err);
+    if (!err.code && read_base(request, window, &base, &err))
+        query_graph_diff_json(query, window, base, level ? LEVEL_VERSION : LEVEL_SERVICE, &out,
+                              &err);
+    end_answer(web, request, query, &out, &err);
+}
+
 void api_series(struct web *web, struct http_request *request)
 {
     struct window window;

@@ -54,6 +54,7 @@ void plain_traces(struct web *web, struct buf *out);
 void page_style(struct http_request *request);
 /* api_graph.c */
 void api_graph(struct web *web, struct http_request *request);
+void api_graph_diff(struct web *web, struct http_request *request);
 void api_series(struct web *web, struct http_request *request);
 void api_now(struct web *web, struct http_request *request);
 void api_edge(struct web *web, struct http_request *request);
@@ -62,6 +63,9 @@ void api_service(struct web *web, struct http_request *request, struct str rest)
 /* api.c */
 void api_services(struct web *web, struct http_request *request);
 void api_operations(struct web *web, struct http_request *request);
+void api_crossings(struct web *web, struct http_request *request);
+void api_security(struct web *web, struct http_request *request);
+void api_hairpins(struct web *web, struct http_request *request);
 void api_traces(struct web *web, struct http_request *request);
 void api_trace(struct web *web, struct http_request *request, struct str path);
 /* api_search.c */

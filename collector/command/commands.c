@@ -79,12 +79,15 @@ static const struct option_row traces_rows[] = {
     END};
 static const struct option_row trace_rows[] = {
     SOURCE, {"format", "NAME", "text or json"}, SETTINGS, END};
-static const struct option_row graph_rows[] = {SOURCE,
-                                               WINDOW,
-                                               {"level", "service|version", "what a node is"},
-                                               {"format", "NAME", "table, dot, mermaid or json"},
-                                               SETTINGS,
-                                               END};
+static const struct option_row graph_rows[] = {
+    SOURCE,
+    WINDOW,
+    {"level", "service|version", "what a node is"},
+    {"diff", "FROM..TO", "edges that are new, gone, slower or redder than in that window"},
+    {"check", NULL, "only clear text where it is not allowed; exit 1 when there is any"},
+    {"format", "NAME", "table, dot, mermaid or json"},
+    SETTINGS,
+    END};
 static const struct option_row diagnose_rows[] = {
     SOURCE,
     WINDOW,

@@ -38,23 +38,84 @@ static int copy_networks(const struct text_list *list, struct cidr *cidrs, struc
     return 0;
 }
 
+/* "a=b" cut into its two parts, without blanks around them. */
+static int cut_pair(const char *setting, const char *form, struct str item, struct str *one,
+                    struct str *other, struct err *err)
+{
+    bool two = str_cut(item, '=', one, other);
+    *one = str_trim(*one);
+    *other = str_trim(*other);
+    if (two && one->len && other->len)
+        return 0;
+    return err_set(err, ERR_INVALID, "%s: '%.*s' is not %s", setting, STR_ARG(item), form);
+}
+
+static int copy_aliases(const struct str *items, size_t n, struct renaming *alias, struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (cut_pair("stitch.alias", "name=name", items[i], &alias[i].from, &alias[i].to, err))
+            return err->code;
+    }
+    return 0;
+}
+
+static int copy_zones(const struct str *items, size_t n, struct zone *zones, struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct str network;
+        if (cut_pair("stitch.zones", "zone=network", items[i], &zones[i].name, &network, err))
+            return err->code;
+        if (!cidr_parse(network, &zones[i].network))
+            return err_set(err, ERR_INVALID, "stitch.zones: '%.*s' is no network (10.0.0.0/8)",
+                           STR_ARG(network));
+    }
+    return 0;
+}
+
+/* Takes `size` bytes of the arrays. */
+static void *take_array(char **arrays, size_t size)
+{
+    void *array = *arrays;
+    *arrays += (size + 7) & ~(size_t)7;
+    return array;
+}
+
 int knowledge_new(const struct settings *settings, struct knowledge **result, struct err *err)
 {
-    const struct text_list *gateways = &settings->gateways, *sidecars = &settings->sidecars,
-                           *inside = &settings->inside;
-    size_t arrays_bytes =
-        (gateways->n + sidecars->n) * sizeof(struct str) + inside->n * sizeof(struct cidr);
-    struct knowledge *knowledge =
-        malloc(sizeof(*knowledge) + arrays_bytes + bytes_of(gateways) + bytes_of(sidecars) + 1);
+    const struct text_list *lists[] = {&settings->gateways, &settings->sidecars, &settings->alias,
+                                       &settings->zones};
+    const struct text_list *inside = &settings->inside;
+    size_t n_texts = 0, n_strs = 0;
+    for (int i = 0; i < 4; i++) {
+        n_texts += bytes_of(lists[i]);
+        n_strs += lists[i]->n;
+    }
+    size_t array_bytes = n_strs * sizeof(struct str) + inside->n * sizeof(struct cidr) +
+                         settings->alias.n * sizeof(struct renaming) +
+                         settings->zones.n * sizeof(struct zone) + 64;
+    struct knowledge *knowledge = malloc(sizeof(*knowledge) + array_bytes + n_texts + 1);
     if (!knowledge)
         return err_set(err, ERR_BUSY, "memory is short");
-    char *arrays = (char *)(knowledge + 1), *texts = arrays + arrays_bytes;
-    *knowledge = (struct knowledge){
-        .n_gateways = gateways->n, .n_sidecars = sidecars->n, .n_inside = inside->n};
-    knowledge->gateways = copy_list(gateways, &arrays, &texts);
-    knowledge->sidecars = copy_list(sidecars, &arrays, &texts);
-    knowledge->inside = (struct cidr *)(void *)arrays;
-    if (copy_networks(inside, (struct cidr *)(void *)arrays, err)) {
+    char *arrays = (char *)(knowledge + 1), *texts = arrays + array_bytes;
+    const struct str *strs[4];
+    for (int i = 0; i < 4; i++)
+        strs[i] = copy_list(lists[i], &arrays, &texts);
+    struct cidr *networks = take_array(&arrays, inside->n * sizeof(*networks));
+    struct renaming *alias = take_array(&arrays, settings->alias.n * sizeof(*alias));
+    struct zone *zones = take_array(&arrays, settings->zones.n * sizeof(*zones));
+    *knowledge = (struct knowledge){.gateways = strs[0],
+                                    .n_gateways = lists[0]->n,
+                                    .sidecars = strs[1],
+                                    .n_sidecars = lists[1]->n,
+                                    .inside = networks,
+                                    .n_inside = inside->n,
+                                    .alias = alias,
+                                    .n_alias = settings->alias.n,
+                                    .zones = zones,
+                                    .n_zones = settings->zones.n};
+    if (copy_networks(inside, networks, err) ||
+        copy_aliases(strs[2], settings->alias.n, alias, err) ||
+        copy_zones(strs[3], settings->zones.n, zones, err)) {
         free(knowledge);
         return err->code;
     }

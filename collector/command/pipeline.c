@@ -263,6 +263,13 @@ static int fetch_stored(void *ctx, struct trace_id id, struct names *names, stru
 
 /* ---- starting ---- */
 
+static int allow_plaintext(struct pipeline *pipeline, const struct settings *settings,
+                           struct err *err)
+{
+    const struct text_list *rules = &settings->allow_plaintext;
+    return store_allow_plaintext(pipeline->store, (const char *const *)rules->items, rules->n, err);
+}
+
 static int start_store(struct pipeline *pipeline, struct err *err)
 {
     const struct settings *settings = pipeline->settings;
@@ -280,7 +287,7 @@ static int start_store(struct pipeline *pipeline, struct err *err)
         .failed = sync_failed,
         .ctx = pipeline,
     };
-    if (store_open(&store, &pipeline->store, err))
+    if (store_open(&store, &pipeline->store, err) || allow_plaintext(pipeline, settings, err))
         return err->code;
     return trace_finder_open(pipeline->store, &pipeline->finder, err);
 }
@@ -524,6 +531,10 @@ int pipeline_reload(struct pipeline *pipeline, const struct settings *settings, 
     struct knowledge *knowledge;
     if (knowledge_new(settings, &knowledge, err))
         return err->code;
+    if (allow_plaintext(pipeline, settings, err)) {
+        free(knowledge);
+        return err->code;
+    }
     if (!redactions_set(&pipeline->redactions, settings, clock_mono_ns())) {
         free(knowledge);
         return err_set(err, ERR_BUSY, "too many reloads within a minute, or memory is short");

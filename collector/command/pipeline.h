@@ -45,7 +45,7 @@ void pipeline_status(struct pipeline *pipeline, struct buf *out);
 struct limits settings_limits(const struct settings *settings);
 /* Those in force here, redaction included. Lives as long as the pipeline. */
 const struct limits *pipeline_limits(const struct pipeline *pipeline);
-/* Takes over what a reload can change: nodes that are gateways or sidecars, what is inside,
+/* Takes over what a reload can change: the stitcher's knowledge, where clear text is allowed,
  * redaction. On an error all stays as it was. */
 int pipeline_reload(struct pipeline *pipeline, const struct settings *settings, struct err *err);
 /* Set when a sync failed: the process must end with code 3. */

@@ -45,7 +45,7 @@ static bool read_window(const struct options *options, uint64_t default_ns, stru
     return true;
 }
 
-/* Prints JSON as it is, or gives it to `show` as a tree. */
+/* Prints JSON as it is, or gives it to `show` as a tree; of --check both. */
 static int show_answer(const struct options *options, const struct question *question,
                        int (*show)(const struct options *options, const struct tree *tree))
 {
@@ -57,7 +57,9 @@ static int show_answer(const struct options *options, const struct question *que
     if (code == EXIT_GOOD && wants(options, "json")) {
         fwrite(answer.p, 1, answer.len, stdout);
         putchar('\n');
-    } else if (code == EXIT_GOOD) {
+    }
+    /* `show` also judges, which counts for JSON too */
+    if (code == EXIT_GOOD && (!wants(options, "json") || option(options, "check"))) {
         struct tree *tree = tree_read(&arena, buf_str(&answer));
         code = tree ? show(options, tree) : EXIT_NOT_DONE;
     }
@@ -362,6 +364,114 @@ static int show_graph(const struct options *options, const struct tree *tree)
     return EXIT_GOOD;
 }
 
+/* ---- graph --diff ---- */
+
+struct diff_question {
+    struct window window, base;
+    enum graph_level level;
+};
+
+static int ask_diff(struct query *query, const void *what, struct buf *out, struct err *err)
+{
+    const struct diff_question *diff = what;
+    return query_graph_diff_json(query, diff->window, diff->base, diff->level, out, err);
+}
+
+static void print_edge(const char *what, const struct tree *edge)
+{
+    printf("%-8s", what);
+    print_clean(tree_get(edge, "caller")->text, 34);
+    printf(" \xe2\x86\x92  ");
+    print_clean(tree_get(edge, "callee")->text, 34);
+    printf(" %8.0f %7.0f", tree_number(tree_get(edge, "calls")),
+           tree_number(tree_get(edge, "errors")));
+    print_ns(tree_get(edge, "p95_ns"), 11);
+    printf("\n");
+}
+
+static int show_diff(const struct options *options, const struct tree *tree)
+{
+    static const char *const alone[] = {"new", "gone"}, *const worse[] = {"slower", "redder"};
+    (void)options;
+    printf("%s%-8s%-34s    %-34s %8s %7s %10s%s\n", paint(DIM), "", "caller", "callee", "calls",
+           "failed", "p95", paint(PLAIN));
+    for (int i = 0; i < 2; i++) {
+        for (const struct tree *at = tree_get(tree, alone[i])->first; at; at = at->next)
+            print_edge(alone[i], at);
+    }
+    for (int i = 0; i < 2; i++) {
+        for (const struct tree *at = tree_get(tree, worse[i])->first; at; at = at->next) {
+            print_edge(worse[i], tree_get(at, "edge"));
+            print_edge("  was", tree_get(at, "was"));
+        }
+    }
+    return EXIT_GOOD;
+}
+
+static int diff_graph(const struct options *options, struct window window, enum graph_level level)
+{
+    struct diff_question diff = {.window = window, .level = level};
+    const char *base = option(options, "diff");
+    struct buf path;
+    if (!window_parse(str_of(base), clock_wall_ns(), &diff.base.from_ns, &diff.base.to_ns)) {
+        fprintf(stderr, "faultline graph: --diff is a window: FROM..TO\n");
+        return EXIT_USAGE;
+    }
+    buf_init(&path, 8192);
+    buf_add_c(&path, "graph/diff");
+    ask_parameter(&path, "from", option(options, "from"));
+    ask_parameter(&path, "to", option(options, "to"));
+    ask_parameter(&path, "base", base);
+    ask_parameter(&path, "level", option(options, "level"));
+    buf_add_char(&path, '\0');
+    struct question question = {path.p, ask_diff, &diff};
+    int code = show_answer(options, &question, show_diff);
+    buf_fini(&path);
+    return code;
+}
+
+/* ---- graph --check ---- */
+
+static int ask_security(struct query *query, const void *what, struct buf *out, struct err *err)
+{
+    return query_security_json(query, what, out, err);
+}
+
+/* Violations stand first. */
+static int show_violations(const struct options *options, const struct tree *tree)
+{
+    (void)options;
+    int code = EXIT_GOOD;
+    for (const struct tree *item = tree_get(tree, "items")->first; item; item = item->next) {
+        if (!str_eq(tree_get(item, "violation")->text, STR("true")))
+            break;
+        code = EXIT_BAD_ANSWER;
+        if (wants(options, "json"))
+            continue;
+        print_clean(tree_get(tree_get(item, "caller"), "service")->text, 34);
+        printf(" \xe2\x86\x92  ");
+        print_clean(tree_get(tree_get(item, "callee"), "service")->text, 34);
+        printf("  %.0f of %.0f calls in clear text\n", tree_number(tree_get(item, "plaintext")),
+               tree_number(tree_get(item, "calls")));
+    }
+    return code;
+}
+
+static int check_graph(const struct options *options, struct window window)
+{
+    struct query_filter filter = {.window = window, .limit = 1000};
+    struct buf path;
+    buf_init(&path, 8192);
+    buf_add_c(&path, "security?limit=1000");
+    ask_parameter(&path, "from", option(options, "from"));
+    ask_parameter(&path, "to", option(options, "to"));
+    buf_add_char(&path, '\0');
+    struct question question = {path.p, ask_security, &filter};
+    int code = show_answer(options, &question, show_violations);
+    buf_fini(&path);
+    return code;
+}
+
 int command_graph(const struct options *options)
 {
     const char *level = option(options, "level"), *format = option(options, "format");
@@ -376,7 +486,11 @@ int command_graph(const struct options *options)
     }
     if (!read_window(options, 15 * NS_PER_MINUTE, &graph.window))
         return EXIT_USAGE;
+    if (option(options, "check"))
+        return check_graph(options, graph.window);
     graph.level = level && strcmp(level, "version") == 0 ? LEVEL_VERSION : LEVEL_SERVICE;
+    if (option(options, "diff"))
+        return diff_graph(options, graph.window, graph.level);
     buf_init(&path, 8192);
     buf_add_c(&path, "graph");
     ask_parameter(&path, "from", option(options, "from"));

@@ -37,8 +37,9 @@ void semconv_resource(struct resource *resource)
     resource->service = without_namespace(name, resource->namespace);
     resource->cluster = keys_first_text(&seen, LIST(KEY_K8S_CLUSTER_NAME, KEY_ISTIO_CLUSTER_ID));
     resource->version = keys_first_text(&seen, LIST(KEY_SERVICE_VERSION));
-    resource->instance = keys_first_text(
-        &seen, LIST(KEY_SERVICE_INSTANCE_ID, KEY_K8S_POD_NAME, KEY_HOST_NAME, KEY_NET_HOST_IP));
+    resource->instance = keys_first_text(&seen, LIST(KEY_SERVICE_INSTANCE_ID, KEY_K8S_POD_NAME));
+    resource->host = keys_first_text(&seen, LIST(KEY_K8S_NODE_NAME, KEY_HOST_NAME));
+    resource->host_instance = keys_first_text(&seen, LIST(KEY_HOST_NAME, KEY_NET_HOST_IP));
     resource->zone = keys_first_text(&seen, LIST(KEY_CLOUD_AVAILABILITY_ZONE, KEY_ZONE));
     resource->sdk_name = keys_first_text(&seen, LIST(KEY_TELEMETRY_SDK_NAME));
     resource->host_address =
@@ -47,14 +48,14 @@ void semconv_resource(struct resource *resource)
 
 /* type~ip~pod.namespace~namespace.svc.domain */
 struct node_id {
-    struct str type, pod, namespace;
+    struct str type, ip, pod, namespace;
 };
 
 static struct node_id node_id_parse(struct str text)
 {
     struct node_id id = {0};
-    struct str ip, rest, pod;
-    if (!str_cut(text, '~', &id.type, &rest) || !str_cut(rest, '~', &ip, &rest) ||
+    struct str rest, pod;
+    if (!str_cut(text, '~', &id.type, &rest) || !str_cut(rest, '~', &id.ip, &rest) ||
         !str_cut(rest, '~', &pod, &rest))
         return (struct node_id){0};
     str_cut(rest, '.', &id.namespace, &rest);
@@ -106,6 +107,20 @@ static struct str or_else(struct str first, struct str second)
     return first.len ? first : second;
 }
 
+/* Istio calls a proxy `app.namespace` unless told otherwise; its clusters' names betray it. */
+static struct str split_istio_name(struct str name, const struct seen_keys *seen,
+                                   struct str *namespace)
+{
+    struct str cluster = keys_first_text(seen, LIST(KEY_UPSTREAM_CLUSTER));
+    bool istio = str_starts(cluster, STR("outbound|")) || str_starts(cluster, STR("inbound|"));
+    struct str service, rest;
+    if (!istio || !str_cut(name, '.', &service, &rest) || !service.len || !rest.len ||
+        str_find(rest, '.') >= 0)
+        return name;
+    *namespace = rest;
+    return service;
+}
+
 void identity_of_span(struct span *span, const struct seen_keys *seen)
 {
     const struct resource *resource = span->resource;
@@ -122,8 +137,12 @@ void identity_of_span(struct span *span, const struct seen_keys *seen)
     struct str cluster = unless(keys_first_text(seen, LIST(KEY_ISTIO_CLUSTER_ID)), STR("unknown"));
     facts->namespace = or_else(namespace, resource->namespace);
     facts->service = service.len ? service : without_namespace(resource->service, facts->namespace);
+    if (facts->proxy != PROXY_NONE && !facts->namespace.len)
+        facts->service = split_istio_name(facts->service, seen, &facts->namespace);
     facts->version = or_else(version, resource->version);
     facts->cluster = or_else(cluster, resource->cluster);
-    facts->instance = or_else(id.pod, resource->instance);
+    facts->instance = or_else(or_else(resource->instance, id.pod), resource->host_instance);
+    facts->host = or_else(resource->host, facts->instance);
+    facts->address = or_else(id.ip, resource->host_address);
     facts->zone = or_else(resource->zone, keys_first_text(seen, LIST(KEY_ZONE)));
 }

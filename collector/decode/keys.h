@@ -17,6 +17,7 @@
     X(K8S_NAMESPACE_NAME, "k8s.namespace.name")                                                    \
     X(K8S_POD_NAME, "k8s.pod.name")                                                                \
     X(K8S_POD_IP, "k8s.pod.ip")                                                                    \
+    X(K8S_NODE_NAME, "k8s.node.name")                                                              \
     X(K8S_DEPLOYMENT_NAME, "k8s.deployment.name")                                                  \
     X(K8S_REPLICASET_NAME, "k8s.replicaset.name")                                                  \
     X(K8S_STATEFULSET_NAME, "k8s.statefulset.name")                                                \

@@ -106,7 +106,7 @@ static struct str cut_at(struct str text, char mark)
 static struct str host_of_url(struct str url)
 {
     size_t at = 0;
-    const char *mark = url.len > 3 ? memmem(url.p, url.len, "://", 3) : NULL;
+    const char *mark = url.p && url.len > 3 ? memmem(url.p, url.len, "://", 3) : NULL;
     if (mark)
         at = (size_t)(mark - url.p) + 3;
     struct str rest = str_skip(url, at);

@@ -88,10 +88,11 @@ struct trace_result {
     name_no origin_reason; /* 'UH', '503', 'grpc 14', 'timeout', the status message's first 80 bytes
                               … */
     uint32_t span_count, service_count,
-        error_count; /* spans; different (cluster, namespace, service); failed spans */
-    uint32_t parts;  /* pieces not connected by parents */
-    bool error;      /* the entry call failed */
-    bool complete;   /* parts = 1, no orphan, nothing unstitched */
+        error_count;     /* spans; different (cluster, namespace, service); failed spans */
+    uint32_t parts;      /* pieces not connected by parents */
+    bool error;          /* the entry call failed */
+    bool complete;       /* parts = 1, no orphan, nothing unstitched */
+    bool began_by_proxy; /* its first span is a sidecar's, of a call of its workload */
 };
 
 struct graph {

@@ -31,6 +31,8 @@ struct shape {
     struct node node; /* as the span itself says (role: workload, sidecar, gateway, waypoint,
                          load_balancer) */
     name_no instance, zone;
+    name_no host, address;    /* whose clock it is; its own address. Follow from resource and
+                                 instance */
     name_no operation;        /* span.operation; NAME_OTHER beyond limit.operations */
     name_no upstream_cluster; /* as it came */
     name_no peer, peer_namespace, peer_address, url_host, protocol;

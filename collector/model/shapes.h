@@ -25,6 +25,10 @@ struct shapes_limits {
     /* Is this address one of stitch.inside? Others are all kept as the one peer address 'outside',
      * so that the internet does not fill the table. NULL: every address is kept. */
     bool (*inside)(const void *ctx, struct str address);
+    /* The zone of an address (stitch.zones), and the name for a service (stitch.alias); '' and the
+     * same text when the settings say nothing. May be NULL. */
+    struct str (*zone)(const void *ctx, struct str address);
+    struct str (*alias)(const void *ctx, struct str service);
     const void *ctx;
 };
 
@@ -41,6 +45,9 @@ bool shapes_record(struct shapes *shapes, const struct span *span, uint8_t forma
 /* Begins a batch: resource indexes 0 … n_resources − 1 mean other resources from now on. False when
  * memory is short. */
 bool shapes_next_batch(struct shapes *shapes, uint32_t n_resources);
+
+/* Forgets which shape was seen last at a place: what the limits' functions say has changed. */
+void shapes_settings_changed(struct shapes *shapes);
 
 /* For records read back from the store: the same numbers for the same content. `json` is the inside
  * of a JSON object. NULL, or 0 for a resource, when memory or the table is full. */

@@ -6,6 +6,11 @@
 
 #include "collector/base/hash.h"
 
+void shapes_settings_changed(struct shapes *shapes)
+{
+    places_clear(shapes);
+}
+
 bool shapes_next_batch(struct shapes *shapes, uint32_t n_resources)
 {
     if (n_resources > shapes->cap_slots) {
@@ -81,9 +86,11 @@ static struct name_pair *pair_add(struct shapes *shapes, name_no service, name_n
     return pair;
 }
 
-/* limit.services: distinct service names. */
+/* limit.services: distinct service names; stitch.alias renames. */
 static name_no service_name(struct shapes *shapes, struct str text)
 {
+    if (shapes->limits.alias)
+        text = shapes->limits.alias(shapes->limits.ctx, text);
     name_no known = names_find(shapes->names, text);
     if (!text.len || (known != NAME_NONE && pair_of(shapes, known, NAME_NONE)))
         return known;
@@ -177,6 +184,14 @@ static name_no peer_address_name(struct shapes *shapes, struct str address)
     return names_add(shapes->names, address);
 }
 
+/* As it says itself, else as stitch.zones has it for its address. */
+static name_no zone_name(struct shapes *shapes, const struct facts *facts)
+{
+    if (facts->zone.len || !shapes->limits.zone)
+        return names_add(shapes->names, facts->zone);
+    return names_add(shapes->names, shapes->limits.zone(shapes->limits.ctx, facts->address));
+}
+
 static const struct shape *shape_slow(struct shapes *shapes, struct resource_slot *slot,
                                       const struct span *span, uint8_t format, uint32_t *no)
 {
@@ -188,7 +203,9 @@ static const struct shape *shape_slow(struct shapes *shapes, struct resource_slo
         .node.version = names_add(names, facts->version),
         .node.role = role_of(facts),
         .instance = names_add(names, facts->instance),
-        .zone = names_add(names, facts->zone),
+        .zone = zone_name(shapes, facts),
+        .host = names_add(names, facts->host),
+        .address = names_add(names, facts->address),
         .upstream_cluster = names_add(names, facts->upstream_cluster),
         .peer = names_add(names, facts->peer),
         .peer_namespace = names_add(names, facts->peer_namespace),
@@ -240,12 +257,11 @@ static const struct shape *shape_of(struct shapes *shapes, struct resource_slot 
     *memo = (struct shape_memo){.shape = shape, .no = *no, .n_peer_address = address.len};
     if (address.len)
         memcpy(memo->peer_address, address.p, address.len);
-    const name_no nos[N_FACT_TEXTS] = {
-        shape->node.service,   shape->node.namespace, shape->node.cluster,     shape->node.version,
-        shape->instance,       shape->zone,           shape->upstream_cluster, shape->peer,
-        shape->peer_namespace, shape->url_host,       shape->protocol};
+    /* What the span says, not what the settings made of it; kept as names, which stay. */
     for (unsigned i = 0; i < N_FACT_TEXTS; i++)
-        memo->texts[i] = names_text(shapes->names, nos[i]);
+        memo->texts[i] = i == 0 && shape->node.service == NAME_OTHER
+                             ? STR("other")
+                             : names_text(shapes->names, names_add(shapes->names, texts[i]));
     return shape;
 }
 

@@ -46,8 +46,10 @@ struct resource {
     /* Read from the attributes by semconv, '' when unknown; a span's own tags may overrule (facts).
      */
     struct str cluster, namespace, service, version, instance, zone;
-    struct str sdk_name;     /* telemetry.sdk.name */
-    struct str host_address; /* net.host.ip, host.ip, k8s.pod.ip, Zipkin's localEndpoint address */
+    struct str host;          /* whose clock it is: k8s.node.name, host.name */
+    struct str host_instance; /* an instance by its host, where nothing else tells it */
+    struct str sdk_name;      /* telemetry.sdk.name */
+    struct str host_address;  /* net.host.ip, host.ip, k8s.pod.ip, Zipkin's localEndpoint address */
 };
 
 enum proxy_kind {
@@ -72,6 +74,8 @@ struct facts {
      * `reviews.default` is service `reviews`, namespace `default`. Role sidecar/gateway/waypoint is
      * in `proxy`. */
     struct str cluster, namespace, service, version, instance, zone;
+    struct str host;             /* whose clock it is: the machine, else the instance */
+    struct str address;          /* its own, as others reach it; no port */
     struct str operation;        /* what `span.operation` shows: span name, or for a proxy method +
                                     templated path */
     struct str upstream_cluster; /* Envoy's, as it came:

@@ -17,6 +17,8 @@ static const char *const crossings[N_CROSSINGS] = {
     "unknown", "inside", "in", "out", "cross_namespace", "cross_cluster", "cross_zone"};
 static const char *const hops[N_HOPS] = {"application", "sidecar_out", "gateway",   "load_balancer",
                                          "waypoint",    "network",     "sidecar_in"};
+static const char *const edge_events[N_EDGE_EVENTS] = {
+    "new", "gone", "returned", "first_plaintext", "new_version", "hairpin"};
 static const char *const securities[N_SECURITIES] = {"unknown", "plaintext", "tls", "mtls"};
 static const char *const formats[N_FORMATS] = {
     "otlp_pb",   "otlp_json",       "zipkin_json", "zipkin_pb",   "jaeger_json",
@@ -89,6 +91,11 @@ const char *hop_word(unsigned hop)
 const char *security_word(unsigned security)
 {
     return word_of(securities, N_SECURITIES, security);
+}
+
+const char *edge_event_word(unsigned kind)
+{
+    return word_of(edge_events, N_EDGE_EVENTS, kind);
 }
 
 const char *format_word(unsigned format)

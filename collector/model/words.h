@@ -86,6 +86,16 @@ enum hop_kind {
     N_HOPS
 };
 
+enum edge_event {
+    EVENT_NEW,
+    EVENT_GONE,
+    EVENT_RETURNED,
+    EVENT_FIRST_PLAINTEXT,
+    EVENT_NEW_VERSION,
+    EVENT_HAIRPIN,
+    N_EDGE_EVENTS
+};
+
 enum security { SECURITY_UNKNOWN, SECURITY_PLAINTEXT, SECURITY_TLS, SECURITY_MTLS, N_SECURITIES };
 
 enum format {
@@ -144,6 +154,7 @@ const char *known_by_word(unsigned known_by);
 const char *crossing_word(unsigned crossing);
 const char *hop_word(unsigned hop);
 const char *security_word(unsigned security);
+const char *edge_event_word(unsigned kind);
 const char *format_word(unsigned format);
 const char *transport_word(unsigned transport);
 const char *encoding_word(unsigned encoding);

@@ -1,4 +1,5 @@
-/* cidr.c - networks and addresses, IPv4 as mapped IPv6. */
+/* cidr.c - networks and addresses, IPv4 as mapped IPv6; what settings say of addresses and names.
+ */
 #include <arpa/inet.h>
 
 #include "collector/stitch/stitch.h"
@@ -54,4 +55,30 @@ bool address_is_loopback(struct str address)
 {
     return str_starts(address, STR("127.")) || str_eq(address, STR("::1")) ||
            str_eq(address, STR("localhost"));
+}
+
+struct str knowledge_alias(const struct knowledge *knowledge, struct str service)
+{
+    for (size_t i = 0; i < knowledge->n_alias; i++) {
+        if (str_eq(knowledge->alias[i].from, service))
+            return knowledge->alias[i].to;
+    }
+    return service;
+}
+
+/* Of several networks that hold it the narrowest. */
+struct str knowledge_zone(const struct knowledge *knowledge, struct str text)
+{
+    uint8_t address[16];
+    bool is_v4;
+    const struct zone *narrowest = NULL;
+    if (!knowledge->n_zones || !address_parse(text, address, &is_v4))
+        return STR_NONE;
+    for (size_t i = 0; i < knowledge->n_zones; i++) {
+        const struct zone *zone = &knowledge->zones[i];
+        if (contains(&zone->network, address) &&
+            (!narrowest || zone->network.bits > narrowest->network.bits))
+            narrowest = zone;
+    }
+    return narrowest ? narrowest->name : STR_NONE;
 }

@@ -189,6 +189,8 @@ static struct shape unite_shapes(const struct shapes *shapes, const struct shape
     shape.node.version = greater_name(shapes, a->node.version, b->node.version);
     shape.instance = greater_name(shapes, a->instance, b->instance);
     shape.zone = greater_name(shapes, a->zone, b->zone);
+    shape.host = greater_name(shapes, a->host, b->host);
+    shape.address = greater_name(shapes, a->address, b->address);
     shape.operation = greater_name(shapes, a->operation, b->operation);
     shape.upstream_cluster = greater_name(shapes, a->upstream_cluster, b->upstream_cluster);
     shape.peer = greater_name(shapes, a->peer, b->peer);

@@ -90,8 +90,8 @@ static name_no asked_host(const struct stitch *stitch, const struct work_call *c
     return top->peer ? top->peer : top->url_host ? top->url_host : top->peer_address;
 }
 
-void peer_name(struct stitch *stitch, const struct work_call *call, struct node *node,
-               uint8_t *connection_type)
+static void name_peer(struct stitch *stitch, const struct work_call *call, struct node *node,
+                      uint8_t *connection_type)
 {
     const struct shape *top = stitch->spans[call->top].shape;
     *node = (struct node){.role = ROLE_WORKLOAD};
@@ -125,4 +125,14 @@ void peer_name(struct stitch *stitch, const struct work_call *call, struct node 
     else
         *node = (struct node){.service = names_add(stitch->names, STR("unknown")),
                               .role = ROLE_EXTERNAL};
+}
+
+void peer_name(struct stitch *stitch, const struct work_call *call, struct node *node,
+               uint8_t *connection_type)
+{
+    const struct knowledge *knowledge = stitch->knowledge;
+    name_peer(stitch, call, node, connection_type);
+    if (knowledge->n_alias)
+        node->service = names_add(
+            stitch->names, knowledge_alias(knowledge, names_text(stitch->names, node->service)));
 }

@@ -292,6 +292,9 @@ static void write_trace(struct stitch *stitch, struct graph *graph, uint32_t n)
     trace->entry_operation =
         stitch->spans[stitch->visits[stitch->spans[entry].visit].application].shape->operation;
     trace->complete = trace->parts == 1 && !orphan && !stitch->n_unstitched;
+    const struct work_span *first = &stitch->spans[entry];
+    trace->began_by_proxy = first->proxy == PROXY_SIDECAR && first->half == HALF_OUT &&
+                            first->parent == NONE && !first->orphan;
     trace->service_count = count_services(stitch, graph, n);
     trace_times(stitch, entry, trace);
     uint32_t call = entry_call(stitch, entry);

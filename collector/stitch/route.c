@@ -104,6 +104,15 @@ static name_no zone_of(const struct stitch *stitch, uint32_t visit)
     return visit == NONE ? NAME_NONE : stitch->visits[visit].zone;
 }
 
+/* Of a callee that sent no spans: by the address that the last of the caller's spans has of it. */
+static name_no zone_of_peer(const struct stitch *stitch, const struct work_call *work)
+{
+    const struct shape *bottom = stitch->spans[work->bottom].shape;
+    struct str zone =
+        knowledge_zone(stitch->knowledge, names_text(stitch->names, bottom->peer_address));
+    return names_add(stitch->names, zone);
+}
+
 static uint8_t crossing_of(const struct stitch *stitch, const struct work_call *work)
 {
     const struct node *caller = nodes_get(stitch->nodes, work->call.caller);
@@ -118,7 +127,9 @@ static uint8_t crossing_of(const struct stitch *stitch, const struct work_call *
         return CROSSING_UNKNOWN;
     if (caller->cluster != callee->cluster)
         return CROSSING_CLUSTER;
-    name_no from = zone_of(stitch, work->caller_visit), to = zone_of(stitch, work->callee_visit);
+    name_no from = zone_of(stitch, work->caller_visit),
+            to = work->callee_visit != NONE ? zone_of(stitch, work->callee_visit)
+                                            : zone_of_peer(stitch, work);
     if (from && to && from != to)
         return CROSSING_ZONE;
     if (!caller->namespace || !callee->namespace)

@@ -9,6 +9,18 @@
 #include "collector/base/arena.h"
 #include "collector/model/graph.h"
 
+struct cidr {
+    uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
+    uint8_t bits;        /* of the 128 */
+};
+struct renaming {
+    struct str from, to;
+};
+struct zone {
+    struct cidr network;
+    struct str name;
+};
+
 /* An immutable snapshot of what is known across traces. Set NULL or zero where there is nothing. */
 struct knowledge {
     const struct str *gateways; /* stitch.gateways, stitch.sidecars: node patterns */
@@ -17,21 +29,25 @@ struct knowledge {
     size_t n_sidecars;
     const struct cidr *inside; /* stitch.inside */
     size_t n_inside;
+    const struct renaming *alias; /* stitch.alias */
+    size_t n_alias;
+    const struct zone *zones; /* stitch.zones */
+    size_t n_zones;
     /* The workload at an address (no port), or NODE_NONE. May be NULL. */
     node_no (*resolve)(const struct knowledge *knowledge, struct str address);
     void *ctx;
 };
 
-struct cidr {
-    uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
-    uint8_t bits;        /* of the 128 */
-};
 /* Reads "10.0.0.0/8", "fc00::/7", or a single address. */
 bool cidr_parse(struct str text, struct cidr *cidr);
 /* Is this textual address within one of them? False for what is no address. */
 bool cidr_contains(const struct cidr *cidrs, size_t n, struct str address);
 /* A host's own: it tells nothing of who is where. */
 bool address_is_loopback(struct str address);
+
+/* What stitch.alias makes of a service's name; the zone of an address, '' when none is known. */
+struct str knowledge_alias(const struct knowledge *knowledge, struct str service);
+struct str knowledge_zone(const struct knowledge *knowledge, struct str address);
 
 struct stitch; /* scratch memory, used again for every trace */
 

@@ -64,6 +64,16 @@ static bool address_inside(const void *ctx, struct str address)
            cidr_contains(knowledge->inside, knowledge->n_inside, address);
 }
 
+static struct str zone_of_address(const void *ctx, struct str address)
+{
+    return knowledge_zone(((const struct stitcher_settings *)ctx)->knowledge, address);
+}
+
+static struct str alias_of_service(const void *ctx, struct str service)
+{
+    return knowledge_alias(((const struct stitcher_settings *)ctx)->knowledge, service);
+}
+
 struct stitcher *stitcher_new(const struct stitcher_settings *settings, struct err *err)
 {
     struct stitcher *stitcher = calloc(1, sizeof(*stitcher));
@@ -75,6 +85,8 @@ struct stitcher *stitcher_new(const struct stitcher_settings *settings, struct e
     struct stitcher_settings *own = &stitcher->settings;
     if (!own->shapes.inside) {
         own->shapes.inside = address_inside;
+        own->shapes.zone = zone_of_address;
+        own->shapes.alias = alias_of_service;
         own->shapes.ctx = own;
     }
     stitcher->next_trace_no = own->first_trace_no ? own->first_trace_no : 1;
@@ -255,6 +267,7 @@ static void take_over_knowledge(struct stitcher *stitcher)
         return;
     free(stitcher->settings.knowledge);
     stitcher->settings.knowledge = learnt;
+    shapes_settings_changed(stitcher->shapes);
 }
 
 static void take_item(struct stitcher *stitcher, struct item *item)

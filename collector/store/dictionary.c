@@ -70,7 +70,8 @@ int dictionary_open(struct store *store)
                store,
                "INSERT INTO shape (generation, node, instance, zone, operation, upstream_cluster, "
                "peer, peer_namespace, peer_address, url_host, protocol, resource, kind, proxy, "
-               "peer_role, security, format, bits) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+               "peer_role, security, format, bits, host, address) VALUES "
+               "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                &d->add_shape) ||
            store_prepare(store, "INSERT INTO attribute_set (generation, json) VALUES (?, ?)",
                          &d->add_set) ||
@@ -180,8 +181,8 @@ static int bind_node(struct store *store, const struct turn *turn, const struct 
     return 0;
 }
 
-static int node_row(struct store *store, const struct turn *turn, const struct node *node,
-                    int64_t *row)
+int dictionary_node_row(struct store *store, const struct turn *turn, const struct node *node,
+                        int64_t *row)
 {
     struct dictionary *d = &store->dictionary;
     int code = bind_node(store, turn, node, d->find_node);
@@ -200,7 +201,7 @@ int dictionary_node(struct store *store, const struct turn *turn, node_no node, 
     *row = d->nodes.rows[node];
     if (*row || node == NODE_NONE)
         return 0;
-    int code = node_row(store, turn, nodes_get(turn->nodes, node), row);
+    int code = dictionary_node_row(store, turn, nodes_get(turn->nodes, node), row);
     if (!code)
         d->nodes.rows[node] = *row;
     return code;
@@ -237,7 +238,7 @@ static int bind_shape(struct store *store, const struct turn *turn, const struct
                               shape->upstream_cluster, shape->peer,     shape->peer_namespace,
                               shape->peer_address,     shape->url_host, shape->protocol};
     int64_t row;
-    int code = node_row(store, turn, &shape->node, &row);
+    int code = dictionary_node_row(store, turn, &shape->node, &row);
     sqlite3_bind_int64(add, 2, row);
     for (int i = 0; !code && i < 9; i++) {
         code = dictionary_name(store, turn, names[i], &row);
@@ -252,6 +253,11 @@ static int bind_shape(struct store *store, const struct turn *turn, const struct
     sqlite3_bind_int(add, 16, shape->security);
     sqlite3_bind_int(add, 17, shape->format);
     sqlite3_bind_int(add, 18, shape_bits(shape));
+    const name_no own[2] = {shape->host, shape->address};
+    for (int i = 0; !code && i < 2; i++) {
+        code = dictionary_name(store, turn, own[i], &row);
+        sqlite3_bind_int64(add, 19 + i, row);
+    }
     return code;
 }
 

@@ -139,6 +139,8 @@ static int add_words(sqlite3 *db)
         {"crossing", crossing_word, N_CROSSINGS},
         {"format", format_word, N_FORMATS},
         {"transport", transport_word, N_TRANSPORTS},
+        {"hop", hop_word, N_HOPS},
+        {"edge_event", edge_event_word, N_EDGE_EVENTS},
     };
     sqlite3_stmt *put;
     int code =

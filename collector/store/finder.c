@@ -160,10 +160,10 @@ static const struct shape *read_shape(struct fetching *fetching, int64_t id, uin
 {
     sqlite3_stmt *select = fetching->finder->shape;
     struct shape shape = {0};
-    int64_t n[19] = {0};
+    int64_t n[21] = {0};
     sqlite3_bind_int64(select, 1, id);
     if (sqlite3_step(select) == SQLITE_ROW) {
-        for (int i = 0; i < 19; i++)
+        for (int i = 0; i < 21; i++)
             n[i] = sqlite3_column_int64(select, i);
     }
     sqlite3_reset(select);
@@ -173,6 +173,8 @@ static const struct shape *read_shape(struct fetching *fetching, int64_t id, uin
                                &shape.peer_address,     &shape.url_host, &shape.protocol};
     for (int i = 0; i < 9; i++)
         *names[i] = read_name(fetching, n[3 + i]);
+    shape.host = read_name(fetching, n[19]);
+    shape.address = read_name(fetching, n[20]);
     shape.resource = read_resource(fetching, n[12]);
     shape.kind = (uint8_t)n[13];
     shape.proxy = (uint8_t)n[14];
@@ -252,16 +254,36 @@ static bool read_span(struct fetching *fetching, sqlite3_stmt *row, uint64_t tra
     return record->shape && record->attr_set;
 }
 
+static void read_hops(struct fetching *fetching, struct str blob, struct call *call,
+                      struct graph *graph)
+{
+    const node_no ends[3] = {[HOP_NAME_CALLEE] = call->callee, [HOP_NAME_CALLER] = call->caller};
+    struct hop_ids ids;
+    call->first_hop = graph->n_hops;
+    for (uint32_t i = 0; i < call->n_hops; i++) {
+        struct hop *hop = &graph->hops[graph->n_hops];
+        if (!hops_unpack_one(&blob, hop, call, &ids))
+            break;
+        bool end = ids.named == HOP_NAME_CALLEE || ids.named == HOP_NAME_CALLER;
+        hop->name = end ? nodes_get(fetching->nodes, ends[ids.named])->service
+                        : read_name(fetching, (int64_t)ids.name);
+        hop->from = read_name(fetching, (int64_t)ids.from);
+        graph->n_hops++;
+    }
+    call->n_hops = (uint8_t)(graph->n_hops - call->first_hop);
+}
+
 static bool read_calls(struct fetching *fetching, struct str blob, struct graph *graph)
 {
     struct call_ids ids;
     struct call call;
-    uint32_t n = 0;
-    for (struct str rest = blob; rest.len && calls_unpack_one(&rest, &call, &ids);)
-        n++;
+    uint32_t n = 0, n_hops = 0;
+    for (struct str rest = blob; rest.len && calls_unpack_one(&rest, &call, &ids); n++)
+        n_hops += call.n_hops;
     graph->calls = arena_alloc(fetching->arena, (n + 1) * sizeof(*graph->calls));
+    graph->hops = arena_alloc(fetching->arena, (n_hops + 1) * sizeof(*graph->hops));
     graph->n_calls = graph->n_hops = 0;
-    if (!graph->calls)
+    if (!graph->calls || !graph->hops)
         return false;
     while (graph->n_calls < n && calls_unpack_one(&blob, &call, &ids)) {
         call.caller = read_node_no(fetching, (int64_t)ids.caller);
@@ -269,6 +291,7 @@ static bool read_calls(struct fetching *fetching, struct str blob, struct graph 
         call.protocol = read_name(fetching, (int64_t)ids.protocol);
         call.via = read_name(fetching, (int64_t)ids.via);
         call.operation = read_name(fetching, (int64_t)ids.operation);
+        read_hops(fetching, ids.hops, &call, graph);
         graph->calls[graph->n_calls++] = call;
     }
     return true;
@@ -320,6 +343,7 @@ static int read_trace(struct fetching *fetching, struct trace_id id, uint64_t tr
         trace->parts = (uint32_t)sqlite3_column_int64(row, 11);
         trace->error = sqlite3_column_int64(row, 12) & 1;
         trace->complete = sqlite3_column_int64(row, 12) & 2;
+        trace->began_by_proxy = sqlite3_column_int64(row, 12) & 8;
         found->reopened = (uint32_t)sqlite3_column_int64(row, 13);
         struct str blob = arena_dup(fetching->arena, column_text(row, 14));
         there = blob.p && read_calls(fetching, blob, &found->now.graph) ? 1 : -1;

@@ -35,7 +35,7 @@ int minutes_open(struct store *store)
                          &m->add_edge) ||
            store_prepare(store,
                          "INSERT OR REPLACE INTO edge_minute_row VALUES "
-                         "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                         "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                          &m->put_edge) ||
            store_prepare(store, "SELECT * FROM edge_minute_row WHERE minute = ? AND edge = ?",
                          &m->get_edge) ||
@@ -221,6 +221,9 @@ static void load_edge(sqlite3_stmt *get, struct minute_row *row)
         *fields[i] = sqlite3_column_int64(get, 2 + i);
     read_blob(get, 22, &row->histogram);
     read_blob(get, 23, &row->transit);
+    row->added_ns = sqlite3_column_int64(get, 24);
+    row->detours = sqlite3_column_int64(get, 25);
+    row->bytes = sqlite3_column_int64(get, 26);
 }
 
 static void load_op(sqlite3_stmt *get, struct minute_row *row)
@@ -298,6 +301,15 @@ static void see_ends(struct store *store, const struct turn *turn, const struct 
     }
 }
 
+static void add_hairpin(struct minute_row *row, const struct call *call, int sign)
+{
+    bool known = call->added_ns != DURATION_UNKNOWN;
+    row->hairpins += sign;
+    row->detours += known ? sign : 0;
+    row->added_ns += known ? sign * (int64_t)call->added_ns : 0;
+    row->bytes += sign * (int64_t)call->bytes;
+}
+
 int minutes_add_call(struct store *store, const struct turn *turn, const struct call *call,
                      int sign)
 {
@@ -323,7 +335,8 @@ int minutes_add_call(struct store *store, const struct turn *turn, const struct 
     row->transit_ns += call->transit_ns == DURATION_UNKNOWN ? 0 : sign * (int64_t)call->transit_ns;
     row->security[call->security] += sign;
     row->adjusted_1024 += sign * (int64_t)(call->weight * 1024.0f);
-    row->hairpins += call->hairpin ? sign : 0;
+    if (call->hairpin)
+        add_hairpin(row, call, sign);
     uint64_t duration_ns = call->caller_ns != DURATION_UNKNOWN ? call->caller_ns : call->callee_ns;
     bool ok = duration_ns == DURATION_UNKNOWN || histogram_add(&row->histogram, duration_ns, sign);
     ok = ok && (call->transit_ns == DURATION_UNKNOWN ||
@@ -423,6 +436,9 @@ static int put_edge(struct store *store, const struct minute_row *row)
     sqlite3_bind_int64(put, at + 1, (int64_t)row->touched_s);
     bind_histogram(put, at + 2, &row->histogram, &m->blob);
     bind_histogram(put, at + 3, &row->transit, &m->transit_blob);
+    sqlite3_bind_int64(put, at + 4, row->added_ns);
+    sqlite3_bind_int64(put, at + 5, row->detours);
+    sqlite3_bind_int64(put, at + 6, row->bytes);
     return statement_run(put);
 }
 

@@ -174,7 +174,7 @@ void json_node(struct buf *out, const char *name, sqlite3_stmt *row, int first)
     buf_add_char(out, '}');
 }
 
-static void bind_filter(sqlite3_stmt *select, const struct query_filter *filter, int64_t offset)
+void query_bind_filter(sqlite3_stmt *select, const struct query_filter *filter, int64_t offset)
 {
     const struct str texts[3] = {filter->cluster, filter->namespace, filter->service};
     for (int i = 0; i < 3; i++)
@@ -184,7 +184,7 @@ static void bind_filter(sqlite3_stmt *select, const struct query_filter *filter,
     sqlite3_bind_int64(select, 5, offset);
 }
 
-static int cursor_offset(struct str cursor, int64_t *offset, struct err *err)
+int query_offset(struct str cursor, int64_t *offset, struct err *err)
 {
     uint64_t number = 0;
     if (cursor.len && !str_to_u64(cursor, &number))
@@ -193,7 +193,7 @@ static int cursor_offset(struct str cursor, int64_t *offset, struct err *err)
     return 0;
 }
 
-static void end_items(struct buf *out, bool more, uint64_t next)
+void query_end_items(struct buf *out, bool more, uint64_t next)
 {
     if (more)
         buf_addf(out, "],\"next\":\"%llu\"}", (unsigned long long)next);
@@ -210,9 +210,9 @@ static int list_json(struct query *query, const char *sql, const char *const *co
     int64_t offset = 0;
     uint32_t n = 0;
     int code;
-    if (cursor_offset(filter->cursor, &offset, err) || query_begin(query, sql, &select, err))
+    if (query_offset(filter->cursor, &offset, err) || query_begin(query, sql, &select, err))
         return err->code;
-    bind_filter(select, filter, offset);
+    query_bind_filter(select, filter, offset);
     buf_add_c(out, "{\"items\":[");
     while ((code = sqlite3_step(select)) == SQLITE_ROW && n < filter->limit) {
         buf_add_c(out, n++ ? ",{" : "{");
@@ -221,7 +221,7 @@ static int list_json(struct query *query, const char *sql, const char *const *co
             json_column(out, columns[i], select, 5 + i);
         buf_add_char(out, '}');
     }
-    end_items(out, code == SQLITE_ROW, (uint64_t)offset + n);
+    query_end_items(out, code == SQLITE_ROW, (uint64_t)offset + n);
     return query_end(query, select, code, err);
 }
 

@@ -56,6 +56,11 @@ struct graph_view {
 /* Each writes the JSON of CONTRACT §7 into `out`. `view` may be NULL. */
 int query_graph_json(struct query *query, struct window window, enum graph_level level,
                      const struct graph_view *view, struct buf *out, struct err *err);
+/* Edges of the window that are new, gone, slower (p95 half as much again and 1 ms more) or redder
+ * (twice the share of failures and 1 % of the calls more) than in the base window; of both the
+ * latter with at least 20 calls in each. */
+int query_graph_diff_json(struct query *query, struct window window, struct window base,
+                          enum graph_level level, struct buf *out, struct err *err);
 /* What users asked for and what of it failed, over time (API: series). */
 int query_series_json(struct query *query, struct window window, struct buf *out, struct err *err);
 /* The state of the entries against the base window, the sharpest way of failures, what changed. */
@@ -79,6 +84,14 @@ int query_services_json(struct query *query, const struct query_filter *filter, 
                         struct err *err);
 int query_operations_json(struct query *query, const struct query_filter *filter, struct buf *out,
                           struct err *err);
+/* Pairs of services of the window, versions summed: what their calls cross; who could read them,
+ * violations first; which of them turn round at a gateway. `service` … is of either end. */
+int query_crossings_json(struct query *query, const struct query_filter *filter, struct buf *out,
+                         struct err *err);
+int query_security_json(struct query *query, const struct query_filter *filter, struct buf *out,
+                        struct err *err);
+int query_hairpins_json(struct query *query, const struct query_filter *filter, struct buf *out,
+                        struct err *err);
 int query_traces_json(struct query *query, const struct query_filter *filter, struct buf *out,
                       struct err *err);
 /* ERR_NOT_FOUND for an unknown trace. `id`: 1–32 hex digits. */

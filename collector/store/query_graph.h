@@ -3,6 +3,7 @@
  *   query_mesh.c        minute rows, nodes and edges they name
  *   query_graph.c       sums of nodes and edges, marks, examples; the whole
  *   query_graph_view.c  what is shown: namespaces folded, a neighbourhood, at most so many; layout
+ *   query_graph_diff.c  two windows beside each other
  *   query_graph_json.c  the words of CONTRACT §7, and what the page is given beyond
  */
 #ifndef STORE_QUERY_GRAPH_H

@@ -31,6 +31,11 @@ void json_number_member(struct buf *out, const char *name, int64_t number);
 void json_column(struct buf *out, const char *name, sqlite3_stmt *row, int column);
 /* {"cluster","namespace","service","version","role"} of five columns from `first` on. */
 void json_node(struct buf *out, const char *name, sqlite3_stmt *row, int first);
+/* Of answers that are lists of items: cluster, namespace, service, limit + 1 and offset as ?1 … ?5;
+ * where a cursor goes on; the end with `next`. */
+void query_bind_filter(sqlite3_stmt *select, const struct query_filter *filter, int64_t offset);
+int query_offset(struct str cursor, int64_t *offset, struct err *err);
+void query_end_items(struct buf *out, bool more, uint64_t next);
 /* The columns of `trace`, as search_sql of query_traces.c selects them: trace_no, trace_id, … kept.
  */
 void trace_columns_json(sqlite3_stmt *row, struct buf *out);

@@ -10,7 +10,7 @@
     "http_status, grpc_status, response_flags, fault, peer, format, resource, attributes, "        \
     "events, links, i FROM span_numbered WHERE trace_no = ?1 "
 
-static void hops_json(const struct trace_view *view, uint32_t span, struct buf *out)
+static void hops_json(struct trace_view *view, uint32_t span, struct buf *out)
 {
     struct view_hop hops[MOST_HOPS];
     unsigned n = trace_view_hops(view, span, hops);
@@ -18,7 +18,7 @@ static void hops_json(const struct trace_view *view, uint32_t span, struct buf *
     for (unsigned i = 0; i < n; i++) {
         buf_add_c(out, i ? ",{" : "{");
         json_member(out, "hop", str_of(hop_word(hops[i].hop)));
-        json_member(out, "name", search_node_of(&view->search, hops[i].node)->service);
+        json_member(out, "name", hops[i].name);
         json_number_member(out, "time_ns", hops[i].time_ns);
         buf_add_char(out, '}');
     }
@@ -26,7 +26,7 @@ static void hops_json(const struct trace_view *view, uint32_t span, struct buf *
 }
 
 /* The members of a span, without braces: one row of SPAN_SQL. */
-static void span_members(const struct trace_view *view, sqlite3_stmt *row, struct buf *out)
+static void span_members(struct trace_view *view, sqlite3_stmt *row, struct buf *out)
 {
     static const char *const names[N_SPAN_COLUMNS] = {
         "trace_id",       "span_id",     "parent_span_id", "cluster",        "namespace",
@@ -97,7 +97,7 @@ static int head_json(const struct trace_view *view, struct buf *out, struct err 
     return query_end(query, select, code, err);
 }
 
-static int spans_json(const struct trace_view *view, struct buf *out, struct err *err)
+static int spans_json(struct trace_view *view, struct buf *out, struct err *err)
 {
     sqlite3_stmt *select;
     struct query *query = view->search.query;

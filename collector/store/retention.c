@@ -14,6 +14,7 @@
 #define SLICE_NS (50 * NS_PER_MS)
 #define VACUUM_PAGES "200"
 #define MINUTES_A_LOOK 20
+#define EVENTS_A_LOOK 1000
 
 static int64_t query_number(struct store *store, const char *sql, int64_t argument)
 {
@@ -123,14 +124,24 @@ static int delete_old_minutes(struct store *store, uint64_t now_wall_ns)
     static const char *const all[] = {"DELETE FROM edge_minute_row WHERE minute = ?",
                                       "DELETE FROM operation_minute_row WHERE minute = ?",
                                       "DELETE FROM tally_row WHERE minute = ?",
-                                      "DELETE FROM minute_age WHERE minute = ?", NULL};
+                                      "DELETE FROM hop_minute_row WHERE minute = ?",
+                                      "DELETE FROM gap_minute_row WHERE minute = ?",
+                                      "DELETE FROM minute_age WHERE minute = ?",
+                                      NULL};
     static const char *const tallies[] = {"DELETE FROM tally_row WHERE minute = ?",
                                           "UPDATE minute_age SET tallies = 0 WHERE minute = ?",
                                           NULL};
     int64_t now_s = (int64_t)(now_wall_ns / NS_PER_S);
-    int code = delete_minutes(
-        store, "SELECT coalesce((SELECT minute FROM minute_age WHERE touched_s < ? LIMIT 1), -1)",
-        now_s - (int64_t)(store->settings.minute_retention_ns / NS_PER_S), all);
+    int64_t limit_s = now_s - (int64_t)(store->settings.minute_retention_ns / NS_PER_S);
+    int code = run_with(store,
+                        "DELETE FROM edge_event_row WHERE told_s < ?1 AND id IN (SELECT id FROM "
+                        "edge_event_row ORDER BY id LIMIT ?2)",
+                        limit_s, EVENTS_A_LOOK);
+    code = code ? code
+                : delete_minutes(store,
+                                 "SELECT coalesce((SELECT minute FROM minute_age WHERE touched_s < "
+                                 "? LIMIT 1), -1)",
+                                 limit_s, all);
     return code ? code
                 : delete_minutes(store,
                                  "SELECT coalesce((SELECT minute FROM minute_age WHERE tallies AND "

@@ -27,12 +27,24 @@ void span_bits_read(int64_t bits, struct record *record, struct span_result *res
 int shape_bits(const struct shape *shape);
 void shape_bits_read(int bits, struct shape *shape);
 
-/* trace_row.calls: node and name numbers are row ids. `row_of` translate on the way in. */
+/* trace_row.calls: node and name numbers are row ids. */
 struct call_ids {
     uint64_t caller, callee, protocol, via, operation; /* row ids */
+    struct str hops; /* read: the packed hops, as many as the call's n_hops */
 };
 void calls_pack_one(struct buf *blob, const struct call *call, const struct call_ids *ids);
 /* Reads one call; false at the end or when the blob is malformed. */
 bool calls_unpack_one(struct str *blob, struct call *call, struct call_ids *ids);
+
+/* The hops of a call follow it. Their names are row ids of `name`, or one of its two ends. */
+enum hop_name { HOP_NAME_OTHER, HOP_NAME_CALLEE, HOP_NAME_CALLER };
+struct hop_ids {
+    uint8_t named;       /* enum hop_name */
+    uint64_t name, from; /* row ids; `name` only of HOP_NAME_OTHER */
+};
+void hops_pack_one(struct buf *blob, const struct hop *hop, const struct call *call,
+                   const struct hop_ids *ids);
+bool hops_unpack_one(struct str *blob, struct hop *hop, const struct call *call,
+                     struct hop_ids *ids);
 
 #endif

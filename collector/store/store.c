@@ -69,6 +69,10 @@ static int open_statements(struct store *store)
 {
     int code = dictionary_open(store);
     code = code ? code : minutes_open(store);
+    code = code ? code : hops_open(store);
+    code = code ? code : relations_open(store);
+    code = code ? code : clocks_open(store);
+    code = code ? code : gaps_open(store);
     code = code ? code : rollups_open(store);
     code = code ? code : traces_open(store);
     code = code ? code : trace_minutes_open(store);
@@ -177,6 +181,9 @@ static void roll_back(struct store *store, int code)
     store->in_transaction = false;
     dictionary_forget(store);
     minutes_forget(store);
+    hops_forget(store);
+    relations_forget(store);
+    store->gaps.n = 0;
     rollups_forget(store);
     trace_minutes_forget(store);
     read_position(store);
@@ -252,6 +259,10 @@ static int commit(struct store *store)
     uint64_t begin_ns = clock_mono_ns();
     int code = dictionary_write_seen(store);
     code = code ? code : minutes_write(store);
+    code = code ? code : hops_write(store);
+    code = code ? code : relations_write(store);
+    code = code ? code : clocks_write(store);
+    code = code ? code : plaintext_write(store);
     code = code ? code : rollups_write(store);
     code = code ? code : trace_minutes_write(store);
     code = code ? code : write_position(store);
@@ -341,7 +352,9 @@ static void retain(struct store *store)
 
 static void tend(struct store *store)
 {
-    if (is_due(store))
+    /* What has to be told although no turn came. */
+    bool told = !store->in_transaction && (plaintext_is_due(store) || relations_are_due(store));
+    if (is_due(store) || (told && begin(store) == 0))
         commit_or_retry(store);
     if (retention_is_due(store))
         retain(store);
@@ -409,6 +422,10 @@ void store_close(struct store *store)
     if (store->db) {
         dictionary_close(store);
         minutes_close(store);
+        hops_close(store);
+        relations_close(store);
+        clocks_close(store);
+        gaps_close(store);
         rollups_close(store);
         traces_close(store);
         trace_minutes_close(store);
@@ -420,6 +437,7 @@ void store_close(struct store *store)
     if (store->lock_fd >= 0)
         store_file_unlock(store->settings.path, store->lock_fd);
     queue_free(store->queue);
+    free(store->new_rules);
     free(store);
 }
 

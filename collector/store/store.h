@@ -38,6 +38,11 @@ uint64_t store_booked_to(struct store *store);
 uint64_t store_needed_from(struct store *store);
 uint64_t store_next_trace_no(struct store *store);
 
+/* Where clear text is allowed: 'caller -> callee' each (CONTRACT §1, nodes). Copied; in the file
+ * soon after, or with the next commit. ERR_INVALID for what cannot be read: then all stays. Any
+ * thread. */
+int store_allow_plaintext(struct store *store, const char *const *rules, size_t n, struct err *err);
+
 int store_start(struct store *store, struct err *err);
 /* Takes the turn; waits while the writer's queue is full. False when the store is stopping. */
 bool store_push(struct store *store, struct turn *turn);

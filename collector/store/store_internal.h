@@ -5,6 +5,11 @@
  *   file.c        the lock, opening, migrating, setting a corrupt file aside
  *   dictionary.c  local numbers of names, nodes, shapes … to row ids
  *   minutes.c     rows of edge_minute, operation_minute, ingest_minute gathered in memory
+ *   hop_minutes.c rows of hop_minute gathered in memory
+ *   relations.c   who calls whom: what is new, gone, returned
+ *   clocks.c      offsets between the clocks of hosts
+ *   gaps.c        who does not hand trace context on
+ *   plaintext.c   where clear text is allowed
  *   rollups.c     the localiser's counters by the minute
  *   traces.c      traces and spans of a turn to rows
  *   feed.c        the spans of a turn as a table that one statement copies from
@@ -71,6 +76,7 @@ struct minute_row {
         transit_ns; /* operation rows: server_ns is the sum of durations */
     int64_t security[N_SECURITIES];
     int64_t adjusted_1024, hairpins;
+    int64_t added_ns, detours, bytes; /* of hairpins; detours: those of which added_ns is known */
     struct histogram histogram, transit;
     uint64_t touched_s;
 };
@@ -110,6 +116,109 @@ struct rollups {
         uint64_t minute, touched_s;
         bool tallies;
     } touched[16]; /* what minute_age was told last, by minute modulo 16 */
+};
+
+/* A row of hop_minute_row while it is in memory. */
+struct hop_row {
+    uint64_t minute, touched_s;
+    int64_t hop; /* row id */
+    bool dirty, loaded;
+    int64_t calls, errors, client_errors, time_ns;
+    struct histogram histogram;
+};
+
+struct hop_entry { /* what a row of hop holds */
+    node_no caller, callee;
+    name_no name, from;
+    uint32_t places; /* kind, from_place << 3, to_place << 6 */
+    int64_t id;
+    struct hop_row *row; /* of the minute that was asked for last */
+};
+
+#define N_WAYS 4096u
+#define WAY_HOPS 8u
+struct way { /* the hops of the last call between two nodes, by number in hop_minutes */
+    node_no caller, callee;
+    uint32_t hops[WAY_HOPS];
+};
+
+struct hop_minutes {
+    struct way *ways; /* by a hash of the two */
+    struct hop_row **rows;
+    uint32_t n_rows, cap_rows;
+    struct map row_map;
+    struct hop_entry *hops;
+    uint32_t n_hops, cap_hops;
+    struct map hop_map;
+    struct buf blob;
+    sqlite3_stmt *find, *add, *get, *put, *drop;
+};
+
+/* One end of a relation: node without version, and row ids of its names. */
+struct relation_end {
+    int64_t row, cluster, namespace, service;
+    uint8_t role;
+};
+
+struct relation {
+    int64_t id;
+    struct relation_end ends[2]; /* caller, callee */
+    uint64_t first_ns, last_ns, written_ns;
+    int64_t calls;
+    uint64_t gone_ns; /* since when; 0: it is here */
+    uint32_t bits;
+    bool changed;
+};
+
+struct relation_edge { /* which relation two nodes with their versions are of */
+    node_no caller, callee;
+    int64_t nodes[2]; /* row ids */
+    uint32_t relation;
+};
+
+struct relations {
+    struct relation *items;
+    uint32_t n, cap;
+    struct map map;
+    struct relation_edge *edges;
+    uint32_t n_edges, cap_edges;
+    struct map edge_map;
+    uint64_t newest_ns, newest_at_ns; /* of calls; wall clock when it came */
+    uint64_t now_wall_ns, looked_ns;
+    sqlite3_stmt *add, *put, *add_version, *count_versions, *tell;
+};
+
+struct clock_range {
+    int64_t low_ns, high_ns;
+    uint64_t n;
+};
+
+struct clock_pair {
+    name_no a, b;
+    struct clock_range now, before;
+    uint64_t since_ns; /* monotonic, of `now` */
+    uint64_t fresh;    /* samples not written yet */
+};
+
+struct clocks {
+    struct clock_pair *pairs;
+    uint32_t n;
+    struct map map;
+    const struct names *names; /* of the last turn: they stay */
+    sqlite3_stmt *put;
+};
+
+struct gap_count {
+    int64_t node, operation; /* row ids */
+    uint8_t reason;
+    uint64_t minute;
+    int64_t n;
+};
+
+struct gaps {
+    struct gap_count counts[64]; /* of the turn that is applied */
+    uint32_t n;
+    sqlite3_stmt *find, *put, *drop;
 };
 
 /* Bloom filter of one full run. */
@@ -155,6 +264,10 @@ struct store {
     struct dictionary dictionary;
     struct minutes minutes;
     struct rollups rollups;
+    struct hop_minutes hop_minutes;
+    struct relations relations;
+    struct clocks clocks;
+    struct gaps gaps;
     struct keys keys;
     struct trace_minutes trace_minutes;
     struct position position; /* with what is applied; committed with the transaction */
@@ -178,6 +291,7 @@ struct store {
     int64_t oldest_trace_no;
 
     /* Any thread. */
+    _Atomic(char *) new_rules; /* security.allow_plaintext, not written yet */
     _Atomic uint64_t progress_ns;
     _Atomic int state; /* 0 good, 1 disk full, 2 failed */
     _Atomic uint64_t committed_booked_to, committed_needed_from, committed_next_trace_no;
@@ -189,6 +303,9 @@ int dictionary_open(struct store *store);
 void dictionary_close(struct store *store);
 int dictionary_name(struct store *store, const struct turn *turn, name_no name, int64_t *row);
 int dictionary_node(struct store *store, const struct turn *turn, node_no node, int64_t *row);
+/* Of a node that has no number. */
+int dictionary_node_row(struct store *store, const struct turn *turn, const struct node *node,
+                        int64_t *row);
 int dictionary_shape(struct store *store, const struct turn *turn, const struct record *record,
                      uint32_t generation, int64_t *row);
 int dictionary_set(struct store *store, const struct attr_set *set, uint32_t generation,
@@ -213,6 +330,42 @@ int minutes_add_ledger(struct store *store, const struct ledger_change *change);
 /* Writes every dirty row; before a commit. */
 int minutes_write(struct store *store);
 void minutes_forget(struct store *store);
+
+/* hop_minutes.c */
+int hops_open(struct store *store);
+void hops_close(struct store *store);
+int hops_add_call(struct store *store, const struct turn *turn, const struct graph *graph,
+                  const struct call *call, int sign);
+/* Writes every dirty row; before a commit. */
+int hops_write(struct store *store);
+void hops_forget(struct store *store);
+
+/* relations.c */
+int relations_open(struct store *store);
+void relations_close(struct store *store);
+void relations_set_now(struct store *store);
+int relations_add_call(struct store *store, const struct turn *turn, const struct call *call);
+/* Is there one to be told gone? Looks every few seconds. */
+bool relations_are_due(struct store *store);
+int relations_write(struct store *store);
+int relations_forget(struct store *store);
+
+/* clocks.c */
+int clocks_open(struct store *store);
+void clocks_close(struct store *store);
+void clocks_add(struct store *store, const struct turn *turn);
+int clocks_write(struct store *store);
+
+/* gaps.c */
+int gaps_open(struct store *store);
+void gaps_close(struct store *store);
+int gaps_add(struct store *store, const struct turn *turn, const struct graph *graph, int sign);
+/* Writes what was added; after the last trace of a turn. */
+int gaps_apply(struct store *store);
+
+/* plaintext.c */
+bool plaintext_is_due(const struct store *store);
+int plaintext_write(struct store *store);
 
 /* rollups.c */
 int rollups_open(struct store *store);

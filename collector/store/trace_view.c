@@ -280,95 +280,26 @@ void trace_view_close(struct trace_view *view)
 
 /* ---- hops ---- */
 
-/* From the lowest half up to the application that called, or to the outermost proxy. */
-static unsigned chain_of(const struct trace_view *view, uint32_t span, uint32_t *chain)
+unsigned trace_view_hops(struct trace_view *view, uint32_t span, struct view_hop *hops)
 {
-    unsigned n = 0;
-    chain[n++] = span;
-    for (uint32_t at = view->tree_spans[span].parent; at != NO_ROW && n < MOST_HOPS;
-         at = view->tree_spans[at].parent) {
-        const struct tree_span *above = &view->tree_spans[at];
-        bool proxy = is_proxy_role(above->role);
-        bool application = !proxy && (above->kind == KIND_CLIENT || above->kind == KIND_PRODUCER);
-        if (application && above->holds_attempts)
-            break; /* its time is that of all attempts */
-        if (proxy || application)
-            chain[n++] = at;
-        if (!proxy)
-            break;
-    }
-    return n;
-}
-
-static void add_hop(struct view_hop *hops, unsigned *n, enum hop_kind hop, uint32_t node,
-                    int64_t time_ns)
-{
-    if (time_ns < 0)
-        time_ns = 0;
-    if (*n && hops[*n - 1].hop == hop && hops[*n - 1].node == node)
-        hops[*n - 1].time_ns += time_ns;
-    else if (*n < MOST_HOPS)
-        hops[(*n)++] = (struct view_hop){hop, node, time_ns};
-}
-
-static enum hop_kind proxy_hop(const struct trace_view *view, uint32_t proxy, uint32_t callee)
-{
-    const struct tree_span *span = &view->tree_spans[proxy];
-    if (span->role == ROLE_GATEWAY)
-        return HOP_GATEWAY;
-    if (span->role == ROLE_WAYPOINT)
-        return HOP_WAYPOINT;
-    if (span->role == ROLE_LOAD_BALANCER)
-        return HOP_LOAD_BALANCER;
-    return span->service == view->tree_spans[callee].service && view->tree_spans[callee].callee_half
-               ? HOP_SIDECAR_IN
-               : HOP_SIDECAR_OUT;
-}
-
-/* The time between two spans that stand over each other belongs to whom it was spent in. */
-static enum hop_kind between(const struct trace_view *view, const uint32_t *chain, unsigned at,
-                             uint32_t *owner)
-{
-    const struct tree_span *upper = &view->tree_spans[chain[at]],
-                           *lower = &view->tree_spans[chain[at - 1]];
-    bool upper_proxy = is_proxy_role(upper->role), lower_proxy = is_proxy_role(lower->role);
-    *owner = chain[at];
-    if (upper->service != lower->service)
-        return HOP_NETWORK;
-    if (upper_proxy)
-        return proxy_hop(view, chain[at], chain[0]);
-    /* an application above its own sidecar: with both of the sidecar's spans the time is the
-     * application's */
-    bool two = lower_proxy && at >= 2 &&
-               view->tree_spans[chain[at - 2]].service == lower->service &&
-               is_proxy_role(view->tree_spans[chain[at - 2]].role);
-    if (two)
-        return HOP_APPLICATION;
-    *owner = chain[at - 1];
-    return lower_proxy ? HOP_SIDECAR_OUT : HOP_NETWORK;
-}
-
-unsigned trace_view_hops(const struct trace_view *view, uint32_t span, struct view_hop *hops)
-{
-    uint32_t chain[MOST_HOPS], owner;
     unsigned n = 0;
     if (view->spans[span].call == NO_ROW)
         return 0;
-    unsigned n_chain = chain_of(view, span, chain);
-    for (unsigned i = 0; i < n_chain; i++) {
-        if (view->spans[chain[i]].duration_ns < 0)
-            return 0;
+    const struct view_call *one = &view->calls[view->spans[span].call];
+    struct str blob = one->ids.hops;
+    for (uint32_t i = 0; i < one->call.n_hops && n < MOST_HOPS; i++) {
+        struct hop_ids ids;
+        struct hop hop;
+        if (!hops_unpack_one(&blob, &hop, &one->call, &ids))
+            break;
+        if (hop.time_ns == DURATION_UNKNOWN)
+            continue;
+        struct str name =
+            ids.named == HOP_NAME_CALLEE   ? search_node_of(&view->search, one->ids.callee)->service
+            : ids.named == HOP_NAME_CALLER ? search_node_of(&view->search, one->ids.caller)->service
+                                           : search_name(&view->search, (int64_t)ids.name);
+        hops[n++] = (struct view_hop){hop.kind, name, (int64_t)hop.time_ns};
     }
-    if (n_chain < 2)
-        return 0;
-    for (unsigned at = n_chain - 1; at > 0; at--) {
-        enum hop_kind hop = between(view, chain, at, &owner);
-        add_hop(hops, &n, hop, hop == HOP_NETWORK ? 0 : view->spans[owner].node,
-                view->spans[chain[at]].duration_ns - view->spans[chain[at - 1]].duration_ns);
-    }
-    bool proxy = is_proxy_role(view->tree_spans[span].role);
-    add_hop(hops, &n, proxy ? proxy_hop(view, span, span) : HOP_APPLICATION, view->spans[span].node,
-            view->spans[span].duration_ns);
     return n;
 }
 

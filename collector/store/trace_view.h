@@ -40,16 +40,15 @@ struct trace_view {
 int trace_view_open(struct trace_view *view, struct query *query, struct str id, struct err *err);
 void trace_view_close(struct trace_view *view);
 
-/* The stretches of one call from the caller's side to the callee's, by the spans that were
- * reported. */
+/* The hops of one call from the caller's side to the callee's, of which the time is known. */
 struct view_hop {
     uint8_t hop; /* enum hop_kind */
-    uint32_t node;
+    struct str name;
     int64_t time_ns;
 };
 #define MOST_HOPS 16
 /* Of the call whose lowest half is this span; 0 when it is none. */
-unsigned trace_view_hops(const struct trace_view *view, uint32_t span, struct view_hop *hops);
+unsigned trace_view_hops(struct trace_view *view, uint32_t span, struct view_hop *hops);
 /* The span at which the trace's failure began, as shown with proxies folded; NO_ROW. */
 uint32_t trace_view_origin(const struct trace_view *view);
 

@@ -80,6 +80,24 @@ static int put_spans(struct store *store, const struct turn *turn)
     return code;
 }
 
+static int pack_hop(struct store *store, const struct turn *turn, const struct call *call,
+                    const struct hop *hop)
+{
+    int64_t name = 0, from;
+    uint8_t named = HOP_NAME_OTHER;
+    if (hop->name == nodes_get(turn->nodes, call->callee)->service)
+        named = HOP_NAME_CALLEE;
+    else if (hop->name == nodes_get(turn->nodes, call->caller)->service)
+        named = HOP_NAME_CALLER;
+    int code = named == HOP_NAME_OTHER ? dictionary_name(store, turn, hop->name, &name) : 0;
+    code = code ? code : dictionary_name(store, turn, hop->from, &from);
+    if (code)
+        return code;
+    struct hop_ids ids = {named, (uint64_t)name, (uint64_t)from};
+    hops_pack_one(&store->calls_blob, hop, call, &ids);
+    return 0;
+}
+
 static int pack_calls(struct store *store, const struct turn *turn, const struct graph *graph)
 {
     buf_reset(&store->calls_blob);
@@ -93,9 +111,13 @@ static int pack_calls(struct store *store, const struct turn *turn, const struct
         code = code ? code : dictionary_name(store, turn, call->operation, &operation);
         if (code)
             return code;
-        struct call_ids ids = {(uint64_t)caller, (uint64_t)callee, (uint64_t)protocol,
-                               (uint64_t)via, (uint64_t)operation};
+        struct call_ids ids = {(uint64_t)caller, (uint64_t)callee,    (uint64_t)protocol,
+                               (uint64_t)via,    (uint64_t)operation, STR_NONE};
         calls_pack_one(&store->calls_blob, call, &ids);
+        for (uint32_t k = 0; k < call->n_hops && !code; k++)
+            code = pack_hop(store, turn, call, &graph->hops[call->first_hop + k]);
+        if (code)
+            return code;
     }
     return buf_failed(&store->calls_blob) ? SQLITE_NOMEM : 0;
 }
@@ -159,7 +181,9 @@ static int put_trace(struct store *store, const struct turn *turn, const struct 
     sqlite3_bind_int64(put, 11, result->service_count);
     sqlite3_bind_int64(put, 12, result->error_count);
     sqlite3_bind_int64(put, 13, result->parts);
-    sqlite3_bind_int64(put, 14, (result->error ? 1 : 0) | (result->complete ? 2 : 0) | 4);
+    sqlite3_bind_int64(put, 14,
+                       (result->error ? 1 : 0) | (result->complete ? 2 : 0) | 4 |
+                           (result->began_by_proxy ? 8 : 0));
     sqlite3_bind_int64(put, 15, trace->reopened);
     sqlite3_bind_int64(put, 16, (int64_t)(clock_wall_ns() / NS_PER_S));
     sqlite3_bind_int64(put, 17, mask);
@@ -176,14 +200,23 @@ static int drop_old(struct store *store, uint64_t trace_no)
     return code ? code : statement_run(store->drop_spans);
 }
 
+static int count_call(struct store *store, const struct turn *turn, const struct graph *graph,
+                      const struct call *call, int sign)
+{
+    int code = minutes_add_call(store, turn, call, sign);
+    code = code ? code : hops_add_call(store, turn, graph, call, sign);
+    return code || sign < 0 ? code : relations_add_call(store, turn, call);
+}
+
 static int count(struct store *store, const struct turn *turn, const struct counted_trace *counted,
                  int sign)
 {
     int code = 0;
     for (uint32_t i = 0; i < counted->graph.n_calls && !code; i++)
-        code = minutes_add_call(store, turn, &counted->graph.calls[i], sign);
+        code = count_call(store, turn, &counted->graph, &counted->graph.calls[i], sign);
     for (uint32_t i = 0; i < counted->n_records && !code; i++)
         code = minutes_add_span(store, turn, &counted->records[i], &counted->graph.spans[i], sign);
+    code = code ? code : gaps_add(store, turn, &counted->graph, sign);
     store->position.n_spans += (uint64_t)(sign * (int64_t)counted->n_records);
     return code;
 }
@@ -207,10 +240,13 @@ static int apply_trace(struct store *store, const struct turn *turn, const struc
 int traces_apply(struct store *store, const struct turn *turn)
 {
     int code = 0;
+    relations_set_now(store);
     for (uint32_t i = 0; i < turn->n_traces && !code; i++)
         code = apply_trace(store, turn, &turn->traces[i]);
     code = code ? code : put_spans(store, turn);
+    code = code ? code : gaps_apply(store);
     code = code ? code : rollups_add(store, turn);
+    clocks_add(store, turn);
     for (uint32_t i = 0; i < turn->n_ledger && !code; i++)
         code = minutes_add_ledger(store, &turn->ledger[i]);
     store->position.booked_to = turn->booked_to;

@@ -82,7 +82,7 @@ def fill(path, minute, n=300, n_edges=1000, minutes=60):
             began = (bad, 0) if b == last else (0, bad)
             rows.append((at, row, calls, *began, 0, 0, 0, 0, 0, 0, 0, 0, calls, 0, calls * 1024, 0, None, None, None, None, minute * 60,
                          histogram(r, calls, 150 + row % 40), histogram(r, calls, 120)))
-    db.executemany("INSERT INTO edge_minute_row VALUES (%s)" % ",".join("?" * 24), rows)
+    db.executemany("INSERT INTO edge_minute_row VALUES (%s, 0, 0, 0)" % ",".join("?" * 24), rows)
     db.commit()
     db.close()
     return len(rows)

@@ -4,7 +4,7 @@ import os
 import random
 import subprocess
 
-from stitching import expected_text, frames_of, graph_text, otlp, zipkin
+from stitching import Trace, expected_text, frames_of, graph_text, otlp, zipkin
 from stitching_cases import CASES
 
 
@@ -50,3 +50,51 @@ def scene_any_order_any_split_any_repetition(c):
             for trace in other:
                 trace["spans"].sort(key=key)
             assert other == first, function.__name__
+
+
+def summary(trace):
+    calls = {}
+    for call in trace["calls"]:
+        key = call["caller"][2], call["callee"][2], call["known_by"], call["fault"]
+        calls[key] = calls.get(key, 0) + 1
+    return calls, trace["parts"], trace["complete"]
+
+
+def scene_extreme_traces_give_a_right_or_a_marked_graph(c):
+    """A chain 10,000 deep, 100,000 spans, who is its own parent, a cycle of parents; however they come."""
+    draw = random.Random(5)
+
+    def graph(spans):
+        shuffled = spans[:]
+        draw.shuffle(shuffled)
+        one, = stitch(c, "otlp_json", [otlp(shuffled[i:i + 40000]) for i in range(0, len(shuffled), 40000)])
+        return summary(one)
+
+    t = Trace(901)  # s0 -> s1 -> s2 -> s0 …; the deepest fails and all above with it
+    above, bad = None, {"http__response__status_code": 500}
+    for n in range(5000):
+        above = t.server("s%d" % (n % 3), n / 100, 1000 - n / 50, above, attrs=bad)
+        if n < 4999:
+            above = t.client("s%d" % (n % 3), n / 100, 1000 - n / 50, above, attrs=bad)
+    calls, parts, complete = graph(t.spans)
+    assert calls == {("user", "s0", "entry", "carried"): 1, ("s0", "s1", "both", "origin"): 1, ("s0", "s1", "both", "carried"): 1666,
+                     ("s1", "s2", "both", "carried"): 1666, ("s2", "s0", "both", "carried"): 1666} and (parts, complete) == (1, True), (calls, parts)
+    t = Trace(902)  # one that calls 49,999 times
+    root = t.server("wide", 0, 60_000)
+    for n in range(49_999):
+        t.server("leaf", n + 0.1, 0.5, t.client("wide", n, 0.8, root))
+    calls, parts, complete = graph(t.spans)
+    assert calls == {("user", "wide", "entry", ""): 1, ("wide", "leaf", "both", ""): 49_999} and (parts, complete) == (1, True), (calls, parts)
+    t = Trace(903)
+    a = t.server("self", 0, 10)
+    a["parent"] = a["id"]
+    b = t.client("self", 1, 5, a)
+    t.server("below", 2, 3, b)
+    calls, parts, complete = graph(t.spans)
+    assert calls == {("user", "self", "entry", ""): 1, ("self", "below", "both", ""): 1}, (calls, parts, complete)
+    t = Trace(904)
+    ring = [t.server("r%d" % n, n, 10) for n in range(4)]
+    for n in range(4):
+        ring[n]["parent"] = ring[n - 1]["id"]
+    calls, parts, complete = graph(t.spans)
+    assert len(calls) <= 4 and parts == 1 and not complete, (calls, parts, complete)

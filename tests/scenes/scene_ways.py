@@ -1,0 +1,323 @@
+"""The ways of calls in SQL: hops, hairpins, clear text, events, clocks, gaps; corrected by what comes late, kept across a restart, deleted with their minutes."""
+import os
+import sqlite3
+import subprocess
+
+from lib import HERE, wait_for
+from stitching import INBOUND, Trace, otlp, out
+
+SCHEMA = os.path.join(HERE, "..", "..", "schema", "sql")
+VIEWS = {
+    "hop_minute": "minute_ns minute CALLER CALLEE hop hop_name calls errors client_errors time_ns_sum p50_ns p95_ns p99_ns",
+    "edge_event": "at_ns at kind CALLER CALLEE detail",
+    "edge_violation": "minute_ns minute CALLER CALLEE connection_type protocol via crossing calls plaintext",
+    "hairpin": "minute_ns minute CALLER gateway CALLEE calls added_ns_sum bytes",
+    "clock_offset": "host_a host_b offset_ns error_ns samples updated_ns updated",
+    "propagation_gap": "minute_ns minute cluster namespace service version role operation calls broken detail",
+}
+NODE = ["cluster", "namespace", "service", "version", "role"]
+ALL = {view: "SELECT * FROM %s ORDER BY 1, 2, 3, 4, 5, 6, 7, 8" % view for view in VIEWS}
+
+
+def columns(text):
+    words = []
+    for word in text.split():
+        words += [word.lower() + "_" + n for n in NODE] if word.isupper() else [word]
+    return words
+
+
+def send(c, spans):
+    assert c.post_otlp(otlp(spans), True)[0] == 200
+    c.flush()
+
+
+def between_sidecars(number, at=0, peer=None, version="", cluster="c1"):
+    """a -> b, each with its application and its sidecar: 100 ms at the caller, 60 at the callee; from outermost to innermost."""
+    t = Trace(number)
+    a = t.server("default/a", at, 120, resource={"k8s.cluster.name": cluster})
+    ac = t.client("default/a", at + 1, 100, a, resource={"k8s.cluster.name": cluster})
+    o = t.proxy("a", "client", at + 3, 94, ac, upstream=out("b"), cluster=cluster, host="b")
+    i = t.proxy("b@" + version if version else "b", "server", at + 10, 80, o, upstream=INBOUND, cluster=cluster, host="b")
+    t.server("default/b" + ("@" + version if version else ""), at + 15, 60, i, resource={"k8s.cluster.name": cluster})
+    return t
+
+
+def u_turn(number, at=0):
+    t = Trace(number)
+    a = t.proxy("a", "server", at, 100, None, upstream=INBOUND, cluster="c1")
+    o = t.proxy("a", "client", at + 1, 90, a, upstream="outbound|443||shop.example.com", cluster="c1")
+    size = {"request_size": "100", "response_size": "23"}
+    g = t.proxy("edge", "server", at + 4, 80, o, role="gateway", upstream=out("b"), cluster="c1", namespace="istio-system", attrs=size)
+    g = t.proxy("edge", "client", at + 5, 76, g, role="gateway", upstream=out("b"), cluster="c1", namespace="istio-system", path="")
+    t.proxy("b", "server", at + 8, 70, g, upstream=INBOUND, cluster="c1")
+    return t
+
+
+def clear(number, at=0, caller="shop", callee="stock", **more):
+    t = Trace(number)
+    s = t.server(caller, at, 50)
+    k = t.client(caller, at + 1, 40, s, attrs={"url__full": "http://%s/x" % callee})
+    t.server(callee, at + 2, 30, k, attrs={"url__scheme": "http"}, **more)
+    return t
+
+
+def scene_views_have_the_columns_of_the_contract_and_help(c):
+    c.start()
+    for view, text in VIEWS.items():
+        seen = [row[1] for row in c.sql("PRAGMA table_info(%s)" % view)]
+        assert seen == columns(text), (view, seen)
+        helped = {row[0] for row in c.sql("SELECT column_name FROM help WHERE view_name = ?", view)}
+        assert helped == set(seen) | {""}, (view, helped ^ (set(seen) | {""}))
+
+
+def hops(c, callee="b"):
+    return {(hop, name): row for hop, name, *row in
+            c.sql("SELECT hop, hop_name, sum(calls), sum(time_ns_sum) / 1000000 FROM hop_minute WHERE callee_service = ? AND caller_service = 'a' "
+                  "GROUP BY 1, 2", callee)}
+
+
+def scene_hops_add_up_whatever_comes_late(c):
+    c.start()
+    for n in range(3):
+        send(c, between_sidecars(n).spans)
+    whole = hops(c)
+    assert whole == {("sidecar_out", "a"): [3, 18], ("network", "b"): [3, 42], ("sidecar_in", "b"): [3, 60], ("application", "b"): [3, 180]}, whole
+    # piece by piece, each after the last was committed: the same rows; and a restart between changes nothing
+    c.sets["store.path"] = c.db = os.path.join(c.folder, "pieces.db")
+    c.stop()
+    c.start()
+    for n in range(3):
+        spans = between_sidecars(n).spans
+        for k in (4, 1, 3, 0, 2):
+            send(c, [spans[k]])
+        if n == 1:
+            c.stop()
+            c.start()
+    assert hops(c) == whole, (hops(c), whole)
+    c.check_ledger()
+
+
+def scene_a_call_through_the_gateway_and_back_is_a_hairpin(c):
+    c.start()
+    for n in range(4):
+        send(c, u_turn(n).spans)
+    rows = c.sql("SELECT caller_service, gateway, callee_service, calls, added_ns_sum, bytes FROM hairpin")
+    assert rows == [("a", "edge", "b", 4, 4 * 14_000_000, 4 * 123)], rows
+    assert c.sql("SELECT kind, detail FROM edge_event WHERE caller_service = 'a' ORDER BY at_ns, kind") == [("first_plaintext", ""), ("hairpin", "edge"), ("new", "")]
+    assert c.counter("faultline_hairpin_requests_total", client="a", server="b", gateway="edge") == 4
+    assert c.sql("SELECT sum(calls) FROM hop_minute WHERE hop = 'gateway' AND hop_name = 'edge'") == [(4,)]
+
+
+def scene_clear_text_is_a_violation_unless_it_is_allowed(c):
+    c.config = os.path.join(c.folder, "faultline.yml")
+    open(c.config, "w").write("security.allow_plaintext: ['shop -> st*', 'x[ -> *']\n")
+    c.start()
+    send(c, clear(1).spans)
+    send(c, clear(2, callee="pay").spans)
+    found = "SELECT caller_service, callee_service, calls, plaintext FROM edge_violation"
+    assert c.sql(found) == [("shop", "pay", 1, 1)], c.sql(found)
+    assert c.sql("SELECT callee_service FROM edge_event WHERE kind = 'first_plaintext' ORDER BY 1") == [("pay",), ("stock",)]
+    assert c.counter("faultline_edge_security_total", client="shop", server="pay", security="plaintext") == 1
+    open(c.config, "w").write("security.allow_plaintext: []\n")
+    assert c.request(c.web, "POST", "/-/reload")[0] == 200
+    wait_for(lambda: len(c.sql(found)) == 2, what="both violations")
+    open(c.config, "w").write("security.allow_plaintext: ['shop']\n")
+    status, text, _ = c.request(c.web, "POST", "/-/reload")
+    assert status == 400 and b"caller -> callee" in text, text
+    open(c.config, "w").write("security.allow_plaintext: ['other/shop -> *']\n")
+    c.stop()
+    c.start()
+    wait_for(lambda: len(c.sql(found)) == 2, what="a namespace that is another")
+
+
+def scene_events_are_told_once_also_across_a_restart(c):
+    c.start()
+    for n in range(6):
+        send(c, between_sidecars(n, 60_000 * n, version="v1").spans)
+    send(c, between_sidecars(6, 400_000, version="v2").spans)
+    c.stop()
+    c.start()
+    send(c, between_sidecars(7, 420_000, version="v2").spans)
+    # an hour of others' calls: a -> b is gone; then it is back
+    for n in range(8, 12):
+        send(c, clear(n, 1_000_000 * (n - 7)).spans)
+    events = lambda: c.sql("SELECT kind, detail FROM edge_event WHERE caller_service = 'a' AND callee_service = 'b' ORDER BY at_ns")  # noqa: E731
+    wait_for(lambda: any(kind == "gone" for kind, _ in events()), 20, "an edge that is gone")
+    send(c, between_sidecars(12, 4_100_000, version="v2").spans)
+    kinds = [kind for kind, _ in events()]
+    assert kinds == ["new", "new_version", "gone", "returned"], events()
+    assert events()[1][1] == "callee v2"
+
+
+def scene_clock_offsets_lie_within_their_error(c):
+    c.start()
+    for n in range(20):
+        t = Trace(n)
+        a = t.server("a", 0, 100, resource={"host.name": "one"})
+        k = t.client("a", 1, 60 + n, a, resource={"host.name": "one"})
+        t.server("b", 5_010 + n, 40, k, resource={"host.name": "two"})
+        send(c, t.spans)
+    c.stop()
+    (a, b, offset, error, samples), = c.sql("SELECT host_a, host_b, offset_ns, error_ns, samples FROM clock_offset")
+    assert (a, b, samples) == ("one", "two", 20)
+    assert abs(offset - 5_000_000_000) <= error < 20_000_000, (offset, error)
+
+
+def scene_a_proxy_that_begins_traces_is_a_gap(c):
+    c.start()
+    send(c, between_sidecars(1).spans)
+    t = Trace(2)  # b got a call, yet its proxy's call to c is in a trace of its own
+    o = t.proxy("b", "client", 20, 20, None, upstream=out("c"), cluster="c1", host="c")
+    t.proxy("c", "server", 22, 10, o, upstream=INBOUND, cluster="c1", host="c")
+    send(c, t.spans)
+    rows = c.sql("SELECT service, calls, broken, detail FROM propagation_gap")
+    assert rows == [("b", 1, 1, "its proxy began traces of its own")], rows
+    other = Trace(3)  # this one began so, it seems; then its root comes
+    root = other.server("default/b", 10, 40, resource={"k8s.cluster.name": "c1"})
+    o = other.proxy("b", "client", 20, 20, root, upstream=out("c"), cluster="c1", host="c")
+    send(c, [dict(o, parent="")])
+    assert c.sql("SELECT sum(broken) FROM gap_minute_row") == [(2,)]
+    send(c, other.spans)
+    assert c.sql("SELECT sum(broken) FROM gap_minute_row") == [(1,)]
+
+
+def scene_ways_are_deleted_with_their_minutes(c):
+    c.start()
+    for t in (between_sidecars(1), u_turn(2), clear(3)):
+        send(c, t.spans)
+    t = Trace(4)
+    o = t.proxy("b", "client", 20, 20, None, upstream=out("c"), cluster="c1", host="c")
+    t.proxy("c", "server", 22, 10, o, upstream=INBOUND, cluster="c1", host="c")
+    send(c, t.spans)
+    tables = ["edge_minute_row", "operation_minute_row", "hop_minute_row", "gap_minute_row", "minute_age", "edge_event_row"]
+    filled = {table: c.sql("SELECT count(*) FROM " + table)[0][0] for table in tables}
+    assert all(filled.values()), filled
+    c.stop()
+    db = sqlite3.connect(c.db)  # as if all had been touched long ago
+    for table, column in (("minute_age", "touched_s"), ("edge_event_row", "told_s")):
+        db.execute("UPDATE %s SET %s = %s - 90 * 86400" % (table, column, column))
+    db.commit()
+    db.close()
+    c.start()
+    wait_for(lambda: not any(c.sql("SELECT count(*) FROM " + table)[0][0] for table in tables), 30, "empty tables of minutes")
+    assert c.sql("PRAGMA integrity_check") == [("ok",)]
+
+
+def scene_an_older_file_is_taken_over(c):
+    """A file of schema 4 with an edge in it: its rows stay, the new views fill."""
+    files = sorted(f for f in os.listdir(SCHEMA) if f.endswith(".sql"))
+    assert files[-1].startswith("0005")
+    db = sqlite3.connect(c.db)
+    db.executescript("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL;")
+    for name in files[:4]:
+        db.executescript(open(os.path.join(SCHEMA, name)).read())
+    db.executescript("PRAGMA application_id = %d; PRAGMA user_version = 4;" % 0x664c6e31)
+    columns_of_edges = [row[1] for row in db.execute("PRAGMA table_info(edge_minute_row)")]
+    db.executescript("INSERT INTO name (id, text) VALUES (901, 'old-a'), (902, 'old-b');"
+                     "INSERT INTO node (id, cluster, namespace, service, version, role, first_seen_ns, last_seen_ns) VALUES (901, 0, 0, 901, 0, 0, 1, 2), (902, 0, 0, 902, 0, 0, 1, 2);")
+    edge = [row[1] for row in db.execute("PRAGMA table_info(edge)")]
+    values = {"id": 901, "caller": 901, "callee": 902}
+    db.execute("INSERT INTO edge (%s) VALUES (%s)" % (", ".join(edge), ", ".join("?" * len(edge))), [values.get(k, 0) for k in edge])
+    blank = {"minute": 28_333_333, "edge": 901, "calls": 7, "histogram": b"", "transit": b"", "transit_histogram": b""}
+    db.execute("INSERT INTO edge_minute_row (%s) VALUES (%s)" % (", ".join(columns_of_edges), ", ".join("?" * len(columns_of_edges))),
+               [blank.get(k, 0) for k in columns_of_edges])
+    db.commit()
+    db.close()
+    c.start()
+    assert c.sql("PRAGMA user_version") == [(5,)]
+    assert c.sql("SELECT caller_service, callee_service, calls FROM edge_minute") == [("old-a", "old-b", 7)]
+    for n in range(2):
+        send(c, u_turn(n).spans)
+    assert c.sql("SELECT sum(calls) FROM hairpin") == [(2,)] and c.sql("SELECT count(*) FROM hop_minute")[0][0] > 0
+    assert c.sql("SELECT DISTINCT kind FROM edge_event ORDER BY 1") == [("first_plaintext",), ("hairpin",), ("new",)]
+    c.check_ledger()
+
+
+def node(service, namespace="", cluster="", role="workload"):
+    return {"cluster": cluster, "namespace": namespace, "service": service, "version": "", "role": role}
+
+
+def scene_api_of_ways_says_what_sql_says(c):
+    c.start()
+    for n in range(3):
+        send(c, u_turn(n).spans)
+    for n in range(3, 5):
+        send(c, clear(n).spans)
+    window = "from=1699999000&to=1700001000"
+    total = c.sql("SELECT sum(calls) FROM edge_minute")[0][0]
+    share = lambda n: float("%.6g" % (n / total))  # noqa: E731
+    a, b, user = node("a", "default", "c1"), node("b", "default", "c1"), node("user", role="user")
+    assert c.api("hairpins?" + window) == {"items": [
+        {"caller": a, "callee": b, "gateway": "edge", "calls": 3, "share": share(3), "added_ns": 14_000_000, "bytes": 369}], "next": None}
+    items = c.api("security?" + window)["items"]
+    assert {(i["caller"]["service"], i["callee"]["service"]): (i["calls"], i["plaintext"], i["violation"]) for i in items} == {
+        ("a", "b"): (3, 3, True), ("shop", "stock"): (2, 2, True), ("user", "a"): (3, 0, False), ("user", "shop"): (2, 0, False)}
+    assert [i["violation"] for i in items] == [True, True, False, False] and sum(i["calls"] for i in items) == total
+    for item in items:
+        assert item["mtls"] + item["tls"] + item["plaintext"] + item["unknown"] == item["calls"] and item["share"] == share(item["calls"])
+    crossings = c.api("crossings?" + window)["items"]
+    seen = sorted((i["caller"]["service"], i["callee"]["service"], i["crossing"], i["via"], i["calls"]) for i in crossings)
+    assert seen == sorted(c.sql("SELECT caller_service, callee_service, crossing, via, sum(calls) FROM edge_minute GROUP BY 1, 2, 3, 4")), seen
+    assert [i["caller"] for i in crossings if i["callee"] == a] == [user]
+    assert [i["added_ns"] for i in crossings if i["callee"]["service"] == "stock"] == [10_000_000]
+    # pages, filters, windows
+    first = c.api("security?limit=3&" + window)
+    assert first["items"] + c.api("security?limit=3&cursor=%s&%s" % (first["next"], window))["items"] == items
+    assert [i["callee"]["service"] for i in c.api("security?service=stock&" + window)["items"]] == ["stock"]
+    assert c.api("security?service=a&namespace=other&" + window)["items"] == [] and c.api("crossings") == {"items": [], "next": None}
+    for bad in ("limit=0", "cursor=x", "from=never", "from=2&to=1"):
+        assert c.get("/api/v1/hairpins?" + bad)[0] == 400, bad
+
+
+def scene_graph_check_ends_with_1_on_clear_text(c):
+    c.config = os.path.join(c.folder, "faultline.yml")
+    open(c.config, "w").write("security.allow_plaintext: ['shop -> stock']\n")
+    c.start()
+    send(c, clear(1).spans)
+    window = ["--from", "2023-11-14T22:00:00Z", "--to", "2023-11-14T23:00:00Z"]
+
+    def check(*more):
+        p = subprocess.run([c.program, "graph", "--check", *window, *more], capture_output=True, text=True)
+        return p.returncode, p.stdout
+
+    url, db = ["--url", "http://" + c.web], ["--db", c.db]
+    assert check(*url) == check(*db) == (0, "")
+    send(c, clear(2, callee="pay").spans)
+    assert check(*url) == check(*db) == (1, "%-34s \u2192  %-34s  1 of 1 calls in clear text\n" % ("shop", "pay")), (check(*url), check(*db))
+    code, text = check("--format", "json", *db)
+    assert code == 1 and text.startswith('{"items":[{"caller":'), (code, text)
+    assert check(*db, "--from", "15m", "--to", "now") == (0, "")
+
+
+def scene_graph_diff_names_what_changed(c):
+    def call(number, at, callee, ms=30, failed=False):
+        t = Trace(number)
+        s = t.server("shop", at, 4000)
+        k = t.client("shop", at + 1, ms + 10, s)
+        t.server(callee, at + 2, ms, k, status=2 if failed else 0, attrs={"http__response__status_code": 500 if failed else 200})
+        return t.spans
+
+    c.start()
+    hour, spans = 3_600_000, []
+    for n in range(40):
+        spans += call(n, n * 100, "old") + call(100 + n, hour + n * 100, "young")
+        spans += call(200 + n, n * 100, "slow") + call(300 + n, hour + n * 100, "slow", ms=300)
+        spans += call(400 + n, n * 100, "red") + call(500 + n, hour + n * 100, "red", failed=n < 10)
+        spans += call(600 + n, n * 100, "same") + call(700 + n, hour + n * 100, "same", ms=31)
+    send(c, spans)
+    windows = "from=1700003000&to=1700004200&base=1699999800..1700001000"
+    diff = c.api("graph/diff?" + windows)
+    last = lambda edge: edge["callee"].rsplit("/", 1)[-1]  # noqa: E731
+    assert [last(e) for e in diff["new"]] == ["young"] and [last(e) for e in diff["gone"]] == ["old"], diff
+    assert [(last(p["edge"]), p["was"]["calls"]) for p in diff["slower"]] == [("slow", 40)]
+    assert [(last(p["edge"]), p["edge"]["errors"], p["was"]["errors"]) for p in diff["redder"]] == [("red", 10, 0)]
+    edges = c.api("graph?from=1700003000&to=1700004200")["edges"]
+    assert diff["new"] == [e for e in edges if last(e) == "young"]
+    for bad in ("base=1", "level=x"):
+        assert c.get("/api/v1/graph/diff?" + bad)[0] == 400, bad
+    args = ["graph", "--from", "1700003000", "--to", "1700004200", "--diff", "1699999800..1700001000"]
+    shown = [subprocess.run([c.program, *args, *where], capture_output=True, text=True, check=True).stdout
+             for where in (["--url", "http://" + c.web], ["--db", c.db])]
+    assert shown[0] == shown[1]
+    assert [line[:8].strip() for line in shown[0].splitlines()[1:]] == ["new", "gone", "slower", "was", "redder", "was"], shown[0]
+    assert subprocess.run([c.program, "graph", "--db", c.db, "--diff", "x"], capture_output=True).returncode == 2
