@@ -415,16 +415,25 @@ void localiser_push(struct localiser *localiser, struct turn *turn)
 
 /* ---- starting ---- */
 
-/* The minutes of the last hour as they are stored; their steps are known by the minute only. */
-static int read_minutes(struct localiser *localiser, uint64_t now_ns, struct err *err)
+/* What cannot be read is learnt anew. */
+static void say_unread(const struct err *err)
 {
+    char quoted[256];
+    if (err->code)
+        log_event(LOG_WARN, "baseline_unread", "reason=%s", log_quote(str_of(err->text), quoted));
+}
+
+/* The minutes of the last hour as they are stored; their steps are known by the minute only. */
+static void read_minutes(struct localiser *localiser, uint64_t now_ns)
+{
+    struct err err = {0};
     uint64_t minute = now_ns / NS_PER_MINUTE;
-    for (uint64_t at = minute - N_STEP_MINUTES + 1; at <= minute && !err->code; at++) {
+    for (uint64_t at = minute - N_STEP_MINUTES + 1; at <= minute && !err.code; at++) {
         struct window window = {at * NS_PER_MINUTE, (at + 1) * NS_PER_MINUTE};
         query_rollup(localiser->query, window, steps_names(localiser->steps),
-                     steps_nodes(localiser->steps), steps_minute(localiser->steps, at), err);
+                     steps_nodes(localiser->steps), steps_minute(localiser->steps, at), &err);
     }
-    return err->code;
+    say_unread(&err);
 }
 
 /* An incident that was open goes on: against the half hour before its onset. */
@@ -440,8 +449,11 @@ static int go_on(struct localiser *localiser, struct err *err)
     localiser->counted_to = open->updated_ns / ROLLUP_STEP_NS;
     steps_spoil(localiser->steps, open->onset_ns / NS_PER_MINUTE, open->updated_ns / NS_PER_MINUTE);
     show(localiser, open);
-    return query_rollup(localiser->query, window, steps_names(localiser->steps),
-                        steps_nodes(localiser->steps), &localiser->normal, err);
+    struct err unread = {0};
+    query_rollup(localiser->query, window, steps_names(localiser->steps),
+                 steps_nodes(localiser->steps), &localiser->normal, &unread);
+    say_unread(&unread);
+    return 0;
 }
 
 int localiser_start(const struct localiser_settings *settings, struct localiser **result,
@@ -461,9 +473,10 @@ int localiser_start(const struct localiser_settings *settings, struct localiser 
     localiser->steps = steps_new();
     if (!localiser->queue || !localiser->steps)
         err_set(err, ERR_BUSY, "memory is short");
-    if (!err->code && query_open(settings->db_path, &localiser->query, err) == 0 &&
-        read_minutes(localiser, now_ns, err) == 0)
+    if (!err->code && query_open(settings->db_path, &localiser->query, err) == 0) {
+        read_minutes(localiser, now_ns);
         go_on(localiser, err);
+    }
     if (!err->code && pthread_create(&localiser->thread, NULL, run, localiser) == 0) {
         *result = localiser;
         return 0;

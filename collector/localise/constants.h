@@ -53,7 +53,9 @@
 #define SYMPTOM_FAILED 0.02
 #define SYMPTOM_SLOW 0.10
 #define SYMPTOM_NORMAL 100
-/* … at the first look when it is as great as this; else it must show twice. */
+/* … at the first look when it is as great as this, or as far from chance; else it must show twice.
+ */
+#define SYMPTOM_Z_PLAIN 7.0
 #define SYMPTOM_FAILED_HEAVY 0.15
 #define SYMPTOM_SLOW_HEAVY 0.30
 

@@ -66,7 +66,7 @@ bool symptom_find(const struct rollup *normal, const struct rollup *now,
 bool symptom_is_heavy(const struct symptom_found *found)
 {
     double heavy = found->kind == SYMPTOM_ERRORS ? SYMPTOM_FAILED_HEAVY : SYMPTOM_SLOW_HEAVY;
-    return found->share - found->normal_share >= heavy;
+    return found->z >= SYMPTOM_Z_PLAIN || found->share - found->normal_share >= heavy;
 }
 
 int64_t symptom_count(enum symptom kind, const struct rollup *normal, const struct rollup *now)

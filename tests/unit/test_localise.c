@@ -376,7 +376,7 @@ static void test_symptom_is_what_is_felt(void **state)
     } rows[] = {
         {100, 0, 1000000, false, false, SYMPTOM_ERRORS},   /* as ever */
         {100, 50, 1000000, true, true, SYMPTOM_ERRORS},    /* half fails */
-        {1000, 60, 1000000, true, false, SYMPTOM_ERRORS},  /* a few */
+        {100, 8, 1000000, true, false, SYMPTOM_ERRORS},    /* a few */
         {1000, 15, 1000000, false, false, SYMPTOM_ERRORS}, /* a half per cent more: not felt */
         {10, 10, 1000000, false, false, SYMPTOM_ERRORS},   /* too few to say */
         {100, 1, 9000000, true, true, SYMPTOM_LATENCY},    /* all are slow */
