@@ -79,6 +79,9 @@ void api_search_csv(struct web *web, struct http_request *request);
 void api_status(struct web *web, struct http_request *request);
 void api_openapi(struct web *web, struct http_request *request);
 void api_tail(struct web *web, struct http_request *request);
+/* api_incidents.c */
+void api_incidents(struct web *web, struct http_request *request);
+void api_incident(struct web *web, struct http_request *request, struct str id);
 /* api_diagnose.c */
 void api_diagnose(struct web *web, struct http_request *request);
 

@@ -1,7 +1,6 @@
 /* diagnose.c - where a fault began, asked from the terminal or by the API. */
 #include "collector/command/diagnose.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,6 +9,7 @@
 #include "collector/base/times.h"
 #include "collector/command/ask.h"
 #include "collector/localise/localise.h"
+#include "collector/localise/statistics.h"
 
 #define ARENA_BYTES ((size_t)256 << 20)
 #define MAX_NAMES (1u << 20)
@@ -73,17 +73,6 @@ static void set_windows(const struct diagnosis_request *request, struct diagnosi
 
 /* ---- onset ---- */
 
-/* Two times the log-likelihood of a share. */
-static double likelihood(double bad, double n)
-{
-    double good = n - bad, sum = 0;
-    if (bad > 0)
-        sum += bad * log(bad / n);
-    if (good > 0)
-        sum += good * log(good / n);
-    return 2 * sum;
-}
-
 /* The minute from which the share of failed requests, or their mean time, is another: the split
  * with the greatest likelihood, when it is beyond what chance gives (10.8: one in a thousand). */
 static uint64_t change_point(const struct request_minute *rows, size_t n)
@@ -103,8 +92,8 @@ static uint64_t change_point(const struct request_minute *rows, size_t n)
         double right_bad = bad - left_bad, right_all = all - left_all;
         if (left_all < MIN_REQUESTS || right_all < MIN_REQUESTS)
             continue;
-        double gain = likelihood(left_bad, left_all) + likelihood(right_bad, right_all) -
-                      likelihood(bad, all);
+        double gain = share_likelihood(left_bad, left_all) +
+                      share_likelihood(right_bad, right_all) - share_likelihood(bad, all);
         bool worse = right_bad / right_all > left_bad / left_all;
         if (worse && gain > best) {
             best = gain;
@@ -146,8 +135,8 @@ static int find_onset(struct query *query, struct diagnosis *diagnosis, struct e
 
 /* ---- examples ---- */
 
-static void add_examples(struct query *query, const struct diagnosis *diagnosis,
-                         struct suspect *suspect)
+void diagnosis_add_examples(struct query *query, const struct diagnosis *diagnosis,
+                            struct suspect *suspect)
 {
     struct trace_text ids[N_SUSPECT_EXAMPLES], good;
     struct window now = {diagnosis->from_ns, diagnosis->to_ns};
@@ -159,12 +148,16 @@ static void add_examples(struct query *query, const struct diagnosis *diagnosis,
     size_t n = errors ? query_failed_examples(query, now, service, ids, N_SUSPECT_EXAMPLES) : 0;
     if (!n)
         n = query_slow_examples(query, now, service, ids, N_SUSPECT_EXAMPLES);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         memcpy(suspect->examples[i], ids[i].id, sizeof(ids[i].id));
+        suspect->trace_nos[i] = ids[i].trace_no;
+    }
     suspect->n_examples = (unsigned)n;
     if (query_good_example(query, normal, service, &good) ||
-        query_good_example(query, now, service, &good))
+        query_good_example(query, now, service, &good)) {
         memcpy(suspect->contrast, good.id, sizeof(good.id));
+        suspect->trace_nos[N_SUSPECT_EXAMPLES] = good.trace_no;
+    }
 }
 
 /* ---- the diagnosis ---- */
@@ -205,7 +198,7 @@ int diagnose(struct query *query, const struct diagnosis_request *request, struc
     if (!err->code && diagnosis->verdict == VERDICT_INCIDENT)
         find_onset(query, diagnosis, err);
     for (uint32_t i = 0; i < diagnosis->n_suspects && !err->code; i++)
-        add_examples(query, diagnosis, &diagnosis->suspects[i]);
+        diagnosis_add_examples(query, diagnosis, &diagnosis->suspects[i]);
     return err->code;
 }
 

@@ -14,6 +14,10 @@ int diagnose(struct query *query, const struct diagnosis_request *request, struc
              struct diagnosis *diagnosis, struct diagnosis_texts **texts, struct err *err);
 void diagnosis_texts_free(struct diagnosis_texts *texts);
 
+/* Traces that show the suspect, of the diagnosis' windows, and a good one. */
+void diagnosis_add_examples(struct query *query, const struct diagnosis *diagnosis,
+                            struct suspect *suspect);
+
 /* The same as the JSON of CONTRACT §7. */
 int diagnose_json(struct query *query, const struct diagnosis_request *request, struct buf *out,
                   struct err *err);

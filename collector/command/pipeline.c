@@ -16,6 +16,7 @@
 #include "collector/base/log.h"
 #include "collector/base/queue.h"
 #include "collector/command/known.h"
+#include "collector/command/localiser.h"
 #include "collector/decode/decode.h"
 #include "collector/localise/count.h"
 #include "collector/stitch/stitcher.h"
@@ -47,7 +48,8 @@ struct pipeline {
     struct inbox *inbox; /* NULL without */
     struct stitcher *stitcher;
     struct prometheus *prometheus;
-    struct counting *counting; /* the stitcher's thread's */
+    struct localiser *localiser; /* NULL without */
+    struct counting *counting;   /* the stitcher's thread's */
     struct redactions redactions;
 
     struct queue *exports; /* struct turn */
@@ -208,6 +210,22 @@ static void turn_committed(struct turn *turn, void *ctx)
     queue_push(pipeline->exports, turn, 0);
 }
 
+static void turn_done(struct turn *turn, void *ctx)
+{
+    struct pipeline *pipeline = ctx;
+    uint64_t number = turn->number;
+    stitcher_give_back(pipeline->stitcher, turn);
+    pthread_mutex_lock(&pipeline->mutex);
+    pipeline->exported = number;
+    pthread_cond_broadcast(&pipeline->changed);
+    pthread_mutex_unlock(&pipeline->mutex);
+}
+
+static void put_incident(struct incident *incident, void *ctx)
+{
+    store_put_incident(((struct pipeline *)ctx)->store, incident);
+}
+
 static void *run_exporter(void *arg)
 {
     struct pipeline *pipeline = arg;
@@ -223,13 +241,11 @@ static void *run_exporter(void *arg)
             continue;
         }
         idle_ticks = 0;
-        uint64_t number = turn->number;
         prometheus_take(pipeline->prometheus, turn, clock_wall_ns());
-        stitcher_give_back(pipeline->stitcher, turn);
-        pthread_mutex_lock(&pipeline->mutex);
-        pipeline->exported = number;
-        pthread_cond_broadcast(&pipeline->changed);
-        pthread_mutex_unlock(&pipeline->mutex);
+        if (pipeline->localiser)
+            localiser_push(pipeline->localiser, turn);
+        else
+            turn_done(turn, pipeline);
     }
 }
 
@@ -352,6 +368,33 @@ static int make_stitcher(struct pipeline *pipeline, struct err *err)
     return pipeline->stitcher ? 0 : err->code;
 }
 
+/* What a crash left in the inbox comes behind it. Without an inbox nobody watches: a replay's times
+ * are others than the clock's. */
+static int start_localiser(struct pipeline *pipeline, struct err *err)
+{
+    const struct settings *settings = pipeline->settings;
+    struct localiser_settings localiser = {
+        .db_path = settings->store_path,
+        .baseline_ns = settings->localise_baseline_ns,
+        .close_after_ns = settings->localise_close_after_ns,
+        .settle_ns = settings->trace_idle_ns + settings->commit_interval_ns + NS_PER_S,
+        .min_requests = (uint32_t)settings->localise_min_requests,
+        .done = turn_done,
+        .put = put_incident,
+        .ctx = pipeline,
+    };
+    if (!pipeline->inbox || !settings->localise_enabled)
+        return 0;
+    return localiser_start(&localiser, &pipeline->localiser, err);
+}
+
+static void incident_metrics(struct buf *out, void *ctx)
+{
+    const struct pipeline *pipeline = ctx;
+    if (pipeline->localiser)
+        localiser_metrics(pipeline->localiser, out);
+}
+
 static int make_exporter(struct pipeline *pipeline, struct err *err)
 {
     const struct settings *settings = pipeline->settings;
@@ -360,6 +403,8 @@ static int make_exporter(struct pipeline *pipeline, struct err *err)
         .max_series = settings->prometheus_max_series,
         .max_operations = settings->limit_operations,
         .sqlite_version = store_sqlite_version(),
+        .incidents = incident_metrics,
+        .ctx = pipeline,
     };
     pipeline->prometheus = prometheus_new(&prometheus);
     pipeline->exports = queue_new(EXPORT_QUEUE, 0);
@@ -420,8 +465,9 @@ int pipeline_start(const struct settings *settings, bool with_inbox, struct pipe
     }
     if ((!with_inbox && refuse_waiting_inbox(pipeline, err)) || start_store(pipeline, err) ||
         (with_inbox && open_inbox(pipeline, err)) || make_stitcher(pipeline, err) ||
-        make_exporter(pipeline, err) || store_start(pipeline->store, err) ||
-        stitcher_start(pipeline->stitcher, err) || start_feeder(pipeline, err))
+        start_localiser(pipeline, err) || make_exporter(pipeline, err) ||
+        store_start(pipeline->store, err) || stitcher_start(pipeline->stitcher, err) ||
+        start_feeder(pipeline, err))
         goto failed;
     if (!with_inbox)
         pipeline->fed = store_booked_to(pipeline->store);
@@ -459,6 +505,7 @@ void pipeline_stop(struct pipeline *pipeline)
         queue_close(pipeline->exports);
         pthread_join(pipeline->exporter, NULL);
     }
+    localiser_stop(pipeline->localiser);
     if (pipeline->inbox)
         inbox_close(pipeline->inbox, !pipeline->failed);
     trace_finder_close(pipeline->finder);

@@ -45,6 +45,20 @@
 #define NARROW_TRAFFIC 0.7
 #define NARROW_EFFECT 2.0
 
+/* An entry shows a symptom: a look every ten seconds at ten entries is a hundred thousand tests a
+ * day, of which 4.5 standard errors let less than one through by chance. The rise must be felt: so
+ * many of its requests more fail, or are slower than normal's p95. Normal is known from so many
+ * requests. */
+#define SYMPTOM_Z 4.5
+#define SYMPTOM_FAILED 0.02
+#define SYMPTOM_SLOW 0.10
+#define SYMPTOM_NORMAL 100
+/* … at the first look when it is as great as this, or as far from chance; else it must show twice.
+ */
+#define SYMPTOM_Z_PLAIN 7.0
+#define SYMPTOM_FAILED_HEAVY 0.15
+#define SYMPTOM_SLOW_HEAVY 0.30
+
 /* Confidence grows with the smaller sample: 63 % of what can be had at this many requests. 300 a
  * side are enough for the first place (LOCALISING §6). */
 #define CONFIDENT_REQUESTS 150.0

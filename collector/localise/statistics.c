@@ -68,3 +68,13 @@ double share_above(const struct histogram *histogram, unsigned bucket)
     }
     return n > 0 ? above / n : 0;
 }
+
+double share_likelihood(double bad, double n)
+{
+    double good = n - bad, sum = 0;
+    if (bad > 0)
+        sum += bad * log(bad / n);
+    if (good > 0)
+        sum += good * log(good / n);
+    return 2 * sum;
+}

@@ -20,6 +20,9 @@ struct rank_test {
 };
 struct rank_test mann_whitney(const struct histogram *normal, const struct histogram *now);
 
+/* Two times the greatest log-likelihood of `bad` of n. */
+double share_likelihood(double bad, double n);
+
 /* Share of a histogram's counts in buckets above the given one. */
 double share_above(const struct histogram *histogram, unsigned bucket);
 

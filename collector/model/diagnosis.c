@@ -25,6 +25,11 @@ const char *evidence_kind_word(enum evidence_kind kind)
     return kinds[kind];
 }
 
+const char *evidence_unit_word(enum evidence_unit unit)
+{
+    return units[unit];
+}
+
 int suspect_level_from_word(struct str word)
 {
     for (int i = 0; i < 4; i++) {

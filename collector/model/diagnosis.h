@@ -77,7 +77,8 @@ struct suspect {
     /* Filled in by whoever has the store. */
     char examples[N_SUSPECT_EXAMPLES][TRACE_ID_TEXT];
     unsigned n_examples;
-    char contrast[TRACE_ID_TEXT]; /* a good trace; '' when there is none */
+    char contrast[TRACE_ID_TEXT];              /* a good trace; '' when there is none */
+    int64_t trace_nos[N_SUSPECT_EXAMPLES + 1]; /* of the examples and the good one; 0: none */
 };
 
 struct request_numbers {
@@ -107,6 +108,7 @@ struct diagnosis_request {
 const char *verdict_word(enum verdict verdict);
 const char *suspect_level_word(enum suspect_level level);
 const char *evidence_kind_word(enum evidence_kind kind);
+const char *evidence_unit_word(enum evidence_unit unit);
 /* The level of a word, −1 when there is none. */
 int suspect_level_from_word(struct str word);
 

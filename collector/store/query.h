@@ -12,6 +12,7 @@
 #include "collector/model/span.h"
 
 struct query;
+struct incident;
 
 /* ERR_NOT_FOUND without a file, ERR_INVALID for a file that is not faultline's. */
 int query_open(const char *path, struct query **query, struct err *err);
@@ -122,6 +123,7 @@ int query_request_minutes(struct query *query, struct window window, struct requ
  * the slowest it takes part in. At most `max` ids of 32 digits. */
 struct trace_text {
     char id[33];
+    int64_t trace_no;
 };
 size_t query_failed_examples(struct query *query, struct window window, struct str service,
                              struct trace_text *ids, size_t max);
@@ -130,6 +132,16 @@ size_t query_slow_examples(struct query *query, struct window window, struct str
 /* A good one with the service in it; false when there is none. */
 bool query_good_example(struct query *query, struct window window, struct str service,
                         struct trace_text *id);
+
+/* Incidents, newest first: those of a state ('open', 'closed', '' all), without evidence. */
+int query_incidents_json(struct query *query, const struct query_filter *filter, struct buf *out,
+                         struct err *err);
+/* One, whole; ERR_NOT_FOUND when there is none. */
+int query_incident_json(struct query *query, uint64_t id, struct buf *out, struct err *err);
+/* The incident that is open, for who goes on with it: *incident NULL when none is. Without
+ * suspects. *last_id: the greatest number that was given. The caller frees. */
+int query_open_incident(struct query *query, struct incident **incident, uint64_t *last_id,
+                        struct err *err);
 
 /* Version of the SQLite library in use. */
 const char *query_sqlite_version(void);

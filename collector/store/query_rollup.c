@@ -175,7 +175,8 @@ static size_t read_ids(struct query *query, const char *sql, struct window windo
     while (n < max && (code = sqlite3_step(select)) == SQLITE_ROW) {
         struct str id = column_str(select, 0);
         memcpy(ids[n].id, id.p, id.len < 32 ? id.len : 32);
-        ids[n++].id[32] = '\0';
+        ids[n].id[32] = '\0';
+        ids[n++].trace_no = sqlite3_column_int64(select, 1);
     }
     query_end(query, select, code, &err);
     return n;
@@ -186,7 +187,7 @@ size_t query_failed_examples(struct query *query, struct window window, struct s
 {
     return read_ids(
         query,
-        "SELECT lower(hex(t.id)) FROM trace_row t INDEXED BY trace_failed "
+        "SELECT lower(hex(t.id)), t.trace_no FROM trace_row t INDEXED BY trace_failed "
         "JOIN node o ON o.id = t.origin JOIN name n ON n.id = o.service "
         "WHERE t.bits & 1 AND t.trace_no >= ?3 AND t.start_ns >= ?1 AND t.start_ns < ?2 "
         "AND (n.text = ?5 OR (?4 > 0 AND t.services & ?4)) "
@@ -198,7 +199,8 @@ size_t query_slow_examples(struct query *query, struct window window, struct str
                            struct trace_text *ids, size_t max)
 {
     return read_ids(query,
-                    "SELECT lower(hex(id)) FROM (SELECT id, duration_ns FROM trace_row WHERE "
+                    "SELECT lower(hex(id)), trace_no FROM (SELECT id, trace_no, duration_ns FROM "
+                    "trace_row WHERE "
                     "trace_no >= ?3 AND start_ns >= ?1 AND start_ns < ?2 AND services & ?4 AND ?5 "
                     "<> '' ORDER BY trace_no DESC LIMIT " SLOW_AMONG_TEXT ") "
                     "ORDER BY duration_ns DESC LIMIT ?6",
@@ -209,7 +211,8 @@ bool query_good_example(struct query *query, struct window window, struct str se
                         struct trace_text *id)
 {
     return read_ids(query,
-                    "SELECT lower(hex(id)) FROM trace_row WHERE trace_no >= ?3 AND start_ns >= ?1 "
+                    "SELECT lower(hex(id)), trace_no FROM trace_row WHERE trace_no >= ?3 AND "
+                    "start_ns >= ?1 "
                     "AND start_ns < ?2 AND services & ?4 AND ?5 <> '' AND NOT bits & 1 "
                     "ORDER BY trace_no DESC LIMIT ?6",
                     window, service, id, 1) == 1;

@@ -3,9 +3,14 @@
  *
  * Minutes age by when their rows were last touched, never by event time: replayed traces are old.
  *
+ * Traces that an incident names stay, with the dictionaries of their generation, until the incident
+ * goes: as long after it was closed as minutes are kept.
+ *
  * A clock that jumped forward makes everything old at once: for age, one pass deletes at most a
  * tenth of the traces.
  */
+#include <stdio.h>
+
 #include "collector/base/clock.h"
 #include "collector/store/store_internal.h"
 
@@ -15,6 +20,9 @@
 #define VACUUM_PAGES "200"
 #define MINUTES_A_LOOK 20
 #define EVENTS_A_LOOK 1000
+#define NOT_PINNED " AND trace_no NOT IN (SELECT trace_no FROM pinned_trace)"
+#define PINNED_GENERATIONS "(SELECT trace_no / 100000 FROM pinned_trace)"
+_Static_assert(RUN_TRACES == 100000, "pinned generations are counted in SQL");
 
 static int64_t query_number(struct store *store, const char *sql, int64_t argument)
 {
@@ -69,7 +77,10 @@ static int64_t too_old_below(struct store *store, int64_t oldest, int64_t newest
 /* Decides how far to delete in this pass. */
 static void look(struct store *store, uint64_t now_wall_ns)
 {
-    int64_t oldest = query_number(store, "SELECT min(trace_no) FROM trace_row", 0);
+    int64_t oldest = query_number(store,
+                                  "SELECT trace_no FROM trace_row WHERE trace_no NOT IN (SELECT "
+                                  "trace_no FROM pinned_trace) ORDER BY trace_no LIMIT 1",
+                                  0);
     int64_t newest = (int64_t)store->position.next_trace_no;
     store->oldest_trace_no = oldest;
     if (!oldest)
@@ -95,13 +106,34 @@ static void look(struct store *store, uint64_t now_wall_ns)
 static int delete_rest(struct store *store, int64_t below)
 {
     int64_t generation = below / RUN_TRACES;
-    int code = run_with(store, "DELETE FROM trace_key WHERE run < ?", generation, 0);
-    code = code ? code : run_with(store, "DELETE FROM trace_minute WHERE last_no < ?", below, 0);
-    code = code ? code : run_with(store, "DELETE FROM shape WHERE generation < ?", generation, 0);
-    code = code ? code
-                : run_with(store, "DELETE FROM attribute_set WHERE generation < ?", generation, 0);
-    return code ? code
-                : run_with(store, "DELETE FROM resource WHERE generation < ?", generation, 0);
+    static const char *const deletes[] = {
+        "DELETE FROM trace_key WHERE run < ?1 AND run NOT IN " PINNED_GENERATIONS,
+        "DELETE FROM shape WHERE generation < ?1 AND generation NOT IN " PINNED_GENERATIONS,
+        "DELETE FROM attribute_set WHERE generation < ?1 AND generation NOT IN " PINNED_GENERATIONS,
+        "DELETE FROM resource WHERE generation < ?1 AND generation NOT IN " PINNED_GENERATIONS};
+    int code = run_with(store, "DELETE FROM trace_minute WHERE last_no < ?", below, 0);
+    for (int i = 0; i < 4 && !code; i++)
+        code = run_with(store, deletes[i], generation, 0);
+    return code;
+}
+
+static int delete_old_incidents(struct store *store, uint64_t now_wall_ns)
+{
+    static const char old[] = "SELECT id FROM incident_row WHERE closed_ns < ?1";
+    static const char *const deletes[] = {
+        "DELETE FROM pinned_trace WHERE incident_id IN (%s)",
+        "DELETE FROM evidence_row WHERE incident_id IN (%s)",
+        "DELETE FROM suspect_row WHERE incident_id IN (%s)",
+        "DELETE FROM incident_row WHERE id IN (%s)",
+    };
+    int64_t limit_ns = (int64_t)now_wall_ns - (int64_t)store->settings.minute_retention_ns;
+    int code = 0;
+    for (int i = 0; i < 4 && !code; i++) {
+        char sql[200];
+        snprintf(sql, sizeof(sql), deletes[i], old);
+        code = run_with(store, sql, limit_ns, 0);
+    }
+    return code;
 }
 
 /* Up to a few of the minutes that were last touched before `limit_s`. */
@@ -155,11 +187,12 @@ static int delete_slice(struct store *store)
     int64_t from = store->oldest_trace_no, to = from + SLICE_TRACES;
     if (to > (int64_t)store->deleting_to)
         to = (int64_t)store->deleting_to;
-    int code =
-        run_with(store, "DELETE FROM span_row WHERE trace_no >= ? AND trace_no < ?", from, to);
+    int code = run_with(
+        store, "DELETE FROM span_row WHERE trace_no >= ? AND trace_no < ?" NOT_PINNED, from, to);
     int n = code ? 0 : sqlite3_changes(store->db);
     code = code ? code
-                : run_with(store, "DELETE FROM trace_row WHERE trace_no >= ? AND trace_no < ?",
+                : run_with(store,
+                           "DELETE FROM trace_row WHERE trace_no >= ? AND trace_no < ?" NOT_PINNED,
                            from, to);
     store->oldest_trace_no = to;
     store->position.n_spans -=
@@ -213,6 +246,7 @@ bool retention_step(struct store *store, uint64_t now_wall_ns, int *code)
         store->shrinking = is_too_large(store);
         int before = sqlite3_total_changes(store->db);
         *code = delete_old_minutes(store, now_wall_ns);
+        *code = *code ? *code : delete_old_incidents(store, now_wall_ns);
         worked = sqlite3_total_changes(store->db) != before;
     }
     while (!*code && (store->deleting_to || store->shrinking) &&

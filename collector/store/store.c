@@ -108,6 +108,7 @@ int store_open(const struct store_settings *settings, struct store **result, str
         return err_set(err, ERR_BUSY, "memory is short");
     store->settings = *settings;
     store->lock_fd = -1;
+    pthread_mutex_init(&store->incidents_mutex, NULL);
     store->queue = queue_new(QUEUE_TURNS, 0);
     make_stats(store);
     if (!store->queue) {
@@ -257,6 +258,7 @@ static void checkpoint(struct store *store)
 static int commit(struct store *store)
 {
     uint64_t begin_ns = clock_mono_ns();
+    unsigned n_incidents = 0;
     int code = dictionary_write_seen(store);
     code = code ? code : minutes_write(store);
     code = code ? code : hops_write(store);
@@ -265,11 +267,13 @@ static int commit(struct store *store)
     code = code ? code : plaintext_write(store);
     code = code ? code : rollups_write(store);
     code = code ? code : trace_minutes_write(store);
+    code = code ? code : incidents_write(store, &n_incidents);
     code = code ? code : write_position(store);
     code = code ? code : execute(store, "COMMIT");
     if (code)
         return code;
     store->in_transaction = false;
+    incidents_forget(store, n_incidents);
     stat_observe_ns(store->commit_seconds, clock_mono_ns() - begin_ns);
     stat_set(store->n_spans, store->position.n_spans);
     store->committed_booked_to = store->position.booked_to;
@@ -353,7 +357,8 @@ static void retain(struct store *store)
 static void tend(struct store *store)
 {
     /* What has to be told although no turn came. */
-    bool told = !store->in_transaction && (plaintext_is_due(store) || relations_are_due(store));
+    bool told = !store->in_transaction &&
+                (plaintext_is_due(store) || relations_are_due(store) || incidents_wait(store));
     if (is_due(store) || (told && begin(store) == 0))
         commit_or_retry(store);
     if (retention_is_due(store))
@@ -438,6 +443,9 @@ void store_close(struct store *store)
         store_file_unlock(store->settings.path, store->lock_fd);
     queue_free(store->queue);
     free(store->new_rules);
+    while (store->incidents)
+        incidents_forget(store, 1);
+    pthread_mutex_destroy(&store->incidents_mutex);
     free(store);
 }
 

@@ -8,6 +8,7 @@
 #define STORE_STORE_H
 
 #include "collector/base/err.h"
+#include "collector/model/incident.h"
 #include "collector/model/turn.h"
 
 struct store_settings {
@@ -46,6 +47,9 @@ int store_allow_plaintext(struct store *store, const char *const *rules, size_t 
 int store_start(struct store *store, struct err *err);
 /* Takes the turn; waits while the writer's queue is full. False when the store is stopping. */
 bool store_push(struct store *store, struct turn *turn);
+/* Takes the incident: its rows are written with the next commit, in place of those it had. Any
+ * thread. */
+void store_put_incident(struct store *store, struct incident *incident);
 /* Applies and commits what was pushed (no thread; tests and replay). */
 int store_step(struct store *store, struct err *err);
 /* Commits everything pushed, checkpoints, ends the thread. */

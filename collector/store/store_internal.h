@@ -11,6 +11,7 @@
  *   gaps.c        who does not hand trace context on
  *   plaintext.c   where clear text is allowed
  *   rollups.c     the localiser's counters by the minute
+ *   incidents.c   incidents, suspects, evidence, pinned traces
  *   traces.c      traces and spans of a turn to rows
  *   feed.c        the spans of a turn as a table that one statement copies from
  *   trace_minutes.c  minutes to ranges of trace_no
@@ -292,6 +293,8 @@ struct store {
 
     /* Any thread. */
     _Atomic(char *) new_rules; /* security.allow_plaintext, not written yet */
+    pthread_mutex_t incidents_mutex;
+    struct incident *incidents; /* to be written, the oldest first; the writer alone takes away */
     _Atomic uint64_t progress_ns;
     _Atomic int state; /* 0 good, 1 disk full, 2 failed */
     _Atomic uint64_t committed_booked_to, committed_needed_from, committed_next_trace_no;
@@ -376,6 +379,12 @@ int rollups_write(struct store *store);
 void rollups_forget(struct store *store);
 /* Rows of this minute were written: its age counts anew. */
 int minute_touch(struct store *store, uint64_t minute, uint64_t now_s, bool tallies);
+
+/* incidents.c */
+bool incidents_wait(struct store *store);
+/* Before a commit; says how many are written, to be forgotten once it is through. */
+int incidents_write(struct store *store, unsigned *n_written);
+void incidents_forget(struct store *store, unsigned n);
 
 /* traces.c */
 int traces_open(struct store *store);

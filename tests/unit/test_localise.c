@@ -10,6 +10,7 @@
 #include "collector/base/clock.h"
 #include "collector/localise/localise.h"
 #include "collector/localise/statistics.h"
+#include "collector/localise/symptom.h"
 
 static void assert_near(double value, double expected, double by)
 {
@@ -354,6 +355,59 @@ static void the_order_of_counters_changes_nothing(void **state)
     teardown(&shop);
 }
 
+/* One entry with n requests, of which some failed and all took so long. */
+static void an_entry(struct rollup *rollup, int64_t n, int64_t bad, uint64_t ns)
+{
+    struct tally_key key = {.node = 1, .name = 2, .channel = TALLY_REQUEST};
+    rollup_init(rollup, 10);
+    struct tally *tally = rollup_tally(rollup, &key, 0);
+    tally->n = n;
+    tally->bad = bad;
+    histogram_add(&tally->histogram, ns, n);
+}
+
+static void test_symptom_is_what_is_felt(void **state)
+{
+    static const struct {
+        int64_t n, bad;
+        uint64_t ns;
+        bool found, heavy;
+        enum symptom kind;
+    } rows[] = {
+        {100, 0, 1000000, false, false, SYMPTOM_ERRORS},   /* as ever */
+        {100, 50, 1000000, true, true, SYMPTOM_ERRORS},    /* half fails */
+        {100, 8, 1000000, true, false, SYMPTOM_ERRORS},    /* a few */
+        {1000, 15, 1000000, false, false, SYMPTOM_ERRORS}, /* a half per cent more: not felt */
+        {10, 10, 1000000, false, false, SYMPTOM_ERRORS},   /* too few to say */
+        {100, 1, 9000000, true, true, SYMPTOM_LATENCY},    /* all are slow */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rollup normal, now;
+        struct symptom_found found;
+        an_entry(&normal, 10000, 100, 1000000);
+        an_entry(&now, rows[i].n, rows[i].bad, rows[i].ns);
+        assert_int_equal(symptom_find(&normal, &now, &found), rows[i].found);
+        if (rows[i].found) {
+            assert_int_equal(found.kind, rows[i].kind);
+            assert_int_equal(symptom_is_heavy(&found), rows[i].heavy);
+        }
+        rollup_fini(&normal);
+        rollup_fini(&now);
+    }
+}
+
+static void test_onset_is_where_it_changes(void **state)
+{
+    const struct step_count late[] = {{100, 1}, {100, 0}, {100, 2}, {100, 30}, {100, 60}};
+    const struct step_count calm[] = {{100, 5}, {100, 5}, {100, 5}};
+    const struct step_count gaps[] = {{0, 0}, {100, 0}, {0, 0}, {100, 50}};
+    (void)state;
+    assert_int_equal(symptom_onset(late, 5), 3);
+    assert_int_equal(symptom_onset(calm, 3), 0);
+    assert_true(symptom_onset(gaps, 4) >= 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +422,8 @@ int main(void)
         cmocka_unit_test(an_unreached_call_speaks_against_the_callee_that_nobody_reaches),
         cmocka_unit_test(requests_that_stop_speak_against_where_they_stop),
         cmocka_unit_test(the_order_of_counters_changes_nothing),
+        cmocka_unit_test(test_symptom_is_what_is_felt),
+        cmocka_unit_test(test_onset_is_where_it_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,40 @@
+/* localiser.h - the stage that watches: takes every committed turn's roll-up, looks at each step of
+ * ten seconds once its traces are cut, opens, updates and closes incidents.
+ *
+ *   calm --symptom at an entry, and a significant suspect--> open --no symptom for close_after-->
+ * calm
+ *
+ * One incident is open at a time: what begins meanwhile is one more suspect of it. Its baseline is
+ * the one of its opening.
+ */
+#ifndef COMMAND_LOCALISER_H
+#define COMMAND_LOCALISER_H
+
+#include "collector/base/buf.h"
+#include "collector/base/err.h"
+#include "collector/model/incident.h"
+#include "collector/model/turn.h"
+
+struct localiser_settings {
+    const char *db_path;
+    uint64_t baseline_ns, close_after_ns;
+    uint64_t settle_ns; /* after its end a step's traces are cut and committed */
+    uint32_t min_requests;
+    /* Takes the turn when the localiser is done with it. */
+    void (*done)(struct turn *turn, void *ctx);
+    /* Takes the incident, to be stored. */
+    void (*put)(struct incident *incident, void *ctx);
+    void *ctx;
+};
+
+struct localiser;
+/* Reads what is normal, and the open incident, from the database. */
+int localiser_start(const struct localiser_settings *settings, struct localiser **localiser,
+                    struct err *err);
+/* Takes the turn; waits for room. A turn with `flush` makes it look at once. */
+void localiser_push(struct localiser *localiser, struct turn *turn);
+/* The series of open incidents, as text of /metrics. Any thread. */
+void localiser_metrics(struct localiser *localiser, struct buf *out);
+void localiser_stop(struct localiser *localiser);
+
+#endif

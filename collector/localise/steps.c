@@ -1,0 +1,224 @@
+/* steps.c - two rings of bags: steps, and minutes. A tally goes into both, so that what a reopened
+ * trace takes back is taken from both.
+ */
+#include "collector/localise/steps.h"
+
+#include <stdlib.h>
+
+#define MAX_STEP_TALLIES 50000u
+#define MAX_NAMES (1u << 20)
+#define MAX_NAME_BYTES ((size_t)128 << 20)
+#define MAX_NODES 200000u
+
+struct bag {
+    uint64_t time; /* step or minute of Unix time */
+    bool spoilt;
+    struct rollup rollup;
+};
+
+/* Numbers of the stitcher's tables to numbers here, plus 1; 0: not asked yet. */
+struct numbers {
+    uint32_t *own;
+    uint32_t cap;
+};
+
+struct steps {
+    struct names *names;
+    struct nodes *nodes;
+    struct numbers name_map, node_map;
+    struct bag steps[N_STEPS], minutes[N_STEP_MINUTES];
+};
+
+struct steps *steps_new(void)
+{
+    struct steps *steps = calloc(1, sizeof(*steps));
+    if (!steps)
+        return NULL;
+    for (unsigned i = 0; i < N_STEPS; i++)
+        rollup_init(&steps->steps[i].rollup, MAX_STEP_TALLIES);
+    for (unsigned i = 0; i < N_STEP_MINUTES; i++)
+        rollup_init(&steps->minutes[i].rollup, MAX_STEP_TALLIES);
+    steps->names = names_new(MAX_NAMES, MAX_NAME_BYTES);
+    steps->nodes = nodes_new(MAX_NODES);
+    if (steps->names && steps->nodes)
+        return steps;
+    steps_free(steps);
+    return NULL;
+}
+
+void steps_free(struct steps *steps)
+{
+    if (!steps)
+        return;
+    for (unsigned i = 0; i < N_STEPS; i++)
+        rollup_fini(&steps->steps[i].rollup);
+    for (unsigned i = 0; i < N_STEP_MINUTES; i++)
+        rollup_fini(&steps->minutes[i].rollup);
+    free(steps->name_map.own);
+    free(steps->node_map.own);
+    nodes_free(steps->nodes);
+    names_free(steps->names);
+    free(steps);
+}
+
+struct names *steps_names(struct steps *steps)
+{
+    return steps->names;
+}
+
+struct nodes *steps_nodes(struct steps *steps)
+{
+    return steps->nodes;
+}
+
+/* ---- numbers ---- */
+
+static uint32_t *number_place(struct numbers *numbers, uint32_t theirs)
+{
+    if (theirs >= numbers->cap) {
+        uint32_t cap = numbers->cap ? numbers->cap : 1024;
+        while (cap <= theirs)
+            cap *= 2;
+        uint32_t *grown = realloc(numbers->own, cap * sizeof(*grown));
+        if (!grown)
+            return NULL;
+        memset(grown + numbers->cap, 0, (cap - numbers->cap) * sizeof(*grown));
+        numbers->own = grown;
+        numbers->cap = cap;
+    }
+    return &numbers->own[theirs];
+}
+
+static bool take_name(struct steps *steps, const struct turn *turn, name_no *name)
+{
+    uint32_t *place = number_place(&steps->name_map, *name);
+    if (!place)
+        return false;
+    if (!*place)
+        *place = 1 + names_add(steps->names, names_text(turn->names, *name));
+    *name = *place - 1;
+    return true;
+}
+
+static bool take_node(struct steps *steps, const struct turn *turn, node_no *node)
+{
+    uint32_t *place = number_place(&steps->node_map, *node);
+    if (!place)
+        return false;
+    if (!*place) {
+        struct node own = *nodes_get(turn->nodes, *node);
+        if (!take_name(steps, turn, &own.cluster) || !take_name(steps, turn, &own.namespace) ||
+            !take_name(steps, turn, &own.service) || !take_name(steps, turn, &own.version))
+            return false;
+        *place = 1 + (*node == NODE_NONE ? NODE_NONE : nodes_add(steps->nodes, &own));
+    }
+    *node = *place - 1;
+    return true;
+}
+
+/* ---- adding ---- */
+
+/* A ring's place belongs to the newest time that came; NULL for what is older. */
+static struct bag *bag_of(struct bag *ring, unsigned n, uint64_t time)
+{
+    struct bag *bag = &ring[time % n];
+    if (time < bag->time)
+        return NULL;
+    if (time > bag->time) {
+        rollup_clear(&bag->rollup);
+        bag->time = time;
+        bag->spoilt = false;
+    }
+    return bag;
+}
+
+static bool add(struct bag *bag, const struct tally_key *key, const struct tally *more)
+{
+    if (!bag)
+        return true;
+    struct tally *tally = rollup_tally(&bag->rollup, key, 0);
+    return tally ? tally_merge(tally, more) : bag->rollup.n >= bag->rollup.max;
+}
+
+bool steps_take(struct steps *steps, const struct turn *turn)
+{
+    bool good = true;
+    for (uint32_t i = 0; turn->rollup && i < turn->rollup->n && good; i++) {
+        const struct tally *tally = &turn->rollup->items[i];
+        struct tally_key key = tally->key;
+        good = take_node(steps, turn, &key.node) && take_node(steps, turn, &key.peer) &&
+               take_name(steps, turn, &key.name) && take_name(steps, turn, &key.detail) &&
+               add(bag_of(steps->steps, N_STEPS, tally->step), &key, tally) &&
+               add(bag_of(steps->minutes, N_STEP_MINUTES, tally->step / ROLLUP_STEPS_A_MINUTE),
+                   &key, tally);
+    }
+    return good;
+}
+
+struct rollup *steps_minute(struct steps *steps, uint64_t minute)
+{
+    struct bag *bag = bag_of(steps->minutes, N_STEP_MINUTES, minute);
+    return bag ? &bag->rollup : NULL;
+}
+
+void steps_spoil(struct steps *steps, uint64_t from_minute, uint64_t to_minute)
+{
+    for (unsigned i = 0; i < N_STEP_MINUTES; i++) {
+        struct bag *bag = &steps->minutes[i];
+        bag->spoilt = bag->spoilt || (bag->time >= from_minute && bag->time <= to_minute);
+    }
+}
+
+/* ---- sums ---- */
+
+static bool add_all(struct steps *steps, const struct rollup *from, bool entries,
+                    struct rollup *sum)
+{
+    for (uint32_t i = 0; i < from->n; i++) {
+        const struct tally *tally = &from->items[i];
+        struct tally_key key = tally->key;
+        if (entries && key.channel != TALLY_REQUEST)
+            continue;
+        if (entries) {
+            struct node node = *nodes_get(steps->nodes, key.node);
+            node.version = NAME_NONE;
+            key.node = nodes_add(steps->nodes, &node);
+        }
+        struct tally *into = rollup_tally(sum, &key, 0);
+        if (!into || !tally_merge(into, tally))
+            return false;
+    }
+    return true;
+}
+
+bool steps_sum(struct steps *steps, uint64_t from_step, uint64_t to_step, bool entries,
+               struct rollup *sum)
+{
+    bool good = true;
+    for (unsigned i = 0; i < N_STEPS && good; i++) {
+        const struct bag *bag = &steps->steps[i];
+        if (bag->time >= from_step && bag->time < to_step)
+            good = add_all(steps, &bag->rollup, entries, sum);
+    }
+    return good;
+}
+
+bool steps_sum_minutes(struct steps *steps, uint64_t from_minute, uint64_t to_minute, bool entries,
+                       struct rollup *sum, unsigned *n_minutes)
+{
+    bool good = true;
+    *n_minutes = 0;
+    for (unsigned i = 0; i < N_STEP_MINUTES && good; i++) {
+        const struct bag *bag = &steps->minutes[i];
+        if (bag->spoilt || bag->time < from_minute || bag->time >= to_minute || !bag->rollup.n)
+            continue;
+        ++*n_minutes;
+        good = add_all(steps, &bag->rollup, entries, sum);
+    }
+    return good;
+}
+
+bool steps_entries(struct steps *steps, const struct rollup *sum, struct rollup *entries)
+{
+    return add_all(steps, sum, true, entries);
+}

@@ -1,0 +1,35 @@
+/* steps.h - the roll-ups of the last two minutes by steps of ten seconds, and of the last hour by
+ * minutes, in memory; with names of their own, so that they outlive every turn.
+ *
+ * At most MAX_STEP_TALLIES counters a step; one thread.
+ */
+#ifndef LOCALISE_STEPS_H
+#define LOCALISE_STEPS_H
+
+#include "collector/model/turn.h"
+
+#define N_STEPS 12u
+#define N_STEP_MINUTES 64u
+
+struct steps;
+struct steps *steps_new(void);
+void steps_free(struct steps *steps);
+struct names *steps_names(struct steps *steps);
+struct nodes *steps_nodes(struct steps *steps);
+/* Adds the turn's roll-up; what is older than memory reaches back is left out. */
+bool steps_take(struct steps *steps, const struct turn *turn);
+/* The bag of a minute, empty when new, for who reads stored minutes; NULL when it is too old. */
+struct rollup *steps_minute(struct steps *steps, uint64_t minute);
+/* From now on these minutes are no part of what is normal. */
+void steps_spoil(struct steps *steps, uint64_t from_minute, uint64_t to_minute);
+
+/* Sums, into `sum`, under step 0. With `entries` only requests, and those without versions. */
+bool steps_sum(struct steps *steps, uint64_t from_step, uint64_t to_step, bool entries,
+               struct rollup *sum);
+/* Unspoilt minutes; *n_minutes says how many had requests. */
+bool steps_sum_minutes(struct steps *steps, uint64_t from_minute, uint64_t to_minute, bool entries,
+                       struct rollup *sum, unsigned *n_minutes);
+/* The requests of a sum, without versions. */
+bool steps_entries(struct steps *steps, const struct rollup *sum, struct rollup *entries);
+
+#endif

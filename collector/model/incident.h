@@ -1,0 +1,33 @@
+/* incident.h - a time in which users' requests were spoilt, on its way from who finds it to the
+ * store.
+ */
+#ifndef MODEL_INCIDENT_H
+#define MODEL_INCIDENT_H
+
+#include "collector/model/diagnosis.h"
+
+/* What users feel, at an entry. */
+enum symptom { SYMPTOM_ERRORS, SYMPTOM_LATENCY };
+
+struct incident {
+    struct arena arena; /* its texts and suspects */
+    struct incident *next;
+    uint64_t id;
+    uint64_t onset_ns, opened_ns, updated_ns;
+    uint64_t closed_ns;     /* 0: open */
+    struct node_text entry; /* where it shows most */
+    struct str operation;
+    enum symptom symptom;
+    double failed_share;
+    int64_t affected_calls;
+    struct str summary;
+    struct suspect *suspects; /* none: those that are stored stay */
+    uint32_t n_suspects;
+};
+
+/* NULL when memory is short. */
+struct incident *incident_new(void);
+void incident_free(struct incident *incident);
+const char *symptom_word(enum symptom symptom);
+
+#endif
