@@ -192,9 +192,8 @@ static void read_flags(struct gathering *gathering, const char *const *sets)
 static void cross_check(struct gathering *gathering)
 {
     const struct settings *settings = &gathering->config->settings;
-    if (settings->tokens_file[0] || settings->tls_cert_file[0] || settings->tls_key_file[0]) {
-        buf_add_c(gathering->mistakes, "auth.tokens_file, tls.*: this version has no tokens and no "
-                                       "TLS; put a proxy in front\n");
+    if (settings->tls_cert_file[0] || settings->tls_key_file[0]) {
+        buf_add_c(gathering->mistakes, "tls.*: this version has no TLS; put a proxy in front\n");
         gathering->n_mistakes++;
     }
     if (settings->kafka_brokers[0]) {

@@ -23,6 +23,7 @@
 #include "collector/version.h"
 #include "web/server.h"
 
+#define EXIT_USAGE 2
 #define EXIT_FAILED 3
 #define OWN_DESCRIPTORS 256
 
@@ -34,6 +35,7 @@ struct server {
     const struct config_input *input;
     const struct settings *settings;
     struct httpd_budget *budget;
+    struct auth *auth;
     struct pipeline *pipeline;
     struct acceptor *acceptor;
     struct receiver *otlp_http, *zipkin;
@@ -125,7 +127,8 @@ static int reload(void *ctx, struct buf *mistakes)
     struct config *fresh;
     struct err err = {0};
     size_t n = config_read(server->input, &fresh, mistakes);
-    if (n == 0 && pipeline_reload(server->pipeline, config_settings(fresh), &err)) {
+    if (n == 0 && (auth_load(server->auth, config_settings(fresh)->tokens_file, &err) ||
+                   pipeline_reload(server->pipeline, config_settings(fresh), &err))) {
         buf_addf(mistakes, "%s\n", err.text);
         n = 1;
     }
@@ -173,6 +176,7 @@ static int start_receiver(struct server *server, const char *listen,
         .listen = address,
         .acceptor = server->acceptor,
         .budget = server->budget,
+        .auth = server->auth,
         .max_body = settings->max_body,
         .cors_origins = (const char *const *)settings->otlp_http_cors_origins.items,
         .web_address = is_off(settings->web_listen) ? NULL : web,
@@ -199,6 +203,7 @@ static int start_web(struct server *server, struct err *err)
         .listen = (const char *const *)server->listen,
         .hosts = (const char *const *)settings->web_hosts.items,
         .budget = server->budget,
+        .auth = server->auth,
         .db_path = settings->store_path,
         .log_link = settings->web_log_link,
         .started_ns = server->started_ns,
@@ -295,6 +300,7 @@ static void stop(struct server *server)
         receiver_stop(server->zipkin);
     accept_free(server->acceptor);
     httpd_budget_free(server->budget);
+    auth_free(server->auth);
     for (size_t i = 0; server->listen && server->listen[i]; i++)
         free(server->listen[i]);
     free(server->listen);
@@ -377,10 +383,12 @@ int serve_with(const struct config *config, const struct config_input *input,
     signal(SIGXFSZ, SIG_IGN);
     setup_log(server.settings);
     raise_descriptors(server.settings);
-    if (start(&server, &err)) {
-        fprintf(stderr, "faultline: %s\n", err.text);
+    server.auth = auth_new();
+    if (!server.auth || auth_load(server.auth, server.settings->tokens_file, &err) ||
+        start(&server, &err)) {
+        fprintf(stderr, "faultline: %s\n", server.auth ? err.text : "memory is short");
         stop(&server);
-        return EXIT_FAILED;
+        return err.code == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;
     }
     server.ready = true;
     say_ready_to(&server, hooks);

@@ -77,6 +77,10 @@ static unsigned grpc_code(unsigned status)
         return 3; /* INVALID_ARGUMENT */
     case 413:
         return 8; /* RESOURCE_EXHAUSTED */
+    case 401:
+        return 16; /* UNAUTHENTICATED */
+    case 403:
+        return 7; /* PERMISSION_DENIED */
     case 404:
     case 405:
     case 415:
@@ -153,7 +157,7 @@ static void answer_preflight(struct http_request *request)
 {
     http_add_header(request, "Access-Control-Allow-Methods", "POST");
     http_add_header(request, "Access-Control-Allow-Headers",
-                    "content-type,content-encoding,traceparent,tracestate");
+                    "authorization,content-type,content-encoding,traceparent,tracestate");
     http_add_header(request, "Access-Control-Max-Age", "600");
     httpd_answer(request, 204, NULL, STR_NONE, false);
 }
@@ -287,6 +291,23 @@ static void wrong_method(struct receiver *receiver, struct http_request *request
     refuse(receiver, request, 405, "this path takes another method");
 }
 
+/* True when the sender may ask; else it was answered. */
+static bool may_ask(struct receiver *receiver, struct http_request *request)
+{
+    switch (
+        auth_check(receiver->settings.auth, http_header(request, "Authorization"), AUTH_INGEST)) {
+    case AUTH_GOOD:
+        return true;
+    case AUTH_FORBIDDEN:
+        refuse(receiver, request, 403, "this token may not send; it needs the role ingest");
+        return false;
+    default:
+        http_add_header(request, "WWW-Authenticate", "Bearer realm=\"faultline\"");
+        refuse(receiver, request, 401, "a token of the role ingest is needed");
+        return false;
+    }
+}
+
 /* Before the body is read: everything that the head alone decides. */
 static int check_post(struct receiver *receiver, struct http_request *request)
 {
@@ -315,6 +336,8 @@ static int begin_otlp(struct receiver *receiver, struct http_request *request)
         return 1;
     }
     bool get = str_eq(method, STR("GET")) || str_eq(method, STR("HEAD"));
+    if (!may_ask(receiver, request))
+        return 1;
     if (path_is(request, STR("/")) && get)
         answer_root(receiver, request);
     else if (!traces)
@@ -334,10 +357,12 @@ static int begin_zipkin(struct receiver *receiver, struct http_request *request)
 {
     struct str method = http_method(request), type = http_header(request, "Content-Type");
     bool get = str_eq(method, STR("GET")) || str_eq(method, STR("HEAD"));
-    if (path_is(request, STR("/")) && get)
-        answer_root(receiver, request);
-    else if (path_is(request, STR("/health")) && get)
+    if (path_is(request, STR("/health")) && get)
         httpd_answer(request, 200, JSON, STR("{\"status\":\"UP\"}"), false);
+    else if (!may_ask(receiver, request))
+        return 1;
+    else if (path_is(request, STR("/")) && get)
+        answer_root(receiver, request);
     else if (path_is(request, STR("/api/v1/spans")))
         refuse(receiver, request, 404, "Zipkin v1 is not taken; send v2 to /api/v2/spans");
     else if (!path_is(request, STR("/api/v2/spans")))
