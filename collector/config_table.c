@@ -17,7 +17,7 @@
 /* clang-format off */
 const struct setting config_table[] = {
     {"listen.host", SETTING_TEXT, AT(listen_host), "127.0.0.1", 0, 0, NULL, false, "host of every listener that names only a port"},
-    {"receive.otlp_grpc.listen", SETTING_LISTEN, AT(otlp_grpc_listen), "4317", 0, 0, NULL, false, "OTLP over gRPC; this version does not open it"},
+    {"receive.otlp_grpc.listen", SETTING_LISTEN, AT(otlp_grpc_listen), "4317", 0, 0, NULL, false, "OTLP over gRPC, clear text"},
     {"receive.otlp_http.listen", SETTING_LISTEN, AT(otlp_http_listen), "4318", 0, 0, NULL, false, "OTLP over HTTP; [host:]port, 0 any free, unix:/path, off"},
     {"receive.otlp_http.cors_origins", SETTING_LIST, AT(otlp_http_cors_origins), "", 0, 0, NULL, false, "exact origins of browser SDKs"},
     {"receive.zipkin.listen", SETTING_LISTEN, AT(zipkin_listen), "9411", 0, 0, NULL, false, "Zipkin spans"},

@@ -19,6 +19,7 @@
 #include "collector/base/stats.h"
 #include "collector/command/diagnose.h"
 #include "collector/command/pipeline.h"
+#include "collector/receive/grpc.h"
 #include "collector/receive/http.h"
 #include "collector/version.h"
 #include "web/server.h"
@@ -39,6 +40,7 @@ struct server {
     struct pipeline *pipeline;
     struct acceptor *acceptor;
     struct receiver *otlp_http, *zipkin;
+    struct grpc_receiver *otlp_grpc;
     struct web *web;
     char **listen; /* web.listen and web.extra_listen with their hosts */
     struct stat_series *reloaded;
@@ -90,12 +92,19 @@ static const char *address_or_off(struct receiver *receiver)
     return receiver ? receiver_address(receiver) : "off";
 }
 
+static const char *grpc_address_or_off(const struct server *server)
+{
+    return server->otlp_grpc ? grpc_receiver_address(server->otlp_grpc) : "off";
+}
+
 static void status(void *ctx, struct buf *out)
 {
     struct server *server = ctx;
-    buf_addf(out, "\"listeners\":{\"otlp_http\":\"%s\",\"zipkin\":\"%s\",\"web\":\"%s\"},",
-             address_or_off(server->otlp_http), address_or_off(server->zipkin),
-             web_address(server->web, 0));
+    buf_addf(out,
+             "\"listeners\":{\"otlp_grpc\":\"%s\",\"otlp_http\":\"%s\",\"zipkin\":\"%s\",\"web\":"
+             "\"%s\"},",
+             grpc_address_or_off(server), address_or_off(server->otlp_http),
+             address_or_off(server->zipkin), web_address(server->web, 0));
     pipeline_status(server->pipeline, out);
     buf_add_c(out, ",\"limits\":[{\"name\":\"receive.max_in_flight\",\"value\":");
     buf_add_u64(out, server->settings->max_in_flight);
@@ -189,6 +198,26 @@ static int start_receiver(struct server *server, const char *listen,
     return code;
 }
 
+static int start_grpc(struct server *server, struct err *err)
+{
+    const struct settings *settings = server->settings;
+    if (is_off(settings->otlp_grpc_listen))
+        return 0;
+    char *address = full_address(settings, settings->otlp_grpc_listen);
+    struct grpc_receiver_settings own = {
+        .listen = address,
+        .acceptor = server->acceptor,
+        .budget = server->budget,
+        .auth = server->auth,
+        .max_message = settings->max_grpc_message,
+        .not_ready = cannot_take,
+        .ctx = server,
+    };
+    int code = grpc_receiver_start(&own, &server->otlp_grpc, err);
+    free(address);
+    return code;
+}
+
 static int start_web(struct server *server, struct err *err)
 {
     const struct settings *settings = server->settings;
@@ -240,7 +269,8 @@ static int start(struct server *server, struct err *err)
     server->acceptor = accept_new(&accept);
     if (!server->acceptor)
         return err_set(err, ERR_BUSY, "memory is short");
-    if (start_receiver(server, settings->otlp_http_listen, receiver_otlp_http_start,
+    if (start_grpc(server, err) ||
+        start_receiver(server, settings->otlp_http_listen, receiver_otlp_http_start,
                        &server->otlp_http, err) ||
         start_receiver(server, settings->zipkin_listen, receiver_zipkin_start, &server->zipkin,
                        err))
@@ -270,8 +300,9 @@ static void notify_ready(void)
 static void say_ready(struct server *server)
 {
     char *absolute = realpath(server->settings->store_path, NULL);
-    printf("faultline ready pid=%d otlp_grpc=off otlp_http=%s zipkin=%s", (int)getpid(),
-           address_or_off(server->otlp_http), address_or_off(server->zipkin));
+    printf("faultline ready pid=%d otlp_grpc=%s otlp_http=%s zipkin=%s", (int)getpid(),
+           grpc_address_or_off(server), address_or_off(server->otlp_http),
+           address_or_off(server->zipkin));
     if (!server->web)
         printf(" web=off");
     for (size_t i = 0; server->web && web_address(server->web, i); i++)
@@ -287,6 +318,8 @@ static void say_ready(struct server *server)
 static void stop(struct server *server)
 {
     server->draining = true;
+    if (server->otlp_grpc)
+        grpc_receiver_drain(server->otlp_grpc);
     if (server->otlp_http)
         receiver_drain(server->otlp_http);
     if (server->zipkin)
@@ -294,6 +327,8 @@ static void stop(struct server *server)
     if (server->web)
         web_stop(server->web);
     pipeline_stop(server->pipeline);
+    if (server->otlp_grpc)
+        grpc_receiver_stop(server->otlp_grpc);
     if (server->otlp_http)
         receiver_stop(server->otlp_http);
     if (server->zipkin)

@@ -7,16 +7,12 @@
 #include <strings.h>
 
 #include "collector/base/clock.h"
-#include "collector/base/stats.h"
+#include "collector/receive/otlp_answer.h"
 
 #define PROTOBUF "application/x-protobuf"
 #define JSON "application/json"
 #define TEXT "text/plain; charset=utf-8"
 #define DRAIN_NS (10 * NS_PER_S)
-
-static struct stat_family requests_family =
-    STAT_COUNTER("faultline_ingest_requests_total",
-                 "Requests to receivers, by the status they were answered with.");
 
 enum protocol { OTLP, ZIPKIN };
 
@@ -36,9 +32,7 @@ struct exchange {
 
 static void count_request(unsigned status)
 {
-    char code[8];
-    snprintf(code, sizeof(code), "%u", status);
-    stat_add(stat_get(&requests_family, "transport", "http", "code", code, NULL), 1);
+    accept_count_request(TRANSPORT_HTTP, status);
 }
 
 /* ---- content types ---- */
@@ -90,30 +84,13 @@ static unsigned grpc_code(unsigned status)
     }
 }
 
-/* google.rpc.Status: code = 1, message = 2. */
-static void write_status(struct buf *out, bool json, unsigned status, const char *reason)
-{
-    struct str text = str_of(reason);
-    if (json) {
-        buf_addf(out, "{\"code\":%u,\"message\":", grpc_code(status));
-        buf_add_json(out, text);
-        buf_add_char(out, '}');
-        return;
-    }
-    buf_add_varint(out, 1 << 3);
-    buf_add_varint(out, grpc_code(status));
-    buf_add_varint(out, 2 << 3 | 2);
-    buf_add_varint(out, text.len);
-    buf_add_str(out, text);
-}
-
 static void word_refusal(struct http_request *request, unsigned status, const char *reason,
                          struct buf *body, const char **content_type, void *ctx)
 {
     struct receiver *receiver = ctx;
     if (receiver->protocol == OTLP && str_eq(http_method(request), STR("POST"))) {
         bool json = wants_json(request);
-        write_status(body, json, status, reason);
+        otlp_write_status(body, json, grpc_code(status), reason);
         *content_type = json ? JSON : PROTOBUF;
     } else {
         buf_addf(body, "%s\n", reason);
@@ -164,37 +141,11 @@ static void answer_preflight(struct http_request *request)
 
 /* ---- the good answers ---- */
 
-static void write_partial(struct buf *out, bool json, const struct acceptance *acceptance)
-{
-    struct str reason = str_of(acceptance->first_reason);
-    if (json) {
-        buf_addf(out, "{\"partialSuccess\":{\"rejectedSpans\":\"%u\",\"errorMessage\":",
-                 acceptance->n_rejected);
-        buf_add_json(out, reason);
-        buf_add_c(out, "}}");
-        return;
-    }
-    struct buf partial;
-    buf_init(&partial, 1024);
-    buf_add_varint(&partial, 1 << 3);
-    buf_add_varint(&partial, acceptance->n_rejected);
-    buf_add_varint(&partial, 2 << 3 | 2);
-    buf_add_varint(&partial, reason.len);
-    buf_add_str(&partial, reason);
-    buf_add_varint(out, 1 << 3 | 2);
-    buf_add_varint(out, partial.len);
-    buf_add_str(out, buf_str(&partial));
-    buf_fini(&partial);
-}
-
 static void answer_otlp(struct exchange *exchange, const struct acceptance *acceptance)
 {
     struct buf body;
     buf_init(&body, 4096);
-    if (acceptance->n_rejected)
-        write_partial(&body, exchange->json, acceptance);
-    else if (exchange->json)
-        buf_add_c(&body, "{}");
+    otlp_write_answer(&body, exchange->json, acceptance);
     count_request(200);
     httpd_answer(exchange->request, 200, exchange->json ? JSON : PROTOBUF, buf_str(&body), false);
     buf_fini(&body);
@@ -223,7 +174,7 @@ static void accepted(const struct acceptance *acceptance, void *ctx)
         bool otlp = exchange->receiver->protocol == OTLP;
         buf_init(&body, 4096);
         if (otlp)
-            write_status(&body, exchange->json, status, acceptance->err.text);
+            otlp_write_status(&body, exchange->json, grpc_code(status), acceptance->err.text);
         else
             buf_addf(&body, "%s\n", acceptance->err.text);
         if (status == 503)
