@@ -17,7 +17,7 @@
 /* clang-format off */
 const struct setting config_table[] = {
     {"listen.host", SETTING_TEXT, AT(listen_host), "127.0.0.1", 0, 0, NULL, false, "host of every listener that names only a port"},
-    {"receive.otlp_grpc.listen", SETTING_LISTEN, AT(otlp_grpc_listen), "4317", 0, 0, NULL, false, "OTLP over gRPC; this version does not open it"},
+    {"receive.otlp_grpc.listen", SETTING_LISTEN, AT(otlp_grpc_listen), "4317", 0, 0, NULL, false, "OTLP over gRPC, clear text"},
     {"receive.otlp_http.listen", SETTING_LISTEN, AT(otlp_http_listen), "4318", 0, 0, NULL, false, "OTLP over HTTP; [host:]port, 0 any free, unix:/path, off"},
     {"receive.otlp_http.cors_origins", SETTING_LIST, AT(otlp_http_cors_origins), "", 0, 0, NULL, false, "exact origins of browser SDKs"},
     {"receive.zipkin.listen", SETTING_LISTEN, AT(zipkin_listen), "9411", 0, 0, NULL, false, "Zipkin spans"},
@@ -79,7 +79,7 @@ const struct setting config_table[] = {
     {"web.sql_timeout", SETTING_DURATION, AT(web_sql_timeout_ns), "2s", 10 * MS, 10 * MIN, NULL, false, "longest SQL"},
     {"web.sql_rows", SETTING_COUNT, AT(web_sql_rows), "10000", 1, 10000000, NULL, false, "most rows of an SQL answer"},
     {"web.log_link", SETTING_TEXT, AT(web_log_link), "", 0, 0, NULL, false, "https://…?q={trace_id}"},
-    {"auth.tokens_file", SETTING_TEXT, AT(tokens_file), "", 0, 0, NULL, true, "lines: role sha256hex comment; this version refuses to start with one"},
+    {"auth.tokens_file", SETTING_TEXT, AT(tokens_file), "", 0, 0, NULL, true, "lines: role sha256hex comment, role ingest, read or admin; then every request but health needs a token"},
     {"tls.cert_file", SETTING_TEXT, AT(tls_cert_file), "", 0, 0, NULL, true, "certificate; this version refuses to start with one"},
     {"tls.key_file", SETTING_TEXT, AT(tls_key_file), "", 0, 0, NULL, true, "its key"},
     {"tls.client_ca_file", SETTING_TEXT, AT(tls_client_ca_file), "", 0, 0, NULL, true, "CA of client certificates"},

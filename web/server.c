@@ -291,6 +291,7 @@ static void refuse(struct http_request *request, unsigned status, const char *te
     buf_addf(&body, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}",
              status == 404   ? "not_found"
              : status == 403 ? "forbidden"
+             : status == 401 ? "unauthorized"
              : status == 503 ? "busy"
                              : "invalid",
              text);
@@ -299,12 +300,33 @@ static void refuse(struct http_request *request, unsigned status, const char *te
     buf_fini(&body);
 }
 
+/* Health is everybody's; what changes something is the administrator's. False when it was answered.
+ */
+static bool may_ask(const struct web *web, struct http_request *request, const struct route *route)
+{
+    bool admin = str_starts(str_of(route->path), STR("/-/")) && route->method[0] == 'P';
+    if (route->answer == get_healthy || route->answer == get_ready)
+        return true;
+    switch (auth_check(web->settings.auth, http_header(request, "Authorization"),
+                       admin ? AUTH_ADMIN : AUTH_READ)) {
+    case AUTH_GOOD:
+        return true;
+    case AUTH_FORBIDDEN:
+        refuse(request, 403,
+               admin ? "this needs a token of the role admin" : "this token may not read");
+        return false;
+    default:
+        http_add_header(request, "WWW-Authenticate", "Basic realm=\"faultline\"");
+        refuse(request, 401, "a token is needed: as Bearer, or as the password");
+        return false;
+    }
+}
+
 /* What the head decides: unknown paths, wrong methods, other sites' forms. */
 static int begin(struct http_request *request, void *ctx)
 {
     const struct route *route = find_route(http_path(request));
     struct str method = http_method(request);
-    (void)ctx;
     bool head = str_eq(method, STR("HEAD"));
     if (!route) {
         refuse(request, 404, "there is no such page");
@@ -320,7 +342,7 @@ static int begin(struct http_request *request, void *ctx)
         refuse(request, 403, "not from another site");
         return 1;
     }
-    return 0;
+    return may_ask(ctx, request, route) ? 0 : 1;
 }
 
 static void finish(struct http_request *request, void *ctx)

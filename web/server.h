@@ -7,6 +7,7 @@
 #ifndef WEB_SERVER_H
 #define WEB_SERVER_H
 
+#include "collector/base/auth.h"
 #include "collector/base/buf.h"
 #include "collector/base/err.h"
 #include "collector/base/httpd.h"
@@ -38,6 +39,7 @@ struct web_settings {
     const char *const *listen; /* web.listen, then web.extra_listen; NULL-terminated */
     const char *const *hosts;  /* web.hosts */
     struct httpd_budget *budget;
+    struct auth *auth; /* borrows; roles read and admin */
     const char *db_path;
     const char *log_link;  /* web.log_link: where the reader keeps logs, "" nowhere */
     uint64_t started_ns;   /* wall clock */

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "collector/base/clock.h"
 #include "collector/base/httpd_internal.h"
@@ -50,8 +49,7 @@ int httpd_start(const struct httpd_settings *settings, struct httpd **result, st
     if (!httpd)
         return err_set(err, ERR_BUSY, "memory is short");
     httpd->settings = *settings;
-    httpd->listen_fd = -1;
-    if (httpd_listen(httpd, err) || start_loops(httpd, err)) {
+    if (listener_open(settings->listen, &httpd->listener, err) || start_loops(httpd, err)) {
         httpd_stop(httpd);
         return err->code;
     }
@@ -61,7 +59,7 @@ int httpd_start(const struct httpd_settings *settings, struct httpd **result, st
 
 const char *httpd_address(const struct httpd *httpd)
 {
-    return httpd->address;
+    return httpd->listener.address;
 }
 
 void httpd_drain(struct httpd *httpd, uint64_t timeout_ns)
@@ -80,10 +78,6 @@ void httpd_stop(struct httpd *httpd)
     for (unsigned i = 0; i < httpd->n_loops; i++)
         loop_join(&httpd->loops[i]);
     free(httpd->loops);
-    if (httpd->listen_fd >= 0)
-        close(httpd->listen_fd);
-    if (httpd->unix_path)
-        unlink(httpd->unix_path);
-    free(httpd->unix_path);
+    listener_close(&httpd->listener);
     free(httpd);
 }

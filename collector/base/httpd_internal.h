@@ -1,7 +1,6 @@
 /* httpd_internal.h - what the files of the server share.
  *
  *   httpd.c             starting, draining, stopping; budgets
- *   httpd_listen.c      addresses and sockets
  *   httpd_loop.c        a thread: waits, accepts, hands out events, looks at deadlines
  *   httpd_connection.c  a connection's states
  *   httpd_request.c     requests: what a handler asks of one, and its answer
@@ -15,6 +14,7 @@
 #include "collector/base/http_chunk.h"
 #include "collector/base/http_head.h"
 #include "collector/base/httpd.h"
+#include "collector/base/listener.h"
 
 #define MAX_ANSWER_HEADERS 8
 #define LOOP_SCRATCH ((size_t)64 << 10)
@@ -68,9 +68,7 @@ struct loop {
 
 struct httpd {
     struct httpd_settings settings;
-    int listen_fd;
-    char address[160];
-    char *unix_path;
+    struct listener listener;
     struct loop *loops;
     unsigned n_loops;
     _Atomic unsigned n_requests; /* being worked on */
@@ -98,9 +96,6 @@ struct http_request {
     } headers[MAX_ANSWER_HEADERS];
     unsigned n_headers;
 };
-
-/* httpd_listen.c: binds settings.listen; sets listen_fd and the address. */
-int httpd_listen(struct httpd *httpd, struct err *err);
 
 /* httpd_loop.c */
 extern __thread struct loop *loop_of_thread; /* NULL: not a loop's thread */

@@ -3,7 +3,6 @@
  * Events come at edges (EPOLLET): a connection remembers what it may do and is stepped until it
  * must wait, so a request costs no system call to say what is waited for.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -57,24 +56,13 @@ static bool end_an_idle_one(struct loop *loop)
     return longest != NULL;
 }
 
-static void name_peer(const struct sockaddr_storage *address, char peer[64])
-{
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
-    const void *bytes = address->ss_family == AF_INET    ? (const void *)&v4->sin_addr
-                        : address->ss_family == AF_INET6 ? (const void *)&v6->sin6_addr
-                                                         : NULL;
-    if (!bytes || !inet_ntop(address->ss_family, bytes, peer, 64))
-        memcpy(peer, "unix", sizeof("unix"));
-}
-
 /* Out of descriptors: one that was kept for this takes the connection, to end it. */
 static void turn_away(struct loop *loop)
 {
     static struct log_limit limit;
-    log_limited(&limit, LOG_ERROR, "no_descriptors", "listen=%s", loop->httpd->address);
+    log_limited(&limit, LOG_ERROR, "no_descriptors", "listen=%s", loop->httpd->listener.address);
     close(loop->spare_fd);
-    int fd = accept4(loop->httpd->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    int fd = accept4(loop->httpd->listener.fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0)
         close(fd);
     loop->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -86,7 +74,7 @@ static bool accept_one(struct loop *loop)
     struct sockaddr_storage address = {0};
     socklen_t length = sizeof(address);
     char peer[64];
-    int fd = accept4(loop->httpd->listen_fd, (struct sockaddr *)&address, &length,
+    int fd = accept4(loop->httpd->listener.fd, (struct sockaddr *)&address, &length,
                      SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
         if (errno == EMFILE || errno == ENFILE)
@@ -101,7 +89,7 @@ static bool accept_one(struct loop *loop)
         close(fd);
         return true;
     }
-    name_peer(&address, peer);
+    listener_name_peer(&address, peer);
     connection_new(loop, fd, peer);
     return true;
 }
@@ -230,7 +218,7 @@ int loop_start(struct loop *loop, struct httpd *httpd, struct err *err)
     loop->scratch = malloc(LOOP_SCRATCH);
     bool good = loop->epoll_fd >= 0 && loop->wake_fd >= 0 && loop->scratch &&
                 watch(loop, loop->wake_fd, EPOLLIN, loop) &&
-                watch(loop, httpd->listen_fd, EPOLLIN | EPOLLEXCLUSIVE, httpd);
+                watch(loop, httpd->listener.fd, EPOLLIN | EPOLLEXCLUSIVE, httpd);
     if (!good || pthread_create(&loop->thread, NULL, run, loop) != 0)
         return err_set(err, ERR_IO, "%s: the server cannot start", httpd->settings.listen);
     loop->running = true;

@@ -19,10 +19,12 @@
 #include "collector/base/stats.h"
 #include "collector/command/diagnose.h"
 #include "collector/command/pipeline.h"
+#include "collector/receive/grpc.h"
 #include "collector/receive/http.h"
 #include "collector/version.h"
 #include "web/server.h"
 
+#define EXIT_USAGE 2
 #define EXIT_FAILED 3
 #define OWN_DESCRIPTORS 256
 
@@ -34,9 +36,11 @@ struct server {
     const struct config_input *input;
     const struct settings *settings;
     struct httpd_budget *budget;
+    struct auth *auth;
     struct pipeline *pipeline;
     struct acceptor *acceptor;
     struct receiver *otlp_http, *zipkin;
+    struct grpc_receiver *otlp_grpc;
     struct web *web;
     char **listen; /* web.listen and web.extra_listen with their hosts */
     struct stat_series *reloaded;
@@ -88,12 +92,19 @@ static const char *address_or_off(struct receiver *receiver)
     return receiver ? receiver_address(receiver) : "off";
 }
 
+static const char *grpc_address_or_off(const struct server *server)
+{
+    return server->otlp_grpc ? grpc_receiver_address(server->otlp_grpc) : "off";
+}
+
 static void status(void *ctx, struct buf *out)
 {
     struct server *server = ctx;
-    buf_addf(out, "\"listeners\":{\"otlp_http\":\"%s\",\"zipkin\":\"%s\",\"web\":\"%s\"},",
-             address_or_off(server->otlp_http), address_or_off(server->zipkin),
-             web_address(server->web, 0));
+    buf_addf(out,
+             "\"listeners\":{\"otlp_grpc\":\"%s\",\"otlp_http\":\"%s\",\"zipkin\":\"%s\",\"web\":"
+             "\"%s\"},",
+             grpc_address_or_off(server), address_or_off(server->otlp_http),
+             address_or_off(server->zipkin), web_address(server->web, 0));
     pipeline_status(server->pipeline, out);
     buf_add_c(out, ",\"limits\":[{\"name\":\"receive.max_in_flight\",\"value\":");
     buf_add_u64(out, server->settings->max_in_flight);
@@ -125,7 +136,8 @@ static int reload(void *ctx, struct buf *mistakes)
     struct config *fresh;
     struct err err = {0};
     size_t n = config_read(server->input, &fresh, mistakes);
-    if (n == 0 && pipeline_reload(server->pipeline, config_settings(fresh), &err)) {
+    if (n == 0 && (auth_load(server->auth, config_settings(fresh)->tokens_file, &err) ||
+                   pipeline_reload(server->pipeline, config_settings(fresh), &err))) {
         buf_addf(mistakes, "%s\n", err.text);
         n = 1;
     }
@@ -173,6 +185,7 @@ static int start_receiver(struct server *server, const char *listen,
         .listen = address,
         .acceptor = server->acceptor,
         .budget = server->budget,
+        .auth = server->auth,
         .max_body = settings->max_body,
         .cors_origins = (const char *const *)settings->otlp_http_cors_origins.items,
         .web_address = is_off(settings->web_listen) ? NULL : web,
@@ -182,6 +195,26 @@ static int start_receiver(struct server *server, const char *listen,
     int code = start(&own, receiver, err);
     free(address);
     free(web);
+    return code;
+}
+
+static int start_grpc(struct server *server, struct err *err)
+{
+    const struct settings *settings = server->settings;
+    if (is_off(settings->otlp_grpc_listen))
+        return 0;
+    char *address = full_address(settings, settings->otlp_grpc_listen);
+    struct grpc_receiver_settings own = {
+        .listen = address,
+        .acceptor = server->acceptor,
+        .budget = server->budget,
+        .auth = server->auth,
+        .max_message = settings->max_grpc_message,
+        .not_ready = cannot_take,
+        .ctx = server,
+    };
+    int code = grpc_receiver_start(&own, &server->otlp_grpc, err);
+    free(address);
     return code;
 }
 
@@ -199,6 +232,7 @@ static int start_web(struct server *server, struct err *err)
         .listen = (const char *const *)server->listen,
         .hosts = (const char *const *)settings->web_hosts.items,
         .budget = server->budget,
+        .auth = server->auth,
         .db_path = settings->store_path,
         .log_link = settings->web_log_link,
         .started_ns = server->started_ns,
@@ -235,7 +269,8 @@ static int start(struct server *server, struct err *err)
     server->acceptor = accept_new(&accept);
     if (!server->acceptor)
         return err_set(err, ERR_BUSY, "memory is short");
-    if (start_receiver(server, settings->otlp_http_listen, receiver_otlp_http_start,
+    if (start_grpc(server, err) ||
+        start_receiver(server, settings->otlp_http_listen, receiver_otlp_http_start,
                        &server->otlp_http, err) ||
         start_receiver(server, settings->zipkin_listen, receiver_zipkin_start, &server->zipkin,
                        err))
@@ -265,8 +300,9 @@ static void notify_ready(void)
 static void say_ready(struct server *server)
 {
     char *absolute = realpath(server->settings->store_path, NULL);
-    printf("faultline ready pid=%d otlp_grpc=off otlp_http=%s zipkin=%s", (int)getpid(),
-           address_or_off(server->otlp_http), address_or_off(server->zipkin));
+    printf("faultline ready pid=%d otlp_grpc=%s otlp_http=%s zipkin=%s", (int)getpid(),
+           grpc_address_or_off(server), address_or_off(server->otlp_http),
+           address_or_off(server->zipkin));
     if (!server->web)
         printf(" web=off");
     for (size_t i = 0; server->web && web_address(server->web, i); i++)
@@ -282,6 +318,8 @@ static void say_ready(struct server *server)
 static void stop(struct server *server)
 {
     server->draining = true;
+    if (server->otlp_grpc)
+        grpc_receiver_drain(server->otlp_grpc);
     if (server->otlp_http)
         receiver_drain(server->otlp_http);
     if (server->zipkin)
@@ -289,12 +327,15 @@ static void stop(struct server *server)
     if (server->web)
         web_stop(server->web);
     pipeline_stop(server->pipeline);
+    if (server->otlp_grpc)
+        grpc_receiver_stop(server->otlp_grpc);
     if (server->otlp_http)
         receiver_stop(server->otlp_http);
     if (server->zipkin)
         receiver_stop(server->zipkin);
     accept_free(server->acceptor);
     httpd_budget_free(server->budget);
+    auth_free(server->auth);
     for (size_t i = 0; server->listen && server->listen[i]; i++)
         free(server->listen[i]);
     free(server->listen);
@@ -377,10 +418,12 @@ int serve_with(const struct config *config, const struct config_input *input,
     signal(SIGXFSZ, SIG_IGN);
     setup_log(server.settings);
     raise_descriptors(server.settings);
-    if (start(&server, &err)) {
-        fprintf(stderr, "faultline: %s\n", err.text);
+    server.auth = auth_new();
+    if (!server.auth || auth_load(server.auth, server.settings->tokens_file, &err) ||
+        start(&server, &err)) {
+        fprintf(stderr, "faultline: %s\n", server.auth ? err.text : "memory is short");
         stop(&server);
-        return EXIT_FAILED;
+        return err.code == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;
     }
     server.ready = true;
     say_ready_to(&server, hooks);

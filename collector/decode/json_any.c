@@ -246,16 +246,8 @@ static bool render_nested(struct decoding *decoding, struct json *json, const st
 static bool set_nested(struct decoding *decoding, struct json *json, const struct any *any,
                        struct attr *attr)
 {
-    struct str text;
     buf_reset(&decoding->json);
-    if (!render_nested(decoding, json, any) || !value_take_json(decoding, &text))
-        return false;
-    attr->type = VALUE_JSON;
-    attr->text = text;
-    if (text.len <= decoding->limits->attribute_bytes)
-        return true;
-    attr->plain = false;
-    return value_set_text(decoding, attr, text);
+    return render_nested(decoding, json, any) && value_set_json(decoding, attr);
 }
 
 static bool set_value(struct decoding *decoding, struct json *json, const struct any *any,

@@ -169,10 +169,6 @@ bool json_read_any(struct decoding *decoding, struct json *json, struct attr *at
         return json_null(json);
     default:
         buf_reset(&decoding->json);
-        if (!copy_value(decoding, json) || !value_take_json(decoding, &text))
-            return false;
-        attr->type = VALUE_JSON;
-        attr->text = text;
-        return true;
+        return copy_value(decoding, json) && value_set_json(decoding, attr);
     }
 }

@@ -225,8 +225,7 @@ static bool render_value(struct decoding *decoding, struct str list, bool map)
     return true;
 }
 
-/* A value that was rendered: cut ones are no JSON any more, so they become texts. */
-static bool set_json(struct decoding *decoding, struct attr *attr)
+bool value_set_json(struct decoding *decoding, struct attr *attr)
 {
     struct str text;
     if (!value_take_json(decoding, &text))
@@ -238,6 +237,16 @@ static bool set_json(struct decoding *decoding, struct attr *attr)
     attr->type = VALUE_JSON;
     attr->text = text;
     return true;
+}
+
+/* A text, as OTLP JSON has it. */
+static bool set_base64(struct decoding *decoding, struct str bytes, struct attr *attr)
+{
+    struct str quoted;
+    buf_reset(&decoding->json);
+    value_json_base64(&decoding->json, bytes);
+    return value_take_json(decoding, &quoted) &&
+           value_set_text(decoding, attr, (struct str){quoted.p + 1, quoted.len - 2});
 }
 
 bool value_read_pb(struct decoding *decoding, struct str any, struct attr *attr)
@@ -271,11 +280,10 @@ bool value_read_pb(struct decoding *decoding, struct str any, struct attr *attr)
     case 5:
     case 6:
         buf_reset(&decoding->json);
-        return render_value(decoding, last.bytes, last.field == 6) && set_json(decoding, attr);
+        return render_value(decoding, last.bytes, last.field == 6) &&
+               value_set_json(decoding, attr);
     case 7:
-        buf_reset(&decoding->json);
-        value_json_base64(&decoding->json, last.bytes);
-        return set_json(decoding, attr);
+        return set_base64(decoding, last.bytes, attr);
     default:
         return true;
     }

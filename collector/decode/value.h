@@ -41,6 +41,8 @@ bool value_json_text(struct decoding *decoding, struct str text);
 void value_json_attributes(struct decoding *decoding, const struct attr_list *list);
 /* Copies the scratch into the arena. False when there is no room. */
 bool value_take_json(struct decoding *decoding, struct str *text);
+/* The same as an attribute's value. What has to be cut is no JSON any more and becomes a text. */
+bool value_set_json(struct decoding *decoding, struct attr *attr);
 /* Adds bytes as a base64 string. */
 void value_json_base64(struct buf *json, struct str bytes);
 

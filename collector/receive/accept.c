@@ -13,6 +13,9 @@
 
 static struct stat_family seconds_family =
     STAT_HISTOGRAM("faultline_ingest_seconds", "Time from the receipt of a body to its answer.");
+static struct stat_family requests_family =
+    STAT_COUNTER("faultline_ingest_requests_total",
+                 "Requests to receivers, by the status they were answered with.");
 static struct stat_family rejected_family =
     STAT_COUNTER("faultline_ingest_rejected_total", "Bodies and records refused, by reason.");
 static struct stat_family truncated_family = STAT_COUNTER(
@@ -208,6 +211,14 @@ void accept_refused(struct acceptor *acceptor, enum transport transport, unsigne
     snprintf(entry.format, sizeof(entry.format), "%s", format);
     snprintf(entry.reason, sizeof(entry.reason), "%u: %.180s", status, reason);
     remember(acceptor, &entry);
+}
+
+void accept_count_request(enum transport transport, unsigned code)
+{
+    char text[12];
+    snprintf(text, sizeof(text), "%u", code);
+    stat_add(stat_get(&requests_family, "transport", transport_word(transport), "code", text, NULL),
+             1);
 }
 
 static void entry_json(const struct tail_entry *entry, struct buf *out)

@@ -37,6 +37,9 @@ void accept_body(struct acceptor *acceptor, enum format format, enum transport t
 void accept_refused(struct acceptor *acceptor, enum transport transport, unsigned status,
                     const char *format, size_t n_bytes, struct str sender, const char *reason);
 
+/* One request, by what it was answered with: an HTTP or gRPC status. */
+void accept_count_request(enum transport transport, unsigned code);
+
 /* The last 20 batches, newest first, as the "items" of /api/v1/tail: {"items":[…],"next":null}. */
 void accept_tail_json(struct acceptor *acceptor, struct buf *out);
 

@@ -7,16 +7,12 @@
 #include <strings.h>
 
 #include "collector/base/clock.h"
-#include "collector/base/stats.h"
+#include "collector/receive/otlp_answer.h"
 
 #define PROTOBUF "application/x-protobuf"
 #define JSON "application/json"
 #define TEXT "text/plain; charset=utf-8"
 #define DRAIN_NS (10 * NS_PER_S)
-
-static struct stat_family requests_family =
-    STAT_COUNTER("faultline_ingest_requests_total",
-                 "Requests to receivers, by the status they were answered with.");
 
 enum protocol { OTLP, ZIPKIN };
 
@@ -36,9 +32,7 @@ struct exchange {
 
 static void count_request(unsigned status)
 {
-    char code[8];
-    snprintf(code, sizeof(code), "%u", status);
-    stat_add(stat_get(&requests_family, "transport", "http", "code", code, NULL), 1);
+    accept_count_request(TRANSPORT_HTTP, status);
 }
 
 /* ---- content types ---- */
@@ -77,6 +71,10 @@ static unsigned grpc_code(unsigned status)
         return 3; /* INVALID_ARGUMENT */
     case 413:
         return 8; /* RESOURCE_EXHAUSTED */
+    case 401:
+        return 16; /* UNAUTHENTICATED */
+    case 403:
+        return 7; /* PERMISSION_DENIED */
     case 404:
     case 405:
     case 415:
@@ -86,30 +84,13 @@ static unsigned grpc_code(unsigned status)
     }
 }
 
-/* google.rpc.Status: code = 1, message = 2. */
-static void write_status(struct buf *out, bool json, unsigned status, const char *reason)
-{
-    struct str text = str_of(reason);
-    if (json) {
-        buf_addf(out, "{\"code\":%u,\"message\":", grpc_code(status));
-        buf_add_json(out, text);
-        buf_add_char(out, '}');
-        return;
-    }
-    buf_add_varint(out, 1 << 3);
-    buf_add_varint(out, grpc_code(status));
-    buf_add_varint(out, 2 << 3 | 2);
-    buf_add_varint(out, text.len);
-    buf_add_str(out, text);
-}
-
 static void word_refusal(struct http_request *request, unsigned status, const char *reason,
                          struct buf *body, const char **content_type, void *ctx)
 {
     struct receiver *receiver = ctx;
     if (receiver->protocol == OTLP && str_eq(http_method(request), STR("POST"))) {
         bool json = wants_json(request);
-        write_status(body, json, status, reason);
+        otlp_write_status(body, json, grpc_code(status), reason);
         *content_type = json ? JSON : PROTOBUF;
     } else {
         buf_addf(body, "%s\n", reason);
@@ -153,44 +134,18 @@ static void answer_preflight(struct http_request *request)
 {
     http_add_header(request, "Access-Control-Allow-Methods", "POST");
     http_add_header(request, "Access-Control-Allow-Headers",
-                    "content-type,content-encoding,traceparent,tracestate");
+                    "authorization,content-type,content-encoding,traceparent,tracestate");
     http_add_header(request, "Access-Control-Max-Age", "600");
     httpd_answer(request, 204, NULL, STR_NONE, false);
 }
 
 /* ---- the good answers ---- */
 
-static void write_partial(struct buf *out, bool json, const struct acceptance *acceptance)
-{
-    struct str reason = str_of(acceptance->first_reason);
-    if (json) {
-        buf_addf(out, "{\"partialSuccess\":{\"rejectedSpans\":\"%u\",\"errorMessage\":",
-                 acceptance->n_rejected);
-        buf_add_json(out, reason);
-        buf_add_c(out, "}}");
-        return;
-    }
-    struct buf partial;
-    buf_init(&partial, 1024);
-    buf_add_varint(&partial, 1 << 3);
-    buf_add_varint(&partial, acceptance->n_rejected);
-    buf_add_varint(&partial, 2 << 3 | 2);
-    buf_add_varint(&partial, reason.len);
-    buf_add_str(&partial, reason);
-    buf_add_varint(out, 1 << 3 | 2);
-    buf_add_varint(out, partial.len);
-    buf_add_str(out, buf_str(&partial));
-    buf_fini(&partial);
-}
-
 static void answer_otlp(struct exchange *exchange, const struct acceptance *acceptance)
 {
     struct buf body;
     buf_init(&body, 4096);
-    if (acceptance->n_rejected)
-        write_partial(&body, exchange->json, acceptance);
-    else if (exchange->json)
-        buf_add_c(&body, "{}");
+    otlp_write_answer(&body, exchange->json, acceptance);
     count_request(200);
     httpd_answer(exchange->request, 200, exchange->json ? JSON : PROTOBUF, buf_str(&body), false);
     buf_fini(&body);
@@ -219,7 +174,7 @@ static void accepted(const struct acceptance *acceptance, void *ctx)
         bool otlp = exchange->receiver->protocol == OTLP;
         buf_init(&body, 4096);
         if (otlp)
-            write_status(&body, exchange->json, status, acceptance->err.text);
+            otlp_write_status(&body, exchange->json, grpc_code(status), acceptance->err.text);
         else
             buf_addf(&body, "%s\n", acceptance->err.text);
         if (status == 503)
@@ -287,6 +242,23 @@ static void wrong_method(struct receiver *receiver, struct http_request *request
     refuse(receiver, request, 405, "this path takes another method");
 }
 
+/* True when the sender may ask; else it was answered. */
+static bool may_ask(struct receiver *receiver, struct http_request *request)
+{
+    switch (
+        auth_check(receiver->settings.auth, http_header(request, "Authorization"), AUTH_INGEST)) {
+    case AUTH_GOOD:
+        return true;
+    case AUTH_FORBIDDEN:
+        refuse(receiver, request, 403, "this token may not send; it needs the role ingest");
+        return false;
+    default:
+        http_add_header(request, "WWW-Authenticate", "Bearer realm=\"faultline\"");
+        refuse(receiver, request, 401, "a token of the role ingest is needed");
+        return false;
+    }
+}
+
 /* Before the body is read: everything that the head alone decides. */
 static int check_post(struct receiver *receiver, struct http_request *request)
 {
@@ -315,6 +287,8 @@ static int begin_otlp(struct receiver *receiver, struct http_request *request)
         return 1;
     }
     bool get = str_eq(method, STR("GET")) || str_eq(method, STR("HEAD"));
+    if (!may_ask(receiver, request))
+        return 1;
     if (path_is(request, STR("/")) && get)
         answer_root(receiver, request);
     else if (!traces)
@@ -334,10 +308,12 @@ static int begin_zipkin(struct receiver *receiver, struct http_request *request)
 {
     struct str method = http_method(request), type = http_header(request, "Content-Type");
     bool get = str_eq(method, STR("GET")) || str_eq(method, STR("HEAD"));
-    if (path_is(request, STR("/")) && get)
-        answer_root(receiver, request);
-    else if (path_is(request, STR("/health")) && get)
+    if (path_is(request, STR("/health")) && get)
         httpd_answer(request, 200, JSON, STR("{\"status\":\"UP\"}"), false);
+    else if (!may_ask(receiver, request))
+        return 1;
+    else if (path_is(request, STR("/")) && get)
+        answer_root(receiver, request);
     else if (path_is(request, STR("/api/v1/spans")))
         refuse(receiver, request, 404, "Zipkin v1 is not taken; send v2 to /api/v2/spans");
     else if (!path_is(request, STR("/api/v2/spans")))

@@ -2,6 +2,7 @@
 #ifndef RECEIVE_HTTP_H
 #define RECEIVE_HTTP_H
 
+#include "collector/base/auth.h"
 #include "collector/base/httpd.h"
 #include "collector/receive/accept.h"
 
@@ -9,6 +10,7 @@ struct receiver_settings {
     const char *listen;
     struct acceptor *acceptor;
     struct httpd_budget *budget;
+    struct auth *auth; /* borrows, as the two before; role ingest */
     size_t max_body;
     const char *const *cors_origins; /* exact origins, NULL-terminated, may be NULL */
     const char *web_address;         /* for the line of GET /; may be NULL */

@@ -24,7 +24,7 @@ const struct limits decoders_tight = {
 
 static void check_text(struct str text, size_t max, const char *what)
 {
-    FUZZ_CHECK(text.len <= max, "%s has %zu bytes", what, text.len);
+    FUZZ_CHECK(text.len <= max, "%s has %zu bytes: %.*s", what, text.len, STR_ARG(text));
     for (size_t i = 0; i < text.len;) {
         size_t n = naive_character((const unsigned char *)text.p + i, text.len - i);
         FUZZ_CHECK(n, "%s is no clean text", what);

@@ -225,7 +225,12 @@ static void add_attribute_value(struct telling *telling, struct buf *out,
     buf_init(&whole, SIZE_MAX / 2);
     add_value(telling, &whole, value, 0);
     bool nested = value && value->value_case >= OTLP__ANY_VALUE__VALUE_ARRAY_VALUE;
-    if (nested && whole.len > max) {
+    if (value && value->value_case == OTLP__ANY_VALUE__VALUE_BYTES_VALUE) { /* base64 in quotes */
+        whole.len--;
+        char *kept = naive_keep(str_skip(buf_str(&whole), 1), max);
+        buf_add_json(out, str_of(kept));
+        free(kept);
+    } else if (nested && whole.len > max) {
         char *kept = naive_keep(buf_str(&whole), max);
         buf_add_json(out, str_of(kept));
         free(kept);

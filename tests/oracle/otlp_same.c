@@ -1,6 +1,7 @@
 /* otlp_same.c - with the limits of the program or with tight ones. */
 #include "tests/oracle/otlp_same.h"
 
+#include "collector/base/json.h"
 #include "collector/decode/decode.h"
 #include "tests/oracle/batch_text.h"
 #include "tests/oracle/otlp_json_text.h"
@@ -52,6 +53,27 @@ static bool has_negative_enum(const Otlp__Request *request)
     return negative;
 }
 
+/* A level of an AnyValue is three of JSON: what protobuf takes may be too deep as JSON. */
+static bool is_too_deep(struct str json)
+{
+    size_t depth = 0;
+    bool in_text = false;
+    for (size_t i = 0; i < json.len; i++) {
+        char c = json.p[i];
+        if (in_text && c == '\\')
+            i++;
+        else if (c == '"')
+            in_text = !in_text;
+        else if (!in_text && (c == '{' || c == '['))
+            depth++;
+        else if (!in_text && (c == '}' || c == ']'))
+            depth--;
+        if (depth > JSON_MAX_DEPTH)
+            return true;
+    }
+    return false;
+}
+
 static bool agree(const struct answers *answers, bool compare_json)
 {
     if (answers->pb == ERR_TOO_BIG || answers->json == ERR_TOO_BIG)
@@ -83,7 +105,7 @@ bool otlp_same(struct choices *choices, struct buf *why)
     answers.oracle = otlp_oracle(packed, limits, &answers.oracle_text);
     answers.pb = say(FORMAT_OTLP_PB, packed, limits, &answers.pb_text);
     answers.json = say(FORMAT_OTLP_JSON, buf_str(&json), limits, &answers.json_text);
-    bool same = agree(&answers, !has_negative_enum(request));
+    bool same = agree(&answers, !has_negative_enum(request) && !is_too_deep(buf_str(&json)));
     if (!same)
         buf_addf(why,
                  "%.*s\n-- protobuf-c: %d\n%.*s\n-- otlp_pb: %d\n%.*s\n-- otlp_json: %d\n%.*s\n",

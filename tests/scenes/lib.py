@@ -49,10 +49,11 @@ class Collector:
         self.process = None
         self.config = None  # a settings file
         self.sets = {}
+        self.headers = {}  # of every request: a token
 
     def start(self, **sets):
         self.sets.update({k.replace("__", "."): v for k, v in sets.items()})
-        base = {"store.path": self.db, "receive.otlp_http.listen": "0", "receive.zipkin.listen": "0",
+        base = {"store.path": self.db, "receive.otlp_grpc.listen": "0", "receive.otlp_http.listen": "0", "receive.zipkin.listen": "0",
                 "web.listen": "0", "store.min_free": "0"}
         base.update(self.sets)
         args = [self.program, "serve"] + (["--config", self.config] if self.config else [])
@@ -65,6 +66,7 @@ class Collector:
         found = dict(re.findall(r"(\w+)=(\S+)", self.ready))
         if "otlp_http" not in found:
             raise AssertionError("not ready: %r\n%s" % (self.ready, self.said()))
+        self.grpc = found["otlp_grpc"]
         self.otlp, self.zipkin, self.web = found["otlp_http"], found["zipkin"], found["web"]
         return self
 
@@ -94,7 +96,7 @@ class Collector:
 
     def request(self, where, method, path, body=None, headers=None, timeout=60):
         c = http.client.HTTPConnection(where, timeout=timeout)
-        c.request(method, path, body=body, headers=headers or {})
+        c.request(method, path, body=body, headers={**self.headers, **(headers or {})})
         r = c.getresponse()
         text = r.read()
         c.close()

@@ -154,7 +154,7 @@ def run(c, **settings):
     envoy = installed("envoy", "lib/python3*/site-packages/envoy/_bin/envoy")
     c.start()
     folder = os.path.join(c.folder, "mesh")
-    settings.update(otlp_http=c.otlp.split(":")[1], zipkin=c.zipkin.split(":")[1])
+    settings.update(otlp_http=c.otlp.split(":")[1], otlp_grpc=c.grpc.split(":")[1], zipkin=c.zipkin.split(":")[1])
     args = [sys.executable, os.path.join(MESH, "mesh.py"), envoy, folder] + ["%s=%s" % s for s in settings.items()]
     with Process(args, os.path.join(c.folder, "mesh.err")) as mesh:
         plan = mesh.line()
@@ -179,6 +179,11 @@ def scene_otlp_http(c):
 
 def scene_otlp_http_with_a_span_for_every_attempt(c):
     run(c, provider="otlp_http", spawn_all=1, verbose=1)
+
+
+def scene_otlp_grpc(c):
+    run(c, provider="otlp_grpc")
+    assert c.sql("SELECT DISTINCT format, transport FROM ingest_minute") == [("otlp_pb", "grpc")]
 
 
 def scene_zipkin_json(c):

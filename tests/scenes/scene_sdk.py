@@ -1,5 +1,6 @@
 """The real OpenTelemetry SDK: two JavaScript services (tests/real/otel-js) that nothing but environment variables points here, by
 every protocol the collector takes; and the SDK's own repetition when the collector refuses, is killed, is away."""
+import hashlib
 import http.client
 import json
 import os
@@ -116,6 +117,29 @@ def scene_otlp_protobuf(c):
 def scene_otlp_json_with_gzip(c):
     c.start()
     run(c, "otlp_json", **otlp(c, "http/json", OTEL_EXPORTER_OTLP_COMPRESSION="gzip"))
+
+
+def grpc(c, **more):
+    return {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + c.grpc, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", **more}
+
+
+def scene_otlp_grpc(c):
+    c.start()
+    run(c, "otlp_pb", **grpc(c))
+    assert c.sql("SELECT DISTINCT transport FROM ingest_minute") == [("grpc",)]
+
+
+def scene_otlp_grpc_with_gzip_and_a_token(c):
+    c.start(auth__tokens_file=ingest_token(c, "s3nd"))
+    c.headers = {"Authorization": "Bearer s3nd"}
+    run(c, "otlp_pb", **grpc(c, OTEL_EXPORTER_OTLP_COMPRESSION="gzip", OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer s3nd"))
+
+
+def ingest_token(c, token):
+    path = os.path.join(c.folder, "tokens")
+    with open(path, "w") as out:
+        out.write("admin %s the SDK and the test\n" % hashlib.sha256(token.encode()).hexdigest())
+    return path
 
 
 def scene_zipkin_json(c):

@@ -6,10 +6,12 @@
 
 #include <cmocka.h>
 
+#include "collector/base/base64.h"
 #include "collector/base/buf.h"
 #include "collector/base/crc.h"
 #include "collector/base/hash.h"
 #include "collector/base/map.h"
+#include "collector/base/sha256.h"
 #include "collector/base/times.h"
 #include "collector/base/utf8.h"
 #include "collector/model/histogram.h"
@@ -198,6 +200,49 @@ static void globs_match(void **state)
     assert_true(str_glob(STR("*"), STR("")));
 }
 
+/* FIPS 180-2 appendix B, and the empty text. */
+static void sha256_of_the_known_texts(void **state)
+{
+    static const struct {
+        const char *text, *hex;
+    } rows[] = {
+        {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        unsigned char digest[SHA256_BYTES];
+        struct buf hex;
+        buf_init(&hex, 100);
+        sha256(str_of(rows[i].text), digest);
+        for (int k = 0; k < SHA256_BYTES; k++)
+            buf_addf(&hex, "%02x", digest[k]);
+        assert_true(str_eq(buf_str(&hex), str_of(rows[i].hex)));
+        buf_fini(&hex);
+    }
+}
+
+static void base64_goes_both_ways(void **state)
+{
+    struct buf text, bytes;
+    (void)state;
+    for (size_t n = 0; n < 8; n++) {
+        struct str plain = {"\0\377a:b\200\n", n};
+        buf_init(&text, 100);
+        buf_init(&bytes, 100);
+        base64_add(&text, plain);
+        assert_true(base64_read(buf_str(&text), &bytes) && str_eq(buf_str(&bytes), plain));
+        buf_fini(&text);
+        buf_fini(&bytes);
+    }
+    buf_init(&bytes, 100);
+    assert_true(base64_read(STR("YTpi=="), &bytes) && str_eq(buf_str(&bytes), STR("a:b")));
+    assert_false(base64_read(STR("Y T"), &bytes));
+    buf_fini(&bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +255,8 @@ int main(void)
         cmocka_unit_test(buffers_remember_what_did_not_fit),
         cmocka_unit_test(response_flags_are_a_set),
         cmocka_unit_test(globs_match),
+        cmocka_unit_test(sha256_of_the_known_texts),
+        cmocka_unit_test(base64_goes_both_ways),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

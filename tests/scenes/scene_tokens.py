@@ -1,0 +1,100 @@
+"""Tokens and CORS: who may send, read and change something, on every listener. The numbers are those of the security cases."""
+import base64
+import hashlib
+import os
+import subprocess
+
+from raw import GOOD
+
+TOKENS = {"ingest": "s3nd", "read": "r3ad", "admin": "adm1n"}
+HEALTH = ["/-/healthy", "/-/ready", "/healthz", "/readyz", "/livez"]
+
+
+def write(path, tokens):
+    with open(path, "w") as out:
+        out.write("# role, SHA-256 of the token, whose it is\n\n")
+        for role, token in tokens.items():
+            out.write("%s %s the one of %s\n" % (role, hashlib.sha256(token.encode()).hexdigest(), role))
+
+
+def bearer(token):
+    return {"Authorization": "Bearer " + token}
+
+
+def basic(text):
+    return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
+
+
+def post_otlp(c, headers, where=None, path="/v1/traces"):
+    return c.request(where or c.otlp, "POST", path, GOOD, {"Content-Type": "application/json", **headers})
+
+
+def scene_each_role_may_what_is_its(c):
+    path = os.path.join(c.folder, "tokens")
+    write(path, TOKENS)
+    c.start(auth__tokens_file=path)
+    for role, token in TOKENS.items():
+        for headers in (bearer(token), basic("ann:" + token)):
+            assert post_otlp(c, headers)[0] == (403 if role == "read" else 200), role
+            assert c.request(c.zipkin, "POST", "/api/v2/spans", b"[]", headers)[0] == (403 if role == "read" else 202), role
+            for page in ("/metrics", "/api/v1/status", "/graph"):
+                assert c.get(page, **headers)[0] == (403 if role == "ingest" else 200), (role, page)
+            for action in ("/-/flush", "/-/reload"):
+                assert c.request(c.web, "POST", action, None, headers)[0] == (200 if role == "admin" else 403), (role, action)
+    for page in HEALTH:
+        assert c.get(page)[0] == 200, page
+    assert c.request(c.zipkin, "GET", "/health")[0] == 200
+    assert "s3nd" not in c.said() and "adm1n" not in c.said()
+
+
+def scene_75_bad_credentials_are_told_what_is_needed(c):
+    path = os.path.join(c.folder, "tokens")
+    write(path, TOKENS)
+    c.start(auth__tokens_file=path)
+    rows = [{}, bearer(""), bearer("s3n"), bearer("s3nd x"), bearer("x" * 6000), bearer(hashlib.sha256(b"s3nd").hexdigest()), basic("s3nd"), basic("s3nd:"),
+            basic(":S3ND"), {"Authorization": "Basic !!"}, {"Authorization": "s3nd"}, {"Authorization": "Digest s3nd"}, {"Authorization": ""}]
+    for headers in rows:
+        status, _, answer = post_otlp(c, headers)
+        assert status == 401 and answer["www-authenticate"].startswith("Bearer"), (headers, status)
+        status, text, answer = c.get("/api/v1/status", **headers)
+        assert status == 401 and answer["www-authenticate"].startswith("Basic") and b"unauthorized" in text, (headers, status, text)
+    status, body, answer = c.request(c.otlp, "POST", "/v1/traces", b"", {"Content-Type": "application/x-protobuf"})
+    assert status == 401 and body[:2] == b"\x08\x10" and answer["content-type"] == "application/x-protobuf"  # Status, UNAUTHENTICATED
+    assert post_otlp(c, bearer(" s3nd "))[0] == 200
+
+
+def scene_78_a_reload_takes_a_token_away(c):
+    path = os.path.join(c.folder, "tokens")
+    write(path, TOKENS)
+    c.start(auth__tokens_file=path)
+    assert post_otlp(c, bearer("s3nd"))[0] == 200
+    write(path, {"ingest": "other", "admin": "adm1n"})
+    assert c.request(c.web, "POST", "/-/reload", None, bearer("adm1n"))[0] == 200
+    assert post_otlp(c, bearer("s3nd"))[0] == 401 and post_otlp(c, bearer("other"))[0] == 200
+    with open(path, "a") as out:
+        out.write("ingest 12345 too short\n")
+    status, text, _ = c.request(c.web, "POST", "/-/reload", None, bearer("adm1n"))
+    assert status == 400 and b"tokens:5" in text, text
+    assert post_otlp(c, bearer("other"))[0] == 200  # the old ones stay
+    for said in ("reader %s x" % ("0" * 64), "read %s x" % ("0" * 63), "read", "", "read %s x" % ("g" * 64)):
+        with open(path, "w") as out:
+            out.write(said + "\n")
+        p = subprocess.run([c.program, "serve", "--set", "store.path=" + c.db + "2", "--set", "auth.tokens_file=" + path, "--set", "web.listen=0"],
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20)
+        assert p.returncode == 2 and path.encode() in p.stderr and not os.path.exists(c.db + "2"), (said, p)
+
+
+def scene_70_browsers_of_listed_origins_may_send(c):
+    path = os.path.join(c.folder, "tokens")
+    write(path, TOKENS)
+    c.start(auth__tokens_file=path, receive__otlp_http__cors_origins="https://shop.example,http://localhost:3000")
+    asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    for origin, good in (("https://shop.example", True), ("http://localhost:3000", True), ("https://evil.example", False),
+                         ("https://shop.example.evil", False), ("null", False)):
+        status, _, answer = c.request(c.otlp, "OPTIONS", "/v1/traces", None, {"Origin": origin, **asks})
+        assert answer.get("access-control-allow-origin") == (origin if good else None), (origin, answer)
+        assert (status == 204) == good and ("authorization" in answer.get("access-control-allow-headers", "")) == good, (origin, status)
+        status, _, answer = post_otlp(c, {"Origin": origin, **bearer("s3nd")})
+        assert status == 200 and answer.get("access-control-allow-origin") == (origin if good else None), (origin, answer)
+        status, _, answer = post_otlp(c, {"Origin": origin})  # the page is told why
+        assert status == 401 and answer.get("access-control-allow-origin") == (origin if good else None), (origin, answer)
