@@ -52,7 +52,7 @@ def rows(path, query):
         db.close()
 
 
-FREE = ["--set", "receive.otlp_http.listen=0", "--set", "receive.zipkin.listen=0", "--set", "web.listen=0"]
+FREE = ["--set", "receive.otlp_grpc.listen=0", "--set", "receive.otlp_http.listen=0", "--set", "receive.zipkin.listen=0", "--set", "web.listen=0"]
 
 
 def scene_the_first_minute(c):
