@@ -151,7 +151,8 @@ static struct layout *layout_make(struct shapes *shapes, struct place *place,
     char *text = (char *)(layout->own + row->n);
     for (uint32_t i = 0; i < row->n; i++) {
         struct str key = row->attrs[i]->key;
-        memcpy(text, key.p, key.len);
+        if (key.len)
+            memcpy(text, key.p, key.len);
         layout->keys[i] = (struct str){text, key.len};
         layout->key_nos[i] = names_add(shapes->names, key);
         layout->own[i] = false;

@@ -62,6 +62,7 @@ static struct live *live_for(struct intake *intake, struct trace_id id)
         return intake->last;
     struct live *live = live_find(&stitcher->table, id);
     if (live && live->state == SETTLING) {
+        live->was_turn = live->turn->number;
         if (!live_revive(&stitcher->table, live, &live->turn->traces[live->cut_no])) {
             live_remove(&stitcher->table, live);
             return NULL;

@@ -67,6 +67,7 @@ struct live {
         *was;                /* LIVE again: what the tables hold; one malloc; NULL the first time */
     const struct turn *turn; /* SETTLING: where it was cut to, and its place there */
     uint32_t cut_no;
+    uint64_t was_turn; /* the number of the turn that `was` stands in; 0: it came from the store */
 };
 
 struct live_table {

@@ -288,9 +288,8 @@ static int commit(struct store *store)
 }
 
 /* Until it is through: a full disk is waited for, retention may make room meanwhile. */
-static void commit_or_retry(struct store *store)
+static void retry(struct store *store, int code)
 {
-    int code = commit(store);
     while (code && store->state != STATE_FAILED) {
         roll_back(store, code);
         if (store->state == STATE_FAILED)
@@ -307,12 +306,17 @@ static void commit_or_retry(struct store *store)
     }
 }
 
-/* What was applied since the last commit is applied once more, behind a roll back. */
+static void commit_or_retry(struct store *store)
+{
+    retry(store, commit(store));
+}
+
+/* What was applied since the last commit is applied once more, behind a roll back. Half a turn is
+ * never committed. */
 static void start_over(struct store *store, int code)
 {
     roll_back(store, code);
-    if (apply_again(store))
-        commit_or_retry(store);
+    retry(store, apply_again(store));
 }
 
 static void take_turn(struct store *store, struct turn *turn)

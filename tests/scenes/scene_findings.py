@@ -1,5 +1,6 @@
 """What real senders did, some of it only now and then (scene_envoy.py and scene_sdk.py found it), put down span by span."""
 import json
+import time
 
 from lib import otlp_body, otlp_span
 
@@ -100,3 +101,27 @@ def scene_a_zipkin_span_of_envoy_ends_where_its_annotation_says(c):
     c.check_ledger()
     assert c.sql("SELECT start_ns, duration_ns FROM span WHERE kind = 'server'") == [(1_700_000_000_005_118_000, 4_412_000)]
     assert c.sql("SELECT callee_service, errors_origin FROM edge_minute ORDER BY 1") == [("shop", 0), ("stock", 1)]
+
+
+def scene_a_trace_is_cut_twice_before_it_is_stored(c):
+    """A span that comes between the end of its trace and the commit, then a flush at once: both are there, once (found by kills under load).
+    Another trace that never rests keeps turns open, so that both cuts fall into one."""
+    c.start(stitch__trace_idle="100ms")
+    end, numbers = time.monotonic() + 60, iter(range(1, 1 << 20))
+
+    def post(trace, number, parent=None):
+        assert c.post_otlp(otlp_body([otlp_span("%032x" % trace, "%016x" % number, parent)]), True)[0] == 200
+
+    for i in range(10):
+        for _ in range(4 * i):
+            post(999, next(numbers))
+        post(i + 1, 1)
+        before = c.counter("faultline_stitch_cut_total")
+        while c.counter("faultline_stitch_cut_total") == before:
+            post(999, next(numbers))
+            assert time.monotonic() < end, "no first cut"
+        post(i + 1, 2, "%016x" % 1)
+        c.flush()
+        c.check_ledger()
+        assert c.sql("SELECT count(*), count(DISTINCT span_id) FROM span WHERE trace_id = ?", "%032x" % (i + 1)) == [(2, 2)]
+    assert "store_rolled_back" not in c.said()

@@ -94,13 +94,18 @@ export function Chart(props) {
   const move = e => { const t = time(e); setCursor(t); if (drag) setDrag([drag[0], t]); };
   const up = e => { const [a, b] = [drag?.[0], time(e)].sort((x, y) => x - y); if (drag && X(b) - X(a) > 4) o.onSelect(a, b); setDrag(null); };
   const shade = ([a, b], c) => html`<rect class=${c} x=${X(a)} width=${Math.max(0, X(b) - X(a))} y=${o.t} height=${bottom - o.t}/>`;
+  // Words that would leave the chart on the right stand on the left of their line, below those that stand there by themselves.
+  const markWords = m => {
+    const words = W < 420 && m.short || m.label || '', flips = m.side != 'l' && X(m.at) + 6 + 6.6 * words.length > W, left = m.side == 'l' || flips;
+    return html`<text x=${X(m.at) + (left ? -6 : 6)} y=${o.t + 8 + (m.dy || 0) + (flips && o.marks.some(n => n.side == 'l') ? 15 : 0)} text-anchor=${left ? 'end' : 'start'}>${words}</text>`;
+  };
   return html`<div class="plot chart" role="img" aria-label=${o.label} ref=${box} style=${{ height: o.h + 'px' }} onPointerDown=${down} onPointerMove=${move} onPointerUp=${up} onPointerLeave=${() => setCursor(null)}>${W > 0 && html`
     <svg viewBox=${`0 0 ${W} ${o.h}`} width=${W} height=${o.h} aria-hidden="true">
       ${o.ticks.map(t => html`<line class="gridl" key=${'g' + t} x1=${o.l} x2=${right} y1=${Y(t)} y2=${Y(t)}/><text class="ax" key=${'t' + t} x=${o.l - 6} y=${Y(t) + 4} text-anchor="end">${(o.fmt || String)(t)}</text>`)}
       ${o.win && shade(o.win, 'cw')}${o.band && html`<rect class="cb" x=${o.l} width=${right - o.l} y=${Y(o.band[1])} height=${Y(o.band[0]) - Y(o.band[1])}/>`}
       ${paths(o, X, Y)}${drag && shade([...drag].sort((a, b) => a - b), 'cw')}
       ${(o.marks || []).filter(m => m.at >= o.from && m.at <= o.to).map(m => html`<g class="onset" key=${m.at + m.label} style=${m.colour && { '--c': `var(${m.colour})` }}><line x1=${X(m.at)} x2=${X(m.at)} y1=${o.t - 2} y2=${bottom} stroke-dasharray=${m.dash?.join(' ')}/>
-        <text x=${X(m.at) + (m.side == 'l' ? -6 : 6)} y=${o.t + 8 + (m.dy || 0)} text-anchor=${m.side == 'l' ? 'end' : 'start'}>${W < 420 && m.short || m.label}</text></g>`)}
+        ${markWords(m)}</g>`)}
       ${cursor >= o.from && cursor <= o.to && cursor != null && html`<line class="cur" x1=${X(cursor)} x2=${X(cursor)} y1=${o.t} y2=${bottom}/>`}
       ${o.axis !== false && timeTicks(o.from, o.to, W < 420 ? 3 : 7).map(([t, words]) => html`<text class="ax" key=${'x' + t} x=${X(t)} y=${o.h - 4} text-anchor=${X(t) < o.l + 16 ? 'start' : X(t) > right - 16 ? 'end' : 'middle'}>${words}</text>`)}</svg>`}</div>`;
 }

@@ -2,7 +2,7 @@
 import { html, useMemo } from '../html.js';
 import { curlOf, useApi } from '../frame/api.js';
 import { Menu } from '../frame/menu.js';
-import { range, rangeText, useRange } from '../frame/range.js';
+import { BEAT_MS, range, rangeText, useRange } from '../frame/range.js';
 import { Empty, Failed } from '../frame/states.js';
 import { useTitle } from '../frame/title.js';
 import { href } from '../frame/url.js';
@@ -20,7 +20,7 @@ const NodeLink = ({ n, version }) => html`<a class="q" href=${hasPage(n) ? servi
 
 /* ---- the answer ---- */
 
-function Answer({ d, r, keys }) {
+function Answer({ d, r, keys, incident }) {
   const q = d.requests, s = d.seconds || 1, first = d.origins[0], failing = marked(q.calls, q.errors) || first && q.errors > 0, onset = d.changes.find(c => c.kind == 'failures'), known = d.base.seconds > 0 && q.was.calls > 0;
   const was = known ? share(ratio(q.was.errors, q.was.calls)) : 'not known', bad = d.entries.filter(e => marked(e.calls, e.errors)).map(e => html`<code>${e.operation}</code>`);
   const learnt = d.base.seconds >= .8 * (parseTime(d.base.to) - parseTime(d.base.from)) / 1e3, v = first && guilty(first.caller), slow = known && q.was.calls >= 100 && q.p95_ns >= 1.3 * q.was.p95_ns && q.p95_ns - q.was.p95_ns > 5e6;
@@ -33,10 +33,10 @@ function Answer({ d, r, keys }) {
   const fresh = d.changes.find(c => c.kind == 'new_version' && v && c.version == v.version && c.id == first.caller.id);
   return html`<section class="answer" aria-labelledby="ans">
     <p class="kick">${failing || first ? html`<span class="tag fault"><${Mark} k="b" quiet/>Failing</span>` : slow ? html`<span class="tag slow"><${Mark} k="s" quiet/>Slower</span>` : html`<span class="tag good">Normal</span>`}
-      <span>${at ? `since ${clock(at)} UTC, ${minutes} min` : span(r.fromMs, r.toMs) + ' UTC'}<span class="only-l">; counted, not judged: no incident is open</span></span></p>
+      <span>${at ? `since ${clock(at)} UTC, ${minutes} min` : span(r.fromMs, r.toMs) + ' UTC'}<span class="only-l">${incident ? html`; incident ${incident.id} is open since ${clock(parseTime(incident.opened), 1)}` : '; counted, not judged: no incident is open'}</span></span></p>
     <h1 id="ans">${title}</h1>
     <p class="sub"><b>${bare(rate(q.errors / s))} of ${bare(rate(q.calls / s))}</b> requests per second fail (in the window before: ${was})${q.errors ? html`, <b>${count(q.errors)}</b> in this window` : ''}${bad.length ? html`, on <${List} items=${bad}/>` : ''}. ${
-      fresh && at ? `${nameOf(first.caller)} ${v.version} took its first traffic ${clock(parseTime(fresh.at), 1)}. ` : ''}${!failing ? `p95 ${ms(q.p95_ns)}${known ? ` (before: ${ms(q.was.p95_ns)})` : ''}.` : first && d.origins[0].others.calls && !d.origins[0].others.errors ? `Other callers of ${nameOf(first.callee)} see no failures.` : ''}</p>
+      fresh && at ? `${nameOf(first.caller)} ${v.version} took its first traffic ${clock(parseTime(fresh.at), 1)}. ` : ''}${!failing ? `p95 ${ms(q.p95_ns)}${known ? ` (before: ${ms(q.was.p95_ns)})` : ''}.` : first && d.origins[0].others.calls && !d.origins[0].others.errors ? `Other callers of ${nameOf(first.callee)} see no failures.` : ''}</p>${incident && html`<p class="note bad"><b>Incident ${incident.id}.</b> ${incident.summary}</p>`}
     <div class="acts">${first?.edge.examples.error[0] && html`<a class="btn pri" href=${href('/trace/' + first.edge.examples.error[0])}>Open a failing trace</a>`}
       <a class="btn" href=${first ? edgeHref(keys(first.caller.id), keys(first.callee.id)) : href('/graph')}>See it in the graph</a>${v && html`<a class="btn" href=${serviceHref(first.caller.node)}>Compare ${v.version} with ${first.caller.versions.find(x => x != v).version}</a>`}
       <${Menu} label="Copy as" c="bare" items=${[['Markdown', () => markdown(d, first, v)], ['Link', () => location.href], ['curl', () => curlOf('now')], ['Command', () => `faultline graph --from ${rangeText(range()).from} --format table`]]}/></div></section>`;
@@ -143,6 +143,7 @@ function Standing({ d }) {
 
 export function Now() {
   const r = useRange(), { data: d, error, again } = useApi('now');
+  const incidents = useApi('incidents', { state: 'open' }, { timeless: true, every: BEAT_MS, optional: true });
   const keys = useMemo(() => d?.origins ? keysOf([...d.path.nodes, ...d.origins.flatMap(o => [o.caller, o.callee])].filter((n, i, all) => all.findIndex(o => o.id == n.id) == i)) : x => x, [d]);
   const q = d?.requests, failing = q && marked(q.calls, q.errors);
   useTitle(q && q.calls ? `${share(ratio(q.errors, q.calls))} of requests fail` : 'Now', failing && d.origins[0] && `${nameOf(d.origins[0].caller)} → ${nameOf(d.origins[0].callee)}`);
@@ -150,6 +151,6 @@ export function Now() {
   const any = q.calls || d.entries.length || d.began || d.seconds > 0;
   if (!any) return html`<main id="main" tabindex="-1">${error && html`<${Failed} what="The state" error=${error} again=${again}/>`}<${Empty} r=${r}/></main>`;
   return html`<main id="main" tabindex="-1" class="now"><div>${error && html`<${Failed} what="The state" error=${error} again=${again}/>`}
-    <${Answer} d=${d} r=${r} keys=${keys}/><${Path} d=${d} keys=${keys}/><${Failures} d=${d} r=${r} keys=${keys}/><${Origins} d=${d}/><${Examples} d=${d}/></div>
+    <${Answer} d=${d} r=${r} keys=${keys} incident=${incidents.data?.items?.[0]}/><${Path} d=${d} keys=${keys}/><${Failures} d=${d} r=${r} keys=${keys}/><${Origins} d=${d}/><${Examples} d=${d}/></div>
     <aside aria-label="What changed, entries, findings"><${Changed} d=${d} r=${r}/><${Entries} d=${d}/><${Standing} d=${d}/></aside></main>`;
 }
