@@ -153,7 +153,8 @@ bool cut_trace(struct stitcher *stitcher, struct live *live, enum cut_reason rea
         drop_unchanged(stitcher, live);
         return true;
     }
-    /* A turn holds a trace once: what is cut again while its turn is still filled goes to the next. */
+    /* A turn holds a trace once: what is cut again while its turn is still filled goes to the next.
+     */
     if (live->was && stitcher->filling.turn && live->was_turn == stitcher->filling.turn->number)
         turn_hand_on(stitcher, false);
     struct turn *turn = turn_open(stitcher);
