@@ -234,8 +234,10 @@ def scene_a_stop_says_goodbye(c):
     with Peer(c.grpc) as peer:
         assert ok(peer)
         half = peer.call(message(SPAN)[:20], end=False)
+        peer.send(frame(PING, 0, 0, b"it came?"))
+        assert peer.read(lambda: peer.pings == 1)
         c.process.terminate()
-        assert peer.read(lambda: peer.goaway is not None) and peer.goaway == NO_ERROR
+        assert peer.read(lambda: peer.goaway is not None) and peer.goaway == NO_ERROR, peer.goaway
         peer.send(frame(DATA, END_STREAM, half, message(SPAN)[20:]))
         assert peer.answer(half).status == 0  # it was begun before
         assert peer.read(lambda: peer.closed)
