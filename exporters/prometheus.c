@@ -125,7 +125,7 @@ static bool table_append(struct table *table, void *series, struct str labels)
     return true;
 }
 
-void label_add(struct buf *labels, const char *name, struct str value)
+void prometheus_label(struct buf *labels, const char *name, struct str value)
 {
     if (labels->len)
         buf_add_char(labels, ',');
@@ -145,7 +145,7 @@ void label_add(struct buf *labels, const char *name, struct str value)
 static void label_unless_empty(struct buf *labels, const char *name, struct str value)
 {
     if (value.len)
-        label_add(labels, name, value);
+        prometheus_label(labels, name, value);
 }
 
 /* ---- edges ---- */
@@ -155,9 +155,10 @@ static void edge_labels(struct buf *labels, const struct turn *turn, const struc
     const struct node *client = nodes_get(turn->nodes, call->caller),
                       *server = nodes_get(turn->nodes, call->callee);
     buf_reset(labels);
-    label_add(labels, "client", names_text(turn->names, client->service));
-    label_add(labels, "server", names_text(turn->names, server->service));
-    label_add(labels, "connection_type", str_of(connection_type_word(call->connection_type)));
+    prometheus_label(labels, "client", names_text(turn->names, client->service));
+    prometheus_label(labels, "server", names_text(turn->names, server->service));
+    prometheus_label(labels, "connection_type",
+                     str_of(connection_type_word(call->connection_type)));
     label_unless_empty(labels, "client_service_namespace",
                        names_text(turn->names, client->namespace));
     label_unless_empty(labels, "server_service_namespace",
@@ -210,10 +211,10 @@ static struct edge_series *edge_of(struct prometheus *prometheus, const struct t
     if (!has_room(prometheus)) {
         stat_add(prometheus->limited_edges, 1);
         buf_reset(&prometheus->scratch);
-        label_add(&prometheus->scratch, "client", STR("other"));
-        label_add(&prometheus->scratch, "server", STR("other"));
-        label_add(&prometheus->scratch, "connection_type",
-                  str_of(connection_type_word(call->connection_type)));
+        prometheus_label(&prometheus->scratch, "client", STR("other"));
+        prometheus_label(&prometheus->scratch, "server", STR("other"));
+        prometheus_label(&prometheus->scratch, "connection_type",
+                         str_of(connection_type_word(call->connection_type)));
     }
     struct edge_series *series = edge_by_labels(prometheus, now_ns, &index);
     if (series && has_room(prometheus))
@@ -239,11 +240,11 @@ static void add_pair(struct prometheus *prometheus, const struct turn *turn,
         return;
     struct buf *labels = &prometheus->scratch;
     buf_reset(labels);
-    label_add(labels, "client",
-              names_text(turn->names, nodes_get(turn->nodes, call->caller)->service));
-    label_add(labels, "server",
-              names_text(turn->names, nodes_get(turn->nodes, call->callee)->service));
-    label_add(labels, "gateway", names_text(turn->names, call->via));
+    prometheus_label(labels, "client",
+                     names_text(turn->names, nodes_get(turn->nodes, call->caller)->service));
+    prometheus_label(labels, "server",
+                     names_text(turn->names, nodes_get(turn->nodes, call->callee)->service));
+    prometheus_label(labels, "gateway", names_text(turn->names, call->via));
     series->pair = strndup(labels->p, labels->len);
 }
 
@@ -329,11 +330,11 @@ static void span_labels(struct prometheus *prometheus, const struct turn *turn,
     if (!allowed)
         stat_add(prometheus->limited_spans, 1);
     buf_reset(&prometheus->scratch);
-    label_add(&prometheus->scratch, "service",
-              has_room(prometheus) ? names_text(turn->names, service) : STR("other"));
-    label_add(&prometheus->scratch, "span_name", allowed ? buf_str(&name) : STR("other"));
-    label_add(&prometheus->scratch, "span_kind", str_of(kinds[record->shape->kind]));
-    label_add(&prometheus->scratch, "status_code", str_of(statuses[record->status]));
+    prometheus_label(&prometheus->scratch, "service",
+                     has_room(prometheus) ? names_text(turn->names, service) : STR("other"));
+    prometheus_label(&prometheus->scratch, "span_name", allowed ? buf_str(&name) : STR("other"));
+    prometheus_label(&prometheus->scratch, "span_kind", str_of(kinds[record->shape->kind]));
+    prometheus_label(&prometheus->scratch, "status_code", str_of(statuses[record->status]));
     buf_fini(&name);
 }
 

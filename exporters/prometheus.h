@@ -33,5 +33,7 @@ void prometheus_render(struct prometheus *prometheus, bool openmetrics, uint64_t
                        struct buf *out);
 /* By an Accept header: true for OpenMetrics. */
 bool prometheus_wants_openmetrics(struct str accept);
+/* Appends `name="value"` with its escapes, after a comma unless the buffer is empty. */
+void prometheus_label(struct buf *labels, const char *name, struct str value);
 
 #endif

@@ -68,7 +68,4 @@ struct prometheus {
     struct stat_series *limited_edges, *limited_spans, *corrections[4];
 };
 
-/* Appends `name="value"` with its escapes, after a comma unless it is the first. */
-void label_add(struct buf *labels, const char *name, struct str value);
-
 #endif

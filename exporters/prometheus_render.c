@@ -240,7 +240,7 @@ static void stat_labels(const struct stat_series *series, struct buf *labels)
 {
     buf_reset(labels);
     for (int i = 0; i < STAT_MAX_LABELS && series->labels[i].name; i++)
-        label_add(labels, series->labels[i].name, str_of(series->labels[i].value));
+        prometheus_label(labels, series->labels[i].name, str_of(series->labels[i].value));
     buf_add_char(labels, '\0');
 }
 

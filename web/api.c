@@ -72,12 +72,7 @@ static void answer_list(struct web *web, struct http_request *request, uint64_t 
         read_filter(request, default_ns, &filter, &err) ? web_query_take(web, &err) : NULL;
     if (query)
         ask(query, &filter, &out, &err);
-    if (err.code)
-        web_answer_error(request, &err);
-    else
-        web_answer_json(request, &out);
-    web_query_give(web, query);
-    buf_fini(&out);
+    web_answer_asked(web, request, query, &out, &err);
 }
 
 void api_services(struct web *web, struct http_request *request)
@@ -133,12 +128,7 @@ void api_trace(struct web *web, struct http_request *request, struct str path)
     struct query *query = web_query_take(web, &err);
     if (query)
         ask_trace(query, path, &out, &err);
-    if (err.code)
-        web_answer_error(request, &err);
-    else
-        web_answer_json(request, &out);
-    web_query_give(web, query);
-    buf_fini(&out);
+    web_answer_asked(web, request, query, &out, &err);
 }
 
 static void store_json(const struct query_status *status, struct buf *out)

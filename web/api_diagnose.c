@@ -63,10 +63,5 @@ void api_diagnose(struct web *web, struct http_request *request)
                               : NULL;
     if (query)
         web->settings.hooks.diagnose(query, &asked, &out, &err);
-    if (err.code)
-        web_answer_error(request, &err);
-    else
-        web_answer_json(request, &out);
-    web_query_give(web, query);
-    buf_fini(&out);
+    web_answer_asked(web, request, query, &out, &err);
 }

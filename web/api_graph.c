@@ -81,17 +81,6 @@ static struct query *begin_minutes(struct web *web, struct http_request *request
     return query;
 }
 
-static void end_answer(struct web *web, struct http_request *request, struct query *query,
-                       struct buf *out, const struct err *err)
-{
-    if (err->code)
-        web_answer_error(request, err);
-    else
-        web_answer_json(request, out);
-    web_query_give(web, query);
-    buf_fini(out);
-}
-
 /* The window before, of the same length, unless the request names one. */
 static bool read_base(const struct http_request *request, struct window window, struct window *base,
                       struct err *err)
@@ -124,7 +113,7 @@ void api_graph(struct web *web, struct http_request *request)
     struct query *query = begin_answer(web, request, &window, &out, &err);
     if (query)
         query_graph_json(query, window, level ? LEVEL_VERSION : LEVEL_SERVICE, &view, &out, &err);
-    end_answer(web, request, query, &out, &err);
+    web_answer_asked(web, request, query, &out, &err);
 }
 
 void api_graph_diff(struct web *web, struct http_request *request)
@@ -139,7 +128,7 @@ void api_graph_diff(struct web *web, struct http_request *request)
     if (!err.code && read_base(request, window, &base, &err))
         query_graph_diff_json(query, window, base, level ? LEVEL_VERSION : LEVEL_SERVICE, &out,
                               &err);
-    end_answer(web, request, query, &out, &err);
+    web_answer_asked(web, request, query, &out, &err);
 }
 
 void api_series(struct web *web, struct http_request *request)
@@ -150,7 +139,7 @@ void api_series(struct web *web, struct http_request *request)
     struct query *query = begin_minutes(web, request, &window, &out, &err);
     if (!err.code)
         query_series_json(query, window, &out, &err);
-    end_answer(web, request, query, &out, &err);
+    web_answer_asked(web, request, query, &out, &err);
 }
 
 void api_now(struct web *web, struct http_request *request)
@@ -161,7 +150,7 @@ void api_now(struct web *web, struct http_request *request)
     struct query *query = begin_minutes(web, request, &window, &out, &err);
     if (!err.code && read_base(request, window, &base, &err))
         query_now_json(query, window, base, &out, &err);
-    end_answer(web, request, query, &out, &err);
+    web_answer_asked(web, request, query, &out, &err);
 }
 
 void api_edge(struct web *web, struct http_request *request)
@@ -175,7 +164,7 @@ void api_edge(struct web *web, struct http_request *request)
     struct query *query = begin_minutes(web, request, &window, &out, &err);
     if (!err.code)
         query_edge_json(query, window, caller, callee, &out, &err);
-    end_answer(web, request, query, &out, &err);
+    web_answer_asked(web, request, query, &out, &err);
 }
 
 void api_red(struct web *web, struct http_request *request)
@@ -186,7 +175,7 @@ void api_red(struct web *web, struct http_request *request)
     struct query *query = begin_minutes(web, request, &window, &out, &err);
     if (!err.code)
         query_red_json(query, window, &out, &err);
-    end_answer(web, request, query, &out, &err);
+    web_answer_asked(web, request, query, &out, &err);
 }
 
 /* CLUSTER/NAMESPACE/NAME: an unknown cluster or namespace is '-'; the name may hold slashes, it is
@@ -225,5 +214,5 @@ void api_service(struct web *web, struct http_request *request, struct str rest)
     struct query *query = begin_minutes(web, request, &window, &out, &err);
     if (!err.code && read_base(request, window, &base, &err))
         query_service_json(query, window, base, &question, &out, &err);
-    end_answer(web, request, query, &out, &err);
+    web_answer_asked(web, request, query, &out, &err);
 }

@@ -4,17 +4,6 @@
 #define DEFAULT_LIMIT 100
 #define MAX_LIMIT 1000
 
-static void answer(struct web *web, struct http_request *request, struct query *query,
-                   struct buf *out, const struct err *err)
-{
-    if (err->code)
-        web_answer_error(request, err);
-    else
-        web_answer_json(request, out);
-    web_query_give(web, query);
-    buf_fini(out);
-}
-
 static bool read_filter(const struct http_request *request, struct query_filter *filter,
                         struct err *err)
 {
@@ -40,7 +29,7 @@ void api_incidents(struct web *web, struct http_request *request)
     struct query *query = read_filter(request, &filter, &err) ? web_query_take(web, &err) : NULL;
     if (query)
         query_incidents_json(query, &filter, &out, &err);
-    answer(web, request, query, &out, &err);
+    web_answer_asked(web, request, query, &out, &err);
 }
 
 void api_incident(struct web *web, struct http_request *request, struct str id)
@@ -56,5 +45,5 @@ void api_incident(struct web *web, struct http_request *request, struct str id)
         query = web_query_take(web, &err);
     if (query)
         query_incident_json(query, number, &out, &err);
-    answer(web, request, query, &out, &err);
+    web_answer_asked(web, request, query, &out, &err);
 }

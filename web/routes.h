@@ -30,6 +30,10 @@ void web_query_give(struct web *web, struct query *query);
 /* Answers with JSON of CONTRACT §7, or its error form. */
 void web_answer_json(struct http_request *request, struct buf *body);
 void web_answer_error(struct http_request *request, const struct err *err);
+/* Ends what web_query_take began (query may be NULL): answers what `out` has or the error, gives
+ * the connection back, frees `out`. */
+void web_answer_asked(struct web *web, struct http_request *request, struct query *query,
+                      struct buf *out, const struct err *err);
 /* A parameter's time; the default when it is empty. False (err set) when it cannot be read. */
 bool web_window(const struct http_request *request, uint64_t default_ns, struct window *window,
                 struct err *err);

@@ -90,6 +90,17 @@ void web_answer_error(struct http_request *request, const struct err *err)
     buf_fini(&body);
 }
 
+void web_answer_asked(struct web *web, struct http_request *request, struct query *query,
+                      struct buf *out, const struct err *err)
+{
+    if (err->code)
+        web_answer_error(request, err);
+    else
+        web_answer_json(request, out);
+    web_query_give(web, query);
+    buf_fini(out);
+}
+
 static void answer_text(struct http_request *request, unsigned status, const char *text)
 {
     http_add_header(request, "Cache-Control", "no-store");

@@ -13,6 +13,7 @@
 #include "collector/localise/localise.h"
 #include "collector/localise/steps.h"
 #include "collector/localise/symptom.h"
+#include "exporters/prometheus.h"
 
 #define QUEUE_TURNS 64
 #define LOOK_STEPS 3u    /* what a look tests: the last half minute */
@@ -45,29 +46,14 @@ struct localiser {
 
 /* ---- what others see ---- */
 
-static void add_label(struct buf *out, const char *name, struct str text)
-{
-    buf_addf(out, "%s=\"", name);
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.p[i];
-        if (c == '"' || c == '\\')
-            buf_add_char(out, '\\');
-        if (c == '\n')
-            buf_add_c(out, "\\n");
-        else
-            buf_add_char(out, c);
-    }
-    buf_add_char(out, '"');
-}
-
 static void add_suspect(struct buf *out, uint64_t id, const struct suspect *suspect)
 {
-    buf_addf(out, "faultline_suspect_score{incident=\"%llu\",rank=\"%u\",kind=\"%s\",",
+    buf_addf(out, "faultline_suspect_score{incident=\"%llu\",rank=\"%u\",kind=\"%s\"",
              (unsigned long long)id, suspect->rank, suspect_level_word(suspect->level));
-    add_label(out, "service", suspect->node.service);
-    add_label(out, ",version", suspect->node.version);
-    add_label(out, ",instance", suspect->instance);
-    add_label(out, ",operation", suspect->operation);
+    prometheus_label(out, "service", suspect->node.service);
+    prometheus_label(out, "version", suspect->node.version);
+    prometheus_label(out, "instance", suspect->instance);
+    prometheus_label(out, "operation", suspect->operation);
     buf_add_c(out, "} ");
     buf_add_double(out, suspect->score);
     buf_add_char(out, '\n');
@@ -83,10 +69,10 @@ static void show(struct localiser *localiser, const struct incident *incident)
         buf_addf(out,
                  "# HELP faultline_incident_active 1 while the incident is open.\n"
                  "# TYPE faultline_incident_active gauge\n"
-                 "faultline_incident_active{incident=\"%llu\",",
+                 "faultline_incident_active{incident=\"%llu\"",
                  (unsigned long long)incident->id);
-        add_label(out, "entry_service", incident->entry.service);
-        add_label(out, ",entry_operation", incident->operation);
+        prometheus_label(out, "entry_service", incident->entry.service);
+        prometheus_label(out, "entry_operation", incident->operation);
         buf_addf(out, ",symptom=\"%s\"} 1\n", symptom_word(incident->symptom));
         if (incident->n_suspects)
             buf_add_c(out, "# HELP faultline_suspect_score Share that is spoilt there, of the "
