@@ -179,8 +179,7 @@ static int load(struct hop_minutes *h, struct hop_row *row)
         row->errors = sqlite3_column_int64(h->get, 3);
         row->client_errors = sqlite3_column_int64(h->get, 4);
         row->time_ns = sqlite3_column_int64(h->get, 5);
-        histogram_decode(&row->histogram, (struct str){sqlite3_column_blob(h->get, 9),
-                                                       (size_t)sqlite3_column_bytes(h->get, 9)});
+        statement_read_histogram(h->get, 9, &row->histogram);
     }
     sqlite3_reset(h->get);
     return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : code;
@@ -252,15 +251,6 @@ int hops_add_call(struct store *store, const struct turn *turn, const struct gra
 
 /* ---- writing ---- */
 
-static void bind_quantile(sqlite3_stmt *put, int at, const struct histogram *histogram, double q)
-{
-    uint64_t ns = histogram_quantile(histogram, q);
-    if (ns == UINT64_MAX)
-        sqlite3_bind_null(put, at);
-    else
-        sqlite3_bind_int64(put, at, (int64_t)ns);
-}
-
 static int write_row(struct hop_minutes *h, struct hop_row *row)
 {
     bool drop = row->calls == 0;
@@ -276,12 +266,8 @@ static int write_row(struct hop_minutes *h, struct hop_row *row)
     sqlite3_bind_int64(statement, 4, row->errors);
     sqlite3_bind_int64(statement, 5, row->client_errors);
     sqlite3_bind_int64(statement, 6, row->time_ns);
-    bind_quantile(statement, 7, &row->histogram, 0.5);
-    bind_quantile(statement, 8, &row->histogram, 0.95);
-    bind_quantile(statement, 9, &row->histogram, 0.99);
-    buf_reset(&h->blob);
-    histogram_encode(&row->histogram, &h->blob);
-    sqlite3_bind_blob(statement, 10, h->blob.len ? h->blob.p : "", (int)h->blob.len, SQLITE_STATIC);
+    statement_bind_percentiles(statement, 7, &row->histogram);
+    statement_bind_histogram(statement, 10, &row->histogram, &h->blob);
     return statement_run(statement);
 }
 

@@ -193,13 +193,6 @@ static int edge_row_id(struct store *store, const struct turn *turn, struct edge
 
 /* ---- rows ---- */
 
-static void read_blob(sqlite3_stmt *statement, int column, struct histogram *histogram)
-{
-    struct str blob = {sqlite3_column_blob(statement, column),
-                       (size_t)sqlite3_column_bytes(statement, column)};
-    histogram_decode(histogram, blob);
-}
-
 static void load_edge(sqlite3_stmt *get, struct minute_row *row)
 {
     int64_t *const fields[] = {&row->calls,
@@ -219,8 +212,8 @@ static void load_edge(sqlite3_stmt *get, struct minute_row *row)
                                &row->hairpins};
     for (int i = 0; i < 15; i++)
         *fields[i] = sqlite3_column_int64(get, 2 + i);
-    read_blob(get, 22, &row->histogram);
-    read_blob(get, 23, &row->transit);
+    statement_read_histogram(get, 22, &row->histogram);
+    statement_read_histogram(get, 23, &row->transit);
     row->added_ns = sqlite3_column_int64(get, 24);
     row->detours = sqlite3_column_int64(get, 25);
     row->bytes = sqlite3_column_int64(get, 26);
@@ -232,7 +225,7 @@ static void load_op(sqlite3_stmt *get, struct minute_row *row)
     row->errors_origin = sqlite3_column_int64(get, 3);
     row->client_errors = sqlite3_column_int64(get, 4);
     row->server_ns = sqlite3_column_int64(get, 5);
-    read_blob(get, 10, &row->histogram);
+    statement_read_histogram(get, 10, &row->histogram);
 }
 
 static int load(struct store *store, struct minute_row *row)
@@ -383,30 +376,6 @@ int minutes_add_ledger(struct store *store, const struct ledger_change *change)
 
 /* ---- writing ---- */
 
-static void bind_ns(sqlite3_stmt *statement, int at, uint64_t ns)
-{
-    if (ns == UINT64_MAX)
-        sqlite3_bind_null(statement, at);
-    else
-        sqlite3_bind_int64(statement, at, (int64_t)ns);
-}
-
-static int bind_percentiles(sqlite3_stmt *put, int at, const struct histogram *histogram)
-{
-    bind_ns(put, at, histogram_quantile(histogram, 0.5));
-    bind_ns(put, at + 1, histogram_quantile(histogram, 0.95));
-    bind_ns(put, at + 2, histogram_quantile(histogram, 0.99));
-    return at + 3;
-}
-
-static void bind_histogram(sqlite3_stmt *put, int at, const struct histogram *histogram,
-                           struct buf *blob)
-{
-    buf_reset(blob);
-    histogram_encode(histogram, blob);
-    sqlite3_bind_blob(put, at, blob->len ? blob->p : "", (int)blob->len, SQLITE_STATIC);
-}
-
 static int put_edge(struct store *store, const struct minute_row *row)
 {
     struct minutes *m = &store->minutes;
@@ -431,11 +400,11 @@ static int put_edge(struct store *store, const struct minute_row *row)
     int at = 1;
     for (; at <= 17; at++)
         sqlite3_bind_int64(put, at, values[at - 1]);
-    at = bind_percentiles(put, at, &row->histogram);
-    bind_ns(put, at, histogram_max(&row->histogram));
+    at = statement_bind_percentiles(put, at, &row->histogram);
+    statement_bind_ns(put, at, histogram_max(&row->histogram));
     sqlite3_bind_int64(put, at + 1, (int64_t)row->touched_s);
-    bind_histogram(put, at + 2, &row->histogram, &m->blob);
-    bind_histogram(put, at + 3, &row->transit, &m->transit_blob);
+    statement_bind_histogram(put, at + 2, &row->histogram, &m->blob);
+    statement_bind_histogram(put, at + 3, &row->transit, &m->transit_blob);
     sqlite3_bind_int64(put, at + 4, row->added_ns);
     sqlite3_bind_int64(put, at + 5, row->detours);
     sqlite3_bind_int64(put, at + 6, row->bytes);
@@ -451,9 +420,9 @@ static int put_op(struct store *store, const struct minute_row *row)
     int at = 1;
     for (; at <= 6; at++)
         sqlite3_bind_int64(put, at, values[at - 1]);
-    at = bind_percentiles(put, at, &row->histogram);
+    at = statement_bind_percentiles(put, at, &row->histogram);
     sqlite3_bind_int64(put, at, (int64_t)row->touched_s);
-    bind_histogram(put, at + 1, &row->histogram, &m->blob);
+    statement_bind_histogram(put, at + 1, &row->histogram, &m->blob);
     return statement_run(put);
 }
 

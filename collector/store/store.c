@@ -47,6 +47,37 @@ int statement_run(sqlite3_stmt *statement)
     return code == SQLITE_DONE || code == SQLITE_ROW ? 0 : code;
 }
 
+void statement_bind_ns(sqlite3_stmt *statement, int at, uint64_t ns)
+{
+    if (ns == DURATION_UNKNOWN)
+        sqlite3_bind_null(statement, at);
+    else
+        sqlite3_bind_int64(statement, at, (int64_t)ns);
+}
+
+int statement_bind_percentiles(sqlite3_stmt *statement, int at, const struct histogram *histogram)
+{
+    statement_bind_ns(statement, at, histogram_quantile(histogram, 0.5));
+    statement_bind_ns(statement, at + 1, histogram_quantile(histogram, 0.95));
+    statement_bind_ns(statement, at + 2, histogram_quantile(histogram, 0.99));
+    return at + 3;
+}
+
+void statement_bind_histogram(sqlite3_stmt *statement, int at, const struct histogram *histogram,
+                              struct buf *blob)
+{
+    buf_reset(blob);
+    histogram_encode(histogram, blob);
+    sqlite3_bind_blob(statement, at, blob->len ? blob->p : "", (int)blob->len, SQLITE_STATIC);
+}
+
+void statement_read_histogram(sqlite3_stmt *statement, int column, struct histogram *histogram)
+{
+    struct str blob = {sqlite3_column_blob(statement, column),
+                       (size_t)sqlite3_column_bytes(statement, column)};
+    histogram_decode(histogram, blob);
+}
+
 static int execute(struct store *store, const char *sql)
 {
     return sqlite3_exec(store->db, sql, NULL, NULL, NULL);

@@ -431,5 +431,13 @@ void store_file_unlock(const char *path, int lock_fd);
 int store_prepare(struct store *store, const char *sql, sqlite3_stmt **statement);
 /* Runs a bound statement that gives no rows, and resets it. */
 int statement_run(sqlite3_stmt *statement);
+/* NULL for DURATION_UNKNOWN, which is also what a histogram without observations gives. */
+void statement_bind_ns(sqlite3_stmt *statement, int at, uint64_t ns);
+/* p50, p95 and p99 (NULL without observations) from column `at` on; gives the next column. */
+int statement_bind_percentiles(sqlite3_stmt *statement, int at, const struct histogram *histogram);
+/* The histogram itself; it lies in `blob` until the statement has run. */
+void statement_bind_histogram(sqlite3_stmt *statement, int at, const struct histogram *histogram,
+                              struct buf *blob);
+void statement_read_histogram(sqlite3_stmt *statement, int column, struct histogram *histogram);
 
 #endif

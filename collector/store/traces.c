@@ -29,14 +29,6 @@ void traces_close(struct store *store)
     free(store->feed_ids);
 }
 
-static void bind_ns(sqlite3_stmt *statement, int at, uint64_t ns)
-{
-    if (ns == DURATION_UNKNOWN)
-        sqlite3_bind_null(statement, at);
-    else
-        sqlite3_bind_int64(statement, at, (int64_t)ns);
-}
-
 static int find_ids(struct store *store, const struct turn *turn, const struct record *record,
                     const struct span_result *result, uint32_t generation, struct span_ids *ids)
 {
@@ -176,7 +168,7 @@ static int put_trace(struct store *store, const struct turn *turn, const struct 
     sqlite3_bind_int64(put, 1, (int64_t)trace->trace_no);
     sqlite3_bind_blob(put, 2, id, 16, SQLITE_STATIC);
     sqlite3_bind_int64(put, 3, (int64_t)result->start_ns);
-    bind_ns(put, 4, result->duration_ns);
+    statement_bind_ns(put, 4, result->duration_ns);
     sqlite3_bind_int64(put, 10, result->span_count);
     sqlite3_bind_int64(put, 11, result->service_count);
     sqlite3_bind_int64(put, 12, result->error_count);
