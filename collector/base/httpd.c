@@ -68,6 +68,9 @@ void httpd_drain(struct httpd *httpd, uint64_t timeout_ns)
     httpd->draining = true;
     while (httpd->n_requests > 0 && clock_mono_ns() < until_ns)
         nanosleep(&(struct timespec){.tv_nsec = (long)DRAIN_STEP_NS}, NULL);
+    httpd->drained = true; /* what is not whole by now reaches no handler any more */
+    while (httpd->n_working > 0)
+        nanosleep(&(struct timespec){.tv_nsec = (long)DRAIN_STEP_NS}, NULL);
 }
 
 void httpd_stop(struct httpd *httpd)

@@ -151,11 +151,17 @@ static uint64_t body_deadline(const struct http_request *request, uint64_t bytes
            (bytes >> 20) * settings->body_deadline_ns_per_mib;
 }
 
+static const char stopping[] = "the collector is stopping; try again";
+
 static enum step body_is_whole(struct connection *connection)
 {
     struct http_request *request = connection->request;
     const struct httpd_settings *settings = &request->httpd->settings;
     request->unread = false;
+    request->httpd->n_working++; /* before the question, so that a drain sees one or the other */
+    request->works = true;
+    if (request->httpd->drained)
+        return refuse(connection, 503, stopping);
     connection->state = WORKING;
     connection->deadline_ns = 0;
     settings->finish(request, settings->ctx);
@@ -273,7 +279,7 @@ static unsigned judge(struct http_request *request, const char **reason)
         return 421;
     }
     if (request->httpd->draining) {
-        *reason = "the collector is stopping; try again";
+        *reason = stopping;
         return 503;
     }
     return 0;

@@ -71,8 +71,9 @@ struct httpd {
     struct listener listener;
     struct loop *loops;
     unsigned n_loops;
-    _Atomic unsigned n_requests; /* being worked on */
-    _Atomic bool draining, stopping;
+    _Atomic unsigned n_requests; /* from their heads to their answers' last bytes */
+    _Atomic unsigned n_working;  /* of them with `finish`, not answered yet */
+    _Atomic bool draining, drained, stopping;
 };
 
 struct http_request {
@@ -87,6 +88,7 @@ struct http_request {
 
     struct http_request *next_answered;
     bool answered; /* as the loop's own thread sees it */
+    bool works;    /* counted in n_working */
     bool unread;   /* not all of its body was read: an answer ends the connection */
     bool close;
     char *answer; /* head and body as they are sent */

@@ -210,19 +210,9 @@ static void make_answer(struct http_request *request, unsigned status, const cha
     buf_fini(&out);
 }
 
-void httpd_answer(struct http_request *request, unsigned status, const char *content_type,
-                  struct str body, bool close)
+/* To the thread of its connection, which sends it. */
+static void hand_over(struct loop *loop, struct http_request *request)
 {
-    struct loop *loop = request->connection->loop;
-    request->close = close || request->unread || !request->head.keep_alive ||
-                     atomic_load(&request->httpd->draining);
-    make_answer(request, status, content_type, body);
-    if (!count_answer(request)) {
-        request->n_headers = 0;
-        http_add_header(request, "Retry-After", "5");
-        make_answer(request, 503, "text/plain; charset=utf-8",
-                    STR("too many answers wait for slow readers; try again\n"));
-    }
     if (loop_of_thread == loop) {
         request->answered = true;
         return;
@@ -234,6 +224,26 @@ void httpd_answer(struct http_request *request, unsigned status, const char *con
     if (first)
         loop_wake(loop);
     pthread_mutex_unlock(&loop->mutex);
+}
+
+void httpd_answer(struct http_request *request, unsigned status, const char *content_type,
+                  struct str body, bool close)
+{
+    struct httpd *httpd = request->httpd;
+    bool worked = request->works; /* once it is handed over, the request may be gone */
+    request->works = false;
+    request->close =
+        close || request->unread || !request->head.keep_alive || atomic_load(&httpd->draining);
+    make_answer(request, status, content_type, body);
+    if (!count_answer(request)) {
+        request->n_headers = 0;
+        http_add_header(request, "Retry-After", "5");
+        make_answer(request, 503, "text/plain; charset=utf-8",
+                    STR("too many answers wait for slow readers; try again\n"));
+    }
+    hand_over(request->connection->loop, request);
+    if (worked)
+        httpd->n_working--;
 }
 
 void request_refuse(struct http_request *request, unsigned status, const char *reason)

@@ -1,14 +1,21 @@
 /* test_http.c - heads and chunks of requests, whole and in pieces: what is read in one way only is
- * taken, the rest is refused. The numbers are those of the security cases (tests/README.md). */
+ * taken, the rest is refused; the end of a server. The numbers are those of the security cases
+ * (tests/README.md). */
+#include <netinet/in.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "collector/base/clock.h"
 #include "collector/base/http_chunk.h"
 #include "collector/base/http_head.h"
+#include "collector/base/httpd_internal.h"
 
 /* The head's length, 0 while it is not whole, −1 when no head can be so. Scans as the bytes come,
  * in pieces of `piece`. */
@@ -253,6 +260,60 @@ static void extensions_and_trailers_have_an_end(void **state)
     }
 }
 
+/* ---- the server ---- */
+
+static _Atomic unsigned n_finished;
+
+static void finish(struct http_request *request, void *ctx)
+{
+    (void)ctx;
+    n_finished++;
+    httpd_answer(request, 200, "text/plain", STR("done"), false);
+}
+
+static int connect_to(const char *address)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    to.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    return fd;
+}
+
+/* Its receiver stops what the handler needs right behind the drain. */
+static void a_body_that_comes_after_the_drain_reaches_no_handler(void **state)
+{
+    static const char begin[] = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab";
+    struct httpd_settings settings = {.listen = "127.0.0.1:0",
+                                      .budget = httpd_budget_new(8, 1 << 20),
+                                      .max_body = 1 << 20,
+                                      .head_deadline_ns = 10 * NS_PER_S,
+                                      .body_deadline_ns = 30 * NS_PER_S,
+                                      .idle_deadline_ns = 60 * NS_PER_S,
+                                      .finish = finish};
+    struct httpd *httpd;
+    struct err err = {0};
+    char answer[200] = "";
+    (void)state;
+    assert_int_equal(httpd_start(&settings, &httpd, &err), 0);
+    int half = connect_to(httpd_address(httpd)), whole = connect_to(httpd_address(httpd));
+    assert_int_equal(write(half, begin, sizeof(begin) - 1), sizeof(begin) - 1);
+    while (httpd->n_requests != 1)
+        sched_yield();
+    assert_int_equal(write(whole, begin, sizeof(begin) - 1), sizeof(begin) - 1);
+    assert_int_equal(write(whole, "cd", 2), 2);
+    assert_true(read(whole, answer, sizeof(answer) - 1) > 0 && strstr(answer, " 200 "));
+    httpd_drain(httpd, NS_PER_MS);
+    assert_int_equal(write(half, "cd", 2), 2);
+    assert_true(read(half, answer, sizeof(answer) - 1) > 0 && strstr(answer, " 503 "));
+    assert_int_equal(n_finished, 1);
+    assert_int_equal(httpd->n_working, 0);
+    close(whole);
+    close(half);
+    httpd_stop(httpd);
+    httpd_budget_free(settings.budget);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +323,7 @@ int main(void)
         cmocka_unit_test(too_many_headers_are_refused),
         cmocka_unit_test(chunks_in_any_pieces),
         cmocka_unit_test(extensions_and_trailers_have_an_end),
+        cmocka_unit_test(a_body_that_comes_after_the_drain_reaches_no_handler),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
