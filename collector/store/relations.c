@@ -321,7 +321,8 @@ static bool is_first(struct relation *relation, uint32_t bit)
     return first;
 }
 
-int relations_add_call(struct store *store, const struct turn *turn, const struct call *call)
+int relations_add_call(struct store *store, const struct turn *turn, const struct call *call,
+                       int sign)
 {
     struct relations *p = &store->relations;
     const struct relation_edge *edge;
@@ -331,6 +332,9 @@ int relations_add_call(struct store *store, const struct turn *turn, const struc
     if (code)
         return code;
     struct relation *relation = &p->items[edge->relation];
+    relation->calls += sign;
+    if (sign < 0)
+        return 0; /* it comes again with its trace */
     if (relation->gone_ns && call->start_ns >= relation->gone_ns)
         code = returned(store, relation, edge, call->start_ns);
     if (!code && call->security == SECURITY_PLAINTEXT && is_first(relation, RELATION_PLAINTEXT))
@@ -338,7 +342,6 @@ int relations_add_call(struct store *store, const struct turn *turn, const struc
     if (!code && call->hairpin && is_first(relation, RELATION_HAIRPIN))
         code = tell(store, EVENT_HAIRPIN, call->start_ns, edge->nodes,
                     names_text(turn->names, call->via).p);
-    relation->calls++;
     if (call->start_ns < relation->first_ns)
         relation->first_ns = call->start_ns;
     if (call->start_ns > relation->last_ns)

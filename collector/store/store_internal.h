@@ -347,7 +347,9 @@ void hops_forget(struct store *store);
 int relations_open(struct store *store);
 void relations_close(struct store *store);
 void relations_set_now(struct store *store);
-int relations_add_call(struct store *store, const struct turn *turn, const struct call *call);
+/* Told once: `sign` -1 takes a call of a reopened trace back, which then comes again. */
+int relations_add_call(struct store *store, const struct turn *turn, const struct call *call,
+                       int sign);
 /* Is there one to be told gone? Looks every few seconds. */
 bool relations_are_due(struct store *store);
 int relations_write(struct store *store);

@@ -197,7 +197,7 @@ static int count_call(struct store *store, const struct turn *turn, const struct
 {
     int code = minutes_add_call(store, turn, call, sign);
     code = code ? code : hops_add_call(store, turn, graph, call, sign);
-    return code || sign < 0 ? code : relations_add_call(store, turn, call);
+    return code ? code : relations_add_call(store, turn, call, sign);
 }
 
 static int count(struct store *store, const struct turn *turn, const struct counted_trace *counted,

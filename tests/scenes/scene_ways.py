@@ -133,7 +133,10 @@ def scene_clear_text_is_a_violation_unless_it_is_allowed(c):
 def scene_events_are_told_once_also_across_a_restart(c):
     c.start()
     for n in range(6):
-        send(c, between_sidecars(n, 60_000 * n, version="v1").spans)
+        spans = between_sidecars(n, 60_000 * n, version="v1").spans
+        send(c, spans[:-1])
+        send(c, spans[-1:])  # its trace is opened again: the same call, not one more
+    assert c.sql("SELECT min(reopened) FROM trace") == [(1,)]
     send(c, between_sidecars(6, 400_000, version="v2").spans)
     c.stop()
     c.start()
@@ -147,6 +150,7 @@ def scene_events_are_told_once_also_across_a_restart(c):
     kinds = [kind for kind, _ in events()]
     assert kinds == ["new", "new_version", "gone", "returned"], events()
     assert events()[1][1] == "callee v2"
+    assert events()[2][1].endswith("usually one every 60.000 s"), events()  # eight calls in seven minutes
 
 
 def scene_clock_offsets_lie_within_their_error(c):
