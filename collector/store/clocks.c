@@ -78,12 +78,11 @@ static void observe(struct clocks *c, const struct turn *turn, const struct reco
     struct clock_pair *pair = pair_of(c, a, b);
     if (!pair)
         return;
-    uint64_t now_ns = clock_mono_ns();
-    if (now_ns - pair->since_ns >= PERIOD_NS) {
-        bool recent = now_ns - pair->since_ns < 3 * PERIOD_NS;
+    if (c->now_ns - pair->since_ns >= PERIOD_NS) {
+        bool recent = c->now_ns - pair->since_ns < 3 * PERIOD_NS;
         pair->before = recent ? pair->now : (struct clock_range){0};
         pair->now = (struct clock_range){0};
-        pair->since_ns = now_ns;
+        pair->since_ns = c->now_ns;
     }
     narrow(&pair->now, low_ns, high_ns);
     pair->fresh++;
@@ -112,6 +111,7 @@ void clocks_add(struct store *store, const struct turn *turn)
 {
     bool all = turn->n_traces <= LOOK_AT_ALL;
     store->clocks.names = turn->names;
+    store->clocks.now_ns = clock_mono_ns();
     for (uint32_t i = 0; i < turn->n_traces; i++) {
         const struct cut_trace *trace = &turn->traces[i];
         if (!all && (trace->id.low & 7) != 0)

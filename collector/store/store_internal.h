@@ -206,6 +206,7 @@ struct clocks {
     uint32_t n;
     struct map map;
     const struct names *names; /* of the last turn: they stay */
+    uint64_t now_ns;           /* of the turn that is applied; monotonic */
     sqlite3_stmt *put;
 };
 

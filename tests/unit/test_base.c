@@ -11,7 +11,6 @@
 #include "collector/base/crc.h"
 #include "collector/base/hash.h"
 #include "collector/base/map.h"
-#include "collector/base/sha256.h"
 #include "collector/base/times.h"
 #include "collector/base/utf8.h"
 #include "collector/model/histogram.h"
@@ -200,30 +199,6 @@ static void globs_match(void **state)
     assert_true(str_glob(STR("*"), STR("")));
 }
 
-/* FIPS 180-2 appendix B, and the empty text. */
-static void sha256_of_the_known_texts(void **state)
-{
-    static const struct {
-        const char *text, *hex;
-    } rows[] = {
-        {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
-        {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
-        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
-         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        unsigned char digest[SHA256_BYTES];
-        struct buf hex;
-        buf_init(&hex, 100);
-        sha256(str_of(rows[i].text), digest);
-        for (int k = 0; k < SHA256_BYTES; k++)
-            buf_addf(&hex, "%02x", digest[k]);
-        assert_true(str_eq(buf_str(&hex), str_of(rows[i].hex)));
-        buf_fini(&hex);
-    }
-}
-
 static void base64_goes_both_ways(void **state)
 {
     struct buf plain, text, bytes;
@@ -258,7 +233,6 @@ int main(void)
         cmocka_unit_test(buffers_remember_what_did_not_fit),
         cmocka_unit_test(response_flags_are_a_set),
         cmocka_unit_test(globs_match),
-        cmocka_unit_test(sha256_of_the_known_texts),
         cmocka_unit_test(base64_goes_both_ways),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
