@@ -1,5 +1,12 @@
-/* inbox_internal.h - what inbox.c (group commit), inbox_open.c (folder, scan) and inbox_read.c
- * share. */
+/* inbox_internal.h - what the files of the inbox share:
+ *
+ *   inbox.c          what waits, the thread, space, release
+ *   inbox_write.c    a group: written, synced, answered
+ *   inbox_files.c    segments, reserves, the spare
+ *   inbox_open.c     the folder, the scan after a start
+ *   inbox_read.c     bodies again
+ *   inbox_segment.c  records as bytes
+ */
 #ifndef STORE_INBOX_INTERNAL_H
 #define STORE_INBOX_INTERNAL_H
 
@@ -72,5 +79,24 @@ int inbox_segment_open(struct inbox *inbox, uint64_t first_seq, int flags);
 bool inbox_segment_add(struct inbox *inbox, const struct segment *segment);
 void inbox_mark(struct inbox *inbox, uint64_t last_seq, uint64_t bytes, uint64_t records,
                 uint64_t received_ns);
+
+/* inbox_files.c */
+/* The next record begins a segment that has room for it. False when the disk has none. */
+bool inbox_begin_segment(struct inbox *inbox, uint64_t record_bytes);
+/* A segment that is needed no more becomes a reserve: its blocks and its pages in memory are there
+ * already, so writing it again is cheaper than a new file. What it held has smaller numbers than
+ * what comes, and numbers must follow each other: old records are never read as new ones. Under the
+ * mutex. */
+void inbox_retire_segment(struct inbox *inbox, const struct segment *segment);
+void inbox_drop_reserves(struct inbox *inbox);
+/* Ballast: a full disk is met here and not by a body; made after the answers, never before. */
+void inbox_make_spare(struct inbox *inbox);
+void inbox_drop_spare(struct inbox *inbox);
+
+/* inbox_write.c */
+/* Syncs the segment that is written; false with errno. */
+bool inbox_sync(struct inbox *inbox);
+/* For good: says so to settings.failed, once. */
+void inbox_set_failed(struct inbox *inbox, const struct err *err);
 
 #endif
