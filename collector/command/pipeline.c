@@ -1,12 +1,8 @@
-/* pipeline.c - wiring, and the feeder: bodies reach the stitcher in order of their numbers, from
- * memory while it keeps up, from the inbox when it does not.
- */
-#include "collector/command/pipeline.h"
+/* pipeline.c - wiring: which stage hands what to which, their start and their end. */
+#include "collector/command/pipeline_internal.h"
 
 #include <malloc.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -14,20 +10,10 @@
 
 #include "collector/base/clock.h"
 #include "collector/base/log.h"
-#include "collector/base/queue.h"
-#include "collector/command/known.h"
-#include "collector/command/localiser.h"
-#include "collector/decode/decode.h"
-#include "collector/localise/count.h"
-#include "collector/stitch/stitcher.h"
-#include "collector/store/inbox.h"
-#include "collector/store/store.h"
-#include "exporters/prometheus.h"
 
 #define SEGMENT_BYTES ((uint64_t)64 << 20)
 #define TURN_INTERVAL_NS (100 * NS_PER_MS)
 #define EXPORT_QUEUE 256
-#define STUCK_NS (30 * NS_PER_S)
 #define FLUSH_LIMIT_NS (60 * NS_PER_S)
 /* Blocks of bodies and turns come and go a thousand times a second. Left alone, malloc gives each
  * back to the system and every new one costs page faults: half a second of CPU a million spans. So
@@ -38,33 +24,6 @@
 #define MAX_TALLIES 100000u /* of one turn */
 #define MAX_SHAPES 300000u
 #define MAX_SET_BYTES ((size_t)48 << 20)
-
-struct pipeline {
-    const struct settings *settings;
-    struct limits limits;
-    char *inbox_folder;
-    struct store *store;
-    struct trace_finder *finder;
-    struct inbox *inbox; /* NULL without */
-    struct stitcher *stitcher;
-    struct prometheus *prometheus;
-    struct localiser *localiser; /* NULL without */
-    struct counting *counting;   /* the stitcher's thread's */
-    struct redactions redactions;
-
-    struct queue *exports; /* struct turn */
-    pthread_t exporter, feeder;
-    bool exporting, feeding;
-
-    pthread_mutex_t mutex; /* guards what follows */
-    pthread_cond_t changed;
-    bool behind; /* the feeder reads bodies from the inbox */
-    bool stopping;
-    uint64_t fed;      /* greatest number that the stitcher was given */
-    uint64_t exported; /* greatest turn that was committed and read */
-
-    _Atomic bool failed;
-};
 
 struct limits settings_limits(const struct settings *settings)
 {
@@ -87,111 +46,6 @@ static void sync_failed(const struct err *err, void *ctx)
     log_event(LOG_ERROR, "sync_failed", "reason=%s", log_quote(str_of(err->text), quoted));
     atomic_store(&pipeline->failed, true);
     kill(getpid(), SIGTERM);
-}
-
-/* ---- from the inbox to the stitcher ---- */
-
-static void body_synced(struct body *body, void *ctx)
-{
-    struct pipeline *pipeline = ctx;
-    pthread_mutex_lock(&pipeline->mutex);
-    bool direct = !pipeline->behind && body->seq > pipeline->fed;
-    if (direct) {
-        uint64_t seq = body->seq;
-        if (body->batch && stitcher_try_push(pipeline->stitcher, body)) {
-            pipeline->fed = seq;
-            body = NULL;
-        } else {
-            pipeline->behind = true;
-        }
-        pthread_cond_broadcast(&pipeline->changed);
-    }
-    pthread_mutex_unlock(&pipeline->mutex);
-    body_free(body);
-}
-
-/* True when there is something to read; false when it is time to stop and all is fed. */
-static bool wait_behind(struct pipeline *pipeline)
-{
-    pthread_mutex_lock(&pipeline->mutex);
-    while (!pipeline->behind && !pipeline->stopping)
-        pthread_cond_wait(&pipeline->changed, &pipeline->mutex);
-    bool behind = pipeline->behind;
-    pthread_mutex_unlock(&pipeline->mutex);
-    return behind;
-}
-
-/* Was everything read that is on disk? Then bodies go straight again. */
-static bool caught_up(struct pipeline *pipeline)
-{
-    pthread_mutex_lock(&pipeline->mutex);
-    bool done = pipeline->fed >= inbox_last_seq(pipeline->inbox);
-    if (done)
-        pipeline->behind = false;
-    pthread_cond_broadcast(&pipeline->changed);
-    pthread_mutex_unlock(&pipeline->mutex);
-    return done;
-}
-
-static bool feed_again(struct pipeline *pipeline, struct body *body)
-{
-    struct err err = {0};
-    struct str bytes = {body->bytes, body->n_bytes};
-    uint64_t seq = body->seq;
-    if (decode_body(body->format, body->encoding, bytes, &pipeline->limits, &body->batch, &err)) {
-        char quoted[256];
-        log_event(LOG_ERROR, "inbox_body_unreadable", "seq=%llu reason=%s", (unsigned long long)seq,
-                  log_quote(str_of(err.text), quoted));
-        body_free(body);
-    } else if (!stitcher_push(pipeline->stitcher, body)) {
-        body_free(body);
-        return false;
-    }
-    pthread_mutex_lock(&pipeline->mutex);
-    pipeline->fed = seq;
-    pthread_cond_broadcast(&pipeline->changed);
-    pthread_mutex_unlock(&pipeline->mutex);
-    return true;
-}
-
-/* Reads until the end so far. False on an error, which is logged. */
-static bool feed_rest(struct pipeline *pipeline)
-{
-    struct inbox_reader *reader;
-    struct body *body;
-    struct err err = {0};
-    if (inbox_read_open(pipeline->inbox, pipeline->fed + 1, &reader, &err))
-        goto failed;
-    while (inbox_read_next(reader, &body, &err) == 0 && body) {
-        if (!feed_again(pipeline, body))
-            break;
-    }
-    inbox_read_close(reader);
-    if (err.code == ERR_NONE)
-        return true;
-failed:
-    log_event(LOG_ERROR, "inbox_read_failed", "reason=\"%s\"", err.text);
-    return false;
-}
-
-static void *run_feeder(void *arg)
-{
-    struct pipeline *pipeline = arg;
-    pthread_setname_np(pthread_self(), "inbox-reader");
-    while (wait_behind(pipeline)) {
-        uint64_t before = pipeline->fed;
-        bool read = feed_rest(pipeline);
-        if (caught_up(pipeline))
-            continue;
-        if (read && pipeline->fed > before)
-            continue;
-        /* Nothing more can be read although the numbers go on: a damaged segment was skipped to its
-         * end. */
-        pthread_mutex_lock(&pipeline->mutex);
-        pipeline->fed = inbox_last_seq(pipeline->inbox);
-        pthread_mutex_unlock(&pipeline->mutex);
-    }
-    return NULL;
 }
 
 /* ---- from the stitcher to the writer, the exporters, and back ---- */
@@ -331,7 +185,7 @@ static int open_inbox(struct pipeline *pipeline, struct err *err)
         .min_free = settings->min_free,
         .group_max = settings->group_max,
         .durability = durability_of(settings),
-        .synced = body_synced,
+        .synced = feeder_take_synced,
         .failed = sync_failed,
         .ctx = pipeline,
     };
@@ -415,20 +269,6 @@ static int make_exporter(struct pipeline *pipeline, struct err *err)
     return 0;
 }
 
-/* What a crash left in the inbox is read again, behind the listeners. */
-static int start_feeder(struct pipeline *pipeline, struct err *err)
-{
-    if (!pipeline->inbox)
-        return 0;
-    uint64_t needed_from = store_needed_from(pipeline->store);
-    pipeline->fed = needed_from ? needed_from - 1 : 0;
-    pipeline->behind = inbox_last_seq(pipeline->inbox) > pipeline->fed;
-    if (pthread_create(&pipeline->feeder, NULL, run_feeder, pipeline) != 0)
-        return err_set(err, ERR_BUSY, "cannot start the feeder's thread");
-    pipeline->feeding = true;
-    return inbox_start(pipeline->inbox, err);
-}
-
 /* Without an inbox, one that holds bodies must be emptied first, or their numbers would be taken
  * twice. */
 static int refuse_waiting_inbox(const struct pipeline *pipeline, struct err *err)
@@ -467,7 +307,7 @@ int pipeline_start(const struct settings *settings, bool with_inbox, struct pipe
         (with_inbox && open_inbox(pipeline, err)) || make_stitcher(pipeline, err) ||
         start_localiser(pipeline, err) || make_exporter(pipeline, err) ||
         store_start(pipeline->store, err) || stitcher_start(pipeline->stitcher, err) ||
-        start_feeder(pipeline, err))
+        feeder_start(pipeline, err))
         goto failed;
     if (!with_inbox)
         pipeline->fed = store_booked_to(pipeline->store);
@@ -478,17 +318,6 @@ failed:
     return err->code;
 }
 
-static void stop_feeder(struct pipeline *pipeline)
-{
-    pthread_mutex_lock(&pipeline->mutex);
-    while (pipeline->behind && !pipeline->failed)
-        pthread_cond_wait(&pipeline->changed, &pipeline->mutex);
-    pipeline->stopping = true;
-    pthread_cond_broadcast(&pipeline->changed);
-    pthread_mutex_unlock(&pipeline->mutex);
-    pthread_join(pipeline->feeder, NULL);
-}
-
 void pipeline_stop(struct pipeline *pipeline)
 {
     if (!pipeline)
@@ -496,7 +325,7 @@ void pipeline_stop(struct pipeline *pipeline)
     if (pipeline->inbox)
         inbox_join(pipeline->inbox);
     if (pipeline->feeding)
-        stop_feeder(pipeline);
+        feeder_stop(pipeline);
     if (pipeline->stitcher)
         stitcher_join(pipeline->stitcher);
     if (pipeline->store)
@@ -522,25 +351,6 @@ void pipeline_stop(struct pipeline *pipeline)
 }
 
 /* ---- while it runs ---- */
-
-int pipeline_append(struct body *body, void *ctx, struct err *err)
-{
-    struct pipeline *pipeline = ctx;
-    const char *state = store_state(pipeline->store);
-    if (state[0] && inbox_bytes(pipeline->inbox) > pipeline->settings->inbox_max / 2)
-        return err_set(err, ERR_IO, "the database cannot be written (%s)", state);
-    return inbox_append(pipeline->inbox, body, err);
-}
-
-int pipeline_feed(struct pipeline *pipeline, struct body *body, struct err *err)
-{
-    pthread_mutex_lock(&pipeline->mutex);
-    body->seq = ++pipeline->fed;
-    pthread_mutex_unlock(&pipeline->mutex);
-    if (!stitcher_push(pipeline->stitcher, body))
-        return err_set(err, ERR_BUSY, "the stitcher has stopped");
-    return 0;
-}
 
 /* Waits for *number to reach `wanted`; false past the deadline. */
 static bool wait_for(struct pipeline *pipeline, const uint64_t *number, uint64_t wanted,
@@ -588,50 +398,4 @@ int pipeline_reload(struct pipeline *pipeline, const struct settings *settings, 
     }
     stitcher_learn(pipeline->stitcher, knowledge);
     return 0;
-}
-
-const char *pipeline_not_ready(struct pipeline *pipeline)
-{
-    const char *state = pipeline->inbox ? inbox_state(pipeline->inbox) : "";
-    return state[0] ? state : store_state(pipeline->store);
-}
-
-const char *pipeline_unhealthy(struct pipeline *pipeline)
-{
-    uint64_t now_ns = clock_mono_ns();
-    if (pipeline->inbox && now_ns > inbox_progress_ns(pipeline->inbox) + STUCK_NS)
-        return "inbox";
-    if (now_ns > stitcher_progress_ns(pipeline->stitcher) + STUCK_NS)
-        return "stitcher";
-    if (now_ns > store_progress_ns(pipeline->store) + STUCK_NS)
-        return "writer";
-    return "";
-}
-
-void pipeline_metrics(struct pipeline *pipeline, struct str accept, struct buf *out,
-                      const char **content_type)
-{
-    bool openmetrics = prometheus_wants_openmetrics(accept);
-    *content_type = openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
-                                : "text/plain; version=0.0.4; charset=utf-8";
-    prometheus_render(pipeline->prometheus, openmetrics, clock_wall_ns(), out);
-}
-
-void pipeline_status(struct pipeline *pipeline, struct buf *out)
-{
-    uint64_t oldest_ns = inbox_oldest_ns(pipeline->inbox), now_ns = clock_wall_ns();
-    double oldest_s = oldest_ns && now_ns > oldest_ns ? (now_ns - oldest_ns) / 1e9 : 0;
-    buf_addf(out, "\"inbox\":{\"bytes\":%llu,\"records\":%llu,\"oldest_s\":",
-             (unsigned long long)inbox_bytes(pipeline->inbox),
-             (unsigned long long)inbox_records(pipeline->inbox));
-    buf_add_double(out, oldest_s);
-    buf_addf(out, "},\"live\":{\"traces\":%llu,\"spans\":%llu,\"bytes\":%llu}",
-             (unsigned long long)stitcher_live_traces(pipeline->stitcher),
-             (unsigned long long)stitcher_live_spans(pipeline->stitcher),
-             (unsigned long long)stitcher_live_bytes(pipeline->stitcher));
-}
-
-bool pipeline_failed(const struct pipeline *pipeline)
-{
-    return pipeline->failed;
 }
