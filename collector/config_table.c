@@ -41,7 +41,7 @@ const struct setting config_table[] = {
     {"store.max_size", SETTING_SIZE, AT(max_size), "10GiB", MIB, 1024 * TIB, NULL, false, "largest database"},
     {"store.minute_retention", SETTING_DURATION, AT(minute_retention_ns), "30d", 60 * S, 3650 * DAY, NULL, false, "age of minute rows since last touched"},
     {"store.min_free", SETTING_SIZE, AT(min_free), "256MiB", 0, 1024 * TIB, NULL, false, "less free disk: not ready, disk_full"},
-    {"store.keep", SETTING_SHARE, AT(keep), "all", 0, 0, NULL, false, "share of ordinary traces whose spans stay; this version keeps all"},
+    {"store.keep", SETTING_SHARE, AT(keep), "all", 0, 0, NULL, false, "share of ordinary traces whose spans stay once stitch.reopen_window is over"},
     {"store.spans", SETTING_WORD, AT(spans), "rows", 0, 0, "rows", false, "how spans are stored"},
     {"store.cache", SETTING_SIZE, AT(cache_bytes), "64MiB", MIB, 64 * KIB * MIB, NULL, false, "page cache of the writer"},
     {"stitch.trace_idle", SETTING_DURATION, AT(trace_idle_ns), "6s", 100 * MS, 10 * MIN, NULL, false, "a trace this quiet is cut"},

@@ -140,6 +140,12 @@ static int allow_plaintext(struct pipeline *pipeline, const struct settings *set
     return store_allow_plaintext(pipeline->store, (const char *const *)rules->items, rules->n, err);
 }
 
+/* 'all' or '10%', as the settings let through. */
+static unsigned keep_percent(const char *keep)
+{
+    return strcmp(keep, "all") == 0 ? 100 : (unsigned)atoi(keep);
+}
+
 static int start_store(struct pipeline *pipeline, struct err *err)
 {
     const struct settings *settings = pipeline->settings;
@@ -153,6 +159,7 @@ static int start_store(struct pipeline *pipeline, struct err *err)
         .reopen_window_ns = settings->reopen_window_ns,
         .reopen_memory = settings->reopen_memory,
         .edges_max = settings->limit_edges,
+        .keep_percent = keep_percent(settings->keep),
         .committed = turn_committed,
         .failed = sync_failed,
         .ctx = pipeline,

@@ -316,7 +316,8 @@ static bool read_spans(struct fetching *fetching, uint64_t trace_no, struct coun
     return ok;
 }
 
-/* 1 when this number is the trace with this id. */
+/* 1 when this number is the trace with this id. One whose spans store.keep dropped is none: what
+ * comes late for it is a trace of its own. */
 static int read_trace(struct fetching *fetching, struct trace_id id, uint64_t trace_no,
                       struct cut_trace *found)
 {
@@ -327,7 +328,8 @@ static int read_trace(struct fetching *fetching, struct trace_id id, uint64_t tr
     sqlite3_bind_int64(row, 1, (int64_t)trace_no);
     int there = 0;
     if (sqlite3_step(row) == SQLITE_ROW && sqlite3_column_bytes(row, 0) == 16 &&
-        memcmp(sqlite3_column_blob(row, 0), bytes, 16) == 0) {
+        memcmp(sqlite3_column_blob(row, 0), bytes, 16) == 0 &&
+        sqlite3_column_int64(row, 12) & TRACE_SPANS_KEPT) {
         *found = (struct cut_trace){.id = id, .trace_no = trace_no};
         struct trace_result *trace = &found->now.graph.trace;
         trace->start_ns = (uint64_t)sqlite3_column_int64(row, 1);
@@ -341,9 +343,9 @@ static int read_trace(struct fetching *fetching, struct trace_id id, uint64_t tr
         trace->service_count = (uint32_t)sqlite3_column_int64(row, 9);
         trace->error_count = (uint32_t)sqlite3_column_int64(row, 10);
         trace->parts = (uint32_t)sqlite3_column_int64(row, 11);
-        trace->error = sqlite3_column_int64(row, 12) & 1;
-        trace->complete = sqlite3_column_int64(row, 12) & 2;
-        trace->began_by_proxy = sqlite3_column_int64(row, 12) & 8;
+        trace->error = sqlite3_column_int64(row, 12) & TRACE_ERROR;
+        trace->complete = sqlite3_column_int64(row, 12) & TRACE_COMPLETE;
+        trace->began_by_proxy = sqlite3_column_int64(row, 12) & TRACE_BEGAN_BY_PROXY;
         found->reopened = (uint32_t)sqlite3_column_int64(row, 13);
         struct str blob = arena_dup(fetching->arena, column_text(row, 14));
         there = blob.p && read_calls(fetching, blob, &found->now.graph) ? 1 : -1;

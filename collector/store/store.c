@@ -107,10 +107,11 @@ static int open_statements(struct store *store)
     code = code ? code : rollups_open(store);
     code = code ? code : traces_open(store);
     code = code ? code : trace_minutes_open(store);
+    code = code ? code : keep_open(store);
     return code ? code
                 : store_prepare(store,
                                 "UPDATE position SET booked_to = ?, needed_from = ?, next_trace_no "
-                                "= ?, n_spans = ?",
+                                "= ?, n_spans = ?, kept_to = ?",
                                 &store->put_position);
 }
 
@@ -118,11 +119,13 @@ static int read_position(struct store *store)
 {
     sqlite3_stmt *select;
     int code = store_prepare(
-        store, "SELECT booked_to, needed_from, next_trace_no, n_spans FROM position", &select);
+        store, "SELECT booked_to, needed_from, next_trace_no, n_spans, kept_to FROM position",
+        &select);
     if (!code && sqlite3_step(select) == SQLITE_ROW)
         store->position = (struct position){
             (uint64_t)sqlite3_column_int64(select, 0), (uint64_t)sqlite3_column_int64(select, 1),
-            (uint64_t)sqlite3_column_int64(select, 2), (uint64_t)sqlite3_column_int64(select, 3)};
+            (uint64_t)sqlite3_column_int64(select, 2), (uint64_t)sqlite3_column_int64(select, 3),
+            (uint64_t)sqlite3_column_int64(select, 4)};
     else
         code = code ? code : SQLITE_CORRUPT;
     sqlite3_finalize(select);
@@ -243,6 +246,7 @@ static int write_position(struct store *store)
     sqlite3_bind_int64(put, 2, (int64_t)store->position.needed_from);
     sqlite3_bind_int64(put, 3, (int64_t)store->position.next_trace_no);
     sqlite3_bind_int64(put, 4, (int64_t)store->position.n_spans);
+    sqlite3_bind_int64(put, 5, (int64_t)store->position.kept_to);
     return statement_run(put);
 }
 
@@ -469,6 +473,7 @@ void store_close(struct store *store)
         rollups_close(store);
         traces_close(store);
         trace_minutes_close(store);
+        keep_close(store);
         if (store->keys.ids)
             keys_close(store);
         sqlite3_finalize(store->put_position);

@@ -17,6 +17,7 @@
  *   trace_minutes.c  minutes to ranges of trace_no
  *   keys.c        trace ids to trace_no: the open run, full runs, Bloom filters
  *   retention.c   what is too old or too much
+ *   keep.c        whose spans need not stay
  *   finder.c      reading a trace back
  */
 #ifndef STORE_STORE_INTERNAL_H
@@ -186,6 +187,7 @@ struct relations {
     struct map edge_map;
     uint64_t newest_ns, newest_at_ns; /* of calls; wall clock when it came */
     uint64_t now_wall_ns, looked_ns;
+    bool told; /* since it was last made false */
     sqlite3_stmt *add, *put, *add_version, *count_versions, *tell;
 };
 
@@ -240,6 +242,14 @@ struct keys {
     sqlite3_stmt *add;
 };
 
+/* What keep.c learns of entries, and its statements. */
+struct keep {
+    struct keep_entry *entries; /* NULL until the first trace */
+    uint32_t n;
+    struct map map;
+    sqlite3_stmt *select, *mark;
+};
+
 /* Numbers of the traces that start in one minute, since the last commit. */
 #define TRACE_MINUTES 64
 struct trace_minute {
@@ -257,6 +267,7 @@ struct span_ids {
 
 struct position {
     uint64_t booked_to, needed_from, next_trace_no, n_spans;
+    uint64_t kept_to; /* keep.c has looked at the traces below */
 };
 
 struct store {
@@ -271,9 +282,11 @@ struct store {
     struct clocks clocks;
     struct gaps gaps;
     struct keys keys;
+    struct keep keep;
     struct trace_minutes trace_minutes;
     struct position position; /* with what is applied; committed with the transaction */
-    sqlite3_stmt *put_trace, *put_spans, *drop_trace, *drop_spans, *put_position, *put_trace_minute;
+    sqlite3_stmt *put_trace, *put_spans, *drop_trace, *mark_trace, *drop_spans, *put_position,
+        *put_trace_minute;
     struct buf calls_blob;
     const struct turn *feed_turn; /* what turn_span shows, and the ids of its spans */
     struct span_ids *feed_ids;
@@ -289,6 +302,7 @@ struct store {
     bool in_log;           /* since then nothing was checkpointed to the end */
     uint64_t retention_ns; /* monotonic time of the last look */
     uint64_t deleting_to;  /* retention deletes traces below this number; 0: nothing to do */
+    uint64_t dropping_to;  /* keep.c looks at the traces below this number; 0: nothing to do */
     bool shrinking;        /* retention gives free pages back to the disk */
     int64_t oldest_trace_no;
 
@@ -417,6 +431,12 @@ int64_t trace_id_key(struct trace_id id);
 /* Runs that may hold this id, newest first: at most `max`; UINT64_MAX − n never. Any thread. */
 size_t keys_candidates(struct store *store, struct trace_id id, uint64_t *runs, size_t max,
                        uint64_t *trace_no);
+
+/* keep.c; only where store.keep is not `all` */
+int keep_open(struct store *store);
+void keep_close(struct store *store);
+/* A slice of the traces from position.kept_to up to dropping_to. */
+int keep_slice(struct store *store);
 
 /* retention.c */
 /* Is it time to look, or a pass under way? */
