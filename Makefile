@@ -25,7 +25,7 @@ SOURCES = $(filter-out collector/main.c,$(wildcard collector/*.c collector/*/*.c
 OBJECTS = $(SOURCES:%.c=$(B)/obj/%.o)
 UNITS = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 BENCHES = $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
-TOOLS = $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
+TOOLS = $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c)) $(B)/shims/faults.so
 ORACLES = $(patsubst %.c,$(B)/obj/%.o,$(filter-out tests/oracle/json_theirs.c,$(wildcard tests/oracle/*.c))) \
 	$(B)/obj/tests/oracle/otlp_trace.pb-c.o $(B)/obj/tests/oracle/json_theirs_alone.o
 FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -89,6 +89,11 @@ $(B)/unit/%: tests/unit/%.c $(B)/libfaultline.a
 $(B)/tools/%: tests/tools/%.c $(B)/libfaultline.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libfaultline.a $(ALL_LDFLAGS) $(LIBS)
+
+# Not sanitized: it is loaded before everything else.
+$(B)/shims/%.so: tests/shims/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 -g -shared -fPIC -o $@ $<
 
 # What tests compare the program with (tests/oracle). Generated code is built without our warnings.
 $(B)/gen/otlp_trace.pb-c.h: schema/proto/otlp_trace.proto
@@ -166,8 +171,9 @@ tested: all units tools replays tests/ui/node_modules/.done
 bench: all $(BENCHES) ## the table of figures; takes minutes
 	@python3 tests/bench/bench.py $(B)
 
-torture: all ## two hundred kills under load
+torture: all tools ## two hundred kills under load; file operations that fail
 	@python3 tests/scenes/kill.py $(B) 200
+	@python3 tests/scenes/faults.py $(B)
 
 fuzz: deps ## each fuzzer for FUZZ_SECONDS (60), or FUZZ_ONLY=otlp_pb
 	@sh tests/deps.sh $(FUZZ_PACKAGES)

@@ -50,6 +50,7 @@ class Collector:
         self.config = None  # a settings file
         self.sets = {}
         self.headers = {}  # of every request: a token
+        self.environment = {}  # of the process, beside what is there
 
     def start(self, **sets):
         self.sets.update({k.replace("__", "."): v for k, v in sets.items()})
@@ -60,6 +61,7 @@ class Collector:
         for name, value in base.items():
             args += ["--set", "%s=%s" % (name, value)]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("FAULTLINE_")}
+        environment.update(self.environment)
         self.errors = open(os.path.join(self.folder, "stderr"), "ab")
         self.process = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=self.errors, env=environment)
         self.ready = self.process.stdout.readline().decode()

@@ -1,0 +1,30 @@
+"""File operations that fail: a part of what `make torture` goes through (faults.py)."""
+from faults import DB, EIO, ENOSPC, INBOX, WAL, run_case
+
+
+def check(c, *case):
+    assert run_case(c, case, 1), "the fault did not come to pass"
+
+
+def scene_a_failed_write_of_the_inbox_refuses_that_request_alone(c):
+    check(c, "write", INBOX, 5, 1, EIO)
+
+
+def scene_a_full_disk_under_the_inbox_is_waited_out(c):
+    check(c, "write", INBOX, 3, 20, ENOSPC)
+
+
+def scene_a_failed_sync_of_the_inbox_ends_the_process_and_answers_nobody(c):
+    check(c, "sync", INBOX, 4, 1, EIO)
+
+
+def scene_a_failed_write_of_the_database_is_done_again(c):
+    check(c, "write", WAL, 20, 1, EIO)
+
+
+def scene_a_failed_sync_of_the_database_ends_the_process(c):
+    check(c, "sync", WAL, 3, 1, EIO)
+
+
+def scene_a_failed_read_of_the_database_loses_nothing(c):
+    check(c, "read", DB, 5, 1, EIO)
