@@ -205,8 +205,6 @@ static void read_flags(struct gathering *gathering, const char *const *sets)
 static void cross_check(struct gathering *gathering)
 {
     const struct settings *settings = &gathering->config->settings;
-    if (settings->tls_cert_file[0] || settings->tls_key_file[0])
-        mistake(gathering, "tls.*: this version has no TLS; put a proxy in front");
     if (settings->kafka_brokers[0])
         mistake(gathering, "receive.kafka.brokers: this version reads no Kafka");
 }

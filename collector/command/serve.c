@@ -17,6 +17,7 @@
 #include "collector/base/clock.h"
 #include "collector/base/log.h"
 #include "collector/base/stats.h"
+#include "collector/base/tls.h"
 #include "collector/command/diagnose.h"
 #include "collector/command/pipeline.h"
 #include "collector/receive/grpc.h"
@@ -37,6 +38,7 @@ struct server {
     const struct settings *settings;
     struct httpd_budget *budget;
     struct auth *auth;
+    struct tls *tls;
     struct pipeline *pipeline;
     struct acceptor *acceptor;
     struct receiver *otlp_http, *zipkin;
@@ -129,6 +131,17 @@ static void setup_log(const struct settings *settings)
               strcmp(settings->log_format, "json") == 0 ? LOG_JSON : LOG_LOGFMT);
 }
 
+/* Who may come in, and what the listeners show of themselves. */
+static int load_keys(struct server *server, const struct settings *settings, struct err *err)
+{
+    struct tls_files files = {settings->tls_cert_file, settings->tls_key_file,
+                              settings->tls_client_ca_file};
+    /* Both or neither: a certificate that cannot be read leaves the tokens as they are. */
+    int code = tls_check(&files, err);
+    code = code ? code : auth_load(server->auth, settings->tokens_file, err);
+    return code ? code : tls_load(server->tls, &files, err);
+}
+
 /* Reads the settings again: with mistakes the old ones stay. */
 static int reload(void *ctx, struct buf *mistakes)
 {
@@ -136,7 +149,7 @@ static int reload(void *ctx, struct buf *mistakes)
     struct config *fresh;
     struct err err = {0};
     size_t n = config_read(server->input, &fresh, mistakes);
-    if (n == 0 && (auth_load(server->auth, config_settings(fresh)->tokens_file, &err) ||
+    if (n == 0 && (load_keys(server, config_settings(fresh), &err) ||
                    pipeline_reload(server->pipeline, config_settings(fresh), &err))) {
         buf_addf(mistakes, "%s\n", err.text);
         n = 1;
@@ -186,6 +199,7 @@ static int start_receiver(struct server *server, const char *listen,
         .acceptor = server->acceptor,
         .budget = server->budget,
         .auth = server->auth,
+        .tls = server->tls,
         .max_body = settings->max_body,
         .cors_origins = (const char *const *)settings->otlp_http_cors_origins.items,
         .web_address = is_off(settings->web_listen) ? NULL : web,
@@ -209,6 +223,7 @@ static int start_grpc(struct server *server, struct err *err)
         .acceptor = server->acceptor,
         .budget = server->budget,
         .auth = server->auth,
+        .tls = server->tls,
         .max_message = settings->max_grpc_message,
         .not_ready = cannot_take,
         .ctx = server,
@@ -233,6 +248,7 @@ static int start_web(struct server *server, struct err *err)
         .hosts = (const char *const *)settings->web_hosts.items,
         .budget = server->budget,
         .auth = server->auth,
+        .tls = server->tls,
         .db_path = settings->store_path,
         .log_link = settings->web_log_link,
         .started_ns = server->started_ns,
@@ -336,6 +352,7 @@ static void stop(struct server *server)
     accept_free(server->acceptor);
     httpd_budget_free(server->budget);
     auth_free(server->auth);
+    tls_free(server->tls);
     for (size_t i = 0; server->listen && server->listen[i]; i++)
         free(server->listen[i]);
     free(server->listen);
@@ -419,9 +436,11 @@ int serve_with(const struct config *config, const struct config_input *input,
     setup_log(server.settings);
     raise_descriptors(server.settings);
     server.auth = auth_new();
-    if (!server.auth || auth_load(server.auth, server.settings->tokens_file, &err) ||
-        start(&server, &err)) {
-        fprintf(stderr, "faultline: %s\n", server.auth ? err.text : "memory is short");
+    server.tls = tls_new();
+    if (!server.auth || !server.tls)
+        err_set(&err, ERR_BUSY, "memory is short");
+    if (err.code || load_keys(&server, server.settings, &err) || start(&server, &err)) {
+        fprintf(stderr, "faultline: %s\n", err.text);
         stop(&server);
         return err.code == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;
     }

@@ -50,6 +50,7 @@ class Collector:
         self.config = None  # a settings file
         self.sets = {}
         self.headers = {}  # of every request: a token
+        self.tls = None  # an ssl.SSLContext: requests go by https
         self.environment = {}  # of the process, beside what is there
 
     def start(self, **sets):
@@ -96,8 +97,11 @@ class Collector:
             self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def connection(self, where, timeout=60):
+        return http.client.HTTPSConnection(where, timeout=timeout, context=self.tls) if self.tls else http.client.HTTPConnection(where, timeout=timeout)
+
     def request(self, where, method, path, body=None, headers=None, timeout=60):
-        c = http.client.HTTPConnection(where, timeout=timeout)
+        c = self.connection(where, timeout)
         c.request(method, path, body=body, headers={**self.headers, **(headers or {})})
         r = c.getresponse()
         text = r.read()
