@@ -17,7 +17,9 @@
 
 struct pipeline;
 
-/* Opens store and inbox, starts every stage; what the inbox still holds is fed behind the caller's
+/* A failed sync of inbox or database ends the process with code 3, at once.
+ *
+ * Opens store and inbox, starts every stage; what the inbox still holds is fed behind the caller's
  * back. `with_inbox` false: bodies go straight to the stitcher (replay). */
 int pipeline_start(const struct settings *settings, bool with_inbox, struct pipeline **pipeline,
                    struct err *err);
@@ -48,7 +50,4 @@ const struct limits *pipeline_limits(const struct pipeline *pipeline);
 /* Takes over what a reload can change: the stitcher's knowledge, where clear text is allowed,
  * redaction. On an error all stays as it was. */
 int pipeline_reload(struct pipeline *pipeline, const struct settings *settings, struct err *err);
-/* Set when a sync failed: the process must end with code 3. */
-bool pipeline_failed(const struct pipeline *pipeline);
-
 #endif

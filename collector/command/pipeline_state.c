@@ -44,8 +44,3 @@ void pipeline_status(struct pipeline *pipeline, struct buf *out)
              (unsigned long long)stitcher_live_spans(pipeline->stitcher),
              (unsigned long long)stitcher_live_bytes(pipeline->stitcher));
 }
-
-bool pipeline_failed(const struct pipeline *pipeline)
-{
-    return pipeline->failed;
-}

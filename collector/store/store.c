@@ -201,6 +201,13 @@ static void failed_for_good(struct store *store, int code)
         store->settings.failed(&err, store->settings.ctx);
 }
 
+/* Nothing may be committed behind a sync that failed. */
+static void note_failed_sync(struct store *store, int code)
+{
+    if (code && sqlite3_extended_errcode(store->db) == SQLITE_IOERR_FSYNC)
+        failed_for_good(store, code);
+}
+
 /* Back to the last commit: what is in memory of this transaction is forgotten, the turns are
  * applied again. */
 static void roll_back(struct store *store, int code)
@@ -286,7 +293,8 @@ static void checkpoint(struct store *store)
     if (size < CHECKPOINT_BYTES && !resting)
         return;
     int mode = size >= TRUNCATE_BYTES ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
-    sqlite3_wal_checkpoint_v2(store->db, "main", mode, &n_log, &n_done);
+    int code = sqlite3_wal_checkpoint_v2(store->db, "main", mode, &n_log, &n_done);
+    note_failed_sync(store, code);
     store->in_log = !resting;
 }
 
@@ -418,7 +426,7 @@ static void *run(void *arg)
             take_turn(store, turn);
         else if (queue_closed(store->queue) && !queue_length(store->queue))
             break;
-        if (!turn || is_due(store) || store->deleting_to || store->shrinking)
+        if (!turn || is_due(store) || store->deleting_to || store->dropping_to || store->shrinking)
             tend(store);
     }
     if (store->in_transaction)
@@ -456,7 +464,8 @@ void store_join(struct store *store)
     queue_close(store->queue);
     pthread_join(store->thread, NULL);
     store->running = false;
-    sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    note_failed_sync(store, sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE,
+                                                      NULL, NULL));
 }
 
 void store_close(struct store *store)

@@ -1,5 +1,5 @@
 """File operations that fail: a part of what `make torture` goes through (faults.py)."""
-from faults import DB, EIO, ENOSPC, INBOX, WAL, run_case
+from faults import DB, EIO, ENOSPC, INBOX, WAL, run_case, run_reread_case
 
 
 def check(c, *case):
@@ -28,3 +28,14 @@ def scene_a_failed_sync_of_the_database_ends_the_process(c):
 
 def scene_a_failed_read_of_the_database_loses_nothing(c):
     check(c, "read", DB, 5, 1, EIO)
+
+
+def scene_an_inbox_that_cannot_be_read_for_a_while_is_read_later(c):
+    """Before, what could not be read was taken for damaged, and passed over."""
+    assert run_reread_case(c, ("read", INBOX, 40, 3, EIO), 1), "the fault did not come to pass"
+    assert "inbox_waits" in c.said()
+
+
+def scene_a_stored_trace_that_cannot_be_read_keeps_its_spans(c):
+    """Before, a late span took what was read of its trace until then for all of it."""
+    check(c, "read", WAL, 50, 1, EIO)
