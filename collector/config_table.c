@@ -17,7 +17,7 @@
 /* clang-format off */
 const struct setting config_table[] = {
     {"listen.host", SETTING_TEXT, AT(listen_host), "127.0.0.1", 0, 0, NULL, false, "host of every listener that names only a port"},
-    {"receive.otlp_grpc.listen", SETTING_LISTEN, AT(otlp_grpc_listen), "4317", 0, 0, NULL, false, "OTLP over gRPC, clear text"},
+    {"receive.otlp_grpc.listen", SETTING_LISTEN, AT(otlp_grpc_listen), "4317", 0, 0, NULL, false, "OTLP over gRPC"},
     {"receive.otlp_http.listen", SETTING_LISTEN, AT(otlp_http_listen), "4318", 0, 0, NULL, false, "OTLP over HTTP; [host:]port, 0 any free, unix:/path, off"},
     {"receive.otlp_http.cors_origins", SETTING_LIST, AT(otlp_http_cors_origins), "", 0, 0, NULL, false, "exact origins of browser SDKs"},
     {"receive.zipkin.listen", SETTING_LISTEN, AT(zipkin_listen), "9411", 0, 0, NULL, false, "Zipkin spans"},
@@ -27,11 +27,11 @@ const struct setting config_table[] = {
     {"receive.max_spans", SETTING_COUNT, AT(max_spans), "50000", 1, 10000000, NULL, false, "spans a body may hold"},
     {"receive.max_connections", SETTING_COUNT, AT(max_connections), "1024", 1, 1000000, NULL, false, "connections of all listeners together"},
     {"receive.max_in_flight", SETTING_SIZE, AT(max_in_flight), "64MiB", MIB, TIB, NULL, false, "bytes of bodies in memory; beyond: 503"},
-    {"receive.kafka.brokers", SETTING_TEXT, AT(kafka_brokers), "", 0, 0, NULL, false, "Kafka brokers; this version does not read them"},
+    {"receive.kafka.brokers", SETTING_TEXT, AT(kafka_brokers), "", 0, 0, NULL, false, "host:port of Kafka brokers; '' reads no Kafka"},
     {"receive.kafka.group", SETTING_TEXT, AT(kafka_group), "faultline", 0, 0, NULL, false, "Kafka consumer group"},
     {"receive.kafka.instance", SETTING_TEXT, AT(kafka_instance), "", 0, 0, NULL, false, "Kafka static member name"},
-    {"receive.kafka.topics", SETTING_LIST, AT(kafka_topics), "", 0, 0, NULL, false, "topic=format"},
-    {"receive.kafka.options", SETTING_LIST, AT(kafka_options), "", 0, 0, NULL, false, "librdkafka properties"},
+    {"receive.kafka.topics", SETTING_LIST, AT(kafka_topics), "", 0, 0, NULL, false, "topic=format, format a word of ingest_minute or auto; a topic with ^ before it is a pattern"},
+    {"receive.kafka.options", SETTING_LIST, AT(kafka_options), "", 0, 0, NULL, false, "librdkafka properties, property=value: SASL, TLS …"},
     {"store.path", SETTING_TEXT, AT(store_path), "faultline.db", 0, 0, NULL, false, "the database; the inbox is this + -inbox/"},
     {"store.durability", SETTING_WORD, AT(durability), "power", 0, 0, "power|crash|queue", false, "what an answer promises: survives a power cut, a kill, nothing"},
     {"store.commit_interval", SETTING_DURATION, AT(commit_interval_ns), "1s", 50 * MS, 60 * S, NULL, false, "how often the database commits"},

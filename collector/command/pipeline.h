@@ -34,6 +34,11 @@ int pipeline_feed(struct pipeline *pipeline, struct body *body, struct err *err)
 /* Cuts and commits everything that was accepted before the call; waits. */
 int pipeline_flush(struct pipeline *pipeline, uint64_t *n_cut, struct err *err);
 
+/* Is what an earlier process accepted in the database? */
+bool pipeline_settled(struct pipeline *pipeline);
+/* The next message of a Kafka partition, by the database; -1 when none ever came. */
+int64_t pipeline_kafka_next(struct pipeline *pipeline, uint64_t topic, int32_t partition);
+
 /* "" or a word of CONTRACT §3 (draining is the caller's to say). */
 const char *pipeline_not_ready(struct pipeline *pipeline);
 /* "" while every stage made progress in the last 30 s, else the stuck one's name. */

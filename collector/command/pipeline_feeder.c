@@ -138,7 +138,8 @@ int feeder_start(struct pipeline *pipeline, struct err *err)
         return 0;
     uint64_t needed_from = store_needed_from(pipeline->store);
     pipeline->fed = needed_from ? needed_from - 1 : 0;
-    pipeline->behind = inbox_last_seq(pipeline->inbox) > pipeline->fed;
+    pipeline->found_to = inbox_last_seq(pipeline->inbox);
+    pipeline->behind = pipeline->found_to > pipeline->fed;
     if (pthread_create(&pipeline->feeder, NULL, run_feeder, pipeline) != 0)
         return err_set(err, ERR_BUSY, "cannot start the feeder's thread");
     pipeline->feeding = true;

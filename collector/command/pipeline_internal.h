@@ -42,6 +42,7 @@ struct pipeline {
     bool behind; /* the feeder reads bodies from the inbox */
     bool stopping;
     uint64_t fed;      /* greatest number that the stitcher was given */
+    uint64_t found_to; /* greatest number of what an earlier process left in the inbox */
     uint64_t exported; /* greatest turn that was committed and read */
 };
 

@@ -22,6 +22,7 @@
 #include "collector/command/pipeline.h"
 #include "collector/receive/grpc.h"
 #include "collector/receive/http.h"
+#include "collector/receive/kafka.h"
 #include "collector/version.h"
 #include "web/server.h"
 
@@ -43,6 +44,8 @@ struct server {
     struct acceptor *acceptor;
     struct receiver *otlp_http, *zipkin;
     struct grpc_receiver *otlp_grpc;
+    struct kafka_receiver *kafka;
+    char *set_aside; /* folder of messages that cannot be read */
     struct web *web;
     char **listen; /* web.listen and web.extra_listen with their hosts */
     struct stat_series *reloaded;
@@ -233,6 +236,39 @@ static int start_grpc(struct server *server, struct err *err)
     return code;
 }
 
+static bool settled(void *ctx)
+{
+    return pipeline_settled(((struct server *)ctx)->pipeline);
+}
+
+static int64_t kafka_next(void *ctx, uint64_t topic, int32_t partition)
+{
+    return pipeline_kafka_next(((struct server *)ctx)->pipeline, topic, partition);
+}
+
+static int start_kafka(struct server *server, struct err *err)
+{
+    const struct settings *settings = server->settings;
+    if (!settings->kafka_brokers[0])
+        return 0;
+    if (asprintf(&server->set_aside, "%s-unreadable", settings->store_path) < 0)
+        return err_set(err, ERR_BUSY, "memory is short");
+    struct kafka_settings kafka = {
+        .brokers = settings->kafka_brokers,
+        .group = settings->kafka_group,
+        .instance = settings->kafka_instance,
+        .topics = (const char *const *)settings->kafka_topics.items,
+        .options = (const char *const *)settings->kafka_options.items,
+        .set_aside = server->set_aside,
+        .max_body = settings->max_body,
+        .acceptor = server->acceptor,
+        .settled = settled,
+        .next = kafka_next,
+        .ctx = server,
+    };
+    return kafka_receiver_start(&kafka, &server->kafka, err);
+}
+
 static int start_web(struct server *server, struct err *err)
 {
     const struct settings *settings = server->settings;
@@ -289,7 +325,8 @@ static int start(struct server *server, struct err *err)
         start_receiver(server, settings->otlp_http_listen, receiver_otlp_http_start,
                        &server->otlp_http, err) ||
         start_receiver(server, settings->zipkin_listen, receiver_zipkin_start, &server->zipkin,
-                       err))
+                       err) ||
+        start_kafka(server, err))
         return err->code;
     return start_web(server, err);
 }
@@ -334,6 +371,7 @@ static void say_ready(struct server *server)
 static void stop(struct server *server)
 {
     server->draining = true;
+    kafka_receiver_stop(server->kafka);
     if (server->otlp_grpc)
         grpc_receiver_drain(server->otlp_grpc);
     if (server->otlp_http)
@@ -356,6 +394,7 @@ static void stop(struct server *server)
     for (size_t i = 0; server->listen && server->listen[i]; i++)
         free(server->listen[i]);
     free(server->listen);
+    free(server->set_aside);
 }
 
 static void leave_at_once(int signal_number)

@@ -184,7 +184,7 @@ static void book_body(struct intake *intake)
     ingest_count(body->format, body->transport, INGEST_DUPLICATE, intake->n_duplicates);
     ingest_count(body->format, body->transport, INGEST_REJECTED, rejected);
     struct ledger_change *change = ledger_of(intake->stitcher, intake->arrival);
-    if (!change)
+    if (!change || (body->place.topic && !turn_note_place(intake->stitcher, &body->place)))
         return;
     change->received += batch->n_spans + rejected;
     change->classes[LEDGER_REJECTED] += rejected;

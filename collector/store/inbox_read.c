@@ -113,6 +113,7 @@ static struct body *make_body(const struct inbox_head *head, char *bytes)
     body->format = head->format;
     body->transport = head->transport;
     body->encoding = head->encoding;
+    body->place = head->place;
     return body;
 }
 

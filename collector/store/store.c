@@ -108,6 +108,7 @@ static int open_statements(struct store *store)
     code = code ? code : traces_open(store);
     code = code ? code : trace_minutes_open(store);
     code = code ? code : keep_open(store);
+    code = code ? code : kafka_open(store);
     return code ? code
                 : store_prepare(store,
                                 "UPDATE position SET booked_to = ?, needed_from = ?, next_trace_no "
@@ -264,6 +265,7 @@ static void hand_on(struct store *store)
     while (turn) {
         struct turn *next = turn->next;
         turn->next = NULL;
+        kafka_committed(store, turn);
         store->settings.committed(turn, store->settings.ctx);
         turn = next;
     }
@@ -483,6 +485,7 @@ void store_close(struct store *store)
         traces_close(store);
         trace_minutes_close(store);
         keep_close(store);
+        kafka_close(store);
         if (store->keys.ids)
             keys_close(store);
         sqlite3_finalize(store->put_position);

@@ -45,6 +45,10 @@ uint64_t store_next_trace_no(struct store *store);
  * thread. */
 int store_allow_plaintext(struct store *store, const char *const *rules, size_t n, struct err *err);
 
+/* The next message of a partition (`topic`: its hash, see body.h), by what is committed; -1 when
+ * none ever came. Any thread. */
+int64_t store_kafka_next(struct store *store, uint64_t topic, int32_t partition);
+
 int store_start(struct store *store, struct err *err);
 /* Takes the turn; waits while the writer's queue is full. False when the store is stopping. */
 bool store_push(struct store *store, struct turn *turn);

@@ -12,6 +12,7 @@
  *   plaintext.c   where clear text is allowed
  *   rollups.c     the localiser's counters by the minute
  *   incidents.c   incidents, suspects, evidence, pinned traces
+ *   kafka_positions.c  the next message of each Kafka partition
  *   traces.c      traces and spans of a turn to rows
  *   feed.c        the spans of a turn as a table that one statement copies from
  *   trace_minutes.c  minutes to ranges of trace_no
@@ -225,6 +226,13 @@ struct gaps {
     sqlite3_stmt *find, *put, *drop;
 };
 
+struct kafka_positions {
+    struct kafka_place *items; /* the offset is that of the next message */
+    uint32_t n;
+    pthread_mutex_t mutex; /* guards the two: the receiver asks */
+    sqlite3_stmt *put;
+};
+
 /* Bloom filter of one full run. */
 struct run_filter {
     uint64_t run;
@@ -281,6 +289,7 @@ struct store {
     struct relations relations;
     struct clocks clocks;
     struct gaps gaps;
+    struct kafka_positions kafka;
     struct keys keys;
     struct keep keep;
     struct trace_minutes trace_minutes;
@@ -382,6 +391,12 @@ void gaps_close(struct store *store);
 int gaps_add(struct store *store, const struct turn *turn, const struct graph *graph, int sign);
 /* Writes what was added; after the last trace of a turn. */
 int gaps_apply(struct store *store);
+
+/* kafka_positions.c */
+int kafka_open(struct store *store);
+void kafka_close(struct store *store);
+int kafka_add(struct store *store, const struct turn *turn);
+void kafka_committed(struct store *store, const struct turn *turn);
 
 /* plaintext.c */
 bool plaintext_is_due(const struct store *store);

@@ -256,6 +256,7 @@ int traces_apply(struct store *store, const struct turn *turn)
     code = code ? code : put_spans(store, turn);
     code = code ? code : gaps_apply(store);
     code = code ? code : rollups_add(store, turn);
+    code = code ? code : kafka_add(store, turn);
     clocks_add(store, turn);
     for (uint32_t i = 0; i < turn->n_ledger && !code; i++)
         code = minutes_add_ledger(store, &turn->ledger[i]);
