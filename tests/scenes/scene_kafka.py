@@ -1,17 +1,22 @@
 """Kafka: a consumer group against librdkafka's mock cluster (tests/tools/kafka_mock.c), with kills, brokers that go and errors."""
+import base64
 import json
 import os
 import subprocess
+import uuid
 
 from lib import otlp_body, otlp_span, wait_for
+from real import free_ports, installed
 
 ZIPKIN = b'[{"traceId":"%032x","id":"%016x","name":"n","kind":"SERVER","timestamp":1790000000000000,"duration":5000,"localEndpoint":{"serviceName":"z"}}]'
 
 
 class Cluster:
-    def __init__(self, c):
+    """The mock cluster; or what speaks to the real one at `brokers`."""
+
+    def __init__(self, c, *brokers):
         self.folder = c.folder
-        self.process = subprocess.Popen([os.path.join(c.build, "tools", "kafka_mock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([os.path.join(c.build, "tools", "kafka_mock"), *brokers], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.DEVNULL)
         self.brokers = self.process.stdout.readline().decode().split()[1]
         self.n = 0
@@ -179,6 +184,79 @@ def scene_two_collectors_share_the_partitions(c):
             assert received(c) == (40, 0, 40)
     finally:
         other.close()
+
+
+PROPERTIES = """process.roles=broker,controller
+node.id=1
+controller.quorum.bootstrap.servers=127.0.0.1:%(controller)d
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:%(port)d,CONTROLLER://127.0.0.1:%(controller)d
+advertised.listeners=PLAINTEXT://127.0.0.1:%(port)d
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+log.dirs=%(folder)s/log
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+num.partitions=3
+offsets.topic.num.partitions=1
+"""
+
+
+class Broker:
+    """A real one, in KRaft mode, on a free port; its data lie in the scene's folder."""
+
+    def __init__(self, c):
+        self.folder = os.path.join(c.folder, "kafka")
+        os.mkdir(self.folder)
+        port, controller = free_ports(2)
+        self.address, self.process = "127.0.0.1:%d" % port, None
+        self.java = ["java", "-Xmx256m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", installed("kafka", "libs") + "/*"]
+        self.properties = os.path.join(self.folder, "server.properties")
+        with open(self.properties, "w") as out:
+            out.write(PROPERTIES % {"port": port, "controller": controller, "folder": self.folder})
+        name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        self.run("kafka.tools.StorageTool", "format", "--standalone", "-t", name, "-c", self.properties).wait(60)
+
+    def run(self, *what):
+        return subprocess.Popen(self.java + list(what), cwd=self.folder, stdout=open(os.path.join(self.folder, "said"), "ab"), stderr=subprocess.STDOUT)
+
+    def start(self):
+        self.process = self.run("kafka.Kafka", self.properties)
+
+    def kill(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+
+def scene_a_real_broker_that_goes_and_comes(c):
+    with Broker(c) as broker, Cluster(c, broker.address) as cluster:
+        start(c, cluster, "spans=otlp_json")
+        for n in range(1, 31):
+            cluster.produce("spans", body(n), n % 3)
+        arrive(c, 30)
+        wait_for(lambda: sum(cluster.committed("spans", p) for p in range(3)) == 30, 20, "commits to the broker")
+        broker.process.terminate()
+        broker.process.wait(30)
+        broker.start()
+        for n in range(31, 61):
+            cluster.produce("spans", body(n), n % 3)
+        c.kill()
+        start(c, cluster, "spans=otlp_json")
+        arrive(c, 60, 60)
+        c.flush()
+        assert received(c) == (60, 0, 60)
+        c.check_ledger()
 
 
 def scene_bad_settings_of_kafka_are_named(c):

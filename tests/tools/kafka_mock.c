@@ -36,7 +36,7 @@ static rd_kafka_resp_err_t produce(const char *topic, int partition, void *bytes
         RD_KAFKA_V_KEY(key, key ? strlen(key) : 0), RD_KAFKA_V_OPAQUE(&result), RD_KAFKA_V_END);
     if (code)
         return code;
-    rd_kafka_flush(producer, 20000);
+    rd_kafka_flush(producer, 60000);
     return result;
 }
 
@@ -90,7 +90,9 @@ static void take_line(char *line)
     int n = 0;
     for (char *word = strtok(line, " \n"); word && n < 6; word = strtok(NULL, " \n"))
         words[n++] = word;
-    if (n == 3 && strcmp(words[0], "topic") == 0)
+    if (n == 3 && strcmp(words[0], "topic") == 0 && !cluster)
+        printf("NO_ERROR\n");
+    else if (n == 3 && strcmp(words[0], "topic") == 0)
         printf("%s\n",
                rd_kafka_err2name(rd_kafka_mock_topic_create(cluster, words[1], atoi(words[2]), 1)));
     else if (n >= 4 && strcmp(words[0], "produce") == 0)
@@ -111,12 +113,17 @@ static void take_line(char *line)
     fflush(stdout);
 }
 
-int main(void)
+/* kafka_mock BROKERS: the lines that also a real cluster can follow (it makes topics by itself). */
+int main(int argc, char **argv)
 {
     char line[4096], reason[300];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "test.mock.num.brokers", "2", reason, sizeof(reason));
+    if (argc > 1)
+        rd_kafka_conf_set(conf, "bootstrap.servers", argv[1], reason, sizeof(reason));
+    else
+        rd_kafka_conf_set(conf, "test.mock.num.brokers", "2", reason, sizeof(reason));
     rd_kafka_conf_set(conf, "linger.ms", "0", reason, sizeof(reason));
+    rd_kafka_conf_set(conf, "reconnect.backoff.max.ms", "500", reason, sizeof(reason));
     rd_kafka_conf_set(conf, "message.max.bytes", "8000000", reason, sizeof(reason));
     rd_kafka_conf_set_dr_msg_cb(conf, delivered);
     producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof(reason));
@@ -125,7 +132,7 @@ int main(void)
         return 1;
     }
     cluster = rd_kafka_handle_mock_cluster(producer);
-    brokers = rd_kafka_mock_cluster_bootstraps(cluster);
+    brokers = argc > 1 ? argv[1] : rd_kafka_mock_cluster_bootstraps(cluster);
     printf("ready %s\n", brokers);
     fflush(stdout);
     while (fgets(line, sizeof(line), stdin))
