@@ -254,6 +254,9 @@ def visits_of(spans):
 
 def fill(spans, of, calls):
     """Unknown takes what a joined half knows (the caller's names its callee), else what the only other of that name knows."""
+    def speaks_as_itself(span):  # and is no application behind a sidecar that calls it otherwise
+        return span not in of or of[span].top.service == span.service
+
     for n, what in ((0, "cluster"), (1, "namespace"), (3, "version")):
         def take(span, values):
             values.discard("")
@@ -261,7 +264,7 @@ def fill(spans, of, calls):
                 setattr(span, what, next(iter(values)))
 
         for visit in dict.fromkeys(of.values()):
-            joined = {getattr(o, what) for o in visit.spans}
+            joined = {getattr(o, what) for o in visit.spans if speaks_as_itself(o)}
             for half in (visit.incoming.chain + visit.incoming.hops) if visit.incoming else ():
                 if half.upstream and peer(half)[0][2] == visit.top.service:
                     joined.add(peer(half)[0][n])
@@ -269,11 +272,11 @@ def fill(spans, of, calls):
                 take(span, set(joined))
         given = {s: getattr(s, what) for s in spans}
         for span in spans:
-            take(span, {given[o] for o in spans if o.service == span.service})
+            take(span, {given[o] for o in spans if o.service == span.service and speaks_as_itself(o)})
         for call in calls:
             if what != "version" and not isinstance(call.callee, Visit) and call.callee[4] == "workload" and not call.callee[n]:
                 # which version nobody reached is not told
-                values = {given[o] for o in spans if o.service == call.callee[2]} - {""}
+                values = {given[o] for o in spans if o.service == call.callee[2] and speaks_as_itself(o)} - {""}
                 if len(values) == 1:
                     call.callee = call.callee[:n] + (next(iter(values)),) + call.callee[n + 1:]
 
@@ -494,10 +497,10 @@ def fold(calls):
     """Attempts are one call."""
     proxies = {}
     for call in calls:
+        if call.low and shadow(call.low[0]):
+            call.mirror = True
         if call.known_by == "both" and call.chain and call.chain[-1].proxy and isinstance(call.callee, Visit):
-            if any(shadow(s) for s in call.low):
-                call.mirror = True
-            else:
+            if not call.mirror:
                 proxies.setdefault(id(call.chain[-1]), []).append(call)
     gone = set()
     for group in proxies.values():

@@ -230,10 +230,11 @@ class Maker:
     def spoil(self):
         d, t = self.draw, self.t
         what = d.random()
-        if what < 0.25 and len(t.spans) > 1:
+        if what < 0.25:
             for _ in range(d.choice([1, 1, 2, 3])):
-                if len(t.spans) > 1:
-                    t.spans.remove(d.choice(t.spans))
+                may_go = [s for s in t.spans if not s["shared"]]
+                if len(t.spans) > 1 and may_go:
+                    t.spans.remove(d.choice(may_go))
         elif what < 0.27:
             span = d.choice([s for s in t.spans if not s["parent"]])
             if not span["shared"]:
