@@ -33,7 +33,9 @@ def differences(build, format_, seeds):
     seen, texts = stitched(build, format_, traces.values()), []
     for seed, trace in traces.items():
         wanted = stitch_model.graph(trace.spans)
-        if seen[trace.id] != wanted:
+        # of a ring STITCHING wants only that it is marked
+        same = seen[trace.id].endswith(" incomplete") == wanted.endswith(" incomplete") if trace.ring else seen[trace.id] == wanted
+        if not same:
             texts.append("\n%s, seed %d\n--- seen\n%s\n--- the model\n%s\n" % (format_, seed, seen[trace.id], wanted))
     return texts
 

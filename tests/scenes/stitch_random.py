@@ -27,6 +27,7 @@ class Maker:
         self.draw = random.Random(seed)
         self.mesh = Mesh(self.draw, zipkin)
         self.t = Trace(seed + 100_000)
+        self.t.ring = False
         self.budget = self.draw.randint(1, 12)
 
     # -- spans --
@@ -144,7 +145,8 @@ class Maker:
             for n in range(d.randint(0, 2)):
                 consumer = d.choice(NAMES)
                 if self.mesh.like[consumer] != "sidecars":
-                    c = self.app(consumer, "consumer", start + 1 + n, 20, send, 200, attrs=attrs, status=0)
+                    c = self.app(consumer, "consumer", start + 1 + n, 20, send, 200, attrs=attrs, status=0,
+                                 links=[("%032x" % 77, "%016x" % 1)] if d.random() < 0.3 and not self.mesh.zipkin else [])
                     if self.budget > 0 and d.random() < 0.5:
                         self.budget -= 1
                         self.call(consumer, start + 2 + n, 10, c, 4)
@@ -175,6 +177,11 @@ class Maker:
             flags = d.choice(["-", "UF", "UH", "UO", "UF,URX"]) if want else d.choice(["UF", "UH", "UO", "RL"])
         if flags != "-":
             return self.half(caller, callee, start, ms, parent, path, None, 429 if flags == "RL" else 503, n, flags)[1]
+        if not want and n == 0 and not self.mesh.unset and d.random() < 0.2:
+            special = d.choice([self.gives_up, self.under_one_span, self.sure_of_itself, self.wrongly_named])
+            code = special(caller, callee, start, ms, parent, path, has_sidecar)
+            if code:
+                return code
         low, _, spans = self.half(caller, callee, start, ms, parent, path, None, 200, n)
         at, left = start + 0.6, ms - 1.2
         if d.random() < 0.12 and callee != caller:
@@ -186,6 +193,65 @@ class Maker:
         for span in spans:
             self.answered(span, code)
         return code
+
+    # -- what is rarer: each gives the code it answered, or 0 when it does not fit here --
+
+    def plain_callee(self, callee, start, ms, parent, code, path, **more):
+        """A callee's half that calls nobody; gives its spans."""
+        spans = []
+        if self.mesh.like[callee] != "applications":
+            parent = self.side(callee, "server", start, ms, parent, INBOUND, code, path=path, **more)
+            spans.append(parent)
+        if self.mesh.like[callee] != "sidecars":
+            spans.append(self.app(callee, "server", start + 0.3, ms - 0.6, parent, code))
+        return spans
+
+    def gives_up(self, caller, callee, start, ms, parent, path, has_sidecar):
+        """The caller's time is over while the callee goes on and succeeds."""
+        low, _, spans = self.half(caller, callee, start, ms, parent, path, None, 504, 0, "UT" if has_sidecar else "-")
+        cut_off = has_sidecar and self.mesh.like[callee] == "sidecars" and self.draw.random() < 0.5
+        if cut_off:
+            self.side(callee, "server", start + 1, ms - 2, low, INBOUND, 0, flags="DC", path=path)
+        else:
+            self.plain_callee(callee, start + 1, ms * 2 + 30, low, 200, path)
+        return 504
+
+    def under_one_span(self, caller, callee, start, ms, parent, path, has_sidecar):
+        """A proxy's single span with several of its callee beneath: attempts, or copies that nothing marks."""
+        d = self.draw
+        if not has_sidecar or self.mesh.attempts or self.mesh.like[callee] != "sidecars" or callee == caller:
+            return 0
+        low, _, spans = self.half(caller, callee, start, ms, parent, path, None, 200)
+        if d.random() < 0.5:
+            n = d.randint(2, 3)
+            codes = [503] * (n - 1) + [d.choice([200, 503])]
+            for i, code in enumerate(codes):
+                self.side(callee, "server", start + 1 + i * (ms - 2) / n, (ms - 2) / n - 0.3, low, INBOUND, code, path=path)
+        else:
+            codes = [200]
+            self.side(callee, "server", start + 1, ms - 2, low, INBOUND, 200, path=path)
+            self.side(callee, "server", start + 1.5, ms, low, INBOUND, d.choice([200, 500]), path=path)
+        for span in spans:
+            self.answered(span, codes[-1])
+        return codes[-1]
+
+    def sure_of_itself(self, caller, callee, start, ms, parent, path, has_sidecar):
+        """An explicit OK overrules the codes of its span, and of no other."""
+        if has_sidecar or self.mesh.like[callee] != "applications":
+            return 0
+        low, code, _ = self.half(caller, callee, start, ms, parent, path, None, 200)
+        low["attrs"].update({"http.response.status_code": self.draw.choice([500, 404])})
+        low["status"] = 1
+        self.app(callee, "server", start + 1, ms - 2, low, self.draw.choice([200, 200, 503, 404]), status=self.draw.choice([0, 1]))
+        return 200
+
+    def wrongly_named(self, caller, callee, start, ms, parent, path, has_sidecar):
+        """The callee's span says that it is a client's."""
+        if has_sidecar or self.mesh.like[callee] != "applications" or callee == caller:
+            return 0
+        low, code, _ = self.half(caller, callee, start, ms, parent, path, None, 200)
+        self.app(callee, "client", start + 1, ms - 2, low, 200, status=0)
+        return 200
 
     def through(self, callee, at, ms, low, path, spans):
         """One gateway or two on the way."""
@@ -214,7 +280,9 @@ class Maker:
             parent = t.client("job", start, ms, None)
             spans.append(parent)
             start, ms = start + 0.2, ms - 0.4
-        elif where < 0.32:
+        elif where < 0.35 and self.mesh.like[root] != "applications":
+            return self.left(root)
+        elif where < 0.4:
             code, flags = d.choice([(404, "NR"), (429, "RL"), (503, "UH"), (503, "UO"), (418, "FI"), (403, "UAEX"), (503, "OM")])
             t.proxy("front", "server", 0, 5, None, role="gateway", upstream=None if flags == "NR" else out(root), code=code, flags=flags, namespace="istio-system")
             return t
@@ -225,6 +293,19 @@ class Maker:
             for span in t.spans:
                 span["kind"] = "unset" if span["kind"] == "internal" else span["kind"]
         self.spoil()
+        return t
+
+    def left(self, root):
+        """The client went away, and everybody beneath noticed, or one did not."""
+        t, d = self.t, self.draw
+        g = t.proxy("front", "server", 0, 100, None, role="gateway", upstream=out(root), code=0, flags="DC", namespace="istio-system")
+        a = self.side(root, "server", 2, 96, g, INBOUND, 0, flags=d.choice(["DC", "DR"]), path="/")
+        other = d.choice([n for n in NAMES if n != root])
+        o = self.side(root, "client", 3, 90, a, out(other), d.choice([0, 200]), path="/x")
+        if o["attrs"]["http.status_code"] == "0":
+            o["attrs"]["response_flags"] = "DC"
+        if self.mesh.like[other] != "applications":
+            self.side(other, "server", 4, 88, o, INBOUND, 200, path="/x")
         return t
 
     def spoil(self):
@@ -239,6 +320,11 @@ class Maker:
             span = d.choice([s for s in t.spans if not s["parent"]])
             if not span["shared"]:
                 span["parent"] = span["id"]
+        elif what < 0.285 and len(t.spans) > 2:
+            ring = d.sample([s for s in t.spans if not s["shared"]], 2)
+            if self.mesh.zipkin or ring[0]["id"] == ring[1]["id"]:
+                return
+            ring[0]["parent"], ring[1]["parent"], t.ring = ring[1]["id"], ring[0]["id"], True
         elif what < 0.32:
             t.spans += [dict(s) for s in d.sample(t.spans, len(t.spans) // 2)]
         elif what < 0.35:
