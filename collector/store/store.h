@@ -44,6 +44,11 @@ uint64_t store_next_trace_no(struct store *store);
  * thread. */
 int store_allow_plaintext(struct store *store, const char *const *rules, size_t n, struct err *err);
 
+/* Who was learnt to be at which address, the newest first; texts live for the call. It returns
+ * false to have no more. Before the start. */
+typedef bool store_address_f(void *ctx, const struct known_address *known);
+int store_addresses(struct store *store, store_address_f *tell, void *ctx, struct err *err);
+
 int store_start(struct store *store, struct err *err);
 /* Takes the turn; waits while the writer's queue is full. False when the store is stopping. */
 bool store_push(struct store *store, struct turn *turn);
