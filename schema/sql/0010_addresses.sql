@@ -5,3 +5,6 @@ CREATE TABLE address (
   seen_minute INTEGER NOT NULL,  -- of receipt, Unix minutes; may lag by ten
   PRIMARY KEY (address, service)
 ) WITHOUT ROWID;
+
+UPDATE help_row SET text = 'the call out that began a trace of its own; '''' when only the service is known'
+  WHERE view_name = 'propagation_gap' AND column_name = 'operation';
