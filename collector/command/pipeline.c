@@ -199,6 +199,11 @@ static int open_inbox(struct pipeline *pipeline, struct err *err)
     return inbox_open(&inbox, store_booked_to(pipeline->store) + 1, &pipeline->inbox, err);
 }
 
+static bool know_address(void *stitcher, const struct known_address *known)
+{
+    return stitcher_know(stitcher, known);
+}
+
 static int make_stitcher(struct pipeline *pipeline, struct err *err)
 {
     const struct settings *settings = pipeline->settings;
@@ -224,9 +229,11 @@ static int make_stitcher(struct pipeline *pipeline, struct err *err)
     if (knowledge_new(settings, &stitcher.knowledge, err))
         return err->code;
     pipeline->stitcher = stitcher_new(&stitcher, err);
-    if (!pipeline->stitcher)
+    if (!pipeline->stitcher) {
         free(stitcher.knowledge);
-    return pipeline->stitcher ? 0 : err->code;
+        return err->code;
+    }
+    return store_addresses(pipeline->store, know_address, pipeline->stitcher, err);
 }
 
 /* What a crash left in the inbox comes behind it. Without an inbox nobody watches: a replay's times

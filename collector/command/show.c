@@ -296,12 +296,13 @@ int command_trace(const struct options *options)
 struct graph_question {
     struct window window;
     enum graph_level level;
+    struct graph_view view;
 };
 
 static int ask_graph(struct query *query, const void *what, struct buf *out, struct err *err)
 {
     const struct graph_question *graph = what;
-    return query_graph_json(query, graph->window, graph->level, NULL, out, err);
+    return query_graph_json(query, graph->window, graph->level, &graph->view, out, err);
 }
 
 /* Names inside quotes of DOT and Mermaid. */
@@ -493,13 +494,18 @@ static int check_graph(const struct options *options, struct window window)
 int command_graph(const struct options *options)
 {
     const char *level = option(options, "level"), *format = option(options, "format");
-    struct graph_question graph;
+    const char *layer = option(options, "layer");
+    struct graph_question graph = {.view.physical = layer && strcmp(layer, "physical") == 0};
     struct buf path;
     if (format && !wants(options, "table") && !wants(options, "dot") &&
         !wants(options, "mermaid") && !wants(options, "json"))
         return bad_format(options, "table, dot, mermaid or json");
     if (level && strcmp(level, "service") != 0 && strcmp(level, "version") != 0) {
         fprintf(stderr, "faultline graph: --level is service or version\n");
+        return EXIT_USAGE;
+    }
+    if (layer && !graph.view.physical && strcmp(layer, "logical") != 0) {
+        fprintf(stderr, "faultline graph: --layer is logical or physical\n");
         return EXIT_USAGE;
     }
     if (!read_window(options, 15 * NS_PER_MINUTE, &graph.window))
@@ -514,6 +520,7 @@ int command_graph(const struct options *options)
     ask_parameter(&path, "from", option(options, "from"));
     ask_parameter(&path, "to", option(options, "to"));
     ask_parameter(&path, "level", level);
+    ask_parameter(&path, "layer", layer);
     buf_add_char(&path, '\0');
     struct question question = {path.p, ask_graph, &graph};
     int code = show_answer(options, &question, show_graph);

@@ -68,6 +68,9 @@ enum message_step { MESSAGE_UNSAID, MESSAGE_RECEIVE, MESSAGE_PROCESS, MESSAGE_SE
 #define CODE_NONE (-1)
 #define DURATION_UNKNOWN UINT64_MAX
 
+#define WEIGHT_ONE_STATED 1.0000001f
+#define MOST_WEIGHT 1e9
+
 /* What STITCHING needs to know of a span, read from its attributes once. Text '' when not there. */
 struct facts {
     /* The node that the span itself speaks for (STITCHING §1), canonical: a sidecar's
@@ -108,8 +111,8 @@ struct facts {
     bool database;           /* has db.* */
     bool peer_resolvable; /* `peer` came from a cluster host or service name: a workload even when
                              nobody knows it */
-    float weight; /* ≥ 1: requests this one stands for (tracestate ot=th, sampler tags); 1 when not
-                     stated */
+    float weight; /* ≥ 1: requests this one stands for (tracestate ot=th, sampler tags); exactly 1
+                     when not stated, WEIGHT_ONE_STATED when it is said to stand for itself */
 };
 
 struct span {

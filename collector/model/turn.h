@@ -38,6 +38,12 @@ struct ledger_change {
     int64_t conflict; /* duplicates with other content */
 };
 
+/* A workload that says it is at an address. */
+struct known_address {
+    struct str address, cluster, namespace, service, version;
+    uint32_t seen_minute; /* of receipt, Unix minutes */
+};
+
 struct turn {
     struct arena arena;
     struct turn *next;        /* for whoever owns it */
@@ -49,6 +55,8 @@ struct turn {
     uint32_t n_ledger;
     struct kafka_place *places; /* of the last messages that are in the ledger, one a partition */
     uint32_t n_places;
+    struct known_address *known; /* learnt since the last turn that told any */
+    uint32_t n_known;
     struct rollup
         *rollup;        /* what its traces add to the roll-ups; NULL without; freed with the turn */
     uint64_t booked_to; /* bodies up to this seq are in the ledger */

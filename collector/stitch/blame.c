@@ -113,13 +113,23 @@ static uint64_t slack_for(uint64_t duration_ns)
     return hundredth > SLACK_NS ? hundredth : SLACK_NS;
 }
 
+/* The incoming span that this call lies beneath: the sidecar's where the application has spans but
+ * handed on the context that it got. */
+static uint32_t server_above(const struct stitch *stitch, const struct work_call *call,
+                             uint32_t visit)
+{
+    uint32_t first = stitch->visits[visit].first;
+    bool right_beneath = call->top != NONE && stitch->spans[call->top].parent == first;
+    return right_beneath ? first : stitch->visits[visit].application;
+}
+
 /* Did this call end while its caller's own visit lasted, and before that visit's caller gave it up?
  * A proxy's two spans of one request end together: which of them it closes first says nothing. */
 static bool ended_in_time(const struct stitch *stitch, const struct work_call *call, uint32_t visit)
 {
     if (!call->caller_end_ns)
         return true;
-    uint32_t inner = stitch->visits[visit].application;
+    uint32_t inner = server_above(stitch, call, visit);
     const struct work_span *server = &stitch->spans[inner];
     uint64_t slack_ns = slack_for(known_duration(server->record));
     bool one_request = hop_request(stitch, call->top) == inner;

@@ -196,6 +196,8 @@ bool cut_trace(struct stitcher *stitcher, struct live *live, enum cut_reason rea
     turn->n_records += live->n;
     if (!book(stitcher, live, cut))
         return false;
+    for (uint32_t i = 0; i < cut->now.n_records; i++)
+        addresses_see(stitcher->addresses, &cut->now.records[i], cut->now.graph.spans[i].node);
     const struct stitcher_settings *settings = &stitcher->settings;
     if (settings->count && !settings->count(settings->ctx, stitcher->nodes, turn, cut))
         stat_add(stitcher->n_memory_short, 1);
@@ -226,6 +228,8 @@ uint64_t turn_hand_on(struct stitcher *stitcher, bool flush)
         return 0;
     struct turn *turn = stitcher->filling.turn;
     stitcher->filling = (struct filling){0};
+    addresses_hand_on(stitcher->addresses, turn);
+    addresses_renew(stitcher->addresses, clock_mono_ns());
     turn->flush = flush;
     turn->booked_to = stitcher->taken_seq > stitcher->settings.booked_to
                           ? stitcher->taken_seq

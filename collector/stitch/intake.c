@@ -7,9 +7,6 @@
 #include "collector/stitch/merge.h"
 #include "collector/stitch/stitcher_internal.h"
 
-/* Records of one id in one trace that are compared; a sender that sends more under one id gets them
- * merged. */
-#define MAX_SAME_ID 128u
 #define FETCH_CEILING ((size_t)1 << 30)
 
 struct intake {
@@ -95,22 +92,6 @@ static struct live *live_for(struct intake *intake, struct trace_id id)
     return live;
 }
 
-/* The record of the same key, NULL when this one is new. */
-static struct live_record *find_same(const struct live *live, const struct record *record)
-{
-    struct live_record *same_side = NULL;
-    unsigned n = 0;
-    for (struct live_record *item = live_next_same_id(live, record->span_id, NULL); item;
-         item = live_next_same_id(live, record->span_id, item)) {
-        if (merge_same_key(&item->record, record))
-            return item;
-        same_side = item;
-        if (++n >= MAX_SAME_ID)
-            return same_side;
-    }
-    return NULL;
-}
-
 static bool merge_into(struct intake *intake, struct live *live, struct live_record *item,
                        const struct record *record)
 {
@@ -149,7 +130,7 @@ static bool take_span(struct intake *intake, const struct span *span)
         !shapes_record(stitcher->shapes, span, intake->body->format, &stitcher->scratch, &record))
         return false;
     record.arrival = intake->arrival;
-    struct live_record *same = find_same(live, &record);
+    struct live_record *same = live_find_same(live, &record);
     if (same)
         return merge_into(intake, live, same, &record);
     if (live->n >= stitcher->settings.max_spans_per_trace) {

@@ -28,7 +28,6 @@ static void add_times(const struct stitch *stitch, struct work_call *work)
         call->callee_span = stitch->spans[visit->first].input;
         call->callee_ns = known_duration(callee);
         call->start_ns = first->start_ns;
-        call->weight = callee->weight;
     }
     if (work->top == NONE)
         return;
@@ -36,11 +35,37 @@ static void add_times(const struct stitch *stitch, struct work_call *work)
     call->caller_span = top->input;
     call->caller_ns = known_duration(top->record);
     call->start_ns = work->begin_ns ? work->begin_ns : top->record->start_ns;
-    call->weight = top->record->weight;
     call->transit_ns = transit_of(stitch, work);
     /* Attempts that are siblings: from the first one's start to the last one's end. */
     if (call->retries && top->end_ns && call->start_ns && top->end_ns > call->start_ns)
         call->caller_ns = top->end_ns - call->start_ns;
+}
+
+static uint32_t entry_span(const struct stitch *stitch)
+{
+    for (uint32_t k = 0; k < stitch->n; k++) {
+        const struct work_span *span = &stitch->spans[stitch->order[k]];
+        if (span->parent != NONE)
+            break;
+        if (!span->orphan)
+            return stitch->order[k];
+    }
+    return stitch->order[0];
+}
+
+/* How many calls this one stands for: as its halves say, the caller's first; else as the root says,
+ * where some samplers (Jaeger's) write it once for the whole trace. */
+static float weight_of(const struct stitch *stitch, const struct work_call *work, uint32_t root)
+{
+    const uint32_t said[3] = {
+        work->top,
+        work->callee_visit == NONE ? NONE : stitch->visits[work->callee_visit].application, root};
+    for (int i = 0; i < 3; i++) {
+        float weight = said[i] == NONE ? 1.0f : stitch->spans[said[i]].record->weight;
+        if (weight != 1.0f)
+            return weight;
+    }
+    return 1.0f;
 }
 
 static void add_operation(const struct stitch *stitch, struct work_call *work)
@@ -205,18 +230,6 @@ static void write_span(struct stitch *stitch, const struct work_span *span,
 /* ---- the trace ---- */
 
 /* The first root that is no orphan, else the first of all. */
-static uint32_t entry_span(const struct stitch *stitch)
-{
-    for (uint32_t k = 0; k < stitch->n; k++) {
-        const struct work_span *span = &stitch->spans[stitch->order[k]];
-        if (span->parent != NONE)
-            break;
-        if (!span->orphan)
-            return stitch->order[k];
-    }
-    return stitch->order[0];
-}
-
 uint32_t entry_call(const struct stitch *stitch, uint32_t entry)
 {
     const struct work_span *span = &stitch->spans[entry];
@@ -311,11 +324,13 @@ static bool write_calls(struct stitch *stitch, struct graph *graph)
     if (!graph->calls)
         return false;
     stitch->n_hops = 0;
+    uint32_t root = stitch->n ? entry_span(stitch) : NONE;
     for (uint32_t i = 0; i < stitch->n_calls; i++) {
         struct work_call *work = &stitch->calls[i];
         add_times(stitch, work);
         if (work->folded)
             continue;
+        work->call.weight = weight_of(stitch, work, root);
         add_operation(stitch, work);
         route_find(stitch, work);
         if (!hops_find(stitch, work))

@@ -10,6 +10,7 @@
 
 #include "collector/base/queue.h"
 #include "collector/base/stats.h"
+#include "collector/stitch/addresses.h"
 #include "collector/stitch/live.h"
 #include "collector/stitch/stitcher.h"
 
@@ -31,6 +32,7 @@ struct stitcher {
     struct shapes *shapes;
     struct stitch *stitch;
     struct live_table table;
+    struct addresses *addresses;
     struct filling filling;
     struct buf scratch, merge_scratch;
     uint64_t next_trace_no, next_turn;

@@ -118,13 +118,13 @@ static int parent_fit(const struct work_span *parent, const struct work_span *ch
     bool started = parent->record->start_ns <= child->record->start_ns;
     bool out = is_out_kind(parent->shape), child_out = is_out_kind(child->shape);
     int fit = 1 + (started ? 1 : 0);
-    /* Of one id's two halves a callee hangs beneath the caller's, everything else beneath its own
-     * service's. */
+    /* Of one id's two halves a span hangs beneath its own service's, else beneath the callee's: who
+     * got the call made those that lie under it, also where the half between them is lost. */
     if (same_service && !out)
         fit += 8;
-    else if (!child_out && out && !same_service)
-        fit += 6;
     else if (!out)
+        fit += 6;
+    else if (!child_out && !same_service)
         fit += 4;
     return fit + (parent->shape->proxy == PROXY_NONE && same_service ? 2 : 0);
 }

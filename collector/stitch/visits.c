@@ -222,7 +222,8 @@ static bool add_entry_call(struct stitch *stitch, uint32_t visit, const struct w
     if (knowledge->resolve && span->shape->peer_address && !span->orphan) {
         node_no known =
             knowledge->resolve(knowledge, names_text(stitch->names, span->shape->peer_address));
-        if (known) {
+        /* From its own address comes what its own sidecar hands on, whoever sent it. */
+        if (known && nodes_get(stitch->nodes, known)->service != span->shape->node.service) {
             call->call.caller = known;
             call->call.connection_type = CONNECTION_PLAIN;
         }

@@ -49,6 +49,7 @@ struct graph_view {
     unsigned hops;
     unsigned most;      /* nodes: beyond, those on the ways of failures, their neighbours, then the
                            busiest; 0: all */
+    bool physical;      /* hop by hop, proxies and gateways as nodes; nothing folds */
     bool versions;      /* room for versions in nodes with several */
     struct window base; /* to compare with; empty: none */
     struct graph_memory *memory; /* borrowed; may be NULL */

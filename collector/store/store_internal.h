@@ -8,6 +8,7 @@
  *   hop_minutes.c rows of hop_minute gathered in memory
  *   relations.c   who calls whom: what is new, gone, returned
  *   clocks.c      offsets between the clocks of hosts
+ *   addresses.c   who is at which address, as the stitcher learnt it
  *   gaps.c        who does not hand trace context on
  *   plaintext.c   where clear text is allowed
  *   rollups.c     the localiser's counters by the minute
@@ -384,6 +385,9 @@ int clocks_open(struct store *store);
 void clocks_close(struct store *store);
 void clocks_add(struct store *store, const struct turn *turn);
 int clocks_write(struct store *store);
+
+/* addresses.c */
+int addresses_write(struct store *store, const struct turn *turn);
 
 /* gaps.c */
 int gaps_open(struct store *store);
