@@ -33,7 +33,7 @@ void span_bits_read(int64_t bits, struct record *record, struct span_result *res
 int shape_bits(const struct shape *shape)
 {
     return shape->database | shape->messaging << 1 | shape->peer_resolvable << 2 |
-           shape->mirrored << 3 | shape->shared << 4 | shape->message << 5;
+           shape->mirrored << 3 | shape->shared << 4 | shape->message << 5 | shape->log << 7;
 }
 
 void shape_bits_read(int bits, struct shape *shape)
@@ -44,6 +44,7 @@ void shape_bits_read(int bits, struct shape *shape)
     shape->mirrored = bits & 8;
     shape->shared = bits & 16;
     shape->message = bits >> 5 & 3;
+    shape->log = bits >> 7 & 3;
 }
 
 /* Unknown durations are 0, others one more than they are. */
