@@ -110,13 +110,26 @@ static void name_by_host(struct access *access, struct str host)
         return;
     str_cut(host, '.', &service, &rest);
     str_cut(rest, '.', &namespace, &svc);
-    if (rest.len && svc.len && !str_starts(svc, STR("svc"))) {
-        access->at[ACCESS_SERVICE] = host; /* a host of the world outside */
-        return;
-    }
+    if (svc.len && !str_starts(svc, STR("svc")))
+        return; /* a host of the world outside: whose it is inside is not said */
     access->at[ACCESS_SERVICE] = service;
     if (!access->at[ACCESS_NAMESPACE].len)
         access->at[ACCESS_NAMESPACE] = namespace;
+}
+
+/* The name that the caller's proxy asked TLS for (outbound_.9080_.v2_.reviews.default.svc…) is the
+ * service's own; the authority may be one of the world outside. */
+static void name_by_asked(struct access *access)
+{
+    struct str name = access->at[ACCESS_SERVER_NAME], part;
+    if (str_starts(name, STR("outbound_."))) {
+        str_cut(name, '_', &part, &name);
+        str_cut(str_skip(name, 1), '_', &part, &name);
+        str_cut(str_skip(name, 1), '_', &part, &name);
+        name_by_host(access, str_skip(name, 1));
+    }
+    if (!access->at[ACCESS_SERVICE].len)
+        name_by_host(access, access->at[ACCESS_HOST]);
 }
 
 /* Envoy's `service-cluster`, as Istio sets it: reviews.default. */
@@ -137,9 +150,11 @@ static void name_sender(struct access *access, bool inbound)
     if (access->at[ACCESS_PROXY_NAME].len)
         name_by_proxy(access);
     else if (inbound)
-        name_by_host(access, access->at[ACCESS_HOST]);
+        name_by_asked(access);
     if (access->at[ACCESS_SERVICE].len)
         return;
+    if (inbound)
+        own = without_port(access->at[ACCESS_LOCAL]);
     access->at[ACCESS_SERVICE] =
         own.len && !is_loopback(own) && access->proxy != PROXY_GATEWAY ? own : STR("envoy");
 }

@@ -176,17 +176,13 @@ void access_set(struct access *access, enum access_field field, struct str text)
         access->at[field] = text;
 }
 
-void access_set_named(struct access *access, struct str name, struct str text)
+/* A query may hold secrets: it has a field of its own, whose parameters are redacted. */
+static void set_path(struct access *access, struct str target)
 {
-    enum access_field field = access_field_of(name);
-    if (says_nothing(text) || !name.len)
-        return;
-    if (field != N_ACCESS_FIELDS) {
-        access->at[field] = text;
-    } else if (access->n_extras < MAX_ACCESS_EXTRAS) {
-        access->extras[access->n_extras].key = name;
-        access->extras[access->n_extras++].text = text;
-    }
+    struct str path, query;
+    str_cut(target, '?', &path, &query);
+    access_set(access, ACCESS_PATH, path);
+    access_set(access, ACCESS_QUERY, query);
 }
 
 /* http://host:80/path: the parts; what is no URL is a path. */
@@ -195,7 +191,7 @@ static void set_target(struct access *access, struct str target)
     const char *mark = target.len > 3 ? memmem(target.p, target.len, "://", 3) : NULL;
     ptrdiff_t slash = str_find(target, '/');
     if (!mark || slash != mark - target.p + 1) {
-        access_set(access, ACCESS_PATH, target);
+        set_path(access, target);
         return;
     }
     struct str scheme = {target.p, (size_t)(mark - target.p)}, rest;
@@ -203,7 +199,22 @@ static void set_target(struct access *access, struct str target)
     slash = str_find(rest, '/');
     access_set(access, ACCESS_SCHEME, scheme);
     access_set(access, ACCESS_HOST, slash < 0 ? rest : (struct str){rest.p, (size_t)slash});
-    access_set(access, ACCESS_PATH, slash < 0 ? STR("/") : str_skip(rest, (size_t)slash));
+    set_path(access, slash < 0 ? STR("/") : str_skip(rest, (size_t)slash));
+}
+
+void access_set_named(struct access *access, struct str name, struct str text)
+{
+    enum access_field field = access_field_of(name);
+    if (says_nothing(text) || !name.len)
+        return;
+    if (field == ACCESS_PATH) {
+        set_target(access, text);
+    } else if (field != N_ACCESS_FIELDS) {
+        access->at[field] = text;
+    } else if (access->n_extras < MAX_ACCESS_EXTRAS) {
+        access->extras[access->n_extras].key = name;
+        access->extras[access->n_extras++].text = text;
+    }
 }
 
 void access_set_request(struct access *access, struct str line)

@@ -25,6 +25,7 @@
     X(DURATION, "")                                                                                \
     X(METHOD, "http.method")                                                                       \
     X(PATH, "url.path")                                                                            \
+    X(QUERY, "url.query")                                                                          \
     X(PROTOCOL, "http.protocol")                                                                   \
     X(SCHEME, "url.scheme")                                                                        \
     X(HOST, "http.host")                                                                           \

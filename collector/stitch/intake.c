@@ -133,6 +133,8 @@ static bool take_span(struct intake *intake, const struct span *span)
         !shapes_record(stitcher->shapes, span, intake->body->format, &stitcher->scratch, &record))
         return false;
     record.arrival = intake->arrival;
+    if (record.request_id && record.shape->log == LOG_NONE)
+        requests_add(stitcher->requests, &record);
     struct live_record *same = find_same(live, &record);
     if (same)
         return merge_into(intake, live, same, &record);

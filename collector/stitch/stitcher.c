@@ -100,13 +100,15 @@ struct stitcher *stitcher_new(const struct stitcher_settings *settings, struct e
     if (stitcher->names && stitcher->nodes) {
         stitcher->shapes = shapes_new(stitcher->names, stitcher->nodes, &own->shapes);
         stitcher->stitch = stitch_new(stitcher->names, stitcher->nodes);
+        stitcher->requests = requests_new();
     }
-    if (!stitcher->shapes || !stitcher->stitch || !stitcher->queue) {
+    if (!stitcher->shapes || !stitcher->stitch || !stitcher->requests || !stitcher->queue) {
         err_set(err, ERR_BUSY, "memory is short: the stitcher cannot start");
         stitcher->settings.knowledge = NULL; /* taken only with success */
         stitcher_free(stitcher);
         return NULL;
     }
+    stitch_set_requests(stitcher->stitch, stitcher->requests);
     make_stats(stitcher);
     return stitcher;
 }
@@ -122,6 +124,7 @@ void stitcher_free(struct stitcher *stitcher)
     buf_fini(&stitcher->merge_scratch);
     queue_free(stitcher->queue);
     stitch_free(stitcher->stitch);
+    requests_free(stitcher->requests);
     shapes_free(stitcher->shapes);
     nodes_free(stitcher->nodes);
     names_free(stitcher->names);
