@@ -194,6 +194,8 @@ const char *access_finish_envoy(struct access *access)
     access->proxy = proxy_of(access, inbound);
     access->kind = !inbound && access->proxy == PROXY_SIDECAR ? KIND_CLIENT : KIND_SERVER;
     access->header_id = HEADER_OF_PROXY;
+    if (access->kind == KIND_CLIENT) /* of the application's own connection to its sidecar */
+        at[ACCESS_TLS_VERSION] = at[ACCESS_TLS_CIPHER] = at[ACCESS_TLS_PEER] = STR_NONE;
     name_sender(access, inbound);
     return NULL;
 }

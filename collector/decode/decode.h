@@ -17,6 +17,7 @@ typedef int decode_f(struct str input, const struct limits *limits, struct batch
 decode_f decode_otlp_pb;     /* ExportTraceServiceRequest */
 decode_f decode_otlp_json;   /* the same as one JSON document */
 decode_f decode_zipkin_json; /* a JSON array of v2 spans */
+decode_f decode_envoy_als;   /* StreamAccessLogsMessage with its identifier */
 /* Access logs, a line a record. A line is its own identity: see access_log.h. */
 decode_f decode_alb, decode_nlb, decode_apigw, decode_nginx, decode_haproxy, decode_envoy_log;
 

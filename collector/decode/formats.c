@@ -9,6 +9,7 @@ static decode_f *const decoders[N_FORMATS] = {
     [FORMAT_OTLP_PB] = decode_otlp_pb,
     [FORMAT_OTLP_JSON] = decode_otlp_json,
     [FORMAT_ZIPKIN_JSON] = decode_zipkin_json,
+    [FORMAT_ENVOY_ALS] = decode_envoy_als,
     [FORMAT_ALB] = decode_alb,
     [FORMAT_NLB] = decode_nlb,
     [FORMAT_APIGW] = decode_apigw,
