@@ -63,21 +63,32 @@ static bool same_sender(const struct stitch *stitch, const struct work_span *ent
     return is_unnamed(stitch, entry) || same_workload(&entry->shape->node, &span->shape->node);
 }
 
-/* Did this proxy's span tell of the same request? */
+/* Both say the same of their direction, as far as they say it: an entry of a request that was not
+ * sent names no cluster. */
+static bool same_direction(struct stitch *stitch, const struct work_span *entry,
+                           const struct work_span *span)
+{
+    uint8_t near = direction_of(stitch, entry), far = direction_of(stitch, span);
+    return near == far || near == DIRECTION_UNKNOWN || far == DIRECTION_UNKNOWN;
+}
+
+/* Did this proxy's span tell of the same request? The id that Envoy logs is its own span's only
+ * where it sent the request on; else it is that of the span before. */
 static bool is_twin(struct stitch *stitch, const struct work_span *entry,
                     const struct work_span *span)
 {
     const struct record *a = entry->record, *b = span->record;
-    if (is_log(span) || span->shape->proxy == PROXY_NONE || span->twin)
+    if (is_log(span) || span->shape->proxy == PROXY_NONE || span->twin ||
+        !same_sender(stitch, entry, span))
         return false;
-    if (entry->shape->log == LOG_OF_SPAN)
-        return a->span_id == b->span_id;
-    if (!same_sender(stitch, entry, span) || apart(a->start_ns, b->start_ns) > TWIN_NS)
+    if (entry->shape->log == LOG_OF_SPAN && a->span_id == b->span_id)
+        return true;
+    if (apart(a->start_ns, b->start_ns) > TWIN_NS)
         return false;
-    if (a->parent_id && a->parent_id == b->parent_id)
-        return !is_out(span->shape);
-    return a->request_id && a->request_id == b->request_id &&
-           direction_of(stitch, entry) == direction_of(stitch, span);
+    if (a->request_id && a->request_id == b->request_id && same_direction(stitch, entry, span))
+        return true;
+    return entry->shape->log == LOG_ALONE && a->parent_id && a->parent_id == b->parent_id &&
+           !is_out(span->shape);
 }
 
 /* The same for a span of another trace. */
@@ -91,21 +102,34 @@ static bool is_told(struct stitch *stitch, const struct record *entry,
     return entry->shape->log == LOG_OF_REQUEST && is_twin(stitch, &near, &far);
 }
 
+/* How sure it is: of spans that could be the twin, the one of the same id and direction, else whose
+ * start is nearest. */
+static int surety(struct stitch *stitch, const struct work_span *entry,
+                  const struct work_span *span)
+{
+    bool same_id = entry->record->span_id == span->record->span_id;
+    bool same_way = direction_of(stitch, entry) == direction_of(stitch, span);
+    bool same_side = is_out(span->shape) == is_out(entry->shape);
+    return same_way * 4 + same_id * 2 + same_side;
+}
+
 static uint32_t twin_of(struct stitch *stitch, uint32_t entry, uint32_t *looks)
 {
     uint32_t best = NONE;
+    int best_surety = 0;
     const struct work_span *it = &stitch->spans[entry];
     for (uint32_t i = 0; i < stitch->n && *looks < MAX_LOOKS; i++, ++*looks) {
         const struct work_span *span = &stitch->spans[i];
         if (!is_twin(stitch, it, span))
             continue;
-        /* Under a shared id, the half of its own side; else whose start is nearest. */
-        bool better = best == NONE ||
-                      (is_out(span->shape) == is_out(it->shape)) >
-                          (is_out(stitch->spans[best].shape) == is_out(it->shape)) ||
-                      apart(span->record->start_ns, it->record->start_ns) <
-                          apart(stitch->spans[best].record->start_ns, it->record->start_ns);
-        best = better ? i : best;
+        int sure = surety(stitch, it, span);
+        bool nearer =
+            best != NONE && apart(span->record->start_ns, it->record->start_ns) <
+                                apart(stitch->spans[best].record->start_ns, it->record->start_ns);
+        if (best == NONE || sure > best_surety || (sure == best_surety && nearer)) {
+            best = i;
+            best_surety = sure;
+        }
     }
     return best;
 }
