@@ -165,6 +165,15 @@ enum access_field access_field_of(struct str name)
     return found ? (enum access_field)found->field : N_ACCESS_FIELDS;
 }
 
+bool access_fields_are_in_order(void)
+{
+    for (size_t i = 1; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i - 1].text, names[i].text) >= 0)
+            return false;
+    }
+    return true;
+}
+
 static bool says_nothing(struct str text)
 {
     return !text.len || (text.len == 1 && text.p[0] == '-');

@@ -111,6 +111,8 @@ void access_set(struct access *access, enum access_field field, struct str text)
 void access_set_named(struct access *access, struct str name, struct str text);
 /* N_ACCESS_FIELDS for an unknown name. */
 enum access_field access_field_of(struct str name);
+/* For tests: the table of names is searched by halves. */
+bool access_fields_are_in_order(void);
 /* METHOD target PROTOCOL; a target that is a URL gives scheme and host too. */
 void access_set_request(struct access *access, struct str line);
 /* What stands behind the fixed fields of a text format: name=value pairs, a bare traceparent, an
