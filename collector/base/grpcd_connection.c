@@ -199,6 +199,8 @@ static bool look_at_calls(struct grpc_connection *connection, uint64_t now_ns)
     struct grpc_call *next;
     for (struct grpc_call *call = connection->calls; call; call = next) {
         next = call->next;
+        if (call->streams && call->state == CALL_BODY)
+            stream_look(call, now_ns);
         if (call->state == CALL_WORKING || now_ns < call->deadline_ns)
             continue;
         if (call->state == CALL_HEAD)

@@ -1,6 +1,6 @@
-/* replay.c - files into a database or a running collector: OTLP (protobuf, JSON, JSON lines) and
- * Zipkin JSON, plain or compressed. Times are kept, or all moved by one offset so that the latest
- * span ends now.
+/* replay.c - files into a database or a running collector: OTLP (protobuf, JSON, JSON lines),
+ * Zipkin JSON and access logs, plain or compressed. Times are kept, or all moved by one offset so
+ * that the latest span ends now.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,12 +115,18 @@ static int feed_url(struct replay *replay, enum format format, struct str bytes)
     unsigned status = 0;
     struct buf answer;
     buf_init(&answer, 1u << 20);
-    bool zipkin = format == FORMAT_ZIPKIN_JSON;
-    snprintf(url, sizeof(url), "%s%s", replay->to, zipkin ? "/api/v2/spans" : "/v1/traces");
+    bool zipkin = format == FORMAT_ZIPKIN_JSON, lines = format_is_lines(format);
+    snprintf(url, sizeof(url), "%s%s%s", replay->to,
+             lines    ? "/v1/access-logs/"
+             : zipkin ? "/api/v2/spans"
+                      : "/v1/traces",
+             lines ? format_word(format) : "");
     struct client_request request = {
         .method = "POST",
         .url = url,
-        .content_type = format == FORMAT_OTLP_PB ? "application/x-protobuf" : "application/json",
+        .content_type = lines                      ? "text/plain"
+                        : format == FORMAT_OTLP_PB ? "application/x-protobuf"
+                                                   : "application/json",
         .body = bytes,
     };
     if (client_send(replay->client, &request, &status, &answer, &replay->err) == 0 &&
@@ -203,6 +209,17 @@ static void feed_in_pieces(struct replay *replay, struct str text)
     }
 }
 
+/* The same of a log: cut behind whole lines. */
+static void feed_lines(struct replay *replay, struct str text)
+{
+    while (!replay->err.code && text.len) {
+        const char *end = text.len > PIECE ? memchr(text.p + PIECE, '\n', text.len - PIECE) : NULL;
+        size_t n = end ? (size_t)(end - text.p) + 1 : text.len;
+        feed(replay, (struct str){text.p, n});
+        text = str_skip(text, n);
+    }
+}
+
 static int replay_file(struct replay *replay, const char *path)
 {
     size_t n;
@@ -211,7 +228,10 @@ static int replay_file(struct replay *replay, const char *path)
     if (!bytes)
         return replay->err.code;
     struct str text = {bytes, n}, line;
-    if (is_json_lines(text)) {
+    int format = replay->format >= 0 ? replay->format : decode_guess(text);
+    if (format >= 0 && format_is_lines((enum format)format)) {
+        feed_lines(replay, text);
+    } else if (is_json_lines(text)) {
         while (text.len && !replay->err.code) {
             str_cut(text, '\n', &line, &text);
             if (str_trim(line).len)
@@ -279,7 +299,9 @@ int command_replay(const struct options *options)
     }
     if (as && ((replay.format = format_from_word(str_of(as))) < 0 ||
                !decode_for((enum format)replay.format))) {
-        fprintf(stderr, "faultline replay: --as is otlp_pb, otlp_json or zipkin_json\n");
+        fprintf(stderr,
+                "faultline replay: --as is otlp_pb, otlp_json, zipkin_json, alb, nlb, apigw, "
+                "nginx, haproxy or envoy_log\n");
         return EXIT_USAGE;
     }
     struct config *config = options_config(options, &input);

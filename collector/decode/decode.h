@@ -17,6 +17,9 @@ typedef int decode_f(struct str input, const struct limits *limits, struct batch
 decode_f decode_otlp_pb;     /* ExportTraceServiceRequest */
 decode_f decode_otlp_json;   /* the same as one JSON document */
 decode_f decode_zipkin_json; /* a JSON array of v2 spans */
+decode_f decode_envoy_als;   /* StreamAccessLogsMessage with its identifier */
+/* Access logs, a line a record. A line is its own identity: see access_log.h. */
+decode_f decode_alb, decode_nlb, decode_apigw, decode_nginx, decode_haproxy, decode_envoy_log;
 
 /* The decoder of a format, NULL when this build has none. */
 decode_f *decode_for(enum format format);
@@ -28,5 +31,9 @@ int decode_body(enum format format, enum encoding encoding, struct str bytes,
 
 /* Guesses the format of a file's or message's content by its first bytes; -1 when unknown. */
 int decode_guess(struct str bytes);
+/* The kind of access log that the first line is of; -1 when it is of none. */
+int access_guess(struct str text);
+/* Is a body of this format a text of lines, each a record? */
+bool format_is_lines(enum format format);
 
 #endif

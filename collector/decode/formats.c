@@ -9,17 +9,30 @@ static decode_f *const decoders[N_FORMATS] = {
     [FORMAT_OTLP_PB] = decode_otlp_pb,
     [FORMAT_OTLP_JSON] = decode_otlp_json,
     [FORMAT_ZIPKIN_JSON] = decode_zipkin_json,
+    [FORMAT_ENVOY_ALS] = decode_envoy_als,
+    [FORMAT_ALB] = decode_alb,
+    [FORMAT_NLB] = decode_nlb,
+    [FORMAT_APIGW] = decode_apigw,
+    [FORMAT_NGINX] = decode_nginx,
+    [FORMAT_HAPROXY] = decode_haproxy,
+    [FORMAT_ENVOY_LOG] = decode_envoy_log,
 };
 
 /* A batch's memory per byte of its body: an empty attribute is two bytes on the wire and 48 in
- * memory. */
+ * memory; a line of 60 bytes is a span. */
 #define MEMORY_PER_BYTE 24
+#define MEMORY_PER_BYTE_OF_LINES 64
 #define MEMORY_LEAST ((size_t)4 << 20)
 #define MEMORY_MOST ((size_t)256 << 20)
 
 decode_f *decode_for(enum format format)
 {
     return (unsigned)format < N_FORMATS ? decoders[format] : NULL;
+}
+
+bool format_is_lines(enum format format)
+{
+    return format >= FORMAT_ALB && format <= FORMAT_ENVOY_LOG;
 }
 
 static int decompress(enum encoding encoding, struct str *bytes, const struct limits *limits,
@@ -54,7 +67,8 @@ int decode_body(enum format format, enum encoding encoding, struct str bytes,
         return err_set(err, ERR_UNSUPPORTED, "this format is not taken here");
     if (decompress(encoding, &bytes, limits, &owned, err))
         return err->code;
-    size_t ceiling = bytes.len * MEMORY_PER_BYTE + MEMORY_LEAST;
+    size_t per_byte = format_is_lines(format) ? MEMORY_PER_BYTE_OF_LINES : MEMORY_PER_BYTE;
+    size_t ceiling = bytes.len * per_byte + MEMORY_LEAST;
     struct batch *batch = batch_new(ceiling < MEMORY_MOST ? ceiling : MEMORY_MOST);
     if (!batch) {
         free(owned);
@@ -81,6 +95,9 @@ int decode_guess(struct str bytes)
     struct str text = str_trim(bytes);
     if (!text.len)
         return -1;
+    int log = access_guess(text);
+    if (log >= 0)
+        return log;
     if (text.p[0] == '[')
         return FORMAT_ZIPKIN_JSON;
     if (text.p[0] == '{')

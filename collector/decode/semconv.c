@@ -211,8 +211,8 @@ static uint8_t security_of(const struct facts *facts, const struct seen_keys *se
 {
     struct str scheme = keys_first_text(seen, LIST(KEY_URL_SCHEME, KEY_HTTP_SCHEME));
     uint8_t stated = stated_security(seen);
-    bool outside =
-        facts->proxy == PROXY_NONE || (facts->proxy == PROXY_GATEWAY && kind == KIND_SERVER);
+    bool gateway = facts->proxy == PROXY_GATEWAY || facts->proxy == PROXY_LOAD_BALANCER;
+    bool outside = facts->proxy == PROXY_NONE || (gateway && kind == KIND_SERVER);
     bool https = str_starts(url, STR("https:")) || str_eq(scheme, STR("https"));
     bool http = str_starts(url, STR("http:")) || str_eq(scheme, STR("http"));
     if (stated > SECURITY_PLAINTEXT || (!https && stated == SECURITY_PLAINTEXT))

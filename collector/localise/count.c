@@ -157,11 +157,12 @@ static void link_spans(struct counting *counting)
                                   .first_child = NONE,
                                   .next_sibling = NONE,
                                   .node = workload_of(counting, trace->graph.spans[i].node)};
-        *slot = i;
+        if (!trace->graph.spans[i].again)
+            *slot = i;
     }
     for (uint32_t i = n; i-- > 0;) {
         uint32_t parent = find_parent(counting, &trace->records[i]);
-        if (parent == NONE || parent == i)
+        if (parent == NONE || parent == i || trace->graph.spans[i].again)
             continue;
         counting->spans[i].next_sibling = counting->spans[parent].first_child;
         counting->spans[parent].first_child = i;
@@ -202,7 +203,8 @@ static void count_self(struct counting *counting, uint32_t i)
 {
     const struct record *record = &counting->trace->records[i];
     const struct span_result *result = &counting->trace->graph.spans[i];
-    if (result->part == PART_OUT || result->part == PART_BETWEEN || record->unstitched)
+    if (result->part == PART_OUT || result->part == PART_BETWEEN || record->unstitched ||
+        result->again)
         return;
     uint64_t self_ns = result->self_ns;
     if (self_ns != DURATION_UNKNOWN && result->part == PART_INSIDE &&

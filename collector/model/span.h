@@ -57,7 +57,17 @@ enum proxy_kind {
     PROXY_UNKNOWN, /* marks of a proxy, its type not said */
     PROXY_SIDECAR,
     PROXY_GATEWAY, /* Envoy node type `router`, NGINX, HAProxy, Traefik, Kong */
-    PROXY_WAYPOINT
+    PROXY_WAYPOINT,
+    PROXY_LOAD_BALANCER /* AWS's */
+};
+
+/* What an entry of an access log knows of its ids. Stored with the shape: append only. */
+enum log_ids {
+    LOG_NONE,       /* a span, no entry of a log */
+    LOG_OF_SPAN,    /* its span id is the one the proxy gave its own span of this request */
+    LOG_ALONE,      /* its span id is made from its line; its trace id too, where it names none */
+    LOG_OF_REQUEST, /* both are made: its trace is that of its x-request-id */
+    N_LOG_IDS
 };
 
 enum direction { DIRECTION_UNKNOWN, DIRECTION_INBOUND, DIRECTION_OUTBOUND };
@@ -103,6 +113,7 @@ struct facts {
                           ROLE_QUEUE, else ROLE_EXTERNAL meaning "not said" */
     uint8_t security;  /* enum security, from scheme, tls.*, peer principal */
     uint8_t message;   /* enum message_step */
+    uint8_t log;       /* enum log_ids */
     bool error_tag;    /* `error` tag true, or Zipkin's `error` present */
     bool error_tag_4xx_only; /* the `error` tag says nothing but a 4xx code */
     bool canceled;           /* canceled=true */
@@ -124,6 +135,8 @@ struct span {
                              it started */
     uint8_t kind;         /* enum span_kind */
     uint8_t status;       /* enum span_status */
+    uint8_t proxy;        /* enum proxy_kind, where the format alone tells; else PROXY_NONE */
+    uint8_t format;       /* enum format, of a record that stands in a body of another; else 0 */
     bool shared;          /* Zipkin: the callee's half under the caller's id */
     bool bad_times; /* ended before it started, or year 1970 or ≥ 2262, or unknown: kept out of time
                        statistics */

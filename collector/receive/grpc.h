@@ -1,4 +1,5 @@
-/* grpc.h - the gRPC receiver on 4317: OTLP traces, and the health service. CONTRACT §9. */
+/* grpc.h - the gRPC receiver on 4317: OTLP traces, Envoy's access logs, and the health service.
+ * CONTRACT §9. */
 #ifndef RECEIVE_GRPC_H
 #define RECEIVE_GRPC_H
 

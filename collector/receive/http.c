@@ -1,5 +1,5 @@
-/* http.c - OTLP on 4318 and Zipkin on 9411: paths, content types, and how each protocol words its
- * answers. */
+/* http.c - OTLP and access logs on 4318, Zipkin on 9411: paths, content types, and how each
+ * protocol words its answers. */
 #include "collector/receive/http.h"
 
 #include <stdio.h>
@@ -7,11 +7,14 @@
 #include <strings.h>
 
 #include "collector/base/clock.h"
+#include "collector/decode/decode.h"
 #include "collector/receive/otlp_answer.h"
 
 #define PROTOBUF "application/x-protobuf"
 #define JSON "application/json"
 #define TEXT "text/plain; charset=utf-8"
+#define LOGS "/v1/access-logs"
+#define LOG_KINDS "alb, nlb, apigw, nginx, haproxy, envoy_log"
 #define DRAIN_NS (10 * NS_PER_S)
 
 enum protocol { OTLP, ZIPKIN };
@@ -27,7 +30,7 @@ struct receiver {
 struct exchange {
     struct receiver *receiver;
     struct http_request *request;
-    bool json; /* an OTLP answer's content type */
+    enum format format;
 };
 
 static void count_request(unsigned status)
@@ -47,6 +50,23 @@ static bool type_is(struct str type, const char *wanted)
 static bool wants_json(const struct http_request *request)
 {
     return !type_is(http_header(request, "Content-Type"), PROTOBUF);
+}
+
+static bool is_for_logs(const struct http_request *request)
+{
+    struct str path = http_path(request);
+    return str_starts(path, STR(LOGS)) &&
+           (path.len == sizeof(LOGS) - 1 || path.p[sizeof(LOGS) - 1] == '/');
+}
+
+/* The kind of /v1/access-logs/{kind}; -1 when there is none of that name. */
+static int kind_of_logs(const struct http_request *request)
+{
+    struct str kind = str_skip(http_path(request), sizeof(LOGS));
+    if (kind.len && kind.p[kind.len - 1] == '/')
+        kind.len--;
+    int format = format_from_word(kind);
+    return format >= 0 && format_is_lines((enum format)format) ? format : -1;
 }
 
 static int encoding_of(const struct http_request *request)
@@ -88,7 +108,8 @@ static void word_refusal(struct http_request *request, unsigned status, const ch
                          struct buf *body, const char **content_type, void *ctx)
 {
     struct receiver *receiver = ctx;
-    if (receiver->protocol == OTLP && str_eq(http_method(request), STR("POST"))) {
+    bool logs = is_for_logs(request);
+    if (receiver->protocol == OTLP && !logs && str_eq(http_method(request), STR("POST"))) {
         bool json = wants_json(request);
         otlp_write_status(body, json, grpc_code(status), reason);
         *content_type = json ? JSON : PROTOBUF;
@@ -98,7 +119,10 @@ static void word_refusal(struct http_request *request, unsigned status, const ch
     }
     count_request(status);
     accept_refused(receiver->settings.acceptor, TRANSPORT_HTTP, status,
-                   receiver->protocol == OTLP ? "otlp" : "zipkin", 0, http_peer(request), reason);
+                   logs                         ? "access_log"
+                   : receiver->protocol == OTLP ? "otlp"
+                                                : "zipkin",
+                   0, http_peer(request), reason);
 }
 
 static void refuse(struct receiver *receiver, struct http_request *request, unsigned status,
@@ -141,13 +165,30 @@ static void answer_preflight(struct http_request *request)
 
 /* ---- the good answers ---- */
 
-static void answer_otlp(struct exchange *exchange, const struct acceptance *acceptance)
+static bool is_otlp(enum format format)
 {
+    return format == FORMAT_OTLP_PB || format == FORMAT_OTLP_JSON;
+}
+
+/* Zipkin's and those of access logs have no body. */
+static void answer_empty(struct exchange *exchange, unsigned status)
+{
+    count_request(status);
+    httpd_answer(exchange->request, status, NULL, STR_NONE, false);
+}
+
+static void answer_good(struct exchange *exchange, const struct acceptance *acceptance)
+{
+    bool json = exchange->format == FORMAT_OTLP_JSON;
     struct buf body;
+    if (!is_otlp(exchange->format)) {
+        answer_empty(exchange, exchange->receiver->protocol == ZIPKIN ? 202 : 204);
+        return;
+    }
     buf_init(&body, 4096);
-    otlp_write_answer(&body, exchange->json, acceptance);
+    otlp_write_answer(&body, json, acceptance);
     count_request(200);
-    httpd_answer(exchange->request, 200, exchange->json ? JSON : PROTOBUF, buf_str(&body), false);
+    httpd_answer(exchange->request, 200, json ? JSON : PROTOBUF, buf_str(&body), false);
     buf_fini(&body);
 }
 
@@ -165,34 +206,34 @@ static unsigned status_of(enum err_code code)
     }
 }
 
+static void answer_refusal(struct exchange *exchange, const struct err *err)
+{
+    bool otlp = is_otlp(exchange->format), json = exchange->format == FORMAT_OTLP_JSON;
+    unsigned status = status_of(err->code);
+    struct buf body;
+    buf_init(&body, 4096);
+    if (otlp)
+        otlp_write_status(&body, json, grpc_code(status), err->text);
+    else
+        buf_addf(&body, "%s\n", err->text);
+    if (status == 503)
+        http_add_header(exchange->request, "Retry-After", err->code == ERR_IO ? "5" : "1");
+    count_request(status);
+    httpd_answer(exchange->request, status,
+                 !otlp  ? TEXT
+                 : json ? JSON
+                        : PROTOBUF,
+                 buf_str(&body), false);
+    buf_fini(&body);
+}
+
 static void accepted(const struct acceptance *acceptance, void *ctx)
 {
     struct exchange *exchange = ctx;
-    if (acceptance->err.code) {
-        struct buf body;
-        unsigned status = status_of(acceptance->err.code);
-        bool otlp = exchange->receiver->protocol == OTLP;
-        buf_init(&body, 4096);
-        if (otlp)
-            otlp_write_status(&body, exchange->json, grpc_code(status), acceptance->err.text);
-        else
-            buf_addf(&body, "%s\n", acceptance->err.text);
-        if (status == 503)
-            http_add_header(exchange->request, "Retry-After",
-                            acceptance->err.code == ERR_IO ? "5" : "1");
-        count_request(status);
-        httpd_answer(exchange->request, status,
-                     !otlp            ? TEXT
-                     : exchange->json ? JSON
-                                      : PROTOBUF,
-                     buf_str(&body), false);
-        buf_fini(&body);
-    } else if (exchange->receiver->protocol == OTLP) {
-        answer_otlp(exchange, acceptance);
-    } else {
-        count_request(202);
-        httpd_answer(exchange->request, 202, NULL, STR_NONE, false);
-    }
+    if (acceptance->err.code)
+        answer_refusal(exchange, &acceptance->err);
+    else
+        answer_good(exchange, acceptance);
     free(exchange);
 }
 
@@ -207,7 +248,7 @@ static void take(struct receiver *receiver, struct http_request *request, enum f
         refuse(receiver, request, 503, "memory is short; try again");
         return;
     }
-    *exchange = (struct exchange){receiver, request, format == FORMAT_OTLP_JSON};
+    *exchange = (struct exchange){receiver, request, format};
     accept_body(receiver->settings.acceptor, format, TRANSPORT_HTTP,
                 (enum encoding)encoding_of(request), bytes, n, http_peer(request), accepted,
                 exchange);
@@ -229,8 +270,10 @@ static void answer_root(struct receiver *receiver, struct http_request *request)
     const char *web = receiver->settings.web_address;
     buf_init(&body, 1024);
     buf_addf(&body, "faultline takes %s here; the page is at %s%s\n",
-             receiver->protocol == OTLP ? "OTLP over HTTP (POST /v1/traces, protobuf or JSON)"
-                                        : "Zipkin v2 spans (POST /api/v2/spans, JSON)",
+             receiver->protocol == OTLP
+                 ? "OTLP over HTTP (POST /v1/traces, protobuf or JSON) and access logs (POST " LOGS
+                   "/KIND, text)"
+                 : "Zipkin v2 spans (POST /api/v2/spans, JSON)",
              web ? "http://" : "web.listen", web ? web : "");
     httpd_answer(request, 200, TEXT, buf_str(&body), false);
     buf_fini(&body);
@@ -277,6 +320,19 @@ static int check_post(struct receiver *receiver, struct http_request *request)
     return 0;
 }
 
+static int begin_logs(struct receiver *receiver, struct http_request *request)
+{
+    if (kind_of_logs(request) < 0)
+        refuse(receiver, request, 404, "this port takes POST " LOGS "/KIND; KIND is " LOG_KINDS);
+    else if (!str_eq(http_method(request), STR("POST")))
+        wrong_method(receiver, request, "POST");
+    else if (!type_is(http_header(request, "Content-Type"), "text/plain"))
+        refuse(receiver, request, 415, "Content-Type must be text/plain, one entry a line");
+    else
+        return check_post(receiver, request);
+    return 1;
+}
+
 static int begin_otlp(struct receiver *receiver, struct http_request *request)
 {
     bool traces = path_is(request, STR("/v1/traces"));
@@ -291,6 +347,8 @@ static int begin_otlp(struct receiver *receiver, struct http_request *request)
         return 1;
     if (path_is(request, STR("/")) && get)
         answer_root(receiver, request);
+    else if (is_for_logs(request))
+        return begin_logs(receiver, request);
     else if (!traces)
         refuse(receiver, request, 404,
                "this port takes POST /v1/traces; the sender's endpoint may lack the path");
@@ -339,6 +397,8 @@ static void finish(struct http_request *request, void *ctx)
     struct receiver *receiver = ctx;
     if (receiver->protocol == ZIPKIN)
         take(receiver, request, FORMAT_ZIPKIN_JSON);
+    else if (is_for_logs(request))
+        take(receiver, request, (enum format)kind_of_logs(request));
     else
         take(receiver, request, wants_json(request) ? FORMAT_OTLP_JSON : FORMAT_OTLP_PB);
 }

@@ -1,4 +1,4 @@
-/* http.h - the HTTP receivers: OTLP on 4318, Zipkin on 9411. CONTRACT §9, §10. */
+/* http.h - the HTTP receivers: OTLP and access logs on 4318, Zipkin on 9411. CONTRACT §9, §10. */
 #ifndef RECEIVE_HTTP_H
 #define RECEIVE_HTTP_H
 

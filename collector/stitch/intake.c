@@ -9,13 +9,17 @@
 
 #define FETCH_CEILING ((size_t)1 << 30)
 
+/* What came of one format. */
+struct tally_of_format {
+    uint32_t n, n_duplicates, n_conflicts;
+};
+
 struct intake {
     struct stitcher *stitcher;
     const struct body *body;
     uint64_t now_ns;
-    uint32_t arrival;
     bool booked; /* the ledger has this body already: a restart reads it again */
-    uint32_t n_duplicates, n_conflicts, n_pending;
+    struct tally_of_format formats[N_FORMATS];
     struct live *last; /* trace of the span before: neighbours often share one */
 };
 
@@ -95,11 +99,12 @@ static struct live *live_for(struct intake *intake, struct trace_id id)
 static bool merge_into(struct intake *intake, struct live *live, struct live_record *item,
                        const struct record *record)
 {
+    struct tally_of_format *tally = &intake->formats[ARRIVAL_FORMAT(record->arrival)];
     struct stitcher *stitcher = intake->stitcher;
     struct record united = item->record;
     enum merge_result result =
         merge_records(stitcher->shapes, &united, record, &stitcher->merge_scratch);
-    intake->n_duplicates++;
+    tally->n_duplicates++;
     if (result != MERGE_CHANGED)
         return result == MERGE_SAME;
     const struct own *own = live_own(&stitcher->table, live, united.own);
@@ -108,7 +113,7 @@ static bool merge_into(struct intake *intake, struct live *live, struct live_rec
     united.own = own;
     item->record = united;
     live->changed = true;
-    intake->n_conflicts++;
+    tally->n_conflicts++;
     return true;
 }
 
@@ -120,16 +125,24 @@ static void count_late(struct intake *intake, const struct live *live, const str
         stat_observe_ns(intake->stitcher->lateness, received - end);
 }
 
+static uint8_t format_of(const struct intake *intake, const struct span *span)
+{
+    return span->format ? span->format : intake->body->format;
+}
+
 /* False when memory is short: the span stays pending, and its body in the inbox. */
 static bool take_span(struct intake *intake, const struct span *span)
 {
     struct stitcher *stitcher = intake->stitcher;
+    const struct body *body = intake->body;
+    uint8_t format = format_of(intake, span);
     struct record record;
     struct live *live = live_for(intake, span->trace_id);
-    if (!live ||
-        !shapes_record(stitcher->shapes, span, intake->body->format, &stitcher->scratch, &record))
+    if (!live || !shapes_record(stitcher->shapes, span, format, &stitcher->scratch, &record))
         return false;
-    record.arrival = intake->arrival;
+    record.arrival = ARRIVAL(body->received_ns / NS_PER_MINUTE, format, body->transport);
+    if (record.request_id && record.shape->log == LOG_NONE)
+        requests_add(stitcher->requests, &record);
     struct live_record *same = live_find_same(live, &record);
     if (same)
         return merge_into(intake, live, same, &record);
@@ -141,7 +154,6 @@ static bool take_span(struct intake *intake, const struct span *span)
     if (!live_append(&stitcher->table, live, &record))
         return false;
     live->changed = true;
-    intake->n_pending++;
     live_touch(&stitcher->table, live, intake->now_ns);
     return true;
 }
@@ -155,23 +167,36 @@ static void look_ahead(const struct stitcher *stitcher, const struct batch *batc
         live_prefetch_entry(&stitcher->table, batch->spans[i + LOOK_AHEAD].trace_id);
 }
 
-static void book_body(struct intake *intake)
+static void book_format(struct intake *intake, uint8_t format, uint32_t rejected)
 {
     const struct body *body = intake->body;
-    const struct batch *batch = body->batch;
-    uint32_t rejected = batch->counts.n_rejected;
-    uint32_t accepted = batch->n_spans - intake->n_duplicates;
-    ingest_count(body->format, body->transport, INGEST_ACCEPTED, accepted);
-    ingest_count(body->format, body->transport, INGEST_DUPLICATE, intake->n_duplicates);
-    ingest_count(body->format, body->transport, INGEST_REJECTED, rejected);
-    struct ledger_change *change = ledger_of(intake->stitcher, intake->arrival);
-    if (!change || (body->place.topic && !turn_note_place(intake->stitcher, &body->place)))
+    const struct tally_of_format *tally = &intake->formats[format];
+    uint32_t accepted = tally->n - tally->n_duplicates;
+    ingest_count(format, body->transport, INGEST_ACCEPTED, accepted);
+    ingest_count(format, body->transport, INGEST_DUPLICATE, tally->n_duplicates);
+    ingest_count(format, body->transport, INGEST_REJECTED, rejected);
+    struct ledger_change *change = ledger_of(
+        intake->stitcher, ARRIVAL(body->received_ns / NS_PER_MINUTE, format, body->transport));
+    if (!change)
         return;
-    change->received += batch->n_spans + rejected;
+    change->received += tally->n + rejected;
     change->classes[LEDGER_REJECTED] += rejected;
-    change->classes[LEDGER_DUPLICATE] += intake->n_duplicates;
+    change->classes[LEDGER_DUPLICATE] += tally->n_duplicates;
     change->classes[LEDGER_PENDING] += accepted;
-    change->conflict += intake->n_conflicts;
+    change->conflict += tally->n_conflicts;
+}
+
+/* Rejected are records of the body's own format. */
+static void book_body(struct intake *intake)
+{
+    uint8_t own = intake->body->format;
+    const struct kafka_place *place = &intake->body->place;
+    if (place->topic && !turn_note_place(intake->stitcher, place))
+        return;
+    for (uint8_t i = 0; i < N_FORMATS; i++) {
+        if (i == own || intake->formats[i].n)
+            book_format(intake, i, i == own ? intake->body->batch->counts.n_rejected : 0);
+    }
 }
 
 void intake_body(struct stitcher *stitcher, struct body *body, uint64_t now_ns)
@@ -180,7 +205,6 @@ void intake_body(struct stitcher *stitcher, struct body *body, uint64_t now_ns)
         .stitcher = stitcher,
         .body = body,
         .now_ns = now_ns,
-        .arrival = ARRIVAL(body->received_ns / NS_PER_MINUTE, body->format, body->transport),
         .booked = body->seq <= stitcher->settings.booked_to,
     };
     const struct batch *batch = body->batch;
@@ -189,7 +213,10 @@ void intake_body(struct stitcher *stitcher, struct body *body, uint64_t now_ns)
     stitcher->taken_bytes += body->n_bytes;
     if (!shapes_next_batch(stitcher->shapes, batch->n_resources))
         n_short = batch->n_spans;
-    for (uint32_t i = 0; i < batch->n_spans && !n_short; i++) {
+    for (uint32_t i = 0; i < batch->n_spans; i++) {
+        intake.formats[format_of(&intake, &batch->spans[i])].n++;
+        if (n_short)
+            continue;
         look_ahead(stitcher, batch, i);
         n_short += !take_span(&intake, &batch->spans[i]);
     }

@@ -198,13 +198,13 @@ static void write_span(struct stitch *stitch, const struct work_span *span,
     const struct node *own = &span->shape->node;
     if (span->passes) {
         node = *own;
-        node.role = span->proxy == PROXY_WAYPOINT ? ROLE_WAYPOINT : ROLE_GATEWAY;
+        node.role = role_of_proxy(span->proxy);
     } else {
         node.role = span->proxy == PROXY_NONE ? own->role : node.role;
         node.cluster = own->cluster ? own->cluster : node.cluster;
         node.namespace = own->namespace ? own->namespace : node.namespace;
         node.version = own->version ? own->version : node.version;
-        node.service = own->service;
+        node.service = span->of_sidecar || span->named_by ? node.service : own->service;
     }
     if (span->proxy == PROXY_SIDECAR)
         node.role = ROLE_SIDECAR;
@@ -225,6 +225,17 @@ static void write_span(struct stitch *stitch, const struct work_span *span,
         .failed = span->outcome == OUTCOME_FAILED,
         .client_error = span->outcome == OUTCOME_CLIENT_ERROR,
     };
+}
+
+static void write_again(struct stitch *stitch, const struct work_span *entry,
+                        struct span_result *result)
+{
+    struct node node = entry->shape->node;
+    node.role = entry->shape->proxy == PROXY_UNKNOWN ? ROLE_SIDECAR : node.role;
+    *result = (struct span_result){.self_ns = DURATION_UNKNOWN,
+                                   .node = nodes_add(stitch->nodes, &node),
+                                   .class = LEDGER_LOCAL,
+                                   .again = true};
 }
 
 /* ---- the trace ---- */
@@ -291,6 +302,12 @@ static void write_trace(struct stitch *stitch, struct graph *graph, uint32_t n)
 {
     struct trace_result *trace = &graph->trace;
     *trace = (struct trace_result){.duration_ns = DURATION_UNKNOWN, .span_count = n};
+    if (!stitch->n && stitch->n_again) { /* entries of which spans elsewhere told */
+        trace->start_ns = stitch->spans[0].record->start_ns;
+        trace->duration_ns = known_duration(stitch->spans[0].record);
+        trace->entry = graph->spans[stitch->spans[0].input].node;
+        trace->parts = trace->service_count = 1;
+    }
     if (!stitch->n)
         return;
     uint32_t entry = entry_span(stitch);
@@ -354,6 +371,8 @@ bool results_write(struct stitch *stitch, struct graph *graph, uint32_t n_record
     link_spans(stitch);
     for (uint32_t i = 0; i < stitch->n; i++)
         write_span(stitch, &stitch->spans[i], &graph->spans[stitch->spans[i].input]);
+    for (uint32_t i = stitch->n; i < stitch->n + stitch->n_again; i++)
+        write_again(stitch, &stitch->spans[i], &graph->spans[stitch->spans[i].input]);
     write_trace(stitch, graph, n_records);
     return true;
 }

@@ -113,14 +113,17 @@ struct stitcher *stitcher_new(const struct stitcher_settings *settings, struct e
         stitcher->shapes = shapes_new(stitcher->names, stitcher->nodes, &own->shapes);
         stitcher->stitch = stitch_new(stitcher->names, stitcher->nodes);
         stitcher->addresses = addresses_new(stitcher->names, stitcher->nodes);
+        stitcher->requests = requests_new();
     }
-    if (!stitcher->shapes || !stitcher->stitch || !stitcher->addresses || !stitcher->queue) {
+    if (!stitcher->shapes || !stitcher->stitch || !stitcher->addresses || !stitcher->requests ||
+        !stitcher->queue) {
         err_set(err, ERR_BUSY, "memory is short: the stitcher cannot start");
         stitcher->settings.knowledge = NULL; /* taken only with success */
         stitcher_free(stitcher);
         return NULL;
     }
     know_addresses(stitcher);
+    stitch_set_requests(stitcher->stitch, stitcher->requests);
     make_stats(stitcher);
     return stitcher;
 }
@@ -137,6 +140,7 @@ void stitcher_free(struct stitcher *stitcher)
     queue_free(stitcher->queue);
     stitch_free(stitcher->stitch);
     addresses_free(stitcher->addresses);
+    requests_free(stitcher->requests);
     shapes_free(stitcher->shapes);
     nodes_free(stitcher->nodes);
     names_free(stitcher->names);

@@ -12,6 +12,7 @@
 #include "collector/base/stats.h"
 #include "collector/stitch/addresses.h"
 #include "collector/stitch/live.h"
+#include "collector/stitch/requests.h"
 #include "collector/stitch/stitcher.h"
 
 enum cut_reason { CUT_IDLE, CUT_AGE, CUT_MEMORY, CUT_INBOX, CUT_FLUSH, CUT_STOP, N_CUT_REASONS };
@@ -31,6 +32,7 @@ struct stitcher {
     struct nodes *nodes;
     struct shapes *shapes;
     struct stitch *stitch;
+    struct requests *requests;
     struct live_table table;
     struct addresses *addresses;
     struct filling filling;

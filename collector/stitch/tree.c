@@ -242,7 +242,7 @@ bool tree_build(struct stitch *stitch, const struct record *records, uint32_t n)
 {
     if (!make_room(stitch, n))
         return false;
-    stitch->n = stitch->n_unstitched = 0;
+    stitch->n = stitch->n_unstitched = stitch->n_logs = stitch->n_again = 0;
     for (uint32_t i = 0; i < n; i++) {
         const struct record *record = &records[i];
         if (record->unstitched) {
@@ -250,6 +250,7 @@ bool tree_build(struct stitch *stitch, const struct record *records, uint32_t n)
             continue;
         }
         uint64_t duration_ns = known_duration(record);
+        stitch->n_logs += record->shape->log != LOG_NONE;
         stitch->spans[stitch->n++] = (struct work_span){
             .record = record,
             .shape = record->shape,
@@ -259,14 +260,18 @@ bool tree_build(struct stitch *stitch, const struct record *records, uint32_t n)
             .next_sibling = NONE,
             .visit = NONE,
             .call = NONE,
+            .security = record->shape->security,
             .row = NONE,
             .row_up = NONE,
             .end_ns = duration_ns == DURATION_UNKNOWN ? 0 : record->start_ns + duration_ns,
         };
     }
     sort(stitch);
+    if (stitch->n_logs && !logs_take_twins(stitch))
+        return false;
     index_ids(stitch);
     find_parents(stitch);
+    logs_find_parents(stitch);
     break_cycles(stitch);
     link_children(stitch);
     order_spans(stitch);

@@ -29,6 +29,20 @@ static struct work_call *call_add(struct stitch *stitch)
     return call;
 }
 
+uint8_t role_of_proxy(uint8_t proxy)
+{
+    switch (proxy) {
+    case PROXY_GATEWAY:
+        return ROLE_GATEWAY;
+    case PROXY_WAYPOINT:
+        return ROLE_WAYPOINT;
+    case PROXY_LOAD_BALANCER:
+        return ROLE_LOAD_BALANCER;
+    default:
+        return ROLE_WORKLOAD;
+    }
+}
+
 static uint32_t visit_add(struct stitch *stitch, uint32_t first)
 {
     if (stitch->n_visits == stitch->cap_visits) {
@@ -41,9 +55,13 @@ static uint32_t visit_add(struct stitch *stitch, uint32_t first)
     }
     struct node node = stitch->spans[first].shape->node;
     uint8_t proxy = stitch->spans[first].proxy;
-    node.role = proxy == PROXY_GATEWAY    ? ROLE_GATEWAY
-                : proxy == PROXY_WAYPOINT ? ROLE_WAYPOINT
-                                          : ROLE_WORKLOAD;
+    const struct upstream *named_by = upstream_parse(stitch, stitch->spans[first].named_by);
+    node.role = role_of_proxy(proxy);
+    if (named_by->service) {
+        node.service = named_by->service;
+        node.namespace = node.namespace ? node.namespace : named_by->namespace;
+        node.version = node.version ? node.version : named_by->subset;
+    }
     stitch->visits[stitch->n_visits] = (struct visit){.node = node,
                                                       .first = first,
                                                       .inner = first,
@@ -73,6 +91,8 @@ static bool is_of_visit(const struct stitch *stitch, const struct work_span *spa
     const struct work_span *parent = &stitch->spans[span->parent];
     const struct visit *visit = &stitch->visits[parent->visit];
     const struct node *node = &span->shape->node;
+    if (span->of_sidecar)
+        return true;
     if (same_workload(&visit->node, node) || (visit->sdk && same_workload(visit->sdk, node)))
         return true;
     if (span->proxy == PROXY_NONE)
@@ -99,7 +119,7 @@ static bool handed_on(struct stitch *stitch, const struct work_span *span)
 static bool passes(struct stitch *stitch, const struct work_span *span)
 {
     const struct work_span *parent = &stitch->spans[span->parent];
-    if (span->proxy != PROXY_GATEWAY && span->proxy != PROXY_WAYPOINT)
+    if (span->proxy < PROXY_GATEWAY)
         return false;
     if (same_workload(&stitch->visits[parent->visit].node, &span->shape->node))
         return false;
@@ -200,7 +220,7 @@ static bool add_consumed_call(struct stitch *stitch, uint32_t visit)
 static bool orphan_is_entry(const struct stitch *stitch, const struct work_span *span)
 {
     const struct knowledge *knowledge = stitch->knowledge;
-    if (span->proxy == PROXY_GATEWAY)
+    if (span->proxy == PROXY_GATEWAY || span->proxy == PROXY_LOAD_BALANCER)
         return true;
     if (span->shape->peer_address == NAME_NONE || !knowledge->n_inside)
         return false;

@@ -17,6 +17,7 @@
 #define SPAN_CANCELED (1 << 14)
 #define SPAN_UNSTITCHED (1 << 15)
 #define SPAN_OFFSET_FROM_0 (1 << 16) /* start_offset is the start itself */
+#define SPAN_AGAIN (INT64_C(1) << 35)
 #define SPAN_PART(bits) ((bits) >> 17 & 3)
 #define SPAN_RESEND(bits) ((bits) >> 19 & 0xffff)
 
