@@ -153,6 +153,7 @@ static int start_store(struct pipeline *pipeline, struct err *err)
         .reopen_window_ns = settings->reopen_window_ns,
         .reopen_memory = settings->reopen_memory,
         .edges_max = settings->limit_edges,
+        .events_max = settings->limit_events,
         .committed = turn_committed,
         .failed = sync_failed,
         .ctx = pipeline,

@@ -52,7 +52,8 @@ static bool feed_again(struct pipeline *pipeline, struct body *body)
     struct err err = {0};
     struct str bytes = {body->bytes, body->n_bytes};
     uint64_t seq = body->seq;
-    if (decode_body(body->format, body->encoding, bytes, &pipeline->limits, &body->batch, &err)) {
+    struct content content = {body->signal, body->format, body->encoding};
+    if (decode_content(content, bytes, &pipeline->limits, &body->batch, &err)) {
         char quoted[256];
         log_event(LOG_ERROR, "inbox_body_unreadable", "seq=%llu reason=%s", (unsigned long long)seq,
                   log_quote(str_of(err.text), quoted));

@@ -17,16 +17,30 @@ typedef int decode_f(struct str input, const struct limits *limits, struct batch
 decode_f decode_otlp_pb;     /* ExportTraceServiceRequest */
 decode_f decode_otlp_json;   /* the same as one JSON document */
 decode_f decode_zipkin_json; /* a JSON array of v2 spans */
+decode_f decode_zipkin_pb;   /* zipkin.proto3.ListOfSpans */
+decode_f decode_jaeger_json; /* what Jaeger's page and query API give */
+decode_f decode_otlp_metrics_pb, decode_otlp_metrics_json; /* ExportMetricsServiceRequest */
+decode_f decode_otlp_logs_pb, decode_otlp_logs_json;       /* ExportLogsServiceRequest */
 
-/* The decoder of a format, NULL when this build has none. */
-decode_f *decode_for(enum format format);
+/* The decoder of a format and signal, NULL when this build has none. */
+decode_f *decode_for(struct content content);
 
-/* Decompresses by `encoding` (into batch->bytes, at most limits->max_decoded) and decodes. For
- * identity the texts of the batch point into `bytes`, which must outlive it. */
-int decode_body(enum format format, enum encoding encoding, struct str bytes,
-                const struct limits *limits, struct batch **batch, struct err *err);
+/* Decompresses by `content.encoding` (into batch->bytes, at most limits->max_decoded) and decodes.
+ * For identity the texts of the batch point into `bytes`, which must outlive it. */
+int decode_content(struct content content, struct str bytes, const struct limits *limits,
+                   struct batch **batch, struct err *err);
 
-/* Guesses the format of a file's or message's content by its first bytes; -1 when unknown. */
-int decode_guess(struct str bytes);
+/* The same for traces. */
+static inline int decode_body(enum format format, enum encoding encoding, struct str bytes,
+                              const struct limits *limits, struct batch **batch, struct err *err)
+{
+    struct content content = {SIGNAL_TRACES, (uint8_t)format, (uint8_t)encoding};
+    return decode_content(content, bytes, limits, batch, err);
+}
+
+/* Guesses format and signal of the content of a file or a message by how it begins: a whole
+ * document, or a piece of protobuf that is cut between two fields. False when it is nothing known.
+ */
+bool decode_guess(struct str bytes, struct content *content);
 
 #endif

@@ -5,10 +5,25 @@
 #include "collector/decode/decode.h"
 #include "collector/decode/redact.h"
 
-static decode_f *const decoders[N_FORMATS] = {
-    [FORMAT_OTLP_PB] = decode_otlp_pb,
-    [FORMAT_OTLP_JSON] = decode_otlp_json,
-    [FORMAT_ZIPKIN_JSON] = decode_zipkin_json,
+static decode_f *const decoders[N_SIGNALS][N_FORMATS] = {
+    [SIGNAL_TRACES] =
+        {
+            [FORMAT_OTLP_PB] = decode_otlp_pb,
+            [FORMAT_OTLP_JSON] = decode_otlp_json,
+            [FORMAT_ZIPKIN_JSON] = decode_zipkin_json,
+            [FORMAT_ZIPKIN_PB] = decode_zipkin_pb,
+            [FORMAT_JAEGER_JSON] = decode_jaeger_json,
+        },
+    [SIGNAL_METRICS] =
+        {
+            [FORMAT_OTLP_PB] = decode_otlp_metrics_pb,
+            [FORMAT_OTLP_JSON] = decode_otlp_metrics_json,
+        },
+    [SIGNAL_LOGS] =
+        {
+            [FORMAT_OTLP_PB] = decode_otlp_logs_pb,
+            [FORMAT_OTLP_JSON] = decode_otlp_logs_json,
+        },
 };
 
 /* A batch's memory per byte of its body: an empty attribute is two bytes on the wire and 48 in
@@ -17,9 +32,10 @@ static decode_f *const decoders[N_FORMATS] = {
 #define MEMORY_LEAST ((size_t)4 << 20)
 #define MEMORY_MOST ((size_t)256 << 20)
 
-decode_f *decode_for(enum format format)
+decode_f *decode_for(struct content content)
 {
-    return (unsigned)format < N_FORMATS ? decoders[format] : NULL;
+    bool known = content.signal < N_SIGNALS && content.format < N_FORMATS;
+    return known ? decoders[content.signal][content.format] : NULL;
 }
 
 static int decompress(enum encoding encoding, struct str *bytes, const struct limits *limits,
@@ -45,14 +61,14 @@ static int decompress(enum encoding encoding, struct str *bytes, const struct li
     return code;
 }
 
-int decode_body(enum format format, enum encoding encoding, struct str bytes,
-                const struct limits *limits, struct batch **result, struct err *err)
+int decode_content(struct content content, struct str bytes, const struct limits *limits,
+                   struct batch **result, struct err *err)
 {
-    decode_f *decoder = decode_for(format);
+    decode_f *decoder = decode_for(content);
     char *owned = NULL;
     if (!decoder)
         return err_set(err, ERR_UNSUPPORTED, "this format is not taken here");
-    if (decompress(encoding, &bytes, limits, &owned, err))
+    if (decompress((enum encoding)content.encoding, &bytes, limits, &owned, err))
         return err->code;
     size_t ceiling = bytes.len * MEMORY_PER_BYTE + MEMORY_LEAST;
     struct batch *batch = batch_new(ceiling < MEMORY_MOST ? ceiling : MEMORY_MOST);
@@ -73,16 +89,4 @@ int decode_body(enum format format, enum encoding encoding, struct str bytes,
     }
     *result = batch;
     return 0;
-}
-
-int decode_guess(struct str bytes)
-{
-    struct str text = str_trim(bytes);
-    if (!text.len)
-        return -1;
-    if (text.p[0] == '[')
-        return FORMAT_ZIPKIN_JSON;
-    if (text.p[0] == '{')
-        return FORMAT_OTLP_JSON;
-    return bytes.p[0] == 0x0a ? FORMAT_OTLP_PB : -1;
 }

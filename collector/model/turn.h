@@ -1,6 +1,6 @@
-/* turn.h - what the stitcher hands on at once: traces that were cut, the ledger's changes, and how
- * far the inbox is dealt with. The writer commits a turn whole or not at all; then the exporters
- * read it.
+/* turn.h - what the stitcher hands on at once: traces that were cut, the ledger's changes, bodies
+ * of metrics and logs as they came, and how far the inbox is dealt with. The writer commits a turn
+ * whole or not at all; then the exporters read it.
  *
  * Everything in a turn lives in its arena (shapes, attribute sets, names and nodes are the
  * stitcher's append-only tables). Immutable once handed on. One owner at a time: stitcher, writer,
@@ -10,6 +10,7 @@
 #define MODEL_TURN_H
 
 #include "collector/base/arena.h"
+#include "collector/model/body.h"
 #include "collector/model/graph.h"
 #include "collector/model/rollup.h"
 
@@ -46,6 +47,8 @@ struct turn {
     uint32_t n_records; /* sum over traces[].now */
     struct ledger_change *ledger;
     uint32_t n_ledger;
+    struct body *bodies; /* of metrics and logs, in order; freed with the turn */
+    uint64_t body_bytes; /* of them */
     struct rollup
         *rollup;        /* what its traces add to the roll-ups; NULL without; freed with the turn */
     uint64_t booked_to; /* bodies up to this seq are in the ledger */

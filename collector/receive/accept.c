@@ -119,7 +119,8 @@ static void count_batch(struct acceptor *acceptor, struct pending *pending,
 {
     const struct batch_counts *counts = &batch->counts;
     pending->acceptance.n_rejected = pending->entry.n_rejected = counts->n_rejected;
-    pending->acceptance.n_records = pending->entry.n_records = batch->n_spans + counts->n_rejected;
+    pending->acceptance.n_records = pending->entry.n_records =
+        batch_records(batch) + counts->n_rejected;
     snprintf(pending->acceptance.first_reason, sizeof(pending->acceptance.first_reason), "%s",
              batch->first_reason);
     if (counts->n_rejected)
@@ -141,14 +142,14 @@ static void copy_sender(char to[64], struct str sender)
     snprintf(to, 64, "%.*s", (int)(sender.len < 63 ? sender.len : 63), sender.p ? sender.p : "");
 }
 
-static int decode_and_append(struct pending *pending, enum format format, enum transport transport,
-                             enum encoding encoding, char *bytes, size_t n_bytes)
+static int decode_and_append(struct pending *pending, struct content content,
+                             enum transport transport, char *bytes, size_t n_bytes)
 {
     struct acceptor *acceptor = pending->acceptor;
     struct err *err = &pending->acceptance.err;
     struct batch *batch = NULL;
-    if (decode_body(format, encoding, (struct str){bytes, n_bytes}, &acceptor->settings.limits,
-                    &batch, err)) {
+    if (decode_content(content, (struct str){bytes, n_bytes}, &acceptor->settings.limits, &batch,
+                       err)) {
         free(bytes);
         return err->code;
     }
@@ -160,13 +161,14 @@ static int decode_and_append(struct pending *pending, enum format format, enum t
         return err_set(err, ERR_BUSY, "memory is short; try again");
     }
     body->batch = batch;
-    body->format = format;
+    body->signal = content.signal;
+    body->format = content.format;
     body->transport = transport;
-    body->encoding = encoding;
+    body->encoding = content.encoding;
     body->received_ns = clock_wall_ns();
     body->answered = answered;
     body->ctx = pending;
-    if (batch->n_spans + batch->counts.n_rejected == 0) {
+    if (batch_records(batch) + batch->counts.n_rejected == 0) {
         body_free(body);
         finish(pending); /* an empty request is good and leaves nothing behind */
         return 0;
@@ -178,8 +180,8 @@ static int decode_and_append(struct pending *pending, enum format format, enum t
     return 0;
 }
 
-void accept_body(struct acceptor *acceptor, enum format format, enum transport transport,
-                 enum encoding encoding, char *bytes, size_t n_bytes, struct str sender,
+void accept_body(struct acceptor *acceptor, struct content content, enum transport transport,
+                 char *bytes, size_t n_bytes, struct str sender,
                  void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx)
 {
     struct pending *pending = calloc(1, sizeof(*pending));
@@ -197,8 +199,9 @@ void accept_body(struct acceptor *acceptor, enum format format, enum transport t
     pending->entry =
         (struct tail_entry){.at_ns = clock_wall_ns(), .n_bytes = n_bytes, .transport = transport};
     copy_sender(pending->entry.sender, sender);
-    snprintf(pending->entry.format, sizeof(pending->entry.format), "%s", format_word(format));
-    if (decode_and_append(pending, format, transport, encoding, bytes, n_bytes))
+    snprintf(pending->entry.format, sizeof(pending->entry.format), "%s",
+             format_word(content.format));
+    if (decode_and_append(pending, content, transport, bytes, n_bytes))
         finish(pending);
 }
 

@@ -30,8 +30,8 @@ struct acceptance {
 /* Decodes and appends. Takes `bytes` (malloc'd) in every case. `done` is called exactly once, maybe
  * before this returns, maybe from the inbox's thread: with what to tell the sender. `sender` is
  * copied for `tail`. */
-void accept_body(struct acceptor *acceptor, enum format format, enum transport transport,
-                 enum encoding encoding, char *bytes, size_t n_bytes, struct str sender,
+void accept_body(struct acceptor *acceptor, struct content content, enum transport transport,
+                 char *bytes, size_t n_bytes, struct str sender,
                  void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx);
 /* A refusal before decoding (framing, content type …), for counters and `tail`. */
 void accept_refused(struct acceptor *acceptor, enum transport transport, unsigned status,

@@ -27,7 +27,8 @@ struct receiver {
 struct exchange {
     struct receiver *receiver;
     struct http_request *request;
-    bool json; /* an OTLP answer's content type */
+    bool json;              /* an OTLP answer's content type */
+    struct content content; /* what was taken */
 };
 
 static void count_request(unsigned status)
@@ -145,7 +146,7 @@ static void answer_otlp(struct exchange *exchange, const struct acceptance *acce
 {
     struct buf body;
     buf_init(&body, 4096);
-    otlp_write_answer(&body, exchange->json, acceptance);
+    otlp_write_answer(&body, (enum signal)exchange->content.signal, exchange->json, acceptance);
     count_request(200);
     httpd_answer(exchange->request, 200, exchange->json ? JSON : PROTOBUF, buf_str(&body), false);
     buf_fini(&body);
@@ -196,7 +197,8 @@ static void accepted(const struct acceptance *acceptance, void *ctx)
     free(exchange);
 }
 
-static void take(struct receiver *receiver, struct http_request *request, enum format format)
+static void take(struct receiver *receiver, struct http_request *request, enum signal signal,
+                 enum format format)
 {
     struct exchange *exchange = calloc(1, sizeof(*exchange));
     size_t n;
@@ -207,10 +209,10 @@ static void take(struct receiver *receiver, struct http_request *request, enum f
         refuse(receiver, request, 503, "memory is short; try again");
         return;
     }
-    *exchange = (struct exchange){receiver, request, format == FORMAT_OTLP_JSON};
-    accept_body(receiver->settings.acceptor, format, TRANSPORT_HTTP,
-                (enum encoding)encoding_of(request), bytes, n, http_peer(request), accepted,
-                exchange);
+    struct content content = {(uint8_t)signal, (uint8_t)format, (uint8_t)encoding_of(request)};
+    *exchange = (struct exchange){receiver, request, format == FORMAT_OTLP_JSON, content};
+    accept_body(receiver->settings.acceptor, content, TRANSPORT_HTTP, bytes, n, http_peer(request),
+                accepted, exchange);
 }
 
 /* ---- paths ---- */
@@ -223,14 +225,26 @@ static bool path_is(const struct http_request *request, struct str path)
     return str_eq(asked, path);
 }
 
+/* The signal that an OTLP path takes, −1 for other paths. */
+static int signal_of(const struct http_request *request)
+{
+    static const char *const paths[N_SIGNALS] = {"/v1/traces", "/v1/metrics", "/v1/logs"};
+    for (int i = 0; i < N_SIGNALS; i++) {
+        if (path_is(request, str_of(paths[i])))
+            return i;
+    }
+    return -1;
+}
+
 static void answer_root(struct receiver *receiver, struct http_request *request)
 {
     struct buf body;
     const char *web = receiver->settings.web_address;
     buf_init(&body, 1024);
     buf_addf(&body, "faultline takes %s here; the page is at %s%s\n",
-             receiver->protocol == OTLP ? "OTLP over HTTP (POST /v1/traces, protobuf or JSON)"
-                                        : "Zipkin v2 spans (POST /api/v2/spans, JSON)",
+             receiver->protocol == OTLP ? "OTLP over HTTP (POST /v1/traces, /v1/metrics, "
+                                          "/v1/logs, protobuf or JSON)"
+                                        : "Zipkin v2 spans (POST /api/v2/spans, JSON or protobuf)",
              web ? "http://" : "web.listen", web ? web : "");
     httpd_answer(request, 200, TEXT, buf_str(&body), false);
     buf_fini(&body);
@@ -279,10 +293,10 @@ static int check_post(struct receiver *receiver, struct http_request *request)
 
 static int begin_otlp(struct receiver *receiver, struct http_request *request)
 {
-    bool traces = path_is(request, STR("/v1/traces"));
+    bool known = signal_of(request) >= 0;
     struct str method = http_method(request), type = http_header(request, "Content-Type");
     bool allowed = add_cors(receiver, request);
-    if (str_eq(method, STR("OPTIONS")) && allowed && traces) {
+    if (str_eq(method, STR("OPTIONS")) && allowed && known) {
         answer_preflight(request);
         return 1;
     }
@@ -291,9 +305,10 @@ static int begin_otlp(struct receiver *receiver, struct http_request *request)
         return 1;
     if (path_is(request, STR("/")) && get)
         answer_root(receiver, request);
-    else if (!traces)
+    else if (!known)
         refuse(receiver, request, 404,
-               "this port takes POST /v1/traces; the sender's endpoint may lack the path");
+               "this port takes POST /v1/traces, /v1/metrics and /v1/logs; the sender's endpoint "
+               "may lack the path");
     else if (!str_eq(method, STR("POST")))
         wrong_method(receiver, request, "POST");
     else if (!type_is(type, PROTOBUF) && !type_is(type, JSON))
@@ -320,8 +335,9 @@ static int begin_zipkin(struct receiver *receiver, struct http_request *request)
         refuse(receiver, request, 404, "this port takes POST /api/v2/spans");
     else if (!str_eq(method, STR("POST")))
         wrong_method(receiver, request, "POST");
-    else if (type.len && !type_is(type, JSON))
-        refuse(receiver, request, 415, "Content-Type must be application/json");
+    else if (type.len && !type_is(type, JSON) && !type_is(type, PROTOBUF))
+        refuse(receiver, request, 415,
+               "Content-Type must be application/json or application/x-protobuf");
     else
         return check_post(receiver, request);
     return 1;
@@ -337,10 +353,12 @@ static int begin(struct http_request *request, void *ctx)
 static void finish(struct http_request *request, void *ctx)
 {
     struct receiver *receiver = ctx;
+    bool json = wants_json(request);
     if (receiver->protocol == ZIPKIN)
-        take(receiver, request, FORMAT_ZIPKIN_JSON);
+        take(receiver, request, SIGNAL_TRACES, json ? FORMAT_ZIPKIN_JSON : FORMAT_ZIPKIN_PB);
     else
-        take(receiver, request, wants_json(request) ? FORMAT_OTLP_JSON : FORMAT_OTLP_PB);
+        take(receiver, request, (enum signal)signal_of(request),
+             json ? FORMAT_OTLP_JSON : FORMAT_OTLP_PB);
 }
 
 /* ---- life ---- */

@@ -163,6 +163,7 @@ static void book_body(struct intake *intake)
     const struct body *body = intake->body;
     const struct batch *batch = body->batch;
     uint32_t rejected = batch->counts.n_rejected;
+    /* What becomes of points and logs only the store can tell. */
     uint32_t accepted = batch->n_spans - intake->n_duplicates;
     ingest_count(body->format, body->transport, INGEST_ACCEPTED, accepted);
     ingest_count(body->format, body->transport, INGEST_DUPLICATE, intake->n_duplicates);
@@ -175,6 +176,24 @@ static void book_body(struct intake *intake)
     change->classes[LEDGER_DUPLICATE] += intake->n_duplicates;
     change->classes[LEDGER_PENDING] += accepted;
     change->conflict += intake->n_conflicts;
+}
+
+/* Metric points and logs of traces wait for nothing: they go to the store with the turn. A body
+ * that is in the ledger already is stored already. */
+static void pass_on(struct intake *intake, struct body *body)
+{
+    struct stitcher *stitcher = intake->stitcher;
+    if (intake->booked || body->batch->n_points + body->batch->n_logs == 0) {
+        body_free(body);
+        return;
+    }
+    if (!turn_add_body(stitcher, body)) {
+        stat_add(stitcher->n_memory_short, body->batch->n_points + body->batch->n_logs);
+        body_free(body);
+        return;
+    }
+    if (stitcher->filling.turn->body_bytes >= TURN_BODY_BYTES)
+        turn_hand_on(stitcher, false);
 }
 
 void intake_body(struct stitcher *stitcher, struct body *body, uint64_t now_ns)
@@ -204,5 +223,5 @@ void intake_body(struct stitcher *stitcher, struct body *body, uint64_t now_ns)
     }
     if (!intake.booked)
         book_body(&intake);
-    body_free(body);
+    pass_on(&intake, body);
 }

@@ -40,6 +40,7 @@ void inbox_head_write(const struct body *body, char head[INBOX_HEAD_BYTES])
     head[29] = (char)body->transport;
     head[30] = (char)body->encoding;
     head[31] = HEAD_VERSION;
+    head[56] = (char)body->signal;
     put(head + 4, checksum(head, (struct str){body->bytes, body->n_bytes}), 4);
 }
 
@@ -54,9 +55,10 @@ bool inbox_head_read(const char head[INBOX_HEAD_BYTES], struct inbox_head *field
         .format = (uint8_t)head[28],
         .transport = (uint8_t)head[29],
         .encoding = (uint8_t)head[30],
+        .signal = (uint8_t)head[56],
     };
     return fields->format < N_FORMATS && fields->transport < N_TRANSPORTS &&
-           fields->encoding < N_ENCODINGS;
+           fields->encoding < N_ENCODINGS && fields->signal < N_SIGNALS;
 }
 
 bool inbox_record_checks(const char head[INBOX_HEAD_BYTES], struct str body)
