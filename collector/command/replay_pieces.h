@@ -9,6 +9,7 @@
 #ifndef COMMAND_REPLAY_PIECES_H
 #define COMMAND_REPLAY_PIECES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "collector/base/err.h"

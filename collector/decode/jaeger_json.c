@@ -4,6 +4,7 @@
  * Processes usually stand behind the spans that name them, so the raw text of the spans is put
  * aside and read when the trace has ended.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "collector/decode/decode.h"
