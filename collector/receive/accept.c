@@ -8,6 +8,7 @@
 #include "collector/base/clock.h"
 #include "collector/base/stats.h"
 #include "collector/decode/decode.h"
+#include "collector/model/ingest_stats.h"
 
 #define N_TAIL 20
 
@@ -18,8 +19,6 @@ static struct stat_family requests_family =
                  "Requests to receivers, by the status they were answered with.");
 static struct stat_family rejected_family =
     STAT_COUNTER("faultline_ingest_rejected_total", "Bodies and records refused, by reason.");
-static struct stat_family truncated_family = STAT_COUNTER(
-    "faultline_ingest_truncated_total", "Values cut and things left out by limit.*, by field.");
 
 struct tail_entry {
     uint64_t at_ns, n_bytes;
@@ -64,12 +63,12 @@ struct acceptor *accept_new(const struct accept_settings *settings)
     acceptor->bad_records = stat_get(&rejected_family, "reason", "bad_id", NULL);
     for (int i = ERR_INVALID; i <= ERR_IO; i++)
         acceptor->refused[i] = stat_get(&rejected_family, "reason", reasons[i], NULL);
-    acceptor->cut_values = stat_get(&truncated_family, "field", "attribute_value", NULL);
-    acceptor->cut_names = stat_get(&truncated_family, "field", "name", NULL);
-    acceptor->dropped_attributes = stat_get(&truncated_family, "field", "attributes", NULL);
-    acceptor->dropped_events = stat_get(&truncated_family, "field", "events", NULL);
-    acceptor->dropped_links = stat_get(&truncated_family, "field", "links", NULL);
-    acceptor->cleaned = stat_get(&truncated_family, "field", "utf8", NULL);
+    acceptor->cut_values = ingest_truncated("attribute_value");
+    acceptor->cut_names = ingest_truncated("name");
+    acceptor->dropped_attributes = ingest_truncated("attributes");
+    acceptor->dropped_events = ingest_truncated("events");
+    acceptor->dropped_links = ingest_truncated("links");
+    acceptor->cleaned = ingest_truncated("utf8");
     return acceptor;
 }
 

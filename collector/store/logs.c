@@ -3,10 +3,8 @@
  * process.
  */
 #include "collector/base/clock.h"
+#include "collector/model/ingest_stats.h"
 #include "collector/store/store_internal.h"
-
-static struct stat_family truncated_family = STAT_COUNTER(
-    "faultline_ingest_truncated_total", "Values cut and things left out by limit.*, by field.");
 
 static int write_limit(struct store *store)
 {
@@ -26,7 +24,7 @@ int logs_open(struct store *store)
     struct logs *logs = &store->logs;
     if (!store->settings.events_max)
         store->settings.events_max = limits_default.events;
-    logs->dropped = stat_get(&truncated_family, "field", "logs", NULL);
+    logs->dropped = ingest_truncated("events");
     int code = write_limit(store);
     code = code
                ? code

@@ -8,6 +8,7 @@
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
+#include "collector/model/ingest_stats.h"
 #include "collector/store/store_internal.h"
 
 #define METRIC_SERIES_MAX 50000
@@ -18,10 +19,6 @@
 #define POINT_BYTES 40         /* about, without a histogram */
 #define SLICE_POINTS 5000
 #define JSON_BYTES ((size_t)4 << 20)
-
-static struct stat_family limited_family =
-    STAT_COUNTER("faultline_series_limited_total",
-                 "Label sets and series that met a bound and became 'other', by family.");
 
 static int prepare_all(struct store *store)
 {
@@ -99,7 +96,7 @@ int metrics_open(struct store *store)
     buf_init(&metrics->resource_json, JSON_BYTES);
     buf_init(&metrics->attributes_json, JSON_BYTES);
     buf_init(&metrics->scope, JSON_BYTES);
-    metrics->n_limited = stat_get(&limited_family, "family", "metric_series", NULL);
+    metrics->n_limited = series_limited("metric_series");
     metrics_forget(store);
     return prepare_all(store);
 }

@@ -62,13 +62,11 @@ CREATE VIEW span_numbered AS SELECT
     || coalesce(s.own, '') || '}' AS attributes,
   CASE WHEN NOT EXISTS (SELECT 1 FROM log_row l WHERE l.trace_id = t.id AND l.span_id IN (s.span_id, CASE s.parent_id WHEN 0 THEN 0 ELSE s.span_id END) AND l.json != '')
     THEN coalesce(s.events, '[]')
-    ELSE (SELECT '[' || group_concat(x.json, ',') || ']' FROM (
-      SELECT e.json AS json FROM (SELECT value AS json FROM json_each(coalesce(s.events, '[]')) ORDER BY id) e
-      UNION ALL
-      SELECT json FROM (SELECT l.json AS json FROM log_row l
-        WHERE l.trace_id = t.id AND l.span_id IN (s.span_id, CASE s.parent_id WHEN 0 THEN 0 ELSE s.span_id END) AND l.json != ''
-        ORDER BY l.at_ns, l.id
-        LIMIT max(0, (SELECT n FROM log_limit) - json_array_length(coalesce(s.events, '[]'))))) x)
+    ELSE coalesce(substr(s.events, 1, length(s.events) - 1), '[') || coalesce((
+      SELECT CASE WHEN s.events IS NULL THEN '' ELSE ',' END || group_concat(x.json, ',') FROM (
+        SELECT l.json AS json, row_number() OVER (ORDER BY l.at_ns, l.id) AS k FROM log_row l
+        WHERE l.trace_id = t.id AND l.span_id IN (s.span_id, CASE s.parent_id WHEN 0 THEN 0 ELSE s.span_id END) AND l.json != '') x
+      WHERE x.k <= (SELECT n FROM log_limit) - json_array_length(coalesce(s.events, '[]'))), '') || ']'
   END AS events,
   coalesce(s.links, '[]') AS links
 FROM span_row s
