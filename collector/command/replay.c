@@ -139,13 +139,18 @@ static bool content_of(const struct replay *replay, struct str bytes, struct con
     return true;
 }
 
-/* One piece; takes its bytes. */
-static int feed(struct replay *replay, char *bytes, size_t n)
+/* One piece; takes its bytes. `rest`: it may be nothing that is known. */
+static int feed(struct replay *replay, char *bytes, size_t n, bool rest)
 {
     struct batch *batch;
     struct content content;
     struct str text = {bytes, n};
-    if (!content_of(replay, text, &content))
+    bool known = content_of(replay, text, &content);
+    if (!known && rest) {
+        free(bytes);
+        return 0;
+    }
+    if (!known)
         err_set(&replay->err, ERR_INVALID, "the format is not known; say --as");
     else
         decode_content(content, text, &replay->limits, &batch, &replay->err);
@@ -179,7 +184,7 @@ static int replay_file(struct replay *replay, const char *path)
     if (pieces_open(path, &pieces, &replay->err))
         return err_prefix(&replay->err, "%s", path);
     while (pieces_next(pieces, &bytes, &n, &replay->err) == 0 && bytes) {
-        if (feed(replay, bytes, n)) {
+        if (feed(replay, bytes, n, pieces_is_rest(pieces))) {
             err_prefix(&replay->err, "from byte %llu on",
                        (unsigned long long)pieces_offset(pieces));
             break;

@@ -39,6 +39,7 @@ struct pieces {
     uint64_t passed, offset;
     struct document document;
     struct buf opening; /* {"name":[ of the list that is cut */
+    bool rest;          /* the last piece was a further one of its document */
 };
 
 static void subtract(size_t *offset, size_t n)
@@ -127,6 +128,11 @@ void pieces_close(struct pieces *pieces)
     free(pieces);
 }
 
+bool pieces_is_rest(const struct pieces *pieces)
+{
+    return pieces->rest;
+}
+
 uint64_t pieces_offset(const struct pieces *pieces)
 {
     return pieces->offset;
@@ -166,6 +172,7 @@ static int give_elements(struct pieces *pieces, size_t to, char **bytes, size_t 
         from = document->begin;
         opening = STR_NONE;
     }
+    pieces->rest = document->cut;
     struct str closing = document->object ? STR("]}") : STR("]");
     if (give(pieces, (struct str[]){opening, window_part(pieces, from, to), closing}, from, bytes,
              n, err))
@@ -290,6 +297,7 @@ static int found_something(struct pieces *pieces, enum found found, char **bytes
     code = give_elements(pieces, at, bytes, n, err);
     pieces->keep = ++pieces->at;
     document->from = pieces->at;
+    document->begun = document->depth > 0;
     return code;
 }
 
@@ -419,6 +427,7 @@ int pieces_next(struct pieces *pieces, char **bytes, size_t *n, struct err *err)
     *bytes = NULL;
     *n = 0;
     err->code = ERR_NONE;
+    pieces->rest = false;
     switch (pieces->kind) {
     case KIND_FIELDS:
         return next_fields(pieces, bytes, n, err);

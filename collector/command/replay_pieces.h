@@ -9,6 +9,7 @@
 #ifndef COMMAND_REPLAY_PIECES_H
 #define COMMAND_REPLAY_PIECES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,5 +24,8 @@ void pieces_close(struct pieces *pieces); /* NULL is fine */
 int pieces_next(struct pieces *pieces, char **bytes, size_t *n, struct err *err);
 /* Where the last piece began, in bytes of the (decompressed) file. */
 uint64_t pieces_offset(const struct pieces *pieces);
+/* Is the last piece a further one of a document that began before? Then it may be a list of nothing
+ * that is known. */
+bool pieces_is_rest(const struct pieces *pieces);
 
 #endif
