@@ -73,7 +73,8 @@ bool metric_begin(struct metric_reading *reading, const struct metric *metric)
 
 void metric_point_begin(struct metric_reading *reading, struct raw_point *raw)
 {
-    *raw = (struct raw_point){0};
+    *raw =
+        (struct raw_point){.attributes = {reading->attributes.items, 0, reading->attributes.cap}};
     buf_reset(&reading->counts);
     buf_reset(&reading->bounds);
     buf_reset(&reading->below);
@@ -248,6 +249,22 @@ static struct metric_point *next_point(struct decoding *decoding)
     return &batch->points[n];
 }
 
+/* As many as there are: the list they were read into is used again. */
+static bool copy_attributes(struct metric_reading *reading, struct raw_point *raw)
+{
+    struct attr_list *list = &raw->attributes;
+    struct attr *copy = arena_alloc(&reading->decoding.batch->arena, (list->n + 1) * sizeof(*copy));
+    reading->attributes = *list;
+    if (!copy) {
+        decoding_too_big(&reading->decoding);
+        return false;
+    }
+    if (list->n)
+        memcpy(copy, list->items, list->n * sizeof(*copy));
+    list->items = copy;
+    return true;
+}
+
 /* Attributes are a map: whoever sends them in another order means the same series. */
 static void sort_by_key(struct attr *attrs, uint32_t n)
 {
@@ -292,6 +309,8 @@ bool metric_point_take(struct metric_reading *reading, struct raw_point *raw)
         batch_reject(batch, "point %u: %s", batch->n_points + batch->counts.n_rejected + 1, reason);
         return true;
     }
+    if (!copy_attributes(reading, raw))
+        return false;
     attr_list_unique(&raw->attributes);
     sort_by_key(raw->attributes.items, raw->attributes.n);
     *point = (struct metric_point){

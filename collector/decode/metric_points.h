@@ -13,9 +13,10 @@
 
 /* Decoding one body of metrics. */
 struct metric_reading {
-    struct decoding decoding; /* first: items are read by functions that know only this */
-    struct metric *metric;    /* the one at hand; in the arena */
-    double scale;             /* from its unit to ns, or 1 */
+    struct decoding decoding;    /* first: items are read by functions that know only this */
+    struct metric *metric;       /* the one at hand; in the arena */
+    double scale;                /* from its unit to ns, or 1 */
+    struct attr_list attributes; /* of the point at hand; copied when it is taken */
     struct histogram histogram;
     struct buf counts, bounds, below; /* of the point at hand: uint64_t, double, uint64_t */
 };
