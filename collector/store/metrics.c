@@ -514,6 +514,8 @@ static int delete_generation(struct store *store)
                         0, 0);
     metrics->deleting = 0;
     metrics_forget(store);
+    if (store->in_need)
+        store->retention_ns = 0; /* is that enough? */
     return code;
 }
 

@@ -2,9 +2,8 @@
 import gzip
 import json
 import os
-import struct
+import sqlite3
 import subprocess
-import time
 
 import otlp
 from h2raw import Peer, head, message
@@ -240,8 +239,7 @@ def scene_series_are_bounded(c):
     c.check_ledger()
 
 
-def scene_retention_takes_old_points_and_their_series(c):
-    """By size: the oldest go, the newest stay; by age: all of them, and then their series."""
+def scene_retention_by_size_takes_the_oldest_points(c):
     c.start(store__max_size="16MiB", receive__max_spans="60000", store__commit_interval="50ms")
     sent = 0
 
@@ -255,9 +253,16 @@ def scene_retention_takes_old_points_and_their_series(c):
         return sent > 3 and c.sql("SELECT count(*) FROM metric_point WHERE at_ns = ?", AT)[0][0] == 0
     wait_for(oldest_gone, limit=60, what="the oldest points gone")
     assert c.sql("SELECT count(*) FROM metric_point WHERE at_ns = ?", AT + sent - 1) == [(20000,)]
+    wait_for(lambda: os.path.getsize(c.db) < 17 << 20, limit=60, what="a smaller file")
     c.check_ledger()
+
+
+def scene_retention_by_age_takes_series_too(c):
+    """What was stored too long ago goes, whatever its own times; then its series; what comes later is stored again."""
+    c.start()
+    assert post(c, made_pb())[0] == 200
+    c.flush()
     c.stop()
-    import sqlite3
     db = sqlite3.connect(c.db)
     db.execute("UPDATE metric_generation SET begun_s = begun_s - 864000")
     db.commit()
