@@ -523,7 +523,9 @@ static bool read_spans(struct reading *reading, struct json *json, struct str te
         while (json_next_item(&spans) && read_span(reading, &spans)) {
         }
     }
-    return !spans.error || json_wrong(json, spans.error);
+    if (spans.error)
+        return json_wrong(json, spans.error);
+    return !reading->decoding.err->code;
 }
 
 /* ---- traces ---- */

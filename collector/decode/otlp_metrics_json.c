@@ -192,7 +192,9 @@ static bool read_points(struct metric_reading *reading, struct json *json, struc
         while (json_next_item(&points) && read_point(reading, &points)) {
         }
     }
-    return !points.error || json_wrong(json, points.error);
+    if (points.error)
+        return json_wrong(json, points.error);
+    return !reading->decoding.err->code;
 }
 
 static bool read_data(struct metric_reading *reading, struct json *json, struct str text,
