@@ -28,6 +28,8 @@ struct prometheus *prometheus_new(const struct prometheus_settings *settings)
     buf_init(&prometheus->scratch, 1u << 16);
     prometheus->limited_edges = series_limited("traces_service_graph");
     prometheus->limited_spans = series_limited("traces_spanmetrics");
+    if (settings->ingested)
+        prometheus->ingested = ingested_new(settings->expire_ns, settings->max_series);
     for (int i = 0; i < 4; i++)
         prometheus->corrections[i] = stat_get(&corrections_family, "reason", reasons[i], NULL);
     return prometheus;
@@ -69,6 +71,7 @@ void prometheus_free(struct prometheus *prometheus)
     free(prometheus->counts);
     buf_fini(&prometheus->scratch);
     pthread_mutex_destroy(&prometheus->mutex);
+    ingested_free(prometheus->ingested);
     free(prometheus);
 }
 
@@ -421,6 +424,8 @@ void prometheus_take(struct prometheus *prometheus, const struct turn *turn, uin
             count_span(prometheus, turn, trace, k, now_ns);
     }
     pthread_mutex_unlock(&prometheus->mutex);
+    for (const struct body *body = turn->bodies; body && prometheus->ingested; body = body->next)
+        ingested_take(prometheus->ingested, body->batch, now_ns);
 }
 
 bool prometheus_wants_openmetrics(struct str accept)

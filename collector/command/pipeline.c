@@ -256,6 +256,7 @@ static int make_exporter(struct pipeline *pipeline, struct err *err)
     struct prometheus_settings prometheus = {
         .expire_ns = settings->prometheus_expire_ns,
         .max_series = settings->prometheus_max_series,
+        .ingested = settings->prometheus_ingested,
         .max_operations = settings->limit_operations,
         .sqlite_version = store_sqlite_version(),
         .incidents = incident_metrics,

@@ -38,6 +38,7 @@ struct metric_point {
     uint32_t n_attrs;
     uint8_t value_type; /* enum metric_value: of a gauge or a sum */
     bool has_count, has_sum;
+    bool duplicate; /* it was stored before: told by the writer */
     union {
         int64_t integer;
         double real;

@@ -467,6 +467,7 @@ int metrics_add(struct store *store, const struct batch *batch, uint32_t *n_stor
         code = add(store, &batch->points[i], &stored);
         *n_stored += stored;
         *n_duplicate += !stored;
+        batch->points[i].duplicate = !stored;
     }
     return code;
 }

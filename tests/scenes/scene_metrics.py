@@ -272,3 +272,44 @@ def scene_retention_by_age_takes_series_too(c):
     assert post(c, made_pb())[0] == 200
     c.flush()
     assert c.sql(POINTS) == EXPECTED
+
+
+def scene_ingested_metrics_are_exposed(c):
+    """On /metrics under Prometheus' names, when that is switched on: newest values, deltas added up, our own names kept from others, a bound."""
+    c.start(export__prometheus__ingested="true", export__prometheus__max_series="400")
+    post(c, made_pb())
+    for body in (golden("otel_js", "proto", "metrics.frontend.bin"), golden("envoy", "otlp_metrics.bin")):
+        assert post(c, body)[0] == 200
+    delta = [otlp.metric_pb("jobs.done", SUM, [otlp.number_pb(5, at=AT + i)], temporality=1) for i in range(3)]
+    for _ in range(2):
+        post(c, otlp.request_pb(delta))
+    post(c, otlp.request_pb([otlp.metric_pb("requests", SUM, [otlp.number_pb(9, at=AT + 5, route="/a")], "{request}"),
+                             otlp.metric_pb("faultline_spoof", GAUGE, [otlp.number_pb(1)]), otlp.metric_pb("old_seconds_count", GAUGE, [otlp.number_pb(1)]),
+                             otlp.metric_pb("odd name\n", GAUGE, [otlp.number_pb(1, **{"a.b": "x\"\n\\", "a-b": "y", "le": "z", "job": "j"})])]))
+    c.flush()
+    _, text, _ = c.get("/metrics")
+    lines = text.decode().splitlines()
+    for line in ('requests_total{job="cart",route="/a"} 9', 'temperature_celsius{job="cart",route="/a"} 21.5', 'latency_seconds_count{job="cart",route="/a"} 100',
+                 'latency_seconds_sum{job="cart",route="/a"} 25', 'latency_seconds_bucket{job="cart",route="/a",le="+Inf"} 100', 'old_seconds_sum{job="cart",route="/a"} 0.9',
+                 'jobs_done_total{job="cart"} 15', 'sizes_bytes_bucket{job="cart",route="/a",le="4096"} 10',
+                 'odd_name{job="cart",a_b="y",exported_job="j",exported_le="z"} 1', '# TYPE requests_total counter', '# TYPE latency_seconds histogram'):
+        assert line in lines, (line, [l for l in lines if l[:6] == line[:6]])
+    assert not any("spoof" in l or l.startswith("old_seconds_count{job=\"cart\"}") for l in lines)
+    assert c.counter("faultline_series_limited_total", family="ingested") == 2
+    assert float(next(l for l in lines if l.startswith('latency_seconds_bucket{job="cart",route="/a",le="0.512"}')).split()[-1]) in range(80, 100)
+    assert len([l for l in lines if l.startswith("http_server_request_duration_seconds_count{")]) >= 1
+    lint = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=False)
+    assert lint.returncode in (0, 3), lint  # 3: advice about names that others chose
+    _, text, _ = c.get("/metrics", Accept="application/openmetrics-text;version=1.0.0")
+    names = [l.split()[2] for l in text.decode().splitlines() if l.startswith("# TYPE ")]
+    assert len(names) == len(set(names)) and "requests" in names and text.endswith(b"# EOF\n")
+    post(c, otlp.request_pb([otlp.metric_pb("flood", GAUGE, [otlp.number_pb(1, id="%d" % i) for i in range(1000)])]))
+    c.flush()
+    exposed = [l for l in c.get("/metrics")[1].decode().splitlines() if l.startswith("flood{")]
+    assert 100 < len(exposed) < 400 and c.counter("faultline_series_limited_total", family="ingested") == 1002 - len(exposed)
+    c.stop()
+    c.sets["export.prometheus.ingested"] = "false"
+    c.start()
+    post(c, made_pb(at=AT + 9))
+    c.flush()
+    assert b"latency_seconds" not in c.get("/metrics")[1]
