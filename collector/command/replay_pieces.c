@@ -272,9 +272,9 @@ static enum found look_at(struct pieces *pieces, char c)
 
 static int not_json(const struct pieces *pieces, struct err *err)
 {
+    unsigned long long at = pieces->passed + pieces->at;
     return err_set(err, ERR_INVALID,
-                   "byte %llu is the beginning of nothing that is known; say --as",
-                   (unsigned long long)(pieces->passed + pieces->at));
+                   "byte %llu is the beginning of nothing that is known; say --as", at);
 }
 
 static int found_something(struct pieces *pieces, enum found found, char **bytes, size_t *n,

@@ -34,11 +34,11 @@ static const char *severity_word(uint64_t number)
     return number >= 1 && number <= 24 ? words[(number - 1) / 4] : "";
 }
 
-static void add_member(struct buf *json, const char *name, struct str text)
+static void add_member(struct buf *json, struct str name, struct str text)
 {
     if (!text.len)
         return;
-    buf_addf(json, ",\"%s\":", name);
+    buf_add_str(json, name);
     buf_add_json(json, text);
 }
 
@@ -58,11 +58,11 @@ static bool render(struct decoding *decoding, const struct raw_log *raw, struct 
     buf_add_c(json, "\",\"name\":");
     buf_add_json(json, raw->event_name);
     buf_add_c(json, ",\"kind\":\"log\"");
-    add_member(json, "severity", severity);
+    add_member(json, STR(",\"severity\":"), severity);
     buf_add_char(json, ',');
     attr_render(json, &body);
-    add_member(json, "scope", raw->scope->name);
-    add_member(json, "service", raw->resource->service);
+    add_member(json, STR(",\"scope\":"), raw->scope->name);
+    add_member(json, STR(",\"service\":"), raw->resource->service);
     buf_add_char(json, ',');
     value_json_attributes(decoding, &raw->attributes);
     buf_add_char(json, '}');

@@ -1,7 +1,7 @@
 /* metric_points.c - checks of a point, and how its buckets become the house's.
  *
  * The house's histogram counts whole numbers. Where the unit is a time they are nanoseconds, as
- * everywhere; elsewhere they are the unit's. A bucket's counts are spread evenly over up to eight
+ * everywhere; elsewhere they are the unit's. A bucket's counts are spread evenly over up to four
  * parts of it, so that quantiles fall between its bounds as if values did.
  */
 #include "collector/decode/metric_points.h"
@@ -11,7 +11,7 @@
 
 #define SCRATCH_BYTES ((size_t)32 << 20)
 #define MAX_COUNT (INT64_C(1) << 52) /* of one bucket: sums of them stay whole numbers */
-#define PARTS 8
+#define PARTS 4
 
 void metric_reading_init(struct metric_reading *reading, const struct limits *limits,
                          struct batch *batch, struct err *err)
@@ -97,7 +97,7 @@ static bool spread(struct metric_reading *reading, double low, double high, uint
     high = high < 9.2e18 ? high : 9.2e18;
     low = low > 0 ? low : 0;
     int parts = n < PARTS ? (int)n : PARTS;
-    if (!(low < high) || high - low < high / PARTS)
+    if (!(low < high) || high - low < high / 8)
         parts = n > 0;
     for (int i = 1; i <= parts; i++) {
         double upper = i == parts ? high : low + (high - low) * i / parts;
