@@ -6,12 +6,10 @@
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
+#include "collector/model/ingest_stats.h"
 #include "exporters/prometheus_internal.h"
 #include "exporters/span_names.h"
 
-static struct stat_family limited_family =
-    STAT_COUNTER("faultline_series_limited_total",
-                 "Label sets that became 'other' because a limit was reached.");
 static struct stat_family corrections_family =
     STAT_COUNTER("faultline_stitch_corrections_total",
                  "Calls that changed after they were counted, by what changed.");
@@ -28,8 +26,10 @@ struct prometheus *prometheus_new(const struct prometheus_settings *settings)
     prometheus->started_ns = clock_wall_ns();
     pthread_mutex_init(&prometheus->mutex, NULL);
     buf_init(&prometheus->scratch, 1u << 16);
-    prometheus->limited_edges = stat_get(&limited_family, "family", "traces_service_graph", NULL);
-    prometheus->limited_spans = stat_get(&limited_family, "family", "traces_spanmetrics", NULL);
+    prometheus->limited_edges = series_limited("traces_service_graph");
+    prometheus->limited_spans = series_limited("traces_spanmetrics");
+    if (settings->ingested)
+        prometheus->ingested = ingested_new(settings->expire_ns, settings->max_series);
     for (int i = 0; i < 4; i++)
         prometheus->corrections[i] = stat_get(&corrections_family, "reason", reasons[i], NULL);
     return prometheus;
@@ -71,6 +71,7 @@ void prometheus_free(struct prometheus *prometheus)
     free(prometheus->counts);
     buf_fini(&prometheus->scratch);
     pthread_mutex_destroy(&prometheus->mutex);
+    ingested_free(prometheus->ingested);
     free(prometheus);
 }
 
@@ -425,6 +426,8 @@ void prometheus_take(struct prometheus *prometheus, const struct turn *turn, uin
         }
     }
     pthread_mutex_unlock(&prometheus->mutex);
+    for (const struct body *body = turn->bodies; body && prometheus->ingested; body = body->next)
+        ingested_take(prometheus->ingested, body->batch, now_ns);
 }
 
 bool prometheus_wants_openmetrics(struct str accept)

@@ -15,6 +15,7 @@
 struct prometheus_settings {
     uint64_t expire_ns;         /* export.prometheus.expire */
     uint32_t max_series;        /* export.prometheus.max_series */
+    bool ingested;              /* export.prometheus.ingested */
     uint32_t max_operations;    /* limit.operations, per service */
     const char *sqlite_version; /* shown in faultline_build_info */
     void (*incidents)(struct buf *out,

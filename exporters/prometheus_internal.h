@@ -7,6 +7,7 @@
 
 #include "collector/base/map.h"
 #include "collector/base/stats.h"
+#include "exporters/ingested.h"
 #include "exporters/prometheus.h"
 
 struct exemplar {
@@ -64,6 +65,7 @@ struct prometheus {
     } * counts;
     uint32_t n_counts, cap_counts;
     struct buf scratch;
+    struct ingested *ingested; /* NULL without; guards itself */
     uint64_t started_ns;
     struct stat_series *limited_edges, *limited_spans, *corrections[4];
 };

@@ -333,6 +333,8 @@ void prometheus_render(struct prometheus *prometheus, bool openmetrics, uint64_t
     render_spans(prometheus, &r);
     pthread_mutex_unlock(&prometheus->mutex);
     stats_visit(render_family, &r);
+    if (prometheus->ingested)
+        ingested_render(prometheus->ingested, openmetrics, now_ns, out);
     if (prometheus->settings.incidents)
         prometheus->settings.incidents(out, prometheus->settings.ctx);
     render_process(&r);

@@ -160,6 +160,7 @@ static int start_store(struct pipeline *pipeline, struct err *err)
         .reopen_memory = settings->reopen_memory,
         .edges_max = settings->limit_edges,
         .keep_percent = keep_percent(settings->keep),
+        .events_max = settings->limit_events,
         .committed = turn_committed,
         .failed = sync_failed,
         .ctx = pipeline,
@@ -269,6 +270,7 @@ static int make_exporter(struct pipeline *pipeline, struct err *err)
     struct prometheus_settings prometheus = {
         .expire_ns = settings->prometheus_expire_ns,
         .max_series = settings->prometheus_max_series,
+        .ingested = settings->prometheus_ingested,
         .max_operations = settings->limit_operations,
         .sqlite_version = store_sqlite_version(),
         .incidents = incident_metrics,

@@ -68,7 +68,8 @@ static int decode_again(struct pipeline *pipeline, struct body *body, struct err
     struct limits limits = pipeline->limits;
     limits.max_spans = UINT32_MAX;
     limits.max_decoded = SIZE_MAX / 2;
-    while (decode_body(body->format, body->encoding, bytes, &limits, &body->batch, err) == ERR_BUSY)
+    struct content content = {body->signal, body->format, body->encoding};
+    while (decode_content(content, bytes, &limits, &body->batch, err) == ERR_BUSY)
         pause_reading(err);
     return err->code;
 }

@@ -1,22 +1,19 @@
-/* replay.c - files into a database or a running collector: OTLP (protobuf, JSON, JSON lines),
- * Zipkin JSON and access logs, plain or compressed. Times are kept, or all moved by one offset so
- * that the latest span ends now.
+/* replay.c - files into a database or a running collector: OTLP traces, metrics and logs (protobuf,
+ * JSON, JSON lines), Zipkin, Jaeger, access logs; plain or compressed, piece by piece. Times are
+ * kept, or all moved by one offset so that the latest span ends now.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "collector/base/client.h"
 #include "collector/base/clock.h"
-#include "collector/base/inflate.h"
-#include "collector/base/json.h"
-#include "collector/base/wire.h"
 #include "collector/command/command.h"
 #include "collector/command/pipeline.h"
+#include "collector/command/replay_pieces.h"
 #include "collector/decode/decode.h"
 #include "collector/model/ingest_stats.h"
 
-#define MAX_FILE ((size_t)2 << 30)
-#define PIECE ((size_t)4 << 20)
+#define MAX_PIECE ((size_t)512 << 20)
 #define SEND_LIMIT_NS (120 * NS_PER_S)
 
 struct replay {
@@ -29,42 +26,14 @@ struct replay {
     bool looking; /* first pass of --shift: only the times are wanted */
     int64_t shift_ns;
     uint64_t n_files, n_records, n_accepted, n_rejected, n_duplicate, from_ns, to_ns;
+    uint64_t spans_to_ns; /* the end of the latest span, which --shift makes now */
     struct err err;
 };
 
-static char *read_file(const char *path, size_t *n, struct err *err)
+static void note_time(struct replay *replay, uint64_t from_ns, uint64_t to_ns)
 {
-    FILE *file = fopen(path, "rb");
-    struct buf all;
-    char part[65536];
-    buf_init(&all, MAX_FILE);
-    if (!file) {
-        err_set(err, ERR_IO, "%s: cannot be read", path);
-        return NULL;
-    }
-    for (size_t size; (size = fread(part, 1, sizeof(part), file)) > 0;)
-        buf_add(&all, part, size);
-    fclose(file);
-    char *bytes = buf_detach(&all, n);
-    if (!bytes)
-        err_set(err, ERR_TOO_BIG, "%s: larger than %zu bytes", path, MAX_FILE);
-    return bytes;
-}
-
-/* gzip and zstd by their first bytes; gives other bytes back as they are. */
-static char *unpacked(char *bytes, size_t *n, struct err *err)
-{
-    const unsigned char *magic = (const unsigned char *)bytes;
-    bool gzip = *n > 2 && magic[0] == 0x1f && magic[1] == 0x8b;
-    bool zstd =
-        *n > 4 && magic[0] == 0x28 && magic[1] == 0xb5 && magic[2] == 0x2f && magic[3] == 0xfd;
-    char *out = NULL;
-    if (!gzip && !zstd)
-        return bytes;
-    inflate_all(gzip ? INFLATE_GZIP : INFLATE_ZSTD, (struct str){bytes, *n}, MAX_FILE, &out, n,
-                err);
-    free(bytes);
-    return out;
+    replay->from_ns = !replay->from_ns || from_ns < replay->from_ns ? from_ns : replay->from_ns;
+    replay->to_ns = to_ns > replay->to_ns ? to_ns : replay->to_ns;
 }
 
 static void note_times(struct replay *replay, const struct batch *batch)
@@ -75,31 +44,51 @@ static void note_times(struct replay *replay, const struct batch *batch)
             span->start_ns + (span->duration_ns == DURATION_UNKNOWN ? 0 : span->duration_ns);
         if (span->bad_times)
             continue;
-        replay->from_ns =
-            !replay->from_ns || span->start_ns < replay->from_ns ? span->start_ns : replay->from_ns;
-        replay->to_ns = end_ns > replay->to_ns ? end_ns : replay->to_ns;
+        note_time(replay, span->start_ns, end_ns);
+        replay->spans_to_ns = end_ns > replay->spans_to_ns ? end_ns : replay->spans_to_ns;
+    }
+    for (uint32_t i = 0; i < batch->n_points; i++) {
+        if (batch->points[i].at_ns)
+            note_time(replay, batch->points[i].at_ns, batch->points[i].at_ns);
+    }
+    for (uint32_t i = 0; i < batch->n_logs; i++) {
+        if (batch->logs[i].at_ns)
+            note_time(replay, batch->logs[i].at_ns, batch->logs[i].at_ns);
     }
 }
 
 static void shift_batch(const struct replay *replay, struct batch *batch)
 {
-    for (uint32_t i = 0; i < batch->n_spans && replay->shift_ns; i++) {
+    uint64_t shift_ns = (uint64_t)replay->shift_ns;
+    if (!shift_ns)
+        return;
+    for (uint32_t i = 0; i < batch->n_spans; i++) {
         if (!batch->spans[i].bad_times)
-            batch->spans[i].start_ns += (uint64_t)replay->shift_ns;
+            batch->spans[i].start_ns += shift_ns;
+    }
+    for (uint32_t i = 0; i < batch->n_points; i++) {
+        if (batch->points[i].at_ns)
+            batch->points[i].at_ns += shift_ns;
+    }
+    for (uint32_t i = 0; i < batch->n_logs; i++) {
+        if (batch->logs[i].at_ns)
+            log_record_move(&batch->logs[i], batch->logs[i].at_ns + shift_ns);
     }
 }
 
-static int feed_db(struct replay *replay, enum format format, struct str bytes, struct batch *batch)
+/* Takes the batch and the bytes its texts point into. */
+static int feed_db(struct replay *replay, struct content content, char *bytes, size_t n,
+                   struct batch *batch)
 {
-    char *copy = malloc(bytes.len + 1);
-    struct body *body = copy ? body_new(copy, bytes.len) : NULL;
+    struct body *body = body_new(bytes, n);
     if (!body) {
-        free(copy);
+        free(bytes);
         batch_free(batch);
         return err_set(&replay->err, ERR_BUSY, "memory is short");
     }
     body->batch = batch;
-    body->format = (uint8_t)format;
+    body->signal = content.signal;
+    body->format = content.format;
     body->transport = TRANSPORT_FILE;
     body->received_ns = clock_wall_ns();
     if (pipeline_feed(replay->pipeline, body, &replay->err)) {
@@ -109,24 +98,30 @@ static int feed_db(struct replay *replay, enum format format, struct str bytes, 
     return 0;
 }
 
-static int feed_url(struct replay *replay, enum format format, struct str bytes)
+static int feed_url(struct replay *replay, struct content content, struct str bytes)
 {
+    static const char *const paths[N_SIGNALS] = {"/v1/traces", "/v1/metrics", "/v1/logs"};
     char url[4096];
     unsigned status = 0;
     struct buf answer;
+    bool zipkin = content.format == FORMAT_ZIPKIN_JSON || content.format == FORMAT_ZIPKIN_PB;
+    bool protobuf = content.format == FORMAT_OTLP_PB || content.format == FORMAT_ZIPKIN_PB;
+    if (content.format == FORMAT_JAEGER_JSON)
+        return err_set(&replay->err, ERR_UNSUPPORTED,
+                       "no port takes jaeger_json; replay it into a database with --db");
     buf_init(&answer, 1u << 20);
-    bool zipkin = format == FORMAT_ZIPKIN_JSON, lines = format_is_lines(format);
+    bool lines = format_is_lines((enum format)content.format);
     snprintf(url, sizeof(url), "%s%s%s", replay->to,
              lines    ? "/v1/access-logs/"
              : zipkin ? "/api/v2/spans"
-                      : "/v1/traces",
-             lines ? format_word(format) : "");
+                      : paths[content.signal],
+             lines ? format_word(content.format) : "");
     struct client_request request = {
         .method = "POST",
         .url = url,
-        .content_type = lines                      ? "text/plain"
-                        : format == FORMAT_OTLP_PB ? "application/x-protobuf"
-                                                   : "application/json",
+        .content_type = lines      ? "text/plain"
+                        : protobuf ? "application/x-protobuf"
+                                   : "application/json",
         .body = bytes,
     };
     if (client_send(replay->client, &request, &status, &answer, &replay->err) == 0 &&
@@ -137,112 +132,71 @@ static int feed_url(struct replay *replay, enum format format, struct str bytes)
     return replay->err.code;
 }
 
-/* One body. The batch's texts point into `bytes`, which must live until it is stitched. */
-static int feed(struct replay *replay, struct str bytes)
+/* What a piece is: by its content, or as the user says, who knows no signal. */
+static bool content_of(const struct replay *replay, struct str bytes, struct content *content)
+{
+    *content = (struct content){SIGNAL_TRACES, 0, ENCODING_IDENTITY};
+    bool known = decode_guess(bytes, content);
+    if (replay->format < 0)
+        return known;
+    if (!known || content->format != replay->format)
+        content->signal = SIGNAL_TRACES;
+    content->format = (uint8_t)replay->format;
+    return true;
+}
+
+/* One piece; takes its bytes. `rest`: it may be nothing that is known. */
+static int feed(struct replay *replay, char *bytes, size_t n, bool rest)
 {
     struct batch *batch;
-    int format = replay->format >= 0 ? replay->format : decode_guess(bytes);
-    if (format < 0)
-        return err_set(&replay->err, ERR_INVALID, "the format is not known; say --as");
-    char *own = malloc(bytes.len + 1);
-    if (!own)
-        return err_set(&replay->err, ERR_BUSY, "memory is short");
-    memcpy(own, bytes.p, bytes.len);
-    own[bytes.len] = '\0';
-    if (decode_body((enum format)format, ENCODING_IDENTITY, (struct str){own, bytes.len},
-                    &replay->limits, &batch, &replay->err)) {
-        free(own);
+    struct content content;
+    struct str text = {bytes, n};
+    bool known = content_of(replay, text, &content);
+    if (!known && rest) {
+        free(bytes);
+        return 0;
+    }
+    if (!known)
+        err_set(&replay->err, ERR_INVALID, "the format is not known; say --as");
+    else
+        decode_content(content, text, &replay->limits, &batch, &replay->err);
+    if (replay->err.code) {
+        free(bytes);
         return replay->err.code;
     }
-    batch->bytes = own;
     note_times(replay, batch);
     if (replay->looking) {
         batch_free(batch);
+        free(bytes);
         return 0;
     }
     shift_batch(replay, batch);
-    replay->n_records += batch->n_spans + batch->counts.n_rejected;
-    replay->n_accepted += batch->n_spans;
+    replay->n_records += batch_records(batch) + batch->counts.n_rejected;
+    replay->n_accepted += batch_records(batch);
     replay->n_rejected += batch->counts.n_rejected;
     if (replay->pipeline)
-        return feed_db(replay, (enum format)format, bytes, batch);
+        return feed_db(replay, content, bytes, n, batch);
     batch_free(batch);
-    return feed_url(replay, (enum format)format, bytes);
-}
-
-/* A JSON document a line, as the OpenTelemetry Collector's file exporter writes: the first line is
- * whole by itself. */
-static bool is_json_lines(struct str text)
-{
-    struct str line, rest;
-    struct json json;
-    if (!str_cut(text, '\n', &line, &rest) || !str_trim(rest).len || str_trim(line).len == 0 ||
-        line.p[0] != '{')
-        return false;
-    json_init(&json, line);
-    return json_skip(&json, NULL) && json_end(&json);
-}
-
-/* Is it one or more OTLP requests in protobuf, one behind the other? That is the same as one
- * request of all their resources, so it can be cut between any two of them. */
-static bool is_protobuf(const struct replay *replay, struct str text)
-{
-    struct wire wire = wire_of(text);
-    if ((replay->format >= 0 ? replay->format : decode_guess(text)) != FORMAT_OTLP_PB)
-        return false;
-    while (wire_next(&wire)) {
-    }
-    return !wire.error;
-}
-
-/* Pieces of a large file: as little in memory as of what comes over the network. */
-static void feed_in_pieces(struct replay *replay, struct str text)
-{
-    struct wire wire = wire_of(text);
-    const char *from = text.p;
-    while (!replay->err.code && wire_next(&wire)) {
-        const char *to = (const char *)wire.at;
-        if ((size_t)(to - from) < PIECE && wire.at < wire.end)
-            continue;
-        feed(replay, (struct str){from, (size_t)(to - from)});
-        from = to;
-    }
-}
-
-/* The same of a log: cut behind whole lines. */
-static void feed_lines(struct replay *replay, struct str text)
-{
-    while (!replay->err.code && text.len) {
-        const char *end = text.len > PIECE ? memchr(text.p + PIECE, '\n', text.len - PIECE) : NULL;
-        size_t n = end ? (size_t)(end - text.p) + 1 : text.len;
-        feed(replay, (struct str){text.p, n});
-        text = str_skip(text, n);
-    }
+    feed_url(replay, content, text);
+    free(bytes);
+    return replay->err.code;
 }
 
 static int replay_file(struct replay *replay, const char *path)
 {
+    struct pieces *pieces;
+    char *bytes;
     size_t n;
-    char *bytes = read_file(path, &n, &replay->err);
-    bytes = bytes ? unpacked(bytes, &n, &replay->err) : NULL;
-    if (!bytes)
-        return replay->err.code;
-    struct str text = {bytes, n}, line;
-    int format = replay->format >= 0 ? replay->format : decode_guess(text);
-    if (format >= 0 && format_is_lines((enum format)format)) {
-        feed_lines(replay, text);
-    } else if (is_json_lines(text)) {
-        while (text.len && !replay->err.code) {
-            str_cut(text, '\n', &line, &text);
-            if (str_trim(line).len)
-                feed(replay, str_trim(line));
+    if (pieces_open(path, replay->format, &pieces, &replay->err))
+        return err_prefix(&replay->err, "%s", path);
+    while (pieces_next(pieces, &bytes, &n, &replay->err) == 0 && bytes) {
+        if (feed(replay, bytes, n, pieces_is_rest(pieces))) {
+            err_prefix(&replay->err, "from byte %llu on",
+                       (unsigned long long)pieces_offset(pieces));
+            break;
         }
-    } else if (text.len > PIECE && is_protobuf(replay, text)) {
-        feed_in_pieces(replay, text);
-    } else {
-        feed(replay, text);
     }
-    free(bytes);
+    pieces_close(pieces);
     if (replay->err.code)
         err_prefix(&replay->err, "%s", path);
     replay->n_files++;
@@ -298,10 +252,9 @@ int command_replay(const struct options *options)
         return EXIT_USAGE;
     }
     if (as && ((replay.format = format_from_word(str_of(as))) < 0 ||
-               !decode_for((enum format)replay.format))) {
-        fprintf(stderr,
-                "faultline replay: --as is otlp_pb, otlp_json, zipkin_json, alb, nlb, apigw, "
-                "nginx, haproxy or envoy_log\n");
+               !decode_for((struct content){SIGNAL_TRACES, (uint8_t)replay.format, 0}))) {
+        fprintf(stderr, "faultline replay: --as is otlp_pb, otlp_json, zipkin_json, zipkin_pb, "
+                        "jaeger_json, alb, nlb, apigw, nginx, haproxy or envoy_log\n");
         return EXIT_USAGE;
     }
     struct config *config = options_config(options, &input);
@@ -312,13 +265,15 @@ int command_replay(const struct options *options)
         settings.store_path = (char *)(uintptr_t)db;
     replay.limits = settings_limits(&settings);
     replay.limits.max_spans = UINT32_MAX;
-    replay.limits.max_decoded = MAX_FILE;
+    replay.limits.max_decoded = MAX_PIECE;
     if (option(options, "shift")) {
         replay.looking = true;
         replay_all(&replay);
         replay.looking = false;
-        replay.shift_ns = (int64_t)(clock_wall_ns() - replay.to_ns);
+        uint64_t latest_ns = replay.spans_to_ns ? replay.spans_to_ns : replay.to_ns;
+        replay.shift_ns = latest_ns ? (int64_t)(clock_wall_ns() - latest_ns) : 0;
         replay.n_files = 0;
+        replay.from_ns = replay.to_ns = 0;
     }
     if (replay.to)
         replay.client = client_new(SEND_LIMIT_NS);

@@ -20,17 +20,31 @@ decode_f decode_zipkin_json; /* a JSON array of v2 spans */
 decode_f decode_envoy_als;   /* StreamAccessLogsMessage with its identifier */
 /* Access logs, a line a record. A line is its own identity: see access_log.h. */
 decode_f decode_alb, decode_nlb, decode_apigw, decode_nginx, decode_haproxy, decode_envoy_log;
+decode_f decode_zipkin_pb;   /* zipkin.proto3.ListOfSpans */
+decode_f decode_jaeger_json; /* what Jaeger's page and query API give */
+decode_f decode_otlp_metrics_pb, decode_otlp_metrics_json; /* ExportMetricsServiceRequest */
+decode_f decode_otlp_logs_pb, decode_otlp_logs_json;       /* ExportLogsServiceRequest */
 
-/* The decoder of a format, NULL when this build has none. */
-decode_f *decode_for(enum format format);
+/* The decoder of a format and signal, NULL when this build has none. */
+decode_f *decode_for(struct content content);
 
-/* Decompresses by `encoding` (into batch->bytes, at most limits->max_decoded) and decodes. For
- * identity the texts of the batch point into `bytes`, which must outlive it. */
-int decode_body(enum format format, enum encoding encoding, struct str bytes,
-                const struct limits *limits, struct batch **batch, struct err *err);
+/* Decompresses by `content.encoding` (into batch->bytes, at most limits->max_decoded) and decodes.
+ * For identity the texts of the batch point into `bytes`, which must outlive it. */
+int decode_content(struct content content, struct str bytes, const struct limits *limits,
+                   struct batch **batch, struct err *err);
 
-/* Guesses the format of a file's or message's content by its first bytes; -1 when unknown. */
-int decode_guess(struct str bytes);
+/* The same for traces. */
+static inline int decode_body(enum format format, enum encoding encoding, struct str bytes,
+                              const struct limits *limits, struct batch **batch, struct err *err)
+{
+    struct content content = {SIGNAL_TRACES, (uint8_t)format, (uint8_t)encoding};
+    return decode_content(content, bytes, limits, batch, err);
+}
+
+/* Guesses format and signal of the content of a file or a message by how it begins: a whole
+ * document, lines of an access log, or a piece of protobuf that is cut between two fields. False
+ * when it is nothing known. */
+bool decode_guess(struct str bytes, struct content *content);
 /* The kind of access log that the first line is of; -1 when it is of none. */
 int access_guess(struct str text);
 /* Is a body of this format a text of lines, each a record? */

@@ -5,17 +5,32 @@
 #include "collector/decode/decode.h"
 #include "collector/decode/redact.h"
 
-static decode_f *const decoders[N_FORMATS] = {
-    [FORMAT_OTLP_PB] = decode_otlp_pb,
-    [FORMAT_OTLP_JSON] = decode_otlp_json,
-    [FORMAT_ZIPKIN_JSON] = decode_zipkin_json,
-    [FORMAT_ENVOY_ALS] = decode_envoy_als,
-    [FORMAT_ALB] = decode_alb,
-    [FORMAT_NLB] = decode_nlb,
-    [FORMAT_APIGW] = decode_apigw,
-    [FORMAT_NGINX] = decode_nginx,
-    [FORMAT_HAPROXY] = decode_haproxy,
-    [FORMAT_ENVOY_LOG] = decode_envoy_log,
+static decode_f *const decoders[N_SIGNALS][N_FORMATS] = {
+    [SIGNAL_TRACES] =
+        {
+            [FORMAT_OTLP_PB] = decode_otlp_pb,
+            [FORMAT_OTLP_JSON] = decode_otlp_json,
+            [FORMAT_ZIPKIN_JSON] = decode_zipkin_json,
+            [FORMAT_ZIPKIN_PB] = decode_zipkin_pb,
+            [FORMAT_JAEGER_JSON] = decode_jaeger_json,
+            [FORMAT_ENVOY_ALS] = decode_envoy_als,
+            [FORMAT_ALB] = decode_alb,
+            [FORMAT_NLB] = decode_nlb,
+            [FORMAT_APIGW] = decode_apigw,
+            [FORMAT_NGINX] = decode_nginx,
+            [FORMAT_HAPROXY] = decode_haproxy,
+            [FORMAT_ENVOY_LOG] = decode_envoy_log,
+        },
+    [SIGNAL_METRICS] =
+        {
+            [FORMAT_OTLP_PB] = decode_otlp_metrics_pb,
+            [FORMAT_OTLP_JSON] = decode_otlp_metrics_json,
+        },
+    [SIGNAL_LOGS] =
+        {
+            [FORMAT_OTLP_PB] = decode_otlp_logs_pb,
+            [FORMAT_OTLP_JSON] = decode_otlp_logs_json,
+        },
 };
 
 /* A batch's memory per byte of its body: an empty attribute is two bytes on the wire and 48 in
@@ -25,9 +40,10 @@ static decode_f *const decoders[N_FORMATS] = {
 #define MEMORY_LEAST ((size_t)4 << 20)
 #define MEMORY_MOST ((size_t)256 << 20)
 
-decode_f *decode_for(enum format format)
+decode_f *decode_for(struct content content)
 {
-    return (unsigned)format < N_FORMATS ? decoders[format] : NULL;
+    bool known = content.signal < N_SIGNALS && content.format < N_FORMATS;
+    return known ? decoders[content.signal][content.format] : NULL;
 }
 
 bool format_is_lines(enum format format)
@@ -58,16 +74,17 @@ static int decompress(enum encoding encoding, struct str *bytes, const struct li
     return code;
 }
 
-int decode_body(enum format format, enum encoding encoding, struct str bytes,
-                const struct limits *limits, struct batch **result, struct err *err)
+int decode_content(struct content content, struct str bytes, const struct limits *limits,
+                   struct batch **result, struct err *err)
 {
-    decode_f *decoder = decode_for(format);
+    decode_f *decoder = decode_for(content);
     char *owned = NULL;
     if (!decoder)
         return err_set(err, ERR_UNSUPPORTED, "this format is not taken here");
-    if (decompress(encoding, &bytes, limits, &owned, err))
+    if (decompress((enum encoding)content.encoding, &bytes, limits, &owned, err))
         return err->code;
-    size_t per_byte = format_is_lines(format) ? MEMORY_PER_BYTE_OF_LINES : MEMORY_PER_BYTE;
+    size_t per_byte =
+        format_is_lines((enum format)content.format) ? MEMORY_PER_BYTE_OF_LINES : MEMORY_PER_BYTE;
     size_t ceiling = bytes.len * per_byte + MEMORY_LEAST;
     struct batch *batch = batch_new(ceiling < MEMORY_MOST ? ceiling : MEMORY_MOST);
     if (!batch) {
@@ -88,19 +105,4 @@ int decode_body(enum format format, enum encoding encoding, struct str bytes,
     }
     *result = batch;
     return 0;
-}
-
-int decode_guess(struct str bytes)
-{
-    struct str text = str_trim(bytes);
-    if (!text.len)
-        return -1;
-    int log = access_guess(text);
-    if (log >= 0)
-        return log;
-    if (text.p[0] == '[')
-        return FORMAT_ZIPKIN_JSON;
-    if (text.p[0] == '{')
-        return FORMAT_OTLP_JSON;
-    return bytes.p[0] == 0x0a ? FORMAT_OTLP_PB : -1;
 }

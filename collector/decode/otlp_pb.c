@@ -1,62 +1,13 @@
 /* otlp_pb.c - ExportTraceServiceRequest from protobuf (formats: OTLP, trace v1).
  *
- * ResourceSpans are walked twice: the resource may stand behind its spans. Spans without good ids
- * are rejected alone; a malformed field fails the body.
+ * Spans without good ids are rejected alone; a malformed field fails the body.
  */
-#include <stdlib.h>
-
 #include "collector/decode/decode.h"
+#include "collector/decode/otlp_pb_walk.h"
 #include "collector/decode/semconv.h"
 #include "collector/decode/times.h"
-#include "collector/decode/value.h"
 
 #define SCRATCH_BYTES ((size_t)32 << 20)
-#define LEGACY_SPANS 1000 /* InstrumentationLibrarySpans of old senders */
-
-struct scope {
-    struct str name, version;
-};
-
-static bool malformed(struct decoding *decoding, const char *what)
-{
-    err_set(decoding->err, ERR_INVALID, "the protobuf body is malformed (%s)", what);
-    return false;
-}
-
-static bool keep_name(struct decoding *decoding, struct str *text)
-{
-    struct batch *batch = decoding->batch;
-    if (text_keep(batch, text, decoding->limits->name_bytes, &batch->counts.n_cut_names, NULL))
-        return true;
-    decoding_too_big(decoding);
-    return false;
-}
-
-static struct resource *read_resource(struct decoding *decoding, struct str bytes)
-{
-    struct attr_list list = {0};
-    struct wire wire = wire_of(bytes);
-    while (wire_next(&wire)) {
-        if (wire.field == 1 && wire.type == WIRE_BYTES &&
-            !value_read_attribute(decoding, wire.bytes, &list))
-            return NULL;
-    }
-    if (wire.error) {
-        malformed(decoding, "resource");
-        return NULL;
-    }
-    struct resource *resource = arena_calloc(&decoding->batch->arena, sizeof(*resource));
-    if (!resource) {
-        decoding_too_big(decoding);
-        return NULL;
-    }
-    attr_list_unique(&list);
-    resource->attrs = list.items;
-    resource->n_attrs = list.n;
-    resource->index = decoding->batch->n_resources++;
-    semconv_resource(resource);
-    return resource;
-}
 
 static bool read_status(struct decoding *decoding, struct str bytes, struct span *span)
 {
@@ -68,8 +19,8 @@ static bool read_status(struct decoding *decoding, struct str bytes, struct span
             span->status = wire.number < N_STATUSES ? (uint8_t)wire.number : STATUS_UNSET;
     }
     if (wire.error)
-        return malformed(decoding, "status");
-    return !span->status_message.len || keep_name(decoding, &span->status_message);
+        return otlp_pb_malformed(decoding, "status");
+    return !span->status_message.len || otlp_pb_keep_name(decoding, &span->status_message);
 }
 
 /* Ids, times and plain fields. */
@@ -78,13 +29,6 @@ struct raw_span {
     uint64_t start_ns, end_ns;
     uint32_t n_events, n_links;
 };
-
-static uint64_t big_endian(const char *bytes)
-{
-    uint64_t number;
-    memcpy(&number, bytes, sizeof(number));
-    return __builtin_bswap64(number);
-}
 
 /* A reason why the span cannot be kept, NULL when it can. */
 static const char *read_ids(const struct raw_span *raw, struct span *span)
@@ -95,10 +39,10 @@ static const char *read_ids(const struct raw_span *raw, struct span *span)
         return raw->span_id.len ? "span_id is not 8 bytes" : "span_id is missing";
     if (raw->parent_id.len != 0 && raw->parent_id.len != 8)
         return "parent_span_id is not 8 bytes";
-    span->trace_id.high = big_endian(raw->trace_id.p);
-    span->trace_id.low = big_endian(raw->trace_id.p + 8);
-    span->span_id = big_endian(raw->span_id.p);
-    span->parent_id = raw->parent_id.len ? big_endian(raw->parent_id.p) : 0;
+    span->trace_id.high = otlp_pb_big_endian(raw->trace_id.p);
+    span->trace_id.low = otlp_pb_big_endian(raw->trace_id.p + 8);
+    span->span_id = otlp_pb_big_endian(raw->span_id.p);
+    span->parent_id = raw->parent_id.len ? otlp_pb_big_endian(raw->parent_id.p) : 0;
     if (!span->trace_id.high && !span->trace_id.low)
         return "trace_id is all zero";
     return span->span_id ? NULL : "span_id is all zero";
@@ -123,8 +67,8 @@ static bool read_event(struct decoding *decoding, struct str bytes)
     }
     buf_fini(&decoding->json);
     decoding->json = event;
-    if (decoding->err->code || wire.error || !keep_name(decoding, &name))
-        return decoding->err->code ? false : malformed(decoding, "event");
+    if (decoding->err->code || wire.error || !otlp_pb_keep_name(decoding, &name))
+        return decoding->err->code ? false : otlp_pb_malformed(decoding, "event");
     attr_list_unique(&list);
     buf_add_c(&decoding->json, decoding->json.len > 1 ? ",{\"time\":\"" : "{\"time\":\"");
     buf_add_time(&decoding->json, time_ns);
@@ -163,7 +107,7 @@ static bool read_link(struct decoding *decoding, struct str bytes)
     buf_fini(&decoding->json);
     decoding->json = link;
     if (decoding->err->code || wire.error)
-        return decoding->err->code ? false : malformed(decoding, "link");
+        return decoding->err->code ? false : otlp_pb_malformed(decoding, "link");
     if (trace_id.len != 16 || span_id.len != 8)
         return true; /* it leads nowhere */
     attr_list_unique(&list);
@@ -254,7 +198,7 @@ static bool read_fields(struct decoding *decoding, struct str bytes, struct span
         }
     }
     if (wire.error)
-        return malformed(decoding, "span");
+        return otlp_pb_malformed(decoding, "span");
     attr_list_unique(&list);
     span->attrs = list.items;
     span->n_attrs = list.n;
@@ -263,10 +207,11 @@ static bool read_fields(struct decoding *decoding, struct str bytes, struct span
 
 /* False: the body fails. A span without good ids is counted and left out. */
 static bool read_span(struct decoding *decoding, struct str bytes, const struct resource *resource,
-                      const struct scope *scope, struct span *span)
+                      const struct scope *scope)
 {
     struct batch *batch = decoding->batch;
     struct raw_span raw = {0};
+    struct span *span = &batch->spans[batch->n_spans];
     *span = (struct span){
         .resource = resource, .scope_name = scope->name, .scope_version = scope->version};
     if (!read_fields(decoding, bytes, span, &raw))
@@ -277,8 +222,8 @@ static bool read_span(struct decoding *decoding, struct str bytes, const struct 
         return true;
     }
     times_set(span, raw.start_ns, raw.end_ns);
-    if (!keep_name(decoding, &span->name) ||
-        (span->trace_state.len && !keep_name(decoding, &span->trace_state)) ||
+    if (!otlp_pb_keep_name(decoding, &span->name) ||
+        (span->trace_state.len && !otlp_pb_keep_name(decoding, &span->trace_state)) ||
         (raw.n_events && !read_list(decoding, bytes, 11, &span->events)) ||
         (raw.n_links && !read_list(decoding, bytes, 13, &span->links)))
         return false;
@@ -290,114 +235,19 @@ static bool read_span(struct decoding *decoding, struct str bytes, const struct 
     return true;
 }
 
-static bool read_scope(struct decoding *decoding, struct str bytes, struct scope *scope)
-{
-    struct wire wire = wire_of(bytes);
-    while (wire_next(&wire)) {
-        if (wire.field == 1 && wire.type == WIRE_BYTES)
-            scope->name = wire.bytes;
-        else if (wire.field == 2 && wire.type == WIRE_BYTES)
-            scope->version = wire.bytes;
-    }
-    if (wire.error)
-        return malformed(decoding, "scope");
-    return keep_name(decoding, &scope->name) && keep_name(decoding, &scope->version);
-}
-
-static bool read_scope_spans(struct decoding *decoding, struct str bytes,
-                             const struct resource *resource)
-{
-    struct scope scope = {0};
-    struct wire wire = wire_of(bytes);
-    while (wire_next(&wire)) {
-        if (wire.field == 1 && wire.type == WIRE_BYTES && !read_scope(decoding, wire.bytes, &scope))
-            return false;
-    }
-    if (wire.error)
-        return malformed(decoding, "ScopeSpans");
-    wire = wire_of(bytes);
-    struct batch *batch = decoding->batch;
-    while (wire_next_fast(&wire)) {
-        if (wire.field == 2 && wire.type == WIRE_BYTES &&
-            !read_span(decoding, wire.bytes, resource, &scope, &batch->spans[batch->n_spans]))
-            return false;
-    }
-    return true;
-}
-
-static bool read_resource_spans(struct decoding *decoding, struct str bytes)
-{
-    struct str resource_bytes = STR_NONE;
-    struct wire wire = wire_of(bytes);
-    while (wire_next(&wire)) {
-        if (wire.field == 1 && wire.type == WIRE_BYTES)
-            resource_bytes = wire.bytes;
-    }
-    if (wire.error)
-        return malformed(decoding, "ResourceSpans");
-    struct resource *resource = read_resource(decoding, resource_bytes);
-    if (!resource)
-        return false;
-    wire = wire_of(bytes);
-    while (wire_next(&wire)) {
-        if ((wire.field == 2 || wire.field == LEGACY_SPANS) && wire.type == WIRE_BYTES &&
-            !read_scope_spans(decoding, wire.bytes, resource))
-            return false;
-    }
-    return true;
-}
-
-/* Counts the spans there are, so that their array is allocated once. Bytes that are no message are
- * found by the walk that follows. */
-static size_t count_spans(struct str body)
-{
-    size_t n = 0;
-    struct wire request = wire_of(body);
-    while (wire_next(&request)) {
-        if (request.field != 1 || request.type != WIRE_BYTES)
-            continue;
-        struct wire resource_spans = wire_of(request.bytes);
-        while (wire_next(&resource_spans)) {
-            bool scopes = resource_spans.field == 2 || resource_spans.field == LEGACY_SPANS;
-            if (!scopes || resource_spans.type != WIRE_BYTES)
-                continue;
-            struct wire scope_spans = wire_of(resource_spans.bytes);
-            while (wire_next_fast(&scope_spans))
-                n += scope_spans.field == 2 && scope_spans.type == WIRE_BYTES;
-        }
-    }
-    return n;
-}
-
-static int decode(struct decoding *decoding, struct str input)
-{
-    struct batch *batch = decoding->batch;
-    size_t n = count_spans(input);
-    if (n > decoding->limits->max_spans)
-        return err_set(decoding->err, ERR_TOO_BIG,
-                       "the body holds %zu spans, receive.max_spans is %u", n,
-                       decoding->limits->max_spans);
-    batch->spans = arena_alloc(&batch->arena, (n + 1) * sizeof(*batch->spans));
-    if (!batch->spans)
-        return decoding_too_big(decoding);
-    struct wire wire = wire_of(input);
-    while (wire_next(&wire)) {
-        if (wire.field == 1 && wire.type == WIRE_BYTES &&
-            !read_resource_spans(decoding, wire.bytes))
-            return decoding->err->code;
-    }
-    if (wire.error)
-        malformed(decoding, "request");
-    return decoding->err->code;
-}
-
 int decode_otlp_pb(struct str input, const struct limits *limits, struct batch *batch,
                    struct err *err)
 {
     struct decoding decoding = {.batch = batch, .limits = limits, .err = err};
+    size_t n;
     err->code = ERR_NONE;
+    if (!otlp_pb_count(&decoding, input, &n))
+        return err->code;
+    batch->spans = arena_alloc(&batch->arena, (n + 1) * sizeof(*batch->spans));
+    if (!batch->spans)
+        return decoding_too_big(&decoding);
     buf_init(&decoding.json, SCRATCH_BYTES);
-    int code = decode(&decoding, input);
+    otlp_pb_walk(&decoding, input, read_span);
     buf_fini(&decoding.json);
-    return code;
+    return err->code;
 }

@@ -239,5 +239,13 @@ bool redact_batch(struct batch *batch)
             good = good && redact(batch, span->resource->attrs, span->resource->n_attrs);
         last = span->resource;
     }
+    for (uint32_t i = 0; batch->redaction && i < batch->n_points && good; i++) {
+        const struct metric_point *point = &batch->points[i];
+        const struct resource *resource = point->metric->resource;
+        good = redact(batch, point->attrs, point->n_attrs);
+        if (resource != last)
+            good = good && redact(batch, resource->attrs, resource->n_attrs);
+        last = resource;
+    }
     return good;
 }

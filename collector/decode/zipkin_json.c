@@ -1,43 +1,22 @@
 /* zipkin_json.c - a JSON array of Zipkin v2 spans (formats: Zipkin, span v2). Times are
  * microseconds there.
- *
- * A sender is a localEndpoint with the tags that identify a workload; senders that repeat share one
- * resource.
  */
-#include <stdlib.h>
-
-#include "collector/base/hash.h"
-#include "collector/base/map.h"
 #include "collector/decode/decode.h"
 #include "collector/decode/json_value.h"
-#include "collector/decode/keys.h"
-#include "collector/decode/semconv.h"
 #include "collector/decode/span_list.h"
-#include "collector/decode/times.h"
+#include "collector/decode/zipkin_span.h"
 
 #define SCRATCH_BYTES ((size_t)32 << 20)
-#define NS_PER_US UINT64_C(1000)
-
-struct endpoint {
-    struct str service, ip;
-    uint64_t port;
-};
 
 struct raw_span {
     struct str trace_id, span_id, parent_id;
-    struct endpoint local, remote;
-    uint64_t start_us, duration_us;
-    uint64_t ended_us; /* the latest annotation "ss" or "cr"; 0 none */
-    bool has_duration;
-    struct buf events;
+    struct zipkin_span zipkin;
 };
 
 struct reading {
     struct decoding decoding;
     struct json json;
-    struct map resources; /* hash of the identifying texts -> index */
-    struct resource **by_index;
-    uint32_t cap_resources;
+    struct zipkin_senders senders;
 };
 
 static bool read_name(struct reading *reading, struct str *text)
@@ -48,7 +27,7 @@ static bool read_name(struct reading *reading, struct str *text)
                      NULL);
 }
 
-static bool read_endpoint(struct reading *reading, struct endpoint *endpoint)
+static bool read_endpoint(struct reading *reading, struct zipkin_endpoint *endpoint)
 {
     struct json *json = &reading->json;
     struct json_text key;
@@ -108,24 +87,18 @@ static bool read_annotations(struct reading *reading, struct raw_span *raw)
     if (!json_open_array(json))
         return false;
     while (json_next_item(json)) {
-        struct span_item item = {0};
+        struct str value = STR_NONE;
         uint64_t us = 0;
         if (!json_open_object(json))
             return false;
         while (json_next_key(json, &key)) {
             bool ok = key_is(&key, STR("timestamp")) ? read_us(json, &us)
-                      : key_is(&key, STR("value"))   ? read_name(reading, &item.name)
+                      : key_is(&key, STR("value"))   ? read_name(reading, &value)
                                                      : json_skip(json, NULL);
             if (!ok)
                 return false;
         }
-        item.time_ns = us < UINT64_MAX / NS_PER_US ? us * NS_PER_US : 0;
-        if ((str_eq(item.name, STR("ss")) || str_eq(item.name, STR("cr"))) && us > raw->ended_us)
-            raw->ended_us = us;
-        if (n++ < reading->decoding.limits->events)
-            span_item_render(&raw->events, &item, false);
-        else
-            reading->decoding.batch->counts.n_dropped_events++;
+        zipkin_span_annotate(&reading->decoding, &raw->zipkin, value, us, n++);
     }
     return !json->error;
 }
@@ -202,15 +175,15 @@ static bool read_member(struct reading *reading, const struct json_text *key, st
     if (key_is(key, STR("kind")))
         return read_kind(reading, span);
     if (key_is(key, STR("timestamp")))
-        return read_us(json, &raw->start_us);
+        return read_us(json, &raw->zipkin.start_us);
     if (key_is(key, STR("duration"))) {
-        raw->has_duration = json_peek(json) != JSON_NULL;
-        return read_us(json, &raw->duration_us);
+        raw->zipkin.has_duration = json_peek(json) != JSON_NULL;
+        return read_us(json, &raw->zipkin.duration_us);
     }
     if (key_is(key, STR("localEndpoint")))
-        return read_endpoint(reading, &raw->local);
+        return read_endpoint(reading, &raw->zipkin.local);
     if (key_is(key, STR("remoteEndpoint")))
-        return read_endpoint(reading, &raw->remote);
+        return read_endpoint(reading, &raw->zipkin.remote);
     if (key_is(key, STR("annotations")))
         return read_annotations(reading, raw);
     if (key_is(key, STR("tags")))
@@ -254,141 +227,6 @@ static const char *read_ids(const struct raw_span *raw, struct span *span)
     return NULL;
 }
 
-/* Tags that the senders repeat from their resource. */
-static bool is_resource_key(enum known_key key)
-{
-    return (key >= KEY_SERVICE_NAME && key <= KEY_CLOUD_AVAILABILITY_ZONE) ||
-           key == KEY_TELEMETRY_SDK_NAME;
-}
-
-static uint64_t resource_hash(const struct raw_span *raw, const struct attr_list *tags)
-{
-    uint64_t hash = hash_mix(hash_str(raw->local.service), hash_str(raw->local.ip));
-    for (uint32_t i = 0; i < tags->n; i++) {
-        if (is_resource_key(key_number(tags->items[i].key)))
-            hash += hash_mix(hash_str(tags->items[i].key), hash_str(tags->items[i].text));
-    }
-    return hash;
-}
-
-static bool fill_resource(struct reading *reading, struct resource *resource,
-                          const struct raw_span *raw, const struct attr_list *tags)
-{
-    struct batch *batch = reading->decoding.batch;
-    struct attr_list list = {0};
-    bool named = false;
-    for (uint32_t i = 0; i < tags->n; i++) {
-        enum known_key number = key_number(tags->items[i].key);
-        if (!is_resource_key(number))
-            continue;
-        struct attr *copy = attr_list_add(batch, &list);
-        if (!copy)
-            return false;
-        *copy = tags->items[i];
-        named = named || number == KEY_SERVICE_NAME;
-    }
-    if (!named && raw->local.service.len &&
-        !attr_list_add_text(batch, &list, STR("service.name"), raw->local.service))
-        return false;
-    if (raw->local.ip.len && !attr_list_add_text(batch, &list, STR("net.host.ip"), raw->local.ip))
-        return false;
-    resource->attrs = list.items;
-    resource->n_attrs = list.n;
-    semconv_resource(resource);
-    return true;
-}
-
-static struct resource *resource_of(struct reading *reading, const struct raw_span *raw,
-                                    const struct attr_list *tags)
-{
-    struct batch *batch = reading->decoding.batch;
-    uint64_t hash = resource_hash(raw, tags);
-    /* Equal keyed 64-bit hashes are taken for equal senders: a body holds 50,000 spans at most. */
-    for (struct map_iter it = map_find(&reading->resources, hash);
-         map_next(&reading->resources, &it);)
-        return reading->by_index[it.value];
-    struct resource *resource = arena_calloc(&batch->arena, sizeof(*resource));
-    if (!resource || !fill_resource(reading, resource, raw, tags))
-        return NULL;
-    if (batch->n_resources == reading->cap_resources) {
-        uint32_t cap = reading->cap_resources ? 2 * reading->cap_resources : 16;
-        struct resource **grown = realloc(reading->by_index, cap * sizeof(struct resource *));
-        if (!grown) {
-            batch->arena.short_of_memory = true;
-            return NULL;
-        }
-        reading->by_index = grown;
-        reading->cap_resources = cap;
-    }
-    if (!map_add(&reading->resources, hash, batch->n_resources)) {
-        batch->arena.short_of_memory = true;
-        return NULL;
-    }
-    resource->index = batch->n_resources++;
-    reading->by_index[resource->index] = resource;
-    return resource;
-}
-
-/* The peer's endpoint and what only Zipkin has become attributes. */
-static bool add_made_tags(struct reading *reading, const struct raw_span *raw,
-                          struct attr_list *tags)
-{
-    struct batch *batch = reading->decoding.batch;
-    const struct endpoint *remote = &raw->remote;
-    bool ok = true;
-    if (remote->service.len)
-        ok = attr_list_add_text(batch, tags, STR("peer.service"), remote->service);
-    if (ok && remote->ip.len)
-        ok = attr_list_add_text(batch, tags, STR("network.peer.address"), remote->ip);
-    if (ok && remote->port) {
-        struct attr *attr = attr_list_add(batch, tags);
-        ok = attr != NULL;
-        if (ok)
-            *attr = (struct attr){.key = STR("network.peer.port"),
-                                  .integer = (int64_t)remote->port,
-                                  .type = VALUE_INT,
-                                  .plain = true};
-    }
-    return ok;
-}
-
-static void read_known_tags(struct span *span, const struct attr_list *tags)
-{
-    for (uint32_t i = 0; i < tags->n; i++) {
-        const struct attr *tag = &tags->items[i];
-        if (str_eq(tag->key, STR("otel.status_code"))) {
-            if (str_eq(tag->text, STR("OK")))
-                span->status = STATUS_OK;
-            else if (str_eq(tag->text, STR("ERROR")))
-                span->status = STATUS_ERROR;
-        } else if (str_eq(tag->key, STR("otel.status_description"))) {
-            span->status_message = tag->text;
-        } else if (str_eq(tag->key, STR("otel.scope.name")) ||
-                   str_eq(tag->key, STR("otel.library.name"))) {
-            span->scope_name = tag->text;
-        } else if (str_eq(tag->key, STR("w3c.tracestate"))) {
-            span->trace_state = tag->text;
-        } else if (str_eq(tag->key, STR("error")) && !span->status_message.len &&
-                   tag->type == VALUE_TEXT && !str_eq(tag->text, STR("true")) &&
-                   !str_eq(tag->text, STR("false"))) {
-            span->status_message = tag->text;
-        }
-    }
-}
-
-/* Envoy counts the duration from when it made the span, the timestamp from when the stream began;
- * on a busy machine milliseconds lie between, and the span seems to end before the calls beneath
- * it. When it really ended is in its annotation. */
-static void set_times(struct span *span, const struct raw_span *raw)
-{
-    uint64_t most = UINT64_MAX / NS_PER_US / 2;
-    uint64_t start_us = raw->start_us < most ? raw->start_us : 0;
-    uint64_t end_us = start_us + (raw->duration_us < most ? raw->duration_us : 0);
-    if (raw->ended_us > end_us && raw->ended_us < most)
-        end_us = raw->ended_us;
-    times_set(span, start_us * NS_PER_US, raw->has_duration && start_us ? end_us * NS_PER_US : 0);
-}
-
 static bool finish_span(struct reading *reading, struct span *span, struct raw_span *raw,
                         struct attr_list *tags)
 {
@@ -398,24 +236,8 @@ static bool finish_span(struct reading *reading, struct span *span, struct raw_s
         batch_reject(batch, "span %u: %s", batch->n_spans + batch->counts.n_rejected + 1, reason);
         return true;
     }
-    set_times(span, raw);
-    attr_list_unique(tags);
-    read_known_tags(span, tags);
-    span->resource = resource_of(reading, raw, tags);
-    if (!span->resource || !add_made_tags(reading, raw, tags) ||
-        !span_items_take(&reading->decoding, &raw->events, &span->events))
-        goto too_big;
-    span->attrs = tags->items;
-    span->n_attrs = tags->n;
-    if (!semconv_span(batch, span))
-        goto too_big;
-    /* Kept as columns already; shapes would add them a second time. */
-    span->scope_name = span->scope_version = span->trace_state = STR_NONE;
-    batch->n_spans++;
-    return true;
-too_big:
-    decoding_too_big(&reading->decoding);
-    return json_wrong(&reading->json, "memory");
+    return zipkin_span_take(&reading->senders, span, &raw->zipkin, tags) ||
+           json_wrong(&reading->json, "memory");
 }
 
 static bool read_span(struct reading *reading)
@@ -429,12 +251,12 @@ static bool read_span(struct reading *reading)
     *span = (struct span){.kind = KIND_UNSET};
     if (!json_open_object(&reading->json))
         return false;
-    buf_init(&raw.events, SCRATCH_BYTES);
+    buf_init(&raw.zipkin.events, SCRATCH_BYTES);
     bool ok = true;
     while (ok && json_next_key(&reading->json, &key))
         ok = read_member(reading, &key, span, &raw, &tags);
     ok = ok && !reading->json.error && finish_span(reading, span, &raw, &tags);
-    buf_fini(&raw.events);
+    buf_fini(&raw.zipkin.events);
     return ok;
 }
 
@@ -445,7 +267,7 @@ int decode_zipkin_json(struct str input, const struct limits *limits, struct bat
     err->code = ERR_NONE;
     if (str_trim(input).len == 0)
         return 0;
-    map_init(&reading.resources);
+    zipkin_senders_init(&reading.senders, &reading.decoding);
     buf_init(&reading.decoding.json, SCRATCH_BYTES);
     json_init(&reading.json, input);
     if (json_open_array(&reading.json)) {
@@ -454,7 +276,6 @@ int decode_zipkin_json(struct str input, const struct limits *limits, struct bat
     }
     int code = json_finish(&reading.decoding, &reading.json);
     buf_fini(&reading.decoding.json);
-    map_fini(&reading.resources);
-    free(reading.by_index);
+    zipkin_senders_fini(&reading.senders);
     return code;
 }

@@ -8,6 +8,8 @@
 
 #include "collector/base/arena.h"
 #include "collector/base/err.h"
+#include "collector/model/log_record.h"
+#include "collector/model/metric.h"
 #include "collector/model/span.h"
 
 /* limit.* and receive.* of CONTRACT §4; all counts ≥ 1. */
@@ -32,6 +34,13 @@ struct batch_counts {
         n_cleaned_texts;
 };
 
+/* What the bytes of a body are. */
+struct content {
+    uint8_t signal;   /* enum signal */
+    uint8_t format;   /* enum format */
+    uint8_t encoding; /* enum encoding: how they are compressed */
+};
+
 struct batch {
     struct arena arena;
     char *bytes; /* decompressed body that texts point into; malloc'd, freed with the batch; or NULL
@@ -39,11 +48,21 @@ struct batch {
     size_t n_bytes;
     struct span *spans; /* in the order they came, without the rejected; in the arena */
     uint32_t n_spans;
+    struct metric_point *points; /* of a body of metrics; in the arena, as the logs */
+    uint32_t n_points;
+    struct log_record *logs; /* of a body of logs: those of traces */
+    uint32_t n_logs;
     uint32_t n_resources;
     struct batch_counts counts;
     const struct redaction *redaction; /* NULL: nothing is redacted */
     char first_reason[160]; /* of the first rejected record, for partial_success; "" when none */
 };
+
+/* Records that were taken, of whatever signal. */
+static inline uint32_t batch_records(const struct batch *batch)
+{
+    return batch->n_spans + batch->n_points + batch->n_logs;
+}
 
 /* NULL when memory is short. `ceiling`: most bytes of the arena. */
 struct batch *batch_new(size_t ceiling);

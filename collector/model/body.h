@@ -25,6 +25,7 @@ struct body {
     struct body *next;    /* for whoever owns it */
     uint64_t seq;         /* arrival number, from 1, without gaps; given by the inbox */
     uint64_t received_ns; /* wall clock */
+    uint8_t signal;       /* enum signal */
     uint8_t format;       /* enum format */
     uint8_t transport;    /* enum transport */
     uint8_t encoding;     /* enum encoding of `bytes` */
@@ -37,7 +38,8 @@ struct body {
     /* Called once, by the inbox's thread, after the sync: err is NULL when the body is on disk,
      * else why it was refused. May be NULL. */
     void (*answered)(struct body *body, const struct err *err);
-    void *ctx; /* for `answered` */
+    void *ctx;                      /* for `answered` */
+    uint32_t n_stored, n_duplicate; /* of metric points and logs: told by the writer */
 };
 
 /* Takes `bytes` only when it succeeds; NULL when memory is short. */

@@ -32,6 +32,13 @@ void histogram_fini(struct histogram *histogram)
     histogram_init(histogram);
 }
 
+void histogram_clear(struct histogram *histogram)
+{
+    histogram->n = 0;
+    if (histogram->cap)
+        memset(histogram->counts, 0, histogram->cap * sizeof(*histogram->counts));
+}
+
 /* Makes room for the buckets [from, to), a little more at both ends. */
 static bool widen(struct histogram *histogram, uint32_t from, uint32_t to)
 {

@@ -26,6 +26,8 @@ uint64_t histogram_upper_ns(unsigned bucket);
 
 void histogram_init(struct histogram *histogram);
 void histogram_fini(struct histogram *histogram);
+/* Empties it, keeps the memory. */
+void histogram_clear(struct histogram *histogram);
 /* `times` may be negative: a subtraction. False when memory is short. */
 bool histogram_add(struct histogram *histogram, uint64_t duration_ns, int64_t times);
 bool histogram_merge(struct histogram *into, const struct histogram *from);

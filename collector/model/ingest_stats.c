@@ -4,6 +4,13 @@
 static struct stat_family records_family =
     STAT_COUNTER("faultline_ingest_records_total", "Records received, by what became of them.");
 
+static struct stat_family truncated_family = STAT_COUNTER(
+    "faultline_ingest_truncated_total", "Values cut and things left out by limit.*, by field.");
+
+static struct stat_family limited_family =
+    STAT_COUNTER("faultline_series_limited_total",
+                 "Label sets and series that became 'other' because a limit was reached.");
+
 /* Series are made on first use: a table of pointers, filled by whoever comes first. */
 static struct stat_series *_Atomic series[N_FORMATS][N_TRANSPORTS][N_INGEST_OUTCOMES];
 
@@ -32,4 +39,14 @@ uint64_t ingest_counted(enum ingest_outcome outcome)
         }
     }
     return n;
+}
+
+struct stat_series *ingest_truncated(const char *field)
+{
+    return stat_get(&truncated_family, "field", field, NULL);
+}
+
+struct stat_series *series_limited(const char *family)
+{
+    return stat_get(&limited_family, "family", family, NULL);
 }

@@ -1,4 +1,4 @@
-/* ingest_stats.h - the one family that both receivers and the stitcher know of. */
+/* ingest_stats.h - families that several folders count in. */
 #ifndef MODEL_INGEST_STATS_H
 #define MODEL_INGEST_STATS_H
 
@@ -14,5 +14,10 @@ void ingest_count(enum format format, enum transport transport, enum ingest_outc
 
 /* Records of one outcome, all formats and transports. */
 uint64_t ingest_counted(enum ingest_outcome outcome);
+
+/* faultline_series_limited_total{family}: label sets and series that met a bound. */
+struct stat_series *series_limited(const char *family);
+/* faultline_ingest_truncated_total{field}: values cut and things left out by limit.*. */
+struct stat_series *ingest_truncated(const char *field);
 
 #endif

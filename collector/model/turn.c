@@ -10,6 +10,11 @@ void turn_free(struct turn *turn)
     if (turn->rollup)
         rollup_fini(turn->rollup);
     free(turn->rollup);
+    while (turn->bodies) {
+        struct body *next = turn->bodies->next;
+        body_free(turn->bodies);
+        turn->bodies = next;
+    }
     /* The turn lies in its own arena. */
     struct arena arena = turn->arena;
     arena_fini(&arena);

@@ -1,6 +1,6 @@
-/* turn.h - what the stitcher hands on at once: traces that were cut, the ledger's changes, and how
- * far the inbox is dealt with. The writer commits a turn whole or not at all; then the exporters
- * read it.
+/* turn.h - what the stitcher hands on at once: traces that were cut, the ledger's changes, bodies
+ * of metrics and logs as they came, and how far the inbox is dealt with. The writer commits a turn
+ * whole or not at all; then the exporters read it.
  *
  * Everything in a turn lives in its arena (shapes, attribute sets, names and nodes are the
  * stitcher's append-only tables). Immutable once handed on. One owner at a time: stitcher, writer,
@@ -57,6 +57,8 @@ struct turn {
     uint32_t n_places;
     struct known_address *known; /* learnt since the last turn that told any */
     uint32_t n_known;
+    struct body *bodies; /* of metrics and logs, in order; freed with the turn */
+    uint64_t body_bytes; /* of them */
     struct rollup
         *rollup;        /* what its traces add to the roll-ups; NULL without; freed with the turn */
     uint64_t booked_to; /* bodies up to this seq are in the ledger */

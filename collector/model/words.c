@@ -1,6 +1,8 @@
 /* words.c - the closed lists as tables; the numbers index them. */
 #include "collector/model/words.h"
 
+#include "collector/model/metric.h"
+
 static const char *const kinds[N_KINDS] = {"unset",  "internal", "server",
                                            "client", "producer", "consumer"};
 static const char *const statuses[N_STATUSES] = {"unset", "ok", "error"};
@@ -25,6 +27,8 @@ static const char *const formats[N_FORMATS] = {
     "envoy_als", "access_log_otlp", "alb",         "nlb",         "apigw",
     "nginx",     "haproxy",         "envoy_log",   "remote_write"};
 static const char *const transports[N_TRANSPORTS] = {"http", "grpc", "kafka", "file"};
+static const char *const metric_types[N_METRIC_TYPES] = {"gauge", "sum", "histogram",
+                                                         "exponential_histogram", "summary"};
 static const char *const encodings[N_ENCODINGS] = {"identity", "gzip", "deflate", "zstd", "snappy"};
 static const char *const ledger_classes[N_LEDGER_CLASSES] = {
     "rejected",    "duplicate", "pending", "paired", "caller_only",
@@ -106,6 +110,11 @@ const char *format_word(unsigned format)
 const char *transport_word(unsigned transport)
 {
     return word_of(transports, N_TRANSPORTS, transport);
+}
+
+const char *metric_type_word(unsigned type)
+{
+    return word_of(metric_types, N_METRIC_TYPES, type);
 }
 
 const char *encoding_word(unsigned encoding)

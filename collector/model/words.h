@@ -116,6 +116,10 @@ enum format {
     N_FORMATS
 };
 
+/* What a body's records are: OTLP has the same formats for all three. Stored in the inbox: append
+ * only. */
+enum signal { SIGNAL_TRACES, SIGNAL_METRICS, SIGNAL_LOGS, N_SIGNALS };
+
 enum transport { TRANSPORT_HTTP, TRANSPORT_GRPC, TRANSPORT_KAFKA, TRANSPORT_FILE, N_TRANSPORTS };
 
 /* How a body's bytes were compressed when they came. */

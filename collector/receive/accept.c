@@ -8,6 +8,7 @@
 #include "collector/base/clock.h"
 #include "collector/base/stats.h"
 #include "collector/decode/decode.h"
+#include "collector/model/ingest_stats.h"
 
 #define N_TAIL 20
 
@@ -18,8 +19,6 @@ static struct stat_family requests_family =
                  "Requests to receivers, by the status they were answered with.");
 static struct stat_family rejected_family =
     STAT_COUNTER("faultline_ingest_rejected_total", "Bodies and records refused, by reason.");
-static struct stat_family truncated_family = STAT_COUNTER(
-    "faultline_ingest_truncated_total", "Values cut and things left out by limit.*, by field.");
 
 struct tail_entry {
     uint64_t at_ns, n_bytes;
@@ -64,12 +63,12 @@ struct acceptor *accept_new(const struct accept_settings *settings)
     acceptor->bad_records = stat_get(&rejected_family, "reason", "bad_id", NULL);
     for (int i = ERR_INVALID; i <= ERR_IO; i++)
         acceptor->refused[i] = stat_get(&rejected_family, "reason", reasons[i], NULL);
-    acceptor->cut_values = stat_get(&truncated_family, "field", "attribute_value", NULL);
-    acceptor->cut_names = stat_get(&truncated_family, "field", "name", NULL);
-    acceptor->dropped_attributes = stat_get(&truncated_family, "field", "attributes", NULL);
-    acceptor->dropped_events = stat_get(&truncated_family, "field", "events", NULL);
-    acceptor->dropped_links = stat_get(&truncated_family, "field", "links", NULL);
-    acceptor->cleaned = stat_get(&truncated_family, "field", "utf8", NULL);
+    acceptor->cut_values = ingest_truncated("attribute_value");
+    acceptor->cut_names = ingest_truncated("name");
+    acceptor->dropped_attributes = ingest_truncated("attributes");
+    acceptor->dropped_events = ingest_truncated("events");
+    acceptor->dropped_links = ingest_truncated("links");
+    acceptor->cleaned = ingest_truncated("utf8");
     return acceptor;
 }
 
@@ -119,7 +118,8 @@ static void count_batch(struct acceptor *acceptor, struct pending *pending,
 {
     const struct batch_counts *counts = &batch->counts;
     pending->acceptance.n_rejected = pending->entry.n_rejected = counts->n_rejected;
-    pending->acceptance.n_records = pending->entry.n_records = batch->n_spans + counts->n_rejected;
+    pending->acceptance.n_records = pending->entry.n_records =
+        batch_records(batch) + counts->n_rejected;
     snprintf(pending->acceptance.first_reason, sizeof(pending->acceptance.first_reason), "%s",
              batch->first_reason);
     if (counts->n_rejected)
@@ -141,21 +141,15 @@ static void copy_sender(char to[64], struct str sender)
     snprintf(to, 64, "%.*s", (int)(sender.len < 63 ? sender.len : 63), sender.p ? sender.p : "");
 }
 
-/* What a receiver has, in `message`; how it came, beside it. */
-struct arrival {
-    enum transport transport;
-    enum encoding encoding;
-};
-
 static int decode_and_append(struct pending *pending, const struct message *message,
-                             struct arrival arrival)
+                             enum transport transport)
 {
     struct acceptor *acceptor = pending->acceptor;
     struct err *err = &pending->acceptance.err;
     struct batch *batch = NULL;
+    struct content content = message->content;
     struct str bytes = {message->bytes, message->n_bytes};
-    if (decode_body(message->format, arrival.encoding, bytes, &acceptor->settings.limits, &batch,
-                    err)) {
+    if (decode_content(content, bytes, &acceptor->settings.limits, &batch, err)) {
         free(message->bytes);
         return err->code;
     }
@@ -167,15 +161,16 @@ static int decode_and_append(struct pending *pending, const struct message *mess
         return err_set(err, ERR_BUSY, "memory is short; try again");
     }
     body->batch = batch;
-    body->format = message->format;
-    body->transport = arrival.transport;
-    body->encoding = arrival.encoding;
+    body->signal = content.signal;
+    body->format = content.format;
+    body->transport = transport;
+    body->encoding = content.encoding;
     body->place = message->place;
     body->lane = message->lane;
     body->received_ns = clock_wall_ns();
     body->answered = answered;
     body->ctx = pending;
-    if (batch->n_spans + batch->counts.n_rejected == 0) {
+    if (batch_records(batch) + batch->counts.n_rejected == 0) {
         body_free(body);
         finish(pending); /* an empty request is good and leaves nothing behind */
         return 0;
@@ -187,7 +182,8 @@ static int decode_and_append(struct pending *pending, const struct message *mess
     return 0;
 }
 
-static void accept(struct acceptor *acceptor, const struct message *message, struct arrival arrival,
+static void accept(struct acceptor *acceptor, const struct message *message,
+                   enum transport transport,
                    void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx)
 {
     struct pending *pending = calloc(1, sizeof(*pending));
@@ -203,27 +199,27 @@ static void accept(struct acceptor *acceptor, const struct message *message, str
     pending->done = done;
     pending->ctx = ctx;
     pending->entry = (struct tail_entry){
-        .at_ns = clock_wall_ns(), .n_bytes = message->n_bytes, .transport = arrival.transport};
+        .at_ns = clock_wall_ns(), .n_bytes = message->n_bytes, .transport = transport};
     copy_sender(pending->entry.sender, message->sender);
     snprintf(pending->entry.format, sizeof(pending->entry.format), "%s",
-             format_word(message->format));
-    if (decode_and_append(pending, message, arrival))
+             format_word(message->content.format));
+    if (decode_and_append(pending, message, transport))
         finish(pending);
 }
 
-void accept_body(struct acceptor *acceptor, enum format format, enum transport transport,
-                 enum encoding encoding, char *bytes, size_t n_bytes, struct str sender,
+void accept_body(struct acceptor *acceptor, struct content content, enum transport transport,
+                 char *bytes, size_t n_bytes, struct str sender,
                  void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx)
 {
     struct message message = {
-        .format = format, .bytes = bytes, .n_bytes = n_bytes, .sender = sender};
-    accept(acceptor, &message, (struct arrival){transport, encoding}, done, ctx);
+        .content = content, .bytes = bytes, .n_bytes = n_bytes, .sender = sender};
+    accept(acceptor, &message, transport, done, ctx);
 }
 
 void accept_message(struct acceptor *acceptor, const struct message *message,
                     void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx)
 {
-    accept(acceptor, message, (struct arrival){TRANSPORT_KAFKA, ENCODING_IDENTITY}, done, ctx);
+    accept(acceptor, message, TRANSPORT_KAFKA, done, ctx);
 }
 
 void accept_refused(struct acceptor *acceptor, enum transport transport, unsigned status,

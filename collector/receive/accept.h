@@ -30,12 +30,12 @@ struct acceptance {
 /* Decodes and appends. Takes `bytes` (malloc'd) in every case. `done` is called exactly once, maybe
  * before this returns, maybe from the inbox's thread: with what to tell the sender. `sender` is
  * copied for `tail`. */
-void accept_body(struct acceptor *acceptor, enum format format, enum transport transport,
-                 enum encoding encoding, char *bytes, size_t n_bytes, struct str sender,
+void accept_body(struct acceptor *acceptor, struct content content, enum transport transport,
+                 char *bytes, size_t n_bytes, struct str sender,
                  void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx);
 /* The same for a message of Kafka, in clear as it came. `lane` is borrowed until `done`. */
 struct message {
-    enum format format;
+    struct content content;
     char *bytes; /* taken */
     size_t n_bytes;
     struct kafka_place place; /* topic 0: a part of a message that is not its last */

@@ -58,8 +58,9 @@ void als_message(struct grpc_call *call, struct str message, void *ctx)
     char *bytes = good ? buf_detach(&body, &n) : NULL;
     buf_fini(&body);
     if (bytes)
-        accept_body(stream->acceptor, FORMAT_ENVOY_ALS, TRANSPORT_GRPC, ENCODING_IDENTITY, bytes, n,
-                    grpc_peer(call), accepted, call);
+        accept_body(stream->acceptor,
+                    (struct content){SIGNAL_TRACES, FORMAT_ENVOY_ALS, ENCODING_IDENTITY},
+                    TRANSPORT_GRPC, bytes, n, grpc_peer(call), accepted, call);
     else if (short_of_memory || good)
         grpc_message_again(call);
     else

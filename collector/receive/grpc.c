@@ -11,12 +11,15 @@
 #include "collector/receive/als.h"
 #include "collector/receive/otlp_answer.h"
 
-#define TRACE_SERVICE "opentelemetry.proto.collector.trace.v1.TraceService"
+#define OTLP "opentelemetry.proto.collector."
 #define ALS_SERVICE "envoy.service.accesslog.v3.AccessLogService"
-#define EXPORT "/" TRACE_SERVICE "/Export"
+#define EXPORT "/Export"
 #define HEALTH_CHECK "/grpc.health.v1.Health/Check"
 #define ENCODINGS "identity,gzip,deflate,zstd"
 #define DRAIN_NS (10 * NS_PER_S)
+
+static const char *const services[N_SIGNALS] = {
+    OTLP "trace.v1.TraceService", OTLP "metrics.v1.MetricsService", OTLP "logs.v1.LogsService"};
 
 struct grpc_receiver {
     struct grpc_receiver_settings settings;
@@ -27,6 +30,7 @@ struct grpc_receiver {
 struct exchange {
     struct grpc_receiver *receiver;
     struct grpc_call *call;
+    enum signal signal;
 };
 
 static void count_call(enum grpc_status status)
@@ -72,6 +76,28 @@ static const char *word_not_ready(const struct grpc_receiver *receiver)
     return receiver->settings.not_ready(receiver->settings.ctx);
 }
 
+static bool is_service(struct str name)
+{
+    for (int i = 0; i < N_SIGNALS; i++) {
+        if (str_eq(name, str_of(services[i])))
+            return true;
+    }
+    return false;
+}
+
+/* The signal that a method takes, −1 for other methods. */
+static int signal_of(const struct grpc_call *call)
+{
+    struct str path = grpc_path(call);
+    for (int i = 0; i < N_SIGNALS; i++) {
+        struct str service = str_of(services[i]);
+        if (path.len == 1 + service.len + sizeof(EXPORT) - 1 && path.p[0] == '/' &&
+            str_starts(str_skip(path, 1), service) && str_ends(path, STR(EXPORT)))
+            return i;
+    }
+    return -1;
+}
+
 /* ---- health ---- */
 
 static bool is_health(const struct grpc_call *call)
@@ -93,15 +119,14 @@ static void answer_health(const struct grpc_receiver *receiver, struct grpc_call
     const char serving[] = {1 << 3, word_not_ready(receiver)[0] ? 2 : 1};
     if (wire.error)
         grpc_refuse(call, GRPC_INVALID_ARGUMENT, "not a HealthCheckRequest", 0);
-    else if (service.len && !str_eq(service, STR(TRACE_SERVICE)) &&
-             !str_eq(service, STR(ALS_SERVICE)))
+    else if (service.len && !is_service(service) && !str_eq(service, STR(ALS_SERVICE)))
         grpc_refuse(call, GRPC_NOT_FOUND, "there is no such service here", 0);
     else
         grpc_answer(call, (struct str){serving, sizeof(serving)});
     free(bytes);
 }
 
-/* ---- traces ---- */
+/* ---- traces, metrics, logs ---- */
 
 static int begin(struct grpc_call *call, void *ctx)
 {
@@ -122,9 +147,10 @@ static int begin(struct grpc_call *call, void *ctx)
         break;
     }
     bool logs = str_eq(grpc_path(call), STR(ALS_PATH));
-    if (!logs && !str_eq(grpc_path(call), STR(EXPORT)))
+    if (!logs && signal_of(call) < 0)
         return refuse(receiver, call, GRPC_UNIMPLEMENTED,
-                      "this port takes " EXPORT " and " ALS_PATH);
+                      "this port takes Export of OTLP's TraceService, MetricsService and "
+                      "LogsService, and " ALS_PATH);
     if (word[0]) {
         snprintf(reason, sizeof(reason), "the collector takes nothing now: %s", word);
         return refuse(receiver, call, GRPC_UNAVAILABLE, reason);
@@ -162,7 +188,7 @@ static void accepted(const struct acceptance *acceptance, void *ctx)
                     status == GRPC_UNAVAILABLE ? retry_s : 0);
     } else {
         buf_init(&answer, 4096);
-        otlp_write_answer(&answer, false, acceptance);
+        otlp_write_answer(&answer, exchange->signal, false, acceptance);
         grpc_answer(exchange->call, buf_str(&answer));
         buf_fini(&answer);
     }
@@ -179,7 +205,6 @@ static void finish(struct grpc_call *call, void *ctx)
         return;
     }
     exchange = malloc(sizeof(*exchange));
-    enum encoding encoding = (enum encoding)encoding_of(call);
     char *bytes = grpc_take_message(call, &n);
     if (!exchange || !bytes) {
         free(exchange);
@@ -187,9 +212,10 @@ static void finish(struct grpc_call *call, void *ctx)
         refuse(receiver, call, GRPC_UNAVAILABLE, "memory is short; try again");
         return;
     }
-    *exchange = (struct exchange){receiver, call};
-    accept_body(receiver->settings.acceptor, FORMAT_OTLP_PB, TRANSPORT_GRPC, encoding, bytes, n,
-                grpc_peer(call), accepted, exchange);
+    struct content content = {(uint8_t)signal_of(call), FORMAT_OTLP_PB, (uint8_t)encoding_of(call)};
+    *exchange = (struct exchange){receiver, call, (enum signal)content.signal};
+    accept_body(receiver->settings.acceptor, content, TRANSPORT_GRPC, bytes, n, grpc_peer(call),
+                accepted, exchange);
 }
 
 /* ---- life ---- */

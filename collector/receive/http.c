@@ -30,7 +30,7 @@ struct receiver {
 struct exchange {
     struct receiver *receiver;
     struct http_request *request;
-    enum format format;
+    struct content content; /* what was taken */
 };
 
 static void count_request(unsigned status)
@@ -179,14 +179,14 @@ static void answer_empty(struct exchange *exchange, unsigned status)
 
 static void answer_good(struct exchange *exchange, const struct acceptance *acceptance)
 {
-    bool json = exchange->format == FORMAT_OTLP_JSON;
+    bool json = exchange->content.format == FORMAT_OTLP_JSON;
     struct buf body;
-    if (!is_otlp(exchange->format)) {
+    if (!is_otlp((enum format)exchange->content.format)) {
         answer_empty(exchange, exchange->receiver->protocol == ZIPKIN ? 202 : 204);
         return;
     }
     buf_init(&body, 4096);
-    otlp_write_answer(&body, json, acceptance);
+    otlp_write_answer(&body, (enum signal)exchange->content.signal, json, acceptance);
     count_request(200);
     httpd_answer(exchange->request, 200, json ? JSON : PROTOBUF, buf_str(&body), false);
     buf_fini(&body);
@@ -208,7 +208,8 @@ static unsigned status_of(enum err_code code)
 
 static void answer_refusal(struct exchange *exchange, const struct err *err)
 {
-    bool otlp = is_otlp(exchange->format), json = exchange->format == FORMAT_OTLP_JSON;
+    bool otlp = is_otlp(exchange->content.format),
+         json = exchange->content.format == FORMAT_OTLP_JSON;
     unsigned status = status_of(err->code);
     struct buf body;
     buf_init(&body, 4096);
@@ -237,7 +238,8 @@ static void accepted(const struct acceptance *acceptance, void *ctx)
     free(exchange);
 }
 
-static void take(struct receiver *receiver, struct http_request *request, enum format format)
+static void take(struct receiver *receiver, struct http_request *request, enum signal signal,
+                 enum format format)
 {
     struct exchange *exchange = calloc(1, sizeof(*exchange));
     size_t n;
@@ -248,10 +250,10 @@ static void take(struct receiver *receiver, struct http_request *request, enum f
         refuse(receiver, request, 503, "memory is short; try again");
         return;
     }
-    *exchange = (struct exchange){receiver, request, format};
-    accept_body(receiver->settings.acceptor, format, TRANSPORT_HTTP,
-                (enum encoding)encoding_of(request), bytes, n, http_peer(request), accepted,
-                exchange);
+    struct content content = {(uint8_t)signal, (uint8_t)format, (uint8_t)encoding_of(request)};
+    *exchange = (struct exchange){receiver, request, content};
+    accept_body(receiver->settings.acceptor, content, TRANSPORT_HTTP, bytes, n, http_peer(request),
+                accepted, exchange);
 }
 
 /* ---- paths ---- */
@@ -264,6 +266,17 @@ static bool path_is(const struct http_request *request, struct str path)
     return str_eq(asked, path);
 }
 
+/* The signal that an OTLP path takes, −1 for other paths. */
+static int signal_of(const struct http_request *request)
+{
+    static const char *const paths[N_SIGNALS] = {"/v1/traces", "/v1/metrics", "/v1/logs"};
+    for (int i = 0; i < N_SIGNALS; i++) {
+        if (path_is(request, str_of(paths[i])))
+            return i;
+    }
+    return -1;
+}
+
 static void answer_root(struct receiver *receiver, struct http_request *request)
 {
     struct buf body;
@@ -271,9 +284,9 @@ static void answer_root(struct receiver *receiver, struct http_request *request)
     buf_init(&body, 1024);
     buf_addf(&body, "faultline takes %s here; the page is at %s%s\n",
              receiver->protocol == OTLP
-                 ? "OTLP over HTTP (POST /v1/traces, protobuf or JSON) and access logs (POST " LOGS
-                   "/KIND, text)"
-                 : "Zipkin v2 spans (POST /api/v2/spans, JSON)",
+                 ? "OTLP over HTTP (POST /v1/traces, /v1/metrics, /v1/logs, protobuf or JSON) and "
+                   "access logs (POST " LOGS "/KIND, text)"
+                 : "Zipkin v2 spans (POST /api/v2/spans, JSON or protobuf)",
              web ? "http://" : "web.listen", web ? web : "");
     httpd_answer(request, 200, TEXT, buf_str(&body), false);
     buf_fini(&body);
@@ -335,10 +348,10 @@ static int begin_logs(struct receiver *receiver, struct http_request *request)
 
 static int begin_otlp(struct receiver *receiver, struct http_request *request)
 {
-    bool traces = path_is(request, STR("/v1/traces"));
+    bool known = signal_of(request) >= 0;
     struct str method = http_method(request), type = http_header(request, "Content-Type");
     bool allowed = add_cors(receiver, request);
-    if (str_eq(method, STR("OPTIONS")) && allowed && traces) {
+    if (str_eq(method, STR("OPTIONS")) && allowed && known) {
         answer_preflight(request);
         return 1;
     }
@@ -349,9 +362,10 @@ static int begin_otlp(struct receiver *receiver, struct http_request *request)
         answer_root(receiver, request);
     else if (is_for_logs(request))
         return begin_logs(receiver, request);
-    else if (!traces)
+    else if (!known)
         refuse(receiver, request, 404,
-               "this port takes POST /v1/traces; the sender's endpoint may lack the path");
+               "this port takes POST /v1/traces, /v1/metrics and /v1/logs; the sender's endpoint "
+               "may lack the path");
     else if (!str_eq(method, STR("POST")))
         wrong_method(receiver, request, "POST");
     else if (!type_is(type, PROTOBUF) && !type_is(type, JSON))
@@ -378,8 +392,9 @@ static int begin_zipkin(struct receiver *receiver, struct http_request *request)
         refuse(receiver, request, 404, "this port takes POST /api/v2/spans");
     else if (!str_eq(method, STR("POST")))
         wrong_method(receiver, request, "POST");
-    else if (type.len && !type_is(type, JSON))
-        refuse(receiver, request, 415, "Content-Type must be application/json");
+    else if (type.len && !type_is(type, JSON) && !type_is(type, PROTOBUF))
+        refuse(receiver, request, 415,
+               "Content-Type must be application/json or application/x-protobuf");
     else
         return check_post(receiver, request);
     return 1;
@@ -395,12 +410,14 @@ static int begin(struct http_request *request, void *ctx)
 static void finish(struct http_request *request, void *ctx)
 {
     struct receiver *receiver = ctx;
+    bool json = wants_json(request);
     if (receiver->protocol == ZIPKIN)
-        take(receiver, request, FORMAT_ZIPKIN_JSON);
+        take(receiver, request, SIGNAL_TRACES, json ? FORMAT_ZIPKIN_JSON : FORMAT_ZIPKIN_PB);
     else if (is_for_logs(request))
-        take(receiver, request, (enum format)kind_of_logs(request));
+        take(receiver, request, SIGNAL_TRACES, (enum format)kind_of_logs(request));
     else
-        take(receiver, request, wants_json(request) ? FORMAT_OTLP_JSON : FORMAT_OTLP_PB);
+        take(receiver, request, (enum signal)signal_of(request),
+             json ? FORMAT_OTLP_JSON : FORMAT_OTLP_PB);
 }
 
 /* ---- life ---- */

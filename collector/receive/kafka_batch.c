@@ -33,9 +33,19 @@ static struct kafka_item *item_add(struct kafka_receiver *receiver)
     return item;
 }
 
-static bool is_json(int format)
+/* What a message is: as the topic says, which knows no signal, or by how it begins. */
+static bool content_of(int format, struct str value, struct content *content)
 {
-    return format == FORMAT_OTLP_JSON || format == FORMAT_ZIPKIN_JSON;
+    bool guessed = decode_guess(value, content);
+    if (format == FORMAT_AUTO || (guessed && content->format == format))
+        return guessed;
+    *content = (struct content){SIGNAL_TRACES, (uint8_t)format, ENCODING_IDENTITY};
+    return true;
+}
+
+static bool is_json(const struct content *content)
+{
+    return content->format == FORMAT_OTLP_JSON || content->format == FORMAT_ZIPKIN_JSON;
 }
 
 /* Lines that are a document each; a document may also go over several lines. */
@@ -55,7 +65,8 @@ static bool is_json_lines(struct str value)
     return n > 1;
 }
 
-static bool add_lines(struct kafka_receiver *receiver, struct str value, int format)
+static bool add_lines(struct kafka_receiver *receiver, struct str value,
+                      const struct content *content)
 {
     struct kafka_item *item = NULL;
     while (value.len) {
@@ -70,19 +81,23 @@ static bool add_lines(struct kafka_receiver *receiver, struct str value, int for
         if (!item)
             return false;
         item->part = line;
-        item->format = format;
+        item->content = *content;
+        item->known = true;
     }
     return item != NULL;
 }
 
 static bool add_value(struct kafka_receiver *receiver, struct str value, int format)
 {
-    if (is_json(format) && is_json_lines(value))
-        return add_lines(receiver, value, format);
+    struct content content = {0};
+    bool known = content_of(format, value, &content);
+    if (known && is_json(&content) && is_json_lines(value))
+        return add_lines(receiver, value, &content);
     struct kafka_item *item = item_add(receiver);
     if (item) {
         item->part = value;
-        item->format = format;
+        item->content = content;
+        item->known = known;
     }
     return item != NULL;
 }
@@ -97,8 +112,6 @@ void kafka_batch_add(struct kafka_receiver *receiver, rd_kafka_message_t *messag
     size_t before = receiver->n_items;
     struct str value = {message->payload, message->len};
     int format = kafka_format_of(receiver, rd_kafka_topic_name(message->rkt));
-    if (format == FORMAT_AUTO)
-        format = decode_guess(value);
     while (!add_value(receiver, value, format)) { /* memory is short; nothing may overtake it */
         receiver->n_items = before;
         if (receiver->stopping) {
@@ -147,7 +160,7 @@ static void refuse(struct kafka_item *item, const rd_kafka_message_t *message, u
     snprintf(item->reason, sizeof(item->reason), "%s", reason);
     item->state = ITEM_UNREADABLE;
     accept_refused(item->receiver->settings.acceptor, TRANSPORT_KAFKA, status,
-                   item->format < 0 ? "" : format_word((unsigned)item->format), item->part.len,
+                   item->known ? format_word(item->content.format) : "", item->part.len,
                    str_of(sender), reason);
 }
 
@@ -172,7 +185,7 @@ static void submit(struct kafka_receiver *receiver, size_t i)
         refuse(item, origin, 413, "the message is larger than receive.max_body");
         return;
     }
-    if (item->format < 0 || !decode_for((enum format)item->format)) {
+    if (!item->known || !decode_for(item->content)) {
         refuse(item, origin, 415, "its format is not known: say it in receive.kafka.topics");
         return;
     }
@@ -185,7 +198,7 @@ static void submit(struct kafka_receiver *receiver, size_t i)
     memcpy(bytes, item->part.p, item->part.len);
     name_sender(origin, sender);
     struct message message = {
-        .format = (enum format)item->format,
+        .content = item->content,
         .bytes = bytes,
         .n_bytes = item->part.len,
         .lane = &receiver->lane,

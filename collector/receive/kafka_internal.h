@@ -32,7 +32,8 @@ struct kafka_item {
     struct kafka_receiver *receiver;
     rd_kafka_message_t *message; /* of the last part; the others only point into it */
     struct str part;
-    int format;
+    struct content content;
+    bool known; /* what it is */
     bool last;
     enum item_state state; /* while it is out, of the mutex */
     char reason[200];

@@ -17,10 +17,13 @@ static void write_partial_pb(struct buf *out, const struct acceptance *acceptanc
     buf_fini(&partial);
 }
 
-void otlp_write_answer(struct buf *out, bool json, const struct acceptance *acceptance)
+void otlp_write_answer(struct buf *out, enum signal signal, bool json,
+                       const struct acceptance *acceptance)
 {
+    static const char *const rejected[N_SIGNALS] = {"rejectedSpans", "rejectedDataPoints",
+                                                    "rejectedLogRecords"};
     if (acceptance->n_rejected && json) {
-        buf_addf(out, "{\"partialSuccess\":{\"rejectedSpans\":\"%u\",\"errorMessage\":",
+        buf_addf(out, "{\"partialSuccess\":{\"%s\":\"%u\",\"errorMessage\":", rejected[signal],
                  acceptance->n_rejected);
         buf_add_json(out, str_of(acceptance->first_reason));
         buf_add_c(out, "}}");

@@ -4,8 +4,10 @@
 
 #include "collector/receive/accept.h"
 
-/* ExportTraceServiceResponse: partial_success is there only when records were rejected. */
-void otlp_write_answer(struct buf *out, bool json, const struct acceptance *acceptance);
+/* ExportTraceServiceResponse and those of metrics and logs, which differ in one name:
+ * partial_success is there only when records were rejected. */
+void otlp_write_answer(struct buf *out, enum signal signal, bool json,
+                       const struct acceptance *acceptance);
 /* google.rpc.Status with one of gRPC's codes. */
 void otlp_write_status(struct buf *out, bool json, unsigned code, const char *reason);
 

@@ -210,6 +210,22 @@ bool cut_trace(struct stitcher *stitcher, struct live *live, enum cut_reason rea
     return true;
 }
 
+bool turn_add_body(struct stitcher *stitcher, struct body *body)
+{
+    struct turn *turn = turn_open(stitcher);
+    struct filling *filling = &stitcher->filling;
+    if (!turn)
+        return false;
+    body->next = NULL;
+    if (filling->last_body)
+        filling->last_body->next = body;
+    else
+        turn->bodies = body;
+    filling->last_body = body;
+    turn->body_bytes += body->n_bytes + body->batch->n_bytes;
+    return true;
+}
+
 /* Bodies from here on may hold spans that no turn so far has. */
 static uint64_t needed_from(const struct stitcher *stitcher)
 {

@@ -170,6 +170,7 @@ static void look_ahead(const struct stitcher *stitcher, const struct batch *batc
 static void book_format(struct intake *intake, uint8_t format, uint32_t rejected)
 {
     const struct body *body = intake->body;
+    /* What becomes of points and logs only the store can tell. */
     const struct tally_of_format *tally = &intake->formats[format];
     uint32_t accepted = tally->n - tally->n_duplicates;
     ingest_count(format, body->transport, INGEST_ACCEPTED, accepted);
@@ -197,6 +198,24 @@ static void book_body(struct intake *intake)
         if (i == own || intake->formats[i].n)
             book_format(intake, i, i == own ? intake->body->batch->counts.n_rejected : 0);
     }
+}
+
+/* Metric points and logs of traces wait for nothing: they go to the store with the turn. A body
+ * that is in the ledger already is stored already. */
+static void pass_on(struct intake *intake, struct body *body)
+{
+    struct stitcher *stitcher = intake->stitcher;
+    if (intake->booked || body->batch->n_points + body->batch->n_logs == 0) {
+        body_free(body);
+        return;
+    }
+    if (!turn_add_body(stitcher, body)) {
+        stat_add(stitcher->n_memory_short, body->batch->n_points + body->batch->n_logs);
+        body_free(body);
+        return;
+    }
+    if (stitcher->filling.turn->body_bytes >= TURN_BODY_BYTES)
+        turn_hand_on(stitcher, false);
 }
 
 void intake_body(struct stitcher *stitcher, struct body *body, uint64_t now_ns)
@@ -228,5 +247,5 @@ void intake_body(struct stitcher *stitcher, struct body *body, uint64_t now_ns)
     }
     if (!intake.booked)
         book_body(&intake);
-    body_free(body);
+    pass_on(&intake, body);
 }

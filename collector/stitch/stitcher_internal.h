@@ -15,6 +15,9 @@
 #include "collector/stitch/requests.h"
 #include "collector/stitch/stitcher.h"
 
+/* A turn is handed on when the bodies in it have come to so many bytes. */
+#define TURN_BODY_BYTES ((uint64_t)4 << 20)
+
 enum cut_reason { CUT_IDLE, CUT_AGE, CUT_MEMORY, CUT_INBOX, CUT_FLUSH, CUT_STOP, N_CUT_REASONS };
 
 struct flush_request; /* of a caller that waits */
@@ -22,6 +25,7 @@ struct flush_request; /* of a caller that waits */
 /* The turn that is being filled. */
 struct filling {
     struct turn *turn; /* NULL: nothing in it yet */
+    struct body *last_body;
     uint32_t cap_traces, cap_ledger, cap_places;
     uint64_t begun_mono_ns;
 };
@@ -63,6 +67,8 @@ void intake_body(struct stitcher *stitcher, struct body *body, uint64_t now_ns);
 bool turn_note_place(struct stitcher *stitcher, const struct kafka_place *place);
 struct ledger_change *ledger_of(struct stitcher *stitcher, uint32_t arrival);
 bool cut_trace(struct stitcher *stitcher, struct live *live, enum cut_reason reason);
+/* Puts a body of metrics or logs into the turn, which owns it then. False when memory is short. */
+bool turn_add_body(struct stitcher *stitcher, struct body *body);
 /* Hands the turn on when there is one (with `flush`: also an empty one); gives its number, 0 when
  * none. */
 uint64_t turn_hand_on(struct stitcher *stitcher, bool flush);

@@ -110,6 +110,7 @@ static struct body *make_body(const struct inbox_head *head, char *bytes)
         return NULL;
     body->seq = head->seq;
     body->received_ns = head->received_ns;
+    body->signal = head->signal;
     body->format = head->format;
     body->transport = head->transport;
     body->encoding = head->encoding;

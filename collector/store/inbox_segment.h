@@ -9,7 +9,8 @@
  *       24      4  bytes of the body
  *       28      4  format, transport, encoding (one byte each), version of this head (1)
  *       32     24  Kafka position: hash of the topic (8), offset (8), partition (4), zero (4)
- *       56      8  zero
+ *       56      1  signal
+ *       57      7  zero
  *       64         the body as it came
  */
 #ifndef STORE_INBOX_SEGMENT_H
@@ -25,7 +26,7 @@ void inbox_head_write(const struct body *body, char head[INBOX_HEAD_BYTES]);
 struct inbox_head {
     uint64_t seq, received_ns;
     uint32_t n_bytes;
-    uint8_t format, transport, encoding;
+    uint8_t format, transport, encoding, signal;
     struct kafka_place place;
 };
 /* Reads a head's fields; false when it is none. The CRC is not checked. */

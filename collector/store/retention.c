@@ -22,6 +22,7 @@
 #define VACUUM_PAGES "200"
 #define MINUTES_A_LOOK 20
 #define EVENTS_A_LOOK 1000
+#define LOGS_A_LOOK 20000
 #define NOT_PINNED " AND trace_no NOT IN (SELECT trace_no FROM pinned_trace)"
 #define PINNED_GENERATIONS "(SELECT trace_no / 100000 FROM pinned_trace)"
 _Static_assert(RUN_TRACES == 100000, "pinned generations are counted in SQL");
@@ -90,17 +91,63 @@ static void look_what_stays(struct store *store, int64_t oldest, int64_t newest,
         store->dropping_to = below;
 }
 
+/* The oldest generation of metric points when it is to go: all in it are too old, or the file is
+ * too large and no trace is older. `trace_s`: when the oldest trace was stored; 0 without. */
+static int64_t old_generation(struct store *store, int64_t now_s, int64_t trace_s, bool too_large)
+{
+    int64_t oldest = query_number(store, "SELECT min(id) FROM metric_generation", 0);
+    if (!oldest)
+        return 0;
+    int64_t begun_s =
+        query_number(store, "SELECT begun_s FROM metric_generation WHERE id = ?", oldest);
+    int64_t end_s =
+        query_number(store, "SELECT min(begun_s) FROM metric_generation WHERE id > ?", oldest);
+    bool newest = end_s == 0;
+    if (newest)
+        end_s = begun_s + 900;
+    int64_t keep_s = (int64_t)(store->settings.retention_ns / NS_PER_S);
+    bool too_old = end_s < now_s - keep_s;
+    return too_old || (too_large && !newest && (!trace_s || begun_s <= trace_s)) ? oldest : 0;
+}
+
+/* Log records leave with their traces; those whose traces never came, or were older, by age. A file
+ * that is too large without traces and metrics loses a tenth of them. */
+static int delete_old_logs(struct store *store, int64_t now_s)
+{
+    int64_t trace_s = query_number(
+        store, "SELECT stored_s FROM trace_row WHERE trace_no >= ? ORDER BY trace_no LIMIT 1",
+        store->oldest_trace_no);
+    int64_t limit_s = now_s - (int64_t)(store->settings.retention_ns / NS_PER_S);
+    if (store->in_need && !trace_s && !store->metrics.deleting)
+        return run_with(store,
+                        "DELETE FROM log_row WHERE id <= (SELECT min(id) + (max(id) - min(id)) / "
+                        "10 FROM log_row)",
+                        0, 0);
+    if (store->in_need && trace_s > limit_s)
+        limit_s = trace_s;
+    return run_with(store,
+                    "DELETE FROM log_row WHERE id IN (SELECT id FROM log_row WHERE id < (SELECT "
+                    "min(id) + ?2 FROM log_row) AND stored_s < ?1 AND trace_id NOT IN (SELECT t.id "
+                    "FROM pinned_trace p JOIN trace_row t ON t.trace_no = p.trace_no))",
+                    limit_s, LOGS_A_LOOK);
+}
+
 /* Decides how far to delete in this pass. */
 static void look(struct store *store, uint64_t now_wall_ns)
 {
+    uint64_t used = used_bytes(store);
+    store->in_need = used > store->settings.max_size;
     int64_t oldest = query_number(store,
                                   "SELECT trace_no FROM trace_row WHERE trace_no NOT IN (SELECT "
                                   "trace_no FROM pinned_trace) ORDER BY trace_no LIMIT 1",
                                   0);
     int64_t newest = (int64_t)store->position.next_trace_no;
     store->oldest_trace_no = oldest;
-    if (!oldest)
+    if (!oldest) {
+        store->metrics.deleting =
+            old_generation(store, (int64_t)(now_wall_ns / NS_PER_S), 0, store->in_need);
         return;
+    }
     int64_t oldest_s =
         query_number(store, "SELECT stored_s FROM trace_row WHERE trace_no = ?", oldest);
     uint64_t now_s = now_wall_ns / NS_PER_S, keep_s = store->settings.retention_ns / NS_PER_S;
@@ -110,8 +157,8 @@ static void look(struct store *store, uint64_t now_wall_ns)
     if (now_s > keep_s && (uint64_t)oldest_s < now_s - keep_s)
         below = too_old_below(store, oldest, newest, (int64_t)(now_s - keep_s));
     below = below > most ? most : below;
-    uint64_t used = used_bytes(store);
-    if (used > store->settings.max_size) {
+    store->metrics.deleting = old_generation(store, (int64_t)now_s, oldest_s, store->in_need);
+    if (store->in_need && !store->metrics.deleting) {
         double share = (double)(used - store->settings.max_size) / (double)used + 0.02;
         int64_t for_size = oldest + (int64_t)((double)(newest - oldest) * share) + 1;
         below = for_size > below ? for_size : below;
@@ -204,8 +251,14 @@ static int delete_slice(struct store *store)
     int64_t from = store->oldest_trace_no, to = from + SLICE_TRACES;
     if (to > (int64_t)store->deleting_to)
         to = (int64_t)store->deleting_to;
-    int code = run_with(
-        store, "DELETE FROM span_row WHERE trace_no >= ? AND trace_no < ?" NOT_PINNED, from, to);
+    int code = run_with(store,
+                        "DELETE FROM log_row WHERE trace_id IN (SELECT id FROM trace_row WHERE "
+                        "trace_no >= ? AND trace_no < ?" NOT_PINNED ")",
+                        from, to);
+    code = code ? code
+                : run_with(store,
+                           "DELETE FROM span_row WHERE trace_no >= ? AND trace_no < ?" NOT_PINNED,
+                           from, to);
     int n = code ? 0 : sqlite3_changes(store->db);
     code = code ? code
                 : run_with(store,
@@ -244,9 +297,14 @@ static int shrink(struct store *store)
     return code == SQLITE_DONE ? 0 : code;
 }
 
+static bool has_slices(const struct store *store)
+{
+    return store->deleting_to || store->metrics.deleting || store->dropping_to;
+}
+
 bool retention_is_due(const struct store *store)
 {
-    return store->deleting_to || store->dropping_to || store->shrinking || !store->retention_ns ||
+    return has_slices(store) || store->shrinking || !store->retention_ns ||
            clock_mono_ns() >= store->retention_ns + LOOK_EVERY_NS;
 }
 
@@ -255,7 +313,7 @@ bool retention_step(struct store *store, uint64_t now_wall_ns, int *code)
     uint64_t begin_ns = clock_mono_ns();
     bool worked = false;
     *code = 0;
-    if (!store->deleting_to && !store->dropping_to && !store->shrinking) {
+    if (!has_slices(store) && !store->shrinking) {
         if (!retention_is_due(store))
             return false;
         store->retention_ns = begin_ns;
@@ -264,15 +322,17 @@ bool retention_step(struct store *store, uint64_t now_wall_ns, int *code)
         int before = sqlite3_total_changes(store->db);
         *code = delete_old_minutes(store, now_wall_ns);
         *code = *code ? *code : delete_old_incidents(store, now_wall_ns);
+        *code = *code ? *code : delete_old_logs(store, (int64_t)(now_wall_ns / NS_PER_S));
         worked = sqlite3_total_changes(store->db) != before;
     }
-    while (!*code && (store->deleting_to || store->dropping_to || store->shrinking) &&
+    while (!*code && (has_slices(store) || store->shrinking) &&
            clock_mono_ns() < begin_ns + SLICE_NS) {
         worked = true;
-        *code = store->deleting_to   ? delete_slice(store)
-                : store->dropping_to ? keep_slice(store)
-                                     : shrink(store);
-        if (!store->deleting_to && !store->dropping_to)
+        *code = store->metrics.deleting ? metrics_delete_slice(store)
+                : store->deleting_to    ? delete_slice(store)
+                : store->dropping_to    ? keep_slice(store)
+                                        : shrink(store);
+        if (!has_slices(store))
             store->shrinking = is_too_large(store);
     }
     return worked;

@@ -11,6 +11,7 @@
 
 #include "collector/base/clock.h"
 #include "collector/base/log.h"
+#include "collector/model/ingest_stats.h"
 #include "collector/store/store_internal.h"
 
 #define QUEUE_TURNS 16
@@ -105,6 +106,8 @@ static int open_statements(struct store *store)
     code = code ? code : clocks_open(store);
     code = code ? code : gaps_open(store);
     code = code ? code : rollups_open(store);
+    code = code ? code : metrics_open(store);
+    code = code ? code : logs_open(store);
     code = code ? code : traces_open(store);
     code = code ? code : trace_minutes_open(store);
     code = code ? code : keep_open(store);
@@ -228,6 +231,8 @@ static void roll_back(struct store *store, int code)
     relations_forget(store);
     store->gaps.n = 0;
     rollups_forget(store);
+    metrics_forget(store);
+    store->logs.n_beyond = 0;
     trace_minutes_forget(store);
     read_position(store);
 }
@@ -258,6 +263,18 @@ static int write_position(struct store *store)
     return statement_run(put);
 }
 
+/* What became of metric points and logs is known now: it is counted once. */
+static void count_bodies(struct store *store, const struct turn *turn)
+{
+    for (const struct body *body = turn->bodies; body; body = body->next) {
+        ingest_count(body->format, body->transport, INGEST_ACCEPTED, body->n_stored);
+        ingest_count(body->format, body->transport, INGEST_DUPLICATE, body->n_duplicate);
+    }
+    if (store->logs.n_beyond)
+        stat_add(store->logs.dropped, store->logs.n_beyond);
+    store->logs.n_beyond = 0;
+}
+
 static void hand_on(struct store *store)
 {
     struct turn *turn = store->applied_first;
@@ -266,6 +283,7 @@ static void hand_on(struct store *store)
         struct turn *next = turn->next;
         turn->next = NULL;
         kafka_committed(store, turn);
+        count_bodies(store, turn);
         store->settings.committed(turn, store->settings.ctx);
         turn = next;
     }
@@ -311,6 +329,7 @@ static int commit(struct store *store)
     code = code ? code : clocks_write(store);
     code = code ? code : plaintext_write(store);
     code = code ? code : rollups_write(store);
+    code = code ? code : metrics_write(store);
     code = code ? code : trace_minutes_write(store);
     code = code ? code : incidents_write(store, &n_incidents);
     code = code ? code : write_position(store);
@@ -428,7 +447,8 @@ static void *run(void *arg)
             take_turn(store, turn);
         else if (queue_closed(store->queue) && !queue_length(store->queue))
             break;
-        if (!turn || is_due(store) || store->deleting_to || store->dropping_to || store->shrinking)
+        if (!turn || is_due(store) || store->deleting_to || store->metrics.deleting ||
+            store->dropping_to || store->shrinking)
             tend(store);
     }
     if (store->in_transaction)
@@ -482,6 +502,8 @@ void store_close(struct store *store)
         clocks_close(store);
         gaps_close(store);
         rollups_close(store);
+        metrics_close(store);
+        logs_close(store);
         traces_close(store);
         trace_minutes_close(store);
         keep_close(store);

@@ -22,6 +22,7 @@ struct store_settings {
     uint64_t reopen_memory;    /* bytes of Bloom filters */
     uint64_t edges_max;        /* limit.edges */
     unsigned keep_percent;     /* share of ordinary traces whose spans stay; 100: all */
+    uint32_t events_max;       /* limit.events: events and logs of a span */
     /* After a commit, from the writer's thread: takes the turn. */
     void (*committed)(struct turn *turn, void *ctx);
     /* A sync of the database failed: ends the process. */

@@ -18,6 +18,8 @@
  *   feed.c        the spans of a turn as a table that one statement copies from
  *   trace_minutes.c  minutes to ranges of trace_no
  *   keys.c        trace ids to trace_no: the open run, full runs, Bloom filters
+ *   metrics.c     series and points
+ *   logs.c        log records of traces
  *   retention.c   what is too old or too much
  *   keep.c        whose spans need not stay
  *   finder.c      reading a trace back
@@ -269,6 +271,36 @@ struct trace_minutes {
     unsigned n;
 };
 
+struct series_state { /* a series whose points came since the start */
+    uint64_t hash;
+    int64_t row, last_ns; /* newest time stored; −1: none */
+    int64_t generation;   /* newest that has points of it, as its row says */
+};
+
+struct metrics {
+    struct series_state *series;
+    uint32_t n, cap;
+    struct map map;
+    int64_t n_series;            /* rows, the overflow aside; −1: to be counted */
+    int64_t generation, begun_s; /* the one that is written; 0: none yet */
+    int64_t bytes;               /* in it, about */
+    bool bytes_changed;
+    int64_t deleting;                /* generation that retention takes away; 0: none */
+    const struct resource *resource; /* the one seen last in this turn, and what it is */
+    struct buf resource_json, attributes_json, scope;
+    uint64_t resource_hash;
+    int64_t resource_row; /* 0: not looked up */
+    sqlite3_stmt *find_resource, *add_resource, *find_series, *add_series, *see_series, *newest_of,
+        *find_point, *add_point, *add_generation, *size_generation;
+    struct stat_series *n_limited;
+};
+
+struct logs {
+    sqlite3_stmt *add, *count;
+    uint32_t n_beyond; /* limit.events, not told to the counter yet */
+    struct stat_series *dropped;
+};
+
 /* Row ids of what a span refers to. */
 struct span_ids {
     int64_t shape, set, node, peer, flags_text;
@@ -294,6 +326,8 @@ struct store {
     struct keys keys;
     struct keep keep;
     struct trace_minutes trace_minutes;
+    struct metrics metrics;
+    struct logs logs;
     struct position position; /* with what is applied; committed with the transaction */
     sqlite3_stmt *put_trace, *put_spans, *drop_trace, *mark_trace, *drop_spans, *put_position,
         *put_trace_minute;
@@ -313,6 +347,7 @@ struct store {
     uint64_t retention_ns; /* monotonic time of the last look */
     uint64_t deleting_to;  /* retention deletes traces below this number; 0: nothing to do */
     uint64_t dropping_to;  /* keep.c looks at the traces below this number; 0: nothing to do */
+    bool in_need;          /* the file was larger than it may be when it was looked at */
     bool shrinking;        /* retention gives free pages back to the disk */
     int64_t oldest_trace_no;
 
@@ -456,6 +491,25 @@ int keep_open(struct store *store);
 void keep_close(struct store *store);
 /* A slice of the traces from position.kept_to up to dropping_to. */
 int keep_slice(struct store *store);
+
+/* metrics.c */
+int metrics_open(struct store *store);
+void metrics_close(struct store *store);
+/* The points of a body; says how many were stored and how many were there already. */
+int metrics_add(struct store *store, const struct batch *batch, uint32_t *n_stored,
+                uint32_t *n_duplicate);
+/* Before a commit. */
+int metrics_write(struct store *store);
+/* The transaction was rolled back, or retention took series away. */
+void metrics_forget(struct store *store);
+/* Deletes one more slice of the generation that goes. */
+int metrics_delete_slice(struct store *store);
+
+/* logs.c */
+int logs_open(struct store *store);
+void logs_close(struct store *store);
+int logs_add(struct store *store, const struct batch *batch, uint32_t *n_stored,
+             uint32_t *n_duplicate);
 
 /* retention.c */
 /* Is it time to look, or a pass under way? */

@@ -247,6 +247,22 @@ static int apply_trace(struct store *store, const struct turn *turn, const struc
     return code;
 }
 
+static int apply_body(struct store *store, struct body *body)
+{
+    uint32_t n[4] = {0};
+    int code = metrics_add(store, body->batch, &n[0], &n[1]);
+    code = code ? code : logs_add(store, body->batch, &n[2], &n[3]);
+    body->n_stored = n[0] + n[2];
+    body->n_duplicate = n[1] + n[3];
+    struct ledger_change change = {
+        .arrival = ARRIVAL(body->received_ns / NS_PER_MINUTE, body->format, body->transport),
+        .received = (int64_t)body->n_stored + body->n_duplicate,
+    };
+    change.classes[LEDGER_STORED] = body->n_stored;
+    change.classes[LEDGER_DUPLICATE] = body->n_duplicate;
+    return code ? code : minutes_add_ledger(store, &change);
+}
+
 int traces_apply(struct store *store, const struct turn *turn)
 {
     int code = 0;
@@ -259,6 +275,8 @@ int traces_apply(struct store *store, const struct turn *turn)
     code = code ? code : rollups_add(store, turn);
     code = code ? code : kafka_add(store, turn);
     clocks_add(store, turn);
+    for (struct body *body = turn->bodies; body && !code; body = body->next)
+        code = apply_body(store, body);
     for (uint32_t i = 0; i < turn->n_ledger && !code; i++)
         code = minutes_add_ledger(store, &turn->ledger[i]);
     store->position.booked_to = turn->booked_to;

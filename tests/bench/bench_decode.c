@@ -2,6 +2,7 @@
  *
  * Bodies of 100 spans with 12 attributes each, as an SDK sends them. Every line is the median of
  * RUNS runs with the slowest and the fastest beside it; `--json` prints the same as JSON lines.
+ * The same of 100 metric points (a histogram of 15 buckets, four attributes) and 100 log records.
  * A figure is measured, never judged: machines differ.
  */
 #include <stdio.h>
@@ -97,7 +98,58 @@ static void pb_span(struct buf *out, uint32_t i)
     buf_fini(&span);
 }
 
-static void make_otlp_pb(struct buf *body)
+/* A metric with one histogram of 15 buckets and four attributes: a record. */
+static void pb_histogram(struct buf *out, uint32_t i)
+{
+    struct buf metric, data, point, counts, bounds;
+    buf_init(&metric, 1 << 16);
+    buf_init(&data, 1 << 16);
+    buf_init(&point, 1 << 16);
+    buf_init(&counts, 1 << 10);
+    buf_init(&bounds, 1 << 10);
+    pb_fixed64(&point, 3, START_NS + i);
+    pb_fixed64(&point, 4, 15 * 40);
+    for (uint64_t k = 0; k < 15; k++) {
+        uint64_t count = 40;
+        double bound = 0.005 * (double)(UINT64_C(1) << k);
+        buf_add(&counts, &count, sizeof(count));
+        if (k < 14)
+            buf_add(&bounds, &bound, sizeof(bound));
+    }
+    pb_bytes(&point, 6, buf_str(&counts));
+    pb_bytes(&point, 7, buf_str(&bounds));
+    for (size_t k = 0; k < 4; k++)
+        pb_attribute(&point, 9, texts[k].key, texts[k].value, 0);
+    pb_bytes(&data, 1, buf_str(&point));
+    pb_bytes(&metric, 1, STR("http.server.request.duration"));
+    pb_bytes(&metric, 3, STR("s"));
+    pb_bytes(&metric, 9, buf_str(&data));
+    pb_bytes(out, 2, buf_str(&metric));
+    buf_fini(&metric);
+    buf_fini(&data);
+    buf_fini(&point);
+    buf_fini(&counts);
+    buf_fini(&bounds);
+}
+
+static void pb_log(struct buf *out, uint32_t i)
+{
+    struct buf record;
+    uint64_t ids[3] = {UINT64_C(0x5bf31c8e9d2a4477), i / 10 + 1, (uint64_t)i + 1};
+    buf_init(&record, 1 << 16);
+    pb_fixed64(&record, 1, START_NS + i);
+    pb_bytes(&record, 5,
+             STR("\x0a\x1f"
+                 "product 0PUK6V6EV0 not in cache"));
+    for (size_t k = 0; k < 4; k++)
+        pb_attribute(&record, 6, texts[k].key, texts[k].value, 0);
+    pb_bytes(&record, 9, (struct str){(char *)ids, 16});
+    pb_bytes(&record, 10, (struct str){(char *)&ids[2], 8});
+    pb_bytes(out, 2, buf_str(&record));
+    buf_fini(&record);
+}
+
+static void make_pb(struct buf *body, void (*add)(struct buf *out, uint32_t i))
 {
     struct buf resource, scope_spans, resource_spans;
     buf_init(&resource, 1 << 16);
@@ -111,13 +163,28 @@ static void make_otlp_pb(struct buf *body)
              STR("\x0a\x08http.lib\x12\x05"
                  "1.2.3"));
     for (uint32_t i = 0; i < SPANS; i++)
-        pb_span(&scope_spans, i);
+        add(&scope_spans, i);
     pb_bytes(&resource_spans, 1, buf_str(&resource));
     pb_bytes(&resource_spans, 2, buf_str(&scope_spans));
     pb_bytes(body, 1, buf_str(&resource_spans));
     buf_fini(&resource_spans);
     buf_fini(&scope_spans);
     buf_fini(&resource);
+}
+
+static void make_otlp_pb(struct buf *body)
+{
+    make_pb(body, pb_span);
+}
+
+static void make_metrics(struct buf *body)
+{
+    make_pb(body, pb_histogram);
+}
+
+static void make_logs(struct buf *body)
+{
+    make_pb(body, pb_log);
 }
 
 /* ---- JSON ---- */
@@ -205,14 +272,15 @@ static void make_gzip(struct buf *body)
 
 static const struct bench_row {
     const char *name;
-    enum format format;
-    enum encoding encoding;
+    struct content content;
     void (*make)(struct buf *body);
 } rows[] = {
-    {"otlp_pb", FORMAT_OTLP_PB, ENCODING_IDENTITY, make_otlp_pb},
-    {"otlp_pb gzip", FORMAT_OTLP_PB, ENCODING_GZIP, make_gzip},
-    {"otlp_json", FORMAT_OTLP_JSON, ENCODING_IDENTITY, make_otlp_json},
-    {"zipkin_json", FORMAT_ZIPKIN_JSON, ENCODING_IDENTITY, make_zipkin_json},
+    {"otlp_pb", {SIGNAL_TRACES, FORMAT_OTLP_PB, ENCODING_IDENTITY}, make_otlp_pb},
+    {"otlp_pb gzip", {SIGNAL_TRACES, FORMAT_OTLP_PB, ENCODING_GZIP}, make_gzip},
+    {"otlp_json", {SIGNAL_TRACES, FORMAT_OTLP_JSON, ENCODING_IDENTITY}, make_otlp_json},
+    {"zipkin_json", {SIGNAL_TRACES, FORMAT_ZIPKIN_JSON, ENCODING_IDENTITY}, make_zipkin_json},
+    {"otlp_pb metrics", {SIGNAL_METRICS, FORMAT_OTLP_PB, ENCODING_IDENTITY}, make_metrics},
+    {"otlp_pb logs", {SIGNAL_LOGS, FORMAT_OTLP_PB, ENCODING_IDENTITY}, make_logs},
 };
 
 /* Nanoseconds a span over one run. */
@@ -222,12 +290,12 @@ static double run(const struct bench_row *row, struct str body)
     do {
         struct batch *batch;
         struct err err = {0};
-        if (decode_body(row->format, row->encoding, body, &limits_default, &batch, &err) ||
-            batch->n_spans != SPANS) {
+        if (decode_content(row->content, body, &limits_default, &batch, &err) ||
+            batch_records(batch) != SPANS) {
             fprintf(stderr, "%s: %s\n", row->name, err.text);
             exit(1);
         }
-        n_spans += batch->n_spans;
+        n_spans += batch_records(batch);
         batch_free(batch);
         now = clock_mono_ns();
     } while (now - begin < RUN_NS);
@@ -244,7 +312,7 @@ int main(int argc, char **argv)
 {
     bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
     if (!json)
-        printf("%-14s %10s %12s %12s %28s\n", "body", "bytes/span", "spans/s", "ns/span",
+        printf("%-16s %10s %12s %12s %28s\n", "body", "bytes/span", "spans/s", "ns/span",
                "ns/span fastest..slowest");
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct buf body;
@@ -258,7 +326,7 @@ int main(int argc, char **argv)
         printf(json ? "{\"bench\":\"decode\",\"body\":\"%s\",\"bytes_per_span\":%zu,"
                       "\"spans_per_s\":%.0f,\"ns_per_span\":%.1f,\"fastest\":%.1f,"
                       "\"slowest\":%.1f}\n"
-                    : "%-14s %10zu %12.0f %12.1f %18.1f..%.1f\n",
+                    : "%-16s %10zu %12.0f %12.1f %18.1f..%.1f\n",
                rows[i].name, body.len / SPANS, 1e9 / middle, middle, ns[0], ns[RUNS - 1]);
         buf_fini(&body);
     }

@@ -5,6 +5,7 @@
 
 #include "collector/base/crc.h"
 #include "collector/base/json.h"
+#include "collector/model/histogram.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/oracle/batch_text.h"
 #include "tests/oracle/naive_text.h"
@@ -105,19 +106,54 @@ static void check_span(const struct span *span, const struct limits *limits)
     check_facts(span);
 }
 
+static void check_point(const struct metric_point *point, const struct limits *limits)
+{
+    const struct metric *metric = point->metric;
+    struct histogram histogram;
+    FUZZ_CHECK(metric->type < N_METRIC_TYPES && metric->temporality < N_TEMPORALITIES, "type %u",
+               metric->type);
+    FUZZ_CHECK(metric->name.len && metric->resource, "a point of nothing");
+    check_text(metric->name, limits->name_bytes, "the name");
+    check_text(metric->unit, limits->name_bytes, "the unit");
+    check_text(metric->description, limits->name_bytes, "the description");
+    check_text(metric->scope_name, UNLIMITED, "the scope");
+    FUZZ_CHECK(point->n_attrs <= limits->attributes, "%u attributes", point->n_attrs);
+    check_attrs(point->attrs, point->n_attrs, limits);
+    check_attrs(metric->resource->attrs, metric->resource->n_attrs, limits);
+    for (uint32_t i = 1; i < point->n_attrs; i++)
+        FUZZ_CHECK(str_cmp(point->attrs[i - 1].key, point->attrs[i].key) < 0, "not in order");
+    FUZZ_CHECK(point->at_ns <= INT64_MAX && point->count <= INT64_MAX,
+               "beyond the database's integers");
+    histogram_init(&histogram);
+    FUZZ_CHECK(histogram_decode(&histogram, point->histogram), "no histogram of the house");
+    FUZZ_CHECK(!point->histogram.len || histogram.n > 0, "a histogram of nothing");
+    histogram_fini(&histogram);
+}
+
+static void check_log(const struct log_record *record)
+{
+    FUZZ_CHECK(record->trace_id.high || record->trace_id.low, "a zero id");
+    FUZZ_CHECK(record->at_ns <= INT64_MAX, "a time beyond the database's integers");
+    FUZZ_CHECK(record->json.len, "a record without its text");
+    check_json(record->json, '{', "the record");
+}
+
 static void check_batch(const struct batch *batch, const struct limits *limits)
 {
-    FUZZ_CHECK(batch->n_spans + batch->counts.n_rejected <= limits->max_spans, "%u spans",
-               batch->n_spans);
+    FUZZ_CHECK(batch_records(batch) + batch->counts.n_rejected <= limits->max_spans, "%u records",
+               batch_records(batch));
     FUZZ_CHECK(batch->counts.n_rejected == 0 || batch->first_reason[0], "rejected without reason");
     FUZZ_CHECK(batch->arena.used <= batch->arena.ceiling, "%zu bytes", batch->arena.used);
     for (uint32_t i = 0; i < batch->n_spans; i++)
         check_span(&batch->spans[i], limits);
+    for (uint32_t i = 0; i < batch->n_points; i++)
+        check_point(&batch->points[i], limits);
+    for (uint32_t i = 0; i < batch->n_logs; i++)
+        check_log(&batch->logs[i]);
 }
 
 struct trial {
-    enum format format;
-    enum encoding encoding;
+    struct content content;
     struct str body;
     const struct limits *limits;
     int code;         /* with enough memory */
@@ -131,8 +167,7 @@ static void try_short(void *ctx)
     struct trial *trial = ctx;
     struct batch *batch = NULL;
     struct err err = {0};
-    int code =
-        decode_body(trial->format, trial->encoding, trial->body, trial->limits, &batch, &err);
+    int code = decode_content(trial->content, trial->body, trial->limits, &batch, &err);
     if (code == ERR_BUSY)
         return;
     FUZZ_CHECK(code == trial->code, "code %d instead of %d: %s", code, trial->code, err.text);
@@ -146,13 +181,13 @@ static void try_short(void *ctx)
     batch_free(batch);
 }
 
-struct batch *decoders_try(enum format format, enum encoding encoding, struct str body,
-                           const struct limits *limits, int *code)
+struct batch *decoders_try_content(struct content content, struct str body,
+                                   const struct limits *limits, int *code)
 {
     struct batch *batch = NULL;
     struct err err = {0};
-    struct trial trial = {.format = format, .encoding = encoding, .body = body, .limits = limits};
-    trial.code = *code = decode_body(format, encoding, body, limits, &batch, &err);
+    struct trial trial = {.content = content, .body = body, .limits = limits};
+    trial.code = *code = decode_content(content, body, limits, &batch, &err);
     FUZZ_CHECK(*code == 0 || *code == ERR_INVALID || *code == ERR_TOO_BIG, "code %d: %s", *code,
                err.text);
     FUZZ_CHECK(*code == 0 || ((int)err.code == *code && err.text[0]), "code %d without a text",
@@ -170,4 +205,33 @@ struct batch *decoders_try(enum format format, enum encoding encoding, struct st
     buf_fini(&trial.text);
     buf_fini(&trial.again);
     return batch;
+}
+
+struct batch *decoders_try(enum format format, enum encoding encoding, struct str body,
+                           const struct limits *limits, int *code)
+{
+    struct content content = {SIGNAL_TRACES, (uint8_t)format, (uint8_t)encoding};
+    return decoders_try_content(content, body, limits, code);
+}
+
+void decoders_fuzz(enum signal signal, enum format format, struct str body)
+{
+    const struct limits *const limits[] = {&limits_default, &decoders_tight};
+    struct content content = {(uint8_t)signal, (uint8_t)format, ENCODING_IDENTITY}, guess;
+    decode_guess(body, &guess);
+    for (int i = 0; i < 2; i++) {
+        struct buf texts[2];
+        for (int k = 0; k < 2; k++) {
+            int code;
+            struct batch *batch = decoders_try_content(content, body, limits[i], &code);
+            buf_init(&texts[k], UNLIMITED);
+            buf_addf(&texts[k], "%d\n", code);
+            if (batch)
+                batch_text_all(&texts[k], batch);
+            batch_free(batch);
+        }
+        FUZZ_CHECK(str_eq(buf_str(&texts[0]), buf_str(&texts[1])), "not the same twice");
+        buf_fini(&texts[0]);
+        buf_fini(&texts[1]);
+    }
 }

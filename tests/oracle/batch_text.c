@@ -141,6 +141,37 @@ static void means(struct buf *out, const struct facts *facts)
     fact_flags(out, facts);
 }
 
+static void point_text(struct buf *out, const struct metric_point *point)
+{
+    const struct metric *metric = point->metric;
+    buf_addf(out, "point %s at %" PRIu64 "\n", metric_type_word(metric->type), point->at_ns);
+    text_line(out, "name", metric->name);
+    text_line(out, "unit", metric->unit);
+    text_line(out, "scope", metric->scope_name);
+    buf_addf(out, "  temporality %u%s\n", metric->temporality,
+             metric->monotonic ? " monotonic" : "");
+    attrs(out, "resource", metric->resource->attrs, metric->resource->n_attrs);
+    attrs(out, "attr", point->attrs, point->n_attrs);
+    if (point->value_type == METRIC_INT)
+        buf_addf(out, "  value %" PRId64 "\n", point->integer);
+    if (point->value_type == METRIC_REAL)
+        buf_addf(out, "  value %a\n", point->real);
+    if (point->has_count)
+        text_number(out, "count", point->count);
+    if (point->has_sum)
+        buf_addf(out, "  sum %a\n", point->sum);
+    for (size_t i = 0; i < point->histogram.len; i++)
+        buf_addf(out, "%s%02x", i ? "" : "  histogram ", (unsigned char)point->histogram.p[i]);
+    buf_add_char(out, '\n');
+}
+
+static void log_text(struct buf *out, const struct log_record *record)
+{
+    text_ids(out, record->trace_id, record->span_id, 0);
+    text_number(out, "at", record->at_ns);
+    text_line(out, "json", record->json);
+}
+
 void batch_text_said(struct buf *out, const struct batch *batch)
 {
     for (uint32_t i = 0; i < batch->n_spans; i++)
@@ -155,6 +186,10 @@ void batch_text_all(struct buf *out, const struct batch *batch)
         identity(out, batch->spans[i].resource);
         means(out, &batch->spans[i].facts);
     }
+    for (uint32_t i = 0; i < batch->n_points; i++)
+        point_text(out, &batch->points[i]);
+    for (uint32_t i = 0; i < batch->n_logs; i++)
+        log_text(out, &batch->logs[i]);
     buf_addf(out,
              "spans %u resources %u rejected %u\ncut values %u names %u; dropped attributes %u "
              "events %u links %u; cleaned %u\n",

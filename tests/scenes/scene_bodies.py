@@ -319,7 +319,7 @@ def scene_zipkin_bodies(c):
         status, text, _ = c.post_zipkin(json.dumps(body))
         assert status == wanted and (text == b"" if wanted == 202 else text.count(b"\n") == 1), (body, status, text)
     assert c.post_zipkin(b"")[0] == 202
-    for kind, coding, body, wanted in (("application/x-protobuf", "", b"", 415), ("text/plain", "", b"[]", 415), ("", "", b"[]", 202), ("application/json", "gzip", gzip.compress(b"[]"), 202),
+    for kind, coding, body, wanted in (("application/x-protobuf", "", b"", 202), ("application/x-protobuf", "", b"\x0a\x05abc", 400), ("application/x-protobuf", "", b"[]", 400), ("text/plain", "", b"[]", 415), ("", "", b"[]", 202), ("application/json", "gzip", gzip.compress(b"[]"), 202),
                                        ("application/json", "gzip", b"[]", 400), ("application/json", "br", b"[]", 415), ("application/json", "", b"[][]", 400),
                                        ("application/json", "", b"[" * 100000, 400), ("application/json", "", b"[" + b"{}," * 60000 + b"{}]", 413)):
         headers = {k: v for k, v in (("Content-Type", kind), ("Content-Encoding", coding)) if v}

@@ -1,0 +1,32 @@
+/* replay_pieces.h - a file of any size in pieces that are whole by themselves.
+ *
+ * JSON: each document by itself; a document larger than a piece is cut between the elements of its
+ * list (a list, or an object that holds one: {"resourceSpans":[…]}, {"data":[…]}), and each cut
+ * gets the brackets that it lost. Protobuf: cut between two fields. Framed files (each message
+ * behind its length in four bytes, as the OpenTelemetry Collector writes protobuf and compressed
+ * JSON): message by message. Access logs: behind whole lines.
+ */
+#ifndef COMMAND_REPLAY_PIECES_H
+#define COMMAND_REPLAY_PIECES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/base/err.h"
+
+struct pieces;
+
+/* `format`: what the file is said to be; -1: by its content. */
+int pieces_open(const char *path, int format, struct pieces **pieces, struct err *err);
+void pieces_close(struct pieces *pieces); /* NULL is fine */
+/* The next piece: gives malloc'd bytes with a NUL behind them, NULL at the end. ERR_TOO_BIG: what
+ * cannot be cut is larger than 256 MiB. */
+int pieces_next(struct pieces *pieces, char **bytes, size_t *n, struct err *err);
+/* Where the last piece began, in bytes of the (decompressed) file. */
+uint64_t pieces_offset(const struct pieces *pieces);
+/* Is the last piece a further one of a document that began before? Then it may be a list of nothing
+ * that is known. */
+bool pieces_is_rest(const struct pieces *pieces);
+
+#endif

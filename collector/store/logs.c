@@ -1,0 +1,108 @@
+/* logs.c - log records of traces: kept beside the traces, found by trace and span when a span's
+ * events are read. So a record may come before its span, long after it, or in another life of the
+ * process.
+ */
+#include "collector/base/clock.h"
+#include "collector/model/ingest_stats.h"
+#include "collector/store/store_internal.h"
+
+static int write_limit(struct store *store)
+{
+    sqlite3_stmt *put;
+    int code =
+        sqlite3_prepare_v2(store->db, "UPDATE log_limit SET n = ?1 WHERE n != ?1", -1, &put, NULL);
+    if (code)
+        return code;
+    sqlite3_bind_int64(put, 1, store->settings.events_max);
+    code = sqlite3_step(put);
+    sqlite3_finalize(put);
+    return code == SQLITE_DONE ? 0 : code;
+}
+
+int logs_open(struct store *store)
+{
+    struct logs *logs = &store->logs;
+    if (!store->settings.events_max)
+        store->settings.events_max = limits_default.events;
+    logs->dropped = ingest_truncated("events");
+    int code = write_limit(store);
+    code = code
+               ? code
+               : store_prepare(store,
+                               "INSERT OR IGNORE INTO log_row (stored_s, trace_id, span_id, at_ns, "
+                               "hash, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                               &logs->add);
+    return code ? code
+                : store_prepare(store,
+                                "SELECT count(*) FROM log_row WHERE trace_id = ?1 AND span_id = ?2 "
+                                "AND json != ''",
+                                &logs->count);
+}
+
+void logs_close(struct store *store)
+{
+    sqlite3_finalize(store->logs.add);
+    sqlite3_finalize(store->logs.count);
+}
+
+/* The same in every life of the process; a collision costs one record of the very same span and
+ * nanosecond. */
+static int64_t content_hash(struct str json)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < json.len; i++)
+        hash = (hash ^ (unsigned char)json.p[i]) * UINT64_C(0x100000001b3);
+    return (int64_t)hash;
+}
+
+static void write_id(struct trace_id id, uint64_t bytes[2])
+{
+    bytes[0] = __builtin_bswap64(id.high);
+    bytes[1] = __builtin_bswap64(id.low);
+}
+
+static int has_room(struct store *store, const uint64_t id[2], uint64_t span_id, bool *room)
+{
+    sqlite3_stmt *count = store->logs.count;
+    sqlite3_bind_blob(count, 1, id, 16, SQLITE_STATIC);
+    sqlite3_bind_int64(count, 2, (int64_t)span_id);
+    int code = sqlite3_step(count);
+    *room = code == SQLITE_ROW && sqlite3_column_int64(count, 0) < store->settings.events_max;
+    sqlite3_reset(count);
+    return code == SQLITE_ROW ? 0 : code;
+}
+
+static int add(struct store *store, const struct log_record *record, bool *stored)
+{
+    sqlite3_stmt *put = store->logs.add;
+    uint64_t id[2];
+    bool room;
+    write_id(record->trace_id, id);
+    int code = has_room(store, id, record->span_id, &room);
+    if (code)
+        return code;
+    sqlite3_bind_int64(put, 1, (int64_t)(clock_wall_ns() / NS_PER_S));
+    sqlite3_bind_blob(put, 2, id, 16, SQLITE_STATIC);
+    sqlite3_bind_int64(put, 3, (int64_t)record->span_id);
+    sqlite3_bind_int64(put, 4, (int64_t)record->at_ns);
+    sqlite3_bind_int64(put, 5, content_hash(record->json));
+    sqlite3_bind_text(put, 6, room ? record->json.p : "", room ? (int)record->json.len : 0,
+                      SQLITE_STATIC);
+    code = statement_run(put);
+    *stored = !code && sqlite3_changes(store->db) > 0;
+    store->logs.n_beyond += *stored && !room;
+    return code;
+}
+
+int logs_add(struct store *store, const struct batch *batch, uint32_t *n_stored,
+             uint32_t *n_duplicate)
+{
+    int code = 0;
+    for (uint32_t i = 0; i < batch->n_logs && !code; i++) {
+        bool stored = false;
+        code = add(store, &batch->logs[i], &stored);
+        *n_stored += stored;
+        *n_duplicate += !stored;
+    }
+    return code;
+}

@@ -1,0 +1,195 @@
+"""Files of every format, packed or not, in pieces: what comes of them, how much memory they take, and what is said of bad ones."""
+import ctypes
+import ctypes.util
+import gzip
+import json
+import os
+import subprocess
+
+import otlp
+from lib import frames, golden, otlp_body, otlp_span
+
+TRACE = "5eed00000000000000000000000000%02x"
+
+
+def zstd(data):
+    library = ctypes.CDLL(ctypes.util.find_library("zstd") or "libzstd.so.1")
+    library.ZSTD_compressBound.restype = library.ZSTD_compress.restype = ctypes.c_size_t
+    room = library.ZSTD_compressBound(ctypes.c_size_t(len(data)))
+    out = ctypes.create_string_buffer(room)
+    n = library.ZSTD_compress(out, ctypes.c_size_t(room), data, ctypes.c_size_t(len(data)), 3)
+    return out.raw[:n]
+
+
+def replay(c, data, *more, code=0, name="f.bin"):
+    """Into a fresh database (c.db); gives the line of JSON, or what was said."""
+    path = os.path.join(c.folder, name)
+    with open(path, "wb") as f:
+        f.write(data)
+    for end in ("", "-wal", "-shm"):
+        if os.path.exists(c.db + end):
+            os.unlink(c.db + end)
+    done = subprocess.run([c.program, "replay", path, "--db", c.db, *more], capture_output=True, text=True)
+    assert done.returncode == code, (done.returncode, done.stderr)
+    return done.stderr if code else json.loads(done.stdout)
+
+
+def scene_jaeger_json(c):
+    text = golden("jaeger", "checkout.json")
+    document = json.loads(text)
+    for data in (text, text.replace(b"\n", b""), json.dumps(document["data"]).encode(), json.dumps(document["data"][0]).encode(), gzip.compress(text),
+                 zstd(text), b"\xef\xbb\xbf" + text, json.dumps(document, sort_keys=True).encode()):
+        done = replay(c, data)
+        assert (done["records"], done["accepted"], done["rejected"]) == (4, 3, 1), (done, data[:80])
+        assert done["from"] == "2020-09-13T12:26:40.000000000Z" and done["to"] == "2020-09-13T12:26:40.120000000Z", done
+        spans = c.sql("SELECT span_id, parent_span_id, service, version, kind, status, status_message, http_status, duration_ns, format FROM span ORDER BY 1")
+        assert spans == [
+            ("%016x" % 0xb1, "", "checkout", "v3", "server", "error", "", 500, 120_000_000, "jaeger_json"),
+            ("%016x" % 0xb2, "%016x" % 0xb1, "checkout", "v3", "client", "error", "card refused", None, 90_000_000, "jaeger_json"),
+            ("%016x" % 0xb3, "%016x" % 0xb2, "payment", "", "server", "error", "", None, 70_000_000, "jaeger_json")], spans
+        event, attributes = c.sql("SELECT events, attributes FROM span WHERE parent_span_id = ''")[0]
+        assert json.loads(event) == [{"time": "2020-09-13T12:26:40.050000000Z", "name": "cache miss", "attributes": {"key": "cart-7"}}], event
+        assert json.loads(attributes)["retries"] == -3 and json.loads(attributes)["load"] == 0.25
+        link = json.loads(c.sql("SELECT links FROM span WHERE operation = 'charge'")[0][0])
+        assert link == [{"trace_id": "%032x" % 0xff, "span_id": "%016x" % 7, "attributes": {"opentracing.ref_type": "follows_from"}}], link
+        assert c.sql("SELECT trace_id, origin_service FROM trace") == [("00000000000000005eed0000000000a1", "payment")]
+        assert c.sql("SELECT caller_service, callee_service, calls, errors FROM edge_minute WHERE known_by = 'both'") == [("checkout", "payment", 1, 1)]
+        c.check_ledger()
+    said = subprocess.run([c.program, "replay", os.path.join(c.folder, "f.bin"), "--to", "http://127.0.0.1:1"], capture_output=True, text=True)
+    assert said.returncode == 3 and "--db" in said.stderr, said
+
+
+def scene_zipkin_protobuf(c):
+    """The capture of Envoy's HTTP_PROTO, from a file and over HTTP: the graph that JSON with shared ids gives of the same requests."""
+    edges = "SELECT caller_service, callee_service, sum(calls), sum(errors), sum(errors_origin), sum(recovered) FROM edge_minute GROUP BY 1, 2 ORDER BY 1, 2"
+    bodies = frames("zipkin_pb")
+    done = replay(c, b"".join(bodies))
+    assert (done["accepted"], done["rejected"]) == (235, 0)
+    from_file = c.sql(edges)
+    assert c.sql("SELECT DISTINCT format FROM span") == [("zipkin_pb",)]
+    c.db = os.path.join(c.folder, "http.db")
+    c.sets["store.path"] = c.db
+    c.start()
+    for body in bodies:
+        assert c.request(c.zipkin, "POST", "/api/v2/spans", body, {"Content-Type": "application/x-protobuf"})[:2] == (202, b"")
+    c.flush()
+    over_http = c.sql(edges)
+    assert over_http == from_file and len(from_file) > 4, from_file
+    assert c.counter("faultline_ingest_records_total", format="zipkin_pb", transport="http", outcome="accepted") == 235
+    c.check_ledger()
+    c.stop()
+    c.db = c.sets["store.path"] = os.path.join(c.folder, "json.db")
+    c.start()
+    for body in frames("zipkin_shared"):
+        c.post_zipkin(body)
+    c.flush()
+    assert c.sql(edges) == from_file
+
+
+def scene_lines_and_frames_of_the_collector(c):
+    """All three signals in one file, a document a line; and each behind its length, in protobuf and packed."""
+    trace = TRACE % 1
+    span = otlp_body([otlp_span(trace, "%016x" % 1, service="cart")])
+    metric = otlp.request_json("Metrics", [otlp.metric_json("requests", otlp.SUM, [otlp.number_json(7, route="/a")])])
+    log = otlp.request_json("Logs", [otlp.log_json("slow", trace, "%016x" % 1)])
+    lines = b"\n".join((log, metric, span)) + b"\n"
+    binary = [otlp.request_pb([otlp.log_pb("slow", trace, "%016x" % 1)]),
+              otlp.request_pb([otlp.metric_pb("requests", otlp.SUM, [otlp.number_pb(7, route="/a")])])]
+    for data in (lines, lines.replace(b"\n", b"\r\n\r\n"), gzip.compress(lines), gzip.compress(lines[:100]) + gzip.compress(lines[100:]), zstd(lines),
+                 otlp.frames_of([log, metric, span]), otlp.frames_of([zstd(b) for b in binary] + [b"", gzip.compress(span)]),
+                 zstd(otlp.frames_of(binary + [span]))):
+        done = replay(c, data)
+        assert (done["records"], done["accepted"]) == (3, 3), (done, data[:60])
+        assert c.sql("SELECT name, value FROM metric_point JOIN metric_series USING (series_id)") == [("requests", 7)]
+        assert [e["body"] for e in json.loads(c.sql("SELECT events FROM span")[0][0])] == ["slow"]
+        again = json.loads(subprocess.run([c.program, "replay", os.path.join(c.folder, "f.bin"), "--db", c.db], capture_output=True, text=True).stdout)
+        assert (again["accepted"], again["duplicate"]) == (0, 3), again
+        c.check_ledger()
+    for body in binary:  # a file of one signal in protobuf
+        assert replay(c, body + body)["duplicate"] == 1
+
+
+def scene_shift_moves_all_signals(c):
+    trace = TRACE % 2
+    lines = b"\n".join((otlp.request_json("Logs", [otlp.log_json("x", trace, "%016x" % 1, at=otlp.AT + 4_000_000)]),
+                        otlp.request_json("Metrics", [otlp.metric_json("m", otlp.GAUGE, [otlp.number_json(1, at=otlp.AT + 5_000_000)])]),
+                        otlp_body([otlp_span(trace, "%016x" % 1, start=otlp.AT // 10**6, ms=10)])))
+    done = replay(c, lines, "--shift")
+    start, events = c.sql("SELECT start_ns, events FROM span")[0]
+    assert start > otlp.AT + 10**15 and done["to"] > "2026", (start, done)
+    assert c.sql("SELECT at_ns FROM metric_point") == [(start + 5_000_000,)]
+    moved = c.sql("SELECT strftime('%Y-%m-%dT%H:%M:%S', ?1 / 1000000000, 'unixepoch') || printf('.%09dZ', ?1 % 1000000000)", start + 4_000_000)
+    assert json.loads(events)[0]["time"] == moved[0][0]
+
+
+def peak(c, path, more=()):
+    """Most memory that a replay took, in bytes, and its line."""
+    for end in ("", "-wal", "-shm"):
+        if os.path.exists(c.db + end):
+            os.unlink(c.db + end)
+    p = subprocess.Popen([c.program, "replay", path, "--db", c.db, *more], stdout=subprocess.PIPE)
+    said = p.stdout.read()
+    _, status, usage = os.wait4(p.pid, 0)
+    p.returncode = 0
+    assert status == 0, status
+    return usage.ru_maxrss * 1024, json.loads(said)
+
+
+def scene_large_documents_come_in_pieces(c):
+    """One document of 60 MB takes the memory of one of 6 MB: what is refused span by span stays nowhere."""
+    path = os.path.join(c.folder, "large")
+    jaeger = json.dumps({"traceID": "0", "spans": [{"traceID": "0", "spanID": "1", "operationName": "x" * 700}] * 10, "processes": {}})
+    zipkin = json.dumps({"traceId": "0", "id": "1", "name": "y" * 700})
+    resource = json.loads(otlp_body([otlp_span("0" * 32, "%016x" % 1, name="z" * 700)] * 10))["resourceSpans"][0]
+    kinds = [('{"data":[', jaeger, '],"total":0}', 10), ("[", zipkin, "]", 1), ('{"resourceSpans":[', json.dumps(resource), "]}", 10)]
+    for opening, element, closing, spans in kinds:
+        took = []
+        for size in (6_000_000, 60_000_000):
+            n = size // (len(element) + 2)
+            with open(path, "w") as f:
+                f.write(opening)
+                for at in range(0, n, 1000):
+                    f.write((",\n" if at else "") + ",\n".join([element] * min(1000, n - at)))
+                f.write(closing)
+            memory, done = peak(c, path)
+            assert (done["records"], done["rejected"]) == (n * spans, n * spans), (done, n, opening)
+            took.append(memory)
+        assert took[1] < took[0] * 1.5 + 30_000_000, (took, opening)
+
+
+def scene_cuts_lose_nothing(c):
+    """Larger than a piece, every span distinct: as many rows as spans, whole or in pieces."""
+    spans = [{"traceID": "%x" % (i // 5 + 1), "spanID": "%x" % (i + 1), "operationName": "op,]}\\\"[{%d" % (i % 7), "startTime": 1600000000000000 + i, "duration": 5,
+              "tags": [{"key": "pad", "value": "[\"{" + "p" * 200}], "processID": "p"} for i in range(15000)]
+    traces = [{"traceID": s["traceID"], "spans": spans[i:i + 5], "processes": {"p": {"serviceName": "s%d" % (i % 3)}}} for i, s in enumerate(spans) if i % 5 == 0]
+    for indent in (None, 1):
+        done = replay(c, json.dumps({"errors": [], "data": traces, "limit": [1, 2]}, indent=indent).encode())
+        assert done["accepted"] == 15000 and c.sql("SELECT count(*), count(DISTINCT span_id), count(DISTINCT trace_id) FROM span") == [(15000, 15000, 3000)]
+        c.check_ledger()
+    body = otlp.request_pb([otlp.metric_pb("m%d" % i, otlp.GAUGE, [otlp.number_pb(i, pad="p" * 300)]) for i in range(500)])
+    parts = b"".join(body.replace(b"pppppp", b"%06d" % k) for k in range(16))
+    done = replay(c, parts)
+    assert len(parts) > 2_000_000 and done["accepted"] == 8000 and c.sql("SELECT count(*) FROM metric_series") == [(8000,)], done
+
+
+def scene_bad_files_are_named(c):
+    good = golden("otel_js", "json", "traces.frontend.json")
+    packed = gzip.compress(good)
+    rows = [(good + b"\n" + good[:500], 2, "ends in the middle"), (b"nonsense", 2, "--as"), (good + b"\n!", 2, "byte %d" % (len(good) + 1)),
+            (packed[:-20], 2, "ends in the middle"), (packed[:50] + b"\xff" * 40 + packed[90:], 2, "damaged"), (zstd(good)[:-9], 2, "ends in the middle"),
+            (b"\0\0\0\x09abc", 2, "ends in the middle"), (b"\xff\xff\xff\xff", 2, ""), (b'{"resourceSpans":7}', 2, "malformed"),
+            (b'{"data":[{"spans":[{"traceID":1}],"processes":[]}]}', 2, "malformed"), (b"{}{}", 0, None), (b"", 0, None), (b" \n\n", 0, None), (b"[]", 0, None)]
+    for data, code, text in rows:
+        said = replay(c, data, code=code)
+        if code:
+            assert "f.bin" in said and text in said and said.count("\n") == 1, (data[:40], said)
+        else:
+            assert said["records"] == 0, (data, said)
+    assert "larger than 256 MiB" in replay(c, otlp.frames_of([good]) + b"\xff\xff\xff\xffx", code=3)
+    said = subprocess.run([c.program, "replay", "/no/such/file", "--db", c.db], capture_output=True, text=True)
+    assert said.returncode == 3 and "/no/such/file" in said.stderr, said
+    said = subprocess.run([c.program, "replay", "x", "--as", "alb2"], capture_output=True, text=True)
+    assert said.returncode == 2 and "jaeger_json" in said.stderr, said
+    assert replay(c, b'{"data":[]}', "--as", "jaeger_json")["records"] == 0
+    assert replay(c, golden("otel_js", "zipkin", "spans.frontend.json"), "--as", "zipkin_json")["accepted"] > 5
+    assert "malformed" in replay(c, golden("otel_js", "zipkin", "spans.frontend.json"), "--as", "otlp_json", code=2)
