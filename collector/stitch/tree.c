@@ -261,6 +261,7 @@ bool tree_build(struct stitch *stitch, const struct record *records, uint32_t n)
             .call = NONE,
             .row = NONE,
             .row_up = NONE,
+            .led = NONE,
             .end_ns = duration_ns == DURATION_UNKNOWN ? 0 : record->start_ns + duration_ns,
         };
     }

@@ -317,7 +317,7 @@ class Maker:
         what = d.random()
         if what < 0.25:
             for _ in range(d.choice([1, 1, 2, 3])):
-                may_go = [s for s in t.spans if not s["shared"]]
+                may_go = [s for s in t.spans if not (self.mesh.unset and s["shared"])]  # without kinds nobody could tell who is left
                 if len(t.spans) > 1 and may_go:
                     t.spans.remove(d.choice(may_go))
         elif what < 0.27:
