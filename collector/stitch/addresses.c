@@ -185,11 +185,9 @@ void addresses_see(struct addresses *addresses, const struct record *record, nod
     struct claim *claim = &addresses->claims[*slot - FIRST_CLAIM];
     if (claim->seen >= minute && claim->node)
         return; /* told within this minute */
-    node_no told = node_of_claim(addresses, claim, node);
-    addresses->changed |= told != claim->node || claim->seen + RIVAL_MINUTES < minute;
-    claim->node = told;
+    claim->node = node_of_claim(addresses, claim, node);
     claim->seen = minute;
-    addresses->seen = true;
+    addresses->changed = addresses->seen = true;
 }
 
 /* ---- the snapshot ---- */

@@ -48,6 +48,8 @@ static uint8_t outcome_of(const struct record *record)
 /* What the callee's own halves came to. */
 static uint8_t callee_outcome(const struct stitch *stitch, const struct visit *visit)
 {
+    if (!visit_answered(stitch, visit))
+        return OUTCOME_OK;
     uint8_t outer = stitch->spans[visit->first].outcome,
             inner = stitch->spans[visit->application].outcome;
     return outer > inner ? outer : inner;
@@ -127,7 +129,7 @@ static uint32_t server_above(const struct stitch *stitch, const struct work_call
  * A proxy's two spans of one request end together: which of them it closes first says nothing. */
 static bool ended_in_time(const struct stitch *stitch, const struct work_call *call, uint32_t visit)
 {
-    if (!call->caller_end_ns)
+    if (!call->caller_end_ns || !visit_answered(stitch, &stitch->visits[visit]))
         return true;
     uint32_t inner = server_above(stitch, call, visit);
     const struct work_span *server = &stitch->spans[inner];
@@ -228,7 +230,7 @@ bool call_is_timeout(const struct stitch *stitch, const struct work_call *call)
     if ((record->flags & FLAG_BIT(FLAG_UT)) || record->http_status == 504 ||
         record->grpc_status == 4)
         return true;
-    if (call->callee_visit == NONE)
+    if (call->callee_visit == NONE || !visit_answered(stitch, &stitch->visits[call->callee_visit]))
         return false;
     if (record->http_status <= 0 && record->grpc_status < 0 &&
         cut_off_at_work(stitch, call->callee_visit))

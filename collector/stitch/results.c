@@ -26,7 +26,7 @@ static void add_times(const struct stitch *stitch, struct work_call *work)
         const struct record *first = stitch->spans[visit->first].record,
                             *callee = stitch->spans[visit->application].record;
         call->callee_span = stitch->spans[visit->first].input;
-        call->callee_ns = known_duration(callee);
+        call->callee_ns = visit_answered(stitch, visit) ? known_duration(callee) : DURATION_UNKNOWN;
         call->start_ns = first->start_ns;
     }
     if (work->top == NONE)
@@ -71,8 +71,10 @@ static float weight_of(const struct stitch *stitch, const struct work_call *work
 static void add_operation(const struct stitch *stitch, struct work_call *work)
 {
     struct call *call = &work->call;
-    uint32_t known = work->callee_visit != NONE ? stitch->visits[work->callee_visit].application
-                                                : hop_request(stitch, work->bottom);
+    const struct visit *visit =
+        work->callee_visit == NONE ? NULL : &stitch->visits[work->callee_visit];
+    bool by_callee = visit && (work->bottom == NONE || visit_answered(stitch, visit));
+    uint32_t known = by_callee ? visit->application : hop_request(stitch, work->bottom);
     call->operation = stitch->spans[known].shape->operation;
     call->protocol = stitch->spans[known].shape->protocol;
     if (!call->protocol && work->top != NONE)

@@ -263,6 +263,7 @@ bool tree_build(struct stitch *stitch, const struct record *records, uint32_t n)
             .security = record->shape->security,
             .row = NONE,
             .row_up = NONE,
+            .led = NONE,
             .end_ns = duration_ns == DURATION_UNKNOWN ? 0 : record->start_ns + duration_ns,
         };
     }

@@ -281,6 +281,14 @@ static void note_sdk(struct stitch *stitch, const struct work_span *span)
         visit->sdk = &span->shape->node;
 }
 
+/* What a callee called on, its own half lost, lies side by side beneath its caller's: one visit. */
+static bool joins_led(const struct stitch *stitch, const struct work_span *span)
+{
+    uint32_t led = stitch->spans[span->parent].led;
+    return span->half == HALF_OUT && led != NONE &&
+           same_workload(&stitch->visits[led].node, &span->shape->node);
+}
+
 static bool place(struct stitch *stitch, uint32_t i)
 {
     struct work_span *span = &stitch->spans[i];
@@ -294,9 +302,15 @@ static bool place(struct stitch *stitch, uint32_t i)
             note_sdk(stitch, span);
         return true;
     }
+    if (joins_led(stitch, span)) {
+        span->visit = stitch->spans[span->parent].led;
+        return true;
+    }
     uint32_t visit = visit_add(stitch, i);
     if (visit == NONE)
         return false;
+    if (span->half == HALF_OUT)
+        stitch->spans[span->parent].led = visit;
     return span->consumes ? add_consumed_call(stitch, visit)
                           : add_led_call(stitch, visit, span->parent);
 }

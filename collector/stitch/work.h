@@ -51,6 +51,7 @@ struct work_span {
     uint32_t row;      /* the span of the row at or above this one, within the visit; NONE */
     uint32_t row_up;   /* of a span of the row: the next above, NONE for the outermost */
     uint32_t uses;     /* of a span of the row: calls that go through it */
+    uint32_t led;      /* visit that an outgoing span right beneath it began; NONE */
     uint64_t end_ns;   /* 0 when not known */
     uint8_t proxy;     /* PROXY_NONE, _SIDECAR, _GATEWAY, _WAYPOINT: never _UNKNOWN */
     uint8_t direction; /* enum direction, of a proxy */
@@ -134,6 +135,12 @@ struct stitch {
     struct hop *hops; /* of all calls, one behind the other */
     uint32_t n_hops, cap_hops;
 };
+
+/* False where nobody was heard of at this visit but those who called on from there. */
+static inline bool visit_answered(const struct stitch *stitch, const struct visit *visit)
+{
+    return stitch->spans[visit->first].half != HALF_OUT;
+}
 
 /* tree.c */
 bool tree_build(struct stitch *stitch, const struct record *records, uint32_t n);

@@ -2,6 +2,7 @@
 By hand, for many more:  python3 tests/scenes/scene_model.py BUILD TRACES [FIRST_SEED]"""
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -16,7 +17,10 @@ BODY = 100
 def stitched(build, format_, traces):
     """Graphs by trace id, as the program gives them."""
     write, spans = {"otlp_json": otlp, "zipkin_json": zipkin}[format_], [t.spans for t in traces]
-    bodies = [write(sum(spans[i:i + BODY], [])) for i in range(0, len(spans), BODY)]
+    return graphs_of(build, format_, [write(sum(spans[i:i + BODY], [])) for i in range(0, len(spans), BODY)])
+
+
+def graphs_of(build, format_, bodies):
     p = subprocess.run([os.path.join(build, "tools", "stitch_file"), format_, "-"], input=frames_of(bodies), capture_output=True)
     assert p.returncode == 0, p.stderr
     graphs = {}
@@ -43,6 +47,24 @@ def differences(build, format_, seeds):
 def scene_a_second_reading_gives_the_same_graphs(c):
     wrong = differences(c.build, "otlp_json", range(1, 401)) + differences(c.build, "zipkin_json", range(1, 401))
     assert not wrong, "%d of 800 traces are read differently: %s" % (len(wrong), "".join(wrong[:5]))
+
+
+def scene_random_traces_in_any_order_any_split_any_repetition(c):
+    for format_, write in (("otlp_json", otlp), ("zipkin_json", zipkin)):
+        traces = [stitch_random.trace(seed, format_ == "zipkin_json") for seed in range(2001, 2301)]
+        first = stitched(c.build, format_, traces)
+        draw, spans = random.Random(7), sum((t.spans for t in traces), [])
+        for _ in range(2):
+            again = spans + draw.sample(spans, len(spans) // 2)
+            draw.shuffle(again)
+            bodies = []
+            while again:
+                n = draw.randint(1, 2000)
+                bodies.append(write(again[:n]))
+                again = again[n:]
+            other = graphs_of(c.build, format_, bodies)
+            wrong = [(first[i], other[i]) for i in first if first[i] != other[i]]
+            assert not wrong, "%d traces depend on the order, one of them:\n%s\n---\n%s" % (len(wrong), *wrong[0])
 
 
 def many(build, n, first):

@@ -218,13 +218,22 @@ def boundary(above, span, visit):
         return True
     if above.role == "sidecar" and not outbound(above) and not span.proxy and span.kind != "client":
         return False  # the application behind its sidecar, whatever it calls itself
-    if span.role == "sidecar" and outbound(span) and not above.proxy and is_caller(above, visit):
+    if span.role == "sidecar" and outbound(span) and not above.proxy and is_caller(above, visit) and span.service in (above.service, visit.top.service):
         return False  # the sidecar before its application
     if above.service != span.service:
         return True
     arrives = (not outbound(span)) if span.proxy else span.kind == "server"
     leaves = is_caller(above, visit) and not (above.proxy and not outbound(above)) and (above.proxy or above.kind == "client")
     return arrives and leaves
+
+
+def only_calls_on(span):
+    """A caller's span right beneath another workload's: the callee's own half is lost, or was never there."""
+    if not span.parent or span.parent.service == span.service or passes(span) or span.kind == "consumer":
+        return False
+    if span.proxy:
+        return span.role == "sidecar" and outbound(span)
+    return names_somebody(span) or (span.kind == "client" and bool(span.children) and all(c.service != span.service for c in span.children))
 
 
 def visits_of(spans):
@@ -235,7 +244,10 @@ def visits_of(spans):
         if span in of:
             return of[span]
         above = next((a for a in ancestors(span) if not passes(a)), None)
-        if above is None or span.gateway != above.gateway or any(passes(a) for a in ancestors(span) if a not in [above, *ancestors(above)]):
+        beside = [s for s in spans if s in of and s.parent is span.parent and s.service == span.service and only_calls_on(s)]
+        if only_calls_on(span) and beside:
+            visit = of[beside[0]]
+        elif above is None or span.gateway != above.gateway or any(passes(a) for a in ancestors(span) if a not in [above, *ancestors(above)]):
             visit = Visit(span)
         else:
             up = place(above)
@@ -379,6 +391,8 @@ def count_below(span, visit, of):
 def callee_half(visit):
     """From the top down: the sidecar's spans towards its application, and the application's."""
     half, at = [], visit.top
+    if only_calls_on(at):
+        return half
     while at:
         half.append(at)
         at = next((c for c in at.children if c in visit.spans and at.proxy and not outbound(at) and not outbound(c)
@@ -569,7 +583,7 @@ def explaining(call, calls):
     for below in call.callee.calls:
         if below not in calls or below.mirror or outcome(below) != "error":
             continue
-        if below.chain and below.own_end() is not None:
+        if below.chain and not only_calls_on(call.callee.top) and below.chain and below.own_end() is not None:
             server = next((a for a in ancestors(below.chain[0]) if a in call.callee.spans and a.kind in ("server", "consumer") and not outbound(a)),
                           call.callee.top)
             if server.end is not None and below.own_end() > server.end + max(1000, server.us // 100):
@@ -651,7 +665,8 @@ def graph(raws, whole=True):
     entry = visit.incoming
     if entry is None:
         began = [c for c in calls if c.caller is visit and c.chain and root in c.chain]
-        entry = began[0] if len(began) == 1 and is_caller(root, visit) else None
+        if began and is_caller(root, visit):
+            entry = max(began, key=lambda c: (outcome(c) == "error", c.callee.top.start if isinstance(c.callee, Visit) else 0))
     if entry is None and not is_caller(root, visit):
         entry = Call(None, visit, "")  # nobody knows who called, but how that call ended
         entry.low = callee_half(visit)

@@ -53,13 +53,17 @@ class Maker:
 
     # -- a call's callee --
 
+    def shares(self, service, parent):
+        """Does the callee take the id of its caller's half?"""
+        return bool(self.mesh.zipkin and parent and parent["kind"] == "client" and parent["service"] != service and self.draw.random() < 0.7)
+
     def serve(self, service, start, ms, parent, depth, path, host=None, want=None):
         """The callee's half and all beneath; gives the code it answered."""
         d, like = self.draw, self.mesh.like[service]
         code, work = want or 200, (start + 1, ms - 2)
         marks = []
         if like in ("sidecars", "both"):
-            s = self.side(service, "server", start, ms, parent, INBOUND, 200, path=path, host=host)
+            s = self.side(service, "server", start, ms, parent, INBOUND, 200, path=path, host=host, shared=self.shares(service, parent))
             marks.append(s)
             parent, work = s, (start + 0.5, ms - 1)
             if self.mesh.attempts and d.random() < 0.5:
@@ -67,8 +71,8 @@ class Maker:
                 marks.append(parent)
         if like in ("applications", "both"):
             kind = "server"
-            shared = self.mesh.zipkin and isinstance(parent, dict) and parent["kind"] == "client" and parent["service"] != service and d.random() < 0.7
-            parent = self.app(service, kind, work[0], work[1], parent, 200, **({"shared": True} if shared else {}))
+            joins = self.mesh.zipkin and like == "both" and parent["kind"] == "server" and d.random() < 0.5  # as Brave does behind a sidecar
+            parent = self.app(service, kind, work[0], work[1], parent, 200, shared=joins or self.shares(service, parent))
             marks.append(parent)
         if d.random() < 0.1 and like != "sidecars":
             parent = self.app(service, "internal", work[0] + 0.1, work[1] - 0.2, parent)
@@ -226,7 +230,7 @@ class Maker:
             n = d.randint(2, 3)
             codes = [503] * (n - 1) + [d.choice([200, 503])]
             for i, code in enumerate(codes):
-                self.side(callee, "server", start + 1 + i * (ms - 2) / n, (ms - 2) / n - 0.3, low, INBOUND, code, path=path)
+                self.side(callee, "server", start + 1 + i * (ms - 2) / n, (ms - 2) / n - 0.3, low, INBOUND, code, path=path, shared=self.mesh.zipkin)
         else:
             codes = [200]
             self.side(callee, "server", start + 1, ms - 2, low, INBOUND, 200, path=path)
@@ -313,7 +317,7 @@ class Maker:
         what = d.random()
         if what < 0.25:
             for _ in range(d.choice([1, 1, 2, 3])):
-                may_go = [s for s in t.spans if not s["shared"]]
+                may_go = [s for s in t.spans if not (self.mesh.unset and s["shared"])]  # without kinds nobody could tell who is left
                 if len(t.spans) > 1 and may_go:
                     t.spans.remove(d.choice(may_go))
         elif what < 0.27:

@@ -714,3 +714,20 @@ def an_application_that_ends_before_the_calls_that_its_sidecar_makes_for_it():
     return t.spans, """user > a entry carried
         a > b both origin
         trace error entry=a origin=b reason=503"""
+
+
+@case
+def a_callee_of_shared_ids_whose_own_half_is_lost_was_called_once():
+    t = new()
+    a = t.server("a", 0, 100)
+    ab = t.client("a", 1, 90, a)
+    bc = t.client("b", 5, 20, ab, name="GET /c", status=2, attrs={"server__address": "c"})  # beneath the id that b's lost half shared
+    t.server("c", 6, 18, bc, status=2, attrs={"http__response__status_code": 503})
+    bc = t.client("b", 30, 20, ab, name="GET /c", attrs={"server__address": "c"})
+    t.server("c", 31, 18, bc)
+    t.client("b", 60, 5, ab, attrs={"db__system": "mysql", "db__name": "orders"})
+    return t.spans, """user > a entry
+        a > b both
+        b > c both retries=1 recovered
+        b > orders#database caller_only [database]
+        trace ok entry=a"""
