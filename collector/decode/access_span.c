@@ -161,6 +161,7 @@ static void adjust_facts(struct span *span, const struct access *access)
     if (access->tcp) {
         facts->protocol = STR("tcp");
         facts->http_status = CODE_NONE;
+        facts->operation = facts->operation.len ? facts->operation : STR("tcp");
     }
     if (access->plaintext && facts->security == SECURITY_UNKNOWN)
         facts->security = SECURITY_PLAINTEXT;
