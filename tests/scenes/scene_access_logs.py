@@ -84,7 +84,7 @@ def scene_istio_lines(c):
                    ("envoy", "workload", "mysqldb", "workload", "", "log", 1, 1), ("envoy", "workload", "ratings", "workload", "", "log", 1, 1),
                    ("user", "user", "envoy", "gateway", "", "log", 1, 0), ("user", "user", "reviews", "workload", "", "log", 1, 0)], got
     assert c.sql("SELECT protocol FROM edge_minute WHERE callee_service = 'mysqldb'") == [("tcp",)]
-    assert c.sql("SELECT trace_id, span_id, version FROM span WHERE service = 'reviews'") == [
+    assert c.sql("SELECT trace_id, parent_span_id, version FROM span WHERE service = 'reviews'") == [
         ("0af7651916cd43dd8448eb211c80319c", "00000000000000a1", "v2")]
     c.check_ledger()
 
