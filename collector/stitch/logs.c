@@ -11,7 +11,7 @@
 #define CLOCKS_NS UINT64_C(1000000000) /* hosts' clocks, and logs that write whole seconds */
 #define ROUNDED_NS UINT64_C(2000000)   /* times of one proxy, written in milliseconds */
 #define TWIN_NS UINT64_C(50000000)     /* starts of one request, by its span and by its log entry */
-#define MAX_LOOKS 1000000u /* pairs that are looked at in one trace; beyond: no joining */
+#define MAX_LOOKS 100000u /* pairs that are looked at in one trace; beyond: no joining */
 
 static bool is_log(const struct work_span *span)
 {
