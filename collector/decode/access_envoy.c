@@ -90,6 +90,17 @@ static bool is_inbound(struct str cluster)
            str_starts(cluster, STR("InboundPassthrough"));
 }
 
+/* Of a request that was not sent on no cluster tells; but that it came over TLS of the mesh does.
+ */
+static bool came_in(const struct access *access)
+{
+    const struct str *at = access->at;
+    bool router = str_starts(at[ACCESS_NODE_ID], STR("router~"));
+    if (at[ACCESS_UPSTREAM_NAME].len || router)
+        return is_inbound(at[ACCESS_UPSTREAM_NAME]);
+    return at[ACCESS_TLS_PEER].len || str_starts(at[ACCESS_SERVER_NAME], STR("outbound_."));
+}
+
 /* A sidecar's clients are on its own pod; a gateway's come from elsewhere, and it says from where.
  */
 static bool is_gateway(const struct access *access)
@@ -190,10 +201,9 @@ const char *access_finish_envoy(struct access *access)
         at[ACCESS_STATUS] = STR_NONE;
     if (str_starts(at[ACCESS_HOST], STR("outbound_.")))
         at[ACCESS_HOST] = STR_NONE;
-    bool inbound = is_inbound(at[ACCESS_UPSTREAM_NAME]);
+    bool inbound = came_in(access);
     access->proxy = proxy_of(access, inbound);
     access->kind = !inbound && access->proxy == PROXY_SIDECAR ? KIND_CLIENT : KIND_SERVER;
-    access->header_id = HEADER_OF_PROXY;
     if (access->kind == KIND_CLIENT) /* of the application's own connection to its sidecar */
         at[ACCESS_TLS_VERSION] = at[ACCESS_TLS_CIPHER] = at[ACCESS_TLS_PEER] = STR_NONE;
     name_sender(access, inbound);

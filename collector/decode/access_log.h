@@ -83,12 +83,6 @@ enum access_field {
 
 #define MAX_ACCESS_EXTRAS 16
 
-/* What the span id is that stands in the trace headers of an entry. */
-enum access_header_id {
-    HEADER_OF_CALLER, /* the proxy logs the header it got: the id is its caller's */
-    HEADER_OF_PROXY   /* Envoy logs the one it sends on: the id is that of its own span */
-};
-
 struct access {
     struct str at[N_ACCESS_FIELDS]; /* '' for what is not said; never "-" */
     struct {
@@ -98,7 +92,6 @@ struct access {
     uint64_t start_ns, end_ns; /* 0: not known */
     uint8_t kind;              /* enum span_kind: SERVER, or CLIENT of a caller's sidecar */
     uint8_t proxy;             /* enum proxy_kind */
-    uint8_t header_id;         /* enum access_header_id */
     uint8_t format;            /* enum format */
     bool tcp;                  /* a connection: neither method nor status */
     bool plaintext;            /* the entry says that there was no TLS */

@@ -138,21 +138,22 @@ static bool take_attributes(struct decoding *decoding, const struct access *acce
 
 /* ---- the span ---- */
 
+/* An id that is said to be the proxy's own is the span's. A trace header is logged as it was handed
+ * on: its id is that of the proxy's own span, where it has one, else of the caller's; either stands
+ * above the entry. */
 static void set_ids(struct span *span, const struct access *access, uint64_t id)
 {
     struct trace_context context = trace_context_of(access);
-    bool own = access->header_id == HEADER_OF_PROXY;
-    uint64_t said = context.span_id ? context.span_id : own ? context.header_id : 0;
     bool traced = context.trace_id.high || context.trace_id.low;
     bool asked = !traced && access->at[ACCESS_REQUEST_ID].len;
     span->trace_id = traced  ? context.trace_id
                      : asked ? access_trace_of_request(access->at[ACCESS_REQUEST_ID])
                              : access_trace_alone(id);
-    span->span_id = said ? said : id;
-    span->parent_id = context.parent_id ? context.parent_id : own ? 0 : context.header_id;
+    span->span_id = context.span_id ? context.span_id : id;
+    span->parent_id = context.parent_id ? context.parent_id : context.header_id;
     if (span->parent_id == span->span_id)
         span->parent_id = 0;
-    span->facts.log = said ? LOG_OF_SPAN : asked ? LOG_OF_REQUEST : LOG_ALONE;
+    span->facts.log = context.span_id ? LOG_OF_SPAN : asked ? LOG_OF_REQUEST : LOG_ALONE;
 }
 
 static void adjust_facts(struct span *span, const struct access *access)
@@ -161,6 +162,7 @@ static void adjust_facts(struct span *span, const struct access *access)
     if (access->tcp) {
         facts->protocol = STR("tcp");
         facts->http_status = CODE_NONE;
+        facts->operation = facts->operation.len ? facts->operation : STR("tcp");
     }
     if (access->plaintext && facts->security == SECURITY_UNKNOWN)
         facts->security = SECURITY_PLAINTEXT;

@@ -100,7 +100,6 @@ bool b3_read(struct str text, struct trace_context *context)
         return false;
     context->trace_id = trace_id;
     context->header_id = span_id;
-    context->parent_id = parent_id;
     return true;
 }
 

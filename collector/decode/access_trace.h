@@ -7,7 +7,7 @@
 struct trace_context {
     struct trace_id trace_id;    /* 0: none */
     uint64_t span_id, parent_id; /* said of the entry itself; 0: not */
-    uint64_t header_id;          /* of a header: whose it is tells access->header_id */
+    uint64_t header_id;          /* of a header: of the proxy's own span, or of its caller's */
 };
 
 /* What the fields of an entry say; a header that is malformed says nothing. */

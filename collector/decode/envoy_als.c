@@ -130,14 +130,23 @@ struct als {
     uint64_t identity;    /* hash of it */
     struct map seen;      /* ids of this message's entries */
     const char *wrong;    /* the message is malformed */
+    bool full;            /* there is no room for a text */
 };
+
+/* A made text, for as long as the batch lives. */
+static struct str keep(struct als *als, const char *text, int n)
+{
+    struct str kept = arena_dup(&als->decoding.batch->arena, (struct str){text, (size_t)n});
+    als->full = als->full || !kept.p;
+    return kept.p ? kept : STR_NONE;
+}
 
 /* A number as the text that a field is. */
 static struct str number_text(struct als *als, uint64_t number)
 {
     char text[24];
     int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
-    return arena_dup(&als->decoding.batch->arena, (struct str){text, (size_t)n});
+    return keep(als, text, n);
 }
 
 static void set_number(struct als *als, struct access *access, enum access_field field,
@@ -181,8 +190,7 @@ static void set_address(struct als *als, struct access *access, enum access_fiel
         return;
     int n = snprintf(text, sizeof(text), v6 ? "[%.*s]:%u" : "%.*s:%u", STR_ARG(host),
                      (unsigned)(port & 0xffff));
-    access_set(access, field,
-               arena_dup(&als->decoding.batch->arena, (struct str){text, (size_t)n}));
+    access_set(access, field, keep(als, text, n));
 }
 
 static void set_flags(struct als *als, struct access *access, struct str message)
@@ -203,7 +211,7 @@ static void set_flags(struct als *als, struct access *access, struct str message
                            response_flag_word(flags[wire.field - 1]));
         n += (size_t)len;
     }
-    access_set(access, ACCESS_FLAGS, arena_dup(&als->decoding.batch->arena, (struct str){text, n}));
+    access_set(access, ACCESS_FLAGS, keep(als, text, (int)n));
 }
 
 /* CertificateProperties {subject_alt_name = 1 {uri = 1 | dns = 2}, subject = 2}. */
@@ -452,6 +460,10 @@ static bool take_entry(struct als *als, struct str entry, bool http)
         return false;
     bool good =
         http ? set_http(als, &access, entry, &common) : set_tcp(als, &access, entry, &common);
+    if (als->full) {
+        decoding_too_big(decoding);
+        return false;
+    }
     if (good && !is_whole(&common))
         return true;
     if (good && access.start_ns && common.has_duration)
@@ -464,7 +476,7 @@ static bool take_entry(struct als *als, struct str entry, bool http)
     }
     access.plaintext = access.kind == KIND_SERVER && !access.at[ACCESS_TLS_VERSION].len;
     uint64_t id = entry_id(als, entry);
-    if (!id || batch->arena.short_of_memory) {
+    if (!id) {
         batch->arena.short_of_memory = true;
         decoding_too_big(decoding);
         return false;

@@ -63,9 +63,10 @@ enum proxy_kind {
 
 /* What an entry of an access log knows of its ids. Stored with the shape: append only. */
 enum log_ids {
-    LOG_NONE,       /* a span, no entry of a log */
-    LOG_OF_SPAN,    /* its span id is the one the proxy gave its own span of this request */
-    LOG_ALONE,      /* its span id is made from its line; its trace id too, where it names none */
+    LOG_NONE,    /* a span, no entry of a log */
+    LOG_OF_SPAN, /* its span id is the one the proxy gave its own span of this request */
+    LOG_ALONE,   /* its span id is made from its line (its trace id too, where it names none); its
+                    parent is whom the logged header names: its proxy's own span, or its caller's */
     LOG_OF_REQUEST, /* both are made: its trace is that of its x-request-id */
     N_LOG_IDS
 };

@@ -11,7 +11,7 @@
 #define CLOCKS_NS UINT64_C(1000000000) /* hosts' clocks, and logs that write whole seconds */
 #define ROUNDED_NS UINT64_C(2000000)   /* times of one proxy, written in milliseconds */
 #define TWIN_NS UINT64_C(50000000)     /* starts of one request, by its span and by its log entry */
-#define MAX_LOOKS 1000000u /* pairs that are looked at in one trace; beyond: no joining */
+#define MAX_LOOKS 100000u /* pairs that are looked at in one trace; beyond: no joining */
 
 static bool is_log(const struct work_span *span)
 {
@@ -72,8 +72,8 @@ static bool same_direction(struct stitch *stitch, const struct work_span *entry,
     return near == far || near == DIRECTION_UNKNOWN || far == DIRECTION_UNKNOWN;
 }
 
-/* Did this proxy's span tell of the same request? The id that Envoy logs is its own span's only
- * where it sent the request on; else it is that of the span before. */
+/* Did this proxy's span tell of the same request? The id in a header that Envoy logs is its own
+ * span's only where it sent the request on; else it is that of the span before. */
 static bool is_twin(struct stitch *stitch, const struct work_span *entry,
                     const struct work_span *span)
 {
@@ -81,7 +81,7 @@ static bool is_twin(struct stitch *stitch, const struct work_span *entry,
     if (is_log(span) || span->shape->proxy == PROXY_NONE || span->twin ||
         !same_sender(stitch, entry, span))
         return false;
-    if (entry->shape->log == LOG_OF_SPAN && a->span_id == b->span_id)
+    if ((entry->shape->log == LOG_OF_SPAN ? a->span_id : a->parent_id) == b->span_id)
         return true;
     if (apart(a->start_ns, b->start_ns) > TWIN_NS)
         return false;
@@ -107,7 +107,9 @@ static bool is_told(struct stitch *stitch, const struct record *entry,
 static int surety(struct stitch *stitch, const struct work_span *entry,
                   const struct work_span *span)
 {
-    bool same_id = entry->record->span_id == span->record->span_id;
+    uint64_t id =
+        entry->shape->log == LOG_OF_SPAN ? entry->record->span_id : entry->record->parent_id;
+    bool same_id = id == span->record->span_id;
     bool same_way = direction_of(stitch, entry) == direction_of(stitch, span);
     bool same_side = is_out(span->shape) == is_out(entry->shape);
     return same_way * 4 + same_id * 2 + same_side;
@@ -173,13 +175,13 @@ bool logs_take_twins(struct stitch *stitch)
 
 /* ---- who stands above whom ---- */
 
-/* The same parent, or the same request without any. */
+/* Under one parent; or entries of one trace whose parents sent no spans. */
 static bool same_group(const struct work_span *above, const struct work_span *span)
 {
-    const struct record *a = above->record, *b = span->record;
-    if (above->shape->log == LOG_OF_REQUEST && span->shape->log == LOG_OF_REQUEST)
-        return a->request_id == b->request_id;
-    return above->shape->log == LOG_ALONE && a->parent_id == b->parent_id;
+    if (above->shape->log == LOG_OF_SPAN)
+        return false;
+    return above->record->parent_id == span->record->parent_id ||
+           (is_log(span) && span->parent == NONE);
 }
 
 /* The sidecar's way in and its way out: one clock. */
@@ -266,6 +268,16 @@ static uint32_t enclosing(struct stitch *stitch, uint32_t span, uint32_t *looks)
     return best;
 }
 
+/* The header that Envoy logs may be the one that it sends on itself: a span that never came may be
+ * its own, and the entry tells of the call all the same. */
+static bool names_itself(const struct work_span *span)
+{
+    uint8_t format = span->shape->format;
+    return span->shape->log == LOG_ALONE &&
+           (format == FORMAT_ENVOY_LOG || format == FORMAT_ENVOY_ALS ||
+            format == FORMAT_ACCESS_LOG_OTLP);
+}
+
 void logs_find_parents(struct stitch *stitch)
 {
     uint32_t looks = 0;
@@ -275,6 +287,7 @@ void logs_find_parents(struct stitch *stitch)
         struct work_span *span = &stitch->spans[i];
         bool has_ids = span->shape->log == LOG_OF_SPAN;
         uint32_t above = has_ids ? NONE : enclosing(stitch, i, &looks);
+        span->orphan = span->orphan && !names_itself(span);
         if (above == NONE)
             continue;
         span->parent = above;

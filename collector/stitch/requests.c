@@ -6,6 +6,8 @@
 #include "collector/base/hash.h"
 
 #define PLACES (UINT32_C(1) << 17)
+/* Of one id: a client that gives every request the same one gets no longer rows to walk. */
+#define PLACES_OF_ONE 64
 
 struct requests {
     struct request_place *places;
@@ -30,23 +32,25 @@ void requests_free(struct requests *requests)
     free(requests);
 }
 
-/* A span that comes again has its place already. */
-static bool is_there(const struct requests *requests, const struct record *record)
+/* A span that comes again has its place already, and an id that has enough gets no more. */
+static bool wants_place(const struct requests *requests, const struct record *record)
 {
     struct requests_iter iter = requests_find(requests, record->request_id);
     const struct request_place *place;
-    while ((place = requests_next(requests, &iter))) {
+    unsigned n = 0;
+    while (n < PLACES_OF_ONE && (place = requests_next(requests, &iter))) {
         if (place->span_id == record->span_id && place->shape == record->shape)
-            return true;
+            return false;
+        n++;
     }
-    return false;
+    return n < PLACES_OF_ONE;
 }
 
 void requests_add(struct requests *requests, const struct record *record)
 {
     if (!requests->places)
         requests->places = malloc(PLACES * sizeof(*requests->places));
-    if (!requests->places || is_there(requests, record))
+    if (!requests->places || !wants_place(requests, record))
         return;
     struct request_place *place = &requests->places[requests->next];
     if (requests->n == PLACES)

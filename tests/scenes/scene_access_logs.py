@@ -2,6 +2,7 @@
 import gzip
 import json
 import os
+import random
 import subprocess
 import zlib
 
@@ -83,7 +84,7 @@ def scene_istio_lines(c):
                    ("envoy", "workload", "mysqldb", "workload", "", "log", 1, 1), ("envoy", "workload", "ratings", "workload", "", "log", 1, 1),
                    ("user", "user", "envoy", "gateway", "", "log", 1, 0), ("user", "user", "reviews", "workload", "", "log", 1, 0)], got
     assert c.sql("SELECT protocol FROM edge_minute WHERE callee_service = 'mysqldb'") == [("tcp",)]
-    assert c.sql("SELECT trace_id, span_id, version FROM span WHERE service = 'reviews'") == [
+    assert c.sql("SELECT trace_id, parent_span_id, version FROM span WHERE service = 'reviews'") == [
         ("0af7651916cd43dd8448eb211c80319c", "00000000000000a1", "v2")]
     c.check_ledger()
 
@@ -119,6 +120,40 @@ def scene_mesh_lines_with_spans(c):
     c.check_ledger()
     assert c.sql("SELECT count(*) FROM span WHERE format = 'envoy_log'") == [(265,)]
     assert [x for x in c.sql(operations) if x in before_operations] == before_operations
+
+
+def scene_any_order(c):
+    """The mesh's lines in any order, split anyhow, some of them twice, across a stop: the same graph."""
+    rows = EDGES.replace("sum(errors)", "sum(errors), sum(client_ns_sum), sum(server_ns_sum), sum(retries)")
+    whole = {}
+    for name in ("istio-ingressgateway", "reviews", "ratings", "details"):
+        whole[name] = [x for x in dict.fromkeys(mesh(name).splitlines())]
+    c.start(stitch__trace_idle="1m", stitch__trace_max_age="5m")
+    for name in whole:
+        good(c, "envoy_log", b"\n".join(whole[name]))
+    c.flush()
+    first = c.sql(rows)
+    c.stop()
+    for seed in range(3):
+        dice = random.Random(seed)
+        c.db = os.path.join(c.folder, "order-%d.db" % seed)
+        c.start()
+        lines_left = [x for name in whole for x in whole[name]]
+        dice.shuffle(lines_left)
+        lines_left += dice.sample(lines_left, 40)
+        n = 0
+        while lines_left:
+            size = dice.randint(1, 60)
+            good(c, "envoy_log", b"\r\n".join(dict.fromkeys(lines_left[:size])))
+            lines_left = lines_left[size:]
+            n += 1
+            if n == 4:
+                assert c.stop() == 0
+                c.start()
+        c.flush()
+        assert c.sql(rows) == first, (seed, [x for x in c.sql(rows) if x not in first], [x for x in first if x not in c.sql(rows)])
+        c.check_ledger()
+        c.stop()
 
 
 def scene_balancer_to_application(c):

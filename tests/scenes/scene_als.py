@@ -175,7 +175,7 @@ def scene_entries(c):
     assert out == [("mysqldb", "", "tcp", "log", 1, 1, 1), ("ratings", "v1", "http", "log", 1, 1, 1)], out
     assert c.sql("SELECT response_flags, fault FROM span WHERE http_status = 503") == [("UF,URX", "origin")]
     assert c.sql("SELECT fault FROM span WHERE response_flags = 'DC'") == [("client_gone",)]
-    assert c.sql("SELECT trace_id, json_extract(attributes, '$.\"url.query\"') FROM span WHERE span_id = '00000000000000a1'") == [
+    assert c.sql("SELECT trace_id, json_extract(attributes, '$.\"url.query\"') FROM span WHERE parent_span_id = '00000000000000a1'") == [
         ("0af7651916cd43dd8448eb211c80319c", "password=REDACTED")]
     assert c.sql("SELECT sum(received), sum(duplicate) FROM ingest_minute") == [(10, 1)]
     c.check_ledger()

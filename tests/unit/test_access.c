@@ -125,7 +125,7 @@ static void trace_headers_are_read(void **state)
         {xray_read, "Root=1-0af76519-16cd43dd8448eb211c80319", false, 0, 0},
         {xray_read, "Root=2-0af76519-16cd43dd8448eb211c80319c", false, 0, 0},
         {xray_read, "Self=1-0af76519-16cd43dd8448eb211c80319c", false, 0, 0},
-        {b3_read, TRACE "-b7ad6b7169203331-1-00000000000000a1", true, 0xb7ad6b7169203331, 0xa1},
+        {b3_read, TRACE "-b7ad6b7169203331-1-00000000000000a1", true, 0xb7ad6b7169203331, 0},
         {b3_read, TRACE "-b7ad6b7169203331", true, 0xb7ad6b7169203331, 0},
         {b3_read, TRACE, false, 0, 0},
         {b3_read, "0", false, 0, 0},
