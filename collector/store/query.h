@@ -73,9 +73,14 @@ int query_edge_json(struct query *query, struct window window, struct str caller
 /* Every service with its rate, failures and latency. */
 int query_red_json(struct query *query, struct window window, struct buf *out, struct err *err);
 /* Which service, and which of its versions are put side by side. */
+struct comparison_request;
 struct service_question {
     struct str cluster, namespace, service; /* '' any */
     struct str baseline, candidate; /* versions; both '': the newest against the busiest other */
+    /* How versions are compared: the JSON of CONTRACT §7. */
+    int (*compare)(struct query *query, const struct comparison_request *request, struct buf *out,
+                   struct err *err);
+    uint32_t min_calls; /* of either, for a verdict */
 };
 /* One service: the same over time and by version, operation, instance, caller and callee.
  * ERR_NOT_FOUND when nobody of that name was seen. */

@@ -21,6 +21,7 @@ struct cohort_key {
 struct version {
     name_no name;
     uint64_t first_seen_ns;
+    uint64_t first_minute, last_minute; /* with calls, in the window */
     int64_t calls;
 };
 
@@ -43,8 +44,8 @@ struct cohort_reading {
     uint32_t n_keys, cap_keys;
     struct namesake namesakes[MOST_SERVICES];
     unsigned n_namesakes;
-    sqlite3_stmt *next, *row; /* the next minute with rows; a row */
-    uint64_t first_minute, last_minute;
+    sqlite3_stmt *next, *row;        /* the next minute with rows; a row */
+    uint64_t from_minute, to_minute; /* that are looked at: [from, to) */
 };
 
 static bool fits(name_no a, name_no b)
@@ -110,8 +111,7 @@ static uint64_t next_minute(struct cohort_reading *reading, uint64_t from, int *
 {
     uint64_t minute = UINT64_MAX;
     sqlite3_bind_int64(reading->next, 1, (int64_t)from);
-    sqlite3_bind_int64(reading->next, 2,
-                       (int64_t)(reading->question->window.to_ns / NS_PER_MINUTE));
+    sqlite3_bind_int64(reading->next, 2, (int64_t)reading->to_minute);
     *code = sqlite3_step(reading->next);
     if (*code == SQLITE_ROW)
         minute = (uint64_t)sqlite3_column_int64(reading->next, 0);
@@ -144,18 +144,21 @@ static struct namesake *namesake_of(struct cohort_reading *reading, const struct
     return one;
 }
 
-static void count_version(struct namesake *one, name_no name, int64_t calls)
+static void count_version(struct namesake *one, name_no name, uint64_t minute, int64_t calls)
 {
     struct version *version = NULL;
     for (unsigned i = 0; i < one->n_versions && !version; i++)
         version = one->versions[i].name == name ? &one->versions[i] : NULL;
     if (!version && one->n_versions < MOST_VERSIONS) {
         version = &one->versions[one->n_versions++];
-        *version = (struct version){.name = name, .first_seen_ns = UINT64_MAX};
+        *version =
+            (struct version){.name = name, .first_seen_ns = UINT64_MAX, .first_minute = minute};
     }
     one->calls += calls;
-    if (version)
-        version->calls += calls;
+    if (!version)
+        return;
+    version->calls += calls;
+    version->last_minute = minute;
 }
 
 static int count_minute(struct cohort_reading *reading, uint64_t minute)
@@ -170,7 +173,7 @@ static int count_minute(struct cohort_reading *reading, uint64_t minute)
         if (code == SQLITE_ROW) {
             struct namesake *one = namesake_of(reading, node);
             if (one)
-                count_version(one, node->version, sqlite3_column_int64(reading->row, 0));
+                count_version(one, node->version, minute, sqlite3_column_int64(reading->row, 0));
             code = SQLITE_DONE;
         }
         sqlite3_reset(reading->row);
@@ -182,13 +185,10 @@ static int each_minute(struct cohort_reading *reading,
                        int (*visit)(struct cohort_reading *reading, uint64_t minute))
 {
     int code = SQLITE_DONE;
-    uint64_t minute = reading->question->window.from_ns / NS_PER_MINUTE;
-    for (;; minute++) {
+    for (uint64_t minute = reading->from_minute;; minute++) {
         minute = next_minute(reading, minute, &code);
         if (minute == UINT64_MAX)
             return code;
-        reading->first_minute = reading->first_minute ? reading->first_minute : minute;
-        reading->last_minute = minute > reading->last_minute ? minute : reading->last_minute;
         if ((code = visit(reading, minute)) != SQLITE_DONE)
             return code;
     }
@@ -203,7 +203,7 @@ static int read_first_seen(struct cohort_reading *reading, struct namesake *one,
     if (query_begin(reading->query,
                     "SELECT v.text, min(n.first_seen_ns) FROM node n JOIN name s ON s.id = "
                     "n.service JOIN name v ON v.id = n.version JOIN name ns ON ns.id = n.namespace "
-                    "WHERE s.text = ?1 AND ns.text IN (?2, '') GROUP BY 1",
+                    "WHERE s.text = ?1 AND ns.text IN (?2, '') AND n.first_seen_ns > 0 GROUP BY 1",
                     &select, err))
         return err->code;
     struct str service = reading->question->service,
@@ -250,6 +250,17 @@ static const struct version *named_version(const struct namesake *one, name_no n
     return NULL;
 }
 
+/* Both can have taken calls only where the times of both overlap. */
+static void narrow_minutes(struct cohort_reading *reading, const struct version *const chosen[2])
+{
+    for (int i = 0; i < 2; i++) {
+        uint64_t first = chosen[i] ? chosen[i]->first_minute : reading->to_minute;
+        uint64_t end = chosen[i] ? chosen[i]->last_minute + 1 : reading->to_minute;
+        reading->from_minute = first > reading->from_minute ? first : reading->from_minute;
+        reading->to_minute = end < reading->to_minute ? end : reading->to_minute;
+    }
+}
+
 static void choose_versions(struct cohort_reading *reading, const struct namesake *one)
 {
     const struct cohort_question *question = reading->question;
@@ -276,6 +287,7 @@ static void choose_versions(struct cohort_reading *reading, const struct namesak
         answer->versions[i] = chosen[i]->name;
         answer->calls[i] = chosen[i]->calls;
     }
+    narrow_minutes(reading, chosen);
 }
 
 static int choose(struct cohort_reading *reading, struct err *err)
@@ -335,8 +347,8 @@ static int is_common_minute(struct cohort_reading *reading, uint64_t minute, boo
 
 static uint32_t part_of(const struct cohort_reading *reading, uint64_t minute)
 {
-    uint64_t n = reading->last_minute - reading->first_minute + 1;
-    return (uint32_t)((minute - reading->first_minute) * COHORT_PARTS / n);
+    uint64_t n = reading->to_minute - reading->from_minute;
+    return (uint32_t)((minute - reading->from_minute) * COHORT_PARTS / n);
 }
 
 static int add_minute(struct cohort_reading *reading, uint64_t minute)
@@ -384,7 +396,9 @@ int query_cohorts(struct query *query, const struct cohort_question *question, s
                                        .names = names,
                                        .nodes = nodes,
                                        .rollup = rollup,
-                                       .answer = answer};
+                                       .answer = answer,
+                                       .from_minute = question->window.from_ns / NS_PER_MINUTE,
+                                       .to_minute = question->window.to_ns / NS_PER_MINUTE};
     int code = SQLITE_DONE;
     if (read_keys(reading, err) == 0 &&
         query_begin(query,
