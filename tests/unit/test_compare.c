@@ -377,6 +377,43 @@ static void what_it_does_to_its_callees_counts(void **state)
     }
 }
 
+/* Versions that are alike, compared at twenty looks: at hardly any run is one ever called worse or
+ * better, and each measure's interval leaves out zero in at most a twentieth. */
+static void looking_again_calls_nobody_worse(void **state)
+{
+    int judged = 0, out[4] = {0}, runs = 200;
+    struct service s;
+    (void)state;
+    for (int run = 0; run < runs; run++) {
+        struct draw draw = draw_from(77, (uint64_t)run, 0);
+        bool was_judged = false, was_out[4] = {false};
+        setup(&s);
+        for (int look = 0; look < 20; look++) {
+            int more = look < 8 ? 30 : 150;
+            for (int i = 0; i < 2 * more; i++)
+                version(&s, i & 1 ? "v2" : "v1",
+                        (struct calls){"GET", (uint32_t)look / 4, 1, draw_hit(&draw, 0.03),
+                                       draw_time(&draw, 5e6, 0.6), 0});
+            const struct comparison *is = compared(&s);
+            was_judged =
+                was_judged || is->verdict == COMPARED_WORSE || is->verdict == COMPARED_BETTER;
+            for (unsigned i = 0; i < is->n_checks; i++) {
+                const struct compared_check *check = &is->checks[i];
+                was_out[check->metric] =
+                    was_out[check->metric] || check->low > 0 || check->high < 0;
+            }
+            arena_reset(&s.arena);
+        }
+        teardown(&s);
+        judged += was_judged;
+        for (int i = 0; i < 4; i++)
+            out[i] += was_out[i];
+    }
+    assert_in_range(judged, 0, runs / 50);
+    for (int i = 0; i < 4; i++)
+        assert_in_range(out[i], 0, runs / 20);
+}
+
 static void a_service_is_named_with_its_place(void **state)
 {
     struct comparison_request request = {0};
@@ -404,6 +441,7 @@ int main(void)
         cmocka_unit_test(other_callers_and_other_hours_are_no_difference),
         cmocka_unit_test(what_one_alone_took_is_left_out),
         cmocka_unit_test(what_it_does_to_its_callees_counts),
+        cmocka_unit_test(looking_again_calls_nobody_worse),
         cmocka_unit_test(a_service_is_named_with_its_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
