@@ -25,10 +25,10 @@ struct amounts {
     double alpha;
 };
 
-/* What counts as worse: up or down, by more than this. */
+/* Less than this is no difference. More is worse; less is better, or worse as well. */
 struct judge {
     double up, down;
-    bool up_is_worse, down_is_worse, can_be_better;
+    bool both_are_worse;
 };
 
 struct estimate {
@@ -50,13 +50,9 @@ static struct estimate estimate_of(const struct amounts *of, double times)
 static enum compared verdict_of(const struct judge *judge, const struct estimate *is)
 {
     if (is->low > 0 && is->effect > judge->up)
-        return judge->up_is_worse     ? COMPARED_WORSE
-               : judge->can_be_better ? COMPARED_BETTER
-                                      : COMPARED_SAME;
+        return COMPARED_WORSE;
     if (is->high < 0 && -is->effect > judge->down)
-        return judge->down_is_worse   ? COMPARED_WORSE
-               : judge->can_be_better ? COMPARED_BETTER
-                                      : COMPARED_SAME;
+        return judge->both_are_worse ? COMPARED_WORSE : COMPARED_BETTER;
     if (is->low >= -judge->down && is->high <= judge->up)
         return COMPARED_SAME;
     return COMPARED_NOT_ENOUGH;
@@ -121,7 +117,7 @@ static void check_amounts(struct comparison *comparison, struct compared_check *
 
 /* ---- errors, latency ---- */
 
-static const struct judge share_judge = {COMPARE_SHARE, COMPARE_SHARE, true, false, true};
+static const struct judge share_judge = {COMPARE_SHARE, COMPARE_SHARE, false};
 
 static struct amounts amounts_of(const struct mixed *mixed, double alpha)
 {
@@ -143,7 +139,7 @@ static void check_errors(struct comparison *comparison, const struct mixed *mixe
 static void check_shift(struct comparison *comparison, const struct weighted times[2])
 {
     double margin = fmax(COMPARE_SHIFT * weighted_quantile(&times[0], 0.5), COMPARE_SHIFT_FLOOR_NS);
-    struct judge judge = {margin, margin, true, false, true};
+    struct judge judge = {margin, margin, false};
     struct shift shift;
     if (!shift_between(&times[0], &times[1], always_z(times[0].n, times[1].n, COMPARE_ALPHA / 2),
                        &shift))
@@ -163,7 +159,7 @@ static void check_shift(struct comparison *comparison, const struct weighted tim
 /* What waits now and then (a lock, a lost packet) moves no median. */
 static void check_slow(struct comparison *comparison, const struct weighted times[2])
 {
-    static const struct judge judge = {COMPARE_SLOW, COMPARE_SLOW, true, false, true};
+    static const struct judge judge = {COMPARE_SLOW, COMPARE_SLOW, false};
     double limit_ns = weighted_quantile(&times[0], SLOW);
     struct amounts of = {.a = weighted_above(&times[0], limit_ns) * times[0].n,
                          .n = times[0].n,
@@ -246,8 +242,7 @@ static void check_flow(struct comparison *comparison, const struct cohorts *take
                          .alpha = alpha};
     of.several = of.a > of.n || of.b > of.m;
     double was = of.a / of.n;
-    struct judge judge = {fmax(COMPARE_MORE, was), fmax(COMPARE_FEWER, COMPARE_FEWER * was), true,
-                          true, false};
+    struct judge judge = {fmax(COMPARE_MORE, was), fmax(COMPARE_FEWER, COMPARE_FEWER * was), true};
     struct compared_check *check = new_peer_check(comparison, COMPARED_FLOW, made, callee->end);
     check->unit = of.several ? UNIT_COUNT : UNIT_RATIO;
     check_amounts(comparison, check, &of, &judge);
