@@ -53,8 +53,8 @@ function signed(x, unit) {
 }
 const isSlow = x => x.metric == 'latency' && x.test == 'two_proportions';
 // What a measure is called, and the number of one side that goes with it, where there is one.
-const measure = (x, c) => ({ errors: 'Calls that fail', latency: isSlow(x) ? `Calls above the p95 of ${c.baseline.version || 'unknown'}` : 'Latency of all calls', downstream_errors: `Failed calls to ${x.peer?.service}`, flow: `Calls to ${x.peer?.service} per call` })[x.metric];
-const valueOf = (x, side) => x.metric == 'errors' ? share(side.error_share) : x.metric == 'latency' && side.p50_ns != null ? isSlow(x) ? `p95 ${ms(side.p95_ns)}` : `p50 ${ms(side.p50_ns)}` : '';
+const measure = (x, c) => ({ errors: 'Calls that fail', latency: isSlow(x) ? `Calls above the p95 of ${c.baseline.version || 'unknown'}` : 'Latency of all calls, p50', downstream_errors: `Failed calls to ${x.peer?.service}`, flow: `Calls to ${x.peer?.service} per call` })[x.metric];
+const valueOf = (x, side) => x.metric == 'errors' ? share(side.error_share) : x.metric == 'latency' && side.p50_ns != null ? ms(isSlow(x) ? side.p95_ns : side.p50_ns) : '';
 // A dot and its interval, in units of the margin: at the edge from four on.
 function Interval({ c }) {
   const at = x => 50 + 44 * Math.max(-1, Math.min(1, x / c.margin / 4)), a = at(c.interval[0]), b = at(c.interval[1]);
