@@ -7,7 +7,7 @@
 #define MAX_NAMES (1u << 20)
 #define MAX_NAME_BYTES ((size_t)64 << 20)
 #define MAX_NODES 100000u
-#define MAX_TALLIES 200000u
+#define MAX_TALLIES 100000u
 
 void comparing_fini(struct comparing *comparing)
 {

@@ -32,7 +32,7 @@ static int side_of(const struct compare_input *input, node_no no)
     return -1;
 }
 
-static uint32_t end_of(struct cohorts *cohorts, node_no no)
+static uint32_t find_end(struct cohorts *cohorts, node_no no)
 {
     struct node node = *nodes_get(cohorts->input->nodes, no);
     node.version = NAME_NONE;
@@ -44,56 +44,100 @@ static uint32_t end_of(struct cohorts *cohorts, node_no no)
     return cohorts->n_ends++;
 }
 
-static uint32_t stratum_of(struct cohorts *cohorts, struct map *map, const struct stratum *key)
+static uint32_t end_of(struct cohorts *cohorts, node_no no)
+{
+    if (cohorts->end_of[no] == UINT32_MAX)
+        cohorts->end_of[no] = find_end(cohorts, no);
+    return cohorts->end_of[no];
+}
+
+/* NULL when memory is short. */
+static struct stratum *stratum_of(struct cohorts *cohorts, struct map *map,
+                                  const struct stratum *key)
 {
     uint64_t hash = hash_u128((uint64_t)key->end << 32 | key->operation, key->step);
     for (struct map_iter it = map_find(map, hash); map_next(map, &it);) {
-        const struct stratum *stratum = &cohorts->strata[it.value];
+        struct stratum *stratum = &cohorts->strata[it.value];
         if (stratum->end == key->end && stratum->operation == key->operation &&
             stratum->step == key->step)
-            return it.value;
+            return stratum;
     }
     if (!map_add(map, hash, cohorts->n_strata))
-        return UINT32_MAX;
+        return NULL;
     cohorts->strata[cohorts->n_strata] = *key;
-    return cohorts->n_strata++;
+    return &cohorts->strata[cohorts->n_strata++];
+}
+
+static struct call_kind *kind_of(struct cohorts *cohorts, struct map *map, const struct stratum *of)
+{
+    uint64_t hash = hash_u64((uint64_t)of->end << 32 | of->operation);
+    for (struct map_iter it = map_find(map, hash); map_next(map, &it);) {
+        struct call_kind *kind = &cohorts->kinds[it.value];
+        if (kind->end == of->end && kind->operation == of->operation)
+            return kind;
+    }
+    if (!map_add(map, hash, cohorts->n_kinds))
+        return NULL;
+    cohorts->kinds[cohorts->n_kinds] =
+        (struct call_kind){.end = of->end, .operation = of->operation};
+    return &cohorts->kinds[cohorts->n_kinds++];
+}
+
+static bool make_room(struct cohorts *cohorts, struct arena *arena)
+{
+    uint32_t n = cohorts->input->calls->n, n_nodes = nodes_count(cohorts->input->nodes);
+    cohorts->ends = arena_alloc(arena, (n_nodes + 1) * sizeof(struct node));
+    cohorts->end_of = arena_alloc(arena, (n_nodes + 1) * sizeof(uint32_t));
+    cohorts->strata = arena_alloc(arena, (n + 1) * sizeof(struct stratum));
+    cohorts->kinds = arena_alloc(arena, (n + 1) * sizeof(struct call_kind));
+    cohorts->stratum_of = arena_alloc(arena, (n + 1) * sizeof(uint32_t));
+    cohorts->side_of = arena_alloc(arena, n + 1);
+    if (!cohorts->ends || !cohorts->end_of || !cohorts->strata || !cohorts->kinds ||
+        !cohorts->stratum_of || !cohorts->side_of)
+        return false;
+    memset(cohorts->end_of, 0xff, (n_nodes + 1) * sizeof(uint32_t));
+    memset(cohorts->stratum_of, 0xff, (n + 1) * sizeof(uint32_t));
+    return true;
+}
+
+/* maps: of strata, of kinds. */
+static bool add_tally(struct cohorts *cohorts, struct map maps[2], uint32_t i)
+{
+    const struct tally *tally = &cohorts->input->calls->items[i];
+    const struct tally_key *key = &tally->key;
+    int side = side_of(cohorts->input, cohorts->taken ? key->peer : key->node);
+    if (key->channel != TALLY_CALL || side < 0 || tally->n <= 0)
+        return true;
+    struct stratum wanted = {.end = end_of(cohorts, cohorts->taken ? key->node : key->peer),
+                             .operation = key->name,
+                             .step = tally->step};
+    struct stratum *stratum = stratum_of(cohorts, &maps[0], &wanted);
+    struct call_kind *kind = kind_of(cohorts, &maps[1], &wanted);
+    if (!stratum || !kind)
+        return false;
+    cohorts->stratum_of[i] = (uint32_t)(stratum - cohorts->strata);
+    cohorts->side_of[i] = (uint8_t)side;
+    stratum->n[side] += (double)tally->n;
+    stratum->bad[side] += (double)tally->bad;
+    kind->n[side] += (double)tally->n;
+    cohorts->all[side] += (double)tally->n;
+    return true;
 }
 
 bool cohorts_make(struct cohorts *cohorts, const struct compare_input *input, bool taken,
                   struct arena *arena)
 {
-    uint32_t n = input->calls->n;
-    struct map map;
+    struct map maps[2];
     bool good = true;
     *cohorts = (struct cohorts){.input = input, .taken = taken};
-    cohorts->ends = arena_alloc(arena, (nodes_count(input->nodes) + 1) * sizeof(struct node));
-    cohorts->strata = arena_alloc(arena, (n + 1) * sizeof(struct stratum));
-    cohorts->stratum_of = arena_alloc(arena, (n + 1) * sizeof(uint32_t));
-    cohorts->side_of = arena_alloc(arena, n + 1);
-    if (!cohorts->ends || !cohorts->strata || !cohorts->stratum_of || !cohorts->side_of)
+    if (!make_room(cohorts, arena))
         return false;
-    map_init(&map);
-    for (uint32_t i = 0; i < n && good; i++) {
-        const struct tally *tally = &input->calls->items[i];
-        const struct tally_key *key = &tally->key;
-        int side = side_of(input, taken ? key->peer : key->node);
-        cohorts->stratum_of[i] = UINT32_MAX;
-        if (key->channel != TALLY_CALL || side < 0 || tally->n <= 0)
-            continue;
-        struct stratum wanted = {.end = end_of(cohorts, taken ? key->node : key->peer),
-                                 .operation = key->name,
-                                 .step = tally->step};
-        uint32_t at = stratum_of(cohorts, &map, &wanted);
-        good = at != UINT32_MAX;
-        if (!good)
-            break;
-        cohorts->stratum_of[i] = at;
-        cohorts->side_of[i] = (uint8_t)side;
-        cohorts->strata[at].n[side] += (double)tally->n;
-        cohorts->strata[at].bad[side] += (double)tally->bad;
-        cohorts->all[side] += (double)tally->n;
-    }
-    map_fini(&map);
+    for (int k = 0; k < 2; k++)
+        map_init(&maps[k]);
+    for (uint32_t i = 0; i < input->calls->n && good; i++)
+        good = add_tally(cohorts, maps, i);
+    for (int k = 0; k < 2; k++)
+        map_fini(&maps[k]);
     return good;
 }
 
@@ -163,29 +207,14 @@ bool cohorts_histograms(const struct cohorts *cohorts, struct histogram times[2]
     return good;
 }
 
-/* Half the sum of the differences of shares; chance gives about the root of strata by calls. Parts
+/* Half the sum of the differences of shares; chance gives about the root of kinds by calls. Parts
  * of the time are not told apart: versions come and go. */
 double cohorts_unlike(const struct cohorts *cohorts)
 {
     double sum = 0, n = cohorts->all[0], m = cohorts->all[1];
-    uint32_t n_kinds = 0;
-    for (uint32_t i = 0; i < cohorts->n_strata; i++) {
-        const struct stratum *first = &cohorts->strata[i];
-        double a = 0, b = 0;
-        bool again = false;
-        for (uint32_t k = 0; k < cohorts->n_strata; k++) {
-            const struct stratum *other = &cohorts->strata[k];
-            if (other->end != first->end || other->operation != first->operation)
-                continue;
-            again = again || k < i;
-            a += other->n[0];
-            b += other->n[1];
-        }
-        if (again)
-            continue;
-        n_kinds++;
-        sum += fabs(a / n - b / m) / 2;
-    }
-    double chance = n > 0 && m > 0 ? sqrt(n_kinds * (n + m) / (2 * PI * n * m)) : 1;
-    return fmax(0, sum - chance);
+    if (n <= 0 || m <= 0)
+        return 1;
+    for (uint32_t i = 0; i < cohorts->n_kinds; i++)
+        sum += fabs(cohorts->kinds[i].n[0] / n - cohorts->kinds[i].n[1] / m) / 2;
+    return fmax(0, sum - sqrt(cohorts->n_kinds * (n + m) / (2 * PI * n * m)));
 }

@@ -21,13 +21,23 @@ struct stratum {
     double n[2], bad[2]; /* baseline, candidate */
 };
 
+/* An end and an operation, over all steps. */
+struct call_kind {
+    uint32_t end;
+    name_no operation;
+    double n[2];
+};
+
 struct cohorts {
     const struct compare_input *input;
     bool taken;        /* calls that came in; else calls made */
     struct node *ends; /* services at the other end, without versions */
     uint32_t n_ends;
+    uint32_t *end_of; /* by node; UINT32_MAX: not looked up yet */
     struct stratum *strata;
     uint32_t n_strata;
+    struct call_kind *kinds;
+    uint32_t n_kinds;
     uint32_t *stratum_of; /* by tally; UINT32_MAX: of neither version */
     uint8_t *side_of;     /* by tally */
     double all[2];        /* calls, also of strata with one version */

@@ -262,7 +262,7 @@ static bool check_callees(struct comparison *comparison, const struct cohorts *t
     for (uint32_t i = 0; i < n; i++)
         check_downstream(comparison, &made, callees[i].end, alpha);
     /* Other callers ask for other things: then what is called says nothing about the version. */
-    bool alike = taken->all[0] > 0 && taken->all[1] > 0 && cohorts_unlike(taken) <= COMPARE_MIX;
+    bool alike = cohorts_unlike(taken) <= COMPARE_MIX;
     for (uint32_t i = 0; i < n && alike; i++)
         check_flow(comparison, taken, &made, &callees[i], alpha);
     return true;

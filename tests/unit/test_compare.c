@@ -332,6 +332,35 @@ static void other_callers_and_other_hours_are_no_difference(void **state)
     }
 }
 
+/* Only what web asks for needs redis: a version that batch asks more often calls redis less. With
+ * the same callers that would be worse. */
+static void flow_is_compared_only_of_alike_requests(void **state)
+{
+    struct service s;
+    (void)state;
+    for (int other = 0; other < 2; other++) {
+        setup(&s);
+        for (int v = 0; v < 2; v++) {
+            const char *name = v ? "v2" : "v1";
+            bool turned = v && other;
+            int64_t of_web = turned ? 500 : 4000, of_batch = turned ? 4000 : 500;
+            node_no cart = node(&s, "cart", name);
+            add(&s, node(&s, "web", ""), cart, (struct calls){"GET", 0, of_web, 0, 5000000, 0});
+            add(&s, node(&s, "batch", ""), cart,
+                (struct calls){"LIST", 0, of_batch, 0, 5000000, 0});
+            add(&s, cart, node(&s, "redis", ""),
+                (struct calls){"HGETALL", 0, v ? 500 : 4000, 0, 1000000, 0});
+        }
+        const struct comparison *is = compared(&s);
+        bool flow = false;
+        for (unsigned i = 0; i < is->n_checks; i++)
+            flow = flow || is->checks[i].metric == COMPARED_FLOW;
+        assert_int_equal(flow, !other);
+        assert_int_equal(is->verdict == COMPARED_WORSE, !other);
+        teardown(&s);
+    }
+}
+
 /* What only one of them was asked for is not compared. */
 static void what_one_alone_took_is_left_out(void **state)
 {
@@ -439,6 +468,7 @@ int main(void)
         cmocka_unit_test(the_same_needs_the_interval_within_the_margin),
         cmocka_unit_test(what_is_needed_is_said),
         cmocka_unit_test(other_callers_and_other_hours_are_no_difference),
+        cmocka_unit_test(flow_is_compared_only_of_alike_requests),
         cmocka_unit_test(what_one_alone_took_is_left_out),
         cmocka_unit_test(what_it_does_to_its_callees_counts),
         cmocka_unit_test(looking_again_calls_nobody_worse),
