@@ -400,6 +400,7 @@ int web_start(const struct web_settings *settings, struct web **result, struct e
             .listen = settings->listen[i],
             .hosts = settings->hosts,
             .budget = settings->budget,
+            .tls = settings->tls,
             .max_body = 1u << 20,
             .head_deadline_ns = 10 * NS_PER_S,
             .body_deadline_ns = 30 * NS_PER_S,

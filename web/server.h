@@ -43,6 +43,7 @@ struct web_settings {
     const char *const *hosts;  /* web.hosts */
     struct httpd_budget *budget;
     struct auth *auth; /* borrows; roles read and admin */
+    struct tls *tls;   /* borrows; NULL: clear text */
     const char *db_path;
     const char *log_link;  /* web.log_link: where the reader keeps logs, "" nowhere */
     uint64_t started_ns;   /* wall clock */

@@ -1,5 +1,5 @@
-/* grpcd.h - a gRPC server over clear-text HTTP/2 (prior knowledge), for calls that take one message
- * and give one. The home of libnghttp2.
+/* grpcd.h - a gRPC server over HTTP/2, in clear text (prior knowledge) or by TLS, for calls that
+ * take one message and give one. The home of libnghttp2.
  *
  * A call is shown to the handler twice: `begin` when its head is read (it may refuse), `finish`
  * when the message is whole. The answer may be given later, from any thread. What no handler sees -
@@ -31,6 +31,7 @@ struct grpc_call;
 struct grpcd_settings {
     const char *listen;          /* as httpd's */
     struct httpd_budget *budget; /* borrows, outlives the server */
+    struct tls *tls;             /* as httpd's */
     size_t max_message;          /* bytes as they come: beyond, RESOURCE_EXHAUSTED */
     const char *accept_encoding; /* what grpc_encoding() may be: "identity,gzip" */
     /* Head is read. Return 0 to go on, or having answered 1. */

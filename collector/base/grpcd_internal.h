@@ -16,6 +16,7 @@
 #include "collector/base/grpcd.h"
 #include "collector/base/httpd_internal.h"
 #include "collector/base/listener.h"
+#include "collector/base/tls.h"
 
 #define GRPC_HEAD_BYTES ((size_t)16 << 10) /* names, values and 32 a header (RFC 9113 §6.5.2) */
 
@@ -57,7 +58,7 @@ struct grpc_connection {
     struct grpc_connection *prev, *next; /* of the server */
     struct grpcd *grpcd;
     nghttp2_session *session;
-    int fd;
+    struct channel channel;
     uint32_t events;                  /* epoll waits for */
     bool failed;                      /* nothing more is read; it ends when all is sent */
     bool has_begun;                   /* the peer's preface and settings came */

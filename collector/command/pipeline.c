@@ -38,14 +38,14 @@ struct limits settings_limits(const struct settings *settings)
     };
 }
 
-/* A failed sync is final: the kernel may have dropped the pages. Stop acknowledging and leave. */
+/* A failed sync is final: the kernel may have dropped the pages, and the next sync could succeed
+ * without them. Nothing is answered or written any more: a start reads from the disk what is so. */
 static void sync_failed(const struct err *err, void *ctx)
 {
-    struct pipeline *pipeline = ctx;
     char quoted[256];
+    (void)ctx;
     log_event(LOG_ERROR, "sync_failed", "reason=%s", log_quote(str_of(err->text), quoted));
-    atomic_store(&pipeline->failed, true);
-    kill(getpid(), SIGTERM);
+    _exit(3); /* CONTRACT §2: could not do it */
 }
 
 /* ---- from the stitcher to the writer, the exporters, and back ---- */
@@ -140,6 +140,12 @@ static int allow_plaintext(struct pipeline *pipeline, const struct settings *set
     return store_allow_plaintext(pipeline->store, (const char *const *)rules->items, rules->n, err);
 }
 
+/* 'all' or '10%', as the settings let through. */
+static unsigned keep_percent(const char *keep)
+{
+    return strcmp(keep, "all") == 0 ? 100 : (unsigned)atoi(keep);
+}
+
 static int start_store(struct pipeline *pipeline, struct err *err)
 {
     const struct settings *settings = pipeline->settings;
@@ -153,6 +159,7 @@ static int start_store(struct pipeline *pipeline, struct err *err)
         .reopen_window_ns = settings->reopen_window_ns,
         .reopen_memory = settings->reopen_memory,
         .edges_max = settings->limit_edges,
+        .keep_percent = keep_percent(settings->keep),
         .committed = turn_committed,
         .failed = sync_failed,
         .ctx = pipeline,
@@ -342,7 +349,7 @@ void pipeline_stop(struct pipeline *pipeline)
     localiser_stop(pipeline->localiser);
     canary_free(pipeline->canary);
     if (pipeline->inbox)
-        inbox_close(pipeline->inbox, !pipeline->failed);
+        inbox_close(pipeline->inbox, true);
     trace_finder_close(pipeline->finder);
     store_close(pipeline->store);
     stitcher_free(pipeline->stitcher);
@@ -365,7 +372,7 @@ static bool wait_for(struct pipeline *pipeline, const uint64_t *number, uint64_t
     struct timespec until = {.tv_sec = deadline_ns / NS_PER_S, .tv_nsec = deadline_ns % NS_PER_S};
     int late = 0;
     pthread_mutex_lock(&pipeline->mutex);
-    while (*number < wanted && !late && !pipeline->failed)
+    while (*number < wanted && !late)
         late = pthread_cond_timedwait(&pipeline->changed, &pipeline->mutex, &until);
     bool reached = *number >= wanted;
     pthread_mutex_unlock(&pipeline->mutex);

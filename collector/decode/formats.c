@@ -64,9 +64,10 @@ int decode_body(enum format format, enum encoding encoding, struct str bytes,
     batch->n_bytes = bytes.len;
     batch->redaction = limits->redaction ? *limits->redaction : NULL;
     if (decoder(bytes, limits, batch, err) == 0 && !redact_batch(batch))
-        batch->arena.short_of_memory
-            ? err_set(err, ERR_BUSY, "memory is short; try again")
-            : err_set(err, ERR_TOO_BIG, "the body takes more memory than a request may");
+        err_set(err, ERR_TOO_BIG, "the body takes more memory than a request may");
+    /* Whatever was said behind a failed allocation may not be true of the body. */
+    if (err->code && batch->arena.short_of_memory)
+        err_set(err, ERR_BUSY, "memory is short; try again");
     if (err->code) {
         batch_free(batch);
         return err->code;

@@ -10,6 +10,7 @@
 #define MODEL_TURN_H
 
 #include "collector/base/arena.h"
+#include "collector/model/body.h"
 #include "collector/model/graph.h"
 #include "collector/model/rollup.h"
 
@@ -46,6 +47,8 @@ struct turn {
     uint32_t n_records; /* sum over traces[].now */
     struct ledger_change *ledger;
     uint32_t n_ledger;
+    struct kafka_place *places; /* of the last messages that are in the ledger, one a partition */
+    uint32_t n_places;
     struct rollup
         *rollup;        /* what its traces add to the roll-ups; NULL without; freed with the turn */
     uint64_t booked_to; /* bodies up to this seq are in the ledger */

@@ -141,28 +141,37 @@ static void copy_sender(char to[64], struct str sender)
     snprintf(to, 64, "%.*s", (int)(sender.len < 63 ? sender.len : 63), sender.p ? sender.p : "");
 }
 
-static int decode_and_append(struct pending *pending, enum format format, enum transport transport,
-                             enum encoding encoding, char *bytes, size_t n_bytes)
+/* What a receiver has, in `message`; how it came, beside it. */
+struct arrival {
+    enum transport transport;
+    enum encoding encoding;
+};
+
+static int decode_and_append(struct pending *pending, const struct message *message,
+                             struct arrival arrival)
 {
     struct acceptor *acceptor = pending->acceptor;
     struct err *err = &pending->acceptance.err;
     struct batch *batch = NULL;
-    if (decode_body(format, encoding, (struct str){bytes, n_bytes}, &acceptor->settings.limits,
-                    &batch, err)) {
-        free(bytes);
+    struct str bytes = {message->bytes, message->n_bytes};
+    if (decode_body(message->format, arrival.encoding, bytes, &acceptor->settings.limits, &batch,
+                    err)) {
+        free(message->bytes);
         return err->code;
     }
     count_batch(acceptor, pending, batch);
-    struct body *body = body_new(bytes, n_bytes);
+    struct body *body = body_new(message->bytes, message->n_bytes);
     if (!body) {
         batch_free(batch);
-        free(bytes);
+        free(message->bytes);
         return err_set(err, ERR_BUSY, "memory is short; try again");
     }
     body->batch = batch;
-    body->format = format;
-    body->transport = transport;
-    body->encoding = encoding;
+    body->format = message->format;
+    body->transport = arrival.transport;
+    body->encoding = arrival.encoding;
+    body->place = message->place;
+    body->lane = message->lane;
     body->received_ns = clock_wall_ns();
     body->answered = answered;
     body->ctx = pending;
@@ -178,14 +187,13 @@ static int decode_and_append(struct pending *pending, enum format format, enum t
     return 0;
 }
 
-void accept_body(struct acceptor *acceptor, enum format format, enum transport transport,
-                 enum encoding encoding, char *bytes, size_t n_bytes, struct str sender,
-                 void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx)
+static void accept(struct acceptor *acceptor, const struct message *message, struct arrival arrival,
+                   void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx)
 {
     struct pending *pending = calloc(1, sizeof(*pending));
     if (!pending) {
         struct acceptance none = {0};
-        free(bytes);
+        free(message->bytes);
         err_set(&none.err, ERR_BUSY, "memory is short; try again");
         done(&none, ctx);
         return;
@@ -194,12 +202,28 @@ void accept_body(struct acceptor *acceptor, enum format format, enum transport t
     pending->begun_ns = clock_mono_ns();
     pending->done = done;
     pending->ctx = ctx;
-    pending->entry =
-        (struct tail_entry){.at_ns = clock_wall_ns(), .n_bytes = n_bytes, .transport = transport};
-    copy_sender(pending->entry.sender, sender);
-    snprintf(pending->entry.format, sizeof(pending->entry.format), "%s", format_word(format));
-    if (decode_and_append(pending, format, transport, encoding, bytes, n_bytes))
+    pending->entry = (struct tail_entry){
+        .at_ns = clock_wall_ns(), .n_bytes = message->n_bytes, .transport = arrival.transport};
+    copy_sender(pending->entry.sender, message->sender);
+    snprintf(pending->entry.format, sizeof(pending->entry.format), "%s",
+             format_word(message->format));
+    if (decode_and_append(pending, message, arrival))
         finish(pending);
+}
+
+void accept_body(struct acceptor *acceptor, enum format format, enum transport transport,
+                 enum encoding encoding, char *bytes, size_t n_bytes, struct str sender,
+                 void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx)
+{
+    struct message message = {
+        .format = format, .bytes = bytes, .n_bytes = n_bytes, .sender = sender};
+    accept(acceptor, &message, (struct arrival){transport, encoding}, done, ctx);
+}
+
+void accept_message(struct acceptor *acceptor, const struct message *message,
+                    void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx)
+{
+    accept(acceptor, message, (struct arrival){TRANSPORT_KAFKA, ENCODING_IDENTITY}, done, ctx);
 }
 
 void accept_refused(struct acceptor *acceptor, enum transport transport, unsigned status,

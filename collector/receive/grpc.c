@@ -196,6 +196,7 @@ int grpc_receiver_start(const struct grpc_receiver_settings *settings,
     struct grpcd_settings grpcd = {
         .listen = settings->listen,
         .budget = settings->budget,
+        .tls = settings->tls,
         .max_message = settings->max_message,
         .accept_encoding = ENCODINGS,
         .begin = begin,

@@ -11,6 +11,7 @@ struct grpc_receiver_settings {
     struct acceptor *acceptor;
     struct httpd_budget *budget;
     struct auth *auth; /* borrows, as the two before; role ingest */
+    struct tls *tls;   /* borrows; NULL: clear text */
     size_t max_message;
     const char *(*not_ready)(void *ctx); /* a word of CONTRACT §3, "" when bodies can be taken */
     void *ctx;

@@ -358,6 +358,7 @@ static int start(const struct receiver_settings *settings, enum protocol protoco
     struct httpd_settings httpd = {
         .listen = settings->listen,
         .budget = settings->budget,
+        .tls = settings->tls,
         .max_body = settings->max_body,
         .head_deadline_ns = 10 * NS_PER_S,
         .body_deadline_ns = 30 * NS_PER_S,

@@ -63,6 +63,27 @@ struct ledger_change *ledger_of(struct stitcher *stitcher, uint32_t arrival)
     return change;
 }
 
+bool turn_note_place(struct stitcher *stitcher, const struct kafka_place *place)
+{
+    struct turn *turn = turn_open(stitcher);
+    if (!turn)
+        return false;
+    for (uint32_t i = 0; i < turn->n_places; i++) {
+        struct kafka_place *other = &turn->places[i];
+        if (other->topic == place->topic && other->partition == place->partition) {
+            *other = *place;
+            return true;
+        }
+    }
+    struct kafka_place *grown = grow(turn, turn->places, turn->n_places,
+                                     &stitcher->filling.cap_places, sizeof(*turn->places));
+    if (!grown)
+        return false;
+    turn->places = grown;
+    turn->places[turn->n_places++] = *place;
+    return true;
+}
+
 /* The records side by side, in the turn's memory. */
 static struct record *copy_records(struct turn *turn, const struct live *live)
 {

@@ -22,24 +22,40 @@ struct intake {
     struct live *last; /* trace of the span before: neighbours often share one */
 };
 
+#define FETCH_TRIES 3
+
+/* As settings.fetch; what cannot be read may be readable the next time. */
+static int fetch_stored(struct stitcher *stitcher, struct trace_id id, struct arena *arena,
+                        struct cut_trace *found)
+{
+    struct stitcher_settings *settings = &stitcher->settings;
+    int there = -1;
+    for (int i = 0; i < FETCH_TRIES && there < 0; i++) {
+        struct err err = {0};
+        arena_reset(arena);
+        *found = (struct cut_trace){0};
+        there = settings->fetch(settings->ctx, id, stitcher->names, stitcher->nodes,
+                                stitcher->shapes, arena, found, &err);
+        if (there < 0) {
+            static struct log_limit limit;
+            log_limited(&limit, LOG_ERROR, "fetch_failed", "reason=\"%s\"", err.text);
+        }
+    }
+    return there;
+}
+
 /* A trace that the store may have: read back with what the tables hold of it. NULL when it is not
- * there, or memory is short. */
+ * there, cannot be read (what comes is a trace of its own then), or memory is short. */
 static struct live *fetch(struct stitcher *stitcher, struct trace_id id)
 {
     struct stitcher_settings *settings = &stitcher->settings;
-    struct cut_trace found = {0};
-    struct err err = {0};
+    struct cut_trace found;
     struct arena arena;
     if (!settings->maybe || !settings->maybe(settings->ctx, id))
         return NULL;
     arena_init(&arena, FETCH_CEILING);
-    int there = settings->fetch(settings->ctx, id, stitcher->names, stitcher->nodes,
-                                stitcher->shapes, &arena, &found, &err);
-    struct live *live = there == 1 ? live_add(&stitcher->table, id) : NULL;
-    if (there < 0) {
-        static struct log_limit limit;
-        log_limited(&limit, LOG_ERROR, "fetch_failed", "reason=\"%s\"", err.text);
-    }
+    bool there = fetch_stored(stitcher, id, &arena, &found) == 1;
+    struct live *live = there ? live_add(&stitcher->table, id) : NULL;
     if (live && !live_revive(&stitcher->table, live, &found)) {
         live_remove(&stitcher->table, live);
         live = NULL;
@@ -168,7 +184,7 @@ static void book_body(struct intake *intake)
     ingest_count(body->format, body->transport, INGEST_DUPLICATE, intake->n_duplicates);
     ingest_count(body->format, body->transport, INGEST_REJECTED, rejected);
     struct ledger_change *change = ledger_of(intake->stitcher, intake->arrival);
-    if (!change)
+    if (!change || (body->place.topic && !turn_note_place(intake->stitcher, &body->place)))
         return;
     change->received += batch->n_spans + rejected;
     change->classes[LEDGER_REJECTED] += rejected;

@@ -20,7 +20,7 @@ struct flush_request; /* of a caller that waits */
 /* The turn that is being filled. */
 struct filling {
     struct turn *turn; /* NULL: nothing in it yet */
-    uint32_t cap_traces, cap_ledger;
+    uint32_t cap_traces, cap_ledger, cap_places;
     uint64_t begun_mono_ns;
 };
 
@@ -55,6 +55,8 @@ struct stitcher {
 /* intake.c */
 void intake_body(struct stitcher *stitcher, struct body *body, uint64_t now_ns);
 /* cut.c */
+/* The message is in the turn's ledger. False when memory is short. */
+bool turn_note_place(struct stitcher *stitcher, const struct kafka_place *place);
 struct ledger_change *ledger_of(struct stitcher *stitcher, uint32_t arrival);
 bool cut_trace(struct stitcher *stitcher, struct live *live, enum cut_reason reason);
 /* Hands the turn on when there is one (with `flush`: also an empty one); gives its number, 0 when

@@ -6,6 +6,8 @@
  * Traces that an incident names stay, with the dictionaries of their generation, until the incident
  * goes: as long after it was closed as minutes are kept.
  *
+ * Where store.keep asks for it, the spans of ordinary traces go earlier (keep.c).
+ *
  * A clock that jumped forward makes everything old at once: for age, one pass deletes at most a
  * tenth of the traces.
  */
@@ -74,6 +76,20 @@ static int64_t too_old_below(struct store *store, int64_t oldest, int64_t newest
     return oldest;
 }
 
+/* Traces that no late span can reopen. */
+static void look_what_stays(struct store *store, int64_t oldest, int64_t newest, uint64_t now_s)
+{
+    int64_t limit_s = (int64_t)now_s - (int64_t)(store->settings.reopen_window_ns / NS_PER_S);
+    if (store->settings.keep_percent >= 100)
+        return;
+    if ((int64_t)store->position.kept_to < oldest)
+        store->position.kept_to = (uint64_t)oldest;
+    uint64_t below =
+        (uint64_t)too_old_below(store, (int64_t)store->position.kept_to, newest, limit_s);
+    if (below > store->position.kept_to)
+        store->dropping_to = below;
+}
+
 /* Decides how far to delete in this pass. */
 static void look(struct store *store, uint64_t now_wall_ns)
 {
@@ -101,6 +117,7 @@ static void look(struct store *store, uint64_t now_wall_ns)
         below = for_size > below ? for_size : below;
     }
     store->deleting_to = (uint64_t)below;
+    look_what_stays(store, oldest, newest, now_s);
 }
 
 static int delete_rest(struct store *store, int64_t below)
@@ -229,7 +246,7 @@ static int shrink(struct store *store)
 
 bool retention_is_due(const struct store *store)
 {
-    return store->deleting_to || store->shrinking || !store->retention_ns ||
+    return store->deleting_to || store->dropping_to || store->shrinking || !store->retention_ns ||
            clock_mono_ns() >= store->retention_ns + LOOK_EVERY_NS;
 }
 
@@ -238,7 +255,7 @@ bool retention_step(struct store *store, uint64_t now_wall_ns, int *code)
     uint64_t begin_ns = clock_mono_ns();
     bool worked = false;
     *code = 0;
-    if (!store->deleting_to && !store->shrinking) {
+    if (!store->deleting_to && !store->dropping_to && !store->shrinking) {
         if (!retention_is_due(store))
             return false;
         store->retention_ns = begin_ns;
@@ -249,11 +266,13 @@ bool retention_step(struct store *store, uint64_t now_wall_ns, int *code)
         *code = *code ? *code : delete_old_incidents(store, now_wall_ns);
         worked = sqlite3_total_changes(store->db) != before;
     }
-    while (!*code && (store->deleting_to || store->shrinking) &&
+    while (!*code && (store->deleting_to || store->dropping_to || store->shrinking) &&
            clock_mono_ns() < begin_ns + SLICE_NS) {
         worked = true;
-        *code = store->deleting_to ? delete_slice(store) : shrink(store);
-        if (!store->deleting_to)
+        *code = store->deleting_to   ? delete_slice(store)
+                : store->dropping_to ? keep_slice(store)
+                                     : shrink(store);
+        if (!store->deleting_to && !store->dropping_to)
             store->shrinking = is_too_large(store);
     }
     return worked;

@@ -107,10 +107,12 @@ static int open_statements(struct store *store)
     code = code ? code : rollups_open(store);
     code = code ? code : traces_open(store);
     code = code ? code : trace_minutes_open(store);
+    code = code ? code : keep_open(store);
+    code = code ? code : kafka_open(store);
     return code ? code
                 : store_prepare(store,
                                 "UPDATE position SET booked_to = ?, needed_from = ?, next_trace_no "
-                                "= ?, n_spans = ?",
+                                "= ?, n_spans = ?, kept_to = ?",
                                 &store->put_position);
 }
 
@@ -118,11 +120,13 @@ static int read_position(struct store *store)
 {
     sqlite3_stmt *select;
     int code = store_prepare(
-        store, "SELECT booked_to, needed_from, next_trace_no, n_spans FROM position", &select);
+        store, "SELECT booked_to, needed_from, next_trace_no, n_spans, kept_to FROM position",
+        &select);
     if (!code && sqlite3_step(select) == SQLITE_ROW)
         store->position = (struct position){
             (uint64_t)sqlite3_column_int64(select, 0), (uint64_t)sqlite3_column_int64(select, 1),
-            (uint64_t)sqlite3_column_int64(select, 2), (uint64_t)sqlite3_column_int64(select, 3)};
+            (uint64_t)sqlite3_column_int64(select, 2), (uint64_t)sqlite3_column_int64(select, 3),
+            (uint64_t)sqlite3_column_int64(select, 4)};
     else
         code = code ? code : SQLITE_CORRUPT;
     sqlite3_finalize(select);
@@ -198,6 +202,13 @@ static void failed_for_good(struct store *store, int code)
         store->settings.failed(&err, store->settings.ctx);
 }
 
+/* Nothing may be committed behind a sync that failed. */
+static void note_failed_sync(struct store *store, int code)
+{
+    if (code && sqlite3_extended_errcode(store->db) == SQLITE_IOERR_FSYNC)
+        failed_for_good(store, code);
+}
+
 /* Back to the last commit: what is in memory of this transaction is forgotten, the turns are
  * applied again. */
 static void roll_back(struct store *store, int code)
@@ -243,6 +254,7 @@ static int write_position(struct store *store)
     sqlite3_bind_int64(put, 2, (int64_t)store->position.needed_from);
     sqlite3_bind_int64(put, 3, (int64_t)store->position.next_trace_no);
     sqlite3_bind_int64(put, 4, (int64_t)store->position.n_spans);
+    sqlite3_bind_int64(put, 5, (int64_t)store->position.kept_to);
     return statement_run(put);
 }
 
@@ -253,6 +265,7 @@ static void hand_on(struct store *store)
     while (turn) {
         struct turn *next = turn->next;
         turn->next = NULL;
+        kafka_committed(store, turn);
         store->settings.committed(turn, store->settings.ctx);
         turn = next;
     }
@@ -282,7 +295,8 @@ static void checkpoint(struct store *store)
     if (size < CHECKPOINT_BYTES && !resting)
         return;
     int mode = size >= TRUNCATE_BYTES ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
-    sqlite3_wal_checkpoint_v2(store->db, "main", mode, &n_log, &n_done);
+    int code = sqlite3_wal_checkpoint_v2(store->db, "main", mode, &n_log, &n_done);
+    note_failed_sync(store, code);
     store->in_log = !resting;
 }
 
@@ -414,7 +428,7 @@ static void *run(void *arg)
             take_turn(store, turn);
         else if (queue_closed(store->queue) && !queue_length(store->queue))
             break;
-        if (!turn || is_due(store) || store->deleting_to || store->shrinking)
+        if (!turn || is_due(store) || store->deleting_to || store->dropping_to || store->shrinking)
             tend(store);
     }
     if (store->in_transaction)
@@ -452,7 +466,8 @@ void store_join(struct store *store)
     queue_close(store->queue);
     pthread_join(store->thread, NULL);
     store->running = false;
-    sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    note_failed_sync(store, sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE,
+                                                      NULL, NULL));
 }
 
 void store_close(struct store *store)
@@ -469,6 +484,8 @@ void store_close(struct store *store)
         rollups_close(store);
         traces_close(store);
         trace_minutes_close(store);
+        keep_close(store);
+        kafka_close(store);
         if (store->keys.ids)
             keys_close(store);
         sqlite3_finalize(store->put_position);

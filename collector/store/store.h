@@ -21,6 +21,7 @@ struct store_settings {
     uint64_t reopen_window_ns; /* traces this far back can be found by id for reopening */
     uint64_t reopen_memory;    /* bytes of Bloom filters */
     uint64_t edges_max;        /* limit.edges */
+    unsigned keep_percent;     /* share of ordinary traces whose spans stay; 100: all */
     /* After a commit, from the writer's thread: takes the turn. */
     void (*committed)(struct turn *turn, void *ctx);
     /* A sync of the database failed: ends the process. */
@@ -43,6 +44,10 @@ uint64_t store_next_trace_no(struct store *store);
  * soon after, or with the next commit. ERR_INVALID for what cannot be read: then all stays. Any
  * thread. */
 int store_allow_plaintext(struct store *store, const char *const *rules, size_t n, struct err *err);
+
+/* The next message of a partition (`topic`: its hash, see body.h), by what is committed; -1 when
+ * none ever came. Any thread. */
+int64_t store_kafka_next(struct store *store, uint64_t topic, int32_t partition);
 
 int store_start(struct store *store, struct err *err);
 /* Takes the turn; waits while the writer's queue is full. False when the store is stopping. */
