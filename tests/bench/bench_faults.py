@@ -123,11 +123,10 @@ def seconds_until(db, onset):
     return None
 
 
-def opened_after(db, onset):
-    """Of the first incident that replay itself opened; None when it opens none."""
-    said = run("sql", "--db", db, "--format", "json", "SELECT min(opened_ns) AS at FROM incident")
-    at = re.search(r"\d{19}", said)
-    return int(at.group()) / 1e9 - onset if at else None
+def opened(db, onset):
+    """When, counted from the fault's onset, replay opened incidents by itself; those below zero are false alarms."""
+    said = run("sql", "--db", db, "--format", "csv", "SELECT opened_ns FROM incident ORDER BY 1")
+    return [int(at) / 1e9 - onset for at in re.findall(r"\d{19}", said)]
 
 
 def passes(db, truth, onset, requests):
@@ -161,7 +160,7 @@ def measure(case, quiet):
                     rank=None if quiet else rank_of(truth, answer), suspects=[s["node"]["service"] for s in answer["suspects"][:3]],
                     significant=sum(s["significant"] for s in answer["suspects"]), scores=[round(s["score"], 3) for s in answer["suspects"][:3]],
                     requests=answer["requests"]["now"]["n"], passes=passes(db, truth, onset, answer["requests"]), before=before["verdict"], quiet=quiet,
-                    seconds=seconds_until(db, onset) if found and not quiet else None, opened=opened_after(db, onset))
+                    seconds=seconds_until(db, onset) if found and not quiet else None, opened=opened(db, onset))
     finally:
         shutil.rmtree(folder)
 
@@ -189,11 +188,12 @@ def share(n, of):
 
 def line(name, rows):
     n, seconds = len(rows), [r["seconds"] for r in rows if r["seconds"] is not None]
-    opened = [r["opened"] for r in rows if r["opened"] is not None]
-    print("%-34s %5d %7s %9s %9s %8s %8s" % (
+    after = [next((at for at in r["opened"] if at >= 0), None) for r in rows]
+    after = [at for at in after if at is not None]
+    print("%-34s %5d %7s %9s %9s %8s %7s %7s" % (
         name, n, share(sum(r["rank"] == 1 for r in rows), n), share(sum(bool(r["rank"]) and r["rank"] <= 3 for r in rows), n),
         share(sum(r["verdict"] == "incident" for r in rows), n), "%.0f s" % statistics.median(seconds) if seconds else "-",
-        "%.0f s" % statistics.median(opened) if opened else "-"), flush=True)
+        share(len(after), n), "%.0f s" % statistics.median(after) if after else "-"), flush=True)
 
 
 def by(rows, key, words="%s"):
@@ -203,7 +203,7 @@ def by(rows, key, words="%s"):
 
 def table(rows, group):
     faults, quiet = [r for r in rows if not r["quiet"]], [r for r in rows if r["quiet"]]
-    print("\n%-34s %5s %7s %9s %9s %8s %8s" % (group, "cases", "first", "in three", "incident", "seen by", "opened"))
+    print("\n%-34s %5s %7s %9s %9s %8s %7s %7s" % (group, "cases", "first", "in three", "incident", "seen by", "opened", "after"))
     if group == "open":
         by(faults, "kind")
         by(faults, "mesh", "on %s services")
@@ -215,6 +215,8 @@ def table(rows, group):
         "".join(", %s %d of %d" % (k, sum(r["verdict"] == "incident" for r in quiet if r["kind"] == k), sum(r["kind"] == k for r in quiet))
                 for k in sorted({r["kind"] for r in quiet}))))
     print("false alarms before the fault: %d of %d" % (sum(r["before"] == "incident" for r in rows), len(rows)))
+    print("incidents opened without a fault: %d on %d quiet ones, %d before %d faults" % (
+        sum(len(r["opened"]) for r in quiet), len(quiet), sum(at < 0 for r in faults for at in r["opened"]), len(faults)))
 
 
 def print_missed(rows):
@@ -232,7 +234,7 @@ def main():
     seed, begin, rows, kinds = int(os.environ.get("SEED", "1")), time.monotonic(), [], catalogue()
     cases = list(all_cases(kinds, seed))
     print("SEED=%d, %d cases; 'seen by': median time from the onset to the end of the first minute that diagnose calls an incident;\n"
-          "'opened': to the incident that the program opened by itself, where replay opens any" % (seed, len(cases)), flush=True)
+          "'opened': replay opened an incident by itself, median time 'after' the onset" % (seed, len(cases)), flush=True)
     for i, case in enumerate(cases):
         try:
             rows.append(measure(case, kinds[case.kind]))
