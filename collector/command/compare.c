@@ -60,18 +60,22 @@ static bool read_request(const struct options *options, struct comparison_reques
 
 /* ---- text ---- */
 
+static void print_size(double size, struct str unit)
+{
+    if (str_eq(unit, STR("ratio")))
+        printf("%.2f", 100 * size);
+    else if (str_eq(unit, STR("count")))
+        printf("%.2f", size);
+    else if (size < 1e6)
+        printf("%.0f us", size / 1e3);
+    else
+        printf("%.1f ms", size / 1e6);
+}
+
 static void print_value(double value, struct str unit)
 {
-    double size = fabs(value);
-    const char *sign = value < 0 ? "-" : "+";
-    if (str_eq(unit, STR("ratio")))
-        printf("%s%.2f", sign, 100 * size);
-    else if (str_eq(unit, STR("count")))
-        printf("%s%.2f", sign, size);
-    else if (size < 1e6)
-        printf("%s%.0f us", sign, size / 1e3);
-    else
-        printf("%s%.1f ms", sign, size / 1e6);
+    putchar(value < 0 ? '-' : '+');
+    print_size(fabs(value), unit);
 }
 
 static void print_side(const struct tree *side, const char *what)
@@ -127,6 +131,9 @@ static void print_check(const struct tree *check)
         printf("]%s", str_eq(unit, STR("ratio")) ? " points" : "");
     }
     printf("  %.*s", STR_ARG(verdict));
+    printf(" (%.*s, margin ", STR_ARG(tree_get(check, "test")->text));
+    print_size(tree_number(tree_get(check, "margin")), unit);
+    printf(")");
     if (tree_get(check, "need")->type == JSON_NUMBER)
         printf(", about %.0f more calls needed", tree_number(tree_get(check, "need")));
     printf("%s\n", paint("\033[0m"));

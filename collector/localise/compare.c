@@ -99,8 +99,10 @@ static void set_estimate(struct compared_check *check, const struct judge *judge
     check->effect = is->effect;
     check->low = is->low;
     check->high = is->high;
-    check->margin = is->effect < 0 ? judge->down : judge->up;
     check->verdict = verdict_of(judge, is);
+    /* Of the side that is open, else of the side on which the effect is. */
+    bool fewer = check->verdict == COMPARED_NOT_ENOUGH ? is->low < -judge->down : is->effect <= 0;
+    check->margin = fewer ? judge->down : judge->up;
 }
 
 static void check_amounts(struct comparison *comparison, struct compared_check *check,
