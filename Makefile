@@ -35,7 +35,7 @@ FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ALL_WRAPS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
 WRAPS = $(if $(SAN),$(ALL_WRAPS))
 
-.PHONY: FORCE all setup deps demo run test tested check tidy units tools fuzzers replays scenes bench torture model fuzz asan tsan pictures dist install clean help
+.PHONY: FORCE all setup deps demo run test tested check tidy units tools fuzzers replays scenes bench bench-faults torture model fuzz asan tsan pictures dist install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -171,6 +171,9 @@ tested: all units tools replays tests/ui/node_modules/.done
 bench: all $(BENCHES) ## the table of figures; takes minutes
 	@python3 tests/bench/bench.py $(B)
 
+bench-faults: all ## where diagnose says that simulated faults began; SEED=1, FULL=1, HELD_OUT=1
+	@python3 tests/bench/bench_faults.py $(B)
+
 torture: all tools ## two hundred kills under load; file operations that fail
 	@python3 tests/scenes/kill.py $(B) 200
 	@python3 tests/scenes/faults.py $(B)
@@ -209,6 +212,6 @@ clean: ## removes what was built
 	rm -rf $(B)
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d)

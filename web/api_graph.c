@@ -210,6 +210,8 @@ void api_service(struct web *web, struct http_request *request, struct str rest)
     struct err err = {0};
     struct buf out;
     read_service(request, rest, &question, &err);
+    question.compare = web->settings.hooks.compare;
+    question.min_calls = web->settings.min_requests;
     struct query *query = begin_minutes(web, request, &window, &out, &err);
     if (!err.code && read_base(request, window, &base, &err))
         query_service_json(query, window, base, &question, &out, &err);

@@ -278,6 +278,7 @@ static const struct route routes[] = {
     {"GET", "/api/v1/status", api_status, NULL},
     {"GET", "/api/v1/tail", api_tail, NULL},
     {"GET", "/api/v1/diagnose", api_diagnose, NULL},
+    {"GET", "/api/v1/compare", api_compare, NULL},
     {"GET", "/api/v1/incidents", api_incidents, NULL},
     {"GET", "/api/v1/incidents/", NULL, api_incident},
     {"GET", "/api/v1/openapi.json", api_openapi, NULL},

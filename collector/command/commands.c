@@ -100,6 +100,16 @@ static const struct option_row diagnose_rows[] = {
     {"format", "NAME", "text or json"},
     SETTINGS,
     END};
+static const struct option_row compare_rows[] = {
+    SOURCE,
+    {"service", "NAME", "whose versions: service, namespace/service, cluster/namespace/service"},
+    {"baseline", "VERSION", "the one that is known; default: the busiest but the candidate"},
+    {"candidate", "VERSION", "the one that is new; default: the newest that took calls"},
+    {"from", "TIME", "where the candidate began; default half an hour ago"},
+    {"to", "TIME", "default now"},
+    {"format", "NAME", "text or json"},
+    SETTINGS,
+    END};
 static const struct option_row tail_rows[] = {
     {"url", "URL", "the collector; default http://127.0.0.1:4319"},
     {"follow", NULL, "go on as batches come"},
@@ -120,6 +130,9 @@ const struct command commands[] = {
     {"graph", "", "the call graph of a window", false, command_graph, graph_rows},
     {"diagnose", "", "where a fault began, with evidence; exit 1 when there is one", false,
      command_diagnose, diagnose_rows},
+    {"compare", "",
+     "a new version of a service against another; exit 1: worse, 4: too few calls to tell", false,
+     command_compare, compare_rows},
     {"tail", "", "the last batches received", false, command_tail, tail_rows},
     {"simulate", "", "send simulated traffic: a mesh with a fault, or a load", true,
      command_simulate, simulate_rows},

@@ -257,11 +257,13 @@ static int start_localiser(struct pipeline *pipeline, struct err *err)
     return localiser_start(&localiser, &pipeline->localiser, err);
 }
 
-static void incident_metrics(struct buf *out, void *ctx)
+static void judged_metrics(struct buf *out, void *ctx)
 {
     const struct pipeline *pipeline = ctx;
     if (pipeline->localiser)
         localiser_metrics(pipeline->localiser, out);
+    if (pipeline->canary)
+        canary_metrics(pipeline->canary, out);
 }
 
 static int make_exporter(struct pipeline *pipeline, struct err *err)
@@ -273,12 +275,15 @@ static int make_exporter(struct pipeline *pipeline, struct err *err)
         .ingested = settings->prometheus_ingested,
         .max_operations = settings->limit_operations,
         .sqlite_version = store_sqlite_version(),
-        .incidents = incident_metrics,
+        .judged = judged_metrics,
         .ctx = pipeline,
     };
+    if (pipeline->inbox)
+        pipeline->canary =
+            canary_new(settings->store_path, (uint32_t)settings->localise_min_requests);
     pipeline->prometheus = prometheus_new(&prometheus);
     pipeline->exports = queue_new(EXPORT_QUEUE, 0);
-    if (!pipeline->prometheus || !pipeline->exports ||
+    if (!pipeline->prometheus || !pipeline->exports || (pipeline->inbox && !pipeline->canary) ||
         pthread_create(&pipeline->exporter, NULL, run_exporter, pipeline) != 0)
         return err_set(err, ERR_BUSY, "memory is short: the exporter cannot start");
     pipeline->exporting = true;
@@ -351,6 +356,7 @@ void pipeline_stop(struct pipeline *pipeline)
         pthread_join(pipeline->exporter, NULL);
     }
     localiser_stop(pipeline->localiser);
+    canary_free(pipeline->canary);
     if (pipeline->inbox)
         inbox_close(pipeline->inbox, true);
     trace_finder_close(pipeline->finder);
@@ -391,6 +397,8 @@ int pipeline_flush(struct pipeline *pipeline, uint64_t *n_cut, struct err *err)
     uint64_t turn = stitcher_flush(pipeline->stitcher, n_cut);
     if (!turn || !wait_for(pipeline, &pipeline->exported, turn, deadline_ns))
         return err_set(err, ERR_BUSY, "the commit is not through yet; try again");
+    if (pipeline->canary)
+        canary_forget(pipeline->canary);
     return 0;
 }
 

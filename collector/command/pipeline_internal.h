@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "collector/base/queue.h"
+#include "collector/command/compare.h"
 #include "collector/command/known.h"
 #include "collector/command/localiser.h"
 #include "collector/command/pipeline.h"
@@ -30,6 +31,7 @@ struct pipeline {
     struct stitcher *stitcher;
     struct prometheus *prometheus;
     struct localiser *localiser; /* NULL without */
+    struct canary *canary;       /* NULL without an inbox */
     struct counting *counting;   /* the stitcher's thread's */
     struct redactions redactions;
 

@@ -18,6 +18,7 @@
 #include "collector/base/log.h"
 #include "collector/base/stats.h"
 #include "collector/base/tls.h"
+#include "collector/command/compare.h"
 #include "collector/command/diagnose.h"
 #include "collector/command/pipeline.h"
 #include "collector/receive/grpc.h"
@@ -297,6 +298,7 @@ static int start_web(struct server *server, struct err *err)
                   .tail = tail,
                   .status = status,
                   .diagnose = diagnose_json,
+                  .compare = compare_json,
                   .ctx = server},
     };
     return is_off(settings->web_listen) ? 0 : web_start(&web, &server->web, err);

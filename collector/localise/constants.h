@@ -63,4 +63,24 @@
  * side are enough for the first place (LOCALISING §6). */
 #define CONFIDENT_REQUESTS 150.0
 
+/* Two versions at the same time (LOCALISING §5). Intervals that hold at every look are tightest at
+ * 300 calls a side, that is at 150 of one sample; 8 is where such an interval is least wide at 95
+ * %. */
+#define COMPARE_ALPHA 0.05
+#define COMPARE_MIXTURE 8.0
+#define COMPARE_BEST_AT 150.0
+/* Less than this is no difference: a point of failures, a tenth of the median and a tenth of a
+ * millisecond, five points of calls above the baseline's p95 (5 % are in normal times). */
+#define COMPARE_SHARE 0.01
+#define COMPARE_SHIFT 0.10
+#define COMPARE_SHIFT_FLOOR_NS 100000.0
+#define COMPARE_SLOW 0.05
+/* Calls made for each call taken: a twentieth fewer are requests that stop; more are a new feature,
+ * until they double and are one more for every call. */
+#define COMPARE_FEWER 0.05
+#define COMPARE_MORE 1.0
+/* What comes in is alike when the shares of callers and operations differ by no more than this,
+ * and by what chance gives. */
+#define COMPARE_MIX 0.10
+
 #endif

@@ -74,9 +74,14 @@ int query_edge_json(struct query *query, struct window window, struct str caller
 /* Every service with its rate, failures and latency. */
 int query_red_json(struct query *query, struct window window, struct buf *out, struct err *err);
 /* Which service, and which of its versions are put side by side. */
+struct comparison_request;
 struct service_question {
     struct str cluster, namespace, service; /* '' any */
     struct str baseline, candidate; /* versions; both '': the newest against the busiest other */
+    /* How versions are compared: the JSON of CONTRACT §7. */
+    int (*compare)(struct query *query, const struct comparison_request *request, struct buf *out,
+                   struct err *err);
+    uint32_t min_calls; /* of either, for a verdict */
 };
 /* One service: the same over time and by version, operation, instance, caller and callee.
  * ERR_NOT_FOUND when nobody of that name was seen. */
@@ -111,6 +116,41 @@ int query_span_json(struct query *query, struct str trace, struct str span, stru
 int query_rollup(struct query *query, struct window window, struct names *names,
                  struct nodes *nodes, struct rollup *rollup, struct err *err);
 
+struct trace_text {
+    char id[33]; /* 32 digits */
+    int64_t trace_no;
+};
+
+/* Two versions of a service at the same time: what query_cohorts() finds. */
+#define COHORT_PARTS 6 /* of the time: the steps of its tallies */
+struct cohort_question {
+    struct window window;                   /* whole minutes */
+    struct str cluster, namespace, service; /* cluster, namespace '': any */
+    struct str baseline, candidate; /* both '': the newest with calls against the busiest other */
+};
+struct cohort_answer {
+    struct node service; /* without version */
+    name_no versions[2]; /* baseline, candidate */
+    int64_t minutes;     /* in which both took calls */
+    int64_t calls[2];    /* all that each took in the window */
+};
+/* The calls that both took and made in the minutes in which both took calls, into `rollup`; texts
+ * into `names` and `nodes`. ERR_NOT_FOUND when nobody called such a service in the window,
+ * ERR_INVALID when the name is of several, ERR_TOO_BIG when the rollup is full. */
+int query_cohorts(struct query *query, const struct cohort_question *question, struct names *names,
+                  struct nodes *nodes, struct cohort_answer *answer, struct rollup *rollup,
+                  struct err *err);
+/* Services of which at least two versions took calls in the window, those with the most calls of
+ * all but the busiest version first: at most `max`. The texts live as long as `names`. */
+struct cohort_service {
+    struct str cluster, namespace, service;
+};
+int query_cohort_services(struct query *query, struct window window, struct names *names,
+                          struct cohort_service *services, size_t max, size_t *n, struct err *err);
+/* Newest traces of the window with a span of this version, failed ones first. */
+size_t query_version_examples(struct query *query, struct window window, const struct node *node,
+                              const struct names *names, struct trace_text *ids, size_t max);
+
 /* Requests by the minute of their start. */
 struct request_minute {
     uint64_t minute; /* of Unix time */
@@ -122,10 +162,6 @@ int query_request_minutes(struct query *query, struct window window, struct requ
 
 /* Traces of the window that show the trouble of a service: newest failed ones that began there, or
  * the slowest it takes part in. At most `max` ids of 32 digits. */
-struct trace_text {
-    char id[33];
-    int64_t trace_no;
-};
 size_t query_failed_examples(struct query *query, struct window window, struct str service,
                              struct trace_text *ids, size_t max);
 size_t query_slow_examples(struct query *query, struct window window, struct str service,

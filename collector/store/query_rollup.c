@@ -3,7 +3,7 @@
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
-#include "collector/store/query_internal.h"
+#include "collector/store/query_tally.h"
 
 /* The slowest are looked for among so many of the newest that match. */
 #define SLOW_AMONG_TEXT "5000"
@@ -30,16 +30,38 @@ static struct tally *known_tally(const struct reading *reading, int64_t row)
     return NULL;
 }
 
-static node_no read_node(struct reading *reading, int first)
+static node_no read_node(sqlite3_stmt *row, int first, struct names *names, struct nodes *nodes)
 {
-    sqlite3_stmt *row = reading->key;
     name_no parts[4];
     for (int i = 0; i < 4; i++)
-        parts[i] = names_add(reading->names, column_str(row, first + i));
+        parts[i] = names_add(names, column_str(row, first + i));
     if (sqlite3_column_bytes(row, first + 2) == 0)
         return NODE_NONE;
-    return nodes_add(reading->nodes, &(struct node){parts[0], parts[1], parts[2], parts[3],
-                                                    (uint8_t)sqlite3_column_int(row, first + 4)});
+    return nodes_add(nodes, &(struct node){parts[0], parts[1], parts[2], parts[3],
+                                           (uint8_t)sqlite3_column_int(row, first + 4)});
+}
+
+struct tally_key read_tally_key(sqlite3_stmt *row, int first, struct names *names,
+                                struct nodes *nodes)
+{
+    return (struct tally_key){.channel = (uint8_t)sqlite3_column_int(row, first),
+                              .what = (uint8_t)sqlite3_column_int(row, first + 1),
+                              .name = names_add(names, column_str(row, first + 2)),
+                              .detail = names_add(names, column_str(row, first + 3)),
+                              .node = read_node(row, first + 4, names, nodes),
+                              .peer = read_node(row, first + 9, names, nodes)};
+}
+
+bool read_tally_row(sqlite3_stmt *row, int first, struct tally *tally)
+{
+    int64_t *const fields[] = {&tally->n,       &tally->bad,     &tally->client_errors,
+                               &tally->origins, &tally->retries, &tally->recovered,
+                               &tally->sum_ns};
+    for (int i = 0; i < 7; i++)
+        *fields[i] += sqlite3_column_int64(row, first + i);
+    struct str blob = {sqlite3_column_blob(row, first + 7),
+                       (size_t)sqlite3_column_bytes(row, first + 7)};
+    return histogram_decode(&tally->histogram, blob);
 }
 
 static bool remember(struct reading *reading, int64_t row, uint32_t item)
@@ -64,12 +86,7 @@ static struct tally *new_tally(struct reading *reading, int64_t row)
     struct tally *tally = NULL;
     sqlite3_bind_int64(key, 1, row);
     if (sqlite3_step(key) == SQLITE_ROW) {
-        struct tally_key fields = {.channel = (uint8_t)sqlite3_column_int(key, 0),
-                                   .what = (uint8_t)sqlite3_column_int(key, 1),
-                                   .name = names_add(reading->names, column_str(key, 2)),
-                                   .detail = names_add(reading->names, column_str(key, 3)),
-                                   .node = read_node(reading, 4),
-                                   .peer = read_node(reading, 9)};
+        struct tally_key fields = read_tally_key(key, 0, reading->names, reading->nodes);
         tally = rollup_tally(reading->rollup, &fields, 0);
     }
     sqlite3_reset(key);
@@ -85,33 +102,17 @@ static bool add_row(struct reading *reading, sqlite3_stmt *row)
     tally = tally ? tally : new_tally(reading, id);
     if (!tally)
         return false;
-    int64_t *const fields[] = {&tally->n,       &tally->bad,     &tally->client_errors,
-                               &tally->origins, &tally->retries, &tally->recovered,
-                               &tally->sum_ns};
-    for (int i = 0; i < 7; i++)
-        *fields[i] += sqlite3_column_int64(row, 1 + i);
-    struct str blob = {sqlite3_column_blob(row, 8), (size_t)sqlite3_column_bytes(row, 8)};
-    return histogram_decode(&tally->histogram, blob);
+    return read_tally_row(row, 1, tally);
 }
 
 int query_rollup(struct query *query, struct window window, struct names *names,
                  struct nodes *nodes, struct rollup *rollup, struct err *err)
 {
-    static const char key_sql[] =
-        "SELECT k.channel, k.what, n.text, d.text, "
-        "ac.text, an.text, aa.text, av.text, a.role, pc.text, pn.text, pp.text, pv.text, p.role "
-        "FROM tally_key k JOIN name n ON n.id = k.name JOIN name d ON d.id = k.detail "
-        "JOIN node a ON a.id = k.node JOIN name ac ON ac.id = a.cluster "
-        "JOIN name an ON an.id = a.namespace JOIN name aa ON aa.id = a.service "
-        "JOIN name av ON av.id = a.version JOIN node p ON p.id = k.peer "
-        "JOIN name pc ON pc.id = p.cluster JOIN name pn ON pn.id = p.namespace "
-        "JOIN name pp ON pp.id = p.service JOIN name pv ON pv.id = p.version WHERE k.id = ?";
+    static const char key_sql[] = "SELECT " TALLY_KEY_SELECT "WHERE k.id = ?";
     struct reading reading = {.query = query, .names = names, .nodes = nodes, .rollup = rollup};
     sqlite3_stmt *rows;
     int code = SQLITE_DONE;
-    if (query_begin(query,
-                    "SELECT tally, n, bad, client_errors, origins, retries, recovered, sum_ns, "
-                    "histogram FROM tally_row WHERE minute >= ? AND minute < ?",
+    if (query_begin(query, "SELECT tally, " TALLY_ROW_SELECT "WHERE minute >= ? AND minute < ?",
                     &rows, err))
         return err->code;
     if (query_begin(query, key_sql, &reading.key, err)) {
