@@ -197,6 +197,9 @@ int diagnose(struct query *query, const struct diagnosis_request *request, struc
         rollup_fini(&rollups[i]);
     if (!err->code && diagnosis->verdict == VERDICT_INCIDENT)
         find_onset(query, diagnosis, err);
+    if (!err->code)
+        query_incident_at(query, (struct window){diagnosis->from_ns, diagnosis->to_ns},
+                          &diagnosis->incident, err);
     for (uint32_t i = 0; i < diagnosis->n_suspects && !err->code; i++)
         diagnosis_add_examples(query, diagnosis, &diagnosis->suspects[i]);
     return err->code;
@@ -335,6 +338,8 @@ static void print_diagnosis(const struct tree *tree)
     print_ns(tree_get(was, "p95_ns"), 9);
     if (tree_get(tree, "onset")->type == JSON_STRING)
         printf("\nsince   %.19sZ", tree_get(tree, "onset")->text.p);
+    if (tree_get(tree, "incident")->type == JSON_STRING)
+        printf("\nincident %.*s", STR_ARG(tree_get(tree, "incident")->text));
     if (tree_get(tree, "need")->type == JSON_OBJECT)
         printf("\n%.0f more requests are needed",
                tree_number(tree_get(tree_get(tree, "need"), "requests")));

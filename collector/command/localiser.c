@@ -300,7 +300,7 @@ static void open_incident(struct localiser *localiser, struct look *look)
     name_entry(localiser, look, incident);
     incident->id = ++localiser->last_id;
     incident->onset_ns = STEPS_NS(onset);
-    incident->opened_ns = clock_wall_ns();
+    incident->opened_ns = localiser->settings.event_time ? STEPS_NS(look->end) : clock_wall_ns();
     incident->updated_ns = STEPS_NS(look->end);
     localiser->counted_to = onset;
     incident->affected_calls = count_affected(localiser, look, incident->symptom);
@@ -335,7 +335,7 @@ static void update_incident(struct localiser *localiser, const struct look *look
             show(localiser, incident);
         }
     } else if (incident->updated_ns >= localiser->bad_ns + localiser->settings.close_after_ns) {
-        incident->closed_ns = incident->updated_ns;
+        incident->closed_ns = localiser->bad_ns + localiser->settings.close_after_ns;
         log_event(LOG_INFO, "incident_closed", "incident=%llu", (unsigned long long)incident->id);
         show(localiser, incident);
     }
@@ -362,7 +362,7 @@ static void look(struct localiser *localiser, uint64_t end)
     rollup_fini(&look.now_entries);
 }
 
-/* ---- the thread ---- */
+/* ---- by the clock ---- */
 
 static void look_when_due(struct localiser *localiser, bool at_once)
 {
@@ -376,30 +376,7 @@ static void look_when_due(struct localiser *localiser, bool at_once)
     look(localiser, end);
 }
 
-static void *run(void *arg)
-{
-    struct localiser *localiser = arg;
-    pthread_setname_np(pthread_self(), "localiser");
-    for (;;) {
-        struct turn *turn = queue_pop(localiser->queue, NS_PER_S);
-        if (!turn && queue_closed(localiser->queue) && !queue_length(localiser->queue))
-            return NULL;
-        bool flush = turn && turn->flush;
-        if (turn)
-            steps_take(localiser->steps, turn);
-        look_when_due(localiser, flush);
-        if (turn)
-            localiser->settings.done(turn, localiser->settings.ctx);
-    }
-}
-
-void localiser_push(struct localiser *localiser, struct turn *turn)
-{
-    if (!queue_push(localiser->queue, turn, 0))
-        localiser->settings.done(turn, localiser->settings.ctx);
-}
-
-/* ---- starting ---- */
+/* ---- what is stored ---- */
 
 /* What cannot be read is learnt anew. */
 static void say_unread(const struct err *err)
@@ -409,12 +386,12 @@ static void say_unread(const struct err *err)
         log_event(LOG_WARN, "baseline_unread", "reason=%s", log_quote(str_of(err->text), quoted));
 }
 
-/* The minutes of the last hour as they are stored; their steps are known by the minute only. */
-static void read_minutes(struct localiser *localiser, uint64_t now_ns)
+/* The stored minutes of an hour, up to `end`; their steps are known by the minute only. */
+static void read_minutes(struct localiser *localiser, uint64_t end)
 {
     struct err err = {0};
-    uint64_t minute = now_ns / NS_PER_MINUTE;
-    for (uint64_t at = minute - N_STEP_MINUTES + 1; at <= minute && !err.code; at++) {
+    uint64_t begin = end > N_STEP_MINUTES ? end - N_STEP_MINUTES : 0;
+    for (uint64_t at = begin; at < end && !err.code; at++) {
         struct window window = {at * NS_PER_MINUTE, (at + 1) * NS_PER_MINUTE};
         query_rollup(localiser->query, window, steps_names(localiser->steps),
                      steps_nodes(localiser->steps), steps_minute(localiser->steps, at), &err);
@@ -442,6 +419,78 @@ static int go_on(struct localiser *localiser, struct err *err)
     return 0;
 }
 
+/* ---- a replay, in order of its own time ---- */
+
+/* The hour before it is what is stored. An incident of later times has nothing to do with it. */
+static void begin_walk(struct localiser *localiser, uint64_t step)
+{
+    read_minutes(localiser, step / ROLLUP_STEPS_A_MINUTE);
+    if (localiser->open && localiser->open->updated_ns > STEPS_NS(step)) {
+        incident_free(localiser->open);
+        localiser->open = NULL;
+        rollup_clear(&localiser->normal);
+    }
+    localiser->looked_to = step;
+}
+
+/* Looks at what lies between the last look and the next step that holds something: while the look
+ * still sees something, and when an incident would have been closed. */
+static void look_between(struct localiser *localiser, uint64_t step)
+{
+    uint64_t last = localiser->looked_to + LOOK_STEPS;
+    while (localiser->looked_to < step && localiser->looked_to < last)
+        look(localiser, ++localiser->looked_to);
+    uint64_t close_ns = localiser->bad_ns + localiser->settings.close_after_ns;
+    if (localiser->open && close_ns <= STEPS_NS(step))
+        look(localiser, close_ns / ROLLUP_STEP_NS + 1);
+}
+
+static void walk(struct localiser *localiser)
+{
+    uint64_t step;
+    while (steps_next_held(localiser->steps, &step)) {
+        if (!localiser->looked_to)
+            begin_walk(localiser, step);
+        if (step > localiser->looked_to)
+            look_between(localiser, step);
+        steps_release(localiser->steps);
+        if (step < localiser->looked_to)
+            continue;
+        localiser->looked_to = step + 1;
+        look(localiser, step + 1);
+    }
+}
+
+/* ---- the thread ---- */
+
+static void *run(void *arg)
+{
+    struct localiser *localiser = arg;
+    pthread_setname_np(pthread_self(), "localiser");
+    for (;;) {
+        struct turn *turn = queue_pop(localiser->queue, NS_PER_S);
+        if (!turn && queue_closed(localiser->queue) && !queue_length(localiser->queue))
+            return NULL;
+        bool flush = turn && turn->flush;
+        if (turn)
+            steps_take(localiser->steps, turn);
+        if (!localiser->settings.event_time)
+            look_when_due(localiser, flush);
+        else if (flush || steps_are_full(localiser->steps))
+            walk(localiser);
+        if (turn)
+            localiser->settings.done(turn, localiser->settings.ctx);
+    }
+}
+
+void localiser_push(struct localiser *localiser, struct turn *turn)
+{
+    if (!queue_push(localiser->queue, turn, 0))
+        localiser->settings.done(turn, localiser->settings.ctx);
+}
+
+/* ---- starting ---- */
+
 int localiser_start(const struct localiser_settings *settings, struct localiser **result,
                     struct err *err)
 {
@@ -454,13 +503,14 @@ int localiser_start(const struct localiser_settings *settings, struct localiser 
     buf_init(&localiser->metrics, METRIC_BYTES);
     rollup_init(&localiser->normal, UINT32_MAX);
     localiser->n_opened = stat_get(&opened_family, NULL);
-    localiser->looked_to = now_ns / ROLLUP_STEP_NS;
+    localiser->looked_to = settings->event_time ? 0 : now_ns / ROLLUP_STEP_NS;
     localiser->queue = queue_new(QUEUE_TURNS, 0);
-    localiser->steps = steps_new();
+    localiser->steps = steps_new(settings->event_time);
     if (!localiser->queue || !localiser->steps)
         err_set(err, ERR_BUSY, "memory is short");
     if (!err->code && query_open(settings->db_path, &localiser->query, err) == 0) {
-        read_minutes(localiser, now_ns);
+        if (!settings->event_time)
+            read_minutes(localiser, now_ns / NS_PER_MINUTE + 1);
         go_on(localiser, err);
     }
     if (!err->code && pthread_create(&localiser->thread, NULL, run, localiser) == 0) {

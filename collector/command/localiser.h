@@ -20,6 +20,7 @@ struct localiser_settings {
     uint64_t baseline_ns, close_after_ns;
     uint64_t settle_ns; /* after its end a step's traces are cut and committed */
     uint32_t min_requests;
+    bool event_time; /* a replay: what a flush finds is walked through in order of its own time */
     /* Takes the turn when the localiser is done with it. */
     void (*done)(struct turn *turn, void *ctx);
     /* Takes the incident, to be stored. */

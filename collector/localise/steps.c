@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define MAX_STEP_TALLIES 50000u
+#define MAX_HELD (1u << 20)
 #define MAX_NAMES (1u << 20)
 #define MAX_NAME_BYTES ((size_t)128 << 20)
 #define MAX_NODES 200000u
@@ -27,13 +28,18 @@ struct steps {
     struct nodes *nodes;
     struct numbers name_map, node_map;
     struct bag steps[N_STEPS], minutes[N_STEP_MINUTES];
+    bool hold;
+    struct rollup held; /* in order of time once the first was released */
+    uint32_t n_released;
 };
 
-struct steps *steps_new(void)
+struct steps *steps_new(bool hold)
 {
     struct steps *steps = calloc(1, sizeof(*steps));
     if (!steps)
         return NULL;
+    steps->hold = hold;
+    rollup_init(&steps->held, UINT32_MAX);
     for (unsigned i = 0; i < N_STEPS; i++)
         rollup_init(&steps->steps[i].rollup, MAX_STEP_TALLIES);
     for (unsigned i = 0; i < N_STEP_MINUTES; i++)
@@ -54,6 +60,7 @@ void steps_free(struct steps *steps)
         rollup_fini(&steps->steps[i].rollup);
     for (unsigned i = 0; i < N_STEP_MINUTES; i++)
         rollup_fini(&steps->minutes[i].rollup);
+    rollup_fini(&steps->held);
     free(steps->name_map.own);
     free(steps->node_map.own);
     nodes_free(steps->nodes);
@@ -140,6 +147,20 @@ static bool add(struct bag *bag, const struct tally_key *key, const struct tally
     return tally ? tally_merge(tally, more) : bag->rollup.n >= bag->rollup.max;
 }
 
+/* Into the step's bag and its minute's. */
+static bool count(struct steps *steps, const struct tally_key *key, const struct tally *tally)
+{
+    return add(bag_of(steps->steps, N_STEPS, tally->step), key, tally) &&
+           add(bag_of(steps->minutes, N_STEP_MINUTES, tally->step / ROLLUP_STEPS_A_MINUTE), key,
+               tally);
+}
+
+static bool hold(struct steps *steps, const struct tally_key *key, const struct tally *more)
+{
+    struct tally *tally = rollup_tally(&steps->held, key, more->step);
+    return tally && tally_merge(tally, more);
+}
+
 bool steps_take(struct steps *steps, const struct turn *turn)
 {
     bool good = true;
@@ -148,11 +169,51 @@ bool steps_take(struct steps *steps, const struct turn *turn)
         struct tally_key key = tally->key;
         good = take_node(steps, turn, &key.node) && take_node(steps, turn, &key.peer) &&
                take_name(steps, turn, &key.name) && take_name(steps, turn, &key.detail) &&
-               add(bag_of(steps->steps, N_STEPS, tally->step), &key, tally) &&
-               add(bag_of(steps->minutes, N_STEP_MINUTES, tally->step / ROLLUP_STEPS_A_MINUTE),
-                   &key, tally);
+               (steps->hold ? hold(steps, &key, tally) : count(steps, &key, tally));
     }
     return good;
+}
+
+/* ---- what waits ---- */
+
+static int by_step(const void *a, const void *b)
+{
+    const struct tally *x = a, *y = b;
+    return (x->step > y->step) - (x->step < y->step);
+}
+
+/* From here on the bag's map is wrong: it is only read in order, then cleared. */
+bool steps_next_held(struct steps *steps, uint64_t *step)
+{
+    struct rollup *held = &steps->held;
+    if (held->n && !steps->n_released)
+        qsort(held->items, held->n, sizeof(*held->items), by_step);
+    if (steps->n_released == held->n)
+        return false;
+    *step = held->items[steps->n_released].step;
+    return true;
+}
+
+bool steps_release(struct steps *steps)
+{
+    struct rollup *held = &steps->held;
+    uint64_t step;
+    bool good = true, some = steps_next_held(steps, &step);
+    for (; some && steps->n_released < held->n && held->items[steps->n_released].step == step;
+         steps->n_released++) {
+        const struct tally *tally = &held->items[steps->n_released];
+        good = count(steps, &tally->key, tally) && good;
+    }
+    if (steps->n_released == held->n) {
+        rollup_clear(held);
+        steps->n_released = 0;
+    }
+    return good;
+}
+
+bool steps_are_full(const struct steps *steps)
+{
+    return steps->held.n >= MAX_HELD;
 }
 
 struct rollup *steps_minute(struct steps *steps, uint64_t minute)

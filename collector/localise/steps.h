@@ -12,12 +12,20 @@
 #define N_STEP_MINUTES 64u
 
 struct steps;
-struct steps *steps_new(void);
+/* With `hold` what is taken waits until it is released, step by step in order of time: for who
+ * watches a replay, whose traces come in any order. */
+struct steps *steps_new(bool hold);
 void steps_free(struct steps *steps);
 struct names *steps_names(struct steps *steps);
 struct nodes *steps_nodes(struct steps *steps);
 /* Adds the turn's roll-up; what is older than memory reaches back is left out. */
 bool steps_take(struct steps *steps, const struct turn *turn);
+/* The earliest step that waits; false when none does. */
+bool steps_next_held(struct steps *steps, uint64_t *step);
+/* The earliest step that waits is counted. False when memory is short. */
+bool steps_release(struct steps *steps);
+/* So many counters wait that some must be released before more can be held. */
+bool steps_are_full(const struct steps *steps);
 /* The bag of a minute, empty when new, for who reads stored minutes; NULL when it is too old. */
 struct rollup *steps_minute(struct steps *steps, uint64_t minute);
 /* From now on these minutes are no part of what is normal. */

@@ -138,6 +138,9 @@ int query_incidents_json(struct query *query, const struct query_filter *filter,
                          struct err *err);
 /* One, whole; ERR_NOT_FOUND when there is none. */
 int query_incident_json(struct query *query, uint64_t id, struct buf *out, struct err *err);
+/* The number of the incident whose time lies in the window, most of it where several do; 0: none.
+ */
+int query_incident_at(struct query *query, struct window window, uint64_t *id, struct err *err);
 /* The incident that is open, for who goes on with it: *incident NULL when none is. Without
  * suspects. *last_id: the greatest number that was given. The caller frees. */
 int query_open_incident(struct query *query, struct incident **incident, uint64_t *last_id,

@@ -175,6 +175,25 @@ int query_incidents_json(struct query *query, const struct query_filter *filter,
     return query_end(query, select, code, err);
 }
 
+int query_incident_at(struct query *query, struct window window, uint64_t *id, struct err *err)
+{
+    sqlite3_stmt *select;
+    *id = 0;
+    if (query_begin(query,
+                    "SELECT id FROM incident_row WHERE onset_ns < ?2 AND "
+                    "coalesce(closed_ns, updated_ns) >= ?1 ORDER BY "
+                    "min(coalesce(closed_ns, updated_ns), ?2) - max(onset_ns, ?1) DESC, id DESC "
+                    "LIMIT 1",
+                    &select, err))
+        return err->code;
+    sqlite3_bind_int64(select, 1, (int64_t)window.from_ns);
+    sqlite3_bind_int64(select, 2, (int64_t)window.to_ns);
+    int code = sqlite3_step(select);
+    if (code == SQLITE_ROW)
+        *id = (uint64_t)sqlite3_column_int64(select, 0);
+    return query_end(query, select, code, err);
+}
+
 static void read_open(sqlite3_stmt *row, struct incident *incident)
 {
     struct str *const texts[] = {&incident->entry.cluster, &incident->entry.namespace,

@@ -455,11 +455,23 @@ void store_join(struct store *store)
     sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 }
 
+/* What the last looks found, behind the last turn. */
+static void write_last_incidents(struct store *store)
+{
+    if (!incidents_wait(store) || store->state == STATE_FAILED || begin(store))
+        return;
+    int code = commit(store);
+    if (code)
+        roll_back(store, code);
+    sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+}
+
 void store_close(struct store *store)
 {
     if (!store)
         return;
     if (store->db) {
+        write_last_incidents(store);
         dictionary_close(store);
         minutes_close(store);
         hops_close(store);

@@ -3,6 +3,7 @@ import json
 import os
 import random
 import sqlite3
+import subprocess
 import sys
 import time
 
@@ -131,3 +132,40 @@ def scene_traces_of_an_incident_are_pinned(c):
                                                                               "WHERE trace_no < 10") == [(1, 3)]
     for t in kept:
         assert len(c.api("traces/" + t)["spans"]) == 4, t
+
+
+def write_bodies(path, groups):
+    with open(path, "w") as out:
+        for spans in groups:
+            out.write(otlp_body(spans).decode() + "\n")
+
+
+def scene_a_replay_opens_incidents_in_its_own_time(c):
+    """Old times, spans in any order: as if somebody had watched. Calm, two minutes of failures, calm, ten minutes of slowness."""
+    begin, shop = 1_600_000_020, Shop(5)
+    spans = []
+    for bad, frm, to in (("", 0, 600), ("fail", 600, 720), ("", 720, 1500), ("slow", 1500, 1800)):
+        for i in range((to - frm) * 4):
+            spans += shop.request((begin + frm + i / 4) * 1000, bad)
+    shop.random.shuffle(spans)
+    path = os.path.join(c.folder, "past.jsonl")
+    write_bodies(path, [spans[i:i + 3000] for i in range(0, len(spans), 3000)])
+    subprocess.run([c.program, "replay", "--db", c.db, path], check=True, stdout=subprocess.DEVNULL)
+    rows = c.sql("SELECT id, state, symptom, onset_ns / 1000000000 - ?, opened_ns / 1000000000 - ?, updated_ns / 1000000000 - ?, "
+                 "closed_ns / 1000000000 - ?, entry_service FROM incident ORDER BY id", *[begin] * 4)
+    assert [r[:3] for r in rows] == [(1, "closed", "errors"), (2, "open", "latency")], rows
+    first, second = rows
+    assert 590 <= first[3] <= 610 and 610 <= first[4] <= 640 and 720 + 290 <= first[6] <= 720 + 340, first
+    assert 1490 <= second[3] <= 1510 and 1510 <= second[4] <= 1540 and second[5] == 1800 and second[6] is None, second
+    assert c.sql("SELECT incident_id, service FROM suspect WHERE rank = 1 ORDER BY 1") == [(1, "cart"), (2, "cart")]
+    affected = c.sql("SELECT affected_calls FROM incident ORDER BY id")
+    assert 230 <= affected[0][0] <= 340 and 1100 <= affected[1][0] <= 1300, affected  # 60 % of 480; 1200
+    said = {}
+    for frm, to in ((600, 720), (1560, 1740), (60, 300)):
+        p = subprocess.run([c.program, "diagnose", "--db", c.db, "--from", str(begin + frm), "--to", str(begin + to), "--baseline",
+                            "%d..%d" % (begin, begin + 540), "--format", "json"], stdout=subprocess.PIPE)
+        said[frm] = json.loads(p.stdout)["incident"]
+    assert said == {600: "1", 1560: "2", 60: None}, said
+    c.start()  # what is open goes on, and ends when it was to end
+    wait_for(lambda: not c.api("incidents?state=open")["items"], 30, "the end of the second")
+    assert c.sql("SELECT (closed_ns - ?) / 1000000000 FROM incident WHERE id = 2", begin * 10**9) == [(2100,)]
