@@ -25,6 +25,15 @@
  * caller's part. */
 #define CALLEE_PRIOR 2.0
 
+/* An edge with so many calls counts half of one that is known well, when ends are weighed. */
+#define EDGE_HALF 20.0
+
+/* A caller reports its calls when it does for a tenth of them; where it does not, a callee to which
+ * calls are missing owes its caller's failures with half the odds of the caller, times its callers
+ * to which the same happens. */
+#define BLIND_SHARE 0.1
+#define BLIND_PRIOR 0.5
+
 /* A failure that the request survived spoils half of it: somebody still had to do without. */
 #define SURVIVED_WEIGHT 0.5
 

@@ -282,19 +282,44 @@ static uint64_t gap_of(const struct call *call)
     return call->caller_ns;
 }
 
+static void add_gap(struct counting *counting, const struct tally_key *key, uint64_t gap_ns)
+{
+    struct tally *gap = tally(counting, key);
+    if (!gap)
+        return;
+    gap->n += counting->sign;
+    add_time(counting, gap, gap_ns);
+}
+
+/* The way between two, by who is at its ends, and by which instances of them. */
+static void count_gap(struct counting *counting, const struct call *call)
+{
+    uint64_t gap_ns = call->caller_ns != DURATION_UNKNOWN ? gap_of(call) : DURATION_UNKNOWN;
+    const uint32_t halves[2] = {call->caller_span, call->callee_span};
+    const node_no ends[2] = {call->caller, call->callee};
+    if (gap_ns == DURATION_UNKNOWN)
+        return;
+    add_gap(counting,
+            &(struct tally_key){.channel = TALLY_GAP, .node = call->caller, .peer = call->callee},
+            gap_ns);
+    for (uint8_t end = 0; end < 2; end++) {
+        name_no instance = halves[end] == NO_SPAN
+                               ? NAME_NONE
+                               : counting->trace->records[halves[end]].shape->instance;
+        if (instance)
+            add_gap(counting,
+                    &(struct tally_key){.channel = TALLY_GAP_INSTANCE,
+                                        .node = ends[end],
+                                        .name = instance,
+                                        .what = end},
+                    gap_ns);
+    }
+}
+
 static void count_call(struct counting *counting, const struct call *call)
 {
     int sign = counting->sign;
-    if (call->caller_ns != DURATION_UNKNOWN) {
-        struct tally *gap = tally(
-            counting,
-            &(struct tally_key){.channel = TALLY_GAP, .node = call->caller, .peer = call->callee});
-        uint64_t gap_ns = gap_of(call);
-        if (gap && gap_ns != DURATION_UNKNOWN) {
-            gap->n += sign;
-            add_time(counting, gap, gap_ns);
-        }
-    }
+    count_gap(counting, call);
     struct tally *calls = tally(counting, &(struct tally_key){.channel = TALLY_CALL,
                                                               .node = call->caller,
                                                               .peer = call->callee,

@@ -6,9 +6,7 @@
 #include "collector/localise/statistics.h"
 #include "collector/localise/work.h"
 
-/* Visits by (service, operation), or of the whole service: the sum of their last steps. */
-static void count_visits(const struct work *work, uint32_t group, name_no operation,
-                         double visits[2])
+void count_visits(const struct work *work, uint32_t group, name_no operation, double visits[2])
 {
     uint32_t i, to;
     visits[0] = visits[1] = 0;
@@ -80,9 +78,7 @@ void find_flow(struct work *work)
 
 /* ---- traffic ---- */
 
-/* Calls of a whole edge, over all its operations: pairs of one edge stand side by side. Gives how
- * many there are. */
-static uint32_t sum_edge(const struct work *work, uint32_t first, double calls[2])
+uint32_t sum_edge(const struct work *work, uint32_t first, double calls[2])
 {
     const struct pair *edge = &work->pairs->items[first], *pair = edge;
     uint32_t n = 0;
@@ -95,13 +91,6 @@ static uint32_t sum_edge(const struct work *work, uint32_t first, double calls[2
         n++;
     }
     return n;
-}
-
-/* Poisson rates a visit: the difference in standard errors. */
-static double rate_z(double a, double n, double b, double m)
-{
-    double variance = a / (n * n) + b / (m * m);
-    return variance > 0 ? (b / m - a / n) / sqrt(variance) : 0;
 }
 
 static void blame_traffic(struct work *work, const struct pair *pair, const double calls[2],
@@ -121,7 +110,7 @@ static void blame_traffic(struct work *work, const struct pair *pair, const doub
                               .kind = EVIDENCE_TRAFFIC,
                               .unit = UNIT_RATIO,
                               .value = value,
-                              .z = fabs(rate_z(calls[0], visits[0], calls[1], visits[1])),
+                              .z = fabs(rates_z(calls[0], visits[0], calls[1], visits[1])),
                               .baseline = was,
                               .observed = is,
                               .group = pair->key.node,

@@ -241,7 +241,7 @@ static bool look(struct work *work)
     work->pairs = by_version ? &work->by_version : &work->by_service;
     if (!groups_make(work, false, &work->services) || !groups_make(work, true, &work->versions) ||
         !pairs_make(work, &work->services, &work->by_service) ||
-        !pairs_make(work, &work->versions, &work->by_version))
+        !pairs_make(work, &work->versions, &work->by_version) || !siblings_make(work))
         return false;
     find_slow(work);
     find_failures(work);
@@ -271,5 +271,6 @@ bool localise(const struct localise_input *input, struct arena *arena, struct di
     bool good = look(&work) && write_suspects(&work, diagnosis);
     pairs_free(&work.by_service);
     pairs_free(&work.by_version);
+    rollup_fini(&work.siblings);
     return good;
 }

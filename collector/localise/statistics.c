@@ -11,6 +11,27 @@ double two_proportions(double a, double n, double b, double m)
     return variance > 0 ? (b / m - a / n) / sqrt(variance) : 0;
 }
 
+double rates_z(double a, double n, double b, double m)
+{
+    if (n <= 0 || m <= 0)
+        return 0;
+    double variance = a / (n * n) + b / (m * m);
+    return variance > 0 ? (b / m - a / n) / sqrt(variance) : 0;
+}
+
+double z_beyond(double p)
+{
+    double low = 0, high = 40;
+    for (int i = 0; i < 60; i++) {
+        double middle = (low + high) / 2;
+        if (erfc(middle / M_SQRT2) / 2 > p)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static void wilson(double a, double n, double z, double interval[2])
 {
     double p = a / n, middle = p + z * z / (2 * n), scale = 1 + z * z / n;

@@ -8,6 +8,13 @@
  * greater. 0 when either side is empty. */
 double two_proportions(double a, double n, double b, double m);
 
+/* z of the difference of two Poisson rates: a events in n against b in m. 0 when either is empty.
+ */
+double rates_z(double a, double n, double b, double m);
+
+/* The z that chance is beyond with probability p < 0.5, on one side. */
+double z_beyond(double p);
+
 /* Score (Wilson) interval of the difference b/m − a/n at z standard errors (Newcombe's method 10).
  */
 void share_difference_interval(double a, double n, double b, double m, double z,

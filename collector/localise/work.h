@@ -5,6 +5,7 @@
  *   latency.c    self times and gaps that grew
  *   failures.c   failures that begin here
  *   flow.c       visits that stop, calls that vanished or multiplied
+ *   missing.c    failures of callers that never came to their callee, where only callees report
  *   explain.c    narrowing, effects, reason
  */
 #ifndef LOCALISE_WORK_H
@@ -54,6 +55,8 @@ struct finding {
     struct str metric, text;
 };
 
+struct missing_edge;
+
 struct candidate {
     uint32_t group;           /* of the level's groups */
     name_no name;             /* instance or operation, by level; NAME_NONE */
@@ -70,7 +73,10 @@ struct work {
     struct groups services, versions; /* of all nodes of both roll-ups */
     struct groups *level;             /* which of them the suspects are */
     struct pairs by_service, by_version;
-    struct pairs *pairs; /* which of them, by the level */
+    struct pairs *pairs;          /* which of them, by the level */
+    struct rollup siblings;       /* INSTANCE and GAP_INSTANCE of normal times, of all instances */
+    struct missing_edge *missing; /* edges whose calls became fewer */
+    uint32_t n_missing;
     struct request_numbers requests[2];
     double normal_ns; /* mean root duration in normal times */
     struct candidate *candidates;
@@ -87,6 +93,9 @@ void pairs_range(const struct pairs *pairs, unsigned channel, uint32_t node, uin
                  uint32_t *to);
 /* The pair with this key, NULL when there is none. */
 const struct pair *pairs_find(const struct pairs *pairs, const struct tally_key *key);
+/* What all instances of the pair's service did in normal times; NULL when there were none. */
+bool siblings_make(struct work *work);
+const struct tally *siblings_normal(struct work *work, const struct tally_key *instance);
 struct node_text group_text(const struct work *work, const struct groups *groups, uint32_t group);
 struct str name_text(const struct work *work, name_no name);
 
@@ -102,6 +111,25 @@ struct str say(struct work *work, const char *format, ...) __attribute__((format
 struct str say_ns(struct work *work, double ns);
 /* "4.7 %" */
 struct str say_share(struct work *work, double share);
+
+/* flow.c */
+/* Visits by (service, operation), or of the whole service: the sum of their last steps. */
+void count_visits(const struct work *work, uint32_t group, name_no operation, double visits[2]);
+/* Calls of a whole edge, over all its operations: pairs of one edge stand side by side. Gives how
+ * many there are. */
+uint32_t sum_edge(const struct work *work, uint32_t first, double calls[2]);
+
+/* missing.c */
+/* A callee to which calls are missing, and its part of its caller's own failures. */
+struct missing {
+    uint32_t callee;
+    double share, was, is; /* calls a visit */
+};
+#define MAX_MISSING 8
+/* Measures all edges, once. False when memory is short. */
+bool missing_measure(struct work *work);
+/* Those that explain failures that seem to begin at `caller`; gives how many. */
+unsigned missing_callees(const struct work *work, uint32_t caller, struct missing missing[]);
 
 /* latency.c, failures.c, flow.c */
 void find_slow(struct work *work);

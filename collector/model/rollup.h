@@ -4,14 +4,15 @@
  * exactly, so that any window is a sum of its steps and a trace that is opened again takes back
  * just what it had added. One owner at a time.
  *
- *   channel    node      peer      name        detail   n            bad        sum_ns, histogram
- *   REQUEST    entry               operation            requests     failed     root durations
- *   SELF       service             operation            spans                   self times
- *   INSTANCE   service             instance             spans        origins    self times
- *   GAP        caller    callee                         calls                   caller's − callee's
- * durations CALL       caller    callee    operation            calls        failed     durations
- * as the caller saw them FLOW       service   last call operation            visits that ended so
- *   ORIGIN     origin    caller    operation   reason   traces       of failed requests
+ *   channel        node     peer       name       detail  n             bad       times
+ *   REQUEST        entry               operation          requests      failed    of the root
+ *   SELF           service             operation          spans                   own
+ *   INSTANCE       service             instance           spans         origins   own
+ *   GAP            caller   callee                        calls                   caller's less callee's
+ *   CALL           caller   callee     operation          calls         failed    as the caller saw them
+ *   FLOW           service  last call  operation          visits that ended so
+ *   ORIGIN         origin   caller     operation  reason  traces        of failed requests
+ *   GAP_INSTANCE   an end              instance           calls                   caller's less callee's
  *
  * Nodes carry their version; whoever asks by service adds versions up.
  */
@@ -31,6 +32,7 @@ enum tally_channel {
     TALLY_CALL,
     TALLY_FLOW,
     TALLY_ORIGIN,
+    TALLY_GAP_INSTANCE,
     N_TALLY_CHANNELS
 };
 
@@ -46,6 +48,9 @@ enum origin_what {
     ORIGIN_REACHED,  /* the node had the call and failed it */
     ORIGIN_UNREACHED /* the call never came there: the peer, or the way, may be to blame */
 };
+
+/* tally_key.what of GAP_INSTANCE: which end the instance is. */
+enum gap_end { GAP_CALLER, GAP_CALLEE };
 
 struct tally_key {
     node_no node, peer;

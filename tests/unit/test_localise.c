@@ -28,6 +28,18 @@ static void two_proportions_has_known_answers(void **state)
     assert_near(two_proportions(0, 100, 0, 100), 0, 1e-12);
 }
 
+static void rates_and_quantiles_have_known_answers(void **state)
+{
+    (void)state;
+    /* 0.05 / sqrt(100/1000² + 150/1000²) */
+    assert_near(rates_z(100, 1000, 150, 1000), 3.162278, 1e-6);
+    assert_near(rates_z(100, 0, 150, 1000), 0, 1e-12);
+    /* tables of the normal distribution */
+    assert_near(z_beyond(0.025), 1.959964, 1e-6);
+    assert_near(z_beyond(0.00134989803), 3, 1e-6);
+    assert_near(z_beyond(1e-6), 4.753424, 1e-6);
+}
+
 /* Newcombe 1998, table of method 10: 56/70 − 48/80 = 0.2, 0.0524 … 0.3339. */
 static void score_interval_has_known_answers(void **state)
 {
@@ -286,6 +298,88 @@ static void an_unreached_call_speaks_against_the_caller_that_alone_fails(void **
     teardown(&shop);
 }
 
+/* The first seconds: eight calls of cart v2 of which five fail, twelve of v1 that do not. */
+static void few_calls_are_weighed_and_not_ignored(void **state)
+{
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    calls(&shop, 1, shop.cart1, shop.redis, 1, 12, 0);
+    fail_calls(&shop, shop.cart2, 5, ORIGIN_UNREACHED);
+    count(&shop, 1, TALLY_CALL, shop.cart2, shop.redis, "call")->n = 8;
+    ask(&shop, SUSPECT_SERVICE);
+    assert_string_equal(shop.diagnosis.suspects[0].node.service.p, "cart");
+    teardown(&shop);
+}
+
+/* A caller's visits, all of one operation, and how many calls they made. */
+static void visits(struct shop *shop, int time, node_no caller, node_no callee, int n, int n_calls)
+{
+    count(shop, time, TALLY_FLOW, caller, NODE_NONE, "op")->n += n;
+    count(shop, time, TALLY_CALL, caller, callee, "call")->n += n_calls;
+}
+
+static void fail_at(struct shop *shop, node_no node, int n)
+{
+    struct tally *origin = count(shop, 1, TALLY_ORIGIN, node, NODE_NONE, "op");
+    origin->n += n;
+    origin->bad += n;
+    count(shop, 1, TALLY_REQUEST, shop->front, NODE_NONE, "GET /")->bad += n;
+}
+
+/* Nobody reports the calling side. cart and ads both fail and both call the stock less: the stock.
+ * Only cart fails, and ads calls as ever: cart. */
+static void missing_calls_speak_against_the_callee_that_all_callers_miss(void **state)
+{
+    struct shop shop;
+    (void)state;
+    for (int both = 0; both < 2; both++) {
+        setup(&shop);
+        node_no stock = add_node(&shop, "stock", "v1", ROLE_WORKLOAD);
+        visits(&shop, 0, shop.cart1, stock, 1000, 1000);
+        visits(&shop, 0, shop.ads, stock, 1000, 1000);
+        visits(&shop, 1, shop.cart1, stock, 1000, 700);
+        visits(&shop, 1, shop.ads, stock, 1000, both ? 700 : 1000);
+        fail_at(&shop, shop.cart1, 300);
+        if (both)
+            fail_at(&shop, shop.ads, 300);
+        ask(&shop, SUSPECT_SERVICE);
+        assert_first(&shop, both ? "stock" : "cart");
+        if (both)
+            assert_int_equal(shop.diagnosis.suspects[0].evidence[0].kind, EVIDENCE_TRAFFIC);
+        teardown(&shop);
+    }
+}
+
+/* One of ads' two instances is slow to reach, whoever calls it. */
+static void a_gap_speaks_against_the_instance_that_is_slow_to_reach(void **state)
+{
+    static const char *const instances[] = {"ads-a", "ads-b", "front-a", "front-b"};
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    times(&shop, 1, TALLY_GAP, shop.front, shop.ads, "", 80, 1000);
+    for (int i = 0; i < 4; i++) {
+        node_no node = i < 2 ? shop.ads : shop.front;
+        struct tally_key key = {.channel = TALLY_GAP_INSTANCE,
+                                .node = node,
+                                .name = names_add(shop.names, str_of(instances[i])),
+                                .what = i < 2 ? GAP_CALLEE : GAP_CALLER};
+        for (int time = 0; time < 2; time++) {
+            struct tally *tally = rollup_tally(&shop.rollups[time], &key, 7);
+            tally->n = 1000;
+            for (int k = 0; k < 1000; k++) {
+                bool slow = time == 1 && (i == 1 || (i > 1 && k % 2));
+                assert_true(tally_time(tally, (slow ? 80 : 1) * NS_PER_MS + (uint64_t)k * 100, 1));
+            }
+        }
+    }
+    ask(&shop, SUSPECT_INSTANCE);
+    assert_first(&shop, "ads");
+    assert_string_equal(shop.diagnosis.suspects[0].instance.p, "ads-b");
+    teardown(&shop);
+}
+
 static void an_unreached_call_speaks_against_the_callee_that_nobody_reaches(void **state)
 {
     struct shop shop;
@@ -412,6 +506,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_proportions_has_known_answers),
+        cmocka_unit_test(rates_and_quantiles_have_known_answers),
+        cmocka_unit_test(few_calls_are_weighed_and_not_ignored),
+        cmocka_unit_test(missing_calls_speak_against_the_callee_that_all_callers_miss),
+        cmocka_unit_test(a_gap_speaks_against_the_instance_that_is_slow_to_reach),
         cmocka_unit_test(score_interval_has_known_answers),
         cmocka_unit_test(mann_whitney_has_known_answers),
         cmocka_unit_test(the_same_twice_is_no_change),
