@@ -53,6 +53,8 @@
 #define NARROW_SHARE 0.8
 #define NARROW_TRAFFIC 0.7
 #define NARROW_EFFECT 2.0
+/* … and by chance in one of so many, over all values that were looked at. */
+#define NARROW_CHANCE 0.001
 
 /* An entry shows a symptom: a look every ten seconds at ten entries is a hundred thousand tests a
  * day, of which 4.5 standard errors let less than one through by chance. The rise must be felt: so

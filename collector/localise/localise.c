@@ -108,6 +108,13 @@ static bool passes(const struct finding *finding)
     return finding->z > SIGNIFICANT_Z && finding->value >= SIGNIFICANT_VALUE;
 }
 
+/* How much of a weak finding is more than noise: the positive part of 1 − 1/z² (James and Stein).
+ */
+static double above_chance(double z)
+{
+    return z > 1 ? 1 - 1 / (z * z) : 0;
+}
+
 void blame(struct work *work, struct candidate *candidate, const struct finding *finding)
 {
     if (!candidate || finding->value <= 0 || !isfinite(finding->value))
@@ -128,7 +135,7 @@ void blame(struct work *work, struct candidate *candidate, const struct finding 
     if (passes(finding))
         candidate->value[finding->channel] += finding->value;
     else
-        candidate->weak += finding->value;
+        candidate->weak += finding->value * above_chance(finding->z);
 }
 
 static int by_score(const void *a, const void *b)
@@ -210,7 +217,9 @@ static double confidence_of(const struct work *work, uint32_t at)
 
 static bool write_suspects(struct work *work, struct diagnosis *diagnosis)
 {
-    uint32_t n = work->n_candidates < work->input->limit ? work->n_candidates : work->input->limit;
+    uint32_t n = 0;
+    while (n < work->n_candidates && n < work->input->limit && work->candidates[n].score > 0)
+        n++;
     diagnosis->suspects = arena_calloc(work->arena, (n + 1) * sizeof(*diagnosis->suspects));
     if (!diagnosis->suspects)
         return false;

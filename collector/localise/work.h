@@ -6,7 +6,8 @@
  *   failures.c   failures that begin here
  *   flow.c       visits that stop, calls that vanished or multiplied
  *   missing.c    failures of callers that never came to their callee, where only callees report
- *   explain.c    narrowing, effects, reason
+ *   narrow.c     the part of a suspect that explains it
+ *   explain.c    evidence, effects, what it is not
  */
 #ifndef LOCALISE_WORK_H
 #define LOCALISE_WORK_H
@@ -136,6 +137,13 @@ void find_slow(struct work *work);
 void find_failures(struct work *work);
 void find_flow(struct work *work);
 void find_traffic(struct work *work);
+
+/* narrow.c */
+/* Adds to suspect->narrowed what explains the finding. */
+void narrow(struct work *work, const struct finding *finding, uint32_t service,
+            struct suspect *suspect);
+/* Time above what was normal, of all calls of now. */
+double tally_extra_ns(const struct tally *normal, const struct tally *now);
 
 /* explain.c */
 void explain(struct work *work, const struct candidate *candidate, struct suspect *suspect);

@@ -9,7 +9,13 @@
 #include "collector/base/buf.h"
 #include "collector/model/words.h"
 
-enum suspect_level { SUSPECT_SERVICE, SUSPECT_VERSION, SUSPECT_INSTANCE, SUSPECT_OPERATION };
+enum suspect_level {
+    SUSPECT_SERVICE,
+    SUSPECT_VERSION,
+    SUSPECT_INSTANCE,
+    SUSPECT_OPERATION,
+    N_SUSPECT_LEVELS
+};
 
 enum evidence_kind {
     EVIDENCE_SELF_TIME,
@@ -42,14 +48,14 @@ struct evidence {
 
 /* A value of one dimension that most of the trouble is in. */
 struct narrowed {
-    const char *dimension; /* version instance operation caller */
+    const char *dimension; /* version instance operation caller zone attribute */
     struct str name, value;
     double share;  /* of the suspect's trouble that is there */
     double effect; /* how much worse it is there than elsewhere, a ratio; 0: only there */
 };
 
 #define MAX_EVIDENCE 8
-#define MAX_NARROWED 4
+#define MAX_NARROWED 8
 #define MAX_EFFECTS 8
 #define MAX_NOT 4
 #define N_SUSPECT_EXAMPLES 3
