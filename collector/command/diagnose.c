@@ -297,6 +297,10 @@ static void print_suspect(const struct tree *suspect)
         if (more[i].len)
             printf(" "), print_clean(more[i], 1000);
     }
+    if (str_eq(tree_get(suspect, "kind")->text, STR("hop"))) {
+        printf(", the way between it and ");
+        print_clean(tree_get(tree_get(suspect, "peer"), "service")->text, 1000);
+    }
     printf("%s  score %.3f, %.0f %% sure%s\n", paint("\033[0m"),
            tree_number(tree_get(suspect, "score")),
            100 * tree_number(tree_get(suspect, "confidence")), significant ? "" : ", a hint");

@@ -21,6 +21,10 @@
  * (LOCALISING §3). */
 #define END_POWER 3
 
+/* The way between two proxies is a suspect of its own when it has so much of a gap's growth, and a
+ * suspect is of that kind when that is so much of its score. */
+#define NETWORK_SHARE 0.6
+
 /* With nothing to tell them apart a call that did not arrive is its callee's: so many times the
  * caller's part. */
 #define CALLEE_PRIOR 2.0
@@ -55,6 +59,10 @@
 #define NARROW_EFFECT 2.0
 /* … and by chance in one of so many, over all values that were looked at. */
 #define NARROW_CHANCE 0.001
+
+/* Evidence that is told beside the strongest. */
+#define TELL_Z 2.0
+#define TELL_Z_OF_HINT 1.0
 
 /* An entry shows a symptom: a look every ten seconds at ten entries is a hundred thousand tests a
  * day, of which 4.5 standard errors let less than one through by chance. The rise must be felt: so

@@ -316,10 +316,40 @@ static void count_gap(struct counting *counting, const struct call *call)
     }
 }
 
+/* Between two applications that no proxy stands before, the network is all of the gap. */
+static bool is_split(const struct hop *hop)
+{
+    bool bare = hop->from_place == PLACE_APPLICATION || hop->to_place == PLACE_APPLICATION;
+    return hop->kind != HOP_APPLICATION && hop->time_ns != DURATION_UNKNOWN &&
+           !(hop->kind == HOP_NETWORK && bare);
+}
+
+static void count_hops(struct counting *counting, const struct call *call)
+{
+    for (uint32_t i = 0; i < call->n_hops; i++) {
+        const struct hop *hop = &counting->trace->graph.hops[call->first_hop + i];
+        if (!is_split(hop))
+            continue;
+        bool network = hop->kind == HOP_NETWORK;
+        struct tally *spent =
+            tally(counting, &(struct tally_key){.channel = TALLY_HOP,
+                                                .node = call->caller,
+                                                .peer = call->callee,
+                                                .name = network ? NAME_NONE : hop->name,
+                                                .what = hop->kind});
+        if (!spent)
+            continue;
+        spent->n += counting->sign;
+        spent->bad += hop->outcome == HOP_FAILED ? counting->sign : 0;
+        add_time(counting, spent, hop->time_ns);
+    }
+}
+
 static void count_call(struct counting *counting, const struct call *call)
 {
     int sign = counting->sign;
     count_gap(counting, call);
+    count_hops(counting, call);
     struct tally *calls = tally(counting, &(struct tally_key){.channel = TALLY_CALL,
                                                               .node = call->caller,
                                                               .peer = call->callee,

@@ -86,14 +86,57 @@ static bool is_narrowed(const struct suspect *suspect, const char *dimension)
     return false;
 }
 
+static bool has_finding(const struct candidate *candidate, enum evidence_kind kind)
+{
+    for (const struct finding *finding = candidate->findings; finding; finding = finding->next) {
+        if (finding->kind == kind && finding->z > SIGNIFICANT_Z)
+            return true;
+    }
+    return false;
+}
+
+static bool has_own_time(const struct work *work, uint32_t service)
+{
+    uint32_t i, to;
+    for (pairs_range(&work->by_service, TALLY_SELF, service, &i, &to); i < to; i++) {
+        if (work->by_service.items[i].t[1].n >= MIN_TIMES)
+            return true;
+    }
+    return false;
+}
+
+static void add_not(struct suspect *suspect, struct str text)
+{
+    if (suspect->n_not < MAX_NOT)
+        suspect->not_[suspect->n_not++] = text;
+}
+
 static void write_not(struct work *work, const struct candidate *candidate, uint32_t service,
                       struct suspect *suspect)
 {
+    if (!has_finding(candidate, EVIDENCE_SELF_TIME) && has_own_time(work, service))
+        add_not(suspect, STR("its own time is normal"));
     if (has_callees(work, service) && !callees_are_suspects(work, candidate->group))
-        suspect->not_[suspect->n_not++] = STR("its callees are normal");
+        add_not(suspect, STR("its callees are normal"));
     unsigned n = n_instances(work, service);
     if (n > 1 && work->input->level != SUSPECT_INSTANCE && !is_narrowed(suspect, "instance"))
-        suspect->not_[suspect->n_not++] = say(work, "not one instance: %u do alike", n);
+        add_not(suspect, say(work, "not one instance: %u do alike", n));
+}
+
+/* Beside what is beyond chance, noise only distracts. */
+static bool is_worth_telling(const struct candidate *candidate, const struct finding *finding)
+{
+    return finding == candidate->findings ||
+           finding->z > (candidate->significant ? TELL_Z : TELL_Z_OF_HINT);
+}
+
+/* Is most of it on the way to somebody, and not spent by the suspect? */
+static bool lies_between(const struct candidate *candidate)
+{
+    double between = 0;
+    for (const struct finding *finding = candidate->findings; finding; finding = finding->next)
+        between += finding->between ? finding->value : 0;
+    return candidate->findings->between && between > NETWORK_SHARE * candidate->score;
 }
 
 void explain(struct work *work, const struct candidate *candidate, struct suspect *suspect)
@@ -101,12 +144,16 @@ void explain(struct work *work, const struct candidate *candidate, struct suspec
     const struct finding *top = candidate->findings;
     uint32_t service = service_of(work, candidate->group);
     for (const struct finding *finding = top; finding && suspect->n_evidence < MAX_EVIDENCE;
-         finding = finding->next)
-        suspect->evidence[suspect->n_evidence++] =
-            (struct evidence){finding->kind,     finding->metric, finding->unit, finding->baseline,
-                              finding->observed, finding->z,      finding->text};
+         finding = finding->next) {
+        if (is_worth_telling(candidate, finding))
+            suspect->evidence[suspect->n_evidence++] = (struct evidence){
+                finding->kind,     finding->metric, finding->unit, finding->baseline,
+                finding->observed, finding->z,      finding->text};
+    }
     if (!top)
         return;
+    if (lies_between(candidate))
+        suspect->level = SUSPECT_HOP;
     suspect->reason = top->text;
     suspect->has_peer = top->peer != NO_GROUP;
     if (suspect->has_peer)

@@ -107,10 +107,11 @@ static void blame_at(struct work *work, const struct pair *pair, const struct bl
     bool survived = pair->t[1].bad * 2 < pair->t[1].n;
     struct node_text node = group_text(work, work->level, pair->key.node);
     struct str who = node_text_short(work->arena, &node), where = who;
-    if (peer != NO_GROUP) {
+    if (pair->key.peer != NO_GROUP) {
         struct node_text caller = group_text(work, work->level, pair->key.peer);
-        where =
-            say(work, "%.*s → %.*s", STR_ARG(node_text_short(work->arena, &caller)), STR_ARG(who));
+        struct str whom = node_text_short(work->arena, &caller);
+        where = peer == NO_GROUP ? say(work, "%.*s when %.*s calls", STR_ARG(who), STR_ARG(whom))
+                                 : say(work, "%.*s → %.*s", STR_ARG(whom), STR_ARG(who));
     }
     struct finding finding = {
         .channel = CHANNEL_ERRORS,

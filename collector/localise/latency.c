@@ -169,15 +169,91 @@ static struct finding gap_finding(struct work *work, const struct pair *pair,
                     STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_share(work, slow->share)))};
 }
 
+/* Where on its way a gap grew, as proxies at both ends tell: parts of 1. */
+struct split {
+    double caller_proxy, network, callee_proxy;
+    struct slowness of_network;
+    bool known; /* proxies report most of these calls, in both times */
+};
+
+static double extra_of(struct work *work, const struct pair *hop, struct split *split)
+{
+    double extra = tally_extra_ns(&hop->t[0], &hop->t[1]);
+    if (hop->key.what == HOP_NETWORK)
+        split->of_network = slowness_of(work, &hop->t[0], &hop->t[1]);
+    return extra > 0 ? extra : 0;
+}
+
+static struct split split_of(struct work *work, const struct pair *gap)
+{
+    struct split split = {0};
+    int64_t n[2] = {0, 0};
+    uint32_t i, to;
+    for (pairs_range(work->pairs, TALLY_HOP, gap->key.node, &i, &to); i < to; i++) {
+        const struct pair *hop = &work->pairs->items[i];
+        if (hop->key.peer != gap->key.peer)
+            continue;
+        double extra = extra_of(work, hop, &split);
+        if (hop->key.what == HOP_SIDECAR_OUT)
+            split.caller_proxy += extra;
+        else if (hop->key.what == HOP_SIDECAR_IN)
+            split.callee_proxy += extra;
+        else
+            split.network += extra;
+        for (int t = 0; t < 2 && hop->key.what == HOP_NETWORK; t++)
+            n[t] += hop->t[t].n;
+    }
+    double sum = split.caller_proxy + split.network + split.callee_proxy;
+    split.known = sum > 0 && 2 * n[0] >= gap->t[0].n && 2 * n[1] >= gap->t[1].n;
+    if (split.known) {
+        split.caller_proxy /= sum;
+        split.network /= sum;
+        split.callee_proxy /= sum;
+    }
+    return split;
+}
+
+/* The network's part stands by itself, with either end: nobody at the ends spent it. */
+static void blame_network(struct work *work, const struct pair *pair, const struct slowness *slow,
+                          const struct split *split, double caller_share)
+{
+    const uint32_t ends[2] = {pair->key.node, pair->key.peer};
+    const struct slowness *way = &split->of_network;
+    struct str caller = group_name(work, ends[0]), callee = group_name(work, ends[1]);
+    struct finding finding = gap_finding(work, pair, slow);
+    finding.between = true;
+    finding.metric = STR("network");
+    finding.baseline = way->was_ns;
+    finding.observed = way->is_ns;
+    finding.text = say(work, "%.*s → %.*s: between the two %.*s → %.*s, their proxies as ever",
+                       STR_ARG(caller), STR_ARG(callee), STR_ARG(say_ns(work, way->was_ns)),
+                       STR_ARG(say_ns(work, way->is_ns)));
+    for (int e = 0; e < 2; e++) {
+        finding.group = ends[e];
+        finding.peer = ends[1 - e];
+        finding.value = slow->value * split->network * (e == 0 ? caller_share : 1 - caller_share);
+        blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
+    }
+}
+
 static void blame_gap(struct work *work, const struct pair *pair, const struct slowness *slow,
                       double caller_share)
 {
     const uint32_t ends[2] = {pair->key.node, pair->key.peer};
+    struct split split = split_of(work, pair);
+    double parts[2] = {caller_share, 1 - caller_share};
+    bool network = split.known && split.network > NETWORK_SHARE;
+    if (network)
+        blame_network(work, pair, slow, &split, caller_share);
+    for (int e = 0; e < 2 && split.known; e++) {
+        double own = e == 0 ? split.caller_proxy : split.callee_proxy;
+        parts[e] = network ? own : own + split.network * parts[e];
+    }
     struct finding finding = gap_finding(work, pair, slow);
     for (int e = 0; e < 2; e++) {
         finding.group = ends[e];
         finding.peer = ends[1 - e];
-        finding.value = slow->value * (e == 0 ? caller_share : 1 - caller_share);
+        finding.value = slow->value * parts[e];
         blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
     }
 }

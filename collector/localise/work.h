@@ -53,6 +53,7 @@ struct finding {
     double value, z, baseline, observed;
     uint32_t group, peer; /* of services; peer NO_GROUP without */
     name_no operation, detail;
+    bool between; /* on the way from one to the other: neither spent it */
     struct str metric, text;
 };
 

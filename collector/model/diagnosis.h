@@ -14,7 +14,9 @@ enum suspect_level {
     SUSPECT_VERSION,
     SUSPECT_INSTANCE,
     SUSPECT_OPERATION,
-    N_SUSPECT_LEVELS
+    N_SUSPECT_LEVELS, /* that can be asked for; what follows is found where one asked for others */
+    SUSPECT_EDGE = N_SUSPECT_LEVELS,
+    SUSPECT_HOP
 };
 
 enum evidence_kind {
@@ -63,7 +65,7 @@ struct narrowed {
 
 struct suspect {
     uint32_t rank; /* from 1 */
-    enum suspect_level level;
+    enum suspect_level level; /* SUSPECT_HOP: between node and peer */
     struct node_text node;
     struct str instance, operation;
     struct node_text peer; /* the other end, where the trouble is between two */

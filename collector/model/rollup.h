@@ -8,11 +8,12 @@
  *   REQUEST        entry               operation          requests      failed    of the root
  *   SELF           service             operation          spans                   own
  *   INSTANCE       service             instance           spans         origins   own
- *   GAP            caller   callee                        calls                   caller's less callee's
- *   CALL           caller   callee     operation          calls         failed    as the caller saw them
- *   FLOW           service  last call  operation          visits that ended so
- *   ORIGIN         origin   caller     operation  reason  traces        of failed requests
- *   GAP_INSTANCE   an end              instance           calls                   caller's less callee's
+ *   GAP            caller   callee                        calls                   caller's less
+ * callee's CALL           caller   callee     operation          calls         failed    as the
+ * caller saw them FLOW           service  last call  operation          visits that ended so ORIGIN
+ * origin   caller     operation  reason  traces        of failed requests GAP_INSTANCE   an end
+ * instance           calls                   caller's less callee's HOP            caller   callee
+ * of whom            calls         failed    spent there
  *
  * Nodes carry their version; whoever asks by service adds versions up.
  */
@@ -33,6 +34,7 @@ enum tally_channel {
     TALLY_FLOW,
     TALLY_ORIGIN,
     TALLY_GAP_INSTANCE,
+    TALLY_HOP, /* what: enum hop_kind; of calls whose way proxies report */
     N_TALLY_CHANNELS
 };
 

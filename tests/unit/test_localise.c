@@ -380,6 +380,40 @@ static void a_gap_speaks_against_the_instance_that_is_slow_to_reach(void **state
     teardown(&shop);
 }
 
+/* Proxies at both ends of front → ads: what grew is between them, or in ads' own proxy. */
+static void a_gap_is_split_where_proxies_tell(void **state)
+{
+    static const uint8_t hops[3] = {HOP_SIDECAR_OUT, HOP_NETWORK, HOP_SIDECAR_IN};
+    struct shop shop;
+    (void)state;
+    for (int grown = 1; grown < 3; grown++) {
+        setup(&shop);
+        times(&shop, 1, TALLY_GAP, shop.front, shop.ads, "", 80, 1000);
+        for (int i = 0; i < 3; i++) {
+            for (int time = 0; time < 2; time++) {
+                struct tally_key key = {
+                    .channel = TALLY_HOP, .node = shop.front, .peer = shop.ads, .what = hops[i]};
+                struct tally *tally = rollup_tally(&shop.rollups[time], &key, 7);
+                tally->n = 2000;
+                for (int k = 0; k < 1000; k++) {
+                    bool slow = time == 1 && i == grown;
+                    tally_time(tally, slow ? 80 * NS_PER_MS : (uint64_t)(300000 + k), 1);
+                    tally_time(tally, (uint64_t)(300000 + k), 1);
+                }
+            }
+        }
+        ask(&shop, SUSPECT_SERVICE);
+        const struct suspect *first = &shop.diagnosis.suspects[0];
+        assert_int_equal(first->level, grown == 1 ? SUSPECT_HOP : SUSPECT_SERVICE);
+        assert_true(first->has_peer);
+        if (grown == 1)
+            assert_string_equal(first->evidence[0].metric.p, "network");
+        else
+            assert_first(&shop, "ads");
+        teardown(&shop);
+    }
+}
+
 static void an_unreached_call_speaks_against_the_callee_that_nobody_reaches(void **state)
 {
     struct shop shop;
@@ -510,6 +544,7 @@ int main(void)
         cmocka_unit_test(few_calls_are_weighed_and_not_ignored),
         cmocka_unit_test(missing_calls_speak_against_the_callee_that_all_callers_miss),
         cmocka_unit_test(a_gap_speaks_against_the_instance_that_is_slow_to_reach),
+        cmocka_unit_test(a_gap_is_split_where_proxies_tell),
         cmocka_unit_test(score_interval_has_known_answers),
         cmocka_unit_test(mann_whitney_has_known_answers),
         cmocka_unit_test(the_same_twice_is_no_change),
