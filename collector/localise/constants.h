@@ -52,6 +52,13 @@
 #define TRAFFIC_FACTOR 2.0
 #define TRAFFIC_WEIGHT 0.25
 
+/* A newcomer that is worse than its sisters: the failures and the time are counted already, that
+ * they are a newcomer's alone adds a quarter. One that came and does no worse is a hint, no more.
+ */
+#define CHANGE_WEIGHT 0.25
+#define COINCIDENCE_VALUE 0.001
+#define COINCIDENCE_Z 1.5
+
 /* Narrowing: a value of a dimension that has this share of the trouble, and not that share of the
  * traffic; at least so many times worse than the rest. */
 #define NARROW_SHARE 0.8

@@ -101,6 +101,7 @@ static void blame_traffic(struct work *work, const struct pair *pair, const doub
     double share = visits[1] / (double)work->requests[1].n;
     if ((!more && !less) || was <= 0)
         return;
+    const uint32_t ends[2] = {pair->key.node, pair->key.peer};
     double value =
         TRAFFIC_WEIGHT * (share < 1 ? share : 1) *
         (more ? (1 - was / is) * (is < 1 ? is : 1) : (1 - is / was) * (was < 1 ? was : 1));
@@ -113,13 +114,18 @@ static void blame_traffic(struct work *work, const struct pair *pair, const doub
                               .z = fabs(rates_z(calls[0], visits[0], calls[1], visits[1])),
                               .baseline = was,
                               .observed = is,
-                              .group = pair->key.node,
-                              .peer = pair->key.peer,
                               .metric = STR("calls_a_visit"),
                               .text = say(work, "%.*s → %.*s: %.3g → %.3g calls a visit",
                                           STR_ARG(node_text_short(work->arena, &caller)),
                                           STR_ARG(node_text_short(work->arena, &callee)), was, is)};
-    blame(work, candidate_of(work, finding.group, NAME_NONE, NAME_NONE), &finding);
+    /* Who calls more does so by itself; who calls less may not get through. */
+    double reach = less ? missing_share(work, ends[0], ends[1]) : 0;
+    for (int e = 0; e < 2; e++) {
+        finding.group = ends[e];
+        finding.peer = ends[1 - e];
+        finding.value = value * (e ? reach : 1 - reach);
+        blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
+    }
 }
 
 void find_traffic(struct work *work)

@@ -10,15 +10,6 @@
 #include "collector/localise/work.h"
 #include "collector/model/span.h"
 
-#define MAX_INSTANCES 512 /* of one service, that are weighed against each other */
-
-struct slowness {
-    double share; /* of its calls, 0…1 */
-    double z;
-    double value; /* spoilt share of normal request time */
-    double was_ns, is_ns;
-};
-
 static double mean_of(const struct tally *tally)
 {
     return tally->histogram.n > 0 ? (double)tally->sum_ns / (double)tally->histogram.n : 0;
@@ -29,8 +20,8 @@ static double clamp(double value, double low, double high)
     return value < low ? low : value > high ? high : value;
 }
 
-static struct slowness slowness_of(const struct work *work, const struct tally *normal,
-                                   const struct tally *now)
+struct slowness slowness_of(const struct work *work, const struct tally *normal,
+                            const struct tally *now)
 {
     struct slowness slow = {.was_ns = mean_of(normal), .is_ns = mean_of(now)};
     double n = (double)normal->histogram.n, m = (double)now->histogram.n;

@@ -99,3 +99,10 @@ unsigned missing_callees(const struct work *work, uint32_t caller, struct missin
         missing[i].share /= sum;
     return n;
 }
+
+double missing_share(const struct work *work, uint32_t caller, uint32_t callee)
+{
+    double n, by_caller = guilt(work, false, caller, &n), by_callee = guilt(work, true, callee, &n);
+    by_callee *= BLIND_PRIOR * n;
+    return by_caller + by_callee > 0 ? by_callee / (by_caller + by_callee) : 0;
+}

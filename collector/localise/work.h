@@ -6,6 +6,7 @@
  *   failures.c   failures that begin here
  *   flow.c       visits that stop, calls that vanished or multiplied
  *   missing.c    failures of callers that never came to their callee, where only callees report
+ *   changes.c    versions and instances that are new, against their sisters
  *   narrow.c     the part of a suspect that explains it
  *   explain.c    evidence, effects, what it is not
  */
@@ -16,8 +17,16 @@
 #include "collector/localise/localise.h"
 
 #define NO_GROUP UINT32_MAX
+#define MAX_INSTANCES 512 /* of one service, that are weighed against each other */
 
-enum channel { CHANNEL_LATENCY, CHANNEL_ERRORS, CHANNEL_FLOW, CHANNEL_TRAFFIC, N_CHANNELS };
+enum channel {
+    CHANNEL_LATENCY,
+    CHANNEL_ERRORS,
+    CHANNEL_FLOW,
+    CHANNEL_TRAFFIC,
+    CHANNEL_CHANGE,
+    N_CHANNELS
+};
 
 /* Nodes that are one suspect: all versions of a service, or one version. */
 struct group {
@@ -128,16 +137,29 @@ struct missing {
     double share, was, is; /* calls a visit */
 };
 #define MAX_MISSING 8
+/* The callee's part of calls that are missing between the two, 0…1. */
+double missing_share(const struct work *work, uint32_t caller, uint32_t callee);
 /* Measures all edges, once. False when memory is short. */
 bool missing_measure(struct work *work);
 /* Those that explain failures that seem to begin at `caller`; gives how many. */
 unsigned missing_callees(const struct work *work, uint32_t caller, struct missing missing[]);
 
-/* latency.c, failures.c, flow.c */
+/* latency.c */
+struct slowness {
+    double share; /* of its calls, 0…1 */
+    double z;
+    double value; /* spoilt share of normal request time */
+    double was_ns, is_ns;
+};
+struct slowness slowness_of(const struct work *work, const struct tally *normal,
+                            const struct tally *now);
+
+/* latency.c, failures.c, flow.c, changes.c */
 void find_slow(struct work *work);
 void find_failures(struct work *work);
 void find_flow(struct work *work);
 void find_traffic(struct work *work);
+void find_changes(struct work *work);
 
 /* narrow.c */
 /* Adds to suspect->narrowed what explains the finding. */

@@ -414,6 +414,69 @@ static void a_gap_is_split_where_proxies_tell(void **state)
     }
 }
 
+static const struct evidence *evidence_of(const struct suspect *suspect, enum evidence_kind kind)
+{
+    for (unsigned i = 0; i < suspect->n_evidence; i++) {
+        if (suspect->evidence[i].kind == kind)
+            return &suspect->evidence[i];
+    }
+    return NULL;
+}
+
+/* cart v3 is new beside v1 and v2. It fails a tenth of its calls, or none. */
+static void a_newcomer_is_judged_by_its_sisters_and_not_by_its_date(void **state)
+{
+    struct shop shop;
+    (void)state;
+    for (int bad = 0; bad < 2; bad++) {
+        setup(&shop);
+        node_no cart3 = add_node(&shop, "cart", "v3", ROLE_WORKLOAD);
+        times(&shop, 1, TALLY_SELF, cart3, NODE_NONE, "GetCart", 8, 500);
+        calls(&shop, 1, shop.front, cart3, 12, 500, bad ? 50 : 0);
+        if (bad)
+            fail_at(&shop, cart3, 50);
+        ask(&shop, SUSPECT_SERVICE);
+        const struct suspect *first = &shop.diagnosis.suspects[0];
+        assert_string_equal(first->node.service.p, "cart");
+        const struct evidence *change = evidence_of(first, EVIDENCE_CHANGE);
+        assert_non_null(change);
+        assert_int_equal(first->significant, bad);
+        assert_int_equal(shop.diagnosis.verdict, bad ? VERDICT_INCIDENT : VERDICT_NOTHING);
+        if (bad) {
+            assert_near(change->observed, 0.1, 1e-9);
+            assert_near(change->baseline, 0, 1e-9);
+            /* 50/500 against 0/1000: pooled 1/30 */
+            assert_near(change->deviation, 10.171, 0.001);
+            assert_near(first->score, 0.05 + 0.25 * 0.1 * 0.5, 1e-9);
+            ask(&shop, SUSPECT_VERSION);
+            assert_string_equal(shop.diagnosis.suspects[0].node.version.p, "v3");
+        }
+        teardown(&shop);
+    }
+}
+
+/* cart and ads both call the stock; nobody comes there any more, and nobody fails. */
+static void a_callee_that_nobody_reaches_any_more_is_a_suspect(void **state)
+{
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    node_no stock = add_node(&shop, "stock", "v1", ROLE_WORKLOAD);
+    for (int time = 0; time < 2; time++) {
+        visits(&shop, time, shop.cart1, stock, 1000, time ? 0 : 1000);
+        visits(&shop, time, shop.ads, stock, 1000, time ? 0 : 1000);
+        visits(&shop, time, shop.cart1, shop.redis, 0, 1000);
+        visits(&shop, time, shop.ads, shop.redis, 0, 1000);
+    }
+    ask(&shop, SUSPECT_SERVICE);
+    assert_first(&shop, "stock");
+    const struct evidence *traffic = evidence_of(&shop.diagnosis.suspects[0], EVIDENCE_TRAFFIC);
+    assert_non_null(traffic);
+    assert_near(traffic->baseline, 1, 1e-9);
+    assert_near(traffic->observed, 0, 1e-9);
+    teardown(&shop);
+}
+
 static void an_unreached_call_speaks_against_the_callee_that_nobody_reaches(void **state)
 {
     struct shop shop;
@@ -545,6 +608,8 @@ int main(void)
         cmocka_unit_test(missing_calls_speak_against_the_callee_that_all_callers_miss),
         cmocka_unit_test(a_gap_speaks_against_the_instance_that_is_slow_to_reach),
         cmocka_unit_test(a_gap_is_split_where_proxies_tell),
+        cmocka_unit_test(a_newcomer_is_judged_by_its_sisters_and_not_by_its_date),
+        cmocka_unit_test(a_callee_that_nobody_reaches_any_more_is_a_suspect),
         cmocka_unit_test(score_interval_has_known_answers),
         cmocka_unit_test(mann_whitney_has_known_answers),
         cmocka_unit_test(the_same_twice_is_no_change),
