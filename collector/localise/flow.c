@@ -93,6 +93,15 @@ uint32_t sum_edge(const struct work *work, uint32_t first, double calls[2])
     return n;
 }
 
+/* A step that visits make at most once is a share of them; what is called over and over is a rate.
+ */
+double calls_z(const double calls[2], const double visits[2])
+{
+    bool once = calls[0] <= visits[0] && calls[1] <= visits[1];
+    return once ? two_proportions(calls[0], visits[0], calls[1], visits[1])
+                : rates_z(calls[0], visits[0], calls[1], visits[1]);
+}
+
 static void blame_traffic(struct work *work, const struct pair *pair, const double calls[2],
                           const double visits[2])
 {
@@ -111,7 +120,7 @@ static void blame_traffic(struct work *work, const struct pair *pair, const doub
                               .kind = EVIDENCE_TRAFFIC,
                               .unit = UNIT_RATIO,
                               .value = value,
-                              .z = fabs(rates_z(calls[0], visits[0], calls[1], visits[1])),
+                              .z = fabs(calls_z(calls, visits)),
                               .baseline = was,
                               .observed = is,
                               .metric = STR("calls_a_visit"),

@@ -7,7 +7,6 @@
  */
 #include <math.h>
 
-#include "collector/localise/statistics.h"
 #include "collector/localise/work.h"
 
 struct missing_edge {
@@ -35,14 +34,14 @@ static void measure(struct work *work, const struct pair *pair, const double cal
     if (visits[0] < MIN_TIMES || visits[1] < MIN_TIMES || calls[0] < MIN_TIMES)
         return;
     double was = calls[0] / visits[0], is = calls[1] / visits[1];
-    work->missing[work->n_missing++] = (struct missing_edge){
-        .caller = pair->key.node,
-        .callee = pair->key.peer,
-        .was = was,
-        .is = is,
-        .drop = is < was ? 1 - is / was : 0,
-        .significant = rates_z(calls[0], visits[0], calls[1], visits[1]) < -SIGNIFICANT_Z,
-        .blind = is_blind(work, pair, calls[0])};
+    work->missing[work->n_missing++] =
+        (struct missing_edge){.caller = pair->key.node,
+                              .callee = pair->key.peer,
+                              .was = was,
+                              .is = is,
+                              .drop = is < was ? 1 - is / was : 0,
+                              .significant = calls_z(calls, visits) < -SIGNIFICANT_Z,
+                              .blind = is_blind(work, pair, calls[0])};
 }
 
 bool missing_measure(struct work *work)

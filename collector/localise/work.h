@@ -130,6 +130,9 @@ void count_visits(const struct work *work, uint32_t group, name_no operation, do
  * many there are. */
 uint32_t sum_edge(const struct work *work, uint32_t first, double calls[2]);
 
+/* How far from chance the change of calls a visit is, in standard errors. */
+double calls_z(const double calls[2], const double visits[2]);
+
 /* missing.c */
 /* A callee to which calls are missing, and its part of its caller's own failures. */
 struct missing {
