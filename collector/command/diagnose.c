@@ -167,9 +167,16 @@ static int read_both(struct query *query, struct diagnosis_texts *texts,
 {
     struct window normal = {diagnosis->baseline_from_ns, diagnosis->baseline_to_ns};
     struct window now = {diagnosis->from_ns, diagnosis->to_ns};
-    if (query_rollup(query, normal, texts->names, texts->nodes, &rollups[0], err))
+    const struct rollup_question questions[2] = {{normal, ROLLUP_ALL, texts->names, texts->nodes},
+                                                 {now, ROLLUP_ALL, texts->names, texts->nodes}};
+    if (query_rollup(query, &questions[0], &rollups[0], err))
         return err->code;
-    return query_rollup(query, now, texts->names, texts->nodes, &rollups[1], err);
+    return query_rollup(query, &questions[1], &rollups[1], err);
+}
+
+static double length_s(uint64_t from_ns, uint64_t to_ns)
+{
+    return to_ns > from_ns ? (double)(to_ns - from_ns) / 1e9 : 0;
 }
 
 int diagnose(struct query *query, const struct diagnosis_request *request, struct arena *arena,
@@ -183,13 +190,16 @@ int diagnose(struct query *query, const struct diagnosis_request *request, struc
         return err_set(err, ERR_BUSY, "memory is short");
     for (int i = 0; i < 2; i++)
         rollup_init(&rollups[i], UINT32_MAX);
-    struct localise_input input = {.normal = &rollups[0],
-                                   .now = &rollups[1],
-                                   .names = (*texts)->names,
-                                   .nodes = (*texts)->nodes,
-                                   .level = request->level,
-                                   .limit = request->limit,
-                                   .min_requests = request->min_requests};
+    struct localise_input input = {
+        .normal = &rollups[0],
+        .now = &rollups[1],
+        .normal_s = length_s(diagnosis->baseline_from_ns, diagnosis->baseline_to_ns),
+        .now_s = length_s(diagnosis->from_ns, diagnosis->to_ns),
+        .names = (*texts)->names,
+        .nodes = (*texts)->nodes,
+        .level = request->level,
+        .limit = request->limit,
+        .min_requests = request->min_requests};
     if (read_both(query, *texts, diagnosis, rollups, err) == 0 &&
         !localise(&input, arena, diagnosis))
         err_set(err, ERR_BUSY, "memory is short for a diagnosis of this window");

@@ -110,7 +110,8 @@ static bool count_cut(void *ctx, struct nodes *nodes, struct turn *turn,
 {
     struct pipeline *pipeline = ctx;
     if (!pipeline->counting)
-        pipeline->counting = counting_new(nodes);
+        pipeline->counting =
+            counting_new(nodes, rollup_step_s(pipeline->settings->localise_window_ns));
     if (!turn->rollup && (turn->rollup = malloc(sizeof(*turn->rollup))))
         rollup_init(turn->rollup, MAX_TALLIES);
     if (!pipeline->counting || !turn->rollup)
@@ -230,6 +231,7 @@ static int start_localiser(struct pipeline *pipeline, struct err *err)
     const struct settings *settings = pipeline->settings;
     struct localiser_settings localiser = {
         .db_path = settings->store_path,
+        .window_ns = settings->localise_window_ns,
         .baseline_ns = settings->localise_baseline_ns,
         .close_after_ns = settings->localise_close_after_ns,
         .settle_ns = settings->trace_idle_ns + settings->commit_interval_ns + NS_PER_S,

@@ -85,6 +85,11 @@
 #define SYMPTOM_FAILED_HEAVY 0.15
 #define SYMPTOM_SLOW_HEAVY 0.30
 
+/* An entry has lost its traffic when a tenth is left, while the others together have half of
+ * theirs: a night, or a sender that stopped, takes it from all. */
+#define TRAFFIC_LEFT 0.1
+#define TRAFFIC_OTHERS 0.5
+
 /* Confidence grows with the smaller sample: 63 % of what can be had at this many requests. 300 a
  * side are enough for the first place (LOCALISING §6). */
 #define CONFIDENT_REQUESTS 150.0

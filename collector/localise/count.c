@@ -10,6 +10,7 @@
 #include "collector/base/hash.h"
 
 #define NONE UINT32_MAX
+#define SECOND_NS UINT64_C(1000000000)
 /* A span with more children than this is not looked at for waiting siblings. */
 #define MAX_SIBLINGS 256u
 #define MAX_ORIGINS 32u /* of one trace */
@@ -22,6 +23,7 @@ struct counted_span {
 
 struct counting {
     struct nodes *nodes;
+    uint32_t step_s;
     struct counted_span *spans;
     uint32_t *slots; /* span id -> a record; a power of two */
     uint32_t cap, n_slots;
@@ -35,11 +37,11 @@ struct counting {
     bool good;
 };
 
-struct counting *counting_new(struct nodes *nodes)
+struct counting *counting_new(struct nodes *nodes, uint32_t step_s)
 {
     struct counting *counting = calloc(1, sizeof(*counting));
     if (counting)
-        counting->nodes = nodes;
+        *counting = (struct counting){.nodes = nodes, .step_s = step_s};
     return counting;
 }
 
@@ -480,7 +482,8 @@ bool count_trace(struct counting *counting, const struct counted_trace *trace, i
     counting->rollup = rollup;
     counting->sign = sign;
     counting->good = true;
-    counting->step = (uint32_t)(graph->trace.start_ns / ROLLUP_STEP_NS);
+    counting->step = (uint32_t)(graph->trace.start_ns / SECOND_NS);
+    counting->step -= counting->step % counting->step_s;
     link_spans(counting);
     for (uint32_t i = 0; i < trace->n_records; i++) {
         count_self(counting, i);

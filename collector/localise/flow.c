@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "collector/localise/statistics.h"
+#include "collector/localise/symptom.h"
 #include "collector/localise/work.h"
 
 void count_visits(const struct work *work, uint32_t group, name_no operation, double visits[2])
@@ -151,4 +152,57 @@ void find_traffic(struct work *work)
         if (visits[0] >= MIN_TIMES && visits[1] >= MIN_TIMES)
             blame_traffic(work, pair, calls, visits);
     }
+}
+
+/* An entry that has lost its traffic while the others have theirs. */
+static void blame_entry(struct work *work, const struct pair *pair)
+{
+    const struct localise_input *input = work->input;
+    struct symptom_input both = {&work->entries[0], &work->entries[1], input->normal_s,
+                                 input->now_s};
+    struct symptom_found found;
+    if (!symptom_vanished(&both, &pair->key, &found))
+        return;
+    double was = 60 * (double)pair->t[0].n / input->normal_s,
+           is = 60 * (double)pair->t[1].n / input->now_s;
+    struct finding finding = {
+        .channel = CHANNEL_TRAFFIC,
+        .kind = EVIDENCE_TRAFFIC,
+        .unit = UNIT_COUNT,
+        .value = TRAFFIC_WEIGHT * found.share * (double)pair->t[0].n / (double)work->requests[0].n,
+        .z = found.z,
+        .baseline = was,
+        .observed = is,
+        .group = pair->key.node,
+        .peer = NO_GROUP,
+        .metric = STR("requests_a_minute"),
+        .text = say(work, "%.*s: %.3g → %.3g requests a minute, other entries as ever",
+                    STR_ARG(name_text(work, pair->key.name)), was, is)};
+    blame(work, candidate_of(work, pair->key.node, NAME_NONE, pair->key.name), &finding);
+}
+
+void find_entries(struct work *work)
+{
+    const struct localise_input *input = work->input;
+    if (input->normal_s <= 0 || input->now_s <= 0)
+        return;
+    for (int t = 0; t < 2; t++)
+        rollup_init(&work->entries[t], UINT32_MAX);
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        for (int t = 0; t < 2 && pair->key.channel == TALLY_REQUEST; t++) {
+            struct tally *entry = rollup_tally(&work->entries[t], &pair->key, 0);
+            if (entry)
+                entry->n = pair->t[t].n;
+            else
+                work->memory_short = true;
+        }
+    }
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->key.channel == TALLY_REQUEST && pair->key.node != NO_GROUP)
+            blame_entry(work, pair);
+    }
+    for (int t = 0; t < 2; t++)
+        rollup_fini(&work->entries[t]);
 }

@@ -256,6 +256,7 @@ static bool look(struct work *work)
     find_failures(work);
     find_flow(work);
     find_traffic(work);
+    find_entries(work);
     find_changes(work);
     rank(work);
     return !work->memory_short;

@@ -27,26 +27,31 @@ struct steps {
     struct names *names;
     struct nodes *nodes;
     struct numbers name_map, node_map;
-    struct bag steps[N_STEPS], minutes[N_STEP_MINUTES];
+    struct bag *steps, minutes[N_STEP_MINUTES];
+    uint32_t step_s;
+    unsigned n_steps;
     bool hold;
     struct rollup held; /* in order of time once the first was released */
     uint32_t n_released;
 };
 
-struct steps *steps_new(bool hold)
+struct steps *steps_new(bool hold, uint32_t step_s, unsigned n_steps)
 {
     struct steps *steps = calloc(1, sizeof(*steps));
     if (!steps)
         return NULL;
+    steps->steps = calloc(n_steps, sizeof(*steps->steps));
     steps->hold = hold;
+    steps->step_s = step_s;
+    steps->n_steps = steps->steps ? n_steps : 0;
     rollup_init(&steps->held, UINT32_MAX);
-    for (unsigned i = 0; i < N_STEPS; i++)
+    for (unsigned i = 0; i < steps->n_steps; i++)
         rollup_init(&steps->steps[i].rollup, MAX_STEP_TALLIES);
     for (unsigned i = 0; i < N_STEP_MINUTES; i++)
         rollup_init(&steps->minutes[i].rollup, MAX_STEP_TALLIES);
     steps->names = names_new(MAX_NAMES, MAX_NAME_BYTES);
     steps->nodes = nodes_new(MAX_NODES);
-    if (steps->names && steps->nodes)
+    if (steps->names && steps->nodes && steps->steps)
         return steps;
     steps_free(steps);
     return NULL;
@@ -56,8 +61,9 @@ void steps_free(struct steps *steps)
 {
     if (!steps)
         return;
-    for (unsigned i = 0; i < N_STEPS; i++)
+    for (unsigned i = 0; i < steps->n_steps; i++)
         rollup_fini(&steps->steps[i].rollup);
+    free(steps->steps);
     for (unsigned i = 0; i < N_STEP_MINUTES; i++)
         rollup_fini(&steps->minutes[i].rollup);
     rollup_fini(&steps->held);
@@ -150,9 +156,9 @@ static bool add(struct bag *bag, const struct tally_key *key, const struct tally
 /* Into the step's bag and its minute's. */
 static bool count(struct steps *steps, const struct tally_key *key, const struct tally *tally)
 {
-    return add(bag_of(steps->steps, N_STEPS, tally->step), key, tally) &&
-           add(bag_of(steps->minutes, N_STEP_MINUTES, tally->step / ROLLUP_STEPS_A_MINUTE), key,
-               tally);
+    uint64_t step = tally->step / steps->step_s, minute = tally->step / ROLLUP_MINUTE_S;
+    return add(bag_of(steps->steps, steps->n_steps, step), key, tally) &&
+           add(bag_of(steps->minutes, N_STEP_MINUTES, minute), key, tally);
 }
 
 static bool hold(struct steps *steps, const struct tally_key *key, const struct tally *more)
@@ -190,7 +196,7 @@ bool steps_next_held(struct steps *steps, uint64_t *step)
         qsort(held->items, held->n, sizeof(*held->items), by_step);
     if (steps->n_released == held->n)
         return false;
-    *step = held->items[steps->n_released].step;
+    *step = held->items[steps->n_released].step / steps->step_s;
     return true;
 }
 
@@ -199,7 +205,8 @@ bool steps_release(struct steps *steps)
     struct rollup *held = &steps->held;
     uint64_t step;
     bool good = true, some = steps_next_held(steps, &step);
-    for (; some && steps->n_released < held->n && held->items[steps->n_released].step == step;
+    for (; some && steps->n_released < held->n &&
+           held->items[steps->n_released].step / steps->step_s == step;
          steps->n_released++) {
         const struct tally *tally = &held->items[steps->n_released];
         good = count(steps, &tally->key, tally) && good;
@@ -256,7 +263,7 @@ bool steps_sum(struct steps *steps, uint64_t from_step, uint64_t to_step, bool e
                struct rollup *sum)
 {
     bool good = true;
-    for (unsigned i = 0; i < N_STEPS && good; i++) {
+    for (unsigned i = 0; i < steps->n_steps && good; i++) {
         const struct bag *bag = &steps->steps[i];
         if (bag->time >= from_step && bag->time < to_step)
             good = add_all(steps, &bag->rollup, entries, sum);

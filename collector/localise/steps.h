@@ -1,5 +1,6 @@
-/* steps.h - the roll-ups of the last two minutes by steps of ten seconds, and of the last hour by
- * minutes, in memory; with names of their own, so that they outlive every turn.
+/* steps.h - the roll-ups of the last steps, and of the last hour by minutes, in memory; with names
+ * of their own, so that they outlive every turn. A step here is a number: its time divided by its
+ * length.
  *
  * At most MAX_STEP_TALLIES counters a step; one thread.
  */
@@ -8,13 +9,13 @@
 
 #include "collector/model/turn.h"
 
-#define N_STEPS 12u
 #define N_STEP_MINUTES 64u
+#define STEP_MINUTES_SURE 60u /* of them that are there although the newest are not over */
 
 struct steps;
 /* With `hold` what is taken waits until it is released, step by step in order of time: for who
  * watches a replay, whose traces come in any order. */
-struct steps *steps_new(bool hold);
+struct steps *steps_new(bool hold, uint32_t step_s, unsigned n_steps);
 void steps_free(struct steps *steps);
 struct names *steps_names(struct steps *steps);
 struct nodes *steps_nodes(struct steps *steps);

@@ -86,6 +86,7 @@ struct work {
     struct pairs by_service, by_version;
     struct pairs *pairs;          /* which of them, by the level */
     struct rollup siblings;       /* INSTANCE and GAP_INSTANCE of normal times, of all instances */
+    struct rollup entries[2];     /* requests of both times, for find_entries() */
     struct missing_edge *missing; /* edges whose calls became fewer */
     uint32_t n_missing;
     struct request_numbers requests[2];
@@ -162,6 +163,7 @@ void find_slow(struct work *work);
 void find_failures(struct work *work);
 void find_flow(struct work *work);
 void find_traffic(struct work *work);
+void find_entries(struct work *work);
 void find_changes(struct work *work);
 
 /* narrow.c */

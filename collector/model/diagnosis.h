@@ -64,7 +64,7 @@ struct narrowed {
 #define TRACE_ID_TEXT 33
 
 struct suspect {
-    uint32_t rank; /* from 1 */
+    uint32_t rank;            /* from 1 */
     enum suspect_level level; /* SUSPECT_HOP: between node and peer */
     struct node_text node;
     struct str instance, operation;

@@ -63,15 +63,17 @@ struct tally_key {
 
 struct tally {
     struct tally_key key;
-    uint32_t step; /* of ROLLUP_STEP_NS, in Unix time, of the trace's start */
+    uint32_t step; /* when it begins, Unix seconds: a multiple of the step's length, of the trace's
+                      start */
     int64_t n, bad;
     int64_t client_errors, origins, retries, recovered; /* of CALL */
     int64_t sum_ns;
     struct histogram histogram;
 };
 
-#define ROLLUP_STEP_NS UINT64_C(10000000000)
-#define ROLLUP_STEPS_A_MINUTE 6u
+#define ROLLUP_MINUTE_S 60u /* whole steps make a minute, so that minutes are sums of them */
+/* The longest step that a minute is made of whole, not longer than the window. */
+uint32_t rollup_step_s(uint64_t window_ns);
 
 struct rollup {
     struct tally *items;

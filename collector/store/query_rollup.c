@@ -7,6 +7,7 @@
 
 /* The slowest are looked for among so many of the newest that match. */
 #define SLOW_AMONG_TEXT "5000"
+#define SHARE_AMONG_TEXT "500"
 
 /* Row ids of tally_key to items of the roll-up. */
 struct reading {
@@ -94,9 +95,19 @@ static bool add_row(struct reading *reading, sqlite3_stmt *row)
     return histogram_decode(&tally->histogram, blob);
 }
 
-int query_rollup(struct query *query, struct window window, struct names *names,
-                 struct nodes *nodes, struct rollup *rollup, struct err *err)
+#define ROWS_SQL                                                                                   \
+    "SELECT t.tally, t.n, t.bad, t.client_errors, t.origins, t.retries, t.recovered, t.sum_ns, "   \
+    "t.histogram FROM tally_row t WHERE t.minute >= ?1 AND t.minute < ?2"
+#define NOT_IN_INCIDENT                                                                            \
+    " AND NOT EXISTS (SELECT 1 FROM incident_row i WHERE t.minute >= i.onset_ns / 60000000000 "    \
+    "AND t.minute <= coalesce(i.closed_ns, i.updated_ns) / 60000000000)"
+#define ONLY_REQUESTS " AND t.tally IN (SELECT id FROM tally_key WHERE channel = 0)"
+
+int query_rollup(struct query *query, const struct rollup_question *question, struct rollup *rollup,
+                 struct err *err)
 {
+    static const char *const row_sql[] = {ROWS_SQL, ROWS_SQL NOT_IN_INCIDENT,
+                                          ROWS_SQL NOT_IN_INCIDENT ONLY_REQUESTS};
     static const char key_sql[] =
         "SELECT k.channel, k.what, n.text, d.text, "
         "ac.text, an.text, aa.text, av.text, a.role, pc.text, pn.text, pp.text, pv.text, p.role "
@@ -106,21 +117,19 @@ int query_rollup(struct query *query, struct window window, struct names *names,
         "JOIN name av ON av.id = a.version JOIN node p ON p.id = k.peer "
         "JOIN name pc ON pc.id = p.cluster JOIN name pn ON pn.id = p.namespace "
         "JOIN name pp ON pp.id = p.service JOIN name pv ON pv.id = p.version WHERE k.id = ?";
-    struct reading reading = {.query = query, .names = names, .nodes = nodes, .rollup = rollup};
+    struct reading reading = {
+        .query = query, .names = question->names, .nodes = question->nodes, .rollup = rollup};
     sqlite3_stmt *rows;
     int code = SQLITE_DONE;
-    if (query_begin(query,
-                    "SELECT tally, n, bad, client_errors, origins, retries, recovered, sum_ns, "
-                    "histogram FROM tally_row WHERE minute >= ? AND minute < ?",
-                    &rows, err))
+    if (query_begin(query, row_sql[question->part], &rows, err))
         return err->code;
     if (query_begin(query, key_sql, &reading.key, err)) {
         sqlite3_finalize(rows);
         return err->code;
     }
     map_init(&reading.known);
-    sqlite3_bind_int64(rows, 1, (int64_t)(window.from_ns / NS_PER_MINUTE));
-    sqlite3_bind_int64(rows, 2, (int64_t)(window.to_ns / NS_PER_MINUTE));
+    sqlite3_bind_int64(rows, 1, (int64_t)(question->window.from_ns / NS_PER_MINUTE));
+    sqlite3_bind_int64(rows, 2, (int64_t)(question->window.to_ns / NS_PER_MINUTE));
     bool good = true;
     while (good && (code = sqlite3_step(rows)) == SQLITE_ROW)
         good = add_row(&reading, rows);
@@ -216,4 +225,34 @@ bool query_good_example(struct query *query, struct window window, struct str se
                     "AND start_ns < ?2 AND services & ?4 AND ?5 <> '' AND NOT bits & 1 "
                     "ORDER BY trace_no DESC LIMIT ?6",
                     window, service, id, 1) == 1;
+}
+
+double query_entry_share(struct query *query, struct window window, const struct query_entry *entry,
+                         struct str service, bool failed)
+{
+    struct err err = {0};
+    sqlite3_stmt *select;
+    double share = 0;
+    if (query_begin(query,
+                    "SELECT avg(services & ?4 <> 0) FROM (SELECT t.services FROM trace_row t "
+                    "JOIN node e ON e.id = t.entry JOIN name n ON n.id = e.service "
+                    "JOIN name o ON o.id = t.entry_operation "
+                    "WHERE t.trace_no >= ?3 AND t.start_ns >= ?1 AND t.start_ns < ?2 "
+                    "AND n.text = ?5 AND o.text = ?6 AND (NOT ?7 OR t.bits & 1) "
+                    "ORDER BY t.trace_no DESC LIMIT " SHARE_AMONG_TEXT ")",
+                    &select, &err))
+        return 0;
+    sqlite3_bind_int64(select, 1, (int64_t)window.from_ns);
+    sqlite3_bind_int64(select, 2, (int64_t)window.to_ns);
+    sqlite3_bind_int64(select, 3, first_stored_after(query, window.from_ns));
+    sqlite3_bind_int64(select, 4, service_bit(query, service));
+    sqlite3_bind_text(select, 5, entry->service.p, (int)entry->service.len, SQLITE_STATIC);
+    sqlite3_bind_text(select, 6, entry->operation.p ? entry->operation.p : "",
+                      (int)entry->operation.len, SQLITE_STATIC);
+    sqlite3_bind_int(select, 7, failed);
+    int code = sqlite3_step(select);
+    if (code == SQLITE_ROW)
+        share = sqlite3_column_double(select, 0);
+    query_end(query, select, code, &err);
+    return share;
 }

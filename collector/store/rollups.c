@@ -117,7 +117,7 @@ static int add(struct store *store, const struct turn *turn, const struct tally 
 {
     struct rollups *r = &store->rollups;
     uint32_t before = r->rows.n;
-    struct tally *tally = rollup_tally(&r->rows, &more->key, more->step / ROLLUP_STEPS_A_MINUTE);
+    struct tally *tally = rollup_tally(&r->rows, &more->key, more->step / ROLLUP_MINUTE_S);
     if (!tally)
         return r->rows.n < r->rows.max ? SQLITE_NOMEM : 0;
     if (!grow_states(r))

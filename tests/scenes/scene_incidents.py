@@ -169,3 +169,65 @@ def scene_a_replay_opens_incidents_in_its_own_time(c):
     c.start()  # what is open goes on, and ends when it was to end
     wait_for(lambda: not c.api("incidents?state=open")["items"], 30, "the end of the second")
     assert c.sql("SELECT (closed_ns - ?) / 1000000000 FROM incident WHERE id = 2", begin * 10**9) == [(2100,)]
+
+
+class Mall(Shop):
+    """Entries of one front: /cart and /buy call cart, /ads calls ads. `bad` says which of cart, ads are bad, and how."""
+
+    def visit(self, at, operation, callee, bad):
+        trace, front, call, inner = self.new_id(32), self.new_id(), self.new_id(), self.new_id()
+        how = bad.get(callee)
+        own = self.random.lognormvariate(1.5, 0.3) * (20 if how == "slow" else 1)
+        status = 2 if how == "fail" and self.random.random() < 0.6 else 0
+        return [otlp_span(trace, front, "", "front", "GET /" + operation, 2, at, own + 3, status),
+                otlp_span(trace, call, front, "front", "call " + callee, 3, at + 1, own + 1.5, status),
+                otlp_span(trace, inner, call, callee, "get", 2, at + 1.5, own, status)]
+
+    def run(self, c, begin, plan, rate=3):
+        spans = []
+        for frm, to, bad in plan:
+            for i in range(int((to - frm) * rate)):
+                for operation, callee in (("cart", "cart"), ("buy", "cart"), ("ads", "ads")):
+                    if operation not in bad.get("missing", ()):
+                        spans += self.visit((begin + frm + i / rate) * 1000, operation, callee, bad)
+        path = os.path.join(c.folder, "mall.jsonl")
+        write_bodies(path, [spans[i:i + 3000] for i in range(0, len(spans), 3000)])
+        sets = [x for pair in c.sets.items() for x in ("--set", "%s=%s" % pair)]
+        subprocess.run([c.program, "replay", "--db", c.db, path] + sets, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return c.sql("SELECT i.id, state, symptom, entry_operation, s.service, (onset_ns / 1000000000 - ?), affected_calls FROM incident i "
+                     "JOIN suspect s ON s.incident_id = i.id AND s.rank = 1 ORDER BY i.id", begin)
+
+
+def scene_what_one_cause_explains_is_one_incident(c):
+    rows = Mall(6).run(c, 1_600_000_020, [(0, 480, {}), (480, 660, {"cart": "fail"})])
+    assert len(rows) == 1 and rows[0][1:3] == ("open", "errors") and rows[0][4] == "cart" and 470 <= rows[0][5] <= 490, rows
+    assert 550 <= rows[0][6] <= 750, rows  # 60 % of 2 entries × 3 a second × 180 s
+
+
+def scene_unrelated_causes_are_several_incidents(c):
+    rows = Mall(7).run(c, 1_600_000_020, [(0, 480, {}), (480, 600, {"cart": "fail"}), (600, 780, {"cart": "fail", "ads": "slow"}),
+                                          (780, 1020, {"cart": "fail"})])
+    assert [r[1:3] + r[4:5] for r in rows] == [("open", "errors", "cart"), ("open", "latency", "ads")], rows
+    assert rows[0][3] in ("GET /cart", "GET /buy") and rows[1][3] == "GET /ads", rows
+    assert 470 <= rows[0][5] <= 490 and 590 <= rows[1][5] <= 610, rows
+    suspects = c.sql("SELECT incident_id, service FROM suspect WHERE significant ORDER BY 1, rank")
+    assert [s for i, s in suspects if i == 1][:1] == ["cart"] and "ads" not in [s for i, s in suspects if i == 1], suspects
+    assert "cart" not in [s for i, s in suspects if i == 2], suspects
+
+
+def scene_an_entry_that_loses_its_traffic_is_an_incident(c):
+    rows = Mall(8).run(c, 1_600_000_020, [(0, 480, {}), (480, 660, {"missing": ("buy",)})])
+    assert len(rows) == 1 and rows[0][2:5] == ("traffic", "GET /buy", "front") and 460 <= rows[0][5] <= 490, rows
+
+
+def scene_the_window_and_a_long_baseline_are_obeyed(c):
+    """Normal is two hours ago and longer; since then only half an hour of failures: within an hour there is nothing normal."""
+    plan = [(0, 1200, {}), (7200, 7500, {"cart": "fail"})]
+    c.sets.update({"localise.window": "1m", "localise.baseline": "3h"})
+    rows = Mall(9).run(c, 1_600_000_020, plan, rate=1)
+    assert [r[1:3] + r[4:5] for r in rows] == [("open", "errors", "cart")] and 7140 <= rows[0][5] <= 7200, rows
+    opened = c.sql("SELECT (opened_ns - onset_ns) / 1000000000, (updated_ns / 1000000000) % 60 FROM incident")
+    assert opened[0][1] == 0 and opened[0][0] % 60 == 0 and opened[0][0] <= 180, opened
+    c.db += "2"
+    c.sets.update({"localise.baseline": "30m"})
+    assert Mall(9).run(c, 1_600_000_020, plan, rate=1) == []
