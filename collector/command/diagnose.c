@@ -58,13 +58,30 @@ static uint64_t minute_up(uint64_t ns)
     return minute_down(ns + NS_PER_MINUTE - 1);
 }
 
+/* The half hour before the window. What an incident spoilt is not normal: where the window begins
+ * within one, the half hour before its onset. */
+static void set_default_baseline(struct query *query, struct diagnosis *diagnosis)
+{
+    struct err err = {0};
+    uint64_t onset_ns;
+    if (query_onset_before(query, diagnosis->from_ns, &onset_ns, &err) || !onset_ns)
+        onset_ns = diagnosis->from_ns;
+    diagnosis->baseline_to_ns = minute_down(onset_ns);
+    diagnosis->baseline_from_ns = diagnosis->baseline_to_ns > DEFAULT_BASELINE_NS
+                                      ? diagnosis->baseline_to_ns - DEFAULT_BASELINE_NS
+                                      : 0;
+}
+
 /* Whole minutes; a minute that is in both belongs to now. */
-static void set_windows(const struct diagnosis_request *request, struct diagnosis *diagnosis)
+static void set_windows(struct query *query, const struct diagnosis_request *request,
+                        struct diagnosis *diagnosis)
 {
     diagnosis->from_ns = minute_down(request->from_ns);
     diagnosis->to_ns = minute_up(request->to_ns);
     diagnosis->baseline_from_ns = minute_down(request->baseline_from_ns);
     diagnosis->baseline_to_ns = minute_up(request->baseline_to_ns);
+    if (!request->baseline_to_ns)
+        set_default_baseline(query, diagnosis);
     bool overlap = diagnosis->baseline_from_ns < diagnosis->from_ns &&
                    diagnosis->baseline_to_ns > diagnosis->from_ns;
     if (overlap)
@@ -162,16 +179,12 @@ void diagnosis_add_examples(struct query *query, const struct diagnosis *diagnos
 
 /* ---- the diagnosis ---- */
 
-static int read_both(struct query *query, struct diagnosis_texts *texts,
-                     const struct diagnosis *diagnosis, struct rollup rollups[2], struct err *err)
+static int read_both(struct query *query, const struct rollup_question questions[2],
+                     struct rollup rollups[2], struct err *err)
 {
-    struct window normal = {diagnosis->baseline_from_ns, diagnosis->baseline_to_ns};
-    struct window now = {diagnosis->from_ns, diagnosis->to_ns};
-    const struct rollup_question questions[2] = {{normal, ROLLUP_ALL, texts->names, texts->nodes},
-                                                 {now, ROLLUP_ALL, texts->names, texts->nodes}};
-    if (query_rollup(query, &questions[0], &rollups[0], err))
-        return err->code;
-    return query_rollup(query, &questions[1], &rollups[1], err);
+    for (int i = 0; i < 2 && !err->code; i++)
+        query_rollup(query, &questions[i], &rollups[i], err);
+    return err->code;
 }
 
 static double length_s(uint64_t from_ns, uint64_t to_ns)
@@ -184,7 +197,7 @@ int diagnose(struct query *query, const struct diagnosis_request *request, struc
 {
     struct rollup rollups[2];
     *diagnosis = (struct diagnosis){0};
-    set_windows(request, diagnosis);
+    set_windows(query, request, diagnosis);
     *texts = texts_new();
     if (!*texts)
         return err_set(err, ERR_BUSY, "memory is short");
@@ -200,8 +213,13 @@ int diagnose(struct query *query, const struct diagnosis_request *request, struc
         .level = request->level,
         .limit = request->limit,
         .min_requests = request->min_requests};
-    if (read_both(query, *texts, diagnosis, rollups, err) == 0 &&
-        !localise(&input, arena, diagnosis))
+    const struct rollup_question questions[2] = {
+        {{diagnosis->baseline_from_ns, diagnosis->baseline_to_ns},
+         request->baseline_to_ns ? ROLLUP_ALL : ROLLUP_NORMAL,
+         (*texts)->names,
+         (*texts)->nodes},
+        {{diagnosis->from_ns, diagnosis->to_ns}, ROLLUP_ALL, (*texts)->names, (*texts)->nodes}};
+    if (read_both(query, questions, rollups, err) == 0 && !localise(&input, arena, diagnosis))
         err_set(err, ERR_BUSY, "memory is short for a diagnosis of this window");
     for (int i = 0; i < 2; i++)
         rollup_fini(&rollups[i]);
@@ -250,12 +268,8 @@ static bool read_baseline(const struct options *options, uint64_t now_ns,
                           struct diagnosis_request *request)
 {
     const char *text = option(options, "baseline");
-    if (!text) {
-        request->baseline_to_ns = request->from_ns;
-        request->baseline_from_ns =
-            request->from_ns > DEFAULT_BASELINE_NS ? request->from_ns - DEFAULT_BASELINE_NS : 0;
+    if (!text)
         return true;
-    }
     struct str from, to = str_of(text);
     ptrdiff_t dots = -1;
     for (size_t i = 0; i + 1 < to.len && dots < 0; i++)

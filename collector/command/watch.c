@@ -8,11 +8,12 @@
 #include "collector/base/stats.h"
 #include "collector/localise/symptom.h"
 
-#define LEARN_MINUTES 5u        /* with requests, before anything is judged */
-#define LOOK_WINDOWS 3u         /* what a look tests … */
-#define LOOK_NS (30 * NS_PER_S) /* … and not less: with a few requests a second less says nothing \
-                                 */
-#define KEEP_LOOKS 4u           /* so far back the onset is looked for by steps */
+#define LEARN_MINUTES 5u /* with requests, before anything is judged */
+#define LOOK_WINDOWS 3u  /* what a look tests … */
+#define LOOK_NS                                                                                    \
+    (30 * NS_PER_S)   /* … and not less: with a few requests a second less says nothing          \
+                       */
+#define KEEP_LOOKS 4u /* so far back the onset is looked for by steps */
 #define METRIC_BYTES (1u << 16)
 
 uint64_t watch_step_ns(const struct watch *watch, uint64_t step)

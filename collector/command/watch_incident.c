@@ -9,7 +9,7 @@
 #include "exporters/prometheus.h"
 
 #define MAX_SUSPECTS 5
-#define LOOKED_AT 20 /* suspects, of which those that the entry does not pass are left out */
+#define LOOKED_AT 10 /* suspects, of which those that the entry does not pass are left out */
 #define METRIC_SUSPECTS 3u
 /* Who explains an entry takes part in so many of its requests that failed, or of all. */
 #define PASSED_FAILED 0.5
@@ -124,25 +124,25 @@ static bool is_others_cause(const struct watch *watch, const struct watched *own
     return false;
 }
 
-/* Do the entry's requests pass there? Who sends no spans is passed where its caller is. */
+/* Do the entry's requests pass there: most of those that failed, or some of all? Who sends no spans
+ * is passed where its caller is; whom nobody reaches any more was passed in normal times. */
 static bool is_passed(struct watch *watch, const struct diagnosis *diagnosis,
                       const struct incident *incident, const struct suspect *suspect)
 {
-    struct window window = {diagnosis->from_ns, diagnosis->to_ns};
+    struct window now = {diagnosis->from_ns, diagnosis->to_ns};
     struct window normal = {diagnosis->baseline_from_ns, diagnosis->baseline_to_ns};
     struct query_entry entry = {incident->entry.service, incident->operation};
-    bool silent = suspect->has_peer && !str_eq(suspect->node.role, STR("workload"));
-    struct str service = silent ? suspect->peer.service : suspect->node.service;
-    /* What the failed ones passed; one that nobody reaches any more is passed in normal times. */
-    if (incident->symptom == SYMPTOM_ERRORS &&
-        query_entry_share(watch->query, window, &entry, service, true) >= PASSED_FAILED)
+    bool failed = incident->symptom == SYMPTOM_ERRORS;
+    double least = failed ? PASSED_FAILED : PASSED;
+    const struct str services[2] = {suspect->node.service, suspect->peer.service};
+    if (incident->symptom == SYMPTOM_TRAFFIC && same_service(&incident->entry, &suspect->node))
         return true;
-    if (incident->symptom == SYMPTOM_ERRORS && !silent && suspect->has_peer &&
-        query_entry_share(watch->query, window, &entry, suspect->peer.service, true) >=
-            PASSED_FAILED)
-        return true;
-    return (incident->symptom != SYMPTOM_ERRORS || suspect->evidence[0].kind == EVIDENCE_TRAFFIC) &&
-           query_entry_share(watch->query, normal, &entry, service, false) >= PASSED;
+    for (int i = 0; i < 1 + suspect->has_peer; i++) {
+        if (query_entry_share(watch->query, now, &entry, services[i], failed) >= least)
+            return true;
+    }
+    bool gone = suspect->evidence[0].kind == EVIDENCE_TRAFFIC;
+    return gone && query_entry_share(watch->query, normal, &entry, services[0], false) >= PASSED;
 }
 
 /* Keeps the suspects of this incident, in their order. */

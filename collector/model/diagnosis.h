@@ -106,7 +106,9 @@ struct diagnosis {
     int64_t need_requests; /* more, for a verdict; 0 when there are enough */
 };
 
-/* What is asked. Times are widened to whole minutes by whoever answers. */
+/* What is asked. Times are widened to whole minutes by whoever answers. Without a baseline (both 0)
+ * it is what lies before the window, or before the incident that the window begins in, without
+ * minutes of others. */
 struct diagnosis_request {
     uint64_t from_ns, to_ns, baseline_from_ns, baseline_to_ns;
     enum suspect_level level;

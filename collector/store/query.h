@@ -153,6 +153,8 @@ int query_incident_json(struct query *query, uint64_t id, struct buf *out, struc
 /* The number of the incident whose time lies in the window, most of it where several do; 0: none.
  */
 int query_incident_at(struct query *query, struct window window, uint64_t *id, struct err *err);
+/* The earliest onset of the incidents that go on at a time; 0: none does. */
+int query_onset_before(struct query *query, uint64_t at_ns, uint64_t *onset_ns, struct err *err);
 struct query_entry {
     struct str service, operation;
 };

@@ -194,6 +194,22 @@ int query_incident_at(struct query *query, struct window window, uint64_t *id, s
     return query_end(query, select, code, err);
 }
 
+int query_onset_before(struct query *query, uint64_t at_ns, uint64_t *onset_ns, struct err *err)
+{
+    sqlite3_stmt *select;
+    *onset_ns = 0;
+    if (query_begin(query,
+                    "SELECT min(onset_ns) FROM incident_row WHERE onset_ns < ?1 AND "
+                    "coalesce(closed_ns, updated_ns) >= ?1",
+                    &select, err))
+        return err->code;
+    sqlite3_bind_int64(select, 1, (int64_t)at_ns);
+    int code = sqlite3_step(select);
+    if (code == SQLITE_ROW)
+        *onset_ns = (uint64_t)sqlite3_column_int64(select, 0);
+    return query_end(query, select, code, err);
+}
+
 static void read_open(sqlite3_stmt *row, struct incident *incident)
 {
     struct str *const texts[] = {&incident->entry.cluster, &incident->entry.namespace,

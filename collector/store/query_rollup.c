@@ -7,7 +7,9 @@
 
 /* The slowest are looked for among so many of the newest that match. */
 #define SLOW_AMONG_TEXT "5000"
+/* Shares are taken of so many, among the newest of all entries. */
 #define SHARE_AMONG_TEXT "500"
+#define SHARE_OF_TEXT "20000"
 
 /* Row ids of tally_key to items of the roll-up. */
 struct reading {
@@ -234,12 +236,13 @@ double query_entry_share(struct query *query, struct window window, const struct
     sqlite3_stmt *select;
     double share = 0;
     if (query_begin(query,
-                    "SELECT avg(services & ?4 <> 0) FROM (SELECT t.services FROM trace_row t "
-                    "JOIN node e ON e.id = t.entry JOIN name n ON n.id = e.service "
+                    "SELECT avg(services & ?4 <> 0) FROM (SELECT t.services FROM (SELECT * FROM "
+                    "trace_row WHERE trace_no >= ?3 AND start_ns >= ?1 AND start_ns < ?2 "
+                    "ORDER BY trace_no DESC LIMIT " SHARE_OF_TEXT
+                    ") t JOIN node e ON e.id = t.entry JOIN name n ON n.id = e.service "
                     "JOIN name o ON o.id = t.entry_operation "
-                    "WHERE t.trace_no >= ?3 AND t.start_ns >= ?1 AND t.start_ns < ?2 "
-                    "AND n.text = ?5 AND o.text = ?6 AND (NOT ?7 OR t.bits & 1) "
-                    "ORDER BY t.trace_no DESC LIMIT " SHARE_AMONG_TEXT ")",
+                    "WHERE n.text = ?5 AND o.text = ?6 AND (NOT ?7 OR t.bits & 1) "
+                    "LIMIT " SHARE_AMONG_TEXT ")",
                     &select, &err))
         return 0;
     sqlite3_bind_int64(select, 1, (int64_t)window.from_ns);
