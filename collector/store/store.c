@@ -369,7 +369,8 @@ static void take_turn(struct store *store, struct turn *turn)
 static bool is_due(const struct store *store)
 {
     return store->in_transaction &&
-           clock_mono_ns() - store->begun_ns >= store->settings.commit_interval_ns;
+           (clock_mono_ns() - store->begun_ns >= store->settings.commit_interval_ns ||
+            rollups_are_many(store));
 }
 
 /* A slice of retention goes into the transaction that is open; what it opens itself is committed

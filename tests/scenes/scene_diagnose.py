@@ -4,7 +4,7 @@ import os
 import random
 import subprocess
 
-from lib import otlp_span
+from lib import otlp_body, otlp_span
 
 BEGIN = 1_600_000_000_000
 MINUTES = 5
@@ -149,3 +149,20 @@ def scene_the_attribute_that_the_bad_ones_have_is_named(c):
         assert found[("attribute", "tenant")] == "acme" and found[("zone", "cloud.availability_zone")] == "zone-b", (how, first["narrowed"])
         assert ("attribute", "colour") not in found
         assert all(n["share"] >= .8 and (n["effect"] >= 2 or n["effect"] == 0) for n in first["narrowed"]), first["narrowed"]
+
+
+def scene_counters_of_many_minutes_at_once_are_all_kept(c):
+    """Two thousand minutes, a trace of sixty operations in each: more counters than a turn or a commit holds."""
+    path, r = os.path.join(c.folder, "days.jsonl"), random.Random(4)
+    with open(path, "w") as out:
+        for part in range(20):
+            spans = []
+            for minute in range(part, 2000, 20):
+                trace, root, at = "%032x" % r.getrandbits(127), "%016x" % r.getrandbits(63), BEGIN + minute * 60_000
+                spans.append(otlp_span(trace, root, "", "front", "GET /", 2, at, 100, 0))
+                spans += [otlp_span(trace, "%016x" % r.getrandbits(63), root, "back", "step %s" % (chr(97 + i // 8) * (1 + i % 8)), 2, at + i, 1, 0)
+                          for i in range(60)]
+            out.write(otlp_body(spans).decode() + "\n")
+    subprocess.run([c.program, "replay", "--db", c.db, path, "--set", "localise.enabled=false", "--set", "store.commit_interval=60s"], check=True, stdout=subprocess.DEVNULL)
+    counted = dict(c.sql("SELECT k.channel, sum(t.n) FROM tally_row t JOIN tally_key k ON k.id = t.tally GROUP BY 1"))
+    assert counted[0] == 2000 and counted[1] == counted[2] == counted[4] == counted[5] == 2000 * 61, counted
