@@ -175,14 +175,17 @@ static size_t read_ids(struct query *query, const char *sql, struct window windo
     sqlite3_stmt *select;
     size_t n = 0;
     int code = SQLITE_DONE;
-    if (query_begin(query, sql, &select, &err))
+    int64_t first, last;
+    if (query_trace_numbers(query, window, &first, &last, &err) ||
+        query_begin(query, sql, &select, &err))
         return 0;
     sqlite3_bind_int64(select, 1, (int64_t)window.from_ns);
     sqlite3_bind_int64(select, 2, (int64_t)window.to_ns);
-    sqlite3_bind_int64(select, 3, first_stored_after(query, window.from_ns));
+    sqlite3_bind_int64(select, 3, first);
     sqlite3_bind_int64(select, 4, service_bit(query, service));
     sqlite3_bind_text(select, 5, service.p ? service.p : "", (int)service.len, SQLITE_STATIC);
     sqlite3_bind_int64(select, 6, (int64_t)max);
+    sqlite3_bind_int64(select, 7, last);
     while (n < max && (code = sqlite3_step(select)) == SQLITE_ROW) {
         struct str id = column_str(select, 0);
         memcpy(ids[n].id, id.p, id.len < 32 ? id.len : 32);
@@ -196,33 +199,35 @@ static size_t read_ids(struct query *query, const char *sql, struct window windo
 size_t query_failed_examples(struct query *query, struct window window, struct str service,
                              struct trace_text *ids, size_t max)
 {
-    return read_ids(
-        query,
-        "SELECT lower(hex(t.id)), t.trace_no FROM trace_row t INDEXED BY trace_failed "
-        "JOIN node o ON o.id = t.origin JOIN name n ON n.id = o.service "
-        "WHERE t.bits & 1 AND t.trace_no >= ?3 AND t.start_ns >= ?1 AND t.start_ns < ?2 "
-        "AND (n.text = ?5 OR (?4 > 0 AND t.services & ?4)) "
-        "ORDER BY n.text = ?5 DESC, t.trace_no DESC LIMIT ?6",
-        window, service, ids, max);
+    return read_ids(query,
+                    "SELECT lower(hex(t.id)), t.trace_no FROM trace_row t INDEXED BY trace_failed "
+                    "JOIN node o ON o.id = t.origin JOIN name n ON n.id = o.service "
+                    "WHERE t.bits & 1 AND t.trace_no BETWEEN ?3 AND ?7 AND t.start_ns >= ?1 AND "
+                    "t.start_ns < ?2 "
+                    "AND (n.text = ?5 OR (?4 > 0 AND t.services & ?4)) "
+                    "ORDER BY n.text = ?5 DESC, t.trace_no DESC LIMIT ?6",
+                    window, service, ids, max);
 }
 
 size_t query_slow_examples(struct query *query, struct window window, struct str service,
                            struct trace_text *ids, size_t max)
 {
-    return read_ids(query,
-                    "SELECT lower(hex(id)), trace_no FROM (SELECT id, trace_no, duration_ns FROM "
-                    "trace_row WHERE "
-                    "trace_no >= ?3 AND start_ns >= ?1 AND start_ns < ?2 AND services & ?4 AND ?5 "
-                    "<> '' ORDER BY trace_no DESC LIMIT " SLOW_AMONG_TEXT ") "
-                    "ORDER BY duration_ns DESC LIMIT ?6",
-                    window, service, ids, max);
+    return read_ids(
+        query,
+        "SELECT lower(hex(id)), trace_no FROM (SELECT id, trace_no, duration_ns FROM "
+        "trace_row WHERE "
+        "trace_no BETWEEN ?3 AND ?7 AND start_ns >= ?1 AND start_ns < ?2 AND services & ?4 AND ?5 "
+        "<> '' ORDER BY trace_no DESC LIMIT " SLOW_AMONG_TEXT ") "
+        "ORDER BY duration_ns DESC LIMIT ?6",
+        window, service, ids, max);
 }
 
 bool query_good_example(struct query *query, struct window window, struct str service,
                         struct trace_text *id)
 {
     return read_ids(query,
-                    "SELECT lower(hex(id)), trace_no FROM trace_row WHERE trace_no >= ?3 AND "
+                    "SELECT lower(hex(id)), trace_no FROM trace_row WHERE trace_no BETWEEN ?3 AND "
+                    "?7 AND "
                     "start_ns >= ?1 "
                     "AND start_ns < ?2 AND services & ?4 AND ?5 <> '' AND NOT bits & 1 "
                     "ORDER BY trace_no DESC LIMIT ?6",
@@ -235,19 +240,23 @@ double query_entry_share(struct query *query, struct window window, const struct
     struct err err = {0};
     sqlite3_stmt *select;
     double share = 0;
-    if (query_begin(query,
-                    "SELECT avg(services & ?4 <> 0) FROM (SELECT t.services FROM (SELECT * FROM "
-                    "trace_row WHERE trace_no >= ?3 AND start_ns >= ?1 AND start_ns < ?2 "
-                    "ORDER BY trace_no DESC LIMIT " SHARE_OF_TEXT
-                    ") t JOIN node e ON e.id = t.entry JOIN name n ON n.id = e.service "
-                    "JOIN name o ON o.id = t.entry_operation "
-                    "WHERE n.text = ?5 AND o.text = ?6 AND (NOT ?7 OR t.bits & 1) "
-                    "LIMIT " SHARE_AMONG_TEXT ")",
-                    &select, &err))
+    int64_t first, last;
+    if (query_trace_numbers(query, window, &first, &last, &err) ||
+        query_begin(
+            query,
+            "SELECT avg(services & ?4 <> 0) FROM (SELECT t.services FROM (SELECT * FROM "
+            "trace_row WHERE trace_no BETWEEN ?3 AND ?8 AND start_ns >= ?1 AND start_ns < ?2 "
+            "ORDER BY trace_no DESC LIMIT " SHARE_OF_TEXT
+            ") t JOIN node e ON e.id = t.entry JOIN name n ON n.id = e.service "
+            "JOIN name o ON o.id = t.entry_operation "
+            "WHERE n.text = ?5 AND o.text = ?6 AND (NOT ?7 OR t.bits & 1) "
+            "LIMIT " SHARE_AMONG_TEXT ")",
+            &select, &err))
         return 0;
     sqlite3_bind_int64(select, 1, (int64_t)window.from_ns);
     sqlite3_bind_int64(select, 2, (int64_t)window.to_ns);
-    sqlite3_bind_int64(select, 3, first_stored_after(query, window.from_ns));
+    sqlite3_bind_int64(select, 3, first);
+    sqlite3_bind_int64(select, 8, last);
     sqlite3_bind_int64(select, 4, service_bit(query, service));
     sqlite3_bind_text(select, 5, entry->service.p, (int)entry->service.len, SQLITE_STATIC);
     sqlite3_bind_text(select, 6, entry->operation.p ? entry->operation.p : "",
