@@ -79,8 +79,10 @@ static void take_attribute(const struct tree *different, struct arena *arena,
                           .effect = others > 0 ? bad / others : 0};
 }
 
-void diagnosis_add_attributes(struct query *query, const struct diagnosis *diagnosis,
-                              struct arena *arena, struct suspect *suspect)
+/* Of the requests that the suspect takes part in: the failed, or those slower than normal's p95. */
+static struct tree *ask_different(struct query *query, const struct diagnosis *diagnosis,
+                                  struct window window, const struct suspect *suspect,
+                                  struct arena *arena)
 {
     struct err err = {0};
     struct buf q, out;
@@ -88,19 +90,41 @@ void diagnosis_add_attributes(struct query *query, const struct diagnosis *diagn
     buf_init(&out, ANSWER_BYTES);
     buf_add_c(&q, "service=");
     buf_add_json(&q, suspect->node.service);
-    struct search_request search = {.window = {diagnosis->from_ns, diagnosis->to_ns},
-                                    .q = buf_str(&q)};
+    struct search_request search = {.window = window, .q = buf_str(&q)};
     if (suspect->evidence[0].kind != EVIDENCE_ERRORS)
         search.box = (struct search_box){.drawn = true,
-                                         .from_ns = diagnosis->from_ns,
-                                         .to_ns = diagnosis->to_ns,
+                                         .from_ns = window.from_ns,
+                                         .to_ns = window.to_ns,
                                          .least_ns = diagnosis->baseline.p95_ns,
                                          .most_ns = INT64_MAX};
     bool asked = query_search_different_json(query, &search, &out, &err) == 0;
     struct tree *tree = asked ? tree_read(arena, buf_str(&out)) : NULL;
-    for (const struct tree *at = tree ? tree_get(tree, "different")->first : NULL; at;
-         at = at->next)
-        take_attribute(at, arena, suspect);
     buf_fini(&out);
     buf_fini(&q);
+    return tree ? tree_get(tree, "different")->first : NULL;
+}
+
+/* Were the slow ones told by it in normal times too? */
+static bool is_usual(const struct tree *usual, const struct tree *different)
+{
+    for (; usual; usual = usual->next) {
+        if (str_eq(tree_get(usual, "key")->text, tree_get(different, "key")->text) &&
+            str_eq(tree_get(usual, "value")->text, tree_get(different, "value")->text))
+            return true;
+    }
+    return false;
+}
+
+void diagnosis_add_attributes(struct query *query, const struct diagnosis *diagnosis,
+                              struct arena *arena, struct suspect *suspect)
+{
+    struct window now = {diagnosis->from_ns, diagnosis->to_ns};
+    struct window normal = {diagnosis->baseline_from_ns, diagnosis->baseline_to_ns};
+    const struct tree *found = ask_different(query, diagnosis, now, suspect, arena);
+    const struct tree *usual =
+        found ? ask_different(query, diagnosis, normal, suspect, arena) : NULL;
+    for (; found; found = found->next) {
+        if (!is_usual(usual, found))
+            take_attribute(found, arena, suspect);
+    }
 }

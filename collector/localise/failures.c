@@ -14,6 +14,26 @@ struct origin_rise {
     double value;
 };
 
+/* By callers, operations and reasons failures fall apart into pieces that are each too small to
+ * tell: all that begin at one node are tested together too. */
+static bool measure_origins(struct work *work)
+{
+    double n = (double)work->requests[0].n, m = (double)work->requests[1].n;
+    double *sums = arena_calloc(work->arena, (work->level->n + 1) * 2 * sizeof(*sums));
+    work->origin_z = arena_calloc(work->arena, (work->level->n + 1) * sizeof(*work->origin_z));
+    if (!sums || !work->origin_z)
+        return false;
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        for (int t = 0; t < 2 && pair->key.channel == TALLY_ORIGIN && pair->key.node != NO_GROUP;
+             t++)
+            sums[2 * pair->key.node + (uint32_t)t] += (double)pair->t[t].bad;
+    }
+    for (uint32_t g = 0; g < work->level->n; g++)
+        work->origin_z[g] = two_proportions(sums[2 * g], n, sums[2 * g + 1], m);
+    return true;
+}
+
 /* `bad`: of failed requests; else of those that survived. */
 static struct origin_rise rise_of(const struct work *work, const struct pair *pair, bool bad)
 {
@@ -22,6 +42,8 @@ static struct origin_rise rise_of(const struct work *work, const struct pair *pa
         a[t] = (double)(bad ? pair->t[t].bad : pair->t[t].n - pair->t[t].bad);
     struct origin_rise rise = {.was = a[0] / n, .is = a[1] / m};
     rise.z = two_proportions(a[0], n, a[1], m);
+    double all = bad ? work->origin_z[pair->key.node] : 0;
+    rise.z = all > rise.z ? all : rise.z;
     rise.value = (rise.is - rise.was) * (bad ? 1 : SURVIVED_WEIGHT);
     return rise;
 }
@@ -264,7 +286,7 @@ void find_failures(struct work *work)
     bool by_instance = work->input->level == SUSPECT_INSTANCE;
     if (by_instance)
         find_failing_instances(work);
-    if (!measure_edges(work, &edges) || !missing_measure(work)) {
+    if (!measure_edges(work, &edges) || !missing_measure(work) || !measure_origins(work)) {
         work->memory_short = true;
         return;
     }

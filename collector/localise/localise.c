@@ -105,7 +105,7 @@ struct candidate *candidate_of(struct work *work, uint32_t group, name_no instan
 
 static bool passes(const struct finding *finding)
 {
-    return finding->z > SIGNIFICANT_Z && finding->value >= SIGNIFICANT_VALUE;
+    return finding->z > SIGNIFICANT_Z;
 }
 
 /* How much of a weak finding is more than noise: the positive part of 1 − 1/z² (James and Stein).
@@ -175,15 +175,23 @@ static void sort_ties(struct work *work)
     }
 }
 
+/* What a channel's findings spoil together must be felt. */
+static void sum_channels(struct candidate *candidate)
+{
+    for (int c = 0; c < N_CHANNELS; c++) {
+        bool felt = candidate->value[c] >= SIGNIFICANT_VALUE;
+        *(felt ? &candidate->score : &candidate->weak) += candidate->value[c];
+    }
+    candidate->significant = candidate->score > 0;
+}
+
 /* Hints are scaled to stay below the weakest significant score. */
 static void rank(struct work *work)
 {
     double weakest = INFINITY, strongest_hint = 0;
     for (uint32_t i = 0; i < work->n_candidates; i++) {
         struct candidate *candidate = &work->candidates[i];
-        for (int c = 0; c < N_CHANNELS; c++)
-            candidate->score += candidate->value[c];
-        candidate->significant = candidate->score > 0;
+        sum_channels(candidate);
         if (candidate->significant && candidate->score < weakest)
             weakest = candidate->score;
         if (!candidate->significant && candidate->weak > strongest_hint)

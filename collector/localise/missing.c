@@ -99,9 +99,21 @@ unsigned missing_callees(const struct work *work, uint32_t caller, struct missin
     return n;
 }
 
+/* A caller that reports its calls and makes none has not tried: that is its own doing, unless
+ * others do the same. */
+static bool tries_would_show(const struct work *work, uint32_t caller, uint32_t callee)
+{
+    for (uint32_t i = 0; i < work->n_missing; i++) {
+        if (work->missing[i].caller == caller && work->missing[i].callee == callee)
+            return !work->missing[i].blind;
+    }
+    return true;
+}
+
 double missing_share(const struct work *work, uint32_t caller, uint32_t callee)
 {
     double n, by_caller = guilt(work, false, caller, &n), by_callee = guilt(work, true, callee, &n);
+    n -= tries_would_show(work, caller, callee) && n > 0;
     by_callee *= BLIND_PRIOR * n;
     return by_caller + by_callee > 0 ? by_callee / (by_caller + by_callee) : 0;
 }

@@ -71,7 +71,7 @@ struct missing_edge;
 struct candidate {
     uint32_t group;           /* of the level's groups */
     name_no name;             /* instance or operation, by level; NAME_NONE */
-    double value[N_CHANNELS]; /* of what is significant */
+    double value[N_CHANNELS]; /* of what is beyond chance */
     double weak;              /* sum of the rest */
     struct finding *findings;
     double score;
@@ -87,6 +87,7 @@ struct work {
     struct pairs *pairs;          /* which of them, by the level */
     struct rollup siblings;       /* INSTANCE and GAP_INSTANCE of normal times, of all instances */
     struct rollup entries[2];     /* requests of both times, for find_entries() */
+    double *origin_z;             /* by group: of all failures that begin there, together */
     struct missing_edge *missing; /* edges whose calls became fewer */
     uint32_t n_missing;
     struct request_numbers requests[2];

@@ -477,6 +477,43 @@ static void a_callee_that_nobody_reaches_any_more_is_a_suspect(void **state)
     teardown(&shop);
 }
 
+/* front says whom it calls. It no longer calls the stock, and nobody failed: front, not the stock.
+ */
+static void a_caller_that_does_not_try_owes_its_missing_calls(void **state)
+{
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    node_no stock = add_node(&shop, "stock", "v1", ROLE_WORKLOAD);
+    times(&shop, 0, TALLY_GAP, shop.front, stock, "", 1, 1000);
+    for (int time = 0; time < 2; time++)
+        visits(&shop, time, shop.front, stock, 1000, time ? 0 : 1000);
+    ask(&shop, SUSPECT_SERVICE);
+    assert_first(&shop, "front");
+    assert_string_equal(shop.diagnosis.suspects[0].peer.service.p, "stock");
+    teardown(&shop);
+}
+
+/* Six failures each of three operations: 2.45 standard errors, no one of them tells. Eighteen do.
+ */
+static void failures_in_pieces_are_tested_together(void **state)
+{
+    static const char *const operations[] = {"get", "put", "drop"};
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    for (int i = 0; i < 3; i++) {
+        struct tally *origin = count(&shop, 1, TALLY_ORIGIN, shop.cart1, NODE_NONE, operations[i]);
+        origin->n = origin->bad = 6;
+    }
+    ask(&shop, SUSPECT_SERVICE);
+    assert_first(&shop, "cart");
+    assert_near(shop.diagnosis.suspects[0].score, 0.018, 1e-9);
+    /* 18 of 1000 against none: pooled 0.009 */
+    assert_near(shop.diagnosis.suspects[0].evidence[0].deviation, 4.2619, 0.0001);
+    teardown(&shop);
+}
+
 static void an_unreached_call_speaks_against_the_callee_that_nobody_reaches(void **state)
 {
     struct shop shop;
@@ -664,6 +701,8 @@ int main(void)
         cmocka_unit_test(a_gap_is_split_where_proxies_tell),
         cmocka_unit_test(a_newcomer_is_judged_by_its_sisters_and_not_by_its_date),
         cmocka_unit_test(a_callee_that_nobody_reaches_any_more_is_a_suspect),
+        cmocka_unit_test(a_caller_that_does_not_try_owes_its_missing_calls),
+        cmocka_unit_test(failures_in_pieces_are_tested_together),
         cmocka_unit_test(score_interval_has_known_answers),
         cmocka_unit_test(mann_whitney_has_known_answers),
         cmocka_unit_test(the_same_twice_is_no_change),
