@@ -98,7 +98,9 @@ static struct tree *ask_different(struct query *query, const struct diagnosis *d
                                          .least_ns = diagnosis->baseline.p95_ns,
                                          .most_ns = INT64_MAX};
     bool asked = query_search_different_json(query, &search, &out, &err) == 0;
-    struct tree *tree = asked ? tree_read(arena, buf_str(&out)) : NULL;
+    /* The tree's texts stand in the answer. */
+    struct str answer = asked ? arena_dup(arena, buf_str(&out)) : STR_NONE;
+    struct tree *tree = answer.len ? tree_read(arena, answer) : NULL;
     buf_fini(&out);
     buf_fini(&q);
     return tree ? tree_get(tree, "different")->first : NULL;
