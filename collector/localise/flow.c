@@ -138,6 +138,20 @@ static void blame_traffic(struct work *work, const struct pair *pair, const doub
     }
 }
 
+/* Visits that fail now and did not before: what they no longer came to is told by the failure. */
+static double newly_failed(const struct work *work, uint32_t group, const double visits[2])
+{
+    double failed[2] = {0, 0};
+    uint32_t i, to;
+    for (pairs_range(work->pairs, TALLY_FLOW, group, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        for (int t = 0; t < 2 && pair->key.what == FLOW_FAILED; t++)
+            failed[t] += (double)pair->t[t].n;
+    }
+    double more = failed[1] - failed[0] / visits[0] * visits[1];
+    return more > 0 ? more : 0;
+}
+
 void find_traffic(struct work *work)
 {
     for (uint32_t i = 0, step = 1; i < work->pairs->n; i += step) {
@@ -149,7 +163,11 @@ void find_traffic(struct work *work)
             continue;
         step = sum_edge(work, i, calls);
         count_visits(work, pair->key.node, NAME_NONE, visits);
-        if (visits[0] >= MIN_TIMES && visits[1] >= MIN_TIMES)
+        if (visits[0] < MIN_TIMES || visits[1] < MIN_TIMES)
+            continue;
+        if (calls[1] * visits[0] < calls[0] * visits[1])
+            visits[1] -= newly_failed(work, pair->key.node, visits);
+        if (visits[1] >= MIN_TIMES)
             blame_traffic(work, pair, calls, visits);
     }
 }

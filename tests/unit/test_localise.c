@@ -494,6 +494,31 @@ static void a_caller_that_does_not_try_owes_its_missing_calls(void **state)
     teardown(&shop);
 }
 
+/* Half of front's visits fail at ads, before they come to the stock: half of the calls there are
+ * missing, and nobody but ads owes it. */
+static void calls_that_a_failure_cut_off_are_not_missing(void **state)
+{
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    node_no stock = add_node(&shop, "stock", "v1", ROLE_WORKLOAD);
+    times(&shop, 0, TALLY_GAP, shop.front, stock, "", 1, 1000);
+    times(&shop, 1, TALLY_GAP, shop.front, stock, "", 1, 500);
+    visits(&shop, 0, shop.front, stock, 1000, 1000);
+    visits(&shop, 1, shop.front, stock, 500, 480);
+    struct tally_key failed = {.channel = TALLY_FLOW,
+                               .node = shop.front,
+                               .name = names_add(shop.names, STR("op")),
+                               .what = FLOW_FAILED};
+    rollup_tally(&shop.rollups[1], &failed, 7)->n = 500;
+    fail_at(&shop, shop.ads, 500);
+    ask(&shop, SUSPECT_SERVICE);
+    assert_first(&shop, "ads");
+    for (uint32_t i = 1; i < shop.diagnosis.n_suspects; i++)
+        assert_null(evidence_of(&shop.diagnosis.suspects[i], EVIDENCE_TRAFFIC));
+    teardown(&shop);
+}
+
 /* Six failures each of three operations: 2.45 standard errors, no one of them tells. Eighteen do.
  */
 static void failures_in_pieces_are_tested_together(void **state)
@@ -702,6 +727,7 @@ int main(void)
         cmocka_unit_test(a_newcomer_is_judged_by_its_sisters_and_not_by_its_date),
         cmocka_unit_test(a_callee_that_nobody_reaches_any_more_is_a_suspect),
         cmocka_unit_test(a_caller_that_does_not_try_owes_its_missing_calls),
+        cmocka_unit_test(calls_that_a_failure_cut_off_are_not_missing),
         cmocka_unit_test(failures_in_pieces_are_tested_together),
         cmocka_unit_test(score_interval_has_known_answers),
         cmocka_unit_test(mann_whitney_has_known_answers),
