@@ -4,8 +4,8 @@
 
 #include "collector/model/histogram.h"
 
-/* z of the difference of two shares, pooled: a of n against b of m. Above 0 when b's share is
- * greater. 0 when either side is empty. */
+/* z of the difference of two shares: a of n against b of m, pooled, or by Fisher's exact test where
+ * few are expected. Above 0 when b's share is greater. 0 when either side is empty. */
 double two_proportions(double a, double n, double b, double m);
 
 /* z of the difference of two Poisson rates: a events in n against b in m. 0 when either is empty.

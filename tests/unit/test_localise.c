@@ -26,6 +26,12 @@ static void two_proportions_has_known_answers(void **state)
     assert_near(two_proportions(10, 100, 10, 100), 0, 1e-12);
     assert_near(two_proportions(0, 0, 5, 10), 0, 1e-12);
     assert_near(two_proportions(0, 100, 0, 100), 0, 1e-12);
+    /* Few: by the hypergeometric distribution, summed by hand. One of 48 against one of 3000 is
+     * 1 − C(3000,2)/C(3048,2) = 0.03125; four of 48 against one of 3000 is 2.68e-07. */
+    assert_near(two_proportions(1, 3000, 1, 48), 1.8627, 0.001);
+    assert_near(two_proportions(1, 3000, 4, 48), 5.0130, 0.001);
+    assert_near(two_proportions(4, 48, 1, 3000), -5.0130, 0.001);
+    assert_near(two_proportions(0, 1000, 1, 1000), 0, 1e-6);
 }
 
 static void rates_and_quantiles_have_known_answers(void **state)
@@ -627,9 +633,11 @@ static void test_symptom_is_what_is_felt(void **state)
         bool found, heavy;
         enum symptom kind;
     } rows[] = {
-        {100, 0, 1000000, false, false, SYMPTOM_ERRORS},   /* as ever */
-        {100, 50, 1000000, true, true, SYMPTOM_ERRORS},    /* half fails */
-        {100, 8, 1000000, true, false, SYMPTOM_ERRORS},    /* a few */
+        {100, 0, 1000000, false, false, SYMPTOM_ERRORS}, /* as ever */
+        {100, 50, 1000000, true, true, SYMPTOM_ERRORS},  /* half fails */
+        {100, 10, 1000000, true, false, SYMPTOM_ERRORS}, /* a few */
+        {100, 5, 1000000, false, false,
+         SYMPTOM_ERRORS}, /* five where one is usual: once a day by chance */
         {1000, 15, 1000000, false, false, SYMPTOM_ERRORS}, /* a half per cent more: not felt */
         {10, 10, 1000000, false, false, SYMPTOM_ERRORS},   /* too few to say */
         {100, 1, 9000000, true, true, SYMPTOM_LATENCY},    /* all are slow */
