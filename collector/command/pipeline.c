@@ -15,6 +15,7 @@
 #define TURN_INTERVAL_NS (100 * NS_PER_MS)
 #define EXPORT_QUEUE 256
 #define FLUSH_LIMIT_NS (60 * NS_PER_S)
+#define REPLAY_LIMIT_NS (24 * 60 * NS_PER_MINUTE) /* nobody waits behind a connection */
 /* Blocks of bodies and turns come and go a thousand times a second. Left alone, malloc gives each
  * back to the system and every new one costs page faults: half a second of CPU a million spans. So
  * it keeps them, and what is free goes back when nothing was stitched for a while. */
@@ -109,7 +110,8 @@ static bool count_cut(void *ctx, struct nodes *nodes, struct turn *turn,
 {
     struct pipeline *pipeline = ctx;
     if (!pipeline->counting)
-        pipeline->counting = counting_new(nodes);
+        pipeline->counting =
+            counting_new(nodes, rollup_step_s(pipeline->settings->localise_window_ns));
     if (!turn->rollup && (turn->rollup = malloc(sizeof(*turn->rollup))))
         rollup_init(turn->rollup, MAX_TALLIES);
     if (!pipeline->counting || !turn->rollup)
@@ -237,22 +239,24 @@ static int make_stitcher(struct pipeline *pipeline, struct err *err)
     return store_addresses(pipeline->store, know_address, pipeline->stitcher, err);
 }
 
-/* What a crash left in the inbox comes behind it. Without an inbox nobody watches: a replay's times
- * are others than the clock's. */
+/* What a crash left in the inbox comes behind it. Without an inbox it is a replay, whose times are
+ * others than the clock's. */
 static int start_localiser(struct pipeline *pipeline, struct err *err)
 {
     const struct settings *settings = pipeline->settings;
     struct localiser_settings localiser = {
         .db_path = settings->store_path,
+        .window_ns = settings->localise_window_ns,
         .baseline_ns = settings->localise_baseline_ns,
         .close_after_ns = settings->localise_close_after_ns,
         .settle_ns = settings->trace_idle_ns + settings->commit_interval_ns + NS_PER_S,
         .min_requests = (uint32_t)settings->localise_min_requests,
+        .event_time = !pipeline->inbox,
         .done = turn_done,
         .put = put_incident,
         .ctx = pipeline,
     };
-    if (!pipeline->inbox || !settings->localise_enabled)
+    if (!settings->localise_enabled)
         return 0;
     return localiser_start(&localiser, &pipeline->localiser, err);
 }
@@ -390,12 +394,13 @@ static bool wait_for(struct pipeline *pipeline, const uint64_t *number, uint64_t
 
 int pipeline_flush(struct pipeline *pipeline, uint64_t *n_cut, struct err *err)
 {
-    uint64_t deadline_ns = clock_wall_ns() + FLUSH_LIMIT_NS;
+    uint64_t deadline_ns = clock_wall_ns() + (pipeline->inbox ? FLUSH_LIMIT_NS : REPLAY_LIMIT_NS);
     if (pipeline->inbox &&
         !wait_for(pipeline, &pipeline->fed, inbox_last_seq(pipeline->inbox), deadline_ns))
         return err_set(err, ERR_BUSY, "the inbox is still being read; try again");
     uint64_t turn = stitcher_flush(pipeline->stitcher, n_cut);
-    if (!turn || !wait_for(pipeline, &pipeline->exported, turn, deadline_ns))
+    if (!turn || !wait_for(pipeline, &pipeline->exported, turn, deadline_ns) ||
+        !store_wait_incidents(pipeline->store, deadline_ns))
         return err_set(err, ERR_BUSY, "the commit is not through yet; try again");
     if (pipeline->canary)
         canary_forget(pipeline->canary);

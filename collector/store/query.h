@@ -111,10 +111,22 @@ int query_layout_json(struct query *query, struct str id, struct buf *out, struc
 int query_span_json(struct query *query, struct str trace, struct str span, struct buf *out,
                     struct err *err);
 
+/* Which of a roll-up's counters, and of which minutes. */
+enum rollup_part {
+    ROLLUP_ALL,
+    ROLLUP_NORMAL,        /* without minutes of an incident */
+    ROLLUP_NORMAL_ENTRIES /* of those only requests */
+};
 /* Adds the roll-ups of the minutes of the window to `rollup` (steps 0), their texts to `names` and
  * `nodes`. The window is whole minutes. */
-int query_rollup(struct query *query, struct window window, struct names *names,
-                 struct nodes *nodes, struct rollup *rollup, struct err *err);
+struct rollup_question {
+    struct window window;
+    enum rollup_part part;
+    struct names *names;
+    struct nodes *nodes;
+};
+int query_rollup(struct query *query, const struct rollup_question *question, struct rollup *rollup,
+                 struct err *err);
 
 struct trace_text {
     char id[33]; /* 32 digits */
@@ -175,10 +187,22 @@ int query_incidents_json(struct query *query, const struct query_filter *filter,
                          struct err *err);
 /* One, whole; ERR_NOT_FOUND when there is none. */
 int query_incident_json(struct query *query, uint64_t id, struct buf *out, struct err *err);
-/* The incident that is open, for who goes on with it: *incident NULL when none is. Without
+/* The number of the incident whose time lies in the window, most of it where several do; 0: none.
+ */
+int query_incident_at(struct query *query, struct window window, uint64_t *id, struct err *err);
+/* The earliest onset of the incidents that go on at a time; 0: none does. */
+int query_onset_before(struct query *query, uint64_t at_ns, uint64_t *onset_ns, struct err *err);
+struct query_entry {
+    struct str service, operation;
+};
+/* The incidents that are open, in order of their numbers, for who goes on with them: without
  * suspects. *last_id: the greatest number that was given. The caller frees. */
-int query_open_incident(struct query *query, struct incident **incident, uint64_t *last_id,
-                        struct err *err);
+int query_open_incidents(struct query *query, struct incident **incidents, uint64_t *last_id,
+                         struct err *err);
+/* Of the window's traces that began at this entry, the share that the service takes part in; of
+ * those that failed where `failed`. 0 when there are none. */
+double query_entry_share(struct query *query, struct window window, const struct query_entry *entry,
+                         struct str service, bool failed);
 
 /* Version of the SQLite library in use. */
 const char *query_sqlite_version(void);

@@ -402,7 +402,8 @@ static void take_turn(struct store *store, struct turn *turn)
 static bool is_due(const struct store *store)
 {
     return store->in_transaction &&
-           clock_mono_ns() - store->begun_ns >= store->settings.commit_interval_ns;
+           (clock_mono_ns() - store->begun_ns >= store->settings.commit_interval_ns ||
+            rollups_are_many(store));
 }
 
 /* A slice of retention goes into the transaction that is open; what it opens itself is committed
@@ -490,11 +491,23 @@ void store_join(struct store *store)
                                                       NULL, NULL));
 }
 
+/* What the last looks found, behind the last turn. */
+static void write_last_incidents(struct store *store)
+{
+    if (!incidents_wait(store) || store->state == STATE_FAILED || begin(store))
+        return;
+    int code = commit(store);
+    if (code)
+        roll_back(store, code);
+    sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+}
+
 void store_close(struct store *store)
 {
     if (!store)
         return;
     if (store->db) {
+        write_last_incidents(store);
         dictionary_close(store);
         minutes_close(store);
         hops_close(store);

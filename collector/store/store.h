@@ -61,6 +61,8 @@ bool store_push(struct store *store, struct turn *turn);
 /* Takes the incident: its rows are written with the next commit, in place of those it had. Any
  * thread. */
 void store_put_incident(struct store *store, struct incident *incident);
+/* Waits until those that were put are committed; false past the deadline (time on the wall). */
+bool store_wait_incidents(struct store *store, uint64_t deadline_ns);
 /* Applies and commits what was pushed (no thread; tests and replay). */
 int store_step(struct store *store, struct err *err);
 /* Commits everything pushed, checkpoints, ends the thread. */

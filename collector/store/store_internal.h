@@ -447,6 +447,8 @@ void rollups_close(struct store *store);
 int rollups_add(struct store *store, const struct turn *turn);
 /* Writes every dirty row; before a commit. */
 int rollups_write(struct store *store);
+/* So many wait that they must be committed before another turn's: none is left out. */
+bool rollups_are_many(const struct store *store);
 void rollups_forget(struct store *store);
 /* Rows of this minute were written: its age counts anew. */
 int minute_touch(struct store *store, uint64_t minute, uint64_t now_s, bool tallies);
