@@ -187,7 +187,9 @@ void api_status(struct web *web, struct http_request *request)
             buf_add_char(&out, ',');
         buf_add_json(&out, str_of(lines[i]));
     }
-    buf_add_c(&out, "]}");
+    buf_add_char(&out, ']');
+    web_slow_json(&out);
+    buf_add_char(&out, '}');
     web_answer_json(request, &out);
     buf_fini(&out);
 }

@@ -33,6 +33,10 @@ void web_apart(struct web *web, struct http_request *request,
                void (*answer)(struct web *web, struct http_request *request));
 void web_apart_ends(struct web *web);
 
+/* slow.c: remembers the slowest answers of the API; `,"slow_queries":[…]`. */
+void web_note_slow(const struct http_request *request);
+void web_slow_json(struct buf *out);
+
 /* gzip.c: does the asker take gzip; packs `in` into `out` (which may fail: false). */
 bool web_takes_gzip(const struct http_request *request);
 bool web_gzip(struct str in, struct buf *out);

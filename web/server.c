@@ -75,6 +75,7 @@ static void answer_tagged(struct http_request *request, const char *type, struct
 void web_answer_json(struct http_request *request, struct buf *body)
 {
     struct err err;
+    web_note_slow(request);
     if (buf_failed(body)) {
         err_set(&err, ERR_TOO_BIG, "the answer is too large; ask for less");
         web_answer_error(request, &err);
@@ -98,6 +99,7 @@ void web_answer_error(struct http_request *request, const struct err *err)
                 [ERR_FORBIDDEN] = {"forbidden", 403},
                 [ERR_TIMEOUT] = {"timeout", 408}};
     struct buf body;
+    web_note_slow(request);
     buf_init(&body, 4096);
     buf_addf(&body, "{\"error\":{\"code\":\"%s\",\"message\":", rows[err->code].word);
     buf_add_json(&body, str_of(err->text));

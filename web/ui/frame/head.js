@@ -72,7 +72,7 @@ function KeysDialog({ shown, close }) {
   return html`<dialog ref=${dialog} aria-label="Keys" onClose=${close} onClick=${e => { if (e.target == dialog.current) close(); }}>${shown && html`<h2>Keys</h2>
     <div class="keys">${KEYS.map(([words, keys]) => html`<div key=${words}><span>${words}</span><span>${keys.split(' ').map(k => html`<kbd>${k}</kbd> `)}</span></div>`)}</div>
     <div class="row w dlg"><label class="row s m2"><input type="checkbox" checked=${on} onChange=${e => { setKeys(e.target.checked); setOn(e.target.checked); }}/>Single keys</label><span class="grow"></span>
-      <a class="s" href="/api/v1/status" target="_blank">Status</a> <a class="s" href="/api/v1/openapi.json" target="_blank">API</a> <button class="btn" onClick=${close}>Close</button></div>`}</dialog>`;
+      <a class="s" href=${href('/status')} onClick=${close}>Status</a> <a class="s" href="/api/v1/openapi.json" target="_blank">API</a> <button class="btn" onClick=${close}>Close</button></div>`}</dialog>`;
 }
 
 // pages: [{nav, label, path, key}] in order of the head.
