@@ -210,12 +210,12 @@ const PAGES = ['/', '/incident/1', '/network', '/network?by=cluster', '/sql', '/
 const ready = page => page.waitForSelector('#su, #cr, #rs, #li, [role=alert]');
 
 scenes.on_a_phone = open => async () => {
-  for (const path of PAGES) for (const size of [[375, 812], [320, 640]]) {
+  for (const path of PAGES) for (const size of [[320, 640], [375, 812], [740, 900], [900, 900], [1181, 800], [2560, 1440]]) {
     const page = await open(path, { size, allow: ['400'] });
     await ready(page);
     await settled(page);
     assert.ok(await sideways(page) <= 0, `${path} scrolls sideways by ${await sideways(page)} at ${size}`);
-    for (const link of await page.locator('.nav a').all()) { const b = await link.boundingBox(); assert.ok(b.width >= 44 && b.height >= 44, JSON.stringify(b)); }
+    for (const link of size[0] > 720 ? [] : await page.locator('.nav a').all()) { const b = await link.boundingBox(); assert.ok(b.width >= 44 && b.height >= 44, JSON.stringify(b)); }
     await page.context().close();
   }
 };
