@@ -7,6 +7,7 @@ import time
 
 import lib
 from lib import otlp_body, otlp_span, wait_for
+from scene_graph_page import fill
 from scene_incidents import begun
 from scene_page import HOSTILE
 from scene_ways import clear, u_turn
@@ -105,6 +106,15 @@ def scene_rest_page_sql(c):
     sql = "SELECT trace_id, entry_operation, duration_ns, status\nFROM trace WHERE status = 'error'\nORDER BY start_ns"
     now = int(time.time()) // 60 * 60
     browse(c, "sql_answers", sql=sql, rows=[[str(v) for v in r] for r in c.sql(sql)], columns=["trace_id", "entry_operation", "duration_ns", "status"], **{"from": now - 1800, "to": now})
+
+
+def scene_rest_page_service_compares(c):
+    c.start()
+    facts = fill(c, 40)
+    window = (facts["from"] * 1_000_000_000, facts["to"] * 1_000_000_000)
+    op = c.sql("SELECT operation, sum(calls) FROM operation_minute WHERE service = 'cart' AND kind = 'server' AND minute_ns >= ? AND minute_ns < ? GROUP BY 1 ORDER BY 2 DESC", *window)[0]
+    versions = c.sql("SELECT version, sum(calls), 1.0 * sum(errors) / sum(calls) FROM operation_minute WHERE service = 'cart' AND operation = ? AND minute_ns >= ? AND minute_ns < ? GROUP BY 1 ORDER BY 1", op[0], *window)
+    browse(c, "service_compares", op=op, op_versions=[[v, n, share(x)] for v, n, x in versions], **facts)
 
 
 def scene_rest_page_by_keyboard_only(c):

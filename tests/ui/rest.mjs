@@ -206,6 +206,44 @@ scenes.keyboard_only = open => async () => {
   await page.waitForSelector('#suspect-1[open]');
 };
 
+// Two versions: by the collector's own verdict where it gives one, else as counted; one operation from near; instances against each other.
+scenes.service_compares = open => async () => {
+  const cart = at('/service/eu-1/shop/cart'), page = await open(null, { allow: ['500', 'Failed to load'] });
+  await page.route('**/api/v1/compare?*', r => r.fulfill({ status: 404, contentType: 'application/json', body: '{"error":{"code":"not_found","message":"there is no such page"}}' }));
+  await page.goto(f.base + cart);
+  await page.waitForSelector('#vs');
+  await settled(page);
+  assert.match(await one(page, '#versions .m2'), /^counted in the \d+ min in which both took calls/);
+  const counted = await one(page, '#versions .verdict');
+  assert.equal(counted, 'Worse');
+  await page.unroute('**/api/v1/compare?*');
+  const side = (version, calls, errors) => ({ version, calls, errors, error_share: errors / calls, p50_ns: 7e6, p95_ns: 14e6, p99_ns: 2e7 });
+  let asked;
+  await page.route('**/api/v1/compare?*', r => { asked = new URL(r.request().url()).searchParams; return r.fulfill({ status: 200, contentType: 'application/json', body: JSON.stringify({ version: 1, service: { cluster: '', namespace: '', service: 'cart', version: '', role: 'workload' }, window: { from: '', to: '' }, verdict: 'better', confidence_level: .95,
+    baseline: side('v1', 4000, 8), candidate: side('v2', 1000, 610), checks: [{ metric: 'errors', peer: null, test: 'score_interval', effect: -.608, interval: [-.638, -.577], unit: 'ratio', margin: .005, verdict: 'better', need: null },
+      { metric: 'downstream_errors', peer: { cluster: '', namespace: '', service: '<b>redis</b>', version: '', role: 'cache' }, test: 'two_proportions', effect: null, interval: null, unit: 'ratio', margin: .005, verdict: 'not_enough_data', need: 260 }], examples: ['a'.repeat(32)] }) }); });
+  await page.goto(f.base + cart);
+  await page.waitForSelector('#versions .verdict:has-text("Better")');
+  assert.deepEqual([asked.get('service'), asked.get('baseline'), asked.get('candidate')], ['cart', 'v1', 'v2']);
+  assert.deepEqual(await cells(page, '#versions tbody tr'), [['Failures', '0.2 %', '61 %', '−61 points', '', '−64 to −58', 'better'], ['Failures of its calls to <b>redis</b>', 'unknown', 'unknown', '', '', 'about 260 more calls needed', 'not enough data']]);
+  await axe(page, 'judged versions');
+  /* instances say how they stand against the others */
+  const instances = await cells(page, '[aria-label="Instances"] tbody tr, section:has(> header > h2:text("Instances")) tbody tr');
+  assert.ok(instances.length && instances.every(r => ['worse', 'same', 'better', 'not enough data'].includes(r[5])), JSON.stringify(instances));
+  /* one operation: its sums are the file's */
+  await page.click(`td a:text-is("${f.op[0]}")`);
+  await page.waitForURL(/op=/);
+  await page.waitForSelector('#op');
+  await settled(page);
+  assert.equal(await one(page, '#op'), f.op[0]);
+  const versions = await cells(page, '[aria-labelledby=op] tbody tr');
+  assert.deepEqual(versions.map(r => [r[0], digits(r[1]), r[2]]), f.op_versions);
+  const other = await open(new URL(page.url()).pathname + new URL(page.url()).search);
+  assert.equal(await one(other, '#op'), f.op[0]);
+  await page.click('[aria-labelledby=op] .lnk');
+  await page.waitForSelector('#op', { state: 'detached' });
+};
+
 const PAGES = ['/', '/incident/1', '/network', '/network?by=cluster', '/sql', '/sql?q=SELECT+1+AS+a', '/sql?q=nonsense', '/status'];
 const ready = page => page.waitForSelector('#su, #cr, #rs, #li, [role=alert]');
 

@@ -75,7 +75,7 @@ function addPending(n) {
   if (pending == 0 || (n > 0 && pending == 1)) for (const f of [...busyWatchers]) f();
 }
 
-// Questions that this collector does not know (404 once): they are optional and not asked again.
+// Questions that this collector does not know (it says so once): they are optional and not asked again.
 const absent = new Set();
 
 // useApi('traces', {limit: 50}): {data, error, fresh, again()}. Adds the time range unless `timeless`; asks again while live.
@@ -101,7 +101,7 @@ export function useApi(path, params = {}, { timeless = false, every = 0, optiona
       set(s => ({ data: answer.data, error: null, fresh: s.fresh + 1, key: stable }));
     }).catch(error => {
       settle();
-      if (optional && error.status == 404) absent.add(path);
+      if (optional && error.status == 404 && /no such page/.test(error.message)) absent.add(path);
       else if (error.name != 'AbortError') set(s => ({ ...s, error, data: s.key == stable ? s.data : error.status == 404 ? null : s.data, key: s.key }));
     });
     return () => { settle(); stop.abort(); };

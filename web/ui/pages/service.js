@@ -12,6 +12,8 @@ import { cell, Table } from '../draw/table.js';
 import { clock, count, day, ms, msWhole, parseTime, plural, rate, share } from '../draw/text.js';
 import { bare, edgeHref, nameOf, nameOfId, ratesOf, ratio, securityOf, serviceHref, traces } from '../graph/names.js';
 import { marked, markOf, onsetOf, perSecond } from '../graph/numbers.js';
+import { againstOthers, asCompare } from '../service/judged.js';
+import { Operation } from '../service/operation.js';
 
 const MarkOr = ({ k }) => k ? html`<${Mark} k=${k}/>` : html`<span class="ok"></span>`;
 const failedCell = (failed, calls, k) => cell(k ? html`<b>${share(ratio(failed, calls))}</b>` : share(ratio(failed, calls)), k ? 'fault' : 'm3');
@@ -44,13 +46,17 @@ export function Services({ query }) {
 /* ---- one: versions side by side ---- */
 
 const WORDS = { worse: 'worse', better: 'better', same: 'same', not_enough_data: 'not enough data' };
-const MEASURES = { began: 'Failures that began here', passed: 'Failures passed on', p50_ns: 'Latency, p50', p95_ns: 'Latency, p95' };
+const PEERS = { downstream_errors: 'Failures of its calls to', flow: 'Calls it makes to', calls: 'Calls per call to' };
+const MEASURES = { errors: 'Failures', latency: 'Latency of good calls, p95', began: 'Failures that began here', passed: 'Failures passed on', p50_ns: 'Latency, p50', p95_ns: 'Latency, p95' };
 const UNITS = { ratio: x => share(x), ns: x => ms(x), count: x => x.toFixed(2) };
+const inUnit = (x, unit) => x == null ? '' : (UNITS[unit] || UNITS.count)(x);
 function signed(x, unit) {
   if (Math.abs(x) < (unit == 'ns' ? 5e4 : unit == 'ratio' ? 5e-5 : .005)) return '0';
-  const text = unit == 'ratio' ? (Math.abs(x) * 100).toFixed(Math.abs(x) < .0995 ? 2 : 0) : UNITS[unit](Math.abs(x));
+  const text = unit == 'ratio' ? (Math.abs(x) * 100).toFixed(Math.abs(x) < .0995 ? 2 : 0) : inUnit(Math.abs(x), unit);
   return (x < 0 ? '−' : '+') + text;
 }
+// Durations stay durations where a shift of them is judged as a share.
+const valueOf = (x, v) => inUnit(v, x.metric == 'latency' ? 'ns' : x.metric == 'errors' ? 'ratio' : x.unit);
 // A dot and its interval, in units of the tolerance: at the edge from four on.
 function Interval({ c }) {
   if (c.low == null) return html`<div class="ci"></div>`;
@@ -65,18 +71,21 @@ function Choice({ d, c }) {
   return names.length > 2 ? html`<span class="row s m2">${list('Candidate', c.candidate, v => to(c.baseline == v ? c.candidate : c.baseline, v))} against ${list('Baseline', c.baseline, v => to(v, c.candidate == v ? c.baseline : c.candidate))}</span>` : html`<button class="btn bare low only-l" onClick=${() => to(c.candidate, c.baseline)}>Turn round</button>`;
 }
 
-function Versions({ d, s, asked }) {
-  const c = d.compare;
+// Which two are put side by side is counted with the service; the verdict is the collector's own where it gives one (/api/v1/compare), else this view's.
+function Versions({ d, asked }) {
+  const n = d.service.node, two = d.compare, judged = useApi(two ? 'compare' : null, { service: n.service, namespace: n.namespace, cluster: n.cluster, baseline: two?.baseline, candidate: two?.candidate }, { optional: true });
+  const c = judged.data?.checks ? asCompare(judged.data) : two;
   if (!c && asked) return html`<section class="blk rule" id="versions"><header><h2>Versions</h2><span class="m2 s"><b>${asked}</b>: not both took calls in this window. <button class="lnk" onClick=${() => setQuery({ compare: null })}>The newest against the others</button></span></header></section>`;
   if (!c) return html`<section class="blk rule" id="versions"><header><h2>Versions</h2><span class="m2 s">${d.versions.length == 1 ? `Only ${d.versions[0].version || 'one, of unknown name,'} took calls in this window: there is nothing to compare it with.` : 'No calls in this window.'}</span></header></section>`;
   const word = { worse: 'Worse', better: 'Better', same: 'Same', not_enough_data: 'Not enough data' }[c.verdict];
   const points = x => x.unit == 'ratio' && signed(x.difference, x.unit) != '0' ? ' points' : '';
   return html`<section class="blk rule" id="versions" aria-labelledby="vs"><header style=${{ alignItems: 'center' }}><h2 id="vs">${c.candidate || 'unknown'} against ${c.baseline || 'unknown'}</h2><span class=${'verdict ' + (c.verdict == 'worse' ? 'worse' : 'tag')}><${Icon} n="split"/>${word}</span>
-      <span class="m2 s">the ${count(c.minutes)} min in which both took calls: ${count(c.candidate_calls)} of ${c.candidate}, ${count(c.baseline_calls)} of ${c.baseline}${c.need ? `; about ${count(c.need)} more needed` : ''}</span><span class="grow"></span><${Choice} d=${d} c=${c}/></header>
-    <div class="scrollx"><${Table} rows=${c.checks} id=${x => x.metric + x.peer} cols=${[['Measure', '', x => x.metric == 'calls' ? `Calls to ${nameOfId(x.peer)} per call` : MEASURES[x.metric]],
-      [c.baseline || 'unknown', 'r', x => x.low == null ? cell('unknown', 'm3') : UNITS[x.unit](x.baseline)], [c.candidate || 'unknown', 'r', x => x.low == null ? cell('unknown', 'm3') : x.verdict == 'worse' ? cell(html`<b>${UNITS[x.unit](x.candidate)}</b>`, 'fault') : UNITS[x.unit](x.candidate)],
+      <span class="m2 s">${c.judged ? '' : `counted in the ${count(c.minutes)} min in which both took calls: `}${count(c.candidate_calls)} of ${c.candidate || 'unknown'}, ${count(c.baseline_calls)} of ${c.baseline || 'unknown'}${c.need ? `; about ${count(c.need)} more needed` : ''}${
+      c.examples?.length ? html`; <a href=${href('/trace/' + c.examples[0])}>an example</a>` : ''}</span><span class="grow"></span>${c.judged && html`<${Menu} label="JSON for a pipeline" c="bare low only-l" items=${[['curl', () => curlOf('compare', { service: n.service, baseline: c.baseline, candidate: c.candidate })], ['JSON', () => JSON.stringify(judged.data, null, 2)], ['Command', () => `faultline compare --service ${n.service} --baseline ${c.baseline} --candidate ${c.candidate} --format json`]]}/>`}<${Choice} d=${d} c=${c}/></header>
+    <div class="scrollx"><${Table} rows=${c.checks} id=${x => x.metric + x.peer} cols=${[['Measure', '', x => PEERS[x.metric] ? `${PEERS[x.metric]} ${x.peer ? nameOfId(x.peer) : 'others'}` : MEASURES[x.metric] || x.metric],
+      [c.baseline || 'unknown', 'r', x => x.low == null && x.baseline == null ? cell('unknown', 'm3') : valueOf(x, x.baseline)], [c.candidate || 'unknown', 'r', x => x.low == null && x.candidate == null ? cell('unknown', 'm3') : x.verdict == 'worse' ? cell(html`<b>${valueOf(x, x.candidate)}</b>`, 'fault') : valueOf(x, x.candidate)],
       ['Difference', 'r only-l', x => x.low == null ? '' : html`${x.verdict == 'worse' ? html`<b>${signed(x.difference, x.unit)}${points(x)}</b>` : signed(x.difference, x.unit) + points(x)}`],
-      ['better ← → worse', 'only-l mid', x => html`<${Interval} c=${x}/>`], ['95 % interval', 'only-l after', x => cell(x.low == null ? 'too few calls' : `${signed(x.low, x.unit)} to ${signed(x.high, x.unit)}`, 'm2')],
+      ['better ← → worse', 'only-l mid', x => html`<${Interval} c=${x}/>`], ['95 % interval', 'only-l after', x => cell(x.low == null ? x.need ? `about ${count(x.need)} more calls needed` : 'too few calls' : `${signed(x.low, x.unit)} to ${signed(x.high, x.unit)}`, 'm2')],
       ['Answer', '', x => x.verdict == 'worse' ? html`<b class="fault">worse</b>` : cell(WORDS[x.verdict], x.verdict == 'not_enough_data' ? 'm2 nw' : '')]]}/></div></section>`;
 }
 
@@ -104,7 +113,7 @@ const Ends = ({ title, edges, end, s }) => html`<section class="blk"><header><h2
 
 function Instances({ d, s }) {
   const [all, setAll] = useState(false), k = i => marked(i.calls, i.errors) ? markOf(d.service) || 'p' : '', bad = d.instances.filter(k), shown = all || d.instances.length < 6 ? d.instances : d.instances.slice(0, Math.max(bad.length, 3)), rest = d.instances.length - shown.length;
-  return html`<section class="blk"><header><h2>Instances</h2><span class="m3 s">worst first, from the latest ${count(d.sampled.traces)} traces</span></header>${d.instances.length ? html`<${Table} rows=${shown} id=${i => i.instance + i.version} head="Instances" cols=${[['Instance', 'mono', i => html`<${MarkOr} k=${k(i)}/> <span class="brk">${i.instance || 'without a name'}</span>`], ['Version', '', i => i.version || 'unknown'], ['Calls', 'r', i => count(i.calls)], ['Failed', 'r', i => failedCell(i.errors, i.calls, k(i))], ['p95', 'r', i => msWhole(i.p95_ns)]]}/>
+  return html`<section class="blk"><header><h2>Instances</h2><span class="m3 s">worst first, from the latest ${count(d.sampled.traces)} traces</span></header>${d.instances.length ? html`<${Table} rows=${shown} id=${i => i.instance + i.version} head="Instances" cols=${[['Instance', 'mono', i => html`<${MarkOr} k=${k(i)}/> <span class="brk">${i.instance || 'without a name'}</span>`], ['Version', '', i => i.version || 'unknown'], ['Calls', 'r', i => count(i.calls)], ['Failed', 'r', i => failedCell(i.errors, i.calls, k(i))], ['p95', 'r', i => msWhole(i.p95_ns)], ['Against the others', 'after only-l', i => { const w = againstOthers(i, d.instances); return w == 'worse' ? html`<b class="fault">worse</b>` : cell(WORDS[w], 'm2 nw'); }]]}/>
     ${rest > 0 && html`<button class="btn bare" onClick=${() => setAll(true)}><${Icon} n="right"/>${count(rest)} more${d.instances.slice(shown.length).every(i => !k(i)) ? ', normal' : ''}</button>`}` : html`<p class="m2 s">None of its own spans are among the latest traces.</p>`}</section>`;
 }
 
@@ -114,14 +123,14 @@ export function Service({ cluster, namespace, name, query }) {
   useTitle(n && (k ? `${share(ratio(n.errors, n.calls))} of calls to ${name} fail` : name), namespace != '-' && namespace, n && k && name);
   const crumbs = html`<p class="kick s"><a href=${href('/services')}>Services</a>${[cluster, namespace].filter(x => x != '-').map(x => html`<span class="m3">/</span><span>${x}</span>`)}</p>`;
   if (!d) return html`<main id="main" tabindex="-1"><section class="answer">${crumbs}<h1>${name}</h1></section>${error && (error.status == 404 ? html`<p class="note">No calls of <b>${name}</b> in this window. <a href=${href('/services')}>All services</a></p>` : html`<${Failed} what="The service" error=${error} again=${again}/>`)}</main>`;
-  const v = n.versions.length > 1 && n.versions.filter(x => marked(x.calls, x.began)), out = d.callees.filter(e => e.mark == 'began' && e.unreached * 2 > e.errors_origin).sort((a, b) => b.unreached - a.unreached)[0], deeper = d.callees.filter(e => e.mark).sort((a, b) => b.errors - a.errors)[0], op = x => marked(x.calls, x.errors) ? k || 'p' : '';
+  const v = n.versions.length > 1 && n.versions.filter(x => marked(x.calls, x.began)), out = d.callees.filter(e => e.mark == 'began' && e.unreached * 2 > e.errors_origin).sort((a, b) => b.unreached - a.unreached)[0], deeper = d.callees.filter(e => e.mark).sort((a, b) => b.errors - a.errors)[0], op = x => marked(x.calls, x.errors) ? k || 'p' : '', near = o => serviceHref(n.node, { ...query, op: o.operation });
   const verdict = k == 'began' || n.mark == 'began' ? html`They begin here${v && v.length == 1 ? html`, in <b>${v[0].version}</b>` : ''}${out ? html`, at its call to <a href=${edgeHref(out.caller, out.callee)}>${nameOfId(out.callee)}</a>` : ''}.` : n.mark == 'passed' ? html`They began further on${deeper ? html`, beyond <a href=${edgeHref(deeper.caller, deeper.callee)}>${nameOfId(deeper.callee)}</a>` : ''}, and are passed on here.` : '';
   return html`<main id="main" tabindex="-1">${error && html`<${Failed} what="The service" error=${error} again=${again}/>`}<section class="answer">${crumbs}
       <div class="row w" style=${{ gap: '6px 14px' }}><h1>${nameOf(n)}</h1><span class="m2">${[n.node.role, d.instances.length && plural(d.instances.length, 'instance'), `first seen ${day(parseTime(d.first_seen))}`].filter(Boolean).join(', ')}</span><span class="grow"></span>
         <span class="row w"><a class="btn" href=${href('/graph', { focus: n.id, sel: n.id })}>Neighbourhood</a><a class="btn" href=${traces(['service', n.node.service], ...(n.mark ? [['status', 'error']] : []))}>Traces</a><${Menu} c="only-l" items=${[['Link', () => location.href], ['SQL', () => `SELECT minute, callee_version, sum(calls) AS calls, sum(errors) AS failed, max(p95_ns) AS p95_ns\nFROM edge_minute WHERE callee_service = '${n.node.service.replace(/'/g, "''")}'\nGROUP BY 1, 2 ORDER BY 1`], ['PromQL', () => `sum by (server_service_version) (rate(traces_service_graph_request_failed_total{server=${JSON.stringify(n.node.service)}}[1m]))`], ['curl', () => curlOf(path)], ['Command', () => `faultline compare --service ${n.node.service} --from ${rangeText(range()).from}`]]}/></span></div>
       <p class="sub" style=${{ marginTop: '2px' }}>${n.mark ? html`<${Mark} k=${n.mark == 'began' ? 'b' : 'p'} quiet/> <b>${share(ratio(n.errors, n.calls))} of calls fail${onset ? ` since ${clock(onset)}` : ''}.</b> ${verdict}` : html`No failures stand out: ${share(ratio(n.errors, n.calls))} of ${bare(rate(n.calls / s))} calls per second fail.`}</p></section>
-    <${Charts} d=${d} s=${s}/><${Versions} d=${d} s=${s} asked=${query.compare}/>
+    <${Charts} d=${d} s=${s}/>${query.op && html`<${Operation} key=${query.op} d=${d} op=${query.op} r=${r} s=${s}/>`}<${Versions} d=${d} asked=${query.compare}/>
     <div class="two-col"><${Ends} title="Caller" edges=${d.callers} end="caller" s=${s}/><${Ends} title="Callee" edges=${d.callees} end="callee" s=${s}/>
-      <section class="blk"><header><h2>Operations</h2></header>${d.operations.length ? html`<${Table} rows=${d.operations} id=${o => o.operation} to=${o => traces(['service', n.node.service], ['operation', o.operation])} head="Operations" cols=${[['Operation', '', o => html`<${MarkOr} k=${op(o)}/> <a class="q brk" href=${traces(['service', n.node.service], ['operation', o.operation])}>${o.operation}</a>`], ['Calls/s', 'r', o => bare(rate(o.calls / s))], ['Failed', 'r', o => failedCell(o.errors, o.calls, op(o))], ['p50', 'r', o => ms(o.p50_ns)], ['p95', 'r', o => msWhole(o.p95_ns)], ['Self time', 'r only-l', o => ms(o.self_p50_ns)]]}/>` : html`<p class="m2 s">It sent no spans of calls that it took.</p>`}</section>
+      <section class="blk"><header><h2>Operations</h2></header>${d.operations.length ? html`<${Table} rows=${d.operations} id=${o => o.operation} to=${o => near(o)} head="Operations" cols=${[['Operation', '', o => html`<${MarkOr} k=${op(o)}/> <a class="q brk" href=${near(o)} aria-current=${o.operation == query.op ? 'true' : null}>${o.operation}</a>`], ['Calls/s', 'r', o => bare(rate(o.calls / s))], ['Failed', 'r', o => failedCell(o.errors, o.calls, op(o))], ['p50', 'r', o => ms(o.p50_ns)], ['p95', 'r', o => msWhole(o.p95_ns)], ['Self time', 'r only-l', o => ms(o.self_p50_ns)]]}/>` : html`<p class="m2 s">It sent no spans of calls that it took.</p>`}</section>
       <${Instances} d=${d} s=${s}/></div></main>`;
 }
