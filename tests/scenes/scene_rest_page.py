@@ -157,3 +157,10 @@ def scene_rest_page_hostile_names_stay_text(c):
     assert c.post_otlp(otlp_body(spans), True)[0] == 200
     c.flush()
     browse(c, "hostile_names_stay_text")
+
+
+def scene_rest_page_pure_parts(c):
+    if not shutil.which("node"):
+        raise lib.Skip("no Node here: make deps installs it")
+    p = subprocess.run(["node", os.path.join(UI, "rest_units.mjs")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    assert p.returncode == 0, p.stdout.decode()[-3000:]

@@ -45,6 +45,10 @@ scenes.incident_is_told = open => async () => {
   await page.goBack();
   await told(page);
   assert.equal(page.url(), opened);
+  await page.goto(f.base + '/traces');
+  await page.click('.rng');
+  await page.click(`.presets .btn:text("incident ${f.id}")`);
+  await page.waitForURL(/\/traces\?from=\d{4}-[^&]*$/);
   await page.goto(f.base + '/incident/99');
   await page.waitForSelector('.big');
   assert.equal(await one(page, 'h1'), 'There is no incident 99.');

@@ -1,6 +1,6 @@
 // range.js: one time range for all pages, in the URL. No `to`: live, the window ends now and moves with every beat.
 import { useState, useEffect } from '../html.js';
-import { clock, parseTime, iso } from '../draw/text.js';
+import { parseTime, iso } from '../draw/text.js';
 import { here, setQuery, useWhere } from './url.js';
 
 export const BEAT_MS = 5000;
@@ -79,4 +79,3 @@ export function step(direction) {
 export function setRange(from, to) {
   setQuery({ from: from == DEFAULT && !to ? null : from, to: to || null });
 }
-export const clockOf = ms => clock(ms, 1);

@@ -1,15 +1,14 @@
 // suspects.js: who an incident suspects, with the evidence in the sentences of the server, for and against.
 import { html, useState } from '../html.js';
 import { Icon, Mark, Sure } from '../draw/marks.js';
-import { share } from '../draw/text.js';
-import { setQuery } from '../frame/url.js';
+import { share, sqlText } from '../draw/text.js';
 import { servicePath, traces } from '../graph/names.js';
-import { href } from '../frame/url.js';
+import { href, setQuery } from '../frame/url.js';
 
 const MOST = 5;
 const sameNode = (a, b) => a && b && a.service == b.service && a.namespace == b.namespace && a.cluster == b.cluster && a.role == b.role;
 const isOwn = n => n.role == 'workload' || n.role == 'gateway';
-export const selOf = n => (n.namespace ? n.namespace + '/' : '') + n.service;
+const selOf = n => (n.namespace ? n.namespace + '/' : '') + n.service;
 
 // The one version that explains a suspect, if one does.
 export const versionOf = s => s.node.version || s.narrowed?.find(n => n.dimension == 'version' && n.share >= .8)?.value || '';
@@ -20,7 +19,7 @@ export const pageOf = (s, query) => isOwn(s.node) ? href(servicePath(s.node), qu
 
 // "76.5 % of visits end … (normal 60.6 %)": the two numbers that differ are stressed.
 const NUMBERS = /(?:\d[\d.\u202f]*[ \u00a0]?(?:%|µs|ms|s|min|\/s)(?![\w%]))(?: → \d[\d.\u202f]*[ \u00a0]?(?:%|µs|ms|s|min|\/s)(?![\w%]))?/g;
-export function stressed(text) {
+function stressed(text) {
   const found = [...text.matchAll(NUMBERS)], first = found[0], normal = found.find(m => /\(normal $/.test(text.slice(0, m.index))), parts = [];
   let at = 0;
   for (const m of [first, normal].filter((x, i, all) => x && all.indexOf(x) == i)) {
@@ -49,7 +48,7 @@ const KINDS = { errors: 'where', self_time: 'own time', gap: 'between', flow: 'f
 function lines(s, window) {
   const name = s.node.service, failed = traces(['service', name], ['status', 'error']), page = pageOf(s, window), list = [];
   const proof = { errors: ['traces', failed], self_time: [isOwn(s.node) ? 'service' : 'graph', page], gap: ['graph', graphOf(s, { ...window, overlay: 'slow' })], flow: ['traces', traces(['service', name])], traffic: ['graph', graphOf(s, window)],
-    metric: ['SQL', href('/sql', { ...window, q: `SELECT name, at, value FROM metric_point JOIN metric_series USING (series_id)\nWHERE at_ns BETWEEN :from AND :to AND json_extract(resource, '$."service.name"') = '${name.replace(/'/g, "''")}'\nORDER BY name, at` })], change: ['before, after', graphOf(s, { ...window, overlay: 'diff' })] };
+    metric: ['SQL', href('/sql', { ...window, q: `SELECT name, at, value FROM metric_point JOIN metric_series USING (series_id)\nWHERE at_ns BETWEEN :from AND :to AND json_extract(resource, '$."service.name"') = ${sqlText(name)}\nORDER BY name, at` })], change: ['before, after', graphOf(s, { ...window, overlay: 'diff' })] };
   for (const e of told(s.evidence)) list.push([KINDS[e.kind] || e.kind, stressed(kept(e.text)), ...(proof[e.kind] || ['graph', graphOf(s, window)])]);
   for (const n of s.narrowed || []) {
     const to = n.dimension == 'version' || n.dimension == 'instance' ? [n.dimension == 'version' ? 'compare' : 'instances', page] : n.dimension == 'operation' && isOwn(s.node) ? ['operation', href(servicePath(s.node), { ...window, op: n.value })] : ['traces', n.dimension == 'attribute' ? traces(['service', name], [`${name}:${n.name}`, n.value]) : failed];

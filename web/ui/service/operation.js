@@ -5,12 +5,11 @@ import { setQuery } from '../frame/url.js';
 import { Failed } from '../frame/states.js';
 import { Chart, niceMax } from '../draw/chart.js';
 import { cell, Table } from '../draw/table.js';
-import { count, ms, msWhole, rate, share } from '../draw/text.js';
+import { count, ms, msWhole, rate, share, sqlText } from '../draw/text.js';
 import { bare, ratio, traces } from '../graph/names.js';
 import { marked } from '../graph/numbers.js';
 
-const quoted = text => `'${text.replace(/'/g, "''")}'`;
-const where = (node, op) => `FROM operation_minute WHERE minute_ns >= :from AND minute_ns < :to\n  AND service = ${quoted(node.service)} AND namespace = ${quoted(node.namespace)} AND cluster = ${quoted(node.cluster)} AND operation = ${quoted(op)}`;
+const where = (node, op) => `FROM operation_minute WHERE minute_ns >= :from AND minute_ns < :to\n  AND service = ${sqlText(node.service)} AND namespace = ${sqlText(node.namespace)} AND cluster = ${sqlText(node.cluster)} AND operation = ${sqlText(op)}`;
 export const operationSql = (node, op) => `SELECT minute_ns / 1000000 AS ms, version, sum(calls) AS calls, sum(errors) AS errors,\n       histogram_quantile(histogram_merge(histogram), 0.95) AS p95_ns\n${where(node, op)}\nGROUP BY 1, 2 ORDER BY 1, 2`;
 
 export function Operation({ d, op, r, s }) {
