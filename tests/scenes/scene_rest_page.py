@@ -108,6 +108,11 @@ def scene_rest_page_sql(c):
     browse(c, "sql_answers", sql=sql, rows=[[str(v) for v in r] for r in c.sql(sql)], columns=["trace_id", "entry_operation", "duration_ns", "status"], **{"from": now - 1800, "to": now})
 
 
+def scene_rest_page_sql_limits(c):
+    c.start(web__sql_timeout="200ms", web__sql_rows=1500)
+    browse(c, "sql_limits_are_said")
+
+
 def scene_rest_page_service_compares(c):
     c.start()
     facts = fill(c, 40)

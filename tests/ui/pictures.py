@@ -34,9 +34,9 @@ def of_the_shop(c, out):
 
         def sure():
             found = api("incidents?state=open")["items"]
-            return found and found[0]["suspects"] and found[0]["suspects"][0]["confidence"] >= 0.9 and found[0]["affected_calls"] >= 300 and found[0]
+            return found and found[0]["suspects"] and found[0]["suspects"][0]["confidence"] >= 0.9 and found[0]["affected_calls"] >= 60 and found[0]
         incident = lib.wait_for(sure, 240, "an incident that is sure")
-        ids = ",".join(incident["suspects"][0]["examples"])
+        ids = ",".join(api("incidents/" + incident["id"])["suspects"][0]["examples"])
         longest = max(api("traces?ids=" + ids)["items"], key=lambda t: t["span_count"])
         take(c.folder, {"set": "shop", "out": out, "base": "http://" + address, "failed": longest["trace_id"], "incident": incident["id"]})
     finally:

@@ -161,6 +161,22 @@ scenes.sql_answers = open => async () => {
   assert.equal(await page.inputValue('.edt textarea'), 'SELECT entry_operation');
 };
 
+// Too long, too much, cut: each is said with what to do; a hostile cell and name stay text.
+scenes.sql_limits_are_said = open => async () => {
+  const page = await open(null, { allow: ['408', '413'] }), ask = async q => { await page.goto(f.base + '/sql?' + new URLSearchParams({ q })); await page.waitForSelector('[role=alert], #rs'); await settled(page); };
+  await ask('WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n');
+  assert.match(await one(page, '[role=alert]'), /^It took too long .*web\.sql_timeout/);
+  await ask('SELECT zeroblob(1000000000)');
+  assert.match(await one(page, '[role=alert]'), /^Too much /);
+  await ask('WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n LIMIT 5000');
+  assert.match(await one(page, '[aria-labelledby=rs] header'), /^1 500 rows .*cut: there are more/);
+  assert.match(await one(page, '.below'), /^1 000 of 1 500 rows are drawn/);
+  await page.click('.below .lnk');
+  await page.waitForFunction(() => document.querySelectorAll('.tdata tbody tr').length == 1500);
+  await ask('SELECT 1 AS a WHERE 0');
+  assert.match(await one(page, 'main'), /No row fits\. 1 columns?: a/);
+};
+
 // No pointer: names are offered, Tab takes and indents, Escape and Tab leaves; on to the other pages.
 scenes.keyboard_only = open => async () => {
   const page = await open('/status'), press = async (...keys) => { for (const k of keys) await page.keyboard.press(k); };
