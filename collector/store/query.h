@@ -186,6 +186,10 @@ int query_sql_json(struct query *query, const struct sql_question *question, str
 int query_plain_calls(struct query *query, uint64_t since_ns,
                       bool (*row)(const struct query_rows *rows, void *ctx), void *ctx,
                       struct err *err);
+/* The open incidents, worst first: id, time of the onset, summary. */
+int query_plain_incidents(struct query *query,
+                          bool (*row)(const struct query_rows *rows, void *ctx), void *ctx,
+                          struct err *err);
 int query_plain_traces(struct query *query, bool (*row)(const struct query_rows *rows, void *ctx),
                        void *ctx, struct err *err);
 

@@ -59,7 +59,9 @@ def facts_of(c):
 
 def scene_rest_page_tells_an_incident(c):
     shop = fault(c, "fail")
-    browse(c, "incident_is_told", **facts_of(c))
+    facts = facts_of(c)
+    browse(c, "incident_is_told", **facts)
+    browse(c, "several_incidents", **facts)
     begin, end = time.time(), time.time() + 60
 
     def closed():

@@ -54,6 +54,21 @@ scenes.incident_is_told = open => async () => {
   assert.equal(await one(page, 'h1'), 'There is no incident 99.');
 };
 
+// Several that are open: the worst whole, a headline each for two more, the rest in one line.
+scenes.several_incidents = open => async () => {
+  const page = await open(null), list = await (await fetch(f.base + '/api/v1/incidents?state=open')).json(), one1 = list.items[0];
+  const items = [one1, ...[2, 3, 4, 5].map(n => ({ ...one1, id: String(n), affected_calls: 10 - n, summary: `<b>Summary</b> ${n}` }))];
+  await page.route('**/api/v1/incidents?state=open*', r => r.fulfill({ status: 200, contentType: 'application/json', body: JSON.stringify({ items: items.reverse(), next: null }) }));
+  await page.goto(f.base + '/');
+  await told(page);
+  assert.match(await one(page, '.kick .tag'), /^Incident 1, open$/);
+  assert.deepEqual(await words(page, '.also li'), ['incident 2 <b>Summary</b> 2', 'incident 3 <b>Summary</b> 3', 'and 4 5']);
+  assert.equal(await one(page, '.nav .n'), '5');
+  await axe(page, 'several');
+  const bare = await open('/', { js: false });
+  assert.match(await one(bare, 'p.bad'), new RegExp(`^Incident 1, open since [\\d:]+ UTC: .* of ${f.operation} fail\\. It `));
+};
+
 // When it is over, Now is calm again, lists it, and its page is told in the past.
 scenes.incident_is_over = open => async () => {
   const page = await open('/?from=-1h');
