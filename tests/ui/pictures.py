@@ -26,7 +26,7 @@ def take(folder, facts):
 
 
 def of_the_shop(c, out):
-    """The demo's shop: ten minutes of past, then a canary that runs out of connections; looked at when the incident is sure of its suspect."""
+    """The demo's shop: ten minutes of past, then a canary that runs out of connections; looked at when the incident has a likely suspect."""
     demo = Demo(c, "--rate", "40", *FREE)
     try:
         address = demo.wait(r"http://([\d.:]+)")[1]
@@ -34,8 +34,8 @@ def of_the_shop(c, out):
 
         def sure():
             found = api("incidents?state=open")["items"]
-            return found and found[0]["suspects"] and found[0]["suspects"][0]["confidence"] >= 0.9 and found[0]["affected_calls"] >= 60 and found[0]
-        incident = lib.wait_for(sure, 240, "an incident that is sure")
+            return found and found[0]["suspects"] and found[0]["suspects"][0]["confidence"] >= 0.6 and found[0]["affected_calls"] >= 60 and found[0]
+        incident = lib.wait_for(sure, 240, "an incident with a likely suspect")
         ids = ",".join(api("incidents/" + incident["id"])["suspects"][0]["examples"])
         longest = max(api("traces?ids=" + ids)["items"], key=lambda t: t["span_count"])
         take(c.folder, {"set": "shop", "out": out, "base": "http://" + address, "failed": longest["trace_id"], "incident": incident["id"]})

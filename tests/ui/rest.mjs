@@ -227,6 +227,13 @@ scenes.keyboard_only = open => async () => {
   for (let i = 0; i < 60 && !await page.evaluate(() => document.activeElement.closest('.matrix')); i++) await press('Tab');
   await press('Enter');
   await page.waitForURL(/cell=/);
+  await page.evaluate(() => document.activeElement.blur());
+  await press('j', 'j', 'k');
+  const row = await page.evaluate(() => [document.activeElement.className, document.activeElement.textContent]);
+  assert.equal(row[0], 'q brk');
+  const [tab] = await Promise.all([page.context().waitForEvent('page'), press('o')]);
+  assert.ok(tab.url() == 'about:blank' || tab.url().includes('/graph'), tab.url());
+  await tab.close();
   await press('?');
   await page.waitForSelector('dialog[open]');
   await page.click('dialog a:text("Status")');

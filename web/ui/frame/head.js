@@ -75,13 +75,24 @@ function KeysDialog({ shown, close }) {
       <a class="s" href=${href('/status')} onClick=${close}>Status</a> <a class="s" href="/api/v1/openapi.json" target="_blank">API</a> <button class="btn" onClick=${close}>Close</button></div>`}</dialog>`;
 }
 
+// The next or previous row of any table or list of suspects on the page; a page with rows of its own has its own keys.
+function toRow(step) {
+  const all = [...document.querySelectorAll('#main tbody tr a.q, #main summary')].filter(e => e.offsetParent), at = all.indexOf(document.activeElement), next = all[at < 0 ? step > 0 ? 0 : all.length - 1 : at + step];
+  next?.focus();
+  return !!next;
+}
+function openRow() {
+  const a = document.activeElement;
+  return a.closest('#main') && a.href ? !open(a.href, '_blank', 'noopener') : false;
+}
+
 // pages: [{nav, label, path, key}] in order of the head.
 export function Head({ pages, current }) {
   const [keys, showKeys] = useState(false), busy = useBusy();
   const incidents = useApi('incidents', { state: 'open' }, { timeless: true, every: BEAT_MS, optional: true });
   const n = incidents.data?.items?.length || 0;
   const map = { '/': () => document.getElementById('find').focus(), '?': () => showKeys(s => !s), l: () => document.querySelector('.time .live').click(),
-    '[': () => step(-1), ']': () => step(1), y: copyLink };
+    j: () => toRow(1), k: () => toRow(-1), o: openRow, '[': () => step(-1), ']': () => step(1), y: copyLink };
   for (const p of pages) map['g ' + p.key] = () => go(href(p.path));
   useKeys(map);
   return html`<header class="head"><a class="skip" href="#main" onClick=${e => { e.preventDefault(); document.getElementById('main').focus(); }}>To the content</a>
