@@ -10,7 +10,7 @@ from lib import otlp_body, otlp_span, wait_for
 from scene_graph_page import fill
 from scene_incidents import begun
 from scene_page import HOSTILE
-from scene_ways import clear, u_turn
+from scene_ways import between_sidecars, clear, u_turn
 from stitching import BASE_US, otlp
 
 UI = os.path.join(lib.HERE, "..", "ui")
@@ -113,6 +113,20 @@ def scene_rest_page_sql(c):
 def scene_rest_page_sql_limits(c):
     c.start(web__sql_timeout="200ms", web__sql_rows=1500)
     browse(c, "sql_limits_are_said")
+
+
+def scene_rest_page_trace_has_the_hops_of_a_call(c):
+    c.start()
+    t = between_sidecars(7)
+    assert c.post_otlp(otlp(t.spans), True)[0] == 200
+    c.flush()
+    spans = c.api("traces/" + t.id)["spans"]
+    outer = next(s for s in spans if s["service"] == "b" and s["hops"])
+    app = next(s for s in spans if s["service"] == "b" and s["role"] == "workload" and s["kind"] == "server")
+    names = {"sidecar_out": "sidecar out", "sidecar_in": "sidecar in"}
+    ms = lambda ns: "%.1f ms" % (ns / 1e6)  # noqa: E731
+    assert outer["role"] == "sidecar" and len(outer["hops"]) >= 4, outer
+    browse(c, "hops_of_a_call", id=t.id, app=app["span_id"], sidecar=outer["span_id"], hops=[[names.get(h["hop"], h["name"] if h["hop"] == "application" else h["hop"]), ms(h["time_ns"])] for h in outer["hops"]])
 
 
 def scene_rest_page_service_compares(c):

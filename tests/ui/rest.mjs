@@ -248,6 +248,21 @@ scenes.keyboard_only = open => async () => {
   await page.waitForSelector('#suspect-1[open]');
 };
 
+// The hops inside a call, of the application's span and of the sidecar's: those of the API, in order.
+scenes.hops_of_a_call = open => async () => {
+  const page = await open(`/trace/${f.id}?span=${f.app}`);
+  await page.waitForSelector('.hops');
+  for (const path of [`span=${f.app}`, `span=${f.app}&hops=1`, `span=${f.sidecar}&hops=1`]) {
+    await page.goto(`${f.base}/trace/${f.id}?${path}`);
+    await page.waitForSelector('.hoplist');
+    assert.match(await one(page, 'section:has(> .hops) h2'), /^Hops of a → b$/);
+    assert.equal(await page.locator('.hoplist i').count(), f.hops.length, path);
+    const list = await words(page, '.hoplist .r:not(.m3)');
+    assert.deepEqual(list, f.hops.map(h => h[1]));
+    assert.deepEqual((await words(page, '.hoplist .el')).map(w => w.replace(/ and below$/, '')), f.hops.map(h => h[0]));
+  }
+};
+
 // Two versions: by the collector's own verdict where it gives one, else as counted; one operation from near; instances against each other.
 scenes.service_compares = open => async () => {
   const cart = at('/service/eu-1/shop/cart'), page = await open(null, { allow: ['500', 'Failed to load'] });

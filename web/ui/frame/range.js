@@ -43,7 +43,7 @@ function rangeOf(query, at) {
   if (Number.isNaN(fromMs) || Number.isNaN(toMs) || fromMs >= toMs) return { ...rangeOf({}, at), wrong: `${from}..${query.to || ''}` };
   const preset = live && PRESETS.find(([p]) => p.replace('-', '') == from.replace('-', ''));
   const relative = live && !Number.isNaN(durationMs(from));
-  return { live, relative, fromMs, toMs, from, to: query.to || null, words: preset ? 'Last ' + preset[1] : relative ? 'Last ' + from.replace('-', '') : null };
+  return { live, relative, fromMs, toMs, from, to: query.to || null, words: preset ? 'Last ' + preset[1] : relative ? 'Last ' + from.replace('-', '').replace(/[a-z]+$/, u => '\u00a0' + ({ m: 'min', d: 'days' }[u] || u)) : null };
 }
 
 export const range = () => rangeOf(here().query, beatAt);
