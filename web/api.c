@@ -100,9 +100,21 @@ void api_hairpins(struct web *web, struct http_request *request)
     answer_list(web, request, WAYS_WINDOW_NS, query_hairpins_json);
 }
 
+/* Those that `ids` names, whenever they were; else those of the window. */
 void api_traces(struct web *web, struct http_request *request)
 {
-    answer_list(web, request, TRACES_WINDOW_NS, query_traces_json);
+    struct str ids = http_query(request, "ids");
+    struct err err = {0};
+    struct buf out;
+    if (!ids.len) {
+        answer_list(web, request, TRACES_WINDOW_NS, query_traces_json);
+        return;
+    }
+    buf_init(&out, ANSWER_BYTES);
+    struct query *query = web_query_take(web, &err);
+    if (query)
+        query_named_traces_json(query, ids, &out, &err);
+    web_answer_asked(web, request, query, &out, &err);
 }
 
 /* {id}, {id}/layout, {id}/spans/{span} */
@@ -175,7 +187,9 @@ void api_status(struct web *web, struct http_request *request)
             buf_add_char(&out, ',');
         buf_add_json(&out, str_of(lines[i]));
     }
-    buf_add_c(&out, "]}");
+    buf_add_char(&out, ']');
+    web_slow_json(&out);
+    buf_add_char(&out, '}');
     web_answer_json(request, &out);
     buf_fini(&out);
 }

@@ -1,8 +1,6 @@
 /* api_search.c - /api/v1/search…: what the page's Traces view and the head's search box ask. Any
  * client may; the shapes are in openapi.json.
  */
-#include <stdlib.h>
-
 #include "collector/base/clock.h"
 #include "collector/base/times.h"
 #include "collector/store/query_search.h"
@@ -11,7 +9,6 @@
 #define DEFAULT_LIMIT 50
 #define MAX_LIMIT 1000
 #define WINDOW_NS (30 * NS_PER_MINUTE)
-#define MOST_SEARCHING 8
 
 /* sel=T0,T1,D0,D1[,failed|good]: two times, two durations in ms. */
 static bool read_box(struct str text, struct search_box *box, struct err *err)
@@ -60,100 +57,39 @@ static bool read_request(const struct http_request *request, struct search_reque
 typedef int search_f(struct query *query, const struct search_request *request, struct buf *out,
                      struct err *err);
 
-/* ---- on a thread of its own: a search may take seconds, and those who serve have others to serve
- * ---- */
-
-struct searching {
-    struct web *web;
-    struct http_request *request;
-    search_f *ask;
-    bool csv;
-};
-
-static void send(const struct searching *one, struct buf *out)
+static void send(struct http_request *request, struct buf *out, bool csv)
 {
     struct err err;
-    if (!one->csv) {
-        web_answer_json(one->request, out);
+    if (!csv) {
+        web_answer_json(request, out);
         return;
     }
     if (buf_failed(out)) {
         err_set(&err, ERR_TOO_BIG, "the answer is too large; ask for less");
-        web_answer_error(one->request, &err);
+        web_answer_error(request, &err);
         return;
     }
-    http_add_header(one->request, "Cache-Control", "no-store");
-    http_add_header(one->request, "Content-Disposition", "attachment; filename=\"traces.csv\"");
-    httpd_answer(one->request, 200, "text/csv; charset=utf-8", buf_str(out), false);
+    http_add_header(request, "Cache-Control", "no-store");
+    http_add_header(request, "Content-Disposition", "attachment; filename=\"traces.csv\"");
+    httpd_answer(request, 200, "text/csv; charset=utf-8", buf_str(out), false);
 }
 
-static void *run_search(void *arg)
+static void run_search(struct web *web, struct http_request *request, search_f *ask, bool csv)
 {
-    struct searching one = *(struct searching *)arg;
     struct search_request search;
-    struct web *web = one.web;
     struct err err = {0};
     struct buf out;
-    free(arg);
     buf_init(&out, ANSWER_BYTES);
-    struct query *query =
-        read_request(one.request, &search, &err) ? web_query_take(web, &err) : NULL;
+    struct query *query = read_request(request, &search, &err) ? web_query_take(web, &err) : NULL;
     if (query)
-        one.ask(query, &search, &out, &err);
+        ask(query, &search, &out, &err);
     web_query_give(web, query);
-    atomic_fetch_sub(&web->n_searching,
-                     1); /* before the answer: from then on the web may be stopped */
+    web_apart_ends(web);
     if (err.code)
-        web_answer_error(one.request, &err);
-    else
-        send(&one, &out);
-    buf_fini(&out);
-    return NULL;
-}
-
-static void answer_search(struct web *web, struct http_request *request, search_f *ask, bool csv)
-{
-    pthread_t thread;
-    pthread_attr_t attr;
-    struct err err;
-    struct searching *one = malloc(sizeof(*one));
-    if (one)
-        *one = (struct searching){web, request, ask, csv};
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    bool room = atomic_fetch_add(&web->n_searching, 1) < MOST_SEARCHING;
-    if (!one || !room || pthread_create(&thread, &attr, run_search, one) != 0) {
-        atomic_fetch_sub(&web->n_searching, 1);
-        free(one);
-        err_set(&err, ERR_BUSY, "too many searches at once; try again");
         web_answer_error(request, &err);
-    }
-    pthread_attr_destroy(&attr);
-}
-
-void api_search_traces(struct web *web, struct http_request *request)
-{
-    answer_search(web, request, query_search_traces_json, false);
-}
-
-void api_search_overview(struct web *web, struct http_request *request)
-{
-    answer_search(web, request, query_search_overview_json, false);
-}
-
-void api_search_different(struct web *web, struct http_request *request)
-{
-    answer_search(web, request, query_search_different_json, false);
-}
-
-void api_search_sql(struct web *web, struct http_request *request)
-{
-    answer_search(web, request, query_search_sql_json, false);
-}
-
-void api_search_csv(struct web *web, struct http_request *request)
-{
-    answer_search(web, request, query_search_csv, true);
+    else
+        send(request, &out, csv);
+    buf_fini(&out);
 }
 
 static int places(struct query *query, const struct search_request *request, struct buf *out,
@@ -162,7 +98,20 @@ static int places(struct query *query, const struct search_request *request, str
     return query_search_places_json(query, request->q, out, err);
 }
 
-void api_search(struct web *web, struct http_request *request)
-{
-    answer_search(web, request, places, false);
-}
+/* An answer that is made apart, and the route that has it made. */
+#define SEARCH(route, ask, csv)                                                                    \
+    static void answer_##ask(struct web *web, struct http_request *request)                        \
+    {                                                                                              \
+        run_search(web, request, ask, csv);                                                        \
+    }                                                                                              \
+    void route(struct web *web, struct http_request *request)                                      \
+    {                                                                                              \
+        web_apart(web, request, answer_##ask);                                                     \
+    }
+
+SEARCH(api_search_traces, query_search_traces_json, false)
+SEARCH(api_search_overview, query_search_overview_json, false)
+SEARCH(api_search_different, query_search_different_json, false)
+SEARCH(api_search_sql, query_search_sql_json, false)
+SEARCH(api_search_csv, query_search_csv, true)
+SEARCH(api_search, places, false)

@@ -46,7 +46,8 @@ static bool is_wanted(const char *file, struct str path)
     static const struct {
         const char *path, *script;
     } rows[] = {{"/graph", "graph-"},      {"/traces", "traces-"},    {"/trace/", "trace-"},
-                {"/services", "service-"}, {"/service/", "service-"}, {"/", "now-"}};
+                {"/services", "service-"}, {"/service/", "service-"}, {"/network", "network-"},
+                {"/sql", "sql-"},          {"/status", "status-"},    {"/", "now-"}};
     if (str_starts(str_of(file), STR("chunk-")))
         return true;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -64,6 +65,8 @@ static void begin_shell(const struct web *web, struct buf *out, struct str path)
                    "<meta name=\"color-scheme\" content=\"light dark\">");
     buf_addf(out, "<meta name=\"now\" content=\"%llu\">",
              (unsigned long long)(clock_wall_ns() / NS_PER_MS));
+    if (!web->settings.sql)
+        buf_add_c(out, "<meta name=\"sql\" content=\"off\">");
     if (web->settings.log_link && web->settings.log_link[0]) {
         buf_add_c(out, "<meta name=\"log-link\" content=\"");
         page_escape(out, str_of(web->settings.log_link));
@@ -174,7 +177,7 @@ static void answer_file(struct http_request *request, const struct ui_file *file
         httpd_answer(request, 304, NULL, STR_NONE, false);
         return;
     }
-    if (str_contains(http_header(request, "Accept-Encoding"), STR("gzip"))) {
+    if (web_takes_gzip(request)) {
         http_add_header(request, "Content-Encoding", "gzip");
         httpd_answer(request, 200, type, (struct str){(const char *)file->packed, file->size},
                      false);

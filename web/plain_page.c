@@ -159,12 +159,34 @@ static void answer_failure(struct http_request *request, struct buf *out, const 
                 out);
 }
 
+static bool add_incident(const struct query_rows *rows, void *ctx)
+{
+    struct buf *out = ctx;
+    buf_add_c(out, "<p class=\"bad\">Incident ");
+    page_escape(out, (struct str){rows->values[0], (size_t)rows->lengths[0]});
+    buf_add_c(out, ", open since ");
+    page_escape(out, (struct str){rows->values[1], (size_t)rows->lengths[1]});
+    buf_add_c(out, " UTC: ");
+    page_escape(out, (struct str){rows->values[2], (size_t)rows->lengths[2]});
+    buf_add_c(out, "</p>");
+    return true;
+}
+
+/* A file of before incidents has none: no reason to show nothing else. */
+static void add_incidents(struct query *query, struct buf *out)
+{
+    struct err ignored = {0};
+    query_plain_incidents(query, add_incident, out, &ignored);
+}
+
 void plain_traces(struct web *web, struct buf *out)
 {
     struct err err = {0};
     struct query *query = web_query_take(web, &err);
-    if (query)
+    if (query) {
+        add_incidents(query, out);
         add_traces(query, out, &err);
+    }
     web_query_give(web, query);
 }
 
@@ -181,6 +203,7 @@ void page_plain(struct web *web, struct http_request *request)
         "<a href=\"/metrics\">metrics</a>, <a href=\"/api/v1/graph\">graph</a>, "
         "<a href=\"/api/v1/status\">status</a>, <a href=\"/api/v1/tail\">last batches</a>.</p>");
     if (query) {
+        add_incidents(query, &out);
         add_edges(query, &out, &err);
         add_traces(query, &out, &err);
     }

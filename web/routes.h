@@ -19,13 +19,27 @@ struct web {
     pthread_mutex_t mutex;  /* guards the idle connections */
     struct query *idle[16]; /* a question borrows one, or opens one */
     size_t n_idle;
-    _Atomic unsigned n_searching; /* searches that run on threads of their own */
-    struct graph_memory *memory;  /* of the order of nodes in graphs; may be NULL */
+    _Atomic unsigned n_apart;    /* answers that run on threads of their own */
+    struct graph_memory *memory; /* of the order of nodes in graphs; may be NULL */
 };
 
 /* Borrows a connection; NULL and err when the database cannot be read. */
 struct query *web_query_take(struct web *web, struct err *err);
 void web_query_give(struct web *web, struct query *query);
+
+/* Has `answer` called on a thread of its own, for what may take seconds: those who serve have
+ * others to serve. It must call web_apart_ends() and then answer. */
+void web_apart(struct web *web, struct http_request *request,
+               void (*answer)(struct web *web, struct http_request *request));
+void web_apart_ends(struct web *web);
+
+/* slow.c: remembers the slowest answers of the API; `,"slow_queries":[…]`. */
+void web_note_slow(const struct http_request *request);
+void web_slow_json(struct buf *out);
+
+/* gzip.c: does the asker take gzip; packs `in` into `out` (which may fail: false). */
+bool web_takes_gzip(const struct http_request *request);
+bool web_gzip(struct str in, struct buf *out);
 
 /* Answers with JSON of CONTRACT §7, or its error form. */
 void web_answer_json(struct http_request *request, struct buf *body);
@@ -52,7 +66,7 @@ void page_file(struct web *web, struct http_request *request, struct str name);
 /* plain_page.c */
 void page_plain(struct web *web, struct http_request *request);
 void page_plain_trace(struct web *web, struct http_request *request, struct str id);
-/* The table of the last traces, for readers without scripts; nothing when the store cannot be read.
+/* The open incidents and the table of the last traces, for readers without scripts; nothing when the store cannot be read.
  */
 void plain_traces(struct web *web, struct buf *out);
 void page_style(struct http_request *request);
@@ -88,6 +102,8 @@ void api_incidents(struct web *web, struct http_request *request);
 void api_incident(struct web *web, struct http_request *request, struct str id);
 /* api_compare.c */
 void api_compare(struct web *web, struct http_request *request);
+/* api_sql.c */
+void api_sql(struct web *web, struct http_request *request);
 /* api_diagnose.c */
 void api_diagnose(struct web *web, struct http_request *request);
 

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <zlib.h>
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
@@ -12,6 +11,7 @@
 #define JSON "application/json"
 #define TEXT "text/plain; charset=utf-8"
 #define N_THREADS 2
+#define PACK_FROM 1024 /* bytes; below, packing saves no packet */
 
 /* ---- connections to the database ---- */
 
@@ -42,22 +42,40 @@ void web_query_give(struct web *web, struct query *query)
 
 /* ---- answers ---- */
 
-/* Who asks again says what it has: the same bytes are not sent twice. */
+/* Who asks again says what it has: the same bytes are not sent twice. Packed they are other bytes,
+ * with a tag of their own. */
 static void answer_tagged(struct http_request *request, const char *type, struct str body)
 {
     char tag[24];
-    snprintf(tag, sizeof(tag), "\"%016llx\"", (unsigned long long)hash_str(body));
+    struct buf packed;
+    bool pack = body.len >= PACK_FROM && web_takes_gzip(request);
+    snprintf(tag, sizeof(tag), "\"%016llx%s\"", (unsigned long long)hash_str(body),
+             pack ? "z" : "");
     http_add_header(request, "Cache-Control", "no-store");
-    http_add_header(request, "ETag", tag);
-    if (str_eq(http_header(request, "If-None-Match"), str_of(tag)))
+    if (body.len >= PACK_FROM)
+        http_add_header(request, "Vary", "Accept-Encoding");
+    if (str_contains(http_header(request, "If-None-Match"), str_of(tag))) {
+        http_add_header(request, "ETag", tag);
         httpd_answer(request, 304, NULL, STR_NONE, false);
-    else
-        httpd_answer(request, 200, type, body, false);
+        return;
+    }
+    buf_init(&packed, ANSWER_BYTES + (ANSWER_BYTES >> 4));
+    if (pack && web_gzip(body, &packed)) {
+        http_add_header(request, "Content-Encoding", "gzip");
+        body = buf_str(&packed);
+    } else if (pack) { /* memory is short: as it is, under no tag */
+        tag[0] = '\0';
+    }
+    if (tag[0])
+        http_add_header(request, "ETag", tag);
+    httpd_answer(request, 200, type, body, false);
+    buf_fini(&packed);
 }
 
 void web_answer_json(struct http_request *request, struct buf *body)
 {
     struct err err;
+    web_note_slow(request);
     if (buf_failed(body)) {
         err_set(&err, ERR_TOO_BIG, "the answer is too large; ask for less");
         web_answer_error(request, &err);
@@ -77,8 +95,11 @@ void web_answer_error(struct http_request *request, const struct err *err)
                 [ERR_TOO_BIG] = {"too_big", 413},
                 [ERR_BUSY] = {"busy", 503},
                 [ERR_IO] = {"internal", 500},
-                [ERR_NOT_FOUND] = {"not_found", 404}};
+                [ERR_NOT_FOUND] = {"not_found", 404},
+                [ERR_FORBIDDEN] = {"forbidden", 403},
+                [ERR_TIMEOUT] = {"timeout", 408}};
     struct buf body;
+    web_note_slow(request);
     buf_init(&body, 4096);
     buf_addf(&body, "{\"error\":{\"code\":\"%s\",\"message\":", rows[err->code].word);
     buf_add_json(&body, str_of(err->text));
@@ -178,25 +199,6 @@ static void post_reload(struct web *web, struct http_request *request)
     buf_fini(&mistakes);
 }
 
-static bool gzip(struct buf *in, struct buf *out)
-{
-    z_stream stream = {0};
-    if (deflateInit2(&stream, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-        return false;
-    size_t bound = deflateBound(&stream, in->len);
-    bool good = buf_reserve(out, bound);
-    if (good) {
-        stream.next_in = (Bytef *)in->p;
-        stream.avail_in = (uInt)in->len;
-        stream.next_out = (Bytef *)out->p;
-        stream.avail_out = (uInt)bound;
-        good = deflate(&stream, Z_FINISH) == Z_STREAM_END;
-        out->len = bound - stream.avail_out;
-    }
-    deflateEnd(&stream);
-    return good;
-}
-
 static void get_metrics(struct web *web, struct http_request *request)
 {
     struct buf out, packed;
@@ -206,7 +208,7 @@ static void get_metrics(struct web *web, struct http_request *request)
     web->settings.hooks.metrics(web->settings.hooks.ctx, http_header(request, "Accept"), &out,
                                 &content_type);
     http_add_header(request, "Vary", "Accept, Accept-Encoding");
-    if (str_contains(http_header(request, "Accept-Encoding"), STR("gzip")) && gzip(&out, &packed)) {
+    if (web_takes_gzip(request) && web_gzip(buf_str(&out), &packed)) {
         http_add_header(request, "Content-Encoding", "gzip");
         httpd_answer(request, 200, content_type, buf_str(&packed), false);
     } else {
@@ -275,6 +277,7 @@ static const struct route routes[] = {
     {"GET", "/api/v1/search/different", api_search_different, NULL},
     {"GET", "/api/v1/search/sql", api_search_sql, NULL},
     {"GET", "/api/v1/search/traces.csv", api_search_csv, NULL},
+    {"POST", "/api/v1/sql", api_sql, NULL},
     {"GET", "/api/v1/status", api_status, NULL},
     {"GET", "/api/v1/tail", api_tail, NULL},
     {"GET", "/api/v1/diagnose", api_diagnose, NULL},

@@ -48,6 +48,8 @@ struct web_settings {
     const char *log_link;  /* web.log_link: where the reader keeps logs, "" nowhere */
     uint64_t started_ns;   /* wall clock */
     uint32_t min_requests; /* localise.min_requests */
+    bool sql;              /* web.sql: anybody's SQL is answered */
+    uint64_t sql_timeout_ns, sql_rows;
     struct web_hooks hooks;
 };
 

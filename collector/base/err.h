@@ -13,7 +13,9 @@ enum err_code {
     ERR_TOO_BIG,     /* 413, RESOURCE_EXHAUSTED without retry */
     ERR_BUSY,        /* 429 or 503, UNAVAILABLE: the sender tries again */
     ERR_IO,          /* 503, UNAVAILABLE: the disk, the database, the network */
-    ERR_NOT_FOUND    /* 404, NOT_FOUND */
+    ERR_NOT_FOUND,   /* 404, NOT_FOUND */
+    ERR_FORBIDDEN,   /* 403: what is asked for is not allowed to anybody */
+    ERR_TIMEOUT      /* 408: it took longer than was given */
 };
 
 struct err {

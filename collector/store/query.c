@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "collector/base/clock.h"
-#include "collector/store/query_internal.h"
+#include "collector/store/sql_guard.h"
 
 #define DEADLINE_NS (10 * NS_PER_S)
 #define APPLICATION_ID 0x664c6e31
@@ -15,6 +15,11 @@ static int past_deadline(void *ctx)
 {
     const struct query *query = ctx;
     return clock_mono_ns() > query->deadline_ns;
+}
+
+void query_watch_deadline(struct query *query)
+{
+    sqlite3_progress_handler(query->db, 10000, past_deadline, query);
 }
 
 static bool is_ours(sqlite3 *db)
@@ -41,8 +46,9 @@ int query_open(const char *path, struct query **result, struct err *err)
         return err_set(err, ERR_INVALID, "%s is no faultline database", path);
     }
     sqlite3_busy_timeout(query->db, 2000);
-    sqlite3_progress_handler(query->db, 10000, past_deadline, query);
+    query_watch_deadline(query);
     query_add_functions(query->db);
+    sql_guard_functions(query->db);
     *result = query;
     return 0;
 }

@@ -101,6 +101,9 @@ int query_hairpins_json(struct query *query, const struct query_filter *filter, 
                         struct err *err);
 int query_traces_json(struct query *query, const struct query_filter *filter, struct buf *out,
                       struct err *err);
+/* The same of at most 20 traces named by their ids, with commas between, in that order; what is not
+ * there is left out. */
+int query_named_traces_json(struct query *query, struct str ids, struct buf *out, struct err *err);
 /* ERR_NOT_FOUND for an unknown trace. `id`: 1–32 hex digits. */
 int query_trace_json(struct query *query, struct str id, struct buf *out, struct err *err);
 /* Is there such a trace? ERR_INVALID for what is no id. */
@@ -226,12 +229,28 @@ struct query_rows {
 int query_sql(struct query *query, const char *sql,
               bool (*row)(const struct query_rows *rows, void *ctx), void *ctx, struct err *err);
 
+/* One statement of a stranger, answered as CONTRACT §7 says of POST /api/v1/sql. ERR_FORBIDDEN: it
+ * would write; ERR_TIMEOUT, ERR_TOO_BIG: past its limits; ERR_INVALID says what and in which line.
+ */
+struct sql_question {
+    struct str sql;    /* with a NUL behind it */
+    struct str params; /* JSON: an object or a list; '' none */
+    uint64_t timeout_ns;
+    uint64_t limit; /* rows */
+};
+int query_sql_json(struct query *query, const struct sql_question *question, struct buf *out,
+                   struct err *err);
+
 /* For the page without scripts: edges of the minutes since then, most failures first: caller,
  * callee, via, calls, retries, failed, began here, mean ns, p95 ns; the last 50 traces: id, time,
  * entry, duration ns, spans, failed spans, origin. */
 int query_plain_calls(struct query *query, uint64_t since_ns,
                       bool (*row)(const struct query_rows *rows, void *ctx), void *ctx,
                       struct err *err);
+/* The open incidents, worst first: id, time of the onset, summary. */
+int query_plain_incidents(struct query *query,
+                          bool (*row)(const struct query_rows *rows, void *ctx), void *ctx,
+                          struct err *err);
 int query_plain_traces(struct query *query, bool (*row)(const struct query_rows *rows, void *ctx),
                        void *ctx, struct err *err);
 

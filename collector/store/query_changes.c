@@ -8,6 +8,7 @@
 #include "collector/store/query_now.h"
 
 #define RISE 3 /* times: less is no beginning */
+#define FIRST_NS (2 * NS_PER_MINUTE)
 
 static const char *const change_words[] = {"new_service", "new_version", "new_edge",
                                            "first_plaintext", "failures"};
@@ -151,15 +152,32 @@ static void find_new_edges(struct now *now)
     }
 }
 
-/* Services and versions first seen in the window; a version when its service had one before. */
+/* From when on something first seen is news. Where nothing is known of the time before the window,
+ * what the first minutes of all that is known bring was there before. */
+static uint64_t news_from(const struct now *now)
+{
+    const struct graph_answer *answer = &now->answer;
+    uint64_t first_ns = UINT64_MAX;
+    for (uint32_t i = 1; i < answer->mesh.n_nodes; i++) {
+        if (answer->mesh.nodes[i].first_seen_ns < first_ns)
+            first_ns = answer->mesh.nodes[i].first_seen_ns;
+    }
+    bool known_before = answer->base_seconds > 0;
+    return known_before || first_ns > UINT64_MAX - FIRST_NS ? answer->window.from_ns
+                                                            : first_ns + FIRST_NS;
+}
+
+/* Services and versions first seen in the window; a version when its service had one before, which
+ * needs no window before. */
 static void find_new_nodes(struct now *now)
 {
     const struct graph_answer *answer = &now->answer;
     const struct mesh *mesh = &answer->mesh;
+    uint64_t from_ns = news_from(now);
     for (uint32_t i = 1; i < mesh->n_nodes; i++) {
         const struct mesh_node *node = &mesh->nodes[i];
         bool before = false, same_version = false;
-        if (node->first_seen_ns < answer->window.from_ns ||
+        if (node->first_seen_ns < answer->window.from_ns || node->first_seen_ns < from_ns ||
             node->first_seen_ns >= answer->window.to_ns || !node->text[VERSION][0])
             continue;
         for (uint32_t k = 1; k < mesh->n_nodes; k++) {
@@ -170,7 +188,7 @@ static void find_new_nodes(struct now *now)
             same_version = same_version || (other->first_seen_ns < node->first_seen_ns &&
                                             strcmp(other->text[VERSION], node->text[VERSION]) == 0);
         }
-        if (!same_version)
+        if (!same_version && (before || answer->base_seconds > 0))
             add_change(now, (struct change){.kind = before ? NEW_VERSION : NEW_SERVICE,
                                             .at_ns = node->first_seen_ns,
                                             .node = node});
@@ -185,14 +203,13 @@ static int latest_first(const void *a, const void *b)
     return (int)y->kind - (int)x->kind;
 }
 
-/* Without a window before, everything would be new: then nothing is. */
+/* Without a window before, every service and edge would be new: then none is. */
 void now_find_changes(struct now *now)
 {
     find_failures(now);
-    if (now->answer.base_seconds > 0) {
-        find_new_nodes(now);
+    find_new_nodes(now);
+    if (now->answer.base_seconds > 0)
         find_new_edges(now);
-    }
     if (now->n_changes > 1)
         qsort(now->changes, now->n_changes, sizeof(*now->changes), latest_first);
 }

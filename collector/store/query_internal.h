@@ -6,10 +6,21 @@
 
 #include "collector/store/query.h"
 
+#define N_SQL_LIMITS 4
+
 struct query {
     sqlite3 *db;
     uint64_t deadline_ns; /* monotonic; of the question that is being answered */
+    /* of a stranger's SQL, sql_guard.c: how many bytes more SQLite may take, 0 any */
+    size_t memory;
+    int64_t memory_before;
+    bool over_memory, denied; /* since sql_guard_begin() */
+    bool declared;            /* the table functions of SQLite */
+    int limits[N_SQL_LIMITS]; /* as they were */
 };
+
+/* The usual watch over the deadline. */
+void query_watch_deadline(struct query *query);
 
 /* Begins a question: sets the deadline, prepares. err is filled on failure. */
 int query_begin(struct query *query, const char *sql, sqlite3_stmt **statement, struct err *err);
@@ -44,6 +55,9 @@ void trace_services_json(struct query *query, int64_t trace_no, struct buf *out)
 /* Shows every row of a prepared statement, and ends it. */
 int query_each(struct query *query, sqlite3_stmt *statement,
                bool (*row)(const struct query_rows *rows, void *ctx), void *ctx, struct err *err);
+/* The number of the trace with this id of 1 to 32 digits, 0 when there is none; ERR_INVALID for
+ * what is no id. */
+int query_trace_number(struct query *query, struct str id, int64_t *trace_no, struct err *err);
 /* The trace number below which traces began before `ns`, about: found by halving, as traces are
  * numbered in the order in which they were cut, seconds after they began. */
 int query_trace_no_before(struct query *query, uint64_t ns, int64_t *trace_no, struct err *err);

@@ -31,3 +31,16 @@ int query_plain_traces(struct query *query, bool (*row)(const struct query_rows 
         return err->code;
     return query_each(query, select, row, ctx, err);
 }
+
+int query_plain_incidents(struct query *query,
+                          bool (*row)(const struct query_rows *rows, void *ctx), void *ctx,
+                          struct err *err)
+{
+    sqlite3_stmt *select;
+    if (query_begin(query,
+                    "SELECT id, substr(onset, 12, 8), summary FROM incident WHERE state = 'open' "
+                    "ORDER BY affected_calls DESC LIMIT 20",
+                    &select, err))
+        return err->code;
+    return query_each(query, select, row, ctx, err);
+}

@@ -4,7 +4,7 @@
 #include "collector/base/clock.h"
 #include "collector/base/times.h"
 #include "collector/model/histogram.h"
-#include "collector/store/query_internal.h"
+#include "collector/store/sql_guard.h"
 
 #define SQL_DEADLINE_NS (3600 * NS_PER_S)
 
@@ -47,7 +47,7 @@ static void merge_final(sqlite3_context *context)
 }
 
 struct percentile {
-    double *values;
+    double *values; /* from SQLite, so that they count as memory of the question */
     size_t n, cap;
     double p;
 };
@@ -60,7 +60,7 @@ static void percentile_step(sqlite3_context *context, int n, sqlite3_value **val
         return;
     if (all->n == all->cap) {
         size_t cap = all->cap ? 2 * all->cap : 256;
-        double *grown = realloc(all->values, cap * sizeof(*grown));
+        double *grown = sqlite3_realloc64(all->values, cap * sizeof(*grown));
         if (!grown) {
             sqlite3_result_error_nomem(context);
             return;
@@ -89,7 +89,7 @@ static void percentile_final(sqlite3_context *context)
         sqlite3_result_double(context, all->values[at]);
     }
     if (all)
-        free(all->values);
+        sqlite3_free(all->values);
 }
 
 static void ns_function(sqlite3_context *context, int n, sqlite3_value **values)
@@ -127,23 +127,6 @@ int query_add_functions(sqlite3 *db)
                                           NULL);
 }
 
-/* Reading is allowed, nothing else: no other file, no setting, no temporary table. */
-static int authorize(void *ctx, int action, const char *a, const char *b, const char *c,
-                     const char *d)
-{
-    (void)ctx, (void)a, (void)c, (void)d;
-    switch (action) {
-    case SQLITE_SELECT:
-    case SQLITE_READ:
-    case SQLITE_RECURSIVE:
-        return SQLITE_OK;
-    case SQLITE_FUNCTION:
-        return b && sqlite3_stricmp(b, "load_extension") == 0 ? SQLITE_DENY : SQLITE_OK;
-    default:
-        return SQLITE_DENY;
-    }
-}
-
 int query_each(struct query *query, sqlite3_stmt *statement,
                bool (*row)(const struct query_rows *rows, void *ctx), void *ctx, struct err *err)
 {
@@ -176,8 +159,7 @@ int query_sql(struct query *query, const char *sql,
 {
     sqlite3_stmt *statement;
     const char *rest = sql;
-    sqlite3_set_authorizer(query->db, authorize, NULL);
-    query->deadline_ns = clock_mono_ns() + SQL_DEADLINE_NS;
+    sql_guard_begin(query, SQL_DEADLINE_NS, 0);
     while (*rest && !err->code) {
         int code = sqlite3_prepare_v2(query->db, rest, -1, &statement, &rest);
         if (code == SQLITE_AUTH) {
@@ -188,6 +170,6 @@ int query_sql(struct query *query, const char *sql,
             query_each(query, statement, row, ctx, err);
         }
     }
-    sqlite3_set_authorizer(query->db, NULL, NULL);
+    sql_guard_end(query);
     return err->code;
 }

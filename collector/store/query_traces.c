@@ -32,6 +32,9 @@ static const char search_failed_sql[] = SEARCH_COLUMNS
     "WHERE f.bits & 1 AND f.trace_no < ?1 AND f.trace_no BETWEEN ?14 AND ?15 AND " SEARCH_FILTER
     "ORDER BY f.trace_no DESC LIMIT ?13";
 
+static const char named_sql[] = SEARCH_COLUMNS "FROM trace_numbered t WHERE t.trace_no = ?1";
+#define MOST_NAMED 20
+
 static void bind_str(sqlite3_stmt *statement, int at, struct str text)
 {
     sqlite3_bind_text(statement, at, text.p ? text.p : "", (int)text.len, SQLITE_STATIC);
@@ -120,6 +123,38 @@ void trace_columns_json(sqlite3_stmt *row, struct buf *out)
         json_column(out, names[i], row, 1 + i);
 }
 
+static void trace_item(struct query *query, sqlite3_stmt *row, bool first, struct buf *out)
+{
+    buf_add_c(out, first ? "{" : ",{");
+    trace_columns_json(row, out);
+    trace_services_json(query, sqlite3_column_int64(row, 0), out);
+    buf_add_char(out, '}');
+}
+
+int query_named_traces_json(struct query *query, struct str ids, struct buf *out, struct err *err)
+{
+    sqlite3_stmt *select;
+    struct str id;
+    int64_t trace_no;
+    int n = 0, code = SQLITE_DONE;
+    buf_add_c(out, "{\"items\":[");
+    for (int asked = 0; ids.len; asked++) {
+        str_cut(ids, ',', &id, &ids);
+        if (asked == MOST_NAMED)
+            return err_set(err, ERR_INVALID, "ids names at most %d traces", MOST_NAMED);
+        if (query_trace_number(query, id, &trace_no, err) ||
+            query_begin(query, named_sql, &select, err))
+            return err->code;
+        sqlite3_bind_int64(select, 1, trace_no);
+        if (trace_no && (code = sqlite3_step(select)) == SQLITE_ROW)
+            trace_item(query, select, n++ == 0, out);
+        if (query_end(query, select, code, err))
+            return err->code;
+    }
+    buf_add_c(out, "],\"next\":null}");
+    return 0;
+}
+
 int query_traces_json(struct query *query, const struct query_filter *filter, struct buf *out,
                       struct err *err)
 {
@@ -156,13 +191,8 @@ int query_traces_json(struct query *query, const struct query_filter *filter, st
     sqlite3_bind_int64(select, 15, last_no);
     buf_add_c(out, "{\"items\":[");
     while ((code = sqlite3_step(select)) == SQLITE_ROW && n < filter->limit) {
-        if (n++)
-            buf_add_char(out, ',');
         last = sqlite3_column_int64(select, 0);
-        buf_add_char(out, '{');
-        trace_columns_json(select, out);
-        trace_services_json(query, last, out);
-        buf_add_char(out, '}');
+        trace_item(query, select, n++ == 0, out);
     }
     if (code == SQLITE_ROW)
         buf_addf(out, "],\"next\":\"%lld\"}", (long long)last);

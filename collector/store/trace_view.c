@@ -48,13 +48,18 @@ static int find_number(struct query *query, struct trace_id id, int64_t *trace_n
     return query_end(query, select, code, err);
 }
 
-int query_trace_exists(struct query *query, struct str id, bool *exists, struct err *err)
+int query_trace_number(struct query *query, struct str id, int64_t *trace_no, struct err *err)
 {
     struct trace_id wanted;
-    int64_t trace_no;
     if (!parse_id(id, &wanted))
         return err_set(err, ERR_INVALID, "a trace id is 1 to 32 hexadecimal digits");
-    if (find_number(query, wanted, &trace_no, err))
+    return find_number(query, wanted, trace_no, err);
+}
+
+int query_trace_exists(struct query *query, struct str id, bool *exists, struct err *err)
+{
+    int64_t trace_no;
+    if (query_trace_number(query, id, &trace_no, err))
         return err->code;
     *exists = trace_no != 0;
     return 0;

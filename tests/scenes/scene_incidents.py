@@ -44,7 +44,7 @@ class Shop:
 
 
 def begun(c, seed=1, **sets):
-    c.start(localise__close_after="1s", **sets)
+    c.start(**{"localise__close_after": "1s", **sets})
     shop, now = Shop(seed), time.time()
     shop.send(c, now - PAST, now - 20)
     c.flush()

@@ -48,7 +48,8 @@ function useCursor() {
   return [at, t => { for (const f of cursors) f(t); }];
 }
 
-const line = points => points.map((p, i) => p ? (i && points[i - 1] ? 'L' : 'M') + p[0].toFixed(1) + ' ' + p[1].toFixed(1) : '').join('');
+// A point between two gaps is a dot: a line of no length, which round ends show.
+const line = points => points.map((p, i) => p ? (i && points[i - 1] ? 'L' : 'M') + p[0].toFixed(1) + ' ' + p[1].toFixed(1) + (points[i - 1] || points[i + 1] ? '' : 'h0') : '').join('');
 
 // An area between two lines; each run without a gap closes by itself.
 function area(upper, lower) {

@@ -97,6 +97,9 @@ export function parseTime(text) {
 }
 export const iso = ms => new Date(ms).toISOString().replace('.000Z', 'Z');
 
+// A text as SQL writes it.
+export const sqlText = text => `'${text.replace(/'/g, "''")}'`;
+
 // A name cut in the middle, so that both ends can be told apart.
 export function middle(text, max) {
   if (text.length <= max) return text;

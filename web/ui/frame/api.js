@@ -75,14 +75,14 @@ function addPending(n) {
   if (pending == 0 || (n > 0 && pending == 1)) for (const f of [...busyWatchers]) f();
 }
 
-// Questions that this collector does not know (404 once): they are optional and not asked again.
+// Questions that this collector does not know (it says so once): they are optional and not asked again.
 const absent = new Set();
 
 // useApi('traces', {limit: 50}): {data, error, fresh, again()}. Adds the time range unless `timeless`; asks again while live.
 // A path of null asks nothing. `every`: while live once in so many ms, also what has no time range. `fresh` counts the answers with new content.
 export function useApi(path, params = {}, { timeless = false, every = 0, optional = false } = {}) {
   const now = useRange(), r = every && now.live ? { ...now, toMs: Math.ceil(now.toMs / every) * every, fromMs: Math.ceil(now.fromMs / every) * every } : now;
-  const stable = path && apiUrl(path, { ...(timeless ? {} : r.live ? rangeText(r) : rangeParams(r)), ...params });
+  const stable = path && apiUrl(path, { ...(timeless ? {} : !r.live ? rangeParams(r) : r.relative ? rangeText(r) : { from: r.from }), ...params });
   const url = path && apiUrl(path, { ...(timeless ? {} : rangeParams(r)), ...params });
   const [state, set] = useState({ data: null, error: null, fresh: 0, key: null });
   const [again, setAgain] = useState(0);
@@ -101,12 +101,28 @@ export function useApi(path, params = {}, { timeless = false, every = 0, optiona
       set(s => ({ data: answer.data, error: null, fresh: s.fresh + 1, key: stable }));
     }).catch(error => {
       settle();
-      if (optional && error.status == 404) absent.add(path);
+      if (optional && error.status == 404 && /no such page/.test(error.message)) absent.add(path);
       else if (error.name != 'AbortError') set(s => ({ ...s, error, data: s.key == stable ? s.data : error.status == 404 ? null : s.data, key: s.key }));
     });
     return () => { settle(); stop.abort(); };
   }, [url, again, timeless && every ? Math.floor(now.toMs / every) : 0]);
   return { ...state, loading: !!path && state.key != stable && !state.error, again: () => { memory.current.key = null; setAgain(n => n + 1); } };
+}
+
+// One SQL statement; :from and :to are the window in ns. Asked again when the text, the window in steps of a minute, or `again` changes.
+export const sqlBody = (sql, fromMs, toMs, limit) => ({ sql, params: { from: Math.round(fromMs * 1e3) * 1e3, to: Math.round(toMs * 1e3) * 1e3 }, limit });
+export function useSql(sql, fromMs, toMs) {
+  const [state, set] = useState({ data: null, error: null, asked: null }), [again, setAgain] = useState(0), key = JSON.stringify([sql, Math.floor(fromMs / 6e4), Math.floor(toMs / 6e4), again]);
+  useEffect(() => {
+    if (!sql) return;
+    const stop = new AbortController();
+    let open = true;
+    const settle = () => { if (open) addPending(-1); open = false; };
+    addPending(1);
+    ask(apiUrl('sql'), { body: sqlBody(sql, fromMs, toMs), signal: stop.signal }).then(({ data }) => set({ data, error: null, asked: key })).catch(error => { if (error.name != 'AbortError') set(s => ({ ...s, error, asked: key })); }).finally(settle);
+    return () => { settle(); stop.abort(); };
+  }, [key]);
+  return { ...state, loading: !!sql && state.asked != key, again: () => setAgain(n => n + 1) };
 }
 
 /* ---- the beat: every 5 s while live and in sight; after a failure 1, 2, 5, 10 s ---- */

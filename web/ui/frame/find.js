@@ -4,7 +4,7 @@ import { Icon } from '../draw/marks.js';
 import { ask, apiUrl } from './api.js';
 import { traceIdIn } from './traceid.js';
 import { range, rangeParams } from './range.js';
-import { go, href } from './url.js';
+import { go, href, quote } from './url.js';
 
 // One thing that the search offers, with where it leads.
 function place(item) {
@@ -15,7 +15,6 @@ function place(item) {
   if (kind == 'incident') return { ...item, to: `/incident/${item.id}` };
   return { ...item, to: href('/traces', { q: `service=${quote(node.service)} operation=${quote(text)}` }) };
 }
-export const quote = text => /[\s"=<>~!]/.test(text) || text == '' ? JSON.stringify(text) : text;
 
 export function Find() {
   const [text, setText] = useState(''), [list, setList] = useState([]), [at, setAt] = useState(0), [open, setOpen] = useState(false);

@@ -1,6 +1,6 @@
 // range.js: one time range for all pages, in the URL. No `to`: live, the window ends now and moves with every beat.
 import { useState, useEffect } from '../html.js';
-import { clock, parseTime, iso } from '../draw/text.js';
+import { parseTime, iso } from '../draw/text.js';
 import { here, setQuery, useWhere } from './url.js';
 
 export const BEAT_MS = 5000;
@@ -43,7 +43,7 @@ function rangeOf(query, at) {
   if (Number.isNaN(fromMs) || Number.isNaN(toMs) || fromMs >= toMs) return { ...rangeOf({}, at), wrong: `${from}..${query.to || ''}` };
   const preset = live && PRESETS.find(([p]) => p.replace('-', '') == from.replace('-', ''));
   const relative = live && !Number.isNaN(durationMs(from));
-  return { live, relative, fromMs, toMs, from, to: query.to || null, words: preset ? 'Last ' + preset[1] : relative ? 'Last ' + from.replace('-', '') : null };
+  return { live, relative, fromMs, toMs, from, to: query.to || null, words: preset ? 'Last ' + preset[1] : relative ? 'Last ' + from.replace('-', '').replace(/[a-z]+$/, u => '\u00a0' + ({ m: 'min', d: 'days' }[u] || u)) : null };
 }
 
 export const range = () => rangeOf(here().query, beatAt);
@@ -79,4 +79,3 @@ export function step(direction) {
 export function setRange(from, to) {
   setQuery({ from: from == DEFAULT && !to ? null : from, to: to || null });
 }
-export const clockOf = ms => clock(ms, 1);

@@ -10,12 +10,6 @@ export const Failed = ({ what, error, again }) => html`<p class="note bad" role=
   ${error.message}. <button class="lnk" onClick=${again}>Try again</button>, or <button class="lnk"
   onClick=${() => copy(`curl -i '${location.origin}${error.url}'`, 'curl copied')}>copy the request as curl</button></p>`;
 
-export const Nothing = ({ children }) => html`<p class="note">${children}</p>`;
-
-// Too little to say: how much there is and how much is missing.
-export const NotEnough = ({ calls, need, ratePerS }) => html`<span class="m2">Not enough data: ${calls} calls, about ${need} more needed${
-  ratePerS > 0 ? ` (${Math.max(1, Math.round(need / ratePerS / 60))} min at this rate)` : ''}</span>`;
-
 // First start: three ways to send, and counters that go up as records arrive.
 export const FirstSpans = ({ received }) => {
   const host = location.hostname;

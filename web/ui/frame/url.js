@@ -20,11 +20,6 @@ export function useWhere() {
   useEffect(() => { set(where); watchers.add(set); return () => watchers.delete(set); }, []);
   return now;
 }
-export function watchWhere(tell) {
-  watchers.add(tell);
-  return () => watchers.delete(tell);
-}
-
 function search(query) {
   const pairs = Object.entries(query).filter(([, v]) => v != null && v !== '');
   return pairs.length ? '?' + new URLSearchParams(pairs) : '';
@@ -35,6 +30,9 @@ export function href(path, query = {}) {
   const { from, to } = where.query;
   return path + search({ ...query, from: 'from' in query ? query.from : from, to: 'to' in query ? query.to : to });
 }
+
+// A value as it stands in a search line.
+export const quote = text => /[\s"=<>~!]/.test(text) || text == '' ? JSON.stringify(text) : text;
 
 export function go(url, { replace = false } = {}) {
   if (url == location.pathname + location.search) return;

@@ -1,5 +1,5 @@
 // names.js: what nodes and edges of a graph are called: on the page, in URLs, in links to other pages.
-import { href } from '../frame/url.js';
+import { href, quote } from '../frame/url.js';
 import { rate } from '../draw/text.js';
 
 export const isUser = n => n.node.role == 'user';
@@ -41,8 +41,7 @@ export const serviceHref = (node, query) => href(servicePath(node), query);
 export const hasPage = n => !n.fold && (n.node.role == 'workload' || n.node.role == 'gateway');
 export const edgeHref = (caller, callee, query) => href('/graph', { ...query, sel: `${caller}>${callee}` });
 
-const word = text => /[\s"=<>~!]/.test(text) || text == '' ? JSON.stringify(text) : text;
-export const traces = (...conditions) => href('/traces', { q: conditions.map(([k, v]) => `${k}=${word(v)}`).join(' ') });
+export const traces = (...conditions) => href('/traces', { q: conditions.map(([k, v]) => `${k}=${quote(v)}`).join(' ') });
 
 /* ---- numbers of edges and nodes, as every view shows them ---- */
 

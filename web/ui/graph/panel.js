@@ -7,12 +7,11 @@ import { Failed } from '../frame/states.js';
 import { href } from '../frame/url.js';
 import { Chart, niceMax } from '../draw/chart.js';
 import { Icon, Mark } from '../draw/marks.js';
-import { clock, count, ms, parseTime, plural, rate, share } from '../draw/text.js';
+import { clock, count, ms, parseTime, plural, rate, share, sqlText } from '../draw/text.js';
 import { cell, Table } from '../draw/table.js';
 import { marked, markOf, onsetOf, perSecond } from './numbers.js';
 import { bare, edgeHref, hasPage, isUser, knownOf, nameOf, nameOfId, ratesOf, ratio, securityOf, serviceHref, traces } from './names.js';
 
-const quoted = text => `'${text.replace(/'/g, "''")}'`;
 const sum = (list, field) => list.reduce((n, x) => n + (x[field] || 0), 0);
 
 // One edge of several ways between the same two nodes.
@@ -83,7 +82,7 @@ function Facts({ data, e, r }) {
   return html`<section class="blk"><h2>Facts</h2><dl class="kv" style=${{ marginTop: '4px' }}>${facts.map(([k, v]) => html`<dt key=${k}>${k}</dt><dd>${v}</dd>`)}</dl></section>`;
 }
 
-const sqlOf = (a, b) => `SELECT minute, caller_version, callee_version, known_by, sum(calls) AS calls, sum(errors_origin) AS began, sum(errors_carried) AS passed_on\nFROM edge_minute\nWHERE caller_service = ${quoted(a.node.service)} AND callee_service = ${quoted(b.node.service)}\n  AND minute_ns >= ${Math.floor(range().fromMs / 6e4) * 6e4}000000 AND minute_ns < ${Math.ceil(range().toMs / 6e4) * 6e4}000000\nGROUP BY 1, 2, 3, 4 ORDER BY 1`;
+const sqlOf = (a, b) => `SELECT minute, caller_version, callee_version, known_by, sum(calls) AS calls, sum(errors_origin) AS began, sum(errors_carried) AS passed_on\nFROM edge_minute\nWHERE caller_service = ${sqlText(a.node.service)} AND callee_service = ${sqlText(b.node.service)}\n  AND minute_ns >= ${Math.floor(range().fromMs / 6e4) * 6e4}000000 AND minute_ns < ${Math.ceil(range().toMs / 6e4) * 6e4}000000\nGROUP BY 1, 2, 3, 4 ORDER BY 1`;
 const promOf = (a, b) => `sum by (fault) (rate(faultline_edge_errors_total{client=${JSON.stringify(a.node.service)},server=${JSON.stringify(b.node.service)}}[1m]))`;
 
 function Links({ a, b, e }) {

@@ -1,26 +1,27 @@
-// now.js: the state of things: what fails for users and where that began, what changed, the entries. Counted, not judged: no suspect is named here.
-import { html, useMemo } from '../html.js';
+// now.js: the state of things: the open incident with its suspects, else what fails for users and where that began, counted and not judged; what changed, the entries.
+import { html, useEffect, useMemo } from '../html.js';
 import { curlOf, useApi } from '../frame/api.js';
 import { Menu } from '../frame/menu.js';
 import { BEAT_MS, range, rangeText, useRange } from '../frame/range.js';
 import { Empty, Failed } from '../frame/states.js';
 import { useTitle } from '../frame/title.js';
-import { href } from '../frame/url.js';
+import { href, setQuery } from '../frame/url.js';
 import { Chart, niceMax } from '../draw/chart.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { clock, count, ms, msWhole, parseTime, rate, share, span } from '../draw/text.js';
-import { bare, edgeHref, hasPage, isStore, isUser, keysOf, nameOf, nameOfId, ratio, serviceHref, traces } from '../graph/names.js';
+import { bare, edgeHref, hasPage, isStore, keysOf, nameOf, nameOfId, ratio, serviceHref, traces } from '../graph/names.js';
 import { marked, perSecond } from '../graph/numbers.js';
 import { cell, Table } from '../draw/table.js';
+import { Also, Earlier, isSlow, Kept, normalWords, overlaps, sinceOnset, Slowness, Told, windowOf } from '../now/incident.js';
+import { counted, guilty, Path, pathTo } from '../now/path.js';
+import { placeOf, Suspects, versionOf } from '../now/suspects.js';
 
-// The version in which failures began, when that is one of several.
-const guilty = n => n.versions?.length > 1 && n.versions.filter(v => marked(v.calls, v.began)).length == 1 ? n.versions.find(v => marked(v.calls, v.began)) : null;
 const List = ({ items }) => items.map((x, i) => html`${i ? i == items.length - 1 ? ' and ' : ', ' : ''}${x}`);
 const NodeLink = ({ n, version }) => html`<a class="q" href=${hasPage(n) ? serviceHref(n.node) : edgeHref('', '', { sel: null })}>${nameOf(n)}${version ? ' ' + version : ''}</a>`;
 
 /* ---- the answer ---- */
 
-function Answer({ d, r, keys, incident }) {
+function Answer({ d, r, keys }) {
   const q = d.requests, s = d.seconds || 1, first = d.origins[0], failing = marked(q.calls, q.errors) || first && q.errors > 0, onset = d.changes.find(c => c.kind == 'failures'), known = d.base.seconds > 0 && q.was.calls > 0;
   const was = known ? share(ratio(q.was.errors, q.was.calls)) : 'not known', bad = d.entries.filter(e => marked(e.calls, e.errors)).map(e => html`<code>${e.operation}</code>`);
   const learnt = d.base.seconds >= .8 * (parseTime(d.base.to) - parseTime(d.base.from)) / 1e3, v = first && guilty(first.caller), slow = known && q.was.calls >= 100 && q.p95_ns >= 1.3 * q.was.p95_ns && q.p95_ns - q.was.p95_ns > 5e6;
@@ -33,10 +34,10 @@ function Answer({ d, r, keys, incident }) {
   const fresh = d.changes.find(c => c.kind == 'new_version' && v && c.version == v.version && c.id == first.caller.id);
   return html`<section class="answer" aria-labelledby="ans">
     <p class="kick">${failing || first ? html`<span class="tag fault"><${Mark} k="b" quiet/>Failing</span>` : slow ? html`<span class="tag slow"><${Mark} k="s" quiet/>Slower</span>` : html`<span class="tag good">Normal</span>`}
-      <span>${at ? `since ${clock(at)} UTC, ${minutes} min` : span(r.fromMs, r.toMs) + ' UTC'}<span class="only-l">${incident ? html`; incident ${incident.id} is open since ${clock(parseTime(incident.opened), 1)}` : '; counted, not judged: no incident is open'}</span></span></p>
+      <span>${at ? `since ${clock(at)} UTC, ${minutes} min` : span(r.fromMs, r.toMs) + ' UTC'}<span class="only-l">; counted, not judged: no incident is open</span></span></p>
     <h1 id="ans">${title}</h1>
     <p class="sub"><b>${bare(rate(q.errors / s))} of ${bare(rate(q.calls / s))}</b> requests per second fail (in the window before: ${was})${q.errors ? html`, <b>${count(q.errors)}</b> in this window` : ''}${bad.length ? html`, on <${List} items=${bad}/>` : ''}. ${
-      fresh && at ? `${nameOf(first.caller)} ${v.version} took its first traffic ${clock(parseTime(fresh.at), 1)}. ` : ''}${!failing ? `p95 ${ms(q.p95_ns)}${known ? ` (before: ${ms(q.was.p95_ns)})` : ''}.` : first && d.origins[0].others.calls && !d.origins[0].others.errors ? `Other callers of ${nameOf(first.callee)} see no failures.` : ''}</p>${incident && html`<p class="note bad"><b>Incident ${incident.id}.</b> ${incident.summary}</p>`}
+      fresh && at ? `${nameOf(first.caller)} ${v.version} took its first traffic ${clock(parseTime(fresh.at), 1)}. ` : ''}${!failing ? `p95 ${ms(q.p95_ns)}${known ? ` (before: ${ms(q.was.p95_ns)})` : ''}.` : first && d.origins[0].others.calls && !d.origins[0].others.errors ? `Other callers of ${nameOf(first.callee)} see no failures.` : ''}</p>
     <div class="acts">${first?.edge.examples.error[0] && html`<a class="btn pri" href=${href('/trace/' + first.edge.examples.error[0])}>Open a failing trace</a>`}
       <a class="btn" href=${first ? edgeHref(keys(first.caller.id), keys(first.callee.id)) : href('/graph')}>See it in the graph</a>${v && html`<a class="btn" href=${serviceHref(first.caller.node)}>Compare ${v.version} with ${first.caller.versions.find(x => x != v).version}</a>`}
       <${Menu} label="Copy as" c="bare" items=${[['Markdown', () => markdown(d, first, v)], ['Link', () => location.href], ['curl', () => curlOf('now')], ['Command', () => `faultline graph --from ${rangeText(range()).from} --format table`]]}/></div></section>`;
@@ -44,42 +45,17 @@ function Answer({ d, r, keys, incident }) {
 const markdown = (d, first, v) => `**${share(ratio(d.requests.errors, d.requests.calls))} of user requests fail** (${count(d.requests.errors)} of ${count(d.requests.calls)}, ${d.from} to ${d.to}).${
   first ? ` Most failures began at ${nameOf(first.caller)}${v ? ' ' + v.version : ''} → ${nameOf(first.callee)}: ${count(first.edge.errors_origin)}.` : ''}\n\n| entry | calls/s | failed | p95 |\n|---|---|---|---|\n${d.entries.map(e => `| ${e.operation} | ${bare(rate(e.calls / d.seconds))} | ${share(ratio(e.errors, e.calls))} | ${ms(e.p95_ns)} |`).join('\n')}\n\n${location.href}\n`;
 
-/* ---- the path, from the users to one step beyond where it began ---- */
-
-function Path({ d, keys }) {
-  const { nodes, edges } = d.path, s = d.seconds || 1;
-  if (!edges.length) return null;
-  // At most five nodes: gateways go first, then the middle folds to "2 more".
-  let show = nodes.map((n, i) => i);
-  const gates = show.filter(i => i && i < nodes.length - 1 && nodes[i].node.role == 'gateway' && nodes[i].mark != 'began');
-  for (const i of gates) if (show.length > 4) show = show.filter(x => x != i);
-  const folded = show.length > 5 ? show.splice(2, show.length - 4) : [];
-  const origin = edges.at(-1), at = origin.unreached * 2 > origin.errors_origin ? nodes.length - 2 : nodes.length - 1, v = guilty(nodes[at]), via = i => gates.find(x => x < i && !show.includes(x));
-  const box = i => {
-    const n = nodes[i], state = isUser(n) ? 'round pass' : i == at ? 'began' : i < at ? 'pass' : '', cap = isUser(n) ? `${share(ratio(d.requests.errors, d.requests.calls))} of requests fail` : i == at ? `${share(v ? ratio(v.errors, v.calls) : ratio(n.errors, n.calls))} of its calls fail`
-      : i < at ? 'nothing began here' : d.origins[0].others.calls && !d.origins[0].others.errors ? 'no failures for others' : n.node.role == 'workload' ? 'did not see the call' : n.node.role;
-    const inner = html`${isUser(n) ? html`<${Icon} n="user" c="m3"/>` : i == at ? html`<${Mark} k="b"/>` : i < at ? html`<${Mark} k="p"/>` : isStore(n) ? html`<${Icon} n="db" c="m3"/>` : ''}${nameOf(n)}${v && i == at ? html` <span class="tag">${v.version}</span>` : ''}`;
-    return html`<li class=${'fp-n ' + state} key=${n.id}>${hasPage(n) ? html`<a class="box q" href=${serviceHref(n.node)}>${inner}</a>` : html`<div class="box">${inner}</div>`}<div class="cap">${cap}</div></li>`;
-  };
-  const wire = (i, last) => { /* the edge into node i */
-    const e = edges[i - 1], solid = e == origin, n = solid ? e.errors_origin : e.errors, words = `${rate(n / s)} ${solid ? 'began here' : 'passed on'}`, note = solid ? e.protocol : via(i) != null && !last ? `via ${nameOf(nodes[via(i)])}` : e.recovered ? `${rate(e.recovered / s)} recovered by retry` : '';
-    return html`<li class=${'fp-e' + (solid ? ' solid' : '')} key=${'e' + i}><a class="wire" aria-label=${`${words}: edge into ${nameOf(nodes[i])}, in the graph`} href=${edgeHref(keys(e.caller), keys(e.callee))}></a>
-      <div class="txt"><span class="lab only-s">${words}</span><div class="cap">${solid ? html`<b class="fault only-l">${words}</b>` : html`<span class="only-l">${words}</span>`}<span class="only-s m3">${note}</span></div></div></li>`;
-  };
-  return html`<section class="blk" aria-labelledby="path"><h2 id="path" class="sr">Path of the failure, from the users to where it began</h2><ol class="fpath">${show.map((i, k) => html`${k ? wire(i, k > 1 && !folded.length) : ''}${folded.length && k == 2 ? html`<li class="fp-n pass"><div class="box">${folded.length} more</div><div class="cap">${folded.map(f => nameOf(nodes[f])).join(', ')}</div></li>${wire(i)}` : ''}${box(i)}`)}</ol></section>`;
-}
-
 /* ---- over time ---- */
 
-function Failures({ d, r, keys }) {
+function Failures({ d, onset }) {
   const from = parseTime(d.from), ser = d.series, step = ser.step_ns / 1e6, s = d.seconds || 1, first = d.origins[0], origins = d.origins.slice(0, 1);
   const all = perSecond(ser, from, ser.failed), tops = origins.map(o => perSecond(ser, from, o.began));
-  const top = Math.max(...all.v, ...(tops[0]?.v || []), 0), [max, ticks] = niceMax(top || 1), onset = d.changes.find(c => c.kind == 'failures'), fresh = d.changes.find(c => c.kind == 'new_version');
+  const top = Math.max(...all.v, ...(tops[0]?.v || []), 0), [max, ticks] = niceMax(top || 1), began = onset || parseTime(d.changes.find(c => c.kind == 'failures')?.at), fresh = d.changes.find(c => c.kind == 'new_version');
   const rest = all.v.map((v, i) => v == null ? null : Math.max(0, v - (tops[0]?.v[i] || 0))), elsewhere = rest.reduce((n, v, i) => n + (v || 0) * ser.seconds[i], 0) / s;
-  const marks = [fresh && { at: parseTime(fresh.at), label: `${nameOfId(fresh.id)} ${fresh.version} first seen ${clock(parseTime(fresh.at), 1)}`, short: `${fresh.version} first seen`, side: 'l', colour: '--ink-2', dash: [3, 3] }, onset && { at: parseTime(onset.at), label: `began ${clock(parseTime(onset.at))}`, side: 'r' }].filter(Boolean);
+  const marks = [fresh && { at: parseTime(fresh.at), label: `${nameOfId(fresh.id)} ${fresh.version} first seen ${clock(parseTime(fresh.at), 1)}`, short: `${fresh.version} first seen`, side: 'l', colour: '--ink-2', dash: [3, 3] }, began && { at: began, label: `began ${clock(began, onset ? 1 : 0)}`, side: 'r' }].filter(Boolean);
   const title = 'Failed user requests per second, by where they began';
   return html`<section class="blk" aria-labelledby="ch"><header><h2 id="ch">${title}</h2><span class="grow"></span><p class="legend only-l">${first && html`<span><i class="sw ba"></i>${nameOf(first.caller)} → ${nameOf(first.callee)}, ${rate(first.edge.errors_origin / s)}</span>`}<span><i class="sw k"></i>${first ? 'elsewhere' : 'all'}, ${rate(elsewhere)}</span></p></header>
-    <${Chart} h=${150} x=${all.x} from=${from} to=${from + ser.requests.length * step} max=${max} ticks=${ticks} label=${`${title}. ${rate(d.requests.errors / s)} on average${onset ? `, since ${clock(parseTime(onset.at))}` : ''}.`}
+    <${Chart} h=${150} x=${all.x} from=${from} to=${from + ser.requests.length * step} max=${max} ticks=${ticks} label=${`${title}. ${rate(d.requests.errors / s)} on average${began ? `, since ${clock(began)}` : ''}.`}
       series=${[{ v: rest, stroke: '--edge', fill: '--edge' }, ...tops.map(t => ({ v: t.v }))]} marks=${marks}/></section>`;
 }
 
@@ -118,19 +94,21 @@ function Examples({ d }) {
 
 /* ---- beside it ---- */
 
-const KINDS = { failures: c => html`<${Mark} k="b"/>`, new_version: () => html`<${Icon} n="split" c="m2"/>`, new_service: () => html`<${Icon} n="plus" c="m2"/>`, new_edge: () => html`<${Icon} n="plus" c="m2"/>`, first_plaintext: () => html`<${Icon} n="open" c="plain"/>` };
-function Changed({ d, r }) {
+const KINDS = { incident: c => html`<${Mark} k=${c.slow ? 's' : 'b'}/>`, failures: c => html`<${Mark} k="b"/>`, new_version: () => html`<${Icon} n="split" c="m2"/>`, new_service: () => html`<${Icon} n="plus" c="m2"/>`, new_edge: () => html`<${Icon} n="plus" c="m2"/>`, first_plaintext: () => html`<${Icon} n="open" c="plain"/>` };
+// incident: the one on show; its onset is a change too.
+function Changed({ d, r, incident }) {
+  const changes = !incident ? d.changes : [...d.changes, { kind: 'incident', at: incident.onset, id: incident.id, op: incident.entry.operation, slow: isSlow(incident), symptom: incident.symptom }].sort((a, b) => parseTime(b.at) - parseTime(a.at));
   const pair = c => html`<a class="q" href=${edgeHref(nameOfId(c.caller), nameOfId(c.callee))}><b>${nameOfId(c.caller)} → ${nameOfId(c.callee)}</b></a>`, s = d.seconds || 1;
-  const words = { failures: c => [html`Failures begin at ${pair(c)}`, `${count(c.calls)} since; found by counting, to the minute`], new_version: c => [html`<b>${nameOfId(c.id)} ${c.version}</b> first seen`, c.of ? `${share(ratio(c.calls, c.of))} of its calls in this window` : ''],
+  const words = { incident: c => [html`Incident <b>${c.id}</b> begins: ${c.op} ${c.slow ? 'gets slower' : c.symptom == 'errors' ? 'fails' : 'changes'}`, `change point; noticed after ${Math.max(0, Math.round((parseTime(incident.opened) - parseTime(incident.onset)) / 1000))}\u00a0s`], failures: c => [html`Failures begin at ${pair(c)}`, `${count(c.calls)} since; found by counting, to the minute`], new_version: c => [html`<b>${nameOfId(c.id)} ${c.version}</b> first seen`, c.of ? `${share(ratio(c.calls, c.of))} of its calls in this window` : ''],
     new_service: c => [html`<b>${nameOfId(c.id) || 'a service'}</b> first seen`, c.version], new_edge: c => [html`New edge ${pair(c)}`, rate(c.calls / s)], first_plaintext: c => [html`${pair(c)} first plaintext call`, `${count(c.calls)} calls since`] };
   return html`<section aria-labelledby="wc"><header><h2 id="wc">What changed</h2><span class="m3 s">${r.words ? r.words.toLowerCase() : span(r.fromMs, r.toMs)}</span></header>
-    ${d.changes.length ? html`<ol class="chg">${d.changes.map(c => { const [text, note] = words[c.kind](c); return html`<li key=${c.kind + c.at + c.callee}><time>${clock(parseTime(c.at), c.at.slice(17, 19) == '00' ? 0 : 1)}</time>${KINDS[c.kind](c)}<span>${text}${note && html`<small>${note}</small>`}</span></li>`; })}</ol>`
+    ${changes.length ? html`<ol class="chg">${changes.map(c => { const [text, note] = words[c.kind](c); return html`<li key=${c.kind + c.at + c.callee}><time>${clock(parseTime(c.at), c.at.slice(17, 19) == '00' ? 0 : 1)}</time>${KINDS[c.kind](c)}<span>${text}${note && html`<small>${note}</small>`}</span></li>`; })}</ol>`
       : html`<p class="m2 s">${d.base.seconds > 0 ? `Nothing new against ${span(parseTime(d.base.from), parseTime(d.base.to))}.` : 'Nothing to compare with: nothing is known of the time before this window.'}</p>`}</section>`;
 }
 
-function Entries({ d }) {
+function Entries({ d, words = 'this window, against the one before' }) {
   const s = d.seconds || 1;
-  return html`<section class="blk" aria-labelledby="en"><header><h2 id="en">Entries</h2><span class="m3 s">this window, against the one before</span></header>
+  return html`<section class="blk" aria-labelledby="en"><header><h2 id="en">Entries</h2><span class="m3 s">${words}</span></header>
     ${d.entries.length ? html`<${Table} rows=${d.entries} id=${e => e.id + e.operation} cols=${[['Operation', '', e => html`<a class="q brk" href=${traces(['entry', e.operation])}>${e.operation}</a>`], ['Calls/s', 'r', e => bare(rate(e.calls / s))],
       ['Failed', 'r', e => marked(e.calls, e.errors) ? cell(html`<b>${share(ratio(e.errors, e.calls))}</b>`, 'fault') : cell(e.calls ? share(ratio(e.errors, e.calls)) : 'no calls', 'm2')], ['p95', 'r', e => cell(html`<span title=${e.was.p95_ns != null ? `before: ${ms(e.was.p95_ns)}` : 'before: not known'}>${msWhole(e.p95_ns)}</span>`, e.was.calls >= 20 && e.calls >= 20 && e.p95_ns >= 1.3 * e.was.p95_ns && e.p95_ns - e.was.p95_ns >= 1e6 ? 'slow' : '')]]}/>` : html`<p class="m2 s">No request from outside was seen in this window.</p>`}</section>`;
 }
@@ -141,16 +119,48 @@ function Standing({ d }) {
     <span><a class="q" href=${edgeHref(nameOfId(f.caller), nameOfId(f.callee), { overlay: f.kind == 'hairpin' ? 'cross' : 'sec' })}><b>${nameOfId(f.caller)} → ${nameOfId(f.callee)}</b></a> is ${f.kind == 'hairpin' ? 'a hairpin' : 'plaintext'}<small>${f.kind == 'hairpin' ? `out by ${f.via || 'a gateway'} and back: ${rate(f.calls / d.seconds)}` : `${share(ratio(f.calls, f.of))} of ${rate(f.of / d.seconds)}`}</small></span></li>`)}</ol></section>`;
 }
 
-export function Now() {
+/* ---- the page ---- */
+
+const MOST_INCIDENTS = 20;
+const distinct = nodes => nodes.filter((n, i, all) => all.findIndex(o => o.id == n.id) == i);
+
+// An incident and all that stands beside it. d: the window on show; list: incidents as they are known.
+function Incident({ i, others, d, r, query }) {
+  const since = sinceOnset(i), window = windowOf(i), slow = isSlow(i), s = i.suspects[0], own = useApi('now', since).data;
+  // The counted path leads where most failures began; where the first suspect is elsewhere the way to it is looked for in the graph.
+  const leads = !slow && s && own?.path.nodes.some(n => n.node.service == s.node.service && n.node.namespace == s.node.namespace), graph = useApi(own && s && !leads ? 'graph' : null, { ...since, versions: 'show', most: 150 }).data;
+  const path = own && (leads ? counted(own.path) : graph?.nodes && pathTo(graph, s.node, s.peer, slow));
+  const keys = useMemo(() => keysOf(distinct([...path?.nodes || [], ...own?.origins.flatMap(o => [o.caller, o.callee]) || []])), [path, own]);
+  return html`<div><${Told} i=${i} d=${own} changes=${d.changes} now=${r.toMs} window=${window}/><${Also} others=${others}/>
+      ${path && html`<${Path} path=${path} seconds=${(leads ? own : graph).seconds} keys=${keys} failed=${ratio(own.requests.errors, own.requests.calls)} others=${leads && own.origins[0]?.others} slow=${slow} version=${s && versionOf(s)} query=${window}/>`}
+      ${slow ? html`<${Slowness} i=${i} from=${r.fromMs} to=${r.toMs}/>` : html`<${Failures} d=${d} onset=${parseTime(i.onset)}/>`}
+      <${Suspects} suspects=${i.suspects} slow=${slow} normal=${normalWords(i)} window=${window} query=${query}/><${Kept} s=${s} slow=${slow} window=${window}/></div>
+    <${Beside} d=${d} r=${r} incident=${i} entries=${own || d} words=${own ? 'since it began, against normal' : undefined} query=${query}/>`;
+}
+
+function Beside({ d, r, entries = d, words, query, incident }) {
+  const all = query.earlier == 'all', list = useApi('incidents', { state: 'closed', limit: all ? 1000 : MOST_INCIDENTS }, { timeless: true, every: 60000, optional: true }).data, items = (list?.items || []).filter(i => i.id != incident?.id);
+  return html`<aside aria-label="What changed, entries, findings, earlier incidents"><${Changed} d=${d} r=${r} incident=${incident}/><${Entries} d=${entries} words=${words}/><${Standing} d=${d}/>
+    <${Earlier} items=${items} all=${all} more=${items.length > 4 && !all && html`<button class="lnk s" onClick=${() => setQuery({ earlier: 'all' }, { replace: true })}>all ${list.next ? '' : count(items.length)}</button>`}/></aside>`;
+}
+
+const Frame = ({ error, again, what, children, c }) => html`<main id="main" tabindex="-1" class=${c}>${error && html`<${Failed} what=${what} error=${error} again=${again}/>`}${children}</main>`;
+
+// id: of the incident whose page this is; '' for the state of things.
+export function Now({ query, id = '' }) {
   const r = useRange(), { data: d, error, again } = useApi('now');
-  const incidents = useApi('incidents', { state: 'open' }, { timeless: true, every: BEAT_MS, optional: true });
-  const keys = useMemo(() => d?.origins ? keysOf([...d.path.nodes, ...d.origins.flatMap(o => [o.caller, o.callee])].filter((n, i, all) => all.findIndex(o => o.id == n.id) == i)) : x => x, [d]);
-  const q = d?.requests, failing = q && marked(q.calls, q.errors);
-  useTitle(q && q.calls ? `${share(ratio(q.errors, q.calls))} of requests fail` : 'Now', failing && d.origins[0] && `${nameOf(d.origins[0].caller)} → ${nameOf(d.origins[0].callee)}`);
-  if (!d) return html`<main id="main" tabindex="-1">${error ? html`<${Failed} what="The state" error=${error} again=${again}/>` : html`<h1 class="sr">Now</h1>`}</main>`;
-  const any = q.calls || d.entries.length || d.began || d.seconds > 0;
-  if (!any) return html`<main id="main" tabindex="-1">${error && html`<${Failed} what="The state" error=${error} again=${again}/>`}<${Empty} r=${r}/></main>`;
-  return html`<main id="main" tabindex="-1" class="now"><div>${error && html`<${Failed} what="The state" error=${error} again=${again}/>`}
-    <${Answer} d=${d} r=${r} keys=${keys} incident=${incidents.data?.items?.[0]}/><${Path} d=${d} keys=${keys}/><${Failures} d=${d} r=${r} keys=${keys}/><${Origins} d=${d}/><${Examples} d=${d}/></div>
-    <aside aria-label="What changed, entries, findings"><${Changed} d=${d} r=${r}/><${Entries} d=${d}/><${Standing} d=${d}/></aside></main>`;
+  const list = useApi(id ? null : 'incidents', r.live ? { state: 'open' } : { limit: MOST_INCIDENTS }, { timeless: true, every: BEAT_MS, optional: true });
+  const open = (list.data?.items || []).filter(i => r.live ? i.state == 'open' : overlaps(i, r)).sort((a, b) => b.affected_calls - a.affected_calls), wanted = id || open[0]?.id;
+  const one = useApi(wanted ? 'incidents/' + encodeURIComponent(wanted) : null, {}, { timeless: true, every: BEAT_MS }), i = one.data?.id == wanted ? one.data : null;
+  const keys = useMemo(() => d?.origins ? keysOf(distinct([...d.path.nodes, ...d.origins.flatMap(o => [o.caller, o.callee])])) : x => x, [d]);
+  const q = d?.requests, failing = q && marked(q.calls, q.errors), s = i?.suspects[0];
+  useEffect(() => { if (id && i && !query.from) setQuery(windowOf(i), { replace: true }); }, [id, i?.id, query.from]);
+  useTitle(i ? i.summary : q && q.calls ? `${share(ratio(q.errors, q.calls))} of requests fail` : 'Now', i ? id ? `incident ${id}` : 'Now' : failing && d.origins[0] && `${nameOf(d.origins[0].caller)} → ${nameOf(d.origins[0].callee)}`);
+  if (id && one.error) return one.error.status == 404 ? html`<main id="main" tabindex="-1"><h1 class="big">There is no incident ${id}.</h1><p class="m2 note"><a href=${href('/')}>The state of things</a></p></main>` : html`<${Frame} what="The incident" error=${one.error} again=${one.again}/>`;
+  if (!d || (!id && list.loading && !list.data) || (wanted && !i && !one.error)) return html`<main id="main" tabindex="-1">${error ? html`<${Failed} what="The state" error=${error} again=${again}/>` : html`<h1 class="sr">${id ? `Incident ${id}` : 'Now'}</h1>`}</main>`;
+  if (!i && !(q.calls || d.entries.length || d.began || d.seconds > 0)) return html`<${Frame} what="The state" error=${error} again=${again}><${Empty} r=${r}/></${Frame}>`;
+  const path = counted(d.path);
+  return html`<${Frame} c="now" what="The state" error=${error || one.error} again=${error ? again : one.again}>${i ? html`<${Incident} key=${i.id} i=${i} others=${open.filter(o => o.id != i.id)} d=${d} r=${r} query=${query}/>` : html`
+    <div><${Answer} d=${d} r=${r} keys=${keys}/>${path && html`<${Path} path=${path} seconds=${d.seconds} keys=${keys} failed=${ratio(q.errors, q.calls)} others=${d.origins[0]?.others}/>`}<${Failures} d=${d}/><${Origins} d=${d}/><${Examples} d=${d}/></div>
+    <${Beside} d=${d} r=${r} query=${query}/>`}</${Frame}>`;
 }

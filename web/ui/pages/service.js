@@ -9,9 +9,11 @@ import { href, setQuery } from '../frame/url.js';
 import { Chart, niceMax } from '../draw/chart.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { cell, Table } from '../draw/table.js';
-import { clock, count, day, ms, msWhole, parseTime, plural, rate, share } from '../draw/text.js';
+import { clock, count, day, ms, msWhole, parseTime, plural, rate, share, sqlText } from '../draw/text.js';
 import { bare, edgeHref, nameOf, nameOfId, ratesOf, ratio, securityOf, serviceHref, traces } from '../graph/names.js';
 import { marked, markOf, onsetOf, perSecond } from '../graph/numbers.js';
+import { againstOthers } from '../service/judged.js';
+import { Operation } from '../service/operation.js';
 
 const MarkOr = ({ k }) => k ? html`<${Mark} k=${k}/>` : html`<span class="ok"></span>`;
 const failedCell = (failed, calls, k) => cell(k ? html`<b>${share(ratio(failed, calls))}</b>` : share(ratio(failed, calls)), k ? 'fault' : 'm3');
@@ -46,9 +48,10 @@ export function Services({ query }) {
 // All of it is the answer of /api/v1/compare.
 const WORDS = { worse: 'worse', better: 'better', same: 'same', not_enough_data: 'not enough data' };
 const UNITS = { ratio: x => share(x), ns: x => ms(x), count: x => x.toFixed(2) };
+const inUnit = (x, unit) => x == null ? '' : (UNITS[unit] || UNITS.count)(x);
 function signed(x, unit) {
   if (Math.abs(x) < (unit == 'ns' ? 5e4 : unit == 'ratio' ? 5e-5 : .005)) return '0';
-  const text = unit == 'ratio' ? (Math.abs(x) * 100).toFixed(Math.abs(x) < .0995 ? 2 : 0) : UNITS[unit](Math.abs(x));
+  const text = unit == 'ratio' ? (Math.abs(x) * 100).toFixed(Math.abs(x) < .0995 ? 2 : 0) : inUnit(Math.abs(x), unit);
   return (x < 0 ? '−' : '+') + text;
 }
 const isSlow = x => x.metric == 'latency' && x.test == 'two_proportions';
@@ -57,6 +60,7 @@ const measure = (x, c) => ({ errors: 'Calls that fail', latency: isSlow(x) ? `Ca
 const valueOf = (x, side) => x.metric == 'errors' ? share(side.error_share) : x.metric == 'latency' && side.p50_ns != null ? ms(isSlow(x) ? side.p95_ns : side.p50_ns) : '';
 // A dot and its interval, in units of the margin: at the edge from four on.
 function Interval({ c }) {
+  if (!c.interval) return html`<div class="ci"></div>`;
   const at = x => 50 + 44 * Math.max(-1, Math.min(1, x / c.margin / 4)), a = at(c.interval[0]), b = at(c.interval[1]);
   return html`<div class=${'ci' + (c.verdict == 'worse' ? ' w' : '')} role="img" aria-label=${WORDS[c.verdict]}><i style=${{ left: a + '%', width: Math.max(1, b - a) + '%' }}></i><u style=${{ left: at(c.effect) + '%' }}></u></div>`;
 }
@@ -68,18 +72,18 @@ function Choice({ d, baseline, candidate }) {
   return names.length > 2 ? html`<span class="row s m2">${list('Candidate', candidate, v => to(baseline == v ? candidate : baseline, v))} against ${list('Baseline', baseline, v => to(v, candidate == v ? baseline : candidate))}</span>` : html`<button class="btn bare low only-l" onClick=${() => to(candidate, baseline)}>Turn round</button>`;
 }
 
-function Versions({ d, s, asked }) {
+function Versions({ d, asked }) {
   const c = d.compare;
   if (!c && asked) return html`<section class="blk rule" id="versions"><header><h2>Versions</h2><span class="m2 s"><b>${asked}</b>: not both took calls in this window. <button class="lnk" onClick=${() => setQuery({ compare: null })}>The newest against the others</button></span></header></section>`;
   if (!c) return html`<section class="blk rule" id="versions"><header><h2>Versions</h2><span class="m2 s">${d.versions.length == 1 ? `Only ${d.versions[0].version || 'one, of unknown name,'} took calls in this window: there is nothing to compare it with.` : 'No calls in this window.'}</span></header></section>`;
   const word = { worse: 'Worse', better: 'Better', same: 'Same', not_enough_data: 'Not enough data' }[c.verdict], [was, is] = [c.baseline, c.candidate], [a, b] = [was, is].map(x => x.version || 'unknown');
-  const points = x => x.unit == 'ratio' && signed(x.effect, x.unit) != '0' ? ' points' : '', need = c.verdict == 'not_enough_data' ? Math.max(0, ...c.checks.map(x => x.peer ? 0 : x.need || 0)) : 0;
+  const points = x => x.unit == 'ratio' && x.effect != null && signed(x.effect, x.unit) != '0' ? ' points' : '', need = c.verdict == 'not_enough_data' ? Math.max(0, ...c.checks.map(x => x.peer ? 0 : x.need || 0)) : 0;
   return html`<section class="blk rule" id="versions" aria-labelledby="vs"><header style=${{ alignItems: 'center' }}><h2 id="vs">${b} against ${a}</h2><span class=${'verdict ' + (c.verdict == 'worse' ? 'worse' : 'tag')}><${Icon} n="split"/>${word}</span>
-      <span class="m2 s">where both took calls, for the same callers and operations: ${count(is.calls)} of ${b}, ${count(was.calls)} of ${a}${need ? `; about ${count(need)} more needed` : ''}</span><span class="grow"></span><${Choice} d=${d} baseline=${was.version} candidate=${is.version}/></header>
+      <span class="m2 s">where both took calls, for the same callers and operations: ${count(is.calls)} of ${b}, ${count(was.calls)} of ${a}${need ? `; about ${count(need)} more needed` : ''}</span><span class="grow"></span><${Menu} label="JSON for a pipeline" c="bare low only-l" items=${[['curl', () => curlOf('compare', { service: d.service.node.service, baseline: was.version, candidate: is.version })], ['JSON', () => JSON.stringify(c, null, 2)]]}/><${Choice} d=${d} baseline=${was.version} candidate=${is.version}/></header>
     <div class="scrollx"><${Table} rows=${c.checks} id=${x => x.metric + x.test + (x.peer ? x.peer.namespace + '/' + x.peer.service : '')} cols=${[['Measure', '', x => measure(x, c)],
       [a, 'r', x => valueOf(x, was)], [b, 'r', x => x.verdict == 'worse' ? cell(html`<b>${valueOf(x, is)}</b>`, 'fault') : valueOf(x, is)],
-      ['Difference', 'r only-l', x => html`${x.verdict == 'worse' ? html`<b>${signed(x.effect, x.unit)}${points(x)}</b>` : signed(x.effect, x.unit) + points(x)}`],
-      ['less ← → more', 'only-l mid', x => html`<${Interval} c=${x}/>`], ['95 % interval', 'only-l after', x => cell(`${signed(x.interval[0], x.unit)} to ${signed(x.interval[1], x.unit)}`, 'm2')],
+      ['Difference', 'r only-l', x => x.effect == null ? '' : html`${x.verdict == 'worse' ? html`<b>${signed(x.effect, x.unit)}${points(x)}</b>` : signed(x.effect, x.unit) + points(x)}`],
+      ['less ← → more', 'only-l mid', x => html`<${Interval} c=${x}/>`], ['95 % interval', 'only-l after', x => cell(x.interval ? `${signed(x.interval[0], x.unit)} to ${signed(x.interval[1], x.unit)}` : x.need ? `about ${count(x.need)} more calls needed` : 'too few calls', 'm2')],
       ['Answer', '', x => x.verdict == 'worse' ? html`<b class="fault">worse</b>` : cell(WORDS[x.verdict], x.verdict == 'not_enough_data' ? 'm2 nw' : '')]]}/></div></section>`;
 }
 
@@ -107,7 +111,7 @@ const Ends = ({ title, edges, end, s }) => html`<section class="blk"><header><h2
 
 function Instances({ d, s }) {
   const [all, setAll] = useState(false), k = i => marked(i.calls, i.errors) ? markOf(d.service) || 'p' : '', bad = d.instances.filter(k), shown = all || d.instances.length < 6 ? d.instances : d.instances.slice(0, Math.max(bad.length, 3)), rest = d.instances.length - shown.length;
-  return html`<section class="blk"><header><h2>Instances</h2><span class="m3 s">worst first, from the latest ${count(d.sampled.traces)} traces</span></header>${d.instances.length ? html`<${Table} rows=${shown} id=${i => i.instance + i.version} head="Instances" cols=${[['Instance', 'mono', i => html`<${MarkOr} k=${k(i)}/> <span class="brk">${i.instance || 'without a name'}</span>`], ['Version', '', i => i.version || 'unknown'], ['Calls', 'r', i => count(i.calls)], ['Failed', 'r', i => failedCell(i.errors, i.calls, k(i))], ['p95', 'r', i => msWhole(i.p95_ns)]]}/>
+  return html`<section class="blk"><header><h2>Instances</h2><span class="m3 s">worst first, from the latest ${count(d.sampled.traces)} traces</span></header>${d.instances.length ? html`<${Table} rows=${shown} id=${i => i.instance + i.version} head="Instances" cols=${[['Instance', 'mono', i => html`<${MarkOr} k=${k(i)}/> <span class="brk">${i.instance || 'without a name'}</span>`], ['Version', '', i => i.version || 'unknown'], ['Calls', 'r', i => count(i.calls)], ['Failed', 'r', i => failedCell(i.errors, i.calls, k(i))], ['p95', 'r', i => msWhole(i.p95_ns)], ['Against the others', 'after only-l', i => { const w = againstOthers(i, d.instances); return w == 'worse' ? html`<b class="fault">worse</b>` : cell(WORDS[w], 'm2 nw'); }]]}/>
     ${rest > 0 && html`<button class="btn bare" onClick=${() => setAll(true)}><${Icon} n="right"/>${count(rest)} more${d.instances.slice(shown.length).every(i => !k(i)) ? ', normal' : ''}</button>`}` : html`<p class="m2 s">None of its own spans are among the latest traces.</p>`}</section>`;
 }
 
@@ -117,14 +121,14 @@ export function Service({ cluster, namespace, name, query }) {
   useTitle(n && (k ? `${share(ratio(n.errors, n.calls))} of calls to ${name} fail` : name), namespace != '-' && namespace, n && k && name);
   const crumbs = html`<p class="kick s"><a href=${href('/services')}>Services</a>${[cluster, namespace].filter(x => x != '-').map(x => html`<span class="m3">/</span><span>${x}</span>`)}</p>`;
   if (!d) return html`<main id="main" tabindex="-1"><section class="answer">${crumbs}<h1>${name}</h1></section>${error && (error.status == 404 ? html`<p class="note">No calls of <b>${name}</b> in this window. <a href=${href('/services')}>All services</a></p>` : html`<${Failed} what="The service" error=${error} again=${again}/>`)}</main>`;
-  const v = n.versions.length > 1 && n.versions.filter(x => marked(x.calls, x.began)), out = d.callees.filter(e => e.mark == 'began' && e.unreached * 2 > e.errors_origin).sort((a, b) => b.unreached - a.unreached)[0], deeper = d.callees.filter(e => e.mark).sort((a, b) => b.errors - a.errors)[0], op = x => marked(x.calls, x.errors) ? k || 'p' : '';
+  const v = n.versions.length > 1 && n.versions.filter(x => marked(x.calls, x.began)), out = d.callees.filter(e => e.mark == 'began' && e.unreached * 2 > e.errors_origin).sort((a, b) => b.unreached - a.unreached)[0], deeper = d.callees.filter(e => e.mark).sort((a, b) => b.errors - a.errors)[0], op = x => marked(x.calls, x.errors) ? k || 'p' : '', near = o => serviceHref(n.node, { ...query, op: o.operation });
   const verdict = k == 'began' || n.mark == 'began' ? html`They begin here${v && v.length == 1 ? html`, in <b>${v[0].version}</b>` : ''}${out ? html`, at its call to <a href=${edgeHref(out.caller, out.callee)}>${nameOfId(out.callee)}</a>` : ''}.` : n.mark == 'passed' ? html`They began further on${deeper ? html`, beyond <a href=${edgeHref(deeper.caller, deeper.callee)}>${nameOfId(deeper.callee)}</a>` : ''}, and are passed on here.` : '';
   return html`<main id="main" tabindex="-1">${error && html`<${Failed} what="The service" error=${error} again=${again}/>`}<section class="answer">${crumbs}
       <div class="row w" style=${{ gap: '6px 14px' }}><h1>${nameOf(n)}</h1><span class="m2">${[n.node.role, d.instances.length && plural(d.instances.length, 'instance'), `first seen ${day(parseTime(d.first_seen))}`].filter(Boolean).join(', ')}</span><span class="grow"></span>
-        <span class="row w"><a class="btn" href=${href('/graph', { focus: n.id, sel: n.id })}>Neighbourhood</a><a class="btn" href=${traces(['service', n.node.service], ...(n.mark ? [['status', 'error']] : []))}>Traces</a><${Menu} c="only-l" items=${[['Link', () => location.href], ['SQL', () => `SELECT minute, callee_version, sum(calls) AS calls, sum(errors) AS failed, max(p95_ns) AS p95_ns\nFROM edge_minute WHERE callee_service = '${n.node.service.replace(/'/g, "''")}'\nGROUP BY 1, 2 ORDER BY 1`], ['PromQL', () => `sum by (server_service_version) (rate(traces_service_graph_request_failed_total{server=${JSON.stringify(n.node.service)}}[1m]))`], ['curl', () => curlOf(path)], ['Command', () => `faultline compare --service ${n.node.service}${d.compare ? ` --baseline ${d.compare.baseline.version} --candidate ${d.compare.candidate.version}` : ''}${Object.entries(rangeText(range())).map(([k, v]) => ` --${k} ${v}`).join('')}`]]}/></span></div>
+        <span class="row w"><a class="btn" href=${href('/graph', { focus: n.id, sel: n.id })}>Neighbourhood</a><a class="btn" href=${traces(['service', n.node.service], ...(n.mark ? [['status', 'error']] : []))}>Traces</a><${Menu} c="only-l" items=${[['Link', () => location.href], ['SQL', () => `SELECT minute, callee_version, sum(calls) AS calls, sum(errors) AS failed, max(p95_ns) AS p95_ns\nFROM edge_minute WHERE callee_service = ${sqlText(n.node.service)}\nGROUP BY 1, 2 ORDER BY 1`], ['PromQL', () => `sum by (server_service_version) (rate(traces_service_graph_request_failed_total{server=${JSON.stringify(n.node.service)}}[1m]))`], ['curl', () => curlOf(path)], ['Command', () => `faultline compare --service ${n.node.service}${d.compare ? ` --baseline ${d.compare.baseline.version} --candidate ${d.compare.candidate.version}` : ''}${Object.entries(rangeText(range())).map(([k, v]) => ` --${k} ${v}`).join('')}`]]}/></span></div>
       <p class="sub" style=${{ marginTop: '2px' }}>${n.mark ? html`<${Mark} k=${n.mark == 'began' ? 'b' : 'p'} quiet/> <b>${share(ratio(n.errors, n.calls))} of calls fail${onset ? ` since ${clock(onset)}` : ''}.</b> ${verdict}` : html`No failures stand out: ${share(ratio(n.errors, n.calls))} of ${bare(rate(n.calls / s))} calls per second fail.`}</p></section>
-    <${Charts} d=${d} s=${s}/><${Versions} d=${d} s=${s} asked=${query.compare}/>
+    <${Charts} d=${d} s=${s}/>${query.op && html`<${Operation} key=${query.op} d=${d} op=${query.op} r=${r} s=${s}/>`}<${Versions} d=${d} asked=${query.compare}/>
     <div class="two-col"><${Ends} title="Caller" edges=${d.callers} end="caller" s=${s}/><${Ends} title="Callee" edges=${d.callees} end="callee" s=${s}/>
-      <section class="blk"><header><h2>Operations</h2></header>${d.operations.length ? html`<${Table} rows=${d.operations} id=${o => o.operation} to=${o => traces(['service', n.node.service], ['operation', o.operation])} head="Operations" cols=${[['Operation', '', o => html`<${MarkOr} k=${op(o)}/> <a class="q brk" href=${traces(['service', n.node.service], ['operation', o.operation])}>${o.operation}</a>`], ['Calls/s', 'r', o => bare(rate(o.calls / s))], ['Failed', 'r', o => failedCell(o.errors, o.calls, op(o))], ['p50', 'r', o => ms(o.p50_ns)], ['p95', 'r', o => msWhole(o.p95_ns)], ['Self time', 'r only-l', o => ms(o.self_p50_ns)]]}/>` : html`<p class="m2 s">It sent no spans of calls that it took.</p>`}</section>
+      <section class="blk"><header><h2>Operations</h2></header>${d.operations.length ? html`<${Table} rows=${d.operations} id=${o => o.operation} to=${o => near(o)} head="Operations" cols=${[['Operation', '', o => html`<${MarkOr} k=${op(o)}/> <a class="q brk" href=${near(o)} aria-current=${o.operation == query.op ? 'true' : null}>${o.operation}</a>`], ['Calls/s', 'r', o => bare(rate(o.calls / s))], ['Failed', 'r', o => failedCell(o.errors, o.calls, op(o))], ['p50', 'r', o => ms(o.p50_ns)], ['p95', 'r', o => msWhole(o.p95_ns)], ['Self time', 'r only-l', o => ms(o.self_p50_ns)]]}/>` : html`<p class="m2 s">It sent no spans of calls that it took.</p>`}</section>
       <${Instances} d=${d} s=${s}/></div></main>`;
 }

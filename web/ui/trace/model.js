@@ -70,7 +70,7 @@ export const codeOf = (m, i, hops) => {
   if (!flags && !hops) for (let k = i + 1; k < m.end[i] && m.s.folded[k] && !flags; k++) if (m.s.fault[k] == BEGAN) flags = m.layout.flags[k];
   if (flags) return flags.split(',')[0];
   const status = m.s.status[i];
-  return status >= 400 ? String(status) : status < 0 ? 'grpc ' + -status : '';
+  return status >= 400 ? String(status) : status < 0 ? 'gRPC\u00a0' + -status : '';
 };
 
 // Pieces of the critical path to draw on a row: its own, and those of the proxies that are folded into it.

@@ -83,6 +83,8 @@ function Details({ m, i, x, hops, began, r, base, waits }) {
     <div class="row w top16"><button class="btn" onClick=${() => copy(JSON.stringify(x, null, 2), 'JSON copied')}><${Icon} n="copy"/>JSON</button><button class="btn" onClick=${() => copy(`curl -s '${location.origin}${apiUrl(api)}'`, 'curl copied')}>curl</button><button class="btn" onClick=${() => copy(sql, 'SQL copied')}>SQL</button><button class="btn" onClick=${() => copy(location.href, 'Link copied')}>Link</button></div>`;
 }
 
+const attemptOf = (m, i) => { for (; i >= 0; i = m.s.parent[i]) if (m.s.attempt[i]) return m.s.attempt[i]; return 0; };
+
 // "2 of 2; the first failed alike": of the span, or of the attempt that it is a part of.
 function attemptWords(m, i) {
   for (; i >= 0 && !m.s.attempt[i]; i = m.s.parent[i]);
@@ -92,10 +94,12 @@ function attemptWords(m, i) {
   return `${m.s.attempt[i]} of ${m.s.attempts[i]}${m.s.lent[i] && failed && failed == m.s.attempt[i] - 1 ? failed == 1 ? '; the first failed alike' : '; those before failed alike' : ''}`;
 }
 
-// The nearest call above that has hops, unless the span is one itself.
+// The span that has the hops of the call it is in: of the nearest that takes a call, the outermost half, which may be the sidecar before it.
 function callWithHops(m, i) {
-  for (let k = i; k >= 0; k = m.s.parent[k]) if (m.s.kind[k] == 2 && !m.s.folded[k]) return k;
-  return null;
+  let k = i;
+  while (k >= 0 && m.s.kind[k] != 2) k = m.s.parent[k];
+  for (let p = k >= 0 ? m.s.parent[k] : -1; p >= 0 && m.s.folded[p]; p = m.s.parent[p]) if (m.s.kind[p] == 2) k = p;
+  return k < 0 ? null : k;
 }
 
 export function Panel({ m, i, hops }) {
@@ -110,7 +114,7 @@ export function Panel({ m, i, hops }) {
   if (own.error) return html`<${Failed} what="This span" error=${own.error} again=${own.again}/>`;
   if (!x) return html`<p class="s m3">${own.loading ? '' : 'Nothing selected.'}</p>`;
   const base = parseTime(m.layout.trace.start_time), c = x.call, who = c && (c.known_by == 'caller_only' || m.s.kind[i] == 3) ? [c.caller, c.callee] : [x], says = sentence(m, i, x, hops);
-  const waits = y?.hops.length > 1 && { x: y, title: y.call ? `${y.call.caller.service} → ${y.call.callee.service}` : y.service, note: `${m.s.attempt[over] ? `attempt ${m.s.attempt[over]}, ` : ''}${ms(y.duration_ns)}` };
+  const waits = y?.hops.length > 1 && { x: y, title: y.call ? `${y.call.caller.service} → ${y.call.callee.service}` : y.service, note: `${attemptOf(m, i) ? `attempt ${attemptOf(m, i)}, ` : ''}${ms(y.duration_ns)}` };
   return html`<p class="s m2">${who[0].service}${who[0].version && html` <span class="tag">${who[0].version}</span>`}${who[1] && ` → ${who[1].service}`}</p><h1>${x.operation}</h1>
     ${says && html`<p class="says">${says}</p>`}
     <div class="tabs" role="tablist" onKeyDown=${move}>${tabs.map(([name, n], k) => html`<button key=${name} role="tab" id=${'tab' + k} aria-selected=${k == tab ? 'true' : 'false'} aria-controls="tabpanel" tabindex=${k == tab ? 0 : -1} onClick=${() => setTab(k)}>${name}${n != null && html` <span class="m3">${count(n)}</span>`}</button>`)}</div>

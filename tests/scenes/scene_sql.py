@@ -1,0 +1,152 @@
+"""POST /api/v1/sql: what is answered, what is refused and with which status, limits of time, rows and memory; answers packed with gzip."""
+import gzip
+import json
+import sys
+import time
+
+import lib
+from lib import otlp_body, otlp_span, wait_for
+
+sys.path.insert(0, lib.os.path.join(lib.HERE, "..", "ui"))
+
+
+def ask(c, sql, kind="application/json", **more):
+    headers = {"Content-Type": kind} if kind else {}
+    status, text, _ = c.request(c.web, "POST", "/api/v1/sql", json.dumps({"sql": sql, **more}).encode(), headers)
+    return status, json.loads(text)
+
+
+def fill(c, n=50):
+    now = time.time() * 1000
+    spans = [otlp_span("%032x" % (i + 1), "%016x" % (i + 1), "", "a" if i % 2 else "b", "GET /é", 2, now - 5000 + i, 5 + i, 2 if i % 5 == 0 else 0) for i in range(n)]
+    assert c.post_otlp(otlp_body(spans), True)[0] == 200
+    c.flush()
+
+
+def scene_sql_answers_as_the_file_does(c):
+    c.start()
+    fill(c)
+    for sql in ("SELECT trace_id, duration_ns, start_ns, status FROM trace ORDER BY start_ns", "SELECT service, count(*) AS n, avg(duration_ns) FROM span GROUP BY 1 ORDER BY 1",
+                "WITH x(n) AS (VALUES (1), (2)) SELECT n, n * 1.5, 'a' || n, NULL FROM x; -- the end", "SELECT * FROM help WHERE view_name = 'trace'"):
+        status, got = ask(c, sql)
+        exact = [[v if not isinstance(v, int) or abs(v) < 2 ** 53 else str(v) for v in r] for r in c.sql(sql)]
+        assert status == 200 and got["rows"] == exact and not got["truncated"] and got["elapsed_ms"] >= 0, (sql, got)
+    status, got = ask(c, "SELECT 1 AS a, 1.5 AS b, 'x' AS c, x'00ff' AS d, NULL AS e, 9007199254740993 AS f")
+    assert got["columns"] == [{"name": n, "type": t} for n, t in zip("abcdef", ["integer", "real", "text", "blob", "", "integer"])], got
+    assert got["rows"] == [[1, 1.5, "x", "(2 bytes)", None, "9007199254740993"]]
+    for sql, wanted in (("SELECT instr('aéb', 'b'), instr('abc', ''), instr('a', 'x'), instr(x'c3a962', x'62'), instr(NULL, 'a')", [3, 1, 0, 3, None]),
+                        ("SELECT replace('aXbX', 'X', 'yy'), replace('a', '', 'z'), replace(NULL, 'a', 'b'), replace(121, 1, 0)", ["ayybyy", "a", None, "020"]),
+                        ("SELECT trim('éxé', 'é'), ltrim('xxa', 'x'), rtrim('axx', 'x'), trim('  a '), trim('', 'x'), trim('xx', 'x')", ["x", "a", "a", "a", "", ""])):
+        assert ask(c, sql)[1]["rows"] == [wanted] == [list(lib.sqlite3.connect(":memory:").execute(sql).fetchone())], sql
+
+
+def scene_sql_takes_parameters(c):
+    c.start()
+    fill(c)
+    assert ask(c, "SELECT :a, @b, $c, :a", params={"a": 1, "b": "é\"", "c": None, "unused": 2})[1]["rows"] == [[1, "é\"", None, 1]]
+    assert ask(c, "SELECT ?, ?2, ?", params=[1.5, True, "x"])[1]["rows"] == [[1.5, 1, "x"]]
+    assert ask(c, "SELECT :n", params={"n": 1732615200123456789})[1]["rows"] == [["1732615200123456789"]]
+    for sql, params in (("SELECT ?", [1, 2]), ("SELECT ?, ?", [1]), ("SELECT :a", {}), ("SELECT :a", {"a": [1]}), ("SELECT 1", "x"), ("SELECT 1", 7)):
+        status, got = ask(c, sql, params=params)
+        assert (status, got["error"]["code"]) == (400, "invalid"), (sql, params, status, got)
+
+
+def scene_sql_only_reads(c):
+    c.start()
+    fill(c)
+    for sql in ("DELETE FROM trace_row", "INSERT INTO name (text) VALUES ('x')", "UPDATE name SET text = ''", "CREATE TABLE t (a)", "CREATE TEMP TABLE t (a)", "DROP VIEW span", "BEGIN",
+                "COMMIT", "ROLLBACK", "SAVEPOINT a", "RELEASE a", "ATTACH ':memory:' AS m", "ATTACH '/tmp/x' AS m", "DETACH main", "VACUUM", "VACUUM INTO '/tmp/x'", "REINDEX", "ANALYZE", "PRAGMA user_version = 7",
+                "PRAGMA journal_mode = DELETE", "PRAGMA query_only = 0", "PRAGMA cache_size = 1000000", "PRAGMA wal_checkpoint", "PRAGMA integrity_check", "PRAGMA writable_schema = 1",
+                "SELECT load_extension('x')", "SELECT * FROM pragma_integrity_check", "SELECT json_patch('{}', '{}')", "EXPLAIN DELETE FROM trace_row", "CREATE VIRTUAL TABLE v USING fts5(a)"):
+        status, got = ask(c, sql)
+        assert (status, got["error"]["code"]) == (403, "forbidden"), (sql, status, got)
+    for sql in ("PRAGMA user_version", "PRAGMA application_id", "PRAGMA table_info(trace)", "SELECT name FROM pragma_table_info('span')", "EXPLAIN QUERY PLAN SELECT * FROM span", "SELECT count(*) FROM sqlite_master", "SELECT value FROM json_each('[1]')", "SELECT count(*) FROM span, json_each(span.attributes) a"):
+        status, got = ask(c, sql)
+        assert status == 200 and got["rows"], (sql, got)
+    assert c.sql("SELECT count(*) FROM trace") == [(50,)]
+
+
+def scene_sql_says_what_is_wrong(c):
+    c.start()
+    fill(c)
+    for sql, words in (("SELECT 1; SELECT 2", "one statement"), ("SELECT 1; DROP TABLE trace_row", "one statement"), ("SELECT 1; nonsense", "one statement"), ("", "empty"), (" -- nothing", "empty"), ("SELEC 1", "syntax"),
+                       ("SELECT 1,\n 2,\n began\nFROM trace", "line 3: no such column: began"), ("SELECT * FROM nowhere", "no such table"), ("SELECT abs(-9223372036854775808)", "overflow"), ("SELECT 1 FROM trace LIMIT 'x'", "mismatch")):
+        status, got = ask(c, sql)
+        assert (status, got["error"]["code"]) == (400, "invalid") and words in got["error"]["message"], (sql, status, got)
+    for body in (b"", b"{}", b"[]", b'{"sql":1}', b'{"sql":"SELECT 1"', b'{"sql":"SELECT 1"} x', b'{"sql":"SELECT 1","limit":0}', b'{"sql":"SELECT 1","limit":"x"}', b'{"sql":"SELECT 1","limit":-1}', b"[" * 100):
+        status, text, _ = c.request(c.web, "POST", "/api/v1/sql", body, {"Content-Type": "application/json"})
+        assert status == 400 and json.loads(text)["error"]["code"] == "invalid", (body, status, text)
+    for kind in ("text/plain", "application/x-www-form-urlencoded", None):
+        assert ask(c, "SELECT 1", kind)[0] == 415, kind
+    assert ask(c, "SELECT 1", "application/json; charset=utf-8")[0] == 200
+    status, _, headers = c.request(c.web, "GET", "/api/v1/sql")
+    assert status == 405 and headers["allow"] == "POST"
+    assert c.request(c.web, "POST", "/api/v1/sql", b'{"sql":"SELECT 1"}', {"Content-Type": "application/json", "Sec-Fetch-Site": "cross-site"})[0] == 403
+    assert c.request(c.web, "POST", "/api/v1/sql", b'{"sql":"SELECT 1 -- ' + b"x" * (1 << 20) + b'"}', {"Content-Type": "application/json"})[0] == 413
+
+
+def scene_sql_has_limits(c):
+    c.start(web__sql_timeout="300ms", web__sql_rows=20)
+    fill(c)
+    status, got = ask(c, "SELECT trace_id FROM trace ORDER BY 1")
+    assert status == 200 and len(got["rows"]) == 20 and got["truncated"]
+    assert len(ask(c, "SELECT trace_id FROM trace", limit=7)[1]["rows"]) == 7 and len(ask(c, "SELECT trace_id FROM trace", limit=1000000)[1]["rows"]) == 20
+    status, got = ask(c, "SELECT trace_id FROM trace LIMIT 20")
+    assert len(got["rows"]) == 20 and not got["truncated"]
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT "
+    for sql in (endless + "count(*) FROM n", endless + "i FROM n WHERE i < 0", endless + "instr(hex(zeroblob(1000000)), hex(zeroblob(500000)) || '1') FROM n WHERE i < 0",
+                endless + "count(trim(hex(zeroblob(1000000)), '0')) FROM n", endless + "sum(hex(zeroblob(1000000)) LIKE '%0%0%0%0%0%0%1') FROM n"):
+        begin = time.monotonic()
+        status, got = ask(c, sql)
+        assert (status, got["error"]["code"]) == (408, "timeout") and "web.sql_timeout" in got["error"]["message"], (sql, status, got)
+        assert time.monotonic() - begin < 1.3, (sql, time.monotonic() - begin)
+    c.stop()
+    c.start(web__sql_timeout="20s")
+    many = endless + ", ".join("percentile(i + %d, 50)" % k for k in range(24))
+    for sql in ("SELECT zeroblob(1000000000)", "SELECT hex(zeroblob(500000000))", many + " FROM n", endless + "group_concat(hex(randomblob(1000))) FROM (SELECT 1 FROM n LIMIT 5000)", endless + "replace(hex(zeroblob(1000000)), '0', 'long') FROM n",
+                "SELECT 1 WHERE 'a' LIKE '" + "%a" * 60 + "'", "SELECT " + ", ".join("1" for _ in range(300))):
+        status, got = ask(c, sql)
+        assert status in (413, 400) and (status == 413 or "too" in got["error"]["message"]), (sql[:80], status, got)
+    assert ask(c, "SELECT zeroblob(1000000000)")[0] == 413 and ask(c, many + " FROM n")[0] == 413
+    # whoever comes after them on the same connections has the usual limits
+    assert c.api("traces?limit=3")["items"] and c.api("graph?from=15m")["nodes"]
+    assert ask(c, "SELECT count(*) FROM trace")[1]["rows"] == [[50]]
+
+
+def scene_sql_can_be_switched_off(c):
+    c.start(web__sql="false")
+    status, got = ask(c, "SELECT 1")
+    assert (status, got["error"]["code"]) == (404, "not_found")
+    assert b'content="off"' in c.get("/sql")[1] or b"/assets/" not in c.get("/sql")[1]
+
+
+def scene_answers_are_packed_for_who_takes_gzip(c):
+    c.start()
+    fill(c, 300)
+    path = "/api/v1/traces?limit=200&from=1h"
+    now = "%.3f" % time.time()
+    path += "&to=" + now
+    _, plain, h = c.get(path)
+    assert "content-encoding" not in h and h["vary"] == "Accept-Encoding" and len(plain) > 20000
+    status, packed, hz = c.get(path, **{"Accept-Encoding": "br, gzip"})
+    assert status == 200 and hz["content-encoding"] == "gzip" and gzip.decompress(packed) == plain and len(packed) < len(plain) / 4, (len(packed), len(plain))
+    assert hz["etag"] != h["etag"] and hz["content-length"] == str(len(packed))
+    for tag, accept, wanted in ((h["etag"], "", 304), (hz["etag"], "gzip", 304), (hz["etag"], "", 200), (h["etag"], "gzip", 200), ("W/" + hz["etag"] + ', "x"', "gzip", 304)):
+        status, body, again = c.get(path, **{"If-None-Match": tag, "Accept-Encoding": accept})
+        assert status == wanted and (status == 200 or not body and again["etag"] in tag), (tag, accept, status)
+    for accept in ("gzip;q=0", "identity", "br", ""):
+        assert "content-encoding" not in c.get(path, **{"Accept-Encoding": accept})[2], accept
+    small = c.get("/api/v1/incidents", **{"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in small[2] and json.loads(small[1]) == {"items": [], "next": None}
+    assert wait_for(lambda: c.get("/-/ready")[0] == 200)
+
+
+def scene_traces_by_their_ids(c):
+    c.start()
+    fill(c)
+    ids = ["%032x" % i for i in (7, 3, 12)]
+    assert [t["trace_id"] for t in c.api("traces?ids=" + ",".join(ids))["items"]] == ids
+    assert [t["trace_id"] for t in c.api("traces?ids=3,%s,fff" % ids[0])["items"]] == [ids[1], ids[0]]
+    assert c.api("traces?ids=" + ids[0])["items"][0] == c.api("traces?ids=7")["items"][0]
+    for bad in ("x", "1," * 21 + "1", "1" * 33):
+        assert c.get("/api/v1/traces?ids=" + bad)[0] == 400, bad

@@ -1,0 +1,377 @@
+// rest.mjs: what Now with an incident, Network, SQL and Status must do, in a real browser. node rest.mjs NAME FACTS.json: the facts are what the
+// scene knows from SQL; exits with 0, or says what was not so.
+import { readFileSync } from 'node:fs';
+import { assert, axe, digits, one, settled, sideways, withBrowser, words } from './browser.mjs';
+
+const [name, path] = process.argv.slice(2);
+const f = JSON.parse(readFileSync(path));
+const scenes = {};
+const plain = t => t.replace(/[\u00a0\u202f\s]+/g, ' ').trim();
+const cells = async (page, selector) => (await page.locator(selector).evaluateAll(rows => rows.map(r => [...r.cells].map(c => c.textContent)))).map(r => r.map(plain));
+const range = f.from ? `from=${f.from}&to=${f.to}` : '';
+const at = (path, query = '') => path + (query || range ? '?' : '') + [query, range].filter(Boolean).join('&');
+const told = page => page.waitForSelector('.sus');
+
+// Headline, suspects, evidence and examples are those of the file.
+scenes.incident_is_told = open => async () => {
+  const page = await open('/');
+  await told(page);
+  await settled(page);
+  assert.match(await one(page, '.kick .tag'), new RegExp(`^Incident ${f.id}, open$`));
+  const h1 = await one(page, 'h1');
+  assert.ok(h1.startsWith(`${f.share} of ${f.operation} fail. It `) && h1.includes(`began in ${f.suspects[0][0]}`), h1);
+  assert.ok((await one(page, '.sub')).includes(`${f.affected} so far`), await one(page, '.sub'));
+  const shown = await page.locator('.sus').evaluateAll(all => all.map(s => s.querySelector('.who').textContent));
+  assert.deepEqual(shown, f.suspects.slice(0, 5).map(s => s[0]));
+  assert.deepEqual(await page.locator('.sus').evaluateAll(all => all.map(d => d.open)), shown.map((_, i) => i == 0));
+  const lines = await words(page, '#suspect-1 .ev li');
+  for (const text of f.evidence) assert.ok(lines.some(l => l.includes(plain(text))), `${text} not in ${lines.join(' | ')}`);
+  assert.deepEqual(await words(page, '[aria-labelledby=ex] tbody code'), f.examples.map(t => t.slice(0, 16)));
+  assert.equal(await page.locator('[aria-labelledby=ex] .mk-b').count(), f.examples.length - 1);
+  /* the way of the failure goes from the users to where it began */
+  const way = await words(page, '.fpath .box');
+  assert.equal(way[0], 'users');
+  assert.ok((await one(page, '.fp-n.began .box')).startsWith(f.suspects[0][0]), way);
+  assert.ok(await page.locator('[aria-labelledby=ch] .onset').count() >= 1);
+  assert.match(await page.title(), /^[\d.]+ % of GET \/cart fail\. It /);
+  /* its own page is frozen to its window, says the same, and Back undoes it */
+  await page.goto(`${f.base}/incident/${f.id}`);
+  await told(page);
+  await page.waitForURL(/\/incident\/1\?from=\d{4}-/);
+  assert.equal(plain(await page.locator('.kick .tag').innerText()), `Incident ${f.id}, open`);
+  const opened = page.url();
+  await page.click('.acts .pri');
+  await page.waitForURL('**/trace/' + f.examples[0] + '**');
+  await page.goBack();
+  await told(page);
+  assert.equal(page.url(), opened);
+  await page.goto(f.base + '/traces');
+  await page.click('.rng');
+  await page.click(`.presets .btn:text("incident ${f.id}")`);
+  await page.waitForURL(/\/traces\?from=\d{4}-[^&]*$/);
+  await page.goto(f.base + '/incident/99');
+  await page.waitForSelector('.big');
+  assert.equal(await one(page, 'h1'), 'There is no incident 99.');
+};
+
+// Several that are open: the worst whole, a headline each for two more, the rest in one line.
+scenes.several_incidents = open => async () => {
+  const page = await open(null), list = await (await fetch(f.base + '/api/v1/incidents?state=open')).json(), one1 = list.items[0];
+  const items = [one1, ...[2, 3, 4, 5].map(n => ({ ...one1, id: String(n), affected_calls: 10 - n, summary: `<b>Summary</b> ${n}` }))];
+  await page.route('**/api/v1/incidents?state=open*', r => r.fulfill({ status: 200, contentType: 'application/json', body: JSON.stringify({ items: items.reverse(), next: null }) }));
+  await page.goto(f.base + '/');
+  await told(page);
+  assert.match(await one(page, '.kick .tag'), /^Incident 1, open$/);
+  assert.deepEqual(await words(page, '.also li'), ['incident 2 <b>Summary</b> 2', 'incident 3 <b>Summary</b> 3', 'and 4 5']);
+  assert.equal(await one(page, '.nav .n'), '5');
+  await axe(page, 'several');
+  const bare = await open('/', { js: false });
+  assert.match(await one(bare, 'p.bad'), new RegExp(`^Incident 1, open since [\\d:]+ UTC: .* of ${f.operation} fail\\. It `));
+};
+
+// When it is over, Now is calm again, lists it, and its page is told in the past.
+scenes.incident_is_over = open => async () => {
+  const page = await open('/?from=-1h');
+  await page.waitForSelector('[aria-labelledby=ol] a');
+  assert.equal(await page.locator('.sus .sure').count(), 0);
+  await page.click('[aria-labelledby=ol] a');
+  await told(page);
+  await page.waitForURL(/\/incident\/1\?from=.*&to=/);
+  assert.match(await one(page, '.kick .tag'), /^Incident 1, closed$/);
+  assert.match(await one(page, 'h1'), / failed\. It (probably )?began in /);
+  assert.equal(await one(page, '.time .live'), 'Paused');
+  /* a paused window of Now in which it was open shows it too */
+  await page.goto(f.base + '/' + new URL(page.url()).search);
+  await told(page);
+  assert.match(await one(page, '.kick .tag'), /^Incident 1, closed$/);
+};
+
+scenes.slowness_is_told = open => async () => {
+  const page = await open('/');
+  await told(page);
+  await settled(page);
+  assert.match(await one(page, 'h1'), new RegExp(`^${f.operation} takes \\d.* instead of \\d.* at p95\\. It (probably )?began in cart`));
+  await page.waitForSelector('.fpath.late .began');
+  assert.match(await one(page, '.fpath.late .began'), /cart/);
+  assert.equal(await page.locator('.fpath .mk-b, .sus .mk-b').count(), 0);
+  await axe(page, 'slow incident');
+};
+
+// Clear text, hairpins and crossings are those of the file; a cell of the matrix lists its edges.
+scenes.network_shows_what_sql_says = open => async () => {
+  const page = await open(at('/network'));
+  await page.waitForSelector('#cl');
+  assert.match(await one(page, 'h1'), /^3 edges send clear text, 2 of them without leave; a goes out by edge to come back in: \+/);
+  const clear = await cells(page, '[aria-labelledby=cl] tbody tr');
+  assert.deepEqual(clear.map(r => [r[0], r[2], r[5]]), f.clear.map(([a, b, share, bad]) => [`${a} → ${b}`, share, bad ? 'not allowed' : 'allowed']));
+  const pins = await cells(page, '[aria-labelledby=hp] tbody tr');
+  assert.deepEqual(pins.map(r => [r[0], r[1], r[4]]), f.pins.map(([a, g, b, added]) => [`${a} → ${b}`, g, '+' + added]));
+  for (const by of ['cluster', 'zone', 'namespace']) {
+    await page.click(`[aria-label=Between] button:text("${by}s")`);
+    await page.waitForSelector(`[aria-label=Between] [aria-pressed=true]:text("${by}s")`);
+    assert.equal(new URL(page.url()).searchParams.get('by'), by == 'namespace' ? null : by);
+  }
+  const cell = page.locator('.matrix td button').first(), said = plain(await cell.textContent()), [, from, to] = /^(.*) to (.*): /.exec(said);
+  await cell.click();
+  await page.waitForURL(/cell=/);
+  assert.ok((await one(page, 'h3')).startsWith(`${from} → ${to}`));
+  const other = await open(new URL(page.url()).pathname + new URL(page.url()).search);
+  assert.equal((await words(other, 'main')).join('\n'), (await words(page, 'main')).join('\n'));
+  await page.click('[aria-labelledby=cl] tbody a');
+  await page.waitForURL(/\/graph\?.*overlay=sec/);
+  await page.waitForSelector('.gside h1');
+  assert.match(await one(page, '.gside h1'), new RegExp(`${f.clear[0][0]} → ${f.clear[0][1]}`));
+};
+
+const typed = async (page, text) => { await page.fill('.edt textarea', text); };
+const result = async page => { await page.waitForSelector('.tdata tbody tr'); await settled(page); return cells(page, '.tdata tbody tr'); };
+
+scenes.sql_answers = open => async () => {
+  const page = await open('/sql', { allow: ['400', '403'] });
+  await page.waitForSelector('#rs');
+  await typed(page, f.sql);
+  await page.locator('.edt textarea').press('Control+Enter');
+  await page.waitForURL(/\?q=/);
+  await page.waitForFunction(n => document.querySelector('#rs')?.textContent.replace(/\D/g, '') == n, String(f.rows.length));
+  assert.deepEqual(await result(page), f.rows.map(r => r.map(plain)));
+  assert.equal(new URL(page.url()).searchParams.get('q'), f.sql);
+  assert.equal(await page.locator('.tdata a[href^="/trace/"]').count(), f.rows.length);
+  /* the link shows the same elsewhere; CSV holds the same */
+  const other = await open(new URL(page.url()).pathname + new URL(page.url()).search);
+  assert.deepEqual(await result(other), f.rows.map(r => r.map(plain)));
+  const [csv] = await Promise.all([page.waitForEvent('download'), page.click('.btn:text("CSV")')]), text = readFileSync(await csv.path(), 'utf8').split('\r\n');
+  assert.equal(text.length, f.rows.length + 2);
+  assert.equal(text[0], f.columns.join(','));
+  /* :from and :to are the window's */
+  await page.goto(f.base + '/sql?' + new URLSearchParams({ q: 'SELECT :from AS a, :to AS b', from: f.from, to: f.to }));
+  assert.deepEqual(await result(page), [[`${f.from}000000000`, `${f.to}000000000`]]);
+  /* an error names the line and the name that is near */
+  await typed(page, 'SELECT trace_id,\n  service_cont\nFROM trace');
+  await page.click('.edrun .pri');
+  await page.waitForSelector('[role=alert]');
+  assert.match(await one(page, '[role=alert]'), /^Not understood line 2: no such column: service_cont\. Is it service_count\?/);
+  assert.equal(await one(page, '.ed li.fault'), '2');
+  await typed(page, 'DELETE FROM trace_row');
+  await page.click('.edrun .pri');
+  await page.waitForSelector('[role=alert]:has-text("Refused")');
+  /* examples run, each of them; a chart where there are times */
+  for (const words of await page.locator('nav.vlist button').allInnerTexts()) {
+    await page.click(`nav.vlist button:text-is("${words}")`);
+    await page.waitForSelector(`nav.vlist [aria-current]:text-is("${words}")`);
+    await settled(page);
+    assert.equal(await page.locator('[role=alert]').count(), 0, words);
+    assert.equal(await page.locator('#rs').count(), 1, words);
+  }
+  await page.click('nav.vlist button >> nth=0');
+  await page.waitForSelector('.drawn');
+  assert.ok(await page.locator('.plot .cl').count() >= 1);
+  await page.click('.edrun .btn:text("Plan")');
+  await page.waitForSelector('.plan li');
+  assert.match(page.url(), /plan=1/);
+  /* views and their columns come from the file and go into the text */
+  await page.click('.vlist button:text("trace") >> nth=0');
+  await page.waitForSelector('.cols .col:text-is("entry_operation")');
+  await typed(page, 'SELECT ');
+  await page.click('.cols .col:text-is("entry_operation")');
+  assert.equal(await page.inputValue('.edt textarea'), 'SELECT entry_operation');
+};
+
+// Too long, too much, cut: each is said with what to do; a hostile cell and name stay text.
+scenes.sql_limits_are_said = open => async () => {
+  const page = await open(null, { allow: ['408', '413'] }), ask = async q => { await page.goto(f.base + '/sql?' + new URLSearchParams({ q })); await page.waitForSelector('[role=alert], #rs'); await settled(page); };
+  await ask('WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n');
+  assert.match(await one(page, '[role=alert]'), /^It took too long .*web\.sql_timeout/);
+  await ask('SELECT zeroblob(1000000000)');
+  assert.match(await one(page, '[role=alert]'), /^Too much /);
+  await ask('WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n LIMIT 5000');
+  assert.match(await one(page, '[aria-labelledby=rs] header'), /^1 500 rows .*cut: there are more/);
+  assert.match(await one(page, '.below'), /^1 000 of 1 500 rows are drawn/);
+  await page.click('.below .lnk');
+  await page.waitForFunction(() => document.querySelectorAll('.tdata tbody tr').length == 1500);
+  await ask('SELECT 1 AS a WHERE 0');
+  assert.match(await one(page, 'main'), /No row fits\. 1 columns?: a/);
+};
+
+// No pointer: names are offered, Tab takes and indents, Escape and Tab leaves; on to the other pages.
+scenes.keyboard_only = open => async () => {
+  const page = await open('/status'), press = async (...keys) => { for (const k of keys) await page.keyboard.press(k); };
+  await page.waitForSelector('#li');
+  await press('g', 'q');
+  await page.waitForURL('**/sql');
+  await page.waitForSelector('#rs');
+  for (let i = 0; i < 60 && await page.evaluate(() => document.activeElement.tagName) != 'TEXTAREA'; i++) await press('Tab');
+  await press('Control+a');
+  await page.keyboard.type('SELECT entry_opera');
+  await page.waitForSelector('.offered .lnk');
+  await press('Tab');
+  assert.equal(await page.inputValue('.edt textarea'), 'SELECT entry_operation');
+  await page.keyboard.type(' FROM trace');
+  await press('Control+Enter');
+  await page.waitForURL(/q=SELECT/);
+  await press('End', 'Tab');
+  assert.ok((await page.inputValue('.edt textarea')).endsWith('  '));
+  await press('Escape', 'Tab');
+  assert.notEqual(await page.evaluate(() => document.activeElement.tagName), 'TEXTAREA');
+  const reached = new Set();
+  for (let i = 0; i < 25; i++) {
+    await press('Tab');
+    const [what, ring] = await page.evaluate(() => { const e = document.activeElement; return [e.textContent.trim().slice(0, 12) || e.getAttribute('aria-label'), getComputedStyle(e).outlineStyle != 'none' || e == document.body]; });
+    reached.add(what);
+    assert.ok(ring, `no ring on ${what}`);
+  }
+  assert.ok(reached.has('CSV') && reached.has('Link'), [...reached].join());
+  await page.evaluate(() => document.activeElement.blur());
+  await press('g', 'w');
+  await page.waitForURL('**/network');
+  await page.waitForSelector('.matrix');
+  for (let i = 0; i < 60 && !await page.evaluate(() => document.activeElement.closest('.matrix')); i++) await press('Tab');
+  await press('Enter');
+  await page.waitForURL(/cell=/);
+  await page.evaluate(() => document.activeElement.blur());
+  await press('j', 'j', 'k');
+  const row = await page.evaluate(() => [document.activeElement.className, document.activeElement.textContent]);
+  assert.equal(row[0], 'q brk');
+  const [tab] = await Promise.all([page.context().waitForEvent('page'), press('o')]);
+  assert.ok(tab.url() == 'about:blank' || tab.url().includes('/graph'), tab.url());
+  await tab.close();
+  await press('?');
+  await page.waitForSelector('dialog[open]');
+  await page.click('dialog a:text("Status")');
+  await page.waitForURL('**/status**');
+  await page.waitForSelector('#li');
+  await press('g', 'n');
+  await told(page);
+  for (let i = 0; i < 60 && await page.evaluate(() => document.activeElement.closest('summary')?.parentNode.id) != 'suspect-1'; i++) await press('Tab');
+  await press('Enter');
+  await page.waitForSelector('#suspect-1:not([open])');
+  await press('Enter');
+  await page.waitForSelector('#suspect-1[open]');
+};
+
+// The hops inside a call, of the application's span and of the sidecar's: those of the API, in order.
+scenes.hops_of_a_call = open => async () => {
+  const page = await open(`/trace/${f.id}?span=${f.app}`);
+  await page.waitForSelector('.hops');
+  for (const path of [`span=${f.app}`, `span=${f.app}&hops=1`, `span=${f.sidecar}&hops=1`]) {
+    await page.goto(`${f.base}/trace/${f.id}?${path}`);
+    await page.waitForSelector('.hoplist');
+    assert.match(await one(page, 'section:has(> .hops) h2'), /^Hops of a → b$/);
+    assert.equal(await page.locator('.hoplist i').count(), f.hops.length, path);
+    const list = await words(page, '.hoplist .r:not(.m3)');
+    assert.deepEqual(list, f.hops.map(h => h[1]));
+    assert.deepEqual((await words(page, '.hoplist .el')).map(w => w.replace(/ and below$/, '')), f.hops.map(h => h[0]));
+  }
+};
+
+// Two versions: the collector's own verdict, also where it holds hostile names and no intervals; one operation from near; instances against each other.
+scenes.service_compares = open => async () => {
+  const cart = at('/service/eu-1/shop/cart'), page = await open(cart, { allow: ['500', 'Failed to load'] });
+  await page.waitForSelector('#vs');
+  await settled(page);
+  assert.equal(await one(page, '#versions .verdict'), 'Worse');
+  assert.ok((await cells(page, '#versions tbody tr')).some(r => r[0] == 'Calls that fail' && r.at(-1) == 'worse'));
+  await page.route('**/api/v1/service/**', async r => {
+    const answer = await r.fetch(), json = await answer.json();
+    json.compare.verdict = 'not_enough_data';
+    json.compare.checks = [{ metric: 'downstream_errors', peer: { cluster: '', namespace: '', service: '<b>redis</b>', version: '', role: 'cache' }, test: 'two_proportions', effect: null, interval: null, unit: 'ratio', margin: .005, verdict: 'not_enough_data', need: 260 }];
+    return r.fulfill({ response: answer, json });
+  });
+  await page.goto(f.base + cart);
+  await page.waitForSelector('#versions .verdict:has-text("Not enough data")');
+  assert.deepEqual(await cells(page, '#versions tbody tr'), [['Failed calls to <b>redis</b>', '', '', '', '', 'about 260 more calls needed', 'not enough data']]);
+  await page.unroute('**/api/v1/service/**');
+  await page.goto(f.base + cart);
+  await page.waitForSelector('#versions .verdict:has-text("Worse")');
+  await axe(page, 'judged versions');
+  /* instances say how they stand against the others */
+  const instances = await cells(page, '[aria-label="Instances"] tbody tr, section:has(> header > h2:text("Instances")) tbody tr');
+  assert.ok(instances.length && instances.every(r => ['worse', 'same', 'better', 'not enough data'].includes(r[5])), JSON.stringify(instances));
+  /* one operation: its sums are the file's */
+  await page.click(`td a:text-is("${f.op[0]}")`);
+  await page.waitForURL(/op=/);
+  await page.waitForSelector('#op');
+  await settled(page);
+  assert.equal(await one(page, '#op'), f.op[0]);
+  const versions = await cells(page, '[aria-labelledby=op] tbody tr');
+  assert.deepEqual(versions.map(r => [r[0], digits(r[1]), r[2]]), f.op_versions);
+  const other = await open(new URL(page.url()).pathname + new URL(page.url()).search);
+  assert.equal(await one(other, '#op'), f.op[0]);
+  await page.click('[aria-labelledby=op] .lnk');
+  await page.waitForSelector('#op', { state: 'detached' });
+};
+
+const PAGES = ['/', '/incident/1', '/network', '/network?by=cluster', '/sql', '/sql?q=SELECT+1+AS+a', '/sql?q=nonsense', '/status'];
+const ready = page => page.waitForSelector('#su, #cr, #rs, #li, [role=alert]');
+
+scenes.on_a_phone = open => async () => {
+  for (const path of PAGES) for (const size of [[320, 640], [375, 812], [740, 900], [900, 900], [1181, 800], [2560, 1440]]) {
+    const page = await open(path, { size, allow: ['400'] });
+    await ready(page);
+    await settled(page);
+    assert.ok(await sideways(page) <= 0, `${path} scrolls sideways by ${await sideways(page)} at ${size}`);
+    for (const link of size[0] > 720 ? [] : await page.locator('.nav a').all()) { const b = await link.boundingBox(); assert.ok(b.width >= 44 && b.height >= 44, JSON.stringify(b)); }
+    await page.context().close();
+  }
+};
+
+scenes.axe_finds_nothing = open => async () => {
+  for (const theme of ['light', 'dark']) for (const path of PAGES) {
+    const page = await open(path, { theme, allow: ['400'] });
+    await ready(page);
+    await settled(page);
+    await axe(page, `${path} ${theme}`);
+    await page.context().close();
+  }
+};
+
+// What fails is said on one line, and "Try again" asks again; a first start shows how to send.
+scenes.failures_are_said = open => async () => {
+  const page = await open(null, { allow: ['500', 'Failed to load'] });
+  for (const [path, api, what] of [['/network', 'crossings', 'The network'], ['/status', 'status', 'The status'], ['/incident/1', 'incidents/1', 'The incident'], ['/', 'incidents/1', 'The state']]) {
+    let broken = true;
+    await page.route(`**/api/v1/${api}*`, r => broken ? r.fulfill({ status: 500, contentType: 'application/json', body: '{"error":{"code":"internal","message":"the disk is on fire"}}' }) : r.continue());
+    await page.goto(f.base + path);
+    await page.waitForSelector('[role=alert]');
+    assert.match(await one(page, '[role=alert]'), new RegExp(`^${what} could not be read: the disk is on fire\\.`), path);
+    broken = false;
+    await page.click('[role=alert] .lnk');
+    await page.waitForSelector('[role=alert]', { state: 'detached' });
+    await page.unroute(`**/api/v1/${api}*`);
+  }
+};
+
+scenes.first_start = open => async () => {
+  for (const path of ['/network', '/']) {
+    const page = await open(path);
+    await page.waitForSelector('.first');
+  }
+  const page = await open('/sql');
+  await page.waitForSelector('#rs');
+  assert.match(await one(page, 'main'), /No row fits/);
+  await page.goto(f.base + '/status');
+  await page.waitForSelector('#li');
+  assert.match(await one(page, 'main'), /No batch came since the start/);
+};
+
+scenes.sql_is_off = open => async () => {
+  const page = await open('/status');
+  await page.waitForSelector('#li');
+  assert.equal(await page.locator('.nav a:text("SQL")').count(), 0);
+  assert.match(await one(page, '[aria-labelledby=le]'), /SQL on the web is off/);
+  await page.goto(f.base + '/sql');
+  assert.match(await one(page, 'h1'), /^There is no page \/sql/);
+};
+
+scenes.hostile_names_stay_text = open => async () => {
+  for (const path of ['/', '/network', '/network?by=cluster&cell=%3Cb%3E', '/sql?q=' + encodeURIComponent('SELECT service, operation, trace_id FROM span'), '/sql?q=' + encodeURIComponent("SELECT '<img src=x onerror=window.ran=1>' AS \"<script>window.ran=1</script>\""), '/sql?q=%3Cscript%3E', '/status', '/incident/%3Cscript%3E']) {
+    const page = await open(path, { allow: ['400'] });
+    await settled(page);
+    assert.equal(await page.evaluate(() => window.ran), undefined);
+    assert.equal(await page.locator('#main script, #main img, #main iframe').count(), 0, path);
+    assert.ok((await page.locator('#main').innerText()).length > 10, path);
+    await page.context().close();
+  }
+};
+
+if (!scenes[name]) throw new Error('no scene ' + name);
+await withBrowser(f.base, (open, browser) => scenes[name](open, browser)());

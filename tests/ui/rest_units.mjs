@@ -1,0 +1,28 @@
+// rest_units.mjs: the pure parts of SQL and Service.
+import assert from 'node:assert/strict';
+import { againstOthers } from '../../web/ui/service/judged.js';
+import { asCsv, nearest, tokens, wordAt } from '../../web/ui/sql/text.js';
+
+const of = (sql, c) => tokens(sql).filter(t => t[0] == c).map(t => t[1].trim());
+assert.equal(tokens("SELECT 'it''s' -- x\nFROM a").map(t => t[1]).join(''), "SELECT 'it''s' -- x\nFROM a");
+assert.deepEqual(of("select count(*), 'a''b', 1.5e3, :from FROM span -- select\nWHERE x = '<b>", 'k'), ['select', 'FROM', 'WHERE']);
+assert.deepEqual(of("select count(*), 'a''b', 1.5, :from, $b, ?2 -- select\n, '<b>", 'st'), ["'a''b'", '1.5', "'<b>"]);
+assert.deepEqual(of('select count (*), sum(x) AS sum, :from, $b, ?2 FROM t', 'fn'), ['count', 'sum']);
+assert.deepEqual(of('select :from, $b, ?2', 'pa'), [':from', '$b', '?2']);
+assert.deepEqual(of('select 1 -- a\n/* b\nc', 'cm'), ['-- a', '/* b\nc']);
+assert.equal(tokens('<img src=x>').map(t => t[1]).join(''), '<img src=x>');
+assert.deepEqual(wordAt('SELECT tra', 10), [7, 'tra']);
+assert.deepEqual(wordAt('SELECT trace', 10), [10, '']);
+assert.deepEqual(wordAt('SELECT ', 7), [7, '']);
+const names = ['service_count', 'span_count', 'trace_id', 'errors_origin'];
+assert.equal(nearest('no such column: service_cuont', names), 'service_count');
+assert.equal(nearest('line 2: no such column: t.origin', names), 'errors_origin');
+assert.equal(nearest('no such table: nothing_like_it', names), '');
+assert.equal(nearest('near "x": syntax error', names), '');
+assert.equal(asCsv({ columns: [{ name: 'a' }, { name: 'b,c' }], rows: [[1, '=1+1'], [-5, 'x"y'], [null, '-7'], [2.5, '-x']] }), 'a,"b,c"\r\n1,\'=1+1\r\n-5,"x""y"\r\n,-7\r\n2.5,\'-x\r\n');
+
+const all = [{ calls: 1000, errors: 500 }, { calls: 1000, errors: 2 }, { calls: 1000, errors: 1 }, { calls: 10, errors: 10 }];
+assert.deepEqual(all.map(i => againstOthers(i, all)), ['worse', 'better', 'better', 'not_enough_data']);
+const calm = [{ calls: 1000, errors: 2 }, { calls: 1000, errors: 4 }, { calls: 1000, errors: 0 }];
+assert.deepEqual(calm.map(i => againstOthers(i, calm)), ['same', 'same', 'same']);
+assert.equal(againstOthers({ calls: 100, errors: 0 }, [{ calls: 100, errors: 0 }]), 'not_enough_data');
