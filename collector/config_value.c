@@ -169,6 +169,19 @@ static void print_units(uint64_t number, const struct unit *units, struct buf *o
         buf_addf(out, "%" PRIu64 "%s", number / units->value, units->name);
 }
 
+/* sasl.password=… and its like: what is printed is copied into tickets. */
+static void print_item(const char *item, struct buf *out)
+{
+    const char *equals = strchr(item, '=');
+    struct str name = {item, equals ? (size_t)(equals - item) : 0};
+    bool secret = str_contains(name, STR("password")) || str_contains(name, STR("secret")) ||
+                  str_contains(name, STR("jaas"));
+    if (secret)
+        buf_addf(out, "%.*s=…", STR_ARG(name));
+    else
+        buf_add_c(out, item);
+}
+
 void config_value_print(const struct settings *settings, const struct setting *setting,
                         struct buf *out)
 {
@@ -177,8 +190,10 @@ void config_value_print(const struct settings *settings, const struct setting *s
     switch (setting->type) {
     case SETTING_LIST:
         buf_add_char(out, '[');
-        for (size_t i = 0; i < list->n; i++)
-            buf_addf(out, "%s%s", i ? ", " : "", list->items[i]);
+        for (size_t i = 0; i < list->n; i++) {
+            buf_add_c(out, i ? ", " : "");
+            print_item(list->items[i], out);
+        }
         buf_add_char(out, ']');
         break;
     case SETTING_DURATION:

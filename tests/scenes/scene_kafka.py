@@ -273,10 +273,10 @@ def scene_bad_settings_of_kafka_are_named(c):
     c.config = os.path.join(c.folder, "settings.yaml")
     with open(c.config, "w") as out:
         out.write("receive:\n  kafka:\n    topics:\n    - {topic: a, format: otlp_pb}\n    - topic: b\n      format: auto\n"
-                  "    options: {security.protocol: ssl, ssl.ca.location: /x}\n")
+                  "    options: {security.protocol: ssl, ssl.ca.location: /x, sasl.password: hidden}\n")
     asked = subprocess.run([c.program, "check-config", "--config", c.config], stdout=subprocess.PIPE, check=True, text=True).stdout
     assert "receive.kafka.topics = [a=otlp_pb, b=auto]" in asked, asked
-    assert "receive.kafka.options = [security.protocol=ssl, ssl.ca.location=/x]" in asked
+    assert "receive.kafka.options = [security.protocol=ssl, ssl.ca.location=/x, sasl.password=…]" in asked
     with open(c.config, "w") as out:
         out.write("receive:\n  kafka:\n    topics:\n    - {topic: a, encoding: otlp_pb}\n")
     told = subprocess.run([c.program, "check-config", "--config", c.config], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
