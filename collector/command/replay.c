@@ -9,6 +9,7 @@
 #include "collector/base/clock.h"
 #include "collector/command/command.h"
 #include "collector/command/pipeline.h"
+#include "collector/command/replay_otlp.h"
 #include "collector/command/replay_pieces.h"
 #include "collector/decode/decode.h"
 #include "collector/model/ingest_stats.h"
@@ -106,9 +107,6 @@ static int feed_url(struct replay *replay, struct content content, struct str by
     struct buf answer;
     bool zipkin = content.format == FORMAT_ZIPKIN_JSON || content.format == FORMAT_ZIPKIN_PB;
     bool protobuf = content.format == FORMAT_OTLP_PB || content.format == FORMAT_ZIPKIN_PB;
-    if (content.format == FORMAT_JAEGER_JSON)
-        return err_set(&replay->err, ERR_UNSUPPORTED,
-                       "no port takes jaeger_json; replay it into a database with --db");
     buf_init(&answer, 1u << 20);
     snprintf(url, sizeof(url), "%s%s", replay->to,
              zipkin ? "/api/v2/spans" : paths[content.signal]);
@@ -123,6 +121,21 @@ static int feed_url(struct replay *replay, struct content content, struct str by
         err_set(&replay->err, ERR_IO, "%s answered %u: %.*s", url, status,
                 (int)(answer.len < 200 ? answer.len : 200), answer.p ? answer.p : "");
     buf_fini(&answer);
+    return replay->err.code;
+}
+
+/* No port takes Jaeger's JSON: its spans go as OTLP. Those that were refused stay here. */
+static int feed_url_as_otlp(struct replay *replay, const struct batch *batch)
+{
+    struct content content = {SIGNAL_TRACES, FORMAT_OTLP_JSON, ENCODING_IDENTITY};
+    struct buf body;
+    buf_init(&body, MAX_PIECE);
+    replay_otlp_json(&body, batch);
+    if (buf_failed(&body))
+        err_set(&replay->err, ERR_BUSY, "memory is short");
+    else
+        feed_url(replay, content, buf_str(&body));
+    buf_fini(&body);
     return replay->err.code;
 }
 
@@ -170,8 +183,11 @@ static int feed(struct replay *replay, char *bytes, size_t n, bool rest)
     replay->n_rejected += batch->counts.n_rejected;
     if (replay->pipeline)
         return feed_db(replay, content, bytes, n, batch);
+    if (content.format == FORMAT_JAEGER_JSON)
+        feed_url_as_otlp(replay, batch);
+    else
+        feed_url(replay, content, text);
     batch_free(batch);
-    feed_url(replay, content, text);
     free(bytes);
     return replay->err.code;
 }
@@ -224,12 +240,37 @@ static void print_result(const struct replay *replay)
     buf_fini(&out);
 }
 
+/* Where a collector flushes: its port for data says where its page is. */
+static int flush_url(struct replay *replay)
+{
+    static const struct str mark = STR("page is at ");
+    char url[4096];
+    unsigned status = 0;
+    struct buf answer;
+    struct client_request ask = {.method = "GET", .url = url};
+    struct client_request flush = {.method = "POST", .url = url};
+    buf_init(&answer, 1u << 16);
+    snprintf(url, sizeof(url), "%s/", replay->to);
+    client_send(replay->client, &ask, &status, &answer, &replay->err);
+    struct str text = str_trim(buf_str(&answer));
+    size_t at = 0;
+    while (at < text.len && !str_starts(str_skip(text, at), mark))
+        at++;
+    struct str page = str_skip(text, at + mark.len);
+    if (!replay->err.code && status == 200 && str_starts(page, STR("http"))) {
+        snprintf(url, sizeof(url), "%.*s/-/flush", STR_ARG(page));
+        client_send(replay->client, &flush, &status, NULL, &replay->err);
+    }
+    buf_fini(&answer);
+    return replay->err.code;
+}
+
 /* Everything is fed; what is left is to cut and commit it. */
 static int finish(struct replay *replay)
 {
     uint64_t n_cut;
     if (!replay->pipeline)
-        return 0;
+        return flush_url(replay);
     if (pipeline_flush(replay->pipeline, &n_cut, &replay->err) == 0)
         replay->n_duplicate = ingest_counted(INGEST_DUPLICATE);
     return replay->err.code;
