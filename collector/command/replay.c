@@ -14,6 +14,7 @@
 #include "collector/decode/decode.h"
 #include "collector/model/ingest_stats.h"
 
+#define PIECE ((size_t)1 << 20)
 #define MAX_PIECE ((size_t)512 << 20)
 #define SEND_LIMIT_NS (120 * NS_PER_S)
 
@@ -197,7 +198,7 @@ static int replay_file(struct replay *replay, const char *path)
     struct pieces *pieces;
     char *bytes;
     size_t n;
-    if (pieces_open(path, &pieces, &replay->err))
+    if (pieces_open(path, PIECE, &pieces, &replay->err))
         return err_prefix(&replay->err, "%s", path);
     while (pieces_next(pieces, &bytes, &n, &replay->err) == 0 && bytes) {
         if (feed(replay, bytes, n, pieces_is_rest(pieces))) {
@@ -260,6 +261,9 @@ static int flush_url(struct replay *replay)
     if (!replay->err.code && status == 200 && str_starts(page, STR("http"))) {
         snprintf(url, sizeof(url), "%.*s/-/flush", STR_ARG(page));
         client_send(replay->client, &flush, &status, NULL, &replay->err);
+        if (!replay->err.code && status / 100 != 2)
+            fprintf(stderr, "faultline replay: all is sent, but not flushed: %s answered %u\n", url,
+                    status);
     }
     buf_fini(&answer);
     return replay->err.code;

@@ -10,7 +10,6 @@
 #include "collector/base/inflate_file.h"
 #include "collector/base/wire.h"
 
-#define PIECE ((size_t)1 << 20)
 #define LARGEST ((size_t)256 << 20)
 #define READ_BYTES ((size_t)256 << 10)
 
@@ -31,6 +30,7 @@ struct document {
 
 struct pieces {
     struct inflate_file *file;
+    size_t piece; /* from so many bytes on a list is cut */
     struct buf window;
     bool ended; /* the file has nothing more */
     enum kind kind;
@@ -103,11 +103,12 @@ static int detect(struct pieces *pieces, struct err *err)
     return 0;
 }
 
-int pieces_open(const char *path, struct pieces **result, struct err *err)
+int pieces_open(const char *path, size_t piece, struct pieces **result, struct err *err)
 {
     struct pieces *pieces = calloc(1, sizeof(*pieces));
     if (!pieces)
         return err_set(err, ERR_BUSY, "memory is short");
+    pieces->piece = piece;
     buf_init(&pieces->window, LARGEST);
     buf_init(&pieces->opening, 4096);
     if (inflate_file_open(path, &pieces->file, err) || detect(pieces, err)) {
@@ -264,7 +265,7 @@ static enum found look_at(struct pieces *pieces, char c)
         if (!document->in_list || document->depth != list_depth(document))
             return FOUND_NOTHING;
         document->last_end = pieces->at;
-        return pieces->at - document->from >= PIECE ? FOUND_CUT : FOUND_NOTHING;
+        return pieces->at - document->from >= pieces->piece ? FOUND_CUT : FOUND_NOTHING;
     default:
         return FOUND_NOTHING;
     }
@@ -357,10 +358,10 @@ static int next_fields(struct pieces *pieces, char **bytes, size_t *n, struct er
     for (;;) {
         size_t end;
         size_t begin = pieces->keep;
-        while (pieces->at - begin < PIECE && pieces->at < pieces->window.len &&
+        while (pieces->at - begin < pieces->piece && pieces->at < pieces->window.len &&
                (end = field_end(pieces, pieces->at)))
             pieces->at = end;
-        bool full = pieces->at - begin >= PIECE;
+        bool full = pieces->at - begin >= pieces->piece;
         if (full || (pieces->ended && pieces->window.len > begin)) {
             /* What cannot be read at the end goes to the decoder, which says what is wrong. */
             size_t to = full ? pieces->at : pieces->window.len;

@@ -17,7 +17,8 @@
 
 struct pieces;
 
-int pieces_open(const char *path, struct pieces **pieces, struct err *err);
+/* `piece`: from so many bytes on a list is cut, ≥ 1. */
+int pieces_open(const char *path, size_t piece, struct pieces **pieces, struct err *err);
 void pieces_close(struct pieces *pieces); /* NULL is fine */
 /* The next piece: gives malloc'd bytes with a NUL behind them, NULL at the end. ERR_TOO_BIG: what
  * cannot be cut is larger than 256 MiB. */
