@@ -8,7 +8,6 @@
 #include "collector/model/ingest_stats.h"
 #include "collector/store/store_internal.h"
 
-#define GENERATION_S 900
 #define GENERATIONS_OF_SIZE 16 /* a generation ends when it is such a part of store.max_size */
 #define POINT_BYTES 40         /* about, without a histogram */
 #define SLICE_POINTS 5000

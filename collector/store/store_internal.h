@@ -253,6 +253,8 @@ struct trace_minutes {
     unsigned n;
 };
 
+#define GENERATION_S 900 /* of metric points */
+
 struct series_state { /* a series whose points came since the start */
     uint64_t hash;
     int64_t row, last_ns; /* newest time stored; −1: none */
