@@ -8,10 +8,10 @@ HARDEN = -fstack-protector-strong -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(HARDEN) $(SAN) -I. -I$(B)/gen -pthread
 ALL_LDFLAGS = $(LDFLAGS) $(SAN) -pie -Wl,-z,relro,-z,now -pthread
-LIBS = -lsqlite3 -lyaml -lz -lzstd -lcurl -lnghttp2 -lgnutls -lm
-PACKAGES = gcc make libc6-dev pkg-config libsqlite3-dev libyaml-dev zlib1g-dev libzstd-dev libcurl4-gnutls-dev libnghttp2-dev libgnutls28-dev
+LIBS = -lsqlite3 -lyaml -lz -lzstd -lcurl -lnghttp2 -lgnutls -lrdkafka -lm
+PACKAGES = gcc make libc6-dev pkg-config libsqlite3-dev libyaml-dev zlib1g-dev libzstd-dev libcurl4-gnutls-dev libnghttp2-dev libgnutls28-dev librdkafka-dev
 PAGE_PACKAGES = node=nodejs npm=npm
-TEST_PACKAGES = libcmocka-dev python3 sqlite3 prometheus clang-format clang-tidy protobuf-c-compiler libprotobuf-c-dev libjansson-dev chromium=chromium
+TEST_PACKAGES = libcmocka-dev python3 openssl=openssl sqlite3 prometheus clang-format clang-tidy protobuf-c-compiler libprotobuf-c-dev libjansson-dev chromium=chromium
 FUZZ_PACKAGES = clang libclang-rt-14-dev llvm
 # How many states of a function static analysis looks at: the tool's own default is 225000, at four times the cost.
 TIDY_NODES ?= 60000
@@ -25,7 +25,7 @@ SOURCES = $(filter-out collector/main.c,$(wildcard collector/*.c collector/*/*.c
 OBJECTS = $(SOURCES:%.c=$(B)/obj/%.o)
 UNITS = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 BENCHES = $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
-TOOLS = $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
+TOOLS = $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c)) $(B)/shims/faults.so
 ORACLES = $(patsubst %.c,$(B)/obj/%.o,$(filter-out tests/oracle/json_theirs.c,$(wildcard tests/oracle/*.c))) \
 	$(B)/obj/tests/oracle/otlp_trace.pb-c.o $(B)/obj/tests/oracle/json_theirs_alone.o
 FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -35,7 +35,7 @@ FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ALL_WRAPS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
 WRAPS = $(if $(SAN),$(ALL_WRAPS))
 
-.PHONY: FORCE all setup deps demo run test tested check tidy units tools fuzzers replays scenes bench torture fuzz asan tsan pictures dist install clean help
+.PHONY: FORCE all setup deps demo run test tested check tidy units tools fuzzers replays scenes bench bench-faults torture model fuzz asan tsan pictures dist install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -89,6 +89,11 @@ $(B)/unit/%: tests/unit/%.c $(B)/libfaultline.a
 $(B)/tools/%: tests/tools/%.c $(B)/libfaultline.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libfaultline.a $(ALL_LDFLAGS) $(LIBS)
+
+# Not sanitized: it is loaded before everything else.
+$(B)/shims/%.so: tests/shims/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 -g -shared -fPIC -o $@ $<
 
 # What tests compare the program with (tests/oracle). Generated code is built without our warnings.
 $(B)/gen/otlp_trace.pb-c.h: schema/proto/otlp_trace.proto
@@ -166,8 +171,15 @@ tested: all units tools replays tests/ui/node_modules/.done
 bench: all $(BENCHES) ## the table of figures; takes minutes
 	@python3 tests/bench/bench.py $(B)
 
-torture: all ## two hundred kills under load
+bench-faults: all ## where diagnose says that simulated faults began; SEED=1, FULL=1, HELD_OUT=1
+	@python3 tests/bench/bench_faults.py $(B)
+
+torture: all tools ## two hundred kills under load; file operations that fail
 	@python3 tests/scenes/kill.py $(B) 200
+	@python3 tests/scenes/faults.py $(B)
+
+model: tools ## the stitcher against its model in Python: MODEL_TRACES (50000) random traces
+	@python3 tests/scenes/scene_model.py $(B) $${MODEL_TRACES:-50000}
 
 fuzz: deps ## each fuzzer for FUZZ_SECONDS (60), or FUZZ_ONLY=otlp_pb
 	@sh tests/deps.sh $(FUZZ_PACKAGES)
@@ -200,6 +212,6 @@ clean: ## removes what was built
 	rm -rf $(B)
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d)

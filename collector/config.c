@@ -201,16 +201,6 @@ static void read_flags(struct gathering *gathering, const char *const *sets)
     }
 }
 
-/* What this version cannot keep is refused, not ignored. */
-static void cross_check(struct gathering *gathering)
-{
-    const struct settings *settings = &gathering->config->settings;
-    if (settings->tls_cert_file[0] || settings->tls_key_file[0])
-        mistake(gathering, "tls.*: this version has no TLS; put a proxy in front");
-    if (settings->kafka_brokers[0])
-        mistake(gathering, "receive.kafka.brokers: this version reads no Kafka");
-}
-
 size_t config_read(const struct config_input *input, struct config **result, struct buf *mistakes)
 {
     struct config *config = calloc(1, sizeof(*config));
@@ -230,7 +220,6 @@ size_t config_read(const struct config_input *input, struct config **result, str
                          &gathering.n_mistakes);
     read_environment(&gathering, input->environment);
     read_flags(&gathering, input->sets);
-    cross_check(&gathering);
     *result = config;
     return gathering.n_mistakes;
 }

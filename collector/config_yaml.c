@@ -26,6 +26,8 @@ struct reading {
     bool in_list, in_map; /* inside the value of a list setting */
     bool in_map_list;     /* inside a list that is a value of that map */
     char map_key[MAX_NAME];
+    bool in_item; /* inside a map that is an item of a list: {topic, format} */
+    char topic[MAX_NAME], format[MAX_NAME];
 };
 
 static bool mistake(struct reading *reading, size_t line, const char *text)
@@ -43,10 +45,39 @@ static void end_list(struct reading *reading)
     reading->in_list = reading->in_map = false;
 }
 
+/* Key or value of an item. */
+static bool take_item_scalar(struct reading *reading, const char *text, size_t line)
+{
+    if (!reading->map_key[0]) {
+        snprintf(reading->map_key, sizeof(reading->map_key), "%.200s", text);
+        return true;
+    }
+    bool topic = strcmp(reading->map_key, "topic") == 0;
+    if (!topic && strcmp(reading->map_key, "format") != 0)
+        return mistake(reading, line, "an item of this list takes topic and format");
+    reading->map_key[0] = '\0';
+    snprintf(topic ? reading->topic : reading->format, MAX_NAME, "%.250s", text);
+    return true;
+}
+
+/* As the same would be written in one text: topic=format. */
+static bool end_item(struct reading *reading, size_t line)
+{
+    reading->in_item = false;
+    if (!reading->topic[0] || !reading->format[0])
+        return mistake(reading, line, "an item of this list takes topic and format");
+    buf_addf(&reading->list, "%s%s=%s", reading->list.len ? "," : "", reading->topic,
+             reading->format);
+    reading->topic[0] = reading->format[0] = '\0';
+    return true;
+}
+
 static bool take_scalar(struct reading *reading, const yaml_event_t *event)
 {
     const char *text = (const char *)event->data.scalar.value;
     size_t len = event->data.scalar.length, line = event->start_mark.line + 1;
+    if (reading->in_item)
+        return take_item_scalar(reading, text, line);
     if (reading->in_map && !reading->map_key[0]) {
         snprintf(reading->map_key, sizeof(reading->map_key), "%.*s", (int)(len < 200 ? len : 200),
                  text);
@@ -84,7 +115,14 @@ static bool takes_list(const struct reading *reading)
 
 static bool begin_map(struct reading *reading, size_t line)
 {
-    if (reading->key[0] && takes_list(reading)) {
+    if (reading->in_map || reading->in_item)
+        return mistake(reading, line, "a map where a text belongs");
+    if (reading->in_list && !reading->in_item &&
+        strcmp(reading->key, "receive.kafka.topics") == 0) {
+        reading->in_item = true;
+        return true;
+    }
+    if (reading->key[0] && takes_list(reading) && !reading->in_list) {
         reading->in_map = true;
         return true;
     }
@@ -97,19 +135,23 @@ static bool begin_map(struct reading *reading, size_t line)
     return true;
 }
 
-static void end_map(struct reading *reading)
+static bool end_map(struct reading *reading, size_t line)
 {
-    if (reading->in_map) {
+    if (reading->in_item)
+        return end_item(reading, line);
+    if (reading->in_map)
         end_list(reading);
-        return;
-    }
-    reading->name[reading->lengths[--reading->depth]] = '\0';
+    else
+        reading->name[reading->lengths[--reading->depth]] = '\0';
+    return true;
 }
 
 /* A list, or within a map a list of values for one of its keys. */
 static bool begin_list(struct reading *reading, size_t line)
 {
     bool of_map = reading->in_map && reading->map_key[0] && !reading->in_map_list;
+    if (reading->in_item)
+        return mistake(reading, line, "a list where none belongs");
     if (!of_map && (!reading->key[0] || reading->in_list || reading->in_map))
         return mistake(reading, line, "a list where none belongs");
     if (of_map)
@@ -128,8 +170,7 @@ static bool take_event(struct reading *reading, const yaml_event_t *event)
     case YAML_MAPPING_START_EVENT:
         return begin_map(reading, line);
     case YAML_MAPPING_END_EVENT:
-        end_map(reading);
-        return true;
+        return end_map(reading, line);
     case YAML_SEQUENCE_START_EVENT:
         return begin_list(reading, line);
     case YAML_SEQUENCE_END_EVENT:

@@ -420,8 +420,10 @@ void prometheus_take(struct prometheus *prometheus, const struct turn *turn, uin
         }
         for (uint32_t k = 0; k < trace->now.graph.n_calls; k++)
             count_call(prometheus, turn, trace, &trace->now.graph.calls[k], now_ns);
-        for (uint32_t k = 0; k < trace->now.n_records; k++)
-            count_span(prometheus, turn, trace, k, now_ns);
+        for (uint32_t k = 0; k < trace->now.n_records; k++) {
+            if (!trace->now.graph.spans[k].again)
+                count_span(prometheus, turn, trace, k, now_ns);
+        }
     }
     pthread_mutex_unlock(&prometheus->mutex);
     for (const struct body *body = turn->bodies; body && prometheus->ingested; body = body->next)

@@ -18,8 +18,8 @@ struct prometheus_settings {
     bool ingested;              /* export.prometheus.ingested */
     uint32_t max_operations;    /* limit.operations, per service */
     const char *sqlite_version; /* shown in faultline_build_info */
-    void (*incidents)(struct buf *out,
-                      void *ctx); /* writes whole families of gauges; may be NULL */
+    /* What was judged (incidents, canaries): writes whole families of gauges. May be NULL. */
+    void (*judged)(struct buf *out, void *ctx);
     void *ctx;
 };
 

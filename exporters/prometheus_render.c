@@ -335,8 +335,8 @@ void prometheus_render(struct prometheus *prometheus, bool openmetrics, uint64_t
     stats_visit(render_family, &r);
     if (prometheus->ingested)
         ingested_render(prometheus->ingested, openmetrics, now_ns, out);
-    if (prometheus->settings.incidents)
-        prometheus->settings.incidents(out, prometheus->settings.ctx);
+    if (prometheus->settings.judged)
+        prometheus->settings.judged(out, prometheus->settings.ctx);
     render_process(&r);
     head(&r, "faultline_build_info", "gauge", "Version of this program.");
     buf_addf(out, "faultline_build_info{version=\"%s\",sqlite=\"%s\",revision=\"%s\"} 1\n",

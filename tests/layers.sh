@@ -25,7 +25,8 @@ home() { # header, home
 home sqlite3 collector/store/
 home curl collector/base/client
 home nghttp2 collector/base/grpcd
-home gnutls collector/base/auth
+home gnutls "collector/base/(auth|tls)"
+home librdkafka collector/receive/kafka
 home yaml collector/config
 bad=$(git ls-files 2>/dev/null | awk -F/ 'NF==1{print $1} NF>1{print $1"/"}' | sort -u |
     grep -vxE '(collector|exporters|schema|web|tests)/|Makefile|README\.md|LICENSE|CHANGELOG\.md|Dockerfile|\..*')

@@ -6,19 +6,16 @@
 #include "web/routes.h"
 
 #define WINDOW_NS (5 * NS_PER_MINUTE)
-#define BASELINE_NS (30 * NS_PER_MINUTE)
 #define DEFAULT_LIMIT 10
 #define MAX_LIMIT 1000
 
-/* FROM..TO; the half hour before the window when it is not given. */
+/* FROM..TO; whoever answers knows what is normal when it is not given. */
 static bool read_baseline(const struct http_request *request, struct diagnosis_request *asked,
                           struct err *err)
 {
     struct str text = http_query(request, "baseline"), from, to;
     ptrdiff_t dots = -1;
     uint64_t now_ns = clock_wall_ns();
-    asked->baseline_to_ns = asked->from_ns;
-    asked->baseline_from_ns = asked->from_ns > BASELINE_NS ? asked->from_ns - BASELINE_NS : 0;
     if (!text.len)
         return true;
     for (size_t i = 0; i + 1 < text.len && dots < 0; i++)

@@ -99,17 +99,16 @@ static bool read_base(const struct http_request *request, struct window window, 
 void api_graph(struct web *web, struct http_request *request)
 {
     static const char *const levels[] = {"service", "version", NULL};
-    struct str layer = http_query(request, "layer");
+    static const char *const layers[] = {"logical", "physical", NULL};
     struct graph_view view;
     struct window window;
     struct err err = {0};
     struct buf out;
-    int level = 0;
-    if (layer.len && !str_eq(layer, STR("logical")))
-        err_set(&err, ERR_INVALID,
-                "layer is logical; the physical layer comes with a later version");
-    else if (read_choice(request, "level", levels, &level, &err))
+    int level = 0, layer = 0;
+    if (read_choice(request, "level", levels, &level, &err) &&
+        read_choice(request, "layer", layers, &layer, &err))
         read_view(web, request, &view, &err);
+    view.physical = layer == 1;
     struct query *query = begin_answer(web, request, &window, &out, &err);
     if (query)
         query_graph_json(query, window, level ? LEVEL_VERSION : LEVEL_SERVICE, &view, &out, &err);
@@ -211,6 +210,8 @@ void api_service(struct web *web, struct http_request *request, struct str rest)
     struct err err = {0};
     struct buf out;
     read_service(request, rest, &question, &err);
+    question.compare = web->settings.hooks.compare;
+    question.min_calls = web->settings.min_requests;
     struct query *query = begin_minutes(web, request, &window, &out, &err);
     if (!err.code && read_base(request, window, &base, &err))
         query_service_json(query, window, base, &question, &out, &err);

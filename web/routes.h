@@ -86,6 +86,8 @@ void api_tail(struct web *web, struct http_request *request);
 /* api_incidents.c */
 void api_incidents(struct web *web, struct http_request *request);
 void api_incident(struct web *web, struct http_request *request, struct str id);
+/* api_compare.c */
+void api_compare(struct web *web, struct http_request *request);
 /* api_diagnose.c */
 void api_diagnose(struct web *web, struct http_request *request);
 

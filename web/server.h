@@ -11,7 +11,7 @@
 #include "collector/base/buf.h"
 #include "collector/base/err.h"
 #include "collector/base/httpd.h"
-#include "collector/model/diagnosis.h"
+#include "collector/model/comparison.h"
 
 struct query;
 
@@ -32,6 +32,9 @@ struct web_hooks {
     /* Where a fault began: the JSON of CONTRACT §7. */
     int (*diagnose)(struct query *query, const struct diagnosis_request *request, struct buf *out,
                     struct err *err);
+    /* A candidate version against a baseline: the same. */
+    int (*compare)(struct query *query, const struct comparison_request *request, struct buf *out,
+                   struct err *err);
     void *ctx;
 };
 
@@ -40,6 +43,7 @@ struct web_settings {
     const char *const *hosts;  /* web.hosts */
     struct httpd_budget *budget;
     struct auth *auth; /* borrows; roles read and admin */
+    struct tls *tls;   /* borrows; NULL: clear text */
     const char *db_path;
     const char *log_link;  /* web.log_link: where the reader keeps logs, "" nowhere */
     uint64_t started_ns;   /* wall clock */

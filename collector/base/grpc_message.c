@@ -22,6 +22,9 @@ enum grpc_message grpc_message_read(struct str body, size_t max, struct str *mes
     return GRPC_WHOLE;
 }
 
+/* 146 years: eight digits of hours are more than 64 bits hold. */
+#define LONGEST_NS (UINT64_C(1) << 62)
+
 bool grpc_timeout_read(struct str text, uint64_t *ns)
 {
     static const struct {
@@ -39,7 +42,7 @@ bool grpc_timeout_read(struct str text, uint64_t *ns)
         return false;
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         if (text.p[text.len - 1] == units[i].unit) {
-            *ns = number * units[i].ns;
+            *ns = number < LONGEST_NS / units[i].ns ? number * units[i].ns : LONGEST_NS;
             return true;
         }
     }

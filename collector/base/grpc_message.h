@@ -18,7 +18,8 @@ enum grpc_message {
  * set when it is whole. */
 enum grpc_message grpc_message_read(struct str body, size_t max, struct str *message,
                                     bool *compressed);
-/* A grpc-timeout: up to 8 digits and a unit of H M S m u n. False when it is none. */
+/* A grpc-timeout: up to 8 digits and a unit of H M S m u n; no more than 2^62 ns. False when it is
+ * none. */
 bool grpc_timeout_read(struct str text, uint64_t *ns);
 
 #endif

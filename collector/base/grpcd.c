@@ -70,7 +70,7 @@ static void take_answers(struct grpcd *grpcd)
     while (call) {
         struct grpc_call *next = call->next_answered;
         struct grpc_connection *connection = call->connection;
-        call_submit(call);
+        call_returned(call);
         if (connection)
             connection->has_answers = true;
         call = next;

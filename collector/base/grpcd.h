@@ -1,5 +1,5 @@
-/* grpcd.h - a gRPC server over clear-text HTTP/2 (prior knowledge), for calls that take one message
- * and give one. The home of libnghttp2.
+/* grpcd.h - a gRPC server over HTTP/2, in clear text (prior knowledge) or by TLS, for calls that
+ * take one message, or a stream of them, and give one. The home of libnghttp2.
  *
  * A call is shown to the handler twice: `begin` when its head is read (it may refuse), `finish`
  * when the message is whole. The answer may be given later, from any thread. What no handler sees -
@@ -31,12 +31,18 @@ struct grpc_call;
 struct grpcd_settings {
     const char *listen;          /* as httpd's */
     struct httpd_budget *budget; /* borrows, outlives the server */
+    struct tls *tls;             /* as httpd's */
     size_t max_message;          /* bytes as they come: beyond, RESOURCE_EXHAUSTED */
     const char *accept_encoding; /* what grpc_encoding() may be: "identity,gzip" */
     /* Head is read. Return 0 to go on, or having answered 1. */
     int (*begin)(struct grpc_call *call, void *ctx);
     /* Message is whole. Must answer, now or later. */
     void (*finish)(struct grpc_call *call, void *ctx);
+    /* Of a stream: the next message is whole, and stays the call's until grpc_message_done() or
+     * _again(), which must come, now or later, from any thread; only then comes another. */
+    void (*message)(struct grpc_call *call, struct str message, void *ctx);
+    /* Of a stream: nothing more comes, for whatever reason; its state may go. */
+    void (*ended)(struct grpc_call *call, enum grpc_status status, void *ctx);
     /* The server itself refuses: for counters. */
     void (*refused)(struct grpc_call *call, enum grpc_status status, const char *reason, void *ctx);
     void *ctx;
@@ -57,6 +63,18 @@ struct str grpc_encoding(const struct grpc_call *call);      /* the message's; '
 struct str grpc_peer(const struct grpc_call *call);
 /* Gives the message's malloc'd bytes to the caller; they stay counted as in flight. */
 char *grpc_take_message(struct grpc_call *call, size_t *n);
+
+/* ---- a stream ---- */
+/* From begin(): this call is a stream of messages without an end. It is answered with an empty
+ * message when the peer ends it. What its handler has not done with yet holds the peer back. */
+void grpc_take_stream(struct grpc_call *call, void *state);
+void *grpc_stream_state(const struct grpc_call *call);
+/* The message is done with. */
+void grpc_message_done(struct grpc_call *call);
+/* It could not be taken now: it comes once more, a quarter of a second later. */
+void grpc_message_again(struct grpc_call *call);
+/* It is none: the stream ends with this. Instead of the two above. */
+void grpc_stream_refuse(struct grpc_call *call, enum grpc_status status, const char *reason);
 
 /* OK with a message, which is copied; any thread; once. */
 void grpc_answer(struct grpc_call *call, struct str message);

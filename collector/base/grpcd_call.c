@@ -27,6 +27,7 @@ struct grpc_call *call_new(struct grpc_connection *connection, int32_t stream)
     call->deadline_ns = clock_mono_ns() + HEAD_DEADLINE_NS;
     buf_init(&call->authorization, MAX_CREDENTIALS);
     buf_init(&call->body, GRPC_FRAME_BYTES + call->grpcd->settings.max_message);
+    buf_init(&call->message, call->grpcd->settings.max_message);
     buf_init(&call->answer, (size_t)1 << 20);
     memcpy(call->peer, connection->peer, sizeof(call->peer));
     call->next = connection->calls;
@@ -45,16 +46,16 @@ void call_free(struct grpc_call *call)
     call->grpcd->n_calls--;
     buf_fini(&call->authorization);
     buf_fini(&call->body);
+    buf_fini(&call->message);
     buf_fini(&call->answer);
     free(call);
 }
 
-static void has_worked(struct grpc_call *call)
+void call_has_worked(struct grpc_connection *connection, size_t n)
 {
-    struct grpc_connection *connection = call->connection;
     if (!connection)
         return;
-    connection->working_bytes -= call->counted;
+    connection->working_bytes -= n;
     if (connection->held_bytes && connection->working_bytes < HOLD_BYTES) {
         nghttp2_session_consume_connection(connection->session, connection->held_bytes);
         connection->held_bytes = 0;
@@ -72,11 +73,12 @@ void call_detach(struct grpc_call *call)
         call->next->prev = call->prev;
     if (!connection->calls)
         connection->idle_since_ns = clock_mono_ns();
-    if (call->state != CALL_WORKING) {
+    if (call->streams ? stream_detach(call) : call->state != CALL_WORKING) {
         call_free(call);
         return;
     }
-    has_worked(call);
+    if (!call->streams)
+        call_has_worked(connection, call->counted);
     call->connection = NULL;
 }
 
@@ -108,16 +110,15 @@ void call_head_is_whole(struct grpc_call *call)
 }
 
 /* Whoever works on calls sets the pace: while much is worked on, the peer's window stays shut. */
-static void consume(struct grpc_connection *connection, int32_t stream, size_t n)
+void call_consume_connection(struct grpc_connection *connection, size_t n)
 {
-    nghttp2_session_consume_stream(connection->session, stream, n);
     if (connection->working_bytes < HOLD_BYTES)
         nghttp2_session_consume_connection(connection->session, n);
     else
         connection->held_bytes += n;
 }
 
-static bool count(struct grpc_call *call, size_t n)
+bool call_count(struct grpc_call *call, size_t n)
 {
     struct httpd_budget *budget = call->grpcd->settings.budget;
     size_t before = atomic_fetch_add(&budget->in_flight, n);
@@ -149,8 +150,13 @@ static bool judge(struct grpc_call *call)
 
 void call_take_data(struct grpc_call *call, struct str bytes)
 {
+    if (call->streams) {
+        stream_take_data(call, bytes);
+        return;
+    }
     size_t room = GRPC_FRAME_BYTES + call->grpcd->settings.max_message - call->body.len;
-    consume(call->connection, call->stream, bytes.len);
+    nghttp2_session_consume_stream(call->connection->session, call->stream, bytes.len);
+    call_consume_connection(call->connection, bytes.len);
     if (call->state != CALL_BODY)
         return;
     if (bytes.len > room) { /* the frame's length says that these are too many, or behind it */
@@ -159,7 +165,7 @@ void call_take_data(struct grpc_call *call, struct str bytes)
             call_refuse(call, GRPC_INVALID_ARGUMENT, "bytes behind the one message of the call", 0);
         return;
     }
-    if (!count(call, bytes.len)) {
+    if (!call_count(call, bytes.len)) {
         call_refuse(call, GRPC_UNAVAILABLE, "too many bodies are in flight; try again", 1);
         return;
     }
@@ -177,6 +183,10 @@ void call_request_ended(struct grpc_call *call)
     call->request_ended = true;
     if (call->state != CALL_BODY)
         return;
+    if (call->streams) {
+        stream_request_ended(call);
+        return;
+    }
     if (grpc_message_read(buf_str(&call->body), settings->max_message, &message,
                           &call->compressed) != GRPC_WHOLE) {
         call_refuse(call, GRPC_INVALID_ARGUMENT, "the call ended within its message", 0);
@@ -327,7 +337,7 @@ void call_submit(struct grpc_call *call)
 {
     if (call->state == CALL_WORKING) {
         call->grpcd->n_working--;
-        has_worked(call);
+        call_has_worked(call->connection, call->counted);
     }
     if (!call->connection) {
         call_free(call);
@@ -345,11 +355,19 @@ void call_submit(struct grpc_call *call)
     nghttp2_submit_response(call->connection->session, call->stream, headers, 2, &provider);
 }
 
-static void give_back(struct grpc_call *call)
+void call_returned(struct grpc_call *call)
+{
+    if (call->busy)
+        stream_go_on(call);
+    else
+        call_submit(call);
+}
+
+void call_give_back(struct grpc_call *call)
 {
     struct grpcd *grpcd = call->grpcd;
     if (grpcd_of_thread == grpcd) {
-        call_submit(call);
+        call_returned(call);
         return;
     }
     pthread_mutex_lock(&grpcd->mutex);
@@ -370,7 +388,7 @@ void grpc_answer(struct grpc_call *call, struct str message)
     if (buf_failed(&call->answer))
         grpc_refuse(call, GRPC_UNAVAILABLE, "memory is short; try again", 1);
     else
-        give_back(call);
+        call_give_back(call);
 }
 
 void grpc_refuse(struct grpc_call *call, enum grpc_status status, const char *reason,
@@ -379,7 +397,7 @@ void grpc_refuse(struct grpc_call *call, enum grpc_status status, const char *re
     call->status = status;
     call->retry_s = retry_s;
     snprintf(call->reason, sizeof(call->reason), "%s", reason);
-    give_back(call);
+    call_give_back(call);
 }
 
 void call_refuse(struct grpc_call *call, enum grpc_status status, const char *reason,

@@ -34,19 +34,19 @@ static bool wait_for_events(struct grpc_connection *connection, uint32_t events,
 {
     struct epoll_event event = {.events = events, .data.ptr = connection};
     connection->events = events;
-    return epoll_ctl(connection->grpcd->epoll_fd, operation, connection->fd, &event) == 0;
+    return epoll_ctl(connection->grpcd->epoll_fd, operation, connection->channel.fd, &event) == 0;
 }
 
 void grpc_connection_new(struct grpcd *grpcd, int fd, const char *peer)
 {
     struct grpc_connection *connection = calloc(1, sizeof(*connection));
-    if (!connection) {
+    if (!connection || !channel_open(&connection->channel, fd, grpcd->settings.tls, "h2")) {
+        free(connection);
         close(fd);
         grpcd->settings.budget->n_connections--;
         return;
     }
     connection->grpcd = grpcd;
-    connection->fd = fd;
     connection->begun_ns = connection->moved_ns = connection->idle_since_ns = clock_mono_ns();
     connection->leave_ns =
         connection->begun_ns + AGE_NS + hash_u64((uint64_t)fd) % AGE_SPREAD_S * NS_PER_S;
@@ -67,7 +67,7 @@ void grpc_connection_close(struct grpc_connection *connection)
     while (connection->calls)
         call_detach(connection->calls);
     nghttp2_session_del(connection->session);
-    close(connection->fd);
+    channel_close(&connection->channel);
     grpcd->settings.budget->n_connections--;
     buf_fini(&connection->out);
     if (connection->prev)
@@ -103,8 +103,8 @@ static bool drain(struct grpc_connection *connection)
 {
     struct buf *out = &connection->out;
     while (connection->n_out < out->len) {
-        ssize_t n = send(connection->fd, out->p + connection->n_out, out->len - connection->n_out,
-                         MSG_NOSIGNAL);
+        ssize_t n = channel_send(&connection->channel, out->p + connection->n_out,
+                                 out->len - connection->n_out);
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             return true;
         if (n < 0 && errno != EINTR)
@@ -144,11 +144,11 @@ void grpc_connection_flush(struct grpc_connection *connection)
         connection->moved_ns = clock_mono_ns();
     if (!waits && (connection->failed || !(nghttp2_session_want_read(connection->session) ||
                                            nghttp2_session_want_write(connection->session)))) {
-        shutdown(connection->fd, SHUT_WR);
+        channel_shutdown(&connection->channel);
         grpc_connection_close(connection);
         return;
     }
-    uint32_t events = (waits ? EPOLLOUT : 0) |
+    uint32_t events = (waits || channel_wants_room(&connection->channel) ? EPOLLOUT : 0) |
                       (connection->failed || connection->out.len >= OUT_MUCH ? 0 : EPOLLIN);
     if (events != connection->events)
         wait_for_events(connection, events, EPOLL_CTL_MOD);
@@ -175,8 +175,9 @@ static void take(struct grpc_connection *connection, const char *bytes, size_t n
 void grpc_connection_step(struct grpc_connection *connection, uint32_t events)
 {
     static __thread char in[IN_BYTES];
-    if (!connection->failed && (events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
-        ssize_t n = recv(connection->fd, in, sizeof(in), 0);
+    bool shakes = events & EPOLLOUT && channel_wants_room(&connection->channel);
+    if (!connection->failed && (shakes || events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
+        ssize_t n = channel_recv(&connection->channel, in, sizeof(in));
         if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
             grpc_connection_close(connection);
             return;
@@ -198,6 +199,8 @@ static bool look_at_calls(struct grpc_connection *connection, uint64_t now_ns)
     struct grpc_call *next;
     for (struct grpc_call *call = connection->calls; call; call = next) {
         next = call->next;
+        if (call->streams && call->state == CALL_BODY)
+            stream_look(call, now_ns);
         if (call->state == CALL_WORKING || now_ns < call->deadline_ns)
             continue;
         if (call->state == CALL_HEAD)

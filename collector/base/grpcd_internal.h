@@ -4,6 +4,7 @@
  *   grpcd_connection.c  a connection: bytes in and out, its limits, its end
  *   grpcd_session.c     what nghttp2 calls back: heads, data, floods
  *   grpcd_call.c        calls: what a handler asks of one, and its answer
+ *   grpcd_stream.c      calls that are streams of messages
  */
 #ifndef BASE_GRPCD_INTERNAL_H
 #define BASE_GRPCD_INTERNAL_H
@@ -16,12 +17,16 @@
 #include "collector/base/grpcd.h"
 #include "collector/base/httpd_internal.h"
 #include "collector/base/listener.h"
+#include "collector/base/tls.h"
 
 #define GRPC_HEAD_BYTES ((size_t)16 << 10) /* names, values and 32 a header (RFC 9113 §6.5.2) */
 
 /*        head whole          message whole            answered           sent, or reset
  *   HEAD ------------> BODY ---------------> WORKING ----------> ANSWERED -------------> freed
  *     \________________ refused: ANSWERED __/
+ *
+ * A stream of messages stays in BODY; while one of them is with its handler it is `busy`, and
+ * counts as one that works.
  *
  * A stream that is reset while its call is WORKING leaves the call without a connection: it is
  * freed once it is answered.
@@ -44,6 +49,16 @@ struct grpc_call {
     bool compressed;
     size_t counted; /* bytes counted as in flight */
 
+    bool streams;       /* many messages */
+    bool busy;          /* one is with the handler */
+    bool looping;       /* the server's thread is handing messages on */
+    bool again;         /* the handler wants it once more */
+    bool waits;         /* for that */
+    bool ends;          /* the handler ends the stream */
+    void *stream_state; /* the handler's */
+    struct buf message; /* the one that is with the handler */
+    size_t held_bytes;  /* of the stream's window, not given back yet */
+    uint64_t held_ns;   /* since when memory is short for it; 0: it is not */
     struct grpc_call *next_answered;
     enum grpc_status status;
     unsigned http_status; /* not 200: not gRPC at all */
@@ -57,7 +72,7 @@ struct grpc_connection {
     struct grpc_connection *prev, *next; /* of the server */
     struct grpcd *grpcd;
     nghttp2_session *session;
-    int fd;
+    struct channel channel;
     uint32_t events;                  /* epoll waits for */
     bool failed;                      /* nothing more is read; it ends when all is sent */
     bool has_begun;                   /* the peer's preface and settings came */
@@ -122,5 +137,22 @@ void call_submit(struct grpc_call *call);
 void call_take_data(struct grpc_call *call, struct str bytes);
 void call_head_is_whole(struct grpc_call *call);
 void call_request_ended(struct grpc_call *call);
+bool call_count(struct grpc_call *call, size_t n); /* as in flight; false beyond the budget */
+void call_give_back(struct grpc_call *call);       /* to the server's thread */
+void call_returned(struct grpc_call *call);        /* there */
+/* Gives back credit of the connection, now or when less is worked on. */
+void call_consume_connection(struct grpc_connection *connection, size_t n);
+/* So many bytes are with a handler no more. */
+void call_has_worked(struct grpc_connection *connection, size_t n);
+
+/* grpcd_stream.c */
+void stream_take_data(struct grpc_call *call, struct str bytes);
+void stream_request_ended(struct grpc_call *call);
+/* On the server's thread: the handler said something of the message. */
+void stream_go_on(struct grpc_call *call);
+/* Now and then: what waits for memory, for a second try, or for the end of the server. */
+void stream_look(struct grpc_call *call, uint64_t now_ns);
+/* The stream is gone. True when the call is to be freed. */
+bool stream_detach(struct grpc_call *call);
 
 #endif

@@ -13,6 +13,7 @@
 
 struct httpd;
 struct http_request;
+struct tls;
 
 struct httpd_budget; /* shared by all servers of a process: connections, bytes of bodies in flight
                       */
@@ -25,6 +26,7 @@ struct httpd_settings {
     const char *const
         *hosts; /* names accepted in Host, NULL-terminated; NULL: any (421 otherwise) */
     struct httpd_budget *budget; /* borrows, outlives the server */
+    struct tls *tls;             /* borrows, outlives the server; NULL: clear text */
     size_t max_body;             /* bytes as they come: beyond, 413 */
     uint64_t head_deadline_ns, body_deadline_ns, body_deadline_ns_per_mib, idle_deadline_ns;
     unsigned threads;

@@ -27,14 +27,18 @@ void connection_new(struct loop *loop, int fd, const char *peer)
     struct connection *connection = calloc(1, sizeof(*connection));
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                 .data.ptr = connection};
-    if (!connection || epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+    bool open =
+        connection && channel_open(&connection->channel, fd, loop->httpd->settings.tls, "http/1.1");
+    if (!open || epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+        if (open)
+            channel_close(&connection->channel);
+        else
+            close(fd);
         free(connection);
-        close(fd);
         loop->httpd->settings.budget->n_connections--;
         return;
     }
     connection->loop = loop;
-    connection->fd = fd;
     connection->idle_since_ns = clock_mono_ns();
     connection->deadline_ns = connection->idle_since_ns + loop->httpd->settings.head_deadline_ns;
     connection->readable = connection->writable = true;
@@ -53,7 +57,7 @@ void connection_close(struct connection *connection)
     if (connection->state == CLOSED)
         return;
     connection->state = CLOSED;
-    close(connection->fd);
+    channel_close(&connection->channel);
     loop->httpd->settings.budget->n_connections--;
     if (connection->request)
         request_free(connection->request);
@@ -82,11 +86,12 @@ static size_t receive(struct connection *connection, char *to, size_t n)
     if (!connection->readable)
         return 0;
     do {
-        got = recv(connection->fd, to, n, 0);
+        got = channel_recv(&connection->channel, to, n);
     } while (got < 0 && errno == EINTR);
     if (got > 0) {
         /* Less than there was room for: what comes next is a new event. */
-        connection->readable = (size_t)got == n || connection->peer_ended;
+        connection->readable = (size_t)got == n || connection->peer_ended ||
+                               channel_may_hold_more(&connection->channel);
         return (size_t)got;
     }
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -295,7 +300,7 @@ static enum step begin_body(struct connection *connection)
     if (!buf_reserve(&request->body, first))
         return refuse(connection, 503, "memory is short; try again");
     if (request->head.expects_continue &&
-        send(connection->fd, go_on, sizeof(go_on) - 1, MSG_NOSIGNAL) != sizeof(go_on) - 1)
+        channel_send(&connection->channel, go_on, sizeof(go_on) - 1) != sizeof(go_on) - 1)
         return end(connection);
     return STEP_ON;
 }
@@ -382,7 +387,7 @@ static enum step answer_is_sent(struct connection *connection)
     if (close_it && !connection->linger)
         return end(connection);
     if (close_it) {
-        shutdown(connection->fd, SHUT_WR);
+        channel_shutdown(&connection->channel);
         connection->state = LINGERING;
         connection->deadline_ns = now_ns + LINGER_NS;
         connection->linger_end_ns = now_ns + LINGER_MOST_NS;
@@ -406,8 +411,8 @@ static enum step step_answer(struct connection *connection)
     while (request->n_sent < request->n_answer) {
         if (!connection->writable)
             return STEP_WAIT;
-        ssize_t n = send(connection->fd, request->answer + request->n_sent,
-                         request->n_answer - request->n_sent, MSG_NOSIGNAL);
+        ssize_t n = channel_send(&connection->channel, request->answer + request->n_sent,
+                                 request->n_answer - request->n_sent);
         if (n > 0)
             request->n_sent += (size_t)n;
         else if (errno == EAGAIN || errno == EWOULDBLOCK)

@@ -15,6 +15,7 @@
 #include "collector/base/http_head.h"
 #include "collector/base/httpd.h"
 #include "collector/base/listener.h"
+#include "collector/base/tls.h"
 
 #define MAX_ANSWER_HEADERS 8
 #define LOOP_SCRATCH ((size_t)64 << 10)
@@ -40,7 +41,7 @@ struct connection {
     struct connection *prev, *next; /* of the loop */
     struct connection *next_again;  /* has more to do at once */
     struct loop *loop;
-    int fd;
+    struct channel channel;
     enum connection_state state;
     bool readable, writable; /* as far as is known: events come at edges */
     bool peer_ended;         /* it sends no more */

@@ -116,6 +116,8 @@ static void take_event(struct loop *loop, const struct epoll_event *event)
         connection->readable = true;
     if (event->events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
         connection->writable = true;
+    if (connection->writable && channel_wants_room(&connection->channel))
+        connection->readable = true; /* reading goes on with the handshake */
     connection_step(connection);
 }
 

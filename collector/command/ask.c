@@ -10,6 +10,7 @@
 #include "collector/base/json.h"
 
 #define ANSWER_LIMIT_NS (30 * NS_PER_S)
+#define REFUSAL_BYTES ((size_t)1 << 20)
 
 void ask_parameter(struct buf *path, const char *name, const char *value)
 {
@@ -22,6 +23,21 @@ void ask_parameter(struct buf *path, const char *name, const char *value)
                      strchr("-._~:", c);
         buf_addf(path, plain ? "%c" : "%%%02X", c);
     }
+}
+
+/* What the collector said: the message of its error form, else its bytes. */
+static void set_refusal(unsigned status, const struct buf *answer, struct err *err)
+{
+    struct arena arena;
+    arena_init(&arena, REFUSAL_BYTES);
+    const struct tree *tree = tree_read(&arena, buf_str(answer));
+    struct str message = tree_get(tree_get(tree, "error"), "message")->text;
+    enum err_code code = status == 404 ? ERR_NOT_FOUND : ERR_INVALID;
+    if (message.len)
+        err_set(err, code, "%.*s", STR_ARG(message));
+    else
+        err_set(err, code, "%u: %.*s", status, (int)answer->len, answer->p);
+    arena_fini(&arena);
 }
 
 static int ask_url(const char *url, const struct question *question, struct buf *answer,
@@ -38,8 +54,7 @@ static int ask_url(const char *url, const struct question *question, struct buf 
     snprintf(full, sizeof(full), "%.*s/api/v1/%s", (int)n, url, question->path);
     struct client_request request = {.method = "GET", .url = full};
     if (client_send(client, &request, &status, answer, err) == 0 && status != 200)
-        err_set(err, status == 404 ? ERR_NOT_FOUND : ERR_INVALID, "%u: %.*s", status,
-                (int)answer->len, answer->p);
+        set_refusal(status, answer, err);
     client_free(client);
     return err->code;
 }

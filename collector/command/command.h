@@ -60,6 +60,7 @@ int command_sql(const struct options *options);
 int command_traces(const struct options *options);
 int command_trace(const struct options *options);
 int command_graph(const struct options *options);
+int command_compare(const struct options *options);
 int command_diagnose(const struct options *options);
 int command_tail(const struct options *options);
 int command_version(const struct options *options);

@@ -24,7 +24,8 @@
 static const struct option_row settings_rows[] = {SETTINGS, END};
 static const struct option_row replay_rows[] = {
     {"as", "FORMAT",
-     "otlp_pb, otlp_json, zipkin_json, zipkin_pb or jaeger_json; default: by content"},
+     "otlp_pb, otlp_json, zipkin_json, zipkin_pb, jaeger_json, alb, nlb, apigw, nginx, haproxy or "
+     "envoy_log; default: by content"},
     {"shift", NULL, "move all times so that the latest span ends now"},
     {"db", "PATH", "feed this database (default: store.path)"},
     {"to", "URL", "feed a collector: its OTLP/HTTP address, http://host:4318"},
@@ -84,6 +85,7 @@ static const struct option_row graph_rows[] = {
     SOURCE,
     WINDOW,
     {"level", "service|version", "what a node is"},
+    {"layer", "logical|physical", "services alone, or hop by hop with their proxies and gateways"},
     {"diff", "FROM..TO", "edges that are new, gone, slower or redder than in that window"},
     {"check", NULL, "only clear text where it is not allowed; exit 1 when there is any"},
     {"format", "NAME", "table, dot, mermaid or json"},
@@ -95,6 +97,16 @@ static const struct option_row diagnose_rows[] = {
     {"baseline", "FROM..TO", "what is normal; default: the half hour before"},
     {"level", "NAME", "what a suspect is: service, version, instance or operation"},
     {"limit", "N", "most suspects; default 10"},
+    {"format", "NAME", "text or json"},
+    SETTINGS,
+    END};
+static const struct option_row compare_rows[] = {
+    SOURCE,
+    {"service", "NAME", "whose versions: service, namespace/service, cluster/namespace/service"},
+    {"baseline", "VERSION", "the one that is known; default: the busiest but the candidate"},
+    {"candidate", "VERSION", "the one that is new; default: the newest that took calls"},
+    {"from", "TIME", "where the candidate began; default half an hour ago"},
+    {"to", "TIME", "default now"},
     {"format", "NAME", "text or json"},
     SETTINGS,
     END};
@@ -118,6 +130,9 @@ const struct command commands[] = {
     {"graph", "", "the call graph of a window", false, command_graph, graph_rows},
     {"diagnose", "", "where a fault began, with evidence; exit 1 when there is one", false,
      command_diagnose, diagnose_rows},
+    {"compare", "",
+     "a new version of a service against another; exit 1: worse, 4: too few calls to tell", false,
+     command_compare, compare_rows},
     {"tail", "", "the last batches received", false, command_tail, tail_rows},
     {"simulate", "", "send simulated traffic: a mesh with a fault, or a load", true,
      command_simulate, simulate_rows},

@@ -58,13 +58,30 @@ static uint64_t minute_up(uint64_t ns)
     return minute_down(ns + NS_PER_MINUTE - 1);
 }
 
+/* The half hour before the window. What an incident spoilt is not normal: where the window begins
+ * within one, the half hour before its onset. */
+static void set_default_baseline(struct query *query, struct diagnosis *diagnosis)
+{
+    struct err err = {0};
+    uint64_t onset_ns;
+    if (query_onset_before(query, diagnosis->from_ns, &onset_ns, &err) || !onset_ns)
+        onset_ns = diagnosis->from_ns;
+    diagnosis->baseline_to_ns = minute_down(onset_ns);
+    diagnosis->baseline_from_ns = diagnosis->baseline_to_ns > DEFAULT_BASELINE_NS
+                                      ? diagnosis->baseline_to_ns - DEFAULT_BASELINE_NS
+                                      : 0;
+}
+
 /* Whole minutes; a minute that is in both belongs to now. */
-static void set_windows(const struct diagnosis_request *request, struct diagnosis *diagnosis)
+static void set_windows(struct query *query, const struct diagnosis_request *request,
+                        struct diagnosis *diagnosis)
 {
     diagnosis->from_ns = minute_down(request->from_ns);
     diagnosis->to_ns = minute_up(request->to_ns);
     diagnosis->baseline_from_ns = minute_down(request->baseline_from_ns);
     diagnosis->baseline_to_ns = minute_up(request->baseline_to_ns);
+    if (!request->baseline_to_ns)
+        set_default_baseline(query, diagnosis);
     bool overlap = diagnosis->baseline_from_ns < diagnosis->from_ns &&
                    diagnosis->baseline_to_ns > diagnosis->from_ns;
     if (overlap)
@@ -133,43 +150,19 @@ static int find_onset(struct query *query, struct diagnosis *diagnosis, struct e
     return err->code;
 }
 
-/* ---- examples ---- */
-
-void diagnosis_add_examples(struct query *query, const struct diagnosis *diagnosis,
-                            struct suspect *suspect)
-{
-    struct trace_text ids[N_SUSPECT_EXAMPLES], good;
-    struct window now = {diagnosis->from_ns, diagnosis->to_ns};
-    struct window normal = {diagnosis->baseline_from_ns, diagnosis->baseline_to_ns};
-    bool errors = suspect->n_evidence && suspect->evidence[0].kind == EVIDENCE_ERRORS;
-    /* Who sends no spans is seen in those of the other end. */
-    bool silent = suspect->has_peer && !str_eq(suspect->node.role, STR("workload"));
-    struct str service = silent ? suspect->peer.service : suspect->node.service;
-    size_t n = errors ? query_failed_examples(query, now, service, ids, N_SUSPECT_EXAMPLES) : 0;
-    if (!n)
-        n = query_slow_examples(query, now, service, ids, N_SUSPECT_EXAMPLES);
-    for (size_t i = 0; i < n; i++) {
-        memcpy(suspect->examples[i], ids[i].id, sizeof(ids[i].id));
-        suspect->trace_nos[i] = ids[i].trace_no;
-    }
-    suspect->n_examples = (unsigned)n;
-    if (query_good_example(query, normal, service, &good) ||
-        query_good_example(query, now, service, &good)) {
-        memcpy(suspect->contrast, good.id, sizeof(good.id));
-        suspect->trace_nos[N_SUSPECT_EXAMPLES] = good.trace_no;
-    }
-}
-
 /* ---- the diagnosis ---- */
 
-static int read_both(struct query *query, struct diagnosis_texts *texts,
-                     const struct diagnosis *diagnosis, struct rollup rollups[2], struct err *err)
+static int read_both(struct query *query, const struct rollup_question questions[2],
+                     struct rollup rollups[2], struct err *err)
 {
-    struct window normal = {diagnosis->baseline_from_ns, diagnosis->baseline_to_ns};
-    struct window now = {diagnosis->from_ns, diagnosis->to_ns};
-    if (query_rollup(query, normal, texts->names, texts->nodes, &rollups[0], err))
-        return err->code;
-    return query_rollup(query, now, texts->names, texts->nodes, &rollups[1], err);
+    for (int i = 0; i < 2 && !err->code; i++)
+        query_rollup(query, &questions[i], &rollups[i], err);
+    return err->code;
+}
+
+static double length_s(uint64_t from_ns, uint64_t to_ns)
+{
+    return to_ns > from_ns ? (double)(to_ns - from_ns) / 1e9 : 0;
 }
 
 int diagnose(struct query *query, const struct diagnosis_request *request, struct arena *arena,
@@ -177,28 +170,41 @@ int diagnose(struct query *query, const struct diagnosis_request *request, struc
 {
     struct rollup rollups[2];
     *diagnosis = (struct diagnosis){0};
-    set_windows(request, diagnosis);
+    set_windows(query, request, diagnosis);
     *texts = texts_new();
     if (!*texts)
         return err_set(err, ERR_BUSY, "memory is short");
     for (int i = 0; i < 2; i++)
         rollup_init(&rollups[i], UINT32_MAX);
-    struct localise_input input = {.normal = &rollups[0],
-                                   .now = &rollups[1],
-                                   .names = (*texts)->names,
-                                   .nodes = (*texts)->nodes,
-                                   .level = request->level,
-                                   .limit = request->limit,
-                                   .min_requests = request->min_requests};
-    if (read_both(query, *texts, diagnosis, rollups, err) == 0 &&
-        !localise(&input, arena, diagnosis))
+    struct localise_input input = {
+        .normal = &rollups[0],
+        .now = &rollups[1],
+        .normal_s = length_s(diagnosis->baseline_from_ns, diagnosis->baseline_to_ns),
+        .now_s = length_s(diagnosis->from_ns, diagnosis->to_ns),
+        .names = (*texts)->names,
+        .nodes = (*texts)->nodes,
+        .level = request->level,
+        .limit = request->limit,
+        .min_requests = request->min_requests};
+    const struct rollup_question questions[2] = {
+        {{diagnosis->baseline_from_ns, diagnosis->baseline_to_ns},
+         request->baseline_to_ns ? ROLLUP_ALL : ROLLUP_NORMAL,
+         (*texts)->names,
+         (*texts)->nodes},
+        {{diagnosis->from_ns, diagnosis->to_ns}, ROLLUP_ALL, (*texts)->names, (*texts)->nodes}};
+    if (read_both(query, questions, rollups, err) == 0 && !localise(&input, arena, diagnosis))
         err_set(err, ERR_BUSY, "memory is short for a diagnosis of this window");
     for (int i = 0; i < 2; i++)
         rollup_fini(&rollups[i]);
     if (!err->code && diagnosis->verdict == VERDICT_INCIDENT)
         find_onset(query, diagnosis, err);
+    if (!err->code)
+        query_incident_at(query, (struct window){diagnosis->from_ns, diagnosis->to_ns},
+                          &diagnosis->incident, err);
     for (uint32_t i = 0; i < diagnosis->n_suspects && !err->code; i++)
         diagnosis_add_examples(query, diagnosis, &diagnosis->suspects[i]);
+    if (!err->code && diagnosis->verdict == VERDICT_INCIDENT)
+        diagnosis_add_attributes(query, diagnosis, arena, &diagnosis->suspects[0]);
     return err->code;
 }
 
@@ -237,12 +243,8 @@ static bool read_baseline(const struct options *options, uint64_t now_ns,
                           struct diagnosis_request *request)
 {
     const char *text = option(options, "baseline");
-    if (!text) {
-        request->baseline_to_ns = request->from_ns;
-        request->baseline_from_ns =
-            request->from_ns > DEFAULT_BASELINE_NS ? request->from_ns - DEFAULT_BASELINE_NS : 0;
+    if (!text)
         return true;
-    }
     struct str from, to = str_of(text);
     ptrdiff_t dots = -1;
     for (size_t i = 0; i + 1 < to.len && dots < 0; i++)
@@ -294,6 +296,10 @@ static void print_suspect(const struct tree *suspect)
         if (more[i].len)
             printf(" "), print_clean(more[i], 1000);
     }
+    if (str_eq(tree_get(suspect, "kind")->text, STR("hop"))) {
+        printf(", the way between it and ");
+        print_clean(tree_get(tree_get(suspect, "peer"), "service")->text, 1000);
+    }
     printf("%s  score %.3f, %.0f %% sure%s\n", paint("\033[0m"),
            tree_number(tree_get(suspect, "score")),
            100 * tree_number(tree_get(suspect, "confidence")), significant ? "" : ", a hint");
@@ -307,6 +313,10 @@ static void print_suspect(const struct tree *suspect)
         printf("      only      ");
         print_clean(tree_get(at, "dimension")->text, 1000);
         printf(" ");
+        if (!str_eq(tree_get(at, "name")->text, tree_get(at, "dimension")->text)) {
+            print_clean(tree_get(at, "name")->text, 1000);
+            printf(" = ");
+        }
         print_clean(tree_get(at, "value")->text, 1000);
         printf(": %.0f %% of it\n", 100 * tree_number(tree_get(at, "share")));
     }
@@ -335,6 +345,8 @@ static void print_diagnosis(const struct tree *tree)
     print_ns(tree_get(was, "p95_ns"), 9);
     if (tree_get(tree, "onset")->type == JSON_STRING)
         printf("\nsince   %.19sZ", tree_get(tree, "onset")->text.p);
+    if (tree_get(tree, "incident")->type == JSON_STRING)
+        printf("\nincident %.*s", STR_ARG(tree_get(tree, "incident")->text));
     if (tree_get(tree, "need")->type == JSON_OBJECT)
         printf("\n%.0f more requests are needed",
                tree_number(tree_get(tree_get(tree, "need"), "requests")));

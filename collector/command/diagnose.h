@@ -18,6 +18,11 @@ void diagnosis_texts_free(struct diagnosis_texts *texts);
 void diagnosis_add_examples(struct query *query, const struct diagnosis *diagnosis,
                             struct suspect *suspect);
 
+/* Adds to suspect->narrowed: of the requests that it takes part in, what the failed have, or those
+ * that are slower than normal's p95, and the others have not. */
+void diagnosis_add_attributes(struct query *query, const struct diagnosis *diagnosis,
+                              struct arena *arena, struct suspect *suspect);
+
 /* The same as the JSON of CONTRACT §7. */
 int diagnose_json(struct query *query, const struct diagnosis_request *request, struct buf *out,
                   struct err *err);

@@ -1,11 +1,5 @@
-/* localiser.h - the stage that watches: takes every committed turn's roll-up, looks at each step of
- * ten seconds once its traces are cut, opens, updates and closes incidents.
- *
- *   calm --symptom at an entry, and a significant suspect--> open --no symptom for close_after-->
- * calm
- *
- * One incident is open at a time: what begins meanwhile is one more suspect of it. Its baseline is
- * the one of its opening.
+/* localiser.h - the stage that watches: takes every committed turn's roll-up, and looks at each
+ * `localise.window` once its traces are cut (watch.h has what it looks for).
  */
 #ifndef COMMAND_LOCALISER_H
 #define COMMAND_LOCALISER_H
@@ -17,9 +11,10 @@
 
 struct localiser_settings {
     const char *db_path;
-    uint64_t baseline_ns, close_after_ns;
+    uint64_t window_ns, baseline_ns, close_after_ns;
     uint64_t settle_ns; /* after its end a step's traces are cut and committed */
     uint32_t min_requests;
+    bool event_time; /* a replay: what a flush finds is walked through in order of its own time */
     /* Takes the turn when the localiser is done with it. */
     void (*done)(struct turn *turn, void *ctx);
     /* Takes the incident, to be stored. */
@@ -28,7 +23,7 @@ struct localiser_settings {
 };
 
 struct localiser;
-/* Reads what is normal, and the open incident, from the database. */
+/* Reads what is normal, and the open incidents, from the database. */
 int localiser_start(const struct localiser_settings *settings, struct localiser **localiser,
                     struct err *err);
 /* Takes the turn; waits for room. A turn with `flush` makes it look at once. */

@@ -15,6 +15,7 @@
 #define TURN_INTERVAL_NS (100 * NS_PER_MS)
 #define EXPORT_QUEUE 256
 #define FLUSH_LIMIT_NS (60 * NS_PER_S)
+#define REPLAY_LIMIT_NS (24 * 60 * NS_PER_MINUTE) /* nobody waits behind a connection */
 /* Blocks of bodies and turns come and go a thousand times a second. Left alone, malloc gives each
  * back to the system and every new one costs page faults: half a second of CPU a million spans. So
  * it keeps them, and what is free goes back when nothing was stitched for a while. */
@@ -38,14 +39,14 @@ struct limits settings_limits(const struct settings *settings)
     };
 }
 
-/* A failed sync is final: the kernel may have dropped the pages. Stop acknowledging and leave. */
+/* A failed sync is final: the kernel may have dropped the pages, and the next sync could succeed
+ * without them. Nothing is answered or written any more: a start reads from the disk what is so. */
 static void sync_failed(const struct err *err, void *ctx)
 {
-    struct pipeline *pipeline = ctx;
     char quoted[256];
+    (void)ctx;
     log_event(LOG_ERROR, "sync_failed", "reason=%s", log_quote(str_of(err->text), quoted));
-    atomic_store(&pipeline->failed, true);
-    kill(getpid(), SIGTERM);
+    _exit(3); /* CONTRACT §2: could not do it */
 }
 
 /* ---- from the stitcher to the writer, the exporters, and back ---- */
@@ -109,7 +110,8 @@ static bool count_cut(void *ctx, struct nodes *nodes, struct turn *turn,
 {
     struct pipeline *pipeline = ctx;
     if (!pipeline->counting)
-        pipeline->counting = counting_new(nodes);
+        pipeline->counting =
+            counting_new(nodes, rollup_step_s(pipeline->settings->localise_window_ns));
     if (!turn->rollup && (turn->rollup = malloc(sizeof(*turn->rollup))))
         rollup_init(turn->rollup, MAX_TALLIES);
     if (!pipeline->counting || !turn->rollup)
@@ -140,6 +142,12 @@ static int allow_plaintext(struct pipeline *pipeline, const struct settings *set
     return store_allow_plaintext(pipeline->store, (const char *const *)rules->items, rules->n, err);
 }
 
+/* 'all' or '10%', as the settings let through. */
+static unsigned keep_percent(const char *keep)
+{
+    return strcmp(keep, "all") == 0 ? 100 : (unsigned)atoi(keep);
+}
+
 static int start_store(struct pipeline *pipeline, struct err *err)
 {
     const struct settings *settings = pipeline->settings;
@@ -153,6 +161,7 @@ static int start_store(struct pipeline *pipeline, struct err *err)
         .reopen_window_ns = settings->reopen_window_ns,
         .reopen_memory = settings->reopen_memory,
         .edges_max = settings->limit_edges,
+        .keep_percent = keep_percent(settings->keep),
         .events_max = settings->limit_events,
         .committed = turn_committed,
         .failed = sync_failed,
@@ -193,6 +202,11 @@ static int open_inbox(struct pipeline *pipeline, struct err *err)
     return inbox_open(&inbox, store_booked_to(pipeline->store) + 1, &pipeline->inbox, err);
 }
 
+static bool know_address(void *stitcher, const struct known_address *known)
+{
+    return stitcher_know(stitcher, known);
+}
+
 static int make_stitcher(struct pipeline *pipeline, struct err *err)
 {
     const struct settings *settings = pipeline->settings;
@@ -218,36 +232,42 @@ static int make_stitcher(struct pipeline *pipeline, struct err *err)
     if (knowledge_new(settings, &stitcher.knowledge, err))
         return err->code;
     pipeline->stitcher = stitcher_new(&stitcher, err);
-    if (!pipeline->stitcher)
+    if (!pipeline->stitcher) {
         free(stitcher.knowledge);
-    return pipeline->stitcher ? 0 : err->code;
+        return err->code;
+    }
+    return store_addresses(pipeline->store, know_address, pipeline->stitcher, err);
 }
 
-/* What a crash left in the inbox comes behind it. Without an inbox nobody watches: a replay's times
- * are others than the clock's. */
+/* What a crash left in the inbox comes behind it. Without an inbox it is a replay, whose times are
+ * others than the clock's. */
 static int start_localiser(struct pipeline *pipeline, struct err *err)
 {
     const struct settings *settings = pipeline->settings;
     struct localiser_settings localiser = {
         .db_path = settings->store_path,
+        .window_ns = settings->localise_window_ns,
         .baseline_ns = settings->localise_baseline_ns,
         .close_after_ns = settings->localise_close_after_ns,
         .settle_ns = settings->trace_idle_ns + settings->commit_interval_ns + NS_PER_S,
         .min_requests = (uint32_t)settings->localise_min_requests,
+        .event_time = !pipeline->inbox,
         .done = turn_done,
         .put = put_incident,
         .ctx = pipeline,
     };
-    if (!pipeline->inbox || !settings->localise_enabled)
+    if (!settings->localise_enabled)
         return 0;
     return localiser_start(&localiser, &pipeline->localiser, err);
 }
 
-static void incident_metrics(struct buf *out, void *ctx)
+static void judged_metrics(struct buf *out, void *ctx)
 {
     const struct pipeline *pipeline = ctx;
     if (pipeline->localiser)
         localiser_metrics(pipeline->localiser, out);
+    if (pipeline->canary)
+        canary_metrics(pipeline->canary, out);
 }
 
 static int make_exporter(struct pipeline *pipeline, struct err *err)
@@ -259,12 +279,15 @@ static int make_exporter(struct pipeline *pipeline, struct err *err)
         .ingested = settings->prometheus_ingested,
         .max_operations = settings->limit_operations,
         .sqlite_version = store_sqlite_version(),
-        .incidents = incident_metrics,
+        .judged = judged_metrics,
         .ctx = pipeline,
     };
+    if (pipeline->inbox)
+        pipeline->canary =
+            canary_new(settings->store_path, (uint32_t)settings->localise_min_requests);
     pipeline->prometheus = prometheus_new(&prometheus);
     pipeline->exports = queue_new(EXPORT_QUEUE, 0);
-    if (!pipeline->prometheus || !pipeline->exports ||
+    if (!pipeline->prometheus || !pipeline->exports || (pipeline->inbox && !pipeline->canary) ||
         pthread_create(&pipeline->exporter, NULL, run_exporter, pipeline) != 0)
         return err_set(err, ERR_BUSY, "memory is short: the exporter cannot start");
     pipeline->exporting = true;
@@ -337,8 +360,9 @@ void pipeline_stop(struct pipeline *pipeline)
         pthread_join(pipeline->exporter, NULL);
     }
     localiser_stop(pipeline->localiser);
+    canary_free(pipeline->canary);
     if (pipeline->inbox)
-        inbox_close(pipeline->inbox, !pipeline->failed);
+        inbox_close(pipeline->inbox, true);
     trace_finder_close(pipeline->finder);
     store_close(pipeline->store);
     stitcher_free(pipeline->stitcher);
@@ -361,7 +385,7 @@ static bool wait_for(struct pipeline *pipeline, const uint64_t *number, uint64_t
     struct timespec until = {.tv_sec = deadline_ns / NS_PER_S, .tv_nsec = deadline_ns % NS_PER_S};
     int late = 0;
     pthread_mutex_lock(&pipeline->mutex);
-    while (*number < wanted && !late && !pipeline->failed)
+    while (*number < wanted && !late)
         late = pthread_cond_timedwait(&pipeline->changed, &pipeline->mutex, &until);
     bool reached = *number >= wanted;
     pthread_mutex_unlock(&pipeline->mutex);
@@ -370,13 +394,16 @@ static bool wait_for(struct pipeline *pipeline, const uint64_t *number, uint64_t
 
 int pipeline_flush(struct pipeline *pipeline, uint64_t *n_cut, struct err *err)
 {
-    uint64_t deadline_ns = clock_wall_ns() + FLUSH_LIMIT_NS;
+    uint64_t deadline_ns = clock_wall_ns() + (pipeline->inbox ? FLUSH_LIMIT_NS : REPLAY_LIMIT_NS);
     if (pipeline->inbox &&
         !wait_for(pipeline, &pipeline->fed, inbox_last_seq(pipeline->inbox), deadline_ns))
         return err_set(err, ERR_BUSY, "the inbox is still being read; try again");
     uint64_t turn = stitcher_flush(pipeline->stitcher, n_cut);
-    if (!turn || !wait_for(pipeline, &pipeline->exported, turn, deadline_ns))
+    if (!turn || !wait_for(pipeline, &pipeline->exported, turn, deadline_ns) ||
+        !store_wait_incidents(pipeline->store, deadline_ns))
         return err_set(err, ERR_BUSY, "the commit is not through yet; try again");
+    if (pipeline->canary)
+        canary_forget(pipeline->canary);
     return 0;
 }
 

@@ -17,7 +17,9 @@
 
 struct pipeline;
 
-/* Opens store and inbox, starts every stage; what the inbox still holds is fed behind the caller's
+/* A failed sync of inbox or database ends the process with code 3, at once.
+ *
+ * Opens store and inbox, starts every stage; what the inbox still holds is fed behind the caller's
  * back. `with_inbox` false: bodies go straight to the stitcher (replay). */
 int pipeline_start(const struct settings *settings, bool with_inbox, struct pipeline **pipeline,
                    struct err *err);
@@ -31,6 +33,11 @@ int pipeline_append(struct body *body, void *pipeline, struct err *err);
 int pipeline_feed(struct pipeline *pipeline, struct body *body, struct err *err);
 /* Cuts and commits everything that was accepted before the call; waits. */
 int pipeline_flush(struct pipeline *pipeline, uint64_t *n_cut, struct err *err);
+
+/* Is what an earlier process accepted in the database? */
+bool pipeline_settled(struct pipeline *pipeline);
+/* The next message of a Kafka partition, by the database; -1 when none ever came. */
+int64_t pipeline_kafka_next(struct pipeline *pipeline, uint64_t topic, int32_t partition);
 
 /* "" or a word of CONTRACT §3 (draining is the caller's to say). */
 const char *pipeline_not_ready(struct pipeline *pipeline);
@@ -48,7 +55,4 @@ const struct limits *pipeline_limits(const struct pipeline *pipeline);
 /* Takes over what a reload can change: the stitcher's knowledge, where clear text is allowed,
  * redaction. On an error all stays as it was. */
 int pipeline_reload(struct pipeline *pipeline, const struct settings *settings, struct err *err);
-/* Set when a sync failed: the process must end with code 3. */
-bool pipeline_failed(const struct pipeline *pipeline);
-
 #endif

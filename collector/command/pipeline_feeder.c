@@ -1,9 +1,14 @@
 /* pipeline_feeder.c - bodies reach the stitcher in order of their numbers: from memory while it
  * keeps up, from the inbox when it does not.
  */
+#include <time.h>
+
+#include "collector/base/clock.h"
 #include "collector/base/log.h"
 #include "collector/command/pipeline_internal.h"
 #include "collector/decode/decode.h"
+
+#define AGAIN_NS (200 * NS_PER_MS)
 
 void feeder_take_synced(struct body *body, void *ctx)
 {
@@ -47,13 +52,33 @@ static bool caught_up(struct pipeline *pipeline)
     return done;
 }
 
+static void pause_reading(const struct err *err)
+{
+    static struct log_limit limit;
+    char quoted[256];
+    log_limited(&limit, LOG_ERROR, "inbox_waits", "reason=%s",
+                log_quote(str_of(err->text), quoted));
+    nanosleep(&(struct timespec){.tv_nsec = (long)AGAIN_NS}, NULL);
+}
+
+/* It was accepted: memory is waited for, and limits that became tighter since are not for it. */
+static int decode_again(struct pipeline *pipeline, struct body *body, struct err *err)
+{
+    struct str bytes = {body->bytes, body->n_bytes};
+    struct limits limits = pipeline->limits;
+    limits.max_spans = UINT32_MAX;
+    limits.max_decoded = SIZE_MAX / 2;
+    struct content content = {body->signal, body->format, body->encoding};
+    while (decode_content(content, bytes, &limits, &body->batch, err) == ERR_BUSY)
+        pause_reading(err);
+    return err->code;
+}
+
 static bool feed_again(struct pipeline *pipeline, struct body *body)
 {
     struct err err = {0};
-    struct str bytes = {body->bytes, body->n_bytes};
     uint64_t seq = body->seq;
-    struct content content = {body->signal, body->format, body->encoding};
-    if (decode_content(content, bytes, &pipeline->limits, &body->batch, &err)) {
+    if (decode_again(pipeline, body, &err)) {
         char quoted[256];
         log_event(LOG_ERROR, "inbox_body_unreadable", "seq=%llu reason=%s", (unsigned long long)seq,
                   log_quote(str_of(err.text), quoted));
@@ -69,24 +94,19 @@ static bool feed_again(struct pipeline *pipeline, struct body *body)
     return true;
 }
 
-/* Reads until the end so far. False on an error, which is logged. */
-static bool feed_rest(struct pipeline *pipeline)
+/* Reads until the end so far, or until it cannot be read now. */
+static int feed_rest(struct pipeline *pipeline, struct err *err)
 {
     struct inbox_reader *reader;
     struct body *body;
-    struct err err = {0};
-    if (inbox_read_open(pipeline->inbox, pipeline->fed + 1, &reader, &err))
-        goto failed;
-    while (inbox_read_next(reader, &body, &err) == 0 && body) {
+    if (inbox_read_open(pipeline->inbox, pipeline->fed + 1, &reader, err))
+        return err->code;
+    while (inbox_read_next(reader, &body, err) == 0 && body) {
         if (!feed_again(pipeline, body))
             break;
     }
     inbox_read_close(reader);
-    if (err.code == ERR_NONE)
-        return true;
-failed:
-    log_event(LOG_ERROR, "inbox_read_failed", "reason=\"%s\"", err.text);
-    return false;
+    return err->code;
 }
 
 static void *run_feeder(void *arg)
@@ -94,11 +114,13 @@ static void *run_feeder(void *arg)
     struct pipeline *pipeline = arg;
     pthread_setname_np(pthread_self(), "inbox-reader");
     while (wait_behind(pipeline)) {
+        struct err err = {0};
         uint64_t before = pipeline->fed;
-        bool read = feed_rest(pipeline);
-        if (caught_up(pipeline))
+        if (feed_rest(pipeline, &err)) {
+            pause_reading(&err); /* nothing is passed over that may be good */
             continue;
-        if (read && pipeline->fed > before)
+        }
+        if (caught_up(pipeline) || pipeline->fed > before)
             continue;
         /* Nothing more can be read although the numbers go on: a damaged segment was skipped to its
          * end. */
@@ -117,7 +139,8 @@ int feeder_start(struct pipeline *pipeline, struct err *err)
         return 0;
     uint64_t needed_from = store_needed_from(pipeline->store);
     pipeline->fed = needed_from ? needed_from - 1 : 0;
-    pipeline->behind = inbox_last_seq(pipeline->inbox) > pipeline->fed;
+    pipeline->found_to = inbox_last_seq(pipeline->inbox);
+    pipeline->behind = pipeline->found_to > pipeline->fed;
     if (pthread_create(&pipeline->feeder, NULL, run_feeder, pipeline) != 0)
         return err_set(err, ERR_BUSY, "cannot start the feeder's thread");
     pipeline->feeding = true;
@@ -127,7 +150,7 @@ int feeder_start(struct pipeline *pipeline, struct err *err)
 void feeder_stop(struct pipeline *pipeline)
 {
     pthread_mutex_lock(&pipeline->mutex);
-    while (pipeline->behind && !pipeline->failed)
+    while (pipeline->behind)
         pthread_cond_wait(&pipeline->changed, &pipeline->mutex);
     pipeline->stopping = true;
     pthread_cond_broadcast(&pipeline->changed);

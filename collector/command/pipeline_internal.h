@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "collector/base/queue.h"
+#include "collector/command/compare.h"
 #include "collector/command/known.h"
 #include "collector/command/localiser.h"
 #include "collector/command/pipeline.h"
@@ -30,6 +31,7 @@ struct pipeline {
     struct stitcher *stitcher;
     struct prometheus *prometheus;
     struct localiser *localiser; /* NULL without */
+    struct canary *canary;       /* NULL without an inbox */
     struct counting *counting;   /* the stitcher's thread's */
     struct redactions redactions;
 
@@ -42,16 +44,15 @@ struct pipeline {
     bool behind; /* the feeder reads bodies from the inbox */
     bool stopping;
     uint64_t fed;      /* greatest number that the stitcher was given */
+    uint64_t found_to; /* greatest number of what an earlier process left in the inbox */
     uint64_t exported; /* greatest turn that was committed and read */
-
-    _Atomic bool failed;
 };
 
 /* The inbox's `synced`: to the stitcher at once, or left to the feeder. Takes the body. */
 void feeder_take_synced(struct body *body, void *ctx);
 /* Starts the inbox too. What a crash left in it is read again, behind the listeners. */
 int feeder_start(struct pipeline *pipeline, struct err *err);
-/* Returns when all is fed that the inbox has, or the pipeline failed. */
+/* Returns when all is fed that the inbox has. */
 void feeder_stop(struct pipeline *pipeline);
 
 #endif

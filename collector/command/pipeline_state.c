@@ -10,6 +10,16 @@ const char *pipeline_not_ready(struct pipeline *pipeline)
     return state[0] ? state : store_state(pipeline->store);
 }
 
+bool pipeline_settled(struct pipeline *pipeline)
+{
+    return store_booked_to(pipeline->store) >= pipeline->found_to;
+}
+
+int64_t pipeline_kafka_next(struct pipeline *pipeline, uint64_t topic, int32_t partition)
+{
+    return store_kafka_next(pipeline->store, topic, partition);
+}
+
 const char *pipeline_unhealthy(struct pipeline *pipeline)
 {
     uint64_t now_ns = clock_mono_ns();
@@ -43,9 +53,4 @@ void pipeline_status(struct pipeline *pipeline, struct buf *out)
              (unsigned long long)stitcher_live_traces(pipeline->stitcher),
              (unsigned long long)stitcher_live_spans(pipeline->stitcher),
              (unsigned long long)stitcher_live_bytes(pipeline->stitcher));
-}
-
-bool pipeline_failed(const struct pipeline *pipeline)
-{
-    return pipeline->failed;
 }

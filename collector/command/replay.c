@@ -1,6 +1,6 @@
 /* replay.c - files into a database or a running collector: OTLP traces, metrics and logs (protobuf,
- * JSON, JSON lines), Zipkin, Jaeger; plain or compressed, piece by piece. Times are kept, or all
- * moved by one offset so that the latest span ends now.
+ * JSON, JSON lines), Zipkin, Jaeger, access logs; plain or compressed, piece by piece. Times are
+ * kept, or all moved by one offset so that the latest span ends now.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,12 +109,18 @@ static int feed_url(struct replay *replay, struct content content, struct str by
     bool zipkin = content.format == FORMAT_ZIPKIN_JSON || content.format == FORMAT_ZIPKIN_PB;
     bool protobuf = content.format == FORMAT_OTLP_PB || content.format == FORMAT_ZIPKIN_PB;
     buf_init(&answer, 1u << 20);
-    snprintf(url, sizeof(url), "%s%s", replay->to,
-             zipkin ? "/api/v2/spans" : paths[content.signal]);
+    bool lines = format_is_lines((enum format)content.format);
+    snprintf(url, sizeof(url), "%s%s%s", replay->to,
+             lines    ? "/v1/access-logs/"
+             : zipkin ? "/api/v2/spans"
+                      : paths[content.signal],
+             lines ? format_word(content.format) : "");
     struct client_request request = {
         .method = "POST",
         .url = url,
-        .content_type = protobuf ? "application/x-protobuf" : "application/json",
+        .content_type = lines      ? "text/plain"
+                        : protobuf ? "application/x-protobuf"
+                                   : "application/json",
         .body = bytes,
     };
     if (client_send(replay->client, &request, &status, &answer, &replay->err) == 0 &&
@@ -140,27 +146,29 @@ static int feed_url_as_otlp(struct replay *replay, const struct batch *batch)
     return replay->err.code;
 }
 
-/* What a piece is: by its content, or as the user says, who knows no signal. */
-static bool content_of(const struct replay *replay, struct str bytes, struct content *content)
+/* What a piece is: by its content, or as the user or the file's first line says, who know no
+ * signal. */
+static bool content_of(int said, struct str bytes, struct content *content)
 {
     *content = (struct content){SIGNAL_TRACES, 0, ENCODING_IDENTITY};
     bool known = decode_guess(bytes, content);
-    if (replay->format < 0)
+    if (said < 0)
         return known;
-    if (!known || content->format != replay->format)
+    if (!known || content->format != said)
         content->signal = SIGNAL_TRACES;
-    content->format = (uint8_t)replay->format;
+    content->format = (uint8_t)said;
     return true;
 }
 
-/* One piece; takes its bytes. `rest`: it may be nothing that is known. */
-static int feed(struct replay *replay, char *bytes, size_t n, bool rest)
+/* One piece; takes its bytes. */
+static int feed(struct replay *replay, const struct pieces *pieces, char *bytes, size_t n)
 {
     struct batch *batch;
     struct content content;
     struct str text = {bytes, n};
-    bool known = content_of(replay, text, &content);
-    if (!known && rest) {
+    int said = replay->format >= 0 ? replay->format : pieces_format(pieces);
+    bool known = content_of(said, text, &content);
+    if (!known && pieces_is_rest(pieces)) {
         free(bytes);
         return 0;
     }
@@ -198,10 +206,10 @@ static int replay_file(struct replay *replay, const char *path)
     struct pieces *pieces;
     char *bytes;
     size_t n;
-    if (pieces_open(path, PIECE, &pieces, &replay->err))
+    if (pieces_open(path, replay->format, PIECE, &pieces, &replay->err))
         return err_prefix(&replay->err, "%s", path);
     while (pieces_next(pieces, &bytes, &n, &replay->err) == 0 && bytes) {
-        if (feed(replay, bytes, n, pieces_is_rest(pieces))) {
+        if (feed(replay, pieces, bytes, n)) {
             err_prefix(&replay->err, "from byte %llu on",
                        (unsigned long long)pieces_offset(pieces));
             break;
@@ -292,8 +300,8 @@ int command_replay(const struct options *options)
     }
     if (as && ((replay.format = format_from_word(str_of(as))) < 0 ||
                !decode_for((struct content){SIGNAL_TRACES, (uint8_t)replay.format, 0}))) {
-        fprintf(stderr, "faultline replay: --as is otlp_pb, otlp_json, zipkin_json, zipkin_pb or "
-                        "jaeger_json\n");
+        fprintf(stderr, "faultline replay: --as is otlp_pb, otlp_json, zipkin_json, zipkin_pb, "
+                        "jaeger_json, alb, nlb, apigw, nginx, haproxy or envoy_log\n");
         return EXIT_USAGE;
     }
     struct config *config = options_config(options, &input);

@@ -9,11 +9,13 @@
 #include "collector/base/inflate.h"
 #include "collector/base/inflate_file.h"
 #include "collector/base/wire.h"
+#include "collector/decode/decode.h"
 
 #define LARGEST ((size_t)256 << 20)
 #define READ_BYTES ((size_t)256 << 10)
+#define FIRST_LINE ((size_t)64 << 10) /* a longer one is of no access log */
 
-enum kind { KIND_JSON, KIND_FIELDS, KIND_FRAMES };
+enum kind { KIND_JSON, KIND_FIELDS, KIND_FRAMES, KIND_LINES };
 
 /* The document that is being read; offsets into the window. */
 struct document {
@@ -34,6 +36,7 @@ struct pieces {
     struct buf window;
     bool ended; /* the file has nothing more */
     enum kind kind;
+    int format;  /* of lines, by the first of them; −1: not found out */
     size_t at;   /* looked at so far */
     size_t keep; /* what stands before was given and goes with the next reading */
     uint64_t passed, offset;
@@ -82,12 +85,30 @@ static int fill(struct pieces *pieces, struct err *err)
     return 0;
 }
 
-static int detect(struct pieces *pieces, struct err *err)
+static bool is_access_log(struct pieces *pieces, int format)
+{
+    struct content content;
+    const struct buf *window = &pieces->window;
+    if (format >= 0)
+        return format_is_lines((enum format)format);
+    const char *end = window->len ? memchr(window->p, '\n', window->len) : NULL;
+    struct str line = {window->p, end ? (size_t)(end - window->p) : window->len};
+    if (!decode_guess(line, &content) || !format_is_lines((enum format)content.format))
+        return false;
+    pieces->format = content.format;
+    return true;
+}
+
+static int detect(struct pieces *pieces, int format, struct err *err)
 {
     const struct buf *window = &pieces->window;
-    while (!pieces->ended && window->len < 16) {
+    while (!pieces->ended && window->len < FIRST_LINE) {
         if (fill(pieces, err))
             return err->code;
+    }
+    if (is_access_log(pieces, format)) {
+        pieces->kind = KIND_LINES;
+        return 0;
     }
     if (window->len >= 3 && memcmp(window->p, "\xef\xbb\xbf", 3) == 0)
         pieces->at = 3; /* a mark that some editors put before text */
@@ -103,15 +124,16 @@ static int detect(struct pieces *pieces, struct err *err)
     return 0;
 }
 
-int pieces_open(const char *path, size_t piece, struct pieces **result, struct err *err)
+int pieces_open(const char *path, int format, size_t piece, struct pieces **result, struct err *err)
 {
     struct pieces *pieces = calloc(1, sizeof(*pieces));
     if (!pieces)
         return err_set(err, ERR_BUSY, "memory is short");
     pieces->piece = piece;
+    pieces->format = -1;
     buf_init(&pieces->window, LARGEST);
     buf_init(&pieces->opening, 4096);
-    if (inflate_file_open(path, &pieces->file, err) || detect(pieces, err)) {
+    if (inflate_file_open(path, &pieces->file, err) || detect(pieces, format, err)) {
         pieces_close(pieces);
         return err->code;
     }
@@ -127,6 +149,11 @@ void pieces_close(struct pieces *pieces)
     buf_fini(&pieces->window);
     buf_fini(&pieces->opening);
     free(pieces);
+}
+
+int pieces_format(const struct pieces *pieces)
+{
+    return pieces->format;
 }
 
 bool pieces_is_rest(const struct pieces *pieces)
@@ -376,6 +403,31 @@ static int next_fields(struct pieces *pieces, char **bytes, size_t *n, struct er
     }
 }
 
+/* ---- lines ---- */
+
+static int next_lines(struct pieces *pieces, char **bytes, size_t *n, struct err *err)
+{
+    const struct buf *window = &pieces->window;
+    for (;;) {
+        size_t begin = pieces->keep, there = window->len - begin, to = 0;
+        if (there >= pieces->piece) {
+            const char *end = memrchr(window->p + begin, '\n', there);
+            to = end ? (size_t)(end + 1 - window->p) : 0;
+        }
+        if (!to && pieces->ended && there)
+            to = window->len;
+        if (to) {
+            pieces->keep = to;
+            return give(pieces, (struct str[]){window_part(pieces, begin, to), STR_NONE, STR_NONE},
+                        begin, bytes, n, err);
+        }
+        if (pieces->ended)
+            return 0;
+        if (fill(pieces, err))
+            return err->code;
+    }
+}
+
 /* ---- frames ---- */
 
 static int unpack(struct str message, char **bytes, size_t *n, struct err *err)
@@ -434,6 +486,8 @@ int pieces_next(struct pieces *pieces, char **bytes, size_t *n, struct err *err)
         return next_fields(pieces, bytes, n, err);
     case KIND_FRAMES:
         return next_frame(pieces, bytes, n, err);
+    case KIND_LINES:
+        return next_lines(pieces, bytes, n, err);
     default:
         return next_json(pieces, bytes, n, err);
     }

@@ -218,29 +218,12 @@ static bool has_parent(const struct line *lines, size_t n, size_t i)
     return false;
 }
 
-static int show_trace(const struct options *options, const struct tree *tree)
+static void print_trace_head(const struct tree *trace)
 {
-    const struct tree *trace = tree_get(tree, "trace");
-    size_t n = 0, at = 0;
-    uint64_t from_ns = UINT64_MAX, to_ns = 0;
-    (void)options;
-    for (const struct tree *span = tree_get(tree, "spans")->first; span; span = span->next)
-        n++;
-    struct line *lines = calloc(n + 1, sizeof(*lines));
-    if (!lines)
-        return EXIT_NOT_DONE;
-    for (const struct tree *span = tree_get(tree, "spans")->first; span; span = span->next, at++) {
-        time_parse(tree_get(span, "start_time")->text, 0, &lines[at].start_ns);
-        lines[at].span = span;
-        uint64_t end_ns = lines[at].start_ns + (uint64_t)tree_number(tree_get(span, "duration_ns"));
-        from_ns = lines[at].start_ns < from_ns ? lines[at].start_ns : from_ns;
-        to_ns = end_ns > to_ns ? end_ns : to_ns;
-    }
-    qsort(lines, n, sizeof(*lines), by_start);
     printf("%s%.*s%s  %.*s  ", paint(BOLD), STR_ARG(tree_get(trace, "trace_id")->text),
            paint(PLAIN), STR_ARG(tree_get(trace, "start_time")->text));
     print_ns(tree_get(trace, "duration_ns"), 0);
-    printf("  %zu spans  %s%.*s%s", n,
+    printf("  %.0f spans  %s%.*s%s", tree_number(tree_get(trace, "span_count")),
            paint(str_eq(tree_get(trace, "status")->text, STR("error")) ? RED : ""),
            STR_ARG(tree_get(trace, "status")->text), paint(PLAIN));
     if (tree_get(trace, "origin_service")->text.len) {
@@ -249,12 +232,47 @@ static int show_trace(const struct options *options, const struct tree *tree)
         printf(": ");
         print_clean(tree_get(trace, "origin_reason")->text, 1000);
     }
-    printf("\n%s%-24s %-34s %-*s %10s %10s%s\n", paint(DIM), "service", "operation", BAR, "",
+    printf("\n");
+}
+
+static void print_waterfall(struct line *lines, size_t n)
+{
+    uint64_t from_ns = UINT64_MAX, to_ns = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t end_ns =
+            lines[i].start_ns + (uint64_t)tree_number(tree_get(lines[i].span, "duration_ns"));
+        from_ns = lines[i].start_ns < from_ns ? lines[i].start_ns : from_ns;
+        to_ns = end_ns > to_ns ? end_ns : to_ns;
+    }
+    printf("%s%-24s %-34s %-*s %10s %10s%s\n", paint(DIM), "service", "operation", BAR, "",
            "duration", "self", paint(PLAIN));
     for (size_t i = 0; i < n; i++) {
         if (!lines[i].done && !has_parent(lines, n, i))
             print_beneath(lines, n, i, from_ns, to_ns > from_ns ? to_ns - from_ns : 1);
     }
+}
+
+static int show_trace(const struct options *options, const struct tree *tree)
+{
+    const struct tree *trace = tree_get(tree, "trace"), *spans = tree_get(tree, "spans");
+    size_t n = 0, at = 0;
+    (void)options;
+    print_trace_head(trace);
+    if (tree_number(tree_get(trace, "kept")) == 0) {
+        printf("Its spans were not kept (store.keep); it is counted in the graph all the same.\n");
+        return EXIT_GOOD;
+    }
+    for (const struct tree *span = spans->first; span; span = span->next)
+        n++;
+    struct line *lines = calloc(n + 1, sizeof(*lines));
+    if (!lines)
+        return EXIT_NOT_DONE;
+    for (const struct tree *span = spans->first; span; span = span->next, at++) {
+        time_parse(tree_get(span, "start_time")->text, 0, &lines[at].start_ns);
+        lines[at].span = span;
+    }
+    qsort(lines, n, sizeof(*lines), by_start);
+    print_waterfall(lines, n);
     free(lines);
     return EXIT_GOOD;
 }
@@ -278,12 +296,13 @@ int command_trace(const struct options *options)
 struct graph_question {
     struct window window;
     enum graph_level level;
+    struct graph_view view;
 };
 
 static int ask_graph(struct query *query, const void *what, struct buf *out, struct err *err)
 {
     const struct graph_question *graph = what;
-    return query_graph_json(query, graph->window, graph->level, NULL, out, err);
+    return query_graph_json(query, graph->window, graph->level, &graph->view, out, err);
 }
 
 /* Names inside quotes of DOT and Mermaid. */
@@ -475,13 +494,18 @@ static int check_graph(const struct options *options, struct window window)
 int command_graph(const struct options *options)
 {
     const char *level = option(options, "level"), *format = option(options, "format");
-    struct graph_question graph;
+    const char *layer = option(options, "layer");
+    struct graph_question graph = {.view.physical = layer && strcmp(layer, "physical") == 0};
     struct buf path;
     if (format && !wants(options, "table") && !wants(options, "dot") &&
         !wants(options, "mermaid") && !wants(options, "json"))
         return bad_format(options, "table, dot, mermaid or json");
     if (level && strcmp(level, "service") != 0 && strcmp(level, "version") != 0) {
         fprintf(stderr, "faultline graph: --level is service or version\n");
+        return EXIT_USAGE;
+    }
+    if (layer && !graph.view.physical && strcmp(layer, "logical") != 0) {
+        fprintf(stderr, "faultline graph: --layer is logical or physical\n");
         return EXIT_USAGE;
     }
     if (!read_window(options, 15 * NS_PER_MINUTE, &graph.window))
@@ -496,6 +520,7 @@ int command_graph(const struct options *options)
     ask_parameter(&path, "from", option(options, "from"));
     ask_parameter(&path, "to", option(options, "to"));
     ask_parameter(&path, "level", level);
+    ask_parameter(&path, "layer", layer);
     buf_add_char(&path, '\0');
     struct question question = {path.p, ask_graph, &graph};
     int code = show_answer(options, &question, show_graph);

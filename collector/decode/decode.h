@@ -17,6 +17,9 @@ typedef int decode_f(struct str input, const struct limits *limits, struct batch
 decode_f decode_otlp_pb;     /* ExportTraceServiceRequest */
 decode_f decode_otlp_json;   /* the same as one JSON document */
 decode_f decode_zipkin_json; /* a JSON array of v2 spans */
+decode_f decode_envoy_als;   /* StreamAccessLogsMessage with its identifier */
+/* Access logs, a line a record. A line is its own identity: see access_log.h. */
+decode_f decode_alb, decode_nlb, decode_apigw, decode_nginx, decode_haproxy, decode_envoy_log;
 decode_f decode_zipkin_pb;   /* zipkin.proto3.ListOfSpans */
 decode_f decode_jaeger_json; /* what Jaeger's page and query API give */
 decode_f decode_otlp_metrics_pb, decode_otlp_metrics_json; /* ExportMetricsServiceRequest */
@@ -39,8 +42,12 @@ static inline int decode_body(enum format format, enum encoding encoding, struct
 }
 
 /* Guesses format and signal of the content of a file or a message by how it begins: a whole
- * document, or a piece of protobuf that is cut between two fields. False when it is nothing known.
- */
+ * document, lines of an access log, or a piece of protobuf that is cut between two fields. False
+ * when it is nothing known. */
 bool decode_guess(struct str bytes, struct content *content);
+/* The kind of access log that the first line is of; -1 when it is of none. */
+int access_guess(struct str text);
+/* Is a body of this format a text of lines, each a record? */
+bool format_is_lines(enum format format);
 
 #endif

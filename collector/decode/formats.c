@@ -13,6 +13,13 @@ static decode_f *const decoders[N_SIGNALS][N_FORMATS] = {
             [FORMAT_ZIPKIN_JSON] = decode_zipkin_json,
             [FORMAT_ZIPKIN_PB] = decode_zipkin_pb,
             [FORMAT_JAEGER_JSON] = decode_jaeger_json,
+            [FORMAT_ENVOY_ALS] = decode_envoy_als,
+            [FORMAT_ALB] = decode_alb,
+            [FORMAT_NLB] = decode_nlb,
+            [FORMAT_APIGW] = decode_apigw,
+            [FORMAT_NGINX] = decode_nginx,
+            [FORMAT_HAPROXY] = decode_haproxy,
+            [FORMAT_ENVOY_LOG] = decode_envoy_log,
         },
     [SIGNAL_METRICS] =
         {
@@ -27,8 +34,9 @@ static decode_f *const decoders[N_SIGNALS][N_FORMATS] = {
 };
 
 /* A batch's memory per byte of its body: an empty attribute is two bytes on the wire and 48 in
- * memory. */
+ * memory; a line of 60 bytes is a span. */
 #define MEMORY_PER_BYTE 24
+#define MEMORY_PER_BYTE_OF_LINES 64
 #define MEMORY_LEAST ((size_t)4 << 20)
 #define MEMORY_MOST ((size_t)256 << 20)
 
@@ -36,6 +44,11 @@ decode_f *decode_for(struct content content)
 {
     bool known = content.signal < N_SIGNALS && content.format < N_FORMATS;
     return known ? decoders[content.signal][content.format] : NULL;
+}
+
+bool format_is_lines(enum format format)
+{
+    return format >= FORMAT_ALB && format <= FORMAT_ENVOY_LOG;
 }
 
 static int decompress(enum encoding encoding, struct str *bytes, const struct limits *limits,
@@ -70,7 +83,9 @@ int decode_content(struct content content, struct str bytes, const struct limits
         return err_set(err, ERR_UNSUPPORTED, "this format is not taken here");
     if (decompress((enum encoding)content.encoding, &bytes, limits, &owned, err))
         return err->code;
-    size_t ceiling = bytes.len * MEMORY_PER_BYTE + MEMORY_LEAST;
+    size_t per_byte =
+        format_is_lines((enum format)content.format) ? MEMORY_PER_BYTE_OF_LINES : MEMORY_PER_BYTE;
+    size_t ceiling = bytes.len * per_byte + MEMORY_LEAST;
     struct batch *batch = batch_new(ceiling < MEMORY_MOST ? ceiling : MEMORY_MOST);
     if (!batch) {
         free(owned);
@@ -80,9 +95,10 @@ int decode_content(struct content content, struct str bytes, const struct limits
     batch->n_bytes = bytes.len;
     batch->redaction = limits->redaction ? *limits->redaction : NULL;
     if (decoder(bytes, limits, batch, err) == 0 && !redact_batch(batch))
-        batch->arena.short_of_memory
-            ? err_set(err, ERR_BUSY, "memory is short; try again")
-            : err_set(err, ERR_TOO_BIG, "the body takes more memory than a request may");
+        err_set(err, ERR_TOO_BIG, "the body takes more memory than a request may");
+    /* Whatever was said behind a failed allocation may not be true of the body. */
+    if (err->code && batch->arena.short_of_memory)
+        err_set(err, ERR_BUSY, "memory is short; try again");
     if (err->code) {
         batch_free(batch);
         return err->code;

@@ -133,12 +133,26 @@ static bool guess_protobuf(struct str bytes, struct content *content)
     return !wire.error && is(content, SIGNAL_TRACES, FORMAT_OTLP_PB);
 }
 
+/* By its first line. */
+static bool guess_lines(struct str text, struct content *content)
+{
+    int format = access_guess(text);
+    if (format >= 0)
+        *content = (struct content){SIGNAL_TRACES, (uint8_t)format, ENCODING_IDENTITY};
+    return format >= 0;
+}
+
 bool decode_guess(struct str bytes, struct content *content)
 {
-    struct str text = str_trim(bytes);
-    if (text.len && text.p[0] == '[')
+    struct str text = str_trim(bytes), inside = str_trim(str_skip(text, text.len ? 1 : 0));
+    /* Envoy's lines begin with a time in brackets. */
+    bool array =
+        text.len && text.p[0] == '[' && (!inside.len || inside.p[0] == '{' || inside.p[0] == ']');
+    if (array)
         return guess_array(text, content);
-    if (text.len && text.p[0] == '{')
-        return guess_object(text, content);
-    return bytes.len && bytes.p[0] == 0x0a && guess_protobuf(bytes, content);
+    if (text.len && text.p[0] == '{' && guess_object(text, content))
+        return true;
+    if (bytes.len && bytes.p[0] == 0x0a && guess_protobuf(bytes, content))
+        return true;
+    return guess_lines(text, content);
 }

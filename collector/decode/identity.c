@@ -88,6 +88,8 @@ static uint8_t proxy_of(const struct span *span, const struct seen_keys *seen, s
         return PROXY_GATEWAY;
     if (str_eq(node_type, STR("waypoint")))
         return PROXY_WAYPOINT;
+    if (span->proxy != PROXY_NONE)
+        return span->proxy;
     const struct attr *component = seen->at[KEY_COMPONENT];
     if ((component && str_eq(component->text, STR("proxy"))) ||
         str_eq(span->resource->sdk_name, STR("envoy")) || seen->at[KEY_NODE_ID] ||

@@ -1,6 +1,11 @@
-/* log_records.c - a record of a trace becomes an event; all others are refused. */
+/* log_records.c - an access log becomes a span, a record of a trace an event; all others are
+ * refused. */
 #include "collector/decode/log_records.h"
 
+#include <stdio.h>
+
+#include "collector/decode/access_envoy.h"
+#include "collector/decode/span_list.h"
 #include "collector/model/shapes.h"
 
 static struct log_record *next_record(struct decoding *decoding)
@@ -69,8 +74,46 @@ static bool render(struct decoding *decoding, const struct raw_log *raw, struct 
     return !decoding->err->code && value_take_json(decoding, text);
 }
 
+static struct str hex(char *text, int n, uint64_t high, uint64_t low)
+{
+    n == 32
+        ? snprintf(text, 33, "%016llx%016llx", (unsigned long long)high, (unsigned long long)low)
+        : snprintf(text, 17, "%016llx", (unsigned long long)low);
+    return (struct str){text, (size_t)n};
+}
+
+/* A proxy's access log is a span: true when it was one, or the body fails (err says). */
+static bool take_access_log(struct decoding *decoding, const struct raw_log *raw)
+{
+    char trace_id[33], span_id[17];
+    struct access_record record = {
+        .resource_attrs = raw->resource->attrs,
+        .n_resource_attrs = raw->resource->n_attrs,
+        .attrs = raw->attributes.items,
+        .n_attrs = raw->attributes.n,
+        .body = raw->body.type == VALUE_TEXT ? raw->body.text : STR_NONE,
+        .time_ns = raw->at_ns,
+    };
+    if (raw->bad_id)
+        return false;
+    if (raw->has_trace_id)
+        record.trace_id = hex(trace_id, 32, raw->trace_id.high, raw->trace_id.low);
+    if (raw->has_span_id)
+        record.span_id = hex(span_id, 16, 0, raw->span_id);
+    struct span *span = span_list_next(decoding);
+    if (!span)
+        return true;
+    if (access_record_span(decoding, decoding->senders, &record, span))
+        decoding->batch->n_spans++;
+    else if (!decoding->err->code)
+        return false;
+    return true;
+}
+
 bool log_record_take(struct decoding *decoding, struct raw_log *raw)
 {
+    if (take_access_log(decoding, raw))
+        return decoding->err->code == ERR_NONE;
     struct batch *batch = decoding->batch;
     struct log_record *record = next_record(decoding);
     uint64_t at_ns = raw->at_ns ? raw->at_ns : raw->observed_ns;

@@ -122,8 +122,10 @@ static bool read_items(struct decoding *decoding, struct json *json, bool links,
     if (!json_open_array(json))
         return false;
     buf_init(&out, SCRATCH_BYTES);
-    while (json_next_item(json) && read_item(decoding, json, &item)) {
-        if (links && !good_link(&item))
+    bool ok = true;
+    while (ok && json_next_item(json)) {
+        ok = read_item(decoding, json, &item);
+        if (!ok || (links && !good_link(&item)))
             continue;
         if (n++ < max)
             span_item_render(&out, &item, links);
@@ -132,7 +134,7 @@ static bool read_items(struct decoding *decoding, struct json *json, bool links,
         else
             decoding->batch->counts.n_dropped_events++;
     }
-    bool ok = !json->error && span_items_take(decoding, &out, text);
+    ok = ok && !json->error && span_items_take(decoding, &out, text);
     buf_fini(&out);
     return ok;
 }

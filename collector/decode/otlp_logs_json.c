@@ -1,4 +1,5 @@
 /* otlp_logs_json.c - ExportLogsServiceRequest as one JSON document (formats: OTLP/JSON). */
+#include "collector/decode/access_log.h"
 #include "collector/decode/decode.h"
 #include "collector/decode/log_records.h"
 #include "collector/decode/otlp_json_walk.h"
@@ -82,10 +83,13 @@ int decode_otlp_logs_json(struct str input, const struct limits *limits, struct 
     const struct otlp_json_kind kind = {STR("resourceLogs"), STR("scopeLogs"),
                                         STR("instrumentationLibraryLogs"), STR("logRecords"),
                                         read_record};
-    struct decoding decoding = {.batch = batch, .limits = limits, .err = err};
+    struct senders senders;
+    struct decoding decoding = {.batch = batch, .limits = limits, .err = err, .senders = &senders};
     err->code = ERR_NONE;
+    senders_init(&senders);
     buf_init(&decoding.json, SCRATCH_BYTES);
     int code = otlp_json_walk(&decoding, input, &kind);
     buf_fini(&decoding.json);
+    senders_fini(&senders);
     return code;
 }

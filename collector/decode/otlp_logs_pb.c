@@ -1,4 +1,5 @@
 /* otlp_logs_pb.c - ExportLogsServiceRequest from protobuf (formats: OTLP, logs v1). */
+#include "collector/decode/access_log.h"
 #include "collector/decode/decode.h"
 #include "collector/decode/log_records.h"
 
@@ -83,12 +84,15 @@ static bool read_record(struct decoding *decoding, struct str bytes,
 int decode_otlp_logs_pb(struct str input, const struct limits *limits, struct batch *batch,
                         struct err *err)
 {
-    struct decoding decoding = {.batch = batch, .limits = limits, .err = err};
+    struct senders senders;
+    struct decoding decoding = {.batch = batch, .limits = limits, .err = err, .senders = &senders};
     size_t n;
     err->code = ERR_NONE;
+    senders_init(&senders);
     buf_init(&decoding.json, SCRATCH_BYTES);
     if (otlp_pb_count(&decoding, input, &n))
         otlp_pb_walk(&decoding, input, read_record);
     buf_fini(&decoding.json);
+    senders_fini(&senders);
     return err->code;
 }

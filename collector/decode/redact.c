@@ -19,7 +19,7 @@ static const char *const signatures[] = {"sig", "signature", "awsaccesskeyid", "
 
 /* Attributes that hold a URL or its query. */
 static const struct str url_keys[] = {
-    {"url.full", 8}, {"http.url", 8}, {"http.target", 11}, {"url.query", 9}};
+    {"url.full", 8}, {"http.url", 8}, {"http.target", 11}, {"url.query", 9}, {"http.referer", 12}};
 
 static char folded(char c)
 {

@@ -211,8 +211,8 @@ static uint8_t security_of(const struct facts *facts, const struct seen_keys *se
 {
     struct str scheme = keys_first_text(seen, LIST(KEY_URL_SCHEME, KEY_HTTP_SCHEME));
     uint8_t stated = stated_security(seen);
-    bool outside =
-        facts->proxy == PROXY_NONE || (facts->proxy == PROXY_GATEWAY && kind == KIND_SERVER);
+    bool gateway = facts->proxy == PROXY_GATEWAY || facts->proxy == PROXY_LOAD_BALANCER;
+    bool outside = facts->proxy == PROXY_NONE || (gateway && kind == KIND_SERVER);
     bool https = str_starts(url, STR("https:")) || str_eq(scheme, STR("https"));
     bool http = str_starts(url, STR("http:")) || str_eq(scheme, STR("http"));
     if (stated > SECURITY_PLAINTEXT || (!https && stated == SECURITY_PLAINTEXT))
@@ -260,7 +260,30 @@ static void read_error_tag(struct facts *facts, const struct attr *error)
                                 facts->http_status < 500 && facts->grpc_status <= 0;
 }
 
-/* tracestate ot=th:… (OpenTelemetry's threshold), else sampler.type = probabilistic. */
+/* What one of `share` stands for, bounded: a sum of weights must not run over. */
+static float weight_of_share(double share)
+{
+    if (share >= 1)
+        return WEIGHT_ONE_STATED;
+    return share > 1 / MOST_WEIGHT ? (float)(1 / share) : (float)MOST_WEIGHT;
+}
+
+/* Up to 14 hex digits behind a point: the share of requests that was left out. */
+static bool read_threshold(struct str digits, double *threshold)
+{
+    double scale = 1;
+    *threshold = 0;
+    for (size_t i = 0; i < digits.len; i++) {
+        uint64_t digit = 0;
+        if (!hex_to_u64((struct str){digits.p + i, 1}, &digit))
+            return false;
+        scale /= 16;
+        *threshold += (double)digit * scale;
+    }
+    return digits.len > 0;
+}
+
+/* tracestate ot=th:… (OpenTelemetry's threshold), else sampler.type = probabilistic or const. */
 static float weight_of(struct str trace_state, const struct seen_keys *seen)
 {
     struct str member, rest = trace_state, sub;
@@ -274,23 +297,23 @@ static float weight_of(struct str trace_state, const struct seen_keys *seen)
             str_cut(member, ';', &sub, &member);
             if (!str_starts(sub, STR("th:")) || sub.len > 17)
                 continue;
-            double threshold = 0, scale = 1;
-            for (size_t i = 3; i < sub.len; i++) {
-                uint64_t digit = 0;
-                hex_to_u64((struct str){sub.p + i, 1}, &digit);
-                scale /= 16;
-                threshold += (double)digit * scale;
-            }
-            return threshold < 1 ? (float)(1 / (1 - threshold)) : 1.0f;
+            double threshold;
+            if (read_threshold(str_skip(sub, 3), &threshold))
+                return weight_of_share(1 - threshold);
         }
     }
     const struct attr *param = seen->at[KEY_SAMPLER_PARAM];
-    if (!param || !str_eq(keys_first_text(seen, LIST(KEY_SAMPLER_TYPE)), STR("probabilistic")))
+    struct str type = keys_first_text(seen, LIST(KEY_SAMPLER_TYPE));
+    if (str_eq(type, STR("const")))
+        return WEIGHT_ONE_STATED;
+    if (!param || !str_eq(type, STR("probabilistic")))
         return 1.0f;
-    double share = param->type == VALUE_DOUBLE ? param->real : 0;
+    double share = param->type == VALUE_DOUBLE ? param->real
+                   : param->type == VALUE_INT  ? (double)param->integer
+                                               : 0;
     if (param->type == VALUE_TEXT && !str_to_double(param->text, &share))
         share = 0;
-    return share > 1e-9 && share < 1 ? (float)(1 / share) : 1.0f;
+    return share > 0 && share <= 1 ? weight_of_share(share) : 1.0f;
 }
 
 static uint16_t resend_count(const struct seen_keys *seen)

@@ -13,7 +13,8 @@ struct decoding {
     struct batch *batch;
     const struct limits *limits;
     struct err *err;
-    struct buf json; /* scratch for rendered values, events, links */
+    struct buf json;         /* scratch for rendered values, events, links */
+    struct senders *senders; /* of access logs; NULL where none can come */
 };
 
 /* Reads an AnyValue into the attribute's value. False: the body is malformed, too deep or too big

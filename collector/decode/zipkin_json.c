@@ -252,11 +252,10 @@ static bool read_span(struct reading *reading)
     if (!json_open_object(&reading->json))
         return false;
     buf_init(&raw.zipkin.events, SCRATCH_BYTES);
-    while (json_next_key(&reading->json, &key)) {
-        if (!read_member(reading, &key, span, &raw, &tags))
-            break;
-    }
-    bool ok = !reading->json.error && finish_span(reading, span, &raw, &tags);
+    bool ok = true;
+    while (ok && json_next_key(&reading->json, &key))
+        ok = read_member(reading, &key, span, &raw, &tags);
+    ok = ok && !reading->json.error && finish_span(reading, span, &raw, &tags);
     buf_fini(&raw.zipkin.events);
     return ok;
 }

@@ -21,9 +21,22 @@
  * (LOCALISING §3). */
 #define END_POWER 3
 
+/* The way between two proxies is a suspect of its own when it has so much of a gap's growth, and a
+ * suspect is of that kind when that is so much of its score. */
+#define NETWORK_SHARE 0.6
+
 /* With nothing to tell them apart a call that did not arrive is its callee's: so many times the
  * caller's part. */
 #define CALLEE_PRIOR 2.0
+
+/* An edge with so many calls counts half of one that is known well, when ends are weighed. */
+#define EDGE_HALF 20.0
+
+/* A caller reports its calls when it does for a tenth of them; where it does not, a callee to which
+ * calls are missing owes its caller's failures with half the odds of the caller, times its callers
+ * to which the same happens. */
+#define BLIND_SHARE 0.1
+#define BLIND_PRIOR 0.5
 
 /* A failure that the request survived spoils half of it: somebody still had to do without. */
 #define SURVIVED_WEIGHT 0.5
@@ -39,11 +52,24 @@
 #define TRAFFIC_FACTOR 2.0
 #define TRAFFIC_WEIGHT 0.25
 
+/* A newcomer that is worse than its sisters: the failures and the time are counted already, that
+ * they are a newcomer's alone adds a quarter. One that came and does no worse is a hint, no more.
+ */
+#define CHANGE_WEIGHT 0.25
+#define COINCIDENCE_VALUE 0.001
+#define COINCIDENCE_Z 1.5
+
 /* Narrowing: a value of a dimension that has this share of the trouble, and not that share of the
  * traffic; at least so many times worse than the rest. */
 #define NARROW_SHARE 0.8
 #define NARROW_TRAFFIC 0.7
 #define NARROW_EFFECT 2.0
+/* … and by chance in one of so many, over all values that were looked at. */
+#define NARROW_CHANCE 0.001
+
+/* Evidence that is told beside the strongest. */
+#define TELL_Z 2.0
+#define TELL_Z_OF_HINT 1.0
 
 /* An entry shows a symptom: a look every ten seconds at ten entries is a hundred thousand tests a
  * day, of which 4.5 standard errors let less than one through by chance. The rise must be felt: so
@@ -59,8 +85,33 @@
 #define SYMPTOM_FAILED_HEAVY 0.15
 #define SYMPTOM_SLOW_HEAVY 0.30
 
+/* An entry has lost its traffic when a tenth is left, while the others together have half of
+ * theirs: a night, or a sender that stopped, takes it from all. */
+#define TRAFFIC_LEFT 0.1
+#define TRAFFIC_OTHERS 0.5
+
 /* Confidence grows with the smaller sample: 63 % of what can be had at this many requests. 300 a
  * side are enough for the first place (LOCALISING §6). */
 #define CONFIDENT_REQUESTS 150.0
+
+/* Two versions at the same time (LOCALISING §5). Intervals that hold at every look are tightest at
+ * 300 calls a side, that is at 150 of one sample; 8 is where such an interval is least wide at 95
+ * %. */
+#define COMPARE_ALPHA 0.05
+#define COMPARE_MIXTURE 8.0
+#define COMPARE_BEST_AT 150.0
+/* Less than this is no difference: a point of failures, a tenth of the median and a tenth of a
+ * millisecond, five points of calls above the baseline's p95 (5 % are in normal times). */
+#define COMPARE_SHARE 0.01
+#define COMPARE_SHIFT 0.10
+#define COMPARE_SHIFT_FLOOR_NS 100000.0
+#define COMPARE_SLOW 0.05
+/* Calls made for each call taken: a twentieth fewer are requests that stop; more are a new feature,
+ * until they double and are one more for every call. */
+#define COMPARE_FEWER 0.05
+#define COMPARE_MORE 1.0
+/* What comes in is alike when the shares of callers and operations differ by no more than this,
+ * and by what chance gives. */
+#define COMPARE_MIX 0.10
 
 #endif

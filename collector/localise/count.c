@@ -10,6 +10,7 @@
 #include "collector/base/hash.h"
 
 #define NONE UINT32_MAX
+#define SECOND_NS UINT64_C(1000000000)
 /* A span with more children than this is not looked at for waiting siblings. */
 #define MAX_SIBLINGS 256u
 #define MAX_ORIGINS 32u /* of one trace */
@@ -22,6 +23,7 @@ struct counted_span {
 
 struct counting {
     struct nodes *nodes;
+    uint32_t step_s;
     struct counted_span *spans;
     uint32_t *slots; /* span id -> a record; a power of two */
     uint32_t cap, n_slots;
@@ -35,11 +37,11 @@ struct counting {
     bool good;
 };
 
-struct counting *counting_new(struct nodes *nodes)
+struct counting *counting_new(struct nodes *nodes, uint32_t step_s)
 {
     struct counting *counting = calloc(1, sizeof(*counting));
     if (counting)
-        counting->nodes = nodes;
+        *counting = (struct counting){.nodes = nodes, .step_s = step_s};
     return counting;
 }
 
@@ -157,11 +159,12 @@ static void link_spans(struct counting *counting)
                                   .first_child = NONE,
                                   .next_sibling = NONE,
                                   .node = workload_of(counting, trace->graph.spans[i].node)};
-        *slot = i;
+        if (!trace->graph.spans[i].again)
+            *slot = i;
     }
     for (uint32_t i = n; i-- > 0;) {
         uint32_t parent = find_parent(counting, &trace->records[i]);
-        if (parent == NONE || parent == i)
+        if (parent == NONE || parent == i || trace->graph.spans[i].again)
             continue;
         counting->spans[i].next_sibling = counting->spans[parent].first_child;
         counting->spans[parent].first_child = i;
@@ -202,7 +205,8 @@ static void count_self(struct counting *counting, uint32_t i)
 {
     const struct record *record = &counting->trace->records[i];
     const struct span_result *result = &counting->trace->graph.spans[i];
-    if (result->part == PART_OUT || result->part == PART_BETWEEN || record->unstitched)
+    if (result->part == PART_OUT || result->part == PART_BETWEEN || record->unstitched ||
+        result->again)
         return;
     uint64_t self_ns = result->self_ns;
     if (self_ns != DURATION_UNKNOWN && result->part == PART_INSIDE &&
@@ -282,19 +286,74 @@ static uint64_t gap_of(const struct call *call)
     return call->caller_ns;
 }
 
+static void add_gap(struct counting *counting, const struct tally_key *key, uint64_t gap_ns)
+{
+    struct tally *gap = tally(counting, key);
+    if (!gap)
+        return;
+    gap->n += counting->sign;
+    add_time(counting, gap, gap_ns);
+}
+
+/* The way between two, by who is at its ends, and by which instances of them. */
+static void count_gap(struct counting *counting, const struct call *call)
+{
+    uint64_t gap_ns = call->caller_ns != DURATION_UNKNOWN ? gap_of(call) : DURATION_UNKNOWN;
+    const uint32_t halves[2] = {call->caller_span, call->callee_span};
+    const node_no ends[2] = {call->caller, call->callee};
+    if (gap_ns == DURATION_UNKNOWN)
+        return;
+    add_gap(counting,
+            &(struct tally_key){.channel = TALLY_GAP, .node = call->caller, .peer = call->callee},
+            gap_ns);
+    for (uint8_t end = 0; end < 2; end++) {
+        name_no instance = halves[end] == NO_SPAN
+                               ? NAME_NONE
+                               : counting->trace->records[halves[end]].shape->instance;
+        if (instance)
+            add_gap(counting,
+                    &(struct tally_key){.channel = TALLY_GAP_INSTANCE,
+                                        .node = ends[end],
+                                        .name = instance,
+                                        .what = end},
+                    gap_ns);
+    }
+}
+
+/* Between two applications that no proxy stands before, the network is all of the gap. */
+static bool is_split(const struct hop *hop)
+{
+    bool bare = hop->from_place == PLACE_APPLICATION || hop->to_place == PLACE_APPLICATION;
+    return hop->kind != HOP_APPLICATION && hop->time_ns != DURATION_UNKNOWN &&
+           !(hop->kind == HOP_NETWORK && bare);
+}
+
+static void count_hops(struct counting *counting, const struct call *call)
+{
+    for (uint32_t i = 0; i < call->n_hops; i++) {
+        const struct hop *hop = &counting->trace->graph.hops[call->first_hop + i];
+        if (!is_split(hop))
+            continue;
+        bool network = hop->kind == HOP_NETWORK;
+        struct tally *spent =
+            tally(counting, &(struct tally_key){.channel = TALLY_HOP,
+                                                .node = call->caller,
+                                                .peer = call->callee,
+                                                .name = network ? NAME_NONE : hop->name,
+                                                .what = hop->kind});
+        if (!spent)
+            continue;
+        spent->n += counting->sign;
+        spent->bad += hop->outcome == HOP_FAILED ? counting->sign : 0;
+        add_time(counting, spent, hop->time_ns);
+    }
+}
+
 static void count_call(struct counting *counting, const struct call *call)
 {
     int sign = counting->sign;
-    if (call->caller_ns != DURATION_UNKNOWN) {
-        struct tally *gap = tally(
-            counting,
-            &(struct tally_key){.channel = TALLY_GAP, .node = call->caller, .peer = call->callee});
-        uint64_t gap_ns = gap_of(call);
-        if (gap && gap_ns != DURATION_UNKNOWN) {
-            gap->n += sign;
-            add_time(counting, gap, gap_ns);
-        }
-    }
+    count_gap(counting, call);
+    count_hops(counting, call);
     struct tally *calls = tally(counting, &(struct tally_key){.channel = TALLY_CALL,
                                                               .node = call->caller,
                                                               .peer = call->callee,
@@ -425,7 +484,8 @@ bool count_trace(struct counting *counting, const struct counted_trace *trace, i
     counting->rollup = rollup;
     counting->sign = sign;
     counting->good = true;
-    counting->step = (uint32_t)(graph->trace.start_ns / ROLLUP_STEP_NS);
+    counting->step = (uint32_t)(graph->trace.start_ns / SECOND_NS);
+    counting->step -= counting->step % counting->step_s;
     link_spans(counting);
     for (uint32_t i = 0; i < trace->n_records; i++) {
         count_self(counting, i);

@@ -9,8 +9,8 @@
 
 struct counting; /* scratch memory, used again for every trace; one thread */
 
-/* `nodes` gets the workloads that sidecars stand before; borrows it. */
-struct counting *counting_new(struct nodes *nodes);
+/* `nodes` gets the workloads that sidecars stand before; borrows it. `step_s`: see rollup.h. */
+struct counting *counting_new(struct nodes *nodes, uint32_t step_s);
 void counting_free(struct counting *counting);
 
 /* Adds `sign` times the trace. False when memory is short. */

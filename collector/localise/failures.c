@@ -14,6 +14,26 @@ struct origin_rise {
     double value;
 };
 
+/* By callers, operations and reasons failures fall apart into pieces that are each too small to
+ * tell: all that begin at one node are tested together too. */
+static bool measure_origins(struct work *work)
+{
+    double n = (double)work->requests[0].n, m = (double)work->requests[1].n;
+    double *sums = arena_calloc(work->arena, (work->level->n + 1) * 2 * sizeof(*sums));
+    work->origin_z = arena_calloc(work->arena, (work->level->n + 1) * sizeof(*work->origin_z));
+    if (!sums || !work->origin_z)
+        return false;
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        for (int t = 0; t < 2 && pair->key.channel == TALLY_ORIGIN && pair->key.node != NO_GROUP;
+             t++)
+            sums[2 * pair->key.node + (uint32_t)t] += (double)pair->t[t].bad;
+    }
+    for (uint32_t g = 0; g < work->level->n; g++)
+        work->origin_z[g] = two_proportions(sums[2 * g], n, sums[2 * g + 1], m);
+    return true;
+}
+
 /* `bad`: of failed requests; else of those that survived. */
 static struct origin_rise rise_of(const struct work *work, const struct pair *pair, bool bad)
 {
@@ -22,6 +42,8 @@ static struct origin_rise rise_of(const struct work *work, const struct pair *pa
         a[t] = (double)(bad ? pair->t[t].bad : pair->t[t].n - pair->t[t].bad);
     struct origin_rise rise = {.was = a[0] / n, .is = a[1] / m};
     rise.z = two_proportions(a[0], n, a[1], m);
+    double all = bad ? work->origin_z[pair->key.node] : 0;
+    rise.z = all > rise.z ? all : rise.z;
     rise.value = (rise.is - rise.was) * (bad ? 1 : SURVIVED_WEIGHT);
     return rise;
 }
@@ -30,7 +52,7 @@ static struct origin_rise rise_of(const struct work *work, const struct pair *pa
 
 /* By version, so that a bad version beside a good one stands out; by group of versions. */
 struct edge_failures {
-    double *sum[2], *n[2]; /* as a caller, as a callee */
+    double *sum[2], *n[2]; /* as a caller, as a callee; edges weigh by how well they are known */
 };
 
 static double fail_share(const struct tally *calls)
@@ -51,12 +73,13 @@ static bool measure_edges(struct work *work, struct edge_failures *edges)
         const struct pair *pair = &pairs->items[i];
         const uint32_t ends[2] = {pair->key.node, pair->key.peer};
         if (pair->key.channel != TALLY_CALL || ends[0] == NO_GROUP || ends[1] == NO_GROUP ||
-            pair->t[1].n < MIN_TIMES)
+            pair->t[1].n <= 0)
             continue;
         double rise = fail_share(&pair->t[1]) - fail_share(&pair->t[0]);
+        double weight = (double)pair->t[1].n / ((double)pair->t[1].n + EDGE_HALF);
         for (int e = 0; e < 2; e++) {
-            edges->sum[e][ends[e]] += rise > 0 ? rise : 0;
-            edges->n[e][ends[e]] += 1;
+            edges->sum[e][ends[e]] += rise > 0 ? weight * rise : 0;
+            edges->n[e][ends[e]] += weight;
         }
     }
     return true;
@@ -93,26 +116,34 @@ static struct str reason_text(struct work *work, const struct pair *pair)
     return detail.len ? say(work, ", %.*s", STR_ARG(detail)) : STR("");
 }
 
-static void blame_origin(struct work *work, const struct pair *pair, uint32_t group, uint32_t peer,
-                         const struct origin_rise *rise, double share)
+struct blamed {
+    uint32_t group, peer;
+    name_no instance;
+    double share; /* of the rise */
+};
+
+static void blame_at(struct work *work, const struct pair *pair, const struct blamed *blamed,
+                     const struct origin_rise *rise)
 {
+    uint32_t peer = blamed->peer;
     bool survived = pair->t[1].bad * 2 < pair->t[1].n;
     struct node_text node = group_text(work, work->level, pair->key.node);
     struct str who = node_text_short(work->arena, &node), where = who;
-    if (peer != NO_GROUP) {
+    if (pair->key.peer != NO_GROUP) {
         struct node_text caller = group_text(work, work->level, pair->key.peer);
-        where =
-            say(work, "%.*s → %.*s", STR_ARG(node_text_short(work->arena, &caller)), STR_ARG(who));
+        struct str whom = node_text_short(work->arena, &caller);
+        where = peer == NO_GROUP ? say(work, "%.*s when %.*s calls", STR_ARG(who), STR_ARG(whom))
+                                 : say(work, "%.*s → %.*s", STR_ARG(whom), STR_ARG(who));
     }
     struct finding finding = {
         .channel = CHANNEL_ERRORS,
         .kind = EVIDENCE_ERRORS,
         .unit = UNIT_RATIO,
-        .value = rise->value * share,
+        .value = rise->value * blamed->share,
         .z = rise->z,
         .baseline = rise->was,
         .observed = rise->is,
-        .group = group,
+        .group = blamed->group,
         .peer = peer,
         .operation = pair->key.name,
         .detail = pair->key.detail,
@@ -121,7 +152,79 @@ static void blame_origin(struct work *work, const struct pair *pair, uint32_t gr
                     STR_ARG(say_share(work, rise->is)), survived ? "see a failure" : "fail",
                     STR_ARG(where), STR_ARG(reason_text(work, pair)),
                     STR_ARG(say_share(work, rise->was)))};
-    blame(work, candidate_of(work, group, NAME_NONE, pair->key.name), &finding);
+    blame(work, candidate_of(work, blamed->group, blamed->instance, pair->key.name), &finding);
+}
+
+static void blame_origin(struct work *work, const struct pair *pair, uint32_t group, uint32_t peer,
+                         const struct origin_rise *rise, double share)
+{
+    blame_at(work, pair, &(struct blamed){group, peer, NAME_NONE, share}, rise);
+}
+
+/* Of a callee's instances, the one that is not reached is the one whose calls are missing. */
+static void blame_lost_instances(struct work *work, const struct pair *pair,
+                                 const struct origin_rise *rise, double share)
+{
+    double normal = 0, now = 0, lost = 0;
+    uint32_t from, to, i;
+    pairs_range(work->pairs, TALLY_INSTANCE, pair->key.node, &from, &to);
+    for (i = from; i < to; i++) {
+        normal += (double)work->pairs->items[i].t[0].n;
+        now += (double)work->pairs->items[i].t[1].n;
+    }
+    /* What came and what failed would have been spread as in normal times. */
+    now += (double)(pair->t[1].n - pair->t[0].n);
+    for (int pass = 0; pass < 2; pass++) {
+        for (i = from; i < to && normal > 0; i++) {
+            const struct pair *instance = &work->pairs->items[i];
+            double missing = (double)instance->t[0].n / normal * now - (double)instance->t[1].n;
+            if (missing > 0 && pass == 0)
+                lost += missing;
+            else if (missing > 0)
+                blame_at(work, pair,
+                         &(struct blamed){pair->key.node, pair->key.peer, instance->key.name,
+                                          share * missing / lost},
+                         rise);
+        }
+    }
+    if (lost == 0)
+        blame_origin(work, pair, pair->key.node, pair->key.peer, rise, share);
+}
+
+/* Failures that seem to be the caller's own, and calls that are missing at a callee. */
+static void blame_missing(struct work *work, const struct pair *pair, const struct missing *missing,
+                          const struct origin_rise *rise)
+{
+    struct node_text node = group_text(work, work->level, pair->key.node),
+                     callee = group_text(work, work->level, missing->callee);
+    struct str who = node_text_short(work->arena, &node),
+               whom = node_text_short(work->arena, &callee);
+    struct finding finding = {
+        .channel = CHANNEL_ERRORS,
+        .kind = EVIDENCE_TRAFFIC,
+        .unit = UNIT_RATIO,
+        .value = rise->value * missing->share,
+        .z = rise->z,
+        .baseline = missing->was,
+        .observed = missing->is,
+        .group = missing->callee,
+        .peer = pair->key.node,
+        .metric = STR("calls_a_visit"),
+        .text = say(work, "%.*s fails without having called %.*s: %.3g → %.3g calls a visit",
+                    STR_ARG(who), STR_ARG(whom), missing->was, missing->is)};
+    blame(work, candidate_of(work, missing->callee, NAME_NONE, NAME_NONE), &finding);
+}
+
+static void blame_own(struct work *work, const struct pair *pair, const struct origin_rise *rise)
+{
+    struct missing missing[MAX_MISSING];
+    unsigned n = missing_callees(work, pair->key.node, missing);
+    double own = 1;
+    for (unsigned i = 0; i < n; i++) {
+        blame_missing(work, pair, &missing[i], rise);
+        own -= missing[i].share;
+    }
+    blame_origin(work, pair, pair->key.node, NO_GROUP, rise, own);
 }
 
 static void blame_pair(struct work *work, const struct pair *pair, const struct origin_rise *rise,
@@ -129,15 +232,19 @@ static void blame_pair(struct work *work, const struct pair *pair, const struct 
 {
     uint32_t callee = pair->key.node, caller = pair->key.peer;
     if (pair->key.what != ORIGIN_UNREACHED || caller == NO_GROUP) {
-        blame_origin(work, pair, callee, NO_GROUP, rise, 1);
+        blame_own(work, pair, rise);
         return;
     }
     double by_caller = guilt(work, edges, 0, caller), by_callee = guilt(work, edges, 1, callee);
     by_callee *= CALLEE_PRIOR;
-    double share = by_caller + by_callee > 0 ? by_caller / (by_caller + by_callee) : 0;
+    double share =
+        by_caller + by_callee > 0 ? by_caller / (by_caller + by_callee) : 1 / (1 + CALLEE_PRIOR);
     if (caller_refused(work, pair))
         share = 1;
-    blame_origin(work, pair, callee, caller, rise, 1 - share);
+    if (work->input->level == SUSPECT_INSTANCE)
+        blame_lost_instances(work, pair, rise, 1 - share);
+    else
+        blame_origin(work, pair, callee, caller, rise, 1 - share);
     blame_origin(work, pair, caller, callee, rise, share);
 }
 
@@ -176,17 +283,17 @@ static void find_failing_instances(struct work *work)
 void find_failures(struct work *work)
 {
     struct edge_failures edges;
-    if (work->input->level == SUSPECT_INSTANCE) {
+    bool by_instance = work->input->level == SUSPECT_INSTANCE;
+    if (by_instance)
         find_failing_instances(work);
-        return;
-    }
-    if (!measure_edges(work, &edges)) {
+    if (!measure_edges(work, &edges) || !missing_measure(work) || !measure_origins(work)) {
         work->memory_short = true;
         return;
     }
     for (uint32_t i = 0; i < work->pairs->n; i++) {
         const struct pair *pair = &work->pairs->items[i];
-        if (pair->key.channel != TALLY_ORIGIN || pair->key.node == NO_GROUP)
+        if (pair->key.channel != TALLY_ORIGIN || pair->key.node == NO_GROUP ||
+            (by_instance && pair->key.what != ORIGIN_UNREACHED))
             continue;
         for (int bad = 0; bad < 2; bad++) {
             struct origin_rise rise = rise_of(work, pair, bad);

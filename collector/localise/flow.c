@@ -4,11 +4,10 @@
 #include <math.h>
 
 #include "collector/localise/statistics.h"
+#include "collector/localise/symptom.h"
 #include "collector/localise/work.h"
 
-/* Visits by (service, operation), or of the whole service: the sum of their last steps. */
-static void count_visits(const struct work *work, uint32_t group, name_no operation,
-                         double visits[2])
+void count_visits(const struct work *work, uint32_t group, name_no operation, double visits[2])
 {
     uint32_t i, to;
     visits[0] = visits[1] = 0;
@@ -80,9 +79,7 @@ void find_flow(struct work *work)
 
 /* ---- traffic ---- */
 
-/* Calls of a whole edge, over all its operations: pairs of one edge stand side by side. Gives how
- * many there are. */
-static uint32_t sum_edge(const struct work *work, uint32_t first, double calls[2])
+uint32_t sum_edge(const struct work *work, uint32_t first, double calls[2])
 {
     const struct pair *edge = &work->pairs->items[first], *pair = edge;
     uint32_t n = 0;
@@ -97,11 +94,13 @@ static uint32_t sum_edge(const struct work *work, uint32_t first, double calls[2
     return n;
 }
 
-/* Poisson rates a visit: the difference in standard errors. */
-static double rate_z(double a, double n, double b, double m)
+/* A step that visits make at most once is a share of them; what is called over and over is a rate.
+ */
+double calls_z(const double calls[2], const double visits[2])
 {
-    double variance = a / (n * n) + b / (m * m);
-    return variance > 0 ? (b / m - a / n) / sqrt(variance) : 0;
+    bool once = calls[0] <= visits[0] && calls[1] <= visits[1];
+    return once ? two_proportions(calls[0], visits[0], calls[1], visits[1])
+                : rates_z(calls[0], visits[0], calls[1], visits[1]);
 }
 
 static void blame_traffic(struct work *work, const struct pair *pair, const double calls[2],
@@ -112,6 +111,7 @@ static void blame_traffic(struct work *work, const struct pair *pair, const doub
     double share = visits[1] / (double)work->requests[1].n;
     if ((!more && !less) || was <= 0)
         return;
+    const uint32_t ends[2] = {pair->key.node, pair->key.peer};
     double value =
         TRAFFIC_WEIGHT * (share < 1 ? share : 1) *
         (more ? (1 - was / is) * (is < 1 ? is : 1) : (1 - is / was) * (was < 1 ? was : 1));
@@ -121,16 +121,35 @@ static void blame_traffic(struct work *work, const struct pair *pair, const doub
                               .kind = EVIDENCE_TRAFFIC,
                               .unit = UNIT_RATIO,
                               .value = value,
-                              .z = fabs(rate_z(calls[0], visits[0], calls[1], visits[1])),
+                              .z = fabs(calls_z(calls, visits)),
                               .baseline = was,
                               .observed = is,
-                              .group = pair->key.node,
-                              .peer = pair->key.peer,
                               .metric = STR("calls_a_visit"),
                               .text = say(work, "%.*s → %.*s: %.3g → %.3g calls a visit",
                                           STR_ARG(node_text_short(work->arena, &caller)),
                                           STR_ARG(node_text_short(work->arena, &callee)), was, is)};
-    blame(work, candidate_of(work, finding.group, NAME_NONE, NAME_NONE), &finding);
+    /* Who calls more does so by itself; who calls less may not get through. */
+    double reach = less ? missing_share(work, ends[0], ends[1]) : 0;
+    for (int e = 0; e < 2; e++) {
+        finding.group = ends[e];
+        finding.peer = ends[1 - e];
+        finding.value = value * (e ? reach : 1 - reach);
+        blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
+    }
+}
+
+/* Visits that fail now and did not before: what they no longer came to is told by the failure. */
+static double newly_failed(const struct work *work, uint32_t group, const double visits[2])
+{
+    double failed[2] = {0, 0};
+    uint32_t i, to;
+    for (pairs_range(work->pairs, TALLY_FLOW, group, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        for (int t = 0; t < 2 && pair->key.what == FLOW_FAILED; t++)
+            failed[t] += (double)pair->t[t].n;
+    }
+    double more = failed[1] - failed[0] / visits[0] * visits[1];
+    return more > 0 ? more : 0;
 }
 
 void find_traffic(struct work *work)
@@ -144,7 +163,64 @@ void find_traffic(struct work *work)
             continue;
         step = sum_edge(work, i, calls);
         count_visits(work, pair->key.node, NAME_NONE, visits);
-        if (visits[0] >= MIN_TIMES && visits[1] >= MIN_TIMES)
+        if (visits[0] < MIN_TIMES || visits[1] < MIN_TIMES)
+            continue;
+        if (calls[1] * visits[0] < calls[0] * visits[1])
+            visits[1] -= newly_failed(work, pair->key.node, visits);
+        if (visits[1] >= MIN_TIMES)
             blame_traffic(work, pair, calls, visits);
     }
+}
+
+/* An entry that has lost its traffic while the others have theirs. */
+static void blame_entry(struct work *work, const struct pair *pair)
+{
+    const struct localise_input *input = work->input;
+    struct symptom_input both = {&work->entries[0], &work->entries[1], input->normal_s,
+                                 input->now_s};
+    struct symptom_found found;
+    if (!symptom_vanished(&both, &pair->key, &found))
+        return;
+    double was = 60 * (double)pair->t[0].n / input->normal_s,
+           is = 60 * (double)pair->t[1].n / input->now_s;
+    struct finding finding = {
+        .channel = CHANNEL_TRAFFIC,
+        .kind = EVIDENCE_TRAFFIC,
+        .unit = UNIT_COUNT,
+        .value = TRAFFIC_WEIGHT * found.share * (double)pair->t[0].n / (double)work->requests[0].n,
+        .z = found.z,
+        .baseline = was,
+        .observed = is,
+        .group = pair->key.node,
+        .peer = NO_GROUP,
+        .metric = STR("requests_a_minute"),
+        .text = say(work, "%.*s: %.3g → %.3g requests a minute, other entries as ever",
+                    STR_ARG(name_text(work, pair->key.name)), was, is)};
+    blame(work, candidate_of(work, pair->key.node, NAME_NONE, pair->key.name), &finding);
+}
+
+void find_entries(struct work *work)
+{
+    const struct localise_input *input = work->input;
+    if (input->normal_s <= 0 || input->now_s <= 0)
+        return;
+    for (int t = 0; t < 2; t++)
+        rollup_init(&work->entries[t], UINT32_MAX);
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        for (int t = 0; t < 2 && pair->key.channel == TALLY_REQUEST; t++) {
+            struct tally *entry = rollup_tally(&work->entries[t], &pair->key, 0);
+            if (entry)
+                entry->n = pair->t[t].n;
+            else
+                work->memory_short = true;
+        }
+    }
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->key.channel == TALLY_REQUEST && pair->key.node != NO_GROUP)
+            blame_entry(work, pair);
+    }
+    for (int t = 0; t < 2; t++)
+        rollup_fini(&work->entries[t]);
 }

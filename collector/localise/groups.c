@@ -206,6 +206,34 @@ const struct pair *pairs_find(const struct pairs *pairs, const struct tally_key 
     return NULL;
 }
 
+static struct tally_key sibling_key(const struct tally_key *instance)
+{
+    struct tally_key key = *instance;
+    key.name = NAME_NONE;
+    return key;
+}
+
+bool siblings_make(struct work *work)
+{
+    rollup_init(&work->siblings, UINT32_MAX);
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->key.channel != TALLY_INSTANCE && pair->key.channel != TALLY_GAP_INSTANCE)
+            continue;
+        struct tally_key key = sibling_key(&pair->key);
+        struct tally *sum = rollup_tally(&work->siblings, &key, 0);
+        if (!sum || !tally_merge(sum, &pair->t[0]))
+            return false;
+    }
+    return true;
+}
+
+const struct tally *siblings_normal(struct work *work, const struct tally_key *instance)
+{
+    struct tally_key key = sibling_key(instance);
+    return rollup_tally(&work->siblings, &key, 0);
+}
+
 void pairs_free(struct pairs *pairs)
 {
     rollup_fini(&pairs->merged);

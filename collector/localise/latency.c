@@ -10,13 +10,6 @@
 #include "collector/localise/work.h"
 #include "collector/model/span.h"
 
-struct slowness {
-    double share; /* of its calls, 0…1 */
-    double z;
-    double value; /* spoilt share of normal request time */
-    double was_ns, is_ns;
-};
-
 static double mean_of(const struct tally *tally)
 {
     return tally->histogram.n > 0 ? (double)tally->sum_ns / (double)tally->histogram.n : 0;
@@ -27,8 +20,8 @@ static double clamp(double value, double low, double high)
     return value < low ? low : value > high ? high : value;
 }
 
-static struct slowness slowness_of(const struct work *work, const struct tally *normal,
-                                   const struct tally *now)
+struct slowness slowness_of(const struct work *work, const struct tally *normal,
+                            const struct tally *now)
 {
     struct slowness slow = {.was_ns = mean_of(normal), .is_ns = mean_of(now)};
     double n = (double)normal->histogram.n, m = (double)now->histogram.n;
@@ -52,11 +45,17 @@ static struct slowness slowness_of(const struct work *work, const struct tally *
     return slow;
 }
 
-/* What a key without a normal is judged by: its service as a whole. */
-static const struct tally *normal_of(const struct work *work, const struct pair *pair)
+/* What a key without a normal is judged by: a version by its service as a whole, an instance by
+ * all instances. */
+static const struct tally *normal_of(struct work *work, const struct pair *pair)
 {
-    if (pair->t[0].histogram.n >= MIN_TIMES || work->level == &work->services)
+    bool instance = pair->key.channel == TALLY_INSTANCE || pair->key.channel == TALLY_GAP_INSTANCE;
+    if (pair->t[0].histogram.n >= MIN_TIMES || (!instance && work->level == &work->services))
         return &pair->t[0];
+    if (instance) {
+        const struct tally *siblings = siblings_normal(work, &pair->key);
+        return siblings ? siblings : &pair->t[0];
+    }
     struct tally_key key = pair->key;
     key.node = key.node == NO_GROUP ? NO_GROUP : work->level->items[key.node].service;
     key.peer = key.peer == NO_GROUP ? NO_GROUP : work->level->items[key.peer].service;
@@ -144,12 +143,11 @@ static double guilt(const struct edge_slowness *edges, uint32_t group)
     return edges->n[group] > 0 ? pow(edges->sum[group] / edges->n[group], END_POWER) : 0;
 }
 
-static void blame_gap(struct work *work, const struct pair *pair, const struct slowness *slow,
-                      double caller_share)
+static struct finding gap_finding(struct work *work, const struct pair *pair,
+                                  const struct slowness *slow)
 {
-    const uint32_t ends[2] = {pair->key.node, pair->key.peer};
-    struct str caller = group_name(work, ends[0]), callee = group_name(work, ends[1]);
-    struct finding finding = {
+    struct str caller = group_name(work, pair->key.node), callee = group_name(work, pair->key.peer);
+    return (struct finding){
         .channel = CHANNEL_LATENCY,
         .kind = EVIDENCE_GAP,
         .unit = UNIT_NS,
@@ -160,11 +158,146 @@ static void blame_gap(struct work *work, const struct pair *pair, const struct s
         .text = say(work, "%.*s → %.*s gap %.*s → %.*s, %.*s of calls slow", STR_ARG(caller),
                     STR_ARG(callee), STR_ARG(say_ns(work, slow->was_ns)),
                     STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_share(work, slow->share)))};
+}
+
+/* Where on its way a gap grew, as proxies at both ends tell: parts of 1. */
+struct split {
+    double caller_proxy, network, callee_proxy;
+    struct slowness of_network;
+    bool known; /* proxies report most of these calls, in both times */
+};
+
+static double extra_of(struct work *work, const struct pair *hop, struct split *split)
+{
+    double extra = tally_extra_ns(&hop->t[0], &hop->t[1]);
+    if (hop->key.what == HOP_NETWORK)
+        split->of_network = slowness_of(work, &hop->t[0], &hop->t[1]);
+    return extra > 0 ? extra : 0;
+}
+
+static struct split split_of(struct work *work, const struct pair *gap)
+{
+    struct split split = {0};
+    int64_t n[2] = {0, 0};
+    uint32_t i, to;
+    for (pairs_range(work->pairs, TALLY_HOP, gap->key.node, &i, &to); i < to; i++) {
+        const struct pair *hop = &work->pairs->items[i];
+        if (hop->key.peer != gap->key.peer)
+            continue;
+        double extra = extra_of(work, hop, &split);
+        if (hop->key.what == HOP_SIDECAR_OUT)
+            split.caller_proxy += extra;
+        else if (hop->key.what == HOP_SIDECAR_IN)
+            split.callee_proxy += extra;
+        else
+            split.network += extra;
+        for (int t = 0; t < 2 && hop->key.what == HOP_NETWORK; t++)
+            n[t] += hop->t[t].n;
+    }
+    double sum = split.caller_proxy + split.network + split.callee_proxy;
+    split.known = sum > 0 && 2 * n[0] >= gap->t[0].n && 2 * n[1] >= gap->t[1].n;
+    if (split.known) {
+        split.caller_proxy /= sum;
+        split.network /= sum;
+        split.callee_proxy /= sum;
+    }
+    return split;
+}
+
+/* The network's part stands by itself, with either end: nobody at the ends spent it. */
+static void blame_network(struct work *work, const struct pair *pair, const struct slowness *slow,
+                          const struct split *split, double caller_share)
+{
+    const uint32_t ends[2] = {pair->key.node, pair->key.peer};
+    const struct slowness *way = &split->of_network;
+    struct str caller = group_name(work, ends[0]), callee = group_name(work, ends[1]);
+    struct finding finding = gap_finding(work, pair, slow);
+    finding.between = true;
+    finding.metric = STR("network");
+    finding.baseline = way->was_ns;
+    finding.observed = way->is_ns;
+    finding.text = say(work, "%.*s → %.*s: between the two %.*s → %.*s, their proxies as ever",
+                       STR_ARG(caller), STR_ARG(callee), STR_ARG(say_ns(work, way->was_ns)),
+                       STR_ARG(say_ns(work, way->is_ns)));
     for (int e = 0; e < 2; e++) {
         finding.group = ends[e];
         finding.peer = ends[1 - e];
-        finding.value = slow->value * (e == 0 ? caller_share : 1 - caller_share);
+        finding.value = slow->value * split->network * (e == 0 ? caller_share : 1 - caller_share);
         blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
+    }
+}
+
+static void blame_gap(struct work *work, const struct pair *pair, const struct slowness *slow,
+                      double caller_share)
+{
+    const uint32_t ends[2] = {pair->key.node, pair->key.peer};
+    struct split split = split_of(work, pair);
+    double parts[2] = {caller_share, 1 - caller_share};
+    bool network = split.known && split.network > NETWORK_SHARE;
+    if (network)
+        blame_network(work, pair, slow, &split, caller_share);
+    for (int e = 0; e < 2 && split.known; e++) {
+        double own = e == 0 ? split.caller_proxy : split.callee_proxy;
+        parts[e] = network ? own : own + split.network * parts[e];
+    }
+    struct finding finding = gap_finding(work, pair, slow);
+    for (int e = 0; e < 2; e++) {
+        finding.group = ends[e];
+        finding.peer = ends[1 - e];
+        finding.value = slow->value * parts[e];
+        blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
+    }
+}
+
+/* ---- the same by instance ---- */
+
+/* Instances of one end with the slow calls of each, cubed like the guilt of an end. Who sends no
+ * spans is one instance without a name. */
+struct instance_guilt {
+    const struct pair *items[MAX_INSTANCES];
+    double weight[MAX_INSTANCES], sum, nameless;
+    unsigned n;
+};
+
+static void weigh_instances(struct work *work, uint32_t group, uint8_t end, double nameless,
+                            struct instance_guilt *guilt)
+{
+    uint32_t i, to;
+    guilt->n = 0;
+    guilt->sum = guilt->nameless = 0;
+    pairs_range(work->pairs, TALLY_GAP_INSTANCE, group, &i, &to);
+    for (; i < to && guilt->n < MAX_INSTANCES; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->key.what != end || pair->t[1].n <= 0)
+            continue;
+        struct slowness slow = slowness_of(work, normal_of(work, pair), &pair->t[1]);
+        guilt->items[guilt->n] = pair;
+        guilt->weight[guilt->n] = (double)pair->t[1].n * pow(slow.share, END_POWER);
+        guilt->sum += guilt->weight[guilt->n++];
+    }
+    if (guilt->n == 0)
+        guilt->sum = guilt->nameless = nameless;
+}
+
+static void blame_gap_instances(struct work *work, const struct pair *pair,
+                                const struct slowness *slow, const double end_guilt[2])
+{
+    struct instance_guilt guilt[2];
+    const uint32_t ends[2] = {pair->key.node, pair->key.peer};
+    for (uint8_t e = 0; e < 2; e++)
+        weigh_instances(work, ends[e], e, end_guilt[e] * (double)pair->t[1].n, &guilt[e]);
+    double sum = guilt[0].sum + guilt[1].sum;
+    struct finding finding = gap_finding(work, pair, slow);
+    for (int e = 0; e < 2 && sum > 0; e++) {
+        finding.group = ends[e];
+        finding.peer = ends[1 - e];
+        finding.value = slow->value * guilt[e].nameless / sum;
+        blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
+        for (unsigned i = 0; i < guilt[e].n; i++) {
+            finding.value = slow->value * guilt[e].weight[i] / sum;
+            blame(work, candidate_of(work, ends[e], guilt[e].items[i]->key.name, NAME_NONE),
+                  &finding);
+        }
     }
 }
 
@@ -181,7 +314,10 @@ void find_slow(struct work *work)
         if (slow->value <= 0)
             continue;
         const struct pair *pair = &work->pairs->items[i];
-        double caller = guilt(&edges, pair->key.node), callee = guilt(&edges, pair->key.peer);
-        blame_gap(work, pair, slow, caller + callee > 0 ? caller / (caller + callee) : 0.5);
+        const double by[2] = {guilt(&edges, pair->key.node), guilt(&edges, pair->key.peer)};
+        if (work->input->level == SUSPECT_INSTANCE)
+            blame_gap_instances(work, pair, slow, by);
+        else
+            blame_gap(work, pair, slow, by[0] + by[1] > 0 ? by[0] / (by[0] + by[1]) : 0.5);
     }
 }

@@ -105,7 +105,14 @@ struct candidate *candidate_of(struct work *work, uint32_t group, name_no instan
 
 static bool passes(const struct finding *finding)
 {
-    return finding->z > SIGNIFICANT_Z && finding->value >= SIGNIFICANT_VALUE;
+    return finding->z > SIGNIFICANT_Z;
+}
+
+/* How much of a weak finding is more than noise: the positive part of 1 − 1/z² (James and Stein).
+ */
+static double above_chance(double z)
+{
+    return z > 1 ? 1 - 1 / (z * z) : 0;
 }
 
 void blame(struct work *work, struct candidate *candidate, const struct finding *finding)
@@ -128,7 +135,7 @@ void blame(struct work *work, struct candidate *candidate, const struct finding 
     if (passes(finding))
         candidate->value[finding->channel] += finding->value;
     else
-        candidate->weak += finding->value;
+        candidate->weak += finding->value * above_chance(finding->z);
 }
 
 static int by_score(const void *a, const void *b)
@@ -168,15 +175,23 @@ static void sort_ties(struct work *work)
     }
 }
 
+/* What a channel's findings spoil together must be felt. */
+static void sum_channels(struct candidate *candidate)
+{
+    for (int c = 0; c < N_CHANNELS; c++) {
+        bool felt = candidate->value[c] >= SIGNIFICANT_VALUE;
+        *(felt ? &candidate->score : &candidate->weak) += candidate->value[c];
+    }
+    candidate->significant = candidate->score > 0;
+}
+
 /* Hints are scaled to stay below the weakest significant score. */
 static void rank(struct work *work)
 {
     double weakest = INFINITY, strongest_hint = 0;
     for (uint32_t i = 0; i < work->n_candidates; i++) {
         struct candidate *candidate = &work->candidates[i];
-        for (int c = 0; c < N_CHANNELS; c++)
-            candidate->score += candidate->value[c];
-        candidate->significant = candidate->score > 0;
+        sum_channels(candidate);
         if (candidate->significant && candidate->score < weakest)
             weakest = candidate->score;
         if (!candidate->significant && candidate->weak > strongest_hint)
@@ -210,7 +225,9 @@ static double confidence_of(const struct work *work, uint32_t at)
 
 static bool write_suspects(struct work *work, struct diagnosis *diagnosis)
 {
-    uint32_t n = work->n_candidates < work->input->limit ? work->n_candidates : work->input->limit;
+    uint32_t n = 0;
+    while (n < work->n_candidates && n < work->input->limit && work->candidates[n].score > 0)
+        n++;
     diagnosis->suspects = arena_calloc(work->arena, (n + 1) * sizeof(*diagnosis->suspects));
     if (!diagnosis->suspects)
         return false;
@@ -241,12 +258,14 @@ static bool look(struct work *work)
     work->pairs = by_version ? &work->by_version : &work->by_service;
     if (!groups_make(work, false, &work->services) || !groups_make(work, true, &work->versions) ||
         !pairs_make(work, &work->services, &work->by_service) ||
-        !pairs_make(work, &work->versions, &work->by_version))
+        !pairs_make(work, &work->versions, &work->by_version) || !siblings_make(work))
         return false;
     find_slow(work);
     find_failures(work);
     find_flow(work);
     find_traffic(work);
+    find_entries(work);
+    find_changes(work);
     rank(work);
     return !work->memory_short;
 }
@@ -271,5 +290,6 @@ bool localise(const struct localise_input *input, struct arena *arena, struct di
     bool good = look(&work) && write_suspects(&work, diagnosis);
     pairs_free(&work.by_service);
     pairs_free(&work.by_version);
+    rollup_fini(&work.siblings);
     return good;
 }

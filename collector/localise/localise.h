@@ -9,6 +9,7 @@
 
 struct localise_input {
     const struct rollup *normal, *now; /* steps do not matter: they are added up */
+    double normal_s, now_s;            /* how long they are; 0: not known */
     const struct names *names;         /* of the keys of both */
     const struct nodes *nodes;
     enum suspect_level level;

@@ -3,12 +3,60 @@
 
 #include <math.h>
 
+/* Counts that are expected to be smaller are tested exactly. */
+#define EXACT_BELOW 5.0
+
+double rates_z(double a, double n, double b, double m)
+{
+    if (n <= 0 || m <= 0)
+        return 0;
+    double variance = a / (n * n) + b / (m * m);
+    return variance > 0 ? (b / m - a / n) / sqrt(variance) : 0;
+}
+
+double z_beyond(double p)
+{
+    double low = 0, high = 40;
+    for (int i = 0; i < 60; i++) {
+        double middle = (low + high) / 2;
+        if (erfc(middle / M_SQRT2) / 2 > p)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static double ln_choose(double n, double k)
+{
+    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1);
+}
+
+/* Fisher's test on one side: that by chance b or more of all a + b lie among the m. */
+static double exact_tail(double a, double n, double b, double m)
+{
+    double total = a + b, all = ln_choose(n + m, total), p = 0;
+    for (double k = b; k <= m && k <= total; k++) {
+        if (total - k <= n)
+            p += exp(ln_choose(m, k) + ln_choose(n, total - k) - all);
+    }
+    return p;
+}
+
 double two_proportions(double a, double n, double b, double m)
 {
     if (n <= 0 || m <= 0)
         return 0;
     double pooled = (a + b) / (n + m), variance = pooled * (1 - pooled) * (1 / n + 1 / m);
-    return variance > 0 ? (b / m - a / n) / sqrt(variance) : 0;
+    if (variance <= 0)
+        return 0;
+    double difference = b / m - a / n, least = pooled * (n < m ? n : m);
+    /* So few that the normal distribution tells tales. */
+    if (least < EXACT_BELOW) {
+        double p = difference > 0 ? exact_tail(a, n, b, m) : exact_tail(b, m, a, n);
+        return p < 0.5 ? copysign(z_beyond(p), difference) : 0;
+    }
+    return difference / sqrt(variance);
 }
 
 static void wilson(double a, double n, double z, double interval[2])

@@ -4,9 +4,16 @@
 
 #include "collector/model/histogram.h"
 
-/* z of the difference of two shares, pooled: a of n against b of m. Above 0 when b's share is
- * greater. 0 when either side is empty. */
+/* z of the difference of two shares: a of n against b of m, pooled, or by Fisher's exact test where
+ * few are expected. Above 0 when b's share is greater. 0 when either side is empty. */
 double two_proportions(double a, double n, double b, double m);
+
+/* z of the difference of two Poisson rates: a events in n against b in m. 0 when either is empty.
+ */
+double rates_z(double a, double n, double b, double m);
+
+/* The z that chance is beyond with probability p < 0.5, on one side. */
+double z_beyond(double p);
 
 /* Score (Wilson) interval of the difference b/m − a/n at z standard errors (Newcombe's method 10).
  */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define MAX_STEP_TALLIES 50000u
+#define MAX_HELD (1u << 20)
 #define MAX_NAMES (1u << 20)
 #define MAX_NAME_BYTES ((size_t)128 << 20)
 #define MAX_NODES 200000u
@@ -26,21 +27,31 @@ struct steps {
     struct names *names;
     struct nodes *nodes;
     struct numbers name_map, node_map;
-    struct bag steps[N_STEPS], minutes[N_STEP_MINUTES];
+    struct bag *steps, minutes[N_STEP_MINUTES];
+    uint32_t step_s;
+    unsigned n_steps;
+    bool hold;
+    struct rollup held; /* in order of time once the first was released */
+    uint32_t n_released;
 };
 
-struct steps *steps_new(void)
+struct steps *steps_new(bool hold, uint32_t step_s, unsigned n_steps)
 {
     struct steps *steps = calloc(1, sizeof(*steps));
     if (!steps)
         return NULL;
-    for (unsigned i = 0; i < N_STEPS; i++)
+    steps->steps = calloc(n_steps, sizeof(*steps->steps));
+    steps->hold = hold;
+    steps->step_s = step_s;
+    steps->n_steps = steps->steps ? n_steps : 0;
+    rollup_init(&steps->held, UINT32_MAX);
+    for (unsigned i = 0; i < steps->n_steps; i++)
         rollup_init(&steps->steps[i].rollup, MAX_STEP_TALLIES);
     for (unsigned i = 0; i < N_STEP_MINUTES; i++)
         rollup_init(&steps->minutes[i].rollup, MAX_STEP_TALLIES);
     steps->names = names_new(MAX_NAMES, MAX_NAME_BYTES);
     steps->nodes = nodes_new(MAX_NODES);
-    if (steps->names && steps->nodes)
+    if (steps->names && steps->nodes && steps->steps)
         return steps;
     steps_free(steps);
     return NULL;
@@ -50,10 +61,12 @@ void steps_free(struct steps *steps)
 {
     if (!steps)
         return;
-    for (unsigned i = 0; i < N_STEPS; i++)
+    for (unsigned i = 0; i < steps->n_steps; i++)
         rollup_fini(&steps->steps[i].rollup);
+    free(steps->steps);
     for (unsigned i = 0; i < N_STEP_MINUTES; i++)
         rollup_fini(&steps->minutes[i].rollup);
+    rollup_fini(&steps->held);
     free(steps->name_map.own);
     free(steps->node_map.own);
     nodes_free(steps->nodes);
@@ -140,6 +153,20 @@ static bool add(struct bag *bag, const struct tally_key *key, const struct tally
     return tally ? tally_merge(tally, more) : bag->rollup.n >= bag->rollup.max;
 }
 
+/* Into the step's bag and its minute's. */
+static bool count(struct steps *steps, const struct tally_key *key, const struct tally *tally)
+{
+    uint64_t step = tally->step / steps->step_s, minute = tally->step / ROLLUP_MINUTE_S;
+    return add(bag_of(steps->steps, steps->n_steps, step), key, tally) &&
+           add(bag_of(steps->minutes, N_STEP_MINUTES, minute), key, tally);
+}
+
+static bool hold(struct steps *steps, const struct tally_key *key, const struct tally *more)
+{
+    struct tally *tally = rollup_tally(&steps->held, key, more->step);
+    return tally && tally_merge(tally, more);
+}
+
 bool steps_take(struct steps *steps, const struct turn *turn)
 {
     bool good = true;
@@ -148,11 +175,52 @@ bool steps_take(struct steps *steps, const struct turn *turn)
         struct tally_key key = tally->key;
         good = take_node(steps, turn, &key.node) && take_node(steps, turn, &key.peer) &&
                take_name(steps, turn, &key.name) && take_name(steps, turn, &key.detail) &&
-               add(bag_of(steps->steps, N_STEPS, tally->step), &key, tally) &&
-               add(bag_of(steps->minutes, N_STEP_MINUTES, tally->step / ROLLUP_STEPS_A_MINUTE),
-                   &key, tally);
+               (steps->hold ? hold(steps, &key, tally) : count(steps, &key, tally));
     }
     return good;
+}
+
+/* ---- what waits ---- */
+
+static int by_step(const void *a, const void *b)
+{
+    const struct tally *x = a, *y = b;
+    return (x->step > y->step) - (x->step < y->step);
+}
+
+/* From here on the bag's map is wrong: it is only read in order, then cleared. */
+bool steps_next_held(struct steps *steps, uint64_t *step)
+{
+    struct rollup *held = &steps->held;
+    if (held->n && !steps->n_released)
+        qsort(held->items, held->n, sizeof(*held->items), by_step);
+    if (steps->n_released == held->n)
+        return false;
+    *step = held->items[steps->n_released].step / steps->step_s;
+    return true;
+}
+
+bool steps_release(struct steps *steps)
+{
+    struct rollup *held = &steps->held;
+    uint64_t step;
+    bool good = true, some = steps_next_held(steps, &step);
+    for (; some && steps->n_released < held->n &&
+           held->items[steps->n_released].step / steps->step_s == step;
+         steps->n_released++) {
+        const struct tally *tally = &held->items[steps->n_released];
+        good = count(steps, &tally->key, tally) && good;
+    }
+    if (steps->n_released == held->n) {
+        rollup_clear(held);
+        steps->n_released = 0;
+    }
+    return good;
+}
+
+bool steps_are_full(const struct steps *steps)
+{
+    return steps->held.n >= MAX_HELD;
 }
 
 struct rollup *steps_minute(struct steps *steps, uint64_t minute)
@@ -195,7 +263,7 @@ bool steps_sum(struct steps *steps, uint64_t from_step, uint64_t to_step, bool e
                struct rollup *sum)
 {
     bool good = true;
-    for (unsigned i = 0; i < N_STEPS && good; i++) {
+    for (unsigned i = 0; i < steps->n_steps && good; i++) {
         const struct bag *bag = &steps->steps[i];
         if (bag->time >= from_step && bag->time < to_step)
             good = add_all(steps, &bag->rollup, entries, sum);

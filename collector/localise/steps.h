@@ -1,5 +1,6 @@
-/* steps.h - the roll-ups of the last two minutes by steps of ten seconds, and of the last hour by
- * minutes, in memory; with names of their own, so that they outlive every turn.
+/* steps.h - the roll-ups of the last steps, and of the last hour by minutes, in memory; with names
+ * of their own, so that they outlive every turn. A step here is a number: its time divided by its
+ * length.
  *
  * At most MAX_STEP_TALLIES counters a step; one thread.
  */
@@ -8,16 +9,24 @@
 
 #include "collector/model/turn.h"
 
-#define N_STEPS 12u
 #define N_STEP_MINUTES 64u
+#define STEP_MINUTES_SURE 60u /* of them that are there although the newest are not over */
 
 struct steps;
-struct steps *steps_new(void);
+/* With `hold` what is taken waits until it is released, step by step in order of time: for who
+ * watches a replay, whose traces come in any order. */
+struct steps *steps_new(bool hold, uint32_t step_s, unsigned n_steps);
 void steps_free(struct steps *steps);
 struct names *steps_names(struct steps *steps);
 struct nodes *steps_nodes(struct steps *steps);
 /* Adds the turn's roll-up; what is older than memory reaches back is left out. */
 bool steps_take(struct steps *steps, const struct turn *turn);
+/* The earliest step that waits; false when none does. */
+bool steps_next_held(struct steps *steps, uint64_t *step);
+/* The earliest step that waits is counted. False when memory is short. */
+bool steps_release(struct steps *steps);
+/* So many counters wait that some must be released before more can be held. */
+bool steps_are_full(const struct steps *steps);
 /* The bag of a minute, empty when new, for who reads stored minutes; NULL when it is too old. */
 struct rollup *steps_minute(struct steps *steps, uint64_t minute);
 /* From now on these minutes are no part of what is normal. */

@@ -1,6 +1,8 @@
 /* symptom.c - tests on the requests of each entry. */
 #include "collector/localise/symptom.h"
 
+#include <stdlib.h>
+
 #include "collector/localise/constants.h"
 #include "collector/localise/statistics.h"
 
@@ -35,49 +37,98 @@ static struct bad_counts bad_counts(enum symptom kind, const struct tally *norma
                                slow_ones(&now->histogram, bucket), (double)now->histogram.n};
 }
 
-static void test_entry(enum symptom kind, const struct tally *normal, const struct tally *now,
-                       struct symptom_found *best)
+static bool test_entry(enum symptom kind, const struct tally *normal, const struct tally *now,
+                       struct symptom_found *found)
 {
     struct bad_counts c = bad_counts(kind, normal, now);
     if (c.normal_n < SYMPTOM_NORMAL || c.now_n < MIN_TIMES)
-        return;
+        return false;
     double was = c.normal / c.normal_n, is = c.now / c.now_n;
     double z = two_proportions(c.normal, c.normal_n, c.now, c.now_n);
     double least = kind == SYMPTOM_ERRORS ? SYMPTOM_FAILED : SYMPTOM_SLOW;
-    if (z > SYMPTOM_Z && is - was >= least && z > best->z)
-        *best = (struct symptom_found){kind, now->key, was, is, z};
+    *found = (struct symptom_found){kind, now->key, was, is, z};
+    return z > SYMPTOM_Z && is - was >= least;
 }
 
-bool symptom_find(const struct rollup *normal, const struct rollup *now,
-                  struct symptom_found *found)
+/* ---- traffic ---- */
+
+static double requests_but(const struct rollup *rollup, const struct tally_key *entry)
 {
-    *found = (struct symptom_found){0};
-    /* Failures first: requests that fail are often slow or quick as well. */
-    for (int kind = SYMPTOM_ERRORS; kind <= SYMPTOM_LATENCY && found->z == 0; kind++) {
-        for (uint32_t i = 0; i < now->n; i++) {
-            const struct tally *was = tally_find(normal, &now->items[i].key);
-            if (was)
-                test_entry((enum symptom)kind, was, &now->items[i], found);
-        }
+    double n = 0;
+    for (uint32_t i = 0; i < rollup->n; i++) {
+        const struct tally *tally = &rollup->items[i];
+        if (tally->key.channel == TALLY_REQUEST && !tally_key_eq(&tally->key, entry))
+            n += (double)tally->n;
     }
-    return found->z > 0;
+    return n;
+}
+
+bool symptom_vanished(const struct symptom_input *input, const struct tally_key *entry,
+                      struct symptom_found *found)
+{
+    const struct tally *was = tally_find(input->normal, entry), *is = tally_find(input->now, entry);
+    if (!was || was->n < SYMPTOM_NORMAL || input->normal_s <= 0 || input->now_s <= 0)
+        return false;
+    double n = is ? (double)is->n : 0, length = input->now_s / input->normal_s;
+    double expected = (double)was->n * length;
+    double others = requests_but(input->normal, entry) * length;
+    if (expected < MIN_TIMES || n > TRAFFIC_LEFT * expected || others < MIN_TIMES ||
+        requests_but(input->now, entry) < TRAFFIC_OTHERS * others)
+        return false;
+    double z = -rates_z((double)was->n, input->normal_s, n, input->now_s);
+    *found = (struct symptom_found){SYMPTOM_TRAFFIC, *entry, 0, 1 - n / expected, z};
+    return z > SYMPTOM_Z;
+}
+
+/* ---- all entries ---- */
+
+static int sharpest_first(const void *a, const void *b)
+{
+    const struct symptom_found *x = a, *y = b;
+    bool x_fails = x->kind == SYMPTOM_ERRORS, y_fails = y->kind == SYMPTOM_ERRORS;
+    if (x_fails != y_fails)
+        return x_fails ? -1 : 1;
+    return (x->z < y->z) - (x->z > y->z);
+}
+
+static bool test_all(const struct symptom_input *input, const struct tally *was,
+                     struct symptom_found *found)
+{
+    const struct tally *is = tally_find(input->now, &was->key);
+    /* Failures first: requests that fail are often slow or quick as well. */
+    return (is && (test_entry(SYMPTOM_ERRORS, was, is, found) ||
+                   test_entry(SYMPTOM_LATENCY, was, is, found))) ||
+           symptom_vanished(input, &was->key, found);
+}
+
+unsigned symptom_find(const struct symptom_input *input, struct symptom_found found[MAX_SYMPTOMS])
+{
+    unsigned n = 0;
+    for (uint32_t i = 0; i < input->normal->n && n < MAX_SYMPTOMS; i++)
+        n += test_all(input, &input->normal->items[i], &found[n]);
+    qsort(found, n, sizeof(*found), sharpest_first);
+    return n;
 }
 
 bool symptom_is_heavy(const struct symptom_found *found)
 {
     double heavy = found->kind == SYMPTOM_ERRORS ? SYMPTOM_FAILED_HEAVY : SYMPTOM_SLOW_HEAVY;
+    /* What does not come may come a moment later. */
+    if (found->kind == SYMPTOM_TRAFFIC)
+        return false;
     return found->z >= SYMPTOM_Z_PLAIN || found->share - found->normal_share >= heavy;
 }
 
-int64_t symptom_count(enum symptom kind, const struct rollup *normal, const struct rollup *now)
+int64_t symptom_count(enum symptom kind, const struct tally_key *entry,
+                      const struct symptom_input *input)
 {
-    double sum = 0;
-    for (uint32_t i = 0; i < now->n; i++) {
-        const struct tally *was = tally_find(normal, &now->items[i].key);
-        if (was || kind == SYMPTOM_ERRORS)
-            sum += bad_counts(kind, was ? was : &now->items[i], &now->items[i]).now;
-    }
-    return (int64_t)(sum + 0.5);
+    const struct tally *was = tally_find(input->normal, entry), *is = tally_find(input->now, entry);
+    double n = 0;
+    if (kind == SYMPTOM_TRAFFIC && was && input->normal_s > 0)
+        n = (double)was->n * input->now_s / input->normal_s - (is ? (double)is->n : 0);
+    else if (is && (was || kind == SYMPTOM_ERRORS))
+        n = bad_counts(kind, was ? was : is, is).now;
+    return n > 0 ? (int64_t)(n + 0.5) : 0;
 }
 
 unsigned symptom_onset(const struct step_count *steps, unsigned n_steps)

@@ -12,17 +12,33 @@
 struct symptom_found {
     enum symptom kind;
     struct tally_key entry;
-    double normal_share, share; /* of its requests that failed, or were slower than normal's p95 */
+    /* Of its requests that failed, or were slower than normal's p95; of traffic: that did not come.
+     */
+    double normal_share, share;
     double z;
 };
 
-/* The sharpest of what passes; false when nothing does. */
-bool symptom_find(const struct rollup *normal, const struct rollup *now,
-                  struct symptom_found *found);
+/* The requests of two times, and how long each was. */
+struct symptom_input {
+    const struct rollup *normal, *now;
+    double normal_s, now_s; /* 0: not known, and nothing is said of traffic */
+};
+
+#define MAX_SYMPTOMS 32
+
+/* Every entry that shows something, by its first symptom in the order of the words; the sharpest
+ * first: failures, then the rest. Gives how many. */
+unsigned symptom_find(const struct symptom_input *input, struct symptom_found found[MAX_SYMPTOMS]);
 /* Is it plain at the first look? Weaker ones must show twice. */
 bool symptom_is_heavy(const struct symptom_found *found);
-/* Requests of `now` that failed, or were slower than their entry's normal p95. */
-int64_t symptom_count(enum symptom kind, const struct rollup *normal, const struct rollup *now);
+/* Requests of `now`, of this entry, that failed, were slower than its normal p95, or were missing.
+ */
+int64_t symptom_count(enum symptom kind, const struct tally_key *entry,
+                      const struct symptom_input *input);
+/* An entry that has lost its traffic while the others have theirs: the share that is missing and
+ * how far that is from chance. False when it has not. */
+bool symptom_vanished(const struct symptom_input *input, const struct tally_key *entry,
+                      struct symptom_found *found);
 
 /* n and bad of steps in order: the first step of the worse part, at the split with the greatest
  * likelihood; 0 when there is none. */

@@ -5,7 +5,10 @@
  *   latency.c    self times and gaps that grew
  *   failures.c   failures that begin here
  *   flow.c       visits that stop, calls that vanished or multiplied
- *   explain.c    narrowing, effects, reason
+ *   missing.c    failures of callers that never came to their callee, where only callees report
+ *   changes.c    versions and instances that are new, against their sisters
+ *   narrow.c     the part of a suspect that explains it
+ *   explain.c    evidence, effects, what it is not
  */
 #ifndef LOCALISE_WORK_H
 #define LOCALISE_WORK_H
@@ -14,8 +17,16 @@
 #include "collector/localise/localise.h"
 
 #define NO_GROUP UINT32_MAX
+#define MAX_INSTANCES 512 /* of one service, that are weighed against each other */
 
-enum channel { CHANNEL_LATENCY, CHANNEL_ERRORS, CHANNEL_FLOW, CHANNEL_TRAFFIC, N_CHANNELS };
+enum channel {
+    CHANNEL_LATENCY,
+    CHANNEL_ERRORS,
+    CHANNEL_FLOW,
+    CHANNEL_TRAFFIC,
+    CHANNEL_CHANGE,
+    N_CHANNELS
+};
 
 /* Nodes that are one suspect: all versions of a service, or one version. */
 struct group {
@@ -51,13 +62,16 @@ struct finding {
     double value, z, baseline, observed;
     uint32_t group, peer; /* of services; peer NO_GROUP without */
     name_no operation, detail;
+    bool between; /* on the way from one to the other: neither spent it */
     struct str metric, text;
 };
+
+struct missing_edge;
 
 struct candidate {
     uint32_t group;           /* of the level's groups */
     name_no name;             /* instance or operation, by level; NAME_NONE */
-    double value[N_CHANNELS]; /* of what is significant */
+    double value[N_CHANNELS]; /* of what is beyond chance */
     double weak;              /* sum of the rest */
     struct finding *findings;
     double score;
@@ -70,7 +84,12 @@ struct work {
     struct groups services, versions; /* of all nodes of both roll-ups */
     struct groups *level;             /* which of them the suspects are */
     struct pairs by_service, by_version;
-    struct pairs *pairs; /* which of them, by the level */
+    struct pairs *pairs;          /* which of them, by the level */
+    struct rollup siblings;       /* INSTANCE and GAP_INSTANCE of normal times, of all instances */
+    struct rollup entries[2];     /* requests of both times, for find_entries() */
+    double *origin_z;             /* by group: of all failures that begin there, together */
+    struct missing_edge *missing; /* edges whose calls became fewer */
+    uint32_t n_missing;
     struct request_numbers requests[2];
     double normal_ns; /* mean root duration in normal times */
     struct candidate *candidates;
@@ -87,6 +106,9 @@ void pairs_range(const struct pairs *pairs, unsigned channel, uint32_t node, uin
                  uint32_t *to);
 /* The pair with this key, NULL when there is none. */
 const struct pair *pairs_find(const struct pairs *pairs, const struct tally_key *key);
+/* What all instances of the pair's service did in normal times; NULL when there were none. */
+bool siblings_make(struct work *work);
+const struct tally *siblings_normal(struct work *work, const struct tally_key *instance);
 struct node_text group_text(const struct work *work, const struct groups *groups, uint32_t group);
 struct str name_text(const struct work *work, name_no name);
 
@@ -103,11 +125,54 @@ struct str say_ns(struct work *work, double ns);
 /* "4.7 %" */
 struct str say_share(struct work *work, double share);
 
-/* latency.c, failures.c, flow.c */
+/* flow.c */
+/* Visits by (service, operation), or of the whole service: the sum of their last steps. */
+void count_visits(const struct work *work, uint32_t group, name_no operation, double visits[2]);
+/* Calls of a whole edge, over all its operations: pairs of one edge stand side by side. Gives how
+ * many there are. */
+uint32_t sum_edge(const struct work *work, uint32_t first, double calls[2]);
+
+/* How far from chance the change of calls a visit is, in standard errors. */
+double calls_z(const double calls[2], const double visits[2]);
+
+/* missing.c */
+/* A callee to which calls are missing, and its part of its caller's own failures. */
+struct missing {
+    uint32_t callee;
+    double share, was, is; /* calls a visit */
+};
+#define MAX_MISSING 8
+/* The callee's part of calls that are missing between the two, 0…1. */
+double missing_share(const struct work *work, uint32_t caller, uint32_t callee);
+/* Measures all edges, once. False when memory is short. */
+bool missing_measure(struct work *work);
+/* Those that explain failures that seem to begin at `caller`; gives how many. */
+unsigned missing_callees(const struct work *work, uint32_t caller, struct missing missing[]);
+
+/* latency.c */
+struct slowness {
+    double share; /* of its calls, 0…1 */
+    double z;
+    double value; /* spoilt share of normal request time */
+    double was_ns, is_ns;
+};
+struct slowness slowness_of(const struct work *work, const struct tally *normal,
+                            const struct tally *now);
+
+/* latency.c, failures.c, flow.c, changes.c */
 void find_slow(struct work *work);
 void find_failures(struct work *work);
 void find_flow(struct work *work);
 void find_traffic(struct work *work);
+void find_entries(struct work *work);
+void find_changes(struct work *work);
+
+/* narrow.c */
+/* Adds to suspect->narrowed what explains the finding. */
+void narrow(struct work *work, const struct finding *finding, uint32_t service,
+            struct suspect *suspect);
+/* Time above what was normal, of all calls of now. */
+double tally_extra_ns(const struct tally *normal, const struct tally *now);
 
 /* explain.c */
 void explain(struct work *work, const struct candidate *candidate, struct suspect *suspect);

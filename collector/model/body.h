@@ -8,6 +8,19 @@
 
 #include "collector/model/batch.h"
 
+/* Where a Kafka message stands. `topic` is a hash of its name; 0: no message. */
+struct kafka_place {
+    uint64_t topic;
+    int64_t offset;
+    int32_t partition;
+};
+
+/* Bodies that must reach the disk in order, or not at all: one that is refused blocks the lane, and
+ * refuses what waits behind it, until whoever sends them opens it again. */
+struct body_lane {
+    _Atomic bool blocked;
+};
+
 struct body {
     struct body *next;    /* for whoever owns it */
     uint64_t seq;         /* arrival number, from 1, without gaps; given by the inbox */
@@ -16,7 +29,9 @@ struct body {
     uint8_t format;       /* enum format */
     uint8_t transport;    /* enum transport */
     uint8_t encoding;     /* enum encoding of `bytes` */
-    char *bytes;          /* as they came; malloc'd; NULL after body_drop_bytes() */
+    struct kafka_place place;
+    struct body_lane *lane; /* borrowed until it is answered; NULL: none */
+    char *bytes;            /* as they came; malloc'd; NULL after body_drop_bytes() */
     size_t n_bytes;
     struct batch
         *batch; /* decoded; NULL when dropped from memory (it is read again from the inbox) */

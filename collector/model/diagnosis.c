@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const levels[] = {"service", "version", "instance", "operation"};
+static const char *const levels[] = {"service", "version", "instance", "operation", "edge", "hop"};
 static const char *const kinds[] = {"self_time", "gap",    "errors", "flow",
                                     "traffic",   "metric", "change"};
 static const char *const units[] = {"ns", "ratio", "count"};
@@ -32,7 +32,7 @@ const char *evidence_unit_word(enum evidence_unit unit)
 
 int suspect_level_from_word(struct str word)
 {
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < N_SUSPECT_LEVELS; i++) {
         if (str_eq(word, str_of(levels[i])))
             return i;
     }

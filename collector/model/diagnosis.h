@@ -9,7 +9,15 @@
 #include "collector/base/buf.h"
 #include "collector/model/words.h"
 
-enum suspect_level { SUSPECT_SERVICE, SUSPECT_VERSION, SUSPECT_INSTANCE, SUSPECT_OPERATION };
+enum suspect_level {
+    SUSPECT_SERVICE,
+    SUSPECT_VERSION,
+    SUSPECT_INSTANCE,
+    SUSPECT_OPERATION,
+    N_SUSPECT_LEVELS, /* that can be asked for; what follows is found where one asked for others */
+    SUSPECT_EDGE = N_SUSPECT_LEVELS,
+    SUSPECT_HOP
+};
 
 enum evidence_kind {
     EVIDENCE_SELF_TIME,
@@ -42,22 +50,22 @@ struct evidence {
 
 /* A value of one dimension that most of the trouble is in. */
 struct narrowed {
-    const char *dimension; /* version instance operation caller */
+    const char *dimension; /* version instance operation caller zone attribute */
     struct str name, value;
     double share;  /* of the suspect's trouble that is there */
     double effect; /* how much worse it is there than elsewhere, a ratio; 0: only there */
 };
 
 #define MAX_EVIDENCE 8
-#define MAX_NARROWED 4
+#define MAX_NARROWED 8
 #define MAX_EFFECTS 8
 #define MAX_NOT 4
 #define N_SUSPECT_EXAMPLES 3
 #define TRACE_ID_TEXT 33
 
 struct suspect {
-    uint32_t rank; /* from 1 */
-    enum suspect_level level;
+    uint32_t rank;            /* from 1 */
+    enum suspect_level level; /* SUSPECT_HOP: between node and peer */
     struct node_text node;
     struct str instance, operation;
     struct node_text peer; /* the other end, where the trouble is between two */
@@ -98,7 +106,9 @@ struct diagnosis {
     int64_t need_requests; /* more, for a verdict; 0 when there are enough */
 };
 
-/* What is asked. Times are widened to whole minutes by whoever answers. */
+/* What is asked. Times are widened to whole minutes by whoever answers. Without a baseline (both 0)
+ * it is what lies before the window, or before the incident that the window begins in, without
+ * minutes of others. */
 struct diagnosis_request {
     uint64_t from_ns, to_ns, baseline_from_ns, baseline_to_ns;
     enum suspect_level level;

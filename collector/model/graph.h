@@ -76,6 +76,7 @@ struct span_result {
     uint8_t part;  /* enum span_part */
     bool failed;   /* the span's own outcome counts as an error (STITCHING §4) */
     bool client_error; /* … as a client error */
+    bool again;        /* an access log's entry that says again what a span said: counts nowhere */
 };
 
 struct trace_result {

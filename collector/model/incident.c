@@ -23,5 +23,15 @@ void incident_free(struct incident *incident)
 
 const char *symptom_word(enum symptom symptom)
 {
-    return symptom == SYMPTOM_ERRORS ? "errors" : "latency";
+    static const char *const words[N_SYMPTOMS] = {"errors", "latency", "traffic"};
+    return words[symptom];
+}
+
+enum symptom symptom_from_word(struct str word)
+{
+    for (int i = 0; i < N_SYMPTOMS; i++) {
+        if (str_eq(word, str_of(symptom_word((enum symptom)i))))
+            return (enum symptom)i;
+    }
+    return SYMPTOM_ERRORS;
 }

@@ -7,7 +7,7 @@
 #include "collector/model/diagnosis.h"
 
 /* What users feel, at an entry. */
-enum symptom { SYMPTOM_ERRORS, SYMPTOM_LATENCY };
+enum symptom { SYMPTOM_ERRORS, SYMPTOM_LATENCY, SYMPTOM_TRAFFIC, N_SYMPTOMS };
 
 struct incident {
     struct arena arena; /* its texts and suspects */
@@ -21,6 +21,7 @@ struct incident {
     double failed_share;
     int64_t affected_calls;
     struct str summary;
+    struct node_text cause;   /* the first suspect when suspects were looked for last */
     struct suspect *suspects; /* none: those that are stored stay */
     uint32_t n_suspects;
 };
@@ -29,5 +30,7 @@ struct incident {
 struct incident *incident_new(void);
 void incident_free(struct incident *incident);
 const char *symptom_word(enum symptom symptom);
+/* The symptom of a word; errors when there is none. */
+enum symptom symptom_from_word(struct str word);
 
 #endif

@@ -43,6 +43,7 @@ struct shape {
     uint8_t security;  /* enum security */
     uint8_t format;    /* enum format */
     uint8_t message;   /* enum message_step */
+    uint8_t log;       /* enum log_ids */
     bool database, messaging, peer_resolvable, mirrored, shared;
 };
 

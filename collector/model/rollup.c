@@ -28,6 +28,15 @@ void rollup_fini(struct rollup *rollup)
     rollup_init(rollup, rollup->max);
 }
 
+uint32_t rollup_step_s(uint64_t window_ns)
+{
+    uint64_t seconds = window_ns / UINT64_C(1000000000);
+    uint32_t step = seconds < ROLLUP_MINUTE_S ? (uint32_t)seconds : ROLLUP_MINUTE_S;
+    while (step > 1 && ROLLUP_MINUTE_S % step)
+        step--;
+    return step ? step : 1;
+}
+
 static uint64_t key_hash(const struct tally_key *key, uint32_t step)
 {
     uint64_t hash =

@@ -4,14 +4,16 @@
  * exactly, so that any window is a sum of its steps and a trace that is opened again takes back
  * just what it had added. One owner at a time.
  *
- *   channel    node      peer      name        detail   n            bad        sum_ns, histogram
- *   REQUEST    entry               operation            requests     failed     root durations
- *   SELF       service             operation            spans                   self times
- *   INSTANCE   service             instance             spans        origins    self times
- *   GAP        caller    callee                         calls                   caller's − callee's
- * durations CALL       caller    callee    operation            calls        failed     durations
- * as the caller saw them FLOW       service   last call operation            visits that ended so
- *   ORIGIN     origin    caller    operation   reason   traces       of failed requests
+ *   channel        node     peer       name       detail  n             bad       times
+ *   REQUEST        entry               operation          requests      failed    of the root
+ *   SELF           service             operation          spans                   own
+ *   INSTANCE       service             instance           spans         origins   own
+ *   GAP            caller   callee                        calls                   caller's less
+ * callee's CALL           caller   callee     operation          calls         failed    as the
+ * caller saw them FLOW           service  last call  operation          visits that ended so ORIGIN
+ * origin   caller     operation  reason  traces        of failed requests GAP_INSTANCE   an end
+ * instance           calls                   caller's less callee's HOP            caller   callee
+ * of whom            calls         failed    spent there
  *
  * Nodes carry their version; whoever asks by service adds versions up.
  */
@@ -31,6 +33,8 @@ enum tally_channel {
     TALLY_CALL,
     TALLY_FLOW,
     TALLY_ORIGIN,
+    TALLY_GAP_INSTANCE,
+    TALLY_HOP, /* what: enum hop_kind; of calls whose way proxies report */
     N_TALLY_CHANNELS
 };
 
@@ -47,6 +51,9 @@ enum origin_what {
     ORIGIN_UNREACHED /* the call never came there: the peer, or the way, may be to blame */
 };
 
+/* tally_key.what of GAP_INSTANCE: which end the instance is. */
+enum gap_end { GAP_CALLER, GAP_CALLEE };
+
 struct tally_key {
     node_no node, peer;
     name_no name, detail;
@@ -56,15 +63,17 @@ struct tally_key {
 
 struct tally {
     struct tally_key key;
-    uint32_t step; /* of ROLLUP_STEP_NS, in Unix time, of the trace's start */
+    uint32_t step; /* when it begins, Unix seconds: a multiple of the step's length, of the trace's
+                      start */
     int64_t n, bad;
     int64_t client_errors, origins, retries, recovered; /* of CALL */
     int64_t sum_ns;
     struct histogram histogram;
 };
 
-#define ROLLUP_STEP_NS UINT64_C(10000000000)
-#define ROLLUP_STEPS_A_MINUTE 6u
+#define ROLLUP_MINUTE_S 60u /* whole steps make a minute, so that minutes are sums of them */
+/* The longest step that a minute is made of whole, not longer than the window. */
+uint32_t rollup_step_s(uint64_t window_ns);
 
 struct rollup {
     struct tally *items;

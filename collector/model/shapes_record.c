@@ -150,6 +150,8 @@ static uint8_t role_of(const struct facts *facts)
         return ROLE_GATEWAY;
     case PROXY_WAYPOINT:
         return ROLE_WAYPOINT;
+    case PROXY_LOAD_BALANCER:
+        return ROLE_LOAD_BALANCER;
     default:
         return ROLE_WORKLOAD;
     }
@@ -164,7 +166,7 @@ static bool shape_memo_fits(const struct shape_memo *memo, const struct span *sp
         shape->security != facts->security || shape->database != facts->database ||
         shape->messaging != facts->messaging || shape->peer_resolvable != facts->peer_resolvable ||
         shape->mirrored != facts->mirrored || shape->shared != span->shared ||
-        shape->message != facts->message)
+        shape->message != facts->message || shape->log != facts->log)
         return false;
     if (memo->n_peer_address != facts->peer_address.len ||
         memcmp(memo->peer_address, facts->peer_address.p ? facts->peer_address.p : "",
@@ -223,6 +225,7 @@ static const struct shape *shape_slow(struct shapes *shapes, struct resource_slo
         .peer_resolvable = facts->peer_resolvable,
         .mirrored = facts->mirrored,
         .message = facts->message,
+        .log = facts->log,
         .shared = span->shared,
     };
     shape.node.service = service_name(shapes, facts->service);

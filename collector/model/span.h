@@ -57,7 +57,18 @@ enum proxy_kind {
     PROXY_UNKNOWN, /* marks of a proxy, its type not said */
     PROXY_SIDECAR,
     PROXY_GATEWAY, /* Envoy node type `router`, NGINX, HAProxy, Traefik, Kong */
-    PROXY_WAYPOINT
+    PROXY_WAYPOINT,
+    PROXY_LOAD_BALANCER /* AWS's */
+};
+
+/* What an entry of an access log knows of its ids. Stored with the shape: append only. */
+enum log_ids {
+    LOG_NONE,    /* a span, no entry of a log */
+    LOG_OF_SPAN, /* its span id is the one the proxy gave its own span of this request */
+    LOG_ALONE,   /* its span id is made from its line (its trace id too, where it names none); its
+                    parent is whom the logged header names: its proxy's own span, or its caller's */
+    LOG_OF_REQUEST, /* both are made: its trace is that of its x-request-id */
+    N_LOG_IDS
 };
 
 enum direction { DIRECTION_UNKNOWN, DIRECTION_INBOUND, DIRECTION_OUTBOUND };
@@ -67,6 +78,9 @@ enum message_step { MESSAGE_UNSAID, MESSAGE_RECEIVE, MESSAGE_PROCESS, MESSAGE_SE
 
 #define CODE_NONE (-1)
 #define DURATION_UNKNOWN UINT64_MAX
+
+#define WEIGHT_ONE_STATED 1.0000001f
+#define MOST_WEIGHT 1e9
 
 /* What STITCHING needs to know of a span, read from its attributes once. Text '' when not there. */
 struct facts {
@@ -100,6 +114,7 @@ struct facts {
                           ROLE_QUEUE, else ROLE_EXTERNAL meaning "not said" */
     uint8_t security;  /* enum security, from scheme, tls.*, peer principal */
     uint8_t message;   /* enum message_step */
+    uint8_t log;       /* enum log_ids */
     bool error_tag;    /* `error` tag true, or Zipkin's `error` present */
     bool error_tag_4xx_only; /* the `error` tag says nothing but a 4xx code */
     bool canceled;           /* canceled=true */
@@ -108,8 +123,8 @@ struct facts {
     bool database;           /* has db.* */
     bool peer_resolvable; /* `peer` came from a cluster host or service name: a workload even when
                              nobody knows it */
-    float weight; /* ≥ 1: requests this one stands for (tracestate ot=th, sampler tags); 1 when not
-                     stated */
+    float weight; /* ≥ 1: requests this one stands for (tracestate ot=th, sampler tags); exactly 1
+                     when not stated, WEIGHT_ONE_STATED when it is said to stand for itself */
 };
 
 struct span {
@@ -121,6 +136,8 @@ struct span {
                              it started */
     uint8_t kind;         /* enum span_kind */
     uint8_t status;       /* enum span_status */
+    uint8_t proxy;        /* enum proxy_kind, where the format alone tells; else PROXY_NONE */
+    uint8_t format;       /* enum format, of a record that stands in a body of another; else 0 */
     bool shared;          /* Zipkin: the callee's half under the caller's id */
     bool bad_times; /* ended before it started, or year 1970 or ≥ 2262, or unknown: kept out of time
                        statistics */

@@ -38,6 +38,12 @@ struct ledger_change {
     int64_t conflict; /* duplicates with other content */
 };
 
+/* A workload that says it is at an address. */
+struct known_address {
+    struct str address, cluster, namespace, service, version;
+    uint32_t seen_minute; /* of receipt, Unix minutes */
+};
+
 struct turn {
     struct arena arena;
     struct turn *next;        /* for whoever owns it */
@@ -47,6 +53,10 @@ struct turn {
     uint32_t n_records; /* sum over traces[].now */
     struct ledger_change *ledger;
     uint32_t n_ledger;
+    struct kafka_place *places; /* of the last messages that are in the ledger, one a partition */
+    uint32_t n_places;
+    struct known_address *known; /* learnt since the last turn that told any */
+    uint32_t n_known;
     struct body *bodies; /* of metrics and logs, in order; freed with the turn */
     uint64_t body_bytes; /* of them */
     struct rollup

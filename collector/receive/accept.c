@@ -141,22 +141,23 @@ static void copy_sender(char to[64], struct str sender)
     snprintf(to, 64, "%.*s", (int)(sender.len < 63 ? sender.len : 63), sender.p ? sender.p : "");
 }
 
-static int decode_and_append(struct pending *pending, struct content content,
-                             enum transport transport, char *bytes, size_t n_bytes)
+static int decode_and_append(struct pending *pending, const struct message *message,
+                             enum transport transport)
 {
     struct acceptor *acceptor = pending->acceptor;
     struct err *err = &pending->acceptance.err;
     struct batch *batch = NULL;
-    if (decode_content(content, (struct str){bytes, n_bytes}, &acceptor->settings.limits, &batch,
-                       err)) {
-        free(bytes);
+    struct content content = message->content;
+    struct str bytes = {message->bytes, message->n_bytes};
+    if (decode_content(content, bytes, &acceptor->settings.limits, &batch, err)) {
+        free(message->bytes);
         return err->code;
     }
     count_batch(acceptor, pending, batch);
-    struct body *body = body_new(bytes, n_bytes);
+    struct body *body = body_new(message->bytes, message->n_bytes);
     if (!body) {
         batch_free(batch);
-        free(bytes);
+        free(message->bytes);
         return err_set(err, ERR_BUSY, "memory is short; try again");
     }
     body->batch = batch;
@@ -164,6 +165,8 @@ static int decode_and_append(struct pending *pending, struct content content,
     body->format = content.format;
     body->transport = transport;
     body->encoding = content.encoding;
+    body->place = message->place;
+    body->lane = message->lane;
     body->received_ns = clock_wall_ns();
     body->answered = answered;
     body->ctx = pending;
@@ -179,14 +182,14 @@ static int decode_and_append(struct pending *pending, struct content content,
     return 0;
 }
 
-void accept_body(struct acceptor *acceptor, struct content content, enum transport transport,
-                 char *bytes, size_t n_bytes, struct str sender,
-                 void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx)
+static void accept(struct acceptor *acceptor, const struct message *message,
+                   enum transport transport,
+                   void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx)
 {
     struct pending *pending = calloc(1, sizeof(*pending));
     if (!pending) {
         struct acceptance none = {0};
-        free(bytes);
+        free(message->bytes);
         err_set(&none.err, ERR_BUSY, "memory is short; try again");
         done(&none, ctx);
         return;
@@ -195,13 +198,28 @@ void accept_body(struct acceptor *acceptor, struct content content, enum transpo
     pending->begun_ns = clock_mono_ns();
     pending->done = done;
     pending->ctx = ctx;
-    pending->entry =
-        (struct tail_entry){.at_ns = clock_wall_ns(), .n_bytes = n_bytes, .transport = transport};
-    copy_sender(pending->entry.sender, sender);
+    pending->entry = (struct tail_entry){
+        .at_ns = clock_wall_ns(), .n_bytes = message->n_bytes, .transport = transport};
+    copy_sender(pending->entry.sender, message->sender);
     snprintf(pending->entry.format, sizeof(pending->entry.format), "%s",
-             format_word(content.format));
-    if (decode_and_append(pending, content, transport, bytes, n_bytes))
+             format_word(message->content.format));
+    if (decode_and_append(pending, message, transport))
         finish(pending);
+}
+
+void accept_body(struct acceptor *acceptor, struct content content, enum transport transport,
+                 char *bytes, size_t n_bytes, struct str sender,
+                 void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx)
+{
+    struct message message = {
+        .content = content, .bytes = bytes, .n_bytes = n_bytes, .sender = sender};
+    accept(acceptor, &message, transport, done, ctx);
+}
+
+void accept_message(struct acceptor *acceptor, const struct message *message,
+                    void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx)
+{
+    accept(acceptor, message, TRANSPORT_KAFKA, done, ctx);
 }
 
 void accept_refused(struct acceptor *acceptor, enum transport transport, unsigned status,

@@ -33,6 +33,18 @@ struct acceptance {
 void accept_body(struct acceptor *acceptor, struct content content, enum transport transport,
                  char *bytes, size_t n_bytes, struct str sender,
                  void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx);
+/* The same for a message of Kafka, in clear as it came. `lane` is borrowed until `done`. */
+struct message {
+    struct content content;
+    char *bytes; /* taken */
+    size_t n_bytes;
+    struct kafka_place place; /* topic 0: a part of a message that is not its last */
+    struct body_lane *lane;
+    struct str sender;
+};
+void accept_message(struct acceptor *acceptor, const struct message *message,
+                    void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx);
+
 /* A refusal before decoding (framing, content type …), for counters and `tail`. */
 void accept_refused(struct acceptor *acceptor, enum transport transport, unsigned status,
                     const char *format, size_t n_bytes, struct str sender, const char *reason);

@@ -1,4 +1,5 @@
-/* grpc.c - OTLP over gRPC: methods, compression, statuses, and the health service. */
+/* grpc.c - OTLP and Envoy's access logs over gRPC: methods, compression, statuses, and the health
+ * service. */
 #include "collector/receive/grpc.h"
 
 #include <stdio.h>
@@ -7,9 +8,11 @@
 #include "collector/base/clock.h"
 #include "collector/base/grpcd.h"
 #include "collector/base/wire.h"
+#include "collector/receive/als.h"
 #include "collector/receive/otlp_answer.h"
 
 #define OTLP "opentelemetry.proto.collector."
+#define ALS_SERVICE "envoy.service.accesslog.v3.AccessLogService"
 #define EXPORT "/Export"
 #define HEALTH_CHECK "/grpc.health.v1.Health/Check"
 #define ENCODINGS "identity,gzip,deflate,zstd"
@@ -116,7 +119,7 @@ static void answer_health(const struct grpc_receiver *receiver, struct grpc_call
     const char serving[] = {1 << 3, word_not_ready(receiver)[0] ? 2 : 1};
     if (wire.error)
         grpc_refuse(call, GRPC_INVALID_ARGUMENT, "not a HealthCheckRequest", 0);
-    else if (service.len && !is_service(service))
+    else if (service.len && !is_service(service) && !str_eq(service, STR(ALS_SERVICE)))
         grpc_refuse(call, GRPC_NOT_FOUND, "there is no such service here", 0);
     else
         grpc_answer(call, (struct str){serving, sizeof(serving)});
@@ -143,14 +146,17 @@ static int begin(struct grpc_call *call, void *ctx)
     default:
         break;
     }
-    if (signal_of(call) < 0)
+    bool logs = str_eq(grpc_path(call), STR(ALS_PATH));
+    if (!logs && signal_of(call) < 0)
         return refuse(receiver, call, GRPC_UNIMPLEMENTED,
                       "this port takes Export of OTLP's TraceService, MetricsService and "
-                      "LogsService");
+                      "LogsService, and " ALS_PATH);
     if (word[0]) {
         snprintf(reason, sizeof(reason), "the collector takes nothing now: %s", word);
         return refuse(receiver, call, GRPC_UNAVAILABLE, reason);
     }
+    if (logs && !als_begin(call, receiver->settings.acceptor))
+        return refuse(receiver, call, GRPC_UNAVAILABLE, "memory is short; try again");
     return 0;
 }
 
@@ -224,10 +230,13 @@ int grpc_receiver_start(const struct grpc_receiver_settings *settings,
     struct grpcd_settings grpcd = {
         .listen = settings->listen,
         .budget = settings->budget,
+        .tls = settings->tls,
         .max_message = settings->max_message,
         .accept_encoding = ENCODINGS,
         .begin = begin,
         .finish = finish,
+        .message = als_message,
+        .ended = als_ended,
         .refused = refused,
         .ctx = receiver,
     };

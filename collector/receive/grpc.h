@@ -1,4 +1,5 @@
-/* grpc.h - the gRPC receiver on 4317: OTLP traces, and the health service. CONTRACT §9. */
+/* grpc.h - the gRPC receiver on 4317: OTLP traces, Envoy's access logs, and the health service.
+ * CONTRACT §9. */
 #ifndef RECEIVE_GRPC_H
 #define RECEIVE_GRPC_H
 
@@ -11,6 +12,7 @@ struct grpc_receiver_settings {
     struct acceptor *acceptor;
     struct httpd_budget *budget;
     struct auth *auth; /* borrows, as the two before; role ingest */
+    struct tls *tls;   /* borrows; NULL: clear text */
     size_t max_message;
     const char *(*not_ready)(void *ctx); /* a word of CONTRACT §3, "" when bodies can be taken */
     void *ctx;

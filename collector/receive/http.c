@@ -1,5 +1,5 @@
-/* http.c - OTLP on 4318 and Zipkin on 9411: paths, content types, and how each protocol words its
- * answers. */
+/* http.c - OTLP and access logs on 4318, Zipkin on 9411: paths, content types, and how each
+ * protocol words its answers. */
 #include "collector/receive/http.h"
 
 #include <stdatomic.h>
@@ -8,11 +8,14 @@
 #include <strings.h>
 
 #include "collector/base/clock.h"
+#include "collector/decode/decode.h"
 #include "collector/receive/otlp_answer.h"
 
 #define PROTOBUF "application/x-protobuf"
 #define JSON "application/json"
 #define TEXT "text/plain; charset=utf-8"
+#define LOGS "/v1/access-logs"
+#define LOG_KINDS "alb, nlb, apigw, nginx, haproxy, envoy_log"
 #define DRAIN_NS (10 * NS_PER_S)
 
 enum protocol { OTLP, ZIPKIN };
@@ -29,7 +32,6 @@ struct receiver {
 struct exchange {
     struct receiver *receiver;
     struct http_request *request;
-    bool json;              /* an OTLP answer's content type */
     struct content content; /* what was taken */
 };
 
@@ -50,6 +52,23 @@ static bool type_is(struct str type, const char *wanted)
 static bool wants_json(const struct http_request *request)
 {
     return !type_is(http_header(request, "Content-Type"), PROTOBUF);
+}
+
+static bool is_for_logs(const struct http_request *request)
+{
+    struct str path = http_path(request);
+    return str_starts(path, STR(LOGS)) &&
+           (path.len == sizeof(LOGS) - 1 || path.p[sizeof(LOGS) - 1] == '/');
+}
+
+/* The kind of /v1/access-logs/{kind}; -1 when there is none of that name. */
+static int kind_of_logs(const struct http_request *request)
+{
+    struct str kind = str_skip(http_path(request), sizeof(LOGS));
+    if (kind.len && kind.p[kind.len - 1] == '/')
+        kind.len--;
+    int format = format_from_word(kind);
+    return format >= 0 && format_is_lines((enum format)format) ? format : -1;
 }
 
 static int encoding_of(const struct http_request *request)
@@ -91,7 +110,8 @@ static void word_refusal(struct http_request *request, unsigned status, const ch
                          struct buf *body, const char **content_type, void *ctx)
 {
     struct receiver *receiver = ctx;
-    if (receiver->protocol == OTLP && str_eq(http_method(request), STR("POST"))) {
+    bool logs = is_for_logs(request);
+    if (receiver->protocol == OTLP && !logs && str_eq(http_method(request), STR("POST"))) {
         bool json = wants_json(request);
         otlp_write_status(body, json, grpc_code(status), reason);
         *content_type = json ? JSON : PROTOBUF;
@@ -101,7 +121,10 @@ static void word_refusal(struct http_request *request, unsigned status, const ch
     }
     count_request(status);
     accept_refused(receiver->settings.acceptor, TRANSPORT_HTTP, status,
-                   receiver->protocol == OTLP ? "otlp" : "zipkin", 0, http_peer(request), reason);
+                   logs                         ? "access_log"
+                   : receiver->protocol == OTLP ? "otlp"
+                                                : "zipkin",
+                   0, http_peer(request), reason);
 }
 
 static void refuse(struct receiver *receiver, struct http_request *request, unsigned status,
@@ -144,13 +167,30 @@ static void answer_preflight(struct http_request *request)
 
 /* ---- the good answers ---- */
 
-static void answer_otlp(struct exchange *exchange, const struct acceptance *acceptance)
+static bool is_otlp(enum format format)
 {
+    return format == FORMAT_OTLP_PB || format == FORMAT_OTLP_JSON;
+}
+
+/* Zipkin's and those of access logs have no body. */
+static void answer_empty(struct exchange *exchange, unsigned status)
+{
+    count_request(status);
+    httpd_answer(exchange->request, status, NULL, STR_NONE, false);
+}
+
+static void answer_good(struct exchange *exchange, const struct acceptance *acceptance)
+{
+    bool json = exchange->content.format == FORMAT_OTLP_JSON;
     struct buf body;
+    if (!is_otlp((enum format)exchange->content.format)) {
+        answer_empty(exchange, exchange->receiver->protocol == ZIPKIN ? 202 : 204);
+        return;
+    }
     buf_init(&body, 4096);
-    otlp_write_answer(&body, (enum signal)exchange->content.signal, exchange->json, acceptance);
+    otlp_write_answer(&body, (enum signal)exchange->content.signal, json, acceptance);
     count_request(200);
-    httpd_answer(exchange->request, 200, exchange->json ? JSON : PROTOBUF, buf_str(&body), false);
+    httpd_answer(exchange->request, 200, json ? JSON : PROTOBUF, buf_str(&body), false);
     buf_fini(&body);
 }
 
@@ -168,34 +208,35 @@ static unsigned status_of(enum err_code code)
     }
 }
 
+static void answer_refusal(struct exchange *exchange, const struct err *err)
+{
+    bool otlp = is_otlp(exchange->content.format),
+         json = exchange->content.format == FORMAT_OTLP_JSON;
+    unsigned status = status_of(err->code);
+    struct buf body;
+    buf_init(&body, 4096);
+    if (otlp)
+        otlp_write_status(&body, json, grpc_code(status), err->text);
+    else
+        buf_addf(&body, "%s\n", err->text);
+    if (status == 503)
+        http_add_header(exchange->request, "Retry-After", err->code == ERR_IO ? "5" : "1");
+    count_request(status);
+    httpd_answer(exchange->request, status,
+                 !otlp  ? TEXT
+                 : json ? JSON
+                        : PROTOBUF,
+                 buf_str(&body), false);
+    buf_fini(&body);
+}
+
 static void accepted(const struct acceptance *acceptance, void *ctx)
 {
     struct exchange *exchange = ctx;
-    if (acceptance->err.code) {
-        struct buf body;
-        unsigned status = status_of(acceptance->err.code);
-        bool otlp = exchange->receiver->protocol == OTLP;
-        buf_init(&body, 4096);
-        if (otlp)
-            otlp_write_status(&body, exchange->json, grpc_code(status), acceptance->err.text);
-        else
-            buf_addf(&body, "%s\n", acceptance->err.text);
-        if (status == 503)
-            http_add_header(exchange->request, "Retry-After",
-                            acceptance->err.code == ERR_IO ? "5" : "1");
-        count_request(status);
-        httpd_answer(exchange->request, status,
-                     !otlp            ? TEXT
-                     : exchange->json ? JSON
-                                      : PROTOBUF,
-                     buf_str(&body), false);
-        buf_fini(&body);
-    } else if (exchange->receiver->protocol == OTLP) {
-        answer_otlp(exchange, acceptance);
-    } else {
-        count_request(202);
-        httpd_answer(exchange->request, 202, NULL, STR_NONE, false);
-    }
+    if (acceptance->err.code)
+        answer_refusal(exchange, &acceptance->err);
+    else
+        answer_good(exchange, acceptance);
     free(exchange);
 }
 
@@ -212,7 +253,7 @@ static void take(struct receiver *receiver, struct http_request *request, enum s
         return;
     }
     struct content content = {(uint8_t)signal, (uint8_t)format, (uint8_t)encoding_of(request)};
-    *exchange = (struct exchange){receiver, request, format == FORMAT_OTLP_JSON, content};
+    *exchange = (struct exchange){receiver, request, content};
     accept_body(receiver->settings.acceptor, content, TRANSPORT_HTTP, bytes, n, http_peer(request),
                 accepted, exchange);
 }
@@ -245,9 +286,10 @@ static void answer_root(struct receiver *receiver, struct http_request *request)
     const char *web = found ? found : receiver->settings.web_address;
     buf_init(&body, 1024);
     buf_addf(&body, "faultline takes %s here; the page is at %s%s\n",
-             receiver->protocol == OTLP ? "OTLP over HTTP (POST /v1/traces, /v1/metrics, "
-                                          "/v1/logs, protobuf or JSON)"
-                                        : "Zipkin v2 spans (POST /api/v2/spans, JSON or protobuf)",
+             receiver->protocol == OTLP
+                 ? "OTLP over HTTP (POST /v1/traces, /v1/metrics, /v1/logs, protobuf or JSON) and "
+                   "access logs (POST " LOGS "/KIND, text)"
+                 : "Zipkin v2 spans (POST /api/v2/spans, JSON or protobuf)",
              web ? "http://" : "web.listen", web ? web : "");
     httpd_answer(request, 200, TEXT, buf_str(&body), false);
     buf_fini(&body);
@@ -294,6 +336,19 @@ static int check_post(struct receiver *receiver, struct http_request *request)
     return 0;
 }
 
+static int begin_logs(struct receiver *receiver, struct http_request *request)
+{
+    if (kind_of_logs(request) < 0)
+        refuse(receiver, request, 404, "this port takes POST " LOGS "/KIND; KIND is " LOG_KINDS);
+    else if (!str_eq(http_method(request), STR("POST")))
+        wrong_method(receiver, request, "POST");
+    else if (!type_is(http_header(request, "Content-Type"), "text/plain"))
+        refuse(receiver, request, 415, "Content-Type must be text/plain, one entry a line");
+    else
+        return check_post(receiver, request);
+    return 1;
+}
+
 static int begin_otlp(struct receiver *receiver, struct http_request *request)
 {
     bool known = signal_of(request) >= 0;
@@ -308,6 +363,8 @@ static int begin_otlp(struct receiver *receiver, struct http_request *request)
         return 1;
     if (path_is(request, STR("/")) && get)
         answer_root(receiver, request);
+    else if (is_for_logs(request))
+        return begin_logs(receiver, request);
     else if (!known)
         refuse(receiver, request, 404,
                "this port takes POST /v1/traces, /v1/metrics and /v1/logs; the sender's endpoint "
@@ -359,6 +416,8 @@ static void finish(struct http_request *request, void *ctx)
     bool json = wants_json(request);
     if (receiver->protocol == ZIPKIN)
         take(receiver, request, SIGNAL_TRACES, json ? FORMAT_ZIPKIN_JSON : FORMAT_ZIPKIN_PB);
+    else if (is_for_logs(request))
+        take(receiver, request, SIGNAL_TRACES, (enum format)kind_of_logs(request));
     else
         take(receiver, request, (enum signal)signal_of(request),
              json ? FORMAT_OTLP_JSON : FORMAT_OTLP_PB);
@@ -379,6 +438,7 @@ static int start(const struct receiver_settings *settings, enum protocol protoco
     struct httpd_settings httpd = {
         .listen = settings->listen,
         .budget = settings->budget,
+        .tls = settings->tls,
         .max_body = settings->max_body,
         .head_deadline_ns = 10 * NS_PER_S,
         .body_deadline_ns = 30 * NS_PER_S,

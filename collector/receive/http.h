@@ -1,4 +1,4 @@
-/* http.h - the HTTP receivers: OTLP on 4318, Zipkin on 9411. CONTRACT §9, §10. */
+/* http.h - the HTTP receivers: OTLP and access logs on 4318, Zipkin on 9411. CONTRACT §9, §10. */
 #ifndef RECEIVE_HTTP_H
 #define RECEIVE_HTTP_H
 
@@ -11,6 +11,7 @@ struct receiver_settings {
     struct acceptor *acceptor;
     struct httpd_budget *budget;
     struct auth *auth; /* borrows, as the two before; role ingest */
+    struct tls *tls;   /* borrows; NULL: clear text */
     size_t max_body;
     const char *const *cors_origins; /* exact origins, NULL-terminated, may be NULL */
     const char *web_address;         /* for the line of GET /; may be NULL */

@@ -16,7 +16,7 @@ static uint8_t attempt_outcome(const struct stitch *stitch, const struct work_ca
     uint8_t worst = OUTCOME_OK;
     for (uint32_t at = call->bottom; at != shared && at != NONE; at = stitch->spans[at].row_up)
         worst = stitch->spans[at].outcome > worst ? stitch->spans[at].outcome : worst;
-    if (call->callee_visit == NONE)
+    if (call->callee_visit == NONE || !visit_answered(stitch, &stitch->visits[call->callee_visit]))
         return worst;
     const struct visit *visit = &stitch->visits[call->callee_visit];
     uint8_t outer = stitch->spans[visit->first].outcome,

@@ -48,6 +48,8 @@ static uint8_t outcome_of(const struct record *record)
 /* What the callee's own halves came to. */
 static uint8_t callee_outcome(const struct stitch *stitch, const struct visit *visit)
 {
+    if (!visit_answered(stitch, visit))
+        return OUTCOME_OK;
     uint8_t outer = stitch->spans[visit->first].outcome,
             inner = stitch->spans[visit->application].outcome;
     return outer > inner ? outer : inner;
@@ -113,13 +115,23 @@ static uint64_t slack_for(uint64_t duration_ns)
     return hundredth > SLACK_NS ? hundredth : SLACK_NS;
 }
 
+/* The incoming span that this call lies beneath: the sidecar's where the application has spans but
+ * handed on the context that it got. */
+static uint32_t server_above(const struct stitch *stitch, const struct work_call *call,
+                             uint32_t visit)
+{
+    uint32_t first = stitch->visits[visit].first;
+    bool right_beneath = call->top != NONE && stitch->spans[call->top].parent == first;
+    return right_beneath ? first : stitch->visits[visit].application;
+}
+
 /* Did this call end while its caller's own visit lasted, and before that visit's caller gave it up?
  * A proxy's two spans of one request end together: which of them it closes first says nothing. */
 static bool ended_in_time(const struct stitch *stitch, const struct work_call *call, uint32_t visit)
 {
-    if (!call->caller_end_ns)
+    if (!call->caller_end_ns || !visit_answered(stitch, &stitch->visits[visit]))
         return true;
-    uint32_t inner = stitch->visits[visit].application;
+    uint32_t inner = server_above(stitch, call, visit);
     const struct work_span *server = &stitch->spans[inner];
     uint64_t slack_ns = slack_for(known_duration(server->record));
     bool one_request = hop_request(stitch, call->top) == inner;
@@ -218,7 +230,7 @@ bool call_is_timeout(const struct stitch *stitch, const struct work_call *call)
     if ((record->flags & FLAG_BIT(FLAG_UT)) || record->http_status == 504 ||
         record->grpc_status == 4)
         return true;
-    if (call->callee_visit == NONE)
+    if (call->callee_visit == NONE || !visit_answered(stitch, &stitch->visits[call->callee_visit]))
         return false;
     if (record->http_status <= 0 && record->grpc_status < 0 &&
         cut_off_at_work(stitch, call->callee_visit))

@@ -63,6 +63,27 @@ struct ledger_change *ledger_of(struct stitcher *stitcher, uint32_t arrival)
     return change;
 }
 
+bool turn_note_place(struct stitcher *stitcher, const struct kafka_place *place)
+{
+    struct turn *turn = turn_open(stitcher);
+    if (!turn)
+        return false;
+    for (uint32_t i = 0; i < turn->n_places; i++) {
+        struct kafka_place *other = &turn->places[i];
+        if (other->topic == place->topic && other->partition == place->partition) {
+            *other = *place;
+            return true;
+        }
+    }
+    struct kafka_place *grown = grow(turn, turn->places, turn->n_places,
+                                     &stitcher->filling.cap_places, sizeof(*turn->places));
+    if (!grown)
+        return false;
+    turn->places = grown;
+    turn->places[turn->n_places++] = *place;
+    return true;
+}
+
 /* The records side by side, in the turn's memory. */
 static struct record *copy_records(struct turn *turn, const struct live *live)
 {
@@ -175,6 +196,8 @@ bool cut_trace(struct stitcher *stitcher, struct live *live, enum cut_reason rea
     turn->n_records += live->n;
     if (!book(stitcher, live, cut))
         return false;
+    for (uint32_t i = 0; i < cut->now.n_records; i++)
+        addresses_see(stitcher->addresses, &cut->now.records[i], cut->now.graph.spans[i].node);
     const struct stitcher_settings *settings = &stitcher->settings;
     if (settings->count && !settings->count(settings->ctx, stitcher->nodes, turn, cut))
         stat_add(stitcher->n_memory_short, 1);
@@ -221,6 +244,8 @@ uint64_t turn_hand_on(struct stitcher *stitcher, bool flush)
         return 0;
     struct turn *turn = stitcher->filling.turn;
     stitcher->filling = (struct filling){0};
+    addresses_hand_on(stitcher->addresses, turn);
+    addresses_renew(stitcher->addresses, clock_mono_ns());
     turn->flush = flush;
     turn->booked_to = stitcher->taken_seq > stitcher->settings.booked_to
                           ? stitcher->taken_seq

@@ -40,6 +40,8 @@ static uint8_t place_of(const struct work_span *span)
         return PLACE_GATEWAY;
     case PROXY_WAYPOINT:
         return PLACE_WAYPOINT;
+    case PROXY_LOAD_BALANCER:
+        return PLACE_LOAD_BALANCER;
     default:
         return PLACE_SIDECAR;
     }
@@ -224,9 +226,7 @@ static void add_between(struct way *way, uint32_t from, uint32_t to)
 static void add_callee(struct way *way)
 {
     const struct point *last = &way->points[way->n - 1];
-    uint8_t kind = last->place == PLACE_GATEWAY    ? HOP_GATEWAY
-                   : last->place == PLACE_WAYPOINT ? HOP_WAYPOINT
-                                                   : HOP_APPLICATION;
+    uint8_t kind = last->place >= PLACE_GATEWAY ? hop_of_place(last) : HOP_APPLICATION;
     add_hop(way, &(struct hop){.time_ns = duration_at(way, way->n - 1),
                                .name = way->callee,
                                .kind = kind,

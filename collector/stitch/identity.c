@@ -179,21 +179,30 @@ static struct node agreed_parts(const struct agreed *agreed)
                          .version = agreed->several[2] ? NAME_NONE : agreed->only.version};
 }
 
+static bool gather_node(struct agreement *agreement, const struct node *node)
+{
+    struct agreed *agreed = agreed_of(agreement, node->service);
+    agreed = agreed ? agreed : agreed_add(agreement, node->service);
+    if (agreed)
+        agree(agreed, node);
+    return agreed != NULL;
+}
+
+/* Gateways on the way have no visit; they too say where others of their name are. */
 static bool gather(const struct stitch *stitch, struct agreement *agreement)
 {
     agreement->items = agreement->few;
     agreement->n = 0;
     agreement->cap = sizeof(agreement->few) / sizeof(agreement->few[0]);
     map_init(&agreement->map);
-    for (uint32_t i = 0; i < stitch->n_visits; i++) {
-        const struct node *node = &stitch->visits[i].node;
-        struct agreed *agreed = agreed_of(agreement, node->service);
-        agreed = agreed ? agreed : agreed_add(agreement, node->service);
-        if (!agreed)
-            return false;
-        agree(agreed, node);
+    bool ok = true;
+    for (uint32_t i = 0; i < stitch->n_visits && ok; i++)
+        ok = gather_node(agreement, &stitch->visits[i].node);
+    for (uint32_t i = 0; i < stitch->n && ok; i++) {
+        if (stitch->spans[i].passes)
+            ok = gather_node(agreement, &stitch->spans[i].shape->node);
     }
-    return true;
+    return ok;
 }
 
 static void agreement_fini(struct agreement *agreement)

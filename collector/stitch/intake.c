@@ -7,39 +7,56 @@
 #include "collector/stitch/merge.h"
 #include "collector/stitch/stitcher_internal.h"
 
-/* Records of one id in one trace that are compared; a sender that sends more under one id gets them
- * merged. */
-#define MAX_SAME_ID 128u
 #define FETCH_CEILING ((size_t)1 << 30)
+
+/* What came of one format. */
+struct tally_of_format {
+    uint32_t n, n_duplicates, n_conflicts;
+};
 
 struct intake {
     struct stitcher *stitcher;
     const struct body *body;
     uint64_t now_ns;
-    uint32_t arrival;
     bool booked; /* the ledger has this body already: a restart reads it again */
-    uint32_t n_duplicates, n_conflicts, n_pending;
+    struct tally_of_format formats[N_FORMATS];
     struct live *last; /* trace of the span before: neighbours often share one */
 };
 
+#define FETCH_TRIES 3
+
+/* As settings.fetch; what cannot be read may be readable the next time. */
+static int fetch_stored(struct stitcher *stitcher, struct trace_id id, struct arena *arena,
+                        struct cut_trace *found)
+{
+    struct stitcher_settings *settings = &stitcher->settings;
+    int there = -1;
+    for (int i = 0; i < FETCH_TRIES && there < 0; i++) {
+        struct err err = {0};
+        arena_reset(arena);
+        *found = (struct cut_trace){0};
+        there = settings->fetch(settings->ctx, id, stitcher->names, stitcher->nodes,
+                                stitcher->shapes, arena, found, &err);
+        if (there < 0) {
+            static struct log_limit limit;
+            log_limited(&limit, LOG_ERROR, "fetch_failed", "reason=\"%s\"", err.text);
+        }
+    }
+    return there;
+}
+
 /* A trace that the store may have: read back with what the tables hold of it. NULL when it is not
- * there, or memory is short. */
+ * there, cannot be read (what comes is a trace of its own then), or memory is short. */
 static struct live *fetch(struct stitcher *stitcher, struct trace_id id)
 {
     struct stitcher_settings *settings = &stitcher->settings;
-    struct cut_trace found = {0};
-    struct err err = {0};
+    struct cut_trace found;
     struct arena arena;
     if (!settings->maybe || !settings->maybe(settings->ctx, id))
         return NULL;
     arena_init(&arena, FETCH_CEILING);
-    int there = settings->fetch(settings->ctx, id, stitcher->names, stitcher->nodes,
-                                stitcher->shapes, &arena, &found, &err);
-    struct live *live = there == 1 ? live_add(&stitcher->table, id) : NULL;
-    if (there < 0) {
-        static struct log_limit limit;
-        log_limited(&limit, LOG_ERROR, "fetch_failed", "reason=\"%s\"", err.text);
-    }
+    bool there = fetch_stored(stitcher, id, &arena, &found) == 1;
+    struct live *live = there ? live_add(&stitcher->table, id) : NULL;
     if (live && !live_revive(&stitcher->table, live, &found)) {
         live_remove(&stitcher->table, live);
         live = NULL;
@@ -79,30 +96,15 @@ static struct live *live_for(struct intake *intake, struct trace_id id)
     return live;
 }
 
-/* The record of the same key, NULL when this one is new. */
-static struct live_record *find_same(const struct live *live, const struct record *record)
-{
-    struct live_record *same_side = NULL;
-    unsigned n = 0;
-    for (struct live_record *item = live_next_same_id(live, record->span_id, NULL); item;
-         item = live_next_same_id(live, record->span_id, item)) {
-        if (merge_same_key(&item->record, record))
-            return item;
-        same_side = item;
-        if (++n >= MAX_SAME_ID)
-            return same_side;
-    }
-    return NULL;
-}
-
 static bool merge_into(struct intake *intake, struct live *live, struct live_record *item,
                        const struct record *record)
 {
+    struct tally_of_format *tally = &intake->formats[ARRIVAL_FORMAT(record->arrival)];
     struct stitcher *stitcher = intake->stitcher;
     struct record united = item->record;
     enum merge_result result =
         merge_records(stitcher->shapes, &united, record, &stitcher->merge_scratch);
-    intake->n_duplicates++;
+    tally->n_duplicates++;
     if (result != MERGE_CHANGED)
         return result == MERGE_SAME;
     const struct own *own = live_own(&stitcher->table, live, united.own);
@@ -111,7 +113,7 @@ static bool merge_into(struct intake *intake, struct live *live, struct live_rec
     united.own = own;
     item->record = united;
     live->changed = true;
-    intake->n_conflicts++;
+    tally->n_conflicts++;
     return true;
 }
 
@@ -123,17 +125,25 @@ static void count_late(struct intake *intake, const struct live *live, const str
         stat_observe_ns(intake->stitcher->lateness, received - end);
 }
 
+static uint8_t format_of(const struct intake *intake, const struct span *span)
+{
+    return span->format ? span->format : intake->body->format;
+}
+
 /* False when memory is short: the span stays pending, and its body in the inbox. */
 static bool take_span(struct intake *intake, const struct span *span)
 {
     struct stitcher *stitcher = intake->stitcher;
+    const struct body *body = intake->body;
+    uint8_t format = format_of(intake, span);
     struct record record;
     struct live *live = live_for(intake, span->trace_id);
-    if (!live ||
-        !shapes_record(stitcher->shapes, span, intake->body->format, &stitcher->scratch, &record))
+    if (!live || !shapes_record(stitcher->shapes, span, format, &stitcher->scratch, &record))
         return false;
-    record.arrival = intake->arrival;
-    struct live_record *same = find_same(live, &record);
+    record.arrival = ARRIVAL(body->received_ns / NS_PER_MINUTE, format, body->transport);
+    if (record.request_id && record.shape->log == LOG_NONE)
+        requests_add(stitcher->requests, &record);
+    struct live_record *same = live_find_same(live, &record);
     if (same)
         return merge_into(intake, live, same, &record);
     if (live->n >= stitcher->settings.max_spans_per_trace) {
@@ -144,7 +154,6 @@ static bool take_span(struct intake *intake, const struct span *span)
     if (!live_append(&stitcher->table, live, &record))
         return false;
     live->changed = true;
-    intake->n_pending++;
     live_touch(&stitcher->table, live, intake->now_ns);
     return true;
 }
@@ -158,24 +167,37 @@ static void look_ahead(const struct stitcher *stitcher, const struct batch *batc
         live_prefetch_entry(&stitcher->table, batch->spans[i + LOOK_AHEAD].trace_id);
 }
 
-static void book_body(struct intake *intake)
+static void book_format(struct intake *intake, uint8_t format, uint32_t rejected)
 {
     const struct body *body = intake->body;
-    const struct batch *batch = body->batch;
-    uint32_t rejected = batch->counts.n_rejected;
     /* What becomes of points and logs only the store can tell. */
-    uint32_t accepted = batch->n_spans - intake->n_duplicates;
-    ingest_count(body->format, body->transport, INGEST_ACCEPTED, accepted);
-    ingest_count(body->format, body->transport, INGEST_DUPLICATE, intake->n_duplicates);
-    ingest_count(body->format, body->transport, INGEST_REJECTED, rejected);
-    struct ledger_change *change = ledger_of(intake->stitcher, intake->arrival);
+    const struct tally_of_format *tally = &intake->formats[format];
+    uint32_t accepted = tally->n - tally->n_duplicates;
+    ingest_count(format, body->transport, INGEST_ACCEPTED, accepted);
+    ingest_count(format, body->transport, INGEST_DUPLICATE, tally->n_duplicates);
+    ingest_count(format, body->transport, INGEST_REJECTED, rejected);
+    struct ledger_change *change = ledger_of(
+        intake->stitcher, ARRIVAL(body->received_ns / NS_PER_MINUTE, format, body->transport));
     if (!change)
         return;
-    change->received += batch->n_spans + rejected;
+    change->received += tally->n + rejected;
     change->classes[LEDGER_REJECTED] += rejected;
-    change->classes[LEDGER_DUPLICATE] += intake->n_duplicates;
+    change->classes[LEDGER_DUPLICATE] += tally->n_duplicates;
     change->classes[LEDGER_PENDING] += accepted;
-    change->conflict += intake->n_conflicts;
+    change->conflict += tally->n_conflicts;
+}
+
+/* Rejected are records of the body's own format. */
+static void book_body(struct intake *intake)
+{
+    uint8_t own = intake->body->format;
+    const struct kafka_place *place = &intake->body->place;
+    if (place->topic && !turn_note_place(intake->stitcher, place))
+        return;
+    for (uint8_t i = 0; i < N_FORMATS; i++) {
+        if (i == own || intake->formats[i].n)
+            book_format(intake, i, i == own ? intake->body->batch->counts.n_rejected : 0);
+    }
 }
 
 /* Metric points and logs of traces wait for nothing: they go to the store with the turn. A body
@@ -202,7 +224,6 @@ void intake_body(struct stitcher *stitcher, struct body *body, uint64_t now_ns)
         .stitcher = stitcher,
         .body = body,
         .now_ns = now_ns,
-        .arrival = ARRIVAL(body->received_ns / NS_PER_MINUTE, body->format, body->transport),
         .booked = body->seq <= stitcher->settings.booked_to,
     };
     const struct batch *batch = body->batch;
@@ -211,7 +232,10 @@ void intake_body(struct stitcher *stitcher, struct body *body, uint64_t now_ns)
     stitcher->taken_bytes += body->n_bytes;
     if (!shapes_next_batch(stitcher->shapes, batch->n_resources))
         n_short = batch->n_spans;
-    for (uint32_t i = 0; i < batch->n_spans && !n_short; i++) {
+    for (uint32_t i = 0; i < batch->n_spans; i++) {
+        intake.formats[format_of(&intake, &batch->spans[i])].n++;
+        if (n_short)
+            continue;
         look_ahead(stitcher, batch, i);
         n_short += !take_span(&intake, &batch->spans[i]);
     }

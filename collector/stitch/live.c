@@ -4,7 +4,11 @@
 #include <stdlib.h>
 
 #include "collector/base/hash.h"
+#include "collector/stitch/merge.h"
 
+/* Records of one id in one trace that are compared; a sender that sends more under one id gets them
+ * merged. */
+#define MAX_SAME_ID 128u
 #define SLAB_PIECES 256u
 
 static void link_init(struct link *link)
@@ -347,28 +351,36 @@ void live_touch(struct live_table *table, struct live *live, uint64_t now_ns)
     link_last(&table->idle, &live->idle);
 }
 
-struct live_record *live_next_same_id(const struct live *live, uint64_t span_id,
-                                      struct live_record *after)
+/* The next record with this span id behind `item`, in order of arrival. */
+static struct live_record *next_of_id(struct live_record *item, uint64_t span_id)
 {
-    if (live->n < INDEX_FROM) {
-        struct live_record *item = after ? after->next : live->first;
-        if (!after && !memchr(live->tags, tag_of(span_id), live->n))
-            return NULL;
-        while (item && item->record.span_id != span_id)
-            item = item->next;
-        return item;
-    }
-    /* With the index, records of one id come in the index's order; `after` says where it stopped.
-     */
-    bool past = after == NULL;
-    for (struct map_iter it = map_find(&live->by_id, hash_u64(span_id));
+    while (item && item->record.span_id != span_id)
+        item = item->next;
+    return item;
+}
+
+static struct live_record *find_in_few(const struct live *live, const struct record *record)
+{
+    struct live_record *item = NULL;
+    if (memchr(live->tags, tag_of(record->span_id), live->n))
+        item = next_of_id(live->first, record->span_id);
+    while (item && !merge_same_key(&item->record, record))
+        item = next_of_id(item->next, record->span_id);
+    return item;
+}
+
+struct live_record *live_find_same(const struct live *live, const struct record *record)
+{
+    unsigned n = 0;
+    if (live->n < INDEX_FROM)
+        return find_in_few(live, record);
+    for (struct map_iter it = map_find(&live->by_id, hash_u64(record->span_id));
          map_next(&live->by_id, &it);) {
         struct live_record *item = live->index[it.value];
-        if (item->record.span_id != span_id)
+        if (item->record.span_id != record->span_id)
             continue;
-        if (past)
+        if (merge_same_key(&item->record, record) || ++n >= MAX_SAME_ID)
             return item;
-        past = item == after;
     }
     return NULL;
 }

@@ -105,9 +105,9 @@ struct live_record *live_append(struct live_table *table, struct live *live,
 const struct own *live_own(struct live_table *table, struct live *live, const struct own *own);
 /* Moves it to the end of the idle list. */
 void live_touch(struct live_table *table, struct live *live, uint64_t now_ns);
-/* Next record with this span id after `after` (NULL: from the first). */
-struct live_record *live_next_same_id(const struct live *live, uint64_t span_id,
-                                      struct live_record *after);
+/* The record of the same key (STITCHING §1), or the last that is compared of too many under one id;
+ * NULL when this one is new. */
+struct live_record *live_find_same(const struct live *live, const struct record *record);
 
 static inline struct live *live_of_idle(struct link *link)
 {

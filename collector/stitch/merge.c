@@ -17,7 +17,8 @@ bool merge_same_key(const struct record *a, const struct record *b)
 {
     if (is_caller(a->shape) != is_caller(b->shape) ||
         a->shape->node.service != b->shape->node.service ||
-        (a->shape->proxy == PROXY_NONE) != (b->shape->proxy == PROXY_NONE))
+        (a->shape->proxy == PROXY_NONE) != (b->shape->proxy == PROXY_NONE) ||
+        (a->shape->log == LOG_NONE) != (b->shape->log == LOG_NONE))
         return false;
     if (!a->start_ns || !b->start_ns)
         return true;

@@ -26,9 +26,8 @@ static void add_times(const struct stitch *stitch, struct work_call *work)
         const struct record *first = stitch->spans[visit->first].record,
                             *callee = stitch->spans[visit->application].record;
         call->callee_span = stitch->spans[visit->first].input;
-        call->callee_ns = known_duration(callee);
+        call->callee_ns = visit_answered(stitch, visit) ? known_duration(callee) : DURATION_UNKNOWN;
         call->start_ns = first->start_ns;
-        call->weight = callee->weight;
     }
     if (work->top == NONE)
         return;
@@ -36,18 +35,46 @@ static void add_times(const struct stitch *stitch, struct work_call *work)
     call->caller_span = top->input;
     call->caller_ns = known_duration(top->record);
     call->start_ns = work->begin_ns ? work->begin_ns : top->record->start_ns;
-    call->weight = top->record->weight;
     call->transit_ns = transit_of(stitch, work);
     /* Attempts that are siblings: from the first one's start to the last one's end. */
     if (call->retries && top->end_ns && call->start_ns && top->end_ns > call->start_ns)
         call->caller_ns = top->end_ns - call->start_ns;
 }
 
+static uint32_t entry_span(const struct stitch *stitch)
+{
+    for (uint32_t k = 0; k < stitch->n; k++) {
+        const struct work_span *span = &stitch->spans[stitch->order[k]];
+        if (span->parent != NONE)
+            break;
+        if (!span->orphan)
+            return stitch->order[k];
+    }
+    return stitch->order[0];
+}
+
+/* How many calls this one stands for: as its halves say, the caller's first; else as the root says,
+ * where some samplers (Jaeger's) write it once for the whole trace. */
+static float weight_of(const struct stitch *stitch, const struct work_call *work, uint32_t root)
+{
+    const uint32_t said[3] = {
+        work->top,
+        work->callee_visit == NONE ? NONE : stitch->visits[work->callee_visit].application, root};
+    for (int i = 0; i < 3; i++) {
+        float weight = said[i] == NONE ? 1.0f : stitch->spans[said[i]].record->weight;
+        if (weight != 1.0f)
+            return weight;
+    }
+    return 1.0f;
+}
+
 static void add_operation(const struct stitch *stitch, struct work_call *work)
 {
     struct call *call = &work->call;
-    uint32_t known = work->callee_visit != NONE ? stitch->visits[work->callee_visit].application
-                                                : hop_request(stitch, work->bottom);
+    const struct visit *visit =
+        work->callee_visit == NONE ? NULL : &stitch->visits[work->callee_visit];
+    bool by_callee = visit && (work->bottom == NONE || visit_answered(stitch, visit));
+    uint32_t known = by_callee ? visit->application : hop_request(stitch, work->bottom);
     call->operation = stitch->spans[known].shape->operation;
     call->protocol = stitch->spans[known].shape->protocol;
     if (!call->protocol && work->top != NONE)
@@ -173,13 +200,13 @@ static void write_span(struct stitch *stitch, const struct work_span *span,
     const struct node *own = &span->shape->node;
     if (span->passes) {
         node = *own;
-        node.role = span->proxy == PROXY_WAYPOINT ? ROLE_WAYPOINT : ROLE_GATEWAY;
+        node.role = role_of_proxy(span->proxy);
     } else {
         node.role = span->proxy == PROXY_NONE ? own->role : node.role;
         node.cluster = own->cluster ? own->cluster : node.cluster;
         node.namespace = own->namespace ? own->namespace : node.namespace;
         node.version = own->version ? own->version : node.version;
-        node.service = own->service;
+        node.service = span->of_sidecar || span->named_by ? node.service : own->service;
     }
     if (span->proxy == PROXY_SIDECAR)
         node.role = ROLE_SIDECAR;
@@ -202,21 +229,20 @@ static void write_span(struct stitch *stitch, const struct work_span *span,
     };
 }
 
+static void write_again(struct stitch *stitch, const struct work_span *entry,
+                        struct span_result *result)
+{
+    struct node node = entry->shape->node;
+    node.role = entry->shape->proxy == PROXY_UNKNOWN ? ROLE_SIDECAR : node.role;
+    *result = (struct span_result){.self_ns = DURATION_UNKNOWN,
+                                   .node = nodes_add(stitch->nodes, &node),
+                                   .class = LEDGER_LOCAL,
+                                   .again = true};
+}
+
 /* ---- the trace ---- */
 
 /* The first root that is no orphan, else the first of all. */
-static uint32_t entry_span(const struct stitch *stitch)
-{
-    for (uint32_t k = 0; k < stitch->n; k++) {
-        const struct work_span *span = &stitch->spans[stitch->order[k]];
-        if (span->parent != NONE)
-            break;
-        if (!span->orphan)
-            return stitch->order[k];
-    }
-    return stitch->order[0];
-}
-
 uint32_t entry_call(const struct stitch *stitch, uint32_t entry)
 {
     const struct work_span *span = &stitch->spans[entry];
@@ -278,6 +304,12 @@ static void write_trace(struct stitch *stitch, struct graph *graph, uint32_t n)
 {
     struct trace_result *trace = &graph->trace;
     *trace = (struct trace_result){.duration_ns = DURATION_UNKNOWN, .span_count = n};
+    if (!stitch->n && stitch->n_again) { /* entries of which spans elsewhere told */
+        trace->start_ns = stitch->spans[0].record->start_ns;
+        trace->duration_ns = known_duration(stitch->spans[0].record);
+        trace->entry = graph->spans[stitch->spans[0].input].node;
+        trace->parts = trace->service_count = 1;
+    }
     if (!stitch->n)
         return;
     uint32_t entry = entry_span(stitch);
@@ -311,11 +343,13 @@ static bool write_calls(struct stitch *stitch, struct graph *graph)
     if (!graph->calls)
         return false;
     stitch->n_hops = 0;
+    uint32_t root = stitch->n ? entry_span(stitch) : NONE;
     for (uint32_t i = 0; i < stitch->n_calls; i++) {
         struct work_call *work = &stitch->calls[i];
         add_times(stitch, work);
         if (work->folded)
             continue;
+        work->call.weight = weight_of(stitch, work, root);
         add_operation(stitch, work);
         route_find(stitch, work);
         if (!hops_find(stitch, work))
@@ -339,6 +373,8 @@ bool results_write(struct stitch *stitch, struct graph *graph, uint32_t n_record
     link_spans(stitch);
     for (uint32_t i = 0; i < stitch->n; i++)
         write_span(stitch, &stitch->spans[i], &graph->spans[stitch->spans[i].input]);
+    for (uint32_t i = stitch->n; i < stitch->n + stitch->n_again; i++)
+        write_again(stitch, &stitch->spans[i], &graph->spans[stitch->spans[i].input]);
     write_trace(stitch, graph, n_records);
     return true;
 }

@@ -171,15 +171,26 @@ static uint8_t client_half(const struct stitch *stitch, struct work_span *span)
     return is_callee_by_place(stitch, span) ? HALF_IN : HALF_OUT;
 }
 
+/* A proxy's span on the way out, as its cluster says, or its kind where no cluster does. */
+static bool is_way_out(struct stitch *stitch, const struct work_span *span)
+{
+    if (span->shape->proxy == PROXY_NONE)
+        return false;
+    uint8_t direction = upstream_parse(stitch, span->shape->upstream_cluster)->direction;
+    return direction == DIRECTION_OUTBOUND ||
+           (direction == DIRECTION_UNKNOWN && span->shape->kind == KIND_CLIENT);
+}
+
 /* A span without a kind that calls a database says so by its attributes; one with nothing beneath
- * but one span of another workload is that call's caller. */
-static bool is_caller_by_place(const struct stitch *stitch, const struct work_span *span)
+ * but one span of another workload, or its own sidecar's way out, is that call's caller. */
+static bool is_caller_by_place(struct stitch *stitch, const struct work_span *span)
 {
     if (span->first_child == NONE)
         return span->shape->database;
     const struct work_span *child = &stitch->spans[span->first_child];
-    return child->next_sibling == NONE && child->shape->kind != KIND_CONSUMER &&
-           !same_workload(&child->shape->node, &span->shape->node);
+    if (child->next_sibling != NONE || child->shape->kind == KIND_CONSUMER)
+        return false;
+    return is_way_out(stitch, child) || !same_workload(&child->shape->node, &span->shape->node);
 }
 
 static uint8_t plain_half(struct stitch *stitch, const struct work_span *span)

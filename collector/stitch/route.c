@@ -154,6 +154,14 @@ static uint8_t weaker(uint8_t a, uint8_t b)
     return a < b ? a : b;
 }
 
+/* What the caller's end says of a connection. A log entry tells of the one on which it was asked.
+ */
+static uint8_t near_security(const struct work_span *span)
+{
+    bool asked = span->shape->log != LOG_NONE && span->shape->kind == KIND_SERVER;
+    return asked ? SECURITY_UNKNOWN : span->security;
+}
+
 /* The connections between the caller's side, gateways on the way, and the callee's side; inside of
  * one side (application and sidecar) nobody listens. */
 static uint8_t security_of(const struct stitch *stitch, const struct work_call *work)
@@ -161,18 +169,18 @@ static uint8_t security_of(const struct stitch *stitch, const struct work_call *
     uint8_t security = SECURITY_MTLS, far = SECURITY_UNKNOWN;
     name_no gateway = NAME_NONE;
     if (work->callee_visit != NONE)
-        far = stitch->spans[stitch->visits[work->callee_visit].first].shape->security;
+        far = stitch->spans[stitch->visits[work->callee_visit].first].security;
     if (work->bottom == NONE)
         return far;
     for (uint32_t at = work->bottom; at != NONE; at = row_next(stitch, work, at)) {
         const struct work_span *span = &stitch->spans[at];
         bool same_gateway = span->passes && span->shape->node.service == gateway;
         if (!same_gateway)
-            security = weaker(security, both_say(span->shape->security, far));
+            security = weaker(security, both_say(near_security(span), far));
         if (!span->passes)
             return security;
         gateway = span->shape->node.service;
-        far = span->shape->security; /* of the gateway's incoming connection, at its first span */
+        far = span->security; /* of the gateway's incoming connection, at its first span */
     }
     return weaker(security, far);
 }

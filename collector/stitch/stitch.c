@@ -18,6 +18,11 @@ struct stitch *stitch_new(struct names *names, struct nodes *nodes)
     return stitch;
 }
 
+void stitch_set_requests(struct stitch *stitch, const struct requests *requests)
+{
+    stitch->requests = requests;
+}
+
 void stitch_free(struct stitch *stitch)
 {
     if (!stitch)
@@ -78,6 +83,9 @@ bool stitch_trace(struct stitch *stitch, const struct record *records, uint32_t 
     roles_find(stitch);
     if (!visits_find(stitch))
         return false;
+    joins_find(stitch);
+    if (stitch->n_logs)
+        logs_tell_known(stitch);
     identity_fill(stitch);
     outcomes_find(stitch);
     if (!attempts_fold(stitch))

@@ -51,7 +51,11 @@ struct str knowledge_zone(const struct knowledge *knowledge, struct str address)
 
 struct stitch; /* scratch memory, used again for every trace */
 
+struct requests; /* stitch/requests.h */
+
 struct stitch *stitch_new(struct names *names, struct nodes *nodes);
+/* Where request ids were seen in other traces; borrowed. Without: traces are stitched alone. */
+void stitch_set_requests(struct stitch *stitch, const struct requests *requests);
 void stitch_free(struct stitch *stitch);
 
 /* Stitches `n` records into *graph, whose arrays are allocated from `arena`. Records with

@@ -74,6 +74,18 @@ static struct str alias_of_service(const void *ctx, struct str service)
     return knowledge_alias(((const struct stitcher_settings *)ctx)->knowledge, service);
 }
 
+static node_no resolve_address(const struct knowledge *knowledge, struct str address)
+{
+    return addresses_find(knowledge->ctx, address);
+}
+
+/* The settings' part of the knowledge is others', the addresses are the stitcher's own. */
+static void know_addresses(struct stitcher *stitcher)
+{
+    stitcher->settings.knowledge->resolve = resolve_address;
+    stitcher->settings.knowledge->ctx = stitcher->addresses;
+}
+
 struct stitcher *stitcher_new(const struct stitcher_settings *settings, struct err *err)
 {
     struct stitcher *stitcher = calloc(1, sizeof(*stitcher));
@@ -100,13 +112,18 @@ struct stitcher *stitcher_new(const struct stitcher_settings *settings, struct e
     if (stitcher->names && stitcher->nodes) {
         stitcher->shapes = shapes_new(stitcher->names, stitcher->nodes, &own->shapes);
         stitcher->stitch = stitch_new(stitcher->names, stitcher->nodes);
+        stitcher->addresses = addresses_new(stitcher->names, stitcher->nodes);
+        stitcher->requests = requests_new();
     }
-    if (!stitcher->shapes || !stitcher->stitch || !stitcher->queue) {
+    if (!stitcher->shapes || !stitcher->stitch || !stitcher->addresses || !stitcher->requests ||
+        !stitcher->queue) {
         err_set(err, ERR_BUSY, "memory is short: the stitcher cannot start");
         stitcher->settings.knowledge = NULL; /* taken only with success */
         stitcher_free(stitcher);
         return NULL;
     }
+    know_addresses(stitcher);
+    stitch_set_requests(stitcher->stitch, stitcher->requests);
     make_stats(stitcher);
     return stitcher;
 }
@@ -122,6 +139,8 @@ void stitcher_free(struct stitcher *stitcher)
     buf_fini(&stitcher->merge_scratch);
     queue_free(stitcher->queue);
     stitch_free(stitcher->stitch);
+    addresses_free(stitcher->addresses);
+    requests_free(stitcher->requests);
     shapes_free(stitcher->shapes);
     nodes_free(stitcher->nodes);
     names_free(stitcher->names);
@@ -267,6 +286,7 @@ static void take_over_knowledge(struct stitcher *stitcher)
         return;
     free(stitcher->settings.knowledge);
     stitcher->settings.knowledge = learnt;
+    know_addresses(stitcher);
     shapes_settings_changed(stitcher->shapes);
 }
 
@@ -305,9 +325,15 @@ static void *run(void *arg)
     return NULL;
 }
 
+bool stitcher_know(struct stitcher *stitcher, const struct known_address *known)
+{
+    return addresses_claim(stitcher->addresses, known);
+}
+
 int stitcher_start(struct stitcher *stitcher, struct err *err)
 {
     atomic_store(&stitcher->progress_ns, clock_mono_ns());
+    addresses_renew(stitcher->addresses, clock_mono_ns());
     if (pthread_create(&stitcher->thread, NULL, run, stitcher) != 0)
         return err_set(err, ERR_BUSY, "cannot start the stitcher's thread");
     stitcher->running = true;

@@ -10,7 +10,9 @@
 
 #include "collector/base/queue.h"
 #include "collector/base/stats.h"
+#include "collector/stitch/addresses.h"
 #include "collector/stitch/live.h"
+#include "collector/stitch/requests.h"
 #include "collector/stitch/stitcher.h"
 
 /* A turn is handed on when the bodies in it have come to so many bytes. */
@@ -24,7 +26,7 @@ struct flush_request; /* of a caller that waits */
 struct filling {
     struct turn *turn; /* NULL: nothing in it yet */
     struct body *last_body;
-    uint32_t cap_traces, cap_ledger;
+    uint32_t cap_traces, cap_ledger, cap_places;
     uint64_t begun_mono_ns;
 };
 
@@ -34,7 +36,9 @@ struct stitcher {
     struct nodes *nodes;
     struct shapes *shapes;
     struct stitch *stitch;
+    struct requests *requests;
     struct live_table table;
+    struct addresses *addresses;
     struct filling filling;
     struct buf scratch, merge_scratch;
     uint64_t next_trace_no, next_turn;
@@ -59,6 +63,8 @@ struct stitcher {
 /* intake.c */
 void intake_body(struct stitcher *stitcher, struct body *body, uint64_t now_ns);
 /* cut.c */
+/* The message is in the turn's ledger. False when memory is short. */
+bool turn_note_place(struct stitcher *stitcher, const struct kafka_place *place);
 struct ledger_change *ledger_of(struct stitcher *stitcher, uint32_t arrival);
 bool cut_trace(struct stitcher *stitcher, struct live *live, enum cut_reason reason);
 /* Puts a body of metrics or logs into the turn, which owns it then. False when memory is short. */

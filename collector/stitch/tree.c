@@ -118,13 +118,13 @@ static int parent_fit(const struct work_span *parent, const struct work_span *ch
     bool started = parent->record->start_ns <= child->record->start_ns;
     bool out = is_out_kind(parent->shape), child_out = is_out_kind(child->shape);
     int fit = 1 + (started ? 1 : 0);
-    /* Of one id's two halves a callee hangs beneath the caller's, everything else beneath its own
-     * service's. */
+    /* Of one id's two halves a span hangs beneath its own service's, else beneath the callee's: who
+     * got the call made those that lie under it, also where the half between them is lost. */
     if (same_service && !out)
         fit += 8;
-    else if (!child_out && out && !same_service)
-        fit += 6;
     else if (!out)
+        fit += 6;
+    else if (!child_out && !same_service)
         fit += 4;
     return fit + (parent->shape->proxy == PROXY_NONE && same_service ? 2 : 0);
 }
@@ -242,7 +242,7 @@ bool tree_build(struct stitch *stitch, const struct record *records, uint32_t n)
 {
     if (!make_room(stitch, n))
         return false;
-    stitch->n = stitch->n_unstitched = 0;
+    stitch->n = stitch->n_unstitched = stitch->n_logs = stitch->n_again = 0;
     for (uint32_t i = 0; i < n; i++) {
         const struct record *record = &records[i];
         if (record->unstitched) {
@@ -250,6 +250,7 @@ bool tree_build(struct stitch *stitch, const struct record *records, uint32_t n)
             continue;
         }
         uint64_t duration_ns = known_duration(record);
+        stitch->n_logs += record->shape->log != LOG_NONE;
         stitch->spans[stitch->n++] = (struct work_span){
             .record = record,
             .shape = record->shape,
@@ -259,14 +260,19 @@ bool tree_build(struct stitch *stitch, const struct record *records, uint32_t n)
             .next_sibling = NONE,
             .visit = NONE,
             .call = NONE,
+            .security = record->shape->security,
             .row = NONE,
             .row_up = NONE,
+            .led = NONE,
             .end_ns = duration_ns == DURATION_UNKNOWN ? 0 : record->start_ns + duration_ns,
         };
     }
     sort(stitch);
+    if (stitch->n_logs && !logs_take_twins(stitch))
+        return false;
     index_ids(stitch);
     find_parents(stitch);
+    logs_find_parents(stitch);
     break_cycles(stitch);
     link_children(stitch);
     order_spans(stitch);

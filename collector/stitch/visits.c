@@ -29,6 +29,20 @@ static struct work_call *call_add(struct stitch *stitch)
     return call;
 }
 
+uint8_t role_of_proxy(uint8_t proxy)
+{
+    switch (proxy) {
+    case PROXY_GATEWAY:
+        return ROLE_GATEWAY;
+    case PROXY_WAYPOINT:
+        return ROLE_WAYPOINT;
+    case PROXY_LOAD_BALANCER:
+        return ROLE_LOAD_BALANCER;
+    default:
+        return ROLE_WORKLOAD;
+    }
+}
+
 static uint32_t visit_add(struct stitch *stitch, uint32_t first)
 {
     if (stitch->n_visits == stitch->cap_visits) {
@@ -41,9 +55,13 @@ static uint32_t visit_add(struct stitch *stitch, uint32_t first)
     }
     struct node node = stitch->spans[first].shape->node;
     uint8_t proxy = stitch->spans[first].proxy;
-    node.role = proxy == PROXY_GATEWAY    ? ROLE_GATEWAY
-                : proxy == PROXY_WAYPOINT ? ROLE_WAYPOINT
-                                          : ROLE_WORKLOAD;
+    const struct upstream *named_by = upstream_parse(stitch, stitch->spans[first].named_by);
+    node.role = role_of_proxy(proxy);
+    if (named_by->service) {
+        node.service = named_by->service;
+        node.namespace = node.namespace ? node.namespace : named_by->namespace;
+        node.version = node.version ? node.version : named_by->subset;
+    }
     stitch->visits[stitch->n_visits] = (struct visit){.node = node,
                                                       .first = first,
                                                       .inner = first,
@@ -73,6 +91,8 @@ static bool is_of_visit(const struct stitch *stitch, const struct work_span *spa
     const struct work_span *parent = &stitch->spans[span->parent];
     const struct visit *visit = &stitch->visits[parent->visit];
     const struct node *node = &span->shape->node;
+    if (span->of_sidecar)
+        return true;
     if (same_workload(&visit->node, node) || (visit->sdk && same_workload(visit->sdk, node)))
         return true;
     if (span->proxy == PROXY_NONE)
@@ -99,7 +119,7 @@ static bool handed_on(struct stitch *stitch, const struct work_span *span)
 static bool passes(struct stitch *stitch, const struct work_span *span)
 {
     const struct work_span *parent = &stitch->spans[span->parent];
-    if (span->proxy != PROXY_GATEWAY && span->proxy != PROXY_WAYPOINT)
+    if (span->proxy < PROXY_GATEWAY)
         return false;
     if (same_workload(&stitch->visits[parent->visit].node, &span->shape->node))
         return false;
@@ -200,7 +220,7 @@ static bool add_consumed_call(struct stitch *stitch, uint32_t visit)
 static bool orphan_is_entry(const struct stitch *stitch, const struct work_span *span)
 {
     const struct knowledge *knowledge = stitch->knowledge;
-    if (span->proxy == PROXY_GATEWAY)
+    if (span->proxy == PROXY_GATEWAY || span->proxy == PROXY_LOAD_BALANCER)
         return true;
     if (span->shape->peer_address == NAME_NONE || !knowledge->n_inside)
         return false;
@@ -222,7 +242,8 @@ static bool add_entry_call(struct stitch *stitch, uint32_t visit, const struct w
     if (knowledge->resolve && span->shape->peer_address && !span->orphan) {
         node_no known =
             knowledge->resolve(knowledge, names_text(stitch->names, span->shape->peer_address));
-        if (known) {
+        /* From its own address comes what its own sidecar hands on, whoever sent it. */
+        if (known && nodes_get(stitch->nodes, known)->service != span->shape->node.service) {
             call->call.caller = known;
             call->call.connection_type = CONNECTION_PLAIN;
         }
@@ -260,6 +281,14 @@ static void note_sdk(struct stitch *stitch, const struct work_span *span)
         visit->sdk = &span->shape->node;
 }
 
+/* What a callee called on, its own half lost, lies side by side beneath its caller's: one visit. */
+static bool joins_led(const struct stitch *stitch, const struct work_span *span)
+{
+    uint32_t led = stitch->spans[span->parent].led;
+    return span->half == HALF_OUT && led != NONE &&
+           same_workload(&stitch->visits[led].node, &span->shape->node);
+}
+
 static bool place(struct stitch *stitch, uint32_t i)
 {
     struct work_span *span = &stitch->spans[i];
@@ -273,9 +302,15 @@ static bool place(struct stitch *stitch, uint32_t i)
             note_sdk(stitch, span);
         return true;
     }
+    if (joins_led(stitch, span)) {
+        span->visit = stitch->spans[span->parent].led;
+        return true;
+    }
     uint32_t visit = visit_add(stitch, i);
     if (visit == NONE)
         return false;
+    if (span->half == HALF_OUT)
+        stitch->spans[span->parent].led = visit;
     return span->consumes ? add_consumed_call(stitch, visit)
                           : add_led_call(stitch, visit, span->parent);
 }

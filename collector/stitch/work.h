@@ -1,5 +1,7 @@
 /* work.h - the working state of one trace while it is stitched; shared by the files of stitch().
  *
+ *   logs.c       entries of access logs: what a span said already, and where the others stand
+ *   joins.c      a request that goes on in another trace
  *   tree.c       who is whose child: parents, shared ids, attempts, cycles
  *   upstream.c   names of Envoy's clusters, taken apart
  *   roles.c      what a span is: an incoming half, an outgoing half, a proxy on the way
@@ -21,6 +23,7 @@
 #define STITCH_WORK_H
 
 #include "collector/base/map.h"
+#include "collector/stitch/requests.h"
 #include "collector/stitch/stitch.h"
 
 #define NONE UINT32_MAX
@@ -48,11 +51,17 @@ struct work_span {
     uint32_t row;      /* the span of the row at or above this one, within the visit; NONE */
     uint32_t row_up;   /* of a span of the row: the next above, NONE for the outermost */
     uint32_t uses;     /* of a span of the row: calls that go through it */
+    uint32_t led;      /* visit that an outgoing span right beneath it began; NONE */
     uint64_t end_ns;   /* 0 when not known */
     uint8_t proxy;     /* PROXY_NONE, _SIDECAR, _GATEWAY, _WAYPOINT: never _UNKNOWN */
     uint8_t direction; /* enum direction, of a proxy */
     uint8_t half;      /* enum half */
     uint8_t outcome;   /* enum outcome, of its own codes */
+    uint8_t security;  /* enum security: its own word, or that of its log entry */
+    bool twin;         /* a log entry told of the same request */
+    bool again;        /* it is that entry */
+    name_no named_by;  /* the cluster that knows the name which this entry does not; NAME_NONE */
+    bool of_sidecar;   /* the outgoing entry of the sidecar whose incoming one is its parent */
     bool orphan;       /* its parent was named and never came */
     bool passes;       /* a gateway between two workloads: part of the caller's way to the callee */
     bool goes_on;      /* a span of a row with another one, or a callee, beneath */
@@ -102,7 +111,8 @@ struct stitch {
     struct names *names;
     struct nodes *nodes;
     const struct knowledge *knowledge;
-    struct arena *arena; /* of the answer */
+    const struct requests *requests; /* NULL: nothing is known of other traces */
+    struct arena *arena;             /* of the answer */
 
     struct work_span *spans; /* in canonical order */
     uint32_t n, cap;
@@ -116,6 +126,7 @@ struct stitch {
     uint32_t n_calls, cap_calls;
     bool shares; /* a span of a row has several calls beneath it */
     uint32_t n_unstitched;
+    uint32_t n_logs, n_again; /* entries of access logs; those behind spans[n] */
 
     struct upstream *upstreams; /* every name seen so far */
     uint32_t n_upstreams, cap_upstreams;
@@ -125,8 +136,29 @@ struct stitch {
     uint32_t n_hops, cap_hops;
 };
 
+/* False where nobody was heard of at this visit but those who called on from there. */
+static inline bool visit_answered(const struct stitch *stitch, const struct visit *visit)
+{
+    return stitch->spans[visit->first].half != HALF_OUT;
+}
+
 /* tree.c */
 bool tree_build(struct stitch *stitch, const struct record *records, uint32_t n);
+/* logs.c */
+/* Moves the entries that say again what a span said behind the others, where stitching does not see
+ * them. False when memory is short. */
+bool logs_take_twins(struct stitch *stitch);
+/* Parents of entries, and of spans beneath them, where ids do not tell. */
+void logs_find_parents(struct stitch *stitch);
+/* Calls that are known by entries alone, or by a request id. */
+void logs_tell_known(struct stitch *stitch);
+/* joins.c */
+/* Entries whose request was seen in another trace get their caller from there. */
+void joins_find(struct stitch *stitch);
+/* Did a span of another trace say what this log entry says? */
+bool joins_has_told(struct stitch *stitch, const struct record *entry,
+                    bool (*is_same)(struct stitch *stitch, const struct record *entry,
+                                    const struct request_place *place));
 /* upstream.c */
 const struct upstream *upstream_parse(struct stitch *stitch, name_no name);
 /* service.namespace.svc.domain: true and the two parts. */
@@ -134,6 +166,8 @@ bool cluster_host(struct stitch *stitch, struct str host, name_no *service, name
 /* roles.c */
 void roles_find(struct stitch *stitch);
 /* visits.c */
+/* What a proxy is while it counts as a workload. */
+uint8_t role_of_proxy(uint8_t proxy);
 bool visits_find(struct stitch *stitch);
 /* Of a caller's outgoing half: the span that knows the request (its URL, the flags of the whole).
  * With a span for every attempt that is the parent, which the same proxy reports of the same hop.

@@ -171,10 +171,7 @@ static int migrate(sqlite3 *db)
     code = code ? code : add_words(db);
     snprintf(mark, sizeof(mark), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
              APPLICATION_ID, N_MIGRATIONS);
-    code = code ? code : sqlite3_exec(db, mark, NULL, NULL, NULL);
-    if (code)
-        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-    return code;
+    return code ? code : sqlite3_exec(db, mark, NULL, NULL, NULL);
 }
 
 static int open_database(const struct store_settings *settings, sqlite3 **db, struct err *err)
@@ -194,8 +191,11 @@ static int open_database(const struct store_settings *settings, sqlite3 **db, st
     code = code ? code : migrate(*db);
     if (!code)
         return 0;
-    return err_set(err, ERR_IO, "%s: cannot be opened: %s", settings->path,
-                   *db ? sqlite3_errmsg(*db) : sqlite3_errstr(code));
+    err_set(err, ERR_IO, "%s: cannot be opened: %s", settings->path,
+            *db ? sqlite3_errmsg(*db) : sqlite3_errstr(code));
+    if (*db && !sqlite3_get_autocommit(*db))
+        sqlite3_exec(*db, "ROLLBACK", NULL, NULL, NULL);
+    return err->code;
 }
 
 int store_file_open(const struct store_settings *settings, int *lock_fd, sqlite3 **db,

@@ -21,7 +21,15 @@ struct fetching {
     struct nodes *nodes;
     struct shapes *shapes;
     struct arena *arena;
+    bool failed; /* something could not be read: what was read is of no use */
 };
+
+static bool next_row(struct fetching *fetching, sqlite3_stmt *select)
+{
+    int code = sqlite3_step(select);
+    fetching->failed = fetching->failed || (code != SQLITE_ROW && code != SQLITE_DONE);
+    return code == SQLITE_ROW;
+}
 
 static int prepare(struct trace_finder *finder, const char *sql, sqlite3_stmt **statement)
 {
@@ -103,7 +111,7 @@ static name_no read_name(struct fetching *fetching, int64_t id)
     if (!id)
         return NAME_NONE;
     sqlite3_bind_int64(select, 1, id);
-    if (sqlite3_step(select) == SQLITE_ROW)
+    if (next_row(fetching, select))
         name = names_add(fetching->names, column_text(select, 0));
     sqlite3_reset(select);
     return name;
@@ -115,7 +123,7 @@ static struct node read_node(struct fetching *fetching, int64_t id)
     int64_t parts[4] = {0};
     struct node node = {0};
     sqlite3_bind_int64(select, 1, id);
-    if (sqlite3_step(select) == SQLITE_ROW) {
+    if (next_row(fetching, select)) {
         for (int i = 0; i < 4; i++)
             parts[i] = sqlite3_column_int64(select, i);
         node.role = (uint8_t)sqlite3_column_int(select, 4);
@@ -139,7 +147,7 @@ static uint32_t read_resource(struct fetching *fetching, int64_t id)
     sqlite3_stmt *select = fetching->finder->resource;
     uint32_t number = 0;
     sqlite3_bind_int64(select, 1, id);
-    if (id && sqlite3_step(select) == SQLITE_ROW)
+    if (id && next_row(fetching, select))
         number = shapes_add_resource(fetching->shapes, column_text(select, 0));
     sqlite3_reset(select);
     return number;
@@ -150,7 +158,7 @@ static const struct attr_set *read_set(struct fetching *fetching, int64_t id)
     sqlite3_stmt *select = fetching->finder->set;
     const struct attr_set *set = shapes_set(fetching->shapes, 0);
     sqlite3_bind_int64(select, 1, id);
-    if (id && sqlite3_step(select) == SQLITE_ROW)
+    if (id && next_row(fetching, select))
         set = shapes_add_set(fetching->shapes, column_text(select, 0));
     sqlite3_reset(select);
     return set;
@@ -162,7 +170,7 @@ static const struct shape *read_shape(struct fetching *fetching, int64_t id, uin
     struct shape shape = {0};
     int64_t n[21] = {0};
     sqlite3_bind_int64(select, 1, id);
-    if (sqlite3_step(select) == SQLITE_ROW) {
+    if (next_row(fetching, select)) {
         for (int i = 0; i < 21; i++)
             n[i] = sqlite3_column_int64(select, i);
     }
@@ -305,7 +313,7 @@ static bool read_spans(struct fetching *fetching, uint64_t trace_no, struct coun
     struct span_result *results = arena_alloc(fetching->arena, (n + 1) * sizeof(*results));
     bool ok = records && results;
     sqlite3_bind_int64(select, 1, (int64_t)trace_no);
-    while (ok && i < n && sqlite3_step(select) == SQLITE_ROW) {
+    while (ok && i < n && next_row(fetching, select)) {
         ok = read_span(fetching, select, counted->graph.trace.start_ns, &records[i], &results[i]);
         i++;
     }
@@ -316,7 +324,8 @@ static bool read_spans(struct fetching *fetching, uint64_t trace_no, struct coun
     return ok;
 }
 
-/* 1 when this number is the trace with this id. */
+/* 1 when this number is the trace with this id. One whose spans store.keep dropped is none: what
+ * comes late for it is a trace of its own. */
 static int read_trace(struct fetching *fetching, struct trace_id id, uint64_t trace_no,
                       struct cut_trace *found)
 {
@@ -326,8 +335,9 @@ static int read_trace(struct fetching *fetching, struct trace_id id, uint64_t tr
     memcpy(bytes, halves, 16);
     sqlite3_bind_int64(row, 1, (int64_t)trace_no);
     int there = 0;
-    if (sqlite3_step(row) == SQLITE_ROW && sqlite3_column_bytes(row, 0) == 16 &&
-        memcmp(sqlite3_column_blob(row, 0), bytes, 16) == 0) {
+    if (next_row(fetching, row) && sqlite3_column_bytes(row, 0) == 16 &&
+        memcmp(sqlite3_column_blob(row, 0), bytes, 16) == 0 &&
+        sqlite3_column_int64(row, 12) & TRACE_SPANS_KEPT) {
         *found = (struct cut_trace){.id = id, .trace_no = trace_no};
         struct trace_result *trace = &found->now.graph.trace;
         trace->start_ns = (uint64_t)sqlite3_column_int64(row, 1);
@@ -341,9 +351,9 @@ static int read_trace(struct fetching *fetching, struct trace_id id, uint64_t tr
         trace->service_count = (uint32_t)sqlite3_column_int64(row, 9);
         trace->error_count = (uint32_t)sqlite3_column_int64(row, 10);
         trace->parts = (uint32_t)sqlite3_column_int64(row, 11);
-        trace->error = sqlite3_column_int64(row, 12) & 1;
-        trace->complete = sqlite3_column_int64(row, 12) & 2;
-        trace->began_by_proxy = sqlite3_column_int64(row, 12) & 8;
+        trace->error = sqlite3_column_int64(row, 12) & TRACE_ERROR;
+        trace->complete = sqlite3_column_int64(row, 12) & TRACE_COMPLETE;
+        trace->began_by_proxy = sqlite3_column_int64(row, 12) & TRACE_BEGAN_BY_PROXY;
         found->reopened = (uint32_t)sqlite3_column_int64(row, 13);
         struct str blob = arena_dup(fetching->arena, column_text(row, 14));
         there = blob.p && read_calls(fetching, blob, &found->now.graph) ? 1 : -1;
@@ -361,7 +371,7 @@ static int look_in_run(struct fetching *fetching, struct trace_id id, uint64_t r
     int there = 0;
     sqlite3_bind_int64(key, 1, (int64_t)run);
     sqlite3_bind_int64(key, 2, trace_id_key(id));
-    while (!there && sqlite3_step(key) == SQLITE_ROW)
+    while (!there && next_row(fetching, key))
         there = read_trace(fetching, id, (uint64_t)sqlite3_column_int64(key, 0), found);
     sqlite3_reset(key);
     return there;
@@ -371,7 +381,7 @@ int trace_finder_fetch(struct trace_finder *finder, struct trace_id id, struct n
                        struct nodes *nodes, struct shapes *shapes, struct arena *arena,
                        struct cut_trace *found, struct err *err)
 {
-    struct fetching fetching = {finder, names, nodes, shapes, arena};
+    struct fetching fetching = {finder, names, nodes, shapes, arena, false};
     uint64_t runs[MAX_CANDIDATES], trace_no;
     size_t n = keys_candidates(finder->store, id, runs, MAX_CANDIDATES, &trace_no);
     sqlite3_exec(finder->db, "BEGIN", NULL, NULL, NULL);
@@ -379,6 +389,7 @@ int trace_finder_fetch(struct trace_finder *finder, struct trace_id id, struct n
     for (size_t i = 0; i < n && !there; i++)
         there = look_in_run(&fetching, id, runs[i], found);
     sqlite3_exec(finder->db, "COMMIT", NULL, NULL, NULL);
+    there = fetching.failed ? -1 : there;
     if (there < 0)
         err_set(err, ERR_IO, "a stored trace could not be read: %s", sqlite3_errmsg(finder->db));
     return there;

@@ -56,6 +56,12 @@ static int may_append(struct inbox *inbox, const struct body *body, struct err *
     return 0;
 }
 
+/* What is answered on receipt has no order to keep. Under the mutex. */
+static bool is_blocked(const struct inbox *inbox, const struct body *body)
+{
+    return body->lane && body->lane->blocked && inbox->settings.durability != DURABILITY_QUEUE;
+}
+
 int inbox_append(struct inbox *inbox, struct body *body, struct err *err)
 {
     if (body->n_bytes > UINT32_MAX)
@@ -70,6 +76,10 @@ int inbox_append(struct inbox *inbox, struct body *body, struct err *err)
     if (inbox->settings.durability == DURABILITY_QUEUE && body->answered)
         body->answered(body, NULL);
     pthread_mutex_lock(&inbox->mutex);
+    if (is_blocked(inbox, body)) {
+        pthread_mutex_unlock(&inbox->mutex);
+        return err_set(err, ERR_BUSY, "one before it was refused");
+    }
     if (inbox->last)
         inbox->last->next = body;
     else

@@ -38,16 +38,24 @@ void inbox_read_close(struct inbox_reader *reader)
 }
 
 /* The first segment that holds the wanted number or a later one. False when there is none yet. */
-static bool open_segment(struct inbox_reader *reader)
+enum step { STEP_BODY, STEP_PASSED, STEP_DAMAGED, STEP_FAILED };
+
+/* STEP_PASSED when there is one; STEP_FAILED when it cannot be opened now. */
+static enum step open_segment(struct inbox_reader *reader)
 {
     struct inbox *inbox = reader->inbox;
     pthread_mutex_lock(&inbox->mutex);
-    for (size_t i = 0; i < inbox->n_segments && reader->fd < 0; i++) {
+    enum step step = STEP_DAMAGED;
+    for (size_t i = 0; i < inbox->n_segments && step == STEP_DAMAGED; i++) {
         const struct segment *segment = &inbox->segments[i];
         bool last = i + 1 == inbox->n_segments;
         if (!segment->last_seq || (segment->last_seq < reader->next_seq && !last))
             continue;
         reader->fd = inbox_segment_open(inbox, segment->first_seq, O_RDONLY);
+        if (reader->fd >= 0)
+            step = STEP_PASSED;
+        else if (errno != ENOENT)
+            step = STEP_FAILED;
         reader->at_seq = segment->first_seq;
         reader->last_seq = last ? UINT64_MAX : segment->last_seq;
         reader->offset = 0;
@@ -55,7 +63,7 @@ static bool open_segment(struct inbox_reader *reader)
             reader->next_seq = segment->first_seq;
     }
     pthread_mutex_unlock(&inbox->mutex);
-    return reader->fd >= 0;
+    return step;
 }
 
 static void leave_segment(struct inbox_reader *reader)
@@ -64,19 +72,21 @@ static void leave_segment(struct inbox_reader *reader)
     reader->fd = -1;
 }
 
-static bool read_at(int fd, char *bytes, size_t n, uint64_t offset)
+/* STEP_PASSED when it was read; damaged is a file that ends too soon, and failed a disk that cannot
+ * be read now: what stands there may be good. */
+static enum step read_at(int fd, char *bytes, size_t n, uint64_t offset)
 {
     while (n > 0) {
         ssize_t size = pread(fd, bytes, n, (off_t)offset);
         if (size < 0 && errno == EINTR)
             continue;
         if (size <= 0)
-            return false;
+            return size < 0 ? STEP_FAILED : STEP_DAMAGED;
         bytes += size;
         n -= (size_t)size;
         offset += (uint64_t)size;
     }
-    return true;
+    return STEP_PASSED;
 }
 
 /* Damage in a segment: what stands behind it there is lost, the next segment is read. False when it
@@ -104,48 +114,60 @@ static struct body *make_body(const struct inbox_head *head, char *bytes)
     body->format = head->format;
     body->transport = head->transport;
     body->encoding = head->encoding;
+    body->place = head->place;
     return body;
 }
 
-enum step { STEP_BODY, STEP_PASSED, STEP_DAMAGED, STEP_FAILED };
+static enum step read_body(struct inbox_reader *reader, const char *raw,
+                           const struct inbox_head *head, struct body **body)
+{
+    char *bytes = malloc((size_t)head->n_bytes + 1);
+    if (!bytes)
+        return STEP_FAILED;
+    enum step step = read_at(reader->fd, bytes, head->n_bytes, reader->offset + INBOX_HEAD_BYTES);
+    if (step == STEP_PASSED && !inbox_record_checks(raw, (struct str){bytes, head->n_bytes}))
+        step = STEP_DAMAGED;
+    if (step == STEP_PASSED && !(*body = make_body(head, bytes)))
+        step = STEP_FAILED;
+    if (step != STEP_PASSED) {
+        free(bytes);
+        return step;
+    }
+    stat_add(reader->inbox->replayed, head->n_bytes);
+    reader->next_seq = head->seq + 1;
+    return STEP_BODY;
+}
 
 static enum step read_record(struct inbox_reader *reader, struct body **body)
 {
     char raw[INBOX_HEAD_BYTES];
     struct inbox_head head;
-    if (!read_at(reader->fd, raw, sizeof(raw), reader->offset) || !inbox_head_read(raw, &head) ||
-        head.seq != reader->at_seq)
+    enum step step = read_at(reader->fd, raw, sizeof(raw), reader->offset);
+    if (step != STEP_PASSED)
+        return step;
+    if (!inbox_head_read(raw, &head) || head.seq != reader->at_seq)
         return STEP_DAMAGED;
-    uint64_t at = reader->offset + sizeof(raw);
-    bool wanted = head.seq >= reader->next_seq;
-    if (wanted) {
-        char *bytes = malloc((size_t)head.n_bytes + 1);
-        if (!bytes)
-            return STEP_FAILED;
-        if (!read_at(reader->fd, bytes, head.n_bytes, at) ||
-            !inbox_record_checks(raw, (struct str){bytes, head.n_bytes})) {
-            free(bytes);
-            return STEP_DAMAGED;
-        }
-        *body = make_body(&head, bytes);
-        if (!*body) {
-            free(bytes);
-            return STEP_FAILED;
-        }
-        stat_add(reader->inbox->replayed, head.n_bytes);
-        reader->next_seq = head.seq + 1;
+    if (head.seq >= reader->next_seq)
+        step = read_body(reader, raw, &head, body);
+    if (step == STEP_BODY || step == STEP_PASSED) {
+        reader->offset += INBOX_HEAD_BYTES + head.n_bytes;
+        reader->at_seq = head.seq + 1;
     }
-    reader->offset = at + head.n_bytes;
-    reader->at_seq = head.seq + 1;
-    return wanted ? STEP_BODY : STEP_PASSED;
+    return step;
+}
+
+static int cannot_read(struct err *err)
+{
+    return err_set(err, ERR_IO, "the inbox cannot be read now: %s", strerror(errno));
 }
 
 int inbox_read_next(struct inbox_reader *reader, struct body **body, struct err *err)
 {
     *body = NULL;
     while (reader->next_seq <= inbox_last_seq(reader->inbox)) {
-        if (reader->fd < 0 && !open_segment(reader))
-            return 0;
+        enum step opened = reader->fd >= 0 ? STEP_PASSED : open_segment(reader);
+        if (opened != STEP_PASSED)
+            return opened == STEP_FAILED ? cannot_read(err) : 0;
         /* The segment that was the last may have been followed by another meanwhile. */
         if (reader->at_seq > reader->last_seq) {
             leave_segment(reader);
@@ -155,14 +177,17 @@ int inbox_read_next(struct inbox_reader *reader, struct body **body, struct err 
         case STEP_BODY:
             return 0;
         case STEP_FAILED:
-            return err_set(err, ERR_BUSY, "memory is short");
+            return cannot_read(err);
         case STEP_DAMAGED:
             if (reader->last_seq == UINT64_MAX) {
                 /* Perhaps it only ended: look again whether others follow now. */
                 uint64_t at_seq = reader->at_seq;
                 leave_segment(reader);
                 reader->next_seq = at_seq > reader->next_seq ? at_seq : reader->next_seq;
-                if (!open_segment(reader) || reader->last_seq == UINT64_MAX)
+                opened = open_segment(reader);
+                if (opened == STEP_FAILED)
+                    return cannot_read(err);
+                if (opened != STEP_PASSED || reader->last_seq == UINT64_MAX)
                     return 0;
                 continue;
             }

@@ -40,6 +40,9 @@ void inbox_head_write(const struct body *body, char head[INBOX_HEAD_BYTES])
     head[29] = (char)body->transport;
     head[30] = (char)body->encoding;
     head[31] = HEAD_VERSION;
+    put(head + 32, body->place.topic, 8);
+    put(head + 40, (uint64_t)body->place.offset, 8);
+    put(head + 48, (uint32_t)body->place.partition, 4);
     head[56] = (char)body->signal;
     put(head + 4, checksum(head, (struct str){body->bytes, body->n_bytes}), 4);
 }
@@ -55,6 +58,7 @@ bool inbox_head_read(const char head[INBOX_HEAD_BYTES], struct inbox_head *field
         .format = (uint8_t)head[28],
         .transport = (uint8_t)head[29],
         .encoding = (uint8_t)head[30],
+        .place = {get(head + 32, 8), (int64_t)get(head + 40, 8), (int32_t)get(head + 48, 4)},
         .signal = (uint8_t)head[56],
     };
     return fields->format < N_FORMATS && fields->transport < N_TRANSPORTS &&

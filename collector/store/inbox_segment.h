@@ -27,6 +27,7 @@ struct inbox_head {
     uint64_t seq, received_ns;
     uint32_t n_bytes;
     uint8_t format, transport, encoding, signal;
+    struct kafka_place place;
 };
 /* Reads a head's fields; false when it is none. The CRC is not checked. */
 bool inbox_head_read(const char head[INBOX_HEAD_BYTES], struct inbox_head *fields);

@@ -155,16 +155,53 @@ static void answer(struct inbox *inbox, struct body *body, const struct err *err
         body->answered(body, err);
 }
 
-static void answer_group(struct inbox *inbox, const struct group *group, const struct err *err)
+/* Gives what waits in the blocked lanes: it must not be written before what was refused. */
+static struct body *take_blocked(struct inbox *inbox)
+{
+    struct body *taken = NULL, **end = &taken, **at = &inbox->first;
+    pthread_mutex_lock(&inbox->mutex);
+    inbox->last = NULL;
+    while (*at) {
+        struct body *body = *at;
+        if (body->lane && body->lane->blocked) {
+            *at = body->next;
+            body->next = NULL;
+            inbox->waiting_bytes -= body->n_bytes;
+            *end = body;
+            end = &body->next;
+        } else {
+            inbox->last = body;
+            at = &body->next;
+        }
+    }
+    pthread_mutex_unlock(&inbox->mutex);
+    return taken;
+}
+
+static void refuse_group(struct inbox *inbox, struct body *first, const struct err *err)
+{
+    struct body *next;
+    for (struct body *body = first; body; body = body->next) {
+        if (body->lane)
+            body->lane->blocked = true;
+    }
+    struct body *lists[] = {first, take_blocked(inbox)};
+    for (int i = 0; i < 2; i++) {
+        for (struct body *body = lists[i]; body; body = next) {
+            next = body->next;
+            answer(inbox, body, err);
+            body_free(body);
+        }
+    }
+}
+
+static void answer_group(struct inbox *inbox, const struct group *group)
 {
     struct body *next;
     for (struct body *body = group->first; body; body = next) {
         next = body->next;
-        answer(inbox, body, err);
-        if (err)
-            body_free(body);
-        else
-            inbox->settings.synced(body, inbox->settings.ctx);
+        answer(inbox, body, NULL);
+        inbox->settings.synced(body, inbox->settings.ctx);
     }
 }
 
@@ -186,7 +223,7 @@ static void commit_group(struct inbox *inbox, struct group *group)
     enum outcome outcome = inbox->failed ? SYNC_FAILED : write_group(inbox, group);
     if (outcome == WRITTEN) {
         publish_group(inbox, group);
-        answer_group(inbox, group, NULL);
+        answer_group(inbox, group);
         return;
     }
     int reason = errno;
@@ -203,7 +240,7 @@ static void commit_group(struct inbox *inbox, struct group *group)
         static struct log_limit limit;
         log_limited(&limit, LOG_ERROR, "inbox_refuses", "reason=\"%s\"", err.text);
     }
-    answer_group(inbox, group, &err);
+    refuse_group(inbox, group->first, &err);
 }
 
 /* Takes what waits, up to group_max bytes (one body at least). Under the mutex. */

@@ -2,8 +2,12 @@
  * one that is rolled back writes them again.
  */
 #include <stdlib.h>
+#include <time.h>
 
+#include "collector/base/clock.h"
 #include "collector/store/store_internal.h"
+
+#define WRITTEN_NAP_NS (5 * NS_PER_MS)
 
 static void bind_texts(sqlite3_stmt *statement, int first, const struct str *texts, int n)
 {
@@ -174,6 +178,17 @@ static struct incident *first_waiting(struct store *store)
 bool incidents_wait(struct store *store)
 {
     return first_waiting(store) != NULL;
+}
+
+bool store_wait_incidents(struct store *store, uint64_t deadline_ns)
+{
+    static const struct timespec nap = {.tv_nsec = WRITTEN_NAP_NS};
+    while (incidents_wait(store)) {
+        if (clock_wall_ns() > deadline_ns)
+            return false;
+        nanosleep(&nap, NULL);
+    }
+    return true;
 }
 
 /* Only the writer takes from the list, so what it saw stays. */

@@ -342,6 +342,8 @@ int minutes_add_span(struct store *store, const struct turn *turn, const struct 
 {
     struct op_entry *op;
     struct minute_row *row;
+    if (result->again)
+        return 0;
     int code = dictionary_op(store, turn, result->node, record->shape, &op);
     code = code ? code : row_of(store, record->start_ns / NS_PER_MINUTE, op->row, false, &row);
     if (code)

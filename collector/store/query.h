@@ -49,6 +49,7 @@ struct graph_view {
     unsigned hops;
     unsigned most;      /* nodes: beyond, those on the ways of failures, their neighbours, then the
                            busiest; 0: all */
+    bool physical;      /* hop by hop, proxies and gateways as nodes; nothing folds */
     bool versions;      /* room for versions in nodes with several */
     struct window base; /* to compare with; empty: none */
     struct graph_memory *memory; /* borrowed; may be NULL */
@@ -73,9 +74,14 @@ int query_edge_json(struct query *query, struct window window, struct str caller
 /* Every service with its rate, failures and latency. */
 int query_red_json(struct query *query, struct window window, struct buf *out, struct err *err);
 /* Which service, and which of its versions are put side by side. */
+struct comparison_request;
 struct service_question {
     struct str cluster, namespace, service; /* '' any */
     struct str baseline, candidate; /* versions; both '': the newest against the busiest other */
+    /* How versions are compared: the JSON of CONTRACT §7. */
+    int (*compare)(struct query *query, const struct comparison_request *request, struct buf *out,
+                   struct err *err);
+    uint32_t min_calls; /* of either, for a verdict */
 };
 /* One service: the same over time and by version, operation, instance, caller and callee.
  * ERR_NOT_FOUND when nobody of that name was seen. */
@@ -105,10 +111,57 @@ int query_layout_json(struct query *query, struct str id, struct buf *out, struc
 int query_span_json(struct query *query, struct str trace, struct str span, struct buf *out,
                     struct err *err);
 
+/* Which of a roll-up's counters, and of which minutes. */
+enum rollup_part {
+    ROLLUP_ALL,
+    ROLLUP_NORMAL,        /* without minutes of an incident */
+    ROLLUP_NORMAL_ENTRIES /* of those only requests */
+};
 /* Adds the roll-ups of the minutes of the window to `rollup` (steps 0), their texts to `names` and
  * `nodes`. The window is whole minutes. */
-int query_rollup(struct query *query, struct window window, struct names *names,
-                 struct nodes *nodes, struct rollup *rollup, struct err *err);
+struct rollup_question {
+    struct window window;
+    enum rollup_part part;
+    struct names *names;
+    struct nodes *nodes;
+};
+int query_rollup(struct query *query, const struct rollup_question *question, struct rollup *rollup,
+                 struct err *err);
+
+struct trace_text {
+    char id[33]; /* 32 digits */
+    int64_t trace_no;
+};
+
+/* Two versions of a service at the same time: what query_cohorts() finds. */
+#define COHORT_PARTS 6 /* of the time: the steps of its tallies */
+struct cohort_question {
+    struct window window;                   /* whole minutes */
+    struct str cluster, namespace, service; /* cluster, namespace '': any */
+    struct str baseline, candidate; /* both '': the newest with calls against the busiest other */
+};
+struct cohort_answer {
+    struct node service; /* without version */
+    name_no versions[2]; /* baseline, candidate */
+    int64_t minutes;     /* in which both took calls */
+    int64_t calls[2];    /* all that each took in the window */
+};
+/* The calls that both took and made in the minutes in which both took calls, into `rollup`; texts
+ * into `names` and `nodes`. ERR_NOT_FOUND when nobody called such a service in the window,
+ * ERR_INVALID when the name is of several, ERR_TOO_BIG when the rollup is full. */
+int query_cohorts(struct query *query, const struct cohort_question *question, struct names *names,
+                  struct nodes *nodes, struct cohort_answer *answer, struct rollup *rollup,
+                  struct err *err);
+/* Services of which at least two versions took calls in the window, those with the most calls of
+ * all but the busiest version first: at most `max`. The texts live as long as `names`. */
+struct cohort_service {
+    struct str cluster, namespace, service;
+};
+int query_cohort_services(struct query *query, struct window window, struct names *names,
+                          struct cohort_service *services, size_t max, size_t *n, struct err *err);
+/* Newest traces of the window with a span of this version, failed ones first. */
+size_t query_version_examples(struct query *query, struct window window, const struct node *node,
+                              const struct names *names, struct trace_text *ids, size_t max);
 
 /* Requests by the minute of their start. */
 struct request_minute {
@@ -121,10 +174,6 @@ int query_request_minutes(struct query *query, struct window window, struct requ
 
 /* Traces of the window that show the trouble of a service: newest failed ones that began there, or
  * the slowest it takes part in. At most `max` ids of 32 digits. */
-struct trace_text {
-    char id[33];
-    int64_t trace_no;
-};
 size_t query_failed_examples(struct query *query, struct window window, struct str service,
                              struct trace_text *ids, size_t max);
 size_t query_slow_examples(struct query *query, struct window window, struct str service,
@@ -138,10 +187,22 @@ int query_incidents_json(struct query *query, const struct query_filter *filter,
                          struct err *err);
 /* One, whole; ERR_NOT_FOUND when there is none. */
 int query_incident_json(struct query *query, uint64_t id, struct buf *out, struct err *err);
-/* The incident that is open, for who goes on with it: *incident NULL when none is. Without
+/* The number of the incident whose time lies in the window, most of it where several do; 0: none.
+ */
+int query_incident_at(struct query *query, struct window window, uint64_t *id, struct err *err);
+/* The earliest onset of the incidents that go on at a time; 0: none does. */
+int query_onset_before(struct query *query, uint64_t at_ns, uint64_t *onset_ns, struct err *err);
+struct query_entry {
+    struct str service, operation;
+};
+/* The incidents that are open, in order of their numbers, for who goes on with them: without
  * suspects. *last_id: the greatest number that was given. The caller frees. */
-int query_open_incident(struct query *query, struct incident **incident, uint64_t *last_id,
-                        struct err *err);
+int query_open_incidents(struct query *query, struct incident **incidents, uint64_t *last_id,
+                         struct err *err);
+/* Of the window's traces that began at this entry, the share that the service takes part in; of
+ * those that failed where `failed`. 0 when there are none. */
+double query_entry_share(struct query *query, struct window window, const struct query_entry *entry,
+                         struct str service, bool failed);
 
 /* Version of the SQLite library in use. */
 const char *query_sqlite_version(void);

@@ -170,7 +170,7 @@ static void tidy_versions(struct gnode *node)
 
 /* ---- nodes ---- */
 
-static const char *id_of(struct graph_answer *answer, const struct mesh_node *node)
+const char *graph_node_id(struct graph_answer *answer, const struct mesh_node *node)
 {
     struct buf id;
     buf_init(&id, 1u << 14);
@@ -207,7 +207,7 @@ static bool make_nodes(struct graph_answer *answer, const struct sums *sums)
             continue;
         struct gnode *node = &answer->nodes[answer->n_nodes++];
         *node = (struct gnode){.node = &mesh->nodes[i], .role = mesh->nodes[i].role, .shown = true};
-        node->id = id_of(answer, node->node);
+        node->id = graph_node_id(answer, node->node);
         good = node->id != NULL;
     }
     free(used);
@@ -444,12 +444,33 @@ int graph_examples(struct graph_answer *answer, struct err *err)
 
 /* ---- the whole ---- */
 
+static int query_physical_json(struct query *query, struct window window, enum graph_level level,
+                               const struct graph_view *view, struct buf *out, struct err *err)
+{
+    struct graph_view unfolded = *view;
+    struct graph_answer answer;
+    unfolded.fold = FOLD_NONE;
+    unfolded.memory = NULL;
+    if (view->base.to_ns > view->base.from_ns)
+        return err_set(err, ERR_INVALID, "base goes with the logical layer");
+    if (!graph_load_physical(&answer, query, level, window, err)) {
+        if (graph_view(&answer, &unfolded))
+            graph_json(&answer, out);
+        else
+            err_set(err, ERR_BUSY, "memory is short");
+    }
+    graph_fini(&answer);
+    return err->code;
+}
+
 int query_graph_json(struct query *query, struct window window, enum graph_level level,
                      const struct graph_view *view, struct buf *out, struct err *err)
 {
     static const struct graph_view everything;
     struct graph_answer answer;
     view = view ? view : &everything;
+    if (view->physical)
+        return query_physical_json(query, window, level, view, out, err);
     if (!graph_load(&answer, query, level, window, view->base, err) &&
         !graph_examples(&answer, err)) {
         if (graph_view(&answer, view))

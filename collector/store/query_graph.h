@@ -2,6 +2,7 @@
  *
  *   query_mesh.c        minute rows, nodes and edges they name
  *   query_graph.c       sums of nodes and edges, marks, examples; the whole
+ *   query_graph_physical.c  the same of hops between applications and proxies
  *   query_graph_view.c  what is shown: namespaces folded, a neighbourhood, at most so many; layout
  *   query_graph_diff.c  two windows beside each other
  *   query_graph_json.c  the words of CONTRACT §7, and what the page is given beyond
@@ -39,12 +40,14 @@ struct gnode {
     uint32_t n_versions;
     bool more_versions; /* than are kept */
     bool shown;
+    uint32_t tie; /* while a physical graph is put in order: its number before */
     struct layout_node place;
 };
 
 struct gedge {
     uint32_t caller, callee; /* nodes of the graph */
     uint8_t connection_type, crossing;
+    uint8_t hop; /* of a physical graph: enum hop_kind + 1; 0 else */
     int64_t protocol, via;
     const char *protocol_text, *via_text;
     struct traffic now, was;          /* was: of the base window */
@@ -78,7 +81,12 @@ struct graph_answer {
 /* Sums the window's rows (and the base window's, unless it is empty) into nodes and edges. */
 int graph_load(struct graph_answer *answer, struct query *query, enum graph_level level,
                struct window window, struct window base, struct err *err);
+/* The same window hop by hop; views fold nothing there. */
+int graph_load_physical(struct graph_answer *answer, struct query *query, enum graph_level level,
+                        struct window window, struct err *err);
 void graph_fini(struct graph_answer *answer);
+/* A node's id, in the answer's memory; NULL when that is short. */
+const char *graph_node_id(struct graph_answer *answer, const struct mesh_node *node);
 /* The edge of these ends and words; a new one when there is none. UINT32_MAX beyond the limit. */
 uint32_t graph_edge(struct graph_answer *answer, const struct gedge *key);
 /* Sums the edges into the nodes, and judges both. */

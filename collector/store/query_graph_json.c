@@ -178,6 +178,8 @@ void graph_edge_json(const struct graph_answer *answer, const struct gedge *edge
              (long long)now->security[SECURITY_PLAINTEXT],
              (long long)now->security[SECURITY_UNKNOWN]);
     examples_json(edge, out);
+    if (edge->hop)
+        json_member(out, "hop", str_of(hop_word(edge->hop - 1u)));
     json_number_member(out, "unreached", now->unreached);
     json_member(out, "mark", str_of(mark_words[edge->mark]));
     json_number_member(out, "merged", edge->n_merged);

@@ -175,6 +175,41 @@ int query_incidents_json(struct query *query, const struct query_filter *filter,
     return query_end(query, select, code, err);
 }
 
+int query_incident_at(struct query *query, struct window window, uint64_t *id, struct err *err)
+{
+    sqlite3_stmt *select;
+    *id = 0;
+    if (query_begin(query,
+                    "SELECT id FROM incident_row WHERE onset_ns < ?2 AND "
+                    "coalesce(closed_ns, updated_ns) >= ?1 ORDER BY "
+                    "min(coalesce(closed_ns, updated_ns), ?2) - max(onset_ns, ?1) DESC, id DESC "
+                    "LIMIT 1",
+                    &select, err))
+        return err->code;
+    sqlite3_bind_int64(select, 1, (int64_t)window.from_ns);
+    sqlite3_bind_int64(select, 2, (int64_t)window.to_ns);
+    int code = sqlite3_step(select);
+    if (code == SQLITE_ROW)
+        *id = (uint64_t)sqlite3_column_int64(select, 0);
+    return query_end(query, select, code, err);
+}
+
+int query_onset_before(struct query *query, uint64_t at_ns, uint64_t *onset_ns, struct err *err)
+{
+    sqlite3_stmt *select;
+    *onset_ns = 0;
+    if (query_begin(query,
+                    "SELECT min(onset_ns) FROM incident_row WHERE onset_ns < ?1 AND "
+                    "coalesce(closed_ns, updated_ns) >= ?1",
+                    &select, err))
+        return err->code;
+    sqlite3_bind_int64(select, 1, (int64_t)at_ns);
+    int code = sqlite3_step(select);
+    if (code == SQLITE_ROW)
+        *onset_ns = (uint64_t)sqlite3_column_int64(select, 0);
+    return query_end(query, select, code, err);
+}
+
 static void read_open(sqlite3_stmt *row, struct incident *incident)
 {
     struct str *const texts[] = {&incident->entry.cluster, &incident->entry.namespace,
@@ -186,28 +221,57 @@ static void read_open(sqlite3_stmt *row, struct incident *incident)
     incident->updated_ns = (uint64_t)sqlite3_column_int64(row, 5);
     for (int i = 0; i < 6; i++)
         *texts[i] = arena_dup(&incident->arena, column_str(row, 6 + i));
-    incident->symptom = str_eq(column_str(row, 12), str_of(symptom_word(SYMPTOM_ERRORS)))
-                            ? SYMPTOM_ERRORS
-                            : SYMPTOM_LATENCY;
+    incident->symptom = symptom_from_word(column_str(row, 12));
     incident->failed_share = sqlite3_column_double(row, 13);
     incident->affected_calls = sqlite3_column_int64(row, 14);
     incident->summary = arena_dup(&incident->arena, column_str(row, 15));
 }
 
-int query_open_incident(struct query *query, struct incident **incident, uint64_t *last_id,
-                        struct err *err)
+/* The first suspect's service, which tells what the incident is about. */
+static void read_cause(struct query *query, struct incident *incident)
+{
+    struct err err = {0};
+    sqlite3_stmt *select;
+    if (query_begin(query,
+                    "SELECT cluster, namespace, service, version, role FROM suspect_row WHERE "
+                    "incident_id = ? AND rank = 1",
+                    &select, &err))
+        return;
+    sqlite3_bind_int64(select, 1, (int64_t)incident->id);
+    int code = sqlite3_step(select);
+    struct str *const texts[] = {&incident->cause.cluster, &incident->cause.namespace,
+                                 &incident->cause.service, &incident->cause.version,
+                                 &incident->cause.role};
+    for (int i = 0; i < 5 && code == SQLITE_ROW; i++)
+        *texts[i] = arena_dup(&incident->arena, column_str(select, i));
+    query_end(query, select, code, &err);
+}
+
+int query_open_incidents(struct query *query, struct incident **incidents, uint64_t *last_id,
+                         struct err *err)
 {
     sqlite3_stmt *select;
-    *incident = NULL;
+    int code;
+    *incidents = NULL;
     *last_id = 0;
-    if (query_begin(query, INCIDENT_SELECT "ORDER BY id DESC LIMIT 1", &select, err))
+    if (query_begin(query,
+                    INCIDENT_SELECT "WHERE closed_ns IS NULL OR id = (SELECT max(id) FROM "
+                                    "incident_row) ORDER BY id DESC",
+                    &select, err))
         return err->code;
-    int code = sqlite3_step(select);
-    if (code == SQLITE_ROW) {
-        *last_id = (uint64_t)sqlite3_column_int64(select, 0);
-        bool open = sqlite3_column_type(select, 4) == SQLITE_NULL;
-        if (open && (*incident = incident_new()))
-            read_open(select, *incident);
+    while ((code = sqlite3_step(select)) == SQLITE_ROW) {
+        uint64_t id = (uint64_t)sqlite3_column_int64(select, 0);
+        *last_id = id > *last_id ? id : *last_id;
+        struct incident *incident =
+            sqlite3_column_type(select, 4) == SQLITE_NULL ? incident_new() : NULL;
+        if (!incident)
+            continue;
+        read_open(select, incident);
+        incident->next = *incidents;
+        *incidents = incident;
     }
-    return query_end(query, select, code, err);
+    code = query_end(query, select, code, err);
+    for (struct incident *at = *incidents; at; at = at->next)
+        read_cause(query, at);
+    return code;
 }

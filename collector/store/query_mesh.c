@@ -70,7 +70,7 @@ uint32_t mesh_find(const struct mesh *mesh, int64_t row)
     return UINT32_MAX;
 }
 
-static uint32_t node_of(struct mesh *mesh, int64_t row)
+uint32_t mesh_node(struct mesh *mesh, int64_t row)
 {
     uint32_t found = mesh_find(mesh, row);
     return found == UINT32_MAX ? add_node(mesh, row) : found;
@@ -88,8 +88,8 @@ static uint32_t add_edge(struct mesh *mesh, int64_t row)
     struct mesh_edge edge = {.row = row, .protocol_text = "", .via_text = "", .mine = UINT32_MAX};
     sqlite3_bind_int64(find, 1, row);
     if (sqlite3_step(find) == SQLITE_ROW) {
-        edge.caller = node_of(mesh, sqlite3_column_int64(find, 0));
-        edge.callee = node_of(mesh, sqlite3_column_int64(find, 1));
+        edge.caller = mesh_node(mesh, sqlite3_column_int64(find, 0));
+        edge.callee = mesh_node(mesh, sqlite3_column_int64(find, 1));
         edge.connection_type = (uint8_t)sqlite3_column_int(find, 2);
         edge.crossing = (uint8_t)sqlite3_column_int(find, 3);
         edge.known_by = (uint8_t)sqlite3_column_int(find, 4);

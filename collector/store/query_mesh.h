@@ -87,6 +87,8 @@ int mesh_edge_rows(struct mesh *mesh, const char *sql, int64_t argument, int64_t
 /* Seconds for which there are rows in the last mesh_rows(): what counts are divided by for rates. A
  * minute that is not over counts as far as it is known by now. */
 double mesh_seconds(const struct mesh *mesh);
+/* The node of a database row, read when it is asked for first. */
+uint32_t mesh_node(struct mesh *mesh, int64_t row);
 /* The node of a database row, if a row of mesh_rows() named it; UINT32_MAX else. Nodes stay where
  * they are from the last mesh_rows() on. */
 uint32_t mesh_find(const struct mesh *mesh, int64_t row);

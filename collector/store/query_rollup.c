@@ -3,10 +3,13 @@
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
-#include "collector/store/query_internal.h"
+#include "collector/store/query_tally.h"
 
 /* The slowest are looked for among so many of the newest that match. */
 #define SLOW_AMONG_TEXT "5000"
+/* Shares are taken of so many, among the newest of all entries. */
+#define SHARE_AMONG_TEXT "500"
+#define SHARE_OF_TEXT "20000"
 
 /* Row ids of tally_key to items of the roll-up. */
 struct reading {
@@ -30,16 +33,38 @@ static struct tally *known_tally(const struct reading *reading, int64_t row)
     return NULL;
 }
 
-static node_no read_node(struct reading *reading, int first)
+static node_no read_node(sqlite3_stmt *row, int first, struct names *names, struct nodes *nodes)
 {
-    sqlite3_stmt *row = reading->key;
     name_no parts[4];
     for (int i = 0; i < 4; i++)
-        parts[i] = names_add(reading->names, column_str(row, first + i));
+        parts[i] = names_add(names, column_str(row, first + i));
     if (sqlite3_column_bytes(row, first + 2) == 0)
         return NODE_NONE;
-    return nodes_add(reading->nodes, &(struct node){parts[0], parts[1], parts[2], parts[3],
-                                                    (uint8_t)sqlite3_column_int(row, first + 4)});
+    return nodes_add(nodes, &(struct node){parts[0], parts[1], parts[2], parts[3],
+                                           (uint8_t)sqlite3_column_int(row, first + 4)});
+}
+
+struct tally_key read_tally_key(sqlite3_stmt *row, int first, struct names *names,
+                                struct nodes *nodes)
+{
+    return (struct tally_key){.channel = (uint8_t)sqlite3_column_int(row, first),
+                              .what = (uint8_t)sqlite3_column_int(row, first + 1),
+                              .name = names_add(names, column_str(row, first + 2)),
+                              .detail = names_add(names, column_str(row, first + 3)),
+                              .node = read_node(row, first + 4, names, nodes),
+                              .peer = read_node(row, first + 9, names, nodes)};
+}
+
+bool read_tally_row(sqlite3_stmt *row, int first, struct tally *tally)
+{
+    int64_t *const fields[] = {&tally->n,       &tally->bad,     &tally->client_errors,
+                               &tally->origins, &tally->retries, &tally->recovered,
+                               &tally->sum_ns};
+    for (int i = 0; i < 7; i++)
+        *fields[i] += sqlite3_column_int64(row, first + i);
+    struct str blob = {sqlite3_column_blob(row, first + 7),
+                       (size_t)sqlite3_column_bytes(row, first + 7)};
+    return histogram_decode(&tally->histogram, blob);
 }
 
 static bool remember(struct reading *reading, int64_t row, uint32_t item)
@@ -64,12 +89,7 @@ static struct tally *new_tally(struct reading *reading, int64_t row)
     struct tally *tally = NULL;
     sqlite3_bind_int64(key, 1, row);
     if (sqlite3_step(key) == SQLITE_ROW) {
-        struct tally_key fields = {.channel = (uint8_t)sqlite3_column_int(key, 0),
-                                   .what = (uint8_t)sqlite3_column_int(key, 1),
-                                   .name = names_add(reading->names, column_str(key, 2)),
-                                   .detail = names_add(reading->names, column_str(key, 3)),
-                                   .node = read_node(reading, 4),
-                                   .peer = read_node(reading, 9)};
+        struct tally_key fields = read_tally_key(key, 0, reading->names, reading->nodes);
         tally = rollup_tally(reading->rollup, &fields, 0);
     }
     sqlite3_reset(key);
@@ -85,42 +105,34 @@ static bool add_row(struct reading *reading, sqlite3_stmt *row)
     tally = tally ? tally : new_tally(reading, id);
     if (!tally)
         return false;
-    int64_t *const fields[] = {&tally->n,       &tally->bad,     &tally->client_errors,
-                               &tally->origins, &tally->retries, &tally->recovered,
-                               &tally->sum_ns};
-    for (int i = 0; i < 7; i++)
-        *fields[i] += sqlite3_column_int64(row, 1 + i);
-    struct str blob = {sqlite3_column_blob(row, 8), (size_t)sqlite3_column_bytes(row, 8)};
-    return histogram_decode(&tally->histogram, blob);
+    return read_tally_row(row, 1, tally);
 }
 
-int query_rollup(struct query *query, struct window window, struct names *names,
-                 struct nodes *nodes, struct rollup *rollup, struct err *err)
+#define ROWS_SQL "SELECT tally, " TALLY_ROW_SELECT "t WHERE t.minute >= ?1 AND t.minute < ?2"
+#define NOT_IN_INCIDENT                                                                            \
+    " AND NOT EXISTS (SELECT 1 FROM incident_row i WHERE t.minute >= i.onset_ns / 60000000000 "    \
+    "AND t.minute <= coalesce(i.closed_ns, i.updated_ns) / 60000000000)"
+#define ONLY_REQUESTS " AND t.tally IN (SELECT id FROM tally_key WHERE channel = 0)"
+
+int query_rollup(struct query *query, const struct rollup_question *question, struct rollup *rollup,
+                 struct err *err)
 {
-    static const char key_sql[] =
-        "SELECT k.channel, k.what, n.text, d.text, "
-        "ac.text, an.text, aa.text, av.text, a.role, pc.text, pn.text, pp.text, pv.text, p.role "
-        "FROM tally_key k JOIN name n ON n.id = k.name JOIN name d ON d.id = k.detail "
-        "JOIN node a ON a.id = k.node JOIN name ac ON ac.id = a.cluster "
-        "JOIN name an ON an.id = a.namespace JOIN name aa ON aa.id = a.service "
-        "JOIN name av ON av.id = a.version JOIN node p ON p.id = k.peer "
-        "JOIN name pc ON pc.id = p.cluster JOIN name pn ON pn.id = p.namespace "
-        "JOIN name pp ON pp.id = p.service JOIN name pv ON pv.id = p.version WHERE k.id = ?";
-    struct reading reading = {.query = query, .names = names, .nodes = nodes, .rollup = rollup};
+    static const char *const row_sql[] = {ROWS_SQL, ROWS_SQL NOT_IN_INCIDENT,
+                                          ROWS_SQL NOT_IN_INCIDENT ONLY_REQUESTS};
+    static const char key_sql[] = "SELECT " TALLY_KEY_SELECT "WHERE k.id = ?";
+    struct reading reading = {
+        .query = query, .names = question->names, .nodes = question->nodes, .rollup = rollup};
     sqlite3_stmt *rows;
     int code = SQLITE_DONE;
-    if (query_begin(query,
-                    "SELECT tally, n, bad, client_errors, origins, retries, recovered, sum_ns, "
-                    "histogram FROM tally_row WHERE minute >= ? AND minute < ?",
-                    &rows, err))
+    if (query_begin(query, row_sql[question->part], &rows, err))
         return err->code;
     if (query_begin(query, key_sql, &reading.key, err)) {
         sqlite3_finalize(rows);
         return err->code;
     }
     map_init(&reading.known);
-    sqlite3_bind_int64(rows, 1, (int64_t)(window.from_ns / NS_PER_MINUTE));
-    sqlite3_bind_int64(rows, 2, (int64_t)(window.to_ns / NS_PER_MINUTE));
+    sqlite3_bind_int64(rows, 1, (int64_t)(question->window.from_ns / NS_PER_MINUTE));
+    sqlite3_bind_int64(rows, 2, (int64_t)(question->window.to_ns / NS_PER_MINUTE));
     bool good = true;
     while (good && (code = sqlite3_step(rows)) == SQLITE_ROW)
         good = add_row(&reading, rows);
@@ -164,14 +176,17 @@ static size_t read_ids(struct query *query, const char *sql, struct window windo
     sqlite3_stmt *select;
     size_t n = 0;
     int code = SQLITE_DONE;
-    if (query_begin(query, sql, &select, &err))
+    int64_t first, last;
+    if (query_trace_numbers(query, window, &first, &last, &err) ||
+        query_begin(query, sql, &select, &err))
         return 0;
     sqlite3_bind_int64(select, 1, (int64_t)window.from_ns);
     sqlite3_bind_int64(select, 2, (int64_t)window.to_ns);
-    sqlite3_bind_int64(select, 3, first_stored_after(query, window.from_ns));
+    sqlite3_bind_int64(select, 3, first);
     sqlite3_bind_int64(select, 4, service_bit(query, service));
     sqlite3_bind_text(select, 5, service.p ? service.p : "", (int)service.len, SQLITE_STATIC);
     sqlite3_bind_int64(select, 6, (int64_t)max);
+    sqlite3_bind_int64(select, 7, last);
     while (n < max && (code = sqlite3_step(select)) == SQLITE_ROW) {
         struct str id = column_str(select, 0);
         memcpy(ids[n].id, id.p, id.len < 32 ? id.len : 32);
@@ -185,35 +200,72 @@ static size_t read_ids(struct query *query, const char *sql, struct window windo
 size_t query_failed_examples(struct query *query, struct window window, struct str service,
                              struct trace_text *ids, size_t max)
 {
-    return read_ids(
-        query,
-        "SELECT lower(hex(t.id)), t.trace_no FROM trace_row t INDEXED BY trace_failed "
-        "JOIN node o ON o.id = t.origin JOIN name n ON n.id = o.service "
-        "WHERE t.bits & 1 AND t.trace_no >= ?3 AND t.start_ns >= ?1 AND t.start_ns < ?2 "
-        "AND (n.text = ?5 OR (?4 > 0 AND t.services & ?4)) "
-        "ORDER BY n.text = ?5 DESC, t.trace_no DESC LIMIT ?6",
-        window, service, ids, max);
+    return read_ids(query,
+                    "SELECT lower(hex(t.id)), t.trace_no FROM trace_row t INDEXED BY trace_failed "
+                    "JOIN node o ON o.id = t.origin JOIN name n ON n.id = o.service "
+                    "WHERE t.bits & 1 AND t.trace_no BETWEEN ?3 AND ?7 AND t.start_ns >= ?1 AND "
+                    "t.start_ns < ?2 "
+                    "AND (n.text = ?5 OR (?4 > 0 AND t.services & ?4)) "
+                    "ORDER BY n.text = ?5 DESC, t.trace_no DESC LIMIT ?6",
+                    window, service, ids, max);
 }
 
 size_t query_slow_examples(struct query *query, struct window window, struct str service,
                            struct trace_text *ids, size_t max)
 {
-    return read_ids(query,
-                    "SELECT lower(hex(id)), trace_no FROM (SELECT id, trace_no, duration_ns FROM "
-                    "trace_row WHERE "
-                    "trace_no >= ?3 AND start_ns >= ?1 AND start_ns < ?2 AND services & ?4 AND ?5 "
-                    "<> '' ORDER BY trace_no DESC LIMIT " SLOW_AMONG_TEXT ") "
-                    "ORDER BY duration_ns DESC LIMIT ?6",
-                    window, service, ids, max);
+    return read_ids(
+        query,
+        "SELECT lower(hex(id)), trace_no FROM (SELECT id, trace_no, duration_ns FROM "
+        "trace_row WHERE "
+        "trace_no BETWEEN ?3 AND ?7 AND start_ns >= ?1 AND start_ns < ?2 AND services & ?4 AND ?5 "
+        "<> '' ORDER BY trace_no DESC LIMIT " SLOW_AMONG_TEXT ") "
+        "ORDER BY duration_ns DESC LIMIT ?6",
+        window, service, ids, max);
 }
 
 bool query_good_example(struct query *query, struct window window, struct str service,
                         struct trace_text *id)
 {
     return read_ids(query,
-                    "SELECT lower(hex(id)), trace_no FROM trace_row WHERE trace_no >= ?3 AND "
+                    "SELECT lower(hex(id)), trace_no FROM trace_row WHERE trace_no BETWEEN ?3 AND "
+                    "?7 AND "
                     "start_ns >= ?1 "
                     "AND start_ns < ?2 AND services & ?4 AND ?5 <> '' AND NOT bits & 1 "
                     "ORDER BY trace_no DESC LIMIT ?6",
                     window, service, id, 1) == 1;
+}
+
+double query_entry_share(struct query *query, struct window window, const struct query_entry *entry,
+                         struct str service, bool failed)
+{
+    struct err err = {0};
+    sqlite3_stmt *select;
+    double share = 0;
+    int64_t first, last;
+    if (query_trace_numbers(query, window, &first, &last, &err) ||
+        query_begin(
+            query,
+            "SELECT avg(services & ?4 <> 0) FROM (SELECT t.services FROM (SELECT * FROM "
+            "trace_row WHERE trace_no BETWEEN ?3 AND ?8 AND start_ns >= ?1 AND start_ns < ?2 "
+            "ORDER BY trace_no DESC LIMIT " SHARE_OF_TEXT
+            ") t JOIN node e ON e.id = t.entry JOIN name n ON n.id = e.service "
+            "JOIN name o ON o.id = t.entry_operation "
+            "WHERE n.text = ?5 AND o.text = ?6 AND (NOT ?7 OR t.bits & 1) "
+            "LIMIT " SHARE_AMONG_TEXT ")",
+            &select, &err))
+        return 0;
+    sqlite3_bind_int64(select, 1, (int64_t)window.from_ns);
+    sqlite3_bind_int64(select, 2, (int64_t)window.to_ns);
+    sqlite3_bind_int64(select, 3, first);
+    sqlite3_bind_int64(select, 8, last);
+    sqlite3_bind_int64(select, 4, service_bit(query, service));
+    sqlite3_bind_text(select, 5, entry->service.p, (int)entry->service.len, SQLITE_STATIC);
+    sqlite3_bind_text(select, 6, entry->operation.p ? entry->operation.p : "",
+                      (int)entry->operation.len, SQLITE_STATIC);
+    sqlite3_bind_int(select, 7, failed);
+    int code = sqlite3_step(select);
+    if (code == SQLITE_ROW)
+        share = sqlite3_column_double(select, 0);
+    query_end(query, select, code, &err);
+    return share;
 }

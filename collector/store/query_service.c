@@ -6,6 +6,9 @@
 #include <stdlib.h>
 
 #include "collector/base/clock.h"
+#include "collector/model/comparison.h"
+
+#define MOST_COMPARED_NS (24 * 60 * NS_PER_MINUTE)
 
 /* ---- every service ---- */
 
@@ -122,13 +125,6 @@ static void add_to_version(struct service *service, const struct mesh_node *node
         slice->series->began[step] += unreached;
         slice->series->unreached[step] += unreached;
     }
-    const struct gedge *ours = &service->answer.edges[edge->mine];
-    struct slice *callee = slice_of(&service->out[slice - service->versions.items],
-                                    service->answer.nodes[ours->callee].id);
-    if (callee && !callee->series)
-        callee->series = series_new(false);
-    if (callee && callee->series)
-        series_add(callee->series, step, row);
 }
 
 static void add_row(struct mesh *mesh, const struct mesh_row *row, void *ctx)
@@ -223,6 +219,61 @@ static void versions_json(const struct service *service, struct buf *out)
     buf_add_char(out, ']');
 }
 
+/* ---- two versions side by side ---- */
+
+static bool took_calls(const struct service *service, struct str version)
+{
+    for (uint32_t i = 0; i < service->versions.n; i++) {
+        const struct slice *slice = &service->versions.items[i];
+        if (slice->traffic.calls && str_eq(str_of(slice->name), version))
+            return true;
+    }
+    return false;
+}
+
+/* Those that were asked for, or any two. */
+static bool has_two_versions(const struct service *service)
+{
+    const struct service_question *question = service->question;
+    uint32_t n = 0;
+    if (question->baseline.len || question->candidate.len)
+        return took_calls(service, question->baseline) && took_calls(service, question->candidate);
+    for (uint32_t i = 0; i < service->versions.n; i++)
+        n += service->versions.items[i].traffic.calls > 0;
+    return n > 1;
+}
+
+/* Of a long window the last day. */
+static int compare_json(const struct service *service, struct buf *out, struct err *err)
+{
+    const struct service_question *question = service->question;
+    struct window window = service->answer.window;
+    buf_add_c(out, ",\"compare\":");
+    if (!question->compare || !has_two_versions(service)) {
+        buf_add_c(out, "null");
+        return 0;
+    }
+    struct comparison_request request = {.cluster = question->cluster,
+                                         .namespace = question->namespace,
+                                         .service = question->service,
+                                         .baseline = question->baseline,
+                                         .candidate = question->candidate,
+                                         .from_ns = window.from_ns,
+                                         .to_ns = window.to_ns,
+                                         .min_calls = question->min_calls};
+    if (request.to_ns - request.from_ns > MOST_COMPARED_NS)
+        request.from_ns = request.to_ns - MOST_COMPARED_NS;
+    /* The roll-ups are kept for another time than the edges: there may be none. */
+    int code = question->compare(service->answer.mesh.query, &request, out, err);
+    if (code != ERR_NOT_FOUND)
+        return code;
+    *err = (struct err){0};
+    buf_add_c(out, "null");
+    return 0;
+}
+
+/* ---- the whole ---- */
+
 static uint64_t first_seen(const struct service *service)
 {
     const struct mesh *mesh = &service->answer.mesh;
@@ -236,7 +287,7 @@ static uint64_t first_seen(const struct service *service)
     return first_ns;
 }
 
-static void service_json(const struct service *service, struct buf *out)
+static int service_json(const struct service *service, struct buf *out, struct err *err)
 {
     const struct graph_answer *answer = &service->answer;
     buf_add_char(out, '{');
@@ -255,16 +306,14 @@ static void service_json(const struct service *service, struct buf *out)
     latency_json("p99_ns", &service->steps, service->calls, 0.99, out);
     buf_add_char(out, '}');
     versions_json(service, out);
-    service_compare_json(service, out);
     ends_json(service, true, out);
     ends_json(service, false, out);
+    return compare_json(service, out, err);
 }
 
 static void service_free(struct service *service)
 {
     slices_fini(&service->versions);
-    for (int i = 0; i < MOST_SLICES; i++)
-        slices_fini(&service->out[i]);
     series_free(service->calls);
     series_free(service->began);
     graph_fini(&service->answer);
@@ -290,8 +339,7 @@ int query_service_json(struct query *query, struct window window, struct window 
             err_set(err, ERR_NOT_FOUND, "no calls of a service %.*s in this window",
                     (int)(name.len < 120 ? name.len : 120), name.p ? name.p : "");
         else if (!look_near(service, err)) {
-            service_json(service, out);
-            if (!service_insides_json(service, out, err))
+            if (!service_json(service, out, err) && !service_insides_json(service, out, err))
                 buf_add_char(out, '}');
         }
     }

@@ -1,7 +1,6 @@
 /* query_service.h - one service from near, and what the files that tell of it share.
  *
  *   query_service.c   callers, callees, versions over time; the whole
- *   query_compare.c   two of its versions side by side
  *   query_insides.c   its operations and instances
  */
 #ifndef STORE_QUERY_SERVICE_H
@@ -14,14 +13,11 @@ struct service {
     struct graph_answer answer;
     uint32_t node; /* of the graph */
     struct steps steps;
-    struct series *calls;           /* it got; with latency */
-    struct series *began;           /* failures that began in it, and those it passed on */
-    struct slices versions;         /* its own; each with a series with latency */
-    struct slices out[MOST_SLICES]; /* what each version calls, by callee id; index of versions */
+    struct series *calls;   /* it got; with latency */
+    struct series *began;   /* failures that began in it, and those it passed on */
+    struct slices versions; /* its own; each with a series with latency */
 };
 
-/* ,"compare":{…}; of two versions that both took calls, else null */
-void service_compare_json(const struct service *service, struct buf *out);
 /* ,"operations":[…],"instances":[…],"sampled":{…} */
 int service_insides_json(struct service *service, struct buf *out, struct err *err);
 

@@ -138,6 +138,7 @@ static int tell(struct store *store, enum edge_event kind, uint64_t at_ns, const
                 const char *detail)
 {
     sqlite3_stmt *put = store->relations.tell;
+    store->relations.told = true;
     sqlite3_bind_int64(put, 1, (int64_t)at_ns);
     sqlite3_bind_int(put, 2, kind);
     sqlite3_bind_int64(put, 3, nodes[0]);

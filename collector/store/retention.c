@@ -6,6 +6,8 @@
  * Traces that an incident names stay, with the dictionaries of their generation, until the incident
  * goes: as long after it was closed as minutes are kept.
  *
+ * Where store.keep asks for it, the spans of ordinary traces go earlier (keep.c).
+ *
  * A clock that jumped forward makes everything old at once: for age, one pass deletes at most a
  * tenth of the traces.
  */
@@ -73,6 +75,20 @@ static int64_t too_old_below(struct store *store, int64_t oldest, int64_t newest
             newest = middle;
     }
     return oldest;
+}
+
+/* Traces that no late span can reopen. */
+static void look_what_stays(struct store *store, int64_t oldest, int64_t newest, uint64_t now_s)
+{
+    int64_t limit_s = (int64_t)now_s - (int64_t)(store->settings.reopen_window_ns / NS_PER_S);
+    if (store->settings.keep_percent >= 100)
+        return;
+    if ((int64_t)store->position.kept_to < oldest)
+        store->position.kept_to = (uint64_t)oldest;
+    uint64_t below =
+        (uint64_t)too_old_below(store, (int64_t)store->position.kept_to, newest, limit_s);
+    if (below > store->position.kept_to)
+        store->dropping_to = below;
 }
 
 /* The oldest generation of metric points when it is to go: all in it are too old, or the file is
@@ -148,6 +164,7 @@ static void look(struct store *store, uint64_t now_wall_ns)
         below = for_size > below ? for_size : below;
     }
     store->deleting_to = (uint64_t)below;
+    look_what_stays(store, oldest, newest, now_s);
 }
 
 static int delete_rest(struct store *store, int64_t below)
@@ -280,10 +297,15 @@ static int shrink(struct store *store)
     return code == SQLITE_DONE ? 0 : code;
 }
 
+static bool has_slices(const struct store *store)
+{
+    return store->deleting_to || store->metrics.deleting || store->dropping_to;
+}
+
 bool retention_is_due(const struct store *store)
 {
-    return store->deleting_to || store->metrics.deleting || store->shrinking ||
-           !store->retention_ns || clock_mono_ns() >= store->retention_ns + LOOK_EVERY_NS;
+    return has_slices(store) || store->shrinking || !store->retention_ns ||
+           clock_mono_ns() >= store->retention_ns + LOOK_EVERY_NS;
 }
 
 bool retention_step(struct store *store, uint64_t now_wall_ns, int *code)
@@ -291,7 +313,7 @@ bool retention_step(struct store *store, uint64_t now_wall_ns, int *code)
     uint64_t begin_ns = clock_mono_ns();
     bool worked = false;
     *code = 0;
-    if (!store->deleting_to && !store->metrics.deleting && !store->shrinking) {
+    if (!has_slices(store) && !store->shrinking) {
         if (!retention_is_due(store))
             return false;
         store->retention_ns = begin_ns;
@@ -303,13 +325,14 @@ bool retention_step(struct store *store, uint64_t now_wall_ns, int *code)
         *code = *code ? *code : delete_old_logs(store, (int64_t)(now_wall_ns / NS_PER_S));
         worked = sqlite3_total_changes(store->db) != before;
     }
-    while (!*code && (store->deleting_to || store->metrics.deleting || store->shrinking) &&
+    while (!*code && (has_slices(store) || store->shrinking) &&
            clock_mono_ns() < begin_ns + SLICE_NS) {
         worked = true;
         *code = store->metrics.deleting ? metrics_delete_slice(store)
                 : store->deleting_to    ? delete_slice(store)
+                : store->dropping_to    ? keep_slice(store)
                                         : shrink(store);
-        if (!store->deleting_to && !store->metrics.deleting)
+        if (!has_slices(store))
             store->shrinking = is_too_large(store);
     }
     return worked;

@@ -117,7 +117,7 @@ static int add(struct store *store, const struct turn *turn, const struct tally 
 {
     struct rollups *r = &store->rollups;
     uint32_t before = r->rows.n;
-    struct tally *tally = rollup_tally(&r->rows, &more->key, more->step / ROLLUP_STEPS_A_MINUTE);
+    struct tally *tally = rollup_tally(&r->rows, &more->key, more->step / ROLLUP_MINUTE_S);
     if (!tally)
         return r->rows.n < r->rows.max ? SQLITE_NOMEM : 0;
     if (!grow_states(r))
@@ -184,21 +184,26 @@ int minute_touch(struct store *store, uint64_t minute, uint64_t now_s, bool tall
     return statement_run(r->touch);
 }
 
-/* Rows that rest leave; the bag is built anew when some did. */
+bool rollups_are_many(const struct store *store)
+{
+    return store->rollups.rows.n > MAX_ROWS / 2;
+}
+
+/* Rows that rest leave, and all of them when they are many; the bag is built anew when some did. */
 static bool leave(struct rollups *r, uint64_t now_s)
 {
-    uint32_t n_resting = 0, keep_s = r->rows.n > MAX_ROWS / 2 ? 0 : KEEP_S, kept = 0;
+    uint32_t n_resting = 0, kept = 0;
+    uint64_t before_s = r->rows.n > MAX_ROWS / 2 ? UINT64_MAX : now_s - KEEP_S;
     for (uint32_t i = 0; i < r->rows.n; i++)
-        n_resting += r->states[i].touched_s + keep_s < now_s;
+        n_resting += r->states[i].touched_s < before_s;
     if (n_resting < r->rows.n / 4 + 1)
         return true;
     struct rollup fresh;
     rollup_init(&fresh, MAX_ROWS);
     for (uint32_t i = 0; i < r->rows.n; i++) {
         struct tally *old = &r->rows.items[i];
-        struct tally *moved = r->states[i].touched_s + keep_s < now_s
-                                  ? NULL
-                                  : rollup_tally(&fresh, &old->key, old->step);
+        struct tally *moved =
+            r->states[i].touched_s < before_s ? NULL : rollup_tally(&fresh, &old->key, old->step);
         if (!moved) {
             histogram_fini(&old->histogram);
             continue;

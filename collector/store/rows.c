@@ -11,6 +11,7 @@ int64_t span_bits(const struct record *record, const struct span_result *result)
     bits |= record->error_tag_4xx_only ? SPAN_ERROR_TAG_4XX : 0;
     bits |= record->canceled ? SPAN_CANCELED : 0;
     bits |= record->unstitched ? SPAN_UNSTITCHED : 0;
+    bits |= result->again ? SPAN_AGAIN : 0;
     return bits | (int64_t)result->part << 17 | (int64_t)record->resend_count << 19;
 }
 
@@ -22,6 +23,7 @@ void span_bits_read(int64_t bits, struct record *record, struct span_result *res
     result->part = SPAN_PART(bits);
     result->failed = bits & SPAN_FAILED;
     result->client_error = bits & SPAN_CLIENT_ERROR;
+    result->again = (bits & SPAN_AGAIN) != 0;
     record->bad_times = (bits & SPAN_BAD_TIMES) != 0;
     record->error_tag = (bits & SPAN_ERROR_TAG) != 0;
     record->error_tag_4xx_only = (bits & SPAN_ERROR_TAG_4XX) != 0;
@@ -33,7 +35,7 @@ void span_bits_read(int64_t bits, struct record *record, struct span_result *res
 int shape_bits(const struct shape *shape)
 {
     return shape->database | shape->messaging << 1 | shape->peer_resolvable << 2 |
-           shape->mirrored << 3 | shape->shared << 4 | shape->message << 5;
+           shape->mirrored << 3 | shape->shared << 4 | shape->message << 5 | shape->log << 7;
 }
 
 void shape_bits_read(int bits, struct shape *shape)
@@ -44,6 +46,7 @@ void shape_bits_read(int bits, struct shape *shape)
     shape->mirrored = bits & 8;
     shape->shared = bits & 16;
     shape->message = bits >> 5 & 3;
+    shape->log = bits >> 7 & 3;
 }
 
 /* Unknown durations are 0, others one more than they are. */

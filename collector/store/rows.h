@@ -17,8 +17,16 @@
 #define SPAN_CANCELED (1 << 14)
 #define SPAN_UNSTITCHED (1 << 15)
 #define SPAN_OFFSET_FROM_0 (1 << 16) /* start_offset is the start itself */
+#define SPAN_AGAIN (INT64_C(1) << 35)
 #define SPAN_PART(bits) ((bits) >> 17 & 3)
 #define SPAN_RESEND(bits) ((bits) >> 19 & 0xffff)
+
+/* trace_row.bits */
+#define TRACE_ERROR 1
+#define TRACE_COMPLETE 2
+#define TRACE_SPANS_KEPT 4
+#define TRACE_BEGAN_BY_PROXY 8
+#define TRACE_SHOWED_NEW 16 /* something was told of an edge (relations.c) */
 
 int64_t span_bits(const struct record *record, const struct span_result *result);
 void span_bits_read(int64_t bits, struct record *record, struct span_result *result);

@@ -110,10 +110,12 @@ static int open_statements(struct store *store)
     code = code ? code : logs_open(store);
     code = code ? code : traces_open(store);
     code = code ? code : trace_minutes_open(store);
+    code = code ? code : keep_open(store);
+    code = code ? code : kafka_open(store);
     return code ? code
                 : store_prepare(store,
                                 "UPDATE position SET booked_to = ?, needed_from = ?, next_trace_no "
-                                "= ?, n_spans = ?",
+                                "= ?, n_spans = ?, kept_to = ?",
                                 &store->put_position);
 }
 
@@ -121,11 +123,13 @@ static int read_position(struct store *store)
 {
     sqlite3_stmt *select;
     int code = store_prepare(
-        store, "SELECT booked_to, needed_from, next_trace_no, n_spans FROM position", &select);
+        store, "SELECT booked_to, needed_from, next_trace_no, n_spans, kept_to FROM position",
+        &select);
     if (!code && sqlite3_step(select) == SQLITE_ROW)
         store->position = (struct position){
             (uint64_t)sqlite3_column_int64(select, 0), (uint64_t)sqlite3_column_int64(select, 1),
-            (uint64_t)sqlite3_column_int64(select, 2), (uint64_t)sqlite3_column_int64(select, 3)};
+            (uint64_t)sqlite3_column_int64(select, 2), (uint64_t)sqlite3_column_int64(select, 3),
+            (uint64_t)sqlite3_column_int64(select, 4)};
     else
         code = code ? code : SQLITE_CORRUPT;
     sqlite3_finalize(select);
@@ -201,6 +205,13 @@ static void failed_for_good(struct store *store, int code)
         store->settings.failed(&err, store->settings.ctx);
 }
 
+/* Nothing may be committed behind a sync that failed. */
+static void note_failed_sync(struct store *store, int code)
+{
+    if (code && sqlite3_extended_errcode(store->db) == SQLITE_IOERR_FSYNC)
+        failed_for_good(store, code);
+}
+
 /* Back to the last commit: what is in memory of this transaction is forgotten, the turns are
  * applied again. */
 static void roll_back(struct store *store, int code)
@@ -248,6 +259,7 @@ static int write_position(struct store *store)
     sqlite3_bind_int64(put, 2, (int64_t)store->position.needed_from);
     sqlite3_bind_int64(put, 3, (int64_t)store->position.next_trace_no);
     sqlite3_bind_int64(put, 4, (int64_t)store->position.n_spans);
+    sqlite3_bind_int64(put, 5, (int64_t)store->position.kept_to);
     return statement_run(put);
 }
 
@@ -270,6 +282,7 @@ static void hand_on(struct store *store)
     while (turn) {
         struct turn *next = turn->next;
         turn->next = NULL;
+        kafka_committed(store, turn);
         count_bodies(store, turn);
         store->settings.committed(turn, store->settings.ctx);
         turn = next;
@@ -300,7 +313,8 @@ static void checkpoint(struct store *store)
     if (size < CHECKPOINT_BYTES && !resting)
         return;
     int mode = size >= TRUNCATE_BYTES ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
-    sqlite3_wal_checkpoint_v2(store->db, "main", mode, &n_log, &n_done);
+    int code = sqlite3_wal_checkpoint_v2(store->db, "main", mode, &n_log, &n_done);
+    note_failed_sync(store, code);
     store->in_log = !resting;
 }
 
@@ -388,7 +402,8 @@ static void take_turn(struct store *store, struct turn *turn)
 static bool is_due(const struct store *store)
 {
     return store->in_transaction &&
-           clock_mono_ns() - store->begun_ns >= store->settings.commit_interval_ns;
+           (clock_mono_ns() - store->begun_ns >= store->settings.commit_interval_ns ||
+            rollups_are_many(store));
 }
 
 /* A slice of retention goes into the transaction that is open; what it opens itself is committed
@@ -434,7 +449,7 @@ static void *run(void *arg)
         else if (queue_closed(store->queue) && !queue_length(store->queue))
             break;
         if (!turn || is_due(store) || store->deleting_to || store->metrics.deleting ||
-            store->shrinking)
+            store->dropping_to || store->shrinking)
             tend(store);
     }
     if (store->in_transaction)
@@ -472,6 +487,18 @@ void store_join(struct store *store)
     queue_close(store->queue);
     pthread_join(store->thread, NULL);
     store->running = false;
+    note_failed_sync(store, sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE,
+                                                      NULL, NULL));
+}
+
+/* What the last looks found, behind the last turn. */
+static void write_last_incidents(struct store *store)
+{
+    if (!incidents_wait(store) || store->state == STATE_FAILED || begin(store))
+        return;
+    int code = commit(store);
+    if (code)
+        roll_back(store, code);
     sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 }
 
@@ -480,6 +507,7 @@ void store_close(struct store *store)
     if (!store)
         return;
     if (store->db) {
+        write_last_incidents(store);
         dictionary_close(store);
         minutes_close(store);
         hops_close(store);
@@ -491,6 +519,8 @@ void store_close(struct store *store)
         logs_close(store);
         traces_close(store);
         trace_minutes_close(store);
+        keep_close(store);
+        kafka_close(store);
         if (store->keys.ids)
             keys_close(store);
         sqlite3_finalize(store->put_position);

@@ -21,6 +21,7 @@ struct store_settings {
     uint64_t reopen_window_ns; /* traces this far back can be found by id for reopening */
     uint64_t reopen_memory;    /* bytes of Bloom filters */
     uint64_t edges_max;        /* limit.edges */
+    unsigned keep_percent;     /* share of ordinary traces whose spans stay; 100: all */
     uint32_t events_max;       /* limit.events: events and logs of a span */
     /* After a commit, from the writer's thread: takes the turn. */
     void (*committed)(struct turn *turn, void *ctx);
@@ -45,12 +46,23 @@ uint64_t store_next_trace_no(struct store *store);
  * thread. */
 int store_allow_plaintext(struct store *store, const char *const *rules, size_t n, struct err *err);
 
+/* The next message of a partition (`topic`: its hash, see body.h), by what is committed; -1 when
+ * none ever came. Any thread. */
+int64_t store_kafka_next(struct store *store, uint64_t topic, int32_t partition);
+
+/* Who was learnt to be at which address, the newest first; texts live for the call. It returns
+ * false to have no more. Before the start. */
+typedef bool store_address_f(void *ctx, const struct known_address *known);
+int store_addresses(struct store *store, store_address_f *tell, void *ctx, struct err *err);
+
 int store_start(struct store *store, struct err *err);
 /* Takes the turn; waits while the writer's queue is full. False when the store is stopping. */
 bool store_push(struct store *store, struct turn *turn);
 /* Takes the incident: its rows are written with the next commit, in place of those it had. Any
  * thread. */
 void store_put_incident(struct store *store, struct incident *incident);
+/* Waits until those that were put are committed; false past the deadline (time on the wall). */
+bool store_wait_incidents(struct store *store, uint64_t deadline_ns);
 /* Applies and commits what was pushed (no thread; tests and replay). */
 int store_step(struct store *store, struct err *err);
 /* Commits everything pushed, checkpoints, ends the thread. */

@@ -8,10 +8,12 @@
  *   hop_minutes.c rows of hop_minute gathered in memory
  *   relations.c   who calls whom: what is new, gone, returned
  *   clocks.c      offsets between the clocks of hosts
+ *   addresses.c   who is at which address, as the stitcher learnt it
  *   gaps.c        who does not hand trace context on
  *   plaintext.c   where clear text is allowed
  *   rollups.c     the localiser's counters by the minute
  *   incidents.c   incidents, suspects, evidence, pinned traces
+ *   kafka_positions.c  the next message of each Kafka partition
  *   traces.c      traces and spans of a turn to rows
  *   feed.c        the spans of a turn as a table that one statement copies from
  *   trace_minutes.c  minutes to ranges of trace_no
@@ -20,6 +22,7 @@
  *   metric_series.c  which series a point is of
  *   logs.c        log records of traces
  *   retention.c   what is too old or too much
+ *   keep.c        whose spans need not stay
  *   finder.c      reading a trace back
  */
 #ifndef STORE_STORE_INTERNAL_H
@@ -189,6 +192,7 @@ struct relations {
     struct map edge_map;
     uint64_t newest_ns, newest_at_ns; /* of calls; wall clock when it came */
     uint64_t now_wall_ns, looked_ns;
+    bool told; /* since it was last made false */
     sqlite3_stmt *add, *put, *add_version, *count_versions, *tell;
 };
 
@@ -226,6 +230,13 @@ struct gaps {
     sqlite3_stmt *find, *put, *drop;
 };
 
+struct kafka_positions {
+    struct kafka_place *items; /* the offset is that of the next message */
+    uint32_t n;
+    pthread_mutex_t mutex; /* guards the two: the receiver asks */
+    sqlite3_stmt *put;
+};
+
 /* Bloom filter of one full run. */
 struct run_filter {
     uint64_t run;
@@ -241,6 +252,14 @@ struct keys {
     struct run_filter *filters; /* of full runs, oldest first */
     size_t n_filters, cap_filters;
     sqlite3_stmt *add;
+};
+
+/* What keep.c learns of entries, and its statements. */
+struct keep {
+    struct keep_entry *entries; /* NULL until the first trace */
+    uint32_t n;
+    struct map map;
+    sqlite3_stmt *select, *mark;
 };
 
 /* Numbers of the traces that start in one minute, since the last commit. */
@@ -292,6 +311,7 @@ struct span_ids {
 
 struct position {
     uint64_t booked_to, needed_from, next_trace_no, n_spans;
+    uint64_t kept_to; /* keep.c has looked at the traces below */
 };
 
 struct store {
@@ -305,12 +325,15 @@ struct store {
     struct relations relations;
     struct clocks clocks;
     struct gaps gaps;
+    struct kafka_positions kafka;
     struct keys keys;
+    struct keep keep;
     struct trace_minutes trace_minutes;
     struct metrics metrics;
     struct logs logs;
     struct position position; /* with what is applied; committed with the transaction */
-    sqlite3_stmt *put_trace, *put_spans, *drop_trace, *drop_spans, *put_position, *put_trace_minute;
+    sqlite3_stmt *put_trace, *put_spans, *drop_trace, *mark_trace, *drop_spans, *put_position,
+        *put_trace_minute;
     struct buf calls_blob;
     const struct turn *feed_turn; /* what turn_span shows, and the ids of its spans */
     struct span_ids *feed_ids;
@@ -326,6 +349,7 @@ struct store {
     bool in_log;           /* since then nothing was checkpointed to the end */
     uint64_t retention_ns; /* monotonic time of the last look */
     uint64_t deleting_to;  /* retention deletes traces below this number; 0: nothing to do */
+    uint64_t dropping_to;  /* keep.c looks at the traces below this number; 0: nothing to do */
     bool in_need;          /* the file was larger than it may be when it was looked at */
     bool shrinking;        /* retention gives free pages back to the disk */
     int64_t oldest_trace_no;
@@ -400,12 +424,21 @@ void clocks_close(struct store *store);
 void clocks_add(struct store *store, const struct turn *turn);
 int clocks_write(struct store *store);
 
+/* addresses.c */
+int addresses_write(struct store *store, const struct turn *turn);
+
 /* gaps.c */
 int gaps_open(struct store *store);
 void gaps_close(struct store *store);
 int gaps_add(struct store *store, const struct turn *turn, const struct graph *graph, int sign);
 /* Writes what was added; after the last trace of a turn. */
 int gaps_apply(struct store *store);
+
+/* kafka_positions.c */
+int kafka_open(struct store *store);
+void kafka_close(struct store *store);
+int kafka_add(struct store *store, const struct turn *turn);
+void kafka_committed(struct store *store, const struct turn *turn);
 
 /* plaintext.c */
 bool plaintext_is_due(const struct store *store);
@@ -417,6 +450,8 @@ void rollups_close(struct store *store);
 int rollups_add(struct store *store, const struct turn *turn);
 /* Writes every dirty row; before a commit. */
 int rollups_write(struct store *store);
+/* So many wait that they must be committed before another turn's: none is left out. */
+bool rollups_are_many(const struct store *store);
 void rollups_forget(struct store *store);
 /* Rows of this minute were written: its age counts anew. */
 int minute_touch(struct store *store, uint64_t minute, uint64_t now_s, bool tallies);
@@ -464,6 +499,12 @@ int metric_series_of(struct store *store, const struct metric_point *point,
 
 /* The first column of a bound statement's first row, 0 without one; resets it. */
 int statement_id(sqlite3_stmt *statement, int64_t *id);
+
+/* keep.c; only where store.keep is not `all` */
+int keep_open(struct store *store);
+void keep_close(struct store *store);
+/* A slice of the traces from position.kept_to up to dropping_to. */
+int keep_slice(struct store *store);
 
 /* metrics.c */
 /* What a query gives in its first column, or `otherwise`. */

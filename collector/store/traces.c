@@ -15,7 +15,10 @@ int traces_open(struct store *store)
            /* FAIL: without it SQLite keeps a journal of each statement, to take it back alone */
            store_prepare(store, "INSERT OR FAIL INTO span_row SELECT * FROM turn_span",
                          &store->put_spans) ||
-           store_prepare(store, "DELETE FROM trace_row WHERE trace_no = ?", &store->drop_trace) ||
+           store_prepare(store, "DELETE FROM trace_row WHERE trace_no = ? RETURNING bits",
+                         &store->drop_trace) ||
+           store_prepare(store, "UPDATE trace_row SET bits = bits | 16 WHERE trace_no = ?",
+                         &store->mark_trace) ||
            store_prepare(store, "DELETE FROM span_row WHERE trace_no = ?", &store->drop_spans);
 }
 
@@ -24,6 +27,7 @@ void traces_close(struct store *store)
     sqlite3_finalize(store->put_trace);
     sqlite3_finalize(store->put_spans);
     sqlite3_finalize(store->drop_trace);
+    sqlite3_finalize(store->mark_trace);
     sqlite3_finalize(store->drop_spans);
     buf_fini(&store->calls_blob);
     free(store->feed_ids);
@@ -174,8 +178,8 @@ static int put_trace(struct store *store, const struct turn *turn, const struct 
     sqlite3_bind_int64(put, 12, result->error_count);
     sqlite3_bind_int64(put, 13, result->parts);
     sqlite3_bind_int64(put, 14,
-                       (result->error ? 1 : 0) | (result->complete ? 2 : 0) | 4 |
-                           (result->began_by_proxy ? 8 : 0));
+                       (result->error ? TRACE_ERROR : 0) | (result->complete ? TRACE_COMPLETE : 0) |
+                           TRACE_SPANS_KEPT | (result->began_by_proxy ? TRACE_BEGAN_BY_PROXY : 0));
     sqlite3_bind_int64(put, 15, trace->reopened);
     sqlite3_bind_int64(put, 16, (int64_t)(clock_wall_ns() / NS_PER_S));
     sqlite3_bind_int64(put, 17, mask);
@@ -184,12 +188,23 @@ static int put_trace(struct store *store, const struct turn *turn, const struct 
     return statement_run(put);
 }
 
-static int drop_old(struct store *store, uint64_t trace_no)
+static int drop_old(struct store *store, uint64_t trace_no, bool *showed_new)
 {
-    sqlite3_bind_int64(store->drop_trace, 1, (int64_t)trace_no);
+    sqlite3_stmt *drop = store->drop_trace;
+    sqlite3_bind_int64(drop, 1, (int64_t)trace_no);
     sqlite3_bind_int64(store->drop_spans, 1, (int64_t)trace_no);
-    int code = statement_run(store->drop_trace);
-    return code ? code : statement_run(store->drop_spans);
+    int code = sqlite3_step(drop);
+    *showed_new = code == SQLITE_ROW && sqlite3_column_int64(drop, 0) & TRACE_SHOWED_NEW;
+    if (code == SQLITE_ROW)
+        code = sqlite3_step(drop);
+    sqlite3_reset(drop);
+    return code == SQLITE_DONE ? statement_run(store->drop_spans) : code;
+}
+
+static int mark_new(struct store *store, uint64_t trace_no)
+{
+    sqlite3_bind_int64(store->mark_trace, 1, (int64_t)trace_no);
+    return statement_run(store->mark_trace);
 }
 
 static int count_call(struct store *store, const struct turn *turn, const struct graph *graph,
@@ -216,12 +231,15 @@ static int count(struct store *store, const struct turn *turn, const struct coun
 static int apply_trace(struct store *store, const struct turn *turn, const struct cut_trace *trace)
 {
     int code = 0;
+    store->relations.told = false;
     if (trace->was) {
         code = count(store, turn, trace->was, -1);
-        code = code ? code : drop_old(store, trace->trace_no);
+        code = code ? code : drop_old(store, trace->trace_no, &store->relations.told);
     }
     code = code ? code : put_trace(store, turn, trace);
     code = code ? code : count(store, turn, &trace->now, 1);
+    if (!code && store->relations.told)
+        code = mark_new(store, trace->trace_no);
     code = code ? code : keys_add(store, trace->id, trace->trace_no);
     code = code ? code : trace_minutes_add(store, trace->now.graph.trace.start_ns, trace->trace_no);
     if (trace->trace_no >= store->position.next_trace_no)
@@ -253,7 +271,9 @@ int traces_apply(struct store *store, const struct turn *turn)
         code = apply_trace(store, turn, &turn->traces[i]);
     code = code ? code : put_spans(store, turn);
     code = code ? code : gaps_apply(store);
+    code = code ? code : addresses_write(store, turn);
     code = code ? code : rollups_add(store, turn);
+    code = code ? code : kafka_add(store, turn);
     clocks_add(store, turn);
     for (struct body *body = turn->bodies; body && !code; body = body->next)
         code = apply_body(store, body);

@@ -3,12 +3,13 @@
  *
  * Inputs are sent whole, the sending side is closed, and the answers are read to their end.
  */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "collector/base/clock.h"
@@ -53,10 +54,20 @@ static void finish(struct http_request *request, void *ctx)
     httpd_answer(request, 200, "text/plain", STR("good\n"), false);
 }
 
+static char path[64];
+
+static void leave(void)
+{
+    unlink(path);
+}
+
 static void start(void)
 {
+    static char listen[80];
+    snprintf(path, sizeof(path), "/tmp/faultline-fuzz-%d", (int)getpid());
+    snprintf(listen, sizeof(listen), "unix:%s", path);
     static const char *const hosts[] = {"localhost", "127.0.0.1", NULL};
-    struct httpd_settings settings = {.listen = "127.0.0.1:0",
+    struct httpd_settings settings = {.listen = listen,
                                       .hosts = hosts,
                                       .budget = httpd_budget_new(64, (size_t)1 << 20),
                                       .max_body = MAX_BODY,
@@ -68,16 +79,15 @@ static void start(void)
                                       .finish = finish};
     struct err err = {0};
     FUZZ_CHECK(httpd_start(&settings, &httpd, &err) == 0, "%s", err.text);
+    atexit(leave);
 }
 
+/* By a socket in the file system: ports would run out, as the server often closes first. */
 static int open_connection(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    address.sin_port = htons((uint16_t)atoi(strrchr(httpd_address(httpd), ':') + 1));
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    /* A connection that is reset at its end leaves no port waiting. */
-    struct linger linger = {1, 0};
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     FUZZ_CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0,
                "no connection");
     return fd;

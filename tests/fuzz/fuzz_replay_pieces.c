@@ -16,13 +16,16 @@ struct file {
     int code;
 };
 
-static void count(struct file *file, struct str bytes, bool rest)
+static void count(struct file *file, const struct pieces *pieces, struct str bytes)
 {
     struct content content;
     struct batch *batch;
     struct err err = {0};
-    if (!decode_guess(bytes, &content)) {
-        file->all_known = file->all_known && rest;
+    int lines = pieces_format(pieces);
+    if (lines >= 0) {
+        content = (struct content){SIGNAL_TRACES, (uint8_t)lines, ENCODING_IDENTITY};
+    } else if (!decode_guess(bytes, &content)) {
+        file->all_known = file->all_known && pieces_is_rest(pieces);
         return;
     }
     if (decode_content(content, bytes, &limits_default, &batch, &err)) {
@@ -42,11 +45,11 @@ static void read_all(void *ctx)
     size_t n;
     file->all_known = true;
     file->n_records = 0;
-    file->code = pieces_open(file->path, file->piece, &pieces, &err);
+    file->code = pieces_open(file->path, -1, file->piece, &pieces, &err);
     if (file->code)
         return;
     while ((file->code = pieces_next(pieces, &bytes, &n, &err)) == 0 && bytes) {
-        count(file, (struct str){bytes, n}, pieces_is_rest(pieces));
+        count(file, pieces, (struct str){bytes, n});
         free(bytes);
     }
     FUZZ_CHECK(!file->code || err.text[0], "code %d without a text", file->code);

@@ -408,6 +408,19 @@ static void tell_span(struct telling *telling, const Otlp__ResourceSpans *group,
     tell_links(telling, span);
 }
 
+/* The resource of a group without a span: read by the decoders, told by nobody. */
+static void read_resource(struct telling *telling, const Otlp__ResourceSpans *group)
+{
+    struct buf nowhere, *out = telling->out;
+    buf_init(&nowhere, SIZE_MAX / 2);
+    telling->out = &nowhere;
+    if (group->resource)
+        tell_attributes(telling, "resource", group->resource->attributes,
+                        group->resource->n_attributes);
+    telling->out = out;
+    buf_fini(&nowhere);
+}
+
 enum oracle_answer otlp_oracle_request(const Otlp__Request *request, const struct limits *limits,
                                        struct buf *text)
 {
@@ -415,6 +428,7 @@ enum oracle_answer otlp_oracle_request(const Otlp__Request *request, const struc
     size_t n_spans = 0;
     for (size_t g = 0; g < request->n_resource_spans; g++) {
         const Otlp__ResourceSpans *group = request->resource_spans[g];
+        read_resource(&telling, group);
         for (size_t s = 0; s < group->n_scope_spans; s++) {
             const Otlp__ScopeSpans *scope = group->scope_spans[s];
             n_spans += scope->n_spans;

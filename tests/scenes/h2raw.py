@@ -96,8 +96,10 @@ class Answer:
 
 
 class Peer:
-    def __init__(self, address, settings=b"", limit=10.0):
+    def __init__(self, address, settings=b"", limit=10.0, tls=None):
         self.socket, self.got, self.unpacker = connect(address, limit), b"", Unpacker()
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self.answers, self.goaway, self.closed, self.pings, self.credit = {}, None, False, 0, 0
         self.stream = -1
         self.send(PREFACE + frame(SETTINGS, 0, 0, settings))

@@ -4,7 +4,7 @@ import os
 import random
 import subprocess
 
-from lib import otlp_span
+from lib import otlp_body, otlp_span
 
 BEGIN = 1_600_000_000_000
 MINUTES = 5
@@ -51,10 +51,30 @@ class Mesh:
         return at, failed
 
 
-def write(path, fault, seed, begin, requests):
+def servers_only(spans):
+    """Calls are known by who got them alone; what a database does is still its caller's span."""
+    by_id = {span["spanId"]: span for _, span in spans}
+    dropped = {span["parentSpanId"] for _, span in spans if span["kind"] == 2 and span.get("parentSpanId")}
+    for _, span in spans:
+        while span.get("parentSpanId") in dropped:
+            span["parentSpanId"] = by_id[span["parentSpanId"]]["parentSpanId"]
+    return [(service, span) for service, span in spans if span["spanId"] not in dropped]
+
+
+def without_kinds(spans):
+    for _, span in spans:
+        span["kind"] = 0
+    return spans
+
+
+SHAPES = {"": lambda spans: spans, "servers": servers_only, "no kinds": without_kinds, "servers without kinds": lambda s: without_kinds(servers_only(s))}
+
+
+def write(path, fault, seed, begin, requests, shape=""):
     mesh = Mesh(fault, seed)
     for i in range(requests):
         mesh.visit("%032x" % (mesh.random.getrandbits(127) + 1), "front", "", begin + i * MINUTES * 60e3 / requests)
+    mesh.spans = SHAPES[shape](mesh.spans)
     by_service = {}
     for service, span in mesh.spans:
         by_service.setdefault(service, []).append(span)
@@ -65,12 +85,12 @@ def write(path, fault, seed, begin, requests):
              "scopeSpans": [{"spans": spans}]} for s, spans in by_service.items()]}, out)
 
 
-def diagnosed(c, fault, seed=1, requests=1200, level="service", code=1, now_requests=None):
+def diagnosed(c, fault, seed=1, requests=1200, level="service", code=1, now_requests=None, shape=""):
     base, now = os.path.join(c.folder, "base.json"), os.path.join(c.folder, "fault.json")
-    db = os.path.join(c.folder, fault + level + ".db")
-    write(base, "", seed, BEGIN, requests)
-    write(now, fault, seed + 1, BEGIN + 600_000, now_requests or requests)
-    subprocess.run([c.program, "replay", "--db", db, base, now], check=True, stdout=subprocess.DEVNULL)
+    db = os.path.join(c.folder, fault + level + shape.replace(" ", "") + ".db")
+    write(base, "", seed, BEGIN, requests, shape)
+    write(now, fault, seed + 1, BEGIN + 600_000, now_requests or requests, shape)
+    subprocess.run([c.program, "replay", "--db", db, base, now], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     p = subprocess.run([c.program, "diagnose", "--db", db, "--baseline", "1600000000..1600000300", "--from", "1600000600",
                         "--to", "1600000900", "--level", level, "--format", "json"], stdout=subprocess.PIPE)
     assert p.returncode == code, (fault, p.returncode, p.stdout)
@@ -90,6 +110,14 @@ def scene_each_fault_is_found_where_it_was_put(c):
         assert answer["window"] == {"from": "2020-09-13T12:36:00.000000000Z", "to": "2020-09-13T12:42:00.000000000Z"}
         if not fault.startswith("stop"):
             assert answer["onset"] == "2020-09-13T12:36:00.000000000Z", (fault, answer["onset"])
+
+
+def scene_senders_that_say_less_and_few_requests(c):
+    for shape in SHAPES:
+        for i, fault in enumerate(("slow_cart", "slow_pay", "fail_pay", "fail_ship", "slow_redis", "slow_pg")):
+            answer = diagnosed(c, fault, seed=100 + 10 * i, requests=300, shape=shape)
+            names = [s["node"]["service"] for s in answer["suspects"]]
+            assert names[0] == fault.split("_")[1], (shape, fault, names)
 
 
 def scene_no_fault_is_no_significant_change(c):
@@ -115,3 +143,54 @@ def scene_levels_and_the_api_say_the_same(c):
     for bad in ("level=pod", "limit=0", "baseline=x", "baseline=5..2", "from=now&to=1h"):
         status, text, _ = c.get("/api/v1/diagnose?" + bad)
         assert status == 400 and json.loads(text)["error"]["code"] == "invalid", (bad, status, text)
+
+
+def scene_the_attribute_that_the_bad_ones_have_is_named(c):
+    """cart fails, or is slow, for one tenant of four and in one zone of three; nobody else is."""
+    for how in ("fails", "slow"):
+        r, db = random.Random(how), os.path.join(c.folder, how + ".db")
+        paths = []
+        for begin, bad in ((BEGIN, False), (BEGIN + 600_000, True)):
+            by_zone = {}
+            for i in range(1200):
+                trace, root, call, inner = "%032x" % r.getrandbits(127), *("%016x" % r.getrandbits(63) for _ in range(3))
+                at, zone, tenant = begin + i * 250, r.choice("abc"), r.choice(("acme", "bolt", "corp", "dyne"))
+                hit = bad and tenant == "acme" and zone == "b"
+                own, status = r.lognormvariate(1, .3) * (20 if hit and how == "slow" else 1), 2 if hit and how == "fails" else 0
+                spans = by_zone.setdefault(zone, [])
+                spans.append(otlp_span(trace, inner, call, "cart", "get", 2, at + 1, own, status, tenant=tenant, colour=r.choice("rgb")))
+                spans.append(otlp_span(trace, call, root, "front", "call", 3, at + .5, own + 1, status))
+                spans.append(otlp_span(trace, root, "", "front", "GET /", 2, at, own + 3, status))
+            paths.append(os.path.join(c.folder, "%s-%d.json" % (how, begin)))
+            with open(paths[-1], "w") as out:
+                json.dump({"resourceSpans": [
+                    {"resource": {"attributes": [{"key": k, "value": {"stringValue": v}} for k, v in
+                                                 (("service.name", service), ("cloud.availability_zone", "zone-" + zone))]},
+                     "scopeSpans": [{"spans": [s for name, s in spans if name == service]}]}
+                    for zone, spans in by_zone.items() for service in ("front", "cart")]}, out)
+        subprocess.run([c.program, "replay", "--db", db] + paths, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        p = subprocess.run([c.program, "diagnose", "--db", db, "--baseline", "1600000000..1600000300", "--from", "1600000600", "--to",
+                            "1600000900", "--format", "json"], stdout=subprocess.PIPE)
+        first = json.loads(p.stdout)["suspects"][0]
+        assert first["node"]["service"] == "cart", first
+        found = {(n["dimension"], n["name"]): n["value"] for n in first["narrowed"]}
+        assert found[("attribute", "tenant")] == "acme" and found[("zone", "cloud.availability_zone")] == "zone-b", (how, first["narrowed"])
+        assert ("attribute", "colour") not in found
+        assert all(n["share"] >= .8 and (n["effect"] >= 2 or n["effect"] == 0) for n in first["narrowed"]), first["narrowed"]
+
+
+def scene_counters_of_many_minutes_at_once_are_all_kept(c):
+    """Two thousand minutes, a trace of sixty operations in each: more counters than a turn or a commit holds."""
+    path, r = os.path.join(c.folder, "days.jsonl"), random.Random(4)
+    with open(path, "w") as out:
+        for part in range(20):
+            spans = []
+            for minute in range(part, 2000, 20):
+                trace, root, at = "%032x" % r.getrandbits(127), "%016x" % r.getrandbits(63), BEGIN + minute * 60_000
+                spans.append(otlp_span(trace, root, "", "front", "GET /", 2, at, 100, 0))
+                spans += [otlp_span(trace, "%016x" % r.getrandbits(63), root, "back", "step %s" % (chr(97 + i // 8) * (1 + i % 8)), 2, at + i, 1, 0)
+                          for i in range(60)]
+            out.write(otlp_body(spans).decode() + "\n")
+    subprocess.run([c.program, "replay", "--db", c.db, path, "--set", "localise.enabled=false", "--set", "store.commit_interval=60s"], check=True, stdout=subprocess.DEVNULL)
+    counted = dict(c.sql("SELECT k.channel, sum(t.n) FROM tally_row t JOIN tally_key k ON k.id = t.tally GROUP BY 1"))
+    assert counted[0] == 2000 and counted[1] == counted[2] == counted[4] == counted[5] == 2000 * 61, counted

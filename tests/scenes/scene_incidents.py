@@ -3,6 +3,7 @@ import json
 import os
 import random
 import sqlite3
+import subprocess
 import sys
 import time
 
@@ -131,3 +132,109 @@ def scene_traces_of_an_incident_are_pinned(c):
                                                                               "WHERE trace_no < 10") == [(1, 3)]
     for t in kept:
         assert len(c.api("traces/" + t)["spans"]) == 4, t
+
+
+def write_bodies(path, groups):
+    with open(path, "w") as out:
+        for spans in groups:
+            out.write(otlp_body(spans).decode() + "\n")
+
+
+def scene_a_replay_opens_incidents_in_its_own_time(c):
+    """Old times, spans in any order: as if somebody had watched. Calm, two minutes of failures, calm, ten minutes of slowness."""
+    begin, shop = 1_600_000_020, Shop(5)
+    spans = []
+    for bad, frm, to in (("", 0, 600), ("fail", 600, 720), ("", 720, 1500), ("slow", 1500, 1800)):
+        for i in range((to - frm) * 4):
+            spans += shop.request((begin + frm + i / 4) * 1000, bad)
+    shop.random.shuffle(spans)
+    path = os.path.join(c.folder, "past.jsonl")
+    write_bodies(path, [spans[i:i + 3000] for i in range(0, len(spans), 3000)])
+    subprocess.run([c.program, "replay", "--db", c.db, path], check=True, stdout=subprocess.DEVNULL)
+    rows = c.sql("SELECT id, state, symptom, onset_ns / 1000000000 - ?, opened_ns / 1000000000 - ?, updated_ns / 1000000000 - ?, "
+                 "closed_ns / 1000000000 - ?, entry_service FROM incident ORDER BY id", *[begin] * 4)
+    assert [r[:3] for r in rows] == [(1, "closed", "errors"), (2, "open", "latency")], rows
+    first, second = rows
+    assert 590 <= first[3] <= 610 and 610 <= first[4] <= 640 and 720 + 290 <= first[6] <= 720 + 340, first
+    assert 1490 <= second[3] <= 1510 and 1510 <= second[4] <= 1540 and second[5] == 1800 and second[6] is None, second
+    assert c.sql("SELECT incident_id, service FROM suspect WHERE rank = 1 ORDER BY 1") == [(1, "cart"), (2, "cart")]
+    affected = c.sql("SELECT affected_calls FROM incident ORDER BY id")
+    assert 230 <= affected[0][0] <= 340 and 1100 <= affected[1][0] <= 1300, affected  # 60 % of 480; 1200
+    said = {}
+    for frm, to in ((600, 720), (1560, 1740), (60, 300)):
+        p = subprocess.run([c.program, "diagnose", "--db", c.db, "--from", str(begin + frm), "--to", str(begin + to), "--baseline",
+                            "%d..%d" % (begin, begin + 540), "--format", "json"], stdout=subprocess.PIPE)
+        said[frm] = json.loads(p.stdout)["incident"]
+    assert said == {600: "1", 1560: "2", 60: None}, said
+    # without a baseline: what lies before the incident that the window begins in, and not the one before it
+    p = subprocess.run([c.program, "diagnose", "--db", c.db, "--from", str(begin + 1620), "--to", str(begin + 1740), "--format", "json"],
+                       stdout=subprocess.PIPE)
+    answer = json.loads(p.stdout)
+    assert p.returncode == 1 and answer["baseline"] == {"from": "2020-09-13T12:22:00.000000000Z", "to": "2020-09-13T12:52:00.000000000Z"}
+    assert answer["requests"]["baseline"]["failed"] == 0 and answer["requests"]["baseline"]["n"] >= 3000, answer["requests"]
+    assert answer["suspects"][0]["node"]["service"] == "cart", answer["suspects"][0]
+    c.start()  # what is open goes on, and ends when it was to end
+    wait_for(lambda: not c.api("incidents?state=open")["items"], 30, "the end of the second")
+    assert c.sql("SELECT (closed_ns - ?) / 1000000000 FROM incident WHERE id = 2", begin * 10**9) == [(2100,)]
+
+
+class Mall(Shop):
+    """Entries of one front: /cart and /buy call cart, /ads calls ads. `bad` says which of cart, ads are bad, and how."""
+
+    def visit(self, at, operation, callee, bad):
+        trace, front, call, inner = self.new_id(32), self.new_id(), self.new_id(), self.new_id()
+        how = bad.get(callee)
+        own = self.random.lognormvariate(1.5, 0.3) * (20 if how == "slow" else 1)
+        status = 2 if how == "fail" and self.random.random() < 0.6 else 0
+        return [otlp_span(trace, front, "", "front", "GET /" + operation, 2, at, own + 3, status),
+                otlp_span(trace, call, front, "front", "call " + callee, 3, at + 1, own + 1.5, status),
+                otlp_span(trace, inner, call, callee, "get", 2, at + 1.5, own, status)]
+
+    def run(self, c, begin, plan, rate=3):
+        spans = []
+        for frm, to, bad in plan:
+            for i in range(int((to - frm) * rate)):
+                for operation, callee in (("cart", "cart"), ("buy", "cart"), ("ads", "ads")):
+                    if operation not in bad.get("missing", ()):
+                        spans += self.visit((begin + frm + i / rate) * 1000, operation, callee, bad)
+        path = os.path.join(c.folder, "mall.jsonl")
+        write_bodies(path, [spans[i:i + 3000] for i in range(0, len(spans), 3000)])
+        sets = [x for pair in c.sets.items() for x in ("--set", "%s=%s" % pair)]
+        subprocess.run([c.program, "replay", "--db", c.db, path] + sets, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return c.sql("SELECT i.id, state, symptom, entry_operation, s.service, (onset_ns / 1000000000 - ?), affected_calls FROM incident i "
+                     "JOIN suspect s ON s.incident_id = i.id AND s.rank = 1 ORDER BY i.id", begin)
+
+
+def scene_what_one_cause_explains_is_one_incident(c):
+    rows = Mall(6).run(c, 1_600_000_020, [(0, 480, {}), (480, 660, {"cart": "fail"})])
+    assert len(rows) == 1 and rows[0][1:3] == ("open", "errors") and rows[0][4] == "cart" and 470 <= rows[0][5] <= 490, rows
+    assert 550 <= rows[0][6] <= 750, rows  # 60 % of 2 entries × 3 a second × 180 s
+
+
+def scene_unrelated_causes_are_several_incidents(c):
+    rows = Mall(7).run(c, 1_600_000_020, [(0, 480, {}), (480, 600, {"cart": "fail"}), (600, 780, {"cart": "fail", "ads": "slow"}),
+                                          (780, 1020, {"cart": "fail"})])
+    assert [r[1:3] + r[4:5] for r in rows] == [("open", "errors", "cart"), ("open", "latency", "ads")], rows
+    assert rows[0][3] in ("GET /cart", "GET /buy") and rows[1][3] == "GET /ads", rows
+    assert 470 <= rows[0][5] <= 490 and 590 <= rows[1][5] <= 610, rows
+    suspects = c.sql("SELECT incident_id, service FROM suspect WHERE significant ORDER BY 1, rank")
+    assert [s for i, s in suspects if i == 1][:1] == ["cart"] and "ads" not in [s for i, s in suspects if i == 1], suspects
+    assert "cart" not in [s for i, s in suspects if i == 2], suspects
+
+
+def scene_an_entry_that_loses_its_traffic_is_an_incident(c):
+    rows = Mall(8).run(c, 1_600_000_020, [(0, 480, {}), (480, 660, {"missing": ("buy",)})])
+    assert len(rows) == 1 and rows[0][2:5] == ("traffic", "GET /buy", "front") and 460 <= rows[0][5] <= 490, rows
+
+
+def scene_the_window_and_a_long_baseline_are_obeyed(c):
+    """Normal is two hours ago and longer; since then only half an hour of failures: within an hour there is nothing normal."""
+    plan = [(0, 1200, {}), (7200, 7500, {"cart": "fail"})]
+    c.sets.update({"localise.window": "1m", "localise.baseline": "3h"})
+    rows = Mall(9).run(c, 1_600_000_020, plan, rate=1)
+    assert [r[1:3] + r[4:5] for r in rows] == [("open", "errors", "cart")] and 7140 <= rows[0][5] <= 7200, rows
+    opened = c.sql("SELECT (opened_ns - onset_ns) / 1000000000, (updated_ns / 1000000000) % 60 FROM incident")
+    assert opened[0][1] == 0 and opened[0][0] % 60 == 0 and opened[0][0] <= 180, opened
+    c.db += "2"
+    c.sets.update({"localise.baseline": "30m"})
+    assert Mall(9).run(c, 1_600_000_020, plan, rate=1) == []

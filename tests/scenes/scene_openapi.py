@@ -75,6 +75,7 @@ def scene_openapi_is_served_and_true(c):
                "/api/v1/search/overview": ["", "q=service=cart+cart:version=v9", "sel=%d,%d,1,100" % (now - 1800, now)],
                "/api/v1/search/different": ["", "q=status=ok", "sel=%d,%d,1,100,failed" % (now - 900, now)], "/api/v1/graph": ["", "level=version", "fold=all&versions=show", "base=60m..30m&focus=cart&hops=2", "most=3"],
                "/api/v1/now": ["", "base=60m..30m"], "/api/v1/edge": ["caller=frontend&callee=cart", "caller=cart&callee=redis"],
+               "/api/v1/compare": ["service=cart", "service=eu-1/shop/cart&baseline=v1&candidate=v9"],
                "/api/v1/search/sql": ["q=service=cart+took>2ms+http.route=/cart+flag=none+redis"]}
     n = 0
     for path, methods in doc["paths"].items():

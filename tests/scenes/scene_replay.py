@@ -195,6 +195,14 @@ def scene_cuts_lose_nothing(c):
     assert len(parts) > 2_000_000 and done["accepted"] == 8000 and c.sql("SELECT count(*) FROM metric_series") == [(8000,)], done
 
 
+def scene_lines_keep_the_format_of_the_first(c):
+    """An access log whose pieces begin with lines that cannot be read: these are rejected alone, wherever they stand."""
+    line = golden("access_logs", "nginx.log").splitlines()[0]
+    done = replay(c, line + b"\n" + b"nonsense that is no line of any log\n" * 90000 + line + b"\n")
+    assert (done["records"], done["rejected"]) == (90002, 90000), done
+    c.check_ledger()
+
+
 def scene_bad_files_are_named(c):
     good = golden("otel_js", "json", "traces.frontend.json")
     packed = gzip.compress(good)

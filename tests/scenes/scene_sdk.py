@@ -7,6 +7,7 @@ import os
 import threading
 
 from lib import wait_for
+from scene_tls import Authority
 from real import INSTALLED, REAL, Process, free_ports, installed
 
 APP = os.path.join(REAL, "otel-js")
@@ -133,6 +134,25 @@ def scene_otlp_grpc_with_gzip_and_a_token(c):
     c.start(auth__tokens_file=ingest_token(c, "s3nd"))
     c.headers = {"Authorization": "Bearer s3nd"}
     run(c, "otlp_pb", **grpc(c, OTEL_EXPORTER_OTLP_COMPRESSION="gzip", OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer s3nd"))
+
+
+def scene_otlp_by_tls(c):
+    """By gRPC the SDK shows a certificate of its own, by HTTP it only trusts ours."""
+    authority = Authority(c.folder)
+    server, client = authority.issue("server"), authority.issue("client")
+    c.start(tls__cert_file=server[0], tls__key_file=server[1], tls__client_ca_file=authority.path)
+    c.tls = authority.trusting(*client)
+    run(c, "otlp_pb", **grpc(c, OTEL_EXPORTER_OTLP_ENDPOINT="https://localhost:" + c.grpc.rsplit(":", 1)[1],
+                             OTEL_EXPORTER_OTLP_CERTIFICATE=authority.path, OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=client[0],
+                             OTEL_EXPORTER_OTLP_CLIENT_KEY=client[1]))
+
+
+def scene_otlp_json_by_tls(c):
+    authority = Authority(c.folder)
+    server = authority.issue("server")
+    c.start(tls__cert_file=server[0], tls__key_file=server[1])
+    c.tls = authority.trusting()
+    run(c, "otlp_json", **otlp(c, "http/json", OTEL_EXPORTER_OTLP_ENDPOINT="https://" + c.otlp, NODE_EXTRA_CA_CERTS=authority.path))
 
 
 def ingest_token(c, token):

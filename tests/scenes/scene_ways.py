@@ -174,8 +174,8 @@ def scene_a_proxy_that_begins_traces_is_a_gap(c):
     o = t.proxy("b", "client", 20, 20, None, upstream=out("c"), cluster="c1", host="c")
     t.proxy("c", "server", 22, 10, o, upstream=INBOUND, cluster="c1", host="c")
     send(c, t.spans)
-    rows = c.sql("SELECT service, calls, broken, detail FROM propagation_gap")
-    assert rows == [("b", 1, 1, "its proxy began traces of its own")], rows
+    rows = c.sql("SELECT service, operation, calls, broken, detail FROM propagation_gap")
+    assert rows == [("b", "GET /", 1, 1, "its proxy began traces of its own")], rows
     other = Trace(3)  # this one began so, it seems; then its root comes
     root = other.server("default/b", 10, 40, resource={"k8s.cluster.name": "c1"})
     o = other.proxy("b", "client", 20, 20, root, upstream=out("c"), cluster="c1", host="c")

@@ -658,3 +658,76 @@ def its_own_parent_and_a_ring_of_parents():
     return t.spans, """user > a entry
         b > unknown#external caller_only
         trace ok entry=a parts=2 incomplete"""
+
+
+@case
+def attempts_of_an_application_without_kinds_before_its_sidecar():
+    t = new()
+    a = t.proxy("a", "server", 0, 100, None, upstream=INBOUND)
+    s = t.span("a", "unset", 1, 98, a)
+    c = t.span("a", "unset", 5, 20, s, name="GET /b", status=2)
+    t.proxy("a", "client", 6, 18, c, upstream=out("b"), code=503, flags="UF")
+    c = t.span("a", "unset", 30, 40, s, name="GET /b")
+    o = t.proxy("a", "client", 31, 38, c, upstream=out("b"))
+    t.proxy("b", "server", 32, 36, o, upstream=INBOUND)
+    return t.spans, """user > a entry
+        a > b both retries=1 recovered
+        trace ok entry=a"""
+
+
+@case
+def a_callee_of_shared_ids_whose_caller_s_half_is_lost():
+    t = new()
+    a = t.server("a", 0, 100)
+    ab = t.client("a", 1, 90, a)
+    b = t.server("b", 2, 80, ab, shared=True)
+    t.server("c", 4, 60, b)
+    return t.spans, """user > a entry
+        a > b both
+        b > c callee_only
+        trace ok entry=a"""
+
+
+@case
+def a_gateway_on_the_way_says_where_others_of_its_name_are():
+    t = new()
+    a = t.proxy("a", "server", 0, 100, None, upstream=INBOUND, cluster="c1")
+    o = t.proxy("a", "client", 1, 40, a, upstream=out("b"), cluster="c1")
+    g = t.proxy("edge", "server", 4, 30, o, role="gateway", upstream=out("b"), cluster="c1")
+    t.proxy("b", "server", 8, 20, g, upstream=INBOUND, cluster="c1")
+    g = t.proxy("edge", "server", 54, 30, "00000000000000ff", role="gateway", upstream=out("b"))
+    t.proxy("b", "server", 58, 20, g, upstream=INBOUND, cluster="c1")
+    return t.spans, """//user > c1/default/a entry
+        c1/default/a > c1/default/b both via=edge hairpin
+        //user > c1/default/edge#gateway entry
+        c1/default/edge#gateway > c1/default/b both
+        trace ok entry=c1/default/a parts=2 incomplete"""
+
+
+@case
+def an_application_that_ends_before_the_calls_that_its_sidecar_makes_for_it():
+    t = new()
+    a = t.proxy("a", "server", 0, 100, None, upstream=INBOUND, code=500)
+    t.server("a", 1, 20, a)
+    o = t.proxy("a", "client", 30, 40, a, upstream=out("b"), code=503)
+    t.proxy("b", "server", 32, 36, o, upstream=INBOUND, code=503)
+    return t.spans, """user > a entry carried
+        a > b both origin
+        trace error entry=a origin=b reason=503"""
+
+
+@case
+def a_callee_of_shared_ids_whose_own_half_is_lost_was_called_once():
+    t = new()
+    a = t.server("a", 0, 100)
+    ab = t.client("a", 1, 90, a)
+    bc = t.client("b", 5, 20, ab, name="GET /c", status=2, attrs={"server__address": "c"})  # beneath the id that b's lost half shared
+    t.server("c", 6, 18, bc, status=2, attrs={"http__response__status_code": 503})
+    bc = t.client("b", 30, 20, ab, name="GET /c", attrs={"server__address": "c"})
+    t.server("c", 31, 18, bc)
+    t.client("b", 60, 5, ab, attrs={"db__system": "mysql", "db__name": "orders"})
+    return t.spans, """user > a entry
+        a > b both
+        b > c both retries=1 recovered
+        b > orders#database caller_only [database]
+        trace ok entry=a"""

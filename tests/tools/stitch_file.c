@@ -67,12 +67,10 @@ static void take_span(struct tool *tool, const struct span *span, enum format fo
         live = live_add(&tool->table, span->trace_id);
     if (!live || !shapes_record(tool->shapes, span, (uint8_t)format, &tool->scratch, &record))
         exit(3);
-    for (struct live_record *item = live_next_same_id(live, record.span_id, NULL); item;
-         item = live_next_same_id(live, record.span_id, item)) {
-        if (merge_same_key(&item->record, &record)) {
-            merge_into(tool, live, item, &record);
-            return;
-        }
+    struct live_record *same = live_find_same(live, &record);
+    if (same) {
+        merge_into(tool, live, same, &record);
+        return;
     }
     if (!live_append(&tool->table, live, &record))
         exit(3);

@@ -26,6 +26,24 @@ static void two_proportions_has_known_answers(void **state)
     assert_near(two_proportions(10, 100, 10, 100), 0, 1e-12);
     assert_near(two_proportions(0, 0, 5, 10), 0, 1e-12);
     assert_near(two_proportions(0, 100, 0, 100), 0, 1e-12);
+    /* Few: by the hypergeometric distribution, summed by hand. One of 48 against one of 3000 is
+     * 1 − C(3000,2)/C(3048,2) = 0.03125; four of 48 against one of 3000 is 2.68e-07. */
+    assert_near(two_proportions(1, 3000, 1, 48), 1.8627, 0.001);
+    assert_near(two_proportions(1, 3000, 4, 48), 5.0130, 0.001);
+    assert_near(two_proportions(4, 48, 1, 3000), -5.0130, 0.001);
+    assert_near(two_proportions(0, 1000, 1, 1000), 0, 1e-6);
+}
+
+static void rates_and_quantiles_have_known_answers(void **state)
+{
+    (void)state;
+    /* 0.05 / sqrt(100/1000² + 150/1000²) */
+    assert_near(rates_z(100, 1000, 150, 1000), 3.162278, 1e-6);
+    assert_near(rates_z(100, 0, 150, 1000), 0, 1e-12);
+    /* tables of the normal distribution */
+    assert_near(z_beyond(0.025), 1.959964, 1e-6);
+    assert_near(z_beyond(0.00134989803), 3, 1e-6);
+    assert_near(z_beyond(1e-6), 4.753424, 1e-6);
 }
 
 /* Newcombe 1998, table of method 10: 56/70 − 48/80 = 0.2, 0.0524 … 0.3339. */
@@ -286,6 +304,247 @@ static void an_unreached_call_speaks_against_the_caller_that_alone_fails(void **
     teardown(&shop);
 }
 
+/* The first seconds: eight calls of cart v2 of which five fail, twelve of v1 that do not. */
+static void few_calls_are_weighed_and_not_ignored(void **state)
+{
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    calls(&shop, 1, shop.cart1, shop.redis, 1, 12, 0);
+    fail_calls(&shop, shop.cart2, 5, ORIGIN_UNREACHED);
+    count(&shop, 1, TALLY_CALL, shop.cart2, shop.redis, "call")->n = 8;
+    ask(&shop, SUSPECT_SERVICE);
+    assert_string_equal(shop.diagnosis.suspects[0].node.service.p, "cart");
+    teardown(&shop);
+}
+
+/* A caller's visits, all of one operation, and how many calls they made. */
+static void visits(struct shop *shop, int time, node_no caller, node_no callee, int n, int n_calls)
+{
+    count(shop, time, TALLY_FLOW, caller, NODE_NONE, "op")->n += n;
+    count(shop, time, TALLY_CALL, caller, callee, "call")->n += n_calls;
+}
+
+static void fail_at(struct shop *shop, node_no node, int n)
+{
+    struct tally *origin = count(shop, 1, TALLY_ORIGIN, node, NODE_NONE, "op");
+    origin->n += n;
+    origin->bad += n;
+    count(shop, 1, TALLY_REQUEST, shop->front, NODE_NONE, "GET /")->bad += n;
+}
+
+/* Nobody reports the calling side. cart and ads both fail and both call the stock less: the stock.
+ * Only cart fails, and ads calls as ever: cart. */
+static void missing_calls_speak_against_the_callee_that_all_callers_miss(void **state)
+{
+    struct shop shop;
+    (void)state;
+    for (int both = 0; both < 2; both++) {
+        setup(&shop);
+        node_no stock = add_node(&shop, "stock", "v1", ROLE_WORKLOAD);
+        visits(&shop, 0, shop.cart1, stock, 1000, 1000);
+        visits(&shop, 0, shop.ads, stock, 1000, 1000);
+        visits(&shop, 1, shop.cart1, stock, 1000, 700);
+        visits(&shop, 1, shop.ads, stock, 1000, both ? 700 : 1000);
+        fail_at(&shop, shop.cart1, 300);
+        if (both)
+            fail_at(&shop, shop.ads, 300);
+        ask(&shop, SUSPECT_SERVICE);
+        assert_first(&shop, both ? "stock" : "cart");
+        if (both)
+            assert_int_equal(shop.diagnosis.suspects[0].evidence[0].kind, EVIDENCE_TRAFFIC);
+        teardown(&shop);
+    }
+}
+
+/* One of ads' two instances is slow to reach, whoever calls it. */
+static void a_gap_speaks_against_the_instance_that_is_slow_to_reach(void **state)
+{
+    static const char *const instances[] = {"ads-a", "ads-b", "front-a", "front-b"};
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    times(&shop, 1, TALLY_GAP, shop.front, shop.ads, "", 80, 1000);
+    for (int i = 0; i < 4; i++) {
+        node_no node = i < 2 ? shop.ads : shop.front;
+        struct tally_key key = {.channel = TALLY_GAP_INSTANCE,
+                                .node = node,
+                                .name = names_add(shop.names, str_of(instances[i])),
+                                .what = i < 2 ? GAP_CALLEE : GAP_CALLER};
+        for (int time = 0; time < 2; time++) {
+            struct tally *tally = rollup_tally(&shop.rollups[time], &key, 7);
+            tally->n = 1000;
+            for (int k = 0; k < 1000; k++) {
+                bool slow = time == 1 && (i == 1 || (i > 1 && k % 2));
+                assert_true(tally_time(tally, (slow ? 80 : 1) * NS_PER_MS + (uint64_t)k * 100, 1));
+            }
+        }
+    }
+    ask(&shop, SUSPECT_INSTANCE);
+    assert_first(&shop, "ads");
+    assert_string_equal(shop.diagnosis.suspects[0].instance.p, "ads-b");
+    teardown(&shop);
+}
+
+/* Proxies at both ends of front → ads: what grew is between them, or in ads' own proxy. */
+static void a_gap_is_split_where_proxies_tell(void **state)
+{
+    static const uint8_t hops[3] = {HOP_SIDECAR_OUT, HOP_NETWORK, HOP_SIDECAR_IN};
+    struct shop shop;
+    (void)state;
+    for (int grown = 1; grown < 3; grown++) {
+        setup(&shop);
+        times(&shop, 1, TALLY_GAP, shop.front, shop.ads, "", 80, 1000);
+        for (int i = 0; i < 3; i++) {
+            for (int time = 0; time < 2; time++) {
+                struct tally_key key = {
+                    .channel = TALLY_HOP, .node = shop.front, .peer = shop.ads, .what = hops[i]};
+                struct tally *tally = rollup_tally(&shop.rollups[time], &key, 7);
+                tally->n = 2000;
+                for (int k = 0; k < 1000; k++) {
+                    bool slow = time == 1 && i == grown;
+                    tally_time(tally, slow ? 80 * NS_PER_MS : (uint64_t)(300000 + k), 1);
+                    tally_time(tally, (uint64_t)(300000 + k), 1);
+                }
+            }
+        }
+        ask(&shop, SUSPECT_SERVICE);
+        const struct suspect *first = &shop.diagnosis.suspects[0];
+        assert_int_equal(first->level, grown == 1 ? SUSPECT_HOP : SUSPECT_SERVICE);
+        assert_true(first->has_peer);
+        if (grown == 1)
+            assert_string_equal(first->evidence[0].metric.p, "network");
+        else
+            assert_first(&shop, "ads");
+        teardown(&shop);
+    }
+}
+
+static const struct evidence *evidence_of(const struct suspect *suspect, enum evidence_kind kind)
+{
+    for (unsigned i = 0; i < suspect->n_evidence; i++) {
+        if (suspect->evidence[i].kind == kind)
+            return &suspect->evidence[i];
+    }
+    return NULL;
+}
+
+/* cart v3 is new beside v1 and v2. It fails a tenth of its calls, or none. */
+static void a_newcomer_is_judged_by_its_sisters_and_not_by_its_date(void **state)
+{
+    struct shop shop;
+    (void)state;
+    for (int bad = 0; bad < 2; bad++) {
+        setup(&shop);
+        node_no cart3 = add_node(&shop, "cart", "v3", ROLE_WORKLOAD);
+        times(&shop, 1, TALLY_SELF, cart3, NODE_NONE, "GetCart", 8, 500);
+        calls(&shop, 1, shop.front, cart3, 12, 500, bad ? 50 : 0);
+        if (bad)
+            fail_at(&shop, cart3, 50);
+        ask(&shop, SUSPECT_SERVICE);
+        const struct suspect *first = &shop.diagnosis.suspects[0];
+        assert_string_equal(first->node.service.p, "cart");
+        const struct evidence *change = evidence_of(first, EVIDENCE_CHANGE);
+        assert_non_null(change);
+        assert_int_equal(first->significant, bad);
+        assert_int_equal(shop.diagnosis.verdict, bad ? VERDICT_INCIDENT : VERDICT_NOTHING);
+        if (bad) {
+            assert_near(change->observed, 0.1, 1e-9);
+            assert_near(change->baseline, 0, 1e-9);
+            /* 50/500 against 0/1000: pooled 1/30 */
+            assert_near(change->deviation, 10.171, 0.001);
+            assert_near(first->score, 0.05 + 0.25 * 0.1 * 0.5, 1e-9);
+            ask(&shop, SUSPECT_VERSION);
+            assert_string_equal(shop.diagnosis.suspects[0].node.version.p, "v3");
+        }
+        teardown(&shop);
+    }
+}
+
+/* cart and ads both call the stock; nobody comes there any more, and nobody fails. */
+static void a_callee_that_nobody_reaches_any_more_is_a_suspect(void **state)
+{
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    node_no stock = add_node(&shop, "stock", "v1", ROLE_WORKLOAD);
+    for (int time = 0; time < 2; time++) {
+        visits(&shop, time, shop.cart1, stock, 1000, time ? 0 : 1000);
+        visits(&shop, time, shop.ads, stock, 1000, time ? 0 : 1000);
+        visits(&shop, time, shop.cart1, shop.redis, 0, 1000);
+        visits(&shop, time, shop.ads, shop.redis, 0, 1000);
+    }
+    ask(&shop, SUSPECT_SERVICE);
+    assert_first(&shop, "stock");
+    const struct evidence *traffic = evidence_of(&shop.diagnosis.suspects[0], EVIDENCE_TRAFFIC);
+    assert_non_null(traffic);
+    assert_near(traffic->baseline, 1, 1e-9);
+    assert_near(traffic->observed, 0, 1e-9);
+    teardown(&shop);
+}
+
+/* front says whom it calls. It no longer calls the stock, and nobody failed: front, not the stock.
+ */
+static void a_caller_that_does_not_try_owes_its_missing_calls(void **state)
+{
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    node_no stock = add_node(&shop, "stock", "v1", ROLE_WORKLOAD);
+    times(&shop, 0, TALLY_GAP, shop.front, stock, "", 1, 1000);
+    for (int time = 0; time < 2; time++)
+        visits(&shop, time, shop.front, stock, 1000, time ? 0 : 1000);
+    ask(&shop, SUSPECT_SERVICE);
+    assert_first(&shop, "front");
+    assert_string_equal(shop.diagnosis.suspects[0].peer.service.p, "stock");
+    teardown(&shop);
+}
+
+/* Half of front's visits fail at ads, before they come to the stock: half of the calls there are
+ * missing, and nobody but ads owes it. */
+static void calls_that_a_failure_cut_off_are_not_missing(void **state)
+{
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    node_no stock = add_node(&shop, "stock", "v1", ROLE_WORKLOAD);
+    times(&shop, 0, TALLY_GAP, shop.front, stock, "", 1, 1000);
+    times(&shop, 1, TALLY_GAP, shop.front, stock, "", 1, 500);
+    visits(&shop, 0, shop.front, stock, 1000, 1000);
+    visits(&shop, 1, shop.front, stock, 500, 480);
+    struct tally_key failed = {.channel = TALLY_FLOW,
+                               .node = shop.front,
+                               .name = names_add(shop.names, STR("op")),
+                               .what = FLOW_FAILED};
+    rollup_tally(&shop.rollups[1], &failed, 7)->n = 500;
+    fail_at(&shop, shop.ads, 500);
+    ask(&shop, SUSPECT_SERVICE);
+    assert_first(&shop, "ads");
+    for (uint32_t i = 1; i < shop.diagnosis.n_suspects; i++)
+        assert_null(evidence_of(&shop.diagnosis.suspects[i], EVIDENCE_TRAFFIC));
+    teardown(&shop);
+}
+
+/* Six failures each of three operations: 2.45 standard errors, no one of them tells. Eighteen do.
+ */
+static void failures_in_pieces_are_tested_together(void **state)
+{
+    static const char *const operations[] = {"get", "put", "drop"};
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    for (int i = 0; i < 3; i++) {
+        struct tally *origin = count(&shop, 1, TALLY_ORIGIN, shop.cart1, NODE_NONE, operations[i]);
+        origin->n = origin->bad = 6;
+    }
+    ask(&shop, SUSPECT_SERVICE);
+    assert_first(&shop, "cart");
+    assert_near(shop.diagnosis.suspects[0].score, 0.018, 1e-9);
+    /* 18 of 1000 against none: pooled 0.009 */
+    assert_near(shop.diagnosis.suspects[0].evidence[0].deviation, 4.2619, 0.0001);
+    teardown(&shop);
+}
+
 static void an_unreached_call_speaks_against_the_callee_that_nobody_reaches(void **state)
 {
     struct shop shop;
@@ -374,9 +633,11 @@ static void test_symptom_is_what_is_felt(void **state)
         bool found, heavy;
         enum symptom kind;
     } rows[] = {
-        {100, 0, 1000000, false, false, SYMPTOM_ERRORS},   /* as ever */
-        {100, 50, 1000000, true, true, SYMPTOM_ERRORS},    /* half fails */
-        {100, 8, 1000000, true, false, SYMPTOM_ERRORS},    /* a few */
+        {100, 0, 1000000, false, false, SYMPTOM_ERRORS}, /* as ever */
+        {100, 50, 1000000, true, true, SYMPTOM_ERRORS},  /* half fails */
+        {100, 10, 1000000, true, false, SYMPTOM_ERRORS}, /* a few */
+        {100, 5, 1000000, false, false,
+         SYMPTOM_ERRORS}, /* five where one is usual: once a day by chance */
         {1000, 15, 1000000, false, false, SYMPTOM_ERRORS}, /* a half per cent more: not felt */
         {10, 10, 1000000, false, false, SYMPTOM_ERRORS},   /* too few to say */
         {100, 1, 9000000, true, true, SYMPTOM_LATENCY},    /* all are slow */
@@ -384,17 +645,71 @@ static void test_symptom_is_what_is_felt(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct rollup normal, now;
-        struct symptom_found found;
+        struct symptom_found found[MAX_SYMPTOMS];
+        struct symptom_input input = {&normal, &now, 0, 0};
         an_entry(&normal, 10000, 100, 1000000);
         an_entry(&now, rows[i].n, rows[i].bad, rows[i].ns);
-        assert_int_equal(symptom_find(&normal, &now, &found), rows[i].found);
+        assert_int_equal(symptom_find(&input, found), rows[i].found);
         if (rows[i].found) {
-            assert_int_equal(found.kind, rows[i].kind);
-            assert_int_equal(symptom_is_heavy(&found), rows[i].heavy);
+            assert_int_equal(found[0].kind, rows[i].kind);
+            assert_int_equal(symptom_is_heavy(&found[0]), rows[i].heavy);
         }
         rollup_fini(&normal);
         rollup_fini(&now);
     }
+}
+
+/* Three entries, ten minutes of normal, half a minute of now. */
+static void test_traffic_that_vanished_is_a_symptom(void **state)
+{
+    static const struct {
+        int64_t now[3];
+        unsigned n_found;
+    } rows[] = {
+        {{50, 50, 50}, 0},    /* as ever */
+        {{0, 50, 50}, 1},     /* one has lost its traffic */
+        {{4, 50, 50}, 1},     /* … nearly all of it */
+        {{20, 50, 50}, 0},    /* less than half */
+        {{150, 150, 150}, 0}, /* a surge */
+        {{0, 0, 0}, 0},       /* the senders have stopped */
+        {{0, 1, 100}, 2},     /* two have lost it, the greatest has not */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rollup rollups[2];
+        struct symptom_found found[MAX_SYMPTOMS];
+        struct symptom_input input = {&rollups[0], &rollups[1], 600, 30};
+        for (int time = 0; time < 2; time++) {
+            rollup_init(&rollups[time], 10);
+            for (uint32_t k = 0; k < 3; k++) {
+                struct tally_key key = {.node = 1, .name = 2 + k, .channel = TALLY_REQUEST};
+                int64_t n = time ? rows[i].now[k] : k == 2 ? 2000 : 1000;
+                if (n)
+                    rollup_tally(&rollups[time], &key, 0)->n = n;
+            }
+        }
+        unsigned n = symptom_find(&input, found);
+        assert_int_equal(n, rows[i].n_found);
+        if (n) {
+            assert_int_equal(found[0].kind, SYMPTOM_TRAFFIC);
+            assert_int_equal(found[0].entry.name, 2);
+            assert_near(found[0].share, 1 - (double)rows[i].now[0] / 50, 1e-9);
+            assert_int_equal(symptom_count(SYMPTOM_TRAFFIC, &found[0].entry, &input),
+                             50 - rows[i].now[0]);
+            assert_false(symptom_is_heavy(&found[0]));
+        }
+        for (int time = 0; time < 2; time++)
+            rollup_fini(&rollups[time]);
+    }
+}
+
+static void test_steps_make_whole_minutes(void **state)
+{
+    static const uint64_t rows[][2] = {{1, 1},   {7, 6},   {10, 10},  {15, 15},
+                                       {45, 30}, {60, 60}, {600, 60}, {0, 1}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_int_equal(rollup_step_s(rows[i][0] * NS_PER_S), rows[i][1]);
 }
 
 static void test_onset_is_where_it_changes(void **state)
@@ -412,6 +727,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_proportions_has_known_answers),
+        cmocka_unit_test(rates_and_quantiles_have_known_answers),
+        cmocka_unit_test(few_calls_are_weighed_and_not_ignored),
+        cmocka_unit_test(missing_calls_speak_against_the_callee_that_all_callers_miss),
+        cmocka_unit_test(a_gap_speaks_against_the_instance_that_is_slow_to_reach),
+        cmocka_unit_test(a_gap_is_split_where_proxies_tell),
+        cmocka_unit_test(a_newcomer_is_judged_by_its_sisters_and_not_by_its_date),
+        cmocka_unit_test(a_callee_that_nobody_reaches_any_more_is_a_suspect),
+        cmocka_unit_test(a_caller_that_does_not_try_owes_its_missing_calls),
+        cmocka_unit_test(calls_that_a_failure_cut_off_are_not_missing),
+        cmocka_unit_test(failures_in_pieces_are_tested_together),
         cmocka_unit_test(score_interval_has_known_answers),
         cmocka_unit_test(mann_whitney_has_known_answers),
         cmocka_unit_test(the_same_twice_is_no_change),
@@ -423,6 +748,8 @@ int main(void)
         cmocka_unit_test(requests_that_stop_speak_against_where_they_stop),
         cmocka_unit_test(the_order_of_counters_changes_nothing),
         cmocka_unit_test(test_symptom_is_what_is_felt),
+        cmocka_unit_test(test_traffic_that_vanished_is_a_symptom),
+        cmocka_unit_test(test_steps_make_whole_minutes),
         cmocka_unit_test(test_onset_is_where_it_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

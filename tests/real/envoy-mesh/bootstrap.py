@@ -87,7 +87,8 @@ class Bootstrap:
         if self.settings.get("access_log_grpc"):
             common = {"log_name": protocol + "_envoy_accesslog", "transport_api_version": "V3",
                       "grpc_service": {"envoy_grpc": {"cluster_name": "otlp_grpc"}}}
-            headers = {"additional_request_headers_to_log": ["traceparent", "x-b3-traceid"]} if protocol == "http" else {}
+            headers = {"additional_request_headers_to_log": ["traceparent", "x-b3-traceid"], "additional_response_headers_to_log": ["grpc-status"],
+                       "additional_response_trailers_to_log": ["grpc-status"]} if protocol == "http" else {}
             logs.append(typed("envoy.access_loggers.%s_grpc" % protocol,
                               EXTENSION + "access_loggers.grpc.v3.%sGrpcAccessLogConfig" % protocol.capitalize(),
                               common_config=common, **headers))

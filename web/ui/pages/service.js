@@ -43,40 +43,43 @@ export function Services({ query }) {
 
 /* ---- one: versions side by side ---- */
 
+// All of it is the answer of /api/v1/compare.
 const WORDS = { worse: 'worse', better: 'better', same: 'same', not_enough_data: 'not enough data' };
-const MEASURES = { began: 'Failures that began here', passed: 'Failures passed on', p50_ns: 'Latency, p50', p95_ns: 'Latency, p95' };
 const UNITS = { ratio: x => share(x), ns: x => ms(x), count: x => x.toFixed(2) };
 function signed(x, unit) {
   if (Math.abs(x) < (unit == 'ns' ? 5e4 : unit == 'ratio' ? 5e-5 : .005)) return '0';
   const text = unit == 'ratio' ? (Math.abs(x) * 100).toFixed(Math.abs(x) < .0995 ? 2 : 0) : UNITS[unit](Math.abs(x));
   return (x < 0 ? '−' : '+') + text;
 }
-// A dot and its interval, in units of the tolerance: at the edge from four on.
+const isSlow = x => x.metric == 'latency' && x.test == 'two_proportions';
+// What a measure is called, and the number of one side that goes with it, where there is one.
+const measure = (x, c) => ({ errors: 'Calls that fail', latency: isSlow(x) ? `Calls above the p95 of ${c.baseline.version || 'unknown'}` : 'Latency of all calls, p50', downstream_errors: `Failed calls to ${x.peer?.service}`, flow: `Calls to ${x.peer?.service} per call` })[x.metric];
+const valueOf = (x, side) => x.metric == 'errors' ? share(side.error_share) : x.metric == 'latency' && side.p50_ns != null ? ms(isSlow(x) ? side.p95_ns : side.p50_ns) : '';
+// A dot and its interval, in units of the margin: at the edge from four on.
 function Interval({ c }) {
-  if (c.low == null) return html`<div class="ci"></div>`;
-  const at = x => 50 + 44 * Math.max(-1, Math.min(1, x / c.tolerance / 4)), a = at(c.low), b = at(c.high);
-  return html`<div class=${'ci' + (c.verdict == 'worse' ? ' w' : '')} role="img" aria-label=${WORDS[c.verdict]}><i style=${{ left: a + '%', width: Math.max(1, b - a) + '%' }}></i><u style=${{ left: at(c.difference) + '%' }}></u></div>`;
+  const at = x => 50 + 44 * Math.max(-1, Math.min(1, x / c.margin / 4)), a = at(c.interval[0]), b = at(c.interval[1]);
+  return html`<div class=${'ci' + (c.verdict == 'worse' ? ' w' : '')} role="img" aria-label=${WORDS[c.verdict]}><i style=${{ left: a + '%', width: Math.max(1, b - a) + '%' }}></i><u style=${{ left: at(c.effect) + '%' }}></u></div>`;
 }
 
 // Which two versions: all of them in two lists, as soon as there are more than two, or the reader turned them round.
-function Choice({ d, c }) {
+function Choice({ d, baseline, candidate }) {
   const names = d.versions.map(v => v.version), to = (a, b) => setQuery({ compare: a == b ? null : `${a}..${b}` }, { replace: true });
   const list = (label, value, f) => html`<select aria-label=${label} value=${value} onChange=${e => f(e.target.value)}>${names.map(n => html`<option key=${n} value=${n}>${n || 'unknown'}</option>`)}</select>`;
-  return names.length > 2 ? html`<span class="row s m2">${list('Candidate', c.candidate, v => to(c.baseline == v ? c.candidate : c.baseline, v))} against ${list('Baseline', c.baseline, v => to(v, c.candidate == v ? c.baseline : c.candidate))}</span>` : html`<button class="btn bare low only-l" onClick=${() => to(c.candidate, c.baseline)}>Turn round</button>`;
+  return names.length > 2 ? html`<span class="row s m2">${list('Candidate', candidate, v => to(baseline == v ? candidate : baseline, v))} against ${list('Baseline', baseline, v => to(v, candidate == v ? baseline : candidate))}</span>` : html`<button class="btn bare low only-l" onClick=${() => to(candidate, baseline)}>Turn round</button>`;
 }
 
 function Versions({ d, s, asked }) {
   const c = d.compare;
   if (!c && asked) return html`<section class="blk rule" id="versions"><header><h2>Versions</h2><span class="m2 s"><b>${asked}</b>: not both took calls in this window. <button class="lnk" onClick=${() => setQuery({ compare: null })}>The newest against the others</button></span></header></section>`;
   if (!c) return html`<section class="blk rule" id="versions"><header><h2>Versions</h2><span class="m2 s">${d.versions.length == 1 ? `Only ${d.versions[0].version || 'one, of unknown name,'} took calls in this window: there is nothing to compare it with.` : 'No calls in this window.'}</span></header></section>`;
-  const word = { worse: 'Worse', better: 'Better', same: 'Same', not_enough_data: 'Not enough data' }[c.verdict];
-  const points = x => x.unit == 'ratio' && signed(x.difference, x.unit) != '0' ? ' points' : '';
-  return html`<section class="blk rule" id="versions" aria-labelledby="vs"><header style=${{ alignItems: 'center' }}><h2 id="vs">${c.candidate || 'unknown'} against ${c.baseline || 'unknown'}</h2><span class=${'verdict ' + (c.verdict == 'worse' ? 'worse' : 'tag')}><${Icon} n="split"/>${word}</span>
-      <span class="m2 s">the ${count(c.minutes)} min in which both took calls: ${count(c.candidate_calls)} of ${c.candidate}, ${count(c.baseline_calls)} of ${c.baseline}${c.need ? `; about ${count(c.need)} more needed` : ''}</span><span class="grow"></span><${Choice} d=${d} c=${c}/></header>
-    <div class="scrollx"><${Table} rows=${c.checks} id=${x => x.metric + x.peer} cols=${[['Measure', '', x => x.metric == 'calls' ? `Calls to ${nameOfId(x.peer)} per call` : MEASURES[x.metric]],
-      [c.baseline || 'unknown', 'r', x => x.low == null ? cell('unknown', 'm3') : UNITS[x.unit](x.baseline)], [c.candidate || 'unknown', 'r', x => x.low == null ? cell('unknown', 'm3') : x.verdict == 'worse' ? cell(html`<b>${UNITS[x.unit](x.candidate)}</b>`, 'fault') : UNITS[x.unit](x.candidate)],
-      ['Difference', 'r only-l', x => x.low == null ? '' : html`${x.verdict == 'worse' ? html`<b>${signed(x.difference, x.unit)}${points(x)}</b>` : signed(x.difference, x.unit) + points(x)}`],
-      ['better ← → worse', 'only-l mid', x => html`<${Interval} c=${x}/>`], ['95 % interval', 'only-l after', x => cell(x.low == null ? 'too few calls' : `${signed(x.low, x.unit)} to ${signed(x.high, x.unit)}`, 'm2')],
+  const word = { worse: 'Worse', better: 'Better', same: 'Same', not_enough_data: 'Not enough data' }[c.verdict], [was, is] = [c.baseline, c.candidate], [a, b] = [was, is].map(x => x.version || 'unknown');
+  const points = x => x.unit == 'ratio' && signed(x.effect, x.unit) != '0' ? ' points' : '', need = c.verdict == 'not_enough_data' ? Math.max(0, ...c.checks.map(x => x.peer ? 0 : x.need || 0)) : 0;
+  return html`<section class="blk rule" id="versions" aria-labelledby="vs"><header style=${{ alignItems: 'center' }}><h2 id="vs">${b} against ${a}</h2><span class=${'verdict ' + (c.verdict == 'worse' ? 'worse' : 'tag')}><${Icon} n="split"/>${word}</span>
+      <span class="m2 s">where both took calls, for the same callers and operations: ${count(is.calls)} of ${b}, ${count(was.calls)} of ${a}${need ? `; about ${count(need)} more needed` : ''}</span><span class="grow"></span><${Choice} d=${d} baseline=${was.version} candidate=${is.version}/></header>
+    <div class="scrollx"><${Table} rows=${c.checks} id=${x => x.metric + x.test + (x.peer ? x.peer.namespace + '/' + x.peer.service : '')} cols=${[['Measure', '', x => measure(x, c)],
+      [a, 'r', x => valueOf(x, was)], [b, 'r', x => x.verdict == 'worse' ? cell(html`<b>${valueOf(x, is)}</b>`, 'fault') : valueOf(x, is)],
+      ['Difference', 'r only-l', x => html`${x.verdict == 'worse' ? html`<b>${signed(x.effect, x.unit)}${points(x)}</b>` : signed(x.effect, x.unit) + points(x)}`],
+      ['less ← → more', 'only-l mid', x => html`<${Interval} c=${x}/>`], ['95 % interval', 'only-l after', x => cell(`${signed(x.interval[0], x.unit)} to ${signed(x.interval[1], x.unit)}`, 'm2')],
       ['Answer', '', x => x.verdict == 'worse' ? html`<b class="fault">worse</b>` : cell(WORDS[x.verdict], x.verdict == 'not_enough_data' ? 'm2 nw' : '')]]}/></div></section>`;
 }
 
@@ -118,7 +121,7 @@ export function Service({ cluster, namespace, name, query }) {
   const verdict = k == 'began' || n.mark == 'began' ? html`They begin here${v && v.length == 1 ? html`, in <b>${v[0].version}</b>` : ''}${out ? html`, at its call to <a href=${edgeHref(out.caller, out.callee)}>${nameOfId(out.callee)}</a>` : ''}.` : n.mark == 'passed' ? html`They began further on${deeper ? html`, beyond <a href=${edgeHref(deeper.caller, deeper.callee)}>${nameOfId(deeper.callee)}</a>` : ''}, and are passed on here.` : '';
   return html`<main id="main" tabindex="-1">${error && html`<${Failed} what="The service" error=${error} again=${again}/>`}<section class="answer">${crumbs}
       <div class="row w" style=${{ gap: '6px 14px' }}><h1>${nameOf(n)}</h1><span class="m2">${[n.node.role, d.instances.length && plural(d.instances.length, 'instance'), `first seen ${day(parseTime(d.first_seen))}`].filter(Boolean).join(', ')}</span><span class="grow"></span>
-        <span class="row w"><a class="btn" href=${href('/graph', { focus: n.id, sel: n.id })}>Neighbourhood</a><a class="btn" href=${traces(['service', n.node.service], ...(n.mark ? [['status', 'error']] : []))}>Traces</a><${Menu} c="only-l" items=${[['Link', () => location.href], ['SQL', () => `SELECT minute, callee_version, sum(calls) AS calls, sum(errors) AS failed, max(p95_ns) AS p95_ns\nFROM edge_minute WHERE callee_service = '${n.node.service.replace(/'/g, "''")}'\nGROUP BY 1, 2 ORDER BY 1`], ['PromQL', () => `sum by (server_service_version) (rate(traces_service_graph_request_failed_total{server=${JSON.stringify(n.node.service)}}[1m]))`], ['curl', () => curlOf(path)], ['Command', () => `faultline compare --service ${n.node.service} --from ${rangeText(range()).from}`]]}/></span></div>
+        <span class="row w"><a class="btn" href=${href('/graph', { focus: n.id, sel: n.id })}>Neighbourhood</a><a class="btn" href=${traces(['service', n.node.service], ...(n.mark ? [['status', 'error']] : []))}>Traces</a><${Menu} c="only-l" items=${[['Link', () => location.href], ['SQL', () => `SELECT minute, callee_version, sum(calls) AS calls, sum(errors) AS failed, max(p95_ns) AS p95_ns\nFROM edge_minute WHERE callee_service = '${n.node.service.replace(/'/g, "''")}'\nGROUP BY 1, 2 ORDER BY 1`], ['PromQL', () => `sum by (server_service_version) (rate(traces_service_graph_request_failed_total{server=${JSON.stringify(n.node.service)}}[1m]))`], ['curl', () => curlOf(path)], ['Command', () => `faultline compare --service ${n.node.service}${d.compare ? ` --baseline ${d.compare.baseline.version} --candidate ${d.compare.candidate.version}` : ''}${Object.entries(rangeText(range())).map(([k, v]) => ` --${k} ${v}`).join('')}`]]}/></span></div>
       <p class="sub" style=${{ marginTop: '2px' }}>${n.mark ? html`<${Mark} k=${n.mark == 'began' ? 'b' : 'p'} quiet/> <b>${share(ratio(n.errors, n.calls))} of calls fail${onset ? ` since ${clock(onset)}` : ''}.</b> ${verdict}` : html`No failures stand out: ${share(ratio(n.errors, n.calls))} of ${bare(rate(n.calls / s))} calls per second fail.`}</p></section>
     <${Charts} d=${d} s=${s}/><${Versions} d=${d} s=${s} asked=${query.compare}/>
     <div class="two-col"><${Ends} title="Caller" edges=${d.callers} end="caller" s=${s}/><${Ends} title="Callee" edges=${d.callees} end="callee" s=${s}/>

@@ -1,0 +1,132 @@
+/* diagnose_traces.c - what stored traces add to a diagnosis: examples of the trouble and a good one
+ * to hold against them, and the attribute that the bad ones have.
+ */
+#include "collector/base/json.h"
+#include "collector/command/ask.h"
+#include "collector/command/diagnose.h"
+#include "collector/localise/constants.h"
+#include "collector/store/query_search.h"
+
+#define ANSWER_BYTES ((size_t)64 << 20)
+
+/* ---- examples ---- */
+
+void diagnosis_add_examples(struct query *query, const struct diagnosis *diagnosis,
+                            struct suspect *suspect)
+{
+    struct trace_text ids[N_SUSPECT_EXAMPLES], good;
+    struct window now = {diagnosis->from_ns, diagnosis->to_ns};
+    struct window normal = {diagnosis->baseline_from_ns, diagnosis->baseline_to_ns};
+    bool errors = suspect->n_evidence && suspect->evidence[0].kind == EVIDENCE_ERRORS;
+    /* Who sends no spans is seen in those of the other end. */
+    bool silent = suspect->has_peer && !str_eq(suspect->node.role, STR("workload"));
+    struct str service = silent ? suspect->peer.service : suspect->node.service;
+    size_t n = errors ? query_failed_examples(query, now, service, ids, N_SUSPECT_EXAMPLES) : 0;
+    if (!n)
+        n = query_slow_examples(query, now, service, ids, N_SUSPECT_EXAMPLES);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(suspect->examples[i], ids[i].id, sizeof(ids[i].id));
+        suspect->trace_nos[i] = ids[i].trace_no;
+    }
+    suspect->n_examples = (unsigned)n;
+    if (query_good_example(query, normal, service, &good) ||
+        query_good_example(query, now, service, &good)) {
+        memcpy(suspect->contrast, good.id, sizeof(good.id));
+        suspect->trace_nos[N_SUSPECT_EXAMPLES] = good.trace_no;
+    }
+}
+
+/* ---- attributes ---- */
+
+/* Zones have names of their own in the answer. */
+static const char *dimension_of(struct str key)
+{
+    bool zone = str_eq(key, STR("cloud.availability_zone")) ||
+                str_eq(key, STR("topology.kubernetes.io/zone"));
+    return zone ? "zone" : "attribute";
+}
+
+/* What tells of the failure itself, or is a dimension of its own, explains nothing. */
+static bool explains(struct str key)
+{
+    static const char *const outcomes[] = {
+        "error", "exception",       "status",  "status_code", "response_flags",   "response.",
+        "code",  "service.version", "k8s.pod", "reason",      "service.instance", "message"};
+    for (size_t i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
+        if (key.len && memmem(key.p, key.len, outcomes[i], strlen(outcomes[i])))
+            return false;
+    }
+    return true;
+}
+
+/* A value that the bad ones have and the others have not; tested and corrected for the number of
+ * attributes by the search. */
+static void take_attribute(const struct tree *different, struct arena *arena,
+                           struct suspect *suspect)
+{
+    const struct tree *key = tree_get(different, "key"), *value = tree_get(different, "value");
+    double bad = tree_number(tree_get(different, "selected"));
+    double others = tree_number(tree_get(different, "others"));
+    if (tree_get(different, "attribute")->type != JSON_TRUE || !explains(key->text) ||
+        tree_get(different, "follows")->type == JSON_OBJECT || bad < NARROW_SHARE ||
+        bad < NARROW_EFFECT * others || suspect->n_narrowed == MAX_NARROWED)
+        return;
+    suspect->narrowed[suspect->n_narrowed++] =
+        (struct narrowed){.dimension = dimension_of(key->text),
+                          .name = arena_dup(arena, key->text),
+                          .value = arena_dup(arena, value->text),
+                          .share = bad,
+                          .effect = others > 0 ? bad / others : 0};
+}
+
+/* Of the requests that the suspect takes part in: the failed, or those slower than normal's p95. */
+static struct tree *ask_different(struct query *query, const struct diagnosis *diagnosis,
+                                  struct window window, const struct suspect *suspect,
+                                  struct arena *arena)
+{
+    struct err err = {0};
+    struct buf q, out;
+    buf_init(&q, 4096);
+    buf_init(&out, ANSWER_BYTES);
+    buf_add_c(&q, "service=");
+    buf_add_json(&q, suspect->node.service);
+    struct search_request search = {.window = window, .q = buf_str(&q)};
+    if (suspect->evidence[0].kind != EVIDENCE_ERRORS)
+        search.box = (struct search_box){.drawn = true,
+                                         .from_ns = window.from_ns,
+                                         .to_ns = window.to_ns,
+                                         .least_ns = diagnosis->baseline.p95_ns,
+                                         .most_ns = INT64_MAX};
+    bool asked = query_search_different_json(query, &search, &out, &err) == 0;
+    /* The tree's texts stand in the answer. */
+    struct str answer = asked ? arena_dup(arena, buf_str(&out)) : STR_NONE;
+    struct tree *tree = answer.len ? tree_read(arena, answer) : NULL;
+    buf_fini(&out);
+    buf_fini(&q);
+    return tree ? tree_get(tree, "different")->first : NULL;
+}
+
+/* Were the slow ones told by it in normal times too? */
+static bool is_usual(const struct tree *usual, const struct tree *different)
+{
+    for (; usual; usual = usual->next) {
+        if (str_eq(tree_get(usual, "key")->text, tree_get(different, "key")->text) &&
+            str_eq(tree_get(usual, "value")->text, tree_get(different, "value")->text))
+            return true;
+    }
+    return false;
+}
+
+void diagnosis_add_attributes(struct query *query, const struct diagnosis *diagnosis,
+                              struct arena *arena, struct suspect *suspect)
+{
+    struct window now = {diagnosis->from_ns, diagnosis->to_ns};
+    struct window normal = {diagnosis->baseline_from_ns, diagnosis->baseline_to_ns};
+    const struct tree *found = ask_different(query, diagnosis, now, suspect, arena);
+    const struct tree *usual =
+        found ? ask_different(query, diagnosis, normal, suspect, arena) : NULL;
+    for (; found; found = found->next) {
+        if (!is_usual(usual, found))
+            take_attribute(found, arena, suspect);
+    }
+}

@@ -1,0 +1,119 @@
+/* missing.c - where only callees report their calls, one that never arrived leaves nothing but a
+ * caller that fails and a callee that is called less. Whose failure is it?
+ *
+ * The caller's, when all its callees miss calls: it failed before it called them. The callee's,
+ * when all its callers fail and call it less: that several fail by themselves at once is unlikely,
+ * so every caller adds to the odds.
+ */
+#include <math.h>
+
+#include "collector/localise/work.h"
+
+struct missing_edge {
+    uint32_t caller, callee;
+    double was, is;   /* calls a visit of the caller */
+    double drop;      /* share of the calls that are missing */
+    bool significant; /* beyond chance */
+    bool blind;       /* the caller reports no calls: one that does not arrive leaves nothing */
+};
+
+/* Does the caller report its side of the call? */
+static bool is_blind(const struct work *work, const struct pair *edge, double calls)
+{
+    struct tally_key key = {.channel = TALLY_GAP, .node = edge->key.node, .peer = edge->key.peer};
+    const struct pair *gap = pairs_find(&work->by_service, &key);
+    if (work->pairs != &work->by_service)
+        gap = pairs_find(work->pairs, &key);
+    return !gap || (double)gap->t[0].n < BLIND_SHARE * calls;
+}
+
+static void measure(struct work *work, const struct pair *pair, const double calls[2])
+{
+    double visits[2];
+    count_visits(work, pair->key.node, NAME_NONE, visits);
+    if (visits[0] < MIN_TIMES || visits[1] < MIN_TIMES || calls[0] < MIN_TIMES)
+        return;
+    double was = calls[0] / visits[0], is = calls[1] / visits[1];
+    work->missing[work->n_missing++] =
+        (struct missing_edge){.caller = pair->key.node,
+                              .callee = pair->key.peer,
+                              .was = was,
+                              .is = is,
+                              .drop = is < was ? 1 - is / was : 0,
+                              .significant = calls_z(calls, visits) < -SIGNIFICANT_Z,
+                              .blind = is_blind(work, pair, calls[0])};
+}
+
+bool missing_measure(struct work *work)
+{
+    work->missing = arena_alloc(work->arena, (work->pairs->n + 1) * sizeof(*work->missing));
+    if (!work->missing)
+        return false;
+    for (uint32_t i = 0, step = 1; i < work->pairs->n; i += step) {
+        const struct pair *pair = &work->pairs->items[i];
+        double calls[2];
+        step = 1;
+        if (pair->key.channel != TALLY_CALL || pair->key.node == NO_GROUP ||
+            pair->key.peer == NO_GROUP)
+            continue;
+        step = sum_edge(work, i, calls);
+        measure(work, pair, calls);
+    }
+    return true;
+}
+
+/* The mean drop of a node's edges, cubed; *n counts those that are significant. */
+static double guilt(const struct work *work, bool as_callee, uint32_t group, double *n)
+{
+    double sum = 0, all = 0;
+    *n = 0;
+    for (uint32_t i = 0; i < work->n_missing; i++) {
+        const struct missing_edge *edge = &work->missing[i];
+        if ((as_callee ? edge->callee : edge->caller) != group)
+            continue;
+        sum += edge->drop;
+        all += 1;
+        *n += edge->significant;
+    }
+    return all > 0 ? pow(sum / all, END_POWER) : 0;
+}
+
+unsigned missing_callees(const struct work *work, uint32_t caller, struct missing missing[])
+{
+    unsigned n = 0;
+    double n_callees, by_caller = guilt(work, false, caller, &n_callees), sum = by_caller;
+    for (uint32_t i = 0; i < work->n_missing && n < MAX_MISSING; i++) {
+        const struct missing_edge *edge = &work->missing[i];
+        double n_callers;
+        if (edge->caller != caller || !edge->blind || !edge->significant)
+            continue;
+        double by_callee = guilt(work, true, edge->callee, &n_callers);
+        missing[n] = (struct missing){.callee = edge->callee,
+                                      .share = BLIND_PRIOR * n_callers * by_callee,
+                                      .was = edge->was,
+                                      .is = edge->is};
+        sum += missing[n++].share;
+    }
+    for (unsigned i = 0; i < n; i++)
+        missing[i].share /= sum;
+    return n;
+}
+
+/* A caller that reports its calls and makes none has not tried: that is its own doing, unless
+ * others do the same. */
+static bool tries_would_show(const struct work *work, uint32_t caller, uint32_t callee)
+{
+    for (uint32_t i = 0; i < work->n_missing; i++) {
+        if (work->missing[i].caller == caller && work->missing[i].callee == callee)
+            return !work->missing[i].blind;
+    }
+    return true;
+}
+
+double missing_share(const struct work *work, uint32_t caller, uint32_t callee)
+{
+    double n, by_caller = guilt(work, false, caller, &n), by_callee = guilt(work, true, callee, &n);
+    n -= tries_would_show(work, caller, callee) && n > 0;
+    by_callee *= BLIND_PRIOR * n;
+    return by_caller + by_callee > 0 ? by_callee / (by_caller + by_callee) : 0;
+}

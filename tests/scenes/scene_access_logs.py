@@ -1,0 +1,346 @@
+"""Lines of access logs: what each kind becomes, what is refused, what comes again, and how lines join spans and one another."""
+import gzip
+import json
+import os
+import random
+import subprocess
+import zlib
+
+from lib import GOLDEN, frames, golden, otlp_body, otlp_span
+
+KINDS = ("alb", "nlb", "apigw", "nginx", "haproxy", "envoy_log")
+EDGES = ("SELECT caller_service, caller_role, callee_service, callee_role, via, known_by, sum(calls), sum(errors) FROM edge_minute "
+         "GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6")
+# What the lines of tests/golden/access_logs say, each known by the log alone: (caller, callee, callee's role, calls, errors, client errors).
+SAID = {
+    "alb": [("shop-edge", "cart", "workload", 1, 0, 0), ("shop-edge", "home", "workload", 1, 1, 0), ("shop-edge", "pay", "workload", 1, 1, 0),
+            ("user", "shop-edge", "load_balancer", 4, 2, 0)],
+    "nlb": [("user", "db-edge", "load_balancer", 2, 1, 0)],
+    "apigw": [("user", "a1b2c3d4e5", "gateway", 1, 0, 0), ("user", "f6g7h8i9j0", "gateway", 2, 2, 0), ("user", "wsws000001", "gateway", 1, 0, 0)],
+    "nginx": [("nginx", "10.0.3.21", "workload", 1, 0, 0), ("nginx", "10.0.3.22", "workload", 1, 1, 0),
+              ("nginx", "default-reviews-9080", "workload", 1, 0, 0), ("user", "nginx", "gateway", 4, 1, 0),
+              ("user", "web-edge", "gateway", 1, 1, 0), ("web-edge", "10.0.3.30", "workload", 1, 1, 0)],
+    "haproxy": [("shop-in", "cart", "workload", 1, 0, 0), ("shop-in", "pay", "workload", 2, 2, 0), ("user", "shop-in", "gateway", 4, 2, 1)],
+}
+
+
+def lines(kind):
+    return golden("access_logs", {"envoy_log": "envoy"}.get(kind, kind) + ".log")
+
+
+def post(c, kind, body, encoding=None, **headers):
+    if encoding:
+        headers["Content-Encoding"] = encoding
+    return c.request(c.otlp, "POST", "/v1/access-logs/" + kind, body, {"Content-Type": "text/plain", **headers})
+
+
+def good(c, kind, body, **headers):
+    status, text, _ = post(c, kind, body, **headers)
+    assert (status, text) == (204, b""), (kind, status, text)
+
+
+def mesh(name):
+    folder = os.path.join(GOLDEN, "access_logs", "envoy_mesh")
+    file = [f for f in os.listdir(folder) if f.startswith(name)][0]
+    return gzip.open(os.path.join(folder, file)).read()
+
+
+def edges(c):
+    return c.sql("SELECT caller_service, callee_service, callee_role, sum(calls), sum(errors), sum(client_errors) FROM edge_minute GROUP BY 1, 2, 3 ORDER BY 1, 2")
+
+
+def scene_every_kind(c):
+    c.start()
+    for kind in KINDS:
+        good(c, kind, lines(kind))
+    c.flush()
+    for kind, rows in SAID.items():
+        for caller, callee, role, calls, errors, client_errors in rows:
+            got = c.sql("SELECT callee_role, known_by, sum(calls), sum(errors), sum(client_errors) FROM edge_minute WHERE caller_service = ? AND "
+                        "callee_service = ? GROUP BY 1, 2", caller, callee)
+            assert got == [(role, "log", calls, errors, client_errors)], (kind, caller, callee, got)
+    counts = dict((f, (n, bad)) for f, n, bad in c.sql("SELECT format, sum(received), sum(rejected) FROM ingest_minute WHERE transport = 'http' GROUP BY 1"))
+    assert counts == {"alb": (4, 0), "nlb": (2, 0), "apigw": (4, 0), "nginx": (5, 0), "haproxy": (4, 0), "envoy_log": (5, 0)}, counts
+    c.check_ledger()
+    # What a line says is in its row.
+    row = c.sql("SELECT http_status, duration_ns, kind, start_time, trace_id, json_extract(attributes, '$.\"upstream_address\"'), "
+                "json_extract(attributes, '$.\"url.path\"') || '?' || json_extract(attributes, '$.\"url.query\"') FROM span WHERE format = 'alb' ORDER BY start_ns")[1]
+    assert row == (200, 116_500_000, "server", "2026-11-23T10:00:00.004000000Z", "6a5b4c3d0011223344556677889900aa", "10.0.3.21:8080",
+                   "/cart/42?token=REDACTED"), row
+    flags = dict(c.sql("SELECT http_status, response_flags FROM span WHERE format = 'alb' AND response_flags != ''"))
+    assert flags == {504: "UT", 503: "UH"}, flags
+    # Who could read it: TLS to the balancer, clear text to the other, what is behind them is not said.
+    assert c.sql("SELECT sum(tls), sum(plaintext), sum(security_unknown) FROM edge_minute WHERE callee_service = 'shop-edge'") == [(1, 3, 0)]
+    assert c.sql("SELECT sum(tls), sum(plaintext), sum(security_unknown) FROM edge_minute WHERE caller_service = 'shop-edge'") == [(0, 0, 3)]
+
+
+def scene_istio_lines(c):
+    """Gateway and sidecar of one request, joined by its x-request-id; a database behind TCP; Envoy's stock format; JSON with a traceparent."""
+    c.start()
+    good(c, "envoy_log", lines("envoy_log"))
+    c.flush()
+    got = c.sql(EDGES)
+    assert got == [("envoy", "gateway", "productpage", "workload", "", "request_id", 1, 0),
+                   ("envoy", "workload", "mysqldb", "workload", "", "log", 1, 1), ("envoy", "workload", "ratings", "workload", "", "log", 1, 1),
+                   ("user", "user", "envoy", "gateway", "", "log", 1, 0), ("user", "user", "reviews", "workload", "", "log", 1, 0)], got
+    assert c.sql("SELECT protocol FROM edge_minute WHERE callee_service = 'mysqldb'") == [("tcp",)]
+    assert c.sql("SELECT trace_id, parent_span_id, version FROM span WHERE service = 'reviews'") == [
+        ("0af7651916cd43dd8448eb211c80319c", "00000000000000a1", "v2")]
+    c.check_ledger()
+
+
+def scene_mesh_lines_alone(c):
+    """The logs of the real mesh without its spans: who called whom, how often, and with what end, as its driver knows."""
+    c.start()
+    for name in ("istio-ingressgateway", "reviews", "ratings"):
+        good(c, "envoy_log", mesh(name))
+    c.flush()
+    calls = {(a, b): (n, errors) for a, b, n, errors in c.sql(
+        "SELECT caller_service, callee_service, sum(calls), sum(errors) FROM edge_minute GROUP BY 1, 2")}
+    assert calls[("user", "envoy")][0] == 63 and calls[("envoy", "productpage")][0] == 60, calls
+    assert calls[("reviews", "ratings")] == (43, 19), calls
+    assert ("user", "ratings") not in calls, calls
+    c.check_ledger()
+
+
+def scene_mesh_lines_with_spans(c):
+    """Spans and logs of one run, in either order: the logs change no call."""
+    rows = ("SELECT caller_service, callee_service, known_by, sum(calls), sum(errors), sum(retries) FROM edge_minute "
+            "WHERE protocol != 'tcp' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3")
+    operations = "SELECT service, operation, kind, sum(calls) FROM operation_minute WHERE service != 'envoy' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+    c.start(stitch__trace_idle="1m", stitch__trace_max_age="5m")
+    for body in frames("otlp_grpc"):
+        assert c.post_otlp(body)[0] == 200
+    c.flush()
+    before, before_operations = c.sql(rows), c.sql(operations)
+    for name in ("istio-ingressgateway", "reviews", "ratings", "details"):
+        good(c, "envoy_log", mesh(name))
+    c.flush()
+    assert c.sql(rows) == before, [x for x in c.sql(rows) if x not in before]
+    c.check_ledger()
+    assert c.sql("SELECT count(*) FROM span WHERE format = 'envoy_log'") == [(265,)]
+    assert [x for x in c.sql(operations) if x in before_operations] == before_operations
+
+
+def scene_any_order(c):
+    """The mesh's lines in any order, split anyhow, some of them twice, across a stop: the same graph."""
+    rows = EDGES.replace("sum(errors)", "sum(errors), sum(client_ns_sum), sum(server_ns_sum), sum(retries)")
+    whole = {}
+    for name in ("istio-ingressgateway", "reviews", "ratings", "details"):
+        whole[name] = [x for x in dict.fromkeys(mesh(name).splitlines())]
+    c.start(stitch__trace_idle="1m", stitch__trace_max_age="5m")
+    for name in whole:
+        good(c, "envoy_log", b"\n".join(whole[name]))
+    c.flush()
+    first = c.sql(rows)
+    c.stop()
+    for seed in range(3):
+        dice = random.Random(seed)
+        c.db = os.path.join(c.folder, "order-%d.db" % seed)
+        c.start()
+        lines_left = [x for name in whole for x in whole[name]]
+        dice.shuffle(lines_left)
+        lines_left += dice.sample(lines_left, 40)
+        n = 0
+        while lines_left:
+            size = dice.randint(1, 60)
+            good(c, "envoy_log", b"\r\n".join(dict.fromkeys(lines_left[:size])))
+            lines_left = lines_left[size:]
+            n += 1
+            if n == 4:
+                assert c.stop() == 0
+                c.start()
+        c.flush()
+        assert c.sql(rows) == first, (seed, [x for x in c.sql(rows) if x not in first], [x for x in first if x not in c.sql(rows)])
+        c.check_ledger()
+        c.stop()
+
+
+def scene_balancer_to_application(c):
+    """ALB, API Gateway and nginx by their logs, the application by its span: one trace by X-Amzn-Trace-Id."""
+    c.start()
+    root = "1-6a5b4c3d-0011223344556677889900aa"
+    alb = ('https 2026-11-23T10:00:00.120000Z app/front/1 203.0.113.7:51034 10.0.0.9:443 0.001 0.118 0.000 200 200 1 1 "GET https://shop.example.com:443/pets/7 '
+           'HTTP/2.0" "curl" TLS_AES_128_GCM_SHA256 TLSv1.3 arn:aws:x:targetgroup/api/0 "Root=%s" "-" "-" 1 2026-11-23T10:00:00.000000Z "forward" "-" "-"') % root
+    api = json.dumps({"apiId": "a1b2c3d4e5", "status": "200", "responseLatency": "100", "integrationStatus": "200", "requestTimeEpoch": "1795428000010",
+                      "httpMethod": "GET", "path": "/pets/7", "xrayTraceId": root})
+    nginx = ('10.0.0.3 - - [23/Nov/2026:10:00:00 +0000] "GET /pets/7 HTTP/1.1" 200 9 "-" "-" msec=1795428000.100 rt=0.080 upstream_addr=10.0.3.21:8080 '
+             'x_amzn_trace_id="Root=%s"') % root
+    start = 1795428000025
+    span = otlp_span("6a5b4c3d0011223344556677889900aa", "00000000000000b1", "", "pets", "GET /pets", 2, start, 70)
+    for kind, body in (("nginx", nginx), ("alb", alb), ("apigw", api)):
+        good(c, kind, body)
+    assert c.post_otlp(otlp_body([span]), True)[0] == 200
+    c.flush()
+    assert c.sql(EDGES) == [("front", "load_balancer", "pets", "workload", "a1b2c3d4e5,nginx", "both", 1, 0),
+                            ("user", "user", "front", "load_balancer", "", "log", 1, 0)], c.sql(EDGES)
+    hops = c.sql("SELECT hop, hop_name FROM hop_minute WHERE callee_service = 'pets'")
+    assert {("gateway", "a1b2c3d4e5"), ("gateway", "nginx")} <= set(hops), hops
+    assert c.sql("SELECT parts, complete, span_count FROM trace") == [(1, 1, 4)]
+    c.check_ledger()
+
+
+def scene_proxy_hands_the_header_on(c):
+    """nginx logs the traceparent that it got: the caller's span stands above its line, the callee's, with the same parent, beneath it."""
+    c.start()
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    start = 1795428000000
+    spans = [otlp_span(trace, "00000000000000a1", "", "web", "op", 2, start, 100), otlp_span(trace, "00000000000000a2", "00000000000000a1", "web", "GET", 3, start + 5, 80),
+             otlp_span(trace, "00000000000000a3", "00000000000000a2", "cart", "op", 2, start + 15, 60)]
+    line = ('10.0.0.3 - - [23/Nov/2026:10:00:00 +0000] "GET /cart HTTP/1.1" 200 9 "-" "-" msec=1795428000.080 rt=0.070 upstream_addr=10.0.3.21:8080 '
+            'traceparent=00-%s-00000000000000a2-01') % trace
+    good(c, "nginx", line)
+    assert c.post_otlp(otlp_body(spans), True)[0] == 200
+    c.flush()
+    assert c.sql(EDGES) == [("user", "user", "web", "workload", "", "entry", 1, 0), ("web", "workload", "cart", "workload", "nginx", "both", 1, 0)], c.sql(EDGES)
+    c.check_ledger()
+
+
+def scene_lost_headers(c):
+    """Two traces of spans that share an x-request-id: the call is the later one's, and says how it is known; the digit of the decision is no part of it."""
+    c.start()
+    start = 1795428000000
+    a = otlp_span("%032x" % 1, "00000000000000a1", "", "a", "op", 2, start, 100, **{"guid:x-request-id": "7d3f0001-1111-4222-8333-444455556666"})
+    b = otlp_span("%032x" % 2, "00000000000000b1", "", "b", "op", 2, start + 20, 50, **{"guid:x-request-id": "7d3f0001-1111-9222-8333-444455556666"})
+    other = otlp_span("%032x" % 3, "00000000000000c1", "", "c", "op", 2, start + 20, 50, **{"guid:x-request-id": "7d3f0001-1111-9222-8333-444455556667"})
+    assert c.post_otlp(otlp_body([a, other]), True)[0] == 200
+    c.flush()
+    before = c.sql("SELECT * FROM trace ORDER BY trace_id")
+    assert c.post_otlp(otlp_body([b]), True)[0] == 200
+    c.flush()
+    assert c.sql(EDGES) == [("a", "workload", "b", "workload", "", "request_id", 1, 0), ("user", "user", "a", "workload", "", "entry", 1, 0),
+                            ("user", "user", "c", "workload", "", "entry", 1, 0)], c.sql(EDGES)
+    assert [r for r in c.sql("SELECT * FROM trace ORDER BY trace_id") if r in before] == before
+    c.check_ledger()
+
+
+def scene_what_comes_again(c):
+    """The same bodies again, at once, after a stop and after a kill: nothing changes. Lines that are equal within one body are so many requests."""
+    c.start()
+    twice = lines("nginx").splitlines()[0] + b"\n"
+    for kind in KINDS:
+        good(c, kind, lines(kind))
+    good(c, "nginx", twice * 3)
+    c.flush()
+    first = c.sql(EDGES)
+    assert c.sql("SELECT count(*) FROM span WHERE format = 'nginx'") == [(7,)]
+    for turn in ("again", "stopped", "killed"):
+        for kind in KINDS:
+            good(c, kind, lines(kind))
+        good(c, "nginx", twice * 3)
+        if turn == "killed":
+            c.kill()
+        elif turn == "stopped":
+            assert c.stop() == 0
+        if turn != "again":
+            c.start()
+        c.flush()
+        assert c.sql(EDGES) == first, turn
+        c.check_ledger()
+    assert c.sql("SELECT sum(received), sum(duplicate) FROM ingest_minute") == [(27 * 4, 81 + 1)]
+
+
+def scene_killed_at_once(c):
+    """Answered is on disk: what a kill finds unstitched is there after the next start."""
+    c.start(stitch__trace_idle="10m", stitch__trace_max_age="10m")
+    for kind in KINDS:
+        good(c, kind, lines(kind))
+    c.kill()
+    c.start()
+    c.flush()
+    assert c.sql("SELECT count(*) FROM span") == [(24,)]
+    c.check_ledger()
+
+
+def scene_every_answer(c):
+    c.start(receive__max_spans="10", receive__max_body="64KiB", receive__max_decoded="128KiB")
+    body = lines("alb")
+    for path in ("/v1/access-logs", "/v1/access-logs/", "/v1/access-logs/iis", "/v1/access-logs/alb/x", "/v1/access-logs/otlp_pb"):
+        status, text, _ = c.request(c.otlp, "POST", path, body, {"Content-Type": "text/plain"})
+        assert status == 404 and all(k in text.decode() for k in KINDS) and text.count(b"\n") == 1, (path, status, text)
+    assert c.request(c.otlp, "POST", "/v1/access-logsx", body, {"Content-Type": "text/plain"})[0] == 404
+    for kind in ("application/json", "text/html", "text/plainer", ""):
+        status, text, _ = post(c, "alb", body, **{"Content-Type": kind})
+        assert status == 415 and b"text/plain" in text, (kind, status, text)
+    status, _, headers = c.request(c.otlp, "PUT", "/v1/access-logs/alb", body, {"Content-Type": "text/plain"})
+    assert status == 405 and headers["allow"] == "POST"
+    assert c.request(c.otlp, "GET", "/v1/access-logs/alb")[0] == 405
+    good(c, "alb", body, **{"Content-Type": "text/plain; charset=utf-8"})
+    good(c, "alb", b"")
+    good(c, "alb", b"\n\r\n \n")
+    good(c, "alb", gzip.compress(body), encoding="gzip")
+    good(c, "alb", zlib.compress(body), encoding="deflate")
+    good(c, "alb", gzip.compress(body[:100]) + gzip.compress(body[100:]), encoding="gzip")
+    for encoding, bad in (("gzip", body), ("gzip", gzip.compress(body)[:-5]), ("gzip", gzip.compress(body) + b"x"), ("zstd", body)):
+        assert post(c, "alb", bad, encoding)[0] == 400, encoding
+    assert post(c, "alb", body, "br")[0] == 415
+    assert post(c, "alb", body, "snappy")[0] == 415
+    assert post(c, "nginx", (lines("nginx").splitlines()[0] + b"\n") * 11)[0] == 413  # receive.max_spans
+    assert post(c, "alb", gzip.compress(b"\n" * 140000), "gzip")[0] == 413
+    assert post(c, "alb", b"x" * 70000)[0] == 413
+    c.flush()
+    assert c.sql("SELECT sum(received - duplicate) FROM ingest_minute") == [(4,)]
+    c.check_ledger()
+
+
+def scene_bad_lines(c):
+    """A line that is none of its kind is rejected alone, counted, and its reason is kept; the good ones beside it stay."""
+    c.start()
+    total = 0
+    for kind in KINDS:
+        all_lines = lines(kind).splitlines()
+        bad = [b"not a line", b"\xff\xfe\x00", b'{"a":', b"{}", b"[", b'"', b'"' * 50, b"[" * 70000, all_lines[0][:len(all_lines[0]) // 3], b"{" + b'"a":{' * 200]
+        mixed = [b for pair in zip(bad, (all_lines * 10)[:len(bad)]) for b in pair]
+        good(c, kind, b"\r\n".join(mixed))
+        total += len(bad)
+        kept = c.api("tail")["items"][0]
+        assert kept["format"] == kind and kept["records"] == 2 * len(bad) and kept["rejected"] == len(bad), kept
+        assert kept["reason"].startswith("line 1: %s: " % kind), kept
+    c.flush()
+    assert c.sql("SELECT sum(rejected) FROM ingest_minute") == [(total,)]
+    assert c.counter("faultline_ingest_records_total", outcome="rejected") == total
+    c.check_ledger()
+
+
+def scene_files(c):
+    """replay knows each kind by its first line, and --as says it; from a file and over HTTP the records are the same."""
+    folder = os.path.join(GOLDEN, "access_logs")
+    db = os.path.join(c.folder, "files.db")
+
+    def replay(*args):
+        done = subprocess.run([c.program, "replay", "--set", "store.min_free=0", *args], capture_output=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    files = [os.path.join(folder, {"envoy_log": "envoy"}.get(k, k) + ".log") for k in KINDS]
+    said = replay("--db", db, *files)
+    assert (said["files"], said["records"], said["accepted"], said["rejected"]) == (6, 24, 24, 0), said
+    c.start()
+    for kind in KINDS:
+        good(c, kind, lines(kind))
+    c.flush()
+    over_http = c.sql(EDGES)
+    to = replay("--to", "http://" + c.otlp, *files)
+    assert to["accepted"] == 24
+    c.flush()
+    assert c.sql(EDGES) == over_http
+    c.stop()
+    c.db, mine = db, c.db
+    assert c.sql(EDGES) == over_http
+    assert c.sql("SELECT DISTINCT transport FROM ingest_minute") == [("file",)]
+    again = replay("--db", db, "--as", "alb", files[0])
+    assert again["duplicate"] == 4 and again["accepted"] == 0, again
+    wrong = subprocess.run([c.program, "replay", "--db", db, "--as", "iis", files[0]], capture_output=True)
+    assert wrong.returncode == 2 and b"envoy_log" in wrong.stderr
+    c.db = mine
+
+
+def scene_tokens_guard_logs(c):
+    import hashlib
+    path = os.path.join(c.folder, "tokens")
+    with open(path, "w") as f:
+        f.write("ingest %s in\nread %s out\n" % (hashlib.sha256(b"good").hexdigest(), hashlib.sha256(b"reader").hexdigest()))
+    c.start(auth__tokens_file=path)
+    for token, status in ((None, 401), ("bad", 401), ("reader", 403), ("good", 204)):
+        headers = {"Authorization": "Bearer " + token} if token else {}
+        assert post(c, "alb", lines("alb"), **headers)[0] == status, token

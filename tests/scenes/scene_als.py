@@ -1,0 +1,321 @@
+"""Envoy's access log service over gRPC: streams by raw frames, what they become, how they are held, how they end. What a real Envoy sent is in
+golden/envoy/als.frames.gz, a message a frame; als.streams says of each which of the four streams it came on."""
+import resource
+import struct
+import time
+
+from h2raw import DATA, END_STREAM, SETTINGS, WINDOW_UPDATE, Peer, frame, head, message
+from lib import frames, golden, wait_for
+
+ALS = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
+
+
+# ---- messages made by hand ----
+
+def varint(n):
+    out = b""
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])
+
+
+def field(number, value):
+    """A protobuf field: bytes, text, or a number."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    value = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def pair(key, value):
+    return field(1, key) + field(2, value)
+
+
+def address(host, port):
+    return field(1, field(2, host) + field(3, port))
+
+
+def identifier(node="sidecar~10.1.0.6~reviews-v2-7b8c.default~default.svc.cluster.local", cluster="reviews.default", labels=(("app", "reviews"), ("version", "v2")),
+               extra=b""):
+    struct_ = b"".join(field(1, pair(k, field(3, v))) for k, v in labels)
+    metadata = field(1, pair("NAMESPACE", field(3, "default"))) + field(1, pair("CLUSTER_ID", field(3, "c1"))) + field(1, pair("LABELS", field(5, struct_))) + \
+        field(1, pair("PLATFORM_METADATA", field(3, "x" * 500)))
+    return field(1, field(1, field(1, node) + field(2, cluster) + field(3, metadata) + extra) + field(2, "http_envoy_accesslog"))
+
+
+def http(start=1_795_428_000, request_id="7d3f0001-1111-9222-8333-444455556666", status=200, upstream="inbound|9080||", flags=b"", tls=b"", kind=0, between=0,
+         headers=(), path="/reviews/0", more=b"", authority="reviews:9080"):
+    common = field(2, address("10.1.0.5", 41000)) + field(3, address("10.1.0.6", 9080)) + field(5, field(1, start)) + field(15, upstream) + \
+        field(23, field(2, 5_000_000))
+    common += (field(4, tls) if tls else b"") + (field(16, flags) if flags else b"") + (field(33, kind) if kind else b"") + (field(27, between) if between else b"")
+    request = field(1, 1) + field(3, authority) + field(5, path) + field(9, request_id) + b"".join(field(13, pair(k, v)) for k, v in headers)
+    response = field(1, field(1, status)) if status else b""
+    return field(1, field(1, common) + field(2, 2) + field(3, request) + field(4, response) + more)
+
+
+def tcp(upstream, flags=b""):
+    common = field(2, address("10.1.0.6", 41000)) + field(5, field(1, 1_795_428_001)) + field(15, upstream) + field(23, field(2, 1_000_000)) + \
+        (field(16, flags) if flags else b"")
+    return field(1, field(1, common) + field(2, field(1, 10)))
+
+
+def logs(*entries, of_tcp=False):
+    return field(3 if of_tcp else 2, b"".join(entries))
+
+
+def open_stream(peer, first):
+    return peer.call(message(first), head(ALS), end=False)
+
+
+def more(peer, stream, body, split=16384):
+    raw = message(body)
+    for i in range(0, len(raw), split):
+        peer.send(frame(DATA, 0, stream, raw[i:i + split]))
+
+
+def end(peer, stream):
+    peer.send(frame(DATA, END_STREAM, stream))
+    return peer.answer(stream)
+
+
+def received(c):
+    return c.counter("faultline_ingest_records_total", format="envoy_als", outcome="accepted")
+
+
+def stored(c, n):
+    """Records are taken without an answer: their counter tells."""
+    wait_for(lambda: received(c) >= n, 10, "%d records" % n)
+    c.flush()
+
+
+# ---- scenes ----
+
+def scene_what_envoy_sent(c):
+    """The real thing: four streams on one connection, their first messages larger than a window, the identity in them alone; nothing is answered
+    until a stream ends. The spans of the same run beside them, before or after: the logs change no call and say how safe each was."""
+    rows = ("SELECT caller_service, callee_service, known_by, sum(calls), sum(errors), sum(retries) FROM edge_minute WHERE protocol != 'tcp' GROUP BY 1, 2, 3 "
+            "ORDER BY 1, 2, 3")
+    c.start(stitch__trace_idle="1m", stitch__trace_max_age="5m")
+    streams = {}
+    with Peer(c.grpc) as peer:
+        for body, which in zip(frames("als"), golden("envoy", "als.streams").split()):
+            if which not in streams:
+                streams[which] = open_stream(peer, body)
+            else:
+                more(peer, streams[which], body)
+        wait_for(lambda: received(c) >= 222, 10, "all entries")
+        peer.read(lambda: False, 0.3)
+        assert not any(a.headers or a.data for a in peer.answers.values())
+        for stream in streams.values():
+            answer = end(peer, stream)
+            assert answer.status == 0 and answer.data == message(b""), (answer.headers, answer.data)
+    for body in frames("otlp_grpc"):
+        assert c.post_otlp(body)[0] == 200
+    c.flush()
+    with_logs = c.sql(rows)
+    c.check_ledger()
+    assert c.sql("SELECT sum(received), sum(rejected) FROM ingest_minute WHERE format = 'envoy_als' AND transport = 'grpc'") == [(222, 0)]
+    security = c.sql("SELECT sum(mtls), sum(plaintext) FROM edge_minute WHERE caller_service = 'reviews' AND callee_service = 'ratings' AND known_by = 'both'")
+    assert security[0][0] >= 30 and security[0][1] == 0, security
+    tcp_calls = dict((a, (n, e)) for a, n, e in c.sql("SELECT callee_service, sum(calls), sum(errors) FROM edge_minute WHERE protocol = 'tcp' GROUP BY 1"))
+    assert tcp_calls == {"mongodb": (30, 0), "mysqldb": (1, 1)}, tcp_calls
+    assert c.sql("SELECT DISTINCT caller_service FROM edge_minute WHERE protocol = 'tcp'") == [("ratings",)]
+    c.stop()
+    import lib
+    import os
+    alone = lib.Collector(c.build)
+    try:
+        alone.start()
+        for body in frames("otlp_grpc"):
+            assert alone.post_otlp(body)[0] == 200
+        alone.flush()
+        assert with_logs == alone.sql(rows), [x for x in with_logs if x not in alone.sql(rows)]
+    finally:
+        alone.close()
+
+
+def scene_identity_comes_once(c):
+    """Each stream's own node, from its first message, is that of all its entries; two streams of one connection are two senders."""
+    c.start()
+    with Peer(c.grpc) as peer:
+        a = open_stream(peer, identifier(extra=field(9, field(1, "x" * 300)) * 200) + logs(http(request_id="a1")))
+        b = open_stream(peer, identifier("router~10.1.0.2~gw-1.istio-system~istio-system.svc.cluster.local", "gw.istio-system", (("app", "gw"),)) +
+                        logs(http(request_id="b1", upstream="outbound|9080||productpage.default.svc.cluster.local")))
+        for n in range(3):
+            more(peer, a, logs(http(request_id="a%d" % (n + 2))))
+            more(peer, b, logs(http(request_id="b%d" % (n + 2), upstream="outbound|9080||productpage.default.svc.cluster.local")))
+        stored(c, 8)
+        assert end(peer, a).status == 0 and end(peer, b).status == 0
+    assert c.sql("SELECT cluster, namespace, service, version, instance, role, count(*) FROM span GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 3") == [
+        ("c1", "istio-system", "gw", "", "gw-1", "gateway", 4), ("c1", "default", "reviews", "v2", "reviews-v2-7b8c", "sidecar", 4)]
+    assert dict(c.sql("SELECT callee_service, sum(calls) FROM edge_minute WHERE known_by = 'log' GROUP BY 1")) == {"gw": 4, "productpage": 4, "reviews": 4}
+    c.check_ledger()
+
+
+def scene_entries(c):
+    """What an entry says: security by its TLS properties, flags, codes, TCP, trace headers; entries in between and of attempts are none."""
+    c.start()
+    mutual = field(1, 4) + field(4, field(1, field(1, "spiffe://c/ns/default/sa/reviews"))) + field(5, field(1, field(1, "spiffe://c/ns/default/sa/productpage")))
+    entries = [http(request_id="r1", tls=mutual), http(request_id="r2", tls=field(1, 3)), http(request_id="r3"),
+               http(request_id="r4", status=503, flags=field(6, 1) + field(16, 1), upstream="outbound|9080|v1|ratings.default.svc.cluster.local"),
+               http(request_id="r5", kind=4), http(request_id="r6", kind=9), http(request_id="r7", between=1), http(request_id="r8", kind=6),
+               http(request_id="r9", status=0, flags=field(15, 1)),
+               http(request_id="r10", path="/login?password=x", headers=[("traceparent", "00-0af7651916cd43dd8448eb211c80319c-00000000000000a1-01")])]
+    with Peer(c.grpc) as peer:
+        stream = open_stream(peer, identifier() + logs(*entries))
+        more(peer, stream, logs(tcp("outbound|3306||mysqldb.default.svc.cluster.local", field(6, 1)), of_tcp=True))
+        more(peer, stream, logs(http(request_id="r1", tls=mutual), http(request_id="r1", tls=mutual)))  # the first one again, and one more like it
+        stored(c, 9)
+        assert end(peer, stream).status == 0
+    c.flush()
+    into = c.sql("SELECT sum(calls), sum(mtls), sum(tls), sum(plaintext) FROM edge_minute WHERE callee_service = 'reviews'")
+    assert into == [(7, 2, 1, 4)], into
+    out = c.sql("SELECT callee_service, callee_version, protocol, known_by, calls, errors, security_unknown FROM edge_minute WHERE caller_service = 'reviews' ORDER BY 1")
+    assert out == [("mysqldb", "", "tcp", "log", 1, 1, 1), ("ratings", "v1", "http", "log", 1, 1, 1)], out
+    assert c.sql("SELECT response_flags, fault FROM span WHERE http_status = 503") == [("UF,URX", "origin")]
+    assert c.sql("SELECT fault FROM span WHERE response_flags = 'DC'") == [("client_gone",)]
+    assert c.sql("SELECT trace_id, json_extract(attributes, '$.\"url.query\"') FROM span WHERE parent_span_id = '00000000000000a1'") == [
+        ("0af7651916cd43dd8448eb211c80319c", "password=REDACTED")]
+    assert c.sql("SELECT sum(received), sum(duplicate) FROM ingest_minute") == [(10, 1)]
+    c.check_ledger()
+
+
+def scene_on_disk_without_an_answer(c):
+    """Taken means on disk within a second: a kill right after loses nothing, and nothing comes twice."""
+    c.start(stitch__trace_idle="10m", stitch__trace_max_age="10m")
+    with Peer(c.grpc) as peer:
+        stream = open_stream(peer, identifier() + logs(*[http(request_id="k%d" % n) for n in range(50)]))
+        begun = time.monotonic()
+        wait_for(lambda: received(c) >= 50, 10, "50 records")
+        assert time.monotonic() - begun < 5
+        assert not peer.answers[stream].headers
+        c.kill()
+    c.start()
+    c.flush()
+    assert c.sql("SELECT count(*), count(DISTINCT trace_id) FROM span") == [(50, 50)]
+    assert c.sql("SELECT sum(calls) FROM edge_minute") == [(50,)]
+    c.check_ledger()
+
+
+def scene_bad_streams(c):
+    """What is no message ends its stream alone, with a status that says why; the others go on."""
+    c.start(receive__max_grpc_message="128KiB")
+    good = identifier() + logs(http(request_id="g"))
+    with Peer(c.grpc) as peer:
+        other = open_stream(peer, good)
+        rows = [("not protobuf", message(b"\xff" * 20), 3, None), ("broken entries", message(good + field(2, b"\x0a\x7f")), 3, None),
+                ("too large", message(b"", length=2**31), 8, None), ("a flag of 2", message(good, 2), 13, None), ("compressed", message(good, 1), 12, None),
+                ("cut", message(good)[:-1], 3, True)]
+        for name, raw, status, ends in rows:
+            answer = peer.ask(raw, head(ALS)) if ends else peer.answer(peer.call(raw, head(ALS), end=False))
+            assert answer.status == status, (name, answer.headers)
+        stream = open_stream(peer, good)  # a good message, then a bad one: the good one counts
+        more(peer, stream, b"\xff" * 9)
+        assert peer.answer(stream).status == 3
+        assert peer.ask(None, head(ALS)).status == 0  # no message at all
+        assert peer.ask(message(b""), head(ALS)).status == 0
+        one_bad = open_stream(peer, identifier() + logs(http(request_id="x1"), field(1, b"\x0a\x03\x08\x80\x80"), field(1, b""), http(request_id="x2")))
+        stored(c, 3)
+        assert end(peer, one_bad).status == 0
+        assert not peer.answers[other].ended
+        assert end(peer, other).status == 0
+    assert c.sql("SELECT sum(rejected) FROM ingest_minute WHERE format = 'envoy_als'") == [(2,)]
+    c.check_ledger()
+
+
+def scene_byte_by_byte(c):
+    c.start()
+    body = message(identifier() + logs(http(request_id="s1"))) + message(logs(http(request_id="s2"))) + message(logs(http(request_id="s3")))
+    with Peer(c.grpc) as peer:
+        stream = peer.call(None, head(ALS), end=False)
+        for i in range(len(body)):
+            peer.send(frame(DATA, 0, stream, body[i:i + 1]))
+        stored(c, 3)
+        assert end(peer, stream).status == 0
+    c.check_ledger()
+
+
+class FairPeer(Peer):
+    """Sends on one stream no more than it was given credit for."""
+
+    def __init__(self, address):
+        self.room = {0: 65535}
+        super().__init__(address)
+
+    def take(self, kind, flags, stream, payload):
+        if kind == WINDOW_UPDATE:
+            self.room[stream] = self.room.get(stream, 0) + struct.unpack(">I", payload)[0]
+        elif kind == SETTINGS and not flags:
+            for i in range(0, len(payload), 6):
+                if payload[i:i + 2] == b"\0\x04":
+                    self.room[1] = self.room.get(1, 0) + struct.unpack(">I", payload[i + 2:i + 6])[0]
+        super().take(kind, flags, stream, payload)
+
+    def feed(self, stream, raw, limit):
+        """Sends what may be sent within the time; gives what is left."""
+        until = time.monotonic() + limit
+        while raw and time.monotonic() < until:
+            n = min(len(raw), 16384, self.room[0], self.room[stream])
+            if n <= 0:
+                self.read(lambda: min(self.room[0], self.room[stream]) > 0, 0.1)
+                continue
+            self.send(frame(DATA, 0, stream, raw[:n]))
+            self.room[0] -= n
+            self.room[stream] -= n
+            raw = raw[n:]
+        return raw
+
+
+def scene_the_window_holds_back(c):
+    """While the disk takes nothing the peer gets no credit: it can send a window and no more. Then all of it is taken, once."""
+    c.start()
+    bodies = [message((identifier() if not m else b"") + logs(*[http(request_id="w%d-%d" % (m, n), more=field(60, "x" * 200)) for n in range(100)]))
+              for m in range(60)]
+    raw = b"".join(bodies)
+    with FairPeer(c.grpc) as peer:
+        assert peer.read(lambda: 1 in peer.room)
+        stream = peer.call(None, head(ALS), end=False)
+        left = peer.feed(stream, bodies[0], 5)
+        wait_for(lambda: received(c) >= 100, 10, "the first message")
+        resource.prlimit(c.process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+        left = peer.feed(stream, raw[len(bodies[0]):], 1.5)
+        assert len(raw) - len(left) < 600_000 and len(left) > 1_000_000, (len(raw), len(left))
+        assert not peer.answers[stream].ended and received(c) == 100
+        resource.prlimit(c.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        assert not peer.feed(stream, left, 20)
+        stored(c, 6000)
+        assert end(peer, stream).status == 0
+    assert c.sql("SELECT count(*) FROM span") == [(6000,)]
+    assert c.sql("SELECT sum(received), sum(duplicate), sum(rejected) FROM ingest_minute") == [(6000, 0, 0)]
+    c.check_ledger()
+
+
+def scene_a_stop_ends_streams(c):
+    """An open stream does not hold a stop up: it is told to come again."""
+    c.start()
+    with Peer(c.grpc) as peer:
+        stream = open_stream(peer, identifier() + logs(http(request_id="z1")))
+        wait_for(lambda: received(c) >= 1, 10, "a record")
+        begun = time.monotonic()
+        assert c.stop() == 0
+        assert time.monotonic() - begun < 8
+        answer = peer.answer(stream)
+        assert answer.status == 14 and answer.retry, answer.headers
+    c.start()
+    assert c.sql("SELECT count(*) FROM span") == [(1,)]
+    c.check_ledger()
+
+
+def scene_tokens_guard_streams(c):
+    import hashlib
+    import os
+    path = os.path.join(c.folder, "tokens")
+    with open(path, "w") as f:
+        f.write("ingest %s in\nread %s out\n" % (hashlib.sha256(b"good").hexdigest(), hashlib.sha256(b"reader").hexdigest()))
+    c.start(auth__tokens_file=path)
+    first = identifier() + logs(http())
+    with Peer(c.grpc) as peer:
+        assert peer.ask(message(first), head(ALS)).status == 16
+        assert peer.ask(message(first), head(ALS, more=[("authorization", "Bearer reader")])).status == 7
+        assert peer.ask(message(first), head(ALS, more=[("authorization", "Bearer good")])).status == 0

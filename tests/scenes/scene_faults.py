@@ -1,0 +1,41 @@
+"""File operations that fail: a part of what `make torture` goes through (faults.py)."""
+from faults import DB, EIO, ENOSPC, INBOX, WAL, run_case, run_reread_case
+
+
+def check(c, *case):
+    assert run_case(c, case, 1), "the fault did not come to pass"
+
+
+def scene_a_failed_write_of_the_inbox_refuses_that_request_alone(c):
+    check(c, "write", INBOX, 5, 1, EIO)
+
+
+def scene_a_full_disk_under_the_inbox_is_waited_out(c):
+    check(c, "write", INBOX, 3, 20, ENOSPC)
+
+
+def scene_a_failed_sync_of_the_inbox_ends_the_process_and_answers_nobody(c):
+    check(c, "sync", INBOX, 4, 1, EIO)
+
+
+def scene_a_failed_write_of_the_database_is_done_again(c):
+    check(c, "write", WAL, 20, 1, EIO)
+
+
+def scene_a_failed_sync_of_the_database_ends_the_process(c):
+    check(c, "sync", WAL, 3, 1, EIO)
+
+
+def scene_a_failed_read_of_the_database_loses_nothing(c):
+    check(c, "read", DB, 5, 1, EIO)
+
+
+def scene_an_inbox_that_cannot_be_read_for_a_while_is_read_later(c):
+    """Before, what could not be read was taken for damaged, and passed over."""
+    assert run_reread_case(c, ("read", INBOX, 40, 3, EIO), 1), "the fault did not come to pass"
+    assert "inbox_waits" in c.said()
+
+
+def scene_a_stored_trace_that_cannot_be_read_keeps_its_spans(c):
+    """Before, a late span took what was read of its trace until then for all of it."""
+    check(c, "read", WAL, 50, 1, EIO)

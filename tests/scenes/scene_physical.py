@@ -1,0 +1,90 @@
+"""graph --layer physical: applications, sidecars and gateways are nodes, hops are edges, each with its own time (CONTRACT §2, §7; STITCHING §3)."""
+import json
+import subprocess
+import time
+
+import stitching
+from stitching import INBOUND, Trace, otlp, out
+
+
+def way(number, code=200, reached=True):
+    """user > edge > a > b: a with sidecar and application, b with its sidecar alone and behind a second gateway."""
+    t = Trace(number)
+    status = {"attrs": {"http__response__status_code": code}, "status": 2 if code >= 500 else 0}
+    g = t.proxy("edge", "server", 0, 100, None, role="gateway", upstream=out("a"), namespace="istio-system", cluster="c1", code=code)
+    i = t.proxy("a", "server", 2, 96, g, upstream=INBOUND, cluster="c1", code=code)
+    a = t.server("a", 3, 94, i, **status)
+    c = t.client("a", 10, 60, a, **status)
+    o = t.proxy("a", "client", 11, 58, c, upstream=out("b"), cluster="c1", code=code)
+    e = t.proxy("east", "server", 13, 54, o, role="gateway", upstream=out("b"), namespace="istio-system", cluster="c1", code=code,
+                flags="-" if reached else "UF")
+    if reached:
+        e = t.proxy("east", "client", 14, 52, e, role="gateway", upstream=out("b"), namespace="istio-system", cluster="c1", path="", code=code)
+        t.proxy("b", "server", 16, 48, e, upstream=INBOUND, cluster="c1", code=code)
+    return t.spans
+
+
+def recent(spans):
+    """Minutes are those of the call: now."""
+    shift = int(time.time() * 1e6) - 20_000_000 - stitching.BASE_US
+    for s in spans:
+        s["start_us"] += shift
+    return spans
+
+
+def short(id_):
+    return id_.rpartition("/")[2]
+
+
+def scene_hops_are_edges_and_proxies_nodes(c):
+    c.start()
+    spans = way(1) + way(2) + way(3, 500) + way(4, 503, reached=False)
+    status, text, _ = c.post_otlp(otlp(recent(spans)), json_body=True)
+    assert status == 200, text
+    c.flush()
+    graph = c.api("graph?layer=physical")
+    edges = {(short(e["caller"]), short(e["callee"])): e for e in graph["edges"]}
+    seen = {k: (e["hop"], e["calls"], e["errors"]) for k, e in edges.items()}
+    assert seen == {
+        ("user#user", "edge#gateway"): ("network", 4, 0),
+        ("edge#gateway", "a#sidecar"): ("network", 4, 0),
+        ("a#sidecar", "a"): ("sidecar_in", 4, 2),
+        ("a", "a#sidecar"): ("sidecar_out", 4, 2),
+        ("a#sidecar", "east#gateway"): ("network", 4, 0),
+        ("east#gateway", "b#sidecar"): ("network", 3, 0),
+        ("b#sidecar", "b"): ("sidecar_in", 3, 1),
+        ("east#gateway", "b"): ("network", 1, 1),
+    }, seen
+    nodes = {short(n["id"]): n for n in graph["nodes"]}
+    assert nodes["east#gateway"]["node"] == {"cluster": "c1", "namespace": "istio-system", "service": "east", "version": "", "role": "gateway"}
+    assert nodes["a#sidecar"]["node"]["role"] == "sidecar" and nodes["a"]["node"]["role"] == "workload"
+    assert [n["id"] for n in graph["nodes"]] == sorted(n["id"] for n in graph["nodes"])
+    near = lambda ns, ms: ns is not None and abs(ns - ms * 1e6) < 0.1 * ms * 1e6  # noqa: E731
+    assert near(edges["a", "a#sidecar"]["p50_ns"], 2), edges["a", "a#sidecar"]          # c − o
+    assert near(edges["a#sidecar", "a"]["p50_ns"], 2), edges["a#sidecar", "a"]          # i − s
+    assert near(edges["a#sidecar", "east#gateway"]["p50_ns"], 4), edges["a#sidecar", "east#gateway"]
+    assert near(nodes["a"]["p50_ns"], 94) and nodes["a"]["calls"] == 4, nodes["a"]
+    assert near(nodes["east#gateway"]["p50_ns"], 2), nodes["east#gateway"]
+    assert c.api("graph?layer=logical")["edges"] == c.api("graph")["edges"]
+    assert all("hop" not in e for e in c.api("graph")["edges"])
+
+
+def scene_the_physical_graph_of_the_command_is_the_api_s(c):
+    c.start()
+    assert c.post_otlp(otlp(recent(way(1) + way(2, 500))), json_body=True)[0] == 200
+    c.flush()
+    run = lambda *more: subprocess.run([c.program, "graph", *more], capture_output=True, timeout=30)  # noqa: E731
+    by_url = json.loads(run("--url", "http://" + c.web, "--layer", "physical", "--format", "json").stdout)
+    by_file = json.loads(run("--db", c.db, "--layer", "physical", "--format", "json").stdout)
+    calls = lambda g: sorted((e["caller"], e["callee"], e["hop"], e["calls"], e["errors"]) for e in g["edges"])  # noqa: E731
+    assert calls(by_url) == calls(by_file) == calls(c.api("graph?layer=physical")) and by_file["edges"]
+    assert b"a#sidecar" in run("--db", c.db, "--layer", "physical").stdout
+    assert b"sidecar" in run("--db", c.db, "--layer", "physical", "--format", "dot").stdout
+    wrong = run("--db", c.db, "--layer", "other")
+    assert wrong.returncode == 2 and b"logical or physical" in wrong.stderr
+    for path in ("graph?layer=other", "graph?layer=physical&base=-30m..-15m"):
+        assert c.get("/api/v1/" + path)[0] == 400
+    versions = c.api("graph?layer=physical&level=version")
+    assert any(n["id"].endswith("#sidecar") for n in versions["nodes"])
+    near = c.api("graph?layer=physical&focus=b&hops=1")
+    assert {short(n["id"]) for n in near["nodes"]} >= {"b", "b#sidecar"} and len(near["nodes"]) < len(by_file["nodes"]), near["nodes"]

@@ -1,0 +1,197 @@
+"""TLS on every listener: by whom, with what, what a reload changes, and what who comes without it is told."""
+import http.client
+import os
+import socket
+import ssl
+import subprocess
+
+from h2raw import CHECK, Peer, head, message
+from lib import otlp_body, otlp_span
+from raw import GOOD, connect, parse
+
+
+def openssl(folder, *args):
+    subprocess.run(["openssl", *args], cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+class Authority:
+    """A CA of the test's own, with certificates for localhost and for a client."""
+
+    def __init__(self, folder, name="ca"):
+        self.folder, self.name = folder, name
+        openssl(folder, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=" + name,
+                "-keyout", name + ".key", "-out", name + ".pem")
+        self.path = os.path.join(folder, name + ".pem")
+
+    def issue(self, name, kind=("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")):
+        openssl(self.folder, "req", "-newkey", *kind, "-nodes", "-subj", "/CN=" + name, "-keyout", name + ".key", "-out", name + ".csr")
+        with open(os.path.join(self.folder, name + ".ext"), "w") as ext:
+            ext.write("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+        openssl(self.folder, "x509", "-req", "-in", name + ".csr", "-CA", self.name + ".pem", "-CAkey", self.name + ".key", "-CAcreateserial",
+                "-days", "2", "-extfile", name + ".ext", "-out", name + ".pem")
+        return os.path.join(self.folder, name + ".pem"), os.path.join(self.folder, name + ".key")
+
+    def trusting(self, *client, alpn=None):
+        context = ssl.create_default_context(cafile=self.path)
+        if client:
+            context.load_cert_chain(*client)
+        if alpn:
+            context.set_alpn_protocols([alpn])
+        return context
+
+
+def start(c, **more):
+    authority = Authority(c.folder)
+    cert, key = authority.issue("server")
+    c.start(tls__cert_file=cert, tls__key_file=key, **more)
+    c.tls = authority.trusting()
+    return authority
+
+
+def scene_every_listener_takes_tls(c):
+    authority = start(c)
+    assert c.post_otlp(GOOD, True)[0] == 200
+    assert c.post_zipkin(b'[{"traceId":"1","id":"2","name":"n","localEndpoint":{"serviceName":"z"}}]')[0] == 202
+    with Peer(c.grpc, tls=authority.trusting(alpn="h2")) as peer:
+        assert peer.socket.selected_alpn_protocol() == "h2" and peer.socket.version() == "TLSv1.3"
+        assert peer.ask(message(b"")).status == 0
+        assert peer.ask(message(b""), head(CHECK)).status == 0
+    c.flush()
+    assert c.sql("SELECT service FROM span ORDER BY 1") == [("a",), ("z",)]
+    assert b"faultline_build_info" in c.get("/metrics")[1]
+    assert c.api("services")["items"]
+    # commands trust what SSL_CERT_FILE names
+    for trusted, code in ((authority.path, 0), ("/dev/null", 3)):
+        asked = subprocess.run([c.program, "traces", "--url", "https://" + c.web], env={**os.environ, "SSL_CERT_FILE": trusted},
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert asked.returncode == code, asked
+
+
+def scene_large_bodies_and_answers_go_through(c):
+    start(c)
+    spans = [otlp_span("%032x" % 7, "%016x" % (i + 1), "" if i == 0 else "%016x" % 1, service="s%d" % (i % 7), ms=1000, text="x" * 900)
+             for i in range(8000)]
+    body = otlp_body(spans)
+    assert len(body) > 8 << 20
+    assert c.post_otlp(body, True)[0] == 200
+    c.flush()
+    status, text, _ = c.get("/api/v1/traces/%032x" % 7)
+    assert status == 200 and len(text) > 8 << 20 and text.endswith(b"}\n" if text.endswith(b"\n") else b"}")
+    # many requests on one connection
+    connection = c.connection(c.otlp)
+    for _ in range(50):
+        connection.request("POST", "/v1/traces", GOOD, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()[:1]) == (200, b"{")
+    connection.close()
+
+
+def scene_tls_1_2_with_rsa_and_resumed_sessions(c):
+    authority = Authority(c.folder)
+    cert, key = authority.issue("rsa", ("rsa:2048",))
+    c.start(tls__cert_file=cert, tls__key_file=key)
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        context, session = authority.trusting(), None
+        context.minimum_version = context.maximum_version = version
+        for resumed in (False, True):
+            with context.wrap_socket(connect(c.web), server_hostname="localhost", session=session) as s:
+                s.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert b"200 OK" in s.recv(4096)
+                assert s.session_reused == resumed, version
+                session = s.session
+    old = authority.trusting()
+    old.minimum_version = ssl.TLSVersion.TLSv1
+    old.maximum_version = ssl.TLSVersion.TLSv1_1
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    try:
+        old.wrap_socket(connect(c.web), server_hostname="localhost")
+        raise AssertionError("TLS 1.1 was taken")
+    except OSError:
+        pass
+
+
+def scene_who_comes_in_clear_text_is_told(c):
+    start(c)
+    for where in (c.otlp, c.zipkin, c.web, c.grpc):
+        with connect(where) as s:
+            s.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+            got = b""
+            while part := s.recv(4096):
+                got += part
+        answer, = parse(got)
+        assert answer.status == 400 and b"https:" in answer.body, (where, got)
+    # and whoever stalls in the handshake holds up nobody
+    stalled = [connect(c.otlp) for _ in range(20)]
+    for s in stalled:
+        s.sendall(b"\x16\x03\x01\x02\x00")
+    assert c.post_otlp(GOOD, True)[0] == 200
+    for s in stalled:
+        s.close()
+    assert c.post_otlp(GOOD, True)[0] == 200
+
+
+def scene_a_client_must_show_its_certificate(c):
+    authority, strangers = Authority(c.folder), Authority(c.folder, "strangers")
+    cert, key = authority.issue("server")
+    c.start(tls__cert_file=cert, tls__key_file=key, tls__client_ca_file=authority.path)
+    c.tls = authority.trusting(*authority.issue("client"))
+    assert c.post_otlp(GOOD, True)[0] == 200
+    with Peer(c.grpc, tls=c.tls) as peer:
+        assert peer.ask(message(b"")).status == 0
+    for context in (authority.trusting(), authority.trusting(*strangers.issue("stranger"))):
+        c.tls = context
+        for where in (c.otlp, c.web):
+            try:
+                status = c.request(where, "GET", "/")[0]
+                raise AssertionError("let in: %d" % status)
+            except (OSError, http.client.HTTPException):
+                pass
+
+
+def scene_a_reload_shows_another_certificate_and_drops_nobody(c):
+    authority = Authority(c.folder)
+    first, second = authority.issue("first"), authority.issue("second")
+    c.config = os.path.join(c.folder, "settings.yaml")
+
+    def settings(cert, key):
+        with open(c.config, "w") as out:
+            out.write("tls: {cert_file: %s, key_file: %s}\n" % (cert, key))
+
+    def name():
+        with authority.trusting().wrap_socket(connect(c.web), server_hostname="localhost") as s:
+            return s.getpeercert()["subject"][0][0][1]
+
+    settings(*first)
+    c.start()
+    c.tls = authority.trusting()
+    kept = c.connection(c.web)
+    kept.request("GET", "/-/healthy")
+    assert kept.getresponse().read() and name() == "first"
+    settings(second[0], first[1])  # not its key: the old one stays
+    status, text, _ = c.request(c.web, "POST", "/-/reload")
+    assert status == 400 and b"is not the key of" in text, text
+    assert name() == "first"
+    settings(*second)
+    for _ in range(3):
+        assert c.request(c.web, "POST", "/-/reload")[0] == 200
+    assert name() == "second"
+    kept.request("GET", "/-/healthy")
+    answer = kept.getresponse()
+    assert answer.status == 200 and answer.read()
+    kept.close()
+
+
+def scene_bad_files_are_named(c):
+    authority = Authority(c.folder)
+    cert, key = authority.issue("server")
+    for sets, said in (({"tls.cert_file": cert}, "go together"),
+                       ({"tls.client_ca_file": cert}, "needs both"),
+                       ({"tls.cert_file": cert, "tls.key_file": key + ".not"}, key + ".not"),
+                       ({"tls.cert_file": key, "tls.key_file": key}, key),
+                       ({"tls.cert_file": cert, "tls.key_file": key, "tls.client_ca_file": key}, key)):
+        args = [c.program, "serve", "--set", "store.path=" + c.db, "--set", "web.listen=0"]
+        for item in sets.items():
+            args += ["--set", "%s=%s" % item]
+        told = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20)
+        assert told.returncode == 2 and said in told.stderr.decode(), (sets, told)
+        assert told.stdout == b""
