@@ -9,10 +9,12 @@
 #include "collector/base/clock.h"
 #include "collector/command/command.h"
 #include "collector/command/pipeline.h"
+#include "collector/command/replay_otlp.h"
 #include "collector/command/replay_pieces.h"
 #include "collector/decode/decode.h"
 #include "collector/model/ingest_stats.h"
 
+#define PIECE ((size_t)1 << 20)
 #define MAX_PIECE ((size_t)512 << 20)
 #define SEND_LIMIT_NS (120 * NS_PER_S)
 
@@ -106,9 +108,6 @@ static int feed_url(struct replay *replay, struct content content, struct str by
     struct buf answer;
     bool zipkin = content.format == FORMAT_ZIPKIN_JSON || content.format == FORMAT_ZIPKIN_PB;
     bool protobuf = content.format == FORMAT_OTLP_PB || content.format == FORMAT_ZIPKIN_PB;
-    if (content.format == FORMAT_JAEGER_JSON)
-        return err_set(&replay->err, ERR_UNSUPPORTED,
-                       "no port takes jaeger_json; replay it into a database with --db");
     buf_init(&answer, 1u << 20);
     bool lines = format_is_lines((enum format)content.format);
     snprintf(url, sizeof(url), "%s%s%s", replay->to,
@@ -132,27 +131,44 @@ static int feed_url(struct replay *replay, struct content content, struct str by
     return replay->err.code;
 }
 
-/* What a piece is: by its content, or as the user says, who knows no signal. */
-static bool content_of(const struct replay *replay, struct str bytes, struct content *content)
+/* No port takes Jaeger's JSON: its spans go as OTLP. Those that were refused stay here. */
+static int feed_url_as_otlp(struct replay *replay, const struct batch *batch)
+{
+    struct content content = {SIGNAL_TRACES, FORMAT_OTLP_JSON, ENCODING_IDENTITY};
+    struct buf body;
+    buf_init(&body, MAX_PIECE);
+    replay_otlp_json(&body, batch);
+    if (buf_failed(&body))
+        err_set(&replay->err, ERR_BUSY, "memory is short");
+    else
+        feed_url(replay, content, buf_str(&body));
+    buf_fini(&body);
+    return replay->err.code;
+}
+
+/* What a piece is: by its content, or as the user or the file's first line says, who know no
+ * signal. */
+static bool content_of(int said, struct str bytes, struct content *content)
 {
     *content = (struct content){SIGNAL_TRACES, 0, ENCODING_IDENTITY};
     bool known = decode_guess(bytes, content);
-    if (replay->format < 0)
+    if (said < 0)
         return known;
-    if (!known || content->format != replay->format)
+    if (!known || content->format != said)
         content->signal = SIGNAL_TRACES;
-    content->format = (uint8_t)replay->format;
+    content->format = (uint8_t)said;
     return true;
 }
 
-/* One piece; takes its bytes. `rest`: it may be nothing that is known. */
-static int feed(struct replay *replay, char *bytes, size_t n, bool rest)
+/* One piece; takes its bytes. */
+static int feed(struct replay *replay, const struct pieces *pieces, char *bytes, size_t n)
 {
     struct batch *batch;
     struct content content;
     struct str text = {bytes, n};
-    bool known = content_of(replay, text, &content);
-    if (!known && rest) {
+    int said = replay->format >= 0 ? replay->format : pieces_format(pieces);
+    bool known = content_of(said, text, &content);
+    if (!known && pieces_is_rest(pieces)) {
         free(bytes);
         return 0;
     }
@@ -176,8 +192,11 @@ static int feed(struct replay *replay, char *bytes, size_t n, bool rest)
     replay->n_rejected += batch->counts.n_rejected;
     if (replay->pipeline)
         return feed_db(replay, content, bytes, n, batch);
+    if (content.format == FORMAT_JAEGER_JSON)
+        feed_url_as_otlp(replay, batch);
+    else
+        feed_url(replay, content, text);
     batch_free(batch);
-    feed_url(replay, content, text);
     free(bytes);
     return replay->err.code;
 }
@@ -187,10 +206,10 @@ static int replay_file(struct replay *replay, const char *path)
     struct pieces *pieces;
     char *bytes;
     size_t n;
-    if (pieces_open(path, replay->format, &pieces, &replay->err))
+    if (pieces_open(path, replay->format, PIECE, &pieces, &replay->err))
         return err_prefix(&replay->err, "%s", path);
     while (pieces_next(pieces, &bytes, &n, &replay->err) == 0 && bytes) {
-        if (feed(replay, bytes, n, pieces_is_rest(pieces))) {
+        if (feed(replay, pieces, bytes, n)) {
             err_prefix(&replay->err, "from byte %llu on",
                        (unsigned long long)pieces_offset(pieces));
             break;
@@ -230,12 +249,40 @@ static void print_result(const struct replay *replay)
     buf_fini(&out);
 }
 
+/* Where a collector flushes: its port for data says where its page is. */
+static int flush_url(struct replay *replay)
+{
+    static const struct str mark = STR("page is at ");
+    char url[4096];
+    unsigned status = 0;
+    struct buf answer;
+    struct client_request ask = {.method = "GET", .url = url};
+    struct client_request flush = {.method = "POST", .url = url};
+    buf_init(&answer, 1u << 16);
+    snprintf(url, sizeof(url), "%s/", replay->to);
+    client_send(replay->client, &ask, &status, &answer, &replay->err);
+    struct str text = str_trim(buf_str(&answer));
+    size_t at = 0;
+    while (at < text.len && !str_starts(str_skip(text, at), mark))
+        at++;
+    struct str page = str_skip(text, at + mark.len);
+    if (!replay->err.code && status == 200 && str_starts(page, STR("http"))) {
+        snprintf(url, sizeof(url), "%.*s/-/flush", STR_ARG(page));
+        client_send(replay->client, &flush, &status, NULL, &replay->err);
+        if (!replay->err.code && status / 100 != 2)
+            fprintf(stderr, "faultline replay: all is sent, but not flushed: %s answered %u\n", url,
+                    status);
+    }
+    buf_fini(&answer);
+    return replay->err.code;
+}
+
 /* Everything is fed; what is left is to cut and commit it. */
 static int finish(struct replay *replay)
 {
     uint64_t n_cut;
     if (!replay->pipeline)
-        return 0;
+        return flush_url(replay);
     if (pipeline_flush(replay->pipeline, &n_cut, &replay->err) == 0)
         replay->n_duplicate = ingest_counted(INGEST_DUPLICATE);
     return replay->err.code;

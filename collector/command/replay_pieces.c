@@ -11,7 +11,6 @@
 #include "collector/base/wire.h"
 #include "collector/decode/decode.h"
 
-#define PIECE ((size_t)1 << 20)
 #define LARGEST ((size_t)256 << 20)
 #define READ_BYTES ((size_t)256 << 10)
 #define FIRST_LINE ((size_t)64 << 10) /* a longer one is of no access log */
@@ -33,9 +32,11 @@ struct document {
 
 struct pieces {
     struct inflate_file *file;
+    size_t piece; /* from so many bytes on a list is cut */
     struct buf window;
     bool ended; /* the file has nothing more */
     enum kind kind;
+    int format;  /* of lines, by the first of them; −1: not found out */
     size_t at;   /* looked at so far */
     size_t keep; /* what stands before was given and goes with the next reading */
     uint64_t passed, offset;
@@ -84,7 +85,7 @@ static int fill(struct pieces *pieces, struct err *err)
     return 0;
 }
 
-static bool is_access_log(const struct pieces *pieces, int format)
+static bool is_access_log(struct pieces *pieces, int format)
 {
     struct content content;
     const struct buf *window = &pieces->window;
@@ -92,7 +93,10 @@ static bool is_access_log(const struct pieces *pieces, int format)
         return format_is_lines((enum format)format);
     const char *end = window->len ? memchr(window->p, '\n', window->len) : NULL;
     struct str line = {window->p, end ? (size_t)(end - window->p) : window->len};
-    return decode_guess(line, &content) && format_is_lines((enum format)content.format);
+    if (!decode_guess(line, &content) || !format_is_lines((enum format)content.format))
+        return false;
+    pieces->format = content.format;
+    return true;
 }
 
 static int detect(struct pieces *pieces, int format, struct err *err)
@@ -120,11 +124,13 @@ static int detect(struct pieces *pieces, int format, struct err *err)
     return 0;
 }
 
-int pieces_open(const char *path, int format, struct pieces **result, struct err *err)
+int pieces_open(const char *path, int format, size_t piece, struct pieces **result, struct err *err)
 {
     struct pieces *pieces = calloc(1, sizeof(*pieces));
     if (!pieces)
         return err_set(err, ERR_BUSY, "memory is short");
+    pieces->piece = piece;
+    pieces->format = -1;
     buf_init(&pieces->window, LARGEST);
     buf_init(&pieces->opening, 4096);
     if (inflate_file_open(path, &pieces->file, err) || detect(pieces, format, err)) {
@@ -143,6 +149,11 @@ void pieces_close(struct pieces *pieces)
     buf_fini(&pieces->window);
     buf_fini(&pieces->opening);
     free(pieces);
+}
+
+int pieces_format(const struct pieces *pieces)
+{
+    return pieces->format;
 }
 
 bool pieces_is_rest(const struct pieces *pieces)
@@ -281,7 +292,7 @@ static enum found look_at(struct pieces *pieces, char c)
         if (!document->in_list || document->depth != list_depth(document))
             return FOUND_NOTHING;
         document->last_end = pieces->at;
-        return pieces->at - document->from >= PIECE ? FOUND_CUT : FOUND_NOTHING;
+        return pieces->at - document->from >= pieces->piece ? FOUND_CUT : FOUND_NOTHING;
     default:
         return FOUND_NOTHING;
     }
@@ -374,10 +385,10 @@ static int next_fields(struct pieces *pieces, char **bytes, size_t *n, struct er
     for (;;) {
         size_t end;
         size_t begin = pieces->keep;
-        while (pieces->at - begin < PIECE && pieces->at < pieces->window.len &&
+        while (pieces->at - begin < pieces->piece && pieces->at < pieces->window.len &&
                (end = field_end(pieces, pieces->at)))
             pieces->at = end;
-        bool full = pieces->at - begin >= PIECE;
+        bool full = pieces->at - begin >= pieces->piece;
         if (full || (pieces->ended && pieces->window.len > begin)) {
             /* What cannot be read at the end goes to the decoder, which says what is wrong. */
             size_t to = full ? pieces->at : pieces->window.len;
@@ -399,7 +410,7 @@ static int next_lines(struct pieces *pieces, char **bytes, size_t *n, struct err
     const struct buf *window = &pieces->window;
     for (;;) {
         size_t begin = pieces->keep, there = window->len - begin, to = 0;
-        if (there >= PIECE) {
+        if (there >= pieces->piece) {
             const char *end = memrchr(window->p + begin, '\n', there);
             to = end ? (size_t)(end + 1 - window->p) : 0;
         }

@@ -17,14 +17,19 @@
 
 struct pieces;
 
-/* `format`: what the file is said to be; -1: by its content. */
-int pieces_open(const char *path, int format, struct pieces **pieces, struct err *err);
+/* `format`: what the file is said to be; -1: by its content. `piece`: from so many bytes on a list
+ * is cut, at least 1. */
+int pieces_open(const char *path, int format, size_t piece, struct pieces **pieces,
+                struct err *err);
 void pieces_close(struct pieces *pieces); /* NULL is fine */
 /* The next piece: gives malloc'd bytes with a NUL behind them, NULL at the end. ERR_TOO_BIG: what
  * cannot be cut is larger than 256 MiB. */
 int pieces_next(struct pieces *pieces, char **bytes, size_t *n, struct err *err);
 /* Where the last piece began, in bytes of the (decompressed) file. */
 uint64_t pieces_offset(const struct pieces *pieces);
+/* Of a file of lines the format that its first line showed, for any line may be a bad one; -1: each
+ * piece tells by itself. */
+int pieces_format(const struct pieces *pieces);
 /* Is the last piece a further one of a document that began before? Then it may be a list of nothing
  * that is known. */
 bool pieces_is_rest(const struct pieces *pieces);

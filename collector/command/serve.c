@@ -333,7 +333,14 @@ static int start(struct server *server, struct err *err)
                        err) ||
         start_kafka(server, err))
         return err->code;
-    return start_web(server, err);
+    if (start_web(server, err))
+        return err->code;
+    struct receiver *const receivers[] = {server->otlp_http, server->zipkin};
+    for (int i = 0; i < 2; i++) {
+        if (receivers[i] && server->web)
+            receiver_tell_web(receivers[i], web_address(server->web, 0));
+    }
+    return 0;
 }
 
 /* One datagram to the service manager, where there is one. */

@@ -2,6 +2,7 @@
  * protocol words its answers. */
 #include "collector/receive/http.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -23,7 +24,8 @@ struct receiver {
     struct receiver_settings settings;
     enum protocol protocol;
     struct httpd *httpd;
-    char *web; /* owns settings.web_address */
+    char *web;               /* owns settings.web_address */
+    char *_Atomic found_web; /* what receiver_tell_web() said, in its place */
 };
 
 /* What is needed to answer once the body is on disk. */
@@ -280,7 +282,8 @@ static int signal_of(const struct http_request *request)
 static void answer_root(struct receiver *receiver, struct http_request *request)
 {
     struct buf body;
-    const char *web = receiver->settings.web_address;
+    const char *found = atomic_load(&receiver->found_web);
+    const char *web = found ? found : receiver->settings.web_address;
     buf_init(&body, 1024);
     buf_addf(&body, "faultline takes %s here; the page is at %s%s\n",
              receiver->protocol == OTLP
@@ -473,6 +476,13 @@ const char *receiver_address(const struct receiver *receiver)
     return httpd_address(receiver->httpd);
 }
 
+void receiver_tell_web(struct receiver *receiver, const char *address)
+{
+    char *none = NULL, *copy = strdup(address);
+    if (copy && !atomic_compare_exchange_strong(&receiver->found_web, &none, copy))
+        free(copy);
+}
+
 void receiver_drain(struct receiver *receiver)
 {
     httpd_drain(receiver->httpd, DRAIN_NS);
@@ -481,6 +491,7 @@ void receiver_drain(struct receiver *receiver)
 void receiver_stop(struct receiver *receiver)
 {
     httpd_stop(receiver->httpd);
+    free(receiver->found_web);
     free(receiver->web);
     free(receiver);
 }

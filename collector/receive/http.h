@@ -26,6 +26,8 @@ int receiver_otlp_http_start(const struct receiver_settings *settings, struct re
 int receiver_zipkin_start(const struct receiver_settings *settings, struct receiver **receiver,
                           struct err *err);
 const char *receiver_address(const struct receiver *receiver);
+/* Where the page really is, once it is served: said by GET /. Once; any thread. */
+void receiver_tell_web(struct receiver *receiver, const char *address);
 /* Stops taking requests; returns when all that were taken are answered. */
 void receiver_drain(struct receiver *receiver);
 void receiver_stop(struct receiver *receiver);

@@ -104,7 +104,7 @@ static int64_t old_generation(struct store *store, int64_t now_s, int64_t trace_
         query_number(store, "SELECT min(begun_s) FROM metric_generation WHERE id > ?", oldest);
     bool newest = end_s == 0;
     if (newest)
-        end_s = begun_s + 900;
+        end_s = begun_s + GENERATION_S;
     int64_t keep_s = (int64_t)(store->settings.retention_ns / NS_PER_S);
     bool too_old = end_s < now_s - keep_s;
     return too_old || (too_large && !newest && (!trace_s || begun_s <= trace_s)) ? oldest : 0;

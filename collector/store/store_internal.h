@@ -18,7 +18,8 @@
  *   feed.c        the spans of a turn as a table that one statement copies from
  *   trace_minutes.c  minutes to ranges of trace_no
  *   keys.c        trace ids to trace_no: the open run, full runs, Bloom filters
- *   metrics.c     series and points
+ *   metrics.c     points of metrics, in generations
+ *   metric_series.c  which series a point is of
  *   logs.c        log records of traces
  *   retention.c   what is too old or too much
  *   keep.c        whose spans need not stay
@@ -271,6 +272,8 @@ struct trace_minutes {
     unsigned n;
 };
 
+#define GENERATION_S 900 /* of metric points */
+
 struct series_state { /* a series whose points came since the start */
     uint64_t hash;
     int64_t row, last_ns; /* newest time stored; −1: none */
@@ -488,6 +491,15 @@ int64_t trace_id_key(struct trace_id id);
 size_t keys_candidates(struct store *store, struct trace_id id, uint64_t *runs, size_t max,
                        uint64_t *trace_no);
 
+/* metric_series.c */
+/* The series of a point; one that is not in memory afterwards lies in *fresh, and *part tells its
+ * point from others of the overflow. */
+int metric_series_of(struct store *store, const struct metric_point *point,
+                     struct series_state *fresh, struct series_state **state, int64_t *part);
+
+/* The first column of a bound statement's first row, 0 without one; resets it. */
+int statement_id(sqlite3_stmt *statement, int64_t *id);
+
 /* keep.c; only where store.keep is not `all` */
 int keep_open(struct store *store);
 void keep_close(struct store *store);
@@ -495,6 +507,8 @@ void keep_close(struct store *store);
 int keep_slice(struct store *store);
 
 /* metrics.c */
+/* What a query gives in its first column, or `otherwise`. */
+int64_t metrics_number(struct store *store, const char *sql, int64_t otherwise);
 int metrics_open(struct store *store);
 void metrics_close(struct store *store);
 /* The points of a body; says how many were stored and how many were there already. */

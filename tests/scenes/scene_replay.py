@@ -56,7 +56,30 @@ def scene_jaeger_json(c):
         assert c.sql("SELECT caller_service, callee_service, calls, errors FROM edge_minute WHERE known_by = 'both'") == [("checkout", "payment", 1, 1)]
         c.check_ledger()
     said = subprocess.run([c.program, "replay", os.path.join(c.folder, "f.bin"), "--to", "http://127.0.0.1:1"], capture_output=True, text=True)
-    assert said.returncode == 3 and "--db" in said.stderr, said
+    assert said.returncode == 3 and "127.0.0.1:1" in said.stderr, said
+
+
+def scene_to_a_collector(c):
+    """Files of every kind sent on: the same rows as in a database, flushed when the command returns. Jaeger's spans go as OTLP."""
+    columns = ("SELECT trace_id, span_id, parent_span_id, service, version, operation, kind, start_ns, duration_ns, status, status_message, http_status, resource, "
+               "attributes, events, links FROM span ORDER BY 1, 2")
+    files = [golden("jaeger", "checkout.json"), golden("otel_js", "json", "traces.frontend.json"), golden("otel_js", "proto", "metrics.backend.bin"),
+             otlp.request_json("Logs", [otlp.log_json("x", "0" * 16 + "5eed0000000000a1", "%016x" % 0xb1)])]
+    names = []
+    for i, data in enumerate(files):
+        names.append(os.path.join(c.folder, "file%d" % i))
+        with open(names[-1], "wb") as f:
+            f.write(data)
+    c.start()
+    done = subprocess.run([c.program, "replay", *names, "--to", "http://" + c.otlp], capture_output=True, text=True)
+    assert done.returncode == 0, done
+    sent, points = c.sql(columns), c.sql("SELECT count(*) FROM metric_point")
+    c.stop()
+    direct = os.path.join(c.folder, "direct.db")
+    subprocess.run([c.program, "replay", *names, "--db", direct], check=True, capture_output=True)
+    c.db = direct
+    assert sent == c.sql(columns) and len(sent) > 20 and any('"kind":"log"' in row[14] for row in sent), [(a, b) for a, b in zip(sent, c.sql(columns)) if a != b]
+    assert points == c.sql("SELECT count(*) FROM metric_point") and points[0][0] > 0
 
 
 def scene_zipkin_protobuf(c):
@@ -170,6 +193,14 @@ def scene_cuts_lose_nothing(c):
     parts = b"".join(body.replace(b"pppppp", b"%06d" % k) for k in range(16))
     done = replay(c, parts)
     assert len(parts) > 2_000_000 and done["accepted"] == 8000 and c.sql("SELECT count(*) FROM metric_series") == [(8000,)], done
+
+
+def scene_lines_keep_the_format_of_the_first(c):
+    """An access log whose pieces begin with lines that cannot be read: these are rejected alone, wherever they stand."""
+    line = golden("access_logs", "nginx.log").splitlines()[0]
+    done = replay(c, line + b"\n" + b"nonsense that is no line of any log\n" * 90000 + line + b"\n")
+    assert (done["records"], done["rejected"]) == (90002, 90000), done
+    c.check_ledger()
 
 
 def scene_bad_files_are_named(c):

@@ -214,3 +214,24 @@ def scene_refused_then_killed_then_away_the_sdk_sends_again(c):
         requests = len(shop.requests)
         shop.stop()
     check_nothing_lost_or_doubled(c, requests)
+
+
+def scene_metrics_of_the_sdk(c):
+    """What the SDK counted itself, by each protocol: the newest point of every series adds up to the requests that were made."""
+    c.start()
+    for i, (protocol, where) in enumerate((("http/protobuf", c.otlp), ("http/json", c.otlp), ("grpc", c.grpc))):
+        exporter = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + where,
+                    "OTEL_EXPORTER_OTLP_PROTOCOL": protocol, "OTEL_METRIC_EXPORT_INTERVAL": "300", "OTEL_METRIC_EXPORT_TIMEOUT": "250"}
+        before = c.sql("SELECT coalesce(max(at_ns), 0) FROM metric_point")[0][0]
+        with Shop(c, **exporter) as shop:
+            for path in PATHS:
+                shop.get(path)
+            shop.stop()
+        c.flush()
+        newest = dict(c.sql("SELECT json_extract(resource, '$.\"service.name\"'), sum(count) FROM (SELECT series_id, count, max(at_ns) FROM metric_point "
+                            "WHERE at_ns > ? GROUP BY 1) JOIN metric_series USING (series_id) WHERE name = 'http.server.request.duration' AND unit = 's' "
+                            "AND type = 'histogram' GROUP BY 1", before))
+        assert newest == {"frontend": 9, "backend": 8}, (protocol, newest)
+        assert c.sql("SELECT sum(rejected) FROM ingest_minute") == [(0,)]
+    assert set(c.sql("SELECT format, transport FROM ingest_minute WHERE stored > 0")) == {("otlp_pb", "http"), ("otlp_json", "http"), ("otlp_pb", "grpc")}
+    c.check_ledger()
