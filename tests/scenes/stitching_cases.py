@@ -731,3 +731,16 @@ def a_callee_of_shared_ids_whose_own_half_is_lost_was_called_once():
         b > c both retries=1 recovered
         b > orders#database caller_only [database]
         trace ok entry=a"""
+
+
+@case
+def a_copy_of_a_request_with_a_shared_id_is_nobody_else_s_parent():
+    t = new()
+    a = t.proxy("a", "server", 0, 100, None, upstream=INBOUND)
+    o = t.proxy("a", "client", 1, 60, a, upstream=out("b"))
+    t.proxy("m", "server", 2, 80, o, upstream=INBOUND, host="b-shadow", shared=True)
+    t.server("b", 3, 50, o)  # its sidecar's half, of the same id, is lost
+    return t.spans, """user > a entry
+        a > b both
+        a > m callee_only
+        trace ok entry=a"""
