@@ -326,7 +326,7 @@ class Maker:
             if not span["shared"]:
                 span["parent"] = span["id"]
         elif what < 0.285 and len(t.spans) > 2:
-            ring = d.sample([s for s in t.spans if not s["shared"]], 2)
+            ring = d.sample(t.spans, 2)
             if self.mesh.zipkin or ring[0]["id"] == ring[1]["id"]:
                 return
             ring[0]["parent"], ring[1]["parent"], t.ring = ring[1]["id"], ring[0]["id"], True
