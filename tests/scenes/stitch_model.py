@@ -122,7 +122,7 @@ def join(spans):
             span.orphan = True
             continue
         own = [s for s in above if s.service == span.service]
-        if side(span) == "callee" and span.kind != "unset" and not any(side(s) == "callee" for s in own) and \
+        if span.kind in ("server", "consumer") and not any(side(s) == "callee" for s in own) and \
                 any(side(s) == "callee" and not shadow(s) for s in above):
             own = []  # who got the call called back
         own = [s for s in own if not s.proxy] or own

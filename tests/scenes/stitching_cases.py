@@ -744,3 +744,17 @@ def a_copy_of_a_request_with_a_shared_id_is_nobody_else_s_parent():
         a > b both
         a > m callee_only
         trace ok entry=a"""
+
+
+@case
+def a_step_of_the_caller_beneath_an_id_that_its_callee_shares():
+    t = new()
+    a = t.server("a", 0, 100)
+    ab = t.client("a", 1, 90, a)
+    t.server("b", 5, 80, ab, shared=True)
+    t.span("a", "internal", 2, 2, ab)
+    t.client("a", 92, 5, ab, attrs={"db__system": "mysql", "db__name": "log"})  # its own, not the callee's
+    return t.spans, """user > a entry
+        a > b both
+        a > log#database caller_only [database]
+        trace ok entry=a"""
