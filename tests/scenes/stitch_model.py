@@ -113,7 +113,8 @@ def join(spans):
             caller = [h for h in halves if side(h) == "caller"]
             front = [h for h in halves if side(h) == "callee" and h.service == span.service and h.proxy and not span.proxy]
             if front or caller:
-                span.parent = (front or caller)[0]
+                begun = [f for f in front if f.start is not None and span.start is not None and f.start <= span.start]
+                span.parent = max(begun, key=lambda f: f.start) if begun else (front or caller)[0]
                 continue
         above = [s for s in by_id.get(span.parent_id, []) if s is not span and s.id != span.id]
         if not span.parent_id or (not above and span.parent_id == span.id):
