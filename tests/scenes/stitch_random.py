@@ -192,7 +192,7 @@ class Maker:
             low, at, left = self.through(callee, at, left, low, path, spans)
         code = self.serve(callee, at + 0.2, left - 0.4, low, depth, path, None, want)
         if has_sidecar and callee != caller and d.random() < 0.05 and code < 500:
-            other = d.choice([n for n in NAMES if n != caller])
+            other = d.choice([n for n in NAMES if n not in (caller, callee if self.mesh.zipkin else caller)])
             self.side(other, "server", at + 0.3, left + 20, low, INBOUND, d.choice([200, 500]), host=callee + "-shadow", path=path,
                       shared=bool(self.mesh.zipkin and low["kind"] == "client"))
         for span in spans:
