@@ -116,15 +116,17 @@ static int parent_fit(const struct work_span *parent, const struct work_span *ch
 {
     bool same_service = parent->shape->node.service == child->shape->node.service;
     bool started = parent->record->start_ns <= child->record->start_ns;
-    bool out = is_out_kind(parent->shape), child_out = is_out_kind(child->shape);
+    bool out = is_out_kind(parent->shape);
+    bool arrives = child->shape->kind == KIND_SERVER || child->shape->kind == KIND_CONSUMER;
     int fit = 1 + (started ? 1 : 0);
     /* Of one id's two halves a span hangs beneath its own service's, else beneath the callee's: who
-     * got the call made those that lie under it, also where the half between them is lost. */
-    if (same_service && !out)
+     * got the call made those that lie under it, also where the half between them is lost. A copy
+     * of the request has only what its own service made. */
+    if (same_service && !(out && arrives))
         fit += 8;
-    else if (!out)
+    else if (!out && !parent->shape->mirrored)
         fit += 6;
-    else if (!child_out && !same_service)
+    else if (out)
         fit += 4;
     return fit + (parent->shape->proxy == PROXY_NONE && same_service ? 2 : 0);
 }

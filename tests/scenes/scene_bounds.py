@@ -98,11 +98,16 @@ def seconds(c, spans):
 
 def scene_time_is_near_linear_in_the_size_of_a_trace(c):
     """Four times the spans take about four times the time: far from the sixteen times of a square."""
-    said = []
+    said = []  # what is busy beside it makes a run slower, never faster: a bad ratio is looked at again
     for shape in (chain, fan, attempts, rings, selves, one_id, strangers):
-        ratio = seconds(c, shape(60_000)) / max(seconds(c, shape(15_000)), 0.01)
-        said.append("%s %.1f" % (shape.__name__, ratio))
-        assert ratio < 9, said
+        small, big = shape(15_000), shape(60_000)
+        times = [seconds(c, small), seconds(c, big)]
+        for _ in range(4):
+            if times[1] < 9 * max(times[0], 0.01):
+                break
+            times = [min(times[0], seconds(c, small)), min(times[1], seconds(c, big))]
+        said.append("%s %.3f s %.3f s" % (shape.__name__, *times))
+        assert times[1] < 9 * max(times[0], 0.01), said
 
 
 def most_memory(c):

@@ -4,6 +4,7 @@ import subprocess
 import time
 
 import stitching
+from scene_truth import simulate
 from stitching import INBOUND, Trace, otlp, out
 
 
@@ -88,3 +89,25 @@ def scene_the_physical_graph_of_the_command_is_the_api_s(c):
     assert any(n["id"].endswith("#sidecar") for n in versions["nodes"])
     near = c.api("graph?layer=physical&focus=b&hops=1")
     assert {short(n["id"]) for n in near["nodes"]} >= {"b", "b#sidecar"} and len(near["nodes"]) < len(by_file["nodes"]), near["nodes"]
+
+
+def scene_what_comes_to_a_sidecar_goes_on_to_its_application(c):
+    """In a mesh of fifty services every call that the network brings to a sidecar goes on; none gets lost between the layers."""
+    db, _, _ = simulate(c, "fifty", "--mesh", "50", "--for", "30s", "--rate", "20")
+    path = db.execute("PRAGMA database_list").fetchone()[2]
+    window = [str(t) for t in db.execute("SELECT min(minute_ns) / 1000000000, max(minute_ns) / 1000000000 + 60 FROM hop_minute").fetchone()]
+    layers = {}
+    for layer in ("logical", "physical"):
+        told = subprocess.run([c.program, "graph", "--db", path, "--layer", layer, "--format", "json", "--from", window[0], "--to", window[1]],
+                              check=True, capture_output=True).stdout
+        layers[layer] = json.loads(told)
+    came, went = {}, {}
+    for e in layers["physical"]["edges"]:
+        if e["hop"] == "network" and e["callee"].endswith("#sidecar"):
+            came[e["callee"]] = came.get(e["callee"], 0) + e["calls"]
+        if e["hop"] == "sidecar_in":
+            went[e["caller"]] = e["calls"]
+    assert came == went and len(came) > 30, (came, went)
+    workloads = lambda g: {n["id"]: n["calls"] for n in g["nodes"] if n["node"]["role"] == "workload"}  # noqa: E731
+    assert workloads(layers["logical"]) == workloads(layers["physical"])
+    assert len(layers["physical"]["nodes"]) > len(layers["logical"]["nodes"]) + 30 and not layers["physical"]["truncated"]

@@ -113,7 +113,8 @@ def join(spans):
             caller = [h for h in halves if side(h) == "caller"]
             front = [h for h in halves if side(h) == "callee" and h.service == span.service and h.proxy and not span.proxy]
             if front or caller:
-                span.parent = (front or caller)[0]
+                begun = [f for f in front if f.start is not None and span.start is not None and f.start <= span.start]
+                span.parent = max(begun, key=lambda f: f.start) if begun else (front or caller)[0]
                 continue
         above = [s for s in by_id.get(span.parent_id, []) if s is not span and s.id != span.id]
         if not span.parent_id or (not above and span.parent_id == span.id):
@@ -122,14 +123,15 @@ def join(spans):
             span.orphan = True
             continue
         own = [s for s in above if s.service == span.service]
-        if side(span) == "callee" and span.kind != "unset" and not any(side(s) == "callee" for s in own) and len(own) < len(above):
+        if span.kind in ("server", "consumer") and not any(side(s) == "callee" for s in own) and \
+                any(side(s) == "callee" and not shadow(s) for s in above):
             own = []  # who got the call called back
         own = [s for s in own if not s.proxy] or own
         started = [s for s in own if s.start is not None and span.start is not None and s.start <= span.start]
         if started:
             span.parent = max(started, key=lambda s: s.start)
         else:
-            span.parent = (own or [s for s in above if side(s) == "callee"] or above)[0]
+            span.parent = (own or [s for s in above if side(s) == "callee" and not shadow(s)] or [s for s in above if side(s) == "caller"] or above)[0]
     for span in spans:  # a ring is cut above whatever started first in it
         ring, at = [], span
         while at and at not in ring:
@@ -601,7 +603,7 @@ def ended_at(call):
 def follow(call, calls):
     found = explaining(call, calls)
     if found:
-        return follow(max(found, key=lambda c: (ended_at(c), c.low[0].start if c.low else 0)), calls)
+        return follow(max(found, key=lambda c: (ended_at(c), c.callee.top.start if isinstance(c.callee, Visit) else 0)), calls)
     if given_up(call):
         waited = [c for c in call.callee.calls if c in calls and c.chain and c.chain[0].us * 2 > call.callee.top.us]
         if waited:

@@ -191,9 +191,10 @@ class Maker:
         if d.random() < 0.12 and callee != caller:
             low, at, left = self.through(callee, at, left, low, path, spans)
         code = self.serve(callee, at + 0.2, left - 0.4, low, depth, path, None, want)
-        if has_sidecar and d.random() < 0.05 and code < 500:
-            other = d.choice([n for n in NAMES if n != caller])
-            self.side(other, "server", at + 0.3, left + 20, low, INBOUND, d.choice([200, 500]), host=callee + "-shadow", path=path)
+        if has_sidecar and callee != caller and d.random() < 0.05 and code < 500:
+            other = d.choice([n for n in NAMES if n not in (caller, callee if self.mesh.zipkin else caller)])
+            self.side(other, "server", at + 0.3, left + 20, low, INBOUND, d.choice([200, 500]), host=callee + "-shadow", path=path,
+                      shared=bool(self.mesh.zipkin and low["kind"] == "client"))
         for span in spans:
             self.answered(span, code)
         return code
@@ -317,7 +318,7 @@ class Maker:
         what = d.random()
         if what < 0.25:
             for _ in range(d.choice([1, 1, 2, 3])):
-                may_go = [s for s in t.spans if not (self.mesh.unset and s["shared"])]  # without kinds nobody could tell who is left
+                may_go = [] if self.mesh.unset and self.mesh.zipkin else t.spans  # without kinds nobody could tell whose half is left
                 if len(t.spans) > 1 and may_go:
                     t.spans.remove(d.choice(may_go))
         elif what < 0.27:
@@ -325,7 +326,7 @@ class Maker:
             if not span["shared"]:
                 span["parent"] = span["id"]
         elif what < 0.285 and len(t.spans) > 2:
-            ring = d.sample([s for s in t.spans if not s["shared"]], 2)
+            ring = d.sample(t.spans, 2)
             if self.mesh.zipkin or ring[0]["id"] == ring[1]["id"]:
                 return
             ring[0]["parent"], ring[1]["parent"], t.ring = ring[1]["id"], ring[0]["id"], True

@@ -731,3 +731,30 @@ def a_callee_of_shared_ids_whose_own_half_is_lost_was_called_once():
         b > c both retries=1 recovered
         b > orders#database caller_only [database]
         trace ok entry=a"""
+
+
+@case
+def a_copy_of_a_request_with_a_shared_id_is_nobody_else_s_parent():
+    t = new()
+    a = t.proxy("a", "server", 0, 100, None, upstream=INBOUND)
+    o = t.proxy("a", "client", 1, 60, a, upstream=out("b"))
+    t.proxy("m", "server", 2, 80, o, upstream=INBOUND, host="b-shadow", shared=True)
+    t.server("b", 3, 50, o)  # its sidecar's half, of the same id, is lost
+    return t.spans, """user > a entry
+        a > b both
+        a > m callee_only
+        trace ok entry=a"""
+
+
+@case
+def a_step_of_the_caller_beneath_an_id_that_its_callee_shares():
+    t = new()
+    a = t.server("a", 0, 100)
+    ab = t.client("a", 1, 90, a)
+    t.server("b", 5, 80, ab, shared=True)
+    t.span("a", "internal", 2, 2, ab)
+    t.client("a", 92, 5, ab, attrs={"db__system": "mysql", "db__name": "log"})  # its own, not the callee's
+    return t.spans, """user > a entry
+        a > b both
+        a > log#database caller_only [database]
+        trace ok entry=a"""
