@@ -103,10 +103,12 @@ static bool set_times(struct access *access)
     uint64_t lasted;
     if (!access_time(at[ACCESS_TIME], &access->end_ns))
         return false;
-    if (access_number_ns(at[ACCESS_REQUEST_TIME], NS_PER_S, &lasted) && access->end_ns > lasted)
+    if (access_number_ns(at[ACCESS_REQUEST_TIME], NS_PER_S, &lasted) && access->end_ns > lasted) {
         access->start_ns = access->end_ns - lasted;
-    else
-        access->start_ns = access->end_ns, access->end_ns = 0; /* how long it took is not known */
+    } else { /* how long it took is not known */
+        access->start_ns = access->end_ns;
+        access->end_ns = 0;
+    }
     return true;
 }
 

@@ -170,7 +170,7 @@ static void look_ahead(const struct stitcher *stitcher, const struct batch *batc
         live_prefetch_entry(&stitcher->table, batch->spans[i + LOOK_AHEAD].trace_id);
 }
 
-static void book_format(struct intake *intake, uint8_t format, uint32_t rejected)
+static void book_format(struct intake *intake, unsigned format, uint32_t rejected)
 {
     const struct body *body = intake->body;
     const struct tally_of_format *tally = &intake->formats[format];
@@ -193,7 +193,7 @@ static void book_format(struct intake *intake, uint8_t format, uint32_t rejected
 static void book_body(struct intake *intake)
 {
     uint8_t own = intake->body->format;
-    for (uint8_t i = 0; i < N_FORMATS; i++) {
+    for (unsigned i = 0; i < N_FORMATS; i++) {
         if (i == own || intake->formats[i].n)
             book_format(intake, i, i == own ? intake->body->batch->counts.n_rejected : 0);
     }
