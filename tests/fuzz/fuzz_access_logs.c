@@ -1,5 +1,5 @@
-/* fuzz_access_logs.c - any bytes as a body of each kind of access log: what is taken keeps every promise
- * of a batch, and a body that comes again has the same ids.
+/* fuzz_access_logs.c - any bytes as a body of each kind of access log: what is taken keeps every
+ * promise of a batch, and a body that comes again has the same ids.
  */
 #include "tests/fuzz/decoders.h"
 #include "tests/fuzz/fuzz.h"

@@ -120,6 +120,20 @@ def scene_mesh_lines_with_spans(c):
     c.check_ledger()
     assert c.sql("SELECT count(*) FROM span WHERE format = 'envoy_log'") == [(265,)]
     assert [x for x in c.sql(operations) if x in before_operations] == before_operations
+    # A traceparent in the line puts it into the trace itself: beneath its proxy's span, where it counts nowhere.
+    trace, span, start, ns = c.sql("SELECT trace_id, span_id, start_time, duration_ns FROM span WHERE format = 'otlp_pb' AND service = 'reviews' AND kind = 'server' "
+                                   "ORDER BY start_ns LIMIT 1")[0]
+    was = c.api("traces/" + trace)
+    line = {"start_time": start, "duration": ns // 10**6, "method": "GET", "path": "/x", "response_code": 503, "response_flags": "UC", "upstream_cluster": "inbound|9080||",
+            "authority": "reviews:9080", "traceparent": "00-%s-%s-01" % (trace, span)}
+    good(c, "envoy_log", json.dumps(line))
+    c.flush()
+    now = c.api("traces/" + trace)
+    assert now["calls"] == was["calls"] and len(now["spans"]) == len(was["spans"]) + 1, (now["calls"], was["calls"])
+    assert [s["parent_span_id"] for s in now["spans"] if s["format"] == "envoy_log"] == [span]
+    assert now["trace"]["status"] == was["trace"]["status"] and now["trace"]["error_count"] == was["trace"]["error_count"]
+    assert c.sql(rows) == before and [x for x in c.sql(operations) if x in before_operations] == before_operations
+    c.check_ledger()
 
 
 def scene_any_order(c):
@@ -193,6 +207,26 @@ def scene_proxy_hands_the_header_on(c):
     assert c.post_otlp(otlp_body(spans), True)[0] == 200
     c.flush()
     assert c.sql(EDGES) == [("user", "user", "web", "workload", "", "entry", 1, 0), ("web", "workload", "cart", "workload", "nginx", "both", 1, 0)], c.sql(EDGES)
+    c.check_ledger()
+
+
+def scene_a_balancer_between_two(c):
+    """The same with a load balancer of AWS: its hop has its own time, and it is no end of the call."""
+    c.start()
+    trace, root, start = "6a5b4c3d0011223344556677889900cc", "1-6a5b4c3d-0011223344556677889900cc", 1795428000000
+    spans = [otlp_span(trace, "00000000000000a1", "", "web", "op", 2, start, 100), otlp_span(trace, "00000000000000a2", "00000000000000a1", "web", "GET", 3, start + 5, 80),
+             otlp_span(trace, "00000000000000a3", "00000000000000a2", "cart", "op", 2, start + 15, 60)]
+    line = ('http 2026-11-23T10:00:00.080000Z app/inner/1 10.0.0.7:51034 10.0.3.21:8080 0.001 0.065 0.004 200 200 1 1 "GET http://cart:80/ HTTP/1.1" "-" - - '
+            'arn:aws:x:targetgroup/cart-tg/0 "Parent=00000000000000a2;Root=%s;Sampled=1" "-" "-" 1 2026-11-23T10:00:00.010000Z "forward" "-" "-"') % root
+    assert c.post_otlp(otlp_body(spans), True)[0] == 200
+    c.flush()
+    assert c.sql("SELECT via FROM edge_minute WHERE callee_service = 'cart'") == [("",)]
+    good(c, "alb", line)  # it comes late: the trace opens again
+    c.flush()
+    assert c.sql(EDGES) == [("user", "user", "web", "workload", "", "entry", 1, 0), ("web", "workload", "cart", "workload", "inner", "both", 1, 0)], c.sql(EDGES)
+    hops = dict((h, ns) for h, name, ns in c.sql("SELECT hop, hop_name, time_ns_sum FROM hop_minute WHERE callee_service = 'cart'") if name == "inner")
+    assert hops["load_balancer"] == 10_000_000, hops
+    assert c.sql("SELECT role, peer FROM span WHERE format = 'alb'") == [("load_balancer", "cart")]
     c.check_ledger()
 
 
