@@ -91,7 +91,7 @@ static struct str flags_of(const struct access *access)
         return STR("DC");
     if (!access->at[ACCESS_UPSTREAM].len && !access->at[ACCESS_UPSTREAM_NAME].len)
         return STR_NONE;
-    bool own = !str_eq(upstream, code) || str_find(access->at[ACCESS_UPSTREAM], ':') < 0;
+    bool own = !str_eq(upstream, code); /* else the upstream may have said so itself */
     if (str_eq(code, STR("504")) && own)
         return STR("UT");
     return str_eq(code, STR("502")) && own ? STR("UF") : STR_NONE;

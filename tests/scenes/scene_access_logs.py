@@ -74,6 +74,24 @@ def scene_every_kind(c):
     assert c.sql("SELECT sum(tls), sum(plaintext), sum(security_unknown) FROM edge_minute WHERE caller_service = 'shop-edge'") == [(0, 0, 3)]
 
 
+def scene_real_nginx_and_haproxy(c):
+    """What nginx 1.22.1 (the README's format, JSON, combined) and HAProxy 2.6.12 wrote of the same eight requests, one of them to nobody, one answered 503 by
+    the application, with quotes and backslashes in path and user agent."""
+    c.start()
+    for kind, file in (("nginx", "nginx.log"), ("nginx", "nginx.json"), ("nginx", "nginx_combined.log"), ("haproxy", "haproxy.log")):
+        other = {"nginx.json": b"1af7651916cd43dd"}.get(file, b"0af7651916cd43dd")  # the same requests twice: another trace
+        good(c, kind, golden("access_logs", "real", file).replace(b"0af7651916cd43dd", other))
+    c.flush()
+    rows = {(a, b): row for a, b, *row in c.sql("SELECT caller_service, callee_service, sum(calls), sum(errors), sum(client_errors) FROM edge_minute GROUP BY 1, 2")}
+    assert rows == {("user", "edge"): [8, 2, 1], ("edge", "127.0.0.1"): [7, 2, 1], ("user", "edge-json"): [8, 2, 1], ("edge-json", "127.0.0.1"): [7, 2, 1],
+                    ("user", "nginx"): [8, 2, 1], ("user", "shop-in"): [8, 2, 1], ("shop-in", "cart"): [7, 1, 1], ("shop-in", "dead"): [1, 1, 0]}, rows
+    assert set(c.sql("SELECT http_status, response_flags FROM span WHERE response_flags != ''")) == {(503, "UF")}  # nginx's 502 may be the upstream's own
+    assert c.sql("SELECT count(*) FROM span WHERE parent_span_id = 'b7ad6b7169203331' AND trace_id LIKE '_af7651916cd43dd8448eb211c8031__'") == [(24,)]
+    assert c.sql("SELECT sum(rejected) FROM ingest_minute") == [(0,)]
+    assert not c.sql("SELECT * FROM span WHERE attributes LIKE '%abc%'"), "a token stays in no attribute"
+    c.check_ledger()
+
+
 def scene_istio_lines(c):
     """Gateway and sidecar of one request, joined by its x-request-id; a database behind TCP; Envoy's stock format; JSON with a traceparent."""
     c.start()
