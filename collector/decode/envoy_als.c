@@ -5,10 +5,10 @@
 #include <stdlib.h>
 
 #include "collector/base/wire.h"
-#include "collector/decode/access_id.h"
 #include "collector/decode/access_log.h"
 #include "collector/decode/decode.h"
 #include "collector/decode/span_list.h"
+#include "collector/model/access_id.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 #define MAX_MEMBERS 256 /* of one map that is looked at */

@@ -32,6 +32,7 @@ struct stitcher {
     struct shapes *shapes;
     struct stitch *stitch;
     struct requests *requests;
+    uint64_t asked_ns; /* when the last entry came that its request id alone joins; 0: none */
     struct live_table table;
     struct filling filling;
     struct buf scratch, merge_scratch;

@@ -154,6 +154,30 @@ def scene_mesh_lines_with_spans(c):
     c.check_ledger()
 
 
+def scene_lines_before_spans(c):
+    """Lines that were stitched and stored before the spans of the same requests came count no more when they have come; a restart between the two changes
+    nothing but that."""
+    rows = ("SELECT caller_service, callee_service, known_by, sum(calls), sum(errors), sum(retries) FROM edge_minute "
+            "WHERE protocol != 'tcp' GROUP BY 1, 2, 3 HAVING sum(calls) > 0 ORDER BY 1, 2, 3")
+    c.start(stitch__trace_idle="1m", stitch__trace_max_age="5m")
+    for body in frames("otlp_grpc"):
+        assert c.post_otlp(body)[0] == 200
+    c.flush()
+    of_spans = c.sql(rows)
+    c.stop()
+    c.db = os.path.join(c.folder, "other.db")
+    c.start()
+    for name in ("istio-ingressgateway", "reviews", "ratings", "details"):
+        good(c, "envoy_log", mesh(name))
+    c.flush()
+    assert c.sql(rows) != of_spans
+    for body in frames("otlp_grpc"):
+        assert c.post_otlp(body)[0] == 200
+    c.flush()
+    assert c.sql(rows) == of_spans, [x for x in c.sql(rows) if x not in of_spans]
+    c.check_ledger()
+
+
 def scene_any_order(c):
     """The mesh's lines in any order, split anyhow, some of them twice, across a stop: the same graph."""
     rows = EDGES.replace("sum(errors)", "sum(errors), sum(client_ns_sum), sum(server_ns_sum), sum(retries)")
