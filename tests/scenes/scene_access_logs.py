@@ -2,11 +2,13 @@
 import gzip
 import json
 import os
+import queue
 import random
 import subprocess
+import threading
 import zlib
 
-from lib import GOLDEN, frames, golden, otlp_body, otlp_span
+from lib import GOLDEN, frames, free_port, golden, otlp_body, otlp_span, wait_for
 
 KINDS = ("alb", "nlb", "apigw", "nginx", "haproxy", "envoy_log")
 EDGES = ("SELECT caller_service, caller_role, callee_service, callee_role, via, known_by, sum(calls), sum(errors) FROM edge_minute "
@@ -325,6 +327,47 @@ def scene_killed_at_once(c):
     c.start()
     c.flush()
     assert c.sql("SELECT count(*) FROM span") == [(24,)]
+    c.check_ledger()
+
+
+def scene_kills_under_load(c):
+    """Lines by several senders at once, killed in the middle of it, each line sent again until it is answered: every one is there, once."""
+    todo = queue.Queue()
+    for body in range(300):
+        todo.put(b"\n".join(b'10.0.0.%d - - [23/Nov/2026:10:00:00 +0000] "GET /%d HTTP/1.1" 200 1 "-" "-" msec=1795428000.%03d rt=0.001' % (n, body, n)
+                           for n in range(50)))
+    answered = []
+
+    def send():
+        while True:
+            try:
+                body = todo.get_nowait()
+            except queue.Empty:
+                return
+            while len(answered) < 300:
+                try:
+                    if post(c, "nginx", body)[0] == 204:
+                        answered.append(body)
+                        break
+                except OSError:
+                    pass
+                except Exception as e:  # a connection that broke within its answer
+                    assert type(e).__module__ == "http.client", e
+
+    c.start(receive__otlp_http__listen=str(free_port()), stitch__trace_idle="300ms", store__commit_interval="100ms")
+    senders = [threading.Thread(target=send) for _ in range(4)]
+    for sender in senders:
+        sender.start()
+    for n in (60, 130, 220):
+        wait_for(lambda: len(answered) >= n, 30, "%d answers" % n)
+        c.kill()
+        c.start()
+    for sender in senders:
+        sender.join(60)
+    assert len(answered) == 300
+    c.flush()
+    assert c.sql("SELECT count(*), count(DISTINCT trace_id || span_id) FROM span") == [(15000, 15000)]
+    assert c.sql("SELECT sum(calls) FROM edge_minute") == [(15000,)]
     c.check_ledger()
 
 
