@@ -143,6 +143,17 @@ static void give_credit(struct grpc_call *call)
     call->connection->has_answers = true; /* the window's update is to go out */
 }
 
+/* There is no memory for what came: the stream cannot go on. What its handler has is not touched.
+ */
+static void lose(struct grpc_call *call)
+{
+    if (call->busy)
+        nghttp2_submit_rst_stream(call->connection->session, NGHTTP2_FLAG_NONE, call->stream,
+                                  NGHTTP2_CANCEL);
+    else
+        call_refuse(call, GRPC_UNAVAILABLE, "memory is short; try again", 1);
+}
+
 void stream_take_data(struct grpc_call *call, struct str bytes)
 {
     call_consume_connection(call->connection, bytes.len);
@@ -155,7 +166,7 @@ void stream_take_data(struct grpc_call *call, struct str bytes)
         call->held_ns = clock_mono_ns();
     buf_add_str(&call->body, bytes);
     if (buf_failed(&call->body)) {
-        call_refuse(call, GRPC_UNAVAILABLE, "memory is short; try again", 1);
+        lose(call);
         return;
     }
     hand_on(call);

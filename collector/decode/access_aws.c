@@ -140,8 +140,7 @@ const char *access_read_alb(struct access *access, struct str line)
     access->at[ACCESS_INSTANCE] = tokens[ALB_ELB].text;
     access->at[ACCESS_UPSTREAM_NAME] = group_name(tokens[ALB_GROUP].text);
     if (str_starts(tokens[ALB_TYPE].text, STR("grpc")))
-        access->extras[access->n_extras].key = STR("rpc.system"),
-        access->extras[access->n_extras++].text = STR("grpc");
+        access_set_named(access, STR("rpc.system"), STR("grpc"));
     bool no_target = is_absent(tokens[ALB_TARGET].text);
     bool no_answer = is_absent(tokens[ALB_TARGET_STATUS].text);
     access_set(access, ACCESS_FLAGS, alb_flags(access, no_target, no_answer));

@@ -7,7 +7,7 @@
  */
 #include "collector/decode/access_envoy.h"
 
-#include "collector/decode/access_id.h"
+#include "collector/model/access_id.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define MAX_TOKENS 64

@@ -5,11 +5,11 @@
  */
 #include <stdlib.h>
 
-#include "collector/decode/access_id.h"
 #include "collector/decode/access_log.h"
 #include "collector/decode/decode.h"
 #include "collector/decode/json_value.h"
 #include "collector/decode/span_list.h"
+#include "collector/model/access_id.h"
 
 #define MAX_LINE ((size_t)64 << 10)
 #define MAX_NESTED 3

@@ -91,7 +91,7 @@ static struct str flags_of(const struct access *access)
         return STR("DC");
     if (!access->at[ACCESS_UPSTREAM].len && !access->at[ACCESS_UPSTREAM_NAME].len)
         return STR_NONE;
-    bool own = !str_eq(upstream, code) || str_find(access->at[ACCESS_UPSTREAM], ':') < 0;
+    bool own = !str_eq(upstream, code); /* else the upstream may have said so itself */
     if (str_eq(code, STR("504")) && own)
         return STR("UT");
     return str_eq(code, STR("502")) && own ? STR("UF") : STR_NONE;
@@ -103,10 +103,12 @@ static bool set_times(struct access *access)
     uint64_t lasted;
     if (!access_time(at[ACCESS_TIME], &access->end_ns))
         return false;
-    if (access_number_ns(at[ACCESS_REQUEST_TIME], NS_PER_S, &lasted) && access->end_ns > lasted)
+    if (access_number_ns(at[ACCESS_REQUEST_TIME], NS_PER_S, &lasted) && access->end_ns > lasted) {
         access->start_ns = access->end_ns - lasted;
-    else
-        access->start_ns = access->end_ns, access->end_ns = 0; /* how long it took is not known */
+    } else { /* how long it took is not known */
+        access->start_ns = access->end_ns;
+        access->end_ns = 0;
+    }
     return true;
 }
 

@@ -2,10 +2,10 @@
 #include <stdlib.h>
 
 #include "collector/base/hash.h"
-#include "collector/decode/access_id.h"
 #include "collector/decode/access_trace.h"
 #include "collector/decode/semconv.h"
 #include "collector/decode/times.h"
+#include "collector/model/access_id.h"
 
 static const struct str keys[N_ACCESS_FIELDS] = {
 #define X(field, key) [ACCESS_##field] = {key, sizeof(key) - 1},

@@ -5,121 +5,14 @@
 #include <stdlib.h>
 
 #include "collector/base/wire.h"
-#include "collector/decode/access_id.h"
 #include "collector/decode/access_log.h"
 #include "collector/decode/decode.h"
 #include "collector/decode/span_list.h"
+#include "collector/model/access_id.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 #define MAX_MEMBERS 256 /* of one map that is looked at */
 #define SCRATCH_BYTES ((size_t)32 << 20)
-
-/* ---- the identity ---- */
-
-static void add_field(struct buf *out, unsigned field, struct str bytes)
-{
-    buf_add_varint(out, field << 3 | WIRE_BYTES);
-    buf_add_varint(out, bytes.len);
-    buf_add_str(out, bytes);
-}
-
-/* The first field of this number; false when there is none, or it is no bytes. */
-static bool field_of(struct str message, unsigned field, struct str *bytes)
-{
-    struct wire wire = wire_of(message);
-    while (wire_next(&wire)) {
-        if (wire.field == field && wire.type == WIRE_BYTES) {
-            *bytes = wire.bytes;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Of a node's metadata: what says whose proxy it is. */
-static bool is_wanted(struct str key)
-{
-    static const char *const keys[] = {"NAME",          "NAMESPACE", "CLUSTER_ID",
-                                       "WORKLOAD_NAME", "MESH_ID",   "LABELS"};
-    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        if (str_eq(key, str_of(keys[i])))
-            return true;
-    }
-    return false;
-}
-
-static void copy_metadata(struct str metadata, struct buf *out)
-{
-    struct wire wire = wire_of(metadata);
-    struct str key;
-    for (int n = 0; n < MAX_MEMBERS && wire_next(&wire); n++) {
-        if (wire.field == 1 && wire.type == WIRE_BYTES && field_of(wire.bytes, 1, &key) &&
-            is_wanted(key))
-            add_field(out, 1, wire.bytes);
-    }
-}
-
-/* core.v3.Node: id, cluster, metadata, locality; its hundreds of extensions stay behind. */
-static bool copy_node(struct str node, struct buf *out)
-{
-    struct wire wire = wire_of(node);
-    struct buf metadata;
-    buf_init(&metadata, out->max);
-    while (wire_next(&wire)) {
-        if (wire.type != WIRE_BYTES)
-            continue;
-        if (wire.field == 1 || wire.field == 2 || wire.field == 4) {
-            add_field(out, wire.field, wire.bytes);
-        } else if (wire.field == 3) {
-            copy_metadata(wire.bytes, &metadata);
-            add_field(out, 3, buf_str(&metadata));
-        }
-    }
-    bool good = !wire.error && !buf_failed(&metadata);
-    buf_fini(&metadata);
-    return good;
-}
-
-bool als_identity(struct str message, struct buf *identity)
-{
-    struct wire wire = wire_of(message);
-    struct buf node, whole;
-    struct str part;
-    bool good = true;
-    buf_init(&node, identity->max);
-    buf_init(&whole, identity->max);
-    while (good && wire_next(&wire)) {
-        if (wire.field != 1 || wire.type != WIRE_BYTES)
-            continue;
-        buf_reset(&node);
-        buf_reset(&whole);
-        if (field_of(wire.bytes, 1, &part))
-            good = copy_node(part, &node);
-        add_field(&whole, 1, buf_str(&node));
-        if (field_of(wire.bytes, 2, &part))
-            add_field(&whole, 2, part);
-    }
-    if (whole.len) {
-        buf_reset(identity);
-        add_field(identity, 1, buf_str(&whole));
-    }
-    good =
-        good && !wire.error && !buf_failed(&node) && !buf_failed(&whole) && !buf_failed(identity);
-    buf_fini(&node);
-    buf_fini(&whole);
-    return good;
-}
-
-bool als_body(struct str message, struct str identity, struct buf *body)
-{
-    struct wire wire = wire_of(message);
-    buf_add_str(body, identity);
-    while (wire_next(&wire)) {
-        if (wire.field != 1 && wire.type == WIRE_BYTES)
-            add_field(body, wire.field, wire.bytes);
-    }
-    return !wire.error && !buf_failed(body);
-}
 
 /* ---- entries ---- */
 
@@ -175,7 +68,7 @@ static void set_address(struct als *als, struct access *access, enum access_fiel
 {
     struct str socket = STR_NONE, host = STR_NONE;
     uint64_t port = 0;
-    if (!field_of(message, 1, &socket))
+    if (!als_field(message, 1, &socket))
         return;
     struct wire wire = wire_of(socket);
     while (wire_next(&wire)) {
@@ -218,9 +111,10 @@ static void set_flags(struct als *als, struct access *access, struct str message
 static struct str peer_of(struct str certificate)
 {
     struct str name = STR_NONE, text = STR_NONE;
-    if (field_of(certificate, 1, &name) && (field_of(name, 1, &text) || field_of(name, 2, &text)))
+    if (als_field(certificate, 1, &name) &&
+        (als_field(name, 1, &text) || als_field(name, 2, &text)))
         return text;
-    field_of(certificate, 2, &text);
+    als_field(certificate, 2, &text);
     return text;
 }
 
@@ -243,7 +137,7 @@ static void set_tls(struct access *access, struct str message)
 static void set_pairs(struct access *access, struct str entry, bool trace_only)
 {
     struct str key = STR_NONE, value = STR_NONE;
-    if (!field_of(entry, 1, &key) || !field_of(entry, 2, &value))
+    if (!als_field(entry, 1, &key) || !als_field(entry, 2, &value))
         return;
     enum access_field field = access_field_of(key);
     bool trace = field == ACCESS_REQUEST_ID || field == ACCESS_GRPC_STATUS ||
@@ -273,54 +167,32 @@ static void set_common_number(struct als *als, struct access *access, const stru
 static void set_common_bytes(struct als *als, struct access *access, const struct wire *wire,
                              struct common *common)
 {
-    switch (wire->field) {
-    case 2:
-        set_address(als, access, ACCESS_CLIENT, wire->bytes);
-        break;
-    case 3:
-        set_address(als, access, ACCESS_LOCAL, wire->bytes);
-        break;
-    case 4:
+    static const uint8_t addresses[] = {[2] = ACCESS_CLIENT,
+                                        [3] = ACCESS_LOCAL,
+                                        [13] = ACCESS_UPSTREAM,
+                                        [14] = ACCESS_UPSTREAM_LOCAL};
+    static const uint8_t texts[] = {[15] = ACCESS_UPSTREAM_NAME,
+                                    [18] = ACCESS_FAILURE,
+                                    [19] = ACCESS_ROUTE,
+                                    [25] = ACCESS_TERMINATION};
+    uint32_t field = wire->field;
+    if (field < sizeof(addresses) && addresses[field])
+        set_address(als, access, (enum access_field)addresses[field], wire->bytes);
+    else if (field < sizeof(texts) && texts[field])
+        access_set(access, (enum access_field)texts[field], wire->bytes);
+    else if (field == 4)
         set_tls(access, wire->bytes);
-        break;
-    case 5:
+    else if (field == 5)
         access->start_ns = time_ns(wire->bytes);
-        break;
-    case 12:
+    else if (field == 12)
         common->last_ns = time_ns(wire->bytes);
-        common->has_duration = true;
-        break;
-    case 13:
-        set_address(als, access, ACCESS_UPSTREAM, wire->bytes);
-        break;
-    case 14:
-        set_address(als, access, ACCESS_UPSTREAM_LOCAL, wire->bytes);
-        break;
-    case 15:
-        access_set(access, ACCESS_UPSTREAM_NAME, wire->bytes);
-        break;
-    case 16:
+    else if (field == 16)
         set_flags(als, access, wire->bytes);
-        break;
-    case 18:
-        access_set(access, ACCESS_FAILURE, wire->bytes);
-        break;
-    case 19:
-        access_set(access, ACCESS_ROUTE, wire->bytes);
-        break;
-    case 22:
+    else if (field == 22)
         set_pairs(access, wire->bytes, false);
-        break;
-    case 23:
+    else if (field == 23)
         common->lasted_ns = time_ns(wire->bytes);
-        common->has_duration = true;
-        break;
-    case 25:
-        access_set(access, ACCESS_TERMINATION, wire->bytes);
-        break;
-    default:
-        break;
-    }
+    common->has_duration = common->has_duration || field == 12 || field == 23;
 }
 
 static bool set_common(struct als *als, struct access *access, struct str message,
@@ -506,9 +378,9 @@ static struct str member_of(struct str fields, struct str key)
     struct wire wire = wire_of(fields);
     struct str name, value, text = STR_NONE;
     for (int n = 0; n < MAX_MEMBERS && wire_next(&wire); n++) {
-        if (wire.field == 1 && wire.type == WIRE_BYTES && field_of(wire.bytes, 1, &name) &&
-            str_eq(name, key) && field_of(wire.bytes, 2, &value)) {
-            field_of(value, 3, &text);
+        if (wire.field == 1 && wire.type == WIRE_BYTES && als_field(wire.bytes, 1, &name) &&
+            str_eq(name, key) && als_field(wire.bytes, 2, &value)) {
+            als_field(value, 3, &text);
             return text;
         }
     }
@@ -520,9 +392,9 @@ static struct str labels_of(struct str fields)
     struct wire wire = wire_of(fields);
     struct str name, value, labels = STR_NONE;
     for (int n = 0; n < MAX_MEMBERS && wire_next(&wire); n++) {
-        if (wire.field == 1 && wire.type == WIRE_BYTES && field_of(wire.bytes, 1, &name) &&
-            str_eq(name, STR("LABELS")) && field_of(wire.bytes, 2, &value))
-            field_of(value, 5, &labels); /* struct_value */
+        if (wire.field == 1 && wire.type == WIRE_BYTES && als_field(wire.bytes, 1, &name) &&
+            str_eq(name, STR("LABELS")) && als_field(wire.bytes, 2, &value))
+            als_field(value, 5, &labels); /* struct_value */
     }
     return labels;
 }
@@ -541,13 +413,13 @@ static struct str pod_of(struct str id)
 static void read_node(struct access *sender, struct str node)
 {
     struct str id = STR_NONE, cluster = STR_NONE, metadata = STR_NONE, locality, zone = STR_NONE;
-    field_of(node, 1, &id);
-    field_of(node, 2, &cluster);
-    field_of(node, 3, &metadata);
+    als_field(node, 1, &id);
+    als_field(node, 2, &cluster);
+    als_field(node, 3, &metadata);
     access_set(sender, ACCESS_NODE_ID, id);
     access_set(sender, ACCESS_PROXY_NAME, cluster);
     access_set(sender, ACCESS_INSTANCE, pod_of(id));
-    if (field_of(node, 4, &locality) && field_of(locality, 2, &zone))
+    if (als_field(node, 4, &locality) && als_field(locality, 2, &zone))
         access_set(sender, ACCESS_ZONE, zone);
     struct str labels = labels_of(metadata);
     static const char *const names[] = {"service.istio.io/canonical-name", "app.kubernetes.io/name",
@@ -582,7 +454,7 @@ int decode_envoy_als(struct str input, const struct limits *limits, struct batch
             continue;
         if (wire.field == 1) {
             als.identity = access_id_of(wire.bytes);
-            if (field_of(wire.bytes, 1, &node))
+            if (als_field(wire.bytes, 1, &node))
                 read_node(&als.sender, node);
         } else if (wire.field == 2 || wire.field == 3) {
             good = take_entries(&als, wire.bytes, wire.field == 2);

@@ -12,5 +12,7 @@
 bool als_identity(struct str message, struct buf *identity);
 /* The message with this identity in place of its own. False when it is malformed. */
 bool als_body(struct str message, struct str identity, struct buf *body);
+/* The first field of this number in any message; false when there is none, or it is no bytes. */
+bool als_field(struct str message, unsigned field, struct str *bytes);
 
 #endif

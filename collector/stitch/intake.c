@@ -3,10 +3,13 @@
 
 #include "collector/base/clock.h"
 #include "collector/base/log.h"
+#include "collector/model/access_id.h"
 #include "collector/model/ingest_stats.h"
 #include "collector/stitch/merge.h"
 #include "collector/stitch/stitcher_internal.h"
 
+/* After the last entry that is known by its request id alone. */
+#define RECALL_NS (600 * NS_PER_S)
 #define FETCH_CEILING ((size_t)1 << 30)
 
 /* What came of one format. */
@@ -20,7 +23,8 @@ struct intake {
     uint64_t now_ns;
     bool booked; /* the ledger has this body already: a restart reads it again */
     struct tally_of_format formats[N_FORMATS];
-    struct live *last; /* trace of the span before: neighbours often share one */
+    struct trace_id recalled; /* whose entries were looked for last */
+    struct live *last;        /* trace of the span before: neighbours often share one */
 };
 
 #define FETCH_TRIES 3
@@ -72,6 +76,18 @@ static void became_live(struct intake *intake, struct live *live)
     live->first_mono_ns = intake->now_ns;
 }
 
+static struct live *revive(struct intake *intake, struct live *live)
+{
+    struct stitcher *stitcher = intake->stitcher;
+    live->was_turn = live->turn->number;
+    if (!live_revive(&stitcher->table, live, &live->turn->traces[live->cut_no])) {
+        live_remove(&stitcher->table, live);
+        return NULL;
+    }
+    became_live(intake, live);
+    return live;
+}
+
 static struct live *live_for(struct intake *intake, struct trace_id id)
 {
     struct stitcher *stitcher = intake->stitcher;
@@ -79,12 +95,7 @@ static struct live *live_for(struct intake *intake, struct trace_id id)
         return intake->last;
     struct live *live = live_find(&stitcher->table, id);
     if (live && live->state == SETTLING) {
-        live->was_turn = live->turn->number;
-        if (!live_revive(&stitcher->table, live, &live->turn->traces[live->cut_no])) {
-            live_remove(&stitcher->table, live);
-            return NULL;
-        }
-        became_live(intake, live);
+        live = revive(intake, live);
     } else if (!live) {
         live = fetch(stitcher, id);
         if (!live)
@@ -94,6 +105,44 @@ static struct live *live_for(struct intake *intake, struct trace_id id)
     }
     intake->last = live;
     return live;
+}
+
+/* Entries of logs that were cut before a span told of the same request: they are stitched again, so
+ * that they count no more. While no such entries come, nothing is looked for. */
+static void recall_entries(struct intake *intake, struct str request_id)
+{
+    struct stitcher *stitcher = intake->stitcher;
+    if (!stitcher->asked_ns || intake->now_ns > stitcher->asked_ns + RECALL_NS)
+        return;
+    struct trace_id id = access_trace_of_request(request_id);
+    if (trace_id_eq(id, intake->recalled))
+        return;
+    intake->recalled = id;
+    struct live *live = live_find(&stitcher->table, id);
+    if (live && live->state == LIVE)
+        return; /* not cut yet */
+    if (live)
+        live = revive(intake, live);
+    else if ((live = fetch(stitcher, id)))
+        became_live(intake, live);
+    if (!live)
+        return;
+    live->changed = true;
+    live_touch(&stitcher->table, live, intake->now_ns);
+}
+
+/* What a span's request id joins it to. */
+static void note_request(struct intake *intake, const struct span *span,
+                         const struct record *record)
+{
+    struct stitcher *stitcher = intake->stitcher;
+    if (record->shape->log == LOG_OF_REQUEST)
+        stitcher->asked_ns = intake->now_ns;
+    if (record->shape->log != LOG_NONE)
+        return;
+    requests_add(stitcher->requests, record);
+    if (record->shape->proxy != PROXY_NONE)
+        recall_entries(intake, span->facts.request_id);
 }
 
 static bool merge_into(struct intake *intake, struct live *live, struct live_record *item,
@@ -141,8 +190,8 @@ static bool take_span(struct intake *intake, const struct span *span)
     if (!live || !shapes_record(stitcher->shapes, span, format, &stitcher->scratch, &record))
         return false;
     record.arrival = ARRIVAL(body->received_ns / NS_PER_MINUTE, format, body->transport);
-    if (record.request_id && record.shape->log == LOG_NONE)
-        requests_add(stitcher->requests, &record);
+    if (record.request_id)
+        note_request(intake, span, &record);
     struct live_record *same = live_find_same(live, &record);
     if (same)
         return merge_into(intake, live, same, &record);
@@ -167,7 +216,7 @@ static void look_ahead(const struct stitcher *stitcher, const struct batch *batc
         live_prefetch_entry(&stitcher->table, batch->spans[i + LOOK_AHEAD].trace_id);
 }
 
-static void book_format(struct intake *intake, uint8_t format, uint32_t rejected)
+static void book_format(struct intake *intake, unsigned format, uint32_t rejected)
 {
     const struct body *body = intake->body;
     /* What becomes of points and logs only the store can tell. */
@@ -194,7 +243,7 @@ static void book_body(struct intake *intake)
     const struct kafka_place *place = &intake->body->place;
     if (place->topic && !turn_note_place(intake->stitcher, place))
         return;
-    for (uint8_t i = 0; i < N_FORMATS; i++) {
+    for (unsigned i = 0; i < N_FORMATS; i++) {
         if (i == own || intake->formats[i].n)
             book_format(intake, i, i == own ? intake->body->batch->counts.n_rejected : 0);
     }

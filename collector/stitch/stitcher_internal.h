@@ -37,6 +37,7 @@ struct stitcher {
     struct shapes *shapes;
     struct stitch *stitch;
     struct requests *requests;
+    uint64_t asked_ns; /* when the last entry came that its request id alone joins; 0: none */
     struct live_table table;
     struct addresses *addresses;
     struct filling filling;

@@ -2,11 +2,13 @@
 import gzip
 import json
 import os
+import queue
 import random
 import subprocess
+import threading
 import zlib
 
-from lib import GOLDEN, frames, golden, otlp_body, otlp_span
+from lib import GOLDEN, frames, free_port, golden, otlp_body, otlp_span, wait_for
 
 KINDS = ("alb", "nlb", "apigw", "nginx", "haproxy", "envoy_log")
 EDGES = ("SELECT caller_service, caller_role, callee_service, callee_role, via, known_by, sum(calls), sum(errors) FROM edge_minute "
@@ -74,6 +76,24 @@ def scene_every_kind(c):
     assert c.sql("SELECT sum(tls), sum(plaintext), sum(security_unknown) FROM edge_minute WHERE caller_service = 'shop-edge'") == [(0, 0, 3)]
 
 
+def scene_real_nginx_and_haproxy(c):
+    """What nginx 1.22.1 (the README's format, JSON, combined) and HAProxy 2.6.12 wrote of the same eight requests, one of them to nobody, one answered 503 by
+    the application, with quotes and backslashes in path and user agent."""
+    c.start()
+    for kind, file in (("nginx", "nginx.log"), ("nginx", "nginx.json"), ("nginx", "nginx_combined.log"), ("haproxy", "haproxy.log")):
+        other = {"nginx.json": b"1af7651916cd43dd"}.get(file, b"0af7651916cd43dd")  # the same requests twice: another trace
+        good(c, kind, golden("access_logs", "real", file).replace(b"0af7651916cd43dd", other))
+    c.flush()
+    rows = {(a, b): row for a, b, *row in c.sql("SELECT caller_service, callee_service, sum(calls), sum(errors), sum(client_errors) FROM edge_minute GROUP BY 1, 2")}
+    assert rows == {("user", "edge"): [8, 2, 1], ("edge", "127.0.0.1"): [7, 2, 1], ("user", "edge-json"): [8, 2, 1], ("edge-json", "127.0.0.1"): [7, 2, 1],
+                    ("user", "nginx"): [8, 2, 1], ("user", "shop-in"): [8, 2, 1], ("shop-in", "cart"): [7, 1, 1], ("shop-in", "dead"): [1, 1, 0]}, rows
+    assert set(c.sql("SELECT http_status, response_flags FROM span WHERE response_flags != ''")) == {(503, "UF")}  # nginx's 502 may be the upstream's own
+    assert c.sql("SELECT count(*) FROM span WHERE parent_span_id = 'b7ad6b7169203331' AND trace_id LIKE '_af7651916cd43dd8448eb211c8031__'") == [(24,)]
+    assert c.sql("SELECT sum(rejected) FROM ingest_minute") == [(0,)]
+    assert not c.sql("SELECT * FROM span WHERE attributes LIKE '%abc%'"), "a token stays in no attribute"
+    c.check_ledger()
+
+
 def scene_istio_lines(c):
     """Gateway and sidecar of one request, joined by its x-request-id; a database behind TCP; Envoy's stock format; JSON with a traceparent."""
     c.start()
@@ -120,6 +140,44 @@ def scene_mesh_lines_with_spans(c):
     c.check_ledger()
     assert c.sql("SELECT count(*) FROM span WHERE format = 'envoy_log'") == [(265,)]
     assert [x for x in c.sql(operations) if x in before_operations] == before_operations
+    # A traceparent in the line puts it into the trace itself: beneath its proxy's span, where it counts nowhere.
+    trace, span, start, ns = c.sql("SELECT trace_id, span_id, start_time, duration_ns FROM span WHERE format = 'otlp_pb' AND service = 'reviews' AND kind = 'server' "
+                                   "ORDER BY start_ns LIMIT 1")[0]
+    was = c.api("traces/" + trace)
+    line = {"start_time": start, "duration": ns // 10**6, "method": "GET", "path": "/x", "response_code": 503, "response_flags": "UC", "upstream_cluster": "inbound|9080||",
+            "authority": "reviews:9080", "traceparent": "00-%s-%s-01" % (trace, span)}
+    good(c, "envoy_log", json.dumps(line))
+    c.flush()
+    now = c.api("traces/" + trace)
+    assert now["calls"] == was["calls"] and len(now["spans"]) == len(was["spans"]) + 1, (now["calls"], was["calls"])
+    assert [s["parent_span_id"] for s in now["spans"] if s["format"] == "envoy_log"] == [span]
+    assert now["trace"]["status"] == was["trace"]["status"] and now["trace"]["error_count"] == was["trace"]["error_count"]
+    assert c.sql(rows) == before and [x for x in c.sql(operations) if x in before_operations] == before_operations
+    c.check_ledger()
+
+
+def scene_lines_before_spans(c):
+    """Lines that were stitched and stored before the spans of the same requests came count no more when they have come; a restart between the two changes
+    nothing but that."""
+    rows = ("SELECT caller_service, callee_service, known_by, sum(calls), sum(errors), sum(retries) FROM edge_minute "
+            "WHERE protocol != 'tcp' GROUP BY 1, 2, 3 HAVING sum(calls) > 0 ORDER BY 1, 2, 3")
+    c.start(stitch__trace_idle="1m", stitch__trace_max_age="5m")
+    for body in frames("otlp_grpc"):
+        assert c.post_otlp(body)[0] == 200
+    c.flush()
+    of_spans = c.sql(rows)
+    c.stop()
+    c.db = os.path.join(c.folder, "other.db")
+    c.start()
+    for name in ("istio-ingressgateway", "reviews", "ratings", "details"):
+        good(c, "envoy_log", mesh(name))
+    c.flush()
+    assert c.sql(rows) != of_spans
+    for body in frames("otlp_grpc"):
+        assert c.post_otlp(body)[0] == 200
+    c.flush()
+    assert c.sql(rows) == of_spans, [x for x in c.sql(rows) if x not in of_spans]
+    c.check_ledger()
 
 
 def scene_any_order(c):
@@ -196,6 +254,26 @@ def scene_proxy_hands_the_header_on(c):
     c.check_ledger()
 
 
+def scene_a_balancer_between_two(c):
+    """The same with a load balancer of AWS: its hop has its own time, and it is no end of the call."""
+    c.start()
+    trace, root, start = "6a5b4c3d0011223344556677889900cc", "1-6a5b4c3d-0011223344556677889900cc", 1795428000000
+    spans = [otlp_span(trace, "00000000000000a1", "", "web", "op", 2, start, 100), otlp_span(trace, "00000000000000a2", "00000000000000a1", "web", "GET", 3, start + 5, 80),
+             otlp_span(trace, "00000000000000a3", "00000000000000a2", "cart", "op", 2, start + 15, 60)]
+    line = ('http 2026-11-23T10:00:00.080000Z app/inner/1 10.0.0.7:51034 10.0.3.21:8080 0.001 0.065 0.004 200 200 1 1 "GET http://cart:80/ HTTP/1.1" "-" - - '
+            'arn:aws:x:targetgroup/cart-tg/0 "Parent=00000000000000a2;Root=%s;Sampled=1" "-" "-" 1 2026-11-23T10:00:00.010000Z "forward" "-" "-"') % root
+    assert c.post_otlp(otlp_body(spans), True)[0] == 200
+    c.flush()
+    assert c.sql("SELECT via FROM edge_minute WHERE callee_service = 'cart'") == [("",)]
+    good(c, "alb", line)  # it comes late: the trace opens again
+    c.flush()
+    assert c.sql(EDGES) == [("user", "user", "web", "workload", "", "entry", 1, 0), ("web", "workload", "cart", "workload", "inner", "both", 1, 0)], c.sql(EDGES)
+    hops = dict((h, ns) for h, name, ns in c.sql("SELECT hop, hop_name, time_ns_sum FROM hop_minute WHERE callee_service = 'cart'") if name == "inner")
+    assert hops["load_balancer"] == 10_000_000, hops
+    assert c.sql("SELECT role, peer FROM span WHERE format = 'alb'") == [("load_balancer", "cart")]
+    c.check_ledger()
+
+
 def scene_lost_headers(c):
     """Two traces of spans that share an x-request-id: the call is the later one's, and says how it is known; the digit of the decision is no part of it."""
     c.start()
@@ -249,6 +327,47 @@ def scene_killed_at_once(c):
     c.start()
     c.flush()
     assert c.sql("SELECT count(*) FROM span") == [(24,)]
+    c.check_ledger()
+
+
+def scene_kills_under_load(c):
+    """Lines by several senders at once, killed in the middle of it, each line sent again until it is answered: every one is there, once."""
+    todo = queue.Queue()
+    for body in range(300):
+        todo.put(b"\n".join(b'10.0.0.%d - - [23/Nov/2026:10:00:00 +0000] "GET /%d HTTP/1.1" 200 1 "-" "-" msec=1795428000.%03d rt=0.001' % (n, body, n)
+                           for n in range(50)))
+    answered = []
+
+    def send():
+        while True:
+            try:
+                body = todo.get_nowait()
+            except queue.Empty:
+                return
+            while len(answered) < 300:
+                try:
+                    if post(c, "nginx", body)[0] == 204:
+                        answered.append(body)
+                        break
+                except OSError:
+                    pass
+                except Exception as e:  # a connection that broke within its answer
+                    assert type(e).__module__ == "http.client", e
+
+    c.start(receive__otlp_http__listen=str(free_port()), stitch__trace_idle="300ms", store__commit_interval="100ms")
+    senders = [threading.Thread(target=send) for _ in range(4)]
+    for sender in senders:
+        sender.start()
+    for n in (60, 130, 220):
+        wait_for(lambda: len(answered) >= n, 30, "%d answers" % n)
+        c.kill()
+        c.start()
+    for sender in senders:
+        sender.join(60)
+    assert len(answered) == 300
+    c.flush()
+    assert c.sql("SELECT count(*), count(DISTINCT trace_id || span_id) FROM span") == [(15000, 15000)]
+    assert c.sql("SELECT sum(calls) FROM edge_minute") == [(15000,)]
     c.check_ledger()
 
 

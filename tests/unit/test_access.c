@@ -8,10 +8,10 @@
 #include <cmocka.h>
 
 #include "collector/decode/access_envoy.h"
-#include "collector/decode/access_id.h"
 #include "collector/decode/access_trace.h"
 #include "collector/decode/decode.h"
 #include "collector/decode/envoy_als.h"
+#include "collector/model/access_id.h"
 
 #define N(rows) (sizeof(rows) / sizeof((rows)[0]))
 #define T UINT64_C(1795428000) /* 2026-11-23T10:00:00Z */

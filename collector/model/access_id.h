@@ -1,6 +1,7 @@
-/* access_id.h - ids made of texts, the same in every process and every version: they are stored. */
-#ifndef DECODE_ACCESS_ID_H
-#define DECODE_ACCESS_ID_H
+/* access_id.h - ids of entries of access logs, made of their texts: the same in every process and
+ * every version: they are stored. */
+#ifndef MODEL_ACCESS_ID_H
+#define MODEL_ACCESS_ID_H
 
 #include "collector/model/span.h"
 

@@ -1,5 +1,5 @@
 /* access_id.c - two lanes of multiplication over the bytes, well mixed at the end. */
-#include "collector/decode/access_id.h"
+#include "collector/model/access_id.h"
 
 #define DECISION_DIGIT 14 /* the 13th hexadecimal digit of a UUID */
 
