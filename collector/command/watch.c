@@ -179,6 +179,18 @@ static void read_entry(struct watch *watch, struct watched *watched)
     watched->n_entries = 1;
 }
 
+/* How long normal was: minutes in which requests came. */
+static double stored_length_s(struct watch *watch, struct window window)
+{
+    struct err err = {0};
+    size_t n = 0, max = (window.to_ns - window.from_ns) / NS_PER_MINUTE + 1;
+    struct request_minute *rows = malloc(max * sizeof(*rows));
+    if (rows)
+        query_request_minutes(watch->query, window, rows, max, &n, &err);
+    free(rows);
+    return err.code ? 0 : (double)n * ROLLUP_MINUTE_S;
+}
+
 /* Against the baseline before its onset. */
 static void go_on(struct watch *watch, struct incident *incident)
 {
@@ -196,6 +208,7 @@ static void go_on(struct watch *watch, struct incident *incident)
     watched->counted_to = step_of(watch, incident->updated_ns);
     read_entry(watch, watched);
     read_stored(watch, window, ROLLUP_NORMAL, &watched->normal);
+    watched->normal_s = stored_length_s(watch, window);
     steps_entries(watch->steps, &watched->normal, &watched->normal_entries);
     steps_spoil(watch->steps, incident->onset_ns / NS_PER_MINUTE,
                 incident->updated_ns / NS_PER_MINUTE);

@@ -191,6 +191,51 @@ static void blame_lost_instances(struct work *work, const struct pair *pair,
         blame_origin(work, pair, pair->key.node, pair->key.peer, rise, share);
 }
 
+/* Calls that came to a version, or were for its service and came to nobody. */
+static void count_calls_to(const struct work *work, uint32_t version, double calls[2])
+{
+    calls[0] = calls[1] = 0;
+    for (uint32_t i = 0; i < work->by_version.n; i++) {
+        const struct pair *pair = &work->by_version.items[i];
+        for (int t = 0; t < 2 && pair->key.channel == TALLY_CALL && pair->key.peer == version; t++)
+            calls[t] += (double)pair->t[t].n;
+    }
+}
+
+/* Calls that a known version would have had, had they been spread as in normal times. */
+static double missing_at(const struct work *work, uint32_t version, const double all[2])
+{
+    double calls[2];
+    if (!work->versions.items[version].node.version)
+        return 0;
+    count_calls_to(work, version, calls);
+    double missing = all[0] > 0 ? calls[0] / all[0] * all[1] - calls[1] : 0;
+    return missing > 0 ? missing : 0;
+}
+
+/* Whoever is not reached does not say which version it is: the one whose calls are missing. */
+static void blame_lost_versions(struct work *work, const struct pair *pair,
+                                const struct origin_rise *rise, double share)
+{
+    const struct groups *versions = &work->versions;
+    uint32_t service = versions->items[pair->key.node].service, v;
+    double all[2] = {0, 0}, calls[2], lost = 0;
+    for (v = 0; v < versions->n; v++) {
+        count_calls_to(work, v, calls);
+        for (int t = 0; t < 2 && versions->items[v].service == service; t++)
+            all[t] += calls[t];
+    }
+    for (v = 0; v < versions->n; v++)
+        lost += versions->items[v].service == service ? missing_at(work, v, all) : 0;
+    for (v = 0; v < versions->n && lost > 0; v++) {
+        if (versions->items[v].service == service)
+            blame_origin(work, pair, v, pair->key.peer, rise,
+                         share * missing_at(work, v, all) / lost);
+    }
+    if (lost == 0)
+        blame_origin(work, pair, pair->key.node, pair->key.peer, rise, share);
+}
+
 /* Failures that seem to be the caller's own, and calls that are missing at a callee. */
 static void blame_missing(struct work *work, const struct pair *pair, const struct missing *missing,
                           const struct origin_rise *rise)
@@ -243,6 +288,8 @@ static void blame_pair(struct work *work, const struct pair *pair, const struct 
         share = 1;
     if (work->input->level == SUSPECT_INSTANCE)
         blame_lost_instances(work, pair, rise, 1 - share);
+    else if (work->level == &work->versions && !work->versions.items[callee].node.version)
+        blame_lost_versions(work, pair, rise, 1 - share);
     else
         blame_origin(work, pair, callee, caller, rise, 1 - share);
     blame_origin(work, pair, caller, callee, rise, share);

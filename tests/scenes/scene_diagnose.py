@@ -114,7 +114,7 @@ def scene_each_fault_is_found_where_it_was_put(c):
 
 def scene_senders_that_say_less_and_few_requests(c):
     for shape in SHAPES:
-        for i, fault in enumerate(("slow_cart", "slow_pay", "fail_pay", "fail_ship", "slow_redis", "slow_pg")):
+        for i, fault in enumerate(("slow_cart", "fail_pay", "slow_redis")):
             answer = diagnosed(c, fault, seed=100 + 10 * i, requests=300, shape=shape)
             names = [s["node"]["service"] for s in answer["suspects"]]
             assert names[0] == fault.split("_")[1], (shape, fault, names)
@@ -180,12 +180,12 @@ def scene_the_attribute_that_the_bad_ones_have_is_named(c):
 
 
 def scene_counters_of_many_minutes_at_once_are_all_kept(c):
-    """Two thousand minutes, a trace of sixty operations in each: more counters than a turn or a commit holds."""
+    """A thousand minutes, a trace of sixty operations in each: more counters than a turn or a commit holds."""
     path, r = os.path.join(c.folder, "days.jsonl"), random.Random(4)
     with open(path, "w") as out:
         for part in range(20):
             spans = []
-            for minute in range(part, 2000, 20):
+            for minute in range(part, 1000, 20):
                 trace, root, at = "%032x" % r.getrandbits(127), "%016x" % r.getrandbits(63), BEGIN + minute * 60_000
                 spans.append(otlp_span(trace, root, "", "front", "GET /", 2, at, 100, 0))
                 spans += [otlp_span(trace, "%016x" % r.getrandbits(63), root, "back", "step %s" % (chr(97 + i // 8) * (1 + i % 8)), 2, at + i, 1, 0)
@@ -193,4 +193,4 @@ def scene_counters_of_many_minutes_at_once_are_all_kept(c):
             out.write(otlp_body(spans).decode() + "\n")
     subprocess.run([c.program, "replay", "--db", c.db, path, "--set", "localise.enabled=false", "--set", "store.commit_interval=60s"], check=True, stdout=subprocess.DEVNULL)
     counted = dict(c.sql("SELECT k.channel, sum(t.n) FROM tally_row t JOIN tally_key k ON k.id = t.tally GROUP BY 1"))
-    assert counted[0] == 2000 and counted[1] == counted[2] == counted[4] == counted[5] == 2000 * 61, counted
+    assert counted[0] == 1000 and counted[1] == counted[2] == counted[4] == counted[5] == 1000 * 61, counted

@@ -525,6 +525,33 @@ static void calls_that_a_failure_cut_off_are_not_missing(void **state)
     teardown(&shop);
 }
 
+/* Calls to the stock that reach nobody do not say of which version they were: v2 misses them. */
+static void calls_that_reach_nobody_are_laid_to_the_version_that_misses_them(void **state)
+{
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    node_no unknown = add_node(&shop, "stock", "", ROLE_WORKLOAD);
+    node_no stock1 = add_node(&shop, "stock", "v1", ROLE_WORKLOAD),
+            stock2 = add_node(&shop, "stock", "v2", ROLE_WORKLOAD);
+    for (int time = 0; time < 2; time++) {
+        calls(&shop, time, shop.front, stock1, 5, 500, 0);
+        calls(&shop, time, shop.front, stock2, 5, time ? 200 : 500, 0);
+    }
+    calls(&shop, 1, shop.front, unknown, 1, 300, 300);
+    struct tally_key key = {.channel = TALLY_ORIGIN,
+                            .node = unknown,
+                            .peer = shop.front,
+                            .name = names_add(shop.names, STR("call")),
+                            .what = ORIGIN_UNREACHED};
+    struct tally *origin = rollup_tally(&shop.rollups[1], &key, 7);
+    origin->n = origin->bad = 300;
+    ask(&shop, SUSPECT_VERSION);
+    assert_first(&shop, "stock");
+    assert_string_equal(shop.diagnosis.suspects[0].node.version.p, "v2");
+    teardown(&shop);
+}
+
 /* Six failures each of three operations: 2.45 standard errors, no one of them tells. Eighteen do.
  */
 static void failures_in_pieces_are_tested_together(void **state)
@@ -736,6 +763,7 @@ int main(void)
         cmocka_unit_test(a_callee_that_nobody_reaches_any_more_is_a_suspect),
         cmocka_unit_test(a_caller_that_does_not_try_owes_its_missing_calls),
         cmocka_unit_test(calls_that_a_failure_cut_off_are_not_missing),
+        cmocka_unit_test(calls_that_reach_nobody_are_laid_to_the_version_that_misses_them),
         cmocka_unit_test(failures_in_pieces_are_tested_together),
         cmocka_unit_test(score_interval_has_known_answers),
         cmocka_unit_test(mann_whitney_has_known_answers),
