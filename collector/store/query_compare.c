@@ -87,6 +87,13 @@ static bool is_common(const struct side sides[2], uint32_t step)
     return sides[0].slice->series->calls[step] > 0 && sides[1].slice->series->calls[step] > 0;
 }
 
+/* A call whose attempts all fail begins several failures; of the calls it is one. */
+static void count_calls_once(struct side *side)
+{
+    side->began = side->began < side->calls ? side->began : side->calls;
+    side->passed = side->passed < side->calls ? side->passed : side->calls;
+}
+
 static uint32_t sum_common(const struct service *service, struct side sides[2])
 {
     uint32_t n = 0;
@@ -102,6 +109,8 @@ static uint32_t sum_common(const struct service *service, struct side sides[2])
             histogram_merge(&sides[k].latency, &series->latency[i]);
         }
     }
+    count_calls_once(&sides[0]);
+    count_calls_once(&sides[1]);
     return n;
 }
 
