@@ -66,7 +66,8 @@ void page_file(struct web *web, struct http_request *request, struct str name);
 /* plain_page.c */
 void page_plain(struct web *web, struct http_request *request);
 void page_plain_trace(struct web *web, struct http_request *request, struct str id);
-/* The open incidents and the table of the last traces, for readers without scripts; nothing when the store cannot be read.
+/* The open incidents and the table of the last traces, for readers without scripts; nothing when
+ * the store cannot be read.
  */
 void plain_traces(struct web *web, struct buf *out);
 void page_style(struct http_request *request);

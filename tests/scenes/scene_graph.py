@@ -4,6 +4,7 @@ import time
 
 import lib
 import mesh_shop as shop
+from stitching import BASE_US, Trace, otlp
 
 MINUTE = 60
 EDGE_SQL = """SELECT caller_namespace || '/' || caller_service || '>' || callee_namespace || '/' || callee_service, sum(calls), sum(errors_origin),
@@ -141,6 +142,23 @@ def scene_now_is_what_sql_says(c):
     # Nothing was known before the first hour: then no service and no edge is called new, but the version that came later is.
     first = c.api("now?from=%d&to=%d" % (end - 61 * MINUTE, end))
     assert first["base"]["seconds"] == 0 and {(x["kind"], x.get("version")) for x in first["changes"]} == {("failures", None), ("new_version", "v2")}, first["changes"]
+
+
+def scene_a_call_that_fails_twice_is_one_of_its_calls(c):
+    c.start()
+    spans = []
+    for i in range(120):
+        t = Trace(i + 1)
+        bad = i % 2
+        s = t.server("shop/cart@v%d" % (1 + bad), i * 100, 30, status=2 * bad)
+        for k in range(2):
+            t.client("shop/cart@v%d" % (1 + bad), i * 100 + 1 + 10 * k, 8, s, name=("GET", "SET")[k], status=2 * bad, attrs={"db__system": "redis", "server__address": "redis"})
+        spans += t.spans
+    assert c.post_otlp(otlp(spans), True)[0] == 200
+    c.flush()
+    assert c.sql("SELECT sum(errors_origin) FROM edge_minute WHERE callee_service = 'redis'") == [(120,)]
+    check = c.api("service/-/shop/cart?from=%d&to=%d" % (BASE_US // 1_000_000 - 60, BASE_US // 1_000_000 + 120))["compare"]["checks"][0]
+    assert (check["metric"], check["baseline"], check["candidate"], check["verdict"]) == ("began", 0, 1, "worse"), check
 
 
 def scene_a_service_and_an_edge_are_what_sql_says(c):

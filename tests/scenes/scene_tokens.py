@@ -39,6 +39,7 @@ def scene_each_role_may_what_is_its(c):
             assert c.request(c.zipkin, "POST", "/api/v2/spans", b"[]", headers)[0] == (403 if role == "read" else 202), role
             for page in ("/metrics", "/api/v1/status", "/graph"):
                 assert c.get(page, **headers)[0] == (403 if role == "ingest" else 200), (role, page)
+            assert c.request(c.web, "POST", "/api/v1/sql", b'{"sql":"SELECT 1"}', {"Content-Type": "application/json", **headers})[0] == (403 if role == "ingest" else 200), role
             for action in ("/-/flush", "/-/reload"):
                 assert c.request(c.web, "POST", action, None, headers)[0] == (200 if role == "admin" else 403), (role, action)
     for page in HEALTH:

@@ -40,14 +40,16 @@ export function smaller(png) {
     pixels[i] = out[i * channels] << 16 | out[i * channels + 1] << 8 | out[i * channels + 2];
     counts.set(pixels[i], (counts.get(pixels[i]) || 0) + 1);
   }
-  /* the 256 most frequent colours stay; another takes the nearest of them */
-  const palette = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 256).map(c => c[0]), place = new Map(palette.map((c, i) => [c, i]));
-  for (const c of counts.keys()) {
-    if (place.has(c)) continue;
-    let best = 0, least = Infinity;
-    palette.forEach((p, i) => { const d = ((p >> 16) - (c >> 16)) ** 2 + ((p >> 8 & 255) - (c >> 8 & 255)) ** 2 + ((p & 255) - (c & 255)) ** 2; if (d < least) { least = d; best = i; } });
-    place.set(c, best);
+  /* the most frequent colours stay, then those that would be missed most; another takes the nearest of them */
+  const far = (p, c) => ((p >> 16) - (c >> 16)) ** 2 + ((p >> 8 & 255) - (c >> 8 & 255)) ** 2 + ((p & 255) - (c & 255)) ** 2, all = [...counts].sort((x, y) => y[1] - x[1]).map(([c, n]) => ({ c, n, at: 0, off: Infinity })), palette = [];
+  const keep = c => { palette.push(c); for (const one of all) { const d = far(c, one.c); if (d < one.off) { one.off = d; one.at = palette.length - 1; } } };
+  for (const { c } of all.slice(0, 96)) keep(c);
+  while (palette.length < 256) {
+    const missed = all.reduce((m, o) => o.off * o.n > m.off * m.n ? o : m);
+    if (!missed.off) break;
+    keep(missed.c);
   }
+  const place = new Map(all.map(o => [o.c, o.at]));
   const rows = Buffer.alloc(height * (width + 1)), head = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 8, 3, 0, 0, 0]);
   for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) rows[y * (width + 1) + 1 + x] = place.get(pixels[y * width + x]);
   head.writeUInt32BE(width, 0);
