@@ -248,8 +248,16 @@ struct kept {
     size_t n;
 };
 
-static void keep(const struct telling *telling, Otlp__KeyValue *const *pairs, size_t n,
-                 struct kept *kept)
+/* A value that another takes the place of was read all the same: it may be too deep. */
+static void read_only(struct telling *telling, const Otlp__AnyValue *value)
+{
+    struct buf nowhere;
+    buf_init(&nowhere, SIZE_MAX / 2);
+    add_attribute_value(telling, &nowhere, value);
+    buf_fini(&nowhere);
+}
+
+static void keep(struct telling *telling, Otlp__KeyValue *const *pairs, size_t n, struct kept *kept)
 {
     size_t max = telling->limits->attributes, at;
     kept->n = 0;
@@ -257,10 +265,12 @@ static void keep(const struct telling *telling, Otlp__KeyValue *const *pairs, si
         char *key = naive_keep(str_of_data(pairs[i]->key), MAX_KEY);
         for (at = 0; at < kept->n && strcmp(kept->keys[at], key) != 0; at++) {
         }
-        if (at < kept->n)
+        if (at < kept->n) {
             free(kept->keys[at]);
-        else
+            read_only(telling, kept->values[at]);
+        } else {
             kept->n++;
+        }
         kept->keys[at] = key;
         kept->values[at] = pairs[i]->value;
     }
