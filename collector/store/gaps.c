@@ -79,8 +79,8 @@ int gaps_add(struct store *store, const struct turn *turn, const struct graph *g
     struct gap_count count = {
         .reason = GAP_OWN_TRACE, .minute = graph->trace.start_ns / NS_PER_MINUTE, .n = sign};
     int code = dictionary_node(store, turn, graph->trace.entry, &count.node);
-    code = code ? code
-                : dictionary_name(store, turn, graph->trace.entry_operation, &count.operation);
+    code =
+        code ? code : dictionary_name(store, turn, graph->trace.entry_operation, &count.operation);
     return code ? code : note(store, &count);
 }
 
