@@ -552,6 +552,35 @@ static void calls_that_reach_nobody_are_laid_to_the_version_that_misses_them(voi
     teardown(&shop);
 }
 
+/* One of ads' two instances answers at once and calls nobody. */
+static void requests_that_stop_speak_against_the_instance_whose_calls_are_missing(void **state)
+{
+    static const char *const instances[] = {"ads-a", "ads-b"};
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    for (int time = 0; time < 2; time++) {
+        struct tally_key flow = {
+            .channel = TALLY_FLOW, .node = shop.ads, .name = names_add(shop.names, STR("GetAds"))};
+        rollup_tally(&shop.rollups[time], &flow, 7)->n = time ? 500 : 0;
+        flow.what = FLOW_CALL;
+        flow.peer = shop.redis;
+        rollup_tally(&shop.rollups[time], &flow, 7)->n = time ? 500 : 1000;
+        for (int i = 0; i < 2; i++) {
+            times(&shop, time, TALLY_INSTANCE, shop.ads, NODE_NONE, instances[i], 4, 500);
+            struct tally_key gap = {.channel = TALLY_GAP_INSTANCE,
+                                    .node = shop.ads,
+                                    .name = names_add(shop.names, str_of(instances[i])),
+                                    .what = GAP_CALLER};
+            rollup_tally(&shop.rollups[time], &gap, 7)->n = time && i ? 0 : 500;
+        }
+    }
+    ask(&shop, SUSPECT_INSTANCE);
+    assert_first(&shop, "ads");
+    assert_string_equal(shop.diagnosis.suspects[0].instance.p, "ads-b");
+    teardown(&shop);
+}
+
 /* Six failures each of three operations: 2.45 standard errors, no one of them tells. Eighteen do.
  */
 static void failures_in_pieces_are_tested_together(void **state)
@@ -764,6 +793,7 @@ int main(void)
         cmocka_unit_test(a_caller_that_does_not_try_owes_its_missing_calls),
         cmocka_unit_test(calls_that_a_failure_cut_off_are_not_missing),
         cmocka_unit_test(calls_that_reach_nobody_are_laid_to_the_version_that_misses_them),
+        cmocka_unit_test(requests_that_stop_speak_against_the_instance_whose_calls_are_missing),
         cmocka_unit_test(failures_in_pieces_are_tested_together),
         cmocka_unit_test(score_interval_has_known_answers),
         cmocka_unit_test(mann_whitney_has_known_answers),
