@@ -197,10 +197,14 @@ static uint8_t stated_security(const struct seen_keys *seen)
     if (has_principal || is_true(seen->at[KEY_CONNECTION_MTLS]) ||
         str_eq(policy, STR("mutual_tls")))
         return SECURITY_MTLS;
-    if (seen->at[KEY_TLS_PROTOCOL_VERSION] || seen->at[KEY_TLS_CIPHER] ||
+    /* A proxy that is told to send the version sends a blank or a dash where there is none. */
+    struct str version = str_trim(keys_first_text(seen, LIST(KEY_TLS_PROTOCOL_VERSION)));
+    bool versionless = !version.len || str_eq(version, STR("-"));
+    if ((seen->at[KEY_TLS_PROTOCOL_VERSION] && !versionless) || seen->at[KEY_TLS_CIPHER] ||
         seen->at[KEY_TLS_SERVER_SUBJECT] || is_true(seen->at[KEY_TLS_ESTABLISHED]))
         return SECURITY_TLS;
-    bool none = seen->at[KEY_CONNECTION_MTLS] || seen->at[KEY_TLS_ESTABLISHED];
+    bool none = seen->at[KEY_CONNECTION_MTLS] || seen->at[KEY_TLS_ESTABLISHED] ||
+                seen->at[KEY_TLS_PROTOCOL_VERSION];
     return none || str_eq(policy, STR("none")) ? SECURITY_PLAINTEXT : SECURITY_UNKNOWN;
 }
 

@@ -241,6 +241,17 @@ def node(service, namespace="", cluster="", role="workload"):
     return {"cluster": cluster, "namespace": namespace, "service": service, "version": "", "role": role}
 
 
+def scene_a_proxy_without_a_tls_version_says_clear_text(c):
+    c.start()
+    for n, version, wanted in ((1, " ", "plaintext"), (2, "-", "plaintext"), (3, "", "plaintext"), (4, " TLSv1.3", "tls"), (5, "TLSv1.2", "tls")):
+        t = Trace(n)
+        a = t.proxy("a%d" % n, "server", 0, 100, None, upstream=INBOUND, cluster="c1", attrs={"tls__protocol__version": version})
+        o = t.proxy("a%d" % n, "client", 1, 90, a, upstream=out("b"), cluster="c1", attrs={"tls__protocol__version": version})
+        t.proxy("b", "server", 3, 80, o, upstream=INBOUND, cluster="c1", attrs={"tls__protocol__version": version})
+        send(c, t.spans)
+        assert c.sql("SELECT sum(plaintext), sum(tls) FROM edge_minute WHERE caller_service = 'a%d' AND callee_service = 'b'" % n) == [(1, 0) if wanted == "plaintext" else (0, 1)], (n, version)
+
+
 def scene_api_of_ways_says_what_sql_says(c):
     c.start()
     for n in range(3):
