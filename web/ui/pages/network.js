@@ -28,12 +28,13 @@ const Edge = ({ x, overlay, icon, c }) => html`<${Icon} n=${icon} c=${c}/> <a cl
 
 /* ---- clear text ---- */
 
-function ClearText({ rows, s, since }) {
+// known: something is known of the time before the window, so that what began in it is told as new.
+function ClearText({ rows, s, since, known }) {
   const clear = rows.filter(x => x.plaintext > 0), n = k => rows.filter(x => x[k] > 0 && !x.plaintext).length, unknown = rows.filter(x => x.unknown > 0 && !x.mtls && !x.tls && !x.plaintext).length;
   const rest = [n('mtls') && `${plural(n('mtls'), 'edge')} with mTLS`, n('tls') && `${plural(n('tls'), 'edge')} with TLS`, unknown && `of ${plural(unknown, 'edge')} nothing is known: neither end is seen by a proxy`].filter(Boolean).join('; ');
   return html`<section class="blk" aria-labelledby="cl"><header><h2 id="cl">Clear text</h2><span class="m3 s">what anybody on the way could read, worst first</span></header>
     ${clear.length ? html`<div class="scrollx"><${Table} rows=${clear} id=${x => pair(x) + x.caller.cluster} to=${x => graph(x, 'sec')} head="Edges that send clear text" cols=${[['Edge', '', x => html`<${Edge} x=${x} overlay="sec" icon="open" c="plain"/>`], ['Calls/s', 'r', x => bare(rate(x.plaintext / s))], ['Of its calls', 'r', x => share(ratio(x.plaintext, x.calls))],
-      ['Of all calls', 'r only-l', x => cell(share(x.share * ratio(x.plaintext, x.calls)), 'm2')], ['Since', 'only-l after', x => { const at = since(x); return cell(at ? clock(at, 1) : 'before this window', 'm2'); }], ['May it', 'after', x => x.violation ? cell(html`<b>not allowed</b>`, 'plain') : cell('allowed', 'm2')]]}/></div>
+      ['Of all calls', 'r only-l', x => cell(share(x.share * ratio(x.plaintext, x.calls)), 'm2')], ['Since', 'only-l after', x => { const at = since(x); return cell(at ? clock(at, 1) : known ? 'before this window' : 'unknown', 'm2'); }], ['May it', 'after', x => x.violation ? cell(html`<b>not allowed</b>`, 'plain') : cell('allowed', 'm2')]]}/></div>
       <p class="m3 s below">Allowed is what <code>security.allow_plaintext</code> names. ${rest && `Beside them: ${rest}.`}</p>`
       : html`<p class="m2">${rows.length && !unknown && !n('tls') ? 'All traffic between services is mTLS.' : rows.length ? `No clear text was seen: ${rest}.` : 'No calls in this window.'}</p>`}</section>`;
 }
@@ -114,5 +115,5 @@ export function Network({ query }) {
     ${!ready ? html`<h1 class="sr">Network</h1>` : empty ? html`<${Empty} r=${r}/>` : html`<section class="answer"><h1>${title}</h1><p class="sub">${plural(security.data.items.length, 'edge')}, ${rate(sum(cross.data.items, x => x.calls) / s)} between them.</p>
       <div class="acts"><a class="btn" href=${href('/graph', { overlay: 'sec' })}>See it in the graph</a><${Menu} c="bare" items=${[['Link', () => location.href], ['SQL', () => 'SELECT minute, caller_service, callee_service, sum(plaintext) AS plaintext, sum(calls) AS calls\nFROM edge_violation WHERE minute_ns BETWEEN :from AND :to GROUP BY 1, 2, 3 ORDER BY 1'], ['curl', () => ['security', 'hairpins', 'crossings'].map(p => curlOf(p)).join('\n')], ['Command', () => 'faultline graph --check']]}/></div></section>
       ${(cross.data.next || security.data.next) && html`<p class="note part">The first ${count(LIMIT)} edges of each list are here: ask for less time to see the others.</p>`}
-      <${ClearText} rows=${security.data.items} s=${s} since=${since}/><${Hairpins} rows=${pins.data.items} s=${s}/><${Crossings} rows=${cross.data.items} s=${s} by=${by} query=${query}/>`}</main>`;
+      <${ClearText} rows=${security.data.items} s=${s} since=${since} known=${now.data.base.seconds > 0}/><${Hairpins} rows=${pins.data.items} s=${s}/><${Crossings} rows=${cross.data.items} s=${s} by=${by} query=${query}/>`}</main>`;
 }
