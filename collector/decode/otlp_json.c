@@ -125,10 +125,13 @@ static bool read_items(struct decoding *decoding, struct json *json, bool links,
     bool ok = true;
     while (ok && json_next_item(json)) {
         ok = read_item(decoding, json, &item);
-        if (!ok || (links && !good_link(&item)))
-            continue;
-        if (n++ < max)
+        if (!ok)
+            break;
+        /* A link that leads nowhere is not kept, but counts against the limit. */
+        if (n++ < max && (!links || good_link(&item)))
             span_item_render(&out, &item, links);
+        else if (n <= max)
+            continue;
         else if (links)
             decoding->batch->counts.n_dropped_links++;
         else
