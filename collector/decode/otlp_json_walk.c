@@ -58,6 +58,17 @@ static uint64_t big_endian(const unsigned char *bytes)
     return __builtin_bswap64(number);
 }
 
+/* A broken hexadecimal id is none in base64, whatever its length. */
+static bool is_hex(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.p[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')))
+            return false;
+    }
+    return true;
+}
+
 bool otlp_json_id_halves(struct str text, size_t n_bytes, uint64_t halves[2])
 {
     unsigned char bytes[16];
@@ -68,7 +79,8 @@ bool otlp_json_id_halves(struct str text, size_t n_bytes, uint64_t halves[2])
                (n_bytes == 8 || hex_to_u64((struct str){text.p, 16}, &halves[0]));
     }
     size_t digits = n_bytes == 16 ? 22 : 11;
-    if (text.len < digits || text.len > digits + 2 || !base64_to_bytes(text, bytes, n_bytes))
+    if (text.len < digits || text.len > digits + 2 || is_hex(text) ||
+        !base64_to_bytes(text, bytes, n_bytes))
         return false;
     halves[1] = big_endian(bytes + n_bytes - 8);
     if (n_bytes == 16)
