@@ -208,6 +208,16 @@ static uint8_t stated_security(const struct seen_keys *seen)
     return none || str_eq(policy, STR("none")) ? SECURITY_PLAINTEXT : SECURITY_UNKNOWN;
 }
 
+/* A call that found nobody to connect to has no connection: that its TLS has no version says
+ * nothing. */
+static bool is_unconnected(const struct facts *facts, uint8_t kind)
+{
+    const uint64_t nobody = FLAG_BIT(FLAG_UH) | FLAG_BIT(FLAG_UO) | FLAG_BIT(FLAG_UF) |
+                            FLAG_BIT(FLAG_NR) | FLAG_BIT(FLAG_NC);
+    bool onwards = kind == KIND_CLIENT || str_starts(facts->upstream_cluster, STR("outbound|"));
+    return facts->proxy != PROXY_NONE && onwards && facts->flags & nobody;
+}
+
 /* The scheme of a proxy's URL is what its own application said, not what went over the wire: only a
  * gateway that was called knows by it. */
 static uint8_t security_of(const struct facts *facts, const struct seen_keys *seen, struct str url,
@@ -215,6 +225,8 @@ static uint8_t security_of(const struct facts *facts, const struct seen_keys *se
 {
     struct str scheme = keys_first_text(seen, LIST(KEY_URL_SCHEME, KEY_HTTP_SCHEME));
     uint8_t stated = stated_security(seen);
+    if (stated == SECURITY_PLAINTEXT && is_unconnected(facts, kind))
+        stated = SECURITY_UNKNOWN;
     bool gateway = facts->proxy == PROXY_GATEWAY || facts->proxy == PROXY_LOAD_BALANCER;
     bool outside = facts->proxy == PROXY_NONE || (gateway && kind == KIND_SERVER);
     bool https = str_starts(url, STR("https:")) || str_eq(scheme, STR("https"));

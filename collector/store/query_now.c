@@ -304,6 +304,33 @@ static void origins_json(const struct now *now, struct buf *out)
     buf_addf(out, "],\"began\":%lld", (long long)all);
 }
 
+enum standing { STANDING_HAIRPIN, STANDING_PLAINTEXT, N_STANDINGS };
+
+static int64_t standing_of(const struct gedge *edge, int kind)
+{
+    return kind == STANDING_HAIRPIN ? edge->now.hairpins : edge->now.security[SECURITY_PLAINTEXT];
+}
+
+/* Two services may have several edges, by protocol and way; what stands is told of them once. Gives
+ * the calls it is of; 0 when an edge before it told. */
+static int64_t gather_standing(const struct graph_answer *answer, uint32_t first, int kind,
+                               int64_t *count)
+{
+    const struct gedge *edge = &answer->edges[first];
+    int64_t calls = 0;
+    *count = 0;
+    for (uint32_t i = 0; i < answer->n_edges; i++) {
+        const struct gedge *other = &answer->edges[i];
+        if (other->caller != edge->caller || other->callee != edge->callee)
+            continue;
+        if (i < first && standing_of(other, kind))
+            return 0;
+        *count += standing_of(other, kind);
+        calls += other->now.calls;
+    }
+    return calls;
+}
+
 /* What is no failure and stays: traffic that leaves by a gateway to come back in, clear text. */
 static void standing_json(const struct now *now, struct buf *out)
 {
@@ -312,17 +339,18 @@ static void standing_json(const struct now *now, struct buf *out)
     buf_add_c(out, ",\"standing\":[");
     for (uint32_t i = 0; i < answer->n_edges; i++) {
         const struct gedge *edge = &answer->edges[i];
-        const int64_t counts[2] = {edge->now.hairpins, edge->now.security[SECURITY_PLAINTEXT]};
-        for (int kind = 0; kind < 2 && n < MOST_STANDING; kind++) {
-            if (!counts[kind] || answer->nodes[edge->caller].role == ROLE_USER)
+        for (int kind = 0; kind < N_STANDINGS && n < MOST_STANDING; kind++) {
+            int64_t count, calls;
+            if (!standing_of(edge, kind) || answer->nodes[edge->caller].role == ROLE_USER ||
+                !(calls = gather_standing(answer, i, kind, &count)))
                 continue;
             buf_add_c(out, n++ ? ",{" : "{");
             json_member(out, "kind", kind ? STR("plaintext") : STR("hairpin"));
             json_member(out, "caller", str_of(answer->nodes[edge->caller].id));
             json_member(out, "callee", str_of(answer->nodes[edge->callee].id));
             json_member(out, "via", str_of(edge->via_text));
-            json_number_member(out, "calls", counts[kind]);
-            json_number_member(out, "of", edge->now.calls);
+            json_number_member(out, "calls", count);
+            json_number_member(out, "of", calls);
             buf_add_char(out, '}');
         }
     }

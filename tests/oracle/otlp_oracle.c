@@ -248,16 +248,8 @@ struct kept {
     size_t n;
 };
 
-/* A value that another takes the place of was read all the same: it may be too deep. */
-static void read_only(struct telling *telling, const Otlp__AnyValue *value)
-{
-    struct buf nowhere;
-    buf_init(&nowhere, SIZE_MAX / 2);
-    add_attribute_value(telling, &nowhere, value);
-    buf_fini(&nowhere);
-}
-
-static void keep(struct telling *telling, Otlp__KeyValue *const *pairs, size_t n, struct kept *kept)
+static void keep(const struct telling *telling, Otlp__KeyValue *const *pairs, size_t n,
+                 struct kept *kept)
 {
     size_t max = telling->limits->attributes, at;
     kept->n = 0;
@@ -265,12 +257,10 @@ static void keep(struct telling *telling, Otlp__KeyValue *const *pairs, size_t n
         char *key = naive_keep(str_of_data(pairs[i]->key), MAX_KEY);
         for (at = 0; at < kept->n && strcmp(kept->keys[at], key) != 0; at++) {
         }
-        if (at < kept->n) {
+        if (at < kept->n)
             free(kept->keys[at]);
-            read_only(telling, kept->values[at]);
-        } else {
+        else
             kept->n++;
-        }
         kept->keys[at] = key;
         kept->values[at] = pairs[i]->value;
     }
@@ -418,17 +408,37 @@ static void tell_span(struct telling *telling, const Otlp__ResourceSpans *group,
     tell_links(telling, span);
 }
 
-/* The resource of a group without a span: read by the decoders, told by nobody. */
-static void read_resource(struct telling *telling, const Otlp__ResourceSpans *group)
+/* What a decoder reads and nobody is told, as a value that another replaces or an attribute of a
+ * span that is rejected, may be too deep all the same. */
+static bool is_deep(const Otlp__AnyValue *value, unsigned depth)
 {
-    struct buf nowhere, *out = telling->out;
-    buf_init(&nowhere, SIZE_MAX / 2);
-    telling->out = &nowhere;
-    if (group->resource)
-        tell_attributes(telling, "resource", group->resource->attributes,
-                        group->resource->n_attributes);
-    telling->out = out;
-    buf_fini(&nowhere);
+    bool map = value && value->value_case == OTLP__ANY_VALUE__VALUE_KVLIST_VALUE;
+    if (!map && !(value && value->value_case == OTLP__ANY_VALUE__VALUE_ARRAY_VALUE))
+        return false;
+    size_t n = map ? value->kvlist_value->n_values : value->array_value->n_values;
+    bool deep = depth >= DEEPEST_VALUE;
+    for (size_t i = 0; i < n && !deep; i++)
+        deep = is_deep(map ? value->kvlist_value->values[i]->value : value->array_value->values[i],
+                       depth + 1);
+    return deep;
+}
+
+static bool has_deep(Otlp__KeyValue *const *pairs, size_t n)
+{
+    bool deep = false;
+    for (size_t i = 0; i < n && !deep; i++)
+        deep = is_deep(pairs[i]->value, 0);
+    return deep;
+}
+
+static bool is_span_deep(const Otlp__Span *span)
+{
+    bool deep = has_deep(span->attributes, span->n_attributes);
+    for (size_t i = 0; i < span->n_events && !deep; i++)
+        deep = has_deep(span->events[i]->attributes, span->events[i]->n_attributes);
+    for (size_t i = 0; i < span->n_links && !deep; i++)
+        deep = has_deep(span->links[i]->attributes, span->links[i]->n_attributes);
+    return deep;
 }
 
 enum oracle_answer otlp_oracle_request(const Otlp__Request *request, const struct limits *limits,
@@ -436,19 +446,23 @@ enum oracle_answer otlp_oracle_request(const Otlp__Request *request, const struc
 {
     struct telling telling = {.out = text, .limits = limits};
     size_t n_spans = 0;
+    bool deep = false;
     for (size_t g = 0; g < request->n_resource_spans; g++) {
         const Otlp__ResourceSpans *group = request->resource_spans[g];
-        read_resource(&telling, group);
+        if (group->resource)
+            deep = deep || has_deep(group->resource->attributes, group->resource->n_attributes);
         for (size_t s = 0; s < group->n_scope_spans; s++) {
             const Otlp__ScopeSpans *scope = group->scope_spans[s];
             n_spans += scope->n_spans;
-            for (size_t i = 0; i < scope->n_spans; i++)
+            for (size_t i = 0; i < scope->n_spans; i++) {
                 tell_span(&telling, group, scope, scope->spans[i]);
+                deep = deep || is_span_deep(scope->spans[i]);
+            }
         }
     }
     if (n_spans > limits->max_spans)
         return ORACLE_REFUSES;
-    return telling.too_deep ? ORACLE_REFUSES_WHAT_IS_READ : ORACLE_TAKES;
+    return deep || telling.too_deep ? ORACLE_REFUSES_WHAT_IS_READ : ORACLE_TAKES;
 }
 
 enum oracle_answer otlp_oracle(struct str body, const struct limits *limits, struct buf *text)
