@@ -90,6 +90,11 @@ $(B)/tools/%: tests/tools/%.c $(B)/libfaultline.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libfaultline.a $(ALL_LDFLAGS) $(LIBS)
 
+# Not sanitized: nothing of ours is in it, and librdkafka's threads are no sanitizer's to judge.
+$(B)/tools/kafka_mock: tests/tools/kafka_mock.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O1 -g -o $@ $< -lrdkafka
+
 # Not sanitized: it is loaded before everything else.
 $(B)/shims/%.so: tests/shims/%.c
 	@mkdir -p $(@D)

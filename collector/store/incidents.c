@@ -27,10 +27,10 @@ static int finish(sqlite3_stmt *statement, int code)
 static int put_incident(struct store *store, const struct incident *incident)
 {
     sqlite3_stmt *put;
-    int code = store_prepare(
-        store,
-        "INSERT OR REPLACE INTO incident_row VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        &put);
+    int code = store_prepare(store,
+                             "INSERT OR REPLACE INTO incident_row VALUES (?, ?, ?, ?, ?, ?, ?, ?, "
+                             "?, ?, ?, ?, ?, ?, ?, ?)",
+                             &put);
     if (code)
         return code;
     const struct node_text *entry = &incident->entry;
@@ -51,6 +51,7 @@ static int put_incident(struct store *store, const struct incident *incident)
     sqlite3_bind_double(put, 13, incident->failed_share);
     sqlite3_bind_int64(put, 14, incident->affected_calls);
     bind_texts(put, 15, &incident->summary, 1);
+    sqlite3_bind_int64(put, 16, (int64_t)(clock_wall_ns() / NS_PER_S));
     return finish(put, 0);
 }
 

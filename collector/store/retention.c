@@ -183,19 +183,20 @@ static int delete_rest(struct store *store, int64_t below)
 
 static int delete_old_incidents(struct store *store, uint64_t now_wall_ns)
 {
-    static const char old[] = "SELECT id FROM incident_row WHERE closed_ns < ?1";
+    static const char old[] =
+        "SELECT id FROM incident_row WHERE closed_ns IS NOT NULL AND touched_s < ?1";
     static const char *const deletes[] = {
         "DELETE FROM pinned_trace WHERE incident_id IN (%s)",
         "DELETE FROM evidence_row WHERE incident_id IN (%s)",
         "DELETE FROM suspect_row WHERE incident_id IN (%s)",
         "DELETE FROM incident_row WHERE id IN (%s)",
     };
-    int64_t limit_ns = (int64_t)now_wall_ns - (int64_t)store->settings.minute_retention_ns;
+    int64_t limit_s = (int64_t)((now_wall_ns - store->settings.minute_retention_ns) / NS_PER_S);
     int code = 0;
     for (int i = 0; i < 4 && !code; i++) {
         char sql[200];
         snprintf(sql, sizeof(sql), deletes[i], old);
-        code = run_with(store, sql, limit_ns, 0);
+        code = run_with(store, sql, limit_s, 0);
     }
     return code;
 }

@@ -176,6 +176,15 @@ def scene_a_replay_opens_incidents_in_its_own_time(c):
     c.start()  # what is open goes on, and ends when it was to end
     wait_for(lambda: not c.api("incidents?state=open")["items"], 30, "the end of the second")
     assert c.sql("SELECT (closed_ns - ?) / 1000000000 FROM incident WHERE id = 2", begin * 10**9) == [(2100,)]
+    # retention counts from when they were written, and not from their own time
+    c.stop()
+    db = sqlite3.connect(c.db)
+    db.execute("UPDATE incident_row SET touched_s = touched_s - 40 * 86400 WHERE id = 2")
+    db.commit()
+    db.close()
+    c.start()
+    wait_for(lambda: c.sql("SELECT id FROM incident") == [(1,)], 30, "the old one to go")
+    assert c.sql("SELECT DISTINCT incident_id FROM suspect") == [(1,)]
 
 
 class Mall(Shop):
