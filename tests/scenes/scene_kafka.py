@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import socket
 import subprocess
 import uuid
 
@@ -226,6 +227,12 @@ class Broker:
 
     def start(self):
         self.process = self.run("kafka.Kafka", self.properties)
+        wait_for(self.listens, 150, "a broker that listens")
+
+    def listens(self):
+        host, port = self.address.split(":")
+        with socket.socket() as s:
+            return s.connect_ex((host, int(port))) == 0
 
     def kill(self):
         if self.process:

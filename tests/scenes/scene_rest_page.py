@@ -96,8 +96,9 @@ def scene_rest_page_network_shows_what_sql_says(c):
 
 
 def filled(c):
+    """Over more than two minutes, whenever in a minute it is: a line needs two of them."""
     now = time.time() * 1000
-    spans = [otlp_span("%032x" % (i + 1), "%016x" % (i + 1), "", "shop", "GET /cart", 2, now - 90000 + 1000 * i, 5 + i, 2 if i % 5 == 0 else 0) for i in range(40)]
+    spans = [otlp_span("%032x" % (i + 1), "%016x" % (i + 1), "", "shop", "GET /cart", 2, now - 250000 + 4000 * i, 5 + i, 2 if i % 5 == 0 else 0) for i in range(40)]
     assert c.post_otlp(otlp_body(spans), True)[0] == 200
     c.flush()
 

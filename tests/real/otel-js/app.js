@@ -29,7 +29,7 @@ const QUERY = {
 };
 
 const query = (path) => tracer.startActiveSpan('SELECT stock', { kind: SpanKind.CLIENT, attributes: QUERY }, async (span) => {
-  await pause(path === '/slow' ? 900 : 2);
+  await pause(path === '/slow' ? 2500 : 2);
   span.addEvent('row', { n: 1 });
   if (path === '/fail') {
     const error = new Error('relation "stock" does not exist');
