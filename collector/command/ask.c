@@ -9,6 +9,7 @@
 #include "collector/base/clock.h"
 #include "collector/base/json.h"
 
+#define ANSWER_BYTES ((size_t)256 << 20)
 #define ANSWER_LIMIT_NS (30 * NS_PER_S)
 #define REFUSAL_BYTES ((size_t)1 << 20)
 
@@ -201,4 +202,26 @@ const char *paint(const char *code)
     if (colours < 0)
         colours = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
     return colours ? code : "";
+}
+
+int ask_for_verdict(const struct options *options, const struct question *question,
+                    int (*judge)(const struct tree *tree), void (*print)(const struct tree *tree))
+{
+    const char *format = option(options, "format");
+    struct buf answer;
+    struct arena arena;
+    buf_init(&answer, ANSWER_BYTES);
+    arena_init(&arena, ANSWER_BYTES);
+    int code = ask(options, question, &answer);
+    if (code == EXIT_GOOD) {
+        const struct tree *tree = tree_read(&arena, buf_str(&answer));
+        code = tree ? judge(tree) : EXIT_NOT_DONE;
+        if (format && strcmp(format, "json") == 0)
+            printf("%.*s\n", (int)answer.len, answer.p);
+        else if (tree)
+            print(tree);
+    }
+    arena_fini(&arena);
+    buf_fini(&answer);
+    return code;
 }

@@ -18,6 +18,12 @@ int ask(const struct options *options, const struct question *question, struct b
 /* A value as a query parameter, percent-encoded, `&name=` before it; nothing for NULL. */
 void ask_parameter(struct buf *path, const char *name, const char *value);
 
+struct tree;
+/* Asks, prints the answer as it came (--format json) or by `print`, and gives the code that `judge`
+ * makes of it. */
+int ask_for_verdict(const struct options *options, const struct question *question,
+                    int (*judge)(const struct tree *tree), void (*print)(const struct tree *tree));
+
 /* A small tree of a JSON answer, for printing. */
 struct tree {
     struct str text; /* of strings (unescaped), numbers, words; raw text of arrays and objects */

@@ -9,7 +9,6 @@
 #include "collector/base/times.h"
 #include "collector/command/ask.h"
 
-#define ANSWER_BYTES ((size_t)64 << 20)
 #define MIN_CALLS 30
 
 static int ask_comparison(struct query *query, const void *what, struct buf *out, struct err *err)
@@ -172,31 +171,17 @@ static int exit_of(const struct tree *tree)
 int command_compare(const struct options *options)
 {
     static const char *const names[] = {"service", "baseline", "candidate", "from", "to"};
-    const char *format = option(options, "format");
     struct comparison_request request;
-    struct buf path, answer;
-    struct arena arena;
+    struct buf path;
     if (!read_request(options, &request))
         return EXIT_USAGE;
     buf_init(&path, 8192);
-    buf_init(&answer, ANSWER_BYTES);
-    arena_init(&arena, ANSWER_BYTES);
     buf_add_c(&path, "compare");
     for (int i = 0; i < 5; i++)
         ask_parameter(&path, names[i], option(options, names[i]));
     buf_add_char(&path, '\0');
     struct question question = {path.p, ask_comparison, &request};
-    int code = ask(options, &question, &answer);
-    if (code == EXIT_GOOD) {
-        struct tree *tree = tree_read(&arena, buf_str(&answer));
-        code = tree ? exit_of(tree) : EXIT_NOT_DONE;
-        if (format && strcmp(format, "json") == 0)
-            printf("%.*s\n", (int)answer.len, answer.p);
-        else if (tree)
-            print_comparison(tree);
-    }
-    arena_fini(&arena);
-    buf_fini(&answer);
+    int code = ask_for_verdict(options, &question, exit_of, print_comparison);
     buf_fini(&path);
     return code;
 }

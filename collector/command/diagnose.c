@@ -376,8 +376,7 @@ int command_diagnose(const struct options *options)
 {
     const char *format = option(options, "format");
     struct diagnosis_request request;
-    struct buf path, answer;
-    struct arena arena;
+    struct buf path;
     if (format && strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
         fprintf(stderr, "faultline diagnose: --format is text or json\n");
         return EXIT_USAGE;
@@ -385,21 +384,9 @@ int command_diagnose(const struct options *options)
     if (!read_request(options, &request))
         return EXIT_USAGE;
     buf_init(&path, 8192);
-    buf_init(&answer, ARENA_BYTES);
-    arena_init(&arena, ARENA_BYTES);
     write_path(options, &path);
     struct question question = {path.p, ask_diagnosis, &request};
-    int code = ask(options, &question, &answer);
-    if (code == EXIT_GOOD) {
-        struct tree *tree = tree_read(&arena, buf_str(&answer));
-        code = tree ? exit_of(tree) : EXIT_NOT_DONE;
-        if (format && strcmp(format, "json") == 0)
-            printf("%.*s\n", (int)answer.len, answer.p);
-        else if (tree)
-            print_diagnosis(tree);
-    }
-    arena_fini(&arena);
-    buf_fini(&answer);
+    int code = ask_for_verdict(options, &question, exit_of, print_diagnosis);
     buf_fini(&path);
     return code;
 }

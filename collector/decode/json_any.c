@@ -16,28 +16,6 @@ struct any {
     double real;
 };
 
-static bool read_double(struct json *json, double *number)
-{
-    struct json_text quoted;
-    struct str text;
-    if (json_peek(json) == JSON_STRING) {
-        if (!json_string(json, &quoted))
-            return false;
-        text = quoted.raw;
-    } else if (!json_number(json, &text)) {
-        return false;
-    }
-    if (str_to_double(text, number))
-        return true;
-    if (str_eq(text, STR("NaN")))
-        *number = NAN;
-    else if (str_eq(text, STR("Infinity")) || str_eq(text, STR("-Infinity")))
-        *number = text.p[0] == '-' ? -INFINITY : INFINITY;
-    else
-        return json_wrong(json, "doubleValue is no number");
-    return true;
-}
-
 /* {"values":[…]}: the raw text of the array. */
 static bool read_values(struct json *json, struct str *raw)
 {
@@ -74,7 +52,7 @@ static bool read_kind(struct decoding *decoding, struct json *json, const struct
     }
     if (key_is(key, STR("doubleValue"))) {
         any->kind = ANY_DOUBLE;
-        return read_double(json, &any->real);
+        return json_read_double(json, &any->real);
     }
     if (key_is(key, STR("arrayValue")) || key_is(key, STR("kvlistValue"))) {
         any->kind = key_is(key, STR("arrayValue")) ? ANY_LIST : ANY_MAP;

@@ -87,6 +87,28 @@ bool json_read_u64(struct json *json, uint64_t *number)
     return true;
 }
 
+bool json_read_double(struct json *json, double *number)
+{
+    struct json_text quoted;
+    struct str text;
+    if (json_peek(json) == JSON_STRING) {
+        if (!json_string(json, &quoted))
+            return false;
+        text = quoted.raw;
+    } else if (!json_number(json, &text)) {
+        return false;
+    }
+    if (str_to_double(text, number))
+        return true;
+    if (str_eq(text, STR("NaN")))
+        *number = NAN;
+    else if (str_eq(text, STR("Infinity")) || str_eq(text, STR("-Infinity")))
+        *number = text.p[0] == '-' ? -INFINITY : INFINITY;
+    else
+        return json_wrong(json, "a number was expected");
+    return true;
+}
+
 int json_finish(struct decoding *decoding, struct json *json)
 {
     if (json_end(json) || decoding->err->code)

@@ -20,6 +20,8 @@ bool json_read_text(struct decoding *decoding, struct json *json, struct str *te
 /* A whole number as a number or a string; fractions are cut. null gives 0. */
 bool json_read_u64(struct json *json, uint64_t *number);
 bool json_read_i64(struct json *json, int64_t *number);
+/* A number, a text that holds one, or NaN, Infinity, -Infinity as texts. */
+bool json_read_double(struct json *json, double *number);
 /* Sets json->error and gives false. */
 bool json_wrong(struct json *json, const char *error);
 /* True (and read) when the value is null. */

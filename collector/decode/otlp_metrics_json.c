@@ -2,41 +2,16 @@
  *
  * The points of a metric are put aside until its name and unit are known, and how they add up.
  */
-#include <math.h>
-
 #include "collector/decode/decode.h"
 #include "collector/decode/metric_points.h"
 #include "collector/decode/otlp_json_walk.h"
-
-/* A number, or a text that holds one, or a word for what is no number. */
-static bool read_real(struct json *json, double *number)
-{
-    struct json_text quoted;
-    struct str text;
-    if (json_peek(json) == JSON_STRING) {
-        if (!json_string(json, &quoted))
-            return false;
-        text = quoted.raw;
-    } else if (!json_number(json, &text)) {
-        return false;
-    }
-    if (str_to_double(text, number))
-        return true;
-    if (str_eq(text, STR("NaN")))
-        *number = NAN;
-    else if (str_eq(text, STR("Infinity")) || str_eq(text, STR("-Infinity")))
-        *number = text.p[0] == '-' ? -INFINITY : INFINITY;
-    else
-        return json_wrong(json, "a number was expected");
-    return true;
-}
 
 static bool read_optional(struct json *json, double *number, bool *has)
 {
     if (json_is_null(json))
         return true;
     *has = true;
-    return read_real(json, number);
+    return json_read_double(json, number);
 }
 
 static bool read_reals(struct json *json, struct buf *numbers)
@@ -47,7 +22,7 @@ static bool read_reals(struct json *json, struct buf *numbers)
     if (!json_open_array(json))
         return false;
     while (json_next_item(json)) {
-        if (!read_real(json, &number))
+        if (!json_read_double(json, &number))
             return false;
         buf_add(numbers, &number, sizeof(number));
     }
@@ -120,7 +95,7 @@ static bool read_value(struct json *json, const struct json_text *key, struct ra
         return json_read_i64(json, &raw->integer);
     }
     raw->value_type = METRIC_REAL;
-    return read_real(json, &raw->real);
+    return json_read_double(json, &raw->real);
 }
 
 /* The members of all kinds of points have names of their own. */
