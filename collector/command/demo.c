@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "collector/base/clock.h"
+#include "collector/command/demo_incidents.h"
 #include "collector/command/pipeline.h"
 #include "collector/command/serve.h"
 #include "collector/command/simulate.h"
@@ -49,6 +50,7 @@ struct demo {
     struct post *post;
     struct pipeline *pipeline;
     char web[300];
+    struct demo_incidents *incidents;
     pthread_t thread;
     bool running;
     _Atomic bool stop;
@@ -215,6 +217,18 @@ static unsigned tell(const struct demo *demo, unsigned next, uint64_t now_ns)
     return next;
 }
 
+static void incident_opened(void *ctx, const char *id, const char *summary)
+{
+    const struct demo *demo = ctx;
+    say(demo, "Incident %s: %s", id, summary);
+    say(demo, "http://%s/incident/%s", demo->web, id);
+}
+
+static void incident_ended(void *ctx, const char *id)
+{
+    say(ctx, "Incident %s is over.", id);
+}
+
 static void *run_traffic(void *arg)
 {
     struct demo *demo = arg;
@@ -233,6 +247,9 @@ static void *run_traffic(void *arg)
             if (!simulate_post(demo->simulation, now_ns, demo->post))
                 break;
             next = tell(demo, next, now_ns);
+            if (demo->incidents)
+                demo_incidents_look(demo->incidents, clock_mono_ns(), incident_opened,
+                                    incident_ended, demo);
             nanosleep(&(struct timespec){.tv_nsec = (long)NAP_NS}, NULL);
         }
     }
@@ -272,6 +289,7 @@ static void ready(const char *otlp_http, const char *web, struct pipeline *pipel
     demo->pipeline = pipeline;
     printf("faultline demo: http://%s\n%s", web, demo->notes);
     say(demo, "A simulated shop of 14 services; its data is in %s. Ctrl-C ends it.", demo->folder);
+    demo->incidents = demo_incidents_new(web);
     demo->running = make_traffic(demo, otlp_http) &&
                     pthread_create(&demo->thread, NULL, run_traffic, demo) == 0;
     if (!demo->running)
@@ -286,6 +304,7 @@ static void stopping(void *ctx)
         post_abandon(demo->post);
     if (demo->running)
         pthread_join(demo->thread, NULL);
+    demo_incidents_free(demo->incidents);
     if (demo->post)
         post_join(demo->post);
 }

@@ -56,7 +56,7 @@ FREE = ["--set", "receive.otlp_grpc.listen=0", "--set", "receive.otlp_http.liste
 
 
 def scene_the_first_minute(c):
-    demo = Demo(c, "--rate", "10", *FREE)
+    demo = Demo(c, "--rate", "40", *FREE)
     try:
         address = demo.wait(r"\Afaultline demo: http://(\S+)\n").group(1)
         folder = demo.wait(r"its data is in (\S+)\.").group(1)
@@ -75,6 +75,9 @@ def scene_the_first_minute(c):
         wait_for(lambda: (rows(db, began)[0][0] or 0) > 2, 60, "failures that began at cart v2 -> redis")
         assert rows(db, "SELECT DISTINCT origin_service, origin_reason FROM trace WHERE status = 'error' AND origin_reason LIKE 'U%'") == [("redis", "UO")]
         assert rows(db, "SELECT sum(orphan) FROM ingest_minute") == [(0,)]
+        # and the terminal says what the collector itself found
+        number = demo.wait(r"\n +\d:\d\d  Incident (\d): [^\n]+ began in cart[^\n]*\n +\d:\d\d  http://\S+/incident/\1\n", 120).group(1)
+        assert rows(db, "SELECT service, version FROM suspect WHERE incident_id = %s AND rank = 1" % number) in ([("cart", "")], [("cart", "v2")])
         assert demo.stop() == 0, demo.said()
         assert not os.path.exists(folder) and "is removed" in demo.said()
     finally:
