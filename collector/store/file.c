@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "collector/base/clock.h"
 #include "collector/base/log.h"
 #include "collector/model/words.h"
 #include "collector/store/store_internal.h"
@@ -55,22 +56,44 @@ static int read_number(sqlite3 *db, const char *sql, int64_t *number)
 
 enum look { LOOK_NEW, LOOK_OURS, LOOK_DAMAGED, LOOK_REFUSED };
 
+#define LOOK_AGAIN 3
+#define LOOK_AGAIN_NS (50 * NS_PER_MS)
+
+struct marks {
+    int64_t id, version, n_tables;
+};
+
+/* What a file says of itself; an SQLite code. */
+static int read_marks(const char *path, struct marks *marks)
+{
+    sqlite3 *db = NULL;
+    int64_t position = 0;
+    *marks = (struct marks){0};
+    int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL);
+    code = code ? code : read_number(db, "PRAGMA application_id", &marks->id);
+    code = code ? code : read_number(db, "PRAGMA user_version", &marks->version);
+    code = code ? code : read_number(db, "SELECT count(*) FROM sqlite_schema", &marks->n_tables);
+    if (!code && marks->id == APPLICATION_ID && marks->version > 0)
+        code = read_number(db, "SELECT booked_to FROM position", &position);
+    sqlite3_close(db);
+    return code;
+}
+
 /* Looks at an existing file without changing it. */
 static enum look look_at(const char *path, struct err *err)
 {
     struct stat info;
-    sqlite3 *db = NULL;
-    int64_t id = 0, version = 0, n_tables = 0;
+    struct marks marks;
     if (stat(path, &info) != 0 || info.st_size == 0)
         return LOOK_NEW;
-    int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL);
-    code = code ? code : read_number(db, "PRAGMA application_id", &id);
-    code = code ? code : read_number(db, "PRAGMA user_version", &version);
-    code = code ? code : read_number(db, "SELECT count(*) FROM sqlite_schema", &n_tables);
-    int64_t position = 0;
-    if (!code && id == APPLICATION_ID && version > 0)
-        code = read_number(db, "SELECT booked_to FROM position", &position);
-    sqlite3_close(db);
+    int code = read_marks(path, &marks);
+    /* A disk that cannot be read for a moment looks damaged to SQLite: nothing is set aside for
+     * that. */
+    for (int i = 0; i < LOOK_AGAIN && (code == SQLITE_CORRUPT || code == SQLITE_NOTADB); i++) {
+        nanosleep(&(struct timespec){.tv_nsec = (long)LOOK_AGAIN_NS}, NULL);
+        code = read_marks(path, &marks);
+    }
+    int64_t id = marks.id, version = marks.version, n_tables = marks.n_tables;
     if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB ||
         (code == SQLITE_ERROR && id == APPLICATION_ID))
         return LOOK_DAMAGED;

@@ -22,14 +22,20 @@ void query_watch_deadline(struct query *query)
     sqlite3_progress_handler(query->db, 10000, past_deadline, query);
 }
 
-static bool is_ours(sqlite3 *db)
+/* A file that cannot be read now may be ours all the same. */
+static int check_ours(sqlite3 *db, const char *path, struct err *err)
 {
     sqlite3_stmt *select = NULL;
-    bool ours = sqlite3_prepare_v2(db, "PRAGMA application_id", -1, &select, NULL) == SQLITE_OK &&
-                sqlite3_step(select) == SQLITE_ROW &&
-                sqlite3_column_int(select, 0) == APPLICATION_ID;
+    int64_t id = 0;
+    int code = sqlite3_prepare_v2(db, "PRAGMA application_id", -1, &select, NULL);
+    code = code ? code : sqlite3_step(select);
+    if (code == SQLITE_ROW)
+        id = sqlite3_column_int64(select, 0);
     sqlite3_finalize(select);
-    return ours;
+    if (code != SQLITE_ROW && code != SQLITE_NOTADB)
+        return err_set(err, ERR_IO, "%s: cannot be read: %s", path, sqlite3_errstr(code));
+    return id == APPLICATION_ID ? 0
+                                : err_set(err, ERR_INVALID, "%s is no faultline database", path);
 }
 
 int query_open(const char *path, struct query **result, struct err *err)
@@ -41,11 +47,15 @@ int query_open(const char *path, struct query **result, struct err *err)
     if (!query)
         return err_set(err, ERR_BUSY, "memory is short");
     int code = sqlite3_open_v2(path, &query->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
-    if (code || !is_ours(query->db)) {
+    if (code) {
         query_close(query);
-        return err_set(err, ERR_INVALID, "%s is no faultline database", path);
+        return err_set(err, ERR_IO, "%s: cannot be opened: %s", path, sqlite3_errstr(code));
     }
     sqlite3_busy_timeout(query->db, 2000);
+    if (check_ours(query->db, path, err)) {
+        query_close(query);
+        return err->code;
+    }
     query_watch_deadline(query);
     query_add_functions(query->db);
     sql_guard_functions(query->db);

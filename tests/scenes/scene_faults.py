@@ -1,5 +1,8 @@
 """File operations that fail: a part of what `make torture` goes through (faults.py)."""
-from faults import DB, EIO, ENOSPC, INBOX, WAL, run_case, run_reread_case
+import os
+
+from faults import DB, EIO, ENOSPC, INBOX, WAL, load, run_case, run_reread_case, start_with_fault
+from faults import check as check_whole
 
 
 def check(c, *case):
@@ -39,3 +42,20 @@ def scene_an_inbox_that_cannot_be_read_for_a_while_is_read_later(c):
 def scene_a_stored_trace_that_cannot_be_read_keeps_its_spans(c):
     """Before, a late span took what was read of its trace until then for all of it."""
     check(c, "read", WAL, 50, 1, EIO)
+
+
+def scene_a_moment_without_the_disk_sets_no_database_aside(c):
+    """SQLite calls a file damaged whose log cannot be read: a start looks again before it believes that."""
+    acked = os.path.join(c.folder, "acked")
+    for at in (1, 2, 3, 5, 7, 9):
+        c.start()
+        load(c, acked, at)
+        c.kill()
+        if start_with_fault(c, ("read", WAL, at, 1, EIO), os.path.join(c.folder, "told")):
+            c.stop()
+        else:
+            assert c.process.wait(20) == 3, c.said()
+        strangers = [name for name in os.listdir(c.folder) if name.startswith("f.db") and name not in
+                     ("f.db", "f.db-wal", "f.db-shm", "f.db-lock", "f.db-inbox")]
+        assert not strangers, (at, strangers, c.said())
+    check_whole(c, acked)
