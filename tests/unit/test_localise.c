@@ -1,6 +1,4 @@
-/* test_localise.c - the statistics against known answers, and localise() on roll-ups made by hand.
- */
-#include <math.h>
+/* test_localise.c - localise() on roll-ups made by hand. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -9,84 +7,7 @@
 
 #include "collector/base/clock.h"
 #include "collector/localise/localise.h"
-#include "collector/localise/statistics.h"
-#include "collector/localise/symptom.h"
-
-static void assert_near(double value, double expected, double by)
-{
-    if (fabs(value - expected) > by)
-        fail_msg("%.6f is not %.6f", value, expected);
-}
-
-static void two_proportions_has_known_answers(void **state)
-{
-    (void)state;
-    /* 56 of 70 against 48 of 80: pooled 104/150 */
-    assert_near(two_proportions(48, 80, 56, 70), 2.651, 0.001);
-    assert_near(two_proportions(10, 100, 10, 100), 0, 1e-12);
-    assert_near(two_proportions(0, 0, 5, 10), 0, 1e-12);
-    assert_near(two_proportions(0, 100, 0, 100), 0, 1e-12);
-    /* Few: by the hypergeometric distribution, summed by hand. One of 48 against one of 3000 is
-     * 1 − C(3000,2)/C(3048,2) = 0.03125; four of 48 against one of 3000 is 2.68e-07. */
-    assert_near(two_proportions(1, 3000, 1, 48), 1.8627, 0.001);
-    assert_near(two_proportions(1, 3000, 4, 48), 5.0130, 0.001);
-    assert_near(two_proportions(4, 48, 1, 3000), -5.0130, 0.001);
-    assert_near(two_proportions(0, 1000, 1, 1000), 0, 1e-6);
-}
-
-static void rates_and_quantiles_have_known_answers(void **state)
-{
-    (void)state;
-    /* 0.05 / sqrt(100/1000² + 150/1000²) */
-    assert_near(rates_z(100, 1000, 150, 1000), 3.162278, 1e-6);
-    assert_near(rates_z(100, 0, 150, 1000), 0, 1e-12);
-    /* tables of the normal distribution */
-    assert_near(z_beyond(0.025), 1.959964, 1e-6);
-    assert_near(z_beyond(0.00134989803), 3, 1e-6);
-    assert_near(z_beyond(1e-6), 4.753424, 1e-6);
-}
-
-/* Newcombe 1998, table of method 10: 56/70 − 48/80 = 0.2, 0.0524 … 0.3339. */
-static void score_interval_has_known_answers(void **state)
-{
-    double interval[2];
-    (void)state;
-    share_difference_interval(48, 80, 56, 70, 1.959964, interval);
-    assert_near(interval[0], 0.0524, 0.0001);
-    assert_near(interval[1], 0.3339, 0.0001);
-    share_difference_interval(0, 10, 0, 20, 1.959964, interval);
-    assert_true(interval[0] < 0 && interval[1] > 0);
-}
-
-static struct histogram histogram_of(const uint64_t *values, const int64_t *times, size_t n)
-{
-    struct histogram histogram;
-    histogram_init(&histogram);
-    for (size_t i = 0; i < n; i++)
-        assert_true(histogram_add(&histogram, values[i], times[i]));
-    return histogram;
-}
-
-/* Computed from the definition, by comparing every pair. */
-static void mann_whitney_has_known_answers(void **state)
-{
-    static const uint64_t values[4] = {1, 2, 3, 4};
-    static const int64_t normal_n[4] = {10, 10, 5, 0}, now_n[4] = {0, 8, 8, 9};
-    struct histogram normal = histogram_of(values, normal_n, 4),
-                     now = histogram_of(values, now_n, 4);
-    (void)state;
-    struct rank_test test = mann_whitney(&normal, &now);
-    assert_near(test.effect, 0.68, 1e-9);
-    assert_near(test.z, 4.293260, 1e-6);
-    test = mann_whitney(&normal, &normal);
-    assert_near(test.effect, 0, 1e-12);
-    assert_near(test.z, 0, 1e-12);
-    assert_near(share_above(&now, 2), 17.0 / 25, 1e-12);
-    histogram_fini(&normal);
-    histogram_fini(&now);
-}
-
-/* ---- a shop: user -> front -> cart (v1, v2) -> redis, front -> ads -> redis ---- */
+#include "tests/unit/near.h"
 
 struct shop {
     struct names *names;
@@ -670,120 +591,9 @@ static void the_order_of_counters_changes_nothing(void **state)
     teardown(&shop);
 }
 
-/* One entry with n requests, of which some failed and all took so long. */
-static void an_entry(struct rollup *rollup, int64_t n, int64_t bad, uint64_t ns)
-{
-    struct tally_key key = {.node = 1, .name = 2, .channel = TALLY_REQUEST};
-    rollup_init(rollup, 10);
-    struct tally *tally = rollup_tally(rollup, &key, 0);
-    tally->n = n;
-    tally->bad = bad;
-    histogram_add(&tally->histogram, ns, n);
-}
-
-static void test_symptom_is_what_is_felt(void **state)
-{
-    static const struct {
-        int64_t n, bad;
-        uint64_t ns;
-        bool found, heavy;
-        enum symptom kind;
-    } rows[] = {
-        {100, 0, 1000000, false, false, SYMPTOM_ERRORS}, /* as ever */
-        {100, 50, 1000000, true, true, SYMPTOM_ERRORS},  /* half fails */
-        {100, 10, 1000000, true, false, SYMPTOM_ERRORS}, /* a few */
-        {100, 5, 1000000, false, false,
-         SYMPTOM_ERRORS}, /* five where one is usual: once a day by chance */
-        {1000, 15, 1000000, false, false, SYMPTOM_ERRORS}, /* a half per cent more: not felt */
-        {10, 10, 1000000, false, false, SYMPTOM_ERRORS},   /* too few to say */
-        {100, 1, 9000000, true, true, SYMPTOM_LATENCY},    /* all are slow */
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct rollup normal, now;
-        struct symptom_found found[MAX_SYMPTOMS];
-        struct symptom_input input = {&normal, &now, 0, 0};
-        an_entry(&normal, 10000, 100, 1000000);
-        an_entry(&now, rows[i].n, rows[i].bad, rows[i].ns);
-        assert_int_equal(symptom_find(&input, found), rows[i].found);
-        if (rows[i].found) {
-            assert_int_equal(found[0].kind, rows[i].kind);
-            assert_int_equal(symptom_is_heavy(&found[0]), rows[i].heavy);
-        }
-        rollup_fini(&normal);
-        rollup_fini(&now);
-    }
-}
-
-/* Three entries, ten minutes of normal, half a minute of now. */
-static void test_traffic_that_vanished_is_a_symptom(void **state)
-{
-    static const struct {
-        int64_t now[3];
-        unsigned n_found;
-    } rows[] = {
-        {{50, 50, 50}, 0},    /* as ever */
-        {{0, 50, 50}, 1},     /* one has lost its traffic */
-        {{4, 50, 50}, 1},     /* … nearly all of it */
-        {{20, 50, 50}, 0},    /* less than half */
-        {{150, 150, 150}, 0}, /* a surge */
-        {{0, 0, 0}, 0},       /* the senders have stopped */
-        {{0, 1, 100}, 2},     /* two have lost it, the greatest has not */
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct rollup rollups[2];
-        struct symptom_found found[MAX_SYMPTOMS];
-        struct symptom_input input = {&rollups[0], &rollups[1], 600, 30};
-        for (int time = 0; time < 2; time++) {
-            rollup_init(&rollups[time], 10);
-            for (uint32_t k = 0; k < 3; k++) {
-                struct tally_key key = {.node = 1, .name = 2 + k, .channel = TALLY_REQUEST};
-                int64_t n = time ? rows[i].now[k] : k == 2 ? 2000 : 1000;
-                if (n)
-                    rollup_tally(&rollups[time], &key, 0)->n = n;
-            }
-        }
-        unsigned n = symptom_find(&input, found);
-        assert_int_equal(n, rows[i].n_found);
-        if (n) {
-            assert_int_equal(found[0].kind, SYMPTOM_TRAFFIC);
-            assert_int_equal(found[0].entry.name, 2);
-            assert_near(found[0].share, 1 - (double)rows[i].now[0] / 50, 1e-9);
-            assert_int_equal(symptom_count(SYMPTOM_TRAFFIC, &found[0].entry, &input),
-                             50 - rows[i].now[0]);
-            assert_false(symptom_is_heavy(&found[0]));
-        }
-        for (int time = 0; time < 2; time++)
-            rollup_fini(&rollups[time]);
-    }
-}
-
-static void test_steps_make_whole_minutes(void **state)
-{
-    static const uint64_t rows[][2] = {{1, 1},   {7, 6},   {10, 10},  {15, 15},
-                                       {45, 30}, {60, 60}, {600, 60}, {0, 1}};
-    (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        assert_int_equal(rollup_step_s(rows[i][0] * NS_PER_S), rows[i][1]);
-}
-
-static void test_onset_is_where_it_changes(void **state)
-{
-    const struct step_count late[] = {{100, 1}, {100, 0}, {100, 2}, {100, 30}, {100, 60}};
-    const struct step_count calm[] = {{100, 5}, {100, 5}, {100, 5}};
-    const struct step_count gaps[] = {{0, 0}, {100, 0}, {0, 0}, {100, 50}};
-    (void)state;
-    assert_int_equal(symptom_onset(late, 5), 3);
-    assert_int_equal(symptom_onset(calm, 3), 0);
-    assert_true(symptom_onset(gaps, 4) >= 2);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(two_proportions_has_known_answers),
-        cmocka_unit_test(rates_and_quantiles_have_known_answers),
         cmocka_unit_test(few_calls_are_weighed_and_not_ignored),
         cmocka_unit_test(missing_calls_speak_against_the_callee_that_all_callers_miss),
         cmocka_unit_test(a_gap_speaks_against_the_instance_that_is_slow_to_reach),
@@ -795,8 +605,6 @@ int main(void)
         cmocka_unit_test(calls_that_reach_nobody_are_laid_to_the_version_that_misses_them),
         cmocka_unit_test(requests_that_stop_speak_against_the_instance_whose_calls_are_missing),
         cmocka_unit_test(failures_in_pieces_are_tested_together),
-        cmocka_unit_test(score_interval_has_known_answers),
-        cmocka_unit_test(mann_whitney_has_known_answers),
         cmocka_unit_test(the_same_twice_is_no_change),
         cmocka_unit_test(too_few_requests_are_said),
         cmocka_unit_test(own_time_speaks_against_its_service),
@@ -805,10 +613,6 @@ int main(void)
         cmocka_unit_test(an_unreached_call_speaks_against_the_callee_that_nobody_reaches),
         cmocka_unit_test(requests_that_stop_speak_against_where_they_stop),
         cmocka_unit_test(the_order_of_counters_changes_nothing),
-        cmocka_unit_test(test_symptom_is_what_is_felt),
-        cmocka_unit_test(test_traffic_that_vanished_is_a_symptom),
-        cmocka_unit_test(test_steps_make_whole_minutes),
-        cmocka_unit_test(test_onset_is_where_it_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,90 @@
+/* test_statistics.c - the statistics of the localiser against answers computed elsewhere. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "collector/localise/statistics.h"
+#include "tests/unit/near.h"
+
+static void two_proportions_has_known_answers(void **state)
+{
+    (void)state;
+    /* 56 of 70 against 48 of 80: pooled 104/150 */
+    assert_near(two_proportions(48, 80, 56, 70), 2.651, 0.001);
+    assert_near(two_proportions(10, 100, 10, 100), 0, 1e-12);
+    assert_near(two_proportions(0, 0, 5, 10), 0, 1e-12);
+    assert_near(two_proportions(0, 100, 0, 100), 0, 1e-12);
+    /* Few: by the hypergeometric distribution, summed by hand. One of 48 against one of 3000 is
+     * 1 − C(3000,2)/C(3048,2) = 0.03125; four of 48 against one of 3000 is 2.68e-07. */
+    assert_near(two_proportions(1, 3000, 1, 48), 1.8627, 0.001);
+    assert_near(two_proportions(1, 3000, 4, 48), 5.0130, 0.001);
+    assert_near(two_proportions(4, 48, 1, 3000), -5.0130, 0.001);
+    assert_near(two_proportions(0, 1000, 1, 1000), 0, 1e-6);
+}
+
+static void rates_and_quantiles_have_known_answers(void **state)
+{
+    (void)state;
+    /* 0.05 / sqrt(100/1000² + 150/1000²) */
+    assert_near(rates_z(100, 1000, 150, 1000), 3.162278, 1e-6);
+    assert_near(rates_z(100, 0, 150, 1000), 0, 1e-12);
+    /* tables of the normal distribution */
+    assert_near(z_beyond(0.025), 1.959964, 1e-6);
+    assert_near(z_beyond(0.00134989803), 3, 1e-6);
+    assert_near(z_beyond(1e-6), 4.753424, 1e-6);
+}
+
+/* Newcombe 1998, table of method 10: 56/70 − 48/80 = 0.2, 0.0524 … 0.3339. */
+static void score_interval_has_known_answers(void **state)
+{
+    double interval[2];
+    (void)state;
+    share_difference_interval(48, 80, 56, 70, 1.959964, interval);
+    assert_near(interval[0], 0.0524, 0.0001);
+    assert_near(interval[1], 0.3339, 0.0001);
+    share_difference_interval(0, 10, 0, 20, 1.959964, interval);
+    assert_true(interval[0] < 0 && interval[1] > 0);
+}
+
+static struct histogram histogram_of(const uint64_t *values, const int64_t *times, size_t n)
+{
+    struct histogram histogram;
+    histogram_init(&histogram);
+    for (size_t i = 0; i < n; i++)
+        assert_true(histogram_add(&histogram, values[i], times[i]));
+    return histogram;
+}
+
+/* Computed from the definition, by comparing every pair. */
+static void mann_whitney_has_known_answers(void **state)
+{
+    static const uint64_t values[4] = {1, 2, 3, 4};
+    static const int64_t normal_n[4] = {10, 10, 5, 0}, now_n[4] = {0, 8, 8, 9};
+    struct histogram normal = histogram_of(values, normal_n, 4),
+                     now = histogram_of(values, now_n, 4);
+    (void)state;
+    struct rank_test test = mann_whitney(&normal, &now);
+    assert_near(test.effect, 0.68, 1e-9);
+    assert_near(test.z, 4.293260, 1e-6);
+    test = mann_whitney(&normal, &normal);
+    assert_near(test.effect, 0, 1e-12);
+    assert_near(test.z, 0, 1e-12);
+    assert_near(share_above(&now, 2), 17.0 / 25, 1e-12);
+    histogram_fini(&normal);
+    histogram_fini(&now);
+}
+
+/* ---- a shop: user -> front -> cart (v1, v2) -> redis, front -> ads -> redis ---- */
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_proportions_has_known_answers),
+        cmocka_unit_test(rates_and_quantiles_have_known_answers),
+        cmocka_unit_test(score_interval_has_known_answers),
+        cmocka_unit_test(mann_whitney_has_known_answers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,131 @@
+/* test_symptom.c - what is felt at entries, when it began, and the steps it is counted in. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "collector/base/clock.h"
+#include "collector/localise/localise.h"
+#include "collector/localise/symptom.h"
+#include "tests/unit/near.h"
+
+/* One entry with n requests, of which some failed and all took so long. */
+static void an_entry(struct rollup *rollup, int64_t n, int64_t bad, uint64_t ns)
+{
+    struct tally_key key = {.node = 1, .name = 2, .channel = TALLY_REQUEST};
+    rollup_init(rollup, 10);
+    struct tally *tally = rollup_tally(rollup, &key, 0);
+    tally->n = n;
+    tally->bad = bad;
+    histogram_add(&tally->histogram, ns, n);
+}
+
+static void test_symptom_is_what_is_felt(void **state)
+{
+    static const struct {
+        int64_t n, bad;
+        uint64_t ns;
+        bool found, heavy;
+        enum symptom kind;
+    } rows[] = {
+        {100, 0, 1000000, false, false, SYMPTOM_ERRORS}, /* as ever */
+        {100, 50, 1000000, true, true, SYMPTOM_ERRORS},  /* half fails */
+        {100, 10, 1000000, true, false, SYMPTOM_ERRORS}, /* a few */
+        {100, 5, 1000000, false, false,
+         SYMPTOM_ERRORS}, /* five where one is usual: once a day by chance */
+        {1000, 15, 1000000, false, false, SYMPTOM_ERRORS}, /* a half per cent more: not felt */
+        {10, 10, 1000000, false, false, SYMPTOM_ERRORS},   /* too few to say */
+        {100, 1, 9000000, true, true, SYMPTOM_LATENCY},    /* all are slow */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rollup normal, now;
+        struct symptom_found found[MAX_SYMPTOMS];
+        struct symptom_input input = {&normal, &now, 0, 0};
+        an_entry(&normal, 10000, 100, 1000000);
+        an_entry(&now, rows[i].n, rows[i].bad, rows[i].ns);
+        assert_int_equal(symptom_find(&input, found), rows[i].found);
+        if (rows[i].found) {
+            assert_int_equal(found[0].kind, rows[i].kind);
+            assert_int_equal(symptom_is_heavy(&found[0]), rows[i].heavy);
+        }
+        rollup_fini(&normal);
+        rollup_fini(&now);
+    }
+}
+
+/* Three entries, ten minutes of normal, half a minute of now. */
+static void test_traffic_that_vanished_is_a_symptom(void **state)
+{
+    static const struct {
+        int64_t now[3];
+        unsigned n_found;
+    } rows[] = {
+        {{50, 50, 50}, 0},    /* as ever */
+        {{0, 50, 50}, 1},     /* one has lost its traffic */
+        {{4, 50, 50}, 1},     /* … nearly all of it */
+        {{20, 50, 50}, 0},    /* less than half */
+        {{150, 150, 150}, 0}, /* a surge */
+        {{0, 0, 0}, 0},       /* the senders have stopped */
+        {{0, 1, 100}, 2},     /* two have lost it, the greatest has not */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rollup rollups[2];
+        struct symptom_found found[MAX_SYMPTOMS];
+        struct symptom_input input = {&rollups[0], &rollups[1], 600, 30};
+        for (int time = 0; time < 2; time++) {
+            rollup_init(&rollups[time], 10);
+            for (uint32_t k = 0; k < 3; k++) {
+                struct tally_key key = {.node = 1, .name = 2 + k, .channel = TALLY_REQUEST};
+                int64_t n = time ? rows[i].now[k] : k == 2 ? 2000 : 1000;
+                if (n)
+                    rollup_tally(&rollups[time], &key, 0)->n = n;
+            }
+        }
+        unsigned n = symptom_find(&input, found);
+        assert_int_equal(n, rows[i].n_found);
+        if (n) {
+            assert_int_equal(found[0].kind, SYMPTOM_TRAFFIC);
+            assert_int_equal(found[0].entry.name, 2);
+            assert_near(found[0].share, 1 - (double)rows[i].now[0] / 50, 1e-9);
+            assert_int_equal(symptom_count(SYMPTOM_TRAFFIC, &found[0].entry, &input),
+                             50 - rows[i].now[0]);
+            assert_false(symptom_is_heavy(&found[0]));
+        }
+        for (int time = 0; time < 2; time++)
+            rollup_fini(&rollups[time]);
+    }
+}
+
+static void test_steps_make_whole_minutes(void **state)
+{
+    static const uint64_t rows[][2] = {{1, 1},   {7, 6},   {10, 10},  {15, 15},
+                                       {45, 30}, {60, 60}, {600, 60}, {0, 1}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_int_equal(rollup_step_s(rows[i][0] * NS_PER_S), rows[i][1]);
+}
+
+static void test_onset_is_where_it_changes(void **state)
+{
+    const struct step_count late[] = {{100, 1}, {100, 0}, {100, 2}, {100, 30}, {100, 60}};
+    const struct step_count calm[] = {{100, 5}, {100, 5}, {100, 5}};
+    const struct step_count gaps[] = {{0, 0}, {100, 0}, {0, 0}, {100, 50}};
+    (void)state;
+    assert_int_equal(symptom_onset(late, 5), 3);
+    assert_int_equal(symptom_onset(calm, 3), 0);
+    assert_true(symptom_onset(gaps, 4) >= 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_symptom_is_what_is_felt),
+        cmocka_unit_test(test_traffic_that_vanished_is_a_symptom),
+        cmocka_unit_test(test_steps_make_whole_minutes),
+        cmocka_unit_test(test_onset_is_where_it_changes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
