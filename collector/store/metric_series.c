@@ -238,7 +238,7 @@ static int look_up(struct store *store, const struct metric_point *point,
         return code;
     if (metrics->n_series < 0)
         metrics->n_series =
-            metrics_number(store, "SELECT count(*) FROM metric_series_row WHERE NOT overflow", 0);
+            store_number(store, "SELECT count(*) FROM metric_series_row WHERE NOT overflow", 0);
     if (metrics->n_series < METRIC_SERIES_MAX)
         return add_series(metrics, &identity, metric->description, false, state);
     *part = part_of(&identity, buf_str(&metrics->resource_json));

@@ -49,26 +49,14 @@ static int prepare_all(struct store *store)
     return code;
 }
 
-int64_t metrics_number(struct store *store, const char *sql, int64_t otherwise)
-{
-    sqlite3_stmt *select;
-    int64_t found = otherwise;
-    if (sqlite3_prepare_v2(store->db, sql, -1, &select, NULL) != SQLITE_OK)
-        return otherwise;
-    if (sqlite3_step(select) == SQLITE_ROW)
-        found = sqlite3_column_int64(select, 0);
-    sqlite3_finalize(select);
-    return found;
-}
-
 static void read_generation(struct store *store)
 {
     struct metrics *metrics = &store->metrics;
-    metrics->generation = metrics_number(store, "SELECT max(id) FROM metric_generation", 0);
+    metrics->generation = store_number(store, "SELECT max(id) FROM metric_generation", 0);
     metrics->begun_s =
-        metrics_number(store, "SELECT begun_s FROM metric_generation ORDER BY id DESC LIMIT 1", 0);
+        store_number(store, "SELECT begun_s FROM metric_generation ORDER BY id DESC LIMIT 1", 0);
     metrics->bytes =
-        metrics_number(store, "SELECT bytes FROM metric_generation ORDER BY id DESC LIMIT 1", 0);
+        store_number(store, "SELECT bytes FROM metric_generation ORDER BY id DESC LIMIT 1", 0);
     metrics->bytes_changed = false;
 }
 
@@ -231,34 +219,22 @@ int metrics_write(struct store *store)
 
 /* ---- retention ---- */
 
-static int run_with(struct store *store, const char *sql, int64_t one, int64_t two)
-{
-    sqlite3_stmt *statement;
-    int code = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
-    if (code)
-        return code;
-    sqlite3_bind_int64(statement, 1, one);
-    sqlite3_bind_int64(statement, 2, two);
-    code = sqlite3_step(statement);
-    sqlite3_finalize(statement);
-    return code == SQLITE_DONE || code == SQLITE_ROW ? 0 : code;
-}
-
 /* The generation is empty: it goes, and with it series that have no points elsewhere. */
 static int delete_generation(struct store *store)
 {
     struct metrics *metrics = &store->metrics;
-    int code = run_with(store, "DELETE FROM metric_generation WHERE id = ?1", metrics->deleting, 0);
-    int64_t oldest = metrics_number(
+    int code =
+        store_run(store, "DELETE FROM metric_generation WHERE id = ?1", metrics->deleting, 0);
+    int64_t oldest = store_number(
         store, "SELECT coalesce(min(id), 9223372036854775807) FROM metric_generation", 0);
     code = code ? code
-                : run_with(store, "DELETE FROM metric_series_row WHERE last_generation < ?1",
-                           oldest, 0);
+                : store_run(store, "DELETE FROM metric_series_row WHERE last_generation < ?1",
+                            oldest, 0);
     if (!code && sqlite3_changes(store->db) > 0)
-        code = run_with(store,
-                        "DELETE FROM metric_resource WHERE id NOT IN (SELECT resource FROM "
-                        "metric_series_row)",
-                        0, 0);
+        code = store_run(store,
+                         "DELETE FROM metric_resource WHERE id NOT IN (SELECT resource FROM "
+                         "metric_series_row)",
+                         0, 0);
     metrics->deleting = 0;
     metrics_forget(store);
     if (store->in_need)

@@ -27,37 +27,11 @@
 #define PINNED_GENERATIONS "(SELECT trace_no / 100000 FROM pinned_trace)"
 _Static_assert(RUN_TRACES == 100000, "pinned generations are counted in SQL");
 
-static int64_t query_number(struct store *store, const char *sql, int64_t argument)
-{
-    sqlite3_stmt *select;
-    int64_t number = 0;
-    if (sqlite3_prepare_v2(store->db, sql, -1, &select, NULL) != SQLITE_OK)
-        return 0;
-    sqlite3_bind_int64(select, 1, argument);
-    if (sqlite3_step(select) == SQLITE_ROW)
-        number = sqlite3_column_int64(select, 0);
-    sqlite3_finalize(select);
-    return number;
-}
-
-static int run_with(struct store *store, const char *sql, int64_t one, int64_t two)
-{
-    sqlite3_stmt *statement;
-    int code = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
-    if (code)
-        return code;
-    sqlite3_bind_int64(statement, 1, one);
-    sqlite3_bind_int64(statement, 2, two);
-    code = sqlite3_step(statement);
-    sqlite3_finalize(statement);
-    return code == SQLITE_DONE || code == SQLITE_ROW ? 0 : code;
-}
-
 static uint64_t used_bytes(struct store *store)
 {
-    int64_t pages = query_number(store, "PRAGMA page_count", 0) -
-                    query_number(store, "PRAGMA freelist_count", 0);
-    return (uint64_t)pages * (uint64_t)query_number(store, "PRAGMA page_size", 0);
+    int64_t pages = store_number(store, "PRAGMA page_count", 0) -
+                    store_number(store, "PRAGMA freelist_count", 0);
+    return (uint64_t)pages * (uint64_t)store_number(store, "PRAGMA page_size", 0);
 }
 
 /* The number below which traces are too old; by halving, as stored_s grows with trace_no but for
@@ -66,7 +40,7 @@ static int64_t too_old_below(struct store *store, int64_t oldest, int64_t newest
 {
     while (oldest < newest) {
         int64_t middle = oldest + (newest - oldest) / 2;
-        int64_t stored_s = query_number(
+        int64_t stored_s = store_number(
             store, "SELECT stored_s FROM trace_row WHERE trace_no >= ? ORDER BY trace_no LIMIT 1",
             middle);
         if (stored_s && stored_s < limit_s)
@@ -95,13 +69,13 @@ static void look_what_stays(struct store *store, int64_t oldest, int64_t newest,
  * too large and no trace is older. `trace_s`: when the oldest trace was stored; 0 without. */
 static int64_t old_generation(struct store *store, int64_t now_s, int64_t trace_s, bool too_large)
 {
-    int64_t oldest = query_number(store, "SELECT min(id) FROM metric_generation", 0);
+    int64_t oldest = store_number(store, "SELECT min(id) FROM metric_generation", 0);
     if (!oldest)
         return 0;
     int64_t begun_s =
-        query_number(store, "SELECT begun_s FROM metric_generation WHERE id = ?", oldest);
+        store_number(store, "SELECT begun_s FROM metric_generation WHERE id = ?", oldest);
     int64_t end_s =
-        query_number(store, "SELECT min(begun_s) FROM metric_generation WHERE id > ?", oldest);
+        store_number(store, "SELECT min(begun_s) FROM metric_generation WHERE id > ?", oldest);
     bool newest = end_s == 0;
     if (newest)
         end_s = begun_s + GENERATION_S;
@@ -114,22 +88,23 @@ static int64_t old_generation(struct store *store, int64_t now_s, int64_t trace_
  * that is too large without traces and metrics loses a tenth of them. */
 static int delete_old_logs(struct store *store, int64_t now_s)
 {
-    int64_t trace_s = query_number(
+    int64_t trace_s = store_number(
         store, "SELECT stored_s FROM trace_row WHERE trace_no >= ? ORDER BY trace_no LIMIT 1",
         store->oldest_trace_no);
     int64_t limit_s = now_s - (int64_t)(store->settings.retention_ns / NS_PER_S);
     if (store->in_need && !trace_s && !store->metrics.deleting)
-        return run_with(store,
-                        "DELETE FROM log_row WHERE id <= (SELECT min(id) + (max(id) - min(id)) / "
-                        "10 FROM log_row)",
-                        0, 0);
+        return store_run(store,
+                         "DELETE FROM log_row WHERE id <= (SELECT min(id) + (max(id) - min(id)) / "
+                         "10 FROM log_row)",
+                         0, 0);
     if (store->in_need && trace_s > limit_s)
         limit_s = trace_s;
-    return run_with(store,
-                    "DELETE FROM log_row WHERE id IN (SELECT id FROM log_row WHERE id < (SELECT "
-                    "min(id) + ?2 FROM log_row) AND stored_s < ?1 AND trace_id NOT IN (SELECT t.id "
-                    "FROM pinned_trace p JOIN trace_row t ON t.trace_no = p.trace_no))",
-                    limit_s, LOGS_A_LOOK);
+    return store_run(
+        store,
+        "DELETE FROM log_row WHERE id IN (SELECT id FROM log_row WHERE id < (SELECT "
+        "min(id) + ?2 FROM log_row) AND stored_s < ?1 AND trace_id NOT IN (SELECT t.id "
+        "FROM pinned_trace p JOIN trace_row t ON t.trace_no = p.trace_no))",
+        limit_s, LOGS_A_LOOK);
 }
 
 /* Decides how far to delete in this pass. */
@@ -137,7 +112,7 @@ static void look(struct store *store, uint64_t now_wall_ns)
 {
     uint64_t used = used_bytes(store);
     store->in_need = used > store->settings.max_size;
-    int64_t oldest = query_number(store,
+    int64_t oldest = store_number(store,
                                   "SELECT trace_no FROM trace_row WHERE trace_no NOT IN (SELECT "
                                   "trace_no FROM pinned_trace) ORDER BY trace_no LIMIT 1",
                                   0);
@@ -149,7 +124,7 @@ static void look(struct store *store, uint64_t now_wall_ns)
         return;
     }
     int64_t oldest_s =
-        query_number(store, "SELECT stored_s FROM trace_row WHERE trace_no = ?", oldest);
+        store_number(store, "SELECT stored_s FROM trace_row WHERE trace_no = ?", oldest);
     uint64_t now_s = now_wall_ns / NS_PER_S, keep_s = store->settings.retention_ns / NS_PER_S;
     stat_set_real(store->oldest_seconds,
                   now_s > (uint64_t)oldest_s ? (double)(now_s - (uint64_t)oldest_s) : 0);
@@ -175,9 +150,9 @@ static int delete_rest(struct store *store, int64_t below)
         "DELETE FROM shape WHERE generation < ?1 AND generation NOT IN " PINNED_GENERATIONS,
         "DELETE FROM attribute_set WHERE generation < ?1 AND generation NOT IN " PINNED_GENERATIONS,
         "DELETE FROM resource WHERE generation < ?1 AND generation NOT IN " PINNED_GENERATIONS};
-    int code = run_with(store, "DELETE FROM trace_minute WHERE last_no < ?", below, 0);
+    int code = store_run(store, "DELETE FROM trace_minute WHERE last_no < ?", below, 0);
     for (int i = 0; i < 4 && !code; i++)
-        code = run_with(store, deletes[i], generation, 0);
+        code = store_run(store, deletes[i], generation, 0);
     return code;
 }
 
@@ -196,7 +171,7 @@ static int delete_old_incidents(struct store *store, uint64_t now_wall_ns)
     for (int i = 0; i < 4 && !code; i++) {
         char sql[200];
         snprintf(sql, sizeof(sql), deletes[i], old);
-        code = run_with(store, sql, limit_s, 0);
+        code = store_run(store, sql, limit_s, 0);
     }
     return code;
 }
@@ -207,11 +182,11 @@ static int delete_minutes(struct store *store, const char *find, int64_t limit_s
 {
     int code = 0;
     for (int i = 0; i < MINUTES_A_LOOK && !code; i++) {
-        int64_t minute = query_number(store, find, limit_s);
+        int64_t minute = store_number(store, find, limit_s);
         if (minute < 0)
             return 0;
         for (const char *const *sql = deletes; *sql && !code; sql++)
-            code = run_with(store, *sql, minute, 0);
+            code = store_run(store, *sql, minute, 0);
     }
     return code;
 }
@@ -230,10 +205,10 @@ static int delete_old_minutes(struct store *store, uint64_t now_wall_ns)
                                           NULL};
     int64_t now_s = (int64_t)(now_wall_ns / NS_PER_S);
     int64_t limit_s = now_s - (int64_t)(store->settings.minute_retention_ns / NS_PER_S);
-    int code = run_with(store,
-                        "DELETE FROM edge_event_row WHERE told_s < ?1 AND id IN (SELECT id FROM "
-                        "edge_event_row ORDER BY id LIMIT ?2)",
-                        limit_s, EVENTS_A_LOOK);
+    int code = store_run(store,
+                         "DELETE FROM edge_event_row WHERE told_s < ?1 AND id IN (SELECT id FROM "
+                         "edge_event_row ORDER BY id LIMIT ?2)",
+                         limit_s, EVENTS_A_LOOK);
     code = code ? code
                 : delete_minutes(store,
                                  "SELECT coalesce((SELECT minute FROM minute_age WHERE touched_s < "
@@ -252,19 +227,19 @@ static int delete_slice(struct store *store)
     int64_t from = store->oldest_trace_no, to = from + SLICE_TRACES;
     if (to > (int64_t)store->deleting_to)
         to = (int64_t)store->deleting_to;
-    int code = run_with(store,
-                        "DELETE FROM log_row WHERE trace_id IN (SELECT id FROM trace_row WHERE "
-                        "trace_no >= ? AND trace_no < ?" NOT_PINNED ")",
-                        from, to);
+    int code = store_run(store,
+                         "DELETE FROM log_row WHERE trace_id IN (SELECT id FROM trace_row WHERE "
+                         "trace_no >= ? AND trace_no < ?" NOT_PINNED ")",
+                         from, to);
     code = code ? code
-                : run_with(store,
-                           "DELETE FROM span_row WHERE trace_no >= ? AND trace_no < ?" NOT_PINNED,
-                           from, to);
+                : store_run(store,
+                            "DELETE FROM span_row WHERE trace_no >= ? AND trace_no < ?" NOT_PINNED,
+                            from, to);
     int n = code ? 0 : sqlite3_changes(store->db);
     code = code ? code
-                : run_with(store,
-                           "DELETE FROM trace_row WHERE trace_no >= ? AND trace_no < ?" NOT_PINNED,
-                           from, to);
+                : store_run(store,
+                            "DELETE FROM trace_row WHERE trace_no >= ? AND trace_no < ?" NOT_PINNED,
+                            from, to);
     store->oldest_trace_no = to;
     store->position.n_spans -=
         store->position.n_spans < (uint64_t)n ? store->position.n_spans : (uint64_t)n;
@@ -280,9 +255,9 @@ static int delete_slice(struct store *store)
  * may be, or a quarter of it is free. Once begun it goes on to a sixteenth. */
 static bool is_too_large(struct store *store)
 {
-    uint64_t n_pages = (uint64_t)query_number(store, "PRAGMA page_count", 0);
-    uint64_t n_free = (uint64_t)query_number(store, "PRAGMA freelist_count", 0);
-    uint64_t page_size = (uint64_t)query_number(store, "PRAGMA page_size", 0);
+    uint64_t n_pages = (uint64_t)store_number(store, "PRAGMA page_count", 0);
+    uint64_t n_free = (uint64_t)store_number(store, "PRAGMA freelist_count", 0);
+    uint64_t page_size = (uint64_t)store_number(store, "PRAGMA page_size", 0);
     bool over = n_pages * page_size > store->settings.max_size;
     return n_free > (store->shrinking || over ? n_pages / 16 : n_pages / 4);
 }

@@ -41,6 +41,32 @@ int store_prepare(struct store *store, const char *sql, sqlite3_stmt **statement
     return sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
 }
 
+int64_t store_number(struct store *store, const char *sql, int64_t argument)
+{
+    sqlite3_stmt *select;
+    int64_t number = 0;
+    if (sqlite3_prepare_v2(store->db, sql, -1, &select, NULL) != SQLITE_OK)
+        return 0;
+    sqlite3_bind_int64(select, 1, argument);
+    if (sqlite3_step(select) == SQLITE_ROW)
+        number = sqlite3_column_int64(select, 0);
+    sqlite3_finalize(select);
+    return number;
+}
+
+int store_run(struct store *store, const char *sql, int64_t one, int64_t two)
+{
+    sqlite3_stmt *statement;
+    int code = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
+    if (code)
+        return code;
+    sqlite3_bind_int64(statement, 1, one);
+    sqlite3_bind_int64(statement, 2, two);
+    code = sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    return code == SQLITE_DONE || code == SQLITE_ROW ? 0 : code;
+}
+
 int statement_run(sqlite3_stmt *statement)
 {
     int code = sqlite3_step(statement);

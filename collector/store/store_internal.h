@@ -507,8 +507,6 @@ void keep_close(struct store *store);
 int keep_slice(struct store *store);
 
 /* metrics.c */
-/* What a query gives in its first column, or `otherwise`. */
-int64_t metrics_number(struct store *store, const char *sql, int64_t otherwise);
 int metrics_open(struct store *store);
 void metrics_close(struct store *store);
 /* The points of a body; says how many were stored and how many were there already. */
@@ -541,6 +539,10 @@ void store_file_unlock(const char *path, int lock_fd);
 
 /* store.c */
 int store_prepare(struct store *store, const char *sql, sqlite3_stmt **statement);
+/* Asked seldom, so prepared each time: the first number of the answer (0 when there is none), and a
+ * statement without an answer. */
+int64_t store_number(struct store *store, const char *sql, int64_t argument);
+int store_run(struct store *store, const char *sql, int64_t one, int64_t two);
 /* Runs a bound statement that gives no rows, and resets it. */
 int statement_run(sqlite3_stmt *statement);
 /* NULL for DURATION_UNKNOWN, which is also what a histogram without observations gives. */
