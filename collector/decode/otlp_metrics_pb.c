@@ -117,6 +117,21 @@ static bool number_field(struct metric_reading *reading, const struct wire *wire
     return true;
 }
 
+/* What all distributions have in common: time_unix_nano = 3, count = 4, sum = 5. */
+static void distribution_field(const struct wire *wire, struct raw_point *raw)
+{
+    if (wire->type != WIRE_FIXED64)
+        return;
+    if (wire->field == 3) {
+        raw->at_ns = wire->number;
+    } else if (wire->field == 4) {
+        raw->count = wire->number;
+    } else if (wire->field == 5) {
+        raw->sum = real_of(wire->number);
+        raw->has_sum = true;
+    }
+}
+
 static bool histogram_field(struct metric_reading *reading, const struct wire *wire,
                             struct raw_point *raw)
 {
@@ -136,19 +151,14 @@ static bool histogram_field(struct metric_reading *reading, const struct wire *w
     }
     if (wire->type != WIRE_FIXED64)
         return true;
-    if (wire->field == 3) {
-        raw->at_ns = wire->number;
-    } else if (wire->field == 4) {
-        raw->count = wire->number;
-    } else if (wire->field == 5) {
-        raw->sum = real_of(wire->number);
-        raw->has_sum = true;
-    } else if (wire->field == 11) {
+    if (wire->field == 11) {
         raw->min = real_of(wire->number);
         raw->has_min = true;
     } else if (wire->field == 12) {
         raw->max = real_of(wire->number);
         raw->has_max = true;
+    } else {
+        distribution_field(wire, raw);
     }
     return true;
 }
@@ -174,18 +184,9 @@ static bool exponential_field(struct metric_reading *reading, const struct wire 
         raw->scale = zigzag(wire->number);
     if (wire->type == WIRE_VARINT && wire->field == 10)
         raw->flags = wire->number;
-    if (wire->type != WIRE_FIXED64)
-        return true;
-    if (wire->field == 3) {
-        raw->at_ns = wire->number;
-    } else if (wire->field == 4) {
-        raw->count = wire->number;
-    } else if (wire->field == 5) {
-        raw->sum = real_of(wire->number);
-        raw->has_sum = true;
-    } else if (wire->field == 7) {
+    if (wire->type == WIRE_FIXED64 && wire->field == 7)
         raw->zero_count = wire->number;
-    }
+    distribution_field(wire, raw);
     return true;
 }
 
@@ -199,16 +200,7 @@ static bool summary_field(struct metric_reading *reading, const struct wire *wir
         return read_attribute(reading, wire, raw);
     if (wire->field == 8 && wire->type == WIRE_VARINT)
         raw->flags = wire->number;
-    if (wire->type != WIRE_FIXED64)
-        return true;
-    if (wire->field == 3) {
-        raw->at_ns = wire->number;
-    } else if (wire->field == 4) {
-        raw->count = wire->number;
-    } else if (wire->field == 5) {
-        raw->sum = real_of(wire->number);
-        raw->has_sum = true;
-    }
+    distribution_field(wire, raw);
     return true;
 }
 
