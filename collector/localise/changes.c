@@ -18,8 +18,8 @@ static bool is_new(const struct pair *pair)
     return pair->t[0].n <= 0 && pair->t[1].n > 0;
 }
 
-static void compare_times(struct work *work, const struct tally *sisters, const struct tally *own,
-                          struct newcomer *newcomer)
+static void compare_own(struct work *work, const struct tally *sisters, const struct tally *own,
+                        struct newcomer *newcomer)
 {
     struct slowness slow = slowness_of(work, sisters, own);
     if (slow.value > newcomer->slow.value)
@@ -35,7 +35,8 @@ static bool sum_sisters(const struct work *work, const struct pair *own, struct 
         const struct pair *pair = &work->by_version.items[i];
         bool sister =
             pair->key.channel == own->key.channel && pair->key.name == own->key.name &&
-            pair->key.node != NO_GROUP && pair->key.node != own->key.node &&
+            pair->key.what == own->key.what && pair->key.node != NO_GROUP &&
+            pair->key.node != own->key.node &&
             versions->items[pair->key.node].service == versions->items[own->key.node].service;
         if (sister && !tally_merge(sum, &pair->t[1]))
             return false;
@@ -50,7 +51,7 @@ static void compare_version_times(struct work *work, struct newcomer *newcomer)
         const struct pair *own = &work->by_version.items[i];
         struct tally sisters;
         if (sum_sisters(work, own, &sisters))
-            compare_times(work, &sisters, &own->t[1], newcomer);
+            compare_own(work, &sisters, &own->t[1], newcomer);
         else
             work->memory_short = true;
         histogram_fini(&sisters.histogram);
@@ -87,6 +88,7 @@ static void blame_newcomer(struct work *work, const struct newcomer *newcomer,
     if (versions && newcomer->version == NO_GROUP)
         return;
     finding->channel = CHANNEL_CHANGE;
+    finding->test = TEST_CHANGE;
     finding->kind = EVIDENCE_CHANGE;
     finding->group = versions ? newcomer->version : newcomer->service;
     finding->peer = NO_GROUP;
@@ -96,6 +98,7 @@ static void blame_newcomer(struct work *work, const struct newcomer *newcomer,
 static void judge(struct work *work, const struct newcomer *newcomer)
 {
     struct str name = newcomer_name(work, newcomer);
+    work->n_tests[TEST_CHANGE]++;
     double m = (double)work->requests[1].n;
     const struct slowness *slow = &newcomer->slow;
     struct finding failing = {.unit = UNIT_RATIO, .metric = STR("newcomer_failures")},
@@ -176,7 +179,7 @@ static void judge_instance(struct work *work, const struct pair *own, uint32_t f
     newcomer.failed = (double)own->t[1].bad;
     newcomer.sisters_n = (double)sisters.n;
     newcomer.sisters_failed = (double)sisters.bad;
-    compare_times(work, &sisters, &own->t[1], &newcomer);
+    compare_own(work, &sisters, &own->t[1], &newcomer);
     if (sisters.n > 0)
         judge(work, &newcomer);
     histogram_fini(&sisters.histogram);

@@ -2,8 +2,11 @@
 #ifndef LOCALISE_CONSTANTS_H
 #define LOCALISE_CONSTANTS_H
 
-/* A channel counts when its test is beyond three standard errors (LOCALISING §3). */
+/* A channel counts when its test is beyond three standard errors (LOCALISING §3): by chance in one
+ * of so many. Who looks at a thousand keys sees that by chance alone: what counts is how many
+ * findings as far from chance are to be expected of all keys that were looked at (Bonferroni). */
 #define SIGNIFICANT_Z 3.0
+#define SIGNIFICANT_CHANCE 0.00135
 /* … and when it spoils at least a hundredth of the requests or of their time: with millions of
  * requests any difference is beyond three standard errors. */
 #define SIGNIFICANT_VALUE 0.01
@@ -14,9 +17,12 @@
 #define SLOW_ALL 0.50
 /* The shift of the whole distribution counts when the median moved three buckets: 2^(3/8), 30 %. */
 #define MEDIAN_BUCKETS 3
-/* A key with fewer calls than this on either side says nothing about latency: its p95 is one call.
- */
+/* A key with fewer calls than this on either side says nothing about latency by itself: its p95 is
+ * one call. */
 #define MIN_TIMES 20
+/* … and of all keys of a suspect together, tested by ranks: of five against five, one in 250 by
+ * chance is the most that can be told. */
+#define MIN_KIN_TIMES 5
 /* Who of two ends owes a gap or an unreached call: the mean trouble of all its edges, to this power
  * (LOCALISING §3). */
 #define END_POWER 3
@@ -66,6 +72,10 @@
 #define NARROW_EFFECT 2.0
 /* … and by chance in one of so many, over all values that were looked at. */
 #define NARROW_CHANCE 0.001
+
+/* A test on fewer events than these can show nothing: it is none of those that were made (Tarone
+ * 1990; with half as long a time now as normal, five of five are by chance in one of 243). */
+#define TEST_EVENTS 5
 
 /* Evidence that is told beside the strongest. */
 #define TELL_Z 2.0

@@ -19,6 +19,7 @@ struct counted_span {
     uint32_t next_same;                 /* next record with the same hash slot */
     uint32_t first_child, next_sibling; /* in order of the records */
     node_no node;                       /* workload, gateway or waypoint: never a sidecar */
+    bool troubled;                      /* a call that it made failed */
 };
 
 struct counting {
@@ -201,6 +202,32 @@ static uint64_t waiting_ns(const struct counting *counting, uint32_t i)
     return longest_ns;
 }
 
+/* A visit that waits before it tries again, or cleans up, because a call failed: that time is the
+ * failure's, not its own. Marks who called, up to where its service was called. */
+static void mark_troubled(struct counting *counting, uint32_t failed)
+{
+    const struct counted_trace *trace = counting->trace;
+    uint32_t at = find_parent(counting, &trace->records[failed]);
+    node_no caller = at != NONE ? counting->spans[at].node : NODE_NONE;
+    while (at != NONE && counting->spans[at].node == caller && !counting->spans[at].troubled) {
+        counting->spans[at].troubled = true;
+        at = find_parent(counting, &trace->records[at]);
+    }
+}
+
+static void find_troubled(struct counting *counting)
+{
+    const struct counted_trace *trace = counting->trace;
+    for (uint32_t i = 0; i < trace->n_records; i++) {
+        const struct span_result *result = &trace->graph.spans[i];
+        uint32_t parent = result->failed ? find_parent(counting, &trace->records[i]) : NONE;
+        bool comes_in = parent != NONE && counting->spans[parent].node != counting->spans[i].node;
+        if (result->failed && !result->again &&
+            (result->part == PART_OUT || (result->part == PART_IN && comes_in)))
+            mark_troubled(counting, i);
+    }
+}
+
 static void count_self(struct counting *counting, uint32_t i)
 {
     const struct record *record = &counting->trace->records[i];
@@ -215,9 +242,12 @@ static void count_self(struct counting *counting, uint32_t i)
         self_ns = self_ns > waits_ns ? self_ns - waits_ns : 0;
     }
     node_no node = counting->spans[i].node;
-    struct tally *self = tally(
-        counting,
-        &(struct tally_key){.channel = TALLY_SELF, .node = node, .name = record->shape->operation});
+    bool troubled = counting->spans[i].troubled;
+    struct tally *self =
+        tally(counting, &(struct tally_key){.channel = TALLY_SELF,
+                                            .node = node,
+                                            .name = record->shape->operation,
+                                            .what = troubled ? SELF_TROUBLED : SELF_CALM});
     if (self) {
         self->n += counting->sign;
         add_time(counting, self, self_ns);
@@ -229,7 +259,8 @@ static void count_self(struct counting *counting, uint32_t i)
         return;
     instance->n += counting->sign;
     instance->bad += result->fault == FAULT_ORIGIN ? counting->sign : 0;
-    add_time(counting, instance, self_ns);
+    if (!troubled)
+        add_time(counting, instance, self_ns);
 }
 
 /* ---- flow ---- */
@@ -278,6 +309,11 @@ static void count_flow(struct counting *counting, uint32_t i)
 
 /* ---- calls ---- */
 
+static bool is_failed(const struct call *call)
+{
+    return call->fault == FAULT_ORIGIN || call->fault == FAULT_CARRIED;
+}
+
 /* Who is called without sending spans is all gap: the caller's time is all that is known of it. */
 static uint64_t gap_of(const struct call *call)
 {
@@ -301,10 +337,14 @@ static void count_gap(struct counting *counting, const struct call *call)
     uint64_t gap_ns = call->caller_ns != DURATION_UNKNOWN ? gap_of(call) : DURATION_UNKNOWN;
     const uint32_t halves[2] = {call->caller_span, call->callee_span};
     const node_no ends[2] = {call->caller, call->callee};
+    bool failed = is_failed(call);
     if (gap_ns == DURATION_UNKNOWN)
         return;
     add_gap(counting,
-            &(struct tally_key){.channel = TALLY_GAP, .node = call->caller, .peer = call->callee},
+            &(struct tally_key){.channel = TALLY_GAP,
+                                .node = call->caller,
+                                .peer = call->callee,
+                                .what = failed ? GAP_FAILED : GAP_GOOD},
             gap_ns);
     for (uint8_t end = 0; end < 2; end++) {
         name_no instance = halves[end] == NO_SPAN
@@ -316,7 +356,7 @@ static void count_gap(struct counting *counting, const struct call *call)
                                         .node = ends[end],
                                         .name = instance,
                                         .what = end},
-                    gap_ns);
+                    failed ? DURATION_UNKNOWN : gap_ns);
     }
 }
 
@@ -360,9 +400,8 @@ static void count_call(struct counting *counting, const struct call *call)
                                                               .name = call->operation});
     if (!calls)
         return;
-    bool failed = call->fault == FAULT_ORIGIN || call->fault == FAULT_CARRIED;
     calls->n += sign;
-    calls->bad += failed ? sign : 0;
+    calls->bad += is_failed(call) ? sign : 0;
     calls->origins += call->fault == FAULT_ORIGIN ? sign : 0;
     calls->client_errors += call->fault == FAULT_CLIENT_ERROR ? sign : 0;
     calls->retries += sign * call->retries;
@@ -487,6 +526,7 @@ bool count_trace(struct counting *counting, const struct counted_trace *trace, i
     counting->step = (uint32_t)(graph->trace.start_ns / SECOND_NS);
     counting->step -= counting->step % counting->step_s;
     link_spans(counting);
+    find_troubled(counting);
     for (uint32_t i = 0; i < trace->n_records; i++) {
         count_self(counting, i);
         count_flow(counting, i);

@@ -89,7 +89,7 @@ static bool is_narrowed(const struct suspect *suspect, const char *dimension)
 static bool has_finding(const struct candidate *candidate, enum evidence_kind kind)
 {
     for (const struct finding *finding = candidate->findings; finding; finding = finding->next) {
-        if (finding->kind == kind && finding->z > SIGNIFICANT_Z)
+        if (finding->kind == kind && passes(finding))
             return true;
     }
     return false;
@@ -123,11 +123,17 @@ static void write_not(struct work *work, const struct candidate *candidate, uint
         add_not(suspect, say(work, "not one instance: %u do alike", n));
 }
 
+/* By itself, or with all that it is one of. */
+static double sure_z(const struct finding *finding)
+{
+    return finding->z > finding->all_z ? finding->z : finding->all_z;
+}
+
 /* Beside what is beyond chance, noise only distracts. */
 static bool is_worth_telling(const struct candidate *candidate, const struct finding *finding)
 {
     return finding == candidate->findings ||
-           finding->z > (candidate->significant ? TELL_Z : TELL_Z_OF_HINT);
+           sure_z(finding) > (candidate->significant ? TELL_Z : TELL_Z_OF_HINT);
 }
 
 /* Is most of it on the way to somebody, and not spent by the suspect? */
@@ -148,7 +154,7 @@ void explain(struct work *work, const struct candidate *candidate, struct suspec
         if (is_worth_telling(candidate, finding))
             suspect->evidence[suspect->n_evidence++] = (struct evidence){
                 finding->kind,     finding->metric, finding->unit, finding->baseline,
-                finding->observed, finding->z,      finding->text};
+                finding->observed, sure_z(finding), finding->text};
     }
     if (!top)
         return;

@@ -10,7 +10,7 @@
 
 struct origin_rise {
     double was, is; /* shares of all requests */
-    double z;
+    double z, all_z;
     double value;
 };
 
@@ -29,8 +29,10 @@ static bool measure_origins(struct work *work)
              t++)
             sums[2 * pair->key.node + (uint32_t)t] += (double)pair->t[t].bad;
     }
-    for (uint32_t g = 0; g < work->level->n; g++)
+    for (uint32_t g = 0; g < work->level->n; g++) {
         work->origin_z[g] = two_proportions(sums[2 * g], n, sums[2 * g + 1], m);
+        work->n_tests[TEST_ORIGIN_ALL] += sums[2 * g] + sums[2 * g + 1] >= TEST_EVENTS;
+    }
     return true;
 }
 
@@ -42,8 +44,7 @@ static struct origin_rise rise_of(const struct work *work, const struct pair *pa
         a[t] = (double)(bad ? pair->t[t].bad : pair->t[t].n - pair->t[t].bad);
     struct origin_rise rise = {.was = a[0] / n, .is = a[1] / m};
     rise.z = two_proportions(a[0], n, a[1], m);
-    double all = bad ? work->origin_z[pair->key.node] : 0;
-    rise.z = all > rise.z ? all : rise.z;
+    rise.all_z = bad ? work->origin_z[pair->key.node] : 0;
     rise.value = (rise.is - rise.was) * (bad ? 1 : SURVIVED_WEIGHT);
     return rise;
 }
@@ -140,7 +141,9 @@ static void blame_at(struct work *work, const struct pair *pair, const struct bl
         .kind = EVIDENCE_ERRORS,
         .unit = UNIT_RATIO,
         .value = rise->value * blamed->share,
+        .test = TEST_ORIGIN,
         .z = rise->z,
+        .all_z = rise->all_z,
         .baseline = rise->was,
         .observed = rise->is,
         .group = blamed->group,
@@ -249,7 +252,9 @@ static void blame_missing(struct work *work, const struct pair *pair, const stru
         .kind = EVIDENCE_TRAFFIC,
         .unit = UNIT_RATIO,
         .value = rise->value * missing->share,
+        .test = TEST_ORIGIN,
         .z = rise->z,
+        .all_z = rise->all_z,
         .baseline = missing->was,
         .observed = missing->is,
         .group = missing->callee,
@@ -312,6 +317,7 @@ static void find_failing_instances(struct work *work)
                                   .kind = EVIDENCE_ERRORS,
                                   .unit = UNIT_RATIO,
                                   .value = rise.value,
+                                  .test = TEST_ORIGIN,
                                   .z = rise.z,
                                   .baseline = rise.was,
                                   .observed = rise.is,
@@ -322,6 +328,7 @@ static void find_failing_instances(struct work *work)
                                       say(work, "%.*s of requests fail first at %.*s (normal %.*s)",
                                           STR_ARG(say_share(work, rise.is)), STR_ARG(name),
                                           STR_ARG(say_share(work, rise.was)))};
+        work->n_tests[TEST_ORIGIN] += pair->t[0].bad + pair->t[1].bad >= TEST_EVENTS;
         if (rise.value > 0)
             blame(work, candidate_of(work, pair->key.node, pair->key.name, NAME_NONE), &finding);
     }
@@ -342,6 +349,7 @@ void find_failures(struct work *work)
         if (pair->key.channel != TALLY_ORIGIN || pair->key.node == NO_GROUP ||
             (by_instance && pair->key.what != ORIGIN_UNREACHED))
             continue;
+        work->n_tests[TEST_ORIGIN] += pair->t[0].n + pair->t[1].n >= TEST_EVENTS;
         for (int bad = 0; bad < 2; bad++) {
             struct origin_rise rise = rise_of(work, pair, bad);
             if (rise.value > 0)

@@ -69,7 +69,22 @@ static void blame_instances(struct work *work, struct finding *finding, name_no 
         blame(work, candidate_of(work, finding->group, NAME_NONE, operation), finding);
 }
 
-static void blame_stop(struct work *work, const struct pair *pair, const double visits[2])
+/* The same step after all operations of a service: [from, to) are its pairs. */
+static double all_stops_z(const struct work *work, const struct pair *pair, uint32_t from,
+                          uint32_t to, const double (*visits)[2])
+{
+    struct strata strata = {0};
+    for (uint32_t i = from; i < to; i++) {
+        const struct pair *other = &work->pairs->items[i];
+        if (other->key.what == pair->key.what && other->key.peer == pair->key.peer)
+            strata_add(&strata, (double)other->t[0].n, visits[i - from][0], (double)other->t[1].n,
+                       visits[i - from][1]);
+    }
+    return strata_z(&strata);
+}
+
+static void blame_stop(struct work *work, const struct pair *pair, const double visits[2],
+                       double all_z)
 {
     double was = (double)pair->t[0].n / visits[0], is = (double)pair->t[1].n / visits[1];
     double rise = is - was, calls = visits[1] / (double)work->requests[1].n;
@@ -79,7 +94,9 @@ static void blame_stop(struct work *work, const struct pair *pair, const double 
         .channel = CHANNEL_FLOW,
         .kind = EVIDENCE_FLOW,
         .unit = UNIT_RATIO,
+        .test = TEST_FLOW,
         .z = two_proportions((double)pair->t[0].n, visits[0], (double)pair->t[1].n, visits[1]),
+        .all_z = all_z,
         .baseline = was,
         .observed = is,
         .operation = pair->key.name,
@@ -103,18 +120,48 @@ static void blame_stop(struct work *work, const struct pair *pair, const double 
     blame(work, candidate_of(work, finding.group, NAME_NONE, NAME_NONE), &finding);
 }
 
+/* Does the pair begin another step than the ones before it? */
+static bool is_first_of_step(const struct work *work, uint32_t from, uint32_t at)
+{
+    const struct tally_key *key = &work->pairs->items[at].key;
+    for (uint32_t i = from; i < at; i++) {
+        const struct tally_key *before = &work->pairs->items[i].key;
+        if (before->what == key->what && before->peer == key->peer)
+            return false;
+    }
+    return true;
+}
+
+static void find_stops(struct work *work, uint32_t from, uint32_t to)
+{
+    double(*visits)[2] = arena_alloc(work->arena, (to - from) * sizeof(*visits));
+    if (!visits) {
+        work->memory_short = true;
+        return;
+    }
+    for (uint32_t i = from; i < to; i++) {
+        const struct tally_key *key = &work->pairs->items[i].key;
+        count_visits(work, key->node, key->name, visits[i - from]);
+    }
+    for (uint32_t i = from; i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        const double *all = visits[i - from];
+        if (pair->key.what == FLOW_FAILED)
+            continue;
+        work->n_tests[TEST_FLOW] += pair->t[0].n + pair->t[1].n >= TEST_EVENTS;
+        work->n_tests[TEST_FLOW_ALL] += is_first_of_step(work, from, i);
+        if (all[0] > 0 && (double)pair->t[1].n * all[0] > (double)pair->t[0].n * all[1])
+            blame_stop(work, pair, all, all_stops_z(work, pair, from, to, visits));
+    }
+}
+
 void find_flow(struct work *work)
 {
-    for (uint32_t i = 0; i < work->pairs->n; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        double visits[2];
-        if (pair->key.channel != TALLY_FLOW || pair->key.node == NO_GROUP ||
-            pair->key.what == FLOW_FAILED)
-            continue;
-        count_visits(work, pair->key.node, pair->key.name, visits);
-        if (visits[0] >= MIN_TIMES && visits[1] >= MIN_TIMES &&
-            (double)pair->t[1].n * visits[0] > (double)pair->t[0].n * visits[1])
-            blame_stop(work, pair, visits);
+    for (uint32_t group = 0; group < work->level->n; group++) {
+        uint32_t from, to;
+        pairs_range(work->pairs, TALLY_FLOW, group, &from, &to);
+        if (from < to)
+            find_stops(work, from, to);
     }
 }
 
@@ -144,6 +191,21 @@ double calls_z(const double calls[2], const double visits[2])
                 : rates_z(calls[0], visits[0], calls[1], visits[1]);
 }
 
+/* Calls of an edge that did not fail: tries again, because they failed, are no more of them. */
+static double more_good_calls(const struct work *work, const struct pair *first,
+                              const double visits[2])
+{
+    double good[2] = {0, 0};
+    for (const struct pair *pair = first;
+         pair < work->pairs->items + work->pairs->n && pair->key.channel == TALLY_CALL &&
+         pair->key.node == first->key.node && pair->key.peer == first->key.peer;
+         pair++) {
+        for (int t = 0; t < 2; t++)
+            good[t] += (double)(pair->t[t].n - pair->t[t].bad);
+    }
+    return good[0] > 0 ? good[1] / visits[1] / (good[0] / visits[0]) : 0;
+}
+
 static void blame_traffic(struct work *work, const struct pair *pair, const double calls[2],
                           const double visits[2])
 {
@@ -162,6 +224,7 @@ static void blame_traffic(struct work *work, const struct pair *pair, const doub
                               .kind = EVIDENCE_TRAFFIC,
                               .unit = UNIT_RATIO,
                               .value = value,
+                              .test = TEST_TRAFFIC,
                               .z = fabs(calls_z(calls, visits)),
                               .baseline = was,
                               .observed = is,
@@ -169,8 +232,10 @@ static void blame_traffic(struct work *work, const struct pair *pair, const doub
                               .text = say(work, "%.*s → %.*s: %.3g → %.3g calls a visit",
                                           STR_ARG(node_text_short(work->arena, &caller)),
                                           STR_ARG(node_text_short(work->arena, &callee)), was, is)};
-    /* Who calls more does so by itself; who calls less may not get through. */
-    double reach = less ? missing_share(work, ends[0], ends[1]) : 0;
+    /* Who calls more does so by itself, or because its calls fail; who calls less may not get
+     * through. */
+    bool fails = more && more_good_calls(work, pair, visits) < TRAFFIC_FACTOR;
+    double reach = less ? missing_share(work, ends[0], ends[1]) : fails;
     for (int e = 0; e < 2; e++) {
         finding.group = ends[e];
         finding.peer = ends[1 - e];
@@ -208,6 +273,7 @@ void find_traffic(struct work *work)
             continue;
         if (calls[1] * visits[0] < calls[0] * visits[1])
             visits[1] -= newly_failed(work, pair->key.node, visits);
+        work->n_tests[TEST_TRAFFIC] += calls[0] + calls[1] >= TEST_EVENTS;
         if (visits[1] >= MIN_TIMES)
             blame_traffic(work, pair, calls, visits);
     }
@@ -229,6 +295,7 @@ static void blame_entry(struct work *work, const struct pair *pair)
         .kind = EVIDENCE_TRAFFIC,
         .unit = UNIT_COUNT,
         .value = TRAFFIC_WEIGHT * found.share * (double)pair->t[0].n / (double)work->requests[0].n,
+        .test = TEST_TRAFFIC,
         .z = found.z,
         .baseline = was,
         .observed = is,

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "collector/localise/statistics.h"
 #include "collector/localise/work.h"
 
 #define HINT_SHARE 0.9 /* of the weakest significant score: where hints begin */
@@ -103,16 +104,9 @@ struct candidate *candidate_of(struct work *work, uint32_t group, name_no instan
     return candidate;
 }
 
-static bool passes(const struct finding *finding)
+bool passes(const struct finding *finding)
 {
-    return finding->z > SIGNIFICANT_Z;
-}
-
-/* How much of a weak finding is more than noise: the positive part of 1 − 1/z² (James and Stein).
- */
-static double above_chance(double z)
-{
-    return z > 1 ? 1 - 1 / (z * z) : 0;
+    return finding->chance <= SIGNIFICANT_CHANCE;
 }
 
 void blame(struct work *work, struct candidate *candidate, const struct finding *finding)
@@ -125,17 +119,41 @@ void blame(struct work *work, struct candidate *candidate, const struct finding 
         return;
     }
     *copy = *finding;
-    /* Kept in order of weight: the strongest first. */
-    struct finding **at = &candidate->findings;
-    while (*at && (passes(*at) > passes(copy) ||
-                   (passes(*at) == passes(copy) && (*at)->value >= copy->value)))
-        at = &(*at)->next;
-    copy->next = *at;
-    *at = copy;
-    if (passes(finding))
-        candidate->value[finding->channel] += finding->value;
-    else
-        candidate->weak += finding->value * above_chance(finding->z);
+    copy->next = candidate->findings;
+    candidate->findings = copy;
+}
+
+/* ---- what is chance ---- */
+
+/* So many as sure are to be expected of all tests of its kind. */
+static double chance_of(const struct work *work, enum test test, double z)
+{
+    return z > 0 ? fmax(1, work->n_tests[test]) * chance_beyond(z) : INFINITY;
+}
+
+/* What a finding is worth: one that chance gives E times beside the one that is true. */
+static double worth(const struct finding *finding)
+{
+    return finding->value / (1 + finding->chance);
+}
+
+static void weigh(const struct work *work, struct candidate *candidate)
+{
+    struct finding *next, *sorted = NULL;
+    for (struct finding *finding = candidate->findings; finding; finding = next) {
+        next = finding->next;
+        finding->chance = chance_of(work, finding->test, finding->z);
+        if (finding->all_z > 0)
+            finding->chance =
+                fmin(finding->chance, chance_of(work, finding->test + 1, finding->all_z));
+        struct finding **at = &sorted;
+        while (*at && (passes(*at) > passes(finding) ||
+                       (passes(*at) == passes(finding) && worth(*at) >= worth(finding))))
+            at = &(*at)->next;
+        finding->next = *at;
+        *at = finding;
+    }
+    candidate->findings = sorted;
 }
 
 static int by_score(const void *a, const void *b)
@@ -176,12 +194,18 @@ static void sort_ties(struct work *work)
 }
 
 /* What a channel's findings spoil together must be felt. */
-static void sum_channels(struct candidate *candidate)
+static void sum_channels(const struct work *work, struct candidate *candidate)
 {
-    for (int c = 0; c < N_CHANNELS; c++) {
-        bool felt = candidate->value[c] >= SIGNIFICANT_VALUE;
-        *(felt ? &candidate->score : &candidate->weak) += candidate->value[c];
+    double value[N_CHANNELS] = {0};
+    weigh(work, candidate);
+    for (const struct finding *at = candidate->findings; at; at = at->next) {
+        if (passes(at))
+            value[at->channel] += at->value;
+        else
+            candidate->weak += worth(at);
     }
+    for (int c = 0; c < N_CHANNELS; c++)
+        *(value[c] >= SIGNIFICANT_VALUE ? &candidate->score : &candidate->weak) += value[c];
     candidate->significant = candidate->score > 0;
 }
 
@@ -191,7 +215,7 @@ static void rank(struct work *work)
     double weakest = INFINITY, strongest_hint = 0;
     for (uint32_t i = 0; i < work->n_candidates; i++) {
         struct candidate *candidate = &work->candidates[i];
-        sum_channels(candidate);
+        sum_channels(work, candidate);
         if (candidate->significant && candidate->score < weakest)
             weakest = candidate->score;
         if (!candidate->significant && candidate->weak > strongest_hint)
@@ -260,7 +284,8 @@ static bool look(struct work *work)
         !pairs_make(work, &work->services, &work->by_service) ||
         !pairs_make(work, &work->versions, &work->by_version) || !siblings_make(work))
         return false;
-    find_slow(work);
+    find_slow_own(work);
+    find_slow_gaps(work);
     find_failures(work);
     find_flow(work);
     find_traffic(work);

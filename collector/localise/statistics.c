@@ -14,12 +14,17 @@ double rates_z(double a, double n, double b, double m)
     return variance > 0 ? (b / m - a / n) / sqrt(variance) : 0;
 }
 
+double chance_beyond(double z)
+{
+    return erfc(z / M_SQRT2) / 2;
+}
+
 double z_beyond(double p)
 {
     double low = 0, high = 40;
     for (int i = 0; i < 60; i++) {
         double middle = (low + high) / 2;
-        if (erfc(middle / M_SQRT2) / 2 > p)
+        if (chance_beyond(middle) > p)
             low = middle;
         else
             high = middle;
@@ -57,6 +62,38 @@ double two_proportions(double a, double n, double b, double m)
         return p < 0.5 ? copysign(z_beyond(p), difference) : 0;
     }
     return difference / sqrt(variance);
+}
+
+void strata_add(struct strata *strata, double a, double n, double b, double m)
+{
+    double both = n + m, bad = a + b;
+    if (n <= 0 || m <= 0 || both <= 1)
+        return;
+    strata->observed += b;
+    strata->expected += bad * m / both;
+    strata->variance += bad * fmax(0, both - bad) * n * m / (both * both * (both - 1));
+}
+
+/* Of a Poisson number with this mean: `least` or more. */
+static double poisson_tail(double mean, double least)
+{
+    double below = 0;
+    for (double k = 0; k < least; k++)
+        below += exp(k * log(mean) - mean - lgamma(k + 1));
+    return fmax(0, 1 - below);
+}
+
+double strata_z(const struct strata *strata)
+{
+    double difference = strata->observed - strata->expected;
+    if (strata->variance <= 0)
+        return 0;
+    /* So few that the normal distribution tells tales; Poisson's is wider than the true one. */
+    if (difference > 0 && strata->expected < EXACT_BELOW) {
+        double p = poisson_tail(strata->expected, strata->observed);
+        return p <= 0 ? difference / sqrt(strata->variance) : p < 0.5 ? z_beyond(p) : 0;
+    }
+    return difference / sqrt(strata->variance);
 }
 
 static void wilson(double a, double n, double z, double interval[2])

@@ -12,6 +12,9 @@ double two_proportions(double a, double n, double b, double m);
  */
 double rates_z(double a, double n, double b, double m);
 
+/* Probability that chance is beyond z, on one side. */
+double chance_beyond(double z);
+
 /* The z that chance is beyond with probability p < 0.5, on one side. */
 double z_beyond(double p);
 
@@ -26,6 +29,15 @@ struct rank_test {
     double effect, z;
 };
 struct rank_test mann_whitney(const struct histogram *normal, const struct histogram *now);
+
+/* Several tables of two shares as one test (Cochran, Mantel and Haenszel): in each, a of n against
+ * b of m. Tables that are each too thin to tell add up. */
+struct strata {
+    double observed, expected, variance; /* of b */
+};
+void strata_add(struct strata *strata, double a, double n, double b, double m);
+/* z of all of them; above 0 when b's shares are greater. */
+double strata_z(const struct strata *strata);
 
 /* Two times the greatest log-likelihood of `bad` of n. */
 double share_likelihood(double bad, double n);

@@ -2,7 +2,9 @@
  *
  *   localise.c   totals, the order of things, ranking
  *   groups.c     nodes added up by service or version; roll-ups of both times side by side
- *   latency.c    self times and gaps that grew
+ *   latency.c    self times that grew
+ *   latency_gap.c  times between two that grew
+ *   kin.c        the keys of one suspect as one, where each is too thin
  *   failures.c   failures that begin here
  *   flow.c       visits that stop, calls that vanished or multiplied
  *   missing.c    failures of callers that never came to their callee, where only callees report
@@ -26,6 +28,21 @@ enum channel {
     CHANNEL_TRAFFIC,
     CHANNEL_CHANGE,
     N_CHANNELS
+};
+
+/* What is tested, key by key; and all keys of one suspect as one test, where each is too thin. */
+enum test {
+    TEST_SELF,
+    TEST_SELF_ALL,
+    TEST_GAP,
+    TEST_GAP_ALL,
+    TEST_ORIGIN,
+    TEST_ORIGIN_ALL,
+    TEST_FLOW,
+    TEST_FLOW_ALL,
+    TEST_TRAFFIC,
+    TEST_CHANGE,
+    N_TESTS
 };
 
 /* Nodes that are one suspect: all versions of a service, or one version. */
@@ -60,6 +77,10 @@ struct finding {
     enum evidence_kind kind;
     enum evidence_unit unit;
     double value, z, baseline, observed;
+    enum test test;
+    /* Of all the keys that this is one of; 0: not tested. Its test is the one after `test`. */
+    double all_z;
+    double chance;        /* so many findings as sure are to be expected by chance: see weigh() */
     uint32_t group, peer; /* of services; peer NO_GROUP without */
     name_no operation, detail;
     bool between; /* on the way from one to the other: neither spent it */
@@ -71,9 +92,8 @@ struct missing_edge;
 struct candidate {
     uint32_t group;           /* of the level's groups */
     name_no name;             /* instance or operation, by level; NAME_NONE */
-    double value[N_CHANNELS]; /* of what is beyond chance */
-    double weak;              /* sum of the rest */
-    struct finding *findings;
+    double weak;              /* value of what may be chance, for hints */
+    struct finding *findings; /* the weightiest first, once weighed */
     double score;
     bool significant;
 };
@@ -87,6 +107,7 @@ struct work {
     struct pairs *pairs;          /* which of them, by the level */
     struct rollup siblings;       /* INSTANCE and GAP_INSTANCE of normal times, of all instances */
     struct rollup entries[2];     /* requests of both times, for find_entries() */
+    double n_tests[N_TESTS];      /* that were made */
     double *origin_z;             /* by group: of all failures that begin there, together */
     struct missing_edge *missing; /* edges whose calls became fewer */
     uint32_t n_missing;
@@ -118,6 +139,8 @@ struct candidate *candidate_of(struct work *work, uint32_t group, name_no instan
                                name_no operation);
 /* Adds value and fact. Nothing for a value of 0. `finding` is copied. */
 void blame(struct work *work, struct candidate *candidate, const struct finding *finding);
+/* Is it beyond chance, of all that were looked at? Known once all findings are there. */
+bool passes(const struct finding *finding);
 /* A text in the arena. */
 struct str say(struct work *work, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "12 ms", "1.4 s": two or three digits. */
@@ -156,11 +179,36 @@ struct slowness {
     double value; /* spoilt share of normal request time */
     double was_ns, is_ns;
 };
+/* Both times must be of one kind of call. */
 struct slowness slowness_of(const struct work *work, const struct tally *normal,
                             const struct tally *now);
 
+/* Share and z of two histograms. */
+void compare_times(const struct histogram *normal, const struct histogram *now,
+                   struct slowness *slow);
+
+/* kin.c: by group of the level. */
+struct kin;
+struct kin *kin_new(struct work *work);
+/* Calls of one kind; nothing where one of the times has none. */
+void kin_add(struct work *work, struct kin *all, uint32_t group, const struct tally *normal,
+             const struct tally *now);
+/* Share and z of all that was added to the group; false when it is too little. */
+bool kin_test(const struct kin *all, uint32_t group, struct slowness *slow);
+
+/* The share of all normal request time that a slow share of calls with so much more time spoils. */
+double spoilt_time(const struct work *work, double share, double extra_ns);
+/* What a key without a normal is judged by: a version by its service as a whole, an instance by
+ * all instances. */
+const struct tally *usual_of(struct work *work, const struct pair *pair);
+/* So few times, on either side, that the key says nothing by itself. */
+bool is_thin(const struct tally *normal, const struct tally *now);
+/* As people write a group of the level. */
+struct str level_name(struct work *work, uint32_t group);
+
 /* latency.c, failures.c, flow.c, changes.c */
-void find_slow(struct work *work);
+void find_slow_own(struct work *work);
+void find_slow_gaps(struct work *work);
 void find_failures(struct work *work);
 void find_flow(struct work *work);
 void find_traffic(struct work *work);

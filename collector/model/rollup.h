@@ -45,6 +45,10 @@ enum flow_last {
     FLOW_CALL,
     FLOW_FAILED /* the visit failed: where it stopped is told by the failure */
 };
+/* tally_key.what of SELF and GAP: the time of a visit in which a call failed, and of a failed call,
+ * is another kind of time. */
+enum self_what { SELF_CALM, SELF_TROUBLED };
+enum gap_what { GAP_GOOD, GAP_FAILED };
 /* tally_key.what of ORIGIN. */
 enum origin_what {
     ORIGIN_REACHED,  /* the node had the call and failed it */

@@ -1,0 +1,287 @@
+/* latency_gap.c - time between two: it goes to whichever end has more of its other calls slow, to
+ * the way between them where proxies show that it lies there.
+ */
+#include <math.h>
+
+#include "collector/localise/statistics.h"
+#include "collector/localise/work.h"
+#include "collector/model/span.h"
+
+struct edge_slowness {
+    struct slowness *of_pair; /* by pair, for gaps */
+    double *sum;              /* by group: slow shares of its edges, by how well they are known */
+    double *n;                /* by group: what its edges weigh */
+    struct kin *kin[2];       /* gaps as a caller, as a callee */
+};
+
+static bool is_gap(const struct pair *pair)
+{
+    return pair->key.channel == TALLY_GAP && pair->key.node != NO_GROUP &&
+           pair->key.peer != NO_GROUP;
+}
+
+/* An edge with few calls is judged by all calls to its callee. */
+static void measure_edge(struct work *work, struct edge_slowness *edges, uint32_t i)
+{
+    const struct pair *pair = &work->pairs->items[i];
+    const struct tally *normal = usual_of(work, pair), *now = &pair->t[1];
+    const uint32_t ends[2] = {pair->key.node, pair->key.peer};
+    struct slowness slow = slowness_of(work, normal, now), all;
+    bool thin = is_thin(normal, now);
+    work->n_tests[TEST_GAP] += !thin;
+    if (thin && normal->histogram.n > 0 && now->histogram.n > 0 &&
+        kin_test(edges->kin[1], ends[1], &all)) {
+        slow.share = all.share;
+        slow.value = spoilt_time(work, all.share, tally_extra_ns(normal, now));
+    } else if (thin) {
+        return;
+    }
+    double weight = (double)now->histogram.n / ((double)now->histogram.n + EDGE_HALF);
+    edges->of_pair[i] = slow;
+    for (int e = 0; e < 2; e++) {
+        edges->sum[ends[e]] += weight * slow.share;
+        edges->n[ends[e]] += weight;
+    }
+}
+
+static bool measure_edges(struct work *work, struct edge_slowness *edges)
+{
+    uint32_t n_groups = work->level->n;
+    struct slowness all;
+    edges->of_pair = arena_calloc(work->arena, (work->pairs->n + 1) * sizeof(*edges->of_pair));
+    edges->sum = arena_calloc(work->arena, (n_groups + 1) * sizeof(double));
+    edges->n = arena_calloc(work->arena, (n_groups + 1) * sizeof(double));
+    for (int e = 0; e < 2; e++)
+        edges->kin[e] = kin_new(work);
+    if (!edges->of_pair || !edges->sum || !edges->n || work->memory_short)
+        return false;
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        for (int e = 0; e < 2 && is_gap(pair); e++)
+            kin_add(work, edges->kin[e], e ? pair->key.peer : pair->key.node, usual_of(work, pair),
+                    &pair->t[1]);
+    }
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        if (is_gap(&work->pairs->items[i]))
+            measure_edge(work, edges, i);
+    }
+    for (int e = 0; e < 2; e++) {
+        for (uint32_t group = 0; group < n_groups; group++)
+            work->n_tests[TEST_GAP_ALL] += kin_test(edges->kin[e], group, &all);
+    }
+    return !work->memory_short;
+}
+
+static bool is_silent(const struct work *work, uint32_t group)
+{
+    uint32_t from, to;
+    pairs_range(work->pairs, TALLY_SELF, group, &from, &to);
+    return from == to;
+}
+
+/* The caller's and the callee's odds. */
+static void weigh_ends(const struct work *work, const struct edge_slowness *edges,
+                       const struct pair *pair, double odds[2])
+{
+    const uint32_t ends[2] = {pair->key.node, pair->key.peer};
+    for (int e = 0; e < 2; e++)
+        odds[e] =
+            edges->n[ends[e]] > 0 ? pow(edges->sum[ends[e]] / edges->n[ends[e]], END_POWER) : 0;
+    /* All that a callee without spans does is part of the gap. */
+    odds[1] *= is_silent(work, ends[1]) ? CALLEE_PRIOR : 1;
+}
+
+/* One that is slow, and what speaks for which of its ends. */
+struct gap {
+    const struct pair *pair;
+    const struct slowness *slow;
+    double odds[2], parts[2]; /* caller, callee; parts of 1 */
+    double all_z[2];          /* of all gaps of that end */
+};
+
+static struct finding gap_finding(struct work *work, const struct gap *gap)
+{
+    const struct pair *pair = gap->pair;
+    const struct slowness *slow = gap->slow;
+    struct str caller = level_name(work, pair->key.node), callee = level_name(work, pair->key.peer);
+    return (struct finding){
+        .channel = CHANNEL_LATENCY,
+        .kind = EVIDENCE_GAP,
+        .unit = UNIT_NS,
+        .test = TEST_GAP,
+        .z = slow->z,
+        .baseline = slow->was_ns,
+        .observed = slow->is_ns,
+        .metric = STR("gap"),
+        .text = say(work, "%.*s → %.*s gap %.*s → %.*s, %.*s of calls slow", STR_ARG(caller),
+                    STR_ARG(callee), STR_ARG(say_ns(work, slow->was_ns)),
+                    STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_share(work, slow->share)))};
+}
+
+/* Where on its way a gap grew, as proxies at both ends tell: parts of 1. */
+struct split {
+    double caller_proxy, network, callee_proxy;
+    struct slowness of_network;
+    bool known; /* proxies report most of these calls, in both times */
+};
+
+static double extra_of(struct work *work, const struct pair *hop, struct split *split)
+{
+    double extra = tally_extra_ns(&hop->t[0], &hop->t[1]);
+    if (hop->key.what == HOP_NETWORK)
+        split->of_network = slowness_of(work, &hop->t[0], &hop->t[1]);
+    return extra > 0 ? extra : 0;
+}
+
+static struct split split_of(struct work *work, const struct pair *gap)
+{
+    struct split split = {0};
+    int64_t n[2] = {0, 0};
+    uint32_t i, to;
+    for (pairs_range(work->pairs, TALLY_HOP, gap->key.node, &i, &to); i < to; i++) {
+        const struct pair *hop = &work->pairs->items[i];
+        if (hop->key.peer != gap->key.peer)
+            continue;
+        double extra = extra_of(work, hop, &split);
+        if (hop->key.what == HOP_SIDECAR_OUT)
+            split.caller_proxy += extra;
+        else if (hop->key.what == HOP_SIDECAR_IN)
+            split.callee_proxy += extra;
+        else
+            split.network += extra;
+        for (int t = 0; t < 2 && hop->key.what == HOP_NETWORK; t++)
+            n[t] += hop->t[t].n;
+    }
+    double sum = split.caller_proxy + split.network + split.callee_proxy;
+    split.known = sum > 0 && 2 * n[0] >= gap->t[0].n && 2 * n[1] >= gap->t[1].n;
+    if (split.known) {
+        split.caller_proxy /= sum;
+        split.network /= sum;
+        split.callee_proxy /= sum;
+    }
+    return split;
+}
+
+/* The network's part stands by itself, with either end: nobody at the ends spent it. */
+static void blame_network(struct work *work, const struct gap *gap, const struct split *split)
+{
+    const uint32_t ends[2] = {gap->pair->key.node, gap->pair->key.peer};
+    const struct slowness *way = &split->of_network;
+    struct str caller = level_name(work, ends[0]), callee = level_name(work, ends[1]);
+    struct finding finding = gap_finding(work, gap);
+    finding.between = true;
+    finding.metric = STR("network");
+    finding.baseline = way->was_ns;
+    finding.observed = way->is_ns;
+    finding.text = say(work, "%.*s → %.*s: between the two %.*s → %.*s, their proxies as ever",
+                       STR_ARG(caller), STR_ARG(callee), STR_ARG(say_ns(work, way->was_ns)),
+                       STR_ARG(say_ns(work, way->is_ns)));
+    for (int e = 0; e < 2; e++) {
+        finding.group = ends[e];
+        finding.peer = ends[1 - e];
+        finding.value = gap->slow->value * split->network * gap->parts[e];
+        finding.all_z = gap->all_z[e];
+        blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
+    }
+}
+
+static void blame_gap(struct work *work, const struct gap *gap)
+{
+    const uint32_t ends[2] = {gap->pair->key.node, gap->pair->key.peer};
+    struct split split = split_of(work, gap->pair);
+    double parts[2] = {gap->parts[0], gap->parts[1]};
+    bool network = split.known && split.network > NETWORK_SHARE;
+    if (network)
+        blame_network(work, gap, &split);
+    for (int e = 0; e < 2 && split.known; e++) {
+        double own = e == 0 ? split.caller_proxy : split.callee_proxy;
+        parts[e] = network ? own : own + split.network * parts[e];
+    }
+    struct finding finding = gap_finding(work, gap);
+    for (int e = 0; e < 2; e++) {
+        finding.group = ends[e];
+        finding.peer = ends[1 - e];
+        finding.value = gap->slow->value * parts[e];
+        finding.all_z = gap->all_z[e];
+        blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
+    }
+}
+
+/* ---- the same by instance ---- */
+
+/* Instances of one end with the slow calls of each, cubed like the guilt of an end. Who sends no
+ * spans is one instance without a name. */
+struct instance_guilt {
+    const struct pair *items[MAX_INSTANCES];
+    double weight[MAX_INSTANCES], sum, nameless;
+    unsigned n;
+};
+
+static void weigh_instances(struct work *work, uint32_t group, uint8_t end, double nameless,
+                            struct instance_guilt *guilt)
+{
+    uint32_t i, to;
+    guilt->n = 0;
+    guilt->sum = guilt->nameless = 0;
+    pairs_range(work->pairs, TALLY_GAP_INSTANCE, group, &i, &to);
+    for (; i < to && guilt->n < MAX_INSTANCES; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->key.what != end || pair->t[1].n <= 0)
+            continue;
+        struct slowness slow = slowness_of(work, usual_of(work, pair), &pair->t[1]);
+        guilt->items[guilt->n] = pair;
+        guilt->weight[guilt->n] = (double)pair->t[1].n * pow(slow.share, END_POWER);
+        guilt->sum += guilt->weight[guilt->n++];
+    }
+    if (guilt->n == 0)
+        guilt->sum = guilt->nameless = nameless;
+}
+
+static void blame_gap_instances(struct work *work, const struct gap *gap)
+{
+    struct instance_guilt guilt[2];
+    const uint32_t ends[2] = {gap->pair->key.node, gap->pair->key.peer};
+    for (uint8_t e = 0; e < 2; e++)
+        weigh_instances(work, ends[e], e, gap->odds[e] * (double)gap->pair->t[1].n, &guilt[e]);
+    double sum = guilt[0].sum + guilt[1].sum;
+    struct finding finding = gap_finding(work, gap);
+    for (int e = 0; e < 2 && sum > 0; e++) {
+        finding.all_z = gap->all_z[e];
+        finding.group = ends[e];
+        finding.peer = ends[1 - e];
+        finding.value = gap->slow->value * guilt[e].nameless / sum;
+        blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
+        for (unsigned i = 0; i < guilt[e].n; i++) {
+            finding.value = gap->slow->value * guilt[e].weight[i] / sum;
+            blame(work, candidate_of(work, ends[e], guilt[e].items[i]->key.name, NAME_NONE),
+                  &finding);
+        }
+    }
+}
+
+void find_slow_gaps(struct work *work)
+{
+    struct edge_slowness edges;
+    struct slowness all;
+    if (!measure_edges(work, &edges)) {
+        work->memory_short = true;
+        return;
+    }
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        struct gap gap = {.pair = pair, .slow = &edges.of_pair[i]};
+        if (gap.slow->value <= 0)
+            continue;
+        weigh_ends(work, &edges, pair, gap.odds);
+        double sum = gap.odds[0] + gap.odds[1];
+        for (int e = 0; e < 2; e++) {
+            gap.parts[e] = sum > 0 ? gap.odds[e] / sum : 0.5;
+            gap.all_z[e] =
+                kin_test(edges.kin[e], e ? pair->key.peer : pair->key.node, &all) ? all.z : 0;
+        }
+        if (work->input->level == SUSPECT_INSTANCE)
+            blame_gap_instances(work, &gap);
+        else
+            blame_gap(work, &gap);
+    }
+}
