@@ -15,24 +15,32 @@ struct origin_rise {
 };
 
 /* By callers, operations and reasons failures fall apart into pieces that are each too small to
- * tell: all that begin at one node are tested together too. */
+ * tell: all that begin at one node are tested together too. Where failures are rare, three of them
+ * at a node that never failed are no chance, and how rare they are all nodes tell together. */
 static bool measure_origins(struct work *work)
 {
     double n = (double)work->requests[0].n, m = (double)work->requests[1].n;
-    double *sums = arena_calloc(work->arena, (work->level->n + 1) * 2 * sizeof(*sums));
-    work->origin_z = arena_calloc(work->arena, (work->level->n + 1) * sizeof(*work->origin_z));
+    uint32_t n_groups = work->level->n;
+    double *sums = arena_calloc(work->arena, (n_groups + 1) * 4 * sizeof(*sums));
+    work->origin_z = arena_calloc(work->arena, (n_groups + 1) * 2 * sizeof(*work->origin_z));
     if (!sums || !work->origin_z)
         return false;
+    double all[2] = {HALF_AN_EVENT, HALF_AN_EVENT};
     for (uint32_t i = 0; i < work->pairs->n; i++) {
         const struct pair *pair = &work->pairs->items[i];
-        for (int t = 0; t < 2 && pair->key.channel == TALLY_ORIGIN && pair->key.node != NO_GROUP;
-             t++)
-            sums[2 * pair->key.node + (uint32_t)t] += (double)pair->t[t].bad;
+        if (pair->key.channel != TALLY_ORIGIN || pair->key.node == NO_GROUP)
+            continue;
+        for (uint32_t t = 0; t < 2; t++) {
+            sums[4 * pair->key.node + t] += (double)(pair->t[t].n - pair->t[t].bad);
+            sums[4 * pair->key.node + 2 + t] += (double)pair->t[t].bad;
+        }
+        all[0] += (double)(pair->t[0].n - pair->t[0].bad);
+        all[1] += (double)pair->t[0].bad;
     }
-    for (uint32_t g = 0; g < work->level->n; g++) {
-        work->origin_z[g] = two_proportions(sums[2 * g], n, sums[2 * g + 1], m);
-        work->n_tests[TEST_ORIGIN_ALL] += sums[2 * g] + sums[2 * g + 1] >= TEST_EVENTS;
-    }
+    for (uint32_t i = 0; i < 2 * n_groups; i++)
+        work->origin_z[i] =
+            rare_z(sums[2 * i], n, sums[2 * i + 1], m, all[i % 2] / (double)n_groups);
+    work->n_tests[TEST_ORIGIN_ALL] += n_groups;
     return true;
 }
 
@@ -44,7 +52,7 @@ static struct origin_rise rise_of(const struct work *work, const struct pair *pa
         a[t] = (double)(bad ? pair->t[t].bad : pair->t[t].n - pair->t[t].bad);
     struct origin_rise rise = {.was = a[0] / n, .is = a[1] / m};
     rise.z = two_proportions(a[0], n, a[1], m);
-    rise.all_z = bad ? work->origin_z[pair->key.node] : 0;
+    rise.all_z = work->origin_z[2 * pair->key.node + bad];
     rise.value = (rise.is - rise.was) * (bad ? 1 : SURVIVED_WEIGHT);
     return rise;
 }

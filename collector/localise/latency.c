@@ -128,15 +128,20 @@ bool is_thin(const struct tally *normal, const struct tally *now)
     return normal->histogram.n < MIN_TIMES || now->histogram.n < MIN_TIMES;
 }
 
+/* Of all operations of a service, and of those that are each too thin. */
+struct own_kin {
+    struct kin *all, *thin;
+};
+
 /* [from, to): the pairs of one service. */
-static void find_slow_service(struct work *work, const struct kin *kin, uint32_t from, uint32_t to)
+static void find_slow_service(struct work *work, const struct own_kin *kin, uint32_t from,
+                              uint32_t to)
 {
     bool instances = work->input->level == SUSPECT_INSTANCE;
     uint32_t group = work->pairs->items[from].key.node;
     double normal_ns = 0, now_ns = 0, calls = 0;
-    struct slowness all;
-    bool tested = kin_test(kin, group, &all);
-    work->n_tests[TEST_SELF_ALL] += tested;
+    struct slowness all, rare;
+    work->n_tests[TEST_SELF_ALL] += kin_test(kin->all, group, &all);
     for (uint32_t i = from; i < to; i++) {
         const struct pair *pair = &work->pairs->items[i];
         const struct tally *normal = usual_of(work, pair), *now = &pair->t[1];
@@ -151,24 +156,32 @@ static void find_slow_service(struct work *work, const struct kin *kin, uint32_t
             calls += (double)now->histogram.n;
         }
     }
-    if (tested && !instances && work->input->level != SUSPECT_OPERATION)
-        blame_thin(work, group, &all, normal_ns, now_ns, calls);
+    if (work->input->level == SUSPECT_OPERATION || !kin_test(kin->thin, group, &rare))
+        return;
+    work->n_tests[TEST_SELF_ALL]++;
+    blame_thin(work, group, &rare, normal_ns, now_ns, calls);
 }
 
 void find_slow_own(struct work *work)
 {
     bool instances = work->input->level == SUSPECT_INSTANCE;
     unsigned channel = instances ? TALLY_INSTANCE : TALLY_SELF;
-    struct kin *kin = instances ? NULL : kin_new(work);
-    for (uint32_t i = 0; i < work->pairs->n; i++) {
+    struct own_kin kin = {NULL, NULL};
+    if (!instances)
+        kin = (struct own_kin){kin_new(work), kin_new(work)};
+    for (uint32_t i = 0; i < work->pairs->n && !instances; i++) {
         const struct pair *pair = &work->pairs->items[i];
-        if (pair->key.channel == channel)
-            kin_add(work, kin, pair->key.node, usual_of(work, pair), &pair->t[1]);
+        if (pair->key.channel != channel)
+            continue;
+        const struct tally *normal = usual_of(work, pair);
+        kin_add(work, kin.all, pair->key.node, normal, &pair->t[1]);
+        if (is_thin(normal, &pair->t[1]))
+            kin_add(work, kin.thin, pair->key.node, normal, &pair->t[1]);
     }
     for (uint32_t group = 0; group < work->level->n; group++) {
         uint32_t from, to;
         pairs_range(work->pairs, channel, group, &from, &to);
         if (from < to)
-            find_slow_service(work, kin, from, to);
+            find_slow_service(work, &kin, from, to);
     }
 }

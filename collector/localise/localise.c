@@ -125,16 +125,17 @@ void blame(struct work *work, struct candidate *candidate, const struct finding 
 
 /* ---- what is chance ---- */
 
-/* So many as sure are to be expected of all tests of its kind. */
+/* So many as sure are to be expected of all tests; every kind of them has the same part of it, so
+ * that the many that flow makes do not drown the few of failures. */
 static double chance_of(const struct work *work, enum test test, double z)
 {
-    return z > 0 ? fmax(1, work->n_tests[test]) * chance_beyond(z) : INFINITY;
+    return z > 0 ? N_TESTS * fmax(1, work->n_tests[test]) * chance_beyond(z) : INFINITY;
 }
 
-/* What a finding is worth: one that chance gives E times beside the one that is true. */
+/* What a finding is worth: half where chance becomes likely to be all of it, and soon nothing. */
 static double worth(const struct finding *finding)
 {
-    return finding->value / (1 + finding->chance);
+    return finding->value / (1 + finding->chance / SIGNIFICANT_CHANCE);
 }
 
 static void weigh(const struct work *work, struct candidate *candidate)

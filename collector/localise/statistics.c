@@ -14,6 +14,22 @@ double rates_z(double a, double n, double b, double m)
     return variance > 0 ? (b / m - a / n) / sqrt(variance) : 0;
 }
 
+double rare_z(double a, double n, double b, double m, double mean)
+{
+    if (n <= 0 || m <= 0 || mean <= 0 || b * n <= a * m)
+        return 0;
+    /* Of a negative binomial number: b or more. Summed from b on, so that what is small is exact.
+     */
+    double shape = HALF_AN_EVENT + a, odds = m / n / (HALF_AN_EVENT / mean + 1);
+    double p = odds / (1 + odds), term, tail = 0, k = b;
+    double ln = lgamma(shape + b) - lgamma(shape) - lgamma(b + 1) + b * log(p) + shape * log1p(-p);
+    for (term = exp(ln); term > 1e-17 * tail || k < b + 8; k++) {
+        tail += term;
+        term *= p * (shape + k) / (k + 1);
+    }
+    return tail > 0.5 ? 0 : tail > 1e-300 ? z_beyond(tail) : z_beyond(1e-300);
+}
+
 double chance_beyond(double z)
 {
     return erfc(z / M_SQRT2) / 2;

@@ -4,6 +4,8 @@
 
 #include "collector/model/histogram.h"
 
+#define HALF_AN_EVENT 0.5 /* the shape of Jeffreys' prior of a Poisson rate */
+
 /* z of the difference of two shares: a of n against b of m, pooled, or by Fisher's exact test where
  * few are expected. Above 0 when b's share is greater. 0 when either side is empty. */
 double two_proportions(double a, double n, double b, double m);
@@ -11,6 +13,13 @@ double two_proportions(double a, double n, double b, double m);
 /* z of the difference of two Poisson rates: a events in n against b in m. 0 when either is empty.
  */
 double rates_z(double a, double n, double b, double m);
+
+/* z of a rise of rare events at one of many places: a events in n against b in m, where the places
+ * have `mean` events in n each. What a place did before says as much as it had events; the rest is
+ * said by the others (an empirical Bayes test: a Poisson count whose rate has a Gamma distribution
+ * with that mean and the shape of half an event). Where there were many events it is the test of
+ * two rates. 0 when b is no rise, or n, m or mean is 0. */
+double rare_z(double a, double n, double b, double m, double mean);
 
 /* Probability that chance is beyond z, on one side. */
 double chance_beyond(double z);

@@ -104,11 +104,11 @@ struct work {
     struct groups services, versions; /* of all nodes of both roll-ups */
     struct groups *level;             /* which of them the suspects are */
     struct pairs by_service, by_version;
-    struct pairs *pairs;          /* which of them, by the level */
-    struct rollup siblings;       /* INSTANCE and GAP_INSTANCE of normal times, of all instances */
-    struct rollup entries[2];     /* requests of both times, for find_entries() */
-    double n_tests[N_TESTS];      /* that were made */
-    double *origin_z;             /* by group: of all failures that begin there, together */
+    struct pairs *pairs;      /* which of them, by the level */
+    struct rollup siblings;   /* INSTANCE and GAP_INSTANCE of normal times, of all instances */
+    struct rollup entries[2]; /* requests of both times, for find_entries() */
+    double n_tests[N_TESTS];  /* that were made */
+    double *origin_z; /* by group: of all failures that begin there; survived, of failed requests */
     struct missing_edge *missing; /* edges whose calls became fewer */
     uint32_t n_missing;
     struct request_numbers requests[2];

@@ -36,6 +36,36 @@ static void rates_and_quantiles_have_known_answers(void **state)
     assert_near(z_beyond(1e-6), 4.753424, 1e-6);
 }
 
+/* Tails of the negative binomial distribution, summed from 0 up with 60 digits. */
+static void rare_events_have_known_answers(void **state)
+{
+    (void)state;
+    assert_near(rare_z(0, 600, 3, 300, 0.5 / 300), 5.939879, 1e-5);
+    assert_near(rare_z(0, 600, 2, 300, 2.5 / 300), 4.056993, 1e-5);
+    assert_near(rare_z(50, 600, 60, 300, 1), 6.551725, 1e-5);
+    assert_near(rare_z(2, 100, 3, 100, 2), 0.480219, 1e-5);
+    assert_near(rare_z(6, 600, 3, 300, 1), 0, 1e-12);
+    assert_near(rare_z(0, 0, 3, 300, 1), 0, 1e-12);
+    assert_true(rare_z(0, 600, 5000, 5000, 0.001) > 30);
+}
+
+/* Expected and variance of each table by hand: 29 seen, 21.974 expected, variance 8.8302. */
+static void tables_add_up(void **state)
+{
+    struct strata strata = {0}, none = {0};
+    (void)state;
+    strata_add(&strata, 2, 20, 6, 15);
+    strata_add(&strata, 10, 100, 19, 120);
+    strata_add(&strata, 1, 10, 4, 12);
+    strata_add(&strata, 3, 7, 0, 0);
+    assert_near(strata.observed, 29, 1e-12);
+    assert_near(strata_z(&strata), 2.364406, 1e-5);
+    assert_near(strata_z(&none), 0, 1e-12);
+    /* Few: 3 where 0.6 are expected: Poisson gives 0.0231. */
+    strata_add(&none, 0, 40, 3, 10);
+    assert_near(strata_z(&none), 1.993, 0.001);
+}
+
 /* Newcombe 1998, table of method 10: 56/70 − 48/80 = 0.2, 0.0524 … 0.3339. */
 static void score_interval_has_known_answers(void **state)
 {
@@ -76,14 +106,14 @@ static void mann_whitney_has_known_answers(void **state)
     histogram_fini(&now);
 }
 
-/* ---- a shop: user -> front -> cart (v1, v2) -> redis, front -> ads -> redis ---- */
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_proportions_has_known_answers),
         cmocka_unit_test(rates_and_quantiles_have_known_answers),
         cmocka_unit_test(score_interval_has_known_answers),
+        cmocka_unit_test(rare_events_have_known_answers),
+        cmocka_unit_test(tables_add_up),
         cmocka_unit_test(mann_whitney_has_known_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
