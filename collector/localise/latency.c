@@ -54,15 +54,10 @@ struct slowness slowness_of(const struct work *work, const struct tally *normal,
     return slow;
 }
 
-const struct tally *usual_of(struct work *work, const struct pair *pair)
+const struct tally *usual_of(const struct work *work, const struct pair *pair)
 {
-    bool instance = pair->key.channel == TALLY_INSTANCE || pair->key.channel == TALLY_GAP_INSTANCE;
-    if (pair->t[0].histogram.n >= MIN_TIMES || (!instance && work->level == &work->services))
+    if (pair->t[0].histogram.n >= MIN_TIMES || work->level == &work->services)
         return &pair->t[0];
-    if (instance) {
-        const struct tally *siblings = siblings_normal(work, &pair->key);
-        return siblings ? siblings : &pair->t[0];
-    }
     struct tally_key key = pair->key;
     key.node = key.node == NO_GROUP ? NO_GROUP : work->level->items[key.node].service;
     key.peer = key.peer == NO_GROUP ? NO_GROUP : work->level->items[key.peer].service;
@@ -77,9 +72,8 @@ struct str level_name(struct work *work, uint32_t group)
 }
 
 static void blame_self(struct work *work, const struct pair *pair, const struct slowness *slow,
-                       double all_z, name_no instance)
+                       double all_z)
 {
-    name_no operation = instance ? NAME_NONE : pair->key.name;
     struct str who = level_name(work, pair->key.node), name = name_text(work, pair->key.name);
     struct finding finding = {
         .channel = CHANNEL_LATENCY,
@@ -93,12 +87,12 @@ static void blame_self(struct work *work, const struct pair *pair, const struct 
         .observed = slow->is_ns,
         .group = pair->key.node,
         .peer = NO_GROUP,
-        .operation = operation,
+        .operation = pair->key.name,
         .metric = STR("self_time"),
         .text = say(work, "%.*s %.*s: own time %.*s → %.*s, %.*s of calls slow", STR_ARG(who),
                     STR_ARG(name), STR_ARG(say_ns(work, slow->was_ns)),
                     STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_share(work, slow->share)))};
-    blame(work, candidate_of(work, pair->key.node, instance, operation), &finding);
+    blame(work, candidate_of(work, pair->key.node, NAME_NONE, pair->key.name), &finding);
 }
 
 /* Those of a service's operations that are each too thin, by the test of all of them. */
@@ -137,7 +131,6 @@ struct own_kin {
 static void find_slow_service(struct work *work, const struct own_kin *kin, uint32_t from,
                               uint32_t to)
 {
-    bool instances = work->input->level == SUSPECT_INSTANCE;
     uint32_t group = work->pairs->items[from].key.node;
     double normal_ns = 0, now_ns = 0, calls = 0;
     struct slowness all, rare;
@@ -149,7 +142,7 @@ static void find_slow_service(struct work *work, const struct own_kin *kin, uint
         bool thin = is_thin(normal, now);
         work->n_tests[TEST_SELF] += !thin;
         if (slow.value > 0)
-            blame_self(work, pair, &slow, all.z, instances ? pair->key.name : NAME_NONE);
+            blame_self(work, pair, &slow, all.z);
         if (thin && normal->histogram.n > 0) {
             normal_ns += mean_of(normal) * (double)now->histogram.n;
             now_ns += mean_of(now) * (double)now->histogram.n;
@@ -164,14 +157,10 @@ static void find_slow_service(struct work *work, const struct own_kin *kin, uint
 
 void find_slow_own(struct work *work)
 {
-    bool instances = work->input->level == SUSPECT_INSTANCE;
-    unsigned channel = instances ? TALLY_INSTANCE : TALLY_SELF;
-    struct own_kin kin = {NULL, NULL};
-    if (!instances)
-        kin = (struct own_kin){kin_new(work), kin_new(work)};
-    for (uint32_t i = 0; i < work->pairs->n && !instances; i++) {
+    struct own_kin kin = {kin_new(work), kin_new(work)};
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
         const struct pair *pair = &work->pairs->items[i];
-        if (pair->key.channel != channel)
+        if (pair->key.channel != TALLY_SELF)
             continue;
         const struct tally *normal = usual_of(work, pair);
         kin_add(work, kin.all, pair->key.node, normal, &pair->t[1]);
@@ -180,7 +169,7 @@ void find_slow_own(struct work *work)
     }
     for (uint32_t group = 0; group < work->level->n; group++) {
         uint32_t from, to;
-        pairs_range(work->pairs, channel, group, &from, &to);
+        pairs_range(work->pairs, TALLY_SELF, group, &from, &to);
         if (from < to)
             find_slow_service(work, &kin, from, to);
     }

@@ -95,8 +95,8 @@ static void weigh_ends(const struct work *work, const struct edge_slowness *edge
 struct gap {
     const struct pair *pair;
     const struct slowness *slow;
-    double odds[2], parts[2]; /* caller, callee; parts of 1 */
-    double all_z[2];          /* of all gaps of that end */
+    double parts[2]; /* caller, callee; of 1 */
+    double all_z[2]; /* of all gaps of that end */
 };
 
 static struct finding gap_finding(struct work *work, const struct gap *gap)
@@ -179,6 +179,7 @@ static void blame_network(struct work *work, const struct gap *gap, const struct
     for (int e = 0; e < 2; e++) {
         finding.group = ends[e];
         finding.peer = ends[1 - e];
+        finding.end = e == 0 ? END_CALLER : END_CALLEE;
         finding.value = gap->slow->value * split->network * gap->parts[e];
         finding.all_z = gap->all_z[e];
         blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
@@ -201,61 +202,10 @@ static void blame_gap(struct work *work, const struct gap *gap)
     for (int e = 0; e < 2; e++) {
         finding.group = ends[e];
         finding.peer = ends[1 - e];
+        finding.end = e == 0 ? END_CALLER : END_CALLEE;
         finding.value = gap->slow->value * parts[e];
         finding.all_z = gap->all_z[e];
         blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
-    }
-}
-
-/* ---- the same by instance ---- */
-
-/* Instances of one end with the slow calls of each, cubed like the guilt of an end. Who sends no
- * spans is one instance without a name. */
-struct instance_guilt {
-    const struct pair *items[MAX_INSTANCES];
-    double weight[MAX_INSTANCES], sum, nameless;
-    unsigned n;
-};
-
-static void weigh_instances(struct work *work, uint32_t group, uint8_t end, double nameless,
-                            struct instance_guilt *guilt)
-{
-    uint32_t i, to;
-    guilt->n = 0;
-    guilt->sum = guilt->nameless = 0;
-    pairs_range(work->pairs, TALLY_GAP_INSTANCE, group, &i, &to);
-    for (; i < to && guilt->n < MAX_INSTANCES; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        if (pair->key.what != end || pair->t[1].n <= 0)
-            continue;
-        struct slowness slow = slowness_of(work, usual_of(work, pair), &pair->t[1]);
-        guilt->items[guilt->n] = pair;
-        guilt->weight[guilt->n] = (double)pair->t[1].n * pow(slow.share, END_POWER);
-        guilt->sum += guilt->weight[guilt->n++];
-    }
-    if (guilt->n == 0)
-        guilt->sum = guilt->nameless = nameless;
-}
-
-static void blame_gap_instances(struct work *work, const struct gap *gap)
-{
-    struct instance_guilt guilt[2];
-    const uint32_t ends[2] = {gap->pair->key.node, gap->pair->key.peer};
-    for (uint8_t e = 0; e < 2; e++)
-        weigh_instances(work, ends[e], e, gap->odds[e] * (double)gap->pair->t[1].n, &guilt[e]);
-    double sum = guilt[0].sum + guilt[1].sum;
-    struct finding finding = gap_finding(work, gap);
-    for (int e = 0; e < 2 && sum > 0; e++) {
-        finding.all_z = gap->all_z[e];
-        finding.group = ends[e];
-        finding.peer = ends[1 - e];
-        finding.value = gap->slow->value * guilt[e].nameless / sum;
-        blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
-        for (unsigned i = 0; i < guilt[e].n; i++) {
-            finding.value = gap->slow->value * guilt[e].weight[i] / sum;
-            blame(work, candidate_of(work, ends[e], guilt[e].items[i]->key.name, NAME_NONE),
-                  &finding);
-        }
     }
 }
 
@@ -272,16 +222,14 @@ void find_slow_gaps(struct work *work)
         struct gap gap = {.pair = pair, .slow = &edges.of_pair[i]};
         if (gap.slow->value <= 0)
             continue;
-        weigh_ends(work, &edges, pair, gap.odds);
-        double sum = gap.odds[0] + gap.odds[1];
+        double odds[2];
+        weigh_ends(work, &edges, pair, odds);
+        double sum = odds[0] + odds[1];
         for (int e = 0; e < 2; e++) {
-            gap.parts[e] = sum > 0 ? gap.odds[e] / sum : 0.5;
+            gap.parts[e] = sum > 0 ? odds[e] / sum : 0.5;
             gap.all_z[e] =
                 kin_test(edges.kin[e], e ? pair->key.peer : pair->key.node, &all) ? all.z : 0;
         }
-        if (work->input->level == SUSPECT_INSTANCE)
-            blame_gap_instances(work, &gap);
-        else
-            blame_gap(work, &gap);
+        blame_gap(work, &gap);
     }
 }

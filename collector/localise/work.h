@@ -9,6 +9,7 @@
  *   flow.c       visits that stop, calls that vanished or multiplied
  *   missing.c    failures of callers that never came to their callee, where only callees report
  *   changes.c    versions and instances that are new, against their sisters
+ *   instances.c  the same by instance: what a service owes, shared out among its instances
  *   narrow.c     the part of a suspect that explains it
  *   explain.c    evidence, effects, what it is not
  */
@@ -70,6 +71,8 @@ struct pairs {
     struct map map;
 };
 
+enum call_end { END_NEITHER, END_CALLER, END_CALLEE };
+
 /* One fact for or against somebody. */
 struct finding {
     struct finding *next; /* of the same suspect */
@@ -82,8 +85,10 @@ struct finding {
     double all_z;
     double chance;        /* so many findings as sure are to be expected by chance: see weigh() */
     uint32_t group, peer; /* of services; peer NO_GROUP without */
+    enum call_end end;    /* which end of the call that is spoken of the group is */
     name_no operation, detail;
-    bool between; /* on the way from one to the other: neither spent it */
+    name_no instance; /* a newcomer that it speaks of; else NAME_NONE */
+    bool between;     /* on the way from one to the other: neither spent it */
     struct str metric, text;
 };
 
@@ -198,9 +203,8 @@ bool kin_test(const struct kin *all, uint32_t group, struct slowness *slow);
 
 /* The share of all normal request time that a slow share of calls with so much more time spoils. */
 double spoilt_time(const struct work *work, double share, double extra_ns);
-/* What a key without a normal is judged by: a version by its service as a whole, an instance by
- * all instances. */
-const struct tally *usual_of(struct work *work, const struct pair *pair);
+/* What a key without a normal is judged by: a version by its service as a whole. */
+const struct tally *usual_of(const struct work *work, const struct pair *pair);
 /* So few times, on either side, that the key says nothing by itself. */
 bool is_thin(const struct tally *normal, const struct tally *now);
 /* As people write a group of the level. */
@@ -214,6 +218,10 @@ void find_flow(struct work *work);
 void find_traffic(struct work *work);
 void find_entries(struct work *work);
 void find_changes(struct work *work);
+
+/* instances.c */
+/* Makes suspects of the services' instances, and of nobody else. */
+void share_out_to_instances(struct work *work);
 
 /* narrow.c */
 /* Adds to suspect->narrowed what explains the finding. */
