@@ -19,7 +19,7 @@ struct counted_span {
     uint32_t next_same;                 /* next record with the same hash slot */
     uint32_t first_child, next_sibling; /* in order of the records */
     node_no node;                       /* workload, gateway or waypoint: never a sidecar */
-    bool troubled;                      /* a call that it made failed */
+    bool troubled;                      /* it failed, or a call that it made did */
 };
 
 struct counting {
@@ -202,12 +202,11 @@ static uint64_t waiting_ns(const struct counting *counting, uint32_t i)
     return longest_ns;
 }
 
-/* A visit that waits before it tries again, or cleans up, because a call failed: that time is the
- * failure's, not its own. Marks who called, up to where its service was called. */
-static void mark_troubled(struct counting *counting, uint32_t failed)
+/* A visit that waits before it tries again, or gives up, because something failed: that time is the
+ * failure's, not its own. Marks the spans from here up to where the service was called. */
+static void mark_troubled(struct counting *counting, uint32_t at)
 {
     const struct counted_trace *trace = counting->trace;
-    uint32_t at = find_parent(counting, &trace->records[failed]);
     node_no caller = at != NONE ? counting->spans[at].node : NODE_NONE;
     while (at != NONE && counting->spans[at].node == caller && !counting->spans[at].troubled) {
         counting->spans[at].troubled = true;
@@ -220,11 +219,12 @@ static void find_troubled(struct counting *counting)
     const struct counted_trace *trace = counting->trace;
     for (uint32_t i = 0; i < trace->n_records; i++) {
         const struct span_result *result = &trace->graph.spans[i];
-        uint32_t parent = result->failed ? find_parent(counting, &trace->records[i]) : NONE;
-        bool comes_in = parent != NONE && counting->spans[parent].node != counting->spans[i].node;
-        if (result->failed && !result->again &&
-            (result->part == PART_OUT || (result->part == PART_IN && comes_in)))
+        if (!result->failed || result->again)
+            continue;
+        if (result->part != PART_BETWEEN)
             mark_troubled(counting, i);
+        if (result->part != PART_INSIDE)
+            mark_troubled(counting, find_parent(counting, &trace->records[i]));
     }
 }
 
@@ -292,7 +292,7 @@ static void count_flow(struct counting *counting, uint32_t i)
                             .name = trace->records[i].shape->operation,
                             .what = FLOW_NONE};
     if (result->fault == FAULT_ORIGIN || result->fault == FAULT_CARRIED) {
-        key.what = FLOW_FAILED;
+        key.what = result->fault == FAULT_ORIGIN ? FLOW_FAILED : FLOW_CARRIED;
     } else if (last != NONE && trace->graph.spans[last].part == PART_INSIDE) {
         key.what = FLOW_LOCAL;
     } else if (last != NONE) {
@@ -314,9 +314,15 @@ static bool is_failed(const struct call *call)
     return call->fault == FAULT_ORIGIN || call->fault == FAULT_CARRIED;
 }
 
-/* Who is called without sending spans is all gap: the caller's time is all that is known of it. */
-static uint64_t gap_of(const struct call *call)
+/* Who is called without sending spans is all gap: the caller's time is all that is known of it. Of
+ * a callee that tells only whom it called on, what is not theirs. */
+static uint64_t gap_of(const struct counting *counting, const struct call *call)
 {
+    const struct span_result *spans = counting->trace->graph.spans;
+    bool only_out = call->callee_ns == DURATION_UNKNOWN && call->callee_span != NO_SPAN &&
+                    call->caller_span != NO_SPAN && spans[call->callee_span].part == PART_OUT;
+    if (only_out)
+        return spans[call->caller_span].self_ns;
     if (call->callee_ns != DURATION_UNKNOWN || call->callee_span != NO_SPAN)
         return call->transit_ns;
     return call->caller_ns;
@@ -345,7 +351,8 @@ static uint32_t record_of(const struct counting *counting, const struct call *ca
  * not tell how long it took, the instances' calls count all the same. */
 static void count_gap(struct counting *counting, const struct call *call)
 {
-    uint64_t gap_ns = call->caller_ns != DURATION_UNKNOWN ? gap_of(call) : DURATION_UNKNOWN;
+    uint64_t gap_ns =
+        call->caller_ns != DURATION_UNKNOWN ? gap_of(counting, call) : DURATION_UNKNOWN;
     const node_no ends[2] = {call->caller, call->callee};
     bool failed = is_failed(call);
     if (gap_ns != DURATION_UNKNOWN)

@@ -7,15 +7,40 @@
 #include "collector/localise/symptom.h"
 #include "collector/localise/work.h"
 
+/* Of who reports no visits: the calls that came in, or that were requests. */
+static void count_calls_in(const struct work *work, uint32_t group, double calls[2])
+{
+    double requests[2] = {0, 0};
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        bool in = pair->key.channel == TALLY_CALL && pair->key.peer == group;
+        bool begun = pair->key.channel == TALLY_REQUEST && pair->key.node == group;
+        for (int t = 0; t < 2; t++) {
+            calls[t] += in ? (double)pair->t[t].n : 0;
+            requests[t] += begun ? (double)pair->t[t].n : 0;
+        }
+    }
+    for (int t = 0; t < 2; t++)
+        calls[t] = calls[t] > 0 ? calls[t] : requests[t];
+}
+
 void count_visits(const struct work *work, uint32_t group, name_no operation, double visits[2])
 {
-    uint32_t i, to;
+    uint32_t from, to, i;
     visits[0] = visits[1] = 0;
-    for (pairs_range(work->pairs, TALLY_FLOW, group, &i, &to); i < to; i++) {
+    pairs_range(work->pairs, TALLY_FLOW, group, &from, &to);
+    for (i = from; i < to; i++) {
         const struct pair *pair = &work->pairs->items[i];
         for (int t = 0; t < 2 && (!operation || pair->key.name == operation); t++)
             visits[t] += (double)pair->t[t].n;
     }
+    if (from == to && !operation)
+        count_calls_in(work, group, visits);
+}
+
+static bool is_failed_visit(const struct pair *pair)
+{
+    return pair->key.what == FLOW_FAILED || pair->key.what == FLOW_CARRIED;
 }
 
 static struct str step_text(struct work *work, const struct pair *pair)
@@ -107,7 +132,7 @@ static void find_stops(struct work *work, uint32_t from, uint32_t to)
     for (uint32_t i = from; i < to; i++) {
         const struct pair *pair = &work->pairs->items[i];
         const double *all = visits[i - from];
-        if (pair->key.what == FLOW_FAILED)
+        if (is_failed_visit(pair))
             continue;
         work->n_tests[TEST_FLOW] += pair->t[0].n + pair->t[1].n >= TEST_EVENTS;
         work->n_tests[TEST_FLOW_ALL] += is_first_of_step(work, from, i);
@@ -206,14 +231,14 @@ static void blame_traffic(struct work *work, const struct pair *pair, const doub
     }
 }
 
-/* Visits that fail now and did not before: what they no longer came to is told by the failure. */
-static double newly_failed(const struct work *work, uint32_t group, const double visits[2])
+double newly_failed(const struct work *work, uint32_t group, bool carried, const double visits[2])
 {
     double failed[2] = {0, 0};
     uint32_t i, to;
     for (pairs_range(work->pairs, TALLY_FLOW, group, &i, &to); i < to; i++) {
         const struct pair *pair = &work->pairs->items[i];
-        for (int t = 0; t < 2 && pair->key.what == FLOW_FAILED; t++)
+        bool counts = carried ? pair->key.what == FLOW_CARRIED : is_failed_visit(pair);
+        for (int t = 0; t < 2 && counts; t++)
             failed[t] += (double)pair->t[t].n;
     }
     double more = failed[1] - failed[0] / visits[0] * visits[1];
@@ -234,7 +259,7 @@ void find_traffic(struct work *work)
         if (visits[0] < MIN_TIMES || visits[1] < MIN_TIMES)
             continue;
         if (calls[1] * visits[0] < calls[0] * visits[1])
-            visits[1] -= newly_failed(work, pair->key.node, visits);
+            visits[1] -= newly_failed(work, pair->key.node, false, visits);
         work->n_tests[TEST_TRAFFIC] += calls[0] + calls[1] >= TEST_EVENTS;
         if (visits[1] >= MIN_TIMES)
             blame_traffic(work, pair, calls, visits);

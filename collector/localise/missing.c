@@ -31,6 +31,9 @@ static void measure(struct work *work, const struct pair *pair, const double cal
 {
     double visits[2];
     count_visits(work, pair->key.node, NAME_NONE, visits);
+    /* What came after a call that failed is not missing. */
+    if (visits[0] > 0 && calls[1] * visits[0] < calls[0] * visits[1])
+        visits[1] -= newly_failed(work, pair->key.node, true, visits);
     if (visits[0] < MIN_TIMES || visits[1] < MIN_TIMES || calls[0] < MIN_TIMES)
         return;
     double was = calls[0] / visits[0], is = calls[1] / visits[1];

@@ -154,11 +154,16 @@ struct str say_ns(struct work *work, double ns);
 struct str say_share(struct work *work, double share);
 
 /* flow.c */
-/* Visits by (service, operation), or of the whole service: the sum of their last steps. */
+/* Visits by (service, operation), or of the whole service: the sum of their last steps; of who
+ * reports none, the calls that came in. */
 void count_visits(const struct work *work, uint32_t group, name_no operation, double visits[2]);
 /* Calls of a whole edge, over all its operations: pairs of one edge stand side by side. Gives how
  * many there are. */
 uint32_t sum_edge(const struct work *work, uint32_t first, double calls[2]);
+
+/* Visits that fail now and did not before: what they no longer came to is told by the failure.
+ * `carried`: only those that failed because a call that they made did. */
+double newly_failed(const struct work *work, uint32_t group, bool carried, const double visits[2]);
 
 /* How far from chance the change of calls a visit is, in standard errors. */
 double calls_z(const double calls[2], const double visits[2]);

@@ -43,7 +43,8 @@ enum flow_last {
     FLOW_NONE,
     FLOW_LOCAL,
     FLOW_CALL,
-    FLOW_FAILED /* the visit failed: where it stopped is told by the failure */
+    FLOW_FAILED, /* the visit failed: where it stopped is told by the failure */
+    FLOW_CARRIED /* … because a call that it made did */
 };
 /* tally_key.what of SELF and GAP: the time of a visit in which a call failed, and of a failed call,
  * is another kind of time. */
