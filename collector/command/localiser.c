@@ -105,7 +105,7 @@ static void look_on(struct localiser *localiser, uint64_t to)
 static void look_between(struct localiser *localiser, uint64_t step)
 {
     struct watch *watch = &localiser->watch;
-    uint64_t seen = localiser->looked_to + watch->look_steps + watch->look_every;
+    uint64_t seen = localiser->looked_to + watch->look_steps[N_LOOKS - 1] + watch->look_every;
     look_on(localiser, step < seen ? step : seen);
     while (watch->open) {
         uint64_t close_ns = watch->open->bad_ns + localiser->settings.close_after_ns;

@@ -8,13 +8,14 @@
 #include "collector/base/stats.h"
 #include "collector/localise/symptom.h"
 
-#define LEARN_MINUTES 5u /* with requests, before anything is judged */
-#define LOOK_WINDOWS 3u  /* what a look tests … */
-#define LOOK_NS                                                                                    \
-    (30 * NS_PER_S)   /* … and not less: with a few requests a second less says nothing          \
-                       */
-#define KEEP_LOOKS 4u /* so far back the onset is looked for by steps */
+#define LEARN_MINUTES 5u             /* with requests, before anything is judged */
+#define LOOK_WINDOWS 3u              /* what a look tests, and not less than its first length */
+#define KEEP_NS (10 * NS_PER_MINUTE) /* so far back the onset is looked for by steps */
 #define METRIC_BYTES (1u << 16)
+
+/* With a few requests a second less than half a minute says nothing; with one, that needs minutes.
+ */
+static const uint64_t look_ns[N_LOOKS] = {30 * NS_PER_S, 2 * NS_PER_MINUTE, 5 * NS_PER_MINUTE};
 
 uint64_t watch_step_ns(const struct watch *watch, uint64_t step)
 {
@@ -31,11 +32,6 @@ static uint64_t minute_of(const struct watch *watch, uint64_t step)
     return step * watch->step_s / ROLLUP_MINUTE_S;
 }
 
-static uint64_t first_step(const struct watch *watch, uint64_t end)
-{
-    return end > watch->look_steps ? end - watch->look_steps : 0;
-}
-
 /* ---- life of the memory ---- */
 
 bool watch_init(struct watch *watch)
@@ -43,11 +39,15 @@ bool watch_init(struct watch *watch)
     const struct localiser_settings *settings = watch->settings;
     watch->step_s = rollup_step_s(settings->window_ns);
     uint64_t step_ns = watch->step_s * NS_PER_S, window_ns = settings->window_ns;
-    uint64_t look_ns = LOOK_WINDOWS * window_ns > LOOK_NS ? LOOK_WINDOWS * window_ns : LOOK_NS;
     watch->look_every = (unsigned)((window_ns + step_ns - 1) / step_ns);
-    watch->look_steps = (unsigned)((look_ns + step_ns - 1) / step_ns);
-    watch->keep_steps = KEEP_LOOKS * watch->look_steps;
-    rollup_init(&watch->far, UINT32_MAX);
+    for (unsigned i = 0; i < N_LOOKS; i++) {
+        uint64_t ns = LOOK_WINDOWS * window_ns > look_ns[i] ? LOOK_WINDOWS * window_ns : look_ns[i];
+        watch->look_steps[i] = (unsigned)((ns + step_ns - 1) / step_ns);
+        rollup_init(&watch->far[i], UINT32_MAX);
+    }
+    watch->keep_steps = (unsigned)(KEEP_NS / step_ns);
+    if (watch->keep_steps < watch->look_steps[N_LOOKS - 1])
+        watch->keep_steps = watch->look_steps[N_LOOKS - 1];
     watch->steps = steps_new(settings->event_time, watch->step_s, watch->keep_steps);
     return watch->steps != NULL;
 }
@@ -81,7 +81,8 @@ void watch_fini(struct watch *watch)
         watched_free(watch->open);
         watch->open = next;
     }
-    rollup_fini(&watch->far);
+    for (unsigned i = 0; i < N_LOOKS; i++)
+        rollup_fini(&watch->far[i]);
     steps_free(watch->steps);
 }
 
@@ -127,38 +128,39 @@ static void read_stored(struct watch *watch, struct window window, enum rollup_p
 }
 
 /* The part of the baseline that is further back than memory. Requests are read once a minute. */
-static bool add_far(struct watch *watch, uint64_t from, uint64_t to, bool entries,
+static bool add_far(struct watch *watch, unsigned window, uint64_t from, uint64_t to, bool entries,
                     struct rollup *sum)
 {
-    struct window window = {from * NS_PER_MINUTE, to * NS_PER_MINUTE};
+    struct window wanted = {from * NS_PER_MINUTE, to * NS_PER_MINUTE};
     struct rollup read;
     if (!entries) {
-        read_stored(watch, window, ROLLUP_NORMAL, sum);
+        read_stored(watch, wanted, ROLLUP_NORMAL, sum);
         return true;
     }
-    if (watch->far_minute != to) {
-        rollup_clear(&watch->far);
+    if (watch->far_minute[window] != to) {
+        rollup_clear(&watch->far[window]);
         rollup_init(&read, UINT32_MAX);
-        read_stored(watch, window, ROLLUP_NORMAL_ENTRIES, &read);
-        steps_entries(watch->steps, &read, &watch->far);
+        read_stored(watch, wanted, ROLLUP_NORMAL_ENTRIES, &read);
+        steps_entries(watch->steps, &read, &watch->far[window]);
         rollup_fini(&read);
-        watch->far_minute = to;
+        watch->far_minute[window] = to;
     }
-    return add_all(sum, &watch->far);
+    return add_all(sum, &watch->far[window]);
 }
 
-static bool sum_normal(struct watch *watch, uint64_t end, bool entries, struct rollup *sum,
-                       unsigned *n_minutes)
+/* What lies before the look. */
+static bool sum_normal(struct watch *watch, const struct look *look, bool entries,
+                       struct rollup *sum, unsigned *n_minutes)
 {
-    uint64_t to = minute_of(watch, first_step(watch, end));
+    uint64_t to = minute_of(watch, look->from);
     uint64_t reach = watch->settings->baseline_ns / NS_PER_MINUTE;
     uint64_t from = to > reach ? to - reach : 0;
     uint64_t near = to > STEP_MINUTES_SURE ? to - STEP_MINUTES_SURE : 0;
     bool good =
         steps_sum_minutes(watch->steps, from > near ? from : near, to, entries, sum, n_minutes);
     if (good && from < near) {
-        good = add_far(watch, from, near, entries, sum);
-        *n_minutes += watch->far.n ? (unsigned)(near - from) : 0;
+        good = add_far(watch, look->window, from, near, entries, sum);
+        *n_minutes += watch->far[look->window].n ? (unsigned)(near - from) : 0;
     }
     return good;
 }
@@ -177,6 +179,7 @@ static void read_entry(struct watch *watch, struct watched *watched)
                                              .node = nodes_add(steps_nodes(watch->steps), &node),
                                              .name = names_add(names, incident->operation)};
     watched->n_entries = 1;
+    watched->window = N_LOOKS - 1; /* whatever it was */
 }
 
 /* How long normal was: minutes in which requests came. */
@@ -304,7 +307,7 @@ static bool take_normal(struct watch *watch, const struct look *look, struct wat
 {
     unsigned n_minutes;
     bool good = watch->open ? add_all(&watched->normal, &watch->open->normal)
-                            : sum_normal(watch, look->end, false, &watched->normal, &n_minutes);
+                            : sum_normal(watch, look, false, &watched->normal, &n_minutes);
     watched->normal_s = look->normal_s;
     return good && steps_entries(watch->steps, &watched->normal, &watched->normal_entries);
 }
@@ -339,7 +342,9 @@ static void open_or_join(struct watch *watch, const struct look *look, struct sy
         goto nothing;
     name_entry(watch, found, incident);
     incident->onset_ns = watch_step_ns(watch, onset);
-    struct suspects_wanted wanted = {&watched->normal, watched->normal_s, onset, look->end, NULL};
+    bool together = !found->scope.name;
+    struct suspects_wanted wanted = {&watched->normal, watched->normal_s, onset,
+                                     look->end,        together,          NULL};
     if (!watch_suspects(watch, &wanted, incident))
         goto nothing;
     struct watched *same = find_same(watch, incident);
@@ -348,6 +353,8 @@ static void open_or_join(struct watch *watch, const struct look *look, struct sy
         goto nothing;
     }
     watched->entries[watched->n_entries++] = found->entry;
+    watched->together = together;
+    watched->window = look->window;
     watched->counted_to = onset;
     watched->shows = found;
     begin_incident(watch, look, watched, incident);
@@ -365,8 +372,9 @@ static void find_suspects_again(struct watch *watch, struct watched *watched, ui
 {
     uint64_t reach = end > watch->keep_steps ? end - watch->keep_steps : 0;
     uint64_t onset = step_of(watch, incident->onset_ns);
-    struct suspects_wanted wanted = {&watched->normal, watched->normal_s,
-                                     onset > reach ? onset : reach, end, watched};
+    struct suspects_wanted wanted = {
+        &watched->normal, watched->normal_s, onset > reach ? onset : reach, end, watched->together,
+        watched};
     if (!watch_suspects(watch, &wanted, incident))
         return;
     incident_summarise(incident);
@@ -423,68 +431,87 @@ static struct watched *owner_of(struct watch *watch, const struct tally_key *ent
 }
 
 /* A weak symptom counts when the look before showed it too. */
-static bool shows_twice(const struct watch *watch, const struct symptom_found *found, uint64_t end)
+static bool shows_twice(const struct watch *watch, const struct look *look,
+                        const struct symptom_found *found)
 {
-    for (int i = 0; i < MAX_ENTRIES; i++) {
+    for (int i = 0; i < N_LOOKS * MAX_ENTRIES; i++) {
         const struct suspicion *suspicion = &watch->suspicions[i];
-        if (suspicion->end && suspicion->end + watch->look_every >= end &&
-            tally_key_eq(&suspicion->entry, &found->entry))
+        if (suspicion->end && suspicion->end + watch->look_every >= look->end &&
+            suspicion->window == look->window && tally_key_eq(&suspicion->scope, &found->scope))
             return true;
     }
     return false;
 }
 
+/* An incident goes on while looks as long as the one that opened it, or shorter ones, show it. */
+static void find_those_that_show(struct watch *watch, const struct look *look,
+                                 struct symptom_found *found, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct watched *owner = owner_of(watch, &found[i].entry);
+        if (owner && look->window <= owner->window &&
+            (!owner->shows || found[i].z > owner->shows->z))
+            owner->shows = &found[i];
+    }
+}
+
 static void judge(struct watch *watch, const struct look *look, struct symptom_found *found,
                   unsigned n)
 {
-    for (struct watched *at = watch->open; at; at = at->next)
-        at->shows = NULL;
-    for (unsigned i = 0; i < n; i++) {
-        struct watched *owner = owner_of(watch, &found[i].entry);
-        if (owner && (!owner->shows || found[i].z > owner->shows->z))
-            owner->shows = &found[i];
-    }
+    struct suspicion *suspicions = &watch->suspicions[look->window * MAX_ENTRIES];
     for (unsigned i = 0; i < n; i++) {
         if (!owner_of(watch, &found[i].entry) &&
-            (symptom_is_heavy(&found[i]) || shows_twice(watch, &found[i], look->end)))
+            (symptom_is_heavy(&found[i]) || shows_twice(watch, look, &found[i])))
             open_or_join(watch, look, &found[i]);
     }
     for (unsigned i = 0; i < MAX_ENTRIES; i++)
-        watch->suspicions[i] =
-            i < n ? (struct suspicion){found[i].entry, look->end} : (struct suspicion){.end = 0};
+        suspicions[i] = i < n ? (struct suspicion){found[i].scope, look->window, look->end}
+                              : (struct suspicion){.end = 0};
 }
 
 static unsigned find_symptoms(struct watch *watch, struct look *look,
                               struct symptom_found found[MAX_SYMPTOMS])
 {
-    uint64_t from = first_step(watch, look->end);
+    unsigned n_minutes = 0;
+    bool learnt = true;
+    if (watch->open) {
+        look->normal_entries = &watch->open->normal_entries;
+        look->normal_s = watch->open->normal_s;
+    } else {
+        learnt =
+            sum_normal(watch, look, true, &look->calm, &n_minutes) && n_minutes >= LEARN_MINUTES;
+        look->normal_s = (double)n_minutes * ROLLUP_MINUTE_S;
+    }
     struct symptom_input input = {look->normal_entries, &look->now_entries, look->normal_s,
-                                  (double)(look->end - from) * watch->step_s};
-    if (!steps_sum(watch->steps, from, look->end, true, &look->now_entries))
+                                  (double)(look->end - look->from) * watch->step_s};
+    if (!learnt || !steps_sum(watch->steps, look->from, look->end, true, &look->now_entries))
         return 0;
     return symptom_find(&input, found);
 }
 
 void watch_look(struct watch *watch, uint64_t end)
 {
-    struct symptom_found found[MAX_SYMPTOMS];
-    struct rollup calm;
-    unsigned n_minutes = 0;
-    struct look look = {.end = end, .normal_entries = &calm};
-    rollup_init(&calm, UINT32_MAX);
-    rollup_init(&look.now_entries, UINT32_MAX);
-    bool learnt = true;
-    if (watch->open) {
-        look.normal_entries = &watch->open->normal_entries;
-        look.normal_s = watch->open->normal_s;
-    } else {
-        learnt = sum_normal(watch, end, true, &calm, &n_minutes) && n_minutes >= LEARN_MINUTES;
-        look.normal_s = (double)n_minutes * ROLLUP_MINUTE_S;
+    struct symptom_found found[N_LOOKS][MAX_SYMPTOMS];
+    struct look looks[N_LOOKS];
+    unsigned n[N_LOOKS];
+    for (struct watched *at = watch->open; at; at = at->next)
+        at->shows = NULL;
+    for (unsigned i = 0; i < N_LOOKS; i++) {
+        struct look *look = &looks[i];
+        uint64_t steps = watch->look_steps[i];
+        *look = (struct look){.window = i, .from = end > steps ? end - steps : 0, .end = end};
+        look->normal_entries = &look->calm;
+        rollup_init(&look->calm, UINT32_MAX);
+        rollup_init(&look->now_entries, UINT32_MAX);
+        n[i] = find_symptoms(watch, look, found[i]);
+        find_those_that_show(watch, look, found[i], n[i]);
     }
-    unsigned n = learnt ? find_symptoms(watch, &look, found) : 0;
-    judge(watch, &look, found, n);
+    for (unsigned i = 0; i < N_LOOKS; i++)
+        judge(watch, &looks[i], found[i], n[i]);
     update_all(watch, end);
     watch->changed(watch->ctx);
-    rollup_fini(&calm);
-    rollup_fini(&look.now_entries);
+    for (unsigned i = 0; i < N_LOOKS; i++) {
+        rollup_fini(&looks[i].calm);
+        rollup_fini(&looks[i].now_entries);
+    }
 }

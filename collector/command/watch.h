@@ -27,6 +27,8 @@ struct watched {
     double normal_s; /* how long normal was */
     struct tally_key entries[MAX_ENTRIES];
     unsigned n_entries;          /* where it shows; it is named by the first */
+    bool together;               /* opened by what several entries show as one */
+    unsigned window;             /* number of the look by which it opened, and goes on */
     uint64_t bad_ns;             /* end of the last look that showed a symptom */
     uint64_t counted_to;         /* step before which affected calls are counted */
     bool fresh;                  /* opened by this look */
@@ -34,23 +36,30 @@ struct watched {
     struct buf active, scores;   /* its lines of /metrics */
 };
 
-/* The last weak symptom of an entry, which must show twice. */
+/* The last weak symptom of an entry, or of several as one, which must show twice. */
 struct suspicion {
-    struct tally_key entry;
+    struct tally_key scope;
+    unsigned window;
     uint64_t end; /* of the look */
 };
+
+/* How far back looks test: the first where there is traffic, the others for entries with little. */
+#define N_LOOKS 3
 
 struct watch {
     const struct localiser_settings *settings;
     struct query *query;
     struct steps *steps;
-    uint32_t step_s;                             /* see rollup.h */
-    unsigned look_every, look_steps, keep_steps; /* steps between looks, of a look, in memory */
+    uint32_t step_s;                 /* see rollup.h */
+    unsigned look_every, keep_steps; /* steps between looks, and in memory */
+    unsigned look_steps[N_LOOKS];    /* … of a look, the shortest first */
     uint64_t last_id;
     struct watched *open; /* in order of their opening */
-    struct suspicion suspicions[MAX_ENTRIES];
-    struct rollup far;   /* requests of a baseline that reaches further back than memory */
-    uint64_t far_minute; /* when it was read */
+    struct suspicion suspicions[N_LOOKS * MAX_ENTRIES];
+    /* Requests of a baseline that reaches further back than memory, by look, and when they were
+     * read. */
+    struct rollup far[N_LOOKS];
+    uint64_t far_minute[N_LOOKS];
     struct stat_series *n_opened;
     void (*changed)(void *ctx); /* the lines of /metrics are others */
     void *ctx;
@@ -70,10 +79,11 @@ void watch_look(struct watch *watch, uint64_t end);
 /* ---- watch_incident.c ---- */
 
 struct look {
-    uint64_t end; /* step behind the last that is looked at */
+    unsigned window;    /* its number */
+    uint64_t from, end; /* first step that is looked at, and the one behind the last */
     const struct rollup *normal_entries;
     double normal_s;
-    struct rollup now_entries;
+    struct rollup calm, now_entries;
 };
 
 struct node_text node_text_copy(struct arena *arena, const struct node_text *node);
@@ -88,6 +98,7 @@ struct suspects_wanted {
     const struct rollup *normal;
     double normal_s;
     uint64_t from_step, end;
+    bool together;               /* several entries show it as one: any may pass there */
     const struct watched *owner; /* NULL: a new one */
 };
 bool watch_suspects(struct watch *watch, const struct suspects_wanted *wanted,

@@ -78,9 +78,9 @@ static void count_step(struct watch *watch, const struct look *look,
     rollup_init(&sum, UINT32_MAX);
     steps_sum(watch->steps, step, step + 1, true, &sum);
     struct symptom_input input = {look->normal_entries, &sum, look->normal_s, watch->step_s};
-    double bad = (double)symptom_count(found->kind, &found->entry, &input), n = 0;
+    double bad = (double)symptom_count(found->kind, &found->scope, &input), n = 0;
     for (uint32_t i = 0; i < sum.n; i++)
-        n += tally_key_eq(&sum.items[i].key, &found->entry) ? (double)sum.items[i].n : 0;
+        n += symptom_is_of(&found->scope, &sum.items[i].key) ? (double)sum.items[i].n : 0;
     *count = (struct step_count){found->kind == SYMPTOM_TRAFFIC ? n + bad : n, bad};
     rollup_fini(&sum);
 }
@@ -90,7 +90,7 @@ uint64_t watch_onset(struct watch *watch, const struct look *look,
 {
     unsigned n = watch->keep_steps;
     uint64_t first = look->end > n ? look->end - n : 0;
-    uint64_t usual = look->end > watch->look_steps ? look->end - watch->look_steps : 0;
+    uint64_t usual = look->from;
     struct step_count *counts = calloc(n, sizeof(*counts));
     if (!counts)
         return usual;
@@ -153,7 +153,7 @@ static void keep_own(struct watch *watch, const struct suspects_wanted *wanted,
     for (uint32_t i = 0; i < diagnosis->n_suspects && kept < MAX_SUSPECTS; i++) {
         struct suspect *suspect = &diagnosis->suspects[i];
         if (is_others_cause(watch, wanted->owner, suspect) ||
-            !is_passed(watch, diagnosis, incident, suspect))
+            (!wanted->together && !is_passed(watch, diagnosis, incident, suspect)))
             continue;
         diagnosis->suspects[kept] = *suspect;
         diagnosis->suspects[kept].rank = kept + 1;

@@ -85,14 +85,15 @@
 /* An entry shows a symptom: a look every ten seconds at ten entries is a hundred thousand tests a
  * day, of which 4.5 standard errors let less than one through by chance. The rise must be felt: so
  * many of its requests more fail, or are slower than normal's p95. Normal is known from so many
- * requests. */
+ * requests; of those now, five that all fail are what fewer could not tell from one client. */
 #define SYMPTOM_Z 4.5
 #define SYMPTOM_FAILED 0.02
 #define SYMPTOM_SLOW 0.10
 #define SYMPTOM_NORMAL 100
+#define SYMPTOM_NOW 5
 /* … at the first look when it is as great as this, or as far from chance; else it must show twice.
- */
-#define SYMPTOM_Z_PLAIN 7.0
+ * Beyond 5.5 standard errors chance gives one in five hundred days of such tests. */
+#define SYMPTOM_Z_PLAIN 5.5
 #define SYMPTOM_FAILED_HEAVY 0.15
 #define SYMPTOM_SLOW_HEAVY 0.30
 

@@ -1,6 +1,7 @@
 /* symptom.c - tests on the requests of each entry. */
 #include "collector/localise/symptom.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "collector/localise/constants.h"
@@ -33,21 +34,89 @@ static struct bad_counts bad_counts(enum symptom kind, const struct tally *norma
                                    (double)now->n};
     uint64_t p95_ns = histogram_quantile(&normal->histogram, SLOW_QUANTILE);
     unsigned bucket = p95_ns == UINT64_MAX ? HISTOGRAM_BUCKETS : histogram_bucket(p95_ns);
-    return (struct bad_counts){slow_ones(&normal->histogram, bucket), (double)normal->histogram.n,
-                               slow_ones(&now->histogram, bucket), (double)now->histogram.n};
+    double n = (double)normal->histogram.n, usual = fmax(1 - SLOW_QUANTILE, 1 / (n + 1));
+    return (struct bad_counts){usual * n, n, slow_ones(&now->histogram, bucket),
+                               (double)now->histogram.n};
+}
+
+static bool is_felt(enum symptom kind, const struct bad_counts *c, double z,
+                    struct symptom_found *found)
+{
+    double least = kind == SYMPTOM_ERRORS ? SYMPTOM_FAILED : SYMPTOM_SLOW;
+    if (c->normal_n < SYMPTOM_NORMAL || c->now_n < SYMPTOM_NOW)
+        return false;
+    found->kind = kind;
+    found->normal_share = c->normal / c->normal_n;
+    found->share = c->now / c->now_n;
+    found->z = z;
+    return z > SYMPTOM_Z && found->share - found->normal_share >= least;
 }
 
 static bool test_entry(enum symptom kind, const struct tally *normal, const struct tally *now,
                        struct symptom_found *found)
 {
     struct bad_counts c = bad_counts(kind, normal, now);
-    if (c.normal_n < SYMPTOM_NORMAL || c.now_n < MIN_TIMES)
-        return false;
-    double was = c.normal / c.normal_n, is = c.now / c.now_n;
-    double z = two_proportions(c.normal, c.normal_n, c.now, c.now_n);
-    double least = kind == SYMPTOM_ERRORS ? SYMPTOM_FAILED : SYMPTOM_SLOW;
-    *found = (struct symptom_found){kind, now->key, was, is, z};
-    return z > SYMPTOM_Z && is - was >= least;
+    found->entry = found->scope = now->key;
+    return is_felt(kind, &c, two_proportions(c.normal, c.normal_n, c.now, c.now_n), found);
+}
+
+/* ---- several entries as one ---- */
+
+bool symptom_is_of(const struct tally_key *scope, const struct tally_key *entry)
+{
+    return entry->channel == TALLY_REQUEST &&
+           (scope->node == NODE_NONE || scope->node == entry->node) &&
+           (scope->name == NAME_NONE || scope->name == entry->name);
+}
+
+/* Each entry against itself: other entries, or more of them, are no symptom. */
+static bool test_scope(const struct symptom_input *input, enum symptom kind,
+                       const struct tally_key *scope, struct symptom_found *found)
+{
+    struct strata strata = {0};
+    struct bad_counts all = {0};
+    double worst = 0;
+    *found = (struct symptom_found){.scope = *scope};
+    for (uint32_t i = 0; i < input->normal->n; i++) {
+        const struct tally *was = &input->normal->items[i];
+        const struct tally *is =
+            symptom_is_of(scope, &was->key) ? tally_find(input->now, &was->key) : NULL;
+        if (!is || was->n <= 0 || is->n <= 0)
+            continue;
+        struct bad_counts c = bad_counts(kind, was, is);
+        double excess = c.normal_n > 0 ? c.now - c.normal / c.normal_n * c.now_n : 0;
+        strata_add(&strata, c.normal, c.normal_n, c.now, c.now_n);
+        all = (struct bad_counts){all.normal + c.normal, all.normal_n + c.normal_n, all.now + c.now,
+                                  all.now_n + c.now_n};
+        if (excess > worst) {
+            worst = excess;
+            found->entry = was->key;
+        }
+    }
+    return worst > 0 && is_felt(kind, &all, strata_z(&strata), found);
+}
+
+static bool test_both(const struct symptom_input *input, const struct tally_key *scope,
+                      struct symptom_found *found)
+{
+    return test_scope(input, SYMPTOM_ERRORS, scope, found) ||
+           test_scope(input, SYMPTOM_LATENCY, scope, found);
+}
+
+static unsigned find_together(const struct symptom_input *input, struct symptom_found *found)
+{
+    struct tally_key scope = {.channel = TALLY_REQUEST};
+    struct symptom_found other;
+    unsigned n = 0;
+    for (uint32_t i = 0; i < input->normal->n; i++) {
+        scope.node = input->normal->items[i].key.node;
+        if (test_both(input, &scope, &other) && (!n || other.z > found->z)) {
+            *found = other;
+            n = 1;
+        }
+    }
+    scope.node = NODE_NONE;
+    return n ? n : test_both(input, &scope, found);
 }
 
 /* ---- traffic ---- */
@@ -76,7 +145,7 @@ bool symptom_vanished(const struct symptom_input *input, const struct tally_key 
         requests_but(input->now, entry) < TRAFFIC_OTHERS * others)
         return false;
     double z = -rates_z((double)was->n, input->normal_s, n, input->now_s);
-    *found = (struct symptom_found){SYMPTOM_TRAFFIC, *entry, 0, 1 - n / expected, z};
+    *found = (struct symptom_found){SYMPTOM_TRAFFIC, *entry, *entry, 0, 1 - n / expected, z};
     return z > SYMPTOM_Z;
 }
 
@@ -106,6 +175,8 @@ unsigned symptom_find(const struct symptom_input *input, struct symptom_found fo
     unsigned n = 0;
     for (uint32_t i = 0; i < input->normal->n && n < MAX_SYMPTOMS; i++)
         n += test_all(input, &input->normal->items[i], &found[n]);
+    if (n == 0)
+        return find_together(input, found);
     qsort(found, n, sizeof(*found), sharpest_first);
     return n;
 }
@@ -119,15 +190,26 @@ bool symptom_is_heavy(const struct symptom_found *found)
     return found->z >= SYMPTOM_Z_PLAIN || found->share - found->normal_share >= heavy;
 }
 
-int64_t symptom_count(enum symptom kind, const struct tally_key *entry,
-                      const struct symptom_input *input)
+static double count_entry(enum symptom kind, const struct tally_key *entry,
+                          const struct symptom_input *input)
 {
     const struct tally *was = tally_find(input->normal, entry), *is = tally_find(input->now, entry);
-    double n = 0;
     if (kind == SYMPTOM_TRAFFIC && was && input->normal_s > 0)
-        n = (double)was->n * input->now_s / input->normal_s - (is ? (double)is->n : 0);
-    else if (is && (was || kind == SYMPTOM_ERRORS))
-        n = bad_counts(kind, was ? was : is, is).now;
+        return (double)was->n * input->now_s / input->normal_s - (is ? (double)is->n : 0);
+    if (is && (was || kind == SYMPTOM_ERRORS))
+        return bad_counts(kind, was ? was : is, is).now;
+    return 0;
+}
+
+int64_t symptom_count(enum symptom kind, const struct tally_key *scope,
+                      const struct symptom_input *input)
+{
+    bool whole = scope->node == NODE_NONE || scope->name == NAME_NONE;
+    double n = whole ? 0 : count_entry(kind, scope, input);
+    for (uint32_t i = 0; i < input->now->n && whole; i++) {
+        const struct tally_key *entry = &input->now->items[i].key;
+        n += symptom_is_of(scope, entry) ? count_entry(kind, entry, input) : 0;
+    }
     return n > 0 ? (int64_t)(n + 0.5) : 0;
 }
 

@@ -11,8 +11,12 @@
 
 struct symptom_found {
     enum symptom kind;
-    struct tally_key entry;
-    /* Of its requests that failed, or were slower than normal's p95; of traffic: that did not come.
+    struct tally_key entry; /* where it shows most */
+    /* Whose requests were tested: the entry; where each has too few to tell, all of its service (no
+     * name), or all there are (neither). */
+    struct tally_key scope;
+    /* Of their requests that failed, or were slower than normal's p95; of traffic: that did not
+     * come.
      */
     double normal_share, share;
     double z;
@@ -27,13 +31,15 @@ struct symptom_input {
 #define MAX_SYMPTOMS 32
 
 /* Every entry that shows something, by its first symptom in the order of the words; the sharpest
- * first: failures, then the rest. Gives how many. */
+ * first: failures, then the rest. Where none does by itself, all of a service or all together may:
+ * one is found then. Gives how many. */
 unsigned symptom_find(const struct symptom_input *input, struct symptom_found found[MAX_SYMPTOMS]);
 /* Is it plain at the first look? Weaker ones must show twice. */
 bool symptom_is_heavy(const struct symptom_found *found);
-/* Requests of `now`, of this entry, that failed, were slower than its normal p95, or were missing.
- */
-int64_t symptom_count(enum symptom kind, const struct tally_key *entry,
+bool symptom_is_of(const struct tally_key *scope, const struct tally_key *entry);
+/* Requests of `now`, of this scope, that failed, were slower than their entry's normal p95, or were
+ * missing. */
+int64_t symptom_count(enum symptom kind, const struct tally_key *scope,
                       const struct symptom_input *input);
 /* An entry that has lost its traffic while the others have theirs: the share that is missing and
  * how far that is from chance. False when it has not. */

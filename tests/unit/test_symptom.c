@@ -35,7 +35,8 @@ static void test_symptom_is_what_is_felt(void **state)
         {100, 5, 1000000, false, false,
          SYMPTOM_ERRORS}, /* five where one is usual: once a day by chance */
         {1000, 15, 1000000, false, false, SYMPTOM_ERRORS}, /* a half per cent more: not felt */
-        {10, 10, 1000000, false, false, SYMPTOM_ERRORS},   /* too few to say */
+        {10, 10, 1000000, true, true, SYMPTOM_ERRORS},     /* few, and all of them fail */
+        {4, 4, 1000000, false, false, SYMPTOM_ERRORS},     /* too few to say */
         {100, 1, 9000000, true, true, SYMPTOM_LATENCY},    /* all are slow */
     };
     (void)state;
