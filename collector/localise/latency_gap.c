@@ -9,9 +9,10 @@
 
 struct edge_slowness {
     struct slowness *of_pair; /* by pair, for gaps */
-    double *sum;              /* by group: slow shares of its edges, by how well they are known */
-    double *n;                /* by group: what its edges weigh */
-    struct kin *kin[2];       /* gaps as a caller, as a callee */
+    /* By group, as a caller and as a callee: slow shares of its edges, by how well they are known,
+     * and what they weigh. */
+    double *sum[2], *n[2];
+    struct kin *kin[2]; /* gaps as a caller, as a callee */
 };
 
 static bool is_gap(const struct pair *pair)
@@ -39,8 +40,8 @@ static void measure_edge(struct work *work, struct edge_slowness *edges, uint32_
     double weight = (double)now->histogram.n / ((double)now->histogram.n + EDGE_HALF);
     edges->of_pair[i] = slow;
     for (int e = 0; e < 2; e++) {
-        edges->sum[ends[e]] += weight * slow.share;
-        edges->n[ends[e]] += weight;
+        edges->sum[e][ends[e]] += weight * slow.share;
+        edges->n[e][ends[e]] += weight;
     }
 }
 
@@ -49,11 +50,14 @@ static bool measure_edges(struct work *work, struct edge_slowness *edges)
     uint32_t n_groups = work->level->n;
     struct slowness all;
     edges->of_pair = arena_calloc(work->arena, (work->pairs->n + 1) * sizeof(*edges->of_pair));
-    edges->sum = arena_calloc(work->arena, (n_groups + 1) * sizeof(double));
-    edges->n = arena_calloc(work->arena, (n_groups + 1) * sizeof(double));
-    for (int e = 0; e < 2; e++)
+    for (int e = 0; e < 2; e++) {
+        edges->sum[e] = arena_calloc(work->arena, (n_groups + 1) * sizeof(double));
+        edges->n[e] = arena_calloc(work->arena, (n_groups + 1) * sizeof(double));
         edges->kin[e] = kin_new(work);
-    if (!edges->of_pair || !edges->sum || !edges->n || work->memory_short)
+        if (!edges->sum[e] || !edges->n[e])
+            return false;
+    }
+    if (!edges->of_pair || work->memory_short)
         return false;
     for (uint32_t i = 0; i < work->pairs->n; i++) {
         const struct pair *pair = &work->pairs->items[i];
@@ -79,14 +83,19 @@ static bool is_silent(const struct work *work, uint32_t group)
     return from == to;
 }
 
-/* The caller's and the callee's odds. */
+/* The caller's and the callee's odds: who is slow to call is so for all that it calls, who is slow
+ * to be reached for all who call it, and whose network is slow in both directions. */
 static void weigh_ends(const struct work *work, const struct edge_slowness *edges,
                        const struct pair *pair, double odds[2])
 {
     const uint32_t ends[2] = {pair->key.node, pair->key.peer};
-    for (int e = 0; e < 2; e++)
-        odds[e] =
-            edges->n[ends[e]] > 0 ? pow(edges->sum[ends[e]] / edges->n[ends[e]], END_POWER) : 0;
+    for (int e = 0; e < 2; e++) {
+        uint32_t end = ends[e];
+        double n = edges->n[e][end], all_n = edges->n[0][end] + edges->n[1][end];
+        double role = n > 0 ? edges->sum[e][end] / n : 0;
+        double all = all_n > 0 ? (edges->sum[0][end] + edges->sum[1][end]) / all_n : 0;
+        odds[e] = pow((role + all) / 2, END_POWER);
+    }
     /* All that a callee without spans does is part of the gap. */
     odds[1] *= is_silent(work, ends[1]) ? CALLEE_PRIOR : 1;
 }
