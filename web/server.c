@@ -278,6 +278,8 @@ static const struct route routes[] = {
     {"GET", "/api/v1/search/sql", api_search_sql, NULL},
     {"GET", "/api/v1/search/traces.csv", api_search_csv, NULL},
     {"POST", "/api/v1/sql", api_sql, NULL},
+    {"GET", "/api/v1/export", api_export, NULL},
+    {"GET", "/api/v1/backup", api_backup, NULL},
     {"GET", "/api/v1/status", api_status, NULL},
     {"GET", "/api/v1/tail", api_tail, NULL},
     {"GET", "/api/v1/diagnose", api_diagnose, NULL},
@@ -436,6 +438,7 @@ void web_stop(struct web *web)
 {
     if (!web)
         return;
+    atomic_store(&web->stopping, true);
     for (size_t i = 0; i < web->n_servers; i++) {
         httpd_drain(web->servers[i], 5 * NS_PER_S);
         httpd_stop(web->servers[i]);

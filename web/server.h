@@ -45,6 +45,7 @@ struct web_settings {
     struct auth *auth; /* borrows; roles read and admin */
     struct tls *tls;   /* borrows; NULL: clear text */
     const char *db_path;
+    uint64_t min_free;     /* store.min_free: bytes of the disk that files to download leave */
     const char *log_link;  /* web.log_link: where the reader keeps logs, "" nowhere */
     uint64_t started_ns;   /* wall clock */
     uint32_t min_requests; /* localise.min_requests */

@@ -26,8 +26,7 @@ void ask_parameter(struct buf *path, const char *name, const char *value)
     }
 }
 
-/* What the collector said: the message of its error form, else its bytes. */
-static void set_refusal(unsigned status, const struct buf *answer, struct err *err)
+void ask_refusal(unsigned status, const struct buf *answer, struct err *err)
 {
     struct arena arena;
     arena_init(&arena, REFUSAL_BYTES);
@@ -55,7 +54,7 @@ static int ask_url(const char *url, const struct question *question, struct buf 
     snprintf(full, sizeof(full), "%.*s/api/v1/%s", (int)n, url, question->path);
     struct client_request request = {.method = "GET", .url = full};
     if (client_send(client, &request, &status, answer, err) == 0 && status != 200)
-        set_refusal(status, answer, err);
+        ask_refusal(status, answer, err);
     client_free(client);
     return err->code;
 }

@@ -15,6 +15,8 @@ struct question {
 
 /* Fills `answer` with JSON; gives EXIT_GOOD or a code whose reason was printed. */
 int ask(const struct options *options, const struct question *question, struct buf *answer);
+/* Fills err with what the collector said: the message of its error form, else its bytes. */
+void ask_refusal(unsigned status, const struct buf *answer, struct err *err);
 /* A value as a query parameter, percent-encoded, `&name=` before it; nothing for NULL. */
 void ask_parameter(struct buf *path, const char *name, const char *value);
 

@@ -56,6 +56,8 @@ int command_demo(const struct options *options);
 int command_check_config(const struct options *options);
 int command_replay(const struct options *options);
 int command_simulate(const struct options *options);
+int command_export(const struct options *options);
+int command_backup(const struct options *options);
 int command_sql(const struct options *options);
 int command_traces(const struct options *options);
 int command_trace(const struct options *options);

@@ -110,6 +110,14 @@ static const struct option_row compare_rows[] = {
     {"format", "NAME", "text or json"},
     SETTINGS,
     END};
+static const struct option_row export_rows[] = {
+    SOURCE,
+    WINDOW,
+    {"service", "NAME", "what a service takes part in: service, namespace/service …"},
+    {"incident", "N", "one incident; its own window where none is given"},
+    SETTINGS,
+    END};
+static const struct option_row backup_rows[] = {SOURCE, SETTINGS, END};
 static const struct option_row tail_rows[] = {
     {"url", "URL", "the collector; default http://127.0.0.1:4319"},
     {"follow", NULL, "go on as batches come"},
@@ -134,6 +142,10 @@ const struct command commands[] = {
      "a new version of a service against another; exit 1: worse, 4: too few calls to tell", false,
      command_compare, compare_rows},
     {"tail", "", "the last batches received", false, command_tail, tail_rows},
+    {"export", "OUT.db", "a small database of a window, a service or an incident", false,
+     command_export, export_rows},
+    {"backup", "OUT.db", "a consistent copy of the database, also while it is written", false,
+     command_backup, backup_rows},
     {"simulate", "", "send simulated traffic: a mesh with a fault, or a load", true,
      command_simulate, simulate_rows},
     {"help", "[COMMAND]", "this list, or one command's options", false, command_help, no_rows},

@@ -54,3 +54,8 @@ void pipeline_status(struct pipeline *pipeline, struct buf *out)
              (unsigned long long)stitcher_live_spans(pipeline->stitcher),
              (unsigned long long)stitcher_live_bytes(pipeline->stitcher));
 }
+
+void pipeline_tell_web(struct pipeline *pipeline, const char *url)
+{
+    store_tell_web(pipeline->store, url);
+}

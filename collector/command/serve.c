@@ -287,6 +287,7 @@ static int start_web(struct server *server, struct err *err)
         .auth = server->auth,
         .tls = server->tls,
         .db_path = settings->store_path,
+        .min_free = settings->min_free,
         .log_link = settings->web_log_link,
         .started_ns = server->started_ns,
         .min_requests = (uint32_t)settings->localise_min_requests,
@@ -305,6 +306,17 @@ static int start_web(struct server *server, struct err *err)
                   .ctx = server},
     };
     return is_off(settings->web_listen) ? 0 : web_start(&web, &server->web, err);
+}
+
+/* Who copies the database asks for a flush there. */
+static void tell_web(struct server *server)
+{
+    char url[300];
+    if (!server->web)
+        return;
+    snprintf(url, sizeof(url), "http%s://%s", server->settings->tls_cert_file[0] ? "s" : "",
+             web_address(server->web, 0));
+    pipeline_tell_web(server->pipeline, url);
 }
 
 static int start(struct server *server, struct err *err)
@@ -340,6 +352,7 @@ static int start(struct server *server, struct err *err)
         if (receivers[i] && server->web)
             receiver_tell_web(receivers[i], web_address(server->web, 0));
     }
+    tell_web(server);
     return 0;
 }
 

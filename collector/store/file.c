@@ -13,6 +13,7 @@
 #include "collector/base/clock.h"
 #include "collector/base/log.h"
 #include "collector/model/words.h"
+#include "collector/store/copy.h"
 #include "collector/store/store_internal.h"
 #include "schema_sql.h"
 
@@ -31,6 +32,26 @@ static int take_lock(const char *path, int *lock_fd, struct err *err)
     close(*lock_fd);
     *lock_fd = -1;
     return err_set(err, ERR_IO, "%s is in use by another faultline", path);
+}
+
+void store_file_note(int lock_fd, const char *text)
+{
+    size_t n = strlen(text);
+    if (ftruncate(lock_fd, 0) != 0 || pwrite(lock_fd, text, n, 0) != (ssize_t)n)
+        log_event(LOG_WARN, "lock_not_written", "reason=\"%s\"", strerror(errno));
+}
+
+bool store_is_running(const char *path, char *url, size_t size)
+{
+    char name[4096];
+    snprintf(name, sizeof(name), "%s-lock", path);
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    bool running = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0;
+    ssize_t n = running ? pread(fd, url, size - 1, 0) : 0;
+    url[n > 0 ? n : 0] = '\0';
+    if (fd >= 0)
+        close(fd);
+    return running;
 }
 
 void store_file_unlock(const char *path, int lock_fd)
@@ -60,7 +81,7 @@ enum look { LOOK_NEW, LOOK_OURS, LOOK_DAMAGED, LOOK_REFUSED };
 #define LOOK_AGAIN_NS (50 * NS_PER_MS)
 
 struct marks {
-    int64_t id, version, n_tables;
+    int64_t id, version, n_tables, n_export;
 };
 
 /* What a file says of itself; an SQLite code. */
@@ -73,6 +94,10 @@ static int read_marks(const char *path, struct marks *marks)
     code = code ? code : read_number(db, "PRAGMA application_id", &marks->id);
     code = code ? code : read_number(db, "PRAGMA user_version", &marks->version);
     code = code ? code : read_number(db, "SELECT count(*) FROM sqlite_schema", &marks->n_tables);
+    code =
+        code ? code
+             : read_number(db, "SELECT count(*) FROM sqlite_schema WHERE name = '" EXPORT_MARK "'",
+                           &marks->n_export);
     if (!code && marks->id == APPLICATION_ID && marks->version > 0)
         code = read_number(db, "SELECT booked_to FROM position", &position);
     sqlite3_close(db);
@@ -103,6 +128,13 @@ static enum look look_at(const char *path, struct err *err)
     }
     if (id != APPLICATION_ID && (n_tables > 0 || id)) {
         err_set(err, ERR_IO, "%s is a database of another program; choose another store.path",
+                path);
+        return LOOK_REFUSED;
+    }
+    if (marks.n_export) {
+        err_set(err, ERR_IO,
+                "%s was made by 'faultline export': it can be asked, and nothing is added to it; "
+                "choose another store.path",
                 path);
         return LOOK_REFUSED;
     }
@@ -180,8 +212,13 @@ static int add_words(sqlite3 *db)
     return code;
 }
 
+int store_file_version(void)
+{
+    return N_MIGRATIONS;
+}
+
 /* All in one transaction: a kill leaves the old version or the new one. */
-static int migrate(sqlite3 *db)
+int store_file_migrate(sqlite3 *db)
 {
     char mark[80];
     int64_t version;
@@ -211,7 +248,7 @@ static int open_database(const struct store_settings *settings, sqlite3 **db, st
         "PRAGMA busy_timeout = 5000",
         (unsigned long long)(settings->cache_bytes / 1024));
     code = code ? code : sqlite3_exec(*db, pragmas, NULL, NULL, NULL);
-    code = code ? code : migrate(*db);
+    code = code ? code : store_file_migrate(*db);
     if (!code)
         return 0;
     err_set(err, ERR_IO, "%s: cannot be opened: %s", settings->path,

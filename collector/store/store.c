@@ -18,6 +18,7 @@
 #define CHECKPOINT_BYTES ((int64_t)32 << 20)
 #define REST_NS (2 * NS_PER_S) /* without a commit: what is in the log goes into the file */
 #define TRUNCATE_BYTES ((int64_t)256 << 20)
+#define TRUNCATE_AGAIN_NS (30 * NS_PER_S)
 #define RETRY_NS NS_PER_S
 #define TICK_NS (50 * NS_PER_MS)
 
@@ -338,8 +339,13 @@ static void checkpoint(struct store *store)
     bool resting = clock_mono_ns() >= store->committed_ns + REST_NS;
     if (size < CHECKPOINT_BYTES && !resting)
         return;
-    int mode = size >= TRUNCATE_BYTES ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+    /* Truncating waits for readers. One that stays long, a backup, is not waited for at each commit.
+     */
+    bool truncate = size >= TRUNCATE_BYTES && clock_mono_ns() >= store->truncate_ns;
+    int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
     int code = sqlite3_wal_checkpoint_v2(store->db, "main", mode, &n_log, &n_done);
+    if (truncate && code == SQLITE_BUSY)
+        store->truncate_ns = clock_mono_ns() + TRUNCATE_AGAIN_NS;
     note_failed_sync(store, code);
     store->in_log = !resting;
 }
@@ -560,6 +566,11 @@ void store_close(struct store *store)
         incidents_forget(store, 1);
     pthread_mutex_destroy(&store->incidents_mutex);
     free(store);
+}
+
+void store_tell_web(struct store *store, const char *url)
+{
+    store_file_note(store->lock_fd, url);
 }
 
 const char *store_sqlite_version(void)

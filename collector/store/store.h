@@ -36,6 +36,10 @@ struct store;
  * transaction, sets aside a corrupt one under a dated name (logged). ERR_IO for a newer schema, a
  * foreign file, a taken lock. */
 int store_open(const struct store_settings *settings, struct store **store, struct err *err);
+/* Tells other programs on this machine where the collector's web is: "http://127.0.0.1:4319". */
+void store_tell_web(struct store *store, const char *url);
+/* Has a collector this database open? Then `url` gets what it told, '' when that was nothing. */
+bool store_is_running(const char *path, char *url, size_t size);
 /* What the last commit said. */
 uint64_t store_booked_to(struct store *store);
 uint64_t store_needed_from(struct store *store);

@@ -346,6 +346,7 @@ struct store {
     bool in_transaction;
     uint64_t begun_ns;     /* when the transaction was begun */
     uint64_t committed_ns; /* when the last one was committed */
+    uint64_t truncate_ns;  /* monotonic; before, the log is not truncated: a reader stays */
     bool in_log;           /* since then nothing was checkpointed to the end */
     uint64_t retention_ns; /* monotonic time of the last look */
     uint64_t deleting_to;  /* retention deletes traces below this number; 0: nothing to do */
@@ -536,6 +537,10 @@ bool retention_step(struct store *store, uint64_t now_wall_ns, int *code);
 int store_file_open(const struct store_settings *settings, int *lock_fd, sqlite3 **db,
                     struct err *err);
 void store_file_unlock(const char *path, int lock_fd);
+void store_file_note(int lock_fd, const char *text);
+/* Brings a database, which may be empty, to the newest version; an SQLite code. */
+int store_file_migrate(sqlite3 *db);
+int store_file_version(void);
 
 /* store.c */
 int store_prepare(struct store *store, const char *sql, sqlite3_stmt **statement);
