@@ -22,6 +22,8 @@ struct web_hooks {
     const char *(*not_ready)(void *ctx);
     /* Cuts and commits everything; 0 or a code. */
     int (*flush)(void *ctx, uint64_t *n_cut, struct err *err);
+    /* Gives free disk back; how large the file was and is, bytes. */
+    int (*vacuum)(void *ctx, uint64_t bytes[2], struct err *err);
     /* As SIGHUP; on failure `mistakes` has one line each. */
     int (*reload)(void *ctx, struct buf *mistakes);
     void (*metrics)(void *ctx, struct str accept, struct buf *out, const char **content_type);

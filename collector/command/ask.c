@@ -11,6 +11,7 @@
 
 #define ANSWER_BYTES ((size_t)256 << 20)
 #define ANSWER_LIMIT_NS (30 * NS_PER_S)
+#define DEED_LIMIT_NS (65 * NS_PER_MINUTE)
 #define REFUSAL_BYTES ((size_t)1 << 20)
 
 void ask_parameter(struct buf *path, const char *name, const char *value)
@@ -53,6 +54,26 @@ static int ask_url(const char *url, const struct question *question, struct buf 
         n--;
     snprintf(full, sizeof(full), "%.*s/api/v1/%s", (int)n, url, question->path);
     struct client_request request = {.method = "GET", .url = full};
+    if (client_send(client, &request, &status, answer, err) == 0 && status != 200)
+        ask_refusal(status, answer, err);
+    client_free(client);
+    return err->code;
+}
+
+int ask_deed(const char *url, const char *deed, struct buf *answer, struct err *err)
+{
+    char full[8192];
+    unsigned status = 0;
+    size_t n = strlen(url);
+    if (!n)
+        return err_set(err, ERR_IO, "its web is off");
+    struct client *client = client_new(DEED_LIMIT_NS);
+    if (!client)
+        return err_set(err, ERR_BUSY, "memory is short");
+    while (n && url[n - 1] == '/')
+        n--;
+    snprintf(full, sizeof(full), "%.*s/-/%s", (int)n, url, deed);
+    struct client_request request = {.method = "POST", .url = full};
     if (client_send(client, &request, &status, answer, err) == 0 && status != 200)
         ask_refusal(status, answer, err);
     client_free(client);

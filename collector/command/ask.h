@@ -17,6 +17,8 @@ struct question {
 int ask(const struct options *options, const struct question *question, struct buf *answer);
 /* Fills err with what the collector said: the message of its error form, else its bytes. */
 void ask_refusal(unsigned status, const struct buf *answer, struct err *err);
+/* POST /-/DEED at a running collector ('' : its web is off, which is an error); waits for it. */
+int ask_deed(const char *url, const char *deed, struct buf *answer, struct err *err);
 /* A value as a query parameter, percent-encoded, `&name=` before it; nothing for NULL. */
 void ask_parameter(struct buf *path, const char *name, const char *value);
 

@@ -58,6 +58,8 @@ int command_replay(const struct options *options);
 int command_simulate(const struct options *options);
 int command_export(const struct options *options);
 int command_backup(const struct options *options);
+int command_vacuum(const struct options *options);
+int command_completion(const struct options *options);
 int command_sql(const struct options *options);
 int command_traces(const struct options *options);
 int command_trace(const struct options *options);

@@ -19,7 +19,6 @@
 #include "collector/store/store.h"
 
 #define DOWNLOAD_LIMIT_NS (6 * 60 * NS_PER_MINUTE)
-#define FLUSH_LIMIT_NS (90 * NS_PER_S)
 #define DEFAULT_NS (60 * NS_PER_MINUTE)
 
 static volatile sig_atomic_t interrupted;
@@ -40,25 +39,15 @@ static bool go_on(void *ctx)
 
 static void flush_running(const char *url)
 {
-    char full[400];
     struct err err = {0};
     struct buf answer;
-    unsigned status = 0;
-    struct client *client = url[0] ? client_new(FLUSH_LIMIT_NS) : NULL;
-    struct client_request request = {.method = "POST", .url = full};
     buf_init(&answer, 1u << 16);
-    snprintf(full, sizeof(full), "%s/-/flush", url);
-    if (!client)
-        err_set(&err, ERR_IO, "its web is off");
-    else if (client_send(client, &request, &status, &answer, &err) == 0 && status != 200)
-        err_set(&err, ERR_IO, "%s: %u", full, status);
-    if (err.code)
+    if (ask_deed(url, "flush", &answer, &err))
         fprintf(stderr,
                 "faultline: the collector of this database could not be asked to flush (%s): what "
                 "it accepted in the last seconds may be missing\n",
                 err.text);
     buf_fini(&answer);
-    client_free(client);
 }
 
 /* What a killed collector accepted is brought into the database, as its next start would. */

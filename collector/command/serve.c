@@ -146,6 +146,11 @@ static int load_keys(struct server *server, const struct settings *settings, str
     return code ? code : tls_load(server->tls, &files, err);
 }
 
+static int vacuum(void *ctx, uint64_t bytes[2], struct err *err)
+{
+    return pipeline_vacuum(((struct server *)ctx)->pipeline, bytes, err);
+}
+
 /* Reads the settings again: with mistakes the old ones stay. */
 static int reload(void *ctx, struct buf *mistakes)
 {
@@ -297,6 +302,7 @@ static int start_web(struct server *server, struct err *err)
         .hooks = {.unhealthy = unhealthy,
                   .not_ready = not_ready,
                   .flush = flush,
+                  .vacuum = vacuum,
                   .reload = reload,
                   .metrics = metrics,
                   .tail = tail,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "collector/base/clock.h"
@@ -18,6 +19,7 @@
 #define CHECKPOINT_BYTES ((int64_t)32 << 20)
 #define REST_NS (2 * NS_PER_S) /* without a commit: what is in the log goes into the file */
 #define TRUNCATE_BYTES ((int64_t)256 << 20)
+#define VACUUM_NAP_NS (20 * NS_PER_MS)
 #define TRUNCATE_AGAIN_NS (30 * NS_PER_S)
 #define RETRY_NS NS_PER_S
 #define TICK_NS (50 * NS_PER_MS)
@@ -339,7 +341,8 @@ static void checkpoint(struct store *store)
     bool resting = clock_mono_ns() >= store->committed_ns + REST_NS;
     if (size < CHECKPOINT_BYTES && !resting)
         return;
-    /* Truncating waits for readers. One that stays long, a backup, is not waited for at each commit.
+    /* Truncating waits for readers. One that stays long, a backup, is not waited for at each
+     * commit.
      */
     bool truncate = size >= TRUNCATE_BYTES && clock_mono_ns() >= store->truncate_ns;
     int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
@@ -455,8 +458,23 @@ static void retain(struct store *store)
     }
 }
 
+/* Somebody waits for the disk: free pages go, then the log, so that the file gets shorter. */
+static void vacuum(struct store *store)
+{
+    store->shrinking = store_number(store, "PRAGMA freelist_count", 0) > 0;
+    if (store->shrinking)
+        return;
+    if (store->in_transaction)
+        commit_or_retry(store);
+    note_failed_sync(store, sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE,
+                                                      NULL, NULL));
+    atomic_store(&store->vacuuming, false);
+}
+
 static void tend(struct store *store)
 {
+    if (atomic_load(&store->vacuuming))
+        vacuum(store);
     /* What has to be told although no turn came. */
     bool told = !store->in_transaction &&
                 (plaintext_is_due(store) || relations_are_due(store) || incidents_wait(store));
@@ -566,6 +584,29 @@ void store_close(struct store *store)
         incidents_forget(store, 1);
     pthread_mutex_destroy(&store->incidents_mutex);
     free(store);
+}
+
+static uint64_t file_bytes(const struct store *store)
+{
+    struct stat info;
+    return stat(store->settings.path, &info) == 0 ? (uint64_t)info.st_size : 0;
+}
+
+int store_vacuum(struct store *store, uint64_t deadline_ns, uint64_t bytes[2], struct err *err)
+{
+    struct timespec nap = {.tv_nsec = (long)VACUUM_NAP_NS};
+    bytes[0] = file_bytes(store);
+    atomic_store(&store->vacuuming, true);
+    while (atomic_load(&store->vacuuming)) {
+        if (store_state(store)[0] || clock_wall_ns() > deadline_ns) {
+            atomic_store(&store->vacuuming, false);
+            return err_set(err, ERR_BUSY, "the file could not be made smaller: %s",
+                           store_state(store)[0] ? store_state(store) : "it took too long");
+        }
+        nanosleep(&nap, NULL);
+    }
+    bytes[1] = file_bytes(store);
+    return 0;
 }
 
 void store_tell_web(struct store *store, const char *url)

@@ -69,6 +69,10 @@ void store_put_incident(struct store *store, struct incident *incident);
 bool store_wait_incidents(struct store *store, uint64_t deadline_ns);
 /* Applies and commits what was pushed (no thread; tests and replay). */
 int store_step(struct store *store, struct err *err);
+/* Gives free pages back to the disk, all of them, while turns come; waits. Says how large the file
+ * was and is, bytes. ERR_BUSY when the writer has not done so past the deadline (time on the wall).
+ */
+int store_vacuum(struct store *store, uint64_t deadline_ns, uint64_t bytes[2], struct err *err);
 /* Commits everything pushed, checkpoints, ends the thread. */
 void store_join(struct store *store);
 void store_close(struct store *store);

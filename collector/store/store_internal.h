@@ -359,6 +359,7 @@ struct store {
     _Atomic(char *) new_rules; /* security.allow_plaintext, not written yet */
     pthread_mutex_t incidents_mutex;
     struct incident *incidents; /* to be written, the oldest first; the writer alone takes away */
+    _Atomic bool vacuuming; /* store_vacuum() waits */
     _Atomic uint64_t progress_ns;
     _Atomic int state; /* 0 good, 1 disk full, 2 failed */
     _Atomic uint64_t committed_booked_to, committed_needed_from, committed_next_trace_no;

@@ -1,4 +1,4 @@
-"""`export` and `backup`, by --db, by --url and by the API: what is in the new file, and what is refused."""
+"""`export`, `backup` and `vacuum`, by --db, by --url and by the API: what is in the new file, and what is refused."""
 import os
 import sqlite3
 import subprocess
@@ -112,3 +112,41 @@ def scene_export_holds_what_was_accepted_and_no_more(c):
     c.db = out("b3.db")
     c.start()
     assert c.api("traces/4")["trace"]["span_count"] == 3
+
+
+def scene_vacuum_gives_disk_back(c):
+    """By the collector that runs, and without one."""
+    c.start()
+    size = lambda: os.path.getsize(c.db)  # noqa: E731
+    for url in (True, False):
+        c.stop()
+        db = sqlite3.connect(c.db)
+        db.execute("CREATE TABLE filler AS WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400) SELECT randomblob(8000) FROM n")
+        db.execute("DROP TABLE filler")
+        db.commit()
+        db.close()
+        before = size()
+        assert before > 3_000_000, before
+        if url:
+            c.start()
+            assert "3 MiB given back" in run(c, "vacuum", "--db", c.db).stdout
+            assert run(c, "vacuum", "--url", "http://" + c.web).stdout.startswith("0 MiB given back")
+            assert c.get("/-/vacuum")[0] == 405
+        else:
+            run(c, "vacuum", "--db", c.db)
+        assert size() < before - 3_000_000, (before, size())
+    assert sorted(os.listdir(c.folder)) == ["f.db", "stderr"], os.listdir(c.folder)
+    run(c, "vacuum", "--db", os.path.join(c.folder, "none"), code=3)
+    run(c, "vacuum", "--db", "x", "--url", "y", code=2)
+
+
+def scene_shells_complete_every_command(c):
+    """From the same table as the help; the shells that are here take it."""
+    shown = {line.split()[1] for line in run(c, "help").stdout.split("\n\n")[1].splitlines()}
+    for shell in ("bash", "zsh", "fish", "man"):
+        text = run(c, "completion", shell).stdout
+        assert all(name in text for name in shown) and "baseline" in text and "connections" not in text, shell
+    script = run(c, "completion", "bash").stdout + "COMP_WORDS=(faultline graph --l) COMP_CWORD=2; _faultline; echo ${COMPREPLY[@]}"
+    assert subprocess.run(["bash", "-c", script], capture_output=True, text=True).stdout.split() == ["--level", "--layer"]
+    run(c, "completion", "csh", code=2)
+    run(c, "completion", code=2)
