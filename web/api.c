@@ -19,13 +19,14 @@ bool web_window(const struct http_request *request, uint64_t default_ns, struct 
 {
     uint64_t now_ns = clock_wall_ns();
     struct str from = http_query(request, "from"), to = http_query(request, "to");
-    *window = (struct window){now_ns > default_ns ? now_ns - default_ns : 0, now_ns};
-    if (from.len && !time_parse(from, now_ns, &window->from_ns))
-        return !err_set(err, ERR_INVALID,
-                        "from: a time is 15m, now, 2026-11-23T10:00:00Z or Unix seconds");
+    *window = (struct window){.to_ns = now_ns};
     if (to.len && !time_parse(to, now_ns, &window->to_ns))
         return !err_set(err, ERR_INVALID,
                         "to: a time is 15m, now, 2026-11-23T10:00:00Z or Unix seconds");
+    window->from_ns = window->to_ns > default_ns ? window->to_ns - default_ns : 0;
+    if (from.len && !time_parse(from, now_ns, &window->from_ns))
+        return !err_set(err, ERR_INVALID,
+                        "from: a time is 15m, now, 2026-11-23T10:00:00Z or Unix seconds");
     if (window->from_ns > window->to_ns)
         return !err_set(err, ERR_INVALID, "from is after to");
     return true;

@@ -16,6 +16,10 @@
     {                                                                                              \
         "to", "TIME", "the same; default now"                                                      \
     }
+#define LOCAL                                                                                      \
+    {                                                                                              \
+        "local", NULL, "times by the clock of this place, not UTC"                                 \
+    }
 #define END                                                                                        \
     {                                                                                              \
         NULL, NULL, NULL                                                                           \
@@ -63,10 +67,7 @@ static const struct option_row demo_rows[] = {
     SETTINGS,
     END};
 static const struct option_row sql_rows[] = {
-    {"db", "PATH", "read this database (default: store.path)"},
-    {"format", "NAME", "table, csv, json, ndjson or markdown"},
-    SETTINGS,
-    END};
+    SOURCE, {"format", "NAME", "table, csv, json, ndjson or markdown"}, SETTINGS, END};
 static const struct option_row traces_rows[] = {
     SOURCE,
     {"service", "NAME", "a service that takes part"},
@@ -77,10 +78,11 @@ static const struct option_row traces_rows[] = {
     WINDOW,
     {"limit", "N", "1 to 1000; default 20"},
     {"format", "NAME", "text or json"},
+    LOCAL,
     SETTINGS,
     END};
 static const struct option_row trace_rows[] = {
-    SOURCE, {"format", "NAME", "text or json"}, SETTINGS, END};
+    SOURCE, {"format", "NAME", "text or json"}, LOCAL, SETTINGS, END};
 static const struct option_row graph_rows[] = {
     SOURCE,
     WINDOW,
@@ -89,6 +91,7 @@ static const struct option_row graph_rows[] = {
     {"diff", "FROM..TO", "edges that are new, gone, slower or redder than in that window"},
     {"check", NULL, "only clear text where it is not allowed; exit 1 when there is any"},
     {"format", "NAME", "table, dot, mermaid or json"},
+    LOCAL,
     SETTINGS,
     END};
 static const struct option_row diagnose_rows[] = {
@@ -98,6 +101,7 @@ static const struct option_row diagnose_rows[] = {
     {"level", "NAME", "what a suspect is: service, version, instance or operation"},
     {"limit", "N", "most suspects; default 10"},
     {"format", "NAME", "text or json"},
+    LOCAL,
     SETTINGS,
     END};
 static const struct option_row compare_rows[] = {
@@ -108,6 +112,7 @@ static const struct option_row compare_rows[] = {
     {"from", "TIME", "where the candidate began; default half an hour ago"},
     {"to", "TIME", "default now"},
     {"format", "NAME", "text or json"},
+    LOCAL,
     SETTINGS,
     END};
 static const struct option_row export_rows[] = {
@@ -122,6 +127,7 @@ static const struct option_row tail_rows[] = {
     {"url", "URL", "the collector; default http://127.0.0.1:4319"},
     {"follow", NULL, "go on as batches come"},
     {"format", "NAME", "text or json"},
+    LOCAL,
     END};
 static const struct option_row no_rows[] = {END};
 

@@ -174,9 +174,10 @@ static bool read_request(const struct options *options, struct export_request *w
     struct window *window = &what->window;
     bool good = true;
     if (from || to || !incident)
-        *window = (struct window){now_ns - DEFAULT_NS, now_ns};
-    if ((to && !time_parse(str_of(to), now_ns, &window->to_ns)) ||
-        (from && !time_parse(str_of(from), now_ns, &window->from_ns)) ||
+        window->to_ns = now_ns;
+    bool read = !to || time_parse(str_of(to), now_ns, &window->to_ns);
+    window->from_ns = window->to_ns > DEFAULT_NS ? window->to_ns - DEFAULT_NS : 0;
+    if (!read || (from && !time_parse(str_of(from), now_ns, &window->from_ns)) ||
         window->from_ns > window->to_ns) {
         fprintf(stderr, "faultline export: --from and --to are times (15m, now, "
                         "2026-11-23T10:00:00Z, Unix seconds), from before to\n");

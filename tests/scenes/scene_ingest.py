@@ -1,8 +1,10 @@
 """Real bodies in; graph, ledger, rows and answers out; again, in other orders, across restarts."""
+import datetime
 import gzip
 import json
 import os
 import random
+import re
 import subprocess
 import zlib
 
@@ -215,8 +217,8 @@ def scene_commands(c):
         c.post_otlp(body)
     c.flush()
 
-    def run(*args, code=0):
-        p = subprocess.run([c.program, *args], capture_output=True, text=True)
+    def run(*args, code=0, **environment):
+        p = subprocess.run([c.program, *args], capture_output=True, text=True, env={**os.environ, **environment})
         assert p.returncode == code, (args, p.returncode, p.stderr)
         return p.stdout
 
@@ -237,6 +239,15 @@ def scene_commands(c):
     assert run("sql", "SELECT count(*) AS n FROM span", "--db", c.db, "--format", "csv") == "n\n449\n"
     assert json.loads(run("sql", "SELECT histogram_quantile(histogram_merge(histogram), 0.5) AS p FROM edge_minute",
                           "--db", c.db, "--format", "json"))[0]["p"] > 0
+    odd = "SELECT 1 AS a, 'x,\"y' AS b, NULL AS c, 9007199254740993 AS d, 1.5 AS e UNION ALL SELECT 2, 3, 4, 5, 6"
+    for name in ("table", "csv", "json", "ndjson", "markdown"):
+        assert run("sql", odd, "--db", c.db, "--format", name) == run("sql", odd, "--url", "http://" + c.web, "--format", name), name
+    run("sql", "DELETE FROM name", "--url", "http://" + c.web, code=2)
+    run("sql", "SELECT 1", "--url", "http://" + c.web, "--db", c.db, code=2)
+    started = re.search(r"  (\S+)Z  ", run("trace", one, "--db", c.db)).group(1)
+    local = re.search(r"  (\S+)\+0530  ", run("trace", one, "--db", c.db, "--local", TZ="Asia/Kolkata")).group(1)
+    utc = datetime.datetime.fromisoformat(started[:26])
+    assert datetime.datetime.fromisoformat(local[:26]) - utc == datetime.timedelta(hours=5, minutes=30) and local[26:] == started[26:]
     run("sql", "DELETE FROM name", "--db", c.db, code=2)
     run("sql", "ATTACH 'x' AS y", "--db", c.db, code=2)
     assert "otlp_pb" in run("tail", "--url", "http://" + c.web)
