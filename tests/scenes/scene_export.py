@@ -147,6 +147,6 @@ def scene_shells_complete_every_command(c):
         text = run(c, "completion", shell).stdout
         assert all(name in text for name in shown) and "baseline" in text and "connections" not in text, shell
     script = run(c, "completion", "bash").stdout + "COMP_WORDS=(faultline graph --l) COMP_CWORD=2; _faultline; echo ${COMPREPLY[@]}"
-    assert subprocess.run(["bash", "-c", script], capture_output=True, text=True).stdout.split() == ["--level", "--layer"]
+    assert subprocess.run(["bash", "-c", script], capture_output=True, text=True).stdout.split() == ["--level", "--layer", "--local"]
     run(c, "completion", "csh", code=2)
     run(c, "completion", code=2)
