@@ -53,6 +53,8 @@ void web_answer_asked(struct web *web, struct http_request *request, struct quer
 /* A parameter's time; the default when it is empty. False (err set) when it cannot be read. */
 bool web_window(const struct http_request *request, uint64_t default_ns, struct window *window,
                 struct err *err);
+/* The same of lists that need no window: all times where none is given. */
+bool web_any_window(const struct http_request *request, struct window *window, struct err *err);
 
 /* A text inside an element or a quoted attribute. */
 void page_escape(struct buf *out, struct str text);
