@@ -14,6 +14,7 @@
 #include "collector/base/log.h"
 #include "collector/model/words.h"
 #include "collector/store/copy.h"
+#include "collector/store/damage.h"
 #include "collector/store/store_internal.h"
 #include "schema_sql.h"
 
@@ -98,8 +99,12 @@ static int read_marks(const char *path, struct marks *marks)
         code ? code
              : read_number(db, "SELECT count(*) FROM sqlite_schema WHERE name = '" EXPORT_MARK "'",
                            &marks->n_export);
-    if (!code && marks->id == APPLICATION_ID && marks->version > 0)
+    /* What a newer program has in its file, this one does not know. */
+    bool known = marks->version > 0 && marks->version <= N_MIGRATIONS;
+    if (!code && marks->id == APPLICATION_ID && known)
         code = read_number(db, "SELECT booked_to FROM position", &position);
+    if (!code && marks->id == APPLICATION_ID && known)
+        code = damage_check(db, path);
     sqlite3_close(db);
     return code;
 }
@@ -119,7 +124,7 @@ static enum look look_at(const char *path, struct err *err)
         code = read_marks(path, &marks);
     }
     int64_t id = marks.id, version = marks.version, n_tables = marks.n_tables;
-    if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB ||
+    if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB || damage_is_marked(path) ||
         (code == SQLITE_ERROR && id == APPLICATION_ID))
         return LOOK_DAMAGED;
     if (code) {
@@ -145,38 +150,6 @@ static enum look look_at(const char *path, struct err *err)
         return LOOK_REFUSED;
     }
     return LOOK_OURS;
-}
-
-/* Is this damaged file one of ours? The folder beside it, or what is left of its head, says so. */
-static bool was_ours(const char *path)
-{
-    char name[4096], head[72] = {0};
-    struct stat info;
-    snprintf(name, sizeof(name), "%s-inbox", path);
-    if (stat(name, &info) == 0)
-        return true;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? 0 : read(fd, head, sizeof(head));
-    if (fd >= 0)
-        close(fd);
-    return n == sizeof(head) &&
-           (memcmp(head, "SQLite format 3", 16) == 0 || memcmp(head + 68, "fLn1", 4) == 0);
-}
-
-static void set_aside(const char *path)
-{
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-    char from[4096], to[4200], stamp[32];
-    time_t now = time(NULL);
-    struct tm parts;
-    gmtime_r(&now, &parts);
-    strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &parts);
-    for (int i = 0; i < 3; i++) {
-        snprintf(from, sizeof(from), "%s%s", path, suffixes[i]);
-        snprintf(to, sizeof(to), "%s.corrupt-%s%s", path, stamp, suffixes[i]);
-        rename(from, to);
-    }
-    log_event(LOG_ERROR, "database_set_aside", "file=%s.corrupt-%s", path, stamp);
 }
 
 static int add_words(sqlite3 *db)
@@ -267,10 +240,10 @@ int store_file_open(const struct store_settings *settings, int *lock_fd, sqlite3
     if (look == LOOK_REFUSED)
         return err->code;
     if (look == LOOK_DAMAGED) {
-        if (!was_ours(settings->path))
+        if (!damage_was_ours(settings->path))
             return err_set(err, ERR_IO, "%s is no SQLite database; choose another store.path",
                            settings->path);
-        set_aside(settings->path);
+        damage_set_aside(settings->path);
     }
     return open_database(settings, db, err);
 }

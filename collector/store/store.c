@@ -13,6 +13,7 @@
 #include "collector/base/clock.h"
 #include "collector/base/log.h"
 #include "collector/model/ingest_stats.h"
+#include "collector/store/damage.h"
 #include "collector/store/store_internal.h"
 
 #define QUEUE_TURNS 16
@@ -22,9 +23,10 @@
 #define VACUUM_NAP_NS (20 * NS_PER_MS)
 #define TRUNCATE_AGAIN_NS (30 * NS_PER_S)
 #define RETRY_NS NS_PER_S
+#define DAMAGED_TIMES 4
 #define TICK_NS (50 * NS_PER_MS)
 
-enum { STATE_GOOD, STATE_DISK_FULL, STATE_FAILED };
+enum { STATE_GOOD, STATE_DISK_FULL, STATE_DAMAGED, STATE_FAILED };
 
 static struct stat_family bytes_family =
     STAT_GAUGE("faultline_store_bytes", "Bytes of the database file.");
@@ -187,6 +189,11 @@ int store_open(const struct store_settings *settings, struct store **result, str
     int code = open_statements(store);
     code = code ? code : read_position(store);
     code = code ? code : keys_open(store);
+    if (damage_is(code) && !damage_is_marked(settings->path)) {
+        damage_mark(settings->path); /* sets it aside */
+        store_close(store);
+        return store_open(settings, result, err);
+    }
     if (code) {
         err_set(err, ERR_IO, "%s: cannot be read: %s", settings->path, sqlite3_errmsg(store->db));
         goto failed;
@@ -197,6 +204,12 @@ int store_open(const struct store_settings *settings, struct store **result, str
 failed:
     store_close(store);
     return err->code;
+}
+
+void store_look_for_damage(struct store *store)
+{
+    if (damage_is(damage_check_whole(store->db)))
+        damage_mark(store->settings.path);
 }
 
 uint64_t store_booked_to(struct store *store)
@@ -226,10 +239,10 @@ static int begin(struct store *store)
     return code;
 }
 
-static void failed_for_good(struct store *store, int code)
+static void failed_for_good(struct store *store, const char *what, int code)
 {
     struct err err;
-    err_set(&err, ERR_IO, "the database could not be synced: %s", sqlite3_errstr(code));
+    err_set(&err, ERR_IO, "%s: %s", what, sqlite3_errstr(code));
     if (atomic_exchange(&store->state, STATE_FAILED) != STATE_FAILED && store->settings.failed)
         store->settings.failed(&err, store->settings.ctx);
 }
@@ -238,7 +251,18 @@ static void failed_for_good(struct store *store, int code)
 static void note_failed_sync(struct store *store, int code)
 {
     if (code && sqlite3_extended_errcode(store->db) == SQLITE_IOERR_FSYNC)
-        failed_for_good(store, code);
+        failed_for_good(store, "the database could not be synced", code);
+}
+
+/* It may be the disk, for a moment. Then the process ends, and the next start sets the file aside:
+ * what is not stored is in the inbox. */
+static void note_damage(struct store *store, int code)
+{
+    atomic_store(&store->state, STATE_DAMAGED);
+    if (++store->n_damaged < DAMAGED_TIMES)
+        return;
+    damage_mark(store->settings.path);
+    failed_for_good(store, "the database is damaged; the next start sets it aside", code);
 }
 
 /* Back to the last commit: what is in memory of this transaction is forgotten, the turns are
@@ -249,7 +273,9 @@ static void roll_back(struct store *store, int code)
     log_limited(&limit, LOG_ERROR, "store_rolled_back", "reason=\"%s\" extended=%d",
                 sqlite3_errmsg(store->db), sqlite3_extended_errcode(store->db));
     if (sqlite3_extended_errcode(store->db) == SQLITE_IOERR_FSYNC)
-        failed_for_good(store, code);
+        failed_for_good(store, "the database could not be synced", code);
+    else if (damage_is(code))
+        note_damage(store, code);
     else
         atomic_store(&store->state, STATE_DISK_FULL);
     execute(store, "ROLLBACK");
@@ -379,6 +405,7 @@ static int commit(struct store *store)
     store->committed_needed_from = store->position.needed_from;
     store->committed_next_trace_no = store->position.next_trace_no;
     atomic_store(&store->state, STATE_GOOD);
+    store->n_damaged = 0;
     store->committed_ns = clock_mono_ns();
     store->in_log = true;
     hand_on(store);
@@ -627,5 +654,5 @@ uint64_t store_progress_ns(struct store *store)
 const char *store_state(struct store *store)
 {
     int state = atomic_load(&store->state);
-    return state == STATE_DISK_FULL ? "disk_full" : state == STATE_FAILED ? "store_failed" : "";
+    return state == STATE_GOOD ? "" : state == STATE_DISK_FULL ? "disk_full" : "store_failed";
 }

@@ -40,6 +40,9 @@ int store_open(const struct store_settings *settings, struct store **store, stru
 void store_tell_web(struct store *store, const char *url);
 /* Has a collector this database open? Then `url` gets what it told, '' when that was nothing. */
 bool store_is_running(const char *path, char *url, size_t size);
+/* Something could not be read at the start: if the file is damaged, the next start sets it aside.
+ * Before store_start(). */
+void store_look_for_damage(struct store *store);
 /* What the last commit said. */
 uint64_t store_booked_to(struct store *store);
 uint64_t store_needed_from(struct store *store);
