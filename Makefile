@@ -209,9 +209,15 @@ dist: $(B)/ui/list ## a packed release with the built page: it builds without No
 	tar -C $(B)/dist -cz -f $(B)/faultline-$(REVISION).tar.gz faultline
 	@echo $(B)/faultline-$(REVISION).tar.gz
 
-install: all ## copies the program to DESTDIR/PREFIX/bin
-	install -d $(DESTDIR)$(PREFIX)/bin
+SHARE = $(DESTDIR)$(PREFIX)/share
+install: all ## copies the program, its manual page and what shells complete to DESTDIR/PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions \
+		$(SHARE)/fish/vendor_completions.d
 	install -m 755 $(B)/faultline $(DESTDIR)$(PREFIX)/bin/faultline
+	$(B)/faultline completion man > $(SHARE)/man/man1/faultline.1
+	$(B)/faultline completion bash > $(SHARE)/bash-completion/completions/faultline
+	$(B)/faultline completion zsh > $(SHARE)/zsh/site-functions/_faultline
+	$(B)/faultline completion fish > $(SHARE)/fish/vendor_completions.d/faultline.fish
 
 clean: ## removes what was built
 	rm -rf $(B)
