@@ -184,7 +184,7 @@ int diagnose(struct query *query, const struct diagnosis_request *request, struc
         .names = (*texts)->names,
         .nodes = (*texts)->nodes,
         .level = request->level,
-        .limit = request->limit,
+        .limit = request->limit > SUSPECTS_WEIGHED ? request->limit : SUSPECTS_WEIGHED,
         .min_requests = request->min_requests};
     const struct rollup_question questions[2] = {
         {{diagnosis->baseline_from_ns, diagnosis->baseline_to_ns},
@@ -196,6 +196,8 @@ int diagnose(struct query *query, const struct diagnosis_request *request, struc
         err_set(err, ERR_BUSY, "memory is short for a diagnosis of this window");
     for (int i = 0; i < 2; i++)
         rollup_fini(&rollups[i]);
+    if (!err->code)
+        diagnosis_add_metrics(query, arena, request->limit, diagnosis, err);
     if (!err->code && diagnosis->verdict == VERDICT_INCIDENT)
         find_onset(query, diagnosis, err);
     if (!err->code)

@@ -6,8 +6,10 @@
 #ifndef STORE_QUERY_H
 #define STORE_QUERY_H
 
+#include "collector/base/arena.h"
 #include "collector/base/buf.h"
 #include "collector/base/err.h"
+#include "collector/model/metric_samples.h"
 #include "collector/model/rollup.h"
 #include "collector/model/span.h"
 
@@ -130,6 +132,19 @@ struct rollup_question {
 };
 int query_rollup(struct query *query, const struct rollup_question *question, struct rollup *rollup,
                  struct err *err);
+
+/* The stored points, in two windows, of metrics that name a cause (metric_cause.h) and speak of one
+ * of these services. Texts lie in `arena`. */
+struct metric_subject {
+    struct str namespace, service; /* namespace '': any */
+};
+struct metric_question {
+    struct window normal, now;
+    const struct metric_subject *subjects;
+    uint32_t n_subjects;
+};
+int query_metric_samples(struct query *query, const struct metric_question *question,
+                         struct arena *arena, struct metric_samples_list *list, struct err *err);
 
 struct trace_text {
     char id[33]; /* 32 digits */
