@@ -107,6 +107,21 @@
 #define METRIC_BONUS 0.05
 #define METRIC_TELLS 2
 
+/* A diagnosis' onset: a split of the minutes with so many requests on either side; twice the log of
+ * its likelihood beyond what chance gives once in a thousand; or their mean time grew by a third.
+ */
+#define ONSET_REQUESTS 30
+#define ONSET_CHANCE 10.8
+#define ONSET_SHIFT 0.3
+
+/* A mesh's series without spans: so much of the failures that a service saw downstream is carried
+ * on (LOCALISING §3); means of so many normal minutes show how they scatter; a tenth of a
+ * millisecond is what proxies' own times scatter by. */
+#define SERIES_CARRIED 0.9
+#define SERIES_LEAST 4
+#define SERIES_OF_MEAN 0.10 /* what they are taken to scatter by where there are fewer */
+#define SERIES_FLOOR_NS 1e5
+
 /* Confidence grows with the smaller sample: 63 % of what can be had at this many requests. 300 a
  * side are enough for the first place (LOCALISING §6). */
 #define CONFIDENT_REQUESTS 150.0

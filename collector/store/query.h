@@ -9,6 +9,8 @@
 #include "collector/base/arena.h"
 #include "collector/base/buf.h"
 #include "collector/base/err.h"
+#include "collector/model/diagnosis.h"
+#include "collector/model/mesh_series.h"
 #include "collector/model/metric_samples.h"
 #include "collector/model/rollup.h"
 #include "collector/model/span.h"
@@ -146,6 +148,10 @@ struct metric_question {
 int query_metric_samples(struct query *query, const struct metric_question *question,
                          struct arena *arena, struct metric_samples_list *list, struct err *err);
 
+/* What Istio's series say of the calls of a window, by the minute; texts lie in `arena`. */
+int query_mesh_series(struct query *query, struct window window, struct arena *arena,
+                      struct mesh_series_list *list, struct err *err);
+
 struct trace_text {
     char id[33]; /* 32 digits */
     int64_t trace_no;
@@ -181,12 +187,7 @@ int query_cohort_services(struct query *query, struct window window, struct name
 size_t query_version_examples(struct query *query, struct window window, const struct node *node,
                               const struct names *names, struct trace_text *ids, size_t max);
 
-/* Requests by the minute of their start. */
-struct request_minute {
-    uint64_t minute; /* of Unix time */
-    int64_t n, failed, sum_ns;
-};
-/* At most `max` rows, in order; *n says how many. */
+/* Requests by the minute of their start. At most `max` rows, in order; *n says how many. */
 int query_request_minutes(struct query *query, struct window window, struct request_minute *rows,
                           size_t max, size_t *n, struct err *err);
 
