@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "collector/base/clock.h"
 #include "collector/localise/work.h"
 
 /* ---- values of a series ---- */
@@ -46,6 +47,14 @@ static double mean_since(const struct metric_samples *series, uint32_t i)
     return (again ? point->sum : point->sum - point[-1].sum) / n;
 }
 
+/* Of a counter that its sender had no reason to send before: it was 0. */
+static double rate_of_new(const struct metric_samples *series)
+{
+    const struct metric_sample *first = &series->points[0];
+    uint64_t step_ns = series->n > 1 ? first[1].at_ns - first->at_ns : NS_PER_MINUTE;
+    return first->value / ((double)step_ns / 1e9);
+}
+
 /* The value that the i-th point stands for; NaN: none. */
 static double value_at(const struct metric_samples *series, enum reading reading, uint32_t i)
 {
@@ -55,7 +64,7 @@ static double value_at(const struct metric_samples *series, enum reading reading
     if (reading == READ_MEAN)
         return mean_since(series, i);
     if (i == 0)
-        return NAN;
+        return series->grew_from_0 ? rate_of_new(series) : NAN;
     double seconds = (double)(point->at_ns - point[-1].at_ns) / 1e9;
     double more = reading == READ_DELTA ? point->value : grown(point[-1].value, point->value);
     return more / seconds;
@@ -165,20 +174,6 @@ static double mean_of(const double *values, uint32_t n)
     return sum / n;
 }
 
-/* A counter that its sender had no reason to send before: all of it came now. */
-static void take_new_counter(const struct metric_samples *series,
-                             const struct metric_samples_list *windows, struct values *values)
-{
-    const struct metric_sample *first = &series->points[0], *last = &series->points[series->n - 1];
-    if (first->at_ns < windows->from_ns || last->at_ns >= windows->to_ns)
-        return;
-    double seconds = (double)(last->at_ns - windows->from_ns) / 1e9;
-    for (values->n_normal = 0; values->n_normal < METRIC_LEAST; values->n_normal++)
-        values->normal[values->n_normal] = 0;
-    values->now[0] = last->value / (seconds > 1 ? seconds : 1);
-    values->n_now = 1;
-}
-
 static void weigh(struct values *values, bool falls, struct metric_change *change)
 {
     uint32_t n = values->n_normal;
@@ -196,7 +191,7 @@ static void weigh(struct values *values, bool falls, struct metric_change *chang
 }
 
 bool metric_compare(const struct metric_samples *series, const struct metric_samples_list *windows,
-                    bool sender_known, struct metric_change *change)
+                    struct metric_change *change)
 {
     enum reading reading = reading_of(series);
     struct values values = {.normal = calloc(series->n + METRIC_LEAST, sizeof(double)),
@@ -206,8 +201,8 @@ bool metric_compare(const struct metric_samples *series, const struct metric_sam
     set_unit(series, reading, change);
     if (good)
         sort_values(series, reading, windows, &values);
-    if (good && series->n && !values.n_normal && reading == READ_COUNTER && sender_known)
-        take_new_counter(series, windows, &values);
+    while (good && series->grew_from_0 && reading == READ_COUNTER && values.n_normal < METRIC_LEAST)
+        values.normal[values.n_normal++] = 0;
     change->n_normal = values.n_normal;
     change->n_now = values.n_now;
     if (good && values.n_normal >= METRIC_LEAST && values.n_now > 0)
@@ -224,17 +219,6 @@ struct cause {
     const struct metric_samples *series;
     struct metric_change change;
 };
-
-static bool sent_before(const struct metric_samples_list *list, int64_t sender)
-{
-    for (uint32_t i = 0; i < list->n; i++) {
-        const struct metric_samples *series = &list->items[i];
-        if (series->sender == sender && series->n >= METRIC_LEAST &&
-            series->points[METRIC_LEAST - 1].at_ns < list->normal_to_ns)
-            return true;
-    }
-    return false;
-}
 
 static void keep_strongest(struct cause causes[METRIC_TELLS], const struct cause *found)
 {
@@ -268,8 +252,7 @@ static bool find_causes(const struct metric_samples_list *list, const struct sus
         struct cause found = {.series = &list->items[i]};
         if (!is_of(found.series, suspect, at))
             continue;
-        if (!metric_compare(found.series, list, sent_before(list, found.series->sender),
-                            &found.change))
+        if (!metric_compare(found.series, list, &found.change))
             return false;
         if (found.change.z > SIGNIFICANT_Z)
             keep_strongest(causes, &found);

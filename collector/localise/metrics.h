@@ -21,10 +21,9 @@ struct metric_change {
     enum evidence_unit kind;  /* … and which of them */
     bool bytes, rate;         /* for people */
 };
-/* `sender_known`: its sender sent other series in normal times, so that a counter that was not
- * there then was 0. False when memory is short. */
+/* False when memory is short. */
 bool metric_compare(const struct metric_samples *series, const struct metric_samples_list *windows,
-                    bool sender_known, struct metric_change *change);
+                    struct metric_change *change);
 
 /* Adds evidence and bonus of the series to the suspects (metric_samples.service is a place among
  * them), ranks them again and keeps the first `limit`. Texts lie in `arena`. False when memory is

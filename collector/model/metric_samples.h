@@ -23,6 +23,7 @@ struct metric_samples {
     uint8_t temporality;          /* enum temporality */
     bool monotonic;               /* a sum that only grows */
     bool falls;                   /* trouble is less of it */
+    bool grew_from_0;             /* a counter that is new while its sender is not */
     struct metric_sample *points; /* by time, each time once */
     uint32_t n;
 };

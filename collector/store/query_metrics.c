@@ -16,6 +16,7 @@
 #define MOST_POINTS 400000u /* of all of them */
 /* A point before the window tells what a counter was; senders send once a minute, some in five. */
 #define BEFORE_NS (5 * NS_PER_MINUTE)
+#define NEW_AFTER_NS (90 * NS_PER_S) /* a scrape of all targets, and one more that was missed */
 
 struct metrics_reading {
     struct query *query;
@@ -234,6 +235,18 @@ static void take_series(struct metrics_reading *reading, struct str name, enum m
         reading->memory_short = true;
 }
 
+/* A counter whose sender had no reason to send it before. Told by the sender's other series. */
+static void find_new(struct metric_samples_list *list)
+{
+    for (uint32_t i = 0; i < list->n; i++) {
+        struct metric_samples *series = &list->items[i];
+        uint64_t first_ns = series->points[0].at_ns;
+        for (uint32_t k = 0; k < list->n && !series->grew_from_0; k++)
+            series->grew_from_0 = list->items[k].sender == series->sender &&
+                                  list->items[k].points[0].at_ns + NEW_AFTER_NS < first_ns;
+    }
+}
+
 static bool is_enough(const struct metrics_reading *reading)
 {
     return reading->list->n >= MOST_SERIES || reading->n_points >= MOST_POINTS;
@@ -309,6 +322,7 @@ int query_metric_samples(struct query *query, const struct metric_question *ques
     sqlite3_bind_int64(reading.points, 3, (int64_t)question->now.to_ns);
     read_all(&reading, err);
     sqlite3_finalize(reading.points);
+    find_new(list);
     list->cut = is_enough(&reading);
     if (!err->code && reading.memory_short)
         err_set(err, ERR_BUSY, "memory is short for the metrics of this window");

@@ -94,10 +94,10 @@ static void values(struct made *made, unsigned from_s, unsigned step_s, const do
         point(made, from_s + i * step_s, v[i], NAN, NAN);
 }
 
-static struct metric_change compared(const struct made *made, bool sender_known)
+static struct metric_change compared(const struct made *made)
 {
     struct metric_change change;
-    assert_true(metric_compare(&made->series, &made->list, sender_known, &change));
+    assert_true(metric_compare(&made->series, &made->list, &change));
     return change;
 }
 
@@ -109,7 +109,7 @@ static void gauges(void **state)
     begin(&made, "process.cpu.utilization", "1", METRIC_GAUGE);
     values(&made, 1000, 30, normal, 7);
     values(&made, 1300, 30, now, 2);
-    struct metric_change change = compared(&made, false);
+    struct metric_change change = compared(&made);
     assert_int_equal(change.kind, UNIT_RATIO);
     assert_int_equal(change.n_normal, 7);
     assert_int_equal(change.n_now, 2);
@@ -121,13 +121,13 @@ static void gauges(void **state)
     begin(&made, "process.cpu.utilization", "1", METRIC_GAUGE);
     values(&made, 1000, 30, normal, 4);
     values(&made, 1300, 30, now, 2);
-    assert_near(compared(&made, true).z, 0, 0);
+    assert_near(compared(&made).z, 0, 0);
     /* less free memory is more trouble */
     const double free_now[] = {1e9}, free_normal[] = {8e9, 8e9, 8.1e9, 7.9e9, 8e9};
     begin(&made, "system.memory.available", "By", METRIC_GAUGE);
     values(&made, 1000, 60, free_normal, 5);
     values(&made, 1300, 60, free_now, 1);
-    change = compared(&made, false);
+    change = compared(&made);
     assert_true(change.bytes);
     assert_near(change.z, 17.3184, 1e-3); /* 7e9 / (0 + 4e8 + 4 MiB) */
     /* what comes in bursts is no news: the median is 1, the mean 25.8 */
@@ -135,7 +135,7 @@ static void gauges(void **state)
     begin(&made, "queue.depth", "", METRIC_GAUGE);
     values(&made, 1000, 20, bursts, 10);
     values(&made, 1300, 20, burst_now, 1);
-    assert_near(compared(&made, false).z, 0.1905, 1e-3); /* 0.2 / 1.05 */
+    assert_near(compared(&made).z, 0.1905, 1e-3); /* 0.2 / 1.05 */
 }
 
 static void counters(void **state)
@@ -147,14 +147,14 @@ static void counters(void **state)
     const double seconds[] = {940, 970, 1000, 1030, 1060, 1090, 114, 228};
     values(&made, 1000, 60, seconds, 6); /* five rates of 0.5 up to 1300: the last is in now */
     values(&made, 1360, 60, &seconds[6], 2);
-    struct metric_change change = compared(&made, false);
+    struct metric_change change = compared(&made);
     assert_int_equal(change.kind, UNIT_RATIO);
     assert_int_equal(change.n_normal, 4);
     assert_near(change.z, 0, 0);
     point(&made, 1480, 342, NAN, NAN);
     made.list.normal_to_ns = 1301 * NS_PER_S;
     made.list.from_ns = 1301 * NS_PER_S;
-    change = compared(&made, false);
+    change = compared(&made);
     assert_int_equal(change.n_normal, 5);
     assert_near(change.normal, 0.5, 1e-12);
     assert_near(change.observed, 1.9, 1e-12);
@@ -165,15 +165,18 @@ static void counters(void **state)
     made.series.temporality = TEMPORALITY_UNSAID;
     made.series.name = STR("container_cpu_usage_seconds_total");
     made.series.unit = STR_NONE;
-    assert_near(compared(&made, false).z, 1.4 / 0.045, 1e-9);
-    /* what was not there while its sender was: 30 in 60 s */
+    assert_near(compared(&made).z, 1.4 / 0.045, 1e-9);
+    /* what was not there while its sender was: 10 and 20 in 30 s each */
     begin(&made, "cluster.upstream_rq_pending_overflow", "", METRIC_SUM);
-    point(&made, 1330, 10, NAN, NAN);
-    point(&made, 1360, 30, NAN, NAN);
-    assert_near(compared(&made, false).z, 0, 0);
-    change = compared(&made, true);
-    assert_near(change.observed, 0.5, 1e-12);
-    assert_near(change.z, 5, 1e-9);
+    point(&made, 1299, 10, NAN, NAN);
+    point(&made, 1329, 30, NAN, NAN);
+    assert_near(compared(&made).z, 0, 0);
+    made.series.grew_from_0 = true;
+    change = compared(&made);
+    assert_int_equal(change.n_normal, METRIC_LEAST); /* one that was told, and zeros */
+    assert_near(change.observed, 2. / 3, 1e-12);
+    assert_near(change.normal, 0, 1e-12);
+    assert_near(change.z, (2. / 3 - 1. / 15) / 0.1, 1e-9); /* beyond the mean, 1 / 3 of five */
 }
 
 static void histograms(void **state)
@@ -184,14 +187,14 @@ static void histograms(void **state)
     for (unsigned i = 0; i <= 5; i++)
         point(&made, 1000 + 50 * i, NAN, 100 * i, 200 * i); /* a mean of 2 ms */
     point(&made, 1350, NAN, 600, 5000);                     /* of 100: 4000 ms */
-    struct metric_change change = compared(&made, false);
+    struct metric_change change = compared(&made);
     assert_int_equal(change.kind, UNIT_NS);
     assert_int_equal(change.n_normal, 5);
     assert_near(change.normal, 2e6, 1e-3);
     assert_near(change.observed, 40e6, 1e-3);
     assert_near(change.z, 38 / 1.1, 1e-9);
     made.series.temporality = TEMPORALITY_DELTA;
-    change = compared(&made, false);
+    change = compared(&made);
     assert_near(change.normal, 2e6, 1e-3);
     assert_near(change.observed, 5000e6 / 600, 1e-3);
 }
