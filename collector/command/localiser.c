@@ -9,6 +9,7 @@
 #include "collector/base/queue.h"
 #include "collector/base/stats.h"
 #include "collector/command/watch.h"
+#include "collector/model/ingest_stats.h"
 
 #define QUEUE_TURNS 64
 #define METRIC_BYTES (1u << 18)
@@ -21,7 +22,9 @@ struct localiser {
     struct queue *queue;
     pthread_t thread;
     struct watch watch;
-    uint64_t looked_to;    /* step before which all is looked at */
+    uint64_t looked_to; /* step before which all is looked at */
+    uint64_t left_out;  /* counters, as far as it was told */
+    struct stat_series *n_limited;
     pthread_mutex_t mutex; /* guards what follows */
     struct buf metrics;
 };
@@ -74,6 +77,7 @@ static void read_minutes(struct localiser *localiser, uint64_t end)
                                            steps_nodes(watch->steps)};
         query_rollup(watch->query, &question, steps_minute(watch->steps, at), &err);
     }
+    steps_recount(watch->steps);
     char quoted[256];
     /* What cannot be read is learnt anew. */
     if (err.code)
@@ -152,8 +156,23 @@ static void look_when_due(struct localiser *localiser, bool at_once)
 
 /* ---- the thread ---- */
 
+/* Said once, counted always. */
+static void tell_bound(struct localiser *localiser)
+{
+    uint64_t left_out = steps_left_out(localiser->watch.steps);
+    if (left_out == localiser->left_out)
+        return;
+    if (!localiser->left_out)
+        log_event(
+            LOG_WARN, "baseline_shortened",
+            "reason=\"too many counters for memory: the oldest minutes of what is normal go\"");
+    stat_add(localiser->n_limited, left_out - localiser->left_out);
+    localiser->left_out = left_out;
+}
+
 static void look_at_turns(struct localiser *localiser, bool flush)
 {
+    tell_bound(localiser);
     if (!localiser->settings.event_time)
         look_when_due(localiser, flush);
     else if (flush || steps_are_full(localiser->watch.steps))
@@ -207,6 +226,7 @@ int localiser_start(const struct localiser_settings *settings, struct localiser 
         return err_set(err, ERR_BUSY, "memory is short");
     uint64_t now_ns = clock_wall_ns();
     localiser->settings = *settings;
+    localiser->n_limited = series_limited("localise");
     pthread_mutex_init(&localiser->mutex, NULL);
     buf_init(&localiser->metrics, METRIC_BYTES);
     localiser->watch = (struct watch){.settings = &localiser->settings,
