@@ -18,7 +18,7 @@
 struct query;
 struct incident;
 
-/* ERR_NOT_FOUND without a file, ERR_INVALID for a file that is not faultline's. */
+/* ERR_NOT_FOUND without a file, ERR_IO for what cannot be read or is not faultline's. */
 int query_open(const char *path, struct query **query, struct err *err);
 void query_close(struct query *query);
 
@@ -201,7 +201,8 @@ size_t query_slow_examples(struct query *query, struct window window, struct str
 bool query_good_example(struct query *query, struct window window, struct str service,
                         struct trace_text *id);
 
-/* Incidents, newest first: those of a state ('open', 'closed', '' all), without evidence. */
+/* Incidents, newest first: those of a state ('open', 'closed', '' all) that went on in the window
+ * and that a service shows or is suspected of, without evidence. */
 int query_incidents_json(struct query *query, const struct query_filter *filter, struct buf *out,
                          struct err *err);
 /* One, whole; ERR_NOT_FOUND when there is none. */

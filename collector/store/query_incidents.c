@@ -153,9 +153,19 @@ int query_incidents_json(struct query *query, const struct query_filter *filter,
     if (query_begin(query,
                     INCIDENT_SELECT
                     "WHERE id < ?1 AND (?2 = '' OR (?2 = 'open') = (closed_ns IS NULL)) "
+                    "AND onset_ns < ?4 AND coalesce(closed_ns, updated_ns) >= ?5 AND ((?6 IN ('', "
+                    "service) AND ?7 IN ('', namespace) AND ?8 IN ('', cluster)) OR EXISTS (SELECT "
+                    "1 FROM suspect_row s WHERE s.incident_id = incident_row.id AND ?6 IN ('', "
+                    "s.service) AND ?7 IN ('', s.namespace) AND ?8 IN ('', s.cluster))) "
                     "ORDER BY id DESC LIMIT ?3",
                     &select, err))
         return err->code;
+    const struct str texts[3] = {filter->service, filter->namespace, filter->cluster};
+    for (int i = 0; i < 3; i++)
+        sqlite3_bind_text(select, 6 + i, texts[i].len ? texts[i].p : "", (int)texts[i].len,
+                          SQLITE_STATIC);
+    sqlite3_bind_int64(select, 4, (int64_t)filter->window.to_ns);
+    sqlite3_bind_int64(select, 5, (int64_t)filter->window.from_ns);
     sqlite3_bind_int64(select, 1, (int64_t)below);
     sqlite3_bind_text(select, 2, filter->status.len ? filter->status.p : "",
                       (int)filter->status.len, SQLITE_STATIC);

@@ -80,7 +80,9 @@ def scene_a_fault_opens_an_incident_that_names_it(c):
         assert told == [("jvm.memory.used", "count", "memory: jvm.memory.used 300 MiB → 1 GiB")], told
         assert c.counter("faultline_incident_active", incident="1", entry_service="front", symptom=symptom) == 1
         assert c.counter("faultline_suspect_score", rank="1", service="cart") > 0.02 and c.counter("faultline_incidents_total") == 1
-    for path, status in (("incidents/9", 404), ("incidents/x", 404), ("incidents?state=new", 400), ("incidents?limit=0", 400)):
+    for query, n in (("service=front", 1), ("service=cart", 1), ("service=redis", 0), ("namespace=x", 0), ("from=10m", 1), ("from=10m&to=5m", 0), ("to=1h", 0)):
+        assert len(c.api("incidents?" + query)["items"]) == n, query
+    for path, status in (("incidents/9", 404), ("incidents/x", 404), ("incidents?state=new", 400), ("incidents?limit=0", 400), ("incidents?from=x", 400)):
         assert c.get("/api/v1/" + path)[0] == status, path
 
 
