@@ -11,10 +11,11 @@ int diagnose_series(struct query *query, const struct diagnosis_request *request
                             after && diagnosis->baseline_to_ns > diagnosis->to_ns
                                 ? diagnosis->baseline_to_ns
                                 : diagnosis->to_ns};
-    struct series_input input = {&list, request->level,
-                                 request->limit > SUSPECTS_WEIGHED ? request->limit
-                                                                   : SUSPECTS_WEIGHED,
-                                 request->min_requests};
+    struct series_input input = {.list = &list,
+                                 .level = request->level,
+                                 .limit = request->limit > SUSPECTS_WEIGHED ? request->limit
+                                                                            : SUSPECTS_WEIGHED,
+                                 .min_requests = request->min_requests};
     if (query_mesh_series(query, window, arena, &list, err) == 0 &&
         !localise_series(&input, arena, diagnosis))
         err_set(err, ERR_BUSY, "memory is short for a diagnosis of this window");

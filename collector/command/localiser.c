@@ -13,6 +13,7 @@
 
 #define QUEUE_TURNS 64
 #define METRIC_BYTES (1u << 18)
+#define SERIES_SETTLE_NS (20 * NS_PER_S) /* a scrape, and its way here */
 
 static struct stat_family opened_family =
     STAT_COUNTER("faultline_incidents_total", "Incidents opened.");
@@ -31,20 +32,32 @@ struct localiser {
 
 /* ---- what others see ---- */
 
+/* Those of spans, then the one of series. */
+static const struct watched *first_open(const struct watch *watch)
+{
+    return watch->open ? watch->open : watch->by_series;
+}
+
+static const struct watched *next_open(const struct watch *watch, const struct watched *at)
+{
+    return at == watch->by_series ? NULL : at->next ? at->next : watch->by_series;
+}
+
 static void show(void *ctx)
 {
     struct localiser *localiser = ctx;
     struct buf *out = &localiser->metrics;
     pthread_mutex_lock(&localiser->mutex);
     buf_reset(out);
-    for (const struct watched *at = localiser->watch.open; at; at = at->next) {
-        if (at == localiser->watch.open)
+    const struct watch *watch = &localiser->watch;
+    for (const struct watched *at = first_open(watch); at; at = next_open(watch, at)) {
+        if (at == first_open(watch))
             buf_add_c(out, "# HELP faultline_incident_active 1 while the incident is open.\n"
                            "# TYPE faultline_incident_active gauge\n");
         buf_add_str(out, buf_str(&at->active));
     }
     bool first = true;
-    for (const struct watched *at = localiser->watch.open; at; at = at->next) {
+    for (const struct watched *at = first_open(watch); at; at = next_open(watch, at)) {
         if (at->scores.len && first)
             buf_add_c(out, "# HELP faultline_suspect_score Share that is spoilt there, of the "
                            "first three suspects.\n# TYPE faultline_suspect_score gauge\n");
@@ -141,6 +154,17 @@ static void walk(struct localiser *localiser)
 
 /* ---- by the clock ---- */
 
+/* Once a minute, when the scrapes of its end are in. */
+static void look_at_series(struct watch *watch, uint64_t now_ns, bool at_once)
+{
+    uint64_t minute =
+        at_once ? now_ns / NS_PER_MINUTE + 1 : (now_ns - SERIES_SETTLE_NS) / NS_PER_MINUTE;
+    if (minute <= watch->series_minute && !at_once)
+        return;
+    watch->series_minute = at_once ? minute - 1 : minute;
+    watch_series_look(watch, minute);
+}
+
 static void look_when_due(struct localiser *localiser, bool at_once)
 {
     struct watch *watch = &localiser->watch;
@@ -152,6 +176,7 @@ static void look_when_due(struct localiser *localiser, bool at_once)
     /* A step that is not over is looked at again when it is. */
     localiser->looked_to = at_once ? end - 1 : end;
     watch_look(watch, end);
+    look_at_series(watch, now_ns, at_once);
 }
 
 /* ---- the thread ---- */

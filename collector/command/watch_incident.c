@@ -43,8 +43,7 @@ struct incident *incident_copy(const struct incident *from)
     return copy;
 }
 
-/* Names belong to the localiser's thread, the incident to the writer: its texts are copied. */
-static void own_texts(struct arena *arena, struct suspect *suspect)
+void suspect_own_texts(struct arena *arena, struct suspect *suspect)
 {
     suspect->node = node_text_copy(arena, &suspect->node);
     suspect->peer = node_text_copy(arena, &suspect->peer);
@@ -207,7 +206,7 @@ bool watch_suspects(struct watch *watch, const struct suspects_wanted *wanted,
         return false;
     }
     for (uint32_t i = 0; i < incident->n_suspects; i++) {
-        own_texts(&incident->arena, &incident->suspects[i]);
+        suspect_own_texts(&incident->arena, &incident->suspects[i]);
         diagnosis_add_examples(watch->query, &diagnosis, &incident->suspects[i]);
     }
     incident->cause = incident->suspects[0].node;

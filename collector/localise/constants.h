@@ -122,6 +122,9 @@
 #define SERIES_OF_MEAN 0.10 /* what they are taken to scatter by where there are fewer */
 #define SERIES_FLOOR_NS 1e5
 
+/* An entry is slower by its series when its mean time grew by three buckets, as with medians. */
+#define SERIES_SLOWER 0.30
+
 /* Confidence grows with the smaller sample: 63 % of what can be had at this many requests. 300 a
  * side are enough for the first place (LOCALISING §6). */
 #define CONFIDENT_REQUESTS 150.0

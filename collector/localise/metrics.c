@@ -160,7 +160,7 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median_of(double *values, uint32_t n)
+double median_of(double *values, uint32_t n)
 {
     qsort(values, n, sizeof(*values), by_value);
     return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;

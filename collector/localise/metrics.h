@@ -25,6 +25,9 @@ struct metric_change {
 bool metric_compare(const struct metric_samples *series, const struct metric_samples_list *windows,
                     struct metric_change *change);
 
+/* Sorts the values; there is at least one. */
+double median_of(double *values, uint32_t n);
+
 /* Adds evidence and bonus of the series to the suspects (metric_samples.service is a place among
  * them), ranks them again and keeps the first `limit`. Texts lie in `arena`. False when memory is
  * short. */

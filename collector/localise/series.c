@@ -1,260 +1,13 @@
-/* series.c - nodes and edges from series, what each suffered and did, who stands first. */
+/* series.c - what of a service's trouble is its own, who stands first, and the answer. */
 #include "collector/localise/series.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#include "collector/base/clock.h"
-#include "collector/base/hash.h"
-#include "collector/base/map.h"
-#include "collector/localise/onset.h"
+#include "collector/localise/metrics.h"
+#include "collector/localise/series_work.h"
 #include "collector/localise/statistics.h"
 #include "collector/localise/work.h"
-
-#define NO_NODE UINT32_MAX
-#define MOST_CELLS (1u << 22) /* nodes × minutes */
-
-/* Sums of normal times and of now. */
-struct sums {
-    double calls[2], failed[2], timed[2], ns[2];
-};
-
-enum side { SIDE_CALLER, SIDE_CALLEE, N_SIDES };
-
-struct edge {
-    uint32_t caller, callee;
-    struct sums of[N_SIDES]; /* as either end's proxy saw them */
-    struct sums sums;        /* as the surer saw them */
-    bool calls_by_caller, times_by_caller;
-};
-
-struct end {
-    struct node_text node;
-    struct sums in;    /* calls to it */
-    double down[2];    /* failures that it saw downstream */
-    double worst_ns;   /* most that the growth of one callee took of one visit */
-    struct str reason; /* of most of now's failures */
-    double reason_n;
-    double errors, errors_z; /* rise of the share of calls that fail of its own */
-    double slow, slow_z;     /* log of its own slowdown */
-    double own_ns;           /* growth of a visit that is its own */
-    double impact;
-    double spoilt_errors, spoilt_time; /* of the requests, of their time */
-};
-
-struct mesh {
-    const struct series_input *input;
-    struct arena *arena;
-    const struct diagnosis *diagnosis;
-    struct end *ends;
-    struct edge *edges;
-    uint32_t n_ends, cap_ends, n_edges, cap_edges;
-    struct map end_map, edge_map;
-    uint64_t first_minute;
-    uint32_t n_minutes;
-    double *minute_n, *minute_ns; /* times of calls to each end, by end and minute */
-    struct sums entries;
-    bool memory_short;
-};
-
-/* ---- what is there ---- */
-
-static bool grow(struct mesh *mesh, void *items, uint32_t n, uint32_t *cap, size_t size)
-{
-    void **at = items, *grown;
-    if (n < *cap)
-        return true;
-    uint32_t more = *cap ? 2 * *cap : 64;
-    grown = arena_calloc(mesh->arena, more * size);
-    if (!grown) {
-        mesh->memory_short = true;
-        return false;
-    }
-    if (n)
-        memcpy(grown, *at, n * size);
-    *at = grown;
-    *cap = more;
-    return true;
-}
-
-static bool same_node(const struct node_text *a, const struct node_text *b)
-{
-    return str_eq(a->service, b->service) && str_eq(a->version, b->version) &&
-           str_eq(a->namespace, b->namespace) && str_eq(a->cluster, b->cluster);
-}
-
-static uint32_t end_of(struct mesh *mesh, const struct node_text *text)
-{
-    struct node_text node = *text;
-    if (mesh->input->level != SUSPECT_VERSION)
-        node.version = STR_NONE;
-    uint64_t hash = hash_mix(hash_mix(hash_str(node.service), hash_str(node.namespace)),
-                             hash_mix(hash_str(node.version), hash_str(node.cluster)));
-    for (struct map_iter it = map_find(&mesh->end_map, hash); map_next(&mesh->end_map, &it);) {
-        if (same_node(&mesh->ends[it.value].node, &node))
-            return it.value;
-    }
-    if (!grow(mesh, &mesh->ends, mesh->n_ends, &mesh->cap_ends, sizeof(*mesh->ends)) ||
-        !map_add(&mesh->end_map, hash, mesh->n_ends)) {
-        mesh->memory_short = true;
-        return NO_NODE;
-    }
-    mesh->ends[mesh->n_ends] = (struct end){.node = node};
-    return mesh->n_ends++;
-}
-
-static struct edge *edge_of(struct mesh *mesh, uint32_t caller, uint32_t callee)
-{
-    uint64_t hash = hash_u64((uint64_t)caller << 32 | callee);
-    for (struct map_iter it = map_find(&mesh->edge_map, hash); map_next(&mesh->edge_map, &it);) {
-        struct edge *edge = &mesh->edges[it.value];
-        if (edge->caller == caller && edge->callee == callee)
-            return edge;
-    }
-    if (!grow(mesh, &mesh->edges, mesh->n_edges, &mesh->cap_edges, sizeof(*mesh->edges)) ||
-        !map_add(&mesh->edge_map, hash, mesh->n_edges)) {
-        mesh->memory_short = true;
-        return NULL;
-    }
-    struct edge *edge = &mesh->edges[mesh->n_edges++];
-    *edge = (struct edge){.caller = caller, .callee = callee};
-    return edge;
-}
-
-/* 0 normal, 1 now, −1 neither. A minute that is in both is now's. */
-static int time_of(const struct diagnosis *diagnosis, uint64_t minute)
-{
-    uint64_t at_ns = minute * NS_PER_MINUTE;
-    if (at_ns >= diagnosis->from_ns && at_ns < diagnosis->to_ns)
-        return 1;
-    return at_ns >= diagnosis->baseline_from_ns && at_ns < diagnosis->baseline_to_ns ? 0 : -1;
-}
-
-static void count_series(struct mesh *mesh, const struct mesh_series *series)
-{
-    uint32_t caller = end_of(mesh, &series->caller), callee = end_of(mesh, &series->callee);
-    struct edge *edge = mesh->memory_short ? NULL : edge_of(mesh, caller, callee);
-    if (!edge)
-        return;
-    struct sums *sums = &edge->of[series->by_caller ? SIDE_CALLER : SIDE_CALLEE];
-    for (uint32_t i = 0; i < series->n; i++) {
-        const struct mesh_minute *minute = &series->minutes[i];
-        int t = time_of(mesh->diagnosis, minute->minute);
-        if (t < 0)
-            continue;
-        if (series->times) {
-            sums->timed[t] += minute->n;
-            sums->ns[t] += minute->ns;
-        } else {
-            sums->calls[t] += minute->n;
-            sums->failed[t] += series->failed ? minute->n : 0;
-        }
-    }
-}
-
-/* A caller's proxy sees what does not arrive; where there is none, the callee's word is all. */
-static void choose_sides(struct mesh *mesh)
-{
-    for (uint32_t i = 0; i < mesh->n_edges; i++) {
-        struct edge *edge = &mesh->edges[i];
-        const struct sums *caller = &edge->of[SIDE_CALLER], *callee = &edge->of[SIDE_CALLEE];
-        edge->calls_by_caller = caller->calls[0] + caller->calls[1] > 0;
-        edge->times_by_caller = caller->timed[0] + caller->timed[1] > 0;
-        const struct sums *calls = edge->calls_by_caller ? caller : callee;
-        const struct sums *times = edge->times_by_caller ? caller : callee;
-        for (int t = 0; t < 2; t++) {
-            edge->sums.calls[t] = calls->calls[t];
-            edge->sums.failed[t] = calls->failed[t];
-            edge->sums.timed[t] = times->timed[t];
-            edge->sums.ns[t] = times->ns[t];
-        }
-    }
-}
-
-/* ---- sums of each end ---- */
-
-static void add_sums(struct sums *into, const struct sums *from)
-{
-    for (int t = 0; t < 2; t++) {
-        into->calls[t] += from->calls[t];
-        into->failed[t] += from->failed[t];
-        into->timed[t] += from->timed[t];
-        into->ns[t] += from->ns[t];
-    }
-}
-
-static void sum_ends(struct mesh *mesh)
-{
-    for (uint32_t i = 0; i < mesh->n_edges; i++) {
-        const struct edge *edge = &mesh->edges[i];
-        add_sums(&mesh->ends[edge->callee].in, &edge->sums);
-        for (int t = 0; t < 2; t++)
-            mesh->ends[edge->caller].down[t] += edge->sums.failed[t];
-    }
-}
-
-/* Requests come from outside, or from who is called by nobody (a gateway). */
-static void sum_entries(struct mesh *mesh)
-{
-    for (uint32_t i = 0; i < mesh->n_edges; i++) {
-        const struct edge *edge = &mesh->edges[i];
-        const struct sums *in = &mesh->ends[edge->caller].in;
-        if (in->calls[0] + in->calls[1] <= 0)
-            add_sums(&mesh->entries, &edge->sums);
-    }
-}
-
-static double mean_ns(const struct sums *sums, int t)
-{
-    return sums->timed[t] > 0 ? sums->ns[t] / sums->timed[t] : 0;
-}
-
-static bool sum_minutes(struct mesh *mesh)
-{
-    const struct diagnosis *d = mesh->diagnosis;
-    uint64_t from_ns = d->baseline_from_ns < d->from_ns ? d->baseline_from_ns : d->from_ns;
-    mesh->first_minute = from_ns / NS_PER_MINUTE;
-    uint64_t n_minutes = d->to_ns / NS_PER_MINUTE + 1 - mesh->first_minute;
-    if (n_minutes * mesh->n_ends > MOST_CELLS)
-        n_minutes = MOST_CELLS / (mesh->n_ends ? mesh->n_ends : 1);
-    mesh->n_minutes = (uint32_t)n_minutes;
-    mesh->minute_n = calloc(n_minutes * mesh->n_ends + 1, sizeof(double));
-    mesh->minute_ns = calloc(n_minutes * mesh->n_ends + 1, sizeof(double));
-    if (!mesh->minute_n || !mesh->minute_ns)
-        return false;
-    for (uint32_t i = 0; i < mesh->input->list->n; i++) {
-        const struct mesh_series *series = &mesh->input->list->items[i];
-        uint32_t callee = end_of(mesh, &series->callee);
-        const struct edge *edge = edge_of(mesh, end_of(mesh, &series->caller), callee);
-        if (!edge || !series->times || series->by_caller != edge->times_by_caller)
-            continue;
-        for (uint32_t k = 0; k < series->n; k++) {
-            uint64_t at = series->minutes[k].minute - mesh->first_minute;
-            if (at >= n_minutes)
-                continue;
-            mesh->minute_n[callee * n_minutes + at] += series->minutes[k].n;
-            mesh->minute_ns[callee * n_minutes + at] += series->minutes[k].ns;
-        }
-    }
-    return true;
-}
-
-/* The reason that most of now's failures give. */
-static void find_reasons(struct mesh *mesh)
-{
-    for (uint32_t i = 0; i < mesh->input->list->n; i++) {
-        const struct mesh_series *series = &mesh->input->list->items[i];
-        struct end *callee = &mesh->ends[end_of(mesh, &series->callee)];
-        double n = 0;
-        for (uint32_t k = 0; k < series->n && series->failed && !series->times; k++)
-            n +=
-                time_of(mesh->diagnosis, series->minutes[k].minute) == 1 ? series->minutes[k].n : 0;
-        if (n > callee->reason_n) {
-            callee->reason = series->reason;
-            callee->reason_n = n;
-        }
-    }
-}
 
 /* ---- who is to blame ---- */
 
@@ -284,18 +37,6 @@ static void find_worst_callees(struct mesh *mesh)
         double more = calls * (mean_ns(&edge->sums, 1) - mean_ns(&edge->sums, 0));
         caller->worst_ns = fmax(caller->worst_ns, more);
     }
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median_of(double *values, uint32_t n)
-{
-    qsort(values, n, sizeof(*values), by_value);
-    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
 /* What the means of normal minutes scatter by. */
@@ -363,7 +104,7 @@ static bool fails(const struct end *end)
     return end->errors_z > SIGNIFICANT_Z && end->spoilt_errors >= SIGNIFICANT_VALUE;
 }
 
-static bool slows(const struct end *end)
+bool slows(const struct end *end)
 {
     return end->slow_z > SIGNIFICANT_Z && end->spoilt_time >= SIGNIFICANT_VALUE;
 }
@@ -527,38 +268,6 @@ static bool write_suspects(struct mesh *mesh, struct diagnosis *diagnosis)
 }
 
 /* Since when: from the minutes of what came in. */
-static bool find_onset(struct mesh *mesh, struct diagnosis *diagnosis)
-{
-    struct request_minute *rows = calloc(mesh->n_minutes + 1, sizeof(*rows));
-    size_t n = 0;
-    if (!rows)
-        return false;
-    for (uint32_t i = 0; i < mesh->input->list->n; i++) {
-        const struct mesh_series *series = &mesh->input->list->items[i];
-        uint32_t caller = end_of(mesh, &series->caller);
-        const struct edge *edge = edge_of(mesh, caller, end_of(mesh, &series->callee));
-        const struct sums *in = &mesh->ends[caller].in;
-        bool surer =
-            series->by_caller == (series->times ? edge->times_by_caller : edge->calls_by_caller);
-        for (uint32_t k = 0; k < series->n && surer && in->calls[0] + in->calls[1] <= 0; k++) {
-            uint64_t at = series->minutes[k].minute - mesh->first_minute;
-            struct request_minute *row = at < mesh->n_minutes ? &rows[at] : NULL;
-            if (!row || time_of(mesh->diagnosis, series->minutes[k].minute) < 0)
-                continue;
-            row->n += series->times ? 0 : llround(series->minutes[k].n);
-            row->failed += series->failed && !series->times ? llround(series->minutes[k].n) : 0;
-            row->sum_ns += llround(series->minutes[k].ns);
-        }
-    }
-    for (uint32_t i = 0; i < mesh->n_minutes; i++) {
-        rows[i].minute = mesh->first_minute + i;
-        if (rows[i].n > 0)
-            rows[n++] = rows[i];
-    }
-    diagnosis->onset_ns = onset_ns(rows, n);
-    free(rows);
-    return true;
-}
 
 static void write_requests(const struct mesh *mesh, struct diagnosis *diagnosis)
 {
@@ -572,14 +281,8 @@ static void write_requests(const struct mesh *mesh, struct diagnosis *diagnosis)
 
 static bool measure(struct mesh *mesh)
 {
-    for (uint32_t i = 0; i < mesh->input->list->n && !mesh->memory_short; i++)
-        count_series(mesh, &mesh->input->list->items[i]);
-    choose_sides(mesh);
-    sum_ends(mesh);
-    sum_entries(mesh);
-    if (mesh->memory_short || !sum_minutes(mesh))
+    if (!mesh_fill(mesh))
         return false;
-    find_reasons(mesh);
     find_worst_callees(mesh);
     for (uint32_t i = 0; i < mesh->n_ends; i++) {
         weigh_errors(mesh, &mesh->ends[i]);
@@ -598,6 +301,8 @@ bool localise_series(const struct series_input *input, struct arena *arena,
         write_requests(&mesh, diagnosis);
     int64_t was = diagnosis->baseline.n, is = diagnosis->now.n, least = was < is ? was : is;
     diagnosis->n_suspects = 0;
+    if (input->symptom)
+        *input->symptom = (struct series_symptom){.n_minutes = 0};
     if (good && least < input->min_requests) {
         diagnosis->verdict = VERDICT_NOT_ENOUGH;
         diagnosis->need_requests = input->min_requests - least;
@@ -606,6 +311,8 @@ bool localise_series(const struct series_input *input, struct arena *arena,
         good = write_suspects(&mesh, diagnosis);
         if (good && diagnosis->verdict == VERDICT_INCIDENT)
             good = find_onset(&mesh, diagnosis);
+        if (good && input->symptom)
+            find_symptom(&mesh, input->symptom);
     }
     free(mesh.minute_n);
     free(mesh.minute_ns);

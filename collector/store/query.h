@@ -152,6 +152,9 @@ int query_metric_samples(struct query *query, const struct metric_question *ques
 int query_mesh_series(struct query *query, struct window window, struct arena *arena,
                       struct mesh_series_list *list, struct err *err);
 
+/* Are there any? */
+bool query_has_mesh_series(struct query *query);
+
 struct trace_text {
     char id[33]; /* 32 digits */
     int64_t trace_no;

@@ -348,3 +348,17 @@ int query_mesh_series(struct query *query, struct window window, struct arena *a
         err_set(err, ERR_BUSY, "memory is short for the series of this window");
     return err->code;
 }
+
+bool query_has_mesh_series(struct query *query)
+{
+    struct err err = {0};
+    sqlite3_stmt *select;
+    if (query_begin(query,
+                    "SELECT 1 FROM metric_series_row WHERE name IN ('istio_requests_total', "
+                    "'istio_requests') LIMIT 1",
+                    &select, &err))
+        return false;
+    int code = sqlite3_step(select);
+    query_end(query, select, code, &err);
+    return code == SQLITE_ROW;
+}

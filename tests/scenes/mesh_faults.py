@@ -125,6 +125,7 @@ def main():
             quiet = incidents(c, "all")
             print("%s quiet     %d requests, %d failed, %d incidents" % ("FAIL" if quiet or load.failed else "pass", load.n, load.failed, len(quiet)), flush=True)
             good = not quiet and not load.failed
+            wait_for(lambda: not incidents(c, "open"), CLOSE_LIMIT_S, "calm")
             for kind in kinds:
                 good = check(c, load, kind) and good
             load.stop.set()

@@ -2,9 +2,12 @@
 import json
 import os
 import random
+import sqlite3
 import subprocess
+import time
 
 import otlp
+from lib import wait_for
 
 BEGIN, MINUTES, STEP = 1_600_000_020, 20, 15
 FAULT_AT = 15  # minute
@@ -55,11 +58,11 @@ class Mesh:
         for key, (n, ms) in self.times.items():
             self.points.setdefault("istio_request_duration_milliseconds", []).append((labels_of(key), (n, ms), at))
 
-    def run(self, rate):
-        for step in range(MINUTES * 60 // STEP):
+    def run(self, rate, begin=BEGIN, seconds=MINUTES * 60, fault_at=FAULT_AT * 60):
+        for step in range(int(seconds) // STEP):
             for _ in range(int(rate * STEP)):
-                self.call("istio-ingressgateway", "front", step * STEP >= FAULT_AT * 60)
-            self.scrape((BEGIN + (step + 1) * STEP) * 10**9)
+                self.call("istio-ingressgateway", "front", step * STEP >= fault_at)
+            self.scrape(int((begin + (step + 1) * STEP) * 10**9))
 
     def as_otlp(self):
         """As the OpenTelemetry Collector's Prometheus receiver has it: a sum and a histogram."""
@@ -77,6 +80,13 @@ class Mesh:
             rows["istio_request_duration_milliseconds_sum"].append(otlp.number_json(ms, at=at, **labels))
             rows["istio_request_duration_milliseconds_count"].append(otlp.number_json(float(n), at=at, **labels))
         return otlp.request_json("Metrics", [otlp.metric_json(name, otlp.GAUGE, points) for name, points in rows.items()], "istio-proxies")
+
+
+    def send(self, c):
+        status, text, _ = c.request(c.otlp, "POST", "/v1/metrics", self.as_otlp(), {"Content-Type": "application/json"})
+        assert status == 200, text
+        self.points = {}
+        c.flush()
 
 
 def diagnosed(c, fault, seed, code, spelling="as_otlp", rate=4, level="service"):
@@ -120,3 +130,32 @@ def scene_series_without_a_fault_and_with_few_calls(c):
         assert answer["verdict"] == "no significant change" and not any(s["significant"] for s in answer["suspects"]), answer["suspects"][:2]
     answer = diagnosed(c, "fail_pay", 14, 4, rate=0.08)
     assert answer["verdict"] == "not enough data" and answer["need"]["requests"] > 0, answer
+
+
+def scene_series_alone_open_an_incident_and_close_it(c):
+    """Twelve minutes of a mesh, the last two bad; a kill; then five calm ones, for which the file is made five minutes older."""
+    c.start(localise__close_after="1s")
+    mesh = Mesh(21, "fail_cart")
+    mesh.run(4, time.time() - 12 * 60, 12 * 60, 10 * 60)
+    mesh.send(c)
+    item = wait_for(lambda: c.api("incidents?state=open")["items"], 15, "an incident")[0]
+    first = item["suspects"][0]
+    assert item["entry"]["node"]["service"] == "istio-ingressgateway" and item["symptom"] == "errors" and 0.1 < item["failed_share"] < 0.5, item
+    assert first["node"]["service"] == "cart" and first["significant"] and first["examples"] == [] and "It began in cart" in item["summary"], item
+    assert 40 <= item["affected_calls"] <= 250 and c.api("incidents/1")["suspects"][0]["evidence"][0]["kind"] == "errors", item
+    onset = c.sql("SELECT onset_ns FROM incident")[0][0] / 1e9
+    assert time.time() - 200 <= onset <= time.time() - 50, onset - time.time()
+    assert c.counter("faultline_incident_active", incident="1", entry_service="istio-ingressgateway") == 1
+    c.kill()
+    db = sqlite3.connect(c.db)
+    db.execute("UPDATE metric_point_row SET at_ns = at_ns - 300000000000")
+    db.execute("UPDATE metric_series_row SET last_ns = last_ns - 300000000000 WHERE last_ns > 0")
+    db.execute("UPDATE incident_row SET onset_ns = onset_ns - 300000000000, updated_ns = updated_ns - 300000000000")
+    db.commit()
+    db.close()
+    c.start()
+    assert c.counter("faultline_incident_active", incident="1") == 1
+    mesh.run(4, time.time() - 5 * 60, 5 * 60, 10**9)
+    mesh.send(c)
+    wait_for(lambda: c.api("incidents?state=closed")["items"], 15, "its end")
+    assert c.api("incidents?state=open")["items"] == [] and c.counter("faultline_incident_active") == 0

@@ -18,6 +18,7 @@ struct made {
     struct mesh_minute minutes[MOST][MINUTES];
     struct arena arena;
     struct diagnosis diagnosis;
+    struct series_symptom symptom;
 };
 
 static void begin(struct made *made)
@@ -68,7 +69,7 @@ static void took(struct made *made, const char *caller, const char *callee, doub
 
 static void localise(struct made *made)
 {
-    struct series_input input = {&made->list, SUSPECT_SERVICE, 10, 30};
+    struct series_input input = {&made->list, SUSPECT_SERVICE, 10, 30, &made->symptom};
     assert_true(localise_series(&input, &made->arena, &made->diagnosis));
 }
 
@@ -104,6 +105,10 @@ static void carried_failures_are_not_its_own(void **state)
         str_contains(cart->reason, STR("30.0 % of the calls to cart fail, most with 503 UO")));
     assert_int_equal(cart->n_effects, 2);
     assert_string_equal(cart->effects[1].service.p, "front");
+    assert_true(made.symptom.failing && !made.symptom.slower);
+    assert_string_equal(made.symptom.entry.service.p, "gateway");
+    assert_near(made.symptom.failed[1], 300, 1e-6);
+    assert_int_equal(made.symptom.n_minutes, 10);
     /* 300 − 0.9 × 300 of 1000 */
     assert_near(front->score, 0.03, 1e-9);
     /* 0.3 / 0.33 × (1 − e^(−1000 / 150)) */
@@ -128,6 +133,8 @@ static void time_of_the_worst_callee_is_not_its_own(void **state)
     assert_near(cart->score, 1.098612 * 20 / 22, 1e-5);
     assert_near(cart->evidence[0].deviation, 20 / 0.6, 1e-6);
     assert_int_equal(cart->evidence[0].kind, EVIDENCE_SELF_TIME);
+    assert_true(made.symptom.slower && !made.symptom.failing);
+    assert_near(made.symptom.mean_ns[1], 42e6, 1);
     /* a tenth and a bit of log 2.1 is left */
     assert_near(front->score, 0.741937 * 2 / 22, 1e-5);
     assert_int_equal(made.diagnosis.n_suspects, 2);
@@ -147,6 +154,7 @@ static void little_and_nothing(void **state)
     localise(&made);
     assert_int_equal(made.diagnosis.verdict, VERDICT_NOTHING);
     assert_int_equal(made.diagnosis.need_requests, 0);
+    assert_false(made.symptom.slower || made.symptom.failing);
     assert_int_equal(made.diagnosis.onset_ns, 0);
     arena_fini(&made.arena);
 }
