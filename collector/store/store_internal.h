@@ -122,7 +122,8 @@ struct rollups {
     struct {
         uint64_t minute, touched_s;
         bool tallies;
-    } touched[16]; /* what minute_age was told last, by minute modulo 16 */
+    } touched[16];                 /* what minute_age was told last, by minute modulo 16 */
+    struct stat_series *n_limited; /* counters that met a bound */
 };
 
 /* A row of hop_minute_row while it is in memory. */
