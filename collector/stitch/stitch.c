@@ -96,5 +96,5 @@ bool stitch_trace(struct stitch *stitch, const struct record *records, uint32_t 
     if (!retries_fold(stitch))
         return false;
     blame_find(stitch);
-    return results_write(stitch, graph, n);
+    return results_write(stitch, graph, n) && served_find(stitch, graph);
 }

@@ -35,6 +35,9 @@ struct knowledge {
     size_t n_zones;
     /* The workload at an address (no port), or NODE_NONE. May be NULL. */
     node_no (*resolve)(const struct knowledge *knowledge, struct str address);
+    /* What a proxy that does not say it was learnt to be: PROXY_SIDECAR, PROXY_GATEWAY, or
+     * PROXY_UNKNOWN. May be NULL. */
+    uint8_t (*proxy_kind)(const struct knowledge *knowledge, const struct node *node);
     void *ctx;
 };
 

@@ -15,6 +15,7 @@
  *   route.c      gateways it went through, what it crossed, who could read it
  *   origin.c     where the failure of the whole began
  *   results.c    what each span and the trace as a whole turned out to be
+ *   served.c     whom proxies served that do not say what they are
  *
  * Spans are numbered by their place in canonical order, so that nothing depends on the order of
  * arrival.
@@ -210,6 +211,8 @@ void origin_find(struct stitch *stitch, uint32_t entry, struct trace_result *tra
 /* The call whose end is the trace's: that led to the entry, else that the entry's span made. */
 uint32_t entry_call(const struct stitch *stitch, uint32_t entry);
 bool results_write(struct stitch *stitch, struct graph *graph, uint32_t n_records);
+/* served.c: false when memory is short */
+bool served_find(struct stitch *stitch, struct graph *graph);
 
 static inline bool same_workload(const struct node *a, const struct node *b)
 {
