@@ -129,7 +129,8 @@ def join(spans):
         if span.kind in ("server", "consumer") and not any(side(s) == "callee" for s in own) and \
                 any(side(s) == "callee" and not shadow(s) for s in above):
             own = []  # who got the call called back
-        own = [s for s in own if not s.proxy] or own
+        attempt = span.proxy and span.kind == "client" and span.upstream  # a proxy's, beneath its own span of the request
+        own = [s for s in own if attempt and s.proxy and side(s) == "callee" and s.upstream == span.upstream] or [s for s in own if not s.proxy] or own
         started = [s for s in own if s.start is not None and span.start is not None and s.start <= span.start]
         if started:
             span.parent = max(started, key=lambda s: s.start)
