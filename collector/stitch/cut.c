@@ -160,6 +160,7 @@ static bool fill_cut(struct stitcher *stitcher, struct turn *turn, const struct 
         if (!cut->was)
             return false;
     }
+    stitch_name_trace(stitcher->stitch, live->id);
     return stitch_trace(stitcher->stitch, records, live->n, stitcher->settings.knowledge,
                         &turn->arena, &cut->now.graph);
 }
