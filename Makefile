@@ -35,7 +35,7 @@ FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ALL_WRAPS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
 WRAPS = $(if $(SAN),$(ALL_WRAPS))
 
-.PHONY: FORCE all setup deps demo run test tested check tidy units tools fuzzers replays scenes bench bench-faults mesh-faults torture model fuzz asan tsan pictures dist install clean help
+.PHONY: FORCE all setup deps demo run test tested check tidy units tools fuzzers replays scenes bench bench-faults mesh-faults torture model mesh fuzz asan tsan pictures dist install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -193,6 +193,10 @@ torture: all tools ## two hundred kills under load; file operations that fail
 
 model: tools ## the stitcher against its model in Python: MODEL_TRACES (50000) random traces
 	@python3 tests/scenes/scene_model.py $(B) $${MODEL_TRACES:-50000}
+
+mesh: deps ## twenty meshes of real Envoys, every tracer, with and without applications' spans
+	@$(MAKE) --no-print-directory all
+	@python3 tests/scenes/scene_envoy.py $(B)
 
 fuzz: deps ## each fuzzer for FUZZ_SECONDS (60), or FUZZ_ONLY=otlp_pb
 	@sh tests/deps.sh $(FUZZ_PACKAGES)

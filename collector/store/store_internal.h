@@ -428,8 +428,8 @@ void clocks_close(struct store *store);
 void clocks_add(struct store *store, const struct turn *turn);
 int clocks_write(struct store *store);
 
-/* addresses.c */
-int addresses_write(struct store *store, const struct turn *turn);
+/* knowledge.c */
+int knowledge_write(struct store *store, const struct turn *turn);
 
 /* gaps.c */
 int gaps_open(struct store *store);
