@@ -12,6 +12,7 @@
  *   instances.c  the same by instance: what a service owes, shared out among its instances
  *   narrow.c     the part of a suspect that explains it
  *   explain.c    evidence, effects, what it is not
+ *   metrics.c    what rose at a suspect besides: behind localise(), on its answer (metrics.h)
  */
 #ifndef LOCALISE_WORK_H
 #define LOCALISE_WORK_H
@@ -20,6 +21,7 @@
 #include "collector/localise/localise.h"
 
 #define NO_GROUP UINT32_MAX
+#define HINT_SHARE 0.9    /* of the weakest significant score: where hints begin */
 #define MAX_INSTANCES 512 /* of one service, that are weighed against each other */
 
 enum channel {
@@ -146,6 +148,9 @@ struct candidate *candidate_of(struct work *work, uint32_t group, name_no instan
 void blame(struct work *work, struct candidate *candidate, const struct finding *finding);
 /* Is it beyond chance, of all that were looked at? Known once all findings are there. */
 bool passes(const struct finding *finding);
+/* 0…1, from the smaller sample and the distance to the score of the next, or of the first. */
+double suspect_confidence(const struct diagnosis *diagnosis, const struct suspect *suspect,
+                          double rival);
 /* A text in the arena. */
 struct str say(struct work *work, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "12 ms", "1.4 s": two or three digits. */
