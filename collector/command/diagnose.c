@@ -260,6 +260,10 @@ static void print_suspect(const struct tree *suspect)
     if (str_eq(tree_get(suspect, "kind")->text, STR("hop"))) {
         printf(", the way between it and ");
         print_clean(tree_get(tree_get(suspect, "peer"), "service")->text, 1000);
+    } else if (str_eq(tree_get(suspect, "kind")->text, STR("edge"))) {
+        printf(", with ");
+        print_clean(tree_get(tree_get(suspect, "peer"), "service")->text, 1000);
+        printf(" alone");
     }
     printf("%s  score %.3f, %.0f %% sure%s\n", paint("\033[0m"),
            tree_number(tree_get(suspect, "score")),

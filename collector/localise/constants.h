@@ -31,6 +31,9 @@
  * suspect is of that kind when that is so much of its score. */
 #define NETWORK_SHARE 0.6
 
+/* A gap is of one edge alone when of the other calls of either end no more are slow than this. */
+#define CALM_SHARE 0.1
+
 /* With nothing to tell them apart a call that did not arrive is its callee's: so many times the
  * caller's part. So is the time of a callee that sends no spans: it is in the gap, its caller's is
  * not. */

@@ -136,13 +136,21 @@ static bool is_worth_telling(const struct candidate *candidate, const struct fin
            sure_z(finding) > (candidate->significant ? TELL_Z : TELL_Z_OF_HINT);
 }
 
-/* Is most of it on the way to somebody, and not spent by the suspect? */
-static bool lies_between(const struct candidate *candidate)
+/* Most of it on the way to somebody, and not spent by the suspect, as proxies show: a hop. With one
+ * peer alone, while all else that either does is as ever: an edge. Else what was asked for. */
+static enum suspect_level level_of(const struct work *work, const struct candidate *candidate)
 {
-    double between = 0;
-    for (const struct finding *finding = candidate->findings; finding; finding = finding->next)
+    const struct finding *top = candidate->findings;
+    double between = 0, edge = 0;
+    for (const struct finding *finding = top; finding; finding = finding->next) {
         between += finding->between ? finding->value : 0;
-    return candidate->findings->between && between > NETWORK_SHARE * candidate->score;
+        edge += finding->only_edge && finding->peer == top->peer ? finding->value : 0;
+    }
+    if (top->between && between > NETWORK_SHARE * candidate->score)
+        return SUSPECT_HOP;
+    if (top->only_edge && edge > NETWORK_SHARE * candidate->score)
+        return SUSPECT_EDGE;
+    return work->input->level;
 }
 
 void explain(struct work *work, const struct candidate *candidate, struct suspect *suspect)
@@ -158,8 +166,7 @@ void explain(struct work *work, const struct candidate *candidate, struct suspec
     }
     if (!top)
         return;
-    if (lies_between(candidate))
-        suspect->level = SUSPECT_HOP;
+    suspect->level = level_of(work, candidate);
     suspect->reason = top->text;
     suspect->has_peer = top->peer != NO_GROUP;
     if (suspect->has_peer)

@@ -21,6 +21,13 @@ static bool is_gap(const struct pair *pair)
            pair->key.peer != NO_GROUP;
 }
 
+/* How well an edge is known, 0…1. */
+static double edge_weight(const struct pair *pair)
+{
+    double n = (double)pair->t[1].histogram.n;
+    return n / (n + EDGE_HALF);
+}
+
 /* An edge with few calls is judged by all calls to its callee. */
 static void measure_edge(struct work *work, struct edge_slowness *edges, uint32_t i)
 {
@@ -37,7 +44,7 @@ static void measure_edge(struct work *work, struct edge_slowness *edges, uint32_
     } else if (thin) {
         return;
     }
-    double weight = (double)now->histogram.n / ((double)now->histogram.n + EDGE_HALF);
+    double weight = edge_weight(pair);
     edges->of_pair[i] = slow;
     for (int e = 0; e < 2; e++) {
         edges->sum[e][ends[e]] += weight * slow.share;
@@ -100,11 +107,27 @@ static void weigh_ends(const struct work *work, const struct edge_slowness *edge
     odds[1] *= is_silent(work, ends[1]) ? CALLEE_PRIOR : 1;
 }
 
+/* What is slow at either end but for this edge. */
+static bool is_only_edge(const struct edge_slowness *edges, const struct pair *pair,
+                         const struct slowness *slow)
+{
+    const uint32_t ends[2] = {pair->key.node, pair->key.peer};
+    double weight = edge_weight(pair);
+    for (int e = 0; e < 2; e++) {
+        double n = edges->n[e][ends[e]] - weight;
+        double sum = edges->sum[e][ends[e]] - weight * slow->share;
+        if (n < 0.5 || sum > CALM_SHARE * n)
+            return false;
+    }
+    return true;
+}
+
 /* One that is slow, and what speaks for which of its ends. */
 struct gap {
     const struct pair *pair;
     const struct slowness *slow;
     double parts[2]; /* caller, callee; of 1 */
+    bool only_edge;  /* both have other edges, and those are calm */
     double all_z[2]; /* of all gaps of that end */
 };
 
@@ -121,6 +144,7 @@ static struct finding gap_finding(struct work *work, const struct gap *gap)
         .z = slow->z,
         .baseline = slow->was_ns,
         .observed = slow->is_ns,
+        .only_edge = gap->only_edge,
         .metric = STR("gap"),
         .text = say(work, "%.*s → %.*s gap %.*s → %.*s, %.*s of calls slow", STR_ARG(caller),
                     STR_ARG(callee), STR_ARG(say_ns(work, slow->was_ns)),
@@ -239,6 +263,7 @@ void find_slow_gaps(struct work *work)
             gap.all_z[e] =
                 kin_test(edges.kin[e], e ? pair->key.peer : pair->key.node, &all) ? all.z : 0;
         }
+        gap.only_edge = is_only_edge(&edges, pair, gap.slow);
         blame_gap(work, &gap);
     }
 }

@@ -91,6 +91,7 @@ struct finding {
     name_no operation, detail;
     name_no instance; /* a newcomer that it speaks of; else NAME_NONE */
     bool between;     /* on the way from one to the other: neither spent it */
+    bool only_edge;   /* all other calls of either end are as ever */
     struct str metric, text;
 };
 

@@ -29,6 +29,7 @@ MESHES = ("10", "50", "300")
 SAMPLINGS = (1, 0.1, 0.01)
 SENDERS = {"proxies and applications": (), "applications": ("--sidecars", "off"), "proxies": ("--applications", "off")}
 BUSY = 0.05  # of 300 requests 15 come by
+OF_PROXIES = {"sidecar-overload"}  # no fault where there are none
 COMBINATIONS = list(itertools.product(MESHES, SAMPLINGS, SENDERS))
 
 program = os.path.join(os.path.abspath(sys.argv[1]), "faultline")
@@ -90,6 +91,8 @@ def all_cases(kinds, seed):
 # ---- one case ----
 
 def simulate(case, folder, onset):
+    if case.kind in OF_PROXIES and case.senders == "applications":
+        raise RuntimeError("no proxies, no fault")
     common = ("simulate", "--mesh", case.mesh, "--fault", case.kind, "--seed", str(case.seed))
     # The fault depends on the seed alone: without traffic its first line of the truth costs nothing.
     head = run(*common, "--out", os.devnull, "--truth", "/dev/stdout", "--past", "0s", "--for", "0s").splitlines()[0]

@@ -503,6 +503,30 @@ static void requests_that_stop_speak_against_the_instance_whose_calls_are_missin
     teardown(&shop);
 }
 
+/* front reaches ads slowly, and the carts as ever; ads calls redis as ever: it is the edge. */
+static void a_gap_between_two_that_do_well_otherwise_is_of_their_edge(void **state)
+{
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    times(&shop, 1, TALLY_GAP, shop.front, shop.ads, "", 80, 1000);
+    node_no search = add_node(&shop, "search", "v1", ROLE_WORKLOAD);
+    for (int time = 0; time < 2; time++)
+        times(&shop, time, TALLY_GAP, search, shop.ads, "", 1, 1000);
+    ask(&shop, SUSPECT_SERVICE);
+    assert_int_equal(shop.diagnosis.verdict, VERDICT_INCIDENT);
+    assert_int_equal(shop.diagnosis.suspects[0].level, SUSPECT_EDGE);
+    assert_true(shop.diagnosis.suspects[0].has_peer);
+    teardown(&shop);
+    /* Nobody else calls ads: then it is ads that is slow to be reached. */
+    setup(&shop);
+    times(&shop, 1, TALLY_GAP, shop.front, shop.ads, "", 80, 1000);
+    ask(&shop, SUSPECT_SERVICE);
+    assert_first(&shop, "ads");
+    assert_int_equal(shop.diagnosis.suspects[0].level, SUSPECT_SERVICE);
+    teardown(&shop);
+}
+
 /* Eighteen calls tell nothing of an instance; the thirty-six of its service do, and whose they
  * were.
  */
@@ -723,6 +747,7 @@ int main(void)
         cmocka_unit_test(calls_that_a_failure_cut_off_are_not_missing),
         cmocka_unit_test(calls_that_reach_nobody_are_laid_to_the_version_that_misses_them),
         cmocka_unit_test(requests_that_stop_speak_against_the_instance_whose_calls_are_missing),
+        cmocka_unit_test(a_gap_between_two_that_do_well_otherwise_is_of_their_edge),
         cmocka_unit_test(an_instance_with_few_calls_is_found_by_those_of_its_service),
         cmocka_unit_test(a_gap_to_a_silent_callee_is_the_callees),
         cmocka_unit_test(failures_in_pieces_are_tested_together),

@@ -100,6 +100,43 @@ static void test_traffic_that_vanished_is_a_symptom(void **state)
     }
 }
 
+/* Twenty entries of one service, three requests each: none tells, eleven of sixty do. */
+static void test_entries_with_few_requests_are_one(void **state)
+{
+    static const struct {
+        int64_t bad_every;
+        unsigned n_found;
+    } rows[] = {{0, 0}, {2, 1}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rollup rollups[2];
+        struct symptom_found found[MAX_SYMPTOMS];
+        struct symptom_input input = {&rollups[0], &rollups[1], 600, 30};
+        for (int time = 0; time < 2; time++) {
+            rollup_init(&rollups[time], 100);
+            for (uint32_t k = 0; k < 20; k++) {
+                struct tally_key key = {.node = 1, .name = 2 + k, .channel = TALLY_REQUEST};
+                struct tally *entry = rollup_tally(&rollups[time], &key, 0);
+                bool bad = time && rows[i].bad_every && k % (uint32_t)rows[i].bad_every == 0;
+                entry->n = time ? 3 : 60;
+                entry->bad = bad ? (k == 4 ? 2 : 1) : !time && k == 0;
+                histogram_add(&entry->histogram, 1000000, entry->n);
+            }
+        }
+        assert_int_equal(symptom_find(&input, found), rows[i].n_found);
+        if (rows[i].n_found) {
+            assert_int_equal(found[0].kind, SYMPTOM_ERRORS);
+            assert_int_equal(found[0].entry.name, 6); /* two of its three fail */
+            assert_int_equal(found[0].scope.name, NAME_NONE);
+            assert_int_equal(found[0].scope.node, 1);
+            assert_near(found[0].share, 11.0 / 60, 1e-9);
+            assert_int_equal(symptom_count(SYMPTOM_ERRORS, &found[0].scope, &input), 11);
+        }
+        for (int time = 0; time < 2; time++)
+            rollup_fini(&rollups[time]);
+    }
+}
+
 static void test_steps_make_whole_minutes(void **state)
 {
     static const uint64_t rows[][2] = {{1, 1},   {7, 6},   {10, 10},  {15, 15},
@@ -125,6 +162,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_symptom_is_what_is_felt),
         cmocka_unit_test(test_traffic_that_vanished_is_a_symptom),
+        cmocka_unit_test(test_entries_with_few_requests_are_one),
         cmocka_unit_test(test_steps_make_whole_minutes),
         cmocka_unit_test(test_onset_is_where_it_changes),
     };
