@@ -426,8 +426,10 @@ void prometheus_take(struct prometheus *prometheus, const struct turn *turn, uin
         }
     }
     pthread_mutex_unlock(&prometheus->mutex);
-    for (const struct body *body = turn->bodies; body && prometheus->ingested; body = body->next)
-        ingested_take(prometheus->ingested, body->batch, now_ns);
+    for (const struct body *body = turn->bodies; body && prometheus->ingested; body = body->next) {
+        if (body->format != FORMAT_REMOTE_WRITE) /* what Prometheus wrote it has */
+            ingested_take(prometheus->ingested, body->batch, now_ns);
+    }
 }
 
 bool prometheus_wants_openmetrics(struct str accept)

@@ -6,6 +6,7 @@
 #include "collector/model/access_id.h"
 #include "collector/model/ingest_stats.h"
 #include "collector/stitch/merge.h"
+#include "collector/stitch/series.h"
 #include "collector/stitch/stitcher_internal.h"
 
 /* After the last entry that is known by its request id alone. */
@@ -254,10 +255,14 @@ static void book_body(struct intake *intake)
 static void pass_on(struct intake *intake, struct body *body)
 {
     struct stitcher *stitcher = intake->stitcher;
-    if (intake->booked || body->batch->n_points + body->batch->n_logs == 0) {
+    struct batch *batch = body->batch;
+    if (intake->booked || batch->n_points + batch->n_logs + batch->n_families == 0) {
         body_free(body);
         return;
     }
+    bool series = body->format == FORMAT_REMOTE_WRITE;
+    if (series && !series_read_batch(stitcher->stitch, stitcher->settings.knowledge, batch))
+        stat_add(stitcher->n_memory_short, batch->n_points);
     if (!turn_add_body(stitcher, body)) {
         stat_add(stitcher->n_memory_short, body->batch->n_points + body->batch->n_logs);
         body_free(body);

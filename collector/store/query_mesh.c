@@ -92,7 +92,7 @@ static uint32_t add_edge(struct mesh *mesh, int64_t row)
         edge.callee = mesh_node(mesh, sqlite3_column_int64(find, 1));
         edge.connection_type = (uint8_t)sqlite3_column_int(find, 2);
         edge.crossing = (uint8_t)sqlite3_column_int(find, 3);
-        edge.known_by = (uint8_t)sqlite3_column_int(find, 4);
+        edge.known_by = (uint8_t)(sqlite3_column_int(find, 4) & ~KNOWN_BY_SERIES);
         edge.protocol = sqlite3_column_int64(find, 5);
         edge.via = sqlite3_column_int64(find, 6);
         edge.protocol_text = keep_text(mesh, find, 7);

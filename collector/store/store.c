@@ -138,6 +138,7 @@ static int open_statements(struct store *store)
     code = code ? code : gaps_open(store);
     code = code ? code : rollups_open(store);
     code = code ? code : metrics_open(store);
+    code = code ? code : told_open(store);
     code = code ? code : logs_open(store);
     code = code ? code : traces_open(store);
     code = code ? code : trace_minutes_open(store);
@@ -287,6 +288,7 @@ static void roll_back(struct store *store, int code)
     store->gaps.n = 0;
     rollups_forget(store);
     metrics_forget(store);
+    told_forget(store);
     store->logs.n_beyond = 0;
     trace_minutes_forget(store);
     read_position(store);
@@ -385,6 +387,7 @@ static int commit(struct store *store)
     unsigned n_incidents = 0;
     int code = dictionary_write_seen(store);
     code = code ? code : minutes_write(store);
+    code = code ? code : told_write(store);
     code = code ? code : hops_write(store);
     code = code ? code : relations_write(store);
     code = code ? code : clocks_write(store);
@@ -593,6 +596,7 @@ void store_close(struct store *store)
         gaps_close(store);
         rollups_close(store);
         metrics_close(store);
+        told_close(store);
         logs_close(store);
         traces_close(store);
         trace_minutes_close(store);

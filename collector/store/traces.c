@@ -247,10 +247,10 @@ static int apply_trace(struct store *store, const struct turn *turn, const struc
     return code;
 }
 
-static int apply_body(struct store *store, struct body *body)
+static int apply_body(struct store *store, const struct turn *turn, struct body *body)
 {
     uint32_t n[4] = {0};
-    int code = metrics_add(store, body->batch, &n[0], &n[1]);
+    int code = metrics_add(store, turn, body->batch, &n[0], &n[1]);
     code = code ? code : logs_add(store, body->batch, &n[2], &n[3]);
     body->n_stored = n[0] + n[2];
     body->n_duplicate = n[1] + n[3];
@@ -276,7 +276,7 @@ int traces_apply(struct store *store, const struct turn *turn)
     code = code ? code : kafka_add(store, turn);
     clocks_add(store, turn);
     for (struct body *body = turn->bodies; body && !code; body = body->next)
-        code = apply_body(store, body);
+        code = apply_body(store, turn, body);
     for (uint32_t i = 0; i < turn->n_ledger && !code; i++)
         code = minutes_add_ledger(store, &turn->ledger[i]);
     store->position.booked_to = turn->booked_to;
