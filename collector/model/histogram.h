@@ -12,8 +12,8 @@
 
 #include "collector/base/buf.h"
 
-#define HISTOGRAM_MAX_COUNT (INT64_C(1) << 52) /* added at once: sums of them stay whole numbers   \
-                                                */
+/* Most that is added at once: sums of them stay whole numbers. */
+#define HISTOGRAM_MAX_COUNT (INT64_C(1) << 52)
 #define HISTOGRAM_BUCKETS 496 /* 16 exact ones, and 8 for each of the exponents 4 … 63 */
 
 struct histogram {

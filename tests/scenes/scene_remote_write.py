@@ -78,7 +78,7 @@ def scene_bytes_of_a_prometheus(c):
 
 def scene_what_is_refused(c):
     """Each with its status and a line that says what to do; the good samples of a body stay."""
-    c.start(receive__max_decoded="64KiB", receive__max_spans="100")
+    c.start(receive__max_body="32KiB", receive__max_decoded="64KiB", receive__max_spans="100")
     good = rw.one("up", 1.0, job="j")
 
     def says(answer, status, *words):
@@ -100,6 +100,7 @@ def scene_what_is_refused(c):
                                 (varint(60000) + b"\0a", 400, "more than its bytes can give"), (rw.snappy(good[:-3]), 400, "malformed"),
                                 (rw.snappy(b"\x0b" * 100), 400, "malformed"), (rw.snappy(good * 101), 413, "receive.max_spans")):
         says(c.request(c.otlp, "POST", "/api/v1/write", body, rw.HEADERS), status, words)
+    says(c.request(c.otlp, "POST", "/api/v1/write", b"x" * 40000, rw.HEADERS), 413, "receive.max_body")
     assert rw.post(c, b"")[:2] == (204, b"")
     # Of a body with bad series the good ones are kept, and Prometheus is told; it does not send them again.
     bad = rw.series({"a": "b"}, rw.sample(1.0)) + rw.series({"__name__": "h"}, rw.native(0, [(0, 3)], [5], 5, 1.0), rw.native(9, [(0, 1)], [5], 5, 1.0))
