@@ -1,4 +1,5 @@
 /* diagnose_metrics.c - what stored metrics add to a diagnosis: the cause, in a sentence. */
+#include "collector/base/log.h"
 #include "collector/command/diagnose.h"
 #include "collector/localise/metrics.h"
 
@@ -31,6 +32,9 @@ int diagnosis_add_metrics(struct query *query, struct arena *arena, uint32_t lim
         read_samples(query, diagnosis, &points, &list, err);
     if (!err->code && !metrics_weigh(&list, arena, limit, diagnosis))
         err_set(err, ERR_BUSY, "memory is short for the metrics of this window");
+    if (list.cut)
+        log_event(LOG_WARN, "metrics_cut",
+                  "reason=\"more series or points of causes than one diagnosis reads\"");
     arena_fini(&points);
     return err->code;
 }

@@ -60,6 +60,7 @@ static bool read_series(struct watch *watch, const struct diagnosis *diagnosis, 
     if (!all->items)
         return false;
     for (int i = 0; i < 2; i++) {
+        series_cut(&lists[i]);
         if (lists[i].n)
             memcpy(all->items + (i ? lists[0].n : 0), lists[i].items,
                    lists[i].n * sizeof(*all->items));

@@ -115,10 +115,12 @@ static struct node_text end_of(struct mesh_reading *reading, const struct str la
     int version[2] = {LABEL_VERSION + to_end, LABEL_REVISION + to_end};
     int cluster[1] = {LABEL_CLUSTER + to_end};
     int more = to_end ? 1 : 0;
+    /* Whom only the host names has no version, whatever stands there. */
+    bool itself = first_known(labels, service, 3).len > 0;
     struct node_text node = {.cluster = first_known(labels, cluster, 1),
                              .namespace = first_known(labels, namespace, 1 + more),
                              .service = first_known(labels, service, 3 + more),
-                             .version = first_known(labels, version, 2)};
+                             .version = itself ? first_known(labels, version, 2) : STR_NONE};
     node = (struct node_text){
         arena_dup(reading->arena, node.cluster), arena_dup(reading->arena, node.namespace),
         arena_dup(reading->arena, node.service), arena_dup(reading->arena, node.version),
