@@ -14,16 +14,13 @@ static bool read_filter(const struct http_request *request, struct query_filter 
         return !err_set(err, ERR_INVALID, "state is open, closed or all");
     if (limit.len && (!str_to_u64(limit, &number) || number < 1 || number > MAX_LIMIT))
         return !err_set(err, ERR_INVALID, "limit is 1 to %d", MAX_LIMIT);
-    *filter = (struct query_filter){.window = {0, INT64_MAX},
+    *filter = (struct query_filter){.status = all ? STR_NONE : state,
                                     .cluster = http_query(request, "cluster"),
                                     .namespace = http_query(request, "namespace"),
                                     .service = http_query(request, "service"),
-                                    .status = all ? STR_NONE : state,
                                     .limit = (uint32_t)number,
                                     .cursor = http_query(request, "cursor")};
-    /* Of all times, unless one asks for some. */
-    bool some = http_query(request, "from").len || http_query(request, "to").len;
-    return !some || web_window(request, INT64_MAX, &filter->window, err);
+    return web_any_window(request, &filter->window, err);
 }
 
 void api_incidents(struct web *web, struct http_request *request)

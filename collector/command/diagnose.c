@@ -290,22 +290,30 @@ static void print_suspect(const struct tree *suspect)
         printf("      trace     %.*s\n", STR_ARG(tree_get(suspect, "examples")->first->text));
 }
 
-static void print_diagnosis(const struct tree *tree)
+static void print_window(const struct options *options, const char *name, const struct tree *window)
+{
+    printf("\n%s", name);
+    print_time(options, tree_get(window, "from")->text, 19);
+    printf(" .. ");
+    print_time(options, tree_get(window, "to")->text, 19);
+}
+
+static void print_diagnosis(const struct options *options, const struct tree *tree)
 {
     const struct tree *window = tree_get(tree, "window"), *base = tree_get(tree, "baseline");
     const struct tree *now = tree_get(tree_get(tree, "requests"), "now");
     const struct tree *was = tree_get(tree_get(tree, "requests"), "baseline");
     print_clean(tree_get(tree, "verdict")->text, 1000);
-    printf("\nnow     %.19sZ .. %.19sZ  %.0f requests, %.0f failed, p95",
-           tree_get(window, "from")->text.p, tree_get(window, "to")->text.p,
-           tree_number(tree_get(now, "n")), tree_number(tree_get(now, "failed")));
+    print_window(options, "now     ", window);
+    printf("  %.0f requests, %.0f failed, p95", tree_number(tree_get(now, "n")),
+           tree_number(tree_get(now, "failed")));
     print_ns(tree_get(now, "p95_ns"), 9);
-    printf("\nnormal  %.19sZ .. %.19sZ  %.0f requests, %.0f failed, p95",
-           tree_get(base, "from")->text.p, tree_get(base, "to")->text.p,
-           tree_number(tree_get(was, "n")), tree_number(tree_get(was, "failed")));
+    print_window(options, "normal  ", base);
+    printf("  %.0f requests, %.0f failed, p95", tree_number(tree_get(was, "n")),
+           tree_number(tree_get(was, "failed")));
     print_ns(tree_get(was, "p95_ns"), 9);
     if (tree_get(tree, "onset")->type == JSON_STRING)
-        printf("\nsince   %.19sZ", tree_get(tree, "onset")->text.p);
+        printf("\nsince   "), print_time(options, tree_get(tree, "onset")->text, 19);
     if (tree_get(tree, "incident")->type == JSON_STRING)
         printf("\nincident %.*s", STR_ARG(tree_get(tree, "incident")->text));
     if (tree_get(tree, "need")->type == JSON_OBJECT)

@@ -26,7 +26,8 @@
 #define NETWORK_SHARE 0.6
 
 /* With nothing to tell them apart a call that did not arrive is its callee's: so many times the
- * caller's part. */
+ * caller's part. So is the time of a callee that sends no spans: it is in the gap, its caller's is
+ * not. */
 #define CALLEE_PRIOR 2.0
 
 /* An edge with so many calls counts half of one that is known well, when ends are weighed. */

@@ -262,6 +262,8 @@ static bool look(struct work *work)
     find_traffic(work);
     find_entries(work);
     find_changes(work);
+    if (work->input->level == SUSPECT_INSTANCE)
+        share_out_to_instances(work);
     rank(work);
     return !work->memory_short;
 }

@@ -7,6 +7,7 @@
  *   flow.c       visits that stop, calls that vanished or multiplied
  *   missing.c    failures of callers that never came to their callee, where only callees report
  *   changes.c    versions and instances that are new, against their sisters
+ *   instances.c  the same by instance: what a service owes, shared out among its instances
  *   narrow.c     the part of a suspect that explains it
  *   explain.c    evidence, effects, what it is not
  *   metrics.c    what rose at a suspect besides: behind localise(), on its answer (metrics.h)
@@ -55,6 +56,8 @@ struct pairs {
     struct map map;
 };
 
+enum call_end { END_NEITHER, END_CALLER, END_CALLEE };
+
 /* One fact for or against somebody. */
 struct finding {
     struct finding *next; /* of the same suspect */
@@ -63,8 +66,10 @@ struct finding {
     enum evidence_unit unit;
     double value, z, baseline, observed;
     uint32_t group, peer; /* of services; peer NO_GROUP without */
+    enum call_end end;    /* which end of the call that is spoken of the group is */
     name_no operation, detail;
-    bool between; /* on the way from one to the other: neither spent it */
+    name_no instance; /* a newcomer that it speaks of; else NAME_NONE */
+    bool between;     /* on the way from one to the other: neither spent it */
     struct str metric, text;
 };
 
@@ -171,6 +176,10 @@ void find_flow(struct work *work);
 void find_traffic(struct work *work);
 void find_entries(struct work *work);
 void find_changes(struct work *work);
+
+/* instances.c */
+/* Makes suspects of the services' instances, and of nobody else. */
+void share_out_to_instances(struct work *work);
 
 /* narrow.c */
 /* Adds to suspect->narrowed what explains the finding. */

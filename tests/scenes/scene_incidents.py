@@ -126,6 +126,16 @@ def scene_traces_of_an_incident_are_pinned(c):
     named = {t for s in item["suspects"] for t in s["examples"] + [s["contrast"]] if t}
     pinned = "SELECT lower(hex(t.id)) FROM pinned_trace p JOIN trace_row t USING (trace_no)"
     assert named and named == {t for t, in c.sql(pinned)}
+    whole = c.db
+    p = subprocess.run([c.program, "export", c.db + "-out", "--db", c.db, "--incident", item["id"]], capture_output=True, text=True, timeout=60)
+    assert p.returncode == 0, p.stderr
+    views = ("SELECT * FROM incident", "SELECT * FROM suspect", "SELECT * FROM evidence")
+    ours = [c.sql(view) for view in views]
+    c.db += "-out"  # of the incident's traces those that it names, and the failed ones since its onset
+    assert [c.sql(view) for view in views] == ours and named <= {t for t, in c.sql("SELECT trace_id FROM trace")}
+    assert c.sql("SELECT count(*) FROM trace t, incident WHERE t.start_ns >= onset_ns AND t.status = 'error'")[0][0] > 20
+    assert len(c.sql("SELECT 1 FROM trace t WHERE status = 'ok'")) <= len(named)
+    c.db = whole
     c.stop()
     db = sqlite3.connect(c.db)  # the oldest traces are named by it too, and all are too old
     db.execute("INSERT INTO pinned_trace SELECT trace_no, 1 FROM trace_row ORDER BY trace_no LIMIT 3")

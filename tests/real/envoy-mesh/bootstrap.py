@@ -3,10 +3,11 @@
 Settings (in the plan): `provider` is one of otlp_http, otlp_grpc, zipkin_json, zipkin_proto, zipkin_shared (shared span context
 on), none; `otlp_http`, `otlp_grpc`, `zipkin`: the collector's ports; `spawn_all`: every proxy reports a span per attempt, not the
 gateway alone; `verbose`: with the events of a span; `canary`: a second version of details (plan.py); `stats`: statistics as OTLP
-metrics to the gRPC port, so many seconds apart; `access_log_grpc`, `access_log_otlp`: access logs to the gRPC port too.
+metrics to the gRPC port, so many seconds apart; `access_log_grpc`, `access_log_otlp`: access logs to the gRPC port too; `applications`: the
+interpreter of applications with spans of their own (own_spans.py).
 """
 import plan as mesh_plan
-from plan import DOMAIN, GATEWAY
+from plan import DOMAIN, GATEWAY, OUTER, PLAIN
 
 TYPE = "type.googleapis.com/envoy."
 EXTENSION = TYPE + "extensions."
@@ -37,6 +38,9 @@ def assignment(name, ports):
     return {"cluster_name": name, "endpoints": endpoints}
 
 
+OUTER_CLUSTER = "outbound|80||" + OUTER
+
+
 def cluster_name(callee, subset=""):
     return "outbound|9080|%s|%s" % (subset, callee["host"])
 
@@ -51,7 +55,14 @@ class Bootstrap:
 
     # -- tracing and access logs
 
-    def tracing(self):
+    def peer_tags(self, direction):
+        """What the connection was that a span tells of, by OpenTelemetry's names; a gateway's tells of the one on which it was asked.
+        With the blank Envoy sends the version of clear text too."""
+        side, key = ("DOWNSTREAM", "client") if direction == "inbound" else ("UPSTREAM", "server")
+        return [{"tag": "tls.protocol.version", "value": " %%%s_TLS_VERSION%%" % side},
+                {"tag": "tls.%s.subject" % key, "value": "%%%s_PEER_URI_SAN%%" % side}]
+
+    def tracing(self, direction):
         provider = self.settings["provider"]
         if provider == "none":
             return {}
@@ -64,7 +75,7 @@ class Bootstrap:
             "spawn_upstream_span": self.is_gateway or bool(self.settings.get("spawn_all")),
             "verbose": bool(self.settings.get("verbose")),
             "custom_tags": [{"tag": k, "literal": {"value": v}} for k, v in tags.items()] +
-                           [{"tag": "scenario", "request_header": {"name": "x-scenario"}}]}}
+                           self.peer_tags(direction) + [{"tag": "scenario", "request_header": {"name": "x-scenario"}}]}}
 
     def otlp_provider(self):
         if self.settings["provider"] == "otlp_grpc":
@@ -102,12 +113,12 @@ class Bootstrap:
 
     # -- listeners and routes
 
-    def http_filter(self, prefix, routes):
+    def http_filter(self, prefix, routes, direction):
         kind = EXTENSION + "filters.network.http_connection_manager.v3.HttpConnectionManager"
         always = {"numerator": 100}
         return typed("envoy.filters.network.http_connection_manager", kind, stat_prefix=prefix, codec_type="AUTO",
                      generate_request_id=True, preserve_external_request_id=True, use_remote_address=self.is_gateway,
-                     server_name="istio-envoy", access_log=self.access_logs(), route_config=routes, **self.tracing(),
+                     server_name="istio-envoy", access_log=self.access_logs(), route_config=routes, **self.tracing(direction),
                      http_filters=[
                          typed("envoy.filters.http.fault", EXTENSION + "filters.http.fault.v3.HTTPFault",
                                abort={"header_abort": {}, "percentage": always}, delay={"header_delay": {}, "percentage": always}),
@@ -118,26 +129,28 @@ class Bootstrap:
                 "filter_chains": [{"filters": filters, **chain}]}
 
     def gateway_listener(self):
-        callee = self.plan["services"]["productpage"]
-        host = {"name": "bookinfo.example.com:80", "domains": ["bookinfo.example.com"],
-                "routes": [route(callee, cluster_name(callee), name="bookinfo")]}
-        routes = {"name": "http.8080", "validate_clusters": False, "virtual_hosts": [host]}
-        return self.listener("0.0.0.0_8080", "outbound", "OUTBOUND", [self.http_filter("outbound_0.0.0.0_8080", routes)])
+        page, details = self.plan["services"]["productpage"], self.plan["services"]["details"]
+        hosts = [{"name": "bookinfo.example.com:80", "domains": ["bookinfo.example.com"],
+                  "routes": [route(page, cluster_name(page), name="bookinfo")]},
+                 {"name": OUTER + ":80", "domains": [OUTER], "routes": [route(details, cluster_name(details, "v1"), name="outer")]}]
+        routes = {"name": "http.8080", "validate_clusters": False, "virtual_hosts": hosts}
+        return self.listener("0.0.0.0_8080", "outbound", "OUTBOUND", [self.http_filter("outbound_0.0.0.0_8080", routes, "inbound")])
 
     def inbound_listener(self):
         host = {"name": "inbound|http|9080", "domains": ["*"], "routes": [route(self.me, "inbound|9080||", retry=None)]}
         routes = {"name": "inbound|9080||", "validate_clusters": False, "virtual_hosts": [host]}
         tls = typed("envoy.transport_sockets.tls", EXTENSION + "transport_sockets.tls.v3.DownstreamTlsContext",
                     require_client_certificate=True, common_tls_context=self.certificates())
-        return self.listener("virtualInbound", "inbound", "INBOUND", [self.http_filter("inbound_0.0.0.0_9080", routes)],
-                             transport_socket=tls)
+        return self.listener("virtualInbound", "inbound", "INBOUND", [self.http_filter("inbound_0.0.0.0_9080", routes, "inbound")],
+                             **({} if self.me["name"] in PLAIN else {"transport_socket": tls}))
 
     def outbound_listener(self):
         nobody = {"name": "block_all", "match": {"prefix": "/"}, "direct_response": {"status": 502}}
         hosts = [virtual_host(self.plan["services"][c], mesh_plan.CANARY in self.plan["services"]) for c in self.me["calls"]]
+        hosts.append({"name": OUTER + ":80", "domains": [OUTER], "routes": [route({"host": OUTER}, OUTER_CLUSTER, name="outer")]})
         routes = {"name": "9080", "validate_clusters": False,
                   "virtual_hosts": hosts + [{"name": "block_all", "domains": ["*"], "routes": [nobody]}]}
-        return self.listener("0.0.0.0_9080", "outbound", "OUTBOUND", [self.http_filter("outbound_0.0.0.0_9080", routes)])
+        return self.listener("0.0.0.0_9080", "outbound", "OUTBOUND", [self.http_filter("outbound_0.0.0.0_9080", routes, "outbound")])
 
     def tcp_listener(self, port, cluster):
         proxy = typed("envoy.filters.network.tcp_proxy", EXTENSION + "filters.network.tcp_proxy.v3.TcpProxy", stat_prefix=cluster,
@@ -158,9 +171,10 @@ class Bootstrap:
         cluster = {"name": name, "type": "STATIC", "connect_timeout": "1s", "load_assignment": assignment(name, ports),
                    "circuit_breakers": {"thresholds": [{"max_retries": 1000}]},
                    "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
-                   "transport_socket": typed("envoy.transport_sockets.tls", EXTENSION + "transport_sockets.tls.v3.UpstreamTlsContext",
-                                             sni="outbound_.9080_._." + callee["host"],
-                                             common_tls_context=self.certificates(match_typed_subject_alt_names=names))}
+                   **({} if callee["name"] in PLAIN else {"transport_socket": typed(
+                       "envoy.transport_sockets.tls", EXTENSION + "transport_sockets.tls.v3.UpstreamTlsContext",
+                       sni="outbound_.9080_._." + callee["host"],
+                       common_tls_context=self.certificates(match_typed_subject_alt_names=names))})}
         if callee["name"] == "ratings":  # one request at a time and one that waits; five errors in a row eject the host
             cluster["circuit_breakers"] = {"thresholds": [{"max_connections": 1, "max_pending_requests": 1, "max_retries": 2}]}
             cluster["outlier_detection"] = {
@@ -177,6 +191,8 @@ class Bootstrap:
             if mesh_plan.CANARY in self.plan["services"]:
                 subsets["details"]["canary"] = [self.plan["services"][mesh_plan.CANARY]["ports"]["inbound"]]
             clusters += [self.service_cluster(callee, s, p) for s, p in subsets.get(name, {"": inbound}).items()]
+        if not self.is_gateway:
+            clusters.append(self.plain_cluster(OUTER_CLUSTER, self.plan["gateway"]))
         return clusters
 
     def plain_cluster(self, name, port, http2=False):

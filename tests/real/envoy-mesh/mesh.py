@@ -70,7 +70,7 @@ def start_all(envoy, plan, paths, folder):
     processes = []
     for name in mesh_plan.applications(plan):
         processes.append(subprocess.Popen(
-            [sys.executable, os.path.join(HERE, "service.py"), name, os.path.join(folder, "plan.json"),
+            [plan["settings"].get("applications") or sys.executable, os.path.join(HERE, "service.py"), name, os.path.join(folder, "plan.json"),
              os.path.join(folder, "truth-%s.jsonl" % name)], stdin=subprocess.DEVNULL,
             stderr=open(os.path.join(folder, "service-%s.err" % name), "wb")))
     for name, path in paths.items():

@@ -3,20 +3,24 @@
     client -> istio-ingressgateway -> productpage -> details (v1; v2: nobody listens; v9: no endpoints)
                                                   -> reviews (v2) -> ratings -> mongodb (TCP), mysqldb (TCP, nobody listens)
                                                   -> recommend (its sidecar runs, the application does not)
+                                                  -> istio-ingressgateway -> details: by the name that the outer world uses
 
 With the setting `canary` there is a second version of details, details-v2, for requests with x-details-version: canary.
+Between sidecars there is mutual TLS, but to ratings: its sidecar takes clear text.
 
 Names, versions and ids are Istio's. The plan is plain data, written as JSON for the services and the driver.
 """
 
 GATEWAY = "istio-ingressgateway"
 DOMAIN = "svc.cluster.local"
+OUTER = "details.example.com"  # what the gateway takes to details
+PLAIN = {"ratings"}  # called in clear text
 PORTS = 64  # a mesh has a block of as many
 GUARD = PORTS - 3  # the one of them that says that the block is taken
 
 # name: namespace, version, suffix of the pod's name, whom it calls
 SERVICES = {
-    GATEWAY: ("istio-system", "latest", "7d9f8b6c5d-x2x4q", ["productpage"]),
+    GATEWAY: ("istio-system", "latest", "7d9f8b6c5d-x2x4q", ["productpage", "details"]),
     "productpage": ("default", "v1", "5c8b9c7d6f-q7wzx", ["details", "reviews", "recommend"]),
     "reviews": ("default", "v2", "6c9f8bcbcb-abcde", ["ratings"]),
     "ratings": ("default", "v1", "84f7c9d5b8-k2m9p", []),
