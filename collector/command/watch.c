@@ -240,6 +240,10 @@ void watch_forget_later(struct watch *watch, uint64_t ns)
             take_out(watch, at);
         at = next;
     }
+    if (watch->by_series && watch->by_series->incident->updated_ns > ns) {
+        watched_free(watch->by_series);
+        watch->by_series = NULL;
+    }
 }
 
 /* ---- opening ---- */

@@ -77,6 +77,8 @@ void watch_put(struct watch *watch, struct watched *watched, struct incident *in
 
 /* Looks at the whole minutes before that one (of Unix time), where no spans came. */
 void watch_series_look(struct watch *watch, uint64_t end_minute);
+/* The same minute by minute through what a replay stored, at most its last six hours. */
+void watch_series_walk(struct watch *watch);
 /* Goes on with a stored one; takes it. */
 void watch_series_go_on(struct watch *watch, struct incident *incident);
 

@@ -154,6 +154,8 @@ int query_mesh_series(struct query *query, struct window window, struct arena *a
 
 /* Are there any? */
 bool query_has_mesh_series(struct query *query);
+/* Times of the first and the last point of their calls; false when there are none. */
+bool query_mesh_series_times(struct query *query, struct window *window);
 
 struct trace_text {
     char id[33]; /* 32 digits */

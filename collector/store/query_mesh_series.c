@@ -351,16 +351,33 @@ int query_mesh_series(struct query *query, struct window window, struct arena *a
     return err->code;
 }
 
+#define CALLS_NAMES "('istio_requests_total', 'istio_requests')"
+
 bool query_has_mesh_series(struct query *query)
 {
     struct err err = {0};
     sqlite3_stmt *select;
-    if (query_begin(query,
-                    "SELECT 1 FROM metric_series_row WHERE name IN ('istio_requests_total', "
-                    "'istio_requests') LIMIT 1",
+    if (query_begin(query, "SELECT 1 FROM metric_series_row WHERE name IN " CALLS_NAMES " LIMIT 1",
                     &select, &err))
         return false;
     int code = sqlite3_step(select);
     query_end(query, select, code, &err);
     return code == SQLITE_ROW;
+}
+
+bool query_mesh_series_times(struct query *query, struct window *window)
+{
+    struct err err = {0};
+    sqlite3_stmt *select;
+    if (query_begin(query,
+                    "SELECT min(p.at_ns), max(p.at_ns) FROM metric_series_row m "
+                    "CROSS JOIN metric_generation g CROSS JOIN metric_point_row p "
+                    "ON p.generation = g.id AND p.series = m.id WHERE m.name IN " CALLS_NAMES,
+                    &select, &err))
+        return false;
+    int code = sqlite3_step(select);
+    bool some = code == SQLITE_ROW && sqlite3_column_type(select, 0) != SQLITE_NULL;
+    *window = (struct window){(uint64_t)sqlite3_column_int64(select, 0),
+                              (uint64_t)sqlite3_column_int64(select, 1)};
+    return query_end(query, select, code, &err) == 0 && some;
 }
