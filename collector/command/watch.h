@@ -48,6 +48,7 @@ struct watch {
     unsigned look_every, look_steps, keep_steps; /* steps between looks, of a look, in memory */
     uint64_t last_id;
     struct watched *open;      /* in order of their opening */
+    uint64_t calm_from;        /* step: what is before it belongs to an incident that is over */
     struct watched *by_series; /* the one that is told by series alone; NULL: none */
     uint64_t series_minute;    /* before which series are looked at */
     struct suspicion suspicions[MAX_ENTRIES];
