@@ -8,6 +8,7 @@
 static int read_samples(struct query *query, const struct diagnosis *diagnosis, struct arena *arena,
                         struct metric_samples_list *list, struct err *err)
 {
+    const struct suspect *suspects = diagnosis->suspects;
     uint32_t n = diagnosis->n_suspects;
     struct metric_subject *subjects = arena_calloc(arena, (n + 1) * sizeof(*subjects));
     struct metric_question question = {{diagnosis->baseline_from_ns, diagnosis->baseline_to_ns},
@@ -17,8 +18,10 @@ static int read_samples(struct query *query, const struct diagnosis *diagnosis, 
     if (!subjects)
         return err_set(err, ERR_BUSY, "memory is short for the metrics of this window");
     for (uint32_t i = 0; i < n; i++)
-        subjects[i] = (struct metric_subject){diagnosis->suspects[i].node.namespace,
-                                              diagnosis->suspects[i].node.service};
+        subjects[i] = (struct metric_subject){.namespace = suspects[i].node.namespace,
+                                              .service = suspects[i].node.service,
+                                              .version = suspects[i].node.version,
+                                              .instance = suspects[i].instance};
     return query_metric_samples(query, &question, arena, list, err);
 }
 

@@ -138,7 +138,7 @@ int query_rollup(struct query *query, const struct rollup_question *question, st
 /* The stored points, in two windows, of metrics that name a cause (metric_cause.h) and speak of one
  * of these services. Texts lie in `arena`. */
 struct metric_subject {
-    struct str namespace, service; /* namespace '': any */
+    struct str namespace, service, version, instance; /* '' any, but of the service */
 };
 struct metric_question {
     struct window normal, now;
