@@ -2,10 +2,11 @@
 import gzip
 import json
 import os
+import sqlite3
 import subprocess
 
 import remote_write as rw
-from lib import GOLDEN, otlp_body, otlp_span
+from lib import GOLDEN, otlp_body, otlp_span, wait_for
 from stitching import INBOUND, Trace, otlp, out
 
 STEP = 15000
@@ -176,6 +177,18 @@ def scene_counters(c):
     assert total() == (82, 3)
     scrape(c, 22, rw.calls(505, rw.T0 + 22 * STEP, **other), rw.calls(69, rw.T0 + 22 * STEP, **ok))
     assert total() == (87, 3)
+    # Retention takes the points, and with them what a counter was: that it is new does not mean that it began at 0.
+    c.stop()
+    db = sqlite3.connect(c.db)
+    db.execute("UPDATE metric_generation SET begun_s = begun_s - 864000")
+    db.commit()
+    db.close()
+    c.start(store__retention="1h")
+    wait_for(lambda: c.sql("SELECT count(*) FROM metric_series") == [(0,)], 60, "no series left")
+    scrape(c, 23, rw.calls(600, rw.T0 + 23 * STEP, **other))
+    assert total() == (87, 3)
+    scrape(c, 24, rw.calls(602, rw.T0 + 24 * STEP, **other))
+    assert total() == (89, 3)
     c.check_ledger()
 
 
