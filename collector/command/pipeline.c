@@ -204,7 +204,12 @@ static int open_inbox(struct pipeline *pipeline, struct err *err)
 
 static bool know_address(void *stitcher, const struct known_address *known)
 {
-    return stitcher_know(stitcher, known);
+    return stitcher_know_address(stitcher, known);
+}
+
+static bool know_proxy(void *stitcher, const struct known_proxy *known)
+{
+    return stitcher_know_proxy(stitcher, known);
 }
 
 static int make_stitcher(struct pipeline *pipeline, struct err *err)
@@ -236,7 +241,8 @@ static int make_stitcher(struct pipeline *pipeline, struct err *err)
         free(stitcher.knowledge);
         return err->code;
     }
-    return store_addresses(pipeline->store, know_address, pipeline->stitcher, err);
+    struct store_learner learner = {know_address, know_proxy, pipeline->stitcher};
+    return store_learn(pipeline->store, &learner, err);
 }
 
 /* What a crash left in the inbox comes behind it. Without an inbox it is a replay, whose times are

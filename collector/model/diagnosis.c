@@ -154,12 +154,16 @@ static void requests_json(const struct request_numbers *numbers, struct buf *out
 {
     buf_addf(out, "{\"n\":%lld,\"failed\":%lld,\"mean_ns\":", (long long)numbers->n,
              (long long)numbers->failed);
-    if (numbers->p95_ns == UINT64_MAX) {
-        buf_add_c(out, "null,\"p95_ns\":null}");
-        return;
-    }
-    buf_addf(out, "%lld,\"p95_ns\":%llu}", (long long)numbers->mean_ns,
-             (unsigned long long)numbers->p95_ns);
+    if (numbers->mean_ns > 0 || numbers->p95_ns != UINT64_MAX)
+        buf_addf(out, "%lld", (long long)numbers->mean_ns);
+    else
+        buf_add_c(out, "null");
+    buf_add_c(out, ",\"p95_ns\":");
+    if (numbers->p95_ns != UINT64_MAX)
+        buf_addf(out, "%llu", (unsigned long long)numbers->p95_ns);
+    else
+        buf_add_c(out, "null");
+    buf_add_char(out, '}');
 }
 
 static void window_json(const char *name, uint64_t from_ns, uint64_t to_ns, struct buf *out)

@@ -92,7 +92,13 @@ struct suspect {
 struct request_numbers {
     int64_t n, failed;
     double mean_ns;
-    uint64_t p95_ns; /* UINT64_MAX: no times */
+    uint64_t p95_ns; /* UINT64_MAX: no times, or none of single requests */
+};
+
+/* Requests of one minute. */
+struct request_minute {
+    uint64_t minute; /* of Unix time */
+    int64_t n, failed, sum_ns;
 };
 
 struct diagnosis {

@@ -57,10 +57,15 @@ int store_allow_plaintext(struct store *store, const char *const *rules, size_t 
  * none ever came. Any thread. */
 int64_t store_kafka_next(struct store *store, uint64_t topic, int32_t partition);
 
-/* Who was learnt to be at which address, the newest first; texts live for the call. It returns
- * false to have no more. Before the start. */
-typedef bool store_address_f(void *ctx, const struct known_address *known);
-int store_addresses(struct store *store, store_address_f *tell, void *ctx, struct err *err);
+/* Who wants to know what was learnt across traces: who is at which address, the newest first, and
+ * whom proxies serve. Texts live for the call. Each returns false to have no more. */
+struct store_learner {
+    bool (*address)(void *ctx, const struct known_address *known);
+    bool (*proxy)(void *ctx, const struct known_proxy *known);
+    void *ctx;
+};
+/* Before the start. */
+int store_learn(struct store *store, const struct store_learner *learner, struct err *err);
 
 int store_start(struct store *store, struct err *err);
 /* Takes the turn; waits while the writer's queue is full. False when the store is stopping. */

@@ -122,7 +122,8 @@ struct rollups {
     struct {
         uint64_t minute, touched_s;
         bool tallies;
-    } touched[16]; /* what minute_age was told last, by minute modulo 16 */
+    } touched[16];                 /* what minute_age was told last, by minute modulo 16 */
+    struct stat_series *n_limited; /* counters that met a bound */
 };
 
 /* A row of hop_minute_row while it is in memory. */
@@ -427,8 +428,8 @@ void clocks_close(struct store *store);
 void clocks_add(struct store *store, const struct turn *turn);
 int clocks_write(struct store *store);
 
-/* addresses.c */
-int addresses_write(struct store *store, const struct turn *turn);
+/* knowledge.c */
+int knowledge_write(struct store *store, const struct turn *turn);
 
 /* gaps.c */
 int gaps_open(struct store *store);

@@ -30,61 +30,6 @@ def calls(c, caller, callee, what="calls"):
                  caller, callee)[0][0]
 
 
-def expect_all_scenarios(c):
-    """What the driver and the applications of the captured mesh know (63 requests, 27 kinds)."""
-    truth = {("user", "istio-ingressgateway"): 63, ("istio-ingressgateway", "productpage"): 60,
-             ("productpage", "details"): 44, ("productpage", "recommend"): 2, ("productpage", "reviews"): 43,
-             ("reviews", "ratings"): 43}
-    for (caller, callee), n in truth.items():
-        assert calls(c, caller, callee) == n, (caller, callee, calls(c, caller, callee), n)
-    # 8 x 500, 3 x 504, 8 x 503; retries: 2 calls saved by one, 2 that gave up after two more attempts
-    assert calls(c, "reviews", "ratings", "errors") == 19
-    assert calls(c, "reviews", "ratings", "recovered") == 2
-    assert calls(c, "productpage", "reviews", "errors") == 19 == calls(c, "productpage", "reviews", "errors_carried")
-    assert calls(c, "productpage", "details", "errors") == 8  # 5 x 503, 3 x grpc
-    assert calls(c, "productpage", "details", "client_errors") == 1  # the 404
-    assert calls(c, "user", "istio-ingressgateway", "client_errors") == 1  # 418
-    origins = dict(c.sql("SELECT origin_service, count(*) FROM trace WHERE status = 'error' GROUP BY 1"))
-    assert origins == {"ratings": 19, "details": 7, "productpage": 1, "recommend": 2, "istio-ingressgateway": 2}, origins
-
-
-def scene_envoy_by_otlp_protobuf(c):
-    c.start()
-    for body in frames("otlp_grpc"):
-        assert c.post_otlp(body)[0] == 200
-    c.flush()
-    expect_all_scenarios(c)
-    assert c.sql("SELECT count(*) FROM span") == [(449,)]
-    c.check_ledger()
-
-
-def scene_envoy_by_zipkin_json(c):
-    c.start()
-    for body in frames("zipkin_json"):
-        status, text, _ = c.post_zipkin(body)
-        assert (status, text) == (202, b"")
-    c.flush()
-    expect_all_scenarios(c)
-    c.check_ledger()
-
-
-def scene_all_kinds_of_spans_give_one_graph(c):
-    """The same requests seen by OTLP, by Zipkin with shared ids, and with a span for every attempt."""
-    seen = {}
-    for name in ("otlp_http", "zipkin_shared", "spawn_all"):
-        c.db = os.path.join(c.folder, name + ".db")
-        c.sets["store.path"] = c.db
-        c.start()
-        for body in frames(name):
-            assert (c.post_zipkin(body) if name == "zipkin_shared" else c.post_otlp(body))[0] // 100 == 2
-        c.flush()
-        c.check_ledger()
-        seen[name] = c.sql("SELECT caller_service, callee_service, sum(calls), sum(errors), sum(errors_origin), "
-                           "sum(recovered) FROM edge_minute GROUP BY 1, 2 ORDER BY 1, 2")
-        c.stop()
-    assert seen["otlp_http"] == seen["zipkin_shared"] == seen["spawn_all"], seen
-
-
 def scene_any_order_any_split_any_repetition(c):
     bodies = frames("otlp_http")
     results = []
