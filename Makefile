@@ -29,6 +29,9 @@ TOOLS = $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c)) $(B
 ORACLES = $(patsubst %.c,$(B)/obj/%.o,$(filter-out tests/oracle/json_theirs.c,$(wildcard tests/oracle/*.c))) \
 	$(B)/obj/tests/oracle/otlp_trace.pb-c.o $(B)/obj/tests/oracle/json_theirs_alone.o
 FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+# What the fuzz targets read bytes with: the rest of the program need not be built once more for them.
+FUZZED = $(wildcard collector/base/*.c collector/model/*.c collector/decode/*.c collector/stitch/*.c collector/config*.c collector/store/inbox*.c) \
+	collector/command/replay_pieces.c
 FUZZ_MAIN ?= $(B)/obj/tests/fuzz/replay.o
 FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 # In sanitized builds the sanitizer owns malloc, so tests that make it fail wrap it (tests/oracle/short_memory.h).
@@ -45,6 +48,10 @@ $(B)/faultline: $(B)/obj/collector/main.o $(B)/libfaultline.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/libfaultline.a: $(OBJECTS)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/libfuzzed.a: $(FUZZED:%.c=$(B)/obj/%.o)
 	@rm -f $@
 	ar rcs $@ $^
 
@@ -122,7 +129,7 @@ $(B)/obj/tests/oracle/json_theirs_alone.o: $(B)/obj/tests/oracle/json_theirs.o
 	$(CC) -r -nostdlib -o $@ $< -l:libjansson.a
 	objcopy --keep-global-symbol=json_theirs $@
 
-$(B)/fuzz/%: tests/fuzz/%.c $(B)/obj/tests/fuzz/shortage.o $(B)/obj/tests/fuzz/decoders.o $(FUZZ_MAIN) $(ORACLES) $(B)/libfaultline.a
+$(B)/fuzz/%: tests/fuzz/%.c $(B)/obj/tests/fuzz/shortage.o $(B)/obj/tests/fuzz/decoders.o $(FUZZ_MAIN) $(ORACLES) $(B)/libfuzzed.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LDFLAGS) $(FUZZ_LINK) $(WRAPS) $(LIBS) -lprotobuf-c
 

@@ -577,7 +577,24 @@ void store_file_note(int lock_fd, const char *text);
 int store_file_migrate(sqlite3 *db);
 int store_file_version(void);
 
-/* store.c */
+/* transaction.c: one is open or none. Codes are SQLite's. */
+#define REST_NS (2 * NS_PER_S) /* without a commit: what is in the log goes into the file */
+enum store_state { STATE_GOOD, STATE_DISK_FULL, STATE_DAMAGED, STATE_FAILED };
+int transaction_read_position(struct store *store);
+int transaction_begin(struct store *store);
+int transaction_apply(struct store *store, const struct turn *turn);
+/* Until it is through; turns are handed on. */
+void transaction_commit(struct store *store);
+/* Once. */
+int transaction_try(struct store *store);
+void transaction_roll_back(struct store *store, int code);
+/* Rolls back, and does the same turns again until they are committed. */
+void transaction_start_over(struct store *store, int code);
+void transaction_checkpoint(struct store *store);
+/* Nothing may be committed behind a sync that failed: ends the process if this code says so. */
+void transaction_note_sync(struct store *store, int code);
+
+/* statements.c */
 int store_prepare(struct store *store, const char *sql, sqlite3_stmt **statement);
 /* Asked seldom, so prepared each time: the first number of the answer (0 when there is none), and a
  * statement without an answer. */

@@ -50,7 +50,7 @@ def scene_a_moment_without_the_disk_sets_no_database_aside(c):
     acked = os.path.join(c.folder, "acked")
     for at in (1, 2, 3, 5, 7, 9):
         c.start()
-        load(c, acked, at)
+        load(c, acked, at, 8000)
         c.kill()
         if start_with_fault(c, ("read", WAL, at, 1, EIO), os.path.join(c.folder, "told")):
             c.stop()
