@@ -133,6 +133,15 @@ static int fetch_stored(void *ctx, struct trace_id id, struct names *names, stru
                               found, err);
 }
 
+static int stored_requests(void *ctx, struct names *names, struct nodes *nodes,
+                           struct shapes *shapes,
+                           void (*tell)(void *tell_ctx, const struct known_request *known),
+                           void *tell_ctx, struct err *err)
+{
+    return trace_finder_requests(((struct pipeline *)ctx)->finder, names, nodes, shapes, tell,
+                                 tell_ctx, err);
+}
+
 /* ---- starting ---- */
 
 static int allow_plaintext(struct pipeline *pipeline, const struct settings *settings,
@@ -230,6 +239,7 @@ static int make_stitcher(struct pipeline *pipeline, struct err *err)
                    .max_set_bytes = MAX_SET_BYTES},
         .maybe = maybe_stored,
         .fetch = fetch_stored,
+        .requests = stored_requests,
         .count = count_cut,
         .emit = emit_turn,
         .ctx = pipeline,

@@ -50,6 +50,16 @@ struct known_proxy {
     uint32_t itself_minute, others_minute;
 };
 
+/* A stored span that bore an x-request-id: of its record what joins requests (stitch/requests.h).
+ */
+struct known_request {
+    struct trace_id id;
+    struct record record;
+    bool entry, joined; /* its trace counts it as an entry; as a call from another trace */
+    bool counted;       /* its trace counts a call that nobody in it answered */
+    bool tells;         /* its trace counts a call to a span of another one */
+};
+
 struct turn {
     struct arena arena;
     struct turn *next;        /* for whoever owns it */

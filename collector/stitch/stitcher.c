@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "collector/base/clock.h"
+#include "collector/base/log.h"
 #include "collector/stitch/stitcher_internal.h"
 
 #define MAX_NAMES (1u << 20)
@@ -343,8 +344,35 @@ bool stitcher_know_proxy(struct stitcher *stitcher, const struct known_proxy *kn
     return proxies_know(stitcher->proxies, known);
 }
 
+static void know_request(void *ctx, const struct known_request *known)
+{
+    struct stitcher *stitcher = ctx;
+    uint8_t log = known->record.shape->log;
+    if (log == LOG_OF_REQUEST)
+        stitcher->asked_ns = clock_mono_ns();
+    struct request_place *place =
+        log == LOG_NONE ? requests_add(stitcher->requests, request_trace(known->id), &known->record)
+                        : NULL;
+    if (!place)
+        return;
+    place->told = known->entry ? REQUEST_ENTRY : known->joined ? REQUEST_JOINED : REQUEST_UNTOLD;
+    place->counted = known->counted;
+    place->tells = known->tells;
+}
+
+/* What was stored cannot be read now and then: requests are then joined from here on. */
+static void know_requests(struct stitcher *stitcher)
+{
+    struct stitcher_settings *own = &stitcher->settings;
+    struct err err = {0};
+    if (own->requests && own->requests(own->ctx, stitcher->names, stitcher->nodes, stitcher->shapes,
+                                       know_request, stitcher, &err))
+        log_event(LOG_WARN, "requests_unknown", "reason=\"%s\"", err.text);
+}
+
 int stitcher_start(struct stitcher *stitcher, struct err *err)
 {
+    know_requests(stitcher);
     atomic_store(&stitcher->progress_ns, clock_mono_ns());
     addresses_renew(stitcher->addresses, clock_mono_ns());
     proxies_renew(stitcher->proxies, clock_mono_ns());

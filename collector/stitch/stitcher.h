@@ -32,6 +32,10 @@ struct stitcher_settings {
     int (*fetch)(void *ctx, struct trace_id id, struct names *names, struct nodes *nodes,
                  struct shapes *shapes, struct arena *arena, struct cut_trace *found,
                  struct err *err);
+    /* Tells the spans with request ids that were stored lately; at the start. May be NULL. */
+    int (*requests)(void *ctx, struct names *names, struct nodes *nodes, struct shapes *shapes,
+                    void (*tell)(void *tell_ctx, const struct known_request *known), void *tell_ctx,
+                    struct err *err);
     /* Adds what the trace changes to turn->rollup; may be NULL. False when memory is short. `nodes`
      * is the stitcher's table, for adding too. */
     bool (*count)(void *ctx, struct nodes *nodes, struct turn *turn, const struct cut_trace *cut);

@@ -94,5 +94,11 @@ bool trace_finder_maybe(struct trace_finder *finder, struct trace_id id);
 int trace_finder_fetch(struct trace_finder *finder, struct trace_id id, struct names *names,
                        struct nodes *nodes, struct shapes *shapes, struct arena *arena,
                        struct cut_trace *found, struct err *err);
+/* Tells every span with a request id of the newest 10 minutes, at most some 32,768, in the order in
+ * which their traces were cut; `known` lives for the call. Before the start. */
+int trace_finder_requests(struct trace_finder *finder, struct names *names, struct nodes *nodes,
+                          struct shapes *shapes,
+                          void (*tell)(void *ctx, const struct known_request *known), void *ctx,
+                          struct err *err);
 
 #endif
