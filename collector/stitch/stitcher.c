@@ -123,8 +123,9 @@ struct stitcher *stitcher_new(const struct stitcher_settings *settings, struct e
         stitcher->proxies = proxies_new(stitcher->names, stitcher->nodes);
         stitcher->requests = requests_new();
     }
-    if (!stitcher->shapes || !stitcher->stitch || !stitcher->addresses || !stitcher->proxies ||
-        !stitcher->requests || !stitcher->queue) {
+    stitcher->giants = giants_new();
+    if (!stitcher->giants || !stitcher->shapes || !stitcher->stitch || !stitcher->addresses ||
+        !stitcher->proxies || !stitcher->requests || !stitcher->queue) {
         err_set(err, ERR_BUSY, "memory is short: the stitcher cannot start");
         stitcher->settings.knowledge = NULL; /* taken only with success */
         stitcher_free(stitcher);
@@ -149,6 +150,7 @@ void stitcher_free(struct stitcher *stitcher)
     stitch_free(stitcher->stitch);
     addresses_free(stitcher->addresses);
     proxies_free(stitcher->proxies);
+    giants_free(stitcher->giants);
     requests_free(stitcher->requests);
     shapes_free(stitcher->shapes);
     nodes_free(stitcher->nodes);

@@ -11,6 +11,7 @@
 #include "collector/base/queue.h"
 #include "collector/base/stats.h"
 #include "collector/stitch/addresses.h"
+#include "collector/stitch/giants.h"
 #include "collector/stitch/live.h"
 #include "collector/stitch/proxies.h"
 #include "collector/stitch/requests.h"
@@ -42,6 +43,7 @@ struct stitcher {
     struct live_table table;
     struct addresses *addresses;
     struct proxies *proxies;
+    struct giants *giants;
     struct filling filling;
     struct buf scratch, merge_scratch;
     uint64_t next_trace_no, next_turn;

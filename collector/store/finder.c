@@ -20,12 +20,14 @@ static int prepare(struct trace_finder *finder, const char *sql, sqlite3_stmt **
     return sqlite3_prepare_v3(finder->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
 }
 
-int trace_finder_open(struct store *store, struct trace_finder **result, struct err *err)
+int trace_finder_open(struct store *store, uint32_t max_spans, struct trace_finder **result,
+                      struct err *err)
 {
     struct trace_finder *finder = calloc(1, sizeof(*finder));
     if (!finder)
         return err_set(err, ERR_BUSY, "memory is short");
     finder->store = store;
+    finder->max_spans = max_spans;
     int code = sqlite3_open_v2(store->settings.path, &finder->db,
                                SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
     sqlite3_busy_timeout(finder->db, 5000);
@@ -339,11 +341,12 @@ static int read_trace(struct fetching *fetching, struct trace_id id, uint64_t tr
         trace->complete = sqlite3_column_int64(row, 12) & TRACE_COMPLETE;
         trace->began_by_proxy = sqlite3_column_int64(row, 12) & TRACE_BEGAN_BY_PROXY;
         found->reopened = (uint32_t)sqlite3_column_int64(row, 13);
+        found->base = trace->span_count >= fetching->finder->max_spans ? trace->span_count : 0;
         struct str blob = arena_dup(fetching->arena, column_text(row, 14));
         there = blob.p && read_calls(fetching, blob, &found->now.graph) ? 1 : -1;
     }
     sqlite3_reset(row);
-    if (there == 1 && !read_spans(fetching, trace_no, &found->now))
+    if (there == 1 && !found->base && !read_spans(fetching, trace_no, &found->now))
         there = -1;
     return there;
 }
@@ -377,4 +380,24 @@ int trace_finder_fetch(struct trace_finder *finder, struct trace_id id, struct n
     if (there < 0)
         err_set(err, ERR_IO, "a stored trace could not be read: %s", sqlite3_errmsg(finder->db));
     return there;
+}
+
+void trace_finder_span_keys(struct trace_finder *finder, const struct cut_trace *found,
+                            void (*tell)(void *ctx, struct trace_id id, uint64_t span_id,
+                                         uint64_t start_ns),
+                            void *ctx)
+{
+    sqlite3_stmt *select;
+    if (sqlite3_prepare_v2(finder->db,
+                           "SELECT span_id, start_offset, bits FROM span_row WHERE trace_no = ?",
+                           -1, &select, NULL) != SQLITE_OK)
+        return;
+    sqlite3_bind_int64(select, 1, (int64_t)found->trace_no);
+    while (sqlite3_step(select) == SQLITE_ROW) {
+        bool from_0 = sqlite3_column_int64(select, 2) & SPAN_OFFSET_FROM_0;
+        tell(ctx, found->id, (uint64_t)sqlite3_column_int64(select, 0),
+             (from_0 ? 0 : found->now.graph.trace.start_ns) +
+                 (uint64_t)sqlite3_column_int64(select, 1));
+    }
+    sqlite3_finalize(select);
 }

@@ -9,6 +9,7 @@
 struct trace_finder {
     struct store *store;
     sqlite3 *db;
+    uint32_t max_spans; /* of a trace that is read back */
     sqlite3_stmt *key, *trace, *spans, *shape, *set, *resource, *name, *node;
 };
 
