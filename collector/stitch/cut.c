@@ -163,8 +163,14 @@ static bool fill_cut(struct stitcher *stitcher, struct turn *turn, const struct 
             return false;
     }
     stitch_name_trace(stitcher->stitch, live->id);
-    return stitch_trace(stitcher->stitch, records, live->n, stitcher->settings.knowledge,
-                        &turn->arena, &cut->now.graph);
+    struct trace_result *trace = &cut->now.graph.trace;
+    if (!stitch_trace(stitcher->stitch, records, live->n, stitcher->settings.knowledge,
+                      &turn->arena, &cut->now.graph))
+        return false;
+    trace->late_piece = live->late_piece;
+    trace->parts += live->late_piece; /* the other one is stored apart */
+    trace->complete = trace->complete && !live->late_piece;
+    return true;
 }
 
 /* Nothing new came for a trace that is stored: it leaves as it came. */

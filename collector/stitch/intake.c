@@ -65,16 +65,18 @@ static void learn_giant(struct stitcher *stitcher, const struct cut_trace *found
 
 /* A trace that the store may have: read back with what the tables hold of it. NULL when it is not
  * there, cannot be read (what comes is a trace of its own then), or memory is short. */
-static struct live *fetch(struct stitcher *stitcher, struct trace_id id)
+static struct live *fetch(struct stitcher *stitcher, struct trace_id id, bool *too_late)
 {
     struct stitcher_settings *settings = &stitcher->settings;
     struct cut_trace found;
     struct arena arena;
+    *too_late = false;
     if (!settings->maybe || !settings->maybe(settings->ctx, id))
         return NULL;
     arena_init(&arena, FETCH_CEILING);
-    bool there = fetch_stored(stitcher, id, &arena, &found) == 1;
-    struct live *live = there ? live_add(&stitcher->table, id) : NULL;
+    int there = fetch_stored(stitcher, id, &arena, &found);
+    *too_late = there == 2;
+    struct live *live = there == 1 ? live_add(&stitcher->table, id) : NULL;
     if (live && found.base) {
         learn_giant(stitcher, &found);
         live_continue(&stitcher->table, live, &found, found.base);
@@ -118,9 +120,10 @@ static struct live *live_for(struct intake *intake, struct trace_id id)
     if (live && live->state == SETTLING) {
         live = revive(intake, live);
     } else if (!live) {
-        live = fetch(stitcher, id);
-        if (!live)
-            live = live_add(&stitcher->table, id);
+        bool too_late;
+        live = fetch(stitcher, id, &too_late);
+        if (!live && (live = live_add(&stitcher->table, id)))
+            live->late_piece = too_late;
         if (live)
             became_live(intake, live);
     }
@@ -140,11 +143,12 @@ static void recall_entries(struct intake *intake, struct str request_id)
         return;
     intake->recalled = id;
     struct live *live = live_find(&stitcher->table, id);
+    bool too_late;
     if (live && live->state == LIVE)
         return; /* not cut yet */
     if (live)
         live = revive(intake, live);
-    else if ((live = fetch(stitcher, id)))
+    else if ((live = fetch(stitcher, id, &too_late)))
         became_live(intake, live);
     if (!live)
         return;
@@ -228,6 +232,8 @@ static bool take_span(struct intake *intake, const struct span *span)
     if (live->n >= (live->base ? max : 2 * max))
         intake->giant = live->id; /* no more of it is held together */
     count_late(intake, live, span);
+    if (live->late_piece && !live->was)
+        stat_add(stitcher->n_too_late, 1);
     if (!live_append(&stitcher->table, live, &record))
         return false;
     live->changed = true;

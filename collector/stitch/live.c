@@ -347,6 +347,7 @@ bool live_revive(struct live_table *table, struct live *live, const struct cut_t
         return false;
     go_on(table, live, held);
     live->was = was;
+    live->late_piece = held->now.graph.trace.late_piece;
     for (uint32_t i = 0; i < held->now.n_records; i++) {
         struct live_record *item = live_append(table, live, &held->now.records[i]);
         if (!item)

@@ -47,6 +47,7 @@ struct live {
     uint32_t slot;            /* its place in the table */
     uint8_t state;            /* enum live_state */
     bool changed;             /* differs from what the tables hold */
+    bool late_piece;          /* of a trace that cannot be opened again: one of its own */
     uint32_t n;               /* records */
     uint32_t base;            /* spans that are stored and not here: see struct cut_trace */
     uint8_t tags[INDEX_FROM]; /* of the first records' span ids: a byte each, so that looking for an

@@ -20,6 +20,9 @@ static struct stat_family cut_family =
     STAT_COUNTER("faultline_stitch_cut_total", "Traces cut from memory, by what made it time.");
 static struct stat_family reopened_family =
     STAT_COUNTER("faultline_stitch_reopened_total", "Traces cut again because a span came late.");
+static struct stat_family too_late_family =
+    STAT_COUNTER("faultline_stitch_too_late_total",
+                 "Spans of traces that could not be opened again: they are traces of their own.");
 static struct stat_family lateness_family =
     STAT_HISTOGRAM("faultline_stitch_lateness_seconds",
                    "Time from the end of a span that reopened a trace to its receipt.");
@@ -50,6 +53,7 @@ static void make_stats(struct stitcher *stitcher)
     for (int i = 0; i < N_CUT_REASONS; i++)
         stitcher->n_cut[i] = stat_get(&cut_family, "reason", reasons[i], NULL);
     stitcher->n_reopened = stat_get(&reopened_family, NULL);
+    stitcher->n_too_late = stat_get(&too_late_family, NULL);
     stitcher->lateness = stat_get(&lateness_family, NULL);
     stitcher->n_over_spans = stat_get(&overflow_family, "limit", "spans_per_trace", NULL);
     stitcher->n_over_names = stat_get(&overflow_family, "limit", "names", NULL);

@@ -30,6 +30,7 @@ struct stitcher_settings {
     /* Reading stored traces back (the store); all may be NULL. Of one that has max_spans_per_trace
      * spans or more, `base` of *found says how many, and they are not read. */
     bool (*maybe)(void *ctx, struct trace_id id);
+    /* 1 found, 0 not, 2 found and too old to be opened again, -1 failed. */
     int (*fetch)(void *ctx, struct trace_id id, struct names *names, struct nodes *nodes,
                  struct shapes *shapes, struct arena *arena, struct cut_trace *found,
                  struct err *err);

@@ -2,6 +2,7 @@
  * connection. */
 #include <stdlib.h>
 
+#include "collector/base/clock.h"
 #include "collector/base/log.h"
 #include "collector/store/finder_internal.h"
 #include "collector/store/rows.h"
@@ -32,14 +33,16 @@ int trace_finder_open(struct store *store, uint32_t max_spans, struct trace_find
                                SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
     sqlite3_busy_timeout(finder->db, 5000);
     code = code ? code
-                : prepare(finder, "SELECT trace_no FROM trace_key WHERE run = ? AND hash = ?",
+                : prepare(finder,
+                          "SELECT trace_no FROM trace_key WHERE run = ? AND hash = ? "
+                          "ORDER BY trace_no DESC",
                           &finder->key);
     code = code ? code
                 : prepare(finder,
                           "SELECT id, start_ns, duration_ns, entry, entry_operation, origin, "
                           "origin_operation, "
                           "origin_reason, span_count, service_count, error_count, parts, bits, "
-                          "reopened, calls "
+                          "reopened, calls, stored_s "
                           "FROM trace_row WHERE trace_no = ?",
                           &finder->trace);
     code = code ? code
@@ -310,8 +313,17 @@ static bool read_spans(struct fetching *fetching, uint64_t trace_no, struct coun
     return ok;
 }
 
-/* 1 when this number is the trace with this id. One whose spans store.keep dropped is none: what
- * comes late for it is a trace of its own. */
+/* What comes for a trace that was stored longer ago than stitch.reopen_window, or whose spans
+ * store.keep dropped, is a trace of its own. */
+static bool is_closed(const struct trace_finder *finder, sqlite3_stmt *row)
+{
+    uint64_t stored_s = (uint64_t)sqlite3_column_int64(row, 15),
+             window_s = finder->store->settings.reopen_window_ns / NS_PER_S;
+    return !(sqlite3_column_int64(row, 12) & TRACE_SPANS_KEPT) ||
+           stored_s + window_s < clock_wall_ns() / NS_PER_S;
+}
+
+/* 1 when this number is the trace with this id, 2 when it is and cannot be opened again. */
 static int read_trace(struct fetching *fetching, struct trace_id id, uint64_t trace_no,
                       struct cut_trace *found)
 {
@@ -322,8 +334,10 @@ static int read_trace(struct fetching *fetching, struct trace_id id, uint64_t tr
     sqlite3_bind_int64(row, 1, (int64_t)trace_no);
     int there = 0;
     if (finder_next_row(fetching, row) && sqlite3_column_bytes(row, 0) == 16 &&
-        memcmp(sqlite3_column_blob(row, 0), bytes, 16) == 0 &&
-        sqlite3_column_int64(row, 12) & TRACE_SPANS_KEPT) {
+        memcmp(sqlite3_column_blob(row, 0), bytes, 16) == 0) {
+        there = 2;
+    }
+    if (there && !is_closed(fetching->finder, row)) {
         *found = (struct cut_trace){.id = id, .trace_no = trace_no};
         struct trace_result *trace = &found->now.graph.trace;
         trace->start_ns = (uint64_t)sqlite3_column_int64(row, 1);
@@ -339,6 +353,7 @@ static int read_trace(struct fetching *fetching, struct trace_id id, uint64_t tr
         trace->parts = (uint32_t)sqlite3_column_int64(row, 11);
         trace->error = sqlite3_column_int64(row, 12) & TRACE_ERROR;
         trace->complete = sqlite3_column_int64(row, 12) & TRACE_COMPLETE;
+        trace->late_piece = sqlite3_column_int64(row, 12) & TRACE_LATE_PIECE;
         trace->began_by_proxy = sqlite3_column_int64(row, 12) & TRACE_BEGAN_BY_PROXY;
         found->reopened = (uint32_t)sqlite3_column_int64(row, 13);
         found->base = trace->span_count >= fetching->finder->max_spans ? trace->span_count : 0;

@@ -93,7 +93,7 @@ void trace_finder_close(struct trace_finder *finder);
 bool trace_finder_maybe(struct trace_finder *finder, struct trace_id id);
 /* Reads a stored trace into `arena` with numbers of the given tables: id, trace_no, reopened and
  * `now` of *found; of one that is too big its spans' number as `base`, and not the spans. 1 found,
- * 0 not, -1 failed. */
+ * 0 not, 2 found and too old to be opened again, -1 failed. */
 int trace_finder_fetch(struct trace_finder *finder, struct trace_id id, struct names *names,
                        struct nodes *nodes, struct shapes *shapes, struct arena *arena,
                        struct cut_trace *found, struct err *err);

@@ -179,7 +179,8 @@ static int put_trace(struct store *store, const struct turn *turn, const struct 
     sqlite3_bind_int64(put, 13, result->parts);
     sqlite3_bind_int64(put, 14,
                        (result->error ? TRACE_ERROR : 0) | (result->complete ? TRACE_COMPLETE : 0) |
-                           TRACE_SPANS_KEPT | (result->began_by_proxy ? TRACE_BEGAN_BY_PROXY : 0));
+                           TRACE_SPANS_KEPT | (result->began_by_proxy ? TRACE_BEGAN_BY_PROXY : 0) |
+                           (result->late_piece ? TRACE_LATE_PIECE : 0));
     sqlite3_bind_int64(put, 15, trace->reopened);
     sqlite3_bind_int64(put, 16, (int64_t)(clock_wall_ns() / NS_PER_S));
     sqlite3_bind_int64(put, 17, mask);

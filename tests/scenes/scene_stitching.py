@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import sqlite3
 import subprocess
 
 from stitching import Trace, expected_text, frames_of, graph_text, otlp, zipkin
@@ -141,3 +142,31 @@ def scene_late_and_across_restarts(c):
     late = tables(c)
     for query in TABLES:
         assert late[query] == at_once[query], (query, sorted(set(late[query]) ^ set(at_once[query]), key=str)[:6])
+
+
+def scene_what_comes_after_the_reopen_window_is_a_trace_of_its_own(c):
+    c.start(stitch__reopen_window="1h")
+    t = Trace(905)
+    a = t.server("a", 0, 100)
+    ab = t.client("a", 1, 90, a)
+    b = t.server("b", 5, 80, ab)
+    bc = t.client("b", 6, 70, b)
+    give = lambda *spans: (c.post_otlp(otlp(list(spans)), json_body=True), c.flush())  # noqa: E731
+    rows = lambda: c.sql("SELECT span_count, parts, complete FROM trace ORDER BY span_count")  # noqa: E731
+    give(a, ab)
+    give(b)
+    assert rows() == [(3, 1, 1)] and c.counter("faultline_stitch_too_late_total") == 0, rows()
+    c.stop()
+    db = sqlite3.connect(c.db)  # as if it had been stored two hours ago
+    db.execute("UPDATE trace_row SET stored_s = stored_s - 7200")
+    db.commit()
+    db.close()
+    c.start()
+    give(bc)
+    assert rows() == [(1, 2, 0), (3, 1, 1)] and c.counter("faultline_stitch_too_late_total") == 1, rows()
+    give(t.server("c", 7, 60, bc))  # opens the newer part again
+    assert rows() == [(2, 2, 0), (3, 1, 1)] and c.counter("faultline_stitch_too_late_total") == 1, rows()
+    assert c.sql("SELECT caller_service, callee_service, sum(calls) FROM edge_minute GROUP BY 1, 2") == [("a", "b", 1), ("b", "c", 1), ("user", "a", 1)]
+    assert c.counter("faultline_stitch_reopened_total") == 1 and c.counter("faultline_stitch_lateness_seconds_count") >= 1
+    assert c.get("/api/v1/traces/" + t.id)[0] == 200
+    c.check_ledger()
