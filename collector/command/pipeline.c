@@ -355,10 +355,14 @@ int pipeline_start(const struct settings *settings, bool with_inbox, struct pipe
         goto failed;
     }
     if ((!with_inbox && refuse_waiting_inbox(pipeline, err)) || start_store(pipeline, err) ||
-        (with_inbox && open_inbox(pipeline, err)) || make_stitcher(pipeline, err) ||
-        start_localiser(pipeline, err) || make_exporter(pipeline, err) ||
-        store_start(pipeline->store, err) || stitcher_start(pipeline->stitcher, err) ||
-        feeder_start(pipeline, err))
+        (with_inbox && open_inbox(pipeline, err)) || make_stitcher(pipeline, err))
+        goto failed;
+    if (start_localiser(pipeline, err)) {
+        store_look_for_damage(pipeline->store);
+        goto failed;
+    }
+    if (make_exporter(pipeline, err) || store_start(pipeline->store, err) ||
+        stitcher_start(pipeline->stitcher, err) || feeder_start(pipeline, err))
         goto failed;
     if (!with_inbox)
         pipeline->fed = store_booked_to(pipeline->store);

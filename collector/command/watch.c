@@ -52,7 +52,7 @@ bool watch_init(struct watch *watch)
     return watch->steps != NULL;
 }
 
-static struct watched *watched_new(void)
+struct watched *watched_new(void)
 {
     struct watched *watched = calloc(1, sizeof(*watched));
     if (!watched)
@@ -64,7 +64,7 @@ static struct watched *watched_new(void)
     return watched;
 }
 
-static void watched_free(struct watched *watched)
+void watched_free(struct watched *watched)
 {
     incident_free(watched->incident);
     rollup_fini(&watched->normal);
@@ -81,6 +81,8 @@ void watch_fini(struct watch *watch)
         watched_free(watch->open);
         watch->open = next;
     }
+    if (watch->by_series)
+        watched_free(watch->by_series);
     rollup_fini(&watch->far);
     steps_free(watch->steps);
 }
@@ -220,7 +222,11 @@ void watch_go_on(struct watch *watch, struct incident *incidents)
 {
     while (incidents) {
         struct incident *next = incidents->next;
-        go_on(watch, incidents);
+        /* Series know no operation. */
+        if (!incidents->operation.len && !watch->by_series)
+            watch_series_go_on(watch, incidents);
+        else
+            go_on(watch, incidents);
         incidents = next;
     }
     watch->changed(watch->ctx);
@@ -233,6 +239,10 @@ void watch_forget_later(struct watch *watch, uint64_t ns)
         if (at->incident->updated_ns > ns)
             take_out(watch, at);
         at = next;
+    }
+    if (watch->by_series && watch->by_series->incident->updated_ns > ns) {
+        watched_free(watch->by_series);
+        watch->by_series = NULL;
     }
 }
 
@@ -268,8 +278,7 @@ static void name_entry(struct watch *watch, const struct symptom_found *found,
     incident->failed_share = found->share;
 }
 
-/* Sends it to the store; what stays here is a copy without suspects. */
-static void put(struct watch *watch, struct watched *watched, struct incident *incident)
+void watch_put(struct watch *watch, struct watched *watched, struct incident *incident)
 {
     struct incident *kept = incident_copy(incident);
     if (kept) {
@@ -326,7 +335,7 @@ static void begin_incident(struct watch *watch, const struct look *look, struct 
               (unsigned long long)incident->id, log_quote(incident->summary, quoted));
     watched->fresh = true;
     watched_show(watched, incident);
-    put(watch, watched, incident);
+    watch_put(watch, watched, incident);
 }
 
 /* A symptom alone is no incident: somebody must be significant. */
@@ -392,8 +401,10 @@ static bool update_incident(struct watch *watch, struct watched *watched, uint64
         log_event(LOG_INFO, "incident_closed", "incident=%llu", (unsigned long long)incident->id);
     }
     bool over = incident->closed_ns > 0;
+    if (over && step_of(watch, watched->bad_ns) > watch->calm_from)
+        watch->calm_from = step_of(watch, watched->bad_ns);
     steps_spoil(watch->steps, incident->onset_ns / NS_PER_MINUTE, watched->bad_ns / NS_PER_MINUTE);
-    put(watch, watched, incident);
+    watch_put(watch, watched, incident);
     return over;
 }
 

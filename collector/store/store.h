@@ -36,6 +36,13 @@ struct store;
  * transaction, sets aside a corrupt one under a dated name (logged). ERR_IO for a newer schema, a
  * foreign file, a taken lock. */
 int store_open(const struct store_settings *settings, struct store **store, struct err *err);
+/* Tells other programs on this machine where the collector's web is: "http://127.0.0.1:4319". */
+void store_tell_web(struct store *store, const char *url);
+/* Has a collector this database open? Then `url` gets what it told, '' when that was nothing. */
+bool store_is_running(const char *path, char *url, size_t size);
+/* Something could not be read at the start: if the file is damaged, the next start sets it aside.
+ * Before store_start(). */
+void store_look_for_damage(struct store *store);
 /* What the last commit said. */
 uint64_t store_booked_to(struct store *store);
 uint64_t store_needed_from(struct store *store);
@@ -70,6 +77,10 @@ void store_put_incident(struct store *store, struct incident *incident);
 bool store_wait_incidents(struct store *store, uint64_t deadline_ns);
 /* Applies and commits what was pushed (no thread; tests and replay). */
 int store_step(struct store *store, struct err *err);
+/* Gives free pages back to the disk, all of them, while turns come; waits. Says how large the file
+ * was and is, bytes. ERR_BUSY when the writer has not done so past the deadline (time on the wall).
+ */
+int store_vacuum(struct store *store, uint64_t deadline_ns, uint64_t bytes[2], struct err *err);
 /* Commits everything pushed, checkpoints, ends the thread. */
 void store_join(struct store *store);
 void store_close(struct store *store);

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import otlp
 from lib import otlp_body, otlp_span, wait_for
 from scene_openapi import check
 
@@ -58,6 +59,9 @@ def scene_a_fault_opens_an_incident_that_names_it(c):
             c.__init__(c.build)
         shop, now = begun(c)
         assert c.api("incidents") == {"items": [], "next": None}
+        heap = [otlp.number_json(300 * 2**20 if at < now - 20 else 2**30, at=int(at * 1e9)) for at in (now - 470 + 15 * i for i in range(32))]
+        used = otlp.metric_json("jvm.memory.used", otlp.GAUGE, heap, "By")
+        assert c.request(c.otlp, "POST", "/v1/metrics", otlp.request_json("Metrics", [used]), {"Content-Type": "application/json"})[0] == 200
         shop.send(c, now - 20, time.time(), bad)
         c.flush()
         item = wait_for(lambda: c.api("incidents?state=open")["items"], 15, "an incident for " + bad)[0]
@@ -72,9 +76,13 @@ def scene_a_fault_opens_an_incident_that_names_it(c):
         assert row[:2] == (1, "open") and row[3:] == (None, "front", symptom) and abs(row[2] / 1e9 - (now - 20)) <= 11, (row, now - 20)
         assert c.sql("SELECT service, json_array_length(example_trace_ids) FROM suspect WHERE rank = 1") == [("cart", 3)]
         assert c.sql("SELECT count(*) FROM evidence WHERE rank = 1 AND text LIKE '%cart%' OR text <> ''")[0][0] > 0
+        told = c.sql("SELECT metric, unit, text FROM evidence WHERE rank = 1 AND kind = 'metric'")
+        assert told == [("jvm.memory.used", "count", "memory: jvm.memory.used 300 MiB → 1 GiB")], told
         assert c.counter("faultline_incident_active", incident="1", entry_service="front", symptom=symptom) == 1
         assert c.counter("faultline_suspect_score", rank="1", service="cart") > 0.02 and c.counter("faultline_incidents_total") == 1
-    for path, status in (("incidents/9", 404), ("incidents/x", 404), ("incidents?state=new", 400), ("incidents?limit=0", 400)):
+    for query, n in (("service=front", 1), ("service=cart", 1), ("service=redis", 0), ("namespace=x", 0), ("from=10m", 1), ("from=10m&to=5m", 0), ("to=1h", 0)):
+        assert len(c.api("incidents?" + query)["items"]) == n, query
+    for path, status in (("incidents/9", 404), ("incidents/x", 404), ("incidents?state=new", 400), ("incidents?limit=0", 400), ("incidents?from=x", 400)):
         assert c.get("/api/v1/" + path)[0] == status, path
 
 
@@ -118,6 +126,16 @@ def scene_traces_of_an_incident_are_pinned(c):
     named = {t for s in item["suspects"] for t in s["examples"] + [s["contrast"]] if t}
     pinned = "SELECT lower(hex(t.id)) FROM pinned_trace p JOIN trace_row t USING (trace_no)"
     assert named and named == {t for t, in c.sql(pinned)}
+    whole = c.db
+    p = subprocess.run([c.program, "export", c.db + "-out", "--db", c.db, "--incident", item["id"]], capture_output=True, text=True, timeout=60)
+    assert p.returncode == 0, p.stderr
+    views = ("SELECT * FROM incident", "SELECT * FROM suspect", "SELECT * FROM evidence")
+    ours = [c.sql(view) for view in views]
+    c.db += "-out"  # of the incident's traces those that it names, and the failed ones since its onset
+    assert [c.sql(view) for view in views] == ours and named <= {t for t, in c.sql("SELECT trace_id FROM trace")}
+    assert c.sql("SELECT count(*) FROM trace t, incident WHERE t.start_ns >= onset_ns AND t.status = 'error'")[0][0] > 20
+    assert len(c.sql("SELECT 1 FROM trace t WHERE status = 'ok'")) <= len(named)
+    c.db = whole
     c.stop()
     db = sqlite3.connect(c.db)  # the oldest traces are named by it too, and all are too old
     db.execute("INSERT INTO pinned_trace SELECT trace_no, 1 FROM trace_row ORDER BY trace_no LIMIT 3")
@@ -188,13 +206,13 @@ def scene_a_replay_opens_incidents_in_its_own_time(c):
 
 
 class Mall(Shop):
-    """Entries of one front: /cart and /buy call cart, /ads calls ads. `bad` says which of cart, ads are bad, and how."""
+    """Entries of one front: /cart and /buy call cart, /ads calls ads. `bad` says which of cart, ads are bad, and how: fail, rare (failures), slow."""
 
     def visit(self, at, operation, callee, bad):
         trace, front, call, inner = self.new_id(32), self.new_id(), self.new_id(), self.new_id()
         how = bad.get(callee)
         own = self.random.lognormvariate(1.5, 0.3) * (20 if how == "slow" else 1)
-        status = 2 if how == "fail" and self.random.random() < 0.6 else 0
+        status = 2 if how in ("fail", "rare") and self.random.random() < {"fail": 0.6, "rare": 0.15}[how] else 0
         return [otlp_span(trace, front, "", "front", "GET /" + operation, 2, at, own + 3, status),
                 otlp_span(trace, call, front, "front", "call " + callee, 3, at + 1, own + 1.5, status),
                 otlp_span(trace, inner, call, callee, "get", 2, at + 1.5, own, status)]
@@ -218,6 +236,14 @@ def scene_what_one_cause_explains_is_one_incident(c):
     rows = Mall(6).run(c, 1_600_000_020, [(0, 480, {}), (480, 660, {"cart": "fail"})])
     assert len(rows) == 1 and rows[0][1:3] == ("open", "errors") and rows[0][4] == "cart" and 470 <= rows[0][5] <= 490, rows
     assert 550 <= rows[0][6] <= 750, rows  # 60 % of 2 entries × 3 a second × 180 s
+
+
+def scene_a_second_fault_has_an_onset_of_its_own(c):
+    """Before, the change point of what was over already was taken for that of what came next."""
+    c.sets["localise.close_after"] = "20s"
+    rows = Mall(16).run(c, 1_600_000_020, [(0, 480, {}), (480, 520, {"ads": "fail"}), (520, 570, {}), (570, 660, {"ads": "rare"})], rate=12)
+    late = [r for r in rows if r[1] == "open"]
+    assert len(late) == 1 and late[0][2:5] == ("errors", "GET /ads", "ads") and 560 <= late[0][5] <= 580, rows
 
 
 def scene_unrelated_causes_are_several_incidents(c):

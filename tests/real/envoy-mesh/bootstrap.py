@@ -2,8 +2,9 @@
 
 Settings (in the plan): `provider` is one of otlp_http, otlp_grpc, zipkin_json, zipkin_proto, zipkin_shared (shared span context
 on), none; `otlp_http`, `otlp_grpc`, `zipkin`: the collector's ports; `spawn_all`: every proxy reports a span per attempt, not the
-gateway alone; `verbose`: with the events of a span; `access_log_grpc`, `access_log_otlp`: access logs to the gRPC port too; `applications`: the interpreter of applications with spans of
-their own (own_spans.py).
+gateway alone; `verbose`: with the events of a span; `canary`: a second version of details (plan.py); `stats`: statistics as OTLP
+metrics to the gRPC port, so many seconds apart; `access_log_grpc`, `access_log_otlp`: access logs to the gRPC port too; `applications`: the
+interpreter of applications with spans of their own (own_spans.py).
 """
 import plan as mesh_plan
 from plan import DOMAIN, GATEWAY, OUTER, PLAIN
@@ -93,7 +94,7 @@ class Bootstrap:
 
     def access_logs(self, protocol="http"):
         logs = [typed("envoy.access_loggers.file", EXTENSION + "access_loggers.file.v3.FileAccessLog",
-                      path="%s/access-%s.log" % (self.folder, self.me["name"]),
+                      path="%s/access-%s.log" % (self.folder, self.me["key"]),
                       log_format={"text_format_source": {"inline_string": LOG_LINE}})]
         if self.settings.get("access_log_grpc"):
             common = {"log_name": protocol + "_envoy_accesslog", "transport_api_version": "V3",
@@ -145,7 +146,7 @@ class Bootstrap:
 
     def outbound_listener(self):
         nobody = {"name": "block_all", "match": {"prefix": "/"}, "direct_response": {"status": 502}}
-        hosts = [virtual_host(self.plan["services"][c]) for c in self.me["calls"]]
+        hosts = [virtual_host(self.plan["services"][c], mesh_plan.CANARY in self.plan["services"]) for c in self.me["calls"]]
         hosts.append({"name": OUTER + ":80", "domains": [OUTER], "routes": [route({"host": OUTER}, OUTER_CLUSTER, name="outer")]})
         routes = {"name": "9080", "validate_clusters": False,
                   "virtual_hosts": hosts + [{"name": "block_all", "domains": ["*"], "routes": [nobody]}]}
@@ -159,8 +160,8 @@ class Bootstrap:
     # -- clusters
 
     def certificates(self, **validation):
-        certificate = {"certificate_chain": {"filename": "%s/%s.pem" % (self.folder, self.me["name"])},
-                       "private_key": {"filename": "%s/%s.key" % (self.folder, self.me["name"])}}
+        certificate = {"certificate_chain": {"filename": "%s/%s.pem" % (self.folder, self.me["key"])},
+                       "private_key": {"filename": "%s/%s.key" % (self.folder, self.me["key"])}}
         return {"tls_certificates": [certificate],
                 "validation_context": {"trusted_ca": {"filename": self.folder + "/ca.pem"}, **validation}}
 
@@ -187,6 +188,8 @@ class Bootstrap:
             callee = self.plan["services"][name]
             inbound = [callee["ports"]["inbound"]]
             subsets = {"details": {"v1": inbound, "v2": [self.plan["closed"]], "v9": []}, "reviews": {"v2": inbound}}
+            if mesh_plan.CANARY in self.plan["services"]:
+                subsets["details"]["canary"] = [self.plan["services"][mesh_plan.CANARY]["ports"]["inbound"]]
             clusters += [self.service_cluster(callee, s, p) for s, p in subsets.get(name, {"": inbound}).items()]
         if not self.is_gateway:
             clusters.append(self.plain_cluster(OUTER_CLUSTER, self.plan["gateway"]))
@@ -203,6 +206,13 @@ class Bootstrap:
     def collector_clusters(self):
         ports = {name: self.settings.get(name) for name in ("otlp_http", "otlp_grpc", "zipkin")}
         return [self.plain_cluster(name, port, name == "otlp_grpc") for name, port in ports.items() if port]
+
+    def statistics(self):
+        if not self.settings.get("stats"):
+            return {}
+        return {"stats_flush_interval": "%ds" % self.settings["stats"],
+                "stats_sinks": [typed("envoy.stat_sinks.open_telemetry", EXTENSION + "stat_sinks.open_telemetry.v3.SinkConfig",
+                                      grpc_service={"envoy_grpc": {"cluster_name": "otlp_grpc"}})]}
 
     # -- all of it
 
@@ -232,7 +242,7 @@ class Bootstrap:
         else:
             listeners = [self.inbound_listener(), self.outbound_listener()] + tcp_listeners
             clusters.append(self.plain_cluster("inbound|9080||", self.me["ports"]["app"]))
-        return {"node": self.node(), "admin": {"address": address(self.me["ports"]["admin"])},
+        return {"node": self.node(), **self.statistics(), "admin": {"address": address(self.me["ports"]["admin"])},
                 "static_resources": {"listeners": listeners, "clusters": clusters}}
 
 
@@ -244,12 +254,12 @@ def route(callee, cluster, header=None, timeout="10s", retry=RETRY, name="defaul
     return {"name": name, "match": match, "decorator": {"operation": callee["host"] + ":9080/*"}, "route": action}
 
 
-def virtual_host(callee):
+def virtual_host(callee, canary):
     """The routes to a service, as its callers' sidecars have them. Ratings has 0.8 s, or three tries of 0.4 s."""
     name, host = callee["name"], callee["host"]
     if name == "details":
         routes = [route(callee, cluster_name(callee, subset), ("x-details-version", subset), name=why)
-                  for subset, why in (("v2", "refused"), ("v9", "no-endpoints"), ("missing", "no-cluster"))]
+                  for subset, why in (("v2", "refused"), ("v9", "no-endpoints"), ("missing", "no-cluster")) + ((("canary", "canary"),) if canary else ())]
         routes.append(route(callee, cluster_name(callee, "v1")))
     elif name == "ratings":
         retry = dict(RETRY, retry_on=RETRY["retry_on"] + ",5xx", per_try_timeout="0.4s")
@@ -265,7 +275,7 @@ def write(plan, folder):
     """Writes envoy-NAME.json for every proxy of the plan; gives their paths by name."""
     import json
     paths = {}
-    for name in mesh_plan.SERVICES:
+    for name in plan["services"]:
         paths[name] = "%s/envoy-%s.json" % (folder, name)
         with open(paths[name], "w") as f:
             json.dump(Bootstrap(plan, name, folder).tree(), f, indent=1)

@@ -5,7 +5,10 @@
                                                   -> recommend (its sidecar runs, the application does not)
                                                   -> istio-ingressgateway -> details: by the name that the outer world uses
 
-Between sidecars there is mutual TLS, but to ratings: its sidecar takes clear text. Names, versions and ids are Istio's. The plan is plain data, written as JSON for the services and the driver.
+With the setting `canary` there is a second version of details, details-v2, for requests with x-details-version: canary.
+Between sidecars there is mutual TLS, but to ratings: its sidecar takes clear text.
+
+Names, versions and ids are Istio's. The plan is plain data, written as JSON for the services and the driver.
 """
 
 GATEWAY = "istio-ingressgateway"
@@ -24,16 +27,20 @@ SERVICES = {
     "details": ("default", "v1", "79c5d6fbd4-hh8vn", []),
     "recommend": ("default", "v1", "66d4b8f7c9-zzt5r", []),
 }
+CANARY = "details-v2"
+# Those that are somebody's further version.
+VERSIONS = {CANARY: ("details", ("default", "v2", "5d9b7c6f4-zw7kp", []))}
 APPLICATIONS = ["productpage", "reviews", "ratings", "details"]
 LISTENERS = ["inbound", "outbound", "admin", "app", "mongo_out", "mysql_out"]
 
 
-def service(name, first_port):
-    namespace, version, pod, calls = SERVICES[name]
+def service(key, place, first_port):
+    """`key` names its files and its faults; the mesh knows it by the service whose version it is."""
+    name, (namespace, version, pod, calls) = VERSIONS.get(key) or (key, SERVICES[key])
     workload = name if name == GATEWAY else "%s-%s" % (name, version)
     account = name + "-service-account" if name == GATEWAY else "bookinfo-" + name
-    at = first_port + len(LISTENERS) * list(SERVICES).index(name)
-    return {"name": name, "namespace": namespace, "version": version, "workload": workload, "pod": "%s-%s" % (workload, pod),
+    at = first_port + len(LISTENERS) * place
+    return {"key": key, "name": name, "namespace": namespace, "version": version, "workload": workload, "pod": "%s-%s" % (workload, pod),
             "account": account, "spiffe": "spiffe://cluster.local/ns/%s/sa/%s" % (namespace, account),
             "host": "%s.%s.%s" % (name, namespace, DOMAIN), "calls": calls,
             "ports": {kind: at + i for i, kind in enumerate(LISTENERS)}}
@@ -41,6 +48,11 @@ def service(name, first_port):
 
 def make(first_port, **settings):
     """The plan of a mesh whose ports begin at first_port; settings are those of bootstrap.py."""
-    services = {name: service(name, first_port) for name in SERVICES}
+    keys = list(SERVICES) + ([CANARY] if settings.get("canary") else [])
+    services = {key: service(key, place, first_port) for place, key in enumerate(keys)}
     return {"services": services, "gateway": services[GATEWAY]["ports"]["outbound"], "mongo": first_port + PORTS - 2,
             "closed": first_port + PORTS - 1, "settings": settings}
+
+
+def applications(plan):
+    return APPLICATIONS + [key for key in VERSIONS if key in plan["services"]]
