@@ -243,6 +243,10 @@ void watch_forget_later(struct watch *watch, uint64_t ns)
             take_out(watch, at);
         at = next;
     }
+    if (watch->by_series && watch->by_series->incident->updated_ns > ns) {
+        watched_free(watch->by_series);
+        watch->by_series = NULL;
+    }
 }
 
 /* ---- opening ---- */
@@ -405,6 +409,8 @@ static bool update_incident(struct watch *watch, struct watched *watched, uint64
         log_event(LOG_INFO, "incident_closed", "incident=%llu", (unsigned long long)incident->id);
     }
     bool over = incident->closed_ns > 0;
+    if (over && step_of(watch, watched->bad_ns) > watch->calm_from)
+        watch->calm_from = step_of(watch, watched->bad_ns);
     steps_spoil(watch->steps, incident->onset_ns / NS_PER_MINUTE, watched->bad_ns / NS_PER_MINUTE);
     watch_put(watch, watched, incident);
     return over;
@@ -505,6 +511,9 @@ void watch_look(struct watch *watch, uint64_t end)
         struct look *look = &looks[i];
         uint64_t steps = watch->look_steps[i];
         *look = (struct look){.window = i, .from = end > steps ? end - steps : 0, .end = end};
+        /* What an incident that is over left is no sign of another. */
+        if (watch->calm_from > look->from && watch->calm_from < end)
+            look->from = watch->calm_from;
         look->normal_entries = &look->calm;
         rollup_init(&look->calm, UINT32_MAX);
         rollup_init(&look->now_entries, UINT32_MAX);
