@@ -96,7 +96,8 @@ struct trace_result {
     bool began_by_proxy; /* its first span is a sidecar's, of a call of its workload */
 };
 
-/* Whom a proxy served that does not say what it is: from here its kind is learnt (stitch/proxies.h).
+/* Whom a proxy served that does not say what it is: from here its kind is learnt
+ * (stitch/proxies.h).
  */
 struct served {
     node_no proxy; /* without version, as a workload */
