@@ -8,8 +8,8 @@ HARDEN = -fstack-protector-strong -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(HARDEN) $(SAN) -I. -I$(B)/gen -pthread
 ALL_LDFLAGS = $(LDFLAGS) $(SAN) -pie -Wl,-z,relro,-z,now -pthread
-LIBS = -lsqlite3 -lyaml -lz -lzstd -lcurl -lnghttp2 -lgnutls -lrdkafka -lm
-PACKAGES = gcc make libc6-dev pkg-config libsqlite3-dev libyaml-dev zlib1g-dev libzstd-dev libcurl4-gnutls-dev libnghttp2-dev libgnutls28-dev librdkafka-dev
+LIBS = -lsqlite3 -lyaml -lz -lzstd -lsnappy -lcurl -lnghttp2 -lgnutls -lrdkafka -lm
+PACKAGES = gcc make libc6-dev pkg-config libsqlite3-dev libyaml-dev zlib1g-dev libzstd-dev libsnappy-dev libcurl4-gnutls-dev libnghttp2-dev libgnutls28-dev librdkafka-dev
 PAGE_PACKAGES = node=nodejs npm=npm
 TEST_PACKAGES = libcmocka-dev python3 openssl=openssl sqlite3 prometheus clang-format clang-tidy protobuf-c-compiler libprotobuf-c-dev libjansson-dev chromium=chromium
 FUZZ_PACKAGES = clang libclang-rt-14-dev llvm

@@ -48,6 +48,7 @@ static int open_statements(struct store *store)
     code = code ? code : gaps_open(store);
     code = code ? code : rollups_open(store);
     code = code ? code : metrics_open(store);
+    code = code ? code : told_open(store);
     code = code ? code : logs_open(store);
     code = code ? code : traces_open(store);
     code = code ? code : trace_minutes_open(store);
@@ -267,6 +268,7 @@ void store_close(struct store *store)
         gaps_close(store);
         rollups_close(store);
         metrics_close(store);
+        told_close(store);
         logs_close(store);
         traces_close(store);
         trace_minutes_close(store);

@@ -101,6 +101,7 @@ void transaction_roll_back(struct store *store, int code)
     store->gaps.n = 0;
     rollups_forget(store);
     metrics_forget(store);
+    told_forget(store);
     store->logs.n_beyond = 0;
     trace_minutes_forget(store);
     transaction_read_position(store);
@@ -199,6 +200,7 @@ int transaction_try(struct store *store)
     unsigned n_incidents = 0;
     int code = dictionary_write_seen(store);
     code = code ? code : minutes_write(store);
+    code = code ? code : told_write(store);
     code = code ? code : hops_write(store);
     code = code ? code : relations_write(store);
     code = code ? code : clocks_write(store);
