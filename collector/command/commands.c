@@ -76,11 +76,14 @@ static const struct option_row traces_rows[] = {
     {"attr", "KEY=VALUE", "an attribute of a span in it"},
     WINDOW,
     {"limit", "N", "1 to 1000; default 20"},
-    {"format", "NAME", "text or json"},
+    {"format", "NAME", "text, json; the whole spans: otlp, jaeger, zipkin"},
     SETTINGS,
     END};
 static const struct option_row trace_rows[] = {
-    SOURCE, {"format", "NAME", "text or json"}, SETTINGS, END};
+    SOURCE,
+    {"format", "NAME", "text, json; for other tools and replay: otlp, jaeger, zipkin"},
+    SETTINGS,
+    END};
 static const struct option_row graph_rows[] = {
     SOURCE,
     WINDOW,

@@ -9,10 +9,10 @@
 #include "collector/base/clock.h"
 #include "collector/command/command.h"
 #include "collector/command/pipeline.h"
-#include "collector/command/replay_otlp.h"
 #include "collector/command/replay_pieces.h"
 #include "collector/decode/decode.h"
 #include "collector/model/ingest_stats.h"
+#include "exporters/otlp.h"
 
 #define PIECE ((size_t)1 << 20)
 #define MAX_PIECE ((size_t)512 << 20)
@@ -137,7 +137,7 @@ static int feed_url_as_otlp(struct replay *replay, const struct batch *batch)
     struct content content = {SIGNAL_TRACES, FORMAT_OTLP_JSON, ENCODING_IDENTITY};
     struct buf body;
     buf_init(&body, MAX_PIECE);
-    replay_otlp_json(&body, batch);
+    otlp_json_write(&body, batch);
     if (buf_failed(&body))
         err_set(&replay->err, ERR_BUSY, "memory is short");
     else
