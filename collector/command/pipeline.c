@@ -307,8 +307,23 @@ static int refuse_waiting_inbox(const struct pipeline *pipeline, struct err *err
                    pipeline->inbox_folder);
 }
 
-int pipeline_start(const struct settings *settings, bool with_inbox, struct pipeline **result,
-                   struct err *err)
+/* With an inbox others number bodies, and a replay that was interrupted cannot go on. */
+static int begin_replay(struct pipeline *pipeline, struct replay_mark *replay, struct err *err)
+{
+    if (replay)
+        return store_begin_replay(pipeline->store, replay, err);
+    if (store_end_replay(pipeline->store))
+        return err_set(err, ERR_IO, "%s: cannot be written", pipeline->settings->store_path);
+    return 0;
+}
+
+void pipeline_replay_ends(struct pipeline *pipeline)
+{
+    pipeline->replayed = true;
+}
+
+int pipeline_start(const struct settings *settings, struct replay_mark *replay,
+                   struct pipeline **result, struct err *err)
 {
     struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
     if (!pipeline)
@@ -328,14 +343,14 @@ int pipeline_start(const struct settings *settings, bool with_inbox, struct pipe
         err_set(err, ERR_BUSY, "memory is short");
         goto failed;
     }
-    if ((!with_inbox && refuse_waiting_inbox(pipeline, err)) || start_store(pipeline, err) ||
-        (with_inbox && open_inbox(pipeline, err)) || make_stitcher(pipeline, err) ||
-        start_localiser(pipeline, err) || make_exporter(pipeline, err) ||
-        store_start(pipeline->store, err) || stitcher_start(pipeline->stitcher, err) ||
-        feeder_start(pipeline, err))
+    if ((replay && refuse_waiting_inbox(pipeline, err)) || start_store(pipeline, err) ||
+        begin_replay(pipeline, replay, err) || (!replay && open_inbox(pipeline, err)) ||
+        make_stitcher(pipeline, err) || start_localiser(pipeline, err) ||
+        make_exporter(pipeline, err) || store_start(pipeline->store, err) ||
+        stitcher_start(pipeline->stitcher, err) || feeder_start(pipeline, err))
         goto failed;
-    if (!with_inbox)
-        pipeline->fed = store_booked_to(pipeline->store);
+    if (replay)
+        pipeline->fed = replay->first_seq + replay->n_done - 1;
     *result = pipeline;
     return 0;
 failed:
@@ -355,6 +370,8 @@ void pipeline_stop(struct pipeline *pipeline)
         stitcher_join(pipeline->stitcher);
     if (pipeline->store)
         store_join(pipeline->store);
+    if (pipeline->replayed)
+        store_end_replay(pipeline->store);
     if (pipeline->exporting) {
         queue_close(pipeline->exports);
         pthread_join(pipeline->exporter, NULL);

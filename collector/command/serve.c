@@ -316,7 +316,7 @@ static int start(struct server *server, struct err *err)
     server->budget = httpd_budget_new(settings->max_connections, settings->max_in_flight);
     if (!server->budget)
         return err_set(err, ERR_BUSY, "memory is short");
-    if (pipeline_start(settings, true, &server->pipeline, err))
+    if (pipeline_start(settings, NULL, &server->pipeline, err))
         return err->code;
     struct accept_settings accept = {
         .limits = *pipeline_limits(server->pipeline),
