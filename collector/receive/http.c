@@ -9,6 +9,7 @@
 
 #include "collector/base/clock.h"
 #include "collector/decode/decode.h"
+#include "collector/receive/cors.h"
 #include "collector/receive/otlp_answer.h"
 
 #define PROTOBUF "application/x-protobuf"
@@ -138,31 +139,6 @@ static void refuse(struct receiver *receiver, struct http_request *request, unsi
         http_add_header(request, "Retry-After", "1");
     httpd_answer(request, status, content_type, buf_str(&body), status == 413);
     buf_fini(&body);
-}
-
-/* ---- CORS, for browser SDKs ---- */
-
-static bool add_cors(const struct receiver *receiver, struct http_request *request)
-{
-    struct str origin = http_header(request, "Origin");
-    const char *const *allowed = receiver->settings.cors_origins;
-    for (; origin.len && allowed && *allowed; allowed++) {
-        if (str_eq(origin, str_of(*allowed))) {
-            http_add_header(request, "Access-Control-Allow-Origin", *allowed);
-            http_add_header(request, "Vary", "Origin");
-            return true;
-        }
-    }
-    return false;
-}
-
-static void answer_preflight(struct http_request *request)
-{
-    http_add_header(request, "Access-Control-Allow-Methods", "POST");
-    http_add_header(request, "Access-Control-Allow-Headers",
-                    "authorization,content-type,content-encoding,traceparent,tracestate");
-    http_add_header(request, "Access-Control-Max-Age", "600");
-    httpd_answer(request, 204, NULL, STR_NONE, false);
 }
 
 /* ---- the good answers ---- */
@@ -349,13 +325,29 @@ static int begin_logs(struct receiver *receiver, struct http_request *request)
     return 1;
 }
 
+/* A preflight asks without a token, and its page learns nothing but that it may not: here it is
+ * said why. */
+static void refuse_origin(struct receiver *receiver, struct http_request *request)
+{
+    char reason[180];
+    struct str origin = http_header(request, "Origin");
+    snprintf(reason, sizeof(reason),
+             "a page of %.*s may not send: its origin is not in receive.otlp_http.cors_origins",
+             (int)(origin.len < 80 ? origin.len : 80), origin.p);
+    refuse(receiver, request, 403, reason);
+}
+
 static int begin_otlp(struct receiver *receiver, struct http_request *request)
 {
     bool known = signal_of(request) >= 0;
     struct str method = http_method(request), type = http_header(request, "Content-Type");
-    bool allowed = add_cors(receiver, request);
-    if (str_eq(method, STR("OPTIONS")) && allowed && known) {
-        answer_preflight(request);
+    enum cors cors = cors_begin(request, receiver->settings.cors_origins);
+    if (cors == CORS_PREFLIGHT && known) {
+        cors_answer_preflight(request);
+        return 1;
+    }
+    if (cors == CORS_REFUSED && known && cors_is_preflight(request)) {
+        refuse_origin(receiver, request);
         return 1;
     }
     bool get = str_eq(method, STR("GET")) || str_eq(method, STR("HEAD"));
