@@ -107,10 +107,19 @@ static unsigned grpc_code(unsigned status)
     }
 }
 
+static void stranger(const char *peer, const char *reason, void *ctx)
+{
+    struct receiver *receiver = ctx;
+    accept_refused(receiver->settings.acceptor, TRANSPORT_HTTP, 0,
+                   receiver->protocol == OTLP ? "otlp" : "zipkin", 0, str_of(peer), reason);
+}
+
 static void word_refusal(struct http_request *request, unsigned status, const char *reason,
                          struct buf *body, const char **content_type, void *ctx)
 {
     struct receiver *receiver = ctx;
+    if (status == 505)
+        reason = "this port takes HTTP/1.1; gRPC goes to receive.otlp_grpc.listen (4317)";
     bool logs = is_for_logs(request);
     if (receiver->protocol == OTLP && !logs && str_eq(http_method(request), STR("POST"))) {
         bool json = wants_json(request);
@@ -139,6 +148,15 @@ static void refuse(struct receiver *receiver, struct http_request *request, unsi
         http_add_header(request, "Retry-After", "1");
     httpd_answer(request, status, content_type, buf_str(&body), status == 413);
     buf_fini(&body);
+}
+
+/* The same, with what came before the reason. */
+static void refuse_with(struct receiver *receiver, struct http_request *request, unsigned status,
+                        struct str came, const char *reason)
+{
+    char text[ACCEPT_REASON];
+    accept_reason(text, came, reason);
+    refuse(receiver, request, status, text);
 }
 
 /* ---- the good answers ---- */
@@ -289,7 +307,8 @@ static bool may_ask(struct receiver *receiver, struct http_request *request)
         return false;
     default:
         http_add_header(request, "WWW-Authenticate", "Bearer realm=\"faultline\"");
-        refuse(receiver, request, 401, "a token of the role ingest is needed");
+        refuse(receiver, request, 401,
+               http_header(request, "Authorization").len ? TOKEN_UNKNOWN : TOKEN_MISSING);
         return false;
     }
 }
@@ -329,12 +348,8 @@ static int begin_logs(struct receiver *receiver, struct http_request *request)
  * said why. */
 static void refuse_origin(struct receiver *receiver, struct http_request *request)
 {
-    char reason[180];
-    struct str origin = http_header(request, "Origin");
-    snprintf(reason, sizeof(reason),
-             "a page of %.*s may not send: its origin is not in receive.otlp_http.cors_origins",
-             (int)(origin.len < 80 ? origin.len : 80), origin.p);
-    refuse(receiver, request, 403, reason);
+    refuse_with(receiver, request, 403, http_header(request, "Origin"),
+                "a page of this origin may not send: it is not in receive.otlp_http.cors_origins");
 }
 
 static int begin_otlp(struct receiver *receiver, struct http_request *request)
@@ -358,14 +373,16 @@ static int begin_otlp(struct receiver *receiver, struct http_request *request)
     else if (is_for_logs(request))
         return begin_logs(receiver, request);
     else if (!known)
-        refuse(receiver, request, 404,
-               "this port takes POST /v1/traces, /v1/metrics and /v1/logs; the sender's endpoint "
-               "may lack the path");
+        refuse_with(receiver, request, 404, http_path(request),
+                    path_is(request, STR("/api/v2/spans"))
+                        ? "Zipkin spans go to receive.zipkin.listen (9411)"
+                        : "this port takes POST /v1/traces, /v1/metrics and /v1/logs; the sender's "
+                          "endpoint may lack the path, or have it twice");
     else if (!str_eq(method, STR("POST")))
         wrong_method(receiver, request, "POST");
     else if (!type_is(type, PROTOBUF) && !type_is(type, JSON))
-        refuse(receiver, request, 415,
-               "Content-Type must be application/x-protobuf or application/json");
+        refuse_with(receiver, request, 415, type,
+                    "Content-Type must be application/x-protobuf or application/json");
     else
         return check_post(receiver, request);
     return 1;
@@ -384,12 +401,15 @@ static int begin_zipkin(struct receiver *receiver, struct http_request *request)
     else if (path_is(request, STR("/api/v1/spans")))
         refuse(receiver, request, 404, "Zipkin v1 is not taken; send v2 to /api/v2/spans");
     else if (!path_is(request, STR("/api/v2/spans")))
-        refuse(receiver, request, 404, "this port takes POST /api/v2/spans");
+        refuse_with(receiver, request, 404, http_path(request),
+                    str_starts(http_path(request), STR("/v1/"))
+                        ? "OTLP goes to receive.otlp_http.listen (4318)"
+                        : "this port takes POST /api/v2/spans");
     else if (!str_eq(method, STR("POST")))
         wrong_method(receiver, request, "POST");
     else if (type.len && !type_is(type, JSON) && !type_is(type, PROTOBUF))
-        refuse(receiver, request, 415,
-               "Content-Type must be application/json or application/x-protobuf");
+        refuse_with(receiver, request, 415, type,
+                    "Content-Type must be application/json or application/x-protobuf");
     else
         return check_post(receiver, request);
     return 1;
@@ -440,6 +460,7 @@ static int start(const struct receiver_settings *settings, enum protocol protoco
         .begin = begin,
         .finish = finish,
         .refuse = word_refusal,
+        .stranger = stranger,
         .ctx = receiver,
     };
     if (httpd_start(&httpd, &receiver->httpd, err)) {
