@@ -17,13 +17,6 @@
 #define IN_BYTES ((size_t)64 << 10)
 #define OUT_BYTES ((size_t)1 << 20)
 #define OUT_MUCH ((size_t)128 << 10) /* then nothing more is read until it went out */
-#define PREFACE_NS (5 * NS_PER_S)
-#define IDLE_NS (300 * NS_PER_S)
-#define STALL_NS (30 * NS_PER_S)
-#define AGE_NS (3600 * NS_PER_S)
-#define AGE_SPREAD_S 360
-#define CALLS_MOST 1000000
-#define GOODBYE_NS NS_PER_S /* between "no new calls" and the number of the last one */
 
 #define NOT_HTTP2 "this port takes gRPC over HTTP/2; OTLP over HTTP has a port of its own"
 
