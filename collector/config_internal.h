@@ -9,7 +9,7 @@
 enum setting_type {
     SETTING_TEXT,
     SETTING_LISTEN, /* [host:]port, unix:/path, off */
-    SETTING_LIST,   /* items by comma; a YAML sequence, or a map as key=value items */
+    SETTING_LIST,   /* items by comma (\, within one); a YAML sequence, or a map as key=value items */
     SETTING_DURATION,
     SETTING_SIZE,
     SETTING_COUNT,
@@ -42,6 +42,9 @@ int config_value_set(struct settings *settings, const struct setting *setting, s
 void config_value_print(const struct settings *settings, const struct setting *setting,
                         struct buf *out);
 void config_value_free(struct settings *settings, const struct setting *setting);
+
+/* Adds an item of a list as it stands in its text: commas and backslashes behind a backslash. */
+void config_item_escape(struct buf *out, struct str item);
 
 /* Calls `found` for every scalar of the file: dotted name, value, line. Lists come joined by
  * commas. False when the file cannot be read or is no YAML; then a mistake was written. */
