@@ -24,7 +24,7 @@ home() { # header, home
 }
 home sqlite3 collector/store/
 home curl collector/base/client
-home nghttp2 collector/base/grpcd
+home nghttp2 'collector/base/grpc(d|_client)'
 home gnutls "collector/base/(auth|tls)"
 home librdkafka collector/receive/kafka
 home yaml collector/config
