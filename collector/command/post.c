@@ -15,6 +15,7 @@
 
 #define SEND_LIMIT_NS (30 * NS_PER_S)
 #define QUEUE 4
+#define GRPC "grpc://"
 #define EXPORT "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 #define RETRY_NS (100 * NS_PER_MS)
 
@@ -32,11 +33,9 @@ struct lane {
     bool runs;
 };
 
-enum way { WAY_HTTP, WAY_GRPC, WAY_ZIPKIN };
-
 struct post {
-    char url[1024];
-    enum way way;
+    char url[1024]; /* by gRPC the address */
+    bool grpc;
     bool gzip;
     FILE *acked;
     unsigned n_lanes;
@@ -91,7 +90,7 @@ enum taken { TAKEN, LATER, NEVER };
 
 static enum taken taken(const struct post *post, unsigned status)
 {
-    if (post->way == WAY_GRPC) /* RESOURCE_EXHAUSTED, UNAVAILABLE */
+    if (post->grpc) /* RESOURCE_EXHAUSTED, UNAVAILABLE */
         return status == 0 ? TAKEN : status == 8 || status == 14 ? LATER : NEVER;
     return status / 100 == 2 ? TAKEN : status == 429 || status == 503 ? LATER : NEVER;
 }
@@ -105,13 +104,12 @@ static int send_once(const struct post *post, const struct sending *sending,
                      const struct packed *packed, unsigned *status, struct err *err)
 {
     struct str body = {packed->bytes, packed->n_bytes};
-    struct client_request request = {
-        .method = "POST",
-        .url = post->url,
-        .content_type = post->way == WAY_ZIPKIN ? "application/json" : "application/x-protobuf",
-        .encoding = post->gzip ? "gzip" : NULL,
-        .body = body};
-    if (post->way == WAY_GRPC)
+    struct client_request request = {.method = "POST",
+                                     .url = post->url,
+                                     .content_type = "application/x-protobuf",
+                                     .encoding = post->gzip ? "gzip" : NULL,
+                                     .body = body};
+    if (post->grpc)
         return grpc_client_call(sending->grpc, EXPORT, body, status, err);
     return client_send(sending->client, &request, status, NULL, err);
 }
@@ -149,7 +147,7 @@ static void *run_lane(void *arg)
 {
     struct lane *lane = arg;
     struct post *post = lane->post;
-    bool grpc = post->way == WAY_GRPC;
+    bool grpc = post->grpc;
     struct sending sending = {.client = grpc ? NULL : client_new(SEND_LIMIT_NS),
                               .grpc = grpc ? grpc_client_new(post->url, SEND_LIMIT_NS) : NULL};
     for (;;) {
@@ -171,33 +169,17 @@ static void *run_lane(void *arg)
     return NULL;
 }
 
-/* How to send, by the scheme. */
-static void set_way(struct post *post, const char *to)
-{
-    static const struct {
-        struct str scheme;
-        enum way way;
-        const char *http, *path;
-    } ways[] = {
-        {STR("grpc://"), WAY_GRPC, "", ""},
-        {STR("zipkin://"), WAY_ZIPKIN, "http://", "/api/v2/spans"},
-        {STR(""), WAY_HTTP, "", "/v1/traces"},
-    };
-    size_t i = 0;
-    while (!str_starts(str_of(to), ways[i].scheme))
-        i++;
-    post->way = ways[i].way;
-    snprintf(post->url, sizeof(post->url), "%s%s%s", ways[i].http, to + ways[i].scheme.len,
-             ways[i].path);
-}
-
 struct post *post_start(const struct post_settings *settings)
 {
     struct post *post = calloc(1, sizeof(*post));
     if (!post)
         return NULL;
-    set_way(post, settings->to);
-    post->gzip = settings->gzip && post->way != WAY_GRPC;
+    post->grpc = str_starts(str_of(settings->to), STR(GRPC));
+    post->gzip = settings->gzip && !post->grpc;
+    if (post->grpc)
+        snprintf(post->url, sizeof(post->url), "%s", settings->to + sizeof(GRPC) - 1);
+    else
+        snprintf(post->url, sizeof(post->url), "%s/v1/traces", settings->to);
     post->acked = settings->acked;
     post->n_lanes = settings->n_connections;
     pthread_mutex_init(&post->mutex, NULL);

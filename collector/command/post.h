@@ -23,7 +23,7 @@ struct parcel {
 };
 
 struct post_settings {
-    const char *to; /* http://host:4318; grpc://host:4317; zipkin://host:9411 */
+    const char *to; /* http://host:4318; grpc://host:4317 */
     unsigned n_connections;
     bool gzip;
     FILE *acked; /* every acknowledged span's ids, a line each; NULL: nobody asks */
