@@ -35,7 +35,7 @@ FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ALL_WRAPS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
 WRAPS = $(if $(SAN),$(ALL_WRAPS))
 
-.PHONY: FORCE all setup deps demo run test tested check tidy units tools fuzzers replays scenes bench bench-faults torture model fuzz asan tsan pictures dist install clean help
+.PHONY: FORCE all setup deps demo run test tested check tidy units tools fuzzers replays scenes bench bench-faults torture slow model fuzz asan tsan pictures dist install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -182,6 +182,9 @@ bench-faults: all ## where diagnose says that simulated faults began; SEED=1, FU
 torture: all tools ## two hundred kills under load; file operations that fail
 	@python3 tests/scenes/kill.py $(B) 200
 	@python3 tests/scenes/faults.py $(B)
+
+slow: all deps ## real counterparts that start slowly: the Java agent
+	@python3 tests/run.py $(B) slow
 
 model: tools ## the stitcher against its model in Python: MODEL_TRACES (50000) random traces
 	@python3 tests/scenes/scene_model.py $(B) $${MODEL_TRACES:-50000}

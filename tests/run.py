@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs every test: units, then scenes (four at a time), and ends with the plain line of counts. run.py BUILD [name ...]"""
+"""Runs every test: units, then scenes (four at a time), and ends with the plain line of counts. run.py BUILD [name ...]; `slow` is the name of those that
+have a target of their own."""
 import concurrent.futures
 import glob
 import importlib
@@ -70,7 +71,8 @@ def main():
         if os.access(path, os.X_OK) and (not only or any(o in path for o in only)):
             replay(path)
     work = []
-    for path in sorted(glob.glob(os.path.join(here, "scenes", "scene_*.py"))):
+    slow = glob.glob(os.path.join(here, "scenes", "slow_*.py")) if "slow" in only else []
+    for path in sorted(slow or glob.glob(os.path.join(here, "scenes", "scene_*.py"))):
         module = importlib.import_module(os.path.basename(path)[:-3])
         work += [(module, f) for f in dir(module) if f.startswith("scene_") and (not only or any(o in f or o in module.__name__ for o in only))]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
