@@ -174,6 +174,14 @@ static void add_link_tags(struct tags *tags, const struct span *span)
     }
 }
 
+/* Names that say something of the span to a reader, not of its sender. */
+static bool is_of_span(struct str key)
+{
+    return str_eq(key, STR("error")) || str_eq(key, STR("span.kind")) ||
+           str_eq(key, STR("w3c.tracestate")) || str_starts(key, STR("otel.")) ||
+           str_starts(key, STR("otlp.link."));
+}
+
 /* What of the resource a tag of the span says is the span's. */
 static void add_tags(struct buf *out, const struct span *span)
 {
@@ -186,7 +194,8 @@ static void add_tags(struct buf *out, const struct span *span)
     }
     for (uint32_t i = 0; i < resource->n_attrs; i++) {
         const struct attr *attr = &resource->attrs[i];
-        if (!take_local(&aside, attr) && !find(span->attrs, span->n_attrs, attr->key))
+        if (!take_local(&aside, attr) && !is_of_span(attr->key) &&
+            !find(span->attrs, span->n_attrs, attr->key))
             add_tag(&tags, attr);
     }
     if (span->kind == KIND_INTERNAL)

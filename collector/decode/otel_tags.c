@@ -23,6 +23,11 @@ static bool read_object(struct decoding *decoding, struct str text, struct attr_
     if (!json_open_object(&json))
         return false;
     while (json_next_key(&json, &key)) {
+        if (list->n >= decoding->limits->attributes) {
+            decoding->batch->counts.n_dropped_attributes++;
+            json_skip(&json, NULL);
+            continue;
+        }
         struct attr *attr = attr_list_add(decoding->batch, list);
         if (!attr) {
             decoding_too_big(decoding);
