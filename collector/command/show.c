@@ -25,9 +25,11 @@ bool read_window(const struct options *options, uint64_t default_ns, struct wind
 {
     uint64_t now_ns = clock_wall_ns();
     const char *from = option(options, "from"), *to = option(options, "to");
-    *window = (struct window){now_ns - default_ns, now_ns + NS_PER_MINUTE};
-    if ((from && !time_parse(str_of(from), now_ns, &window->from_ns)) ||
-        (to && !time_parse(str_of(to), now_ns, &window->to_ns)) ||
+    *window = (struct window){.to_ns = now_ns + NS_PER_MINUTE};
+    bool good = !to || time_parse(str_of(to), now_ns, &window->to_ns);
+    uint64_t end_ns = window->to_ns < now_ns ? window->to_ns : now_ns;
+    window->from_ns = end_ns > default_ns ? end_ns - default_ns : 0;
+    if (!good || (from && !time_parse(str_of(from), now_ns, &window->from_ns)) ||
         window->from_ns > window->to_ns) {
         fprintf(
             stderr,

@@ -76,8 +76,11 @@ static int show_graph(const struct options *options, const struct tree *tree)
         return show_dot(tree);
     if (wants(options, "mermaid"))
         return show_mermaid(tree);
-    printf("%s%.*s .. %.*s%s\n", paint(DIM), STR_ARG(tree_get(tree, "from")->text),
-           STR_ARG(tree_get(tree, "to")->text), paint(PLAIN));
+    printf("%s", paint(DIM));
+    print_time(options, tree_get(tree, "from")->text, 30);
+    printf(" .. ");
+    print_time(options, tree_get(tree, "to")->text, 30);
+    printf("%s\n", paint(PLAIN));
     printf("%s%-34s    %-34s %8s %7s %7s %8s %10s %10s  %s%s\n", paint(DIM), "caller", "callee",
            "calls", "failed", "began", "retries", "p50", "p95", "via", paint(PLAIN));
     for (const struct tree *edge = tree_get(tree, "edges")->first; edge; edge = edge->next) {

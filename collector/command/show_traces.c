@@ -40,14 +40,13 @@ static int ask_traces(struct query *query, const void *what, struct buf *out, st
 
 static int show_traces(const struct options *options, const struct tree *tree)
 {
-    (void)options;
-    printf("%s%-32s  %-23s  %-30s  %10s  %5s  %s%s\n", paint(DIM), "trace", "start", "entry",
+    printf("%s%-32s  %-24s  %-30s  %10s  %5s  %s%s\n", paint(DIM), "trace", "start", "entry",
            "duration", "spans", "began at", paint(PLAIN));
     for (const struct tree *item = tree_get(tree, "items")->first; item; item = item->next) {
         bool error = str_eq(tree_get(item, "status")->text, STR("error"));
         print_clean(tree_get(item, "trace_id")->text, 32);
         printf("  ");
-        print_clean(tree_get(item, "start_time")->text, 23);
+        print_time(options, tree_get(item, "start_time")->text, 23);
         printf("  ");
         print_clean(tree_get(item, "entry_service")->text, 30);
         printf("  ");
@@ -198,10 +197,11 @@ static bool has_parent(const struct line *lines, size_t n, size_t i)
     return false;
 }
 
-static void print_trace_head(const struct tree *trace)
+static void print_trace_head(const struct options *options, const struct tree *trace)
 {
-    printf("%s%.*s%s  %.*s  ", paint(BOLD), STR_ARG(tree_get(trace, "trace_id")->text),
-           paint(PLAIN), STR_ARG(tree_get(trace, "start_time")->text));
+    printf("%s%.*s%s  ", paint(BOLD), STR_ARG(tree_get(trace, "trace_id")->text), paint(PLAIN));
+    print_time(options, tree_get(trace, "start_time")->text, 30);
+    printf("  ");
     print_ns(tree_get(trace, "duration_ns"), 0);
     printf("  %.0f spans  %s%.*s%s", tree_number(tree_get(trace, "span_count")),
            paint(str_eq(tree_get(trace, "status")->text, STR("error")) ? RED : ""),
@@ -236,8 +236,7 @@ static int show_trace(const struct options *options, const struct tree *tree)
 {
     const struct tree *trace = tree_get(tree, "trace"), *spans = tree_get(tree, "spans");
     size_t n = 0, at = 0;
-    (void)options;
-    print_trace_head(trace);
+    print_trace_head(options, trace);
     if (tree_number(tree_get(trace, "kept")) == 0) {
         printf("Its spans were not kept (store.keep); it is counted in the graph all the same.\n");
         return EXIT_GOOD;

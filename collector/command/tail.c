@@ -15,10 +15,10 @@ static int never_asked(struct query *query, const void *what, struct buf *out, s
     return err_set(err, ERR_INVALID, "tail asks a running collector");
 }
 
-static void print_item(const struct tree *item)
+static void print_item(const struct options *options, const struct tree *item)
 {
     bool bad = tree_get(item, "reason")->text.len > 0;
-    print_clean(tree_get(item, "at")->text, 30);
+    print_time(options, tree_get(item, "at")->text, 30);
     printf("  ");
     print_clean(tree_get(item, "sender")->text, 18);
     printf(" ");
@@ -38,7 +38,6 @@ static int show_items(const struct options *options, const struct tree *tree)
     static char last[40];
     const struct tree *items[64];
     size_t n = 0;
-    (void)options;
     for (const struct tree *item = tree_get(tree, "items")->first; item && n < 64;
          item = item->next)
         items[n++] = item;
@@ -49,7 +48,7 @@ static int show_items(const struct options *options, const struct tree *tree)
         if (str_cmp(at, str_of(last)) <= 0)
             continue;
         snprintf(last, sizeof(last), "%.*s", STR_ARG(at));
-        print_item(items[n]);
+        print_item(options, items[n]);
     }
     fflush(stdout);
     return EXIT_GOOD;

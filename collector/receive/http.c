@@ -121,7 +121,9 @@ static void word_refusal(struct http_request *request, unsigned status, const ch
     if (status == 505)
         reason = "this port takes HTTP/1.1; gRPC goes to receive.otlp_grpc.listen (4317)";
     bool logs = is_for_logs(request);
-    if (receiver->protocol == OTLP && !logs && str_eq(http_method(request), STR("POST"))) {
+    bool typed =
+        str_eq(http_method(request), STR("POST")) || http_header(request, "Content-Type").len > 0;
+    if (receiver->protocol == OTLP && !logs && typed) {
         bool json = wants_json(request);
         otlp_write_status(body, json, grpc_code(status), reason);
         *content_type = json ? JSON : PROTOBUF;

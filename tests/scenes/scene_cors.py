@@ -81,7 +81,7 @@ def scene_a_browser_sends_where_its_origin_is_named(c):
         assert {v for k, v in said.items() if k != "beacon"} == {"refused by the browser"}, said
         assert c.counter("faultline_ingest_requests_total", code="200") == 0
         told = [item["reason"] for item in c.api("tail")["items"]]
-        assert any("http://localhost:%d may not send" % site.server_port in t and "cors_origins" in t for t in told), told
+        assert any("http://localhost:%d: a page of this origin may not send" % site.server_port in t and "cors_origins" in t for t in told), told
     finally:
         site.shutdown()
         site.server_close()
