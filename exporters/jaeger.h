@@ -9,8 +9,9 @@
 #include "collector/base/buf.h"
 #include "collector/model/batch.h"
 
-/* Appends the traces, with commas between; spans of one trace stand together in the batch. Gives
- * how many there are. */
+/* Appends the traces, with commas between; spans of one trace stand together in the batch, and
+ * their resources are numbered in the order in which they come (as spans.h gives them). Gives how
+ * many traces there are. */
 uint32_t jaeger_traces_write(struct buf *out, const struct batch *batch);
 /* Appends the answer that holds them: {"data":[…],…}. */
 void jaeger_json_write(struct buf *out, const struct batch *batch);
