@@ -215,6 +215,7 @@ static bool know_proxy(void *stitcher, const struct known_proxy *known)
 static int make_stitcher(struct pipeline *pipeline, struct err *err)
 {
     const struct settings *settings = pipeline->settings;
+    uint64_t needed_from = store_needed_from(pipeline->store);
     struct stitcher_settings stitcher = {
         .trace_idle_ns = settings->trace_idle_ns,
         .trace_max_age_ns = settings->trace_max_age_ns,
@@ -224,6 +225,7 @@ static int make_stitcher(struct pipeline *pipeline, struct err *err)
         .turn_interval_ns = TURN_INTERVAL_NS,
         .first_trace_no = store_next_trace_no(pipeline->store),
         .booked_to = store_booked_to(pipeline->store),
+        .stored_to = needed_from ? needed_from - 1 : 0,
         .shapes = {.services = settings->limit_services,
                    .operations = settings->limit_operations,
                    .max_shapes = MAX_SHAPES,
