@@ -377,6 +377,8 @@ static void refuse_unknown(const struct web *web, struct http_request *request)
         {STR("/v1/metrics"),
          "this is the page's port; OTLP goes to receive.otlp_http.listen (4318)"},
         {STR("/v1/logs"), "this is the page's port; OTLP goes to receive.otlp_http.listen (4318)"},
+        {STR("/api/v1/write"),
+         "this is the page's port; remote write goes to receive.otlp_http.listen (4318)"},
         {STR("/api/v2/spans"),
          "this is the page's port; Zipkin spans go to receive.zipkin.listen (9411)"},
     };
@@ -410,7 +412,9 @@ static int begin(struct http_request *request, void *ctx)
         refuse(request, 405, "this path takes another method");
         return 1;
     }
-    if (str_eq(method, STR("POST")) &&
+    /* Making a file takes the disk: no picture on another site may ask for one. */
+    bool costly = route->answer == api_export || route->answer == api_backup;
+    if ((costly || str_eq(method, STR("POST"))) &&
         str_eq(http_header(request, "Sec-Fetch-Site"), STR("cross-site"))) {
         refuse(request, 403, "not from another site");
         return 1;

@@ -47,6 +47,7 @@ def scene_each_mistake_is_told_with_what_to_do(c):
         (c.zipkin, "/v1/traces", good, JSON, "receive.otlp_http.listen (4318)"),
         (c.zipkin, "/api/v2/spans", good, JSON, "an array was expected"),
         (c.web, "/v1/traces", good, JSON, "this is the page's port; OTLP goes to receive.otlp_http.listen (4318)"),
+        (c.web, "/api/v1/write", b"", PB, "this is the page's port; remote write"),
         (c.web, "/api/v2/spans", b"[]", JSON, "this is the page's port; Zipkin"),
         (c.grpc, "/v1/traces", good, JSON, "this port takes gRPC over HTTP/2"),
         (c.otlp, "/v1/traces", b"{nonsense", JSON, "malformed at byte 1"),
