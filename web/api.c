@@ -100,6 +100,11 @@ void api_hairpins(struct web *web, struct http_request *request)
     answer_list(web, request, WAYS_WINDOW_NS, query_hairpins_json);
 }
 
+void api_zones(struct web *web, struct http_request *request)
+{
+    answer_list(web, request, WAYS_WINDOW_NS, query_zones_json);
+}
+
 /* Those that `ids` names, whenever they were; else those of the window. */
 void api_traces(struct web *web, struct http_request *request)
 {

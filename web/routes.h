@@ -85,6 +85,7 @@ void api_operations(struct web *web, struct http_request *request);
 void api_crossings(struct web *web, struct http_request *request);
 void api_security(struct web *web, struct http_request *request);
 void api_hairpins(struct web *web, struct http_request *request);
+void api_zones(struct web *web, struct http_request *request);
 void api_traces(struct web *web, struct http_request *request);
 void api_trace(struct web *web, struct http_request *request, struct str path);
 /* api_search.c */

@@ -267,6 +267,7 @@ static const struct route routes[] = {
     {"GET", "/api/v1/crossings", api_crossings, NULL},
     {"GET", "/api/v1/security", api_security, NULL},
     {"GET", "/api/v1/hairpins", api_hairpins, NULL},
+    {"GET", "/api/v1/zones", api_zones, NULL},
     {"GET", "/api/v1/services", api_services, NULL},
     {"GET", "/api/v1/operations", api_operations, NULL},
     {"GET", "/api/v1/traces", api_traces, NULL},

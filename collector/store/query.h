@@ -92,13 +92,16 @@ int query_services_json(struct query *query, const struct query_filter *filter, 
 int query_operations_json(struct query *query, const struct query_filter *filter, struct buf *out,
                           struct err *err);
 /* Pairs of services of the window, versions summed: what their calls cross; who could read them,
- * violations first; which of them turn round at a gateway. `service` … is of either end. */
+ * violations first; which of them turn round at a gateway; from which zone to which they go, of
+ * those that both ends tell. `service` … is of either end. */
 int query_crossings_json(struct query *query, const struct query_filter *filter, struct buf *out,
                          struct err *err);
 int query_security_json(struct query *query, const struct query_filter *filter, struct buf *out,
                         struct err *err);
 int query_hairpins_json(struct query *query, const struct query_filter *filter, struct buf *out,
                         struct err *err);
+int query_zones_json(struct query *query, const struct query_filter *filter, struct buf *out,
+                     struct err *err);
 int query_traces_json(struct query *query, const struct query_filter *filter, struct buf *out,
                       struct err *err);
 /* The same of at most 20 traces named by their ids, with commas between, in that order; what is not
