@@ -52,6 +52,7 @@ struct graph_view {
     bool physical;      /* hop by hop, proxies and gateways as nodes; nothing folds */
     bool versions;      /* room for versions in nodes with several */
     struct window base; /* to compare with; empty: none */
+    bool gone;          /* edges and nodes of the base window alone, too: they have no calls */
     struct graph_memory *memory; /* borrowed; may be NULL */
 };
 
