@@ -106,6 +106,7 @@ void api_incident(struct web *web, struct http_request *request, struct str id);
 void api_compare(struct web *web, struct http_request *request);
 /* api_sql.c */
 void api_sql(struct web *web, struct http_request *request);
+void api_sql_examples(struct web *web, struct http_request *request);
 /* api_diagnose.c */
 void api_diagnose(struct web *web, struct http_request *request);
 

@@ -279,6 +279,7 @@ static const struct route routes[] = {
     {"GET", "/api/v1/search/sql", api_search_sql, NULL},
     {"GET", "/api/v1/search/traces.csv", api_search_csv, NULL},
     {"POST", "/api/v1/sql", api_sql, NULL},
+    {"GET", "/api/v1/sql/examples", api_sql_examples, NULL},
     {"GET", "/api/v1/status", api_status, NULL},
     {"GET", "/api/v1/tail", api_tail, NULL},
     {"GET", "/api/v1/diagnose", api_diagnose, NULL},

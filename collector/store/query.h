@@ -92,6 +92,8 @@ int query_services_json(struct query *query, const struct query_filter *filter, 
                         struct err *err);
 int query_operations_json(struct query *query, const struct query_filter *filter, struct buf *out,
                           struct err *err);
+/* Questions in SQL to begin with: their names and texts. */
+void query_examples_json(struct buf *out);
 /* Pairs of services of the window, versions summed: what their calls cross; who could read them,
  * violations first; which of them turn round at a gateway; from which zone to which they go, of
  * those that both ends tell. `service` … is of either end. */
