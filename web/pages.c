@@ -46,7 +46,11 @@ static bool is_wanted(const char *file, struct str path)
 {
     static const struct {
         const char *path, *script;
-    } rows[] = {{"/trace", "spans-"}, {"/sql", "file-"}, {"/status", "file-"}, {"/", "calls-"}};
+    } rows[] = {{"/trace", "spans-"},
+                {"/network", "others-"},
+                {"/sql", "others-"},
+                {"/status", "others-"},
+                {"/", "calls-"}};
     if (str_starts(str_of(file), STR("chunk-")))
         return true;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -11,7 +11,7 @@ import htm from 'babel-plugin-htm';
 import { build } from 'esbuild';
 import { minify } from 'terser';
 
-const LIMIT = 63000;
+const LIMIT = 60000;
 const NOTICE = '/* With preact (MIT, (c) 2015-present Jason Miller). */';
 const here = dirname(fileURLToPath(import.meta.url));
 const out = process.argv[2];

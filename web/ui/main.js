@@ -10,8 +10,8 @@ import { looks } from './frame/store.js';
 import { href, useWhere } from './frame/url.js';
 import { PAGES, pageOf } from './pages.js';
 import './ui.css';
-import './more.css';
-import './graph.css';
+import './pages.css';
+import './narrow.css';
 
 const shown = PAGES.filter(p => p.label), scripts = new Map(); /* by how they are loaded: what came, false for what cannot be had */
 
@@ -19,7 +19,8 @@ const shown = PAGES.filter(p => p.label), scripts = new Map(); /* by how they ar
 function useView({ load, view } = {}) {
   const [, redraw] = useState(0), came = scripts.get(load);
   useEffect(() => {
-    if (load && !scripts.has(load)) load().then(all => scripts.set(load, all), () => scripts.set(load, false)).then(() => redraw(n => n + 1));
+    if (load && !scripts.has(load))
+      load().then(all => scripts.set(load, all), () => scripts.set(load, false)).then(() => redraw(n => n + 1));
   }, [load]);
   return came && came[view];
 }
@@ -27,9 +28,13 @@ function useView({ load, view } = {}) {
 function App() {
   const { path, query } = useWhere(), [page, props] = pageOf(path), View = useView(page);
   looks.use();
-  return html`<${Head} pages=${shown} current=${page?.nav}/>${!page ? html`<${NoPage} title=${`There is no page ${path}.`}>Pages: ${shown.map(p => html`<a href=${href(p.path)}>${p.label}</a> `)}</${NoPage}>`
+  return html`<${Head} pages=${shown} current=${page?.nav}/>
+    ${!page ? html`<${NoPage} title=${`There is no page ${path}.`}>Pages: ${shown.map(p => html`<a href=${href(p.path)}>${p.label}</a> `)}
+    </${NoPage}>`
     : View ? html`<${View} key=${path} query=${query} ...${props}/>` : View == null ? html`<main id="main" tabindex="-1"></main>`
-    : html`<${NoPage} title="This page could not be loaded.">The collector does not answer, or is another one now. <${Word} act=${() => location.reload()}>Load it again</${Word}></${NoPage}>`}
+    : html`<${NoPage}
+      title="This page could not be loaded.">The collector does not answer, or is another one now. <${Word}
+      act=${() => location.reload()}>Load it again</${Word}></${NoPage}>`}
     <${Status}/><svg class="sr" aria-hidden="true"><${HatchDefs}/></svg>`;
 }
 

@@ -1,6 +1,6 @@
 // pages.js: the table of pages. A page stands here once; head, keys and router take it from here.
-// Its script comes when a page of its group is first shown: what calls do, what traces hold, the file and the collector itself.
-const calls = () => import('./pages/calls.js'), spans = () => import('./pages/spans.js'), file = () => import('./pages/file.js');
+// Its script comes when a page of its group is first shown: what calls do, what traces hold, and the others.
+const calls = () => import('./pages/calls.js'), spans = () => import('./pages/spans.js'), others = () => import('./pages/others.js');
 
 // nav: its place in the head; with a label it stands there itself, with its key after g. path: exact, or an expression whose named
 // groups are props of the view. view: the name of what `load` exports. Their order is the order of the head.
@@ -12,9 +12,9 @@ export const PAGES = [
   { nav: 'traces', path: /^\/trace\/(?<id>[^/]+)$/, load: spans, view: 'Trace' },
   { nav: 'services', label: 'Services', path: '/services', key: 's', load: calls, view: 'Services' },
   { nav: 'services', path: /^\/service\/(?<cluster>[^/]+)\/(?<namespace>[^/]+)\/(?<name>.+)$/, load: calls, view: 'Service' },
-  { nav: 'network', label: 'Network', path: '/network', key: 'w', load: calls, view: 'Network' },
-  { nav: 'sql', label: 'SQL', path: '/sql', key: 'q', load: file, view: 'Sql' },
-  { path: '/status', load: file, view: 'Status' },
+  { nav: 'network', label: 'Network', path: '/network', key: 'w', load: others, view: 'Network' },
+  { nav: 'sql', label: 'SQL', path: '/sql', key: 'q', load: others, view: 'Sql' },
+  { path: '/status', load: others, view: 'Status' },
 ].filter(p => p.nav != 'sql' || !document.querySelector('meta[name=sql]'));
 
 const decode = text => { try { return decodeURIComponent(text); } catch { return text; } };

@@ -15,7 +15,8 @@ export function timeTicks(from, to, most) {
 
 // A round upper end for values from 0, and `parts` equal ticks up to it.
 export function niceMax(value) {
-  const unit = value > 0 ? 10 ** Math.floor(Math.log10(value)) : 1, m = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find(f => f * unit >= value);
+  const unit = value > 0 ? 10 ** Math.floor(Math.log10(value)) : 1,
+    m = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find(f => f * unit >= value);
   const parts = m == 3 || m == 6 || m == 1.2 || m == 1.5 ? 3 : 2;
   return [m * unit, Array.from({ length: parts + 1 }, (_, i) => +(m * unit * i / parts).toPrecision(6))];
 }
@@ -48,21 +49,28 @@ export function useSize(ref) {
 }
 
 // The ticks of both axes: lines across with their words at the left, times below. X, Y: to px; right: where lines end; bottom: of the times.
-export const Axes = ({ X, Y, ticks, fmt = String, l, right, bottom, times }) => [...ticks.map(t => html`<line class="gridl" key=${'g' + t} x1=${l} x2=${right} y1=${Y(t)} y2=${Y(t)}/>`),
+export const Axes = ({ X, Y, ticks, fmt = String, l, right, bottom, times }) =>
+  [...ticks.map(t => html`<line class="gridl" key=${'g' + t} x1=${l} x2=${right} y1=${Y(t)} y2=${Y(t)}/>`),
   ...ticks.map(t => html`<text class="ax" key=${'t' + t} x=${l - 6} y=${Y(t) + 4} text-anchor="end">${fmt(t)}</text>`),
-  ...times.map(([t, words]) => html`<text class="ax" key=${'x' + t} x=${X(t)} y=${bottom} text-anchor=${X(t) < l + 16 ? 'start' : X(t) > right - 16 ? 'end' : 'middle'}>${words}</text>`)];
+  ...times.map(([t, words]) =>
+    html`<text class="ax" key=${'x' + t} x=${X(t)} y=${bottom}
+    text-anchor=${X(t) < l + 16 ? 'start' : X(t) > right - 16 ? 'end' : 'middle'}>${words}</text>`)];
 
 // A time with its words, as a line down the chart; words that would leave it on the right stand on the left.
 export function Moment({ x, top, bottom, words = '', left, dy = 0, dash, colour, width }) {
   const before = left || x + 6 + 6.6 * words.length > width;
-  return html`<g class="onset" style=${colour && { '--c': `var(${colour})` }}><line x1=${x} x2=${x} y1=${top} y2=${bottom} stroke-dasharray=${dash}/>
+  return html`<g class="onset" style=${colour && { '--c': `var(${colour})` }}>
+    <line x1=${x} x2=${x} y1=${top} y2=${bottom} stroke-dasharray=${dash}/>
     <text x=${x + (before ? -6 : 6)} y=${top + 10 + dy} text-anchor=${before ? 'end' : 'start'}>${words}</text></g>`;
 }
 
 const cursor = store(null); /* Unix ms; all charts share it */
 
 // A point between two gaps is a dot: a line of no length, which round ends show.
-const line = points => points.map((p, i) => p ? (i && points[i - 1] ? 'L' : 'M') + p[0].toFixed(1) + ' ' + p[1].toFixed(1) + (points[i - 1] || points[i + 1] ? '' : 'h0') : '').join('');
+const line = points =>
+  points.map((p, i) =>
+  p ? (i && points[i - 1] ? 'L' : 'M') + p[0].toFixed(1) + ' ' + p[1].toFixed(1) + (points[i - 1] || points[i + 1] ? '' : 'h0') : '')
+  .join('');
 
 // An area between two lines; each run without a gap closes by itself.
 function area(upper, lower) {
@@ -81,16 +89,21 @@ function paths({ x, series, max }, X, Y) {
   let base = x.map(() => 0);
   const at = (v, i) => v == null ? null : [X(x[i]), Y(Math.min(v, max))];
   return series.map((s, k) => {
-    const colour = `var(${s.stroke || (isLine(s) ? '--ink' : '--fault')})`, top = isLine(s) ? s.v : s.v.map((v, i) => v == null ? null : v + base[i]), upper = top.map(at);
-    const edge = html`<path key=${k} d=${line(upper)} class="cl" stroke-dasharray=${s.dash} style=${{ stroke: colour, strokeWidth: s.w || (isLine(s) ? 1.5 : 1) }}/>`;
+    const colour = `var(${s.stroke || (isLine(s) ? '--ink' : '--fault')})`,
+      top = isLine(s) ? s.v : s.v.map((v, i) => v == null ? null : v + base[i]), upper = top.map(at);
+    const edge = html`<path key=${k} d=${line(upper)} class="cl" stroke-dasharray=${s.dash}
+      style=${{ stroke: colour, strokeWidth: s.w || (isLine(s) ? 1.5 : 1) }}/>`;
     if (isLine(s)) return edge;
     const lower = base.map(at);
     base = top.map((v, i) => v ?? base[i]);
-    return [html`<path key=${'a' + k} d=${area(upper, lower)} style=${{ fill: s.hatch ? 'url(#hx)' : s.fill ? `var(${s.fill})` : `color-mix(in srgb,${colour} 24%,transparent)` }}/>`, edge];
+    return [html`<path key=${'a' + k} d=${area(upper, lower)}
+      style=${{ fill: s.hatch ? 'url(#hx)' : s.fill ? `var(${s.fill})` : `color-mix(in srgb,${colour} 24%,transparent)` }}/>`, edge];
   });
 }
 // The highest that is drawn: areas stand on each other.
-const highest = ({ x, series }) => Math.max(0, ...x.map((_, i) => Math.max(series.reduce((n, s) => n + (isLine(s) ? 0 : s.v[i] || 0), 0), ...series.map(s => isLine(s) ? s.v[i] || 0 : 0))));
+const highest = ({ x, series }) =>
+  Math.max(0, ...x.map((_, i) =>
+  Math.max(series.reduce((n, s) => n + (isLine(s) ? 0 : s.v[i] || 0), 0), ...series.map(s => isLine(s) ? s.v[i] || 0 : 0))));
 
 /* One chart. x: Unix ms of the points; series: [{v, kind: 'line' or area, stroke: '--token', fill: '--token', hatch, w, dash: '4 3'}], areas stack in
  * order; from, to: Unix ms of the axis; max and ticks, else round ones; fmt: of ticks; marks: [{at, label, short, left, dash, dy, colour}], what is
@@ -98,21 +111,30 @@ const highest = ({ x, series }) => Math.max(0, ...x.map((_, i) => Math.max(serie
  * margins; label: the whole in one sentence. */
 export function Chart(props) {
   const box = useRef(null), { w: W } = useSize(box), at = cursor.use(), [drag, setDrag] = useState(null);
-  const o = { h: 140, l: 34, r: 6, t: 8, marks: [], from: props.x[0], to: props.x.at(-1), ...props };
+  const o = { h: 140, l: 34, r: 6, t: 8, from: props.x[0], to: props.x.at(-1), ...props };
   if (o.max == null) [o.max, o.ticks] = niceMax(highest(o));
   if (!o.ticks || o.h < 130 && o.ticks.length > 3) o.ticks = [0, o.max / 2, o.max];
-  const bottom = o.h - 20, right = W - o.r, X = t => o.l + (right - o.l) * (t - o.from) / (o.to - o.from), Y = v => o.t + (bottom - o.t) * (1 - v / o.max);
-  const time = e => o.from + (o.to - o.from) * Math.min(1, Math.max(0, (e.clientX - box.current.getBoundingClientRect().left - o.l) / (right - o.l)));
+  const bottom = o.h - 20, right = W - o.r, X = t => o.l + (right - o.l) * (t - o.from) / (o.to - o.from),
+    Y = v => o.t + (bottom - o.t) * (1 - v / o.max);
+  const time = e =>
+    o.from + (o.to - o.from) * Math.min(1, Math.max(0, (e.clientX - box.current.getBoundingClientRect().left - o.l) / (right - o.l)));
   const down = e => { if (o.onSelect && !e.button) { e.currentTarget.setPointerCapture(e.pointerId); setDrag([time(e), time(e)]); } };
   const move = e => { cursor.set(time(e)); if (drag) setDrag([drag[0], time(e)]); };
-  const up = e => { const [a, b] = [drag?.[0], time(e)].sort((x, y) => x - y); if (drag && X(b) - X(a) > 4) o.onSelect(a, b); setDrag(null); };
-  const shade = (c, [x0, x1], [y0, y1] = [o.t, bottom]) => html`<rect class=${c} x=${Math.min(x0, x1)} width=${Math.abs(x1 - x0)} y=${y0} height=${y1 - y0}/>`;
-  const marks = o.marks.filter(m => m && m.at >= o.from && m.at <= o.to), crowded = marks.some(m => m.left);
-  return html`<div class="plot chart" role="img" aria-label=${o.label} ref=${box} style=${{ height: o.h + 'px' }} onPointerDown=${down} onPointerMove=${move}
-    onPointerUp=${up} onPointerLeave=${() => cursor.set(null)}>${W > 0 && html`<svg viewBox=${`0 0 ${W} ${o.h}`} width=${W} height=${o.h} aria-hidden="true">
+  const up = e => { const [a, b] = [drag?.[0], time(e)].sort((x, y) => x - y); if (drag && X(b) - X(a) > 4) o.onSelect(a, b);
+    setDrag(null); };
+  const shade = (c, [x0, x1], [y0, y1] = [o.t, bottom]) =>
+    html`<rect class=${c} x=${Math.min(x0, x1)} width=${Math.abs(x1 - x0)} y=${y0} height=${y1 - y0}/>`;
+  const marks = (o.marks || []).filter(m => m && m.at >= o.from && m.at <= o.to), crowded = marks.some(m => m.left);
+  return html`<div class="plot chart" role="img" aria-label=${o.label} ref=${box} style=${{ height: o.h + 'px' }} onPointerDown=${down}
+    onPointerMove=${move}
+    onPointerUp=${up} onPointerLeave=${() => cursor.set(null)}>
+      ${W > 0 && html`<svg viewBox=${`0 0 ${W} ${o.h}`} width=${W} height=${o.h} aria-hidden="true">
       <${Axes} X=${X} Y=${Y} ...${o} right=${right} bottom=${o.h - 4} times=${timeTicks(o.from, o.to, W < 420 ? 3 : 7)}/>
-      ${o.win && shade('cw', o.win.map(X))}${o.band && shade('cb', [o.l, right], [Y(o.band[1]), Y(o.band[0])])}${paths(o, X, Y)}${drag && shade('cw', drag.map(X))}
-      ${marks.map(m => { const words = W < 420 && m.short || m.label || ''; return html`<${Moment} key=${m.at + words} x=${X(m.at)} top=${o.t - 2} bottom=${bottom} words=${words}
+      ${o.win && shade('cw', o.win.map(X))}${o.band && shade('cb', [o.l, right], [Y(o.band[1]), Y(o.band[0])])}${paths(o, X, Y)}
+        ${drag && shade('cw', drag.map(X))}
+      ${marks.map(m => { const words = W < 420 && m.short || m.label || '';
+        return html`<${Moment} key=${m.at + words} x=${X(m.at)} top=${o.t - 2} bottom=${bottom} words=${words}
         ...${m} width=${W} dy=${(m.dy || 0) + (crowded && !m.left && X(m.at) + 6 + 6.6 * words.length > W ? 15 : 0)}/>`; })}
-      ${at != null && at >= o.from && at <= o.to && html`<line class="cur" x1=${X(at)} x2=${X(at)} y1=${o.t} y2=${bottom}/>`}</svg>`}</div>`;
+      ${at != null && at >= o.from && at <= o.to && html`<line class="cur" x1=${X(at)} x2=${X(at)} y1=${o.t} y2=${bottom}/>`}</svg>`}
+        </div>`;
 }

@@ -1,7 +1,8 @@
 // marks.js: the icons and the four marks of failure and slowness, the same on every page.
 import { html } from '../html.js';
 
-const BOXES = 'M1.5 5H6v6H1.5zM10 5h4.5v6H10zM6 8h4', DRUM = 'M3 4c0-2.7 10-2.7 10 0s-10 2.7-10 0v8c0 2.7 10 2.7 10 0V4', CORNERS = 'M5.5 5.5h8v8h-8z', LOCK = 'M5 7V5a3 3 0 016 0v2';
+const BOXES = 'M1.5 5H6v6H1.5zM10 5h4.5v6H10zM6 8h4', DRUM = 'M3 4c0-2.7 10-2.7 10 0s-10 2.7-10 0v8c0 2.7 10 2.7 10 0V4',
+  CORNERS = 'M5.5 5.5h8v8h-8z', LOCK = 'M5 7V5a3 3 0 016 0v2';
 const ROUND = 'M2.5 8a5.5 5.5 0 1111 0 5.5 5.5 0 11-11 0', BODY = 'M3 7h10v6.5H3z';
 // Lines in a box of 16 by 16; what follows "|" is filled.
 const ICONS = {
@@ -30,15 +31,18 @@ const ICONS = {
 // `at`: attributes where it stands inside another SVG.
 export function Icon({ n, c = '', at }) {
   const [lines, filled] = ICONS[n].split('|');
-  return html`<svg class=${'i ' + c} viewBox="0 0 16 16" aria-hidden="true" ...${at}><path d=${lines}/>${filled && html`<path d=${filled} fill="currentColor"/>`}</svg>`;
+  return html`<svg class=${'i ' + c} viewBox="0 0 16 16" aria-hidden="true" ...${at}><path d=${lines}/>
+    ${filled && html`<path d=${filled} fill="currentColor"/>`}</svg>`;
 }
 
 const WORDS = { b: 'failures began here', p: 'failures passed on', s: 'slowness began here', w: 'slow because it waits' };
 const DIAMOND = 'M6 1.2L10.8 6 6 10.8 1.2 6z', TRIANGLE = 'M6 1.6L11 10.4H1z';
 
 // Diamond is failure, triangle slowness; filled began here, hollow passed on. `quiet` where words beside it say the same.
-export const Mark = ({ k, quiet }) => html`<svg class="mk" viewBox="0 0 12 12" role=${quiet ? null : 'img'} aria-label=${quiet ? null : WORDS[k]}
-  aria-hidden=${quiet ? 'true' : null}><path class=${'mk-' + k} d=${k == 'b' || k == 'p' ? DIAMOND : TRIANGLE} stroke-linejoin="round"/></svg>`;
+export const Mark = ({ k, quiet }) =>
+  html`<svg class="mk" viewBox="0 0 12 12" role=${quiet ? null : 'img'} aria-label=${quiet ? null : WORDS[k]}
+  aria-hidden=${quiet ? 'true' : null}><path class=${'mk-' + k} d=${k == 'b' || k == 'p' ? DIAMOND : TRIANGLE} stroke-linejoin="round"/>
+    </svg>`;
 
 // Patterns that an SVG chart or graph refers to: #hx hatches a failure passed on.
 export const HatchDefs = () => html`<pattern id="hx" width="4.5" height="4.5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
@@ -66,5 +70,6 @@ export function hues(nodes) {
 
 export const Sure = ({ share }) => {
   const bars = share >= .9 ? 4 : share >= .7 ? 3 : share >= .4 ? 2 : 1;
-  return html`<span class="sure" aria-hidden="true">${[1, 2, 3, 4].map(i => html`<i class=${i > bars ? 'o' : ''}></i>`)}</span> ${['weak', 'possible', 'likely', 'very likely'][bars - 1]}`;
+  return html`<span class="sure" aria-hidden="true">${[1, 2, 3, 4].map(i => html`<i class=${i > bars ? 'o' : ''}></i>`)}
+    </span> ${['weak', 'possible', 'likely', 'very likely'][bars - 1]}`;
 };

@@ -18,6 +18,9 @@ export function Table({ cols, rows: sorted, id, to, name, asked, empty, c, rowPr
   const [rows, hold] = useSteady(sorted, id, asked), open = r => e => { if (!e.target.closest('a,button') && to(r)) go(to(r)); };
   if (empty && !rows.length) return html`<p class="m2 s">${empty}</p>`;
   return html`<div class="scrollx"><table class=${c} ...${hold}>${name && html`<caption class="sr">${name}</caption>`}
-    <thead><tr>${cols.map(([head, k, , sort]) => html`<th scope="col" class=${k.replace(OF_CONTENT, '')} aria-sort=${sort}>${head}</th>`)}</tr></thead>
-    <tbody>${rows.map(r => html`<tr key=${id(r)} class=${to ? 'go' : ''} onClick=${to && open(r)} ...${rowProps?.(r)}>${cols.map(([, k, f]) => toCell(k, f(r)))}</tr>`)}${children}</tbody></table></div>`;
+    <thead><tr>${cols.map(([head, k, , sort]) => html`<th scope="col" class=${k.replace(OF_CONTENT, '')} aria-sort=${sort}>${head}</th>`)}
+      </tr></thead>
+    <tbody>${rows.map(r =>
+      html`<tr key=${id(r)} class=${to ? 'go' : ''} onClick=${to && open(r)} ...${rowProps?.(r)}>
+      ${cols.map(([, k, f]) => toCell(k, f(r)))}</tr>`)}${children}</tbody></table></div>`;
 }

@@ -36,7 +36,8 @@ export function share(x) {
 }
 
 // Calls a second: 0.004/s, 0.04/s, 0.4/s, 18.2/s, 229/s. bare() is for a column or sentence that says "per second".
-export const bare = x => x == null ? 'unknown' : x == 0 ? '0' : x < .0005 ? '< 0.001' : x < 99.5 ? x.toFixed(x < .0095 ? 3 : x < .195 ? 2 : 1) : count(x);
+export const bare = x =>
+  x == null ? 'unknown' : x == 0 ? '0' : x < .0005 ? '< 0.001' : x < 99.5 ? x.toFixed(x < .0095 ? 3 : x < .195 ? 2 : 1) : count(x);
 export const rate = x => bare(x) + (x == null ? '' : '/s');
 
 export function bytes(n) {
@@ -72,7 +73,8 @@ export function day(t) {
   return `${+d} ${MONTHS[m - 1]}${y == written(Date.now()).slice(0, 4) ? '' : ' ' + y}`;
 }
 export const when = (t, detail) => `${day(t)} ${clock(t, detail)}`;
-const between = (from, to, detail) => day(from) == day(to) ? `${clock(from, detail)}–${clock(to, detail)}` : `${when(from, detail)} – ${when(to, detail)}`;
+const between = (from, to, detail) =>
+  day(from) == day(to) ? `${clock(from, detail)}–${clock(to, detail)}` : `${when(from, detail)} – ${when(to, detail)}`;
 // "10:12–10:42", with days where they differ, seconds where they matter
 export const span = (from, to) => between(from, to, to - from < 300000 || (to - from < 600000 && (from % 60000 || to % 60000)) ? 1 : 0);
 export const exactSpan = (from, to) => between(from, to, 1);
@@ -100,5 +102,6 @@ function csvCell(v) {
   return /[",\n\r]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
 }
 export const asCsv = rows => rows.map(r => r.map(csvCell).join(',') + '\r\n').join('');
-export const asMarkdown = rows => rows.map((r, i) => `| ${r.map(c => String(c).replace(/[|\\]/g, '\\$&').replace(/\s+/g, ' ')).join(' | ')} |${
+export const asMarkdown = rows =>
+  rows.map((r, i) => `| ${r.map(c => String(c).replace(/[|\\]/g, '\\$&').replace(/\s+/g, ' ')).join(' | ')} |${
   i ? '' : '\n|' + '---|'.repeat(r.length)}\n`).join('');

@@ -80,7 +80,8 @@ function useAnswer(key, url, { body, beat: repeat } = {}) {
     }).finally(settle);
     return () => { settle(); stop.abort(); };
   }, [url, key, again, repeat]);
-  return { ...state, loading: !!url && state.key != key && !state.error, again: () => { memory.current.key = null; setAgain(again + 1); } };
+  return { ...state, loading: !!url && state.key != key && !state.error,
+    again: () => { memory.current.key = null; setAgain(again + 1); } };
 }
 
 // useApi('traces', {limit: 50}). Adds the time range unless `timeless`; asks again while live. A path of null asks nothing.
@@ -89,11 +90,13 @@ export function useApi(path, params, { timeless, every } = {}) {
   const r = useRange(), step = t => every && r.live ? Math.ceil(t / every) * every : t;
   const moving = { ...(timeless ? {} : rangeParams({ fromMs: step(r.fromMs), toMs: step(r.toMs) })), ...params };
   const still = { ...(timeless ? {} : !r.live ? rangeParams(r) : r.relative ? rangeText(r) : { from: r.from }), ...params };
-  return useAnswer(path && apiUrl(path, still), path && apiUrl(path, moving), { beat: timeless && every ? Math.floor(r.toMs / every) : 0 });
+  return useAnswer(path && apiUrl(path, still), path && apiUrl(path, moving),
+    { beat: timeless && every ? Math.floor(r.toMs / every) : 0 });
 }
 
 // One SQL statement; :from and :to are the window in ns. Asked again when the text, the window in steps of a minute, or `again` changes.
-export const sqlBody = (sql, fromMs, toMs) => ({ sql, params: { from: Math.round(fromMs * 1e3) * 1e3, to: Math.round(toMs * 1e3) * 1e3 } });
+export const sqlBody = (sql, fromMs, toMs) => ({ sql,
+  params: { from: Math.round(fromMs * 1e3) * 1e3, to: Math.round(toMs * 1e3) * 1e3 } });
 export function useSql(sql, fromMs, toMs) {
   const key = JSON.stringify([sql, Math.floor(fromMs / 6e4), Math.floor(toMs / 6e4)]);
   return useAnswer(key, sql && apiUrl('sql'), { body: sqlBody(sql, fromMs, toMs) });

@@ -19,12 +19,17 @@ export function Offers({ list, label, offers, words, pick, first, keys, text, se
   const shown = open && offers.length > 0, move = by => () => shown ? setAt((chosen + by + offers.length) % offers.length) : false;
   const take = (offer, stay) => { setAt(-1); if (pick(offer, stay)) input.current.blur(); };
   useEffect(() => setAt(-1), [text]);
-  const down = keysOf({ ArrowDown: move(1), ArrowUp: () => chosen < 0 ? setAt(offers.length - 1) : move(-1)(), Enter: () => take(shown && offers[chosen] || null),
-    Escape: () => { if (shown) setOpen(false); else input.current.blur(); }, Tab: () => shown && at >= 0 ? take(offers[at]) : false, ...keys });
-  return [html`<input ref=${input} type="search" aria-label=${label} role="combobox" autocomplete="off" spellcheck=${false} aria-expanded=${flag(shown)} aria-controls=${list}
-      aria-activedescendant=${shown && chosen >= 0 ? list + chosen : null} value=${text} onInput=${e => { setText(e.target.value); setOpen(true); }}
+  const down = keysOf({ ArrowDown: move(1), ArrowUp: () => chosen < 0 ? setAt(offers.length - 1) : move(-1)(),
+    Enter: () => take(shown && offers[chosen] || null),
+    Escape: () => { if (shown) setOpen(false); else input.current.blur(); }, Tab: () => shown && at >= 0 ? take(offers[at]) : false,
+      ...keys });
+  return [html`<input ref=${input} type="search" aria-label=${label} role="combobox" autocomplete="off" spellcheck=${false}
+    aria-expanded=${flag(shown)} aria-controls=${list}
+      aria-activedescendant=${shown && chosen >= 0 ? list + chosen : null} value=${text}
+        onInput=${e => { setText(e.target.value); setOpen(true); }}
       onFocus=${() => setOpen(true)} onBlur=${() => setTimeout(setOpen, 150, false)} onKeyDown=${down} ...${more}/>`,
-    html`<ul class="pop found" id=${list} role="listbox" aria-label=${label} hidden=${!shown}>${shown && offers.map((o, i) => html`<li role="option" id=${list + i} key=${o.key}
+    html`<ul class="pop found" id=${list} role="listbox" aria-label=${label} hidden=${!shown}>
+      ${shown && offers.map((o, i) => html`<li role="option" id=${list + i} key=${o.key}
       aria-selected=${flag(i == chosen)} onPointerDown=${e => { e.preventDefault(); take(o, true); }}>${words(o)}</li>`)}</ul>`];
 }
 
@@ -45,7 +50,8 @@ export function Find() {
   useEffect(() => {
     if (id || !words) return setList([]);
     const stop = new AbortController();
-    ask(apiUrl('search', { q: words, ...rangeParams(range()) }), { signal: stop.signal }).then(({ data }) => setList(data.items)).catch(() => {});
+    ask(apiUrl('search', { q: words, ...rangeParams(range()) }), { signal: stop.signal }).then(({ data }) => setList(data.items))
+      .catch(() => {});
     return () => stop.abort();
   }, [words, id]);
   const pick = offer => {
@@ -54,13 +60,16 @@ export function Find() {
     go(offer.key);
     return true;
   };
-  const paste = e => { const found = traceIdIn(e.clipboardData.getData('text')); if (found) { e.preventDefault(); pick({ key: trace(found) }); } };
+  const paste = e => { const found = traceIdIn(e.clipboardData.getData('text'));
+    if (found) { e.preventDefault(); pick({ key: trace(found) }); } };
   useEvent('paste', e => { /* anywhere outside an input */
     const found = !e.target.closest?.('input,textarea') && traceIdIn(e.clipboardData?.getData('text') || '');
     if (found) go(trace(found));
   });
   return html`<form class="find" role="search" onSubmit=${e => e.preventDefault()}><${Icon} n="search"/>
-    <${Offers} list="found" id="find" label="Find a trace id, service or operation" first offers=${all} pick=${pick} text=${text} setText=${setText} onPaste=${paste}
-      placeholder=${innerWidth <= 720 ? 'Find' : 'Trace id or name'} words=${o => html`<span class="m3 xs">${o.kind}</span><span class="el">${o.text}</span>${
+    <${Offers} list="found" id="find" label="Find a trace id, service or operation" first offers=${all} pick=${pick} text=${text}
+      setText=${setText} onPaste=${paste}
+      placeholder=${innerWidth <= 720 ? 'Find' : 'Trace id or name'}
+        words=${o => html`<span class="m3 xs">${o.kind}</span><span class="el">${o.text}</span>${
       o.note && html`<span class="m3 s el">${o.note}</span>`}`}/><kbd aria-hidden="true">/</kbd></form>`;
 }

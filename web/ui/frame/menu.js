@@ -54,9 +54,13 @@ export function Menu({ label = 'Copy as', icon = 'copy', items, c = '', link = t
     const all = [...box.current.children];
     all.at(place(all.indexOf(document.activeElement)) % all.length).focus();
   };
-  const keys = keysOf({ ArrowDown: to(i => i + 1), ArrowUp: to(i => i - 1), Home: to(() => 0), End: to(() => -1), Escape: () => close(true), Tab: () => close(true) });
-  return html`<span class="menu"><button ref=${button} class=${'btn ' + c} aria-haspopup="menu" aria-label=${label ? null : 'Copy as'} title=${label ? null : 'Copy as'}
-      aria-expanded=${flag(open)} onClick=${toggle} onKeyDown=${keysOf({ ArrowDown: show })}>${icon && html`<${Icon} n=${icon}/>`}${label}</button>
+  const keys = keysOf({ ArrowDown: to(i => i + 1), ArrowUp: to(i => i - 1), Home: to(() => 0), End: to(() => -1),
+    Escape: () => close(true), Tab: () => close(true) });
+  return html`<span class="menu">
+    <button ref=${button} class=${'btn ' + c} aria-haspopup="menu" aria-label=${label ? null : 'Copy as'}
+    title=${label ? null : 'Copy as'}
+      aria-expanded=${flag(open)} onClick=${toggle} onKeyDown=${keysOf({ ArrowDown: show })}>${icon && html`<${Icon} n=${icon}/>`}${label}
+        </button>
     ${open && html`<div class="pop" role="menu" aria-label="Copy as" ref=${box} onKeyDown=${keys}>
       ${[...link ? [['Link', location.href]] : [], ...items].map(item => html`<button role="menuitem" tabindex="-1" key=${item[0]}
         onClick=${() => { close(true); copyItem(item); }}>${item[0]}</button>`)}</div>`}</span>`;
@@ -69,5 +73,6 @@ export function Dialog({ shown, label, c, close, children }) {
     const d = dialog.current;
     if (d.open != !!shown) d[shown ? 'showModal' : 'close']();
   }, [!shown]);
-  return html`<dialog ref=${dialog} class=${c} aria-label=${label} onClose=${close} onClick=${e => { if (e.target == dialog.current) close(); }}>${shown && children}</dialog>`;
+  return html`<dialog ref=${dialog} class=${c} aria-label=${label} onClose=${close}
+    onClick=${e => { if (e.target == dialog.current) close(); }}>${shown && children}</dialog>`;
 }

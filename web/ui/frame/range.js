@@ -7,7 +7,8 @@ export const BEAT_MS = 5000;
 const DEFAULT = '-30m', UNIT_MS = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5 }, UNIT_WORDS = { m: 'min', d: 'days' };
 export const PRESETS = ['-5m', '-15m', '-30m', '-1h', '-3h', '-12h', '-1d', '-2d', '-7d'];
 // "-30m" as people read it.
-export const lengthWords = text => text.replace('-', '').replace(/[a-z]+$/, u => '\u00a0' + (UNIT_WORDS[u] || u)).replace(/^(1\Wday)s/, '$1');
+export const lengthWords = text =>
+  text.replace('-', '').replace(/[a-z]+$/, u => '\u00a0' + (UNIT_WORDS[u] || u)).replace(/^(1\Wday)s/, '$1');
 
 // The server says its time when it sends the page; a clock here that is far off is corrected by it.
 const served = Number(document.querySelector('meta[name=now]')?.content);

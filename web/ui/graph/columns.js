@@ -19,7 +19,8 @@ export const p95 = (c = 'r') => ['p95', c, x => ms(x.p95_ns)];
 export const version = (head, more) => [head, '', v => html`<b>${versionWord(v.version)}</b>${more?.(v)}`];
 
 // Edges of one node, by their other end, worst first. name(edge): of that end.
-export const worstFirst = edges => [...edges].sort((a, b) => b.errors_origin - a.errors_origin || b.errors_carried - a.errors_carried || b.calls - a.calls);
+export const worstFirst = edges =>
+  [...edges].sort((a, b) => b.errors_origin - a.errors_origin || b.errors_carried - a.errors_carried || b.calls - a.calls);
 export const end = (head, name, key = id => id, query) => [head, '', e => html`<${MarkOr} k=${markOf(e)}/> <a class="q brk" href=${
   edgeHref(key(e.caller), key(e.callee), query)}>${name(e)}</a>${e.via && html` <span class="m3 s">via ${e.via}</span>`}`];
 export const edgeRate = s => ['Calls/s', 'r', e => ratesOf(e, s).bare];

@@ -40,7 +40,8 @@ export function findSelected(graph, sel) {
 }
 
 // A service's page. An unknown cluster or namespace is "-".
-export const servicePath = node => 'service/' + [node.cluster || '-', node.namespace || '-', node.service].map(encodeURIComponent).join('/');
+export const servicePath = node =>
+  'service/' + [node.cluster || '-', node.namespace || '-', node.service].map(encodeURIComponent).join('/');
 export const serviceHref = (node, query) => href('/' + servicePath(node), query);
 export const isOwn = node => node.role == 'workload' || node.role == 'gateway';
 export const hasPage = n => !n.fold && isOwn(n.node);
@@ -53,8 +54,10 @@ export const traces = (...conditions) => href('/traces', { q: conditions.filter(
 
 // Sampled calls are shown as what they stand for, with ≈.
 export function ratesOf(e, seconds = 1) {
-  const sampled = e.adjusted_calls > e.calls * 1.005, times = sampled ? e.adjusted_calls / e.calls : 1, of = n => (n || 0) * times / (seconds || 1), calls = of(e.calls);
-  return { calls, text: (sampled ? '≈ ' : '') + rate(calls), bare: (sampled ? '≈ ' : '') + bare(calls), began: of(e.errors_origin), passed: of(e.errors_carried), share: e.calls ? e.errors / e.calls : 0 };
+  const sampled = e.adjusted_calls > e.calls * 1.005, times = sampled ? e.adjusted_calls / e.calls : 1,
+    of = n => (n || 0) * times / (seconds || 1), calls = of(e.calls);
+  return { calls, text: (sampled ? '≈ ' : '') + rate(calls), bare: (sampled ? '≈ ' : '') + bare(calls), began: of(e.errors_origin),
+    passed: of(e.errors_carried), share: e.calls ? e.errors / e.calls : 0 };
 }
 
 const SECURITY = { mtls: ['mTLS', 'lock'], tls: ['TLS', 'tls'], plaintext: ['plaintext', 'open'], unknown: ['unknown'] };
@@ -62,10 +65,12 @@ const SECURITY = { mtls: ['mTLS', 'lock'], tls: ['TLS', 'tls'], plaintext: ['pla
 export function securityOf(e) {
   const known = Object.keys(SECURITY).filter(k => e.security[k] > 0), all = Object.values(e.security).reduce((a, b) => a + b, 0);
   const [words, icon] = SECURITY[e.security.plaintext ? 'plaintext' : known[0] || 'unknown'];
-  return { icon, plain: e.security.plaintext > 0, words: known.length > 1 ? known.map(k => `${SECURITY[k][0]} ${Math.round(100 * e.security[k] / all)} %`).join(', ') : words };
+  return { icon, plain: e.security.plaintext > 0,
+    words: known.length > 1 ? known.map(k => `${SECURITY[k][0]} ${Math.round(100 * e.security[k] / all)} %`).join(', ') : words };
 }
 
-const KNOWN = { both: 'both sides', callee_only: 'the callee alone', caller_only: 'the caller alone', link: 'a link', log: 'an access log', request_id: 'the request id', entry: 'the entry' };
+const KNOWN = { both: 'both sides', callee_only: 'the callee alone', caller_only: 'the caller alone', link: 'a link',
+  log: 'an access log', request_id: 'the request id', entry: 'the entry' };
 export function knownOf({ known_by }) {
   const all = Object.entries(known_by).sort((a, b) => b[1] - a[1]), n = all.reduce((n, [, v]) => n + v, 0);
   return all.map(([k, v]) => KNOWN[k] + (all.length > 1 ? ` ${Math.round(100 * v / n)} %` : '')).join(', ');

@@ -10,7 +10,8 @@ export const marked = (calls, failed) => failed >= 3 && failed >= calls * .005;
 export const markOf = x => ({ began: 'b', passed: 'p' })[x.mark] || '';
 // What is slower than it was: both have enough calls, and the difference matters.
 export const ENOUGH = 20, MUCH = 1.3, LEAST_NS = 1e6;
-export const slowerThan = (a, b) => !!b && a.calls >= ENOUGH && b.calls >= ENOUGH && a.p95_ns >= MUCH * b.p95_ns && a.p95_ns - b.p95_ns >= LEAST_NS;
+export const slowerThan = (a, b) =>
+  !!b && a.calls >= ENOUGH && b.calls >= ENOUGH && a.p95_ns >= MUCH * b.p95_ns && a.p95_ns - b.p95_ns >= LEAST_NS;
 
 // A series of the API as charts take it: x in the middle of its steps, v(counts) by the second. A step of which too little is known yet is a gap.
 export function seriesOf(series, from) {

@@ -21,12 +21,16 @@ const redder = e => e.mark && e.was?.calls && ratio(e.errors, e.calls) > 3 * rat
 const failing = (e, label) => ({ hot: true, kind: e.mark == 'began' ? 'b' : 'p', colour: '--fault', cls: 'f', label, what: 'redder' });
 const late = (e, g, label) => ({ hot: true, kind: waits(e, g.out) ? 'w' : 's', colour: '--slow-mark', cls: 'sl', label, what: 'slower' });
 const took = e => change(msWhole(e.was.p95_ns), msWhole(e.p95_ns));
-const PLAIN = { icon: 'open', colour: '--plain', dash: '6 3' }, TURN = { icon: 'turn', colour: '--turn' }, GOOD = { hot: true, colour: '--good', cls: 'gd' }, HOT = { hot: true, colour: '--accent' };
+const PLAIN = { icon: 'open', colour: '--plain', dash: '6 3' }, TURN = { icon: 'turn', colour: '--turn' },
+  GOOD = { hot: true, colour: '--good', cls: 'gd' }, HOT = { hot: true, colour: '--accent' };
 
 const RULES = {
   fault(e, g) {
-    const r = ratesOf(e, g.seconds), quiet = e.hairpin ? TURN : e.security.plaintext ? PLAIN : { icon: e.crossing == 'cross_cluster' ? 'cross' : e.via ? 'gw' : '' };
-    return e.mark ? { icon: quiet.icon == 'gw' ? 'gw' : '', ...failing(e, e.mark == 'began' ? `${rate(r.began)} began here` : share(r.share)) } : quiet;
+    const r = ratesOf(e, g.seconds),
+      quiet = e.hairpin ? TURN : e.security.plaintext ? PLAIN : { icon: e.crossing == 'cross_cluster' ? 'cross' : e.via ? 'gw' : '' };
+    return e.mark
+      ? { icon: quiet.icon == 'gw' ? 'gw' : '', ...failing(e, e.mark == 'began' ? `${rate(r.began)} began here` : share(r.share)) }
+      : quiet;
   },
   slow(e, g) {
     const p95 = msWhole(e.p95_ns);
@@ -38,7 +42,8 @@ const RULES = {
   },
   cross(e, g) {
     if (e.hairpin) return { ...TURN, hot: true, label: 'hairpin' + (e.transit_p50_ns ? ` +${ms(e.transit_p50_ns)}` : ''), cls: 'tu' };
-    if (e.crossing == 'cross_cluster' || e.crossing == 'cross_zone') return { ...HOT, kind: 'dbl', icon: 'cross', label: ends(e, g, e.crossing) };
+    if (e.crossing == 'cross_cluster' || e.crossing == 'cross_zone')
+      return { ...HOT, kind: 'dbl', icon: 'cross', label: ends(e, g, e.crossing) };
     if (e.crossing == 'cross_namespace') return { icon: 'cross', keep: true, label: ends(e, g, e.crossing) };
     return e.crossing == 'out' ? { ...HOT, icon: 'ext', label: 'out' } : e.crossing == 'in' ? { ...HOT, label: 'in' } : {};
   },
@@ -57,15 +62,18 @@ function ends(e, g, crossing) {
 }
 
 const widthOf = calls => Math.min(6, Math.max(1.2, 1 + Math.log10(Math.max(calls, .1)) * 1.5));
-const lists = (edges, end) => { const all = new Map(); for (const e of edges) all.set(e[end], [...all.get(e[end]) || [], e]); return all; };
+const lists = (edges, end) => { const all = new Map(); for (const e of edges) all.set(e[end], [...all.get(e[end]) || [], e]); return all;
+};
 
 // The graph with what an overlay says of each edge; labels where the design wants them: on all of a small graph, else on findings and the busiest.
 // zones: from zone to zone, by "caller>callee".
 export function overlaid(graph, overlay, zones) {
-  const g = { ...graph, zones, byId: new Map(graph.nodes.map(n => [n.id, n])), out: lists(graph.edges, 'caller'), into: lists(graph.edges, 'callee') };
+  const g = { ...graph, zones, byId: new Map(graph.nodes.map(n => [n.id, n])), out: lists(graph.edges, 'caller'),
+    into: lists(graph.edges, 'callee') };
   const busiest = new Set([...graph.edges].sort((a, b) => b.calls - a.calls).slice(0, 10)), small = graph.edges.length <= 12;
   g.drawn = graph.edges.map(e => {
-    const r = ratesOf(e, graph.seconds), d = { colour: '--edge', cls: '', kind: '', icon: '', label: '', ...RULES[overlay](e, g), e, w: widthOf(r.calls), rate: r };
+    const r = ratesOf(e, graph.seconds),
+      d = { colour: '--edge', cls: '', kind: '', icon: '', label: '', ...RULES[overlay](e, g), e, w: widthOf(r.calls), rate: r };
     if (e.connection_type == 'messaging_system' && !d.hot) d.dash = '2 4';
     if (!d.hot && overlay == 'fault' && small) d.label ||= r.text;
     if (!d.hot && overlay == 'slow' && !small && !busiest.has(e)) d.label = '';
@@ -74,7 +82,8 @@ export function overlaid(graph, overlay, zones) {
   });
   // What a way passes on unchanged is written once.
   if (overlay == 'fault') for (const d of g.drawn) {
-    const [before, more] = g.into.get(d.e.caller) || [], up = d.kind == 'p' && before && !more && before != d.e && g.drawn.find(o => o.e == before);
+    const [before, more] = g.into.get(d.e.caller) || [],
+      up = d.kind == 'p' && before && !more && before != d.e && g.drawn.find(o => o.e == before);
     if (up && [up.label, up.was].includes(d.label)) { d.was = d.label; d.label = ''; }
   }
   return g;
@@ -84,6 +93,8 @@ export function overlaid(graph, overlay, zones) {
 export function edgeWords({ e, rate: r }) {
   if (isGone(e)) return `${pairOfIds(e)}, gone`;
   const per = (words, what) => words.replace('/s', ` ${what} per second`);
-  return [pairOfIds(e), per(r.text, 'calls'), e.errors_origin && per(rate(r.began), 'failures') + ' began here', e.errors_carried && per(rate(r.passed), 'failures') + ' passed on', !e.errors && 'no failures',
-    e.p95_ns != null && `p95 ${ms(e.p95_ns)}`, e.via && `via ${e.via}`, e.hairpin && 'hairpin', e.security.plaintext && 'plaintext'].filter(Boolean).join(', ');
+  return [pairOfIds(e), per(r.text, 'calls'), e.errors_origin && per(rate(r.began), 'failures') + ' began here',
+    e.errors_carried && per(rate(r.passed), 'failures') + ' passed on', !e.errors && 'no failures',
+    e.p95_ns != null && `p95 ${ms(e.p95_ns)}`, e.via && `via ${e.via}`, e.hairpin && 'hairpin', e.security.plaintext && 'plaintext']
+      .filter(Boolean).join(', ');
 }

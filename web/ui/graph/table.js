@@ -11,37 +11,56 @@ import { markOf } from './numbers.js';
 const worst = (a, b) => b.r.began - a.r.began || b.r.passed - a.r.passed || b.r.calls - a.r.calls;
 
 function rowsOf(graph) {
-  const byId = new Map(graph.nodes.map(n => [n.id, n])), full = n => n && !isUser(n) && n.node.namespace ? `${n.node.namespace}/${nameOf(n)}` : nameOf(n);
+  const byId = new Map(graph.nodes.map(n => [n.id, n])),
+    full = n => n && !isUser(n) && n.node.namespace ? `${n.node.namespace}/${nameOf(n)}` : nameOf(n);
   return graph.edges.map(e => {
     const ends = [byId.get(e.caller), byId.get(e.callee)];
-    return { e, name: ends.map(nameOf).join(' → '), full: ends.map(full).join(' → '), r: ratesOf(e, graph.seconds), s: securityOf(e), known: knownOf(e) };
+    return { e, name: ends.map(nameOf).join(' → '), full: ends.map(full).join(' → '), r: ratesOf(e, graph.seconds), s: securityOf(e),
+      known: knownOf(e) };
   });
 }
 
 const failures = (n, calls) => cell(calls ? rate(n) : '0', calls ? 'fault' : 'm3');
 // [head, class, what it sorts by: words up first, numbers down, what stands in it]
-const COLUMNS = [['Edge', '', r => r.name], ['Calls/s', 'r', r => r.r.calls, r => r.r.bare], ['Began', 'r', r => r.r.began, r => failures(r.r.began, r.e.errors_origin)],
-  ['Passed on', 'r', r => r.r.passed, r => failures(r.r.passed, r.e.errors_carried)], ['p95', 'r only-l', r => r.e.p95_ns || 0, r => ms(r.e.p95_ns)],
-  ['Security', 'only-l after', r => r.s.words, r => cell(r.s.words, r.s.plain ? 'plain' : 'm2')], ['Known from', 'only-l m2', r => r.known, r => r.known]];
+const COLUMNS = [['Edge', '', r => r.name], ['Calls/s', 'r', r => r.r.calls, r => r.r.bare],
+  ['Began', 'r', r => r.r.began, r => failures(r.r.began, r.e.errors_origin)],
+  ['Passed on', 'r', r => r.r.passed, r => failures(r.r.passed, r.e.errors_carried)],
+    ['p95', 'r only-l', r => r.e.p95_ns || 0, r => ms(r.e.p95_ns)],
+  ['Security', 'only-l after', r => r.s.words, r => cell(r.s.words, r.s.plain ? 'plain' : 'm2')],
+    ['Known from', 'only-l m2', r => r.known, r => r.known]];
 const compare = of => (a, b) => { const [x, y] = [of(a), of(b)]; return x.localeCompare ? x < y ? -1 : +(x > y) : y - x; };
 
 export function EdgeTable({ graph, matches, selected, edge, keys, query }) {
-  const [[by, turned], setOrder] = useState([]), [all, setAll] = useState(false), column = COLUMNS.find(c => c[0] == by), rows = rowsOf(graph).filter(r => !matches || matches.edges.has(r.e.id));
+  const [[by, turned], setOrder] = useState([]), [all, setAll] = useState(false), column = COLUMNS.find(c => c[0] == by),
+    rows = rowsOf(graph).filter(r => !matches || matches.edges.has(r.e.id));
   rows.sort((a, b) => (column ? compare(column[2])(a, b) * (turned ? -1 : 1) : 0) || worst(a, b));
   const isSel = r => selected?.caller == r.e.caller && selected?.callee == r.e.callee, quiet = rows.filter(r => !r.e.mark).length;
-  const move = d => () => { const i = rows.findIndex(isSel), to = rows[Math.max(0, Math.min(rows.length - 1, i < 0 ? 0 : i + d))]; if (to) edge(to.e); };
+  const move = d =>
+    () => { const i = rows.findIndex(isSel), to = rows[Math.max(0, Math.min(rows.length - 1, i < 0 ? 0 : i + d))]; if (to) edge(to.e); };
   useKeys({ j: move(1), k: move(-1) });
-  const name = r => [r.e.mark && html`<${Mark} k=${markOf(r.e)}/>`, r.e.mark && '\u00a0', html`<a class="q" href=${edgeHref(keys(r.e.caller), keys(r.e.callee), query)} title=${r.full}>${r.e.mark ? html`<b>${r.name}</b>` : r.name}</a>`,
+  const name = r =>
+    [r.e.mark && html`<${Mark} k=${markOf(r.e)}/>`, r.e.mark && '\u00a0',
+    html`<a class="q" href=${edgeHref(keys(r.e.caller), keys(r.e.callee), query)} title=${r.full}>
+    ${r.e.mark ? html`<b>${r.name}</b>` : r.name}</a>`,
     r.e.via && html` <span class="m3 s only-l">via ${r.e.via}</span>`];
-  const up = c => (c[1].startsWith('r')) == !!turned, head = c => html`<button class="th" onClick=${() => setOrder([c[0], by == c[0] && !turned])}>${c[0]}${by == c[0] && html` <span aria-hidden="true">${up(c) ? '↑' : '↓'}</span>`}</button>`;
-  return html`<${Table} c=${all ? 'all' : ''} name="Edges of the graph" rows=${rows} id=${r => r.e.id} asked=${by + turned} rowProps=${r => ({ class: 'go' + (r.e.mark ? '' : ' quiet'), 'aria-selected': flag(isSel(r)), onClick: () => edge(r.e) })}
+  const up = c => (c[1].startsWith('r')) == !!turned,
+    head = c => html`<button class="th" onClick=${() => setOrder([c[0], by == c[0] && !turned])}>${c[0]}
+    ${by == c[0] && html` <span aria-hidden="true">${up(c) ? '↑' : '↓'}</span>`}</button>`;
+  return html`<${Table} c=${all ? 'all' : ''} name="Edges of the graph" rows=${rows} id=${r => r.e.id} asked=${by + turned}
+    rowProps=${r => ({ class: 'go' + (r.e.mark ? '' : ' quiet'), 'aria-selected': flag(isSel(r)), onClick: () => edge(r.e) })}
     cols=${COLUMNS.map(c => [head(c), c[1], c[3] || name, by == c[0] ? up(c) ? 'ascending' : 'descending' : null])}>
-    ${!all && quiet > 0 && quiet < rows.length && html`<tr class="only-s"><td colspan="4"><button class="btn bare" onClick=${() => setAll(true)}><${Icon} n="right"/>${plural(quiet, 'edge')} without failures</button></td></tr>`}</${Table}>`;
+    ${!all && quiet > 0 && quiet < rows.length
+      && html`<tr class="only-s">
+      <td colspan="4">
+      <button class="btn bare" onClick=${() => setAll(true)}><${Icon} n="right"/>${plural(quiet, 'edge')} without failures</button></td>
+      </tr>`}</${Table}>`;
 }
 
 // The table as text, for spreadsheets and for notes.
 export function asText(graph, kind) {
-  const rows = [['caller', 'callee', 'via', 'calls_per_s', 'began_per_s', 'passed_on_per_s', 'p95_ms', 'security', 'known_from'], ...rowsOf(graph).sort(worst).map(({ e, r, s, known }) =>
-    [e.caller, e.callee, e.via, r.calls.toFixed(3), r.began.toFixed(3), r.passed.toFixed(3), e.p95_ns == null ? '' : (e.p95_ns / 1e6).toFixed(3), s.words, known])];
+  const rows = [['caller', 'callee', 'via', 'calls_per_s', 'began_per_s', 'passed_on_per_s', 'p95_ms', 'security', 'known_from'],
+    ...rowsOf(graph).sort(worst).map(({ e, r, s, known }) =>
+    [e.caller, e.callee, e.via, r.calls.toFixed(3), r.began.toFixed(3), r.passed.toFixed(3),
+      e.p95_ns == null ? '' : (e.p95_ns / 1e6).toFixed(3), s.words, known])];
   return kind == 'csv' ? asCsv(rows) : asMarkdown(rows);
 }

@@ -26,7 +26,8 @@ function stressed(text) {
 }
 
 function strongest(evidence) {
-  const distinct = evidence.filter((e, i) => evidence.findIndex(o => o.text == e.text) == i), strong = distinct.filter(e => Math.abs(e.deviation) >= STRONG);
+  const distinct = evidence.filter((e, i) => evidence.findIndex(o => o.text == e.text) == i),
+    strong = distinct.filter(e => Math.abs(e.deviation) >= STRONG);
   return (strong.length ? strong : distinct.slice(0, 2)).slice(0, MOST_LINES);
 }
 
@@ -36,52 +37,92 @@ ORDER BY name, at`;
 
 // The lines of a suspect: [kind, text, word of the link, link, speaks against].
 function lines(s, window) {
-  const name = s.node.service, page = pageOf(s, window), graph = overlay => graphOf(s, { ...window, overlay }), seen = traces(['service', name]), failed = traces(['service', name], ['status', 'error']);
-  const PROOF = { errors: ['where', 'traces', failed], self_time: ['own time', isOwn(s.node) ? 'service' : 'graph', page], gap: ['between', 'graph', graph('slow')], flow: ['flow', 'traces', seen], traffic: ['traffic', 'graph', graph()],
+  const name = s.node.service, page = pageOf(s, window), graph = overlay => graphOf(s, { ...window, overlay }),
+    seen = traces(['service', name]), failed = traces(['service', name], ['status', 'error']);
+  const PROOF = { errors: ['where', 'traces', failed], self_time: ['own time', isOwn(s.node) ? 'service' : 'graph', page],
+    gap: ['between', 'graph', graph('slow')], flow: ['flow', 'traces', seen], traffic: ['traffic', 'graph', graph()],
     metric: ['metric', 'SQL', href('/sql', { ...window, q: METRIC_SQL(name) })], change: ['change', 'before, after', graph('diff')] };
-  const ONLY = { version: () => ['compare', page], instance: () => ['instances', page], operation: n => isOwn(s.node) ? ['operation', serviceHref(s.node, { ...window, op: n.value })] : ['traces', failed],
+  const ONLY = { version: () => ['compare', page], instance: () => ['instances', page],
+    operation: n => isOwn(s.node) ? ['operation', serviceHref(s.node, { ...window, op: n.value })] : ['traces', failed],
     attribute: n => ['traces', traces(['service', name], [`${name}:${n.name}`, n.value])] };
-  const because = strongest(s.evidence).map(e => { const [kind, ...proof] = PROOF[e.kind] || [e.kind, 'graph', graph()]; return [kind, stressed(kept(e.text)), ...proof]; });
-  const only = (s.narrowed || []).map(n => ['only ' + n.dimension, html`<b>${share(n.share)}</b> of it is ${n.dimension == 'attribute' && html`<code>${n.name}</code> = `}<b>${n.value}</b>${
-    n.effect > 0 && n.effect < 100 && `, ${n.effect.toFixed(1)} times as much as elsewhere`}.`, ...(ONLY[n.dimension]?.(n) || ['traces', failed])]);
+  const because = strongest(s.evidence)
+    .map(e => { const [kind, ...proof] = PROOF[e.kind] || [e.kind, 'graph', graph()]; return [kind, stressed(kept(e.text)), ...proof]; });
+  const only = (s.narrowed || [])
+    .map(n => ['only ' + n.dimension,
+    html`<b>${share(n.share)}</b> of it is ${n.dimension == 'attribute' && html`<code>${n.name}</code> = `}<b>${n.value}</b>${
+    n.effect > 0 && n.effect < 100 && `, ${n.effect.toFixed(1)} times as much as elsewhere`}.`,
+      ...(ONLY[n.dimension]?.(n) || ['traces', failed])]);
   const not = (s.not || []).map(text => {
     const [, what, words] = /^not ([^:]+): (.*)$/.exec(text) || [], instances = /instance/.test(what);
-    return [what ? 'not ' + what : 'not deeper', capital(words || text) + '.', instances ? 'instances' : 'graph', instances ? page : graph(), true];
+    return [what ? 'not ' + what : 'not deeper', capital(words || text) + '.', instances ? 'instances' : 'graph',
+      instances ? page : graph(), true];
   });
   return [...because, ...only, ...not];
 }
 
-const Line = ({ kind, text, word, to, against }) => html`<li class=${against ? 'neg' : ''}><span class="kd">${kind}</span><span class="brk">${text}</span>${word && html`<a class="src" href=${to}>${word}</a>`}</li>`;
+const Line = ({ kind, text, word, to, against }) =>
+  html`<li class=${against ? 'neg' : ''}><span class="kd">${kind}</span><span class="brk">${text}</span>
+  ${word && html`<a class="src" href=${to}>${word}</a>`}</li>`;
 
 function Suspect({ s, all, total, slow, open, window }) {
-  const part = total ? s.score / total : 0, late = slow || /self_time|gap/.test(s.evidence?.[0]?.kind), under = all.find(o => o.rank < s.rank && o.effects?.some(n => sameNode(n, s.node)));
-  const show = e => { const o = document.getElementById('suspect-' + under.rank); e.preventDefault(); e.stopPropagation(); o.open = true; o.querySelector('summary').focus(); };
-  return html`<details class="sus" id=${'suspect-' + s.rank} open=${open}><summary><span class="rank">${s.rank}</span><span class="el"><${Mark} k=${late ? 's' : 'b'}/>${'\u00a0 '}<span class="who">${placeOf(s)}</span>
+  const part = total ? s.score / total : 0, late = slow || /self_time|gap/.test(s.evidence?.[0]?.kind),
+    under = all.find(o => o.rank < s.rank && o.effects?.some(n => sameNode(n, s.node)));
+  const show = e => { const o = document.getElementById('suspect-' + under.rank); e.preventDefault(); e.stopPropagation(); o.open = true;
+    o.querySelector('summary').focus(); };
+  return html`<details class="sus" id=${'suspect-' + s.rank} open=${open}>
+    <summary><span class="rank">${s.rank}</span>
+    <span class="el"><${Mark} k=${late ? 's' : 'b'}/>${'\u00a0 '}<span class="who">${placeOf(s)}</span>
       <span class="m2 only-l">${'\u00a0 '}${s.instance || s.operation || ''} ${reasonOf(s)}</span></span>
-      <span class="bar" role="img" aria-label=${Math.round(part * 100) + ' percent'}><span class=${s.rank > 1 ? 'k' : slow ? 's' : 'b'} style=${{ width: part * 100 + '%' }}></span></span><b class="r">${wholeShare(part)}</b>
-      <span class="sw8 s"><${Sure} share=${s.confidence}/>, ${wholeShare(s.confidence)}</span><span class="chev"><${Icon} n="right"/></span></summary>
-    <ul class="ev">${lines(s, window).map(([kind, text, word, to, against], i) => html`<${Line} key=${i} kind=${kind} text=${text} word=${word} to=${to} against=${against}/>`)}
-      ${s.effects?.length > 0 && html`<${Line} against kind="passed on to" text=${s.effects.map(n => n.service).join(', ')} word="graph" to=${graphOf(s, window)}/>`}
-      ${under && html`<${Line} against kind="effect" text=${html`What is seen here may be an effect of <a href=${'#suspect-' + under.rank} onClick=${show}>suspect ${under.rank}</a>, which called for it.`}/>`}
-      ${!s.significant && html`<${Line} against kind="a hint" text="It may be chance: the difference is too small for so few calls."/>`}</ul></details>`;
+      <span class="bar" role="img" aria-label=${Math.round(part * 100) + ' percent'}>
+        <span class=${s.rank > 1 ? 'k' : slow ? 's' : 'b'} style=${{ width: part * 100 + '%' }}></span></span>
+        <b class="r">${wholeShare(part)}</b>
+      <span class="sw8 s"><${Sure} share=${s.confidence}/>, ${wholeShare(s.confidence)}</span><span class="chev"><${Icon} n="right"/>
+        </span></summary>
+    <ul class="ev">
+      ${lines(s, window)
+      .map(([kind, text, word, to, against], i) =>
+      html`<${Line} key=${i} kind=${kind} text=${text} word=${word} to=${to} against=${against}/>`)}
+      ${s.effects?.length > 0
+        && html`<${Line} against kind="passed on to" text=${s.effects.map(n => n.service).join(', ')} word="graph"
+        to=${graphOf(s, window)}/>`}
+      ${under && html`<${Line} against kind="effect"
+        text=${html`What is seen here may be an effect of <a href=${'#suspect-' + under.rank} onClick=${show}>suspect ${under.rank}
+        </a>, which called for it.`}/>`}
+      ${!s.significant && html`<${Line} against kind="a hint" text="It may be chance: the difference is too small for so few calls."/>`}
+        </ul></details>`;
 }
 
 export function Suspects({ f: { suspects, slow, normal, window }, query }) {
-  const [more, setMore] = useState(query.suspects == 'all'), total = sum(suspects, 'score'), shown = more ? suspects : suspects.slice(0, MOST);
+  const [more, setMore] = useState(query.suspects == 'all'), total = sum(suspects, 'score'),
+    shown = more ? suspects : suspects.slice(0, MOST);
   const all = () => { setMore(true); showQuery({ suspects: 'all' }); };
-  return html`<${Block} id="su" title="Suspects" note=${suspects.length > 0 && `by their share of what all of them explain, against ${normal}`}>
-    ${suspects.length ? html`<div>${shown.map((s, i) => html`<${Suspect} key=${s.rank + placeOf(s)} s=${s} all=${suspects} total=${total} slow=${slow} open=${i == 0} window=${window}/>`)}</div>`
+  return html`<${Block} id="su" title="Suspects"
+    note=${suspects.length > 0 && `by their share of what all of them explain, against ${normal}`}>
+    ${suspects.length
+      ? html`<div>${shown.map((s, i) =>
+      html`<${Suspect} key=${s.rank + placeOf(s)} s=${s} all=${suspects} total=${total} slow=${slow} open=${i == 0} window=${window}/>`)}
+      </div>`
     : html`<p class="m2">None yet: no place does so differently from normal that it would not be chance.</p>`}
-    ${suspects.length > shown.length && html`<button class="btn bare" onClick=${all}><${Icon} n="right"/>${suspects.length - shown.length} more, weaker</button>`}</${Block}>`;
+    ${suspects.length > shown.length
+      && html`<button class="btn bare" onClick=${all}><${Icon} n="right"/>${suspects.length - shown.length} more, weaker</button>`}
+      </${Block}>`;
 }
 
 // Three bad traces that show what a suspect did, and a good one beside them.
 export function Examples({ f: { suspects: [s], slow, window } }) {
-  const ids = s ? [...s.examples.slice(0, 3), s.contrast].filter(Boolean) : [], rows = useApi(ids.length ? 'traces' : null, { ids: ids.join(',') }, { timeless: true }).data?.items || [];
+  const ids = s ? [...s.examples.slice(0, 3), s.contrast].filter(Boolean) : [],
+    rows = useApi(ids.length ? 'traces' : null, { ids: ids.join(',') }, { timeless: true }).data?.items || [];
   const isGood = t => t.trace_id == s.contrast, to = t => traceHref(t.trace_id, window), bad = rows.filter(t => !isGood(t)).length;
-  const began = t => isGood(t) ? grey(`through ${nodeName(s.node)}, as it should be`) : t.origin_service ? `${t.origin_service}${t.origin_reason && `, ${t.origin_reason}`}` : slow ? `${nodeName(s.node)}, slow` : grey('unknown');
-  return rows.length > 0 && html`<${Block} id="ex" title="Example traces" note=${`${bad} that ${slow ? 'were slow' : 'failed'}${rows.length > bad ? ', one good for contrast' : ''}`}>
+  const began = t =>
+    isGood(t) ? grey(`through ${nodeName(s.node)}, as it should be`) : t.origin_service
+    ? `${t.origin_service}${t.origin_reason && `, ${t.origin_reason}`}` : slow ? `${nodeName(s.node)}, slow` : grey('unknown');
+  return rows.length > 0
+    && html`<${Block} id="ex" title="Example traces"
+    note=${`${bad} that ${slow ? 'were slow' : 'failed'}${rows.length > bad ? ', one good for contrast' : ''}`}>
     <${Table} rows=${rows} id=${t => t.trace_id} to=${to} name="Example traces" cols=${[
-      ['Time', 'nw', t => [isGood(t) ? html`<span class="good ok">✓</span>` : html`<${Mark} k=${slow ? 's' : 'b'}/>`, ' ', clock(parseTime(t.start_time), 1)]], ['Request', '', t => html`<a class="q brk" href=${to(t)}><b>${t.entry_operation}</b></a>`],
-      ['Began in', 'only-l', began], ['Trace', 'only-l', t => html`<code class="m3">${t.trace_id.slice(0, 16)}</code>`], ['Spans', 'r', t => count(t.span_count)], ['Took', 'r', t => ms(t.duration_ns)]]}/></${Block}>`;
+      ['Time', 'nw',
+        t => [isGood(t) ? html`<span class="good ok">✓</span>` : html`<${Mark} k=${slow ? 's' : 'b'}/>`, ' ',
+        clock(parseTime(t.start_time), 1)]], ['Request', '', t => html`<a class="q brk" href=${to(t)}><b>${t.entry_operation}</b></a>`],
+      ['Began in', 'only-l', began], ['Trace', 'only-l', t => html`<code class="m3">${t.trace_id.slice(0, 16)}</code>`],
+        ['Spans', 'r', t => count(t.span_count)], ['Took', 'r', t => ms(t.duration_ns)]]}/></${Block}>`;
 }

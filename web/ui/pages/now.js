@@ -20,22 +20,33 @@ import { Examples, Suspects } from '../now/suspects.js';
 
 // Failed user requests, stacked by where they began: at the busiest edge of failures, and elsewhere.
 function Failures({ d, onset }) {
-  const { v: per, from, step, ...time } = seriesOf(d.series, d.from), s = d.seconds || 1, [first] = d.origins, all = per(d.series.failed), here = first && per(first.began);
-  const rest = all.map((v, i) => v == null ? null : Math.max(0, v - (here?.[i] || 0))), elsewhere = sum(rest.map((v, i) => v * d.series.seconds[i]), v => v) / s;
-  const began = onset || parseTime(d.changes.find(c => c.kind == 'failures')?.at), fresh = d.changes.find(c => c.kind == 'new_version'), title = 'Failed user requests per second, by where they began';
-  const legend = html`<p class="legend only-l">${first && html`<${Swatch} c="ba">${nameOf(first.caller)} → ${nameOf(first.callee)}, ${rate(first.edge.errors_origin / s)}</${Swatch}>`}
+  const { v: per, from, step, ...time } = seriesOf(d.series, d.from), s = d.seconds || 1, [first] = d.origins, all = per(d.series.failed),
+    here = first && per(first.began);
+  const rest = all.map((v, i) => v == null ? null : Math.max(0, v - (here?.[i] || 0))),
+    elsewhere = sum(rest.map((v, i) => v * d.series.seconds[i]), v => v) / s;
+  const began = onset || parseTime(d.changes.find(c => c.kind == 'failures')?.at), fresh = d.changes.find(c => c.kind == 'new_version'),
+    title = 'Failed user requests per second, by where they began';
+  const legend = html`<p class="legend only-l">
+    ${first && html`<${Swatch} c="ba">${nameOf(first.caller)} → ${nameOf(first.callee)}, ${rate(first.edge.errors_origin / s)}
+    </${Swatch}>`}
     <${Swatch} c="k">${first ? 'elsewhere' : 'all'}, ${rate(elsewhere)}</${Swatch}></p>`;
-  return html`<${Block} id="ch" title=${title} right=${legend}><${Chart} h=${150} from=${from} ...${time} label=${`${title}. ${rate(d.requests.errors / s)} on average${began ? `, since ${clock(began)}` : ''}.`}
+  return html`<${Block} id="ch" title=${title} right=${legend}>
+    <${Chart} h=${150} from=${from} ...${time}
+    label=${`${title}. ${rate(d.requests.errors / s)} on average${began ? `, since ${clock(began)}` : ''}.`}
     series=${[{ v: rest, stroke: '--edge', fill: '--edge' }, ...here ? [{ v: here }] : []]} marks=${[
-      fresh && { at: parseTime(fresh.at), label: `${nameOfId(fresh.id)} ${fresh.version} first seen ${clock(parseTime(fresh.at), 1)}`, short: `${fresh.version} first seen`, left: true, colour: '--ink-2', dash: '3 3' },
+      fresh && { at: parseTime(fresh.at), label: `${nameOfId(fresh.id)} ${fresh.version} first seen ${clock(parseTime(fresh.at), 1)}`,
+        short: `${fresh.version} first seen`, left: true, colour: '--ink-2', dash: '3 3' },
       began && { at: began, label: `began ${clock(began, onset ? 1 : 0)}` }]}/></${Block}>`;
 }
 
 // How long requests took, minute by minute, for an incident of slowness.
 function Slowness({ i }) {
   const r = useRange(), x = i.timeline.map(t => parseTime(t.at) + 3e4), v = i.timeline.map(t => t.p95_ns == null ? null : t.p95_ns / 1e6);
-  return x.length > 0 && html`<${Block} id="ch" title="Duration of user requests, p95, in ms"><${Chart} h=${150} x=${x} from=${Math.min(r.fromMs, x[0])} to=${r.toMs}
-    label=${`p95 of user requests over time, ${msWhole(1e6 * (v.at(-1) || 0))} in the last minute`} series=${[{ kind: 'line', stroke: '--slow-mark', w: 2, v }]}
+  return x.length > 0
+    && html`<${Block} id="ch" title="Duration of user requests, p95, in ms">
+    <${Chart} h=${150} x=${x} from=${Math.min(r.fromMs, x[0])} to=${r.toMs}
+    label=${`p95 of user requests over time, ${msWhole(1e6 * (v.at(-1) || 0))} in the last minute`}
+      series=${[{ kind: 'line', stroke: '--slow-mark', w: 2, v }]}
     marks=${[{ at: onsetOf(i), label: `began ${clock(onsetOf(i), 1)}` }]}/></${Block}>`;
 }
 
@@ -47,19 +58,26 @@ const distinct = nodes => nodes.filter((n, i, all) => all.findIndex(o => o.id ==
 function Finding({ f, d, others, query }) {
   const { i, slow, since, window, suspects: [s] } = f, counts = useApi(i ? 'now' : null, since).data, own = i ? counts : d;
   // The counted path leads where most failures began; where the first suspect is elsewhere the way to it is looked for in the graph.
-  const leads = !slow && own && (!s || own.path.nodes.some(n => n.node.service == s.node.service && n.node.namespace == s.node.namespace));
-  const graph = useApi(own && s && !leads ? 'graph' : null, { ...since, versions: 'show', most: 150 }).data, path = own && (leads ? counted(own.path) : graph?.nodes && pathTo(graph, s.node, s.peer, slow));
-  const keys = useMemo(() => keysOf(distinct([...path?.nodes || [], ...own?.origins.flatMap(o => [o.caller, o.callee]) || []])), [path, own]);
+  const leads = !slow && own
+    && (!s || own.path.nodes.some(n => n.node.service == s.node.service && n.node.namespace == s.node.namespace));
+  const graph = useApi(own && s && !leads ? 'graph' : null, { ...since, versions: 'show', most: 150 }).data,
+    path = own && (leads ? counted(own.path) : graph?.nodes && pathTo(graph, s.node, s.peer, slow));
+  const keys = useMemo(() => keysOf(distinct([...path?.nodes || [], ...own?.origins.flatMap(o => [o.caller, o.callee]) || []])),
+    [path, own]);
   return [html`<div><${Told} f=${f} d=${own} changes=${d.changes}/><${Also} others=${others}/>
-      ${path && html`<${Path} path=${path} seconds=${(leads ? own : graph).seconds} keys=${keys} failed=${ratio(own.requests.errors, own.requests.calls)} others=${leads && own.origins[0]?.others}
+      ${path && html`<${Path} path=${path} seconds=${(leads ? own : graph).seconds} keys=${keys}
+        failed=${ratio(own.requests.errors, own.requests.calls)} others=${leads && own.origins[0]?.others}
         slow=${slow} version=${s && versionOf(s)} query=${window}/>`}
-      ${slow && i ? html`<${Slowness} i=${i}/>` : html`<${Failures} d=${d} onset=${f.onset}/>`}<${Suspects} f=${f} query=${query}/><${Examples} f=${f}/></div>`,
-    html`<${Beside} d=${d} incident=${i} entries=${own || d} words=${i && own ? 'since it began, against normal' : undefined} query=${query}/>`];
+      ${slow && i ? html`<${Slowness} i=${i}/>` : html`<${Failures} d=${d} onset=${f.onset}/>`}<${Suspects} f=${f} query=${query}/>
+        <${Examples} f=${f}/></div>`,
+    html`<${Beside} d=${d} incident=${i} entries=${own || d} words=${i && own ? 'since it began, against normal' : undefined}
+      query=${query}/>`];
 }
 
 // What no incident covers, as a diagnosis finds it where the counts stand out; else that all is normal.
 function Window({ d, ask, query }) {
-  const q = d.requests, stands = marked(q.calls, q.errors) && ratio(q.errors, q.calls) > 2 * ratio(q.was.errors, q.was.calls) || slowerThan(q, q.was);
+  const q = d.requests,
+    stands = marked(q.calls, q.errors) && ratio(q.errors, q.calls) > 2 * ratio(q.was.errors, q.was.calls) || slowerThan(q, q.was);
   const g = useApi(ask && stands ? 'diagnose' : null, { limit: 10 }, { every: 30000 });
   if (g.data) return html`<${Finding} f=${ofDiagnosis(g.data)} d=${d} others=${[]} query=${query}/>`;
   return g.loading ? null : [html`<div><${Calm} d=${d}/><${Failures} d=${d}/></div>`, html`<${Beside} d=${d} query=${query}/>`];
@@ -67,13 +85,21 @@ function Window({ d, ask, query }) {
 
 // id: of the incident whose page this is; '' for the state of things.
 export function Now({ query, id = '' }) {
-  const r = useRange(), now = useApi('now'), d = now.data, list = useApi(id ? null : 'incidents', { limit: 20 }, { timeless: true, every: BEAT_MS }), near = (list.data?.items || []).filter(i => overlaps(i, r));
-  const told = near.filter(i => !r.live || i.state == 'open').sort((a, b) => b.affected_calls - a.affected_calls), wanted = id || told[0]?.id;
-  const one = useApi(wanted ? 'incidents/' + encodeURIComponent(wanted) : null, {}, { timeless: true, every: BEAT_MS }), i = one.data?.id == wanted ? one.data : null, q = d?.requests;
+  const r = useRange(), now = useApi('now'), d = now.data,
+    list = useApi(id ? null : 'incidents', { limit: 20 }, { timeless: true, every: BEAT_MS }),
+    near = (list.data?.items || []).filter(i => overlaps(i, r));
+  const told = near.filter(i => !r.live || i.state == 'open').sort((a, b) => b.affected_calls - a.affected_calls),
+    wanted = id || told[0]?.id;
+  const one = useApi(wanted ? 'incidents/' + encodeURIComponent(wanted) : null, {}, { timeless: true, every: BEAT_MS }),
+    i = one.data?.id == wanted ? one.data : null, q = d?.requests;
   useEffect(() => { if (id && i && !query.from) showQuery(windowOf(i)); }, [id, i?.id, query.from]);
   useTitle(i ? i.summary : q?.calls && `${share(ratio(q.errors, q.calls))} of requests fail`, id ? `incident ${id}` : 'Now');
-  if (id && one.error?.status == 404) return html`<${NoPage} title=${`There is no incident ${id}.`}><a href=${href('/')}>The state of things</a></${NoPage}>`;
-  const ready = d && (id || list.data || list.error) && (!wanted || i || (!id && one.error)), empty = ready && !i && !(q.calls || d.entries.length || d.began || d.seconds > 0);
-  return html`<${Page} c=${ready && !empty && 'now'} name=${id ? `Incident ${id}` : 'Now'} what=${id && one.error ? 'The incident' : 'The state'} answers=${[now, one]} ready=${ready} empty=${empty}>${ready && (i
-    ? html`<${Finding} key=${i.id} f=${ofIncident(i)} d=${d} others=${told.filter(o => o.id != i.id)} query=${query}/>` : html`<${Window} d=${d} ask=${!near.length} query=${query}/>`)}</${Page}>`;
+  if (id && one.error?.status == 404)
+    return html`<${NoPage} title=${`There is no incident ${id}.`}><a href=${href('/')}>The state of things</a></${NoPage}>`;
+  const ready = d && (id || list.data || list.error) && (!wanted || i || (!id && one.error)),
+    empty = ready && !i && !(q.calls || d.entries.length || d.began || d.seconds > 0);
+  return html`<${Page} c=${ready && !empty && 'now'} name=${id ? `Incident ${id}` : 'Now'}
+    what=${id && one.error ? 'The incident' : 'The state'} answers=${[now, one]} ready=${ready} empty=${empty}>${ready && (i
+    ? html`<${Finding} key=${i.id} f=${ofIncident(i)} d=${d} others=${told.filter(o => o.id != i.id)} query=${query}/>`
+      : html`<${Window} d=${d} ask=${!near.length} query=${query}/>`)}</${Page}>`;
 }

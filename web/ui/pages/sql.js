@@ -12,7 +12,8 @@ import { Editor } from '../sql/editor.js';
 import { Plan, Result } from '../sql/result.js';
 import { nearest } from '../sql/text.js';
 
-const FUNCTIONS = 'histogram_quantile histogram_merge percentile ns now_ns count sum avg min max round coalesce nullif json_extract group_concat'.split(' ');
+const FUNCTIONS = 'histogram_quantile histogram_merge percentile ns now_ns count sum avg min max round coalesce nullif json_extract group_concat'
+  .split(' ');
 const FRESH = { plan: null, draw: null, by: null, rows: null }; /* what a new question forgets of the last */
 
 // Views with their columns, as the table help has them: [{name, text, columns: [[name, text]]}]
@@ -28,39 +29,63 @@ function useViews() {
   }, [data]);
 }
 
-const Views = ({ views, open, insert }) => html`<section class="vlist blk" aria-labelledby="vw"><h2 id="vw">Views</h2>${views.map(({ name, text, columns }) => {
+const Views = ({ views, open, insert }) =>
+  html`<section class="vlist blk" aria-labelledby="vw"><h2 id="vw">Views</h2>${views.map(({ name, text, columns }) => {
   const is = open == name;
-  return html`<div key=${name}><button aria-expanded=${flag(is)} title=${text} onClick=${() => showQuery({ open: is ? null : name })}><span class="m3"><${Icon} n=${is ? 'down' : 'right'}/></span>${is ? html`<b>${name}</b>` : name}</button>
-    ${is && html`<div class="cols"><p class="m2">${text} <${Word} act=${() => insert(name)}>insert</${Word}></p>${columns.map(([c, words]) => html`<button key=${c} class="col" title=${words} onClick=${() => insert(c)}>${c}</button>`)}</div>`}</div>`;
+  return html`<div key=${name}>
+    <button aria-expanded=${flag(is)} title=${text} onClick=${() => showQuery({ open: is ? null : name })}>
+    <span class="m3"><${Icon} n=${is ? 'down' : 'right'}/></span>${is ? html`<b>${name}</b>` : name}</button>
+    ${is && html`<div class="cols"><p class="m2">${text} <${Word} act=${() => insert(name)}>insert</${Word}></p>
+      ${columns.map(([c, words]) => html`<button key=${c} class="col" title=${words} onClick=${() => insert(c)}>${c}</button>`)}</div>`}
+      </div>`;
 })}</section>`;
 
-const curlSql = (q, r) => `curl -s '${location.origin}/api/v1/sql' -H 'Content-Type: application/json' -d ${shellText(JSON.stringify(r ? sqlBody(q, r.fromMs, r.toMs) : { sql: q }))}`;
+const curlSql = (q, r) =>
+  `curl -s '${location.origin}/api/v1/sql' -H 'Content-Type: application/json' -d ${shellText(JSON.stringify(r
+  ? sqlBody(q, r.fromMs, r.toMs) : { sql: q }))}`;
 const WRONG = { 404: 'SQL on the web is off', 408: 'It took too long', 403: 'Refused', 413: 'Too much' };
 
 // What went wrong, where, and what may have been meant.
 function Wrong({ answer: { error, again }, names, q }) {
   const near = nearest(error.message, names), off = error.status == 404;
-  return html`<p class="note bad" role="alert"><b>${WRONG[error.status] || 'Not understood'}</b> ${error.message}.${near && html` Is it <code>${near}</code>?`} ${off ? html`<code>faultline sql</code> asks the file itself.`
-    : [html`<${Word} act=${again}>Try again</${Word}>`, ', or ', html`<${Menu} label="copy it" icon="" c="bare low" items=${[['SQL', q], ['curl', curlSql(q)]]}/>`]}</p>`;
+  return html`<p class="note bad" role="alert"><b>${WRONG[error.status] || 'Not understood'}
+    </b> ${error.message}.${near && html` Is it <code>${near}</code>?`} ${off ? html`<code>faultline sql</code> asks the file itself.`
+    : [html`<${Word} act=${again}>Try again</${Word}>`, ', or ',
+      html`<${Menu} label="copy it" icon="" c="bare low" items=${[['SQL', q], ['curl', curlSql(q)]]}/>`]}</p>`;
 }
 
 export function Sql({ query }) {
-  const examples = useApi('sql/examples', {}, { timeless: true }).data?.items || [], first = examples[0]?.sql, r = useRange(), q = query.q || first, views = useViews(), [draft, setDraft] = useState(q || ''), [insert, setInsert] = useState({ text: '', n: 0 }), [fixed, fix] = useState(r), plan = query.plan == '1';
+  const examples = useApi('sql/examples', {}, { timeless: true }).data?.items || [], first = examples[0]?.sql, r = useRange(),
+    q = query.q || first, views = useViews(), [draft, setDraft] = useState(q || ''), [insert, setInsert] = useState({ text: '', n: 0 }),
+    [fixed, fix] = useState(r), plan = query.plan == '1';
   // The window moves with the clock while live; a question is asked again when the reader moves it, or runs it.
   useEffect(() => fix(r), [query.from, query.to]);
   useEffect(() => setDraft(q || ''), [q]);
-  const answer = useSql(q && (plan ? 'EXPLAIN QUERY PLAN ' : '') + q, fixed.fromMs, fixed.toMs), { data: d, error } = answer, line = error && !plan && /^line (\d+):/.exec(error.message);
-  const ask = (text, more) => { fix(r); setQuery({ ...FRESH, q: text == first ? null : text, ...more }); }, run = more => { ask(draft, more); if (draft == q && !more == !plan) answer.again(); };
-  const choose = name => { const { sql } = examples.find(e => e.name == name); setDraft(sql); ask(sql, { view: null }); }, example = examples.find(e => e.sql == draft)?.name;
-  const names = useMemo(() => [...new Set([...views.flatMap(v => [v.name, ...v.columns.map(c => c[0])]), ...FUNCTIONS])].sort(), [views]), put = text => setInsert({ text, n: insert.n + 1 });
+  const answer = useSql(q && (plan ? 'EXPLAIN QUERY PLAN ' : '') + q, fixed.fromMs, fixed.toMs), { data: d, error } = answer,
+    line = error && !plan && /^line (\d+):/.exec(error.message);
+  const ask = (text, more) => { fix(r); setQuery({ ...FRESH, q: text == first ? null : text, ...more }); },
+    run = more => { ask(draft, more); if (draft == q && !more == !plan) answer.again(); };
+  const choose = name => { const { sql } = examples.find(e => e.name == name); setDraft(sql); ask(sql, { view: null }); },
+    example = examples.find(e => e.sql == draft)?.name;
+  const names = useMemo(() => [...new Set([...views.flatMap(v => [v.name, ...v.columns.map(c => c[0])]), ...FUNCTIONS])].sort(), [views]),
+    put = text => setInsert({ text, n: insert.n + 1 });
   useTitle(!error && d && !answer.loading && (plan ? 'Plan' : plural(d.rows.length, 'row')), 'SQL');
   return html`<main id="main" class="qpage" tabindex="-1"><h1 class="sr">SQL</h1>
-    <div class="only-l"><nav class="vlist" aria-label="Examples"><h2>Examples</h2>${examples.map(({ name }) => html`<button key=${name} aria-current=${name == example ? 'true' : null} onClick=${() => choose(name)}>${name}</button>`)}</nav>
+    <div class="only-l">
+      <nav class="vlist" aria-label="Examples"><h2>Examples</h2>
+      ${examples.map(({ name }) =>
+      html`<button key=${name} aria-current=${name == example ? 'true' : null} onClick=${() => choose(name)}>${name}</button>`)}</nav>
       <${Views} views=${views} open=${query.open} insert=${put}/></div>
-    <div><label class="row s m2 only-s">Example <${Select} label="Example" value=${example || ''} set=${choose} options=${[...example ? [] : [['', 'own']], ...examples.map(e => [e.name, e.name])]}/></label>
+    <div><label class="row s m2 only-s">Example <${Select} label="Example" value=${example || ''} set=${choose}
+      options=${[...example ? [] : [['', 'own']], ...examples.map(e => [e.name, e.name])]}/></label>
       <${Editor} value=${draft} onChange=${setDraft} run=${() => run()} names=${names} wrong=${line && Number(line[1])} insert=${insert}/>
-      <div class="row w edrun"><button class="btn pri" onClick=${() => run()}>Run <kbd>Ctrl ↵</kbd></button><button class="btn" onClick=${() => run({ plan: 1 })}>Plan</button>
+      <div class="row w edrun"><button class="btn pri" onClick=${() => run()}>Run <kbd>Ctrl ↵</kbd></button>
+        <button class="btn" onClick=${() => run({ plan: 1 })}>Plan</button>
         <${Menu} c="bare" items=${[['SQL', draft], ['curl', () => curlSql(draft, r)], ['Command', `faultline sql ${shellText(draft)}`]]}/>
-        <span class="s m2"><span class="pa mono">:from</span> ${when(fixed.fromMs)}, <span class="pa mono">:to</span> ${clock(fixed.toMs)} <span class="m3">follow the time range</span></span><span class="grow"></span><span class="s m3 only-l">read-only</span></div>
-      ${error ? html`<${Wrong} answer=${answer} names=${names} q=${q}/>` : d && (plan ? d.columns[3]?.name == 'detail' && html`<${Plan} d=${d}/>` : html`<${Result} d=${d} query=${query}/>`)}</div></main>`;
+        <span class="s m2">
+          <span class="pa mono">:from</span> ${when(fixed.fromMs)}, <span class="pa mono">:to</span> ${clock(fixed.toMs)} <span
+          class="m3">follow the time range</span></span><span class="grow"></span><span class="s m3 only-l">read-only</span></div>
+      ${error ? html`<${Wrong} answer=${answer} names=${names} q=${q}/>`
+        : d && (plan ? d.columns[3]?.name == 'detail' && html`<${Plan} d=${d}/>` : html`<${Result} d=${d} query=${query}/>`)}</div>
+        </main>`;
 }

@@ -8,7 +8,8 @@ import { Block, Seg, Select, Word } from '../draw/parts.js';
 import { asCsv, count, ms, parseTime, plural, when, zoneName } from '../draw/text.js';
 import { traceHref } from '../graph/names.js';
 
-const SHOWN = 1000, MOST_LINES = 8, TIME_NS = /^(at|minute|onset|opened|updated|closed|start|first_seen|last_seen)_ns$/, TIME_TEXT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/;
+const SHOWN = 1000, MOST_LINES = 8, TIME_NS = /^(at|minute|onset|opened|updated|closed|start|first_seen|last_seen)_ns$/,
+  TIME_TEXT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/;
 const LINES = ['--s0', '--s5', '--s1', '--s3', '--s7', '--s2', '--s9', '--s4'], DASHES = [null, '5 3', '2 2', '8 3 2 3'];
 const isNumber = c => c.type == 'integer' || c.type == 'real';
 
@@ -18,14 +19,17 @@ const timeOf = (name, v) => TIME_TEXT.test(v) ? parseTime(v) : TIME_NS.test(name
 function Cell({ name, v }) {
   if (v == null) return html`<span class="m3">null</span>`;
   if (/^[0-9a-f]{32}$/.test(v) && /trace/.test(name)) return html`<a class="mono" href=${traceHref(v)}>${v}</a>`;
-  const time = timeOf(name, v), text = Number.isInteger(v) && !/_ns$/.test(name) ? count(v) : String(v), meant = time != null ? `${when(time, 2)} ${zoneName()}` : /_ns(_sum)?$/.test(name) && Number(v) ? ms(Number(v)) : null;
+  const time = timeOf(name, v), text = Number.isInteger(v) && !/_ns$/.test(name) ? count(v) : String(v),
+    meant = time != null ? `${when(time, 2)} ${zoneName()}` : /_ns(_sum)?$/.test(name) && Number(v) ? ms(Number(v)) : null;
   return meant ? html`<span title=${meant}>${text}</span>` : text;
 }
 
 // What can be drawn: the column of times, those of numbers, and those that tell lines apart; null for nothing.
 export function drawable({ columns, rows }) {
-  const values = k => new Set(rows.map(r => r[k])), isTime = k => timeOf(columns[k].name, rows.find(r => r[k] != null)?.[k]) != null, all = [...columns.keys()], time = all.find(k => isTime(k) && values(k).size > 1);
-  const numbers = all.filter(k => k != time && isNumber(columns[k]) && !TIME_NS.test(columns[k].name)), splits = all.filter(k => columns[k].type == 'text' && !isTime(k) && values(k).size <= MOST_LINES);
+  const values = k => new Set(rows.map(r => r[k])), isTime = k => timeOf(columns[k].name, rows.find(r => r[k] != null)?.[k]) != null,
+    all = [...columns.keys()], time = all.find(k => isTime(k) && values(k).size > 1);
+  const numbers = all.filter(k => k != time && isNumber(columns[k]) && !TIME_NS.test(columns[k].name)),
+    splits = all.filter(k => columns[k].type == 'text' && !isTime(k) && values(k).size <= MOST_LINES);
   return time != null && numbers.length ? { time, numbers, splits } : null;
 }
 
@@ -41,13 +45,26 @@ export function linesOf({ columns, rows }, time, number, split) {
 }
 
 function Drawing({ d, can, query }) {
-  const nameOf = k => d.columns[k]?.name, pick = (list, name, or) => list.find(k => nameOf(k) == name) ?? or, number = pick(can.numbers, query.draw, can.numbers.at(-1)), split = query.by == '-' ? null : pick(can.splits, query.by, can.splits[0]);
-  const { x, lines } = linesOf(d, can.time, number, split), values = lines.flatMap(l => l.v), name = nameOf(number), options = list => list.map(k => [nameOf(k), nameOf(k)]), line = i => ({ stroke: LINES[i], dash: DASHES[i % 4] });
-  const key = (l, i) => html`<span key=${l.name}><svg width="16" height="6" aria-hidden="true"><line x2="16" y1="3" y2="3" stroke-width="2" stroke-dasharray=${line(i).dash} style=${{ stroke: `var(${LINES[i]})` }}/></svg>${l.name || 'without a name'}</span>`;
-  return html`<div class="row w s drawn"><label class="row m2">Draw <${Select} label="Draw" options=${options(can.numbers)} value=${name} set=${v => showQuery({ draw: v })}/></label>
-      ${can.splits.length > 0 && html`<label class="row m2">by <${Select} label="by" options=${[...options(can.splits), ['-', 'nothing']]} value=${nameOf(split) || '-'} set=${v => showQuery({ by: v })}/></label>`}<span class="grow"></span>
+  const nameOf = k => d.columns[k]?.name, pick = (list, name, or) => list.find(k => nameOf(k) == name) ?? or,
+    number = pick(can.numbers, query.draw, can.numbers.at(-1)),
+    split = query.by == '-' ? null : pick(can.splits, query.by, can.splits[0]);
+  const { x, lines } = linesOf(d, can.time, number, split), values = lines.flatMap(l => l.v), name = nameOf(number),
+    options = list => list.map(k => [nameOf(k), nameOf(k)]), line = i => ({ stroke: LINES[i], dash: DASHES[i % 4] });
+  const key = (l, i) =>
+    html`<span key=${l.name}>
+    <svg width="16" height="6" aria-hidden="true">
+    <line x2="16" y1="3" y2="3" stroke-width="2" stroke-dasharray=${line(i).dash} style=${{ stroke: `var(${LINES[i]})` }}/></svg>
+    ${l.name || 'without a name'}</span>`;
+  return html`<div class="row w s drawn">
+    <label class="row m2">Draw <${Select} label="Draw" options=${options(can.numbers)} value=${name} set=${v => showQuery({ draw: v })}/>
+    </label>
+      ${can.splits.length > 0
+        && html`<label
+        class="row m2">by <${Select} label="by" options=${[...options(can.splits), ['-', 'nothing']]} value=${nameOf(split) || '-'}
+        set=${v => showQuery({ by: v })}/></label>`}<span class="grow"></span>
       <span class="legend">${split != null && lines.map(key)}</span></div>
-    ${values.some(v => v < 0) ? html`<p class="m3 s">Some values are below 0: they are in the table alone.</p>` : html`<${Chart} h=${150} l=${48} x=${x} series=${lines.map((l, i) => ({ ...line(i), kind: 'line', w: 2, v: l.v }))}
+    ${values.some(v => v < 0) ? html`<p class="m3 s">Some values are below 0: they are in the table alone.</p>`
+      : html`<${Chart} h=${150} l=${48} x=${x} series=${lines.map((l, i) => ({ ...line(i), kind: 'line', w: 2, v: l.v }))}
       label=${`${name} over time${split == null ? '' : ` by ${nameOf(split)}`}, at most ${count(Math.max(...values, 0))}`}/>`}`;
 }
 
@@ -69,13 +86,28 @@ export function Plan({ d }) {
 }
 
 export function Result({ d, query }) {
-  const can = drawable(d), table = query.view == 'table', shown = query.rows == 'all' ? d.rows : d.rows.slice(0, SHOWN), names = d.columns.map(c => c.name), c = d.columns.map(c => isNumber(c) ? 'r' : '');
-  const csv = () => save(asCsv([names, ...d.rows]), 'text/csv', 'faultline.csv'), json = () => save(JSON.stringify(d.rows.map(r => Object.fromEntries(names.map((n, i) => [n, r[i]]))), null, 1), 'application/json', 'faultline.json');
-  return html`<${Block} id="rs" at="mid" title=${plural(d.rows.length, 'row')} note=${[`${d.elapsed_ms < 10 ? d.elapsed_ms.toFixed(1) : count(d.elapsed_ms)} ms, `, d.truncated ? html`<b class="slow">cut: there are more</b>` : 'all rows']}
-      right=${[can && html`<${Seg} label="Result" options=${[['', 'Chart and table'], ['table', 'Table']]} value=${table ? 'table' : ''} set=${v => showQuery({ view: v })}/>`, html`<button class="btn" onClick=${csv}><${Icon} n="dl"/>CSV</button>`,
-        html`<button class="btn only-l" onClick=${json}>JSON</button>`, html`<button class="btn only-l" onClick=${copyLink}>Link</button>`]}>${can && !table && html`<${Drawing} d=${d} can=${can} query=${query}/>`}
-    ${d.rows.length ? html`<div class="scrollx tdata" tabindex="0" role="region" aria-label="Rows"><table class="data"><thead><tr>${names.map((n, i) => html`<th key=${i} scope="col" class=${c[i]}>${n}</th>`)}</tr></thead>
-      <tbody>${shown.map((r, i) => html`<tr key=${i}>${r.map((v, k) => html`<td key=${k} class=${c[k]}><${Cell} name=${names[k]} v=${v}/></td>`)}</tr>`)}</tbody></table></div>`
+  const can = drawable(d), table = query.view == 'table', shown = query.rows == 'all' ? d.rows : d.rows.slice(0, SHOWN),
+    names = d.columns.map(c => c.name), c = d.columns.map(c => isNumber(c) ? 'r' : '');
+  const csv = () => save(asCsv([names, ...d.rows]), 'text/csv', 'faultline.csv'),
+    json = () => save(JSON.stringify(d.rows.map(r => Object.fromEntries(names.map((n, i) => [n, r[i]]))), null, 1), 'application/json',
+    'faultline.json');
+  return html`<${Block} id="rs" at="mid" title=${plural(d.rows.length, 'row')}
+    note=${[`${d.elapsed_ms < 10 ? d.elapsed_ms.toFixed(1) : count(d.elapsed_ms)} ms, `,
+    d.truncated ? html`<b class="slow">cut: there are more</b>` : 'all rows']}
+      right=${[can && html`<${Seg} label="Result" options=${[['', 'Chart and table'], ['table', 'Table']]} value=${table ? 'table' : ''}
+        set=${v => showQuery({ view: v })}/>`, html`<button class="btn" onClick=${csv}><${Icon} n="dl"/>CSV</button>`,
+        html`<button class="btn only-l" onClick=${json}>JSON</button>`,
+          html`<button class="btn only-l" onClick=${copyLink}>Link</button>`]}>
+          ${can && !table && html`<${Drawing} d=${d} can=${can} query=${query}/>`}
+    ${d.rows.length
+      ? html`<div class="scrollx tdata" tabindex="0" role="region" aria-label="Rows">
+      <table class="data"><thead><tr>${names.map((n, i) => html`<th key=${i} scope="col" class=${c[i]}>${n}</th>`)}</tr></thead>
+      <tbody>${shown.map((r, i) =>
+        html`<tr key=${i}>${r.map((v, k) => html`<td key=${k} class=${c[k]}><${Cell} name=${names[k]} v=${v}/></td>`)}</tr>`)}</tbody>
+        </table></div>`
     : html`<p class="m2">No row fits. ${plural(names.length, 'column')}: <code>${names.join(', ')}</code>.</p>`}
-    ${d.rows.length > shown.length && html`<p class="s m2 below">${count(shown.length)} of ${count(d.rows.length)} rows are drawn; CSV has all. <${Word} act=${() => showQuery({ rows: 'all' })}>Draw all</${Word}></p>`}</${Block}>`;
+    ${d.rows.length > shown.length
+      && html`<p class="s m2 below">
+      ${count(shown.length)} of ${count(d.rows.length)} rows are drawn; CSV has all. <${Word}
+      act=${() => showQuery({ rows: 'all' })}>Draw all</${Word}></p>`}</${Block}>`;
 }

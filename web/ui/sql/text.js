@@ -8,7 +8,8 @@ const TOKEN = /(?<cm>--[^\n]*|\/\*[\s\S]*?(?:\*\/|$))|(?<st>'(?:[^']|'')*'?|\b\d
 export function tokens(sql) {
   const list = [];
   for (const { 0: text, index, groups } of sql.matchAll(TOKEN)) {
-    const kind = Object.keys(groups).find(k => groups[k]), isCall = /^\s*\(/.test(sql.slice(index + text.length, index + text.length + 4));
+    const kind = Object.keys(groups).find(k => groups[k]),
+      isCall = /^\s*\(/.test(sql.slice(index + text.length, index + text.length + 4));
     const c = kind != 'word' ? kind || '' : KEYWORDS.has(text.toLowerCase()) ? 'k' : isCall ? 'fn' : '';
     if (list.at(-1)?.[0] === c) list.at(-1)[1] += text;
     else list.push([c, text]);
@@ -36,6 +37,7 @@ function distance(a, b) {
 export function nearest(message, names) {
   const word = /no such (?:column|table|function): "?(?:\w+\.)?(\w+)/.exec(message)?.[1].toLowerCase();
   if (!word) return '';
-  const far = n => n.startsWith(word + '_') || n.endsWith('_' + word) ? 1 : distance(word, n.toLowerCase()), [off, name] = [...names].sort().map(n => [far(n), n]).reduce((a, b) => b[0] < a[0] ? b : a, [99, '']);
+  const far = n => n.startsWith(word + '_') || n.endsWith('_' + word) ? 1 : distance(word, n.toLowerCase()),
+    [off, name] = [...names].sort().map(n => [far(n), n]).reduce((a, b) => b[0] < a[0] ? b : a, [99, '']);
   return off <= Math.max(2, word.length / 3) ? name : '';
 }

@@ -26,8 +26,10 @@ function paint(ctx, m, { rows, lane }, X, hue, selected) {
   ctx.font = `11px ${getComputedStyle(document.documentElement).fontFamily}`;
   ctx.textBaseline = 'middle';
   for (const i of rows) {
-    const x = X(m.s.start_ns[i]), w = Math.max(1, X(endOf(m, i)) - x - 1), y = 2 + lane[i] * (ROW + 2), f = m.s.lent[i], bad = f >= BEGAN && f <= RECOVERED;
-    const frame = (style, width, dash) => { ctx.strokeStyle = style; ctx.lineWidth = width; ctx.setLineDash(dash); ctx.strokeRect(x + width / 2, y + width / 2, Math.max(width, w - width), ROW - width); };
+    const x = X(m.s.start_ns[i]), w = Math.max(1, X(endOf(m, i)) - x - 1), y = 2 + lane[i] * (ROW + 2), f = m.s.lent[i],
+      bad = f >= BEGAN && f <= RECOVERED;
+    const frame = (style, width, dash) => { ctx.strokeStyle = style; ctx.lineWidth = width; ctx.setLineDash(dash);
+      ctx.strokeRect(x + width / 2, y + width / 2, Math.max(width, w - width), ROW - width); };
     ctx.fillStyle = bad ? fault : colours[hue(nodeOf(m, i))];
     ctx.globalAlpha = f == BEGAN ? 1 : bad ? .18 : .3;
     ctx.fillRect(x, y, w, ROW);
@@ -46,7 +48,8 @@ function paint(ctx, m, { rows, lane }, X, hue, selected) {
 }
 
 export function Flame({ m, hue, hops, selected, select }) {
-  const box = useRef(null), canvas = useRef(null), { w: W } = useSize(box), all = useMemo(() => lanes(m, hops), [m, hops]), [hover, setHover] = useState(null);
+  const box = useRef(null), canvas = useRef(null), { w: W } = useSize(box), all = useMemo(() => lanes(m, hops), [m, hops]),
+    [hover, setHover] = useState(null);
   looks.use();
   const X = t => (t - m.from) / (m.to - m.from) * (W - 40);
   useEffect(() => { if (W) paint(pen(canvas.current, W - 40, all.height), m, all, X, hue, selected); });
@@ -55,7 +58,11 @@ export function Flame({ m, hue, hops, selected, select }) {
     return all.rows.findLast(i => all.lane[i] == at && x >= X(m.s.start_ns[i]) - 1 && x <= X(endOf(m, i)) + 1);
   };
   const self = i => ms(m.s.self_ns[i] < 0 ? null : m.s.self_ns[i]);
-  return html`<div class="flame" ref=${box}><canvas ref=${canvas} role="img" aria-label="Flame view of the trace; the table view holds the same in words" style=${{ width: '100%', height: all.height + 'px' }}
+  return html`<div class="flame" ref=${box}>
+    <canvas ref=${canvas} role="img" aria-label="Flame view of the trace; the table view holds the same in words"
+    style=${{ width: '100%', height: all.height + 'px' }}
       onClick=${e => select(spot(e))} onPointerMove=${e => setHover(spot(e))} onPointerLeave=${() => setHover(null)}></canvas>
-    <p class="s m2 fl" aria-live="off">${hover == null ? 'Click a span to select it.' : `${titleOf(m, hover)}: ${ms(lengthOf(m, hover))}, ${self(hover)} itself`}</p></div>`;
+    <p class="s m2 fl" aria-live="off">
+      ${hover == null ? 'Click a span to select it.' : `${titleOf(m, hover)}: ${ms(lengthOf(m, hover))}, ${self(hover)} itself`}</p>
+      </div>`;
 }

@@ -27,7 +27,8 @@ function clockShifts(s, nodes) {
   s.parent.forEach((p, i) => {
     if (p < 0) return;
     shift[i] = shift[p];
-    const start = s.start_ns[i], length = s.duration_ns[i], from = s.start_ns[p], room = s.duration_ns[p], outside = start < from - 1e6 || start + length > from + room + 1e6;
+    const start = s.start_ns[i], length = s.duration_ns[i], from = s.start_ns[p], room = s.duration_ns[p],
+      outside = start < from - 1e6 || start + length > from + room + 1e6;
     if (!outside || s.node[i] == s.node[p] || length < 0 || length > room || s.kind[i] != 2) return;
     const ahead = start + length / 2 - from - room / 2;
     shift[i] -= ahead;
@@ -39,7 +40,8 @@ function clockShifts(s, nodes) {
 /* `fit`: with times moved where clocks differ. Gives {layout, s: columns, n: rows, end, up: the parent that is shown while proxies are folded, flat: depth
  * then, hops: folded rows, nodes, critical: pieces by row, from, to: ns from the trace's start, clocks, missing: rows without their parent}. */
 export function modelOf(layout, fit) {
-  const { spans, nodes } = layout, clocks = clockShifts(spans, nodes), moved = i => fit ? clocks.shift[i] : 0, s = { ...spans, start_ns: spans.start_ns.map((t, i) => t + moved(i)) };
+  const { spans, nodes } = layout, clocks = clockShifts(spans, nodes), moved = i => fit ? clocks.shift[i] : 0,
+    s = { ...spans, start_ns: spans.start_ns.map((t, i) => t + moved(i)) };
   const n = s.parent.length, up = new Int32Array(n), flat = new Int32Array(n), hops = [], critical = new Map();
   let to = layout.trace.duration_ns || 0, from = 0;
   for (let i = 0; i < n; i++) {
@@ -51,7 +53,8 @@ export function modelOf(layout, fit) {
     from = Math.min(from, s.start_ns[i]);
   }
   for (const [row, a, b] of layout.critical) push(critical, row, [a + moved(row), b + moved(row)]);
-  return { layout, s, n, end: ends(s.depth), up, flat, hops, nodes, critical, from, to: Math.max(to, from + 1), clocks, missing: s.orphan.filter(Boolean).length };
+  return { layout, s, n, end: ends(s.depth), up, flat, hops, nodes, critical, from, to: Math.max(to, from + 1), clocks,
+    missing: s.orphan.filter(Boolean).length };
 }
 
 export const isShown = (m, i, hops) => hops || !m.s.folded[i];
@@ -77,13 +80,15 @@ export const titleOf = (m, i) => `${nameOf(m, i)} ${operationOf(m, i)}`;
 export function codeOf(m, i, hops) {
   const status = m.s.status[i];
   let flags = m.layout.flags[i];
-  if (!flags && !hops) for (let k = i + 1; k < m.end[i] && m.s.folded[k] && !flags; k++) if (m.s.fault[k] == BEGAN) flags = m.layout.flags[k];
+  if (!flags && !hops)
+    for (let k = i + 1; k < m.end[i] && m.s.folded[k] && !flags; k++) if (m.s.fault[k] == BEGAN) flags = m.layout.flags[k];
   return flags ? flags.split(',')[0] : status >= 400 ? String(status) : status < 0 ? 'gRPC\u00a0' + -status : '';
 }
 
 // Pieces of the critical path to draw on a row: its own, and those of the proxies that are folded into it.
 export function piecesOf(m, i, hops) {
-  const of = k => m.critical.get(k) || [], all = hops ? of(i) : [...of(i), ...[...below(m, i)].filter(k => m.s.folded[k] && m.up[k] == i).flatMap(of)], out = [];
+  const of = k => m.critical.get(k) || [],
+    all = hops ? of(i) : [...of(i), ...[...below(m, i)].filter(k => m.s.folded[k] && m.up[k] == i).flatMap(of)], out = [];
   for (const [a, b] of [...all].sort((a, b) => a[0] - b[0])) {
     const last = out.at(-1);
     if (last && a - last[1] < 1000) last[1] = Math.max(last[1], b);
@@ -164,8 +169,11 @@ export function summary(m, hops) {
   const by = new Map();
   for (const i of rowsShown(m, hops)) push(by, `${m.s.named[i]}/${m.s.operation[i]}`, i);
   const n = (rows, of) => rows.reduce((sum, i) => sum + Number(of(i)), 0);
-  return [...by.values()].map(rows => ({ row: rows[0], count: rows.length, total: n(rows, i => lengthOf(m, i)), self: n(rows, i => Math.max(0, m.s.self_ns[i])),
-    failed: n(rows, i => m.s.lent[i] == BEGAN || m.s.lent[i] == PASSED), began: n(rows, i => m.s.lent[i] == BEGAN && !m.s.folded[i]) })).sort((a, b) => b.self - a.self);
+  return [...by.values()]
+    .map(rows => ({ row: rows[0], count: rows.length, total: n(rows, i => lengthOf(m, i)),
+    self: n(rows, i => Math.max(0, m.s.self_ns[i])),
+    failed: n(rows, i => m.s.lent[i] == BEGAN || m.s.lent[i] == PASSED), began: n(rows, i => m.s.lent[i] == BEGAN && !m.s.folded[i]) }))
+      .sort((a, b) => b.self - a.self);
 }
 
 // Each row's way from the root by names, and which of several alike it is; null for folded ones.
@@ -181,7 +189,8 @@ function pathsOf(m) {
 
 // Where two traces of one kind part: the first row that only one has or that only one failed, else the one that slowed most.
 export function firstDifference(a, b) {
-  const pa = pathsOf(a), pb = pathsOf(b), rows = new Map(pb.map((p, i) => [p, i])), ids = new Set(pa), began = (m, i) => m.s.lent[i] == BEGAN;
+  const pa = pathsOf(a), pb = pathsOf(b), rows = new Map(pb.map((p, i) => [p, i])), ids = new Set(pa),
+    began = (m, i) => m.s.lent[i] == BEGAN;
   let slower = null;
   for (let row = 0; row < a.n; row++) {
     if (!pa[row]) continue;

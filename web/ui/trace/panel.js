@@ -13,8 +13,10 @@ import { traceHref } from '../graph/names.js';
 import { condition, write } from '../traces/line.js';
 import { BEGAN, PASSED, RECOVERED } from './model.js';
 
-const FORMAT = { otlp_pb: 'OTLP', otlp_json: 'OTLP, JSON', zipkin_json: 'Zipkin', zipkin_pb: 'Zipkin, protobuf', jaeger_json: 'Jaeger', envoy_als: "Envoy's access log", access_log_otlp: 'access log by OTLP' };
-const KNOWN = { both: 'both halves', callee_only: 'callee only', caller_only: 'caller only', link: 'by a link', log: 'by a log', request_id: 'joined by request id', entry: 'entry' };
+const FORMAT = { otlp_pb: 'OTLP', otlp_json: 'OTLP, JSON', zipkin_json: 'Zipkin', zipkin_pb: 'Zipkin, protobuf', jaeger_json: 'Jaeger',
+  envoy_als: "Envoy's access log", access_log_otlp: 'access log by OTLP' };
+const KNOWN = { both: 'both halves', callee_only: 'callee only', caller_only: 'caller only', link: 'by a link', log: 'by a log',
+  request_id: 'joined by request id', entry: 'entry' };
 const LOCK = { mtls: ['lock', 'mTLS'], tls: ['tls', 'TLS'], plaintext: ['open', 'plaintext'] };
 const URL_LIKE = /^https?:\/\/[^\s]+$/;
 
@@ -26,44 +28,67 @@ const out = (to, words) => html`<a href=${to} target="_blank" rel="noreferrer no
 const searchFor = (key, v) => href('/traces', { q: write(condition({ key, attribute: true }, text(v))) });
 
 function Attributes({ x }) {
-  const [find, setFind] = useState(''), fits = all => Object.entries(all).filter(a => a.map(text).join(' ').toLowerCase().includes(find.toLowerCase())), own = fits(x.attributes), resource = fits(x.resource);
-  const value = ([k, v]) => [k, [URL_LIKE.test(v) ? out(v, v) : text(v), ' ', html`<${Word} c="s m3" aria-label=${`Copy ${k}`} act=${() => copy(text(v))}>copy</${Word}>`, ' ',
+  const [find, setFind] = useState(''),
+    fits = all => Object.entries(all).filter(a => a.map(text).join(' ').toLowerCase().includes(find.toLowerCase())),
+    own = fits(x.attributes), resource = fits(x.resource);
+  const value = ([k, v]) =>
+    [k, [URL_LIKE.test(v) ? out(v, v) : text(v), ' ',
+    html`<${Word} c="s m3" aria-label=${`Copy ${k}`} act=${() => copy(text(v))}>copy</${Word}>`, ' ',
     html`<a class="s m3" aria-label=${`Traces with ${k}`} title="Traces with this" href=${searchFor(k, v)}>+</a>`]];
-  return html`<input type="search" class="afind" placeholder="Filter attributes" aria-label="Filter attributes" value=${find} onInput=${e => setFind(e.target.value)}/>
-    ${own.length ? html`<${Facts} c="attrs" rows=${own.map(value)}/>` : html`<p class="s m2">${find ? 'No attribute has this.' : 'No attributes.'}</p>`}
+  return html`<input type="search" class="afind" placeholder="Filter attributes" aria-label="Filter attributes" value=${find}
+    onInput=${e => setFind(e.target.value)}/>
+    ${own.length ? html`<${Facts} c="attrs" rows=${own.map(value)}/>`
+      : html`<p class="s m2">${find ? 'No attribute has this.' : 'No attributes.'}</p>`}
     ${resource.length > 0 && html`<${Block} title="Resource"><${Facts} c="attrs" rows=${resource.map(value)}/></${Block}>`}
-    <div class="row blk"><button class="btn" onClick=${() => copyItem(['Attributes', JSON.stringify(x.attributes, null, 2)])}><${Icon} n="copy"/>JSON</button></div>`;
+    <div class="row blk">
+      <button class="btn" onClick=${() => copyItem(['Attributes', JSON.stringify(x.attributes, null, 2)])}>
+      <${Icon} n="copy"/>JSON</button></div>`;
 }
 
-const brief = a => Object.entries(a || {}).filter(([k]) => k != 'exception.stacktrace' && k != 'exception.message').map(([k, v]) => k == 'exception.type' ? text(v) : `${k.replace(/_/g, ' ')} ${text(v)}`).join(', ').slice(0, 120);
+const brief = a =>
+  Object.entries(a || {}).filter(([k]) => k != 'exception.stacktrace' && k != 'exception.message')
+  .map(([k, v]) => k == 'exception.type' ? text(v) : `${k.replace(/_/g, ' ')} ${text(v)}`).join(', ').slice(0, 120);
 // Events and logs: when after the trace's start, name, what they carry in grey; `open`: all of that.
 function Events({ list, base, open, none }) {
   if (!list.length) return html`<p class="s m2 top12">${none}</p>`;
-  return html`<dl class="kv events">${list.map((e, i) => [html`<dt key=${'t' + i}>+${ms(((parseTime(e.time) || Number(e.time_ns ?? e.timeUnixNano) / 1e6) - base) * 1e6)}</dt>`, html`<dd key=${i}>${e.name || e.body || ''}
-    <span class="m3"> ${open ? Object.entries(e.attributes || {}).map(([k, v]) => html`<div class="pre">${k} = ${text(v)}</div>`) : brief(e.attributes)}</span></dd>`])}</dl>`;
+  return html`<dl class="kv events">
+    ${list.map((e, i) =>
+    [html`<dt key=${'t' + i}>+${ms(((parseTime(e.time) || Number(e.time_ns ?? e.timeUnixNano) / 1e6) - base) * 1e6)}</dt>`,
+    html`<dd key=${i}>${e.name || e.body || ''}
+    <span class="m3"> ${open ? Object.entries(e.attributes || {}).map(([k, v]) => html`<div class="pre">${k} = ${text(v)}</div>`)
+      : brief(e.attributes)}</span></dd>`])}</dl>`;
 }
 
 // Where the reader keeps logs, when web.log_link says so.
 function LogLink({ id }) {
   const link = document.querySelector('meta[name=log-link]')?.content;
-  return URL_LIKE.test(link) && html`<p class="s top12">${out(link.replace('{trace_id}', encodeURIComponent(id)), 'All logs of this trace')}</p>`;
+  return URL_LIKE.test(link)
+    && html`<p class="s top12">${out(link.replace('{trace_id}', encodeURIComponent(id)), 'All logs of this trace')}</p>`;
 }
 
 // How many traces failed in the same place.
 function Others({ began: { caller, callee } }) {
-  const r = useRange(), q = write(condition({ key: 'began' }, `${caller ? caller.service + '→' : ''}${callee.service}`)), o = useApi('search/overview', { q }, { every: 60000 }).data;
-  const place = v => v.split('→').map(side => side.split(' ')[0]).join('→'), here = [caller, callee].filter(Boolean).map(n => n.service).join('→');
-  const alike = o?.facets.find(f => f.key == 'began')?.values.filter(v => place(v.value) == here) || [], one = alike.length == 1 && alike[0].value.split('→')[0];
-  return o && html`<${Block} title="Others like it"><p class="s m2"><a href=${href('/traces', { q })}>${plural(o.failed, 'trace')}</a> failed here ${r.words ? 'in the ' + r.words.toLowerCase() : 'in this time range'}${
+  const r = useRange(), q = write(condition({ key: 'began' }, `${caller ? caller.service + '→' : ''}${callee.service}`)),
+    o = useApi('search/overview', { q }, { every: 60000 }).data;
+  const place = v => v.split('→').map(side => side.split(' ')[0]).join('→'),
+    here = [caller, callee].filter(Boolean).map(n => n.service).join('→');
+  const alike = o?.facets.find(f => f.key == 'began')?.values.filter(v => place(v.value) == here) || [],
+    one = alike.length == 1 && alike[0].value.split('→')[0];
+  return o && html`<${Block} title="Others like it">
+    <p class="s m2"><a href=${href('/traces', { q })}>${plural(o.failed, 'trace')}
+    </a> failed here ${r.words ? 'in the ' + r.words.toLowerCase() : 'in this time range'}${
     one && one != callee.service && `, all on ${one}`}.</p></${Block}>`;
 }
 
 /* ---- the hops of a call, its attempts ---- */
 
-const HOP = { application: 'app', network: 'nt' }, HOP_WORDS = { sidecar_out: 'sidecar out', sidecar_in: 'sidecar in', load_balancer: 'load balancer' };
+const HOP = { application: 'app', network: 'nt' },
+  HOP_WORDS = { sidecar_out: 'sidecar out', sidecar_in: 'sidecar in', load_balancer: 'load balancer' };
 function partsOf(x) {
   const last = x.hops.length - 1, app = (h, i) => h.name + (i == last ? (x.version && ' ' + x.version) + ' and below' : '');
-  return x.hops.map((h, i) => ({ c: HOP[h.hop] || 'px', ns: h.time_ns, name: h.hop == 'application' ? app(h, i) : h.hop == 'gateway' ? h.name : HOP_WORDS[h.hop] || h.hop }));
+  return x.hops
+    .map((h, i) => ({ c: HOP[h.hop] || 'px', ns: h.time_ns,
+    name: h.hop == 'application' ? app(h, i) : h.hop == 'gateway' ? h.name : HOP_WORDS[h.hop] || h.hop }));
 }
 // The row that is an attempt, of a span or of what it is a part of; −1 when it is of none.
 function attemptRow(m, i) {
@@ -72,8 +97,12 @@ function attemptRow(m, i) {
 }
 // "2 of 2; the first failed alike"
 function attemptWords(m, row) {
-  const i = attemptRow(m, row), n = m.s.attempt[i], failed = m.s.attempt.filter((a, k) => a && k < i && m.s.attempts[k] == m.s.attempts[i] && m.s.node[k] == m.s.node[i] && m.s.lent[k] > 0).length;
-  return i >= 0 && `${n} of ${m.s.attempts[i]}${m.s.lent[i] && failed && failed == n - 1 ? failed == 1 ? '; the first failed alike' : '; those before failed alike' : ''}`;
+  const i = attemptRow(m, row), n = m.s.attempt[i],
+    failed = m.s.attempt
+    .filter((a, k) => a && k < i && m.s.attempts[k] == m.s.attempts[i] && m.s.node[k] == m.s.node[i] && m.s.lent[k] > 0).length;
+  return i >= 0
+    && `${n} of ${m.s.attempts[i]}${m.s.lent[i] && failed && failed == n - 1
+    ? failed == 1 ? '; the first failed alike' : '; those before failed alike' : ''}`;
 }
 // The span that has the hops of the call it is in: of the nearest that takes a call, the outermost half, which may be the sidecar before it.
 function callWithHops(m, i) {
@@ -86,47 +115,75 @@ function callWithHops(m, i) {
 /* ---- the whole ---- */
 
 function factsOf(m, i, x) {
-  const [icon, lock] = LOCK[x.call?.security] || [], a = x.attributes, mono = v => html`<span class="mono">${v}</span>`, known = v => v == null ? 'unknown' : ms(v), attempt = attemptWords(m, i);
-  const answered = [['HTTP', x.http_status], ['gRPC', x.grpc_status]].map(([k, v]) => v != null && `, ${k} ${v}`), port = a['server.port'];
-  return [['Start', html`<span title=${when(parseTime(x.start_time), 2)}>+${ms(m.s.start_ns[i])}</span>`], ['Took, self', `${known(x.duration_ns)}, ${known(x.self_ns)}`],
-    ['Status', [x.status == 'unset' && !x.fault ? 'ok' : x.status, x.status_message && html`, <span class="fault">${x.status_message}</span>`, ...answered]], attempt && ['Attempt', attempt],
-    /[^-]/.test(x.response_flags) && ['Response flag', x.response_flags], x.instance && ['Instance', mono(x.instance)], ['Where', [x.cluster, x.namespace, x.service, x.version].filter(Boolean).join(' / ')],
-    x.peer && x.peer != 'user' && ['Peer', mono((a['server.address'] || a['net.peer.ip'] || x.peer) + (port ? ':' + port : ''))], lock && ['Security', [html`<${Icon} n=${icon} c="m2"/> `, html`<span class=${icon == 'open' ? 'plain' : ''}>${lock}</span>`]],
-    ['Came as', `${FORMAT[x.format] || x.format}${x.call ? `; ${KNOWN[x.call.known_by] || x.call.known_by}` : ''}`], ['Span id', mono(x.span_id)]];
+  const [icon, lock] = LOCK[x.call?.security] || [], a = x.attributes, mono = v => html`<span class="mono">${v}</span>`,
+    known = v => v == null ? 'unknown' : ms(v), attempt = attemptWords(m, i);
+  const answered = [['HTTP', x.http_status], ['gRPC', x.grpc_status]].map(([k, v]) => v != null && `, ${k} ${v}`),
+    port = a['server.port'];
+  return [['Start', html`<span title=${when(parseTime(x.start_time), 2)}>+${ms(m.s.start_ns[i])}</span>`],
+    ['Took, self', `${known(x.duration_ns)}, ${known(x.self_ns)}`],
+    ['Status', [x.status == 'unset' && !x.fault ? 'ok' : x.status,
+      x.status_message && html`, <span class="fault">${x.status_message}</span>`, ...answered]], attempt && ['Attempt', attempt],
+    /[^-]/.test(x.response_flags) && ['Response flag', x.response_flags], x.instance && ['Instance', mono(x.instance)],
+      ['Where', [x.cluster, x.namespace, x.service, x.version].filter(Boolean).join(' / ')],
+    x.peer && x.peer != 'user' && ['Peer', mono((a['server.address'] || a['net.peer.ip'] || x.peer) + (port ? ':' + port : ''))],
+      lock && ['Security', [html`<${Icon} n=${icon} c="m2"/> `, html`<span class=${icon == 'open' ? 'plain' : ''}>${lock}</span>`]],
+    ['Came as', `${FORMAT[x.format] || x.format}${x.call ? `; ${KNOWN[x.call.known_by] || x.call.known_by}` : ''}`],
+      ['Span id', mono(x.span_id)]];
 }
 
 function Details({ m, i, x, y, base, events }) {
-  const trace = m.layout.trace.trace_id, links = x.links || [], began = m.layout.began, attempt = m.s.attempt[attemptRow(m, i)], idOf = l => l.trace_id || l.traceId || '';
-  const copies = [['JSON', JSON.stringify(x, null, 2)], ['curl', curl(apiUrl(`traces/${trace}/spans/${x.span_id}`))], ['SQL', `SELECT * FROM span WHERE trace_id = '${trace}' AND span_id = '${x.span_id}';`], ['Link', location.href]];
+  const trace = m.layout.trace.trace_id, links = x.links || [], began = m.layout.began, attempt = m.s.attempt[attemptRow(m, i)],
+    idOf = l => l.trace_id || l.traceId || '';
+  const copies = [['JSON', JSON.stringify(x, null, 2)], ['curl', curl(apiUrl(`traces/${trace}/spans/${x.span_id}`))],
+    ['SQL', `SELECT * FROM span WHERE trace_id = '${trace}' AND span_id = '${x.span_id}';`], ['Link', location.href]];
   return html`<${Facts} c="top12" rows=${factsOf(m, i, x)}/>
-    ${y?.hops.length > 1 && html`<${HopBar} shares title=${`Hops of ${y.call ? `${y.call.caller.service} → ${y.call.callee.service}` : y.service}`} note=${`${attempt ? `attempt ${attempt}, ` : ''}${ms(y.duration_ns)}`} parts=${partsOf(y)}/>`}
+    ${y?.hops.length > 1
+      && html`<${HopBar} shares title=${`Hops of ${y.call ? `${y.call.caller.service} → ${y.call.callee.service}` : y.service}`}
+      note=${`${attempt ? `attempt ${attempt}, ` : ''}${ms(y.duration_ns)}`} parts=${partsOf(y)}/>`}
     ${events.length > 0 && html`<${Block} title="Events"><${Events} list=${events.slice(0, 6)} base=${base}/></${Block}>`}
-    ${links.length > 0 && html`<${Block} title="Links"><ul>${links.map((l, k) => html`<li key=${k} class="s"><a href=${traceHref(idOf(l), { span: l.span_id || l.spanId })}>trace ${idOf(l).slice(0, 8)}</a> <span class="m3">${brief(l.attributes)}</span></li>`)}</ul></${Block}>`}
+    ${links.length > 0
+      && html`<${Block} title="Links">
+      <ul>${links.map((l, k) =>
+      html`<li key=${k} class="s"><a href=${traceHref(idOf(l), { span: l.span_id || l.spanId })}>trace ${idOf(l).slice(0, 8)}
+      </a> <span class="m3">${brief(l.attributes)}</span></li>`)}</ul></${Block}>`}
     ${began && m.s.lent[i] == BEGAN && html`<${Others} began=${began}/>`}
-    <div class="row w blk">${copies.map((item, k) => html`<button class="btn" onClick=${() => copyItem(item)}>${!k && html`<${Icon} n="copy"/>`}${item[0]}</button>`)}</div>`;
+    <div class="row w blk">
+      ${copies.map((item, k) =>
+      html`<button class="btn" onClick=${() => copyItem(item)}>${!k && html`<${Icon} n="copy"/>`}${item[0]}</button>`)}</div>`;
 }
 
 function sentence(m, i, x, hops) {
-  const fault = hops ? m.s.fault[i] : m.s.lent[i], [mark, words, rest] = { [BEGAN]: ['b', 'The failure began here.', (x.says || []).map((t, k) => k % 2 ? html`<b>${t}</b>` : t)],
-    [PASSED]: ['p', 'Passed on.', 'It failed because something it called failed.'], [RECOVERED]: ['p', 'This attempt failed.', 'The call was tried again.'] }[fault] || [];
+  const fault = hops ? m.s.fault[i] : m.s.lent[i],
+    [mark, words, rest] = { [BEGAN]: ['b', 'The failure began here.', (x.says || []).map((t, k) => k % 2 ? html`<b>${t}</b>` : t)],
+    [PASSED]: ['p', 'Passed on.', 'It failed because something it called failed.'],
+      [RECOVERED]: ['p', 'This attempt failed.', 'The call was tried again.'] }[fault] || [];
   return mark && html`<p class="says"><${Mark} k=${mark} quiet/> <b>${words}</b> ${rest}</p>`;
 }
 
 export function Panel({ m, i, hops }) {
-  const [tab, setTab] = useState(0), trace = m.layout.trace.trace_id, over = callWithHops(m, i), spanOf = k => k == null ? null : `traces/${trace}/spans/${m.s.span_id[k]}`;
-  const own = useApi(spanOf(i), {}, { timeless: true }), above = useApi(over != i ? spanOf(over) : null, {}, { timeless: true }), find = (answer, row) => answer.data?.items.find(s => s.record == m.s.record[row]);
+  const [tab, setTab] = useState(0), trace = m.layout.trace.trace_id, over = callWithHops(m, i),
+    spanOf = k => k == null ? null : `traces/${trace}/spans/${m.s.span_id[k]}`;
+  const own = useApi(spanOf(i), {}, { timeless: true }), above = useApi(over != i ? spanOf(over) : null, {}, { timeless: true }),
+    find = (answer, row) => answer.data?.items.find(s => s.record == m.s.record[row]);
   const x = find(own, i), y = over == i ? x : find(above, over), kinds = { log: [], event: [] };
   for (const e of x?.events || []) kinds[e.kind == 'log' ? 'log' : 'event'].push(e);
   const turn = d => () => { const to = (tab + d + 4) % 4; setTab(to); document.getElementById('tab' + to).focus(); };
   useKeys(Object.fromEntries([0, 1, 2, 3].map(k => [k + 1, () => setTab(k)])));
   if (own.error) return html`<${Failed} what="This span" answer=${own}/>`;
   if (!x) return html`<p class="s m3">${own.loading ? '' : 'Nothing selected.'}</p>`;
-  const base = parseTime(m.layout.trace.start_time), c = x.call, who = c && (c.known_by == 'caller_only' || m.s.kind[i] == 3) ? [c.caller, c.callee] : [x];
-  const tabs = [['Span', null, () => html`<${Details} m=${m} i=${i} x=${x} y=${y} base=${base} events=${kinds.event}/>`], ['Attributes', Object.keys(x.attributes).length, () => html`<${Attributes} x=${x} key=${x.span_id}/>`],
+  const base = parseTime(m.layout.trace.start_time), c = x.call,
+    who = c && (c.known_by == 'caller_only' || m.s.kind[i] == 3) ? [c.caller, c.callee] : [x];
+  const tabs = [['Span', null, () => html`<${Details} m=${m} i=${i} x=${x} y=${y} base=${base} events=${kinds.event}/>`],
+    ['Attributes', Object.keys(x.attributes).length, () => html`<${Attributes} x=${x} key=${x.span_id}/>`],
     ['Events', kinds.event.length, () => html`<${Events} list=${kinds.event} base=${base} open none="No events."/>`],
-    ['Logs', kinds.log.length, () => [html`<${Events} list=${kinds.log} base=${base} open none="No logs came with this span."/>`, html`<${LogLink} id=${trace}/>`]]];
-  return html`<p class="s m2">${who[0].service}${who[0].version && html` <span class="tag">${who[0].version}</span>`}${who[1] && ` → ${who[1].service}`}</p><h1>${x.operation}</h1>${sentence(m, i, x, hops)}
-    <div class="tabs" role="tablist" onKeyDown=${keysOf({ ArrowRight: turn(1), ArrowLeft: turn(-1) })}>${tabs.map(([name, n], k) => html`<button key=${name} role="tab" id=${'tab' + k} aria-selected=${flag(k == tab)}
-      aria-controls="tabpanel" tabindex=${k == tab ? 0 : -1} onClick=${() => setTab(k)}>${name}${n != null && html` <span class="m3">${count(n)}</span>`}</button>`)}</div>
+    ['Logs', kinds.log.length,
+      () => [html`<${Events} list=${kinds.log} base=${base} open none="No logs came with this span."/>`,
+      html`<${LogLink} id=${trace}/>`]]];
+  return html`<p class="s m2">${who[0].service}${who[0].version && html` <span class="tag">${who[0].version}</span>`}
+    ${who[1] && ` → ${who[1].service}`}</p><h1>${x.operation}</h1>${sentence(m, i, x, hops)}
+    <div class="tabs" role="tablist" onKeyDown=${keysOf({ ArrowRight: turn(1), ArrowLeft: turn(-1) })}>
+      ${tabs.map(([name, n], k) => html`<button key=${name} role="tab" id=${'tab' + k} aria-selected=${flag(k == tab)}
+      aria-controls="tabpanel" tabindex=${k == tab ? 0 : -1} onClick=${() => setTab(k)}>${name}
+        ${n != null && html` <span class="m3">${count(n)}</span>`}</button>`)}</div>
     <div role="tabpanel" id="tabpanel" aria-labelledby=${'tab' + tab} tabindex="0" class="tp">${tabs[tab][2]()}</div>`;
 }

@@ -3,7 +3,8 @@
 import { quote } from '../draw/text.js';
 
 const OPS = { '=': '=', '!': '!=', '>': '>', '<': '<', '~': '~' };
-const WORDS = ['status', 'took', 'spans', 'services', 'complete', 'entry', 'began', 'reason', 'service', 'namespace', 'cluster', 'version',
+const WORDS = ['status', 'took', 'spans', 'services', 'complete', 'entry', 'began', 'reason', 'service', 'namespace', 'cluster',
+  'version',
   'retries', 'operation', 'instance', 'flag', 'code'];
 // Keys that are offered.
 export const KEYS = WORDS.filter(k => k != 'complete' && k != 'reason');
@@ -41,7 +42,8 @@ export function conditions(q) {
   return out;
 }
 
-export const write = c => c.key ? `${c.scope ? c.scope + ':' : ''}${c.quoted ? JSON.stringify(c.key) : c.key}${c.op}${quote(c.value)}` : quote(c.value);
+export const write = c =>
+  c.key ? `${c.scope ? c.scope + ':' : ''}${c.quoted ? JSON.stringify(c.key) : c.key}${c.op}${quote(c.value)}` : quote(c.value);
 export const join = list => list.map(c => c.raw || write(c)).join(' ');
 
 // A condition on an attribute needs quotes around its key when the key reads like a word of the line or has a colon.
@@ -58,11 +60,16 @@ export function keyWords({ key, scope, attribute }) {
 }
 export const valueWords = (key, value) => key == 'status' ? value == 'error' ? 'failed' : 'good' : key == 'began' ? arrow(value) : value;
 // A condition as one reads it: [key and operator, value]; a bare word has only a value.
-export const chipWords = c => c.key ? [`${c.key == 'service' && !c.quoted ? 'service' : keyWords({ ...c, attribute: c.quoted })} ${c.op}`, valueWords(c.quoted ? '' : c.key, c.value)] : ['', c.value];
+export const chipWords = c =>
+  c.key ? [`${c.key == 'service' && !c.quoted ? 'service' : keyWords({ ...c, attribute: c.quoted })} ${c.op}`,
+  valueWords(c.quoted ? '' : c.key, c.value)] : ['', c.value];
 
 /* ---- the box drawn into the picture: T0,T1,D0,D1 in Unix seconds and ms ---- */
 export function readBox(text) {
-  const [a, b, least, most, only] = (text || '').split(','), box = { from: a * 1000, to: b * 1000, least: Number(least), most: Number(most), only: only || null };
+  const [a, b, least, most, only] = (text || '').split(','),
+    box = { from: a * 1000, to: b * 1000, least: Number(least), most: Number(most), only: only || null };
   return text && [box.from, box.to, box.least, box.most].every(Number.isFinite) ? box : null;
 }
-export const writeBox = b => [(b.from / 1000).toFixed(3), (b.to / 1000).toFixed(3), +b.least.toPrecision(4), +b.most.toPrecision(4), ...b.only ? [b.only] : []].join(',');
+export const writeBox = b =>
+  [(b.from / 1000).toFixed(3), (b.to / 1000).toFixed(3), +b.least.toPrecision(4), +b.most.toPrecision(4), ...b.only ? [b.only] : []]
+  .join(',');
