@@ -282,6 +282,13 @@ scenes.failures_and_emptiness_are_said = open => async () => {
   }
   await page.click('.note .lnk');
   await page.waitForSelector('#main tbody tr');
+  /* what is gone against another window stays where it would be, as a ghost */
+  await page.goto(`${f.base}/graph?${none}&overlay=diff&base=${f.from}..${f.to}`);
+  await drawn(page);
+  assert.ok(await page.locator('.elab:text("− gone")').count() >= 5);
+  assert.match(await label(page, 'eu-1/shop/cart'), /^cart, .*gone$/);
+  assert.match(await one(page, '.gside h1'), /^\d+ changes$/);
+  assert.match(await one(page, '.chg li'), /^gone .* → .* was [\d ]+ calls$/);
   await page.goto(f.base + at('/graph', 'sel=nobody'));
   await drawn(page);
   await page.goto(f.base + at('/service/-/-/nobody'));

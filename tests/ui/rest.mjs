@@ -112,6 +112,14 @@ scenes.network_shows_what_sql_says = open => async () => {
     await page.waitForSelector(`[aria-label=Between] [aria-pressed=true]:text("${by}s")`);
     assert.equal(new URL(page.url()).searchParams.get('by'), by == 'namespace' ? null : by);
   }
+  const node = service => ({ cluster: 'c', namespace: 'n', service, version: '', role: 'workload' }), zone = (from_zone, to_zone, calls, errors = 0) => ({ caller: node('a'), callee: node('b'), from_zone, to_zone, calls, errors, share: .1, added_ns: 2e6 });
+  const zones = await page.context().newPage();
+  await zones.route('**/api/v1/zones?*', r => r.fulfill({ status: 200, contentType: 'application/json', body: JSON.stringify({ items: [zone('east', 'east', 300), zone('east', '<b>west', 60, 30)], next: null }) }));
+  await zones.goto(f.base + at('/network', 'by=zone'));
+  await zones.waitForSelector('.matrix td .fault');
+  assert.deepEqual(await cells(zones, '.matrix tr'), [['calls ↓ →', '<b>west', 'east'], ['east', 'east to <b>west: 1.0/s50 % failed', 'east to east: 5.0/s+2.0 ms']]);
+  assert.deepEqual((await cells(zones, '[aria-labelledby=cr] .scrollx:not(:has(.matrix)) tbody tr')).map(r => r.slice(0, 2)), [['a → b', 'east → <b>west']]);
+  await zones.close();
   const cell = page.locator('.matrix td button').first(), said = plain(await cell.textContent()), [, from, to] = /^(.*) to (.*): /.exec(said);
   await cell.click();
   await page.waitForURL(/cell=/);
@@ -229,7 +237,7 @@ scenes.keyboard_only = open => async () => {
   await press('Enter');
   await page.waitForURL(/cell=/);
   await page.evaluate(() => document.activeElement.blur());
-  await press('j', 'j', 'k');
+  await press('j', 'j', 'k', 'ArrowDown', 'ArrowUp');
   const row = await page.evaluate(() => [document.activeElement.className, document.activeElement.textContent]);
   assert.equal(row[0], 'q brk');
   const [tab] = await Promise.all([page.context().waitForEvent('page'), press('o')]);

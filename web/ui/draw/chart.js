@@ -1,6 +1,7 @@
 // chart.js: a chart over time, as SVG. One hairline grid, few ticks, no legend box; a solid tint for failures that began here,
 // hatching for those passed on, gaps for missing minutes; one cursor on all charts of a page; dragging selects a time range.
 import { html, useEffect, useRef, useState } from '../html.js';
+import { freeze } from '../frame/range.js';
 import { store } from '../frame/store.js';
 import { clock, day } from './text.js';
 
@@ -107,18 +108,18 @@ const highest = ({ x, series }) =>
 
 /* One chart. x: Unix ms of the points; series: [{v, kind: 'line' or area, stroke: '--token', fill: '--token', hatch, w, dash: '4 3'}], areas stack in
  * order; from, to: Unix ms of the axis; max and ticks, else round ones; fmt: of ticks; marks: [{at, label, short, left, dash, dy, colour}], what is
- * false is left out; band: [lo, hi] what is normal; win: [from, to] the window on show; onSelect(from, to) after dragging; h, l, r: height and
+ * false is left out; band: [lo, hi] what is normal; win: [from, to] the window on show; onSelect(from, to) after dragging, else that is the time range; h, l, r: height and
  * margins; label: the whole in one sentence. */
 export function Chart(props) {
   const box = useRef(null), { w: W } = useSize(box), at = cursor.use(), [drag, setDrag] = useState(null);
-  const o = { h: 140, l: 34, r: 6, t: 8, from: props.x[0], to: props.x.at(-1), ...props };
+  const o = { h: 140, l: 34, r: 6, t: 8, onSelect: freeze, from: props.x[0], to: props.x.at(-1), ...props };
   if (o.max == null) [o.max, o.ticks] = niceMax(highest(o));
   if (!o.ticks || o.h < 130 && o.ticks.length > 3) o.ticks = [0, o.max / 2, o.max];
   const bottom = o.h - 20, right = W - o.r, X = t => o.l + (right - o.l) * (t - o.from) / (o.to - o.from),
     Y = v => o.t + (bottom - o.t) * (1 - v / o.max);
   const time = e =>
     o.from + (o.to - o.from) * Math.min(1, Math.max(0, (e.clientX - box.current.getBoundingClientRect().left - o.l) / (right - o.l)));
-  const down = e => { if (o.onSelect && !e.button) { e.currentTarget.setPointerCapture(e.pointerId); setDrag([time(e), time(e)]); } };
+  const down = e => { if (!e.button && e.pointerType != 'touch') { e.currentTarget.setPointerCapture(e.pointerId); setDrag([time(e), time(e)]); } };
   const move = e => { cursor.set(time(e)); if (drag) setDrag([drag[0], time(e)]); };
   const up = e => { const [a, b] = [drag?.[0], time(e)].sort((x, y) => x - y); if (drag && X(b) - X(a) > 4) o.onSelect(a, b);
     setDrag(null); };

@@ -84,9 +84,10 @@ function Keys({ shown, close }) {
 }
 
 // The next or previous row of any table or list of suspects on the page; a page with rows of its own has its own keys.
-function toRow(by) {
+function toRow(by, anew = true) {
   const all = [...document.querySelectorAll('#main tbody tr a.q, #main summary')].filter(e => e.offsetParent),
     at = all.indexOf(document.activeElement);
+  if (at < 0 && !anew) return false;
   const next = all[at < 0 && by < 0 ? all.length - 1 : at + by];
   next?.focus();
   return !!next;
@@ -101,7 +102,7 @@ export function Head({ pages, current }) {
   const [keys, showKeys] = useState(false), busy = useBusy(),
     open = useApi('incidents', { state: 'open' }, { timeless: true, every: BEAT_MS }).data?.items || [];
   useKeys({ '/': () => document.querySelector('.find input').focus(), '?': () => showKeys(!keys), l: pauseOrLive, j: () => toRow(1),
-    k: () => toRow(-1), o: openRow,
+    k: () => toRow(-1), ArrowDown: () => toRow(1, false), ArrowUp: () => toRow(-1, false), o: openRow,
     '[': () => step(-1), ']': () => step(1), y: copyLink,
       ...Object.fromEntries(pages.map(p => ['g ' + p.key, () => go(href(p.path))])) });
   return html`<header class="head">

@@ -3,7 +3,7 @@ import { html } from '../html.js';
 import { Mark } from '../draw/marks.js';
 import { cell, loud } from '../draw/table.js';
 import { bare, ms, rate, share } from '../draw/text.js';
-import { edgeHref, ratesOf, versionWord } from './names.js';
+import { edgeHref, ratesOf, sampledWords, versionWord } from './names.js';
 import { marked, markOf, ratio } from './numbers.js';
 
 // A mark, or the room for one.
@@ -23,4 +23,5 @@ export const worstFirst = edges =>
   [...edges].sort((a, b) => b.errors_origin - a.errors_origin || b.errors_carried - a.errors_carried || b.calls - a.calls);
 export const end = (head, name, key = id => id, query) => [head, '', e => html`<${MarkOr} k=${markOf(e)}/> <a class="q brk" href=${
   edgeHref(key(e.caller), key(e.callee), query)}>${name(e)}</a>${e.via && html` <span class="m3 s">via ${e.via}</span>`}`];
-export const edgeRate = s => ['Calls/s', 'r', e => ratesOf(e, s).bare];
+// What ≈ stands for is in the tooltip.
+export const edgeRate = s => ['Calls/s', 'r', e => html`<span title=${sampledWords(e)}>${ratesOf(e, s).bare}</span>`];

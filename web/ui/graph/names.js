@@ -1,6 +1,6 @@
 // names.js: what nodes and edges of a graph are called: on the page, in URLs, in links to other pages.
 import { href } from '../frame/url.js';
-import { bare, quote, rate } from '../draw/text.js';
+import { bare, count, quote, rate } from '../draw/text.js';
 
 export const isUser = n => n.node.role == 'user';
 export const isStore = n => n.node.role == 'database' || n.node.role == 'cache';
@@ -52,13 +52,17 @@ export const traces = (...conditions) => href('/traces', { q: conditions.filter(
 
 /* ---- numbers of edges and nodes, as every view shows them ---- */
 
+const isSampled = e => e.adjusted_calls > e.calls * 1.005;
 // Sampled calls are shown as what they stand for, with ≈.
 export function ratesOf(e, seconds = 1) {
-  const sampled = e.adjusted_calls > e.calls * 1.005, times = sampled ? e.adjusted_calls / e.calls : 1,
+  const sampled = isSampled(e), times = sampled ? e.adjusted_calls / e.calls : 1,
     of = n => (n || 0) * times / (seconds || 1), calls = of(e.calls);
   return { calls, text: (sampled ? '≈ ' : '') + rate(calls), bare: (sampled ? '≈ ' : '') + bare(calls), began: of(e.errors_origin),
     passed: of(e.errors_carried), share: e.calls ? e.errors / e.calls : 0 };
 }
+
+// Of an edge whose calls are a sample: how many were seen, and how many each stands for.
+export const sampledWords = e => isSampled(e) ? `${count(e.calls)} calls seen, each stands for ${(e.adjusted_calls / e.calls).toFixed(1)}` : null;
 
 const SECURITY = { mtls: ['mTLS', 'lock'], tls: ['TLS', 'tls'], plaintext: ['plaintext', 'open'], unknown: ['unknown'] };
 // How calls were protected: {icon, words, plain}; shares where several ways are mixed.

@@ -74,6 +74,7 @@ export function overlaid(graph, overlay, zones) {
   g.drawn = graph.edges.map(e => {
     const r = ratesOf(e, graph.seconds),
       d = { colour: '--edge', cls: '', kind: '', icon: '', label: '', ...RULES[overlay](e, g), e, w: widthOf(r.calls), rate: r };
+    if (d.icon == 'gw' && e.via.includes(',')) d.label ||= '×' + e.via.split(',').length;
     if (e.connection_type == 'messaging_system' && !d.hot) d.dash = '2 4';
     if (!d.hot && overlay == 'fault' && small) d.label ||= r.text;
     if (!d.hot && overlay == 'slow' && !small && !busiest.has(e)) d.label = '';

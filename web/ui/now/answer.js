@@ -35,10 +35,9 @@ const SQL = id => `SELECT rank, kind, service, version, confidence, reason FROM 
 // What is copied, and what is taken away as a database of its own.
 function Acts({ i, r, items, children }) {
   const of = i ? `incident=${encodeURIComponent(i.id)}` : new URLSearchParams(rangeParams(r));
-  return html`<div class="acts">${children}
-    <a class="btn" href=${apiUrl('export') + '?' + of} download
-    title="A database of its own with the rows of this time, for SQL or for another faultline">
-    <${Icon} n="dl"/>Export .db</a><${Menu} c="bare" items=${items}/></div>`;
+  return html`<div class="acts">${children}<${Menu} c="bare" items=${items}/>
+    <a class="btn bare" href=${apiUrl('export') + '?' + of} download
+      title="A database of its own with the rows of this time, for SQL or for another faultline"><${Icon} n="dl"/>Export .db</a></div>`;
 }
 
 const failing = (q, per, word) =>

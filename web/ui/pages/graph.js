@@ -3,7 +3,7 @@ import { html, useMemo } from '../html.js';
 import { command, curlOf, useApi } from '../frame/api.js';
 import { useKeys } from '../frame/keys.js';
 import { Menu } from '../frame/menu.js';
-import { freeze, useRange } from '../frame/range.js';
+import { useRange } from '../frame/range.js';
 import { Empty, Failed, useTitle } from '../frame/states.js';
 import { usePhone } from '../frame/store.js';
 import { setQuery, showQuery } from '../frame/url.js';
@@ -60,7 +60,7 @@ function Strip() {
     most = Math.max(...requests, 0) || 1;
   return html`<div class="gtime">
     <${Chart} h=${66} l=${38} r=${14} x=${x} from=${r.toMs - length} to=${r.toMs} max=${max} ticks=${[0, max]} fmt=${t => t + ' %'}
-    win=${[r.fromMs, r.toMs]} onSelect=${freeze}
+    win=${[r.fromMs, r.toMs]}
     label=${`Share of failed user requests, ${span(from, r.toMs)}; the window is ${span(r.fromMs, r.toMs)}`}
       marks=${[{ at: r.fromMs, label: last == null ? 'no requests' : `requests ${rate(last)}`, left: true, colour: '--ink-3' }]}
     series=${[{ v: failed }, { v: requests.map(n => n == null ? null : n / most * max * .72), kind: 'line', stroke: '--ctl', w: 1 }]}/>
@@ -82,6 +82,7 @@ function Changes({ g, keys, query, words }) {
 const VERSIONS = [['', 'where they differ'], ['always', 'always'], ['never', 'never']],
   FOLDS = [['', 'quiet namespaces'], ['nothing', 'nothing'], ['all', 'all namespaces']],
   STEPS = [['1', '1 step'], ['2', '2 steps'], ['3', '3 steps']];
+const known = (options, value) => options.some(([v]) => v == value) ? value : '';
 const List = ({ words, ...list }) => html`<label class="row s m2 only-l">${words} <${Select} label=${words} ...${list}/></label>`;
 const Chip = ({ children, clear, what }) =>
   html`<span class="chip">${children} <button aria-label=${what} onClick=${clear}>×</button></span>`;
@@ -98,8 +99,8 @@ function Bar({ g, overlay, setOverlay, query, matches, counts, around, table, ph
     ${overlay == 'diff' && own
       && html`<input type="text" aria-label="Window to compare with" class="gfind" value=${own}
       onChange=${e => /\.\./.test(e.target.value) && setQuery({ base: e.target.value.trim() })}/>`}
-    <${List} words="Versions" options=${VERSIONS} value=${query.versions || ''} set=${v => setQuery({ versions: v })}/>
-      <${List} words="Fold" options=${FOLDS} value=${query.fold || ''} set=${v => setQuery({ fold: v, unfold: null })}/>
+    <${List} words="Versions" options=${VERSIONS} value=${known(VERSIONS, query.versions)} set=${v => setQuery({ versions: v })}/>
+      <${List} words="Fold" options=${FOLDS} value=${known(FOLDS, query.fold)} set=${v => setQuery({ fold: v, unfold: null })}/>
     <input type="search" class="gfind only-l" aria-label="Find in graph" placeholder="Find: name, ns:, fail>1%" value=${query.find || ''}
       onInput=${find}/>
     ${query.focus

@@ -80,7 +80,7 @@ function Window({ d, ask, query }) {
     stands = marked(q.calls, q.errors) && ratio(q.errors, q.calls) > 2 * ratio(q.was.errors, q.was.calls) || slowerThan(q, q.was);
   const g = useApi(ask && stands ? 'diagnose' : null, { limit: 10 }, { every: 30000 });
   if (g.data) return html`<${Finding} f=${ofDiagnosis(g.data)} d=${d} others=${[]} query=${query}/>`;
-  return g.loading ? null : [html`<div><${Calm} d=${d}/><${Failures} d=${d}/></div>`, html`<${Beside} d=${d} query=${query}/>`];
+  return g.loading ? null : [html`<div><${Calm} d=${d}/><${Failures} d=${d}/></div>`, html`<${Beside} across d=${d} query=${query}/>`];
 }
 
 // id: of the incident whose page this is; '' for the state of things.

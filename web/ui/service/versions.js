@@ -6,8 +6,9 @@ import { setQuery, showQuery } from '../frame/url.js';
 import { Icon } from '../draw/marks.js';
 import { Block, Select, Word } from '../draw/parts.js';
 import { grey, loud, Table } from '../draw/table.js';
-import { capital, count, ms, share } from '../draw/text.js';
+import { bare, capital, count, ms, parseTime, share, span } from '../draw/text.js';
 import { versionWord } from '../graph/names.js';
+import { ENOUGH, marked, ratio, slowerThan } from '../graph/numbers.js';
 
 export const WORDS = { worse: 'worse', better: 'better', same: 'same', not_enough_data: 'not enough data' };
 const UNITS = { ratio: x => share(x), ns: x => ms(x), count: x => x.toFixed(2) }, NOTHING = { ratio: 5e-5, ns: 5e4, count: .005 };
@@ -57,15 +58,26 @@ function Checks({ c, a, b }) {
     ['Answer', '', x => loud(WORDS[x.verdict], isWorse(x), x.verdict == 'not_enough_data' ? 'm2 nw' : '')]]}/>`;
 }
 
+// With one version there is none to compare it with but itself: now against the window before.
+function Normal({ d }) {
+  const { service: now, was } = d, s = d.seconds || 1, ago = d.base.seconds || 1, window = span(parseTime(d.base.from), parseTime(d.base.to));
+  const quantile = p => [`Latency, ${p}`, ms(was[p + '_ns']), ms(now[p + '_ns']), p == 'p95' ? slowerThan(now, was) : null];
+  const rows = [['Calls per second', bare(was.calls / ago), bare(now.calls / s)],
+    ['Calls that fail', share(ratio(was.errors, was.calls)), share(ratio(now.errors, now.calls)),
+      marked(now.calls, now.errors) && ratio(now.errors, now.calls) > 2 * ratio(was.errors, was.calls)], ...['p50', 'p95', 'p99'].map(quantile)];
+  const enough = was.calls >= ENOUGH && now.calls >= ENOUGH, answer = worse => enough ? worse ? 'worse' : 'same' : WORDS.not_enough_data;
+  return html`<${Block} id="vs" c="rule" title="Now against normal"
+    note=${`${d.versions.length == 1 && d.versions[0].version ? `only ${d.versions[0].version} took calls` : 'one version alone'}: against ${window}, ${count(was.calls)} calls`}>
+    <${Table} rows=${rows} id=${x => x[0]} cols=${[['Measure', '', x => x[0]], ['Normal', 'r', x => x[1]], ['Now', 'r', x => loud(x[2], x[3], '')],
+      ['Answer', 'after', x => x[3] == null ? '' : loud(answer(x[3]), x[3] && enough, 'm2')]]}/></${Block}>`;
+}
+
 // d: the answer about the service; asked: ?compare=
 export function Versions({ d, asked }) {
-  const c = d.compare,
-    none = d.versions.length == 1
-    ? `Only ${d.versions[0].version || 'one, of unknown name,'} took calls in this window: there is nothing to compare it with.`
-    : 'No calls in this window.';
-  if (!c) return html`<section class="blk rule" id="versions">
-    <header><h2>Versions</h2><span class="m2 s">${asked ? html`<b>${asked}</b>: not both took calls in this window.
-    <${Word} act=${() => setQuery({ compare: null })}>The newest against the others</${Word}>` : none}</span></header></section>`;
+  const c = d.compare;
+  if (!c && !asked) return html`<${Normal} d=${d}/>`;
+  if (!c) return html`<${Block} c="rule" title="Versions" note=${html`<b>${asked}</b>: not both took calls in this window.
+    <${Word} act=${() => setQuery({ compare: null })}>The newest against the others</${Word}>`}/>`;
   const { baseline: was, candidate: is } = c, [a, b] = [was, is].map(x => versionWord(x.version)),
     need = c.verdict == 'not_enough_data' && Math.max(0, ...c.checks.map(x => x.peer ? 0 : x.need || 0));
   return html`<${Block} id="vs" c="rule" at="mid" title=${`${b} against ${a}`}
