@@ -35,7 +35,7 @@ FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ALL_WRAPS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
 WRAPS = $(if $(SAN),$(ALL_WRAPS))
 
-.PHONY: FORCE all setup deps demo run test tested check tidy units tools fuzzers replays scenes bench bench-faults torture model fuzz asan tsan pictures dist install clean help
+.PHONY: FORCE all setup deps demo run test tested check tidy units tools fuzzers replays scenes bench bench-faults mesh-faults torture model mesh fuzz asan tsan pictures dist install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -85,6 +85,11 @@ $(B)/obj/%.o: %.c
 $(B)/unit/%: tests/unit/%.c $(B)/libfaultline.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libfaultline.a $(ALL_LDFLAGS) $(LIBS) -lcmocka
+
+# The program that counts no roll-ups, to be held against (bench.py).
+$(B)/bench/uncounted: tests/bench/uncounted.c $(B)/obj/collector/main.o $(B)/libfaultline.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Wl,--wrap=count_trace -o $@ $^ $(ALL_LDFLAGS) $(LIBS)
 
 $(B)/tools/%: tests/tools/%.c $(B)/libfaultline.a
 	@mkdir -p $(@D)
@@ -173,11 +178,14 @@ test: deps ## installs, builds, and runs every test
 tested: all units tools replays tests/ui/node_modules/.done
 	@python3 tests/run.py $(B)
 
-bench: all $(BENCHES) ## the table of figures; takes minutes
+bench: all $(BENCHES) $(B)/bench/uncounted ## the table of figures; takes minutes
 	@python3 tests/bench/bench.py $(B)
 
 bench-faults: all ## where diagnose says that simulated faults began; SEED=1, FULL=1, HELD_OUT=1
 	@python3 tests/bench/bench_faults.py $(B)
+
+mesh-faults: all ## four real faults in the real Envoy mesh; a quarter of an hour
+	@python3 tests/scenes/mesh_faults.py $(B)
 
 torture: all tools ## two hundred kills under load; file operations that fail
 	@python3 tests/scenes/kill.py $(B) 200
@@ -185,6 +193,10 @@ torture: all tools ## two hundred kills under load; file operations that fail
 
 model: tools ## the stitcher against its model in Python: MODEL_TRACES (50000) random traces
 	@python3 tests/scenes/scene_model.py $(B) $${MODEL_TRACES:-50000}
+
+mesh: deps ## twenty meshes of real Envoys, every tracer, with and without applications' spans
+	@$(MAKE) --no-print-directory all
+	@python3 tests/scenes/scene_envoy.py $(B)
 
 fuzz: deps ## each fuzzer for FUZZ_SECONDS (60), or FUZZ_ONLY=otlp_pb
 	@sh tests/deps.sh $(FUZZ_PACKAGES)
@@ -209,9 +221,15 @@ dist: $(B)/ui/list ## a packed release with the built page: it builds without No
 	tar -C $(B)/dist -cz -f $(B)/faultline-$(REVISION).tar.gz faultline
 	@echo $(B)/faultline-$(REVISION).tar.gz
 
-install: all ## copies the program to DESTDIR/PREFIX/bin
-	install -d $(DESTDIR)$(PREFIX)/bin
+SHARE = $(DESTDIR)$(PREFIX)/share
+install: all ## copies the program, its manual page and what shells complete to DESTDIR/PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions \
+		$(SHARE)/fish/vendor_completions.d
 	install -m 755 $(B)/faultline $(DESTDIR)$(PREFIX)/bin/faultline
+	$(B)/faultline completion man > $(SHARE)/man/man1/faultline.1
+	$(B)/faultline completion bash > $(SHARE)/bash-completion/completions/faultline
+	$(B)/faultline completion zsh > $(SHARE)/zsh/site-functions/_faultline
+	$(B)/faultline completion fish > $(SHARE)/fish/vendor_completions.d/faultline.fish
 
 clean: ## removes what was built
 	rm -rf $(B)

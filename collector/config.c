@@ -16,6 +16,7 @@
 struct config {
     struct settings settings;
     char *sources[MAX_SETTINGS]; /* NULL: default */
+    char *texts[MAX_SETTINGS];   /* as it was written there */
     bool from_file[MAX_SETTINGS];
 };
 
@@ -100,12 +101,16 @@ static void set(struct gathering *gathering, const char *where, const struct set
 {
     struct err err = {0};
     size_t i = (size_t)(setting - config_table);
-    if (config_value_set(&gathering->config->settings, setting, str_trim(value), &err)) {
+    value = str_trim(value);
+    if (config_value_set(&gathering->config->settings, setting, value, &err)) {
         mistake(gathering, "%s: %s: %s", where, setting->name, err.text);
         return;
     }
-    free(gathering->config->sources[i]);
-    gathering->config->sources[i] = strdup(source);
+    struct config *config = gathering->config;
+    free(config->sources[i]);
+    free(config->texts[i]);
+    config->sources[i] = strdup(source);
+    config->texts[i] = strndup(value.p ? value.p : "", value.len);
 }
 
 static void found_in_file(struct str name, struct str value, size_t line, void *ctx)
@@ -236,6 +241,7 @@ void config_free(struct config *config)
     for (size_t i = 0; i < config_n_settings; i++) {
         config_value_free(&config->settings, &config_table[i]);
         free(config->sources[i]);
+        free(config->texts[i]);
     }
     free(config);
 }
@@ -253,10 +259,10 @@ void config_print(const struct config *config, struct buf *out)
     qsort(order, config_n_settings, sizeof(order[0]), by_name);
     for (size_t i = 0; i < config_n_settings; i++) {
         const struct setting *setting = &config_table[order[i]];
+        const char *source = config->sources[order[i]], *given = config->texts[order[i]];
         buf_addf(out, "%s = ", setting->name);
-        config_value_print(&config->settings, setting, out);
-        buf_addf(out, "  # %s\n",
-                 config->sources[order[i]] ? config->sources[order[i]] : "default");
+        config_value_print(&config->settings, setting, given ? given : setting->value, out);
+        buf_addf(out, "  # %s\n", source ? source : "default");
     }
 }
 

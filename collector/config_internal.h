@@ -14,19 +14,33 @@ enum setting_type {
     SETTING_SIZE,
     SETTING_COUNT,
     SETTING_BOOL,
-    SETTING_WORD, /* one of `words` */
-    SETTING_SHARE /* all, or 1% … 99% */
+    SETTING_WORD,  /* one of `words` */
+    SETTING_SHARE, /* all, or 1% … 99% */
+    /* lists that say what an item is */
+    SETTING_NETWORKS, /* 10.0.0.0/8 */
+    SETTING_ZONES,    /* name=network; a map */
+    SETTING_PAIRS,    /* name=value; a map */
+    SETTING_TOPICS,   /* topic=format */
+    SETTING_RULES,    /* caller -> callee */
+    SETTING_LISTENS,  /* as SETTING_LISTEN */
+    SETTING_ORIGINS   /* scheme://host */
 };
+
+static inline bool setting_is_list(enum setting_type type)
+{
+    return type == SETTING_LIST || type >= SETTING_NETWORKS;
+}
 
 struct setting {
     const char *name;
     enum setting_type type;
-    size_t offset;        /* in struct settings */
-    const char *value;    /* default, as text */
-    uint64_t least, most; /* bounds of numbers; both 0: none */
-    const char *words;    /* of SETTING_WORD, by '|' */
-    bool reloads;         /* SIGHUP takes a new value */
-    const char *text;     /* one line of meaning */
+    size_t offset;     /* in struct settings */
+    const char *value; /* default, as text */
+    uint64_t least,
+        most;          /* bounds of numbers; both 0: none. `least` 1 of a text: may not be empty */
+    const char *words; /* of SETTING_WORD, by '|' */
+    bool reloads;      /* SIGHUP takes a new value */
+    const char *text;  /* one line of meaning */
 };
 
 extern const struct setting config_table[];
@@ -38,9 +52,13 @@ const struct setting *config_nearest(struct str name);
 /* Reads a text into the setting's place. ERR_INVALID says what is wrong with it. */
 int config_value_set(struct settings *settings, const struct setting *setting, struct str text,
                      struct err *err);
-/* Writes the value as check-config prints it. */
+/* Writes the value as check-config prints it: a number with its unit as it was written (`given`).
+ */
 void config_value_print(const struct settings *settings, const struct setting *setting,
-                        struct buf *out);
+                        const char *given, struct buf *out);
+/* ERR_INVALID says what is wrong with it. */
+int config_item_check(enum setting_type type, struct str item, struct err *err);
+int config_listen_check(struct str text, struct err *err);
 void config_value_free(struct settings *settings, const struct setting *setting);
 
 /* Calls `found` for every scalar of the file: dotted name, value, line. Lists come joined by

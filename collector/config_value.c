@@ -56,9 +56,16 @@ static void list_free(struct text_list *list)
     *list = (struct text_list){0};
 }
 
-static int list_set(struct text_list *list, struct str text)
+static int list_set(struct text_list *list, enum setting_type type, struct str text,
+                    struct err *err)
 {
     struct str item;
+    for (struct str rest = text; rest.len;) {
+        str_cut(rest, ',', &item, &rest);
+        item = str_trim(item);
+        if (item.len && config_item_check(type, item, err))
+            return err->code;
+    }
     list_free(list);
     list->items = calloc(text.len + 2, sizeof(char *));
     while (list->items && text.len) {
@@ -68,6 +75,37 @@ static int list_set(struct text_list *list, struct str text)
             list->items[list->n++] = copy(item);
     }
     return 0;
+}
+
+static void print_units(uint64_t number, const struct unit *units, struct buf *out)
+{
+    while (units[1].name && (number == 0 || number % units->value))
+        units++;
+    if (number == 0)
+        buf_add_char(out, '0');
+    else
+        buf_addf(out, "%" PRIu64 "%s", number / units->value, units->name);
+}
+
+static void print_number(uint64_t number, const struct setting *setting, struct buf *out)
+{
+    if (setting->type == SETTING_COUNT)
+        buf_add_u64(out, number);
+    else
+        print_units(number, setting->type == SETTING_SIZE ? sizes : durations, out);
+}
+
+static int out_of_bounds(const struct setting *setting, struct str text, struct err *err)
+{
+    struct buf bounds;
+    buf_init(&bounds, 128);
+    print_number(setting->least, setting, &bounds);
+    buf_add_c(&bounds, " to ");
+    print_number(setting->most, setting, &bounds);
+    err_set(err, ERR_INVALID, "'%.*s' is out of bounds (%.*s)", STR_ARG(text), (int)bounds.len,
+            bounds.p);
+    buf_fini(&bounds);
+    return err->code;
 }
 
 static int number_set(uint64_t *place, const struct setting *setting, struct str text,
@@ -84,12 +122,12 @@ static int number_set(uint64_t *place, const struct setting *setting, struct str
                            ? "size (64MiB; units B kB MB GB KiB MiB GiB)"
                            : "duration (6s; units ns us ms s m h d)");
     if ((setting->least || setting->most) && (number < setting->least || number > setting->most))
-        return err_set(err, ERR_INVALID, "'%.*s' is out of bounds", STR_ARG(text));
+        return out_of_bounds(setting, text, err);
     *place = number;
     return 0;
 }
 
-static int check_listen(struct str text, struct err *err)
+int config_listen_check(struct str text, struct err *err)
 {
     uint64_t port;
     if (str_eq(text, STR("off")) || (str_starts(text, STR("unix:")) && text.len > 5))
@@ -127,12 +165,14 @@ static int check_share(struct str text, struct err *err)
 
 static int text_set(char **place, const struct setting *setting, struct str text, struct err *err)
 {
-    int code = setting->type == SETTING_LISTEN  ? check_listen(text, err)
+    int code = setting->type == SETTING_LISTEN  ? config_listen_check(text, err)
                : setting->type == SETTING_WORD  ? check_word(setting->words, text, err)
                : setting->type == SETTING_SHARE ? check_share(text, err)
                                                 : 0;
     if (code)
         return code;
+    if (setting->least && !text.len)
+        return err_set(err, ERR_INVALID, "may not be empty");
     free(*place);
     *place = copy(text);
     return 0;
@@ -142,9 +182,9 @@ int config_value_set(struct settings *settings, const struct setting *setting, s
                      struct err *err)
 {
     void *place = (char *)settings + setting->offset;
+    if (setting_is_list(setting->type))
+        return list_set(place, setting->type, text, err);
     switch (setting->type) {
-    case SETTING_LIST:
-        return list_set(place, text);
     case SETTING_DURATION:
     case SETTING_SIZE:
     case SETTING_COUNT:
@@ -159,16 +199,6 @@ int config_value_set(struct settings *settings, const struct setting *setting, s
     }
 }
 
-static void print_units(uint64_t number, const struct unit *units, struct buf *out)
-{
-    while (units[1].name && (number == 0 || number % units->value))
-        units++;
-    if (number == 0)
-        buf_add_char(out, '0');
-    else
-        buf_addf(out, "%" PRIu64 "%s", number / units->value, units->name);
-}
-
 /* sasl.password=… and its like: what is printed is copied into tickets. */
 static void print_item(const char *item, struct buf *out)
 {
@@ -176,34 +206,37 @@ static void print_item(const char *item, struct buf *out)
     struct str name = {item, equals ? (size_t)(equals - item) : 0};
     bool secret = str_contains(name, STR("password")) || str_contains(name, STR("secret")) ||
                   str_contains(name, STR("jaas"));
+    bool quoted = strchr("&*!|>%@`\"'#{}[],:?", item[0]) != NULL; /* YAML would read it otherwise */
     if (secret)
         buf_addf(out, "%.*s=…", STR_ARG(name));
     else
-        buf_add_c(out, item);
+        buf_addf(out, quoted ? "'%s'" : "%s", item);
+}
+
+static void print_list(const struct text_list *list, enum setting_type type, struct buf *out)
+{
+    bool map = type == SETTING_ZONES || type == SETTING_PAIRS;
+    buf_add_char(out, map ? '{' : '[');
+    for (size_t i = 0; i < list->n; i++) {
+        buf_add_c(out, i ? ", " : "");
+        print_item(list->items[i], out);
+    }
+    buf_add_char(out, map ? '}' : ']');
 }
 
 void config_value_print(const struct settings *settings, const struct setting *setting,
-                        struct buf *out)
+                        const char *given, struct buf *out)
 {
     const void *place = (const char *)settings + setting->offset;
-    const struct text_list *list = place;
+    if (setting_is_list(setting->type)) {
+        print_list(place, setting->type, out);
+        return;
+    }
     switch (setting->type) {
-    case SETTING_LIST:
-        buf_add_char(out, '[');
-        for (size_t i = 0; i < list->n; i++) {
-            buf_add_c(out, i ? ", " : "");
-            print_item(list->items[i], out);
-        }
-        buf_add_char(out, ']');
-        break;
     case SETTING_DURATION:
-        print_units(*(const uint64_t *)place, durations, out);
-        break;
     case SETTING_SIZE:
-        print_units(*(const uint64_t *)place, sizes, out);
-        break;
     case SETTING_COUNT:
-        buf_add_u64(out, *(const uint64_t *)place);
+        buf_add_c(out, given);
         break;
     case SETTING_BOOL:
         buf_add_c(out, *(const bool *)place ? "true" : "false");
@@ -218,10 +251,11 @@ void config_value_print(const struct settings *settings, const struct setting *s
 void config_value_free(struct settings *settings, const struct setting *setting)
 {
     void *place = (char *)settings + setting->offset;
-    switch (setting->type) {
-    case SETTING_LIST:
+    if (setting_is_list(setting->type)) {
         list_free(place);
-        break;
+        return;
+    }
+    switch (setting->type) {
     case SETTING_TEXT:
     case SETTING_LISTEN:
     case SETTING_WORD:

@@ -110,7 +110,7 @@ static bool take_scalar(struct reading *reading, const yaml_event_t *event)
 static bool takes_list(const struct reading *reading)
 {
     const struct setting *setting = config_find(str_of(reading->key));
-    return setting && setting->type == SETTING_LIST;
+    return setting && setting_is_list(setting->type);
 }
 
 static bool begin_map(struct reading *reading, size_t line)

@@ -41,20 +41,29 @@ static void exemplar(struct rendering *r, const struct exemplar *exemplar)
              (unsigned long long)(exemplar->at_ns / NS_PER_MS % 1000));
 }
 
+/* A sample's name with its labels; without any there are no braces. */
+static void sample(struct rendering *r, struct str name, const char *suffix, const char *labels)
+{
+    buf_add_str(r->out, name);
+    buf_add_c(r->out, suffix);
+    buf_addf(r->out, labels[0] ? "{%s} " : " ", labels);
+}
+
 static void created(struct rendering *r, const char *name, size_t base_len, const char *labels,
                     uint64_t created_ns)
 {
     if (!r->openmetrics)
         return;
-    buf_addf(r->out, "%.*s_created{%s} %llu.%03llu\n", (int)base_len, name, labels,
-             (unsigned long long)(created_ns / NS_PER_S),
+    sample(r, (struct str){name, base_len}, "_created", labels);
+    buf_addf(r->out, "%llu.%03llu\n", (unsigned long long)(created_ns / NS_PER_S),
              (unsigned long long)(created_ns / NS_PER_MS % 1000));
 }
 
 static void counter(struct rendering *r, const char *name, const char *labels, uint64_t value,
                     const struct exemplar *with, uint64_t created_ns)
 {
-    buf_addf(r->out, "%s{%s} %llu", name, labels, (unsigned long long)value);
+    sample(r, str_of(name), "", labels);
+    buf_add_u64(r->out, value);
     if (with)
         exemplar(r, with);
     buf_add_char(r->out, '\n');
@@ -87,9 +96,12 @@ static void histogram(struct rendering *r, const char *name, const char *labels,
         exemplar(r, &latency->exemplars[k]);
         buf_add_char(r->out, '\n');
     }
-    buf_addf(r->out, "%s_sum{%s} ", name, labels);
+    sample(r, str_of(name), "_sum", labels);
     seconds(r, latency->sum_ns);
-    buf_addf(r->out, "\n%s_count{%s} %llu\n", name, labels, (unsigned long long)n);
+    buf_add_char(r->out, '\n');
+    sample(r, str_of(name), "_count", labels);
+    buf_add_u64(r->out, n);
+    buf_add_char(r->out, '\n');
     created(r, name, strlen(name), labels, created_ns);
 }
 
@@ -267,7 +279,7 @@ static void render_family(const struct stat_family *family, void *ctx)
         } else if (family->type == STAT_TYPE_COUNTER) {
             counter(r, family->name, labels.p, stat_value(series), NULL, r->started_ns);
         } else {
-            buf_addf(r->out, "%s{%s} ", family->name, labels.p);
+            sample(r, str_of(family->name), "", labels.p);
             if (family->real)
                 buf_add_double(r->out, stat_value_real(series));
             else

@@ -19,15 +19,25 @@ bool web_window(const struct http_request *request, uint64_t default_ns, struct 
 {
     uint64_t now_ns = clock_wall_ns();
     struct str from = http_query(request, "from"), to = http_query(request, "to");
-    *window = (struct window){now_ns > default_ns ? now_ns - default_ns : 0, now_ns};
-    if (from.len && !time_parse(from, now_ns, &window->from_ns))
-        return !err_set(err, ERR_INVALID,
-                        "from: a time is 15m, now, 2026-11-23T10:00:00Z or Unix seconds");
+    *window = (struct window){.to_ns = now_ns};
     if (to.len && !time_parse(to, now_ns, &window->to_ns))
         return !err_set(err, ERR_INVALID,
                         "to: a time is 15m, now, 2026-11-23T10:00:00Z or Unix seconds");
+    window->from_ns = window->to_ns > default_ns ? window->to_ns - default_ns : 0;
+    if (from.len && !time_parse(from, now_ns, &window->from_ns))
+        return !err_set(err, ERR_INVALID,
+                        "from: a time is 15m, now, 2026-11-23T10:00:00Z or Unix seconds");
     if (window->from_ns > window->to_ns)
         return !err_set(err, ERR_INVALID, "from is after to");
+    return true;
+}
+
+bool web_any_window(const struct http_request *request, struct window *window, struct err *err)
+{
+    if (!web_window(request, UINT64_MAX, window, err))
+        return false;
+    if (!http_query(request, "to").len)
+        window->to_ns = INT64_MAX; /* clocks of senders may be ahead */
     return true;
 }
 
@@ -43,7 +53,8 @@ static bool read_filter(const struct http_request *request, uint64_t default_ns,
                                     .operation = http_query(request, "operation"),
                                     .status = http_query(request, "status"),
                                     .cursor = http_query(request, "cursor")};
-    if (!web_window(request, default_ns, &filter->window, err))
+    if (!(default_ns ? web_window(request, default_ns, &filter->window, err)
+                     : web_any_window(request, &filter->window, err)))
         return false;
     if (limit.len && (!str_to_u64(limit, &number) || number < 1 || number > MAX_LIMIT))
         return !err_set(err, ERR_INVALID, "limit is 1 to %d", MAX_LIMIT);
@@ -58,6 +69,7 @@ static bool read_filter(const struct http_request *request, uint64_t default_ns,
     return true;
 }
 
+/* `default_ns` 0: all times. */
 typedef int list_f(struct query *query, const struct query_filter *filter, struct buf *out,
                    struct err *err);
 
@@ -77,12 +89,12 @@ static void answer_list(struct web *web, struct http_request *request, uint64_t 
 
 void api_services(struct web *web, struct http_request *request)
 {
-    answer_list(web, request, TRACES_WINDOW_NS, query_services_json);
+    answer_list(web, request, 0, query_services_json);
 }
 
 void api_operations(struct web *web, struct http_request *request)
 {
-    answer_list(web, request, TRACES_WINDOW_NS, query_operations_json);
+    answer_list(web, request, 0, query_operations_json);
 }
 
 void api_crossings(struct web *web, struct http_request *request)

@@ -15,9 +15,12 @@ static bool read_filter(const struct http_request *request, struct query_filter 
     if (limit.len && (!str_to_u64(limit, &number) || number < 1 || number > MAX_LIMIT))
         return !err_set(err, ERR_INVALID, "limit is 1 to %d", MAX_LIMIT);
     *filter = (struct query_filter){.status = all ? STR_NONE : state,
+                                    .cluster = http_query(request, "cluster"),
+                                    .namespace = http_query(request, "namespace"),
+                                    .service = http_query(request, "service"),
                                     .limit = (uint32_t)number,
                                     .cursor = http_query(request, "cursor")};
-    return true;
+    return web_any_window(request, &filter->window, err);
 }
 
 void api_incidents(struct web *web, struct http_request *request)

@@ -19,7 +19,9 @@ struct web {
     pthread_mutex_t mutex;  /* guards the idle connections */
     struct query *idle[16]; /* a question borrows one, or opens one */
     size_t n_idle;
-    _Atomic unsigned n_apart;    /* answers that run on threads of their own */
+    _Atomic unsigned n_apart; /* answers that run on threads of their own */
+    _Atomic bool exporting;   /* one of them makes a file */
+    _Atomic bool stopping;
     struct graph_memory *memory; /* of the order of nodes in graphs; may be NULL */
 };
 
@@ -51,6 +53,8 @@ void web_answer_asked(struct web *web, struct http_request *request, struct quer
 /* A parameter's time; the default when it is empty. False (err set) when it cannot be read. */
 bool web_window(const struct http_request *request, uint64_t default_ns, struct window *window,
                 struct err *err);
+/* The same of lists that need no window: all times where none is given. */
+bool web_any_window(const struct http_request *request, struct window *window, struct err *err);
 
 /* A text inside an element or a quoted attribute. */
 void page_escape(struct buf *out, struct str text);
@@ -107,6 +111,9 @@ void api_compare(struct web *web, struct http_request *request);
 /* api_sql.c */
 void api_sql(struct web *web, struct http_request *request);
 void api_sql_examples(struct web *web, struct http_request *request);
+/* api_export.c */
+void api_export(struct web *web, struct http_request *request);
+void api_backup(struct web *web, struct http_request *request);
 /* api_diagnose.c */
 void api_diagnose(struct web *web, struct http_request *request);
 

@@ -142,46 +142,71 @@ static void get_ready(struct web *web, struct http_request *request)
     answer_text(request, word[0] ? 503 : 200, word[0] ? word : "ready");
 }
 
-struct flushing {
+static void answer_flush(struct web *web, struct buf *out, struct err *err)
+{
+    uint64_t n_cut = 0;
+    if (web->settings.hooks.flush(web->settings.hooks.ctx, &n_cut, err) == 0)
+        buf_addf(out, "{\"cut\":%llu,\"committed\":true}", (unsigned long long)n_cut);
+}
+
+static void answer_vacuum(struct web *web, struct buf *out, struct err *err)
+{
+    uint64_t bytes[2];
+    if (web->settings.hooks.vacuum(web->settings.hooks.ctx, bytes, err) == 0)
+        buf_addf(out, "{\"before\":%llu,\"after\":%llu}", (unsigned long long)bytes[0],
+                 (unsigned long long)bytes[1]);
+}
+
+struct deed {
     struct web *web;
     struct http_request *request;
+    void (*answer)(struct web *web, struct buf *out, struct err *err);
 };
 
-/* A flush waits for the disk: not on a thread that serves others. */
-static void *run_flush(void *arg)
+static void *run_deed(void *arg)
 {
-    struct flushing *flushing = arg;
+    struct deed *deed = arg;
     struct err err = {0};
     struct buf out;
-    uint64_t n_cut = 0;
     buf_init(&out, 256);
-    if (flushing->web->settings.hooks.flush(flushing->web->settings.hooks.ctx, &n_cut, &err)) {
-        web_answer_error(flushing->request, &err);
-    } else {
-        buf_addf(&out, "{\"cut\":%llu,\"committed\":true}", (unsigned long long)n_cut);
-        web_answer_json(flushing->request, &out);
-    }
+    deed->answer(deed->web, &out, &err);
+    if (err.code)
+        web_answer_error(deed->request, &err);
+    else
+        web_answer_json(deed->request, &out);
     buf_fini(&out);
-    free(flushing);
+    free(deed);
     return NULL;
 }
 
-static void post_flush(struct web *web, struct http_request *request)
+/* What waits for the disk does so on a thread of its own: others are served meanwhile. */
+static void do_apart(struct web *web, struct http_request *request,
+                     void (*answer)(struct web *web, struct buf *out, struct err *err))
 {
     pthread_t thread;
     pthread_attr_t attr;
-    struct flushing *flushing = malloc(sizeof(*flushing));
+    struct deed *deed = malloc(sizeof(*deed));
     struct err err;
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    if (flushing)
-        *flushing = (struct flushing){web, request};
-    if (!flushing || pthread_create(&thread, &attr, run_flush, flushing) != 0) {
-        free(flushing);
+    if (deed)
+        *deed = (struct deed){web, request, answer};
+    if (!deed || pthread_create(&thread, &attr, run_deed, deed) != 0) {
+        free(deed);
         err_set(&err, ERR_BUSY, "memory is short; try again");
         web_answer_error(request, &err);
     }
     pthread_attr_destroy(&attr);
+}
+
+static void post_flush(struct web *web, struct http_request *request)
+{
+    do_apart(web, request, answer_flush);
+}
+
+static void post_vacuum(struct web *web, struct http_request *request)
+{
+    do_apart(web, request, answer_vacuum);
 }
 
 static void post_reload(struct web *web, struct http_request *request)
@@ -257,6 +282,7 @@ static const struct route routes[] = {
     {"GET", "/readyz", get_ready, NULL},
     {"POST", "/-/flush", post_flush, NULL},
     {"POST", "/-/reload", post_reload, NULL},
+    {"POST", "/-/vacuum", post_vacuum, NULL},
     {"GET", "/api/v1/graph", api_graph, NULL},
     {"GET", "/api/v1/graph/diff", api_graph_diff, NULL},
     {"GET", "/api/v1/series", api_series, NULL},
@@ -280,6 +306,8 @@ static const struct route routes[] = {
     {"GET", "/api/v1/search/traces.csv", api_search_csv, NULL},
     {"POST", "/api/v1/sql", api_sql, NULL},
     {"GET", "/api/v1/sql/examples", api_sql_examples, NULL},
+    {"GET", "/api/v1/export", api_export, NULL},
+    {"GET", "/api/v1/backup", api_backup, NULL},
     {"GET", "/api/v1/status", api_status, NULL},
     {"GET", "/api/v1/tail", api_tail, NULL},
     {"GET", "/api/v1/diagnose", api_diagnose, NULL},
@@ -438,6 +466,7 @@ void web_stop(struct web *web)
 {
     if (!web)
         return;
+    atomic_store(&web->stopping, true);
     for (size_t i = 0; i < web->n_servers; i++) {
         httpd_drain(web->servers[i], 5 * NS_PER_S);
         httpd_stop(web->servers[i]);

@@ -22,6 +22,8 @@ struct web_hooks {
     const char *(*not_ready)(void *ctx);
     /* Cuts and commits everything; 0 or a code. */
     int (*flush)(void *ctx, uint64_t *n_cut, struct err *err);
+    /* Gives free disk back; how large the file was and is, bytes. */
+    int (*vacuum)(void *ctx, uint64_t bytes[2], struct err *err);
     /* As SIGHUP; on failure `mistakes` has one line each. */
     int (*reload)(void *ctx, struct buf *mistakes);
     void (*metrics)(void *ctx, struct str accept, struct buf *out, const char **content_type);
@@ -45,6 +47,7 @@ struct web_settings {
     struct auth *auth; /* borrows; roles read and admin */
     struct tls *tls;   /* borrows; NULL: clear text */
     const char *db_path;
+    uint64_t min_free;     /* store.min_free: bytes of the disk that files to download leave */
     const char *log_link;  /* web.log_link: where the reader keeps logs, "" nowhere */
     uint64_t started_ns;   /* wall clock */
     uint32_t min_requests; /* localise.min_requests */

@@ -5,12 +5,15 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "collector/base/clock.h"
 
 struct client {
     CURL *curl;
     char reason[CURL_ERROR_SIZE];
+    struct buf *answer; /* of the request under way; NULL: nobody asks */
+    int fd;             /* takes the body of a 200; -1 without */
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -52,10 +55,16 @@ void client_free(struct client *client)
 
 static size_t take(char *bytes, size_t size, size_t n, void *ctx)
 {
-    struct buf *answer = ctx;
-    if (answer)
-        buf_add(answer, bytes, size * n);
-    return answer && buf_failed(answer) ? 0 : size * n;
+    struct client *client = ctx;
+    long code = 0;
+    curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &code);
+    if (client->fd >= 0 && code == 200) {
+        ssize_t written = write(client->fd, bytes, size * n);
+        return written < 0 ? 0 : (size_t)written;
+    }
+    if (client->answer)
+        buf_add(client->answer, bytes, size * n);
+    return client->answer && buf_failed(client->answer) ? 0 : size * n;
 }
 
 static struct curl_slist *make_headers(const struct client_request *request)
@@ -73,8 +82,8 @@ static struct curl_slist *make_headers(const struct client_request *request)
     return headers;
 }
 
-int client_send(struct client *client, const struct client_request *request, unsigned *status,
-                struct buf *answer, struct err *err)
+static int send_it(struct client *client, const struct client_request *request, unsigned *status,
+                   struct err *err)
 {
     CURL *curl = client->curl;
     struct curl_slist *headers = make_headers(request);
@@ -82,7 +91,7 @@ int client_send(struct client *client, const struct client_request *request, uns
     curl_easy_setopt(curl, CURLOPT_URL, request->url);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, client);
     if (strcmp(request->method, "POST") == 0) {
         curl_easy_setopt(curl, CURLOPT_POST, 1L);
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
@@ -99,4 +108,21 @@ int client_send(struct client *client, const struct client_request *request, uns
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
     *status = (unsigned)code;
     return 0;
+}
+
+int client_send(struct client *client, const struct client_request *request, unsigned *status,
+                struct buf *answer, struct err *err)
+{
+    client->answer = answer;
+    client->fd = -1;
+    return send_it(client, request, status, err);
+}
+
+int client_download(struct client *client, const char *url, int fd, unsigned *status,
+                    struct buf *answer, struct err *err)
+{
+    struct client_request request = {.method = "GET", .url = url};
+    client->answer = answer;
+    client->fd = fd;
+    return send_it(client, &request, status, err);
 }

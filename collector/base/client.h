@@ -23,5 +23,8 @@ struct client_request {
  */
 int client_send(struct client *client, const struct client_request *request, unsigned *status,
                 struct buf *answer, struct err *err);
+/* GET: the body of a 200 goes into the file `fd`, of another status into `answer`. */
+int client_download(struct client *client, const char *url, int fd, unsigned *status,
+                    struct buf *answer, struct err *err);
 
 #endif

@@ -68,6 +68,9 @@ void http_set_data(struct http_request *request, void *data);
 
 /* Adds a header to the answer to come; name and value are copied. */
 void http_add_header(struct http_request *request, const char *name, const char *value);
+/* Answers 200 with a file from its start on, a piece at a time; takes `fd`. Its size is told before
+ * it is read: nobody may change it. Else as httpd_answer(). */
+void httpd_answer_file(struct http_request *request, const char *content_type, int fd);
 /* Sends the answer; any thread; once. `body` is copied; HEAD sends none. `close` ends the
  * connection after it. */
 void httpd_answer(struct http_request *request, unsigned status, const char *content_type,

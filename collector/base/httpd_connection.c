@@ -115,8 +115,9 @@ static enum step to_answer(struct connection *connection)
     struct http_request *request = connection->request;
     connection->state = IN_ANSWER;
     connection->linger = request->unread;
-    connection->deadline_ns = clock_mono_ns() + settings->body_deadline_ns +
-                              (request->n_answer >> 20) * settings->body_deadline_ns_per_mib;
+    connection->deadline_ns =
+        clock_mono_ns() + settings->body_deadline_ns +
+        ((request->n_answer + request->file_left) >> 20) * settings->body_deadline_ns_per_mib;
     return STEP_ON;
 }
 
@@ -406,19 +407,28 @@ static enum step answer_is_sent(struct connection *connection)
 static enum step step_answer(struct connection *connection)
 {
     struct http_request *request = connection->request;
+    size_t turn = 0;
     if (!request->answer)
         return end(connection);
-    while (request->n_sent < request->n_answer) {
+    while (request->n_sent < request->n_answer || request->file_left) {
+        if (request->n_sent == request->n_answer && !request_next_piece(request))
+            return end(connection);
         if (!connection->writable)
             return STEP_WAIT;
         ssize_t n = channel_send(&connection->channel, request->answer + request->n_sent,
                                  request->n_answer - request->n_sent);
-        if (n > 0)
+        if (n > 0) {
             request->n_sent += (size_t)n;
-        else if (errno == EAGAIN || errno == EWOULDBLOCK)
+            turn += (size_t)n;
+            if (request->file_left && turn >= TURN_BYTES) {
+                loop_again(connection);
+                return STEP_WAIT;
+            }
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             connection->writable = false;
-        else if (errno != EINTR)
+        } else if (errno != EINTR) {
             return end(connection);
+        }
     }
     return answer_is_sent(connection);
 }

@@ -94,6 +94,8 @@ struct http_request {
     bool close;
     char *answer; /* head and body as they are sent */
     size_t n_answer, n_sent, counted_answer;
+    int file;           /* its rest, read piece by piece into `answer`; -1 without */
+    uint64_t file_left; /* bytes of it, not read yet */
     struct {
         char name[48], value[320];
     } headers[MAX_ANSWER_HEADERS];
@@ -122,6 +124,8 @@ struct http_request *request_new(struct connection *connection, struct str head,
 void request_free(struct http_request *request);
 /* Counts bytes of a body as in flight; false when there are too many. */
 bool request_count(struct http_request *request, size_t size);
+/* The next piece of the file that is answered, in `answer`; false when it cannot be read. */
+bool request_next_piece(struct http_request *request);
 /* Answers as the server's own refusal; the connection ends with it. */
 void request_refuse(struct http_request *request, unsigned status, const char *reason);
 

@@ -1,13 +1,17 @@
 /* httpd_request.c - a request for its handler, and the answer as bytes. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "collector/base/clock.h"
 #include "collector/base/httpd_internal.h"
 
 #define SMALL_ANSWER ((size_t)64 << 10) /* is not counted: sockets hold as much */
 #define ANSWER_HEAD_BYTES 4096
+#define PIECE_BYTES ((size_t)64 << 10) /* of a file */
+#define NO_BODY UINT64_MAX
 
 struct http_request *request_new(struct connection *connection, struct str head, unsigned *status)
 {
@@ -20,6 +24,7 @@ struct http_request *request_new(struct connection *connection, struct str head,
     memset((char *)request + offsetof(struct http_request, body), 0,
            sizeof(*request) - offsetof(struct http_request, body));
     request->httpd = httpd;
+    request->file = -1;
     request->connection = connection;
     request->received_ns = clock_mono_ns();
     buf_init(&request->body, httpd->settings.max_body);
@@ -38,6 +43,8 @@ void request_free(struct http_request *request)
     request->httpd->n_requests--;
     buf_fini(&request->body);
     free(request->answer);
+    if (request->file >= 0)
+        close(request->file);
     free(request);
 }
 
@@ -167,19 +174,25 @@ static const char *date(void)
     return text;
 }
 
-static void write_answer(struct http_request *request, unsigned status, const char *content_type,
-                         struct str body, struct buf *out)
+static void write_head(struct http_request *request, unsigned status, const char *content_type,
+                       uint64_t length, struct buf *out)
 {
-    bool no_body = status == 204 || status == 304 || status < 200;
     buf_addf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\n", status, phrase(status), date());
     if (content_type)
         buf_addf(out, "Content-Type: %s\r\n", content_type);
     buf_add_c(out, "X-Content-Type-Options: nosniff\r\n");
     for (unsigned i = 0; i < request->n_headers; i++)
         buf_addf(out, "%s: %s\r\n", request->headers[i].name, request->headers[i].value);
-    if (!no_body)
-        buf_addf(out, "Content-Length: %zu\r\n", body.len);
+    if (length != NO_BODY)
+        buf_addf(out, "Content-Length: %llu\r\n", (unsigned long long)length);
     buf_addf(out, "Connection: %s\r\n\r\n", request->close ? "close" : "keep-alive");
+}
+
+static void write_answer(struct http_request *request, unsigned status, const char *content_type,
+                         struct str body, struct buf *out)
+{
+    bool no_body = status == 204 || status == 304 || status < 200;
+    write_head(request, status, content_type, no_body ? NO_BODY : body.len, out);
     if (!no_body && !str_eq(request->head.method, STR("HEAD")))
         buf_add_str(out, body);
 }
@@ -226,14 +239,26 @@ static void hand_over(struct loop *loop, struct http_request *request)
     pthread_mutex_unlock(&loop->mutex);
 }
 
-void httpd_answer(struct http_request *request, unsigned status, const char *content_type,
-                  struct str body, bool close)
+/* Is the connection to end with the answer? */
+static bool ends(const struct http_request *request)
+{
+    return request->unread || !request->head.keep_alive || atomic_load(&request->httpd->draining);
+}
+
+static void send_answer(struct http_request *request)
 {
     struct httpd *httpd = request->httpd;
     bool worked = request->works; /* once it is handed over, the request may be gone */
     request->works = false;
-    request->close =
-        close || request->unread || !request->head.keep_alive || atomic_load(&httpd->draining);
+    hand_over(request->connection->loop, request);
+    if (worked)
+        httpd->n_working--;
+}
+
+void httpd_answer(struct http_request *request, unsigned status, const char *content_type,
+                  struct str body, bool close)
+{
+    request->close = close || ends(request);
     make_answer(request, status, content_type, body);
     if (!count_answer(request)) {
         request->n_headers = 0;
@@ -241,9 +266,36 @@ void httpd_answer(struct http_request *request, unsigned status, const char *con
         make_answer(request, 503, "text/plain; charset=utf-8",
                     STR("too many answers wait for slow readers; try again\n"));
     }
-    hand_over(request->connection->loop, request);
-    if (worked)
-        httpd->n_working--;
+    send_answer(request);
+}
+
+void httpd_answer_file(struct http_request *request, const char *content_type, int fd)
+{
+    struct stat info;
+    struct buf head;
+    request->file = fd;
+    request->close = ends(request);
+    buf_init(&head, PIECE_BYTES);
+    if (fstat(fd, &info) == 0 && buf_reserve(&head, PIECE_BYTES)) {
+        write_head(request, 200, content_type, (uint64_t)info.st_size, &head);
+        if (!str_eq(request->head.method, STR("HEAD")))
+            request->file_left = (uint64_t)info.st_size;
+        request->answer = buf_detach(&head, &request->n_answer);
+    }
+    buf_fini(&head);
+    send_answer(request); /* without an answer the connection ends */
+}
+
+bool request_next_piece(struct http_request *request)
+{
+    size_t n = request->file_left < PIECE_BYTES ? (size_t)request->file_left : PIECE_BYTES;
+    ssize_t got = read(request->file, request->answer, n);
+    if (got <= 0)
+        return false;
+    request->file_left -= (uint64_t)got;
+    request->n_answer = (size_t)got;
+    request->n_sent = 0;
+    return true;
 }
 
 void request_refuse(struct http_request *request, unsigned status, const char *reason)

@@ -46,6 +46,34 @@ static bool digits(struct str text, size_t at, size_t n, int *number)
     return true;
 }
 
+/* The digits behind a point as ns; what is finer is cut. False when there are others than digits.
+ */
+static bool read_fraction(struct str text, uint64_t *ns)
+{
+    uint64_t scale = NS_PER_S;
+    *ns = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9')
+            return false;
+        scale /= 10;
+        *ns += (uint64_t)(text.p[i] - '0') * scale;
+    }
+    return text.len > 0;
+}
+
+/* 1700000000[.25], to the nanosecond: a double would not hold it. */
+static bool unix_seconds(struct str text, uint64_t *ns)
+{
+    struct str whole, rest;
+    uint64_t seconds, fraction = 0;
+    bool point = str_cut(text, '.', &whole, &rest);
+    if (!str_to_u64(whole, &seconds) || seconds >= 9000000000 ||
+        (point && !read_fraction(rest, &fraction)))
+        return false;
+    *ns = seconds * NS_PER_S + fraction;
+    return true;
+}
+
 /* 2026-11-23T10:00:00[.fraction]Z */
 static bool rfc3339(struct str text, uint64_t *ns)
 {
@@ -56,22 +84,18 @@ static bool rfc3339(struct str text, uint64_t *ns)
         !digits(text, 8, 2, &parts.tm_mday) || !digits(text, 11, 2, &parts.tm_hour) ||
         !digits(text, 14, 2, &parts.tm_min) || !digits(text, 17, 2, &parts.tm_sec))
         return false;
-    uint64_t fraction = 0, scale = NS_PER_S;
-    for (size_t i = 20; text.p[19] == '.' && i < text.len - 1; i++) {
-        if (text.p[i] < '0' || text.p[i] > '9')
-            return false;
-        scale /= 10;
-        fraction += (uint64_t)(text.p[i] - '0') * scale;
-    }
-    if (text.p[19] != '.' && text.len != 20)
+    uint64_t fraction = 0;
+    if (text.p[19] == '.' ? !read_fraction((struct str){text.p + 20, text.len - 21}, &fraction)
+                          : text.len != 20)
         return false;
     if (parts.tm_mon < 1 || parts.tm_mon > 12 || parts.tm_mday < 1 || parts.tm_mday > 31 ||
         parts.tm_hour > 23 || parts.tm_min > 59 || parts.tm_sec > 60)
         return false;
     parts.tm_year -= 1900;
     parts.tm_mon -= 1;
+    int day = parts.tm_mday, second = parts.tm_sec;
     time_t seconds = timegm(&parts);
-    if (seconds < 0)
+    if (seconds < 0 || (parts.tm_mday != day && second < 60)) /* there is no 30th of February */
         return false;
     *ns = (uint64_t)seconds * NS_PER_S + fraction;
     return true;
@@ -80,7 +104,6 @@ static bool rfc3339(struct str text, uint64_t *ns)
 bool time_parse(struct str text, uint64_t now_ns, uint64_t *ns)
 {
     uint64_t ago;
-    double seconds;
     text = str_trim(text);
     if (str_eq(text, STR("now"))) {
         *ns = now_ns;
@@ -93,15 +116,7 @@ bool time_parse(struct str text, uint64_t now_ns, uint64_t *ns)
         *ns = ago < now_ns ? now_ns - ago : 0;
         return true;
     }
-    if (str_to_u64(text, &ago) && ago < 9000000000) {
-        *ns = ago * NS_PER_S;
-        return true;
-    }
-    if (str_to_double(text, &seconds) && seconds >= 0 && seconds < 9e9 && text.p[0] != '-') {
-        *ns = (uint64_t)(seconds * 1e9);
-        return true;
-    }
-    return rfc3339(text, ns);
+    return unix_seconds(text, ns) || rfc3339(text, ns);
 }
 
 bool window_parse(struct str text, uint64_t now_ns, uint64_t *from_ns, uint64_t *to_ns)

@@ -3,14 +3,17 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "collector/base/client.h"
 #include "collector/base/clock.h"
 #include "collector/base/json.h"
+#include "collector/base/times.h"
 
 #define ANSWER_BYTES ((size_t)256 << 20)
 #define ANSWER_LIMIT_NS (30 * NS_PER_S)
+#define DEED_LIMIT_NS (65 * NS_PER_MINUTE)
 #define REFUSAL_BYTES ((size_t)1 << 20)
 
 void ask_parameter(struct buf *path, const char *name, const char *value)
@@ -26,8 +29,7 @@ void ask_parameter(struct buf *path, const char *name, const char *value)
     }
 }
 
-/* What the collector said: the message of its error form, else its bytes. */
-static void set_refusal(unsigned status, const struct buf *answer, struct err *err)
+void ask_refusal(unsigned status, const struct buf *answer, struct err *err)
 {
     struct arena arena;
     arena_init(&arena, REFUSAL_BYTES);
@@ -55,8 +57,52 @@ static int ask_url(const char *url, const struct question *question, struct buf 
     snprintf(full, sizeof(full), "%.*s/api/v1/%s", (int)n, url, question->path);
     struct client_request request = {.method = "GET", .url = full};
     if (client_send(client, &request, &status, answer, err) == 0 && status != 200)
-        set_refusal(status, answer, err);
+        ask_refusal(status, answer, err);
     client_free(client);
+    return err->code;
+}
+
+/* POST to a path of the collector at `url`. */
+static int post(const char *url, const char *path, const char *type, struct str body,
+                struct buf *answer, struct err *err)
+{
+    char full[8192];
+    unsigned status = 0;
+    size_t n = strlen(url);
+    struct client *client = client_new(DEED_LIMIT_NS);
+    if (!client)
+        return err_set(err, ERR_BUSY, "memory is short");
+    while (n && url[n - 1] == '/')
+        n--;
+    snprintf(full, sizeof(full), "%.*s%s", (int)n, url, path);
+    struct client_request request = {
+        .method = "POST", .url = full, .content_type = type, .body = body};
+    if (client_send(client, &request, &status, answer, err) == 0 && status != 200)
+        ask_refusal(status, answer, err);
+    client_free(client);
+    return err->code;
+}
+
+int ask_deed(const char *url, const char *deed, struct buf *answer, struct err *err)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/-/%s", deed);
+    return url[0] ? post(url, path, NULL, STR_NONE, answer, err)
+                  : err_set(err, ERR_IO, "its web is off");
+}
+
+int ask_sql(const char *url, const char *sql, struct buf *answer, struct err *err)
+{
+    struct buf body;
+    buf_init(&body, 8u << 20);
+    buf_add_c(&body, "{\"sql\":");
+    buf_add_json(&body, str_of(sql));
+    buf_add_char(&body, '}');
+    if (buf_failed(&body))
+        err_set(err, ERR_TOO_BIG, "the query is too long");
+    else
+        post(url, "/api/v1/sql", "application/json", buf_str(&body), answer, err);
+    buf_fini(&body);
     return err->code;
 }
 
@@ -181,6 +227,24 @@ void print_clean(struct str text, int max)
         putchar(' ');
 }
 
+void print_time(const struct options *options, struct str text, int width)
+{
+    uint64_t ns;
+    struct tm parts;
+    char shown[40], zone[8] = "Z";
+    if (width > 29)
+        width = 29; /* the Z comes behind */
+    if (option(options, "local") && time_parse(text, 0, &ns)) {
+        time_t seconds = (time_t)(ns / NS_PER_S);
+        localtime_r(&seconds, &parts);
+        size_t n = strftime(shown, sizeof(shown), "%Y-%m-%dT%H:%M:%S", &parts);
+        snprintf(shown + n, sizeof(shown) - n, ".%09u", (unsigned)(ns % NS_PER_S));
+        strftime(zone, sizeof(zone), "%z", &parts);
+        text = str_of(shown);
+    }
+    printf("%.*s%s", (int)text.len < width ? (int)text.len : width, text.p ? text.p : "", zone);
+}
+
 void print_ns(const struct tree *value, int width)
 {
     char text[32];
@@ -205,7 +269,8 @@ const char *paint(const char *code)
 }
 
 int ask_for_verdict(const struct options *options, const struct question *question,
-                    int (*judge)(const struct tree *tree), void (*print)(const struct tree *tree))
+                    int (*judge)(const struct tree *tree),
+                    void (*print)(const struct options *options, const struct tree *tree))
 {
     const char *format = option(options, "format");
     struct buf answer;
@@ -219,7 +284,7 @@ int ask_for_verdict(const struct options *options, const struct question *questi
         if (format && strcmp(format, "json") == 0)
             printf("%.*s\n", (int)answer.len, answer.p);
         else if (tree)
-            print(tree);
+            print(options, tree);
     }
     arena_fini(&arena);
     buf_fini(&answer);

@@ -15,6 +15,12 @@ struct question {
 
 /* Fills `answer` with JSON; gives EXIT_GOOD or a code whose reason was printed. */
 int ask(const struct options *options, const struct question *question, struct buf *answer);
+/* Fills err with what the collector said: the message of its error form, else its bytes. */
+void ask_refusal(unsigned status, const struct buf *answer, struct err *err);
+/* POST /api/v1/sql. */
+int ask_sql(const char *url, const char *sql, struct buf *answer, struct err *err);
+/* POST /-/DEED at a running collector ('' : its web is off, which is an error); waits for it. */
+int ask_deed(const char *url, const char *deed, struct buf *answer, struct err *err);
 /* A value as a query parameter, percent-encoded, `&name=` before it; nothing for NULL. */
 void ask_parameter(struct buf *path, const char *name, const char *value);
 
@@ -22,7 +28,7 @@ struct tree;
 /* Asks, prints the answer as it came (--format json) or by `print`, and gives the code that `judge`
  * makes of it. */
 int ask_for_verdict(const struct options *options, const struct question *question,
-                    int (*judge)(const struct tree *tree), void (*print)(const struct tree *tree));
+                    int (*judge)(const struct tree *tree), void (*print)(const struct options *options, const struct tree *tree));
 
 /* A small tree of a JSON answer, for printing. */
 struct tree {
@@ -39,6 +45,9 @@ double tree_number(const struct tree *tree);
 
 /* Text without control bytes, cut to a width of `max` characters. */
 void print_clean(struct str text, int max);
+/* The first `width` characters of a time of an answer, 19 to the second, 23 to the ms; 30 all of it.
+ * With --local by the clock of this place, and always how far that is from UTC. */
+void print_time(const struct options *options, struct str time, int width);
 /* "12.3 ms" */
 void print_ns(const struct tree *value, int width);
 /* Colours are for terminals: "" elsewhere. */

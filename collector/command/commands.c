@@ -16,6 +16,10 @@
     {                                                                                              \
         "to", "TIME", "the same; default now"                                                      \
     }
+#define LOCAL                                                                                      \
+    {                                                                                              \
+        "local", NULL, "times by the clock of this place, not UTC"                                 \
+    }
 #define END                                                                                        \
     {                                                                                              \
         NULL, NULL, NULL                                                                           \
@@ -63,10 +67,7 @@ static const struct option_row demo_rows[] = {
     SETTINGS,
     END};
 static const struct option_row sql_rows[] = {
-    {"db", "PATH", "read this database (default: store.path)"},
-    {"format", "NAME", "table, csv, json, ndjson or markdown"},
-    SETTINGS,
-    END};
+    SOURCE, {"format", "NAME", "table, csv, json, ndjson or markdown"}, SETTINGS, END};
 static const struct option_row traces_rows[] = {
     SOURCE,
     {"service", "NAME", "a service that takes part"},
@@ -77,10 +78,11 @@ static const struct option_row traces_rows[] = {
     WINDOW,
     {"limit", "N", "1 to 1000; default 20"},
     {"format", "NAME", "text or json"},
+    LOCAL,
     SETTINGS,
     END};
 static const struct option_row trace_rows[] = {
-    SOURCE, {"format", "NAME", "text or json"}, SETTINGS, END};
+    SOURCE, {"format", "NAME", "text or json"}, LOCAL, SETTINGS, END};
 static const struct option_row graph_rows[] = {
     SOURCE,
     WINDOW,
@@ -89,6 +91,7 @@ static const struct option_row graph_rows[] = {
     {"diff", "FROM..TO", "edges that are new, gone, slower or redder than in that window"},
     {"check", NULL, "only clear text where it is not allowed; exit 1 when there is any"},
     {"format", "NAME", "table, dot, mermaid or json"},
+    LOCAL,
     SETTINGS,
     END};
 static const struct option_row diagnose_rows[] = {
@@ -98,6 +101,7 @@ static const struct option_row diagnose_rows[] = {
     {"level", "NAME", "what a suspect is: service, version, instance or operation"},
     {"limit", "N", "most suspects; default 10"},
     {"format", "NAME", "text or json"},
+    LOCAL,
     SETTINGS,
     END};
 static const struct option_row compare_rows[] = {
@@ -108,12 +112,22 @@ static const struct option_row compare_rows[] = {
     {"from", "TIME", "where the candidate began; default half an hour ago"},
     {"to", "TIME", "default now"},
     {"format", "NAME", "text or json"},
+    LOCAL,
     SETTINGS,
     END};
+static const struct option_row export_rows[] = {
+    SOURCE,
+    WINDOW,
+    {"service", "NAME", "what a service takes part in: service, namespace/service …"},
+    {"incident", "N", "one incident; its own window where none is given"},
+    SETTINGS,
+    END};
+static const struct option_row backup_rows[] = {SOURCE, SETTINGS, END};
 static const struct option_row tail_rows[] = {
     {"url", "URL", "the collector; default http://127.0.0.1:4319"},
     {"follow", NULL, "go on as batches come"},
     {"format", "NAME", "text or json"},
+    LOCAL,
     END};
 static const struct option_row no_rows[] = {END};
 
@@ -134,6 +148,13 @@ const struct command commands[] = {
      "a new version of a service against another; exit 1: worse, 4: too few calls to tell", false,
      command_compare, compare_rows},
     {"tail", "", "the last batches received", false, command_tail, tail_rows},
+    {"export", "OUT.db", "a small database of a window, a service or an incident", false,
+     command_export, export_rows},
+    {"backup", "OUT.db", "a consistent copy of the database, also while it is written", false,
+     command_backup, backup_rows},
+    {"vacuum", "", "give disk back now", false, command_vacuum, backup_rows},
+    {"completion", "SHELL", "what bash, zsh or fish complete; man: the manual page", false,
+     command_completion, no_rows},
     {"simulate", "", "send simulated traffic: a mesh with a fault, or a load", true,
      command_simulate, simulate_rows},
     {"help", "[COMMAND]", "this list, or one command's options", false, command_help, no_rows},

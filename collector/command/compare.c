@@ -138,14 +138,17 @@ static void print_check(const struct tree *check)
     printf("%s\n", paint("\033[0m"));
 }
 
-static void print_comparison(const struct tree *tree)
+static void print_comparison(const struct options *options, const struct tree *tree)
 {
     const struct tree *window = tree_get(tree, "window");
     struct str verdict = tree_get(tree, "verdict")->text;
     printf("%s%.*s%s  ", colour_of(verdict), STR_ARG(verdict), paint("\033[0m"));
     print_clean(tree_get(tree_get(tree, "service"), "service")->text, 1000);
-    printf(", %.19sZ .. %.19sZ, where both took calls\n", tree_get(window, "from")->text.p,
-           tree_get(window, "to")->text.p);
+    printf(", ");
+    print_time(options, tree_get(window, "from")->text, 19);
+    printf(" .. ");
+    print_time(options, tree_get(window, "to")->text, 19);
+    printf(", where both took calls\n");
     print_side(tree_get(tree, "baseline"), "baseline");
     print_side(tree_get(tree, "candidate"), "candidate");
     if (tree_number(tree_get(tree_get(tree, "candidate"), "calls")) == 0)

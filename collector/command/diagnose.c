@@ -9,7 +9,7 @@
 #include "collector/base/times.h"
 #include "collector/command/ask.h"
 #include "collector/localise/localise.h"
-#include "collector/localise/statistics.h"
+#include "collector/localise/onset.h"
 
 #define ARENA_BYTES ((size_t)256 << 20)
 #define MAX_NAMES (1u << 20)
@@ -90,50 +90,6 @@ static void set_windows(struct query *query, const struct diagnosis_request *req
 
 /* ---- onset ---- */
 
-/* The minute from which the share of failed requests, or their mean time, is another: the split
- * with the greatest likelihood, when it is beyond what chance gives (10.8: one in a thousand). */
-static uint64_t change_point(const struct request_minute *rows, size_t n)
-{
-    double bad = 0, all = 0, sum = 0, left_bad = 0, left_all = 0, left_sum = 0;
-    double best = 10.8, best_shift = 0.3;
-    size_t at = n;
-    for (size_t i = 0; i < n; i++) {
-        bad += (double)rows[i].failed;
-        all += (double)rows[i].n;
-        sum += (double)rows[i].sum_ns;
-    }
-    for (size_t i = 0; i + 1 < n; i++) {
-        left_bad += (double)rows[i].failed;
-        left_all += (double)rows[i].n;
-        left_sum += (double)rows[i].sum_ns;
-        double right_bad = bad - left_bad, right_all = all - left_all;
-        if (left_all < MIN_REQUESTS || right_all < MIN_REQUESTS)
-            continue;
-        double gain = share_likelihood(left_bad, left_all) +
-                      share_likelihood(right_bad, right_all) - share_likelihood(bad, all);
-        bool worse = right_bad / right_all > left_bad / left_all;
-        if (worse && gain > best) {
-            best = gain;
-            at = i + 1;
-        }
-    }
-    if (at < n)
-        return rows[at].minute * NS_PER_MINUTE;
-    left_all = left_sum = 0;
-    for (size_t i = 0; i + 1 < n; i++) {
-        left_all += (double)rows[i].n;
-        left_sum += (double)rows[i].sum_ns;
-        if (left_all < MIN_REQUESTS || all - left_all < MIN_REQUESTS || left_sum <= 0)
-            continue;
-        double shift = (sum - left_sum) / (all - left_all) / (left_sum / left_all) - 1;
-        if (shift > best_shift) {
-            best_shift = shift;
-            at = i + 1;
-        }
-    }
-    return at < n ? rows[at].minute * NS_PER_MINUTE : 0;
-}
-
 static int find_onset(struct query *query, struct diagnosis *diagnosis, struct err *err)
 {
     size_t n;
@@ -145,7 +101,7 @@ static int find_onset(struct query *query, struct diagnosis *diagnosis, struct e
                                 : diagnosis->from_ns,
                             diagnosis->to_ns};
     if (query_request_minutes(query, window, rows, MAX_MINUTES, &n, err) == 0)
-        diagnosis->onset_ns = change_point(rows, n);
+        diagnosis->onset_ns = onset_ns(rows, n);
     free(rows);
     return err->code;
 }
@@ -184,7 +140,7 @@ int diagnose(struct query *query, const struct diagnosis_request *request, struc
         .names = (*texts)->names,
         .nodes = (*texts)->nodes,
         .level = request->level,
-        .limit = request->limit,
+        .limit = request->limit > SUSPECTS_WEIGHED ? request->limit : SUSPECTS_WEIGHED,
         .min_requests = request->min_requests};
     const struct rollup_question questions[2] = {
         {{diagnosis->baseline_from_ns, diagnosis->baseline_to_ns},
@@ -196,8 +152,13 @@ int diagnose(struct query *query, const struct diagnosis_request *request, struc
         err_set(err, ERR_BUSY, "memory is short for a diagnosis of this window");
     for (int i = 0; i < 2; i++)
         rollup_fini(&rollups[i]);
-    if (!err->code && diagnosis->verdict == VERDICT_INCIDENT)
+    bool spans = diagnosis->baseline.n > 0 || diagnosis->now.n > 0;
+    if (!err->code && spans && diagnosis->verdict == VERDICT_INCIDENT)
         find_onset(query, diagnosis, err);
+    if (!err->code && !spans)
+        diagnose_series(query, request, arena, diagnosis, err);
+    if (!err->code)
+        diagnosis_add_metrics(query, arena, request->limit, diagnosis, err);
     if (!err->code)
         query_incident_at(query, (struct window){diagnosis->from_ns, diagnosis->to_ns},
                           &diagnosis->incident, err);
@@ -329,22 +290,30 @@ static void print_suspect(const struct tree *suspect)
         printf("      trace     %.*s\n", STR_ARG(tree_get(suspect, "examples")->first->text));
 }
 
-static void print_diagnosis(const struct tree *tree)
+static void print_window(const struct options *options, const char *name, const struct tree *window)
+{
+    printf("\n%s", name);
+    print_time(options, tree_get(window, "from")->text, 19);
+    printf(" .. ");
+    print_time(options, tree_get(window, "to")->text, 19);
+}
+
+static void print_diagnosis(const struct options *options, const struct tree *tree)
 {
     const struct tree *window = tree_get(tree, "window"), *base = tree_get(tree, "baseline");
     const struct tree *now = tree_get(tree_get(tree, "requests"), "now");
     const struct tree *was = tree_get(tree_get(tree, "requests"), "baseline");
     print_clean(tree_get(tree, "verdict")->text, 1000);
-    printf("\nnow     %.19sZ .. %.19sZ  %.0f requests, %.0f failed, p95",
-           tree_get(window, "from")->text.p, tree_get(window, "to")->text.p,
-           tree_number(tree_get(now, "n")), tree_number(tree_get(now, "failed")));
+    print_window(options, "now     ", window);
+    printf("  %.0f requests, %.0f failed, p95", tree_number(tree_get(now, "n")),
+           tree_number(tree_get(now, "failed")));
     print_ns(tree_get(now, "p95_ns"), 9);
-    printf("\nnormal  %.19sZ .. %.19sZ  %.0f requests, %.0f failed, p95",
-           tree_get(base, "from")->text.p, tree_get(base, "to")->text.p,
-           tree_number(tree_get(was, "n")), tree_number(tree_get(was, "failed")));
+    print_window(options, "normal  ", base);
+    printf("  %.0f requests, %.0f failed, p95", tree_number(tree_get(was, "n")),
+           tree_number(tree_get(was, "failed")));
     print_ns(tree_get(was, "p95_ns"), 9);
     if (tree_get(tree, "onset")->type == JSON_STRING)
-        printf("\nsince   %.19sZ", tree_get(tree, "onset")->text.p);
+        printf("\nsince   "), print_time(options, tree_get(tree, "onset")->text, 19);
     if (tree_get(tree, "incident")->type == JSON_STRING)
         printf("\nincident %.*s", STR_ARG(tree_get(tree, "incident")->text));
     if (tree_get(tree, "need")->type == JSON_OBJECT)

@@ -14,6 +14,18 @@ int diagnose(struct query *query, const struct diagnosis_request *request, struc
              struct diagnosis *diagnosis, struct diagnosis_texts **texts, struct err *err);
 void diagnosis_texts_free(struct diagnosis_texts *texts);
 
+/* The fewest suspects that are asked of localise() where metrics rank them again. */
+#define SUSPECTS_WEIGHED 10
+/* What metrics say of the suspects, in both windows of the diagnosis; then the first `limit` stay.
+ */
+int diagnosis_add_metrics(struct query *query, struct arena *arena, uint32_t limit,
+                          struct diagnosis *diagnosis, struct err *err);
+
+/* The same from the mesh's own series, where no span came in either window: windows as they are
+ * set, then verdict, onset, suspects. */
+int diagnose_series(struct query *query, const struct diagnosis_request *request,
+                    struct arena *arena, struct diagnosis *diagnosis, struct err *err);
+
 /* Traces that show the suspect, of the diagnosis' windows, and a good one. */
 void diagnosis_add_examples(struct query *query, const struct diagnosis *diagnosis,
                             struct suspect *suspect);

@@ -8,6 +8,10 @@
 #include "collector/store/query_search.h"
 
 #define ANSWER_BYTES ((size_t)64 << 20)
+/* Four fifths of the bad ones against two fifths of the others show beyond doubt among so many. */
+#define COMPARED_TRACES 100
+/* … which are looked for in a part of the window with about so many requests. */
+#define COMPARED_AMONG 2000
 
 /* ---- examples ---- */
 
@@ -61,20 +65,28 @@ static bool explains(struct str key)
 
 /* A value that the bad ones have and the others have not; tested and corrected for the number of
  * attributes by the search. */
+static bool narrows(const struct tree *different)
+{
+    double bad = tree_number(tree_get(different, "selected"));
+    double others = tree_number(tree_get(different, "others"));
+    return tree_get(different, "attribute")->type == JSON_TRUE &&
+           explains(tree_get(different, "key")->text) &&
+           tree_get(different, "follows")->type != JSON_OBJECT && bad >= NARROW_SHARE &&
+           bad >= NARROW_EFFECT * others;
+}
+
 static void take_attribute(const struct tree *different, struct arena *arena,
                            struct suspect *suspect)
 {
-    const struct tree *key = tree_get(different, "key"), *value = tree_get(different, "value");
+    struct str key = tree_get(different, "key")->text;
     double bad = tree_number(tree_get(different, "selected"));
     double others = tree_number(tree_get(different, "others"));
-    if (tree_get(different, "attribute")->type != JSON_TRUE || !explains(key->text) ||
-        tree_get(different, "follows")->type == JSON_OBJECT || bad < NARROW_SHARE ||
-        bad < NARROW_EFFECT * others || suspect->n_narrowed == MAX_NARROWED)
+    if (suspect->n_narrowed == MAX_NARROWED)
         return;
     suspect->narrowed[suspect->n_narrowed++] =
-        (struct narrowed){.dimension = dimension_of(key->text),
-                          .name = arena_dup(arena, key->text),
-                          .value = arena_dup(arena, value->text),
+        (struct narrowed){.dimension = dimension_of(key),
+                          .name = arena_dup(arena, key),
+                          .value = arena_dup(arena, tree_get(different, "value")->text),
                           .share = bad,
                           .effect = others > 0 ? bad / others : 0};
 }
@@ -90,7 +102,7 @@ static struct tree *ask_different(struct query *query, const struct diagnosis *d
     buf_init(&out, ANSWER_BYTES);
     buf_add_c(&q, "service=");
     buf_add_json(&q, suspect->node.service);
-    struct search_request search = {.window = window, .q = buf_str(&q)};
+    struct search_request search = {.window = window, .q = buf_str(&q), .sample = COMPARED_TRACES};
     if (suspect->evidence[0].kind != EVIDENCE_ERRORS)
         search.box = (struct search_box){.drawn = true,
                                          .from_ns = window.from_ns,
@@ -117,15 +129,34 @@ static bool is_usual(const struct tree *usual, const struct tree *different)
     return false;
 }
 
+/* The part that begins at the onset where it lies in the window, else the newest. */
+static struct window part_of(struct window window, int64_t requests, uint64_t onset_ns)
+{
+    uint64_t length_ns = window.to_ns - window.from_ns;
+    if (requests <= COMPARED_AMONG)
+        return window;
+    length_ns = (uint64_t)((double)length_ns * COMPARED_AMONG / (double)requests);
+    bool inside = onset_ns >= window.from_ns && onset_ns + length_ns < window.to_ns;
+    uint64_t from_ns = inside ? onset_ns : window.to_ns - length_ns;
+    return (struct window){from_ns, from_ns + length_ns};
+}
+
 void diagnosis_add_attributes(struct query *query, const struct diagnosis *diagnosis,
                               struct arena *arena, struct suspect *suspect)
 {
     struct window now = {diagnosis->from_ns, diagnosis->to_ns};
     struct window normal = {diagnosis->baseline_from_ns, diagnosis->baseline_to_ns};
+    now = part_of(now, diagnosis->now.n, diagnosis->onset_ns);
+    normal = part_of(normal, diagnosis->baseline.n, 0);
     const struct tree *found = ask_different(query, diagnosis, now, suspect, arena);
-    const struct tree *usual =
-        found ? ask_different(query, diagnosis, normal, suspect, arena) : NULL;
+    const struct tree *usual = NULL;
+    bool asked = false;
     for (; found; found = found->next) {
+        if (!narrows(found))
+            continue;
+        if (!asked)
+            usual = ask_different(query, diagnosis, normal, suspect, arena);
+        asked = true;
         if (!is_usual(usual, found))
             take_attribute(found, arena, suspect);
     }

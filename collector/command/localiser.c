@@ -9,9 +9,11 @@
 #include "collector/base/queue.h"
 #include "collector/base/stats.h"
 #include "collector/command/watch.h"
+#include "collector/model/ingest_stats.h"
 
 #define QUEUE_TURNS 64
 #define METRIC_BYTES (1u << 18)
+#define SERIES_SETTLE_NS (20 * NS_PER_S) /* a scrape, and its way here */
 
 static struct stat_family opened_family =
     STAT_COUNTER("faultline_incidents_total", "Incidents opened.");
@@ -21,12 +23,25 @@ struct localiser {
     struct queue *queue;
     pthread_t thread;
     struct watch watch;
-    uint64_t looked_to;    /* step before which all is looked at */
+    uint64_t looked_to; /* step before which all is looked at */
+    uint64_t left_out;  /* counters, as far as it was told */
+    struct stat_series *n_limited;
     pthread_mutex_t mutex; /* guards what follows */
     struct buf metrics;
 };
 
 /* ---- what others see ---- */
+
+/* Those of spans, then the one of series. */
+static const struct watched *first_open(const struct watch *watch)
+{
+    return watch->open ? watch->open : watch->by_series;
+}
+
+static const struct watched *next_open(const struct watch *watch, const struct watched *at)
+{
+    return at == watch->by_series ? NULL : at->next ? at->next : watch->by_series;
+}
 
 static void show(void *ctx)
 {
@@ -34,14 +49,15 @@ static void show(void *ctx)
     struct buf *out = &localiser->metrics;
     pthread_mutex_lock(&localiser->mutex);
     buf_reset(out);
-    for (const struct watched *at = localiser->watch.open; at; at = at->next) {
-        if (at == localiser->watch.open)
+    const struct watch *watch = &localiser->watch;
+    for (const struct watched *at = first_open(watch); at; at = next_open(watch, at)) {
+        if (at == first_open(watch))
             buf_add_c(out, "# HELP faultline_incident_active 1 while the incident is open.\n"
                            "# TYPE faultline_incident_active gauge\n");
         buf_add_str(out, buf_str(&at->active));
     }
     bool first = true;
-    for (const struct watched *at = localiser->watch.open; at; at = at->next) {
+    for (const struct watched *at = first_open(watch); at; at = next_open(watch, at)) {
         if (at->scores.len && first)
             buf_add_c(out, "# HELP faultline_suspect_score Share that is spoilt there, of the "
                            "first three suspects.\n# TYPE faultline_suspect_score gauge\n");
@@ -74,6 +90,7 @@ static void read_minutes(struct localiser *localiser, uint64_t end)
                                            steps_nodes(watch->steps)};
         query_rollup(watch->query, &question, steps_minute(watch->steps, at), &err);
     }
+    steps_recount(watch->steps);
     char quoted[256];
     /* What cannot be read is learnt anew. */
     if (err.code)
@@ -137,6 +154,17 @@ static void walk(struct localiser *localiser)
 
 /* ---- by the clock ---- */
 
+/* Once a minute, when the scrapes of its end are in. */
+static void look_at_series(struct watch *watch, uint64_t now_ns, bool at_once)
+{
+    uint64_t minute =
+        at_once ? now_ns / NS_PER_MINUTE + 1 : (now_ns - SERIES_SETTLE_NS) / NS_PER_MINUTE;
+    if (minute <= watch->series_minute && !at_once)
+        return;
+    watch->series_minute = at_once ? minute - 1 : minute;
+    watch_series_look(watch, minute);
+}
+
 static void look_when_due(struct localiser *localiser, bool at_once)
 {
     struct watch *watch = &localiser->watch;
@@ -148,12 +176,28 @@ static void look_when_due(struct localiser *localiser, bool at_once)
     /* A step that is not over is looked at again when it is. */
     localiser->looked_to = at_once ? end - 1 : end;
     watch_look(watch, end);
+    look_at_series(watch, now_ns, at_once);
 }
 
 /* ---- the thread ---- */
 
+/* Said once, counted always. */
+static void tell_bound(struct localiser *localiser)
+{
+    uint64_t left_out = steps_left_out(localiser->watch.steps);
+    if (left_out == localiser->left_out)
+        return;
+    if (!localiser->left_out)
+        log_event(
+            LOG_WARN, "baseline_shortened",
+            "reason=\"too many counters for memory: the oldest minutes of what is normal go\"");
+    stat_add(localiser->n_limited, left_out - localiser->left_out);
+    localiser->left_out = left_out;
+}
+
 static void look_at_turns(struct localiser *localiser, bool flush)
 {
+    tell_bound(localiser);
     if (!localiser->settings.event_time)
         look_when_due(localiser, flush);
     else if (flush || steps_are_full(localiser->watch.steps))
@@ -207,6 +251,7 @@ int localiser_start(const struct localiser_settings *settings, struct localiser 
         return err_set(err, ERR_BUSY, "memory is short");
     uint64_t now_ns = clock_wall_ns();
     localiser->settings = *settings;
+    localiser->n_limited = series_limited("localise");
     pthread_mutex_init(&localiser->mutex, NULL);
     buf_init(&localiser->metrics, METRIC_BYTES);
     localiser->watch = (struct watch){.settings = &localiser->settings,

@@ -204,7 +204,12 @@ static int open_inbox(struct pipeline *pipeline, struct err *err)
 
 static bool know_address(void *stitcher, const struct known_address *known)
 {
-    return stitcher_know(stitcher, known);
+    return stitcher_know_address(stitcher, known);
+}
+
+static bool know_proxy(void *stitcher, const struct known_proxy *known)
+{
+    return stitcher_know_proxy(stitcher, known);
 }
 
 static int make_stitcher(struct pipeline *pipeline, struct err *err)
@@ -236,7 +241,8 @@ static int make_stitcher(struct pipeline *pipeline, struct err *err)
         free(stitcher.knowledge);
         return err->code;
     }
-    return store_addresses(pipeline->store, know_address, pipeline->stitcher, err);
+    struct store_learner learner = {know_address, know_proxy, pipeline->stitcher};
+    return store_learn(pipeline->store, &learner, err);
 }
 
 /* What a crash left in the inbox comes behind it. Without an inbox it is a replay, whose times are
@@ -329,10 +335,14 @@ int pipeline_start(const struct settings *settings, bool with_inbox, struct pipe
         goto failed;
     }
     if ((!with_inbox && refuse_waiting_inbox(pipeline, err)) || start_store(pipeline, err) ||
-        (with_inbox && open_inbox(pipeline, err)) || make_stitcher(pipeline, err) ||
-        start_localiser(pipeline, err) || make_exporter(pipeline, err) ||
-        store_start(pipeline->store, err) || stitcher_start(pipeline->stitcher, err) ||
-        feeder_start(pipeline, err))
+        (with_inbox && open_inbox(pipeline, err)) || make_stitcher(pipeline, err))
+        goto failed;
+    if (start_localiser(pipeline, err)) {
+        store_look_for_damage(pipeline->store);
+        goto failed;
+    }
+    if (make_exporter(pipeline, err) || store_start(pipeline->store, err) ||
+        stitcher_start(pipeline->stitcher, err) || feeder_start(pipeline, err))
         goto failed;
     if (!with_inbox)
         pipeline->fed = store_booked_to(pipeline->store);

@@ -3,6 +3,7 @@
 #include "collector/command/pipeline_internal.h"
 
 #define STUCK_NS (30 * NS_PER_S)
+#define VACUUM_LIMIT_NS (60 * NS_PER_MINUTE)
 
 const char *pipeline_not_ready(struct pipeline *pipeline)
 {
@@ -53,4 +54,14 @@ void pipeline_status(struct pipeline *pipeline, struct buf *out)
              (unsigned long long)stitcher_live_traces(pipeline->stitcher),
              (unsigned long long)stitcher_live_spans(pipeline->stitcher),
              (unsigned long long)stitcher_live_bytes(pipeline->stitcher));
+}
+
+void pipeline_tell_web(struct pipeline *pipeline, const char *url)
+{
+    store_tell_web(pipeline->store, url);
+}
+
+int pipeline_vacuum(struct pipeline *pipeline, uint64_t bytes[2], struct err *err)
+{
+    return store_vacuum(pipeline->store, clock_wall_ns() + VACUUM_LIMIT_NS, bytes, err);
 }

@@ -146,6 +146,11 @@ static int load_keys(struct server *server, const struct settings *settings, str
     return code ? code : tls_load(server->tls, &files, err);
 }
 
+static int vacuum(void *ctx, uint64_t bytes[2], struct err *err)
+{
+    return pipeline_vacuum(((struct server *)ctx)->pipeline, bytes, err);
+}
+
 /* Reads the settings again: with mistakes the old ones stay. */
 static int reload(void *ctx, struct buf *mistakes)
 {
@@ -287,6 +292,7 @@ static int start_web(struct server *server, struct err *err)
         .auth = server->auth,
         .tls = server->tls,
         .db_path = settings->store_path,
+        .min_free = settings->min_free,
         .log_link = settings->web_log_link,
         .started_ns = server->started_ns,
         .min_requests = (uint32_t)settings->localise_min_requests,
@@ -296,6 +302,7 @@ static int start_web(struct server *server, struct err *err)
         .hooks = {.unhealthy = unhealthy,
                   .not_ready = not_ready,
                   .flush = flush,
+                  .vacuum = vacuum,
                   .reload = reload,
                   .metrics = metrics,
                   .tail = tail,
@@ -305,6 +312,17 @@ static int start_web(struct server *server, struct err *err)
                   .ctx = server},
     };
     return is_off(settings->web_listen) ? 0 : web_start(&web, &server->web, err);
+}
+
+/* Who copies the database asks for a flush there. */
+static void tell_web(struct server *server)
+{
+    char url[300];
+    if (!server->web)
+        return;
+    snprintf(url, sizeof(url), "http%s://%s", server->settings->tls_cert_file[0] ? "s" : "",
+             web_address(server->web, 0));
+    pipeline_tell_web(server->pipeline, url);
 }
 
 static int start(struct server *server, struct err *err)
@@ -340,6 +358,7 @@ static int start(struct server *server, struct err *err)
         if (receivers[i] && server->web)
             receiver_tell_web(receivers[i], web_address(server->web, 0));
     }
+    tell_web(server);
     return 0;
 }
 

@@ -32,9 +32,11 @@ static bool read_window(const struct options *options, uint64_t default_ns, stru
 {
     uint64_t now_ns = clock_wall_ns();
     const char *from = option(options, "from"), *to = option(options, "to");
-    *window = (struct window){now_ns - default_ns, now_ns + NS_PER_MINUTE};
-    if ((from && !time_parse(str_of(from), now_ns, &window->from_ns)) ||
-        (to && !time_parse(str_of(to), now_ns, &window->to_ns)) ||
+    *window = (struct window){.to_ns = now_ns + NS_PER_MINUTE};
+    bool good = !to || time_parse(str_of(to), now_ns, &window->to_ns);
+    uint64_t end_ns = window->to_ns < now_ns ? window->to_ns : now_ns;
+    window->from_ns = end_ns > default_ns ? end_ns - default_ns : 0;
+    if (!good || (from && !time_parse(str_of(from), now_ns, &window->from_ns)) ||
         window->from_ns > window->to_ns) {
         fprintf(
             stderr,
@@ -77,14 +79,13 @@ static int ask_traces(struct query *query, const void *what, struct buf *out, st
 
 static int show_traces(const struct options *options, const struct tree *tree)
 {
-    (void)options;
-    printf("%s%-32s  %-23s  %-30s  %10s  %5s  %s%s\n", paint(DIM), "trace", "start", "entry",
+    printf("%s%-32s  %-24s  %-30s  %10s  %5s  %s%s\n", paint(DIM), "trace", "start", "entry",
            "duration", "spans", "began at", paint(PLAIN));
     for (const struct tree *item = tree_get(tree, "items")->first; item; item = item->next) {
         bool error = str_eq(tree_get(item, "status")->text, STR("error"));
         print_clean(tree_get(item, "trace_id")->text, 32);
         printf("  ");
-        print_clean(tree_get(item, "start_time")->text, 23);
+        print_time(options, tree_get(item, "start_time")->text, 23);
         printf("  ");
         print_clean(tree_get(item, "entry_service")->text, 30);
         printf("  ");
@@ -218,10 +219,11 @@ static bool has_parent(const struct line *lines, size_t n, size_t i)
     return false;
 }
 
-static void print_trace_head(const struct tree *trace)
+static void print_trace_head(const struct options *options, const struct tree *trace)
 {
-    printf("%s%.*s%s  %.*s  ", paint(BOLD), STR_ARG(tree_get(trace, "trace_id")->text),
-           paint(PLAIN), STR_ARG(tree_get(trace, "start_time")->text));
+    printf("%s%.*s%s  ", paint(BOLD), STR_ARG(tree_get(trace, "trace_id")->text), paint(PLAIN));
+    print_time(options, tree_get(trace, "start_time")->text, 30);
+    printf("  ");
     print_ns(tree_get(trace, "duration_ns"), 0);
     printf("  %.0f spans  %s%.*s%s", tree_number(tree_get(trace, "span_count")),
            paint(str_eq(tree_get(trace, "status")->text, STR("error")) ? RED : ""),
@@ -256,8 +258,7 @@ static int show_trace(const struct options *options, const struct tree *tree)
 {
     const struct tree *trace = tree_get(tree, "trace"), *spans = tree_get(tree, "spans");
     size_t n = 0, at = 0;
-    (void)options;
-    print_trace_head(trace);
+    print_trace_head(options, trace);
     if (tree_number(tree_get(trace, "kept")) == 0) {
         printf("Its spans were not kept (store.keep); it is counted in the graph all the same.\n");
         return EXIT_GOOD;
@@ -362,8 +363,11 @@ static int show_graph(const struct options *options, const struct tree *tree)
         return show_dot(tree);
     if (wants(options, "mermaid"))
         return show_mermaid(tree);
-    printf("%s%.*s .. %.*s%s\n", paint(DIM), STR_ARG(tree_get(tree, "from")->text),
-           STR_ARG(tree_get(tree, "to")->text), paint(PLAIN));
+    printf("%s", paint(DIM));
+    print_time(options, tree_get(tree, "from")->text, 30);
+    printf(" .. ");
+    print_time(options, tree_get(tree, "to")->text, 30);
+    printf("%s\n", paint(PLAIN));
     printf("%s%-34s    %-34s %8s %7s %7s %8s %10s %10s  %s%s\n", paint(DIM), "caller", "callee",
            "calls", "failed", "began", "retries", "p50", "p95", "via", paint(PLAIN));
     for (const struct tree *edge = tree_get(tree, "edges")->first; edge; edge = edge->next) {
@@ -541,7 +545,6 @@ static int show_tail(const struct options *options, const struct tree *tree)
     static char last[40];
     const struct tree *items[64];
     size_t n = 0;
-    (void)options;
     for (const struct tree *item = tree_get(tree, "items")->first; item && n < 64;
          item = item->next)
         items[n++] = item;
@@ -550,7 +553,8 @@ static int show_tail(const struct options *options, const struct tree *tree)
         if (str_cmp(at, str_of(last)) <= 0)
             continue;
         snprintf(last, sizeof(last), "%.*s", STR_ARG(at));
-        printf("%.*s  ", STR_ARG(at));
+        print_time(options, at, 30);
+        printf("  ");
         print_clean(tree_get(items[n], "sender")->text, 18);
         printf(" ");
         print_clean(tree_get(items[n], "format")->text, 12);

@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "collector/base/json.h"
 #include "collector/command/ask.h"
+
+#define ANSWER_BYTES ((size_t)256 << 20)
 
 #define SQL_INTEGER 1
 #define SQL_FLOAT 2
@@ -131,21 +134,91 @@ static int run(struct query *query, const char *sql, enum output output)
     return err.code == ERR_INVALID ? EXIT_USAGE : err.code ? EXIT_NOT_DONE : EXIT_GOOD;
 }
 
-static int run_input(struct query *query, enum output output)
+/* ---- by a running collector ---- */
+
+#define MAX_COLUMNS 2000
+
+static int type_of(const struct tree *cell)
+{
+    bool whole = cell->type == JSON_NUMBER && !memchr(cell->text.p, '.', cell->text.len) &&
+                 !memchr(cell->text.p, 'e', cell->text.len);
+    return cell->type != JSON_NUMBER ? 0 : whole ? SQL_INTEGER : SQL_FLOAT;
+}
+
+/* The answer of POST /api/v1/sql, as rows. */
+static bool print_answer(struct arena *arena, const struct tree *answer, struct printing *printing)
+{
+    const char *names[MAX_COLUMNS], *values[MAX_COLUMNS];
+    int types[MAX_COLUMNS], lengths[MAX_COLUMNS], n = 0;
+    for (const struct tree *column = tree_get(answer, "columns")->first; column && n < MAX_COLUMNS;
+         column = column->next)
+        names[n++] = arena_dup(arena, tree_get(column, "name")->text).p;
+    struct query_rows rows = {n, names, types, values, lengths};
+    for (const struct tree *row = tree_get(answer, "rows")->first; row; row = row->next) {
+        int i = 0;
+        for (const struct tree *cell = row->first; cell && i < n; cell = cell->next, i++) {
+            values[i] = cell->type == JSON_NULL ? NULL : cell->text.len ? cell->text.p : "";
+            lengths[i] = (int)cell->text.len;
+            types[i] = type_of(cell);
+        }
+        if (!print_row(&rows, printing))
+            return false;
+    }
+    return true;
+}
+
+static int run_url(const char *url, const char *sql, enum output output)
+{
+    struct printing printing = {output, 0};
+    struct err err = {0};
+    struct buf answer;
+    struct arena arena;
+    buf_init(&answer, ANSWER_BYTES);
+    arena_init(&arena, 4 * ANSWER_BYTES);
+    if (ask_sql(url, sql, &answer, &err) == 0) {
+        const struct tree *tree = tree_read(&arena, buf_str(&answer));
+        if (!tree || !print_answer(&arena, tree, &printing))
+            err_set(&err, ERR_IO, "the answer cannot be read");
+        else if (tree_get(tree, "truncated")->type == JSON_TRUE)
+            fprintf(stderr, "faultline sql: only the first %zu rows (web.sql_rows)\n",
+                    printing.n_rows);
+    }
+    if (output == OUTPUT_JSON)
+        printf(printing.n_rows ? "]\n" : "[]\n");
+    fflush(stdout);
+    arena_fini(&arena);
+    buf_fini(&answer);
+    if (err.code)
+        fprintf(stderr, "faultline sql: %s\n", err.text);
+    return err.code == ERR_INVALID ? EXIT_USAGE : err.code ? EXIT_NOT_DONE : EXIT_GOOD;
+}
+
+/* Where the questions go: a file, or a collector. */
+struct target {
+    struct query *query;
+    const char *url; /* NULL: the query */
+};
+
+static int run_at(const struct target *target, const char *sql, enum output output)
+{
+    return target->url ? run_url(target->url, sql, output) : run(target->query, sql, output);
+}
+
+static int run_input(const struct target *target, enum output output)
 {
     char line[65536];
     int code = EXIT_GOOD;
     struct buf all;
     if (isatty(STDIN_FILENO)) {
         while (fprintf(stderr, "faultline> "), fgets(line, sizeof(line), stdin))
-            code = run(query, line, output);
+            code = run_at(target, line, output);
         return code;
     }
     buf_init(&all, 1u << 20);
     for (size_t n; (n = fread(line, 1, sizeof(line), stdin)) > 0;)
         buf_add(&all, line, n);
     buf_add_char(&all, '\0');
-    code = buf_failed(&all) ? EXIT_USAGE : run(query, all.p, output);
+    code = buf_failed(&all) ? EXIT_USAGE : run_at(target, all.p, output);
     buf_fini(&all);
     return code;
 }
@@ -153,9 +226,9 @@ static int run_input(struct query *query, enum output output)
 int command_sql(const struct options *options)
 {
     static const char *const names[] = {"table", "csv", "json", "ndjson", "markdown"};
-    const char *format = option(options, "format"), *db = option(options, "db");
+    const char *format = option(options, "format"), *db = option(options, "db"),
+               *url = option(options, "url");
     struct config_input input;
-    struct query *query;
     struct err err = {0};
     int output = OUTPUT_TABLE;
     if (format) {
@@ -167,17 +240,22 @@ int command_sql(const struct options *options)
                 "faultline sql: one query; --format is table, csv, json, ndjson or markdown\n");
         return EXIT_USAGE;
     }
+    if (db && url) {
+        fprintf(stderr, "faultline sql: --db or --url, not both\n");
+        return EXIT_USAGE;
+    }
     struct config *config = options_config(options, &input);
     if (!config)
         return EXIT_USAGE;
+    struct target target = {NULL, url};
     int code = EXIT_NOT_DONE;
-    if (query_open(db ? db : config_settings(config)->store_path, &query, &err)) {
+    if (!url && query_open(db ? db : config_settings(config)->store_path, &target.query, &err))
         fprintf(stderr, "faultline sql: %s\n", err.text);
-    } else {
-        code = options->n_rest ? run(query, options->rest[0], (enum output)output)
-                               : run_input(query, (enum output)output);
-        query_close(query);
-    }
+    else if (options->n_rest)
+        code = run_at(&target, options->rest[0], (enum output)output);
+    else
+        code = run_input(&target, (enum output)output);
+    query_close(target.query);
     config_free(config);
     return code;
 }

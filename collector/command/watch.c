@@ -52,7 +52,7 @@ bool watch_init(struct watch *watch)
     return watch->steps != NULL;
 }
 
-static struct watched *watched_new(void)
+struct watched *watched_new(void)
 {
     struct watched *watched = calloc(1, sizeof(*watched));
     if (!watched)
@@ -64,7 +64,7 @@ static struct watched *watched_new(void)
     return watched;
 }
 
-static void watched_free(struct watched *watched)
+void watched_free(struct watched *watched)
 {
     incident_free(watched->incident);
     rollup_fini(&watched->normal);
@@ -81,6 +81,8 @@ void watch_fini(struct watch *watch)
         watched_free(watch->open);
         watch->open = next;
     }
+    if (watch->by_series)
+        watched_free(watch->by_series);
     rollup_fini(&watch->far);
     steps_free(watch->steps);
 }
@@ -220,7 +222,11 @@ void watch_go_on(struct watch *watch, struct incident *incidents)
 {
     while (incidents) {
         struct incident *next = incidents->next;
-        go_on(watch, incidents);
+        /* Series know no operation. */
+        if (!incidents->operation.len && !watch->by_series)
+            watch_series_go_on(watch, incidents);
+        else
+            go_on(watch, incidents);
         incidents = next;
     }
     watch->changed(watch->ctx);
@@ -268,8 +274,7 @@ static void name_entry(struct watch *watch, const struct symptom_found *found,
     incident->failed_share = found->share;
 }
 
-/* Sends it to the store; what stays here is a copy without suspects. */
-static void put(struct watch *watch, struct watched *watched, struct incident *incident)
+void watch_put(struct watch *watch, struct watched *watched, struct incident *incident)
 {
     struct incident *kept = incident_copy(incident);
     if (kept) {
@@ -326,7 +331,7 @@ static void begin_incident(struct watch *watch, const struct look *look, struct 
               (unsigned long long)incident->id, log_quote(incident->summary, quoted));
     watched->fresh = true;
     watched_show(watched, incident);
-    put(watch, watched, incident);
+    watch_put(watch, watched, incident);
 }
 
 /* A symptom alone is no incident: somebody must be significant. */
@@ -393,7 +398,7 @@ static bool update_incident(struct watch *watch, struct watched *watched, uint64
     }
     bool over = incident->closed_ns > 0;
     steps_spoil(watch->steps, incident->onset_ns / NS_PER_MINUTE, watched->bad_ns / NS_PER_MINUTE);
-    put(watch, watched, incident);
+    watch_put(watch, watched, incident);
     return over;
 }
 

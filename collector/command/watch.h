@@ -47,7 +47,9 @@ struct watch {
     uint32_t step_s;                             /* see rollup.h */
     unsigned look_every, look_steps, keep_steps; /* steps between looks, of a look, in memory */
     uint64_t last_id;
-    struct watched *open; /* in order of their opening */
+    struct watched *open;      /* in order of their opening */
+    struct watched *by_series; /* the one that is told by series alone; NULL: none */
+    uint64_t series_minute;    /* before which series are looked at */
     struct suspicion suspicions[MAX_ENTRIES];
     struct rollup far;   /* requests of a baseline that reaches further back than memory */
     uint64_t far_minute; /* when it was read */
@@ -66,6 +68,17 @@ void watch_go_on(struct watch *watch, struct incident *incidents);
 void watch_forget_later(struct watch *watch, uint64_t ns);
 /* One look at the steps before `end`. */
 void watch_look(struct watch *watch, uint64_t end);
+struct watched *watched_new(void);
+void watched_free(struct watched *watched);
+/* Sends it to the store; what stays here is a copy without suspects. */
+void watch_put(struct watch *watch, struct watched *watched, struct incident *incident);
+
+/* ---- watch_series.c ---- */
+
+/* Looks at the whole minutes before that one (of Unix time), where no spans came. */
+void watch_series_look(struct watch *watch, uint64_t end_minute);
+/* Goes on with a stored one; takes it. */
+void watch_series_go_on(struct watch *watch, struct incident *incident);
 
 /* ---- watch_incident.c ---- */
 
@@ -76,6 +89,8 @@ struct look {
     struct rollup now_entries;
 };
 
+/* Names belong to the localiser's thread, the incident to the writer: its texts are copied. */
+void suspect_own_texts(struct arena *arena, struct suspect *suspect);
 struct node_text node_text_copy(struct arena *arena, const struct node_text *node);
 /* The incident without suspects, with texts of its own; NULL when memory is short. */
 struct incident *incident_copy(const struct incident *from);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "collector/base/log.h"
 #include "collector/command/diagnose.h"
 #include "collector/command/watch.h"
 #include "collector/localise/localise.h"
@@ -42,8 +43,7 @@ struct incident *incident_copy(const struct incident *from)
     return copy;
 }
 
-/* Names belong to the localiser's thread, the incident to the writer: its texts are copied. */
-static void own_texts(struct arena *arena, struct suspect *suspect)
+void suspect_own_texts(struct arena *arena, struct suspect *suspect)
 {
     suspect->node = node_text_copy(arena, &suspect->node);
     suspect->peer = node_text_copy(arena, &suspect->peer);
@@ -163,6 +163,15 @@ static void keep_own(struct watch *watch, const struct suspects_wanted *wanted,
     incident->n_suspects = kept;
 }
 
+/* What cannot be read is said, and missed: requests speak for themselves. */
+static void add_metrics(struct watch *watch, struct incident *incident, struct diagnosis *diagnosis)
+{
+    struct err err = {0};
+    char quoted[256];
+    if (diagnosis_add_metrics(watch->query, &incident->arena, LOOKED_AT, diagnosis, &err))
+        log_event(LOG_WARN, "metrics_unread", "reason=%s", log_quote(str_of(err.text), quoted));
+}
+
 bool watch_suspects(struct watch *watch, const struct suspects_wanted *wanted,
                     struct incident *incident)
 {
@@ -190,13 +199,14 @@ bool watch_suspects(struct watch *watch, const struct suspects_wanted *wanted,
     rollup_fini(&now);
     if (!found)
         return false;
+    add_metrics(watch, incident, &diagnosis);
     keep_own(watch, wanted, &diagnosis, incident);
     if (!incident->n_suspects || !incident->suspects[0].significant) {
         incident->n_suspects = 0;
         return false;
     }
     for (uint32_t i = 0; i < incident->n_suspects; i++) {
-        own_texts(&incident->arena, &incident->suspects[i]);
+        suspect_own_texts(&incident->arena, &incident->suspects[i]);
         diagnosis_add_examples(watch->query, &diagnosis, &incident->suspects[i]);
     }
     incident->cause = incident->suspects[0].node;

@@ -212,9 +212,10 @@ static uint8_t stated_security(const struct seen_keys *seen)
  * nothing. */
 static bool is_unconnected(const struct facts *facts, uint8_t kind)
 {
-    const uint64_t nobody = FLAG_BIT(FLAG_UH) | FLAG_BIT(FLAG_UO) | FLAG_BIT(FLAG_UF) |
-                            FLAG_BIT(FLAG_NR) | FLAG_BIT(FLAG_NC);
-    bool onwards = kind == KIND_CLIENT || str_starts(facts->upstream_cluster, STR("outbound|"));
+    const uint64_t no_cluster = FLAG_BIT(FLAG_NR) | FLAG_BIT(FLAG_NC),
+                   nobody = FLAG_BIT(FLAG_UH) | FLAG_BIT(FLAG_UO) | FLAG_BIT(FLAG_UF) | no_cluster;
+    bool onwards = kind == KIND_CLIENT || str_starts(facts->upstream_cluster, STR("outbound|")) ||
+                   (facts->proxy != PROXY_GATEWAY && facts->flags & no_cluster);
     return facts->proxy != PROXY_NONE && onwards && facts->flags & nobody;
 }
 

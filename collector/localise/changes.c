@@ -90,7 +90,8 @@ static void blame_newcomer(struct work *work, const struct newcomer *newcomer,
     finding->kind = EVIDENCE_CHANGE;
     finding->group = versions ? newcomer->version : newcomer->service;
     finding->peer = NO_GROUP;
-    blame(work, candidate_of(work, finding->group, newcomer->instance, NAME_NONE), finding);
+    finding->instance = newcomer->instance;
+    blame(work, candidate_of(work, finding->group, NAME_NONE, NAME_NONE), finding);
 }
 
 static void judge(struct work *work, const struct newcomer *newcomer)

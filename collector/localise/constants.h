@@ -26,7 +26,8 @@
 #define NETWORK_SHARE 0.6
 
 /* With nothing to tell them apart a call that did not arrive is its callee's: so many times the
- * caller's part. */
+ * caller's part. So is the time of a callee that sends no spans: it is in the gap, its caller's is
+ * not. */
 #define CALLEE_PRIOR 2.0
 
 /* An edge with so many calls counts half of one that is known well, when ends are weighed. */
@@ -89,6 +90,41 @@
  * theirs: a night, or a sender that stopped, takes it from all. */
 #define TRAFFIC_LEFT 0.1
 #define TRAFFIC_OTHERS 0.5
+
+/* Metrics: a robust z whose scale is the median deviation (1.4826 of it is a standard deviation of
+ * what is normally distributed) + 5 % of the median + what nobody would notice (LOCALISING §3): a
+ * millisecond, two points of a share, 4 MiB, one event in ten seconds, one thing. */
+#define METRIC_MAD 1.4826
+#define METRIC_OF_MEDIAN 0.05
+#define METRIC_FLOOR_NS 1e6
+#define METRIC_FLOOR_SHARE 0.02
+#define METRIC_FLOOR_BYTES (4.0 * 1024 * 1024)
+#define METRIC_FLOOR_RATE 0.1
+#define METRIC_FLOOR_COUNT 1.0
+/* The median deviation of fewer values says nothing. */
+#define METRIC_LEAST 5
+/* All that a metric can add to a score (LOCALISING §3), reached as z grows beyond 3; and how many
+ * causes are told of one suspect. */
+#define METRIC_BONUS 0.05
+#define METRIC_TELLS 2
+
+/* A diagnosis' onset: a split of the minutes with so many requests on either side; twice the log of
+ * its likelihood beyond what chance gives once in a thousand; or their mean time grew by a third.
+ */
+#define ONSET_REQUESTS 30
+#define ONSET_CHANCE 10.8
+#define ONSET_SHIFT 0.3
+
+/* A mesh's series without spans: so much of the failures that a service saw downstream is carried
+ * on (LOCALISING §3); means of so many normal minutes show how they scatter; a tenth of a
+ * millisecond is what proxies' own times scatter by. */
+#define SERIES_CARRIED 0.9
+#define SERIES_LEAST 4
+#define SERIES_OF_MEAN 0.10 /* what they are taken to scatter by where there are fewer */
+#define SERIES_FLOOR_NS 1e5
+
+/* An entry is slower by its series when its mean time grew by three buckets, as with medians. */
+#define SERIES_SLOWER 0.30
 
 /* Confidence grows with the smaller sample: 63 % of what can be had at this many requests. 300 a
  * side are enough for the first place (LOCALISING §6). */

@@ -295,21 +295,31 @@ static void add_gap(struct counting *counting, const struct tally_key *key, uint
     add_time(counting, gap, gap_ns);
 }
 
-/* The way between two, by who is at its ends, and by which instances of them. */
+/* The record of an end; of a caller that sent no half of its own, the span that made the call. */
+static uint32_t record_of(const struct counting *counting, const struct call *call, int end)
+{
+    if (end == GAP_CALLEE || call->caller_span != NO_SPAN)
+        return end == GAP_CALLEE ? call->callee_span : call->caller_span;
+    if (call->callee_span == NO_SPAN)
+        return NO_SPAN;
+    return find_parent(counting, &counting->trace->records[call->callee_span]);
+}
+
+/* The way between two, by who is at its ends, and by which instances of them. Where the caller does
+ * not tell how long it took, the instances' calls count all the same. */
 static void count_gap(struct counting *counting, const struct call *call)
 {
     uint64_t gap_ns = call->caller_ns != DURATION_UNKNOWN ? gap_of(call) : DURATION_UNKNOWN;
-    const uint32_t halves[2] = {call->caller_span, call->callee_span};
     const node_no ends[2] = {call->caller, call->callee};
-    if (gap_ns == DURATION_UNKNOWN)
-        return;
-    add_gap(counting,
+    if (gap_ns != DURATION_UNKNOWN)
+        add_gap(
+            counting,
             &(struct tally_key){.channel = TALLY_GAP, .node = call->caller, .peer = call->callee},
             gap_ns);
     for (uint8_t end = 0; end < 2; end++) {
-        name_no instance = halves[end] == NO_SPAN
-                               ? NAME_NONE
-                               : counting->trace->records[halves[end]].shape->instance;
+        uint32_t record = record_of(counting, call, end);
+        name_no instance =
+            record == NO_SPAN ? NAME_NONE : counting->trace->records[record].shape->instance;
         if (instance)
             add_gap(counting,
                     &(struct tally_key){.channel = TALLY_GAP_INSTANCE,

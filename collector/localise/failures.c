@@ -116,16 +116,11 @@ static struct str reason_text(struct work *work, const struct pair *pair)
     return detail.len ? say(work, ", %.*s", STR_ARG(detail)) : STR("");
 }
 
-struct blamed {
-    uint32_t group, peer;
-    name_no instance;
-    double share; /* of the rise */
-};
-
-static void blame_at(struct work *work, const struct pair *pair, const struct blamed *blamed,
-                     const struct origin_rise *rise)
+/* The group is the pair's own, or the caller that never came there. */
+static void blame_origin(struct work *work, const struct pair *pair, uint32_t group, uint32_t peer,
+                         const struct origin_rise *rise, double share)
 {
-    uint32_t peer = blamed->peer;
+    bool own = group != pair->key.peer;
     bool survived = pair->t[1].bad * 2 < pair->t[1].n;
     struct node_text node = group_text(work, work->level, pair->key.node);
     struct str who = node_text_short(work->arena, &node), where = who;
@@ -139,12 +134,15 @@ static void blame_at(struct work *work, const struct pair *pair, const struct bl
         .channel = CHANNEL_ERRORS,
         .kind = EVIDENCE_ERRORS,
         .unit = UNIT_RATIO,
-        .value = rise->value * blamed->share,
+        .value = rise->value * share,
         .z = rise->z,
         .baseline = rise->was,
         .observed = rise->is,
-        .group = blamed->group,
+        .group = group,
         .peer = peer,
+        .end = peer == NO_GROUP ? END_NEITHER
+               : own            ? END_CALLEE
+                                : END_CALLER,
         .operation = pair->key.name,
         .detail = pair->key.detail,
         .metric = survived ? STR("survived_failures") : STR("origin_share"),
@@ -152,43 +150,7 @@ static void blame_at(struct work *work, const struct pair *pair, const struct bl
                     STR_ARG(say_share(work, rise->is)), survived ? "see a failure" : "fail",
                     STR_ARG(where), STR_ARG(reason_text(work, pair)),
                     STR_ARG(say_share(work, rise->was)))};
-    blame(work, candidate_of(work, blamed->group, blamed->instance, pair->key.name), &finding);
-}
-
-static void blame_origin(struct work *work, const struct pair *pair, uint32_t group, uint32_t peer,
-                         const struct origin_rise *rise, double share)
-{
-    blame_at(work, pair, &(struct blamed){group, peer, NAME_NONE, share}, rise);
-}
-
-/* Of a callee's instances, the one that is not reached is the one whose calls are missing. */
-static void blame_lost_instances(struct work *work, const struct pair *pair,
-                                 const struct origin_rise *rise, double share)
-{
-    double normal = 0, now = 0, lost = 0;
-    uint32_t from, to, i;
-    pairs_range(work->pairs, TALLY_INSTANCE, pair->key.node, &from, &to);
-    for (i = from; i < to; i++) {
-        normal += (double)work->pairs->items[i].t[0].n;
-        now += (double)work->pairs->items[i].t[1].n;
-    }
-    /* What came and what failed would have been spread as in normal times. */
-    now += (double)(pair->t[1].n - pair->t[0].n);
-    for (int pass = 0; pass < 2; pass++) {
-        for (i = from; i < to && normal > 0; i++) {
-            const struct pair *instance = &work->pairs->items[i];
-            double missing = (double)instance->t[0].n / normal * now - (double)instance->t[1].n;
-            if (missing > 0 && pass == 0)
-                lost += missing;
-            else if (missing > 0)
-                blame_at(work, pair,
-                         &(struct blamed){pair->key.node, pair->key.peer, instance->key.name,
-                                          share * missing / lost},
-                         rise);
-        }
-    }
-    if (lost == 0)
-        blame_origin(work, pair, pair->key.node, pair->key.peer, rise, share);
+    blame(work, candidate_of(work, group, NAME_NONE, pair->key.name), &finding);
 }
 
 /* Calls that came to a version, or were for its service and came to nobody. */
@@ -286,61 +248,23 @@ static void blame_pair(struct work *work, const struct pair *pair, const struct 
         by_caller + by_callee > 0 ? by_caller / (by_caller + by_callee) : 1 / (1 + CALLEE_PRIOR);
     if (caller_refused(work, pair))
         share = 1;
-    if (work->input->level == SUSPECT_INSTANCE)
-        blame_lost_instances(work, pair, rise, 1 - share);
-    else if (work->level == &work->versions && !work->versions.items[callee].node.version)
+    if (work->level == &work->versions && !work->versions.items[callee].node.version)
         blame_lost_versions(work, pair, rise, 1 - share);
     else
         blame_origin(work, pair, callee, caller, rise, 1 - share);
     blame_origin(work, pair, caller, callee, rise, share);
 }
 
-/* By instance: what of its own failed, against all of its service. */
-static void find_failing_instances(struct work *work)
-{
-    for (uint32_t i = 0; i < work->pairs->n; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        if (pair->key.channel != TALLY_INSTANCE || pair->key.node == NO_GROUP)
-            continue;
-        double n = (double)work->requests[0].n, m = (double)work->requests[1].n;
-        struct origin_rise rise = {.was = (double)pair->t[0].bad / n,
-                                   .is = (double)pair->t[1].bad / m};
-        rise.value = rise.is - rise.was;
-        rise.z = two_proportions((double)pair->t[0].bad, n, (double)pair->t[1].bad, m);
-        struct str name = name_text(work, pair->key.name);
-        struct finding finding = {.channel = CHANNEL_ERRORS,
-                                  .kind = EVIDENCE_ERRORS,
-                                  .unit = UNIT_RATIO,
-                                  .value = rise.value,
-                                  .z = rise.z,
-                                  .baseline = rise.was,
-                                  .observed = rise.is,
-                                  .group = pair->key.node,
-                                  .peer = NO_GROUP,
-                                  .metric = STR("origin_share"),
-                                  .text =
-                                      say(work, "%.*s of requests fail first at %.*s (normal %.*s)",
-                                          STR_ARG(say_share(work, rise.is)), STR_ARG(name),
-                                          STR_ARG(say_share(work, rise.was)))};
-        if (rise.value > 0)
-            blame(work, candidate_of(work, pair->key.node, pair->key.name, NAME_NONE), &finding);
-    }
-}
-
 void find_failures(struct work *work)
 {
     struct edge_failures edges;
-    bool by_instance = work->input->level == SUSPECT_INSTANCE;
-    if (by_instance)
-        find_failing_instances(work);
     if (!measure_edges(work, &edges) || !missing_measure(work) || !measure_origins(work)) {
         work->memory_short = true;
         return;
     }
     for (uint32_t i = 0; i < work->pairs->n; i++) {
         const struct pair *pair = &work->pairs->items[i];
-        if (pair->key.channel != TALLY_ORIGIN || pair->key.node == NO_GROUP ||
-            (by_instance && pair->key.what != ORIGIN_UNREACHED))
+        if (pair->key.channel != TALLY_ORIGIN || pair->key.node == NO_GROUP)
             continue;
         for (int bad = 0; bad < 2; bad++) {
             struct origin_rise rise = rise_of(work, pair, bad);

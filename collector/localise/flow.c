@@ -28,47 +28,6 @@ static struct str step_text(struct work *work, const struct pair *pair)
                                         : STR("without calling anybody");
 }
 
-/* ---- by instance ---- */
-
-/* Calls of an instance that are missing, had it called as often a span as all did in normal times.
- */
-static double missing_calls(struct work *work, const struct pair *spans)
-{
-    struct tally_key key = {.channel = TALLY_GAP_INSTANCE,
-                            .node = spans->key.node,
-                            .peer = NO_GROUP,
-                            .name = spans->key.name,
-                            .what = GAP_CALLER};
-    const struct pair *calls = pairs_find(work->pairs, &key);
-    const struct tally *all_calls = siblings_normal(work, &key),
-                       *all_spans = siblings_normal(work, &spans->key);
-    if (!all_calls || !all_spans || all_spans->n <= 0 || spans->t[1].n < MIN_TIMES)
-        return 0;
-    double rate = (double)all_calls->n / (double)all_spans->n;
-    double missing = rate * (double)spans->t[1].n - (calls ? (double)calls->t[1].n : 0);
-    return missing > 0 ? missing : 0;
-}
-
-/* Of a service that no longer calls, the instances whose calls are missing; all of it where they do
- * not tell. */
-static void blame_instances(struct work *work, struct finding *finding, name_no operation)
-{
-    uint32_t from, to, i;
-    double sum = 0, value = finding->value;
-    pairs_range(work->pairs, TALLY_INSTANCE, finding->group, &from, &to);
-    if (work->input->level == SUSPECT_INSTANCE) {
-        for (i = from; i < to; i++)
-            sum += missing_calls(work, &work->pairs->items[i]);
-    }
-    for (i = from; i < to && sum > 0; i++) {
-        const struct pair *spans = &work->pairs->items[i];
-        finding->value = value * missing_calls(work, spans) / sum;
-        blame(work, candidate_of(work, finding->group, spans->key.name, operation), finding);
-    }
-    if (sum <= 0)
-        blame(work, candidate_of(work, finding->group, NAME_NONE, operation), finding);
-}
-
 static void blame_stop(struct work *work, const struct pair *pair, const double visits[2])
 {
     double was = (double)pair->t[0].n / visits[0], is = (double)pair->t[1].n / visits[1];
@@ -92,12 +51,14 @@ static void blame_stop(struct work *work, const struct pair *pair, const double 
     bool call = pair->key.what == FLOW_CALL && pair->key.peer != NO_GROUP;
     finding.group = pair->key.node;
     finding.peer = call ? pair->key.peer : NO_GROUP;
+    finding.end = call ? END_CALLER : END_NEITHER;
     finding.value = value * (call ? FLOW_CALLER : 1);
-    blame_instances(work, &finding, pair->key.name);
+    blame(work, candidate_of(work, finding.group, NAME_NONE, pair->key.name), &finding);
     if (!call)
         return;
     finding.group = pair->key.peer;
     finding.peer = pair->key.node;
+    finding.end = END_CALLEE;
     finding.value = value * FLOW_CALLEE;
     finding.operation = NAME_NONE;
     blame(work, candidate_of(work, finding.group, NAME_NONE, NAME_NONE), &finding);
@@ -174,6 +135,7 @@ static void blame_traffic(struct work *work, const struct pair *pair, const doub
     for (int e = 0; e < 2; e++) {
         finding.group = ends[e];
         finding.peer = ends[1 - e];
+        finding.end = e == 0 ? END_CALLER : END_CALLEE;
         finding.value = value * (e ? reach : 1 - reach);
         blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
     }

@@ -45,17 +45,11 @@ struct slowness slowness_of(const struct work *work, const struct tally *normal,
     return slow;
 }
 
-/* What a key without a normal is judged by: a version by its service as a whole, an instance by
- * all instances. */
-static const struct tally *normal_of(struct work *work, const struct pair *pair)
+/* What a key without a normal is judged by: a version by its service as a whole. */
+static const struct tally *normal_of(const struct work *work, const struct pair *pair)
 {
-    bool instance = pair->key.channel == TALLY_INSTANCE || pair->key.channel == TALLY_GAP_INSTANCE;
-    if (pair->t[0].histogram.n >= MIN_TIMES || (!instance && work->level == &work->services))
+    if (pair->t[0].histogram.n >= MIN_TIMES || work->level == &work->services)
         return &pair->t[0];
-    if (instance) {
-        const struct tally *siblings = siblings_normal(work, &pair->key);
-        return siblings ? siblings : &pair->t[0];
-    }
     struct tally_key key = pair->key;
     key.node = key.node == NO_GROUP ? NO_GROUP : work->level->items[key.node].service;
     key.peer = key.peer == NO_GROUP ? NO_GROUP : work->level->items[key.peer].service;
@@ -69,10 +63,8 @@ static struct str group_name(struct work *work, uint32_t group)
     return node_text_short(work->arena, &node);
 }
 
-static void blame_self(struct work *work, const struct pair *pair, const struct slowness *slow,
-                       name_no instance)
+static void blame_self(struct work *work, const struct pair *pair, const struct slowness *slow)
 {
-    name_no operation = instance ? NAME_NONE : pair->key.name;
     struct str who = group_name(work, pair->key.node), name = name_text(work, pair->key.name);
     struct finding finding = {
         .channel = CHANNEL_LATENCY,
@@ -84,25 +76,23 @@ static void blame_self(struct work *work, const struct pair *pair, const struct 
         .observed = slow->is_ns,
         .group = pair->key.node,
         .peer = NO_GROUP,
-        .operation = operation,
+        .operation = pair->key.name,
         .metric = STR("self_time"),
         .text = say(work, "%.*s %.*s: own time %.*s → %.*s, %.*s of calls slow", STR_ARG(who),
                     STR_ARG(name), STR_ARG(say_ns(work, slow->was_ns)),
                     STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_share(work, slow->share)))};
-    blame(work, candidate_of(work, pair->key.node, instance, operation), &finding);
+    blame(work, candidate_of(work, pair->key.node, NAME_NONE, pair->key.name), &finding);
 }
 
 static void find_slow_self(struct work *work)
 {
-    bool instances = work->input->level == SUSPECT_INSTANCE;
-    unsigned channel = instances ? TALLY_INSTANCE : TALLY_SELF;
     for (uint32_t i = 0; i < work->pairs->n; i++) {
         const struct pair *pair = &work->pairs->items[i];
-        if (pair->key.channel != channel || pair->key.node == NO_GROUP)
+        if (pair->key.channel != TALLY_SELF || pair->key.node == NO_GROUP)
             continue;
         struct slowness slow = slowness_of(work, normal_of(work, pair), &pair->t[1]);
         if (slow.value > 0)
-            blame_self(work, pair, &slow, instances ? pair->key.name : NAME_NONE);
+            blame_self(work, pair, &slow);
     }
 }
 
@@ -141,6 +131,14 @@ static bool measure_edges(struct work *work, struct edge_slowness *edges)
 static double guilt(const struct edge_slowness *edges, uint32_t group)
 {
     return edges->n[group] > 0 ? pow(edges->sum[group] / edges->n[group], END_POWER) : 0;
+}
+
+/* Who sends no spans: its own time is in the gap too. */
+static bool is_silent(const struct work *work, uint32_t group)
+{
+    uint32_t from, to;
+    pairs_range(work->pairs, TALLY_SELF, group, &from, &to);
+    return from == to;
 }
 
 static struct finding gap_finding(struct work *work, const struct pair *pair,
@@ -222,6 +220,7 @@ static void blame_network(struct work *work, const struct pair *pair, const stru
     for (int e = 0; e < 2; e++) {
         finding.group = ends[e];
         finding.peer = ends[1 - e];
+        finding.end = e == 0 ? END_CALLER : END_CALLEE;
         finding.value = slow->value * split->network * (e == 0 ? caller_share : 1 - caller_share);
         blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
     }
@@ -244,60 +243,9 @@ static void blame_gap(struct work *work, const struct pair *pair, const struct s
     for (int e = 0; e < 2; e++) {
         finding.group = ends[e];
         finding.peer = ends[1 - e];
+        finding.end = e == 0 ? END_CALLER : END_CALLEE;
         finding.value = slow->value * parts[e];
         blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
-    }
-}
-
-/* ---- the same by instance ---- */
-
-/* Instances of one end with the slow calls of each, cubed like the guilt of an end. Who sends no
- * spans is one instance without a name. */
-struct instance_guilt {
-    const struct pair *items[MAX_INSTANCES];
-    double weight[MAX_INSTANCES], sum, nameless;
-    unsigned n;
-};
-
-static void weigh_instances(struct work *work, uint32_t group, uint8_t end, double nameless,
-                            struct instance_guilt *guilt)
-{
-    uint32_t i, to;
-    guilt->n = 0;
-    guilt->sum = guilt->nameless = 0;
-    pairs_range(work->pairs, TALLY_GAP_INSTANCE, group, &i, &to);
-    for (; i < to && guilt->n < MAX_INSTANCES; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        if (pair->key.what != end || pair->t[1].n <= 0)
-            continue;
-        struct slowness slow = slowness_of(work, normal_of(work, pair), &pair->t[1]);
-        guilt->items[guilt->n] = pair;
-        guilt->weight[guilt->n] = (double)pair->t[1].n * pow(slow.share, END_POWER);
-        guilt->sum += guilt->weight[guilt->n++];
-    }
-    if (guilt->n == 0)
-        guilt->sum = guilt->nameless = nameless;
-}
-
-static void blame_gap_instances(struct work *work, const struct pair *pair,
-                                const struct slowness *slow, const double end_guilt[2])
-{
-    struct instance_guilt guilt[2];
-    const uint32_t ends[2] = {pair->key.node, pair->key.peer};
-    for (uint8_t e = 0; e < 2; e++)
-        weigh_instances(work, ends[e], e, end_guilt[e] * (double)pair->t[1].n, &guilt[e]);
-    double sum = guilt[0].sum + guilt[1].sum;
-    struct finding finding = gap_finding(work, pair, slow);
-    for (int e = 0; e < 2 && sum > 0; e++) {
-        finding.group = ends[e];
-        finding.peer = ends[1 - e];
-        finding.value = slow->value * guilt[e].nameless / sum;
-        blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
-        for (unsigned i = 0; i < guilt[e].n; i++) {
-            finding.value = slow->value * guilt[e].weight[i] / sum;
-            blame(work, candidate_of(work, ends[e], guilt[e].items[i]->key.name, NAME_NONE),
-                  &finding);
-        }
     }
 }
 
@@ -314,10 +262,10 @@ void find_slow(struct work *work)
         if (slow->value <= 0)
             continue;
         const struct pair *pair = &work->pairs->items[i];
-        const double by[2] = {guilt(&edges, pair->key.node), guilt(&edges, pair->key.peer)};
-        if (work->input->level == SUSPECT_INSTANCE)
-            blame_gap_instances(work, pair, slow, by);
-        else
-            blame_gap(work, pair, slow, by[0] + by[1] > 0 ? by[0] / (by[0] + by[1]) : 0.5);
+        double by_caller = guilt(&edges, pair->key.node), by_callee = guilt(&edges, pair->key.peer);
+        if (is_silent(work, pair->key.peer))
+            by_callee *= CALLEE_PRIOR;
+        double sum = by_caller + by_callee;
+        blame_gap(work, pair, slow, sum > 0 ? by_caller / sum : 0.5);
     }
 }

@@ -13,8 +13,6 @@
 
 #include "collector/localise/work.h"
 
-#define HINT_SHARE 0.9 /* of the weakest significant score: where hints begin */
-
 struct str say(struct work *work, const char *format, ...)
 {
     char text[1024];
@@ -209,18 +207,13 @@ static void rank(struct work *work)
     sort_ties(work);
 }
 
-/* From the smaller sample and the distance to the next. */
-static double confidence_of(const struct work *work, uint32_t at)
+double suspect_confidence(const struct diagnosis *diagnosis, const struct suspect *suspect,
+                          double rival)
 {
-    const struct candidate *candidate = &work->candidates[at];
-    double n = (double)(work->requests[0].n < work->requests[1].n ? work->requests[0].n
-                                                                  : work->requests[1].n);
-    double rival = at > 0                   ? work->candidates[0].score
-                   : work->n_candidates > 1 ? work->candidates[1].score
-                                            : 0;
-    double distance = candidate->score / (candidate->score + rival);
-    double share = candidate->significant ? 1 : 0.5;
-    return share * distance * (1 - exp(-n / CONFIDENT_REQUESTS));
+    int64_t was = diagnosis->baseline.n, is = diagnosis->now.n;
+    double distance = suspect->score / (suspect->score + rival);
+    double share = suspect->significant ? 1 : 0.5;
+    return share * distance * (1 - exp(-(double)(was < is ? was : is) / CONFIDENT_REQUESTS));
 }
 
 static bool write_suspects(struct work *work, struct diagnosis *diagnosis)
@@ -245,7 +238,10 @@ static bool write_suspects(struct work *work, struct diagnosis *diagnosis)
             suspect->operation = name_text(work, candidate->name);
         suspect->score = candidate->score;
         suspect->significant = candidate->significant;
-        suspect->confidence = confidence_of(work, i);
+        double rival = i > 0                    ? work->candidates[0].score
+                       : work->n_candidates > 1 ? work->candidates[1].score
+                                                : 0;
+        suspect->confidence = suspect_confidence(diagnosis, suspect, rival);
         explain(work, candidate, suspect);
     }
     return !work->memory_short;
@@ -266,6 +262,8 @@ static bool look(struct work *work)
     find_traffic(work);
     find_entries(work);
     find_changes(work);
+    if (work->input->level == SUSPECT_INSTANCE)
+        share_out_to_instances(work);
     rank(work);
     return !work->memory_short;
 }

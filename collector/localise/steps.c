@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #define MAX_STEP_TALLIES 50000u
+/* In all bags together: about 200 MB, at 400 bytes each with their histogram. */
+#define MAX_TALLIES 500000u
 #define MAX_HELD (1u << 20)
 #define MAX_NAMES (1u << 20)
 #define MAX_NAME_BYTES ((size_t)128 << 20)
@@ -31,7 +33,9 @@ struct steps {
     uint32_t step_s;
     unsigned n_steps;
     bool hold;
-    struct rollup held; /* in order of time once the first was released */
+    uint32_t n_tallies;  /* in both rings */
+    uint64_t n_left_out; /* that a bound kept out or took out */
+    struct rollup held;  /* in order of time once the first was released */
     uint32_t n_released;
 };
 
@@ -131,34 +135,66 @@ static bool take_node(struct steps *steps, const struct turn *turn, node_no *nod
 
 /* ---- adding ---- */
 
+static void empty(struct steps *steps, struct bag *bag)
+{
+    steps->n_tallies -= bag->rollup.n;
+    rollup_clear(&bag->rollup);
+}
+
 /* A ring's place belongs to the newest time that came; NULL for what is older. */
-static struct bag *bag_of(struct bag *ring, unsigned n, uint64_t time)
+static struct bag *bag_of(struct steps *steps, struct bag *ring, unsigned n, uint64_t time)
 {
     struct bag *bag = &ring[time % n];
     if (time < bag->time)
         return NULL;
     if (time > bag->time) {
-        rollup_clear(&bag->rollup);
+        empty(steps, bag);
         bag->time = time;
         bag->spoilt = false;
     }
     return bag;
 }
 
-static bool add(struct bag *bag, const struct tally_key *key, const struct tally *more)
+/* The oldest minute goes, with its memory: a baseline that is shorter serves better than one
+ * without what is new. */
+static void make_room(struct steps *steps, const struct bag *needed)
+{
+    struct bag *oldest = NULL;
+    for (unsigned i = 0; i < N_STEP_MINUTES; i++) {
+        struct bag *bag = &steps->minutes[i];
+        if (bag->rollup.n && bag != needed && (!oldest || bag->time < oldest->time))
+            oldest = bag;
+    }
+    if (!oldest)
+        return;
+    steps->n_left_out += oldest->rollup.n;
+    steps->n_tallies -= oldest->rollup.n;
+    rollup_fini(&oldest->rollup);
+}
+
+static bool add(struct steps *steps, struct bag *bag, const struct tally_key *key,
+                const struct tally *more)
 {
     if (!bag)
         return true;
+    if (steps->n_tallies >= MAX_TALLIES)
+        make_room(steps, bag);
+    uint32_t before = bag->rollup.n;
     struct tally *tally = rollup_tally(&bag->rollup, key, 0);
-    return tally ? tally_merge(tally, more) : bag->rollup.n >= bag->rollup.max;
+    steps->n_tallies += bag->rollup.n - before;
+    if (tally)
+        return tally_merge(tally, more);
+    bool full = bag->rollup.n >= bag->rollup.max;
+    steps->n_left_out += full;
+    return full;
 }
 
 /* Into the step's bag and its minute's. */
 static bool count(struct steps *steps, const struct tally_key *key, const struct tally *tally)
 {
     uint64_t step = tally->step / steps->step_s, minute = tally->step / ROLLUP_MINUTE_S;
-    return add(bag_of(steps->steps, steps->n_steps, step), key, tally) &&
-           add(bag_of(steps->minutes, N_STEP_MINUTES, minute), key, tally);
+    return add(steps, bag_of(steps, steps->steps, steps->n_steps, step), key, tally) &&
+           add(steps, bag_of(steps, steps->minutes, N_STEP_MINUTES, minute), key, tally);
 }
 
 static bool hold(struct steps *steps, const struct tally_key *key, const struct tally *more)
@@ -225,8 +261,24 @@ bool steps_are_full(const struct steps *steps)
 
 struct rollup *steps_minute(struct steps *steps, uint64_t minute)
 {
-    struct bag *bag = bag_of(steps->minutes, N_STEP_MINUTES, minute);
+    struct bag *bag = bag_of(steps, steps->minutes, N_STEP_MINUTES, minute);
     return bag ? &bag->rollup : NULL;
+}
+
+void steps_recount(struct steps *steps)
+{
+    steps->n_tallies = 0;
+    for (unsigned i = 0; i < steps->n_steps; i++)
+        steps->n_tallies += steps->steps[i].rollup.n;
+    for (unsigned i = 0; i < N_STEP_MINUTES; i++)
+        steps->n_tallies += steps->minutes[i].rollup.n;
+    while (steps->n_tallies > MAX_TALLIES)
+        make_room(steps, NULL);
+}
+
+uint64_t steps_left_out(const struct steps *steps)
+{
+    return steps->n_left_out;
 }
 
 void steps_spoil(struct steps *steps, uint64_t from_minute, uint64_t to_minute)

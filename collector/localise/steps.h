@@ -2,7 +2,8 @@
  * of their own, so that they outlive every turn. A step here is a number: its time divided by its
  * length.
  *
- * At most MAX_STEP_TALLIES counters a step; one thread.
+ * At most MAX_STEP_TALLIES counters a step or minute, and MAX_TALLIES in all, about 200 MB: beyond,
+ * the oldest minutes go. One thread.
  */
 #ifndef LOCALISE_STEPS_H
 #define LOCALISE_STEPS_H
@@ -29,6 +30,10 @@ bool steps_release(struct steps *steps);
 bool steps_are_full(const struct steps *steps);
 /* The bag of a minute, empty when new, for who reads stored minutes; NULL when it is too old. */
 struct rollup *steps_minute(struct steps *steps, uint64_t minute);
+/* After bags were filled by steps_minute(): counts them in. */
+void steps_recount(struct steps *steps);
+/* How many counters a bound kept out or took out since the beginning. */
+uint64_t steps_left_out(const struct steps *steps);
 /* From now on these minutes are no part of what is normal. */
 void steps_spoil(struct steps *steps, uint64_t from_minute, uint64_t to_minute);
 

@@ -7,8 +7,10 @@
  *   flow.c       visits that stop, calls that vanished or multiplied
  *   missing.c    failures of callers that never came to their callee, where only callees report
  *   changes.c    versions and instances that are new, against their sisters
+ *   instances.c  the same by instance: what a service owes, shared out among its instances
  *   narrow.c     the part of a suspect that explains it
  *   explain.c    evidence, effects, what it is not
+ *   metrics.c    what rose at a suspect besides: behind localise(), on its answer (metrics.h)
  */
 #ifndef LOCALISE_WORK_H
 #define LOCALISE_WORK_H
@@ -17,6 +19,7 @@
 #include "collector/localise/localise.h"
 
 #define NO_GROUP UINT32_MAX
+#define HINT_SHARE 0.9    /* of the weakest significant score: where hints begin */
 #define MAX_INSTANCES 512 /* of one service, that are weighed against each other */
 
 enum channel {
@@ -53,6 +56,8 @@ struct pairs {
     struct map map;
 };
 
+enum call_end { END_NEITHER, END_CALLER, END_CALLEE };
+
 /* One fact for or against somebody. */
 struct finding {
     struct finding *next; /* of the same suspect */
@@ -61,8 +66,10 @@ struct finding {
     enum evidence_unit unit;
     double value, z, baseline, observed;
     uint32_t group, peer; /* of services; peer NO_GROUP without */
+    enum call_end end;    /* which end of the call that is spoken of the group is */
     name_no operation, detail;
-    bool between; /* on the way from one to the other: neither spent it */
+    name_no instance; /* a newcomer that it speaks of; else NAME_NONE */
+    bool between;     /* on the way from one to the other: neither spent it */
     struct str metric, text;
 };
 
@@ -118,6 +125,9 @@ struct candidate *candidate_of(struct work *work, uint32_t group, name_no instan
                                name_no operation);
 /* Adds value and fact. Nothing for a value of 0. `finding` is copied. */
 void blame(struct work *work, struct candidate *candidate, const struct finding *finding);
+/* 0…1, from the smaller sample and the distance to the score of the next, or of the first. */
+double suspect_confidence(const struct diagnosis *diagnosis, const struct suspect *suspect,
+                          double rival);
 /* A text in the arena. */
 struct str say(struct work *work, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "12 ms", "1.4 s": two or three digits. */
@@ -166,6 +176,10 @@ void find_flow(struct work *work);
 void find_traffic(struct work *work);
 void find_entries(struct work *work);
 void find_changes(struct work *work);
+
+/* instances.c */
+/* Makes suspects of the services' instances, and of nobody else. */
+void share_out_to_instances(struct work *work);
 
 /* narrow.c */
 /* Adds to suspect->narrowed what explains the finding. */

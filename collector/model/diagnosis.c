@@ -117,17 +117,15 @@ void suspect_json(const struct suspect *suspect, bool whole, struct buf *out)
     buf_add_double(out, suspect->confidence);
     buf_addf(out, ",\"significant\":%s,\"reason\":", suspect->significant ? "true" : "false");
     buf_add_json(out, suspect->reason);
-    if (whole) {
-        narrowed_json(suspect, out);
+    narrowed_json(suspect, out);
+    if (whole)
         evidence_json(suspect, out);
-        buf_add_c(out, ",\"effects\":[");
-        for (unsigned i = 0; i < suspect->n_effects; i++) {
-            buf_add_c(out, i ? "," : "");
-            node_text_json(&suspect->effects[i], out);
-        }
-        buf_add_char(out, ']');
+    buf_add_c(out, ",\"effects\":[");
+    for (unsigned i = 0; i < suspect->n_effects; i++) {
+        buf_add_c(out, i ? "," : "");
+        node_text_json(&suspect->effects[i], out);
     }
-    buf_add_c(out, ",\"examples\":[");
+    buf_add_c(out, "],\"examples\":[");
     for (unsigned i = 0; i < suspect->n_examples; i++)
         buf_addf(out, "%s\"%s\"", i ? "," : "", suspect->examples[i]);
     buf_addf(out, "],\"contrast\":%s%s%s", suspect->contrast[0] ? "\"" : "",
@@ -156,22 +154,35 @@ static void requests_json(const struct request_numbers *numbers, struct buf *out
 {
     buf_addf(out, "{\"n\":%lld,\"failed\":%lld,\"mean_ns\":", (long long)numbers->n,
              (long long)numbers->failed);
-    if (numbers->p95_ns == UINT64_MAX) {
-        buf_add_c(out, "null,\"p95_ns\":null}");
-        return;
-    }
-    buf_addf(out, "%lld,\"p95_ns\":%llu}", (long long)numbers->mean_ns,
-             (unsigned long long)numbers->p95_ns);
+    if (numbers->mean_ns > 0 || numbers->p95_ns != UINT64_MAX)
+        buf_addf(out, "%lld", (long long)numbers->mean_ns);
+    else
+        buf_add_c(out, "null");
+    buf_add_c(out, ",\"p95_ns\":");
+    if (numbers->p95_ns != UINT64_MAX)
+        buf_addf(out, "%llu", (unsigned long long)numbers->p95_ns);
+    else
+        buf_add_c(out, "null");
+    buf_add_char(out, '}');
+}
+
+static void window_json(const char *name, uint64_t from_ns, uint64_t to_ns, struct buf *out)
+{
+    buf_addf(out, "\"%s\":{\"from\":\"", name);
+    buf_add_time(out, from_ns);
+    buf_add_c(out, "\",\"to\":\"");
+    buf_add_time(out, to_ns);
+    buf_add_c(out, "\"}");
 }
 
 void diagnosis_json(const struct diagnosis *diagnosis, struct buf *out)
 {
-    time_member(out, "{\"version\":1,\"window\":{\"from\":", diagnosis->from_ns);
-    time_member(out, ",\"to\":", diagnosis->to_ns);
-    time_member(out, "},\"baseline\":{\"from\":", diagnosis->baseline_from_ns);
-    time_member(out, ",\"to\":", diagnosis->baseline_to_ns);
+    buf_add_c(out, "{\"version\":1,");
+    window_json("window", diagnosis->from_ns, diagnosis->to_ns, out);
+    buf_add_char(out, ',');
+    window_json("baseline", diagnosis->baseline_from_ns, diagnosis->baseline_to_ns, out);
     buf_addf(out,
-             "},\"verdict\":\"%s\",\"requests\":{\"baseline\":", verdict_word(diagnosis->verdict));
+             ",\"verdict\":\"%s\",\"requests\":{\"baseline\":", verdict_word(diagnosis->verdict));
     requests_json(&diagnosis->baseline, out);
     buf_add_c(out, ",\"now\":");
     requests_json(&diagnosis->now, out);

@@ -92,7 +92,13 @@ struct suspect {
 struct request_numbers {
     int64_t n, failed;
     double mean_ns;
-    uint64_t p95_ns; /* UINT64_MAX: no times */
+    uint64_t p95_ns; /* UINT64_MAX: no times, or none of single requests */
+};
+
+/* Requests of one minute. */
+struct request_minute {
+    uint64_t minute; /* of Unix time */
+    int64_t n, failed, sum_ns;
 };
 
 struct diagnosis {
@@ -124,7 +130,7 @@ int suspect_level_from_word(struct str word);
 
 /* The object of CONTRACT §7. */
 void diagnosis_json(const struct diagnosis *diagnosis, struct buf *out);
-/* One of its suspects; with `whole` also evidence, narrowing, effects. */
+/* One of its suspects; with `whole` also its evidence. */
 void suspect_json(const struct suspect *suspect, bool whole, struct buf *out);
 void node_text_json(const struct node_text *node, struct buf *out);
 /* service, namespace/service, as people write it; with @version when there is one. */

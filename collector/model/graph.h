@@ -96,12 +96,21 @@ struct trace_result {
     bool began_by_proxy; /* its first span is a sidecar's, of a call of its workload */
 };
 
+/* Whom a proxy served that does not say what it is: from here its kind is learnt (stitch/proxies.h).
+ */
+struct served {
+    node_no proxy; /* without version, as a workload */
+    name_no name;  /* of whom it handed the request to; its own service: its own application */
+};
+
 struct graph {
     struct call *calls;
     uint32_t n_calls;
     struct hop *hops; /* of all calls */
     uint32_t n_hops;
     struct span_result *spans; /* one per record */
+    struct served *served;     /* of proxies of unknown kind; not stored */
+    uint32_t n_served;
     struct trace_result trace;
 };
 

@@ -66,7 +66,8 @@ static bool widen(struct histogram *histogram, uint32_t from, uint32_t to)
 
 static bool add_bucket(struct histogram *histogram, unsigned bucket, int64_t times)
 {
-    if (!widen(histogram, bucket, bucket + 1))
+    bool outside = bucket - histogram->low >= histogram->cap;
+    if (outside && !widen(histogram, bucket, bucket + 1))
         return false;
     histogram->counts[bucket - histogram->low] += times;
     histogram->n += times;
@@ -128,6 +129,12 @@ void histogram_encode(const struct histogram *histogram, struct buf *buf)
 
 static bool read_varint(struct str *blob, uint64_t *number)
 {
+    /* Nearly all are of one byte. */
+    if (blob->len && (unsigned char)blob->p[0] < 0x80) {
+        *number = (unsigned char)blob->p[0];
+        *blob = (struct str){blob->p + 1, blob->len - 1};
+        return true;
+    }
     *number = 0;
     for (unsigned i = 0; i < blob->len && i < 10; i++) {
         uint64_t part = (unsigned char)blob->p[i] & 0x7f;

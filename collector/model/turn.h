@@ -44,6 +44,12 @@ struct known_address {
     uint32_t seen_minute; /* of receipt, Unix minutes */
 };
 
+/* Whom a proxy served that does not say what it is; minutes as above, 0 never. */
+struct known_proxy {
+    struct str cluster, namespace, service, other; /* other: one of those it served */
+    uint32_t itself_minute, others_minute;
+};
+
 struct turn {
     struct arena arena;
     struct turn *next;        /* for whoever owns it */
@@ -57,6 +63,8 @@ struct turn {
     uint32_t n_places;
     struct known_address *known; /* learnt since the last turn that told any */
     uint32_t n_known;
+    struct known_proxy *known_proxies; /* the same */
+    uint32_t n_known_proxies;
     struct body *bodies; /* of metrics and logs, in order; freed with the turn */
     uint64_t body_bytes; /* of them */
     struct rollup

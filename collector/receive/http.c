@@ -111,7 +111,9 @@ static void word_refusal(struct http_request *request, unsigned status, const ch
 {
     struct receiver *receiver = ctx;
     bool logs = is_for_logs(request);
-    if (receiver->protocol == OTLP && !logs && str_eq(http_method(request), STR("POST"))) {
+    bool typed =
+        str_eq(http_method(request), STR("POST")) || http_header(request, "Content-Type").len > 0;
+    if (receiver->protocol == OTLP && !logs && typed) {
         bool json = wants_json(request);
         otlp_write_status(body, json, grpc_code(status), reason);
         *content_type = json ? JSON : PROTOBUF;

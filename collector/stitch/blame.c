@@ -23,7 +23,7 @@ static uint8_t outcome_of_4xx(const struct record *record, uint32_t flags)
     return refused && (flags & ~GONE_FLAGS) ? OUTCOME_FAILED : OUTCOME_CLIENT_ERROR;
 }
 
-static uint8_t outcome_of(const struct record *record)
+uint8_t record_outcome(const struct record *record)
 {
     uint32_t flags = record->flags & ~MEANINGLESS_FLAGS;
     uint32_t grpc = record->grpc_status > 0 ? 1u << record->grpc_status : 0;
@@ -72,7 +72,7 @@ static uint8_t call_outcome(const struct stitch *stitch, const struct work_call 
 void outcomes_find(struct stitch *stitch)
 {
     for (uint32_t i = 0; i < stitch->n; i++)
-        stitch->spans[i].outcome = outcome_of(stitch->spans[i].record);
+        stitch->spans[i].outcome = record_outcome(stitch->spans[i].record);
 }
 
 void calls_end(struct stitch *stitch)
@@ -81,6 +81,9 @@ void calls_end(struct stitch *stitch)
         struct work_call *call = &stitch->calls[i];
         if (!call->folded)
             call->outcome = call_outcome(stitch, call);
+        if (call->joined && call->joined->outcome > call->outcome &&
+            call->joined->outcome >= OUTCOME_GONE)
+            call->outcome = call->joined->outcome;
         if (call->top != NONE) {
             call->caller_end_ns = stitch->spans[call->top].end_ns;
             call->begin_ns = stitch->spans[call->top].record->start_ns;

@@ -118,6 +118,8 @@ static const struct counted_trace *copy_was(struct turn *turn, const struct live
     copy->graph.spans = memcpy(memory + records, was->graph.spans, results);
     copy->graph.calls = memcpy(memory + records + results, was->graph.calls, calls);
     copy->graph.hops = memcpy(memory + records + results + calls, was->graph.hops, hops);
+    copy->graph.served = NULL;
+    copy->graph.n_served = 0;
     return copy;
 }
 
@@ -158,6 +160,7 @@ static bool fill_cut(struct stitcher *stitcher, struct turn *turn, const struct 
         if (!cut->was)
             return false;
     }
+    stitch_name_trace(stitcher->stitch, live->id);
     return stitch_trace(stitcher->stitch, records, live->n, stitcher->settings.knowledge,
                         &turn->arena, &cut->now.graph);
 }
@@ -198,6 +201,9 @@ bool cut_trace(struct stitcher *stitcher, struct live *live, enum cut_reason rea
         return false;
     for (uint32_t i = 0; i < cut->now.n_records; i++)
         addresses_see(stitcher->addresses, &cut->now.records[i], cut->now.graph.spans[i].node);
+    if (cut->now.graph.n_served)
+        proxies_see(stitcher->proxies, &cut->now.graph,
+                    ARRIVAL_MINUTE(cut->now.records[0].arrival));
     const struct stitcher_settings *settings = &stitcher->settings;
     if (settings->count && !settings->count(settings->ctx, stitcher->nodes, turn, cut))
         stat_add(stitcher->n_memory_short, 1);
@@ -246,6 +252,8 @@ uint64_t turn_hand_on(struct stitcher *stitcher, bool flush)
     stitcher->filling = (struct filling){0};
     addresses_hand_on(stitcher->addresses, turn);
     addresses_renew(stitcher->addresses, clock_mono_ns());
+    proxies_hand_on(stitcher->proxies, turn);
+    proxies_renew(stitcher->proxies, clock_mono_ns());
     turn->flush = flush;
     turn->booked_to = stitcher->taken_seq > stitcher->settings.booked_to
                           ? stitcher->taken_seq

@@ -140,7 +140,7 @@ static void note_request(struct intake *intake, const struct span *span,
         stitcher->asked_ns = intake->now_ns;
     if (record->shape->log != LOG_NONE)
         return;
-    requests_add(stitcher->requests, record);
+    requests_add(stitcher->requests, request_trace(span->trace_id), record);
     if (record->shape->proxy != PROXY_NONE)
         recall_entries(intake, span->facts.request_id);
 }

@@ -1,6 +1,10 @@
 /* joins.c - a request that goes on in another trace, by its x-request-id (STITCHING §2, rule 6).
  *
- * The call belongs to the trace that is stitched later; the other one's rows stay as they are.
+ * One request, one call: where both halves are known before either trace is counted, the callee's
+ * has the call, with the caller's times and codes, and the caller's leaves it out. What a trace
+ * was counted as is never changed for another: the trace that is stitched later then tells the
+ * call, by its half of it or, where it has none, as a call of its own. Only where the caller's
+ * trace was counted before the callee's came is one call in two rows.
  */
 #include "collector/stitch/requests.h"
 #include "collector/stitch/work.h"
@@ -8,72 +12,285 @@
 #define CLOCKS_NS UINT64_C(50000000) /* by which two hosts' clocks may differ here */
 #define MAX_PLACES 256u
 
-static bool is_of_this_trace(const struct stitch *stitch, const struct request_place *place)
+static uint64_t known_ns(uint64_t duration_ns)
 {
-    for (uint32_t i = 0; i < stitch->n + stitch->n_again && i < 4 * MAX_PLACES; i++) {
-        if (stitch->spans[i].record->span_id == place->span_id)
-            return true;
-    }
-    return false;
+    return duration_ns == DURATION_UNKNOWN ? 0 : duration_ns;
 }
 
-/* Was the request at this place all the time that the span took? */
-static bool was_under_way(const struct request_place *place, const struct record *span)
+/* Was the request at the one place all the time that it was at the other? Of two that are about
+ * the same on their hosts' clocks the outer one lasts longer. */
+static bool encloses(uint64_t from_ns, uint64_t lasted_ns, uint64_t start_ns, uint64_t took_ns)
 {
-    uint64_t lasted = place->duration_ns == DURATION_UNKNOWN ? 0 : place->duration_ns;
-    uint64_t takes = known_duration(span) == DURATION_UNKNOWN ? 0 : span->duration_ns;
-    return place->start_ns && place->start_ns <= span->start_ns + CLOCKS_NS &&
-           span->start_ns + takes <= place->start_ns + lasted + CLOCKS_NS;
+    uint64_t lasted = known_ns(lasted_ns), took = known_ns(took_ns);
+    return from_ns && lasted >= took && from_ns <= start_ns + CLOCKS_NS &&
+           start_ns + took <= from_ns + lasted + CLOCKS_NS;
+}
+
+/* A callee that the caller's half names may outlast a caller that gave up. */
+static bool began_within(uint64_t from_ns, uint64_t lasted_ns, uint64_t start_ns)
+{
+    return from_ns && from_ns <= start_ns + CLOCKS_NS &&
+           start_ns <= from_ns + known_ns(lasted_ns) + CLOCKS_NS;
+}
+
+/* Whom a proxy handed the request on to, by the name of its cluster; NULL where that is not said.
+ */
+static const struct upstream *handed_to(struct stitch *stitch, const struct shape *shape)
+{
+    const struct upstream *upstream = upstream_parse(stitch, shape->upstream_cluster);
+    bool onwards = upstream->direction != DIRECTION_INBOUND && upstream->host && !upstream->special;
+    return onwards && shape->proxy != PROXY_NONE ? upstream : NULL;
+}
+
+static bool was_under_way(struct stitch *stitch, const struct request_place *place,
+                          const struct record *span, name_no service)
+{
+    const struct upstream *upstream = handed_to(stitch, place->shape);
+    if (upstream && upstream->service == service)
+        return began_within(place->start_ns, place->duration_ns, span->start_ns);
+    return encloses(place->start_ns, place->duration_ns, span->start_ns, known_duration(span));
+}
+
+static struct node node_of(const struct shape *shape)
+{
+    struct node node = shape->node;
+    node.role = shape->proxy >= PROXY_GATEWAY ? role_of_proxy(shape->proxy) : ROLE_WORKLOAD;
+    return node;
 }
 
 /* Who had the request there: whom a caller's half names, else who the span speaks for. */
-static struct node holder_of(struct stitch *stitch, const struct request_place *place,
+static struct node holder_of(struct stitch *stitch, const struct shape *shape,
                              const struct node *callee)
 {
-    const struct shape *shape = place->shape;
-    const struct upstream *upstream = upstream_parse(stitch, shape->upstream_cluster);
-    struct node node = shape->node;
-    node.role = shape->proxy >= PROXY_GATEWAY ? role_of_proxy(shape->proxy) : ROLE_WORKLOAD;
-    bool hands_on = upstream->direction != DIRECTION_INBOUND && upstream->host &&
-                    !upstream->special && upstream->service != callee->service;
-    if (!hands_on)
-        return node;
+    const struct upstream *upstream = handed_to(stitch, shape);
+    if (!upstream || upstream->service == callee->service)
+        return node_of(shape);
     return (struct node){.service = upstream->service,
                          .namespace = upstream->namespace,
                          .version = upstream->subset,
                          .role = ROLE_WORKLOAD};
 }
 
-static void join(struct stitch *stitch, struct work_call *work)
+/* A request that came to somebody without its headers: no parent, and no proxy's way out. */
+static bool came_bare(struct stitch *stitch, const struct request_place *place)
 {
-    const struct visit *visit = &stitch->visits[work->callee_visit];
-    const struct record *first = stitch->spans[visit->first].record;
+    const struct shape *shape = place->shape;
+    bool out = shape->proxy != PROXY_NONE && shape->proxy != PROXY_GATEWAY &&
+               handed_to(stitch, shape) &&
+               upstream_parse(stitch, shape->upstream_cluster)->direction == DIRECTION_OUTBOUND;
+    return place->root && shape->kind == KIND_SERVER && !out;
+}
+
+/* Of two that had it the one inside the other: it came later. */
+static bool is_inner(const struct request_place *place, const struct request_place *than)
+{
+    return !than || place->start_ns > than->start_ns ||
+           (place->start_ns == than->start_ns && place->span_id > than->span_id);
+}
+
+static struct request_place *own_place(const struct stitch *stitch, const struct record *record)
+{
+    struct requests_iter iter = requests_find(stitch->requests, record->request_id);
+    struct request_place *place;
+    for (unsigned n = 0; n < MAX_PLACES && (place = requests_next(stitch->requests, &iter)); n++) {
+        if (place->trace == stitch->trace && place->span_id == record->span_id &&
+            place->shape == record->shape)
+            return place;
+    }
+    return NULL;
+}
+
+/* ---- who called ---- */
+
+static const struct request_place *caller_place(struct stitch *stitch, const struct visit *visit,
+                                                const struct record *first)
+{
     struct requests_iter iter = requests_find(stitch->requests, first->request_id);
     const struct request_place *place, *best = NULL;
     for (unsigned n = 0; n < MAX_PLACES && (place = requests_next(stitch->requests, &iter)); n++) {
-        bool later = !best || place->start_ns > best->start_ns ||
-                     (place->start_ns == best->start_ns && place->span_id > best->span_id);
-        struct node holder = holder_of(stitch, place, &visit->node);
-        if (later && was_under_way(place, first) && !same_workload(&holder, &visit->node) &&
-            !is_of_this_trace(stitch, place))
+        if (place->trace == stitch->trace || !is_inner(place, best) ||
+            !was_under_way(stitch, place, first, visit->node.service))
+            continue;
+        struct node holder = holder_of(stitch, place->shape, &visit->node);
+        if (!same_workload(&holder, &visit->node))
             best = place;
     }
+    return best;
+}
+
+static void join_caller(struct stitch *stitch, struct work_call *work)
+{
+    const struct visit *visit = &stitch->visits[work->callee_visit];
+    const struct record *first = stitch->spans[visit->first].record;
+    struct request_place *own = own_place(stitch, first);
+    bool told = own && own->told >= REQUEST_BY_HALF; /* the caller's trace has the call */
+    const struct request_place *best = told ? NULL : caller_place(stitch, visit, first);
+    if (own && !told)
+        own->told = best ? REQUEST_JOINED : REQUEST_ENTRY;
     if (!best)
         return;
-    struct node holder = holder_of(stitch, best, &visit->node);
+    struct node holder = holder_of(stitch, best->shape, &visit->node);
+    const struct upstream *upstream = handed_to(stitch, best->shape);
+    bool half = upstream && upstream->service == visit->node.service;
     work->call.caller = nodes_add(stitch->nodes, &holder);
     work->call.connection_type = CONNECTION_PLAIN;
     work->call.known_by = KNOWN_REQUEST_ID;
+    work->joined = half && !best->counted ? best : NULL;
 }
 
-void joins_find(struct stitch *stitch)
+void joins_find_callers(struct stitch *stitch)
 {
     for (uint32_t i = 0; i < stitch->n_calls && stitch->requests; i++) {
         struct work_call *work = &stitch->calls[i];
         bool entry = work->call.known_by == KNOWN_ENTRY && work->callee_visit != NONE;
         if (entry && stitch->spans[stitch->visits[work->callee_visit].first].record->request_id)
-            join(stitch, work);
+            join_caller(stitch, work);
     }
+}
+
+/* ---- who was called ---- */
+
+static struct request_place *callee_place(struct stitch *stitch, const struct request_place *half,
+                                          name_no service)
+{
+    struct requests_iter iter = requests_find(stitch->requests, half->request_id);
+    struct request_place *place, *best = NULL;
+    for (unsigned n = 0; n < MAX_PLACES && (place = requests_next(stitch->requests, &iter)); n++) {
+        bool fits = place->trace != stitch->trace && place->shape->node.service == service &&
+                    is_inner(place, best) && came_bare(stitch, place) &&
+                    began_within(half->start_ns, half->duration_ns, place->start_ns);
+        best = fits ? place : best;
+    }
+    return best;
+}
+
+/* The callee was counted as an entry before this trace came. */
+static void tell_by_half(struct stitch *stitch, struct work_call *work, struct request_place *place)
+{
+    struct node node = node_of(place->shape), named = *nodes_get(stitch->nodes, work->call.callee);
+    fill_node(&node, &named);
+    place->told = REQUEST_BY_HALF;
+    place->told_in = stitch->trace;
+    work->joined = place;
+    work->call.callee = nodes_add(stitch->nodes, &node);
+    work->call.known_by = KNOWN_REQUEST_ID;
+    if (place->outcome > work->outcome && place->outcome >= OUTCOME_GONE)
+        work->outcome = place->outcome;
+}
+
+static void join_callee(struct stitch *stitch, struct work_call *work)
+{
+    const struct record *request = stitch->spans[hop_request(stitch, work->bottom)].record;
+    struct request_place *half = request->request_id ? own_place(stitch, request) : NULL;
+    const struct upstream *upstream = half ? handed_to(stitch, half->shape) : NULL;
+    if (!upstream)
+        return;
+    struct request_place *place = callee_place(stitch, half, upstream->service);
+    bool entry = place && place->told >= REQUEST_BY_HALF ? place->told_in == stitch->trace
+                                                         : place && place->told == REQUEST_ENTRY;
+    if (entry)
+        tell_by_half(stitch, work, place);
+    else if (place && !half->counted)
+        work->elsewhere = true;
+    half->counted = !work->elsewhere;
+}
+
+void joins_find_callees(struct stitch *stitch)
+{
+    for (uint32_t i = 0; i < stitch->n_calls && stitch->requests; i++) {
+        struct work_call *work = &stitch->calls[i];
+        if (!work->folded && work->callee_visit == NONE && work->bottom != NONE &&
+            work->call.known_by == KNOWN_CALLER_ONLY)
+            join_callee(stitch, work);
+    }
+}
+
+/* ---- calls of which this trace has no half ---- */
+
+/* The innermost span of this trace that had the request while it was at the place. */
+static uint32_t holder_span(const struct stitch *stitch, const struct request_place *place)
+{
+    uint32_t best = NONE;
+    for (uint32_t i = 0; i < stitch->n; i++) {
+        const struct record *record = stitch->spans[i].record;
+        bool fits =
+            record->request_id == place->request_id &&
+            encloses(record->start_ns, known_duration(record), place->start_ns, place->duration_ns);
+        if (fits && (best == NONE || record->start_ns >= stitch->spans[best].record->start_ns))
+            best = i;
+    }
+    return best;
+}
+
+static bool add(struct stitch *stitch, struct request_place *place, struct call *call)
+{
+    uint32_t at = holder_span(stitch, place);
+    struct node callee = node_of(place->shape);
+    if (at == NONE)
+        return false;
+    uint32_t visit = stitch->spans[at].visit;
+    bool handed_on = handed_to(stitch, stitch->spans[at].shape) != NULL;
+    struct node caller = handed_on ? holder_of(stitch, stitch->spans[at].shape, &callee)
+                                   : stitch->visits[visit].node;
+    if (same_workload(&caller, &callee))
+        return false;
+    struct work_call work = {
+        .caller_visit = visit, .callee_visit = NONE, .bottom = NONE, .top = NONE};
+    work.call = (struct call){
+        .start_ns = place->start_ns,
+        .caller_ns = DURATION_UNKNOWN,
+        .callee_ns = place->duration_ns,
+        .transit_ns = DURATION_UNKNOWN,
+        .caller = nodes_add(stitch->nodes, &caller),
+        .callee = nodes_add(stitch->nodes, &callee),
+        .protocol = place->shape->protocol,
+        .operation = place->shape->operation,
+        .caller_span = NO_SPAN,
+        .callee_span = NO_SPAN,
+        .weight = 1.0f,
+        .known_by = KNOWN_REQUEST_ID,
+        .fault = place->outcome == OUTCOME_FAILED         ? FAULT_ORIGIN
+                 : place->outcome == OUTCOME_GONE         ? FAULT_CLIENT_GONE
+                 : place->outcome == OUTCOME_CLIENT_ERROR ? FAULT_CLIENT_ERROR
+                                                          : FAULT_NONE,
+    };
+    route_find(stitch, &work);
+    work.call.security = place->shape->security;
+    work.call.first_hop = stitch->n_hops;
+    place->told = REQUEST_ADDED;
+    place->told_in = stitch->trace;
+    *call = work.call;
+    return true;
+}
+
+static bool is_mine_to_add(struct stitch *stitch, const struct request_place *place)
+{
+    bool open = place->told == REQUEST_ENTRY ||
+                (place->told == REQUEST_ADDED && place->told_in == stitch->trace);
+    return open && place->trace != stitch->trace && came_bare(stitch, place);
+}
+
+/* A trace's spans mostly bear one id: the next is looked at only where it is another. */
+uint32_t joins_add(struct stitch *stitch, struct call *calls)
+{
+    uint64_t last = 0;
+    uint32_t n_calls = 0, n_ids = 0;
+    for (uint32_t i = 0; i < stitch->n && n_ids < MAX_JOINED; i++) {
+        uint64_t request_id = stitch->spans[i].record->request_id;
+        if (!request_id || request_id == last || stitch->spans[i].shape->log != LOG_NONE)
+            continue;
+        last = request_id;
+        n_ids++;
+        struct requests_iter iter = requests_find(stitch->requests, request_id);
+        struct request_place *place;
+        for (unsigned n = 0; n < MAX_PLACES && n_calls < MAX_JOINED &&
+                             (place = requests_next(stitch->requests, &iter));
+             n++) {
+            if (is_mine_to_add(stitch, place) && add(stitch, place, &calls[n_calls]))
+                n_calls++;
+        }
+    }
+    return n_calls;
 }
 
 bool joins_has_told(struct stitch *stitch, const struct record *entry,

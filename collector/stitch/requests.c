@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "collector/base/hash.h"
+#include "collector/stitch/work.h"
 
 #define PLACES (UINT32_C(1) << 17)
 /* Of one id: a client that gives every request the same one gets no longer rows to walk. */
@@ -46,12 +47,13 @@ static bool wants_place(const struct requests *requests, const struct record *re
     return n < PLACES_OF_ONE;
 }
 
-void requests_add(struct requests *requests, const struct record *record)
+struct request_place *requests_add(struct requests *requests, uint64_t trace,
+                                   const struct record *record)
 {
     if (!requests->places)
         requests->places = malloc(PLACES * sizeof(*requests->places));
     if (!requests->places || !wants_place(requests, record))
-        return;
+        return NULL;
     struct request_place *place = &requests->places[requests->next];
     if (requests->n == PLACES)
         map_remove(&requests->map, hash_u64(place->request_id), requests->next);
@@ -59,11 +61,15 @@ void requests_add(struct requests *requests, const struct record *record)
                                     .span_id = record->span_id,
                                     .start_ns = record->start_ns,
                                     .duration_ns = record->duration_ns,
-                                    .shape = record->shape};
+                                    .shape = record->shape,
+                                    .trace = trace,
+                                    .outcome = record_outcome(record),
+                                    .root = !record->parent_id};
     if (!map_add(&requests->map, hash_u64(record->request_id), requests->next))
-        return;
+        return NULL;
     requests->n += requests->n < PLACES;
     requests->next = (requests->next + 1) % PLACES;
+    return place;
 }
 
 struct requests_iter requests_find(const struct requests *requests, uint64_t request_id)
@@ -71,11 +77,10 @@ struct requests_iter requests_find(const struct requests *requests, uint64_t req
     return (struct requests_iter){map_find(&requests->map, hash_u64(request_id)), request_id};
 }
 
-const struct request_place *requests_next(const struct requests *requests,
-                                          struct requests_iter *iter)
+struct request_place *requests_next(const struct requests *requests, struct requests_iter *iter)
 {
     while (map_next(&requests->map, &iter->it)) {
-        const struct request_place *place = &requests->places[iter->it.value];
+        struct request_place *place = &requests->places[iter->it.value];
         if (place->request_id == iter->request_id)
             return place;
     }

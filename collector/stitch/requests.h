@@ -1,7 +1,8 @@
 /* requests.h - where x-request-ids were seen lately, in whatever trace: what joins a log's entry,
  * or a trace whose headers were lost, to spans of another trace (STITCHING §2, rule 6).
  *
- * A ring of fixed size: the oldest place gives way. It is in memory alone; a start begins without.
+ * A ring of fixed size in memory: the oldest place gives way. A start fills it with what the file
+ * holds of the last minutes. All of it belongs to the stitcher's thread.
  */
 #ifndef STITCH_REQUESTS_H
 #define STITCH_REQUESTS_H
@@ -9,19 +10,35 @@
 #include "collector/base/map.h"
 #include "collector/model/record.h"
 
+/* By whom a request that came without a parent is counted. */
+enum request_told {
+    REQUEST_UNTOLD,  /* its trace was not stitched yet, or has a parent for it by now */
+    REQUEST_ENTRY,   /* by its own trace, as an entry: the caller was not known */
+    REQUEST_JOINED,  /* by its own trace, as a call from the other one */
+    REQUEST_BY_HALF, /* as an entry, and by the caller's trace too, which has a half of the call */
+    REQUEST_ADDED,   /* as an entry, and by the caller's trace too, which has no half of it */
+};
+
 struct request_place {
     uint64_t request_id, span_id;
     uint64_t start_ns, duration_ns; /* as struct record */
     const struct shape *shape;
+    uint64_t trace;   /* of its trace's id: tells traces apart */
+    uint64_t told_in; /* the caller's trace, of REQUEST_BY_HALF and REQUEST_ADDED */
+    uint8_t outcome;  /* enum outcome, of its own codes */
+    uint8_t told;     /* enum request_told, of one without parent */
+    bool root;        /* it has no parent */
+    bool counted;     /* a caller's half: its trace counts the call, as answered by nobody */
 };
 
 struct requests;
 /* NULL when memory is short. The memory of places is taken with the first of them. */
 struct requests *requests_new(void);
 void requests_free(struct requests *requests);
-/* Notes a span that has a request id. Short memory leaves it out: the join is a help, no promise.
- */
-void requests_add(struct requests *requests, const struct record *record);
+/* Notes a span of this trace that has a request id; gives its place, NULL where it gets none. Short
+ * memory leaves it out: the join is a help, no promise. */
+struct request_place *requests_add(struct requests *requests, uint64_t trace,
+                                   const struct record *record);
 
 struct requests_iter {
     struct map_iter it;
@@ -29,7 +46,13 @@ struct requests_iter {
 };
 struct requests_iter requests_find(const struct requests *requests, uint64_t request_id);
 /* The next place of the id; NULL behind the last. */
-const struct request_place *requests_next(const struct requests *requests,
-                                          struct requests_iter *iter);
+struct request_place *requests_next(const struct requests *requests, struct requests_iter *iter);
+
+/* What tells one trace from another here; never 0. */
+static inline uint64_t request_trace(struct trace_id id)
+{
+    uint64_t trace = id.high * UINT64_C(0x9e3779b97f4a7c15) ^ id.low;
+    return trace ? trace : 1;
+}
 
 #endif

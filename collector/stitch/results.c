@@ -5,6 +5,13 @@
 
 /* ---- calls ---- */
 
+/* What of the caller's time is not the callee's. */
+static uint64_t less(uint64_t waited_ns, uint64_t worked_ns)
+{
+    bool known = waited_ns != DURATION_UNKNOWN && worked_ns != DURATION_UNKNOWN;
+    return known && waited_ns >= worked_ns ? waited_ns - worked_ns : DURATION_UNKNOWN;
+}
+
 /* The last attempt's time on the way: unknown where its caller's half is others' too. */
 static uint64_t transit_of(const struct stitch *stitch, const struct work_call *work)
 {
@@ -12,8 +19,20 @@ static uint64_t transit_of(const struct stitch *stitch, const struct work_call *
     if (work->attempt == NONE || worked_ns == DURATION_UNKNOWN)
         return DURATION_UNKNOWN;
     waited_ns = known_duration(stitch->spans[work->attempt].record);
-    return waited_ns == DURATION_UNKNOWN || waited_ns < worked_ns ? DURATION_UNKNOWN
-                                                                  : waited_ns - worked_ns;
+    return less(waited_ns, worked_ns);
+}
+
+/* The other half lies in another trace. */
+static void add_joined_times(struct work_call *work)
+{
+    struct call *call = &work->call;
+    if (work->callee_visit == NONE) {
+        call->callee_ns = work->joined->duration_ns;
+        return;
+    }
+    call->caller_ns = work->joined->duration_ns;
+    call->start_ns = work->joined->start_ns;
+    call->transit_ns = less(call->caller_ns, call->callee_ns);
 }
 
 static void add_times(const struct stitch *stitch, struct work_call *work)
@@ -29,6 +48,8 @@ static void add_times(const struct stitch *stitch, struct work_call *work)
         call->callee_ns = visit_answered(stitch, visit) ? known_duration(callee) : DURATION_UNKNOWN;
         call->start_ns = first->start_ns;
     }
+    if (work->joined)
+        add_joined_times(work);
     if (work->top == NONE)
         return;
     const struct work_span *top = &stitch->spans[work->top];
@@ -338,7 +359,8 @@ static void write_trace(struct stitch *stitch, struct graph *graph, uint32_t n)
 
 static bool write_calls(struct stitch *stitch, struct graph *graph)
 {
-    graph->calls = arena_alloc(stitch->arena, (stitch->n_calls + 1) * sizeof(*graph->calls));
+    graph->calls =
+        arena_alloc(stitch->arena, (stitch->n_calls + MAX_JOINED) * sizeof(*graph->calls));
     graph->n_calls = 0;
     if (!graph->calls)
         return false;
@@ -347,7 +369,7 @@ static bool write_calls(struct stitch *stitch, struct graph *graph)
     for (uint32_t i = 0; i < stitch->n_calls; i++) {
         struct work_call *work = &stitch->calls[i];
         add_times(stitch, work);
-        if (work->folded)
+        if (work->folded || work->elsewhere)
             continue;
         work->call.weight = weight_of(stitch, work, root);
         add_operation(stitch, work);
@@ -356,6 +378,8 @@ static bool write_calls(struct stitch *stitch, struct graph *graph)
             return false;
         graph->calls[graph->n_calls++] = work->call;
     }
+    if (stitch->requests)
+        graph->n_calls += joins_add(stitch, graph->calls + graph->n_calls);
     graph->n_hops = stitch->n_hops;
     graph->hops = arena_alloc(stitch->arena, (stitch->n_hops + 1) * sizeof(*graph->hops));
     if (graph->hops && stitch->n_hops)

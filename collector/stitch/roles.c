@@ -36,7 +36,8 @@ static bool node_matches(const struct stitch *stitch, const struct node *node,
     return false;
 }
 
-/* A proxy whose type is not said is what another span of the same service says, else a sidecar. */
+/* A proxy whose type is not said is what another span of the same service says, else what was
+ * learnt of it from others' traces, else a sidecar. */
 static uint8_t proxy_kind(const struct stitch *stitch, const struct work_span *span)
 {
     const struct knowledge *knowledge = stitch->knowledge;
@@ -56,7 +57,8 @@ static uint8_t proxy_kind(const struct stitch *stitch, const struct work_span *s
             same_workload(&other->shape->node, node))
             return other->shape->proxy;
     }
-    return PROXY_SIDECAR;
+    uint8_t learnt = knowledge->proxy_kind ? knowledge->proxy_kind(knowledge, node) : PROXY_UNKNOWN;
+    return learnt == PROXY_UNKNOWN ? PROXY_SIDECAR : learnt;
 }
 
 static bool has_own_client_child(const struct stitch *stitch, const struct work_span *span)

@@ -107,6 +107,8 @@ static name_no zone_of(const struct stitch *stitch, uint32_t visit)
 /* Of a callee that sent no spans: by the address that the last of the caller's spans has of it. */
 static name_no zone_of_peer(const struct stitch *stitch, const struct work_call *work)
 {
+    if (work->bottom == NONE)
+        return NAME_NONE;
     const struct shape *bottom = stitch->spans[work->bottom].shape;
     struct str zone =
         knowledge_zone(stitch->knowledge, names_text(stitch->names, bottom->peer_address));

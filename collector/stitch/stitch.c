@@ -18,9 +18,14 @@ struct stitch *stitch_new(struct names *names, struct nodes *nodes)
     return stitch;
 }
 
-void stitch_set_requests(struct stitch *stitch, const struct requests *requests)
+void stitch_set_requests(struct stitch *stitch, struct requests *requests)
 {
     stitch->requests = requests;
+}
+
+void stitch_name_trace(struct stitch *stitch, struct trace_id id)
+{
+    stitch->trace = request_trace(id);
 }
 
 void stitch_free(struct stitch *stitch)
@@ -83,7 +88,7 @@ bool stitch_trace(struct stitch *stitch, const struct record *records, uint32_t 
     roles_find(stitch);
     if (!visits_find(stitch))
         return false;
-    joins_find(stitch);
+    joins_find_callers(stitch);
     if (stitch->n_logs)
         logs_tell_known(stitch);
     identity_fill(stitch);
@@ -95,6 +100,7 @@ bool stitch_trace(struct stitch *stitch, const struct record *records, uint32_t 
     calls_end(stitch);
     if (!retries_fold(stitch))
         return false;
+    joins_find_callees(stitch);
     blame_find(stitch);
-    return results_write(stitch, graph, n);
+    return results_write(stitch, graph, n) && served_find(stitch, graph);
 }

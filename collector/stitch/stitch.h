@@ -35,6 +35,9 @@ struct knowledge {
     size_t n_zones;
     /* The workload at an address (no port), or NODE_NONE. May be NULL. */
     node_no (*resolve)(const struct knowledge *knowledge, struct str address);
+    /* What a proxy that does not say it was learnt to be: PROXY_SIDECAR, PROXY_GATEWAY, or
+     * PROXY_UNKNOWN. May be NULL. */
+    uint8_t (*proxy_kind)(const struct knowledge *knowledge, const struct node *node);
     void *ctx;
 };
 
@@ -54,8 +57,11 @@ struct stitch; /* scratch memory, used again for every trace */
 struct requests; /* stitch/requests.h */
 
 struct stitch *stitch_new(struct names *names, struct nodes *nodes);
-/* Where request ids were seen in other traces; borrowed. Without: traces are stitched alone. */
-void stitch_set_requests(struct stitch *stitch, const struct requests *requests);
+/* Where request ids were seen in other traces; borrowed, and told which of them a trace has calls
+ * to. Without: traces are stitched alone. */
+void stitch_set_requests(struct stitch *stitch, struct requests *requests);
+/* With request ids: whose records come next. */
+void stitch_name_trace(struct stitch *stitch, struct trace_id id);
 void stitch_free(struct stitch *stitch);
 
 /* Stitches `n` records into *graph, whose arrays are allocated from `arena`. Records with

@@ -76,14 +76,20 @@ static struct str alias_of_service(const void *ctx, struct str service)
 
 static node_no resolve_address(const struct knowledge *knowledge, struct str address)
 {
-    return addresses_find(knowledge->ctx, address);
+    return addresses_find(((const struct stitcher *)knowledge->ctx)->addresses, address);
 }
 
-/* The settings' part of the knowledge is others', the addresses are the stitcher's own. */
-static void know_addresses(struct stitcher *stitcher)
+static uint8_t learnt_kind(const struct knowledge *knowledge, const struct node *node)
+{
+    return proxies_kind(((const struct stitcher *)knowledge->ctx)->proxies, node);
+}
+
+/* The settings' part of the knowledge is others', what was learnt is the stitcher's own. */
+static void add_learnt(struct stitcher *stitcher)
 {
     stitcher->settings.knowledge->resolve = resolve_address;
-    stitcher->settings.knowledge->ctx = stitcher->addresses;
+    stitcher->settings.knowledge->proxy_kind = learnt_kind;
+    stitcher->settings.knowledge->ctx = stitcher;
 }
 
 struct stitcher *stitcher_new(const struct stitcher_settings *settings, struct err *err)
@@ -113,16 +119,17 @@ struct stitcher *stitcher_new(const struct stitcher_settings *settings, struct e
         stitcher->shapes = shapes_new(stitcher->names, stitcher->nodes, &own->shapes);
         stitcher->stitch = stitch_new(stitcher->names, stitcher->nodes);
         stitcher->addresses = addresses_new(stitcher->names, stitcher->nodes);
+        stitcher->proxies = proxies_new(stitcher->names, stitcher->nodes);
         stitcher->requests = requests_new();
     }
-    if (!stitcher->shapes || !stitcher->stitch || !stitcher->addresses || !stitcher->requests ||
-        !stitcher->queue) {
+    if (!stitcher->shapes || !stitcher->stitch || !stitcher->addresses || !stitcher->proxies ||
+        !stitcher->requests || !stitcher->queue) {
         err_set(err, ERR_BUSY, "memory is short: the stitcher cannot start");
         stitcher->settings.knowledge = NULL; /* taken only with success */
         stitcher_free(stitcher);
         return NULL;
     }
-    know_addresses(stitcher);
+    add_learnt(stitcher);
     stitch_set_requests(stitcher->stitch, stitcher->requests);
     make_stats(stitcher);
     return stitcher;
@@ -140,6 +147,7 @@ void stitcher_free(struct stitcher *stitcher)
     queue_free(stitcher->queue);
     stitch_free(stitcher->stitch);
     addresses_free(stitcher->addresses);
+    proxies_free(stitcher->proxies);
     requests_free(stitcher->requests);
     shapes_free(stitcher->shapes);
     nodes_free(stitcher->nodes);
@@ -286,7 +294,7 @@ static void take_over_knowledge(struct stitcher *stitcher)
         return;
     free(stitcher->settings.knowledge);
     stitcher->settings.knowledge = learnt;
-    know_addresses(stitcher);
+    add_learnt(stitcher);
     shapes_settings_changed(stitcher->shapes);
 }
 
@@ -325,15 +333,21 @@ static void *run(void *arg)
     return NULL;
 }
 
-bool stitcher_know(struct stitcher *stitcher, const struct known_address *known)
+bool stitcher_know_address(struct stitcher *stitcher, const struct known_address *known)
 {
     return addresses_claim(stitcher->addresses, known);
+}
+
+bool stitcher_know_proxy(struct stitcher *stitcher, const struct known_proxy *known)
+{
+    return proxies_know(stitcher->proxies, known);
 }
 
 int stitcher_start(struct stitcher *stitcher, struct err *err)
 {
     atomic_store(&stitcher->progress_ns, clock_mono_ns());
     addresses_renew(stitcher->addresses, clock_mono_ns());
+    proxies_renew(stitcher->proxies, clock_mono_ns());
     if (pthread_create(&stitcher->thread, NULL, run, stitcher) != 0)
         return err_set(err, ERR_BUSY, "cannot start the stitcher's thread");
     stitcher->running = true;

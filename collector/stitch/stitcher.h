@@ -47,9 +47,10 @@ void stitcher_free(struct stitcher *stitcher);
 
 /* From the next body on it knows this instead; takes it (malloc'd in one piece). Any thread. */
 void stitcher_learn(struct stitcher *stitcher, struct knowledge *knowledge);
-/* Before the start: who was at which address when the process ended. False when it takes no more.
- */
-bool stitcher_know(struct stitcher *stitcher, const struct known_address *known);
+/* Before the start: what was known when the process ended: who was at which address, whom a proxy
+ * served. False when it takes no more. */
+bool stitcher_know_address(struct stitcher *stitcher, const struct known_address *known);
+bool stitcher_know_proxy(struct stitcher *stitcher, const struct known_proxy *known);
 int stitcher_start(struct stitcher *stitcher, struct err *err);
 /* Takes the body (its batch decoded) when it returns true; never blocks: false when the queue is
  * full. */

@@ -12,6 +12,7 @@
 #include "collector/base/stats.h"
 #include "collector/stitch/addresses.h"
 #include "collector/stitch/live.h"
+#include "collector/stitch/proxies.h"
 #include "collector/stitch/requests.h"
 #include "collector/stitch/stitcher.h"
 
@@ -40,6 +41,7 @@ struct stitcher {
     uint64_t asked_ns; /* when the last entry came that its request id alone joins; 0: none */
     struct live_table table;
     struct addresses *addresses;
+    struct proxies *proxies;
     struct filling filling;
     struct buf scratch, merge_scratch;
     uint64_t next_trace_no, next_turn;

@@ -110,6 +110,14 @@ static void index_ids(struct stitch *stitch)
     }
 }
 
+/* A proxy's span of an attempt, beneath its own of the request: both name where it goes. */
+static bool is_own_attempt(const struct work_span *request, const struct work_span *attempt)
+{
+    return request->shape->proxy != PROXY_NONE && attempt->shape->proxy != PROXY_NONE &&
+           attempt->shape->kind == KIND_CLIENT && attempt->shape->upstream_cluster &&
+           attempt->shape->upstream_cluster == request->shape->upstream_cluster;
+}
+
 /* How well a span with the wanted id fits as the parent of `child`: the greater the better, 0 not
  * at all. */
 static int parent_fit(const struct work_span *parent, const struct work_span *child)
@@ -128,6 +136,8 @@ static int parent_fit(const struct work_span *parent, const struct work_span *ch
         fit += 6;
     else if (out)
         fit += 4;
+    if (same_service && !out && is_own_attempt(parent, child))
+        return fit + 4;
     return fit + (parent->shape->proxy == PROXY_NONE && same_service ? 2 : 0);
 }
 
@@ -176,6 +186,21 @@ static uint32_t shared_parent(const struct stitch *stitch, uint32_t child)
     return best;
 }
 
+static bool has_turned_ids(const struct work_span *span)
+{
+    return span->shape->format == FORMAT_ZIPKIN_PB && span->shape->proxy != PROXY_NONE;
+}
+
+/* Envoy writes the ids of spans, but not of traces, in Zipkin's protobuf in the byte order of its
+ * machine: among themselves its proxies agree, with everybody else they do not. */
+static uint32_t turned_parent(const struct stitch *stitch, uint32_t child, uint64_t id)
+{
+    uint32_t parent = best_parent(stitch, child, __builtin_bswap64(id));
+    bool one_turned = parent != NONE && has_turned_ids(&stitch->spans[parent]) !=
+                                            has_turned_ids(&stitch->spans[child]);
+    return one_turned ? parent : NONE;
+}
+
 static void find_parents(struct stitch *stitch)
 {
     for (uint32_t i = 0; i < stitch->n; i++) {
@@ -188,6 +213,8 @@ static void find_parents(struct stitch *stitch)
                            : shared_parent(stitch, i);
         if (span->parent == NONE && parent_id)
             span->parent = best_parent(stitch, i, parent_id);
+        if (span->parent == NONE && parent_id)
+            span->parent = turned_parent(stitch, i, parent_id);
         span->orphan = parent_id && span->parent == NONE;
     }
 }

@@ -15,6 +15,7 @@
  *   route.c      gateways it went through, what it crossed, who could read it
  *   origin.c     where the failure of the whole began
  *   results.c    what each span and the trace as a whole turned out to be
+ *   served.c     whom proxies served that do not say what they are
  *
  * Spans are numbered by their place in canonical order, so that nothing depends on the order of
  * arrival.
@@ -96,6 +97,8 @@ struct work_call {
     bool timed_out;         /* the caller gave up */
     bool folded;            /* part of another call: an earlier attempt */
     bool aside;             /* mirrored: nobody waits for it */
+    bool elsewhere;         /* another trace has it: not counted here */
+    const struct request_place *joined; /* the other half, in another trace; NULL */
 };
 
 /* An upstream cluster's name, taken apart once. */
@@ -111,8 +114,9 @@ struct stitch {
     struct names *names;
     struct nodes *nodes;
     const struct knowledge *knowledge;
-    const struct requests *requests; /* NULL: nothing is known of other traces */
-    struct arena *arena;             /* of the answer */
+    struct requests *requests; /* NULL: nothing is known of other traces */
+    uint64_t trace;            /* request_trace() of this one */
+    struct arena *arena;       /* of the answer */
 
     struct work_span *spans; /* in canonical order */
     uint32_t n, cap;
@@ -154,7 +158,13 @@ void logs_find_parents(struct stitch *stitch);
 void logs_tell_known(struct stitch *stitch);
 /* joins.c */
 /* Entries whose request was seen in another trace get their caller from there. */
-void joins_find(struct stitch *stitch);
+void joins_find_callers(struct stitch *stitch);
+/* Calls that nobody answered, and whose request came to somebody in another trace. */
+void joins_find_callees(struct stitch *stitch);
+/* Calls of which this trace has no half, to who was counted as an entry before this trace came:
+ * `calls` has room for MAX_JOINED. Gives how many. */
+#define MAX_JOINED 16u
+uint32_t joins_add(struct stitch *stitch, struct call *calls);
 /* Did a span of another trace say what this log entry says? */
 bool joins_has_told(struct stitch *stitch, const struct record *entry,
                     bool (*is_same)(struct stitch *stitch, const struct record *entry,
@@ -194,6 +204,8 @@ void call_fold(struct stitch *stitch, uint32_t earlier, uint32_t later);
 /* retries.c */
 bool retries_fold(struct stitch *stitch);
 /* blame.c */
+/* enum outcome, by the codes of one span. */
+uint8_t record_outcome(const struct record *record);
 /* What each span came to, by its own codes. */
 void outcomes_find(struct stitch *stitch);
 /* How and when each call ended; attempts are folded by then. */
@@ -210,6 +222,8 @@ void origin_find(struct stitch *stitch, uint32_t entry, struct trace_result *tra
 /* The call whose end is the trace's: that led to the entry, else that the entry's span made. */
 uint32_t entry_call(const struct stitch *stitch, uint32_t entry);
 bool results_write(struct stitch *stitch, struct graph *graph, uint32_t n_records);
+/* served.c: false when memory is short */
+bool served_find(struct stitch *stitch, struct graph *graph);
 
 static inline bool same_workload(const struct node *a, const struct node *b)
 {

@@ -13,6 +13,8 @@
 #include "collector/base/clock.h"
 #include "collector/base/log.h"
 #include "collector/model/words.h"
+#include "collector/store/copy.h"
+#include "collector/store/damage.h"
 #include "collector/store/store_internal.h"
 #include "schema_sql.h"
 
@@ -31,6 +33,26 @@ static int take_lock(const char *path, int *lock_fd, struct err *err)
     close(*lock_fd);
     *lock_fd = -1;
     return err_set(err, ERR_IO, "%s is in use by another faultline", path);
+}
+
+void store_file_note(int lock_fd, const char *text)
+{
+    size_t n = strlen(text);
+    if (ftruncate(lock_fd, 0) != 0 || pwrite(lock_fd, text, n, 0) != (ssize_t)n)
+        log_event(LOG_WARN, "lock_not_written", "reason=\"%s\"", strerror(errno));
+}
+
+bool store_is_running(const char *path, char *url, size_t size)
+{
+    char name[4096];
+    snprintf(name, sizeof(name), "%s-lock", path);
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    bool running = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0;
+    ssize_t n = running ? pread(fd, url, size - 1, 0) : 0;
+    url[n > 0 ? n : 0] = '\0';
+    if (fd >= 0)
+        close(fd);
+    return running;
 }
 
 void store_file_unlock(const char *path, int lock_fd)
@@ -60,7 +82,7 @@ enum look { LOOK_NEW, LOOK_OURS, LOOK_DAMAGED, LOOK_REFUSED };
 #define LOOK_AGAIN_NS (50 * NS_PER_MS)
 
 struct marks {
-    int64_t id, version, n_tables;
+    int64_t id, version, n_tables, n_export;
 };
 
 /* What a file says of itself; an SQLite code. */
@@ -73,8 +95,16 @@ static int read_marks(const char *path, struct marks *marks)
     code = code ? code : read_number(db, "PRAGMA application_id", &marks->id);
     code = code ? code : read_number(db, "PRAGMA user_version", &marks->version);
     code = code ? code : read_number(db, "SELECT count(*) FROM sqlite_schema", &marks->n_tables);
-    if (!code && marks->id == APPLICATION_ID && marks->version > 0)
+    code =
+        code ? code
+             : read_number(db, "SELECT count(*) FROM sqlite_schema WHERE name = '" EXPORT_MARK "'",
+                           &marks->n_export);
+    /* What a newer program has in its file, this one does not know. */
+    bool known = marks->version > 0 && marks->version <= N_MIGRATIONS;
+    if (!code && marks->id == APPLICATION_ID && known)
         code = read_number(db, "SELECT booked_to FROM position", &position);
+    if (!code && marks->id == APPLICATION_ID && known)
+        code = damage_check(db, path);
     sqlite3_close(db);
     return code;
 }
@@ -94,7 +124,7 @@ static enum look look_at(const char *path, struct err *err)
         code = read_marks(path, &marks);
     }
     int64_t id = marks.id, version = marks.version, n_tables = marks.n_tables;
-    if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB ||
+    if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB || damage_is_marked(path) ||
         (code == SQLITE_ERROR && id == APPLICATION_ID))
         return LOOK_DAMAGED;
     if (code) {
@@ -106,6 +136,13 @@ static enum look look_at(const char *path, struct err *err)
                 path);
         return LOOK_REFUSED;
     }
+    if (marks.n_export) {
+        err_set(err, ERR_IO,
+                "%s was made by 'faultline export': it can be asked, and nothing is added to it; "
+                "choose another store.path",
+                path);
+        return LOOK_REFUSED;
+    }
     if (version > N_MIGRATIONS) {
         err_set(err, ERR_IO,
                 "%s has schema version %lld, this program knows %d; use a newer faultline", path,
@@ -113,38 +150,6 @@ static enum look look_at(const char *path, struct err *err)
         return LOOK_REFUSED;
     }
     return LOOK_OURS;
-}
-
-/* Is this damaged file one of ours? The folder beside it, or what is left of its head, says so. */
-static bool was_ours(const char *path)
-{
-    char name[4096], head[72] = {0};
-    struct stat info;
-    snprintf(name, sizeof(name), "%s-inbox", path);
-    if (stat(name, &info) == 0)
-        return true;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? 0 : read(fd, head, sizeof(head));
-    if (fd >= 0)
-        close(fd);
-    return n == sizeof(head) &&
-           (memcmp(head, "SQLite format 3", 16) == 0 || memcmp(head + 68, "fLn1", 4) == 0);
-}
-
-static void set_aside(const char *path)
-{
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-    char from[4096], to[4200], stamp[32];
-    time_t now = time(NULL);
-    struct tm parts;
-    gmtime_r(&now, &parts);
-    strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &parts);
-    for (int i = 0; i < 3; i++) {
-        snprintf(from, sizeof(from), "%s%s", path, suffixes[i]);
-        snprintf(to, sizeof(to), "%s.corrupt-%s%s", path, stamp, suffixes[i]);
-        rename(from, to);
-    }
-    log_event(LOG_ERROR, "database_set_aside", "file=%s.corrupt-%s", path, stamp);
 }
 
 static int add_words(sqlite3 *db)
@@ -180,8 +185,13 @@ static int add_words(sqlite3 *db)
     return code;
 }
 
+int store_file_version(void)
+{
+    return N_MIGRATIONS;
+}
+
 /* All in one transaction: a kill leaves the old version or the new one. */
-static int migrate(sqlite3 *db)
+int store_file_migrate(sqlite3 *db)
 {
     char mark[80];
     int64_t version;
@@ -211,7 +221,7 @@ static int open_database(const struct store_settings *settings, sqlite3 **db, st
         "PRAGMA busy_timeout = 5000",
         (unsigned long long)(settings->cache_bytes / 1024));
     code = code ? code : sqlite3_exec(*db, pragmas, NULL, NULL, NULL);
-    code = code ? code : migrate(*db);
+    code = code ? code : store_file_migrate(*db);
     if (!code)
         return 0;
     err_set(err, ERR_IO, "%s: cannot be opened: %s", settings->path,
@@ -230,10 +240,10 @@ int store_file_open(const struct store_settings *settings, int *lock_fd, sqlite3
     if (look == LOOK_REFUSED)
         return err->code;
     if (look == LOOK_DAMAGED) {
-        if (!was_ours(settings->path))
+        if (!damage_was_ours(settings->path))
             return err_set(err, ERR_IO, "%s is no SQLite database; choose another store.path",
                            settings->path);
-        set_aside(settings->path);
+        damage_set_aside(settings->path);
     }
     return open_database(settings, db, err);
 }

@@ -2,16 +2,23 @@
  * connection. */
 #include <stdlib.h>
 
+#include "collector/base/clock.h"
 #include "collector/base/log.h"
+#include "collector/base/stats.h"
 #include "collector/store/rows.h"
 #include "collector/store/store_internal.h"
 
 #define MAX_CANDIDATES 512
 
+static struct stat_family too_late_family =
+    STAT_COUNTER("faultline_stitch_too_late_total",
+                 "Traces that began anew because what was stored of them could not be opened.");
+
 struct trace_finder {
     struct store *store;
     sqlite3 *db;
     sqlite3_stmt *key, *trace, *spans, *shape, *set, *resource, *name, *node;
+    struct stat_series *n_too_late;
 };
 
 /* One reading: where texts and numbers go. */
@@ -21,7 +28,8 @@ struct fetching {
     struct nodes *nodes;
     struct shapes *shapes;
     struct arena *arena;
-    bool failed; /* something could not be read: what was read is of no use */
+    bool failed;   /* something could not be read: what was read is of no use */
+    bool too_late; /* it is there, and can be opened no more */
 };
 
 static bool next_row(struct fetching *fetching, sqlite3_stmt *select)
@@ -42,6 +50,7 @@ int trace_finder_open(struct store *store, struct trace_finder **result, struct 
     if (!finder)
         return err_set(err, ERR_BUSY, "memory is short");
     finder->store = store;
+    finder->n_too_late = stat_get(&too_late_family, NULL);
     int code = sqlite3_open_v2(store->settings.path, &finder->db,
                                SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
     sqlite3_busy_timeout(finder->db, 5000);
@@ -53,7 +62,7 @@ int trace_finder_open(struct store *store, struct trace_finder **result, struct 
                           "SELECT id, start_ns, duration_ns, entry, entry_operation, origin, "
                           "origin_operation, "
                           "origin_reason, span_count, service_count, error_count, parts, bits, "
-                          "reopened, calls "
+                          "reopened, calls, stored_s "
                           "FROM trace_row WHERE trace_no = ?",
                           &finder->trace);
     code = code ? code
@@ -324,6 +333,15 @@ static bool read_spans(struct fetching *fetching, uint64_t trace_no, struct coun
     return ok;
 }
 
+/* stitch.reopen_window is over, or its spans were not kept. */
+static bool is_closed(const struct fetching *fetching, sqlite3_stmt *row)
+{
+    uint64_t window_s = fetching->finder->store->settings.reopen_window_ns / NS_PER_S;
+    uint64_t stored_s = (uint64_t)sqlite3_column_int64(row, 15);
+    return !(sqlite3_column_int64(row, 12) & TRACE_SPANS_KEPT) ||
+           stored_s + window_s < clock_wall_ns() / NS_PER_S;
+}
+
 /* 1 when this number is the trace with this id. One whose spans store.keep dropped is none: what
  * comes late for it is a trace of its own. */
 static int read_trace(struct fetching *fetching, struct trace_id id, uint64_t trace_no,
@@ -335,9 +353,10 @@ static int read_trace(struct fetching *fetching, struct trace_id id, uint64_t tr
     memcpy(bytes, halves, 16);
     sqlite3_bind_int64(row, 1, (int64_t)trace_no);
     int there = 0;
-    if (next_row(fetching, row) && sqlite3_column_bytes(row, 0) == 16 &&
-        memcmp(sqlite3_column_blob(row, 0), bytes, 16) == 0 &&
-        sqlite3_column_int64(row, 12) & TRACE_SPANS_KEPT) {
+    bool found_it = next_row(fetching, row) && sqlite3_column_bytes(row, 0) == 16 &&
+                    memcmp(sqlite3_column_blob(row, 0), bytes, 16) == 0;
+    fetching->too_late = fetching->too_late || (found_it && is_closed(fetching, row));
+    if (found_it && !is_closed(fetching, row)) {
         *found = (struct cut_trace){.id = id, .trace_no = trace_no};
         struct trace_result *trace = &found->now.graph.trace;
         trace->start_ns = (uint64_t)sqlite3_column_int64(row, 1);
@@ -381,7 +400,7 @@ int trace_finder_fetch(struct trace_finder *finder, struct trace_id id, struct n
                        struct nodes *nodes, struct shapes *shapes, struct arena *arena,
                        struct cut_trace *found, struct err *err)
 {
-    struct fetching fetching = {finder, names, nodes, shapes, arena, false};
+    struct fetching fetching = {finder, names, nodes, shapes, arena, false, false};
     uint64_t runs[MAX_CANDIDATES], trace_no;
     size_t n = keys_candidates(finder->store, id, runs, MAX_CANDIDATES, &trace_no);
     sqlite3_exec(finder->db, "BEGIN", NULL, NULL, NULL);
@@ -390,6 +409,8 @@ int trace_finder_fetch(struct trace_finder *finder, struct trace_id id, struct n
         there = look_in_run(&fetching, id, runs[i], found);
     sqlite3_exec(finder->db, "COMMIT", NULL, NULL, NULL);
     there = fetching.failed ? -1 : there;
+    if (there == 0 && fetching.too_late)
+        stat_add(finder->n_too_late, 1);
     if (there < 0)
         err_set(err, ERR_IO, "a stored trace could not be read: %s", sqlite3_errmsg(finder->db));
     return there;

@@ -35,7 +35,7 @@ static int check_ours(sqlite3 *db, const char *path, struct err *err)
     if (code != SQLITE_ROW && code != SQLITE_NOTADB)
         return err_set(err, ERR_IO, "%s: cannot be read: %s", path, sqlite3_errstr(code));
     return id == APPLICATION_ID ? 0
-                                : err_set(err, ERR_INVALID, "%s is no faultline database", path);
+                                : err_set(err, ERR_IO, "%s is no faultline database", path);
 }
 
 int query_open(const char *path, struct query **result, struct err *err)
@@ -190,12 +190,17 @@ void json_node(struct buf *out, const char *name, sqlite3_stmt *row, int first)
     buf_add_char(out, '}');
 }
 
-void query_bind_filter(sqlite3_stmt *select, const struct query_filter *filter, int64_t offset)
+void query_bind_node(sqlite3_stmt *select, const struct query_filter *filter)
 {
     const struct str texts[3] = {filter->cluster, filter->namespace, filter->service};
     for (int i = 0; i < 3; i++)
         sqlite3_bind_text(select, i + 1, texts[i].p ? texts[i].p : "", (int)texts[i].len,
                           SQLITE_STATIC);
+}
+
+void query_bind_filter(sqlite3_stmt *select, const struct query_filter *filter, int64_t offset)
+{
+    query_bind_node(select, filter);
     sqlite3_bind_int64(select, 4, filter->limit + 1);
     sqlite3_bind_int64(select, 5, offset);
 }
@@ -229,6 +234,8 @@ static int list_json(struct query *query, const char *sql, const char *const *co
     if (query_offset(filter->cursor, &offset, err) || query_begin(query, sql, &select, err))
         return err->code;
     query_bind_filter(select, filter, offset);
+    sqlite3_bind_int64(select, 6, (int64_t)filter->window.from_ns);
+    sqlite3_bind_int64(select, 7, (int64_t)filter->window.to_ns);
     buf_add_c(out, "{\"items\":[");
     while ((code = sqlite3_step(select)) == SQLITE_ROW && n < filter->limit) {
         buf_add_c(out, n++ ? ",{" : "{");
@@ -241,17 +248,20 @@ static int list_json(struct query *query, const char *sql, const char *const *co
     return query_end(query, select, code, err);
 }
 
+/* Of the node that is asked for, and seen in the window. */
+#define SEEN                                                                                       \
+    "WHERE (?1 = '' OR cluster = ?1) AND (?2 = '' OR namespace = ?2) AND (?3 = '' OR service = "   \
+    "?3) AND first_seen_ns < ?7 AND last_seen_ns >= ?6 "
+
 int query_services_json(struct query *query, const struct query_filter *filter, struct buf *out,
                         struct err *err)
 {
     static const char *const columns[] = {"first_seen", "last_seen"};
-    return list_json(
-        query,
-        "SELECT cluster, namespace, service, version, role, first_seen, last_seen FROM service "
-        "WHERE (?1 = '' OR cluster = ?1) AND (?2 = '' OR namespace = ?2) AND (?3 = '' OR service = "
-        "?3) "
-        "ORDER BY service, namespace, cluster, version, role LIMIT ?4 OFFSET ?5",
-        columns, 2, filter, out, err);
+    return list_json(query,
+                     "SELECT cluster, namespace, service, version, role, first_seen, last_seen "
+                     "FROM service " SEEN
+                     "ORDER BY service, namespace, cluster, version, role LIMIT ?4 OFFSET ?5",
+                     columns, 2, filter, out, err);
 }
 
 int query_operations_json(struct query *query, const struct query_filter *filter, struct buf *out,
@@ -261,9 +271,7 @@ int query_operations_json(struct query *query, const struct query_filter *filter
     return list_json(
         query,
         "SELECT cluster, namespace, service, version, role, operation, kind, first_seen, last_seen "
-        "FROM operation "
-        "WHERE (?1 = '' OR cluster = ?1) AND (?2 = '' OR namespace = ?2) AND (?3 = '' OR service = "
-        "?3) "
+        "FROM operation " SEEN
         "ORDER BY service, operation, kind, namespace, cluster, version LIMIT ?4 OFFSET ?5",
         columns, 4, filter, out, err);
 }

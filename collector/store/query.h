@@ -6,15 +6,19 @@
 #ifndef STORE_QUERY_H
 #define STORE_QUERY_H
 
+#include "collector/base/arena.h"
 #include "collector/base/buf.h"
 #include "collector/base/err.h"
+#include "collector/model/diagnosis.h"
+#include "collector/model/mesh_series.h"
+#include "collector/model/metric_samples.h"
 #include "collector/model/rollup.h"
 #include "collector/model/span.h"
 
 struct query;
 struct incident;
 
-/* ERR_NOT_FOUND without a file, ERR_INVALID for a file that is not faultline's. */
+/* ERR_NOT_FOUND without a file, ERR_IO for what cannot be read or is not faultline's. */
 int query_open(const char *path, struct query **query, struct err *err);
 void query_close(struct query *query);
 
@@ -137,6 +141,26 @@ struct rollup_question {
 int query_rollup(struct query *query, const struct rollup_question *question, struct rollup *rollup,
                  struct err *err);
 
+/* The stored points, in two windows, of metrics that name a cause (metric_cause.h) and speak of one
+ * of these services. Texts lie in `arena`. */
+struct metric_subject {
+    struct str namespace, service; /* namespace '': any */
+};
+struct metric_question {
+    struct window normal, now;
+    const struct metric_subject *subjects;
+    uint32_t n_subjects;
+};
+int query_metric_samples(struct query *query, const struct metric_question *question,
+                         struct arena *arena, struct metric_samples_list *list, struct err *err);
+
+/* What Istio's series say of the calls of a window, by the minute; texts lie in `arena`. */
+int query_mesh_series(struct query *query, struct window window, struct arena *arena,
+                      struct mesh_series_list *list, struct err *err);
+
+/* Are there any? */
+bool query_has_mesh_series(struct query *query);
+
 struct trace_text {
     char id[33]; /* 32 digits */
     int64_t trace_no;
@@ -172,12 +196,7 @@ int query_cohort_services(struct query *query, struct window window, struct name
 size_t query_version_examples(struct query *query, struct window window, const struct node *node,
                               const struct names *names, struct trace_text *ids, size_t max);
 
-/* Requests by the minute of their start. */
-struct request_minute {
-    uint64_t minute; /* of Unix time */
-    int64_t n, failed, sum_ns;
-};
-/* At most `max` rows, in order; *n says how many. */
+/* Requests by the minute of their start. At most `max` rows, in order; *n says how many. */
 int query_request_minutes(struct query *query, struct window window, struct request_minute *rows,
                           size_t max, size_t *n, struct err *err);
 
@@ -191,7 +210,8 @@ size_t query_slow_examples(struct query *query, struct window window, struct str
 bool query_good_example(struct query *query, struct window window, struct str service,
                         struct trace_text *id);
 
-/* Incidents, newest first: those of a state ('open', 'closed', '' all), without evidence. */
+/* Incidents, newest first: those of a state ('open', 'closed', '' all) that went on in the window
+ * and that a service shows or is suspected of, without evidence. */
 int query_incidents_json(struct query *query, const struct query_filter *filter, struct buf *out,
                          struct err *err);
 /* One, whole; ERR_NOT_FOUND when there is none. */

@@ -291,8 +291,37 @@ static void choose_versions(struct cohort_reading *reading, const struct namesak
     narrow_minutes(reading, chosen);
 }
 
+/* Is there such a service, although nobody called it in this window? Where both versions are named,
+ * that is too few calls and no mistake: a pipeline asks before the first comes. */
+static bool is_known(const struct cohort_reading *reading, struct namesake *quiet)
+{
+    const struct cohort_question *question = reading->question;
+    struct err ignored = {0};
+    sqlite3_stmt *select;
+    if (!question->baseline.len || !question->candidate.len ||
+        query_begin(reading->query,
+                    "SELECT c.text, s.text, d.role FROM node d JOIN name n ON n.id = d.service "
+                    "JOIN name s ON s.id = d.namespace JOIN name c ON c.id = d.cluster "
+                    "WHERE n.text = ?1 AND ?2 IN ('', s.text) AND ?3 IN ('', c.text) LIMIT 1",
+                    &select, &ignored))
+        return false;
+    const struct str texts[3] = {question->service, question->namespace, question->cluster};
+    for (int i = 0; i < 3; i++)
+        sqlite3_bind_text(select, i + 1, texts[i].p ? texts[i].p : "", (int)texts[i].len,
+                          SQLITE_STATIC);
+    int code = sqlite3_step(select);
+    if (code == SQLITE_ROW)
+        quiet->node = (struct node){.cluster = names_add(reading->names, column_str(select, 0)),
+                                    .namespace = names_add(reading->names, column_str(select, 1)),
+                                    .service = names_add(reading->names, question->service),
+                                    .role = (uint8_t)sqlite3_column_int(select, 2)};
+    query_end(reading->query, select, code, &ignored);
+    return code == SQLITE_ROW;
+}
+
 static int choose(struct cohort_reading *reading, struct err *err)
 {
+    struct namesake quiet = {.calls = 0};
     struct cohort_answer *answer = reading->answer;
     struct namesake *one = NULL;
     struct str service = reading->question->service;
@@ -300,6 +329,8 @@ static int choose(struct cohort_reading *reading, struct err *err)
         if (!one || reading->namesakes[i].calls > one->calls)
             one = &reading->namesakes[i];
     }
+    if (!one && is_known(reading, &quiet))
+        one = &quiet;
     if (!one)
         return err_set(err, ERR_NOT_FOUND,
                        "nobody called a service %.*s in this window: see its name in 'faultline "

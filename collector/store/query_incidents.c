@@ -152,14 +152,21 @@ int query_incidents_json(struct query *query, const struct query_filter *filter,
         return err_set(err, ERR_INVALID, "cursor is not one of an answer's next");
     if (query_begin(query,
                     INCIDENT_SELECT
-                    "WHERE id < ?1 AND (?2 = '' OR (?2 = 'open') = (closed_ns IS NULL)) "
-                    "ORDER BY id DESC LIMIT ?3",
+                    "i WHERE id < ?4 AND (?5 = '' OR (?5 = 'open') = (closed_ns IS NULL)) AND "
+                    "onset_ns < ?7 AND coalesce(closed_ns, ?7) >= ?6 AND (((?1 = '' OR cluster = "
+                    "?1) AND (?2 = '' OR namespace = ?2) AND (?3 = '' OR service = ?3)) OR EXISTS "
+                    "(SELECT 1 FROM suspect_row s WHERE s.incident_id = i.id AND (?1 = '' OR "
+                    "s.cluster = ?1) AND (?2 = '' OR s.namespace = ?2) AND (?3 = '' OR s.service = "
+                    "?3))) ORDER BY id DESC LIMIT ?8",
                     &select, err))
         return err->code;
-    sqlite3_bind_int64(select, 1, (int64_t)below);
-    sqlite3_bind_text(select, 2, filter->status.len ? filter->status.p : "",
+    query_bind_node(select, filter);
+    sqlite3_bind_int64(select, 4, (int64_t)below);
+    sqlite3_bind_text(select, 5, filter->status.len ? filter->status.p : "",
                       (int)filter->status.len, SQLITE_STATIC);
-    sqlite3_bind_int64(select, 3, filter->limit + 1);
+    sqlite3_bind_int64(select, 6, (int64_t)filter->window.from_ns);
+    sqlite3_bind_int64(select, 7, (int64_t)filter->window.to_ns);
+    sqlite3_bind_int64(select, 8, filter->limit + 1);
     buf_add_c(out, "{\"items\":[");
     while ((code = sqlite3_step(select)) == SQLITE_ROW && n < filter->limit) {
         buf_add_c(out, n++ ? "," : "");

@@ -2,35 +2,29 @@
 #include <stdlib.h>
 
 #include "collector/base/clock.h"
-#include "collector/base/hash.h"
 #include "collector/store/query_tally.h"
 
 /* The slowest are looked for among so many of the newest that match. */
-#define SLOW_AMONG_TEXT "5000"
+#define SLOW_AMONG_TEXT "500"
 /* Shares are taken of so many, among the newest of all entries. */
 #define SHARE_AMONG_TEXT "500"
 #define SHARE_OF_TEXT "20000"
 
-/* Row ids of tally_key to items of the roll-up. */
+/* Row ids of tally_key to items of the roll-up; they are given one after the other. */
 struct reading {
     struct query *query;
     struct names *names;
     struct nodes *nodes;
     struct rollup *rollup;
     sqlite3_stmt *key;
-    struct map known;
-    int64_t *rows; /* by item */
-    uint32_t cap_rows;
+    uint32_t *items; /* by row id: 1 + item; 0: not seen yet */
+    int64_t cap;
 };
 
 static struct tally *known_tally(const struct reading *reading, int64_t row)
 {
-    for (struct map_iter it = map_find(&reading->known, hash_u64((uint64_t)row));
-         map_next(&reading->known, &it);) {
-        if (reading->rows[it.value] == row)
-            return &reading->rollup->items[it.value];
-    }
-    return NULL;
+    uint32_t item = row >= 0 && row < reading->cap ? reading->items[row] : 0;
+    return item ? &reading->rollup->items[item - 1] : NULL;
 }
 
 static node_no read_node(sqlite3_stmt *row, int first, struct names *names, struct nodes *nodes)
@@ -69,18 +63,21 @@ bool read_tally_row(sqlite3_stmt *row, int first, struct tally *tally)
 
 static bool remember(struct reading *reading, int64_t row, uint32_t item)
 {
-    if (item >= reading->cap_rows) {
-        uint32_t cap = reading->cap_rows ? 2 * reading->cap_rows : 1024;
-        while (cap <= item)
+    if (row < 0)
+        return false;
+    if (row >= reading->cap) {
+        int64_t cap = reading->cap ? reading->cap : 4096;
+        while (cap <= row)
             cap *= 2;
-        int64_t *grown = realloc(reading->rows, cap * sizeof(*grown));
+        uint32_t *grown = realloc(reading->items, (size_t)cap * sizeof(*grown));
         if (!grown)
             return false;
-        reading->rows = grown;
-        reading->cap_rows = cap;
+        memset(grown + reading->cap, 0, (size_t)(cap - reading->cap) * sizeof(*grown));
+        reading->items = grown;
+        reading->cap = cap;
     }
-    reading->rows[item] = row;
-    return map_add(&reading->known, hash_u64((uint64_t)row), item);
+    reading->items[row] = item + 1;
+    return true;
 }
 
 static struct tally *new_tally(struct reading *reading, int64_t row)
@@ -130,15 +127,13 @@ int query_rollup(struct query *query, const struct rollup_question *question, st
         sqlite3_finalize(rows);
         return err->code;
     }
-    map_init(&reading.known);
     sqlite3_bind_int64(rows, 1, (int64_t)(question->window.from_ns / NS_PER_MINUTE));
     sqlite3_bind_int64(rows, 2, (int64_t)(question->window.to_ns / NS_PER_MINUTE));
     bool good = true;
     while (good && (code = sqlite3_step(rows)) == SQLITE_ROW)
         good = add_row(&reading, rows);
     sqlite3_finalize(reading.key);
-    map_fini(&reading.known);
-    free(reading.rows);
+    free(reading.items);
     query_end(query, rows, code, err);
     if (!good)
         err_set(err, ERR_BUSY, "memory is short for the roll-ups");
@@ -152,9 +147,11 @@ int query_request_minutes(struct query *query, struct window window, struct requ
     int code;
     *n = 0;
     if (query_begin(query,
-                    "SELECT t.minute, sum(t.n), sum(t.bad), sum(t.sum_ns) FROM tally_row t "
-                    "JOIN tally_key k ON k.id = t.tally WHERE k.channel = 0 AND t.minute >= ? AND "
-                    "t.minute < ? GROUP BY t.minute ORDER BY t.minute LIMIT ?",
+                    /* By the few keys of each minute that was written, not by all its rows. */
+                    "SELECT t.minute, sum(t.n), sum(t.bad), sum(t.sum_ns) FROM minute_age m "
+                    "CROSS JOIN tally_key k CROSS JOIN tally_row t ON t.minute = m.minute AND "
+                    "t.tally = k.id WHERE m.minute >= ? AND m.minute < ? AND k.channel = 0 "
+                    "GROUP BY t.minute ORDER BY t.minute LIMIT ?",
                     &select, err))
         return err->code;
     sqlite3_bind_int64(select, 1, (int64_t)(window.from_ns / NS_PER_MINUTE));

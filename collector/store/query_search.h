@@ -21,6 +21,7 @@ struct search_request {
     enum search_order order;
     uint32_t limit;    /* 1…1000 */
     struct str cursor; /* from the last answer's "next" */
+    uint32_t sample;   /* most traces of either kind that are compared; 0: as many as the page */
 };
 
 /* A page of traces, in the box where one is drawn. */

@@ -377,7 +377,9 @@ int query_search_different_json(struct query *query, const struct search_request
     struct search search;
     if (search_open(&search, query, request->window, request->q, err))
         return err->code;
-    if (!sample_init(&all.selected, SELECTED_TRACES) || !sample_init(&all.others, OTHER_TRACES))
+    uint32_t most = request->sample;
+    if (!sample_init(&all.selected, most ? most : SELECTED_TRACES) ||
+        !sample_init(&all.others, most ? most : OTHER_TRACES))
         err_set(err, ERR_BUSY, "memory is short");
     else if (search_scan(&search, true, visit, &all, err) == 0) {
         if (choose(&all))

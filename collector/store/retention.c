@@ -252,12 +252,15 @@ static int delete_slice(struct store *store)
 }
 
 /* Free pages are written again by what comes; the file gets smaller only when it is larger than it
- * may be, or a quarter of it is free. Once begun it goes on to a sixteenth. */
+ * may be, or a quarter of it is free. Once begun it goes on to a sixteenth. Who asks for it gets
+ * all. */
 static bool is_too_large(struct store *store)
 {
     uint64_t n_pages = (uint64_t)store_number(store, "PRAGMA page_count", 0);
     uint64_t n_free = (uint64_t)store_number(store, "PRAGMA freelist_count", 0);
     uint64_t page_size = (uint64_t)store_number(store, "PRAGMA page_size", 0);
+    if (atomic_load(&store->vacuuming))
+        return n_free > 0;
     bool over = n_pages * page_size > store->settings.max_size;
     return n_free > (store->shrinking || over ? n_pages / 16 : n_pages / 4);
 }

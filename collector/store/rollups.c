@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "collector/base/clock.h"
+#include "collector/model/ingest_stats.h"
 #include "collector/store/store_internal.h"
 
 #define KEEP_S 180
@@ -16,6 +17,7 @@ int rollups_open(struct store *store)
     struct rollups *r = &store->rollups;
     rollup_init(&r->rows, MAX_ROWS);
     buf_init(&r->blob, 1u << 16);
+    r->n_limited = series_limited("localise");
     return store_prepare(store,
                          "SELECT id FROM tally_key WHERE node = ? AND peer = ? AND name = ? AND "
                          "detail = ? AND channel = ? AND what = ?",
@@ -118,8 +120,12 @@ static int add(struct store *store, const struct turn *turn, const struct tally 
     struct rollups *r = &store->rollups;
     uint32_t before = r->rows.n;
     struct tally *tally = rollup_tally(&r->rows, &more->key, more->step / ROLLUP_MINUTE_S);
+    if (!tally && r->rows.n >= r->rows.max) {
+        stat_add(r->n_limited, 1);
+        return 0;
+    }
     if (!tally)
-        return r->rows.n < r->rows.max ? SQLITE_NOMEM : 0;
+        return SQLITE_NOMEM;
     if (!grow_states(r))
         return SQLITE_NOMEM;
     struct tally_state *state = &r->states[tally - r->rows.items];
@@ -137,6 +143,8 @@ static int add(struct store *store, const struct turn *turn, const struct tally 
 int rollups_add(struct store *store, const struct turn *turn)
 {
     int code = 0;
+    if (turn->rollup && turn->rollup->n_over)
+        stat_add(store->rollups.n_limited, turn->rollup->n_over);
     for (uint32_t i = 0; turn->rollup && i < turn->rollup->n && !code; i++) {
         const struct tally *tally = &turn->rollup->items[i];
         bool nothing = tally_is_empty(tally) && tally->histogram.n == 0 && tally->sum_ns == 0;

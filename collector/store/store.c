@@ -7,21 +7,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "collector/base/clock.h"
 #include "collector/base/log.h"
 #include "collector/model/ingest_stats.h"
+#include "collector/store/damage.h"
 #include "collector/store/store_internal.h"
 
 #define QUEUE_TURNS 16
 #define CHECKPOINT_BYTES ((int64_t)32 << 20)
 #define REST_NS (2 * NS_PER_S) /* without a commit: what is in the log goes into the file */
 #define TRUNCATE_BYTES ((int64_t)256 << 20)
+#define VACUUM_NAP_NS (20 * NS_PER_MS)
+#define TRUNCATE_AGAIN_NS (30 * NS_PER_S)
 #define RETRY_NS NS_PER_S
+#define DAMAGED_TIMES 4
 #define TICK_NS (50 * NS_PER_MS)
 
-enum { STATE_GOOD, STATE_DISK_FULL, STATE_FAILED };
+enum { STATE_GOOD, STATE_DISK_FULL, STATE_DAMAGED, STATE_FAILED };
 
 static struct stat_family bytes_family =
     STAT_GAUGE("faultline_store_bytes", "Bytes of the database file.");
@@ -184,6 +189,11 @@ int store_open(const struct store_settings *settings, struct store **result, str
     int code = open_statements(store);
     code = code ? code : read_position(store);
     code = code ? code : keys_open(store);
+    if (damage_is(code) && !damage_is_marked(settings->path)) {
+        damage_mark(settings->path); /* sets it aside */
+        store_close(store);
+        return store_open(settings, result, err);
+    }
     if (code) {
         err_set(err, ERR_IO, "%s: cannot be read: %s", settings->path, sqlite3_errmsg(store->db));
         goto failed;
@@ -194,6 +204,12 @@ int store_open(const struct store_settings *settings, struct store **result, str
 failed:
     store_close(store);
     return err->code;
+}
+
+void store_look_for_damage(struct store *store)
+{
+    if (damage_is(damage_check_whole(store->db)))
+        damage_mark(store->settings.path);
 }
 
 uint64_t store_booked_to(struct store *store)
@@ -223,10 +239,10 @@ static int begin(struct store *store)
     return code;
 }
 
-static void failed_for_good(struct store *store, int code)
+static void failed_for_good(struct store *store, const char *what, int code)
 {
     struct err err;
-    err_set(&err, ERR_IO, "the database could not be synced: %s", sqlite3_errstr(code));
+    err_set(&err, ERR_IO, "%s: %s", what, sqlite3_errstr(code));
     if (atomic_exchange(&store->state, STATE_FAILED) != STATE_FAILED && store->settings.failed)
         store->settings.failed(&err, store->settings.ctx);
 }
@@ -235,7 +251,18 @@ static void failed_for_good(struct store *store, int code)
 static void note_failed_sync(struct store *store, int code)
 {
     if (code && sqlite3_extended_errcode(store->db) == SQLITE_IOERR_FSYNC)
-        failed_for_good(store, code);
+        failed_for_good(store, "the database could not be synced", code);
+}
+
+/* It may be the disk, for a moment. Then the process ends, and the next start sets the file aside:
+ * what is not stored is in the inbox. */
+static void note_damage(struct store *store, int code)
+{
+    atomic_store(&store->state, STATE_DAMAGED);
+    if (++store->n_damaged < DAMAGED_TIMES)
+        return;
+    damage_mark(store->settings.path);
+    failed_for_good(store, "the database is damaged; the next start sets it aside", code);
 }
 
 /* Back to the last commit: what is in memory of this transaction is forgotten, the turns are
@@ -246,7 +273,9 @@ static void roll_back(struct store *store, int code)
     log_limited(&limit, LOG_ERROR, "store_rolled_back", "reason=\"%s\" extended=%d",
                 sqlite3_errmsg(store->db), sqlite3_extended_errcode(store->db));
     if (sqlite3_extended_errcode(store->db) == SQLITE_IOERR_FSYNC)
-        failed_for_good(store, code);
+        failed_for_good(store, "the database could not be synced", code);
+    else if (damage_is(code))
+        note_damage(store, code);
     else
         atomic_store(&store->state, STATE_DISK_FULL);
     execute(store, "ROLLBACK");
@@ -338,8 +367,14 @@ static void checkpoint(struct store *store)
     bool resting = clock_mono_ns() >= store->committed_ns + REST_NS;
     if (size < CHECKPOINT_BYTES && !resting)
         return;
-    int mode = size >= TRUNCATE_BYTES ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+    /* Truncating waits for readers. One that stays long, a backup, is not waited for at each
+     * commit.
+     */
+    bool truncate = size >= TRUNCATE_BYTES && clock_mono_ns() >= store->truncate_ns;
+    int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
     int code = sqlite3_wal_checkpoint_v2(store->db, "main", mode, &n_log, &n_done);
+    if (truncate && code == SQLITE_BUSY)
+        store->truncate_ns = clock_mono_ns() + TRUNCATE_AGAIN_NS;
     note_failed_sync(store, code);
     store->in_log = !resting;
 }
@@ -370,6 +405,7 @@ static int commit(struct store *store)
     store->committed_needed_from = store->position.needed_from;
     store->committed_next_trace_no = store->position.next_trace_no;
     atomic_store(&store->state, STATE_GOOD);
+    store->n_damaged = 0;
     store->committed_ns = clock_mono_ns();
     store->in_log = true;
     hand_on(store);
@@ -449,8 +485,23 @@ static void retain(struct store *store)
     }
 }
 
+/* Somebody waits for the disk: free pages go, then the log, so that the file gets shorter. */
+static void vacuum(struct store *store)
+{
+    store->shrinking = store_number(store, "PRAGMA freelist_count", 0) > 0;
+    if (store->shrinking)
+        return;
+    if (store->in_transaction)
+        commit_or_retry(store);
+    note_failed_sync(store, sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE,
+                                                      NULL, NULL));
+    atomic_store(&store->vacuuming, false);
+}
+
 static void tend(struct store *store)
 {
+    if (atomic_load(&store->vacuuming))
+        vacuum(store);
     /* What has to be told although no turn came. */
     bool told = !store->in_transaction &&
                 (plaintext_is_due(store) || relations_are_due(store) || incidents_wait(store));
@@ -562,6 +613,34 @@ void store_close(struct store *store)
     free(store);
 }
 
+static uint64_t file_bytes(const struct store *store)
+{
+    struct stat info;
+    return stat(store->settings.path, &info) == 0 ? (uint64_t)info.st_size : 0;
+}
+
+int store_vacuum(struct store *store, uint64_t deadline_ns, uint64_t bytes[2], struct err *err)
+{
+    struct timespec nap = {.tv_nsec = (long)VACUUM_NAP_NS};
+    bytes[0] = file_bytes(store);
+    atomic_store(&store->vacuuming, true);
+    while (atomic_load(&store->vacuuming)) {
+        if (store_state(store)[0] || clock_wall_ns() > deadline_ns) {
+            atomic_store(&store->vacuuming, false);
+            return err_set(err, ERR_BUSY, "the file could not be made smaller: %s",
+                           store_state(store)[0] ? store_state(store) : "it took too long");
+        }
+        nanosleep(&nap, NULL);
+    }
+    bytes[1] = file_bytes(store);
+    return 0;
+}
+
+void store_tell_web(struct store *store, const char *url)
+{
+    store_file_note(store->lock_fd, url);
+}
+
 const char *store_sqlite_version(void)
 {
     return sqlite3_libversion();
@@ -575,5 +654,5 @@ uint64_t store_progress_ns(struct store *store)
 const char *store_state(struct store *store)
 {
     int state = atomic_load(&store->state);
-    return state == STATE_DISK_FULL ? "disk_full" : state == STATE_FAILED ? "store_failed" : "";
+    return state == STATE_GOOD ? "" : state == STATE_DISK_FULL ? "disk_full" : "store_failed";
 }

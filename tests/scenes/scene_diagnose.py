@@ -4,6 +4,7 @@ import os
 import random
 import subprocess
 
+import otlp
 from lib import otlp_body, otlp_span
 
 BEGIN = 1_600_000_000_000
@@ -118,6 +119,54 @@ def scene_senders_that_say_less_and_few_requests(c):
             answer = diagnosed(c, fault, seed=100 + 10 * i, requests=300, shape=shape)
             names = [s["node"]["service"] for s in answer["suspects"]]
             assert names[0] == fault.split("_")[1], (shape, fault, names)
+
+
+def write_metrics(path, begin, cause, bad):
+    """Every half minute of five: a gauge, a counter and Envoy's overflow of a pool, of cart's pod and of two others."""
+    points = {name: {} for name in ("cart", "ads", "front")}
+    for i in range(10):
+        at = (begin + i * 30_000) * 10**6
+        for k, (service, metrics) in enumerate(points.items()):
+            hit = bad and service == "cart"
+            used = (0.93 if hit and cause == "CPU" else 0.2) + 0.01 * ((i + k) % 3)
+            metrics.setdefault("process.cpu.utilization", []).append(otlp.number_json(used, at=at))
+            metrics.setdefault("jvm.memory.used", []).append(otlp.number_json((900 if hit and cause == "memory" else 300) * 2**20 + i * 1000, at=at))
+            metrics.setdefault("http.server.active_requests", []).append(otlp.number_json(90 if bad else 3, at=at))
+            if bad and service == "front" and cause == "pool overflow":
+                metrics.setdefault("cluster.upstream_rq_pending_overflow", []).append(
+                    otlp.number_json(40 * (i + 1), at=at, cluster_name="outbound|9080||cart.shop.svc.cluster.local"))
+    with open(path, "w") as out:
+        for service, metrics in points.items():
+            out.write(otlp.request_json("Metrics", [
+                otlp.metric_json(name, otlp.SUM if "overflow" in name else otlp.GAUGE, values, "By" if "memory" in name else "1")
+                for name, values in metrics.items()], service).decode() + "\n")
+
+
+def scene_metrics_name_the_cause(c):
+    """They add a sentence and at most a twentieth to who is suspect anyway; with nobody suspect they say nothing."""
+    for seed, (fault, cause) in enumerate((("slow_cart", "CPU"), ("fail_cart", "memory"), ("slow_cart", "pool overflow"), ("none", "CPU"))):
+        db, files = os.path.join(c.folder, "m%d.db" % seed), []
+        for i, begin in enumerate((BEGIN, BEGIN + 600_000)):
+            files += [os.path.join(c.folder, "%s%d.json" % (kind, i)) for kind in ("spans", "metrics")]
+            write(files[-2], fault if i else "", 300 + 10 * seed + i, begin, 1200)
+            write_metrics(files[-1], begin, cause, i == 1)
+        answers = []
+        for with_metrics in (False, True):
+            subprocess.run([c.program, "replay", "--db", db] + (files[1::2] if with_metrics else files[::2]), check=True, stdout=subprocess.DEVNULL)
+            p = subprocess.run([c.program, "diagnose", "--db", db, "--baseline", "1600000000..1600000300", "--from", "1600000600",
+                                "--to", "1600000900", "--format", "json"], stdout=subprocess.PIPE)
+            answers.append((p.returncode, json.loads(p.stdout)))
+        (code, without), (code_with, answer) = answers
+        said = {(s["node"]["service"], e["text"].split(":")[0]): e for s in answer["suspects"] for e in s["evidence"] if e["kind"] == "metric"}
+        assert code == code_with and answer["verdict"] == without["verdict"], (fault, cause, answer)
+        if fault == "none":
+            assert code == 0 and not any(s["significant"] for s in answer["suspects"]), answer
+            continue
+        assert list(said) == [("cart", cause)] and said["cart", cause]["deviation"] > 3, (fault, cause, said)
+        first, before = answer["suspects"][0], without["suspects"][0]
+        assert first["node"]["service"] == before["node"]["service"] == "cart" and before["score"] < first["score"] <= before["score"] + 0.05, (first, before)
+        if cause == "pool overflow":
+            assert said["cart", cause]["metric"] == "cluster.upstream_rq_pending_overflow", said
 
 
 def scene_no_fault_is_no_significant_change(c):

@@ -2,7 +2,7 @@
 import json
 import time
 
-from lib import otlp_body, otlp_span
+from lib import frames, otlp_body, otlp_span
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 NODES = {"gateway": "router~10.0.0.1~gateway-1.istio-system~istio-system.svc.cluster.local",
@@ -125,3 +125,27 @@ def scene_a_trace_is_cut_twice_before_it_is_stored(c):
         c.check_ledger()
         assert c.sql("SELECT count(*), count(DISTINCT span_id) FROM span WHERE trace_id = ?", "%032x" % (i + 1)) == [(2, 2)]
     assert "store_rolled_back" not in c.said()
+
+
+def scene_ids_of_envoy_s_zipkin_protobuf_are_turned_round(c):
+    """Envoy writes the ids of spans there, but not of traces, in the byte order of its machine: headers, and so everybody else, have them the other
+    way round. What an application behind it sends as JSON, and what that calls through the proxy, belongs to the same tree."""
+    turned = lambda id_: bytes.fromhex(id_)[::-1].hex()  # noqa: E731
+    c.start()
+    for body in frames("zipkin_pb"):
+        assert c.request(c.zipkin, "POST", "/api/v2/spans", body, {"Content-Type": "application/x-protobuf"})[0] == 202
+    c.flush()
+    trace, above, start, ns, beneath = c.sql(
+        "SELECT i.trace_id, i.span_id, i.start_ns, i.duration_ns, o.span_id FROM span i JOIN span o ON o.trace_id = i.trace_id AND o.parent_span_id = i.span_id "
+        "WHERE i.service = 'reviews' AND i.kind = 'server' AND o.service = 'reviews' AND i.status != 'error' ORDER BY 1 LIMIT 1")[0]
+    before = c.sql("SELECT caller_service, callee_service, sum(calls) FROM edge_minute GROUP BY 1, 2 ORDER BY 1, 2")
+    own = {"traceId": trace, "id": "00000000000000a1", "parentId": turned(above), "kind": "SERVER", "name": "get", "timestamp": start // 1000 + 1,
+           "duration": ns // 1000 - 2, "localEndpoint": {"serviceName": "reviews"}}
+    assert c.post_zipkin(json.dumps([own]))[0] == 202
+    c.flush()
+    assert c.sql("SELECT parts, complete FROM trace WHERE trace_id = ?", trace) == [(1, 1)]
+    assert c.sql("SELECT caller_service, callee_service, sum(calls) FROM edge_minute GROUP BY 1, 2 ORDER BY 1, 2") == before
+    assert c.sql("SELECT sum(orphan) FROM ingest_minute") == [(0,)]
+    spans = {s["span_id"]: s for s in c.api("traces/" + trace)["spans"]}
+    assert spans["00000000000000a1"]["service"] == "reviews" and beneath in spans
+    c.check_ledger()

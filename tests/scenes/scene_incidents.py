@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import otlp
 from lib import otlp_body, otlp_span, wait_for
 from scene_openapi import check
 
@@ -58,6 +59,9 @@ def scene_a_fault_opens_an_incident_that_names_it(c):
             c.__init__(c.build)
         shop, now = begun(c)
         assert c.api("incidents") == {"items": [], "next": None}
+        heap = [otlp.number_json(300 * 2**20 if at < now - 20 else 2**30, at=int(at * 1e9)) for at in (now - 470 + 15 * i for i in range(32))]
+        used = otlp.metric_json("jvm.memory.used", otlp.GAUGE, heap, "By")
+        assert c.request(c.otlp, "POST", "/v1/metrics", otlp.request_json("Metrics", [used]), {"Content-Type": "application/json"})[0] == 200
         shop.send(c, now - 20, time.time(), bad)
         c.flush()
         item = wait_for(lambda: c.api("incidents?state=open")["items"], 15, "an incident for " + bad)[0]
@@ -72,9 +76,13 @@ def scene_a_fault_opens_an_incident_that_names_it(c):
         assert row[:2] == (1, "open") and row[3:] == (None, "front", symptom) and abs(row[2] / 1e9 - (now - 20)) <= 11, (row, now - 20)
         assert c.sql("SELECT service, json_array_length(example_trace_ids) FROM suspect WHERE rank = 1") == [("cart", 3)]
         assert c.sql("SELECT count(*) FROM evidence WHERE rank = 1 AND text LIKE '%cart%' OR text <> ''")[0][0] > 0
+        told = c.sql("SELECT metric, unit, text FROM evidence WHERE rank = 1 AND kind = 'metric'")
+        assert told == [("jvm.memory.used", "count", "memory: jvm.memory.used 300 MiB → 1 GiB")], told
         assert c.counter("faultline_incident_active", incident="1", entry_service="front", symptom=symptom) == 1
         assert c.counter("faultline_suspect_score", rank="1", service="cart") > 0.02 and c.counter("faultline_incidents_total") == 1
-    for path, status in (("incidents/9", 404), ("incidents/x", 404), ("incidents?state=new", 400), ("incidents?limit=0", 400)):
+    for query, n in (("service=front", 1), ("service=cart", 1), ("service=redis", 0), ("namespace=x", 0), ("from=10m", 1), ("from=10m&to=5m", 0), ("to=1h", 0)):
+        assert len(c.api("incidents?" + query)["items"]) == n, query
+    for path, status in (("incidents/9", 404), ("incidents/x", 404), ("incidents?state=new", 400), ("incidents?limit=0", 400), ("incidents?from=x", 400)):
         assert c.get("/api/v1/" + path)[0] == status, path
 
 
@@ -118,6 +126,16 @@ def scene_traces_of_an_incident_are_pinned(c):
     named = {t for s in item["suspects"] for t in s["examples"] + [s["contrast"]] if t}
     pinned = "SELECT lower(hex(t.id)) FROM pinned_trace p JOIN trace_row t USING (trace_no)"
     assert named and named == {t for t, in c.sql(pinned)}
+    whole = c.db
+    p = subprocess.run([c.program, "export", c.db + "-out", "--db", c.db, "--incident", item["id"]], capture_output=True, text=True, timeout=60)
+    assert p.returncode == 0, p.stderr
+    views = ("SELECT * FROM incident", "SELECT * FROM suspect", "SELECT * FROM evidence")
+    ours = [c.sql(view) for view in views]
+    c.db += "-out"  # of the incident's traces those that it names, and the failed ones since its onset
+    assert [c.sql(view) for view in views] == ours and named <= {t for t, in c.sql("SELECT trace_id FROM trace")}
+    assert c.sql("SELECT count(*) FROM trace t, incident WHERE t.start_ns >= onset_ns AND t.status = 'error'")[0][0] > 20
+    assert len(c.sql("SELECT 1 FROM trace t WHERE status = 'ok'")) <= len(named)
+    c.db = whole
     c.stop()
     db = sqlite3.connect(c.db)  # the oldest traces are named by it too, and all are too old
     db.execute("INSERT INTO pinned_trace SELECT trace_no, 1 FROM trace_row ORDER BY trace_no LIMIT 3")

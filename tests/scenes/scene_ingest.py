@@ -1,8 +1,10 @@
 """Real bodies in; graph, ledger, rows and answers out; again, in other orders, across restarts."""
+import datetime
 import gzip
 import json
 import os
 import random
+import re
 import subprocess
 import zlib
 
@@ -26,61 +28,6 @@ TRACES = "SELECT trace_id, status, origin_service, origin_reason, span_count, co
 def calls(c, caller, callee, what="calls"):
     return c.sql("SELECT coalesce(sum(%s), 0) FROM edge_minute WHERE caller_service = ? AND callee_service = ?" % what,
                  caller, callee)[0][0]
-
-
-def expect_all_scenarios(c):
-    """What the driver and the applications of the captured mesh know (63 requests, 27 kinds)."""
-    truth = {("user", "istio-ingressgateway"): 63, ("istio-ingressgateway", "productpage"): 60,
-             ("productpage", "details"): 44, ("productpage", "recommend"): 2, ("productpage", "reviews"): 43,
-             ("reviews", "ratings"): 43}
-    for (caller, callee), n in truth.items():
-        assert calls(c, caller, callee) == n, (caller, callee, calls(c, caller, callee), n)
-    # 8 x 500, 3 x 504, 8 x 503; retries: 2 calls saved by one, 2 that gave up after two more attempts
-    assert calls(c, "reviews", "ratings", "errors") == 19
-    assert calls(c, "reviews", "ratings", "recovered") == 2
-    assert calls(c, "productpage", "reviews", "errors") == 19 == calls(c, "productpage", "reviews", "errors_carried")
-    assert calls(c, "productpage", "details", "errors") == 8  # 5 x 503, 3 x grpc
-    assert calls(c, "productpage", "details", "client_errors") == 1  # the 404
-    assert calls(c, "user", "istio-ingressgateway", "client_errors") == 1  # 418
-    origins = dict(c.sql("SELECT origin_service, count(*) FROM trace WHERE status = 'error' GROUP BY 1"))
-    assert origins == {"ratings": 19, "details": 7, "productpage": 1, "recommend": 2, "istio-ingressgateway": 2}, origins
-
-
-def scene_envoy_by_otlp_protobuf(c):
-    c.start()
-    for body in frames("otlp_grpc"):
-        assert c.post_otlp(body)[0] == 200
-    c.flush()
-    expect_all_scenarios(c)
-    assert c.sql("SELECT count(*) FROM span") == [(449,)]
-    c.check_ledger()
-
-
-def scene_envoy_by_zipkin_json(c):
-    c.start()
-    for body in frames("zipkin_json"):
-        status, text, _ = c.post_zipkin(body)
-        assert (status, text) == (202, b"")
-    c.flush()
-    expect_all_scenarios(c)
-    c.check_ledger()
-
-
-def scene_all_kinds_of_spans_give_one_graph(c):
-    """The same requests seen by OTLP, by Zipkin with shared ids, and with a span for every attempt."""
-    seen = {}
-    for name in ("otlp_http", "zipkin_shared", "spawn_all"):
-        c.db = os.path.join(c.folder, name + ".db")
-        c.sets["store.path"] = c.db
-        c.start()
-        for body in frames(name):
-            assert (c.post_zipkin(body) if name == "zipkin_shared" else c.post_otlp(body))[0] // 100 == 2
-        c.flush()
-        c.check_ledger()
-        seen[name] = c.sql("SELECT caller_service, callee_service, sum(calls), sum(errors), sum(errors_origin), "
-                           "sum(recovered) FROM edge_minute GROUP BY 1, 2 ORDER BY 1, 2")
-        c.stop()
-    assert seen["otlp_http"] == seen["zipkin_shared"] == seen["spawn_all"], seen
 
 
 def scene_any_order_any_split_any_repetition(c):
@@ -215,8 +162,8 @@ def scene_commands(c):
         c.post_otlp(body)
     c.flush()
 
-    def run(*args, code=0):
-        p = subprocess.run([c.program, *args], capture_output=True, text=True)
+    def run(*args, code=0, **environment):
+        p = subprocess.run([c.program, *args], capture_output=True, text=True, env={**os.environ, **environment})
         assert p.returncode == code, (args, p.returncode, p.stderr)
         return p.stdout
 
@@ -237,6 +184,15 @@ def scene_commands(c):
     assert run("sql", "SELECT count(*) AS n FROM span", "--db", c.db, "--format", "csv") == "n\n449\n"
     assert json.loads(run("sql", "SELECT histogram_quantile(histogram_merge(histogram), 0.5) AS p FROM edge_minute",
                           "--db", c.db, "--format", "json"))[0]["p"] > 0
+    odd = "SELECT 1 AS a, 'x,\"y' AS b, NULL AS c, 9007199254740993 AS d, 1.5 AS e UNION ALL SELECT 2, 3, 4, 5, 6"
+    for name in ("table", "csv", "json", "ndjson", "markdown"):
+        assert run("sql", odd, "--db", c.db, "--format", name) == run("sql", odd, "--url", "http://" + c.web, "--format", name), name
+    run("sql", "DELETE FROM name", "--url", "http://" + c.web, code=2)
+    run("sql", "SELECT 1", "--url", "http://" + c.web, "--db", c.db, code=2)
+    started = re.search(r"  (\S+)Z  ", run("trace", one, "--db", c.db)).group(1)
+    local = re.search(r"  (\S+)\+0530  ", run("trace", one, "--db", c.db, "--local", TZ="Asia/Kolkata")).group(1)
+    utc = datetime.datetime.fromisoformat(started[:26])
+    assert datetime.datetime.fromisoformat(local[:26]) - utc == datetime.timedelta(hours=5, minutes=30) and local[26:] == started[26:]
     run("sql", "DELETE FROM name", "--db", c.db, code=2)
     run("sql", "ATTACH 'x' AS y", "--db", c.db, code=2)
     assert "otlp_pb" in run("tail", "--url", "http://" + c.web)
@@ -296,6 +252,45 @@ def scene_page_and_api(c):
     assert c.get("/-/ready")[:2] == (200, b"ready") and c.get("/-/healthy")[:2] == (200, b"ok")
 
 
+# Families and their labels, as the public contract has them.
+EDGE = ("client", "server", "connection_type", "client_service_namespace", "server_service_namespace", "client_service_version",
+        "server_service_version", "client_cluster", "server_cluster")
+SPAN = ("service", "span_name", "span_kind", "status_code")
+FAMILIES = {"traces_service_graph_request_total": EDGE, "traces_service_graph_request_failed_total": EDGE,
+            "traces_service_graph_request_client_seconds_bucket": EDGE + ("le",), "traces_service_graph_request_server_seconds_bucket": EDGE + ("le",),
+            "traces_spanmetrics_calls_total": SPAN, "traces_spanmetrics_latency_bucket": SPAN + ("le",),
+            "faultline_edge_transit_seconds_bucket": EDGE + ("le",), "faultline_edge_client_errors_total": EDGE, "faultline_edge_retries_total": EDGE,
+            "faultline_edge_recovered_total": EDGE, "faultline_edge_errors_total": EDGE + ("fault",), "faultline_edge_security_total": EDGE + ("security",),
+            "faultline_incidents_total": (), "faultline_ingest_records_total": ("format", "transport", "outcome"),
+            "faultline_ingest_requests_total": ("transport", "code"), "faultline_ingest_rejected_total": ("reason",), "faultline_ingest_seconds_bucket": ("le",),
+            "faultline_inbox_bytes": (), "faultline_inbox_oldest_seconds": (), "faultline_inbox_replay_bytes": (), "faultline_stitch_live_traces": (),
+            "faultline_stitch_live_bytes": (), "faultline_stitch_reopened_total": (), "faultline_stitch_too_late_total": (),
+            "faultline_stitch_lateness_seconds_bucket": ("le",), "faultline_stitch_cut_total": ("reason",), "faultline_stitch_overflow_total": ("limit",),
+            "faultline_stitch_corrections_total": ("reason",), "faultline_store_bytes": (), "faultline_store_wal_bytes": (),
+            "faultline_store_commit_seconds_bucket": ("le",), "faultline_store_spans": (), "faultline_store_oldest_seconds": (),
+            "faultline_store_deleted_spans_total": (), "faultline_series_limited_total": ("family",), "faultline_config_last_reload_successful": (),
+            "faultline_build_info": ("version", "sqlite", "revision"), "process_cpu_seconds_total": (), "process_resident_memory_bytes": ()}
+
+
+def check_families(text):
+    """Each is there; labels stand in order, and only those of an edge may be left out; buckets double from half a millisecond."""
+    found, bounds = {}, {}
+    for line in text.splitlines():
+        name, labels = re.match(r"([a-z_]+)(?:\{(.+)\})? ", line).groups() if line[0] != "#" else ("", "")
+        if name:
+            found.setdefault(name, []).append(re.findall(r'(\w+)="((?:[^"\\\\]|\\\\.)*)"', labels or ""))
+    for name, wanted in FAMILIES.items():
+        assert name in found, name
+        for labels in found[name]:
+            names = tuple(k for k, _ in labels)
+            assert names == tuple(k for k in wanted if k in names) and (EDGE[0] in wanted or names == wanted), (name, names)
+            assert EDGE[0] not in wanted or set(EDGE[:3]) <= set(names), (name, names)
+            if name.endswith("_bucket"):
+                bounds.setdefault((name,) + tuple(labels[:-1]), []).append(dict(labels)["le"])
+    doubling = [repr(0.0005 * 2 ** k) for k in range(16)] + ["+Inf"]
+    assert all([b if b == "+Inf" else repr(float(b)) for b in le] == doubling for le in bounds.values())
+
+
 def scene_metrics_are_clean(c):
     c.start()
     for body in frames("otlp_grpc"):
@@ -305,6 +300,7 @@ def scene_metrics_are_clean(c):
     assert c.counter("traces_service_graph_request_failed_total", client="reviews", server="ratings") == 19
     assert c.counter("faultline_edge_errors_total", client="productpage", server="reviews", fault="carried") == 19
     assert c.counter("traces_spanmetrics_calls_total") == 449
+    check_families(c.get("/metrics")[1].decode())
     status, text, headers = c.get("/metrics", Accept="application/openmetrics-text;version=1.0.0")
     assert text.endswith(b"# EOF\n") and b'# {trace_id="' in text and "openmetrics" in headers["content-type"]
     status, packed, headers = c.get("/metrics", **{"Accept-Encoding": "gzip"})

@@ -65,6 +65,12 @@ def scene_a_trace_whose_spans_went_says_so(c):
     c.post_otlp(otlp_body([otlp_span(gone, "00000000000000a3", "00000000000000a1", service="late", start=1_790_000_000_000)]), True)
     c.flush()
     assert c.sql("SELECT kept, span_count FROM trace WHERE trace_id = ? ORDER BY 1", gone) == [(0, 2), (1, 1)]
+    assert c.counter("faultline_stitch_too_late_total") == 1
+    # nor is one that was kept opened any more, once the window is over
+    kept = c.sql("SELECT trace_id FROM trace WHERE kept AND span_count = 2 ORDER BY trace_no LIMIT 1".replace("FROM trace ", "FROM trace_numbered "))[0][0]
+    c.post_otlp(otlp_body([otlp_span(kept, "00000000000000a3", "00000000000000a1", service="late", start=1_790_000_000_000)]), True)
+    c.flush()
+    assert c.sql("SELECT span_count FROM trace WHERE trace_id = ? ORDER BY 1", kept) == [(1,), (2,)] and c.counter("faultline_stitch_too_late_total") == 2
     assert c.sql("SELECT sum(calls) FROM edge_minute")[0][0] == before
     c.check_ledger(dropped=int(c.counter("faultline_store_deleted_spans_total")))
     # a restart goes on where it was

@@ -95,3 +95,66 @@ def scene_documents_tell_what_the_program_does(c):
         assert subprocess.run([c.program, name, "--help"], stdout=subprocess.PIPE, check=True, text=True).stdout.startswith("faultline " + name)
     asked = subprocess.run([c.program, "check-config", "--set", "store.path=x.db"], stdout=subprocess.PIPE, check=True, text=True).stdout
     assert len(asked.splitlines()) == len(table.splitlines()) - 2 and "store.path = x.db  # flag" in asked
+
+
+# As the public contract writes them.
+DEFAULTS = """
+listen.host = 127.0.0.1 | receive.otlp_grpc.listen = 4317 | receive.otlp_http.listen = 4318 | receive.otlp_http.cors_origins = []
+receive.zipkin.listen = 9411 | receive.max_body = 16MiB | receive.max_decoded = 20MiB | receive.max_grpc_message = 4MiB
+receive.max_spans = 50000 | receive.max_connections = 1024 | receive.max_in_flight = 64MiB | receive.kafka.brokers = '' | receive.kafka.group = faultline
+receive.kafka.instance = '' | receive.kafka.topics = [] | receive.kafka.options = {} | store.path = faultline.db | store.durability = power
+store.commit_interval = 1s | store.group_max = 16MiB | store.inbox_max = 4GiB | store.retention = 72h | store.max_size = 10GiB
+store.minute_retention = 30d | store.min_free = 256MiB | store.keep = all | store.spans = rows | store.cache = 64MiB | stitch.trace_idle = 6s
+stitch.trace_max_age = 30s | stitch.memory = 256MiB | stitch.max_spans_per_trace = 100000 | stitch.reopen_window = 24h | stitch.reopen_memory = 64MiB
+stitch.gateways = [] | stitch.sidecars = [] | stitch.zones = {} | stitch.alias = {}
+stitch.inside = [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7] | security.allow_plaintext = [] | limit.attributes = 128
+limit.attribute_bytes = 4096 | limit.name_bytes = 1024 | limit.events = 128 | limit.links = 128 | limit.services = 5000 | limit.operations = 500
+limit.edges = 20000 | localise.enabled = true | localise.window = 10s | localise.baseline = 30m | localise.min_requests = 30
+localise.close_after = 5m | export.prometheus.expire = 1h | export.prometheus.max_series = 50000 | export.prometheus.ingested = false
+web.listen = 4319 | web.extra_listen = [] | web.hosts = [localhost, 127.0.0.1, '::1'] | web.sql = true | web.sql_timeout = 2s | web.sql_rows = 10000
+web.log_link = '' | auth.tokens_file = '' | tls.cert_file = '' | tls.key_file = '' | tls.client_ca_file = ''
+redact.keys = [authorization, cookie, set-cookie, passw, secret, token, api_key, private_key, session] | log.level = info | log.format = logfmt
+"""
+
+
+def check_config(c, *args, **environment):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("FAULTLINE_")}
+    p = subprocess.run([c.program, "check-config", *args], capture_output=True, text=True, env={**clean, **environment}, cwd=c.folder)
+    return p.returncode, p.stdout.splitlines(), p.stderr.splitlines()
+
+
+def scene_every_setting_has_its_default_and_says_where_it_is_from(c):
+    code, said, _ = check_config(c)
+    assert code == 0 and said == sorted(said)
+    wanted = {line.strip() + "  # default" for line in DEFAULTS.replace("\n", " | ").split(" | ") if line.strip()}
+    assert wanted <= set(said), wanted - set(said)
+    with open(os.path.join(c.folder, "f.yml"), "w") as out:
+        out.write("store: {path: a.db}\nstitch.trace_idle: 3s\nstitch:\n  zones:\n    z1: [10.0.0.0/8, 10.1.0.0/16]\n"
+                  "security.allow_plaintext: ['* -> legacy/ftp']\nstore.max_size: 10GB\n")
+    with open(os.path.join(c.folder, "secret"), "w") as out:
+        out.write("https://logs\n")
+    code, said, _ = check_config(c, "--set", "web.sql=false", FAULTLINE_CONFIG="f.yml", FAULTLINE_WEB_SQL="true", FAULTLINE_WEB_HOSTS="a, b",
+                                 FAULTLINE_STITCH_TRACE_IDLE="4s", FAULTLINE_WEB_LOG_LINK_FILE="secret")
+    changed = [line for line in said if not line.endswith("# default")]
+    assert code == 0 and changed == [
+        "security.allow_plaintext = ['* -> legacy/ftp']  # f.yml:6", "stitch.trace_idle = 4s  # environment",
+        "stitch.zones = {z1=10.0.0.0/8, z1=10.1.0.0/16}  # f.yml:4", "store.max_size = 10GB  # f.yml:7", "store.path = a.db  # f.yml:1",
+        "web.hosts = [a, b]  # environment", "web.log_link = https://logs  # environment", "web.sql = false  # flag"], changed
+
+
+def scene_all_mistakes_are_told_at_once(c):
+    with open(os.path.join(c.folder, "f.yml"), "w") as out:
+        out.write("store: {path: a.db}\nstore.path: b.db\nstitch.trace_idel: 1s\nlimit.events: -1\nstitch.inside: [x]\nstore.retention: 5\n")
+    code, said, mistakes = check_config(c, "--config", "f.yml", "--set", "log.level=loud", "--set", "stitch.trace_idle=99ms", FAULTLINE_FOO="1")
+    assert code == 2 and not said and len(mistakes) == 8, mistakes
+    for line, start in zip(mistakes, ("f.yml:2: store.path: is set twice", "f.yml:3: stitch.trace_idel: unknown setting; did you mean stitch.trace_idle?",
+                                      "f.yml:4: limit.events: '-1'", "f.yml:5: stitch.inside: 'x' is no network", "f.yml:6: store.retention: '5' is no duration",
+                                      "environment FAULTLINE_FOO: unknown", "--set: log.level: 'loud' is not one of",
+                                      "--set: stitch.trace_idle: '99ms' is out of bounds (100ms to 10m)")):
+        assert line.startswith(start), (line, start)
+    for bad in ("store.path=", "store.keep=0%", "store.keep=100%", "store.spans=blocks", "store.commit_interval=61s", "receive.kafka.topics=a=thrift",
+                "receive.kafka.options=a", "stitch.zones=a=b", "stitch.alias=a", "security.allow_plaintext=a", "web.extra_listen=x",
+                "receive.zipkin.listen=70000", "receive.otlp_http.cors_origins=x", "web.sql=maybe", "store.cache=64", "receive.max_body=1.5MiB", "nope"):
+        code, _, mistakes = check_config(c, "--set", bad)
+        assert code == 2 and len(mistakes) == 1, (bad, mistakes)
+    assert check_config(c, "--config", "none.yml")[0] == 2

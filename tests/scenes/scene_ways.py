@@ -133,12 +133,13 @@ def scene_clear_text_is_a_violation_unless_it_is_allowed(c):
 def scene_a_call_that_reached_nobody_is_no_clear_text(c):
     """Its proxy has no TLS version to tell, as there was no connection; with one and without a version it is clear text."""
     c.start()
-    for number, flags, code in ((1, "UO", 503), (2, "UH", 503), (3, "-", 200)):
+    for number, flags, code, kind, upstream in ((1, "UO", 503, "client", out("b")), (2, "UH", 503, "client", out("b")), (3, "-", 200, "client", out("b")),
+                                                (4, "NC", 503, "server", None)):
         t = Trace(number)
-        a = t.server("default/a", 0, 50)
-        t.proxy("a", "client", 1, 40, a, upstream=out("b"), host="b", code=code, flags=flags, attrs={"tls__protocol__version": " "})
+        a = t.proxy("a", "server", 0, 50, None, upstream=INBOUND)
+        t.proxy("a", kind, 1, 40, a, upstream=upstream, host="b", code=code, flags=flags, attrs={"tls__protocol__version": " "})
         send(c, t.spans)
-    assert c.sql("SELECT sum(plaintext), sum(security_unknown) FROM edge_minute WHERE callee_service = 'b'") == [(1, 2)]
+    assert c.sql("SELECT sum(plaintext), sum(security_unknown) FROM edge_minute WHERE callee_service = 'b'") == [(1, 3)]
 
 
 def scene_events_are_told_once_also_across_a_restart(c):

@@ -16,14 +16,15 @@ INSIDE = [ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.
 
 
 class Span:
-    """A span and what its attributes say."""
-    def __init__(self, raw):
+    """A span and what its attributes say. `kinds`: what is known of proxies that do not say what they are, by service."""
+    def __init__(self, raw, kinds=None):
         self.raw, self.id, self.parent_id, self.kind = raw, raw["id"], raw["parent"], raw["kind"]
         a = self.attrs = {**raw["resource"], **raw["attrs"]}
         self.start, self.us = raw["start_us"], raw["us"]
         self.end = None if self.start is None or self.us is None else self.start + self.us
         self.proxy = a.get("component") == "proxy"
         kind = a.get("node_id", "").partition("~")[0] if self.proxy else ""
+        self.untold = self.proxy and not kind
         self.role = {"sidecar": "sidecar", "router": "gateway", "waypoint": "waypoint"}.get(kind, "workload")
         known = lambda text, unknown: "" if text == unknown else text  # noqa: E731
         if "istio.canonical_service" in a:
@@ -32,6 +33,8 @@ class Span:
         else:
             self.service, self.namespace = a["service.name"], a.get("service.namespace", "")
             self.version, self.cluster = a.get("service.version", ""), a.get("k8s.cluster.name", "")
+        if self.untold:
+            self.role = (kinds or {}).get(self.service, "sidecar")
         self.upstream = a.get("upstream_cluster", "")
         self.flags = set(a.get("response_flags", "-").split(",")) - {"-"}
         if self.kind == "client" and a.get("messaging.operation.type") == "receive":
@@ -88,17 +91,17 @@ def side(span):
     return "caller" if span.kind in ("client", "producer") else "callee"
 
 
-def merged(raws):
+def merged(raws, kinds=None):
     """Spans by their key. Attempts under one key differ by their start; of one span's pieces the longer and the worse wins."""
     spans = {}
     for raw in raws:
-        span = Span(raw)
+        span = Span(raw, kinds)
         key = span.id, side(span), span.service, span.start, span.proxy
         if key in spans:
             old = spans[key].raw
             us = max(old["us"] or -1, raw["us"] or -1)
             status = max(old["status"], raw["status"], key=lambda s: {1: 1, 0: 0, 2: 2}[s])
-            span = Span({**raw, "attrs": {**raw["attrs"], **old["attrs"]}, "us": None if us < 0 else us, "status": status})
+            span = Span({**raw, "attrs": {**raw["attrs"], **old["attrs"]}, "us": None if us < 0 else us, "status": status}, kinds)
         spans[key] = span
     return list(spans.values())
 
@@ -126,7 +129,8 @@ def join(spans):
         if span.kind in ("server", "consumer") and not any(side(s) == "callee" for s in own) and \
                 any(side(s) == "callee" and not shadow(s) for s in above):
             own = []  # who got the call called back
-        own = [s for s in own if not s.proxy] or own
+        attempt = span.proxy and span.kind == "client" and span.upstream  # a proxy's, beneath its own span of the request
+        own = [s for s in own if attempt and s.proxy and side(s) == "callee" and s.upstream == span.upstream] or [s for s in own if not s.proxy] or own
         started = [s for s in own if s.start is not None and span.start is not None and s.start <= span.start]
         if started:
             span.parent = max(started, key=lambda s: s.start)
@@ -262,6 +266,34 @@ def visits_of(spans):
         if not passes(span):
             place(span)
     return of
+
+
+# ---- what is learnt across traces ----
+
+def serves(span):
+    """Of a proxy that does not say what it is, and a request that it got from elsewhere: the names of whom it handed that to."""
+    if not span.untold or span.kind == "client" or (span.parent and span.parent.service == span.service):
+        return set()
+    if span.upstream.startswith("inbound|"):
+        return {span.service}
+    below = list(span.children)
+    for child in span.children:  # its own span of the same request, one an attempt
+        if child.proxy and child.kind == "client" and child.service == span.service and child.upstream == span.upstream:
+            below += child.children
+    meant = peer(span)[0][2] if span.upstream else ""
+    return {c.service for c in below if side(c) == "callee" and (
+        (not c.proxy) if c.service == span.service else (c.proxy or c.service == meant))}
+
+
+def learn(traces):
+    """Sidecar or gateway, by service: who ever served himself is a sidecar, who served others alone a gateway."""
+    served = {}
+    for raws in traces:
+        spans = merged(raws)
+        join(spans)
+        for span in spans:
+            served.setdefault(span.service, set()).update(serves(span))
+    return {name: "sidecar" if name in of else "gateway" for name, of in served.items() if of}
 
 
 # ---- names ----
@@ -653,8 +685,8 @@ def call_line(call, calls, whole):
     return " ".join(words)
 
 
-def graph(raws, whole=True):
-    spans = merged(raws)
+def graph(raws, whole=True, kinds=None):
+    spans = merged(raws, kinds)
     join(spans)
     of = visits_of(spans)
     calls = calls_of(spans, of)

@@ -758,3 +758,19 @@ def a_step_of_the_caller_beneath_an_id_that_its_callee_shares():
         a > b both
         a > log#database caller_only [database]
         trace ok entry=a"""
+
+
+@case
+def a_sidecar_that_takes_its_application_s_id_and_gives_every_attempt_a_span():
+    """Its span of the request bears the id of the application's half; the attempt beneath that id is its own."""
+    t = new()
+    a = t.server("a", 0, 100)
+    ab = t.client("a", 1, 90, a)
+    o = t.proxy("a", "server", 2, 88, ab, upstream=out("b"), shared=True)
+    for i, code in enumerate((503, 200)):
+        attempt = t.proxy("a", "client", 3 + 40 * i, 30, o, upstream=out("b"), code=code, path="", attrs={"retry.count": "1"} if i else {})
+        b = t.proxy("b", "server", 5 + 40 * i, 20, attempt, upstream=INBOUND, code=code, shared=True)
+        t.proxy("b", "client", 6 + 40 * i, 18, b, upstream=INBOUND, code=code, path="")
+    return t.spans, """user > a entry
+        a > b both retries=1 recovered
+        trace ok entry=a"""

@@ -1,10 +1,12 @@
 /* stitch_file.c - decodes bodies, gathers their spans by trace as intake does, stitches, and prints
  * a line of JSON a trace, in order of trace ids.
  *
- *   stitch_file [--gateways NODES] [--sidecars NODES] [--inside NETWORKS] FORMAT FILE...
+ *   stitch_file [--gateways NODES] [--sidecars NODES] [--inside NETWORKS] [--learn 1] FORMAT
+ * FILE...
  *
  * FILE: a body, or (*.frames) bodies each behind a byte 0 and its 32-bit length; - is frames from
- * standard input. Lists are comma-separated.
+ * standard input. Lists are comma-separated. With --learn all is stitched twice, the second time
+ * with what the first one told of proxies.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +17,7 @@
 #include "collector/model/shapes.h"
 #include "collector/stitch/live.h"
 #include "collector/stitch/merge.h"
+#include "collector/stitch/proxies.h"
 #include "collector/stitch/stitch.h"
 
 #define MAX_LIST 32
@@ -26,6 +29,7 @@ struct tool {
     struct shapes *shapes;
     struct stitch *stitch;
     struct knowledge knowledge;
+    struct proxies *proxies; /* with --learn */
     struct live_table table;
     struct buf scratch, merge_scratch, out;
     struct limits limits;
@@ -234,7 +238,7 @@ static void print_trace(struct tool *tool, const struct live *live, const struct
     buf_add_c(&tool->out, "]}\n");
 }
 
-static void stitch_one(struct tool *tool, const struct live *live)
+static void stitch_one(struct tool *tool, const struct live *live, bool print)
 {
     struct arena arena;
     struct graph graph;
@@ -245,10 +249,33 @@ static void stitch_one(struct tool *tool, const struct live *live)
         records[i++] = item->record;
     if (!stitch_trace(tool->stitch, records, live->n, &tool->knowledge, &arena, &graph))
         exit(3);
-    print_trace(tool, live, records, &graph);
-    fwrite(tool->out.p, 1, tool->out.len, stdout);
-    buf_reset(&tool->out);
+    if (print) {
+        print_trace(tool, live, records, &graph);
+        fwrite(tool->out.p, 1, tool->out.len, stdout);
+        buf_reset(&tool->out);
+    } else {
+        proxies_see(tool->proxies, &graph, 1);
+    }
     arena_fini(&arena);
+}
+
+static void stitch_all(struct tool *tool, bool print)
+{
+    for (uint32_t i = 0; i < tool->table.n; i++)
+        stitch_one(tool, tool->table.entries[i], print);
+}
+
+static uint8_t learnt_kind(const struct knowledge *knowledge, const struct node *node)
+{
+    return proxies_kind(knowledge->ctx, node);
+}
+
+static void learn(struct tool *tool)
+{
+    stitch_all(tool, false);
+    proxies_renew(tool->proxies, 1);
+    tool->knowledge.proxy_kind = learnt_kind;
+    tool->knowledge.ctx = tool->proxies;
 }
 
 static int by_id(const void *a, const void *b)
@@ -267,6 +294,10 @@ static bool take_option(struct tool *tool, const char *name, const char *value)
     static struct cidr inside[MAX_LIST];
     struct str item, rest = str_of(value);
     size_t n = 0;
+    if (strcmp(name, "--learn") == 0) {
+        tool->proxies = proxies_new(tool->names, tool->nodes);
+        return tool->proxies != NULL;
+    }
     int list = strcmp(name, "--gateways") == 0   ? 0
                : strcmp(name, "--sidecars") == 0 ? 1
                : strcmp(name, "--inside") == 0   ? 2
@@ -334,14 +365,15 @@ int main(int argc, char **argv)
     int format = at + 1 < argc ? format_from_word(str_of(argv[at])) : -1;
     if (format < 0) {
         fprintf(stderr, "usage: stitch_file [--gateways A,B] [--sidecars A,B] [--inside A,B] "
-                        "FORMAT FILE...\n");
+                        "[--learn 1] FORMAT FILE...\n");
         return 2;
     }
     for (int i = at + 1; i < argc; i++)
         take_file(&tool, (enum format)format, argv[i]);
     qsort(tool.table.entries, tool.table.n, sizeof(struct live *), by_id);
-    for (uint32_t i = 0; i < tool.table.n; i++)
-        stitch_one(&tool, tool.table.entries[i]);
+    if (tool.proxies)
+        learn(&tool);
+    stitch_all(&tool, true);
     fprintf(stderr, "spans %u rejected %u duplicates %u conflicts %u traces %u\n", tool.n_spans,
             tool.n_rejected, tool.n_duplicates, tool.n_conflicts, tool.table.n);
     return 0;

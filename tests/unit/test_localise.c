@@ -502,6 +502,47 @@ static void requests_that_stop_speak_against_the_instance_whose_calls_are_missin
     teardown(&shop);
 }
 
+/* Eighteen calls tell nothing of an instance; the thirty-six of its service do, and whose they
+ * were.
+ */
+static void an_instance_with_few_calls_is_found_by_those_of_its_service(void **state)
+{
+    static const char *const instances[] = {"mail-a", "mail-b"};
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    node_no mail = add_node(&shop, "mail", "v1", ROLE_WORKLOAD);
+    for (int time = 0; time < 2; time++) {
+        for (int i = 0; i < 2; i++) {
+            double ms = time && i ? 80 : 8;
+            times(&shop, time, TALLY_SELF, mail, NODE_NONE, "Send", ms, 18);
+            times(&shop, time, TALLY_INSTANCE, mail, NODE_NONE, instances[i], ms, 18);
+        }
+    }
+    ask(&shop, SUSPECT_INSTANCE);
+    assert_first(&shop, "mail");
+    assert_string_equal(shop.diagnosis.suspects[0].instance.p, "mail-b");
+    teardown(&shop);
+}
+
+/* Of a call to who sends no spans the time is the callee's rather than the caller's. */
+static void a_gap_to_a_silent_callee_is_the_callees(void **state)
+{
+    struct shop shop;
+    (void)state;
+    setup(&shop);
+    node_no db = add_node(&shop, "zdb", "", ROLE_DATABASE),
+            mail = add_node(&shop, "mail", "v1", ROLE_WORKLOAD);
+    for (int time = 0; time < 2; time++) {
+        times(&shop, time, TALLY_SELF, mail, NODE_NONE, "Send", 8, 500);
+        times(&shop, time, TALLY_GAP, mail, db, "", time ? 40 : 4, 500);
+    }
+    ask(&shop, SUSPECT_SERVICE);
+    assert_first(&shop, "zdb");
+    assert_string_equal(shop.diagnosis.suspects[1].node.service.p, "mail");
+    teardown(&shop);
+}
+
 /* Six failures each of three operations: 2.45 standard errors, no one of them tells. Eighteen do.
  */
 static void failures_in_pieces_are_tested_together(void **state)
@@ -604,6 +645,8 @@ int main(void)
         cmocka_unit_test(calls_that_a_failure_cut_off_are_not_missing),
         cmocka_unit_test(calls_that_reach_nobody_are_laid_to_the_version_that_misses_them),
         cmocka_unit_test(requests_that_stop_speak_against_the_instance_whose_calls_are_missing),
+        cmocka_unit_test(an_instance_with_few_calls_is_found_by_those_of_its_service),
+        cmocka_unit_test(a_gap_to_a_silent_callee_is_the_callees),
         cmocka_unit_test(failures_in_pieces_are_tested_together),
         cmocka_unit_test(the_same_twice_is_no_change),
         cmocka_unit_test(too_few_requests_are_said),

@@ -22,7 +22,7 @@ static unsigned count(const struct requests *requests, uint64_t request_id)
 static void add(struct requests *requests, uint64_t request_id, uint64_t span_id)
 {
     static const struct shape shape;
-    requests_add(requests,
+    requests_add(requests, 1,
                  &(struct record){.request_id = request_id, .span_id = span_id, .shape = &shape});
 }
 

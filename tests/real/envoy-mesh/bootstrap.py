@@ -2,10 +2,12 @@
 
 Settings (in the plan): `provider` is one of otlp_http, otlp_grpc, zipkin_json, zipkin_proto, zipkin_shared (shared span context
 on), none; `otlp_http`, `otlp_grpc`, `zipkin`: the collector's ports; `spawn_all`: every proxy reports a span per attempt, not the
-gateway alone; `verbose`: with the events of a span; `access_log_grpc`, `access_log_otlp`: access logs to the gRPC port too.
+gateway alone; `verbose`: with the events of a span; `canary`: a second version of details (plan.py); `stats`: statistics as OTLP
+metrics to the gRPC port, so many seconds apart; `access_log_grpc`, `access_log_otlp`: access logs to the gRPC port too; `applications`: the
+interpreter of applications with spans of their own (own_spans.py).
 """
 import plan as mesh_plan
-from plan import DOMAIN, GATEWAY
+from plan import DOMAIN, GATEWAY, OUTER, PLAIN
 
 TYPE = "type.googleapis.com/envoy."
 EXTENSION = TYPE + "extensions."
@@ -36,6 +38,9 @@ def assignment(name, ports):
     return {"cluster_name": name, "endpoints": endpoints}
 
 
+OUTER_CLUSTER = "outbound|80||" + OUTER
+
+
 def cluster_name(callee, subset=""):
     return "outbound|9080|%s|%s" % (subset, callee["host"])
 
@@ -50,7 +55,14 @@ class Bootstrap:
 
     # -- tracing and access logs
 
-    def tracing(self):
+    def peer_tags(self, direction):
+        """What the connection was that a span tells of, by OpenTelemetry's names; a gateway's tells of the one on which it was asked.
+        With the blank Envoy sends the version of clear text too."""
+        side, key = ("DOWNSTREAM", "client") if direction == "inbound" else ("UPSTREAM", "server")
+        return [{"tag": "tls.protocol.version", "value": " %%%s_TLS_VERSION%%" % side},
+                {"tag": "tls.%s.subject" % key, "value": "%%%s_PEER_URI_SAN%%" % side}]
+
+    def tracing(self, direction):
         provider = self.settings["provider"]
         if provider == "none":
             return {}
@@ -63,7 +75,7 @@ class Bootstrap:
             "spawn_upstream_span": self.is_gateway or bool(self.settings.get("spawn_all")),
             "verbose": bool(self.settings.get("verbose")),
             "custom_tags": [{"tag": k, "literal": {"value": v}} for k, v in tags.items()] +
-                           [{"tag": "scenario", "request_header": {"name": "x-scenario"}}]}}
+                           self.peer_tags(direction) + [{"tag": "scenario", "request_header": {"name": "x-scenario"}}]}}
 
     def otlp_provider(self):
         if self.settings["provider"] == "otlp_grpc":
@@ -82,7 +94,7 @@ class Bootstrap:
 
     def access_logs(self, protocol="http"):
         logs = [typed("envoy.access_loggers.file", EXTENSION + "access_loggers.file.v3.FileAccessLog",
-                      path="%s/access-%s.log" % (self.folder, self.me["name"]),
+                      path="%s/access-%s.log" % (self.folder, self.me["key"]),
                       log_format={"text_format_source": {"inline_string": LOG_LINE}})]
         if self.settings.get("access_log_grpc"):
             common = {"log_name": protocol + "_envoy_accesslog", "transport_api_version": "V3",
@@ -101,12 +113,12 @@ class Bootstrap:
 
     # -- listeners and routes
 
-    def http_filter(self, prefix, routes):
+    def http_filter(self, prefix, routes, direction):
         kind = EXTENSION + "filters.network.http_connection_manager.v3.HttpConnectionManager"
         always = {"numerator": 100}
         return typed("envoy.filters.network.http_connection_manager", kind, stat_prefix=prefix, codec_type="AUTO",
                      generate_request_id=True, preserve_external_request_id=True, use_remote_address=self.is_gateway,
-                     server_name="istio-envoy", access_log=self.access_logs(), route_config=routes, **self.tracing(),
+                     server_name="istio-envoy", access_log=self.access_logs(), route_config=routes, **self.tracing(direction),
                      http_filters=[
                          typed("envoy.filters.http.fault", EXTENSION + "filters.http.fault.v3.HTTPFault",
                                abort={"header_abort": {}, "percentage": always}, delay={"header_delay": {}, "percentage": always}),
@@ -117,26 +129,28 @@ class Bootstrap:
                 "filter_chains": [{"filters": filters, **chain}]}
 
     def gateway_listener(self):
-        callee = self.plan["services"]["productpage"]
-        host = {"name": "bookinfo.example.com:80", "domains": ["bookinfo.example.com"],
-                "routes": [route(callee, cluster_name(callee), name="bookinfo")]}
-        routes = {"name": "http.8080", "validate_clusters": False, "virtual_hosts": [host]}
-        return self.listener("0.0.0.0_8080", "outbound", "OUTBOUND", [self.http_filter("outbound_0.0.0.0_8080", routes)])
+        page, details = self.plan["services"]["productpage"], self.plan["services"]["details"]
+        hosts = [{"name": "bookinfo.example.com:80", "domains": ["bookinfo.example.com"],
+                  "routes": [route(page, cluster_name(page), name="bookinfo")]},
+                 {"name": OUTER + ":80", "domains": [OUTER], "routes": [route(details, cluster_name(details, "v1"), name="outer")]}]
+        routes = {"name": "http.8080", "validate_clusters": False, "virtual_hosts": hosts}
+        return self.listener("0.0.0.0_8080", "outbound", "OUTBOUND", [self.http_filter("outbound_0.0.0.0_8080", routes, "inbound")])
 
     def inbound_listener(self):
         host = {"name": "inbound|http|9080", "domains": ["*"], "routes": [route(self.me, "inbound|9080||", retry=None)]}
         routes = {"name": "inbound|9080||", "validate_clusters": False, "virtual_hosts": [host]}
         tls = typed("envoy.transport_sockets.tls", EXTENSION + "transport_sockets.tls.v3.DownstreamTlsContext",
                     require_client_certificate=True, common_tls_context=self.certificates())
-        return self.listener("virtualInbound", "inbound", "INBOUND", [self.http_filter("inbound_0.0.0.0_9080", routes)],
-                             transport_socket=tls)
+        return self.listener("virtualInbound", "inbound", "INBOUND", [self.http_filter("inbound_0.0.0.0_9080", routes, "inbound")],
+                             **({} if self.me["name"] in PLAIN else {"transport_socket": tls}))
 
     def outbound_listener(self):
         nobody = {"name": "block_all", "match": {"prefix": "/"}, "direct_response": {"status": 502}}
-        hosts = [virtual_host(self.plan["services"][c]) for c in self.me["calls"]]
+        hosts = [virtual_host(self.plan["services"][c], mesh_plan.CANARY in self.plan["services"]) for c in self.me["calls"]]
+        hosts.append({"name": OUTER + ":80", "domains": [OUTER], "routes": [route({"host": OUTER}, OUTER_CLUSTER, name="outer")]})
         routes = {"name": "9080", "validate_clusters": False,
                   "virtual_hosts": hosts + [{"name": "block_all", "domains": ["*"], "routes": [nobody]}]}
-        return self.listener("0.0.0.0_9080", "outbound", "OUTBOUND", [self.http_filter("outbound_0.0.0.0_9080", routes)])
+        return self.listener("0.0.0.0_9080", "outbound", "OUTBOUND", [self.http_filter("outbound_0.0.0.0_9080", routes, "outbound")])
 
     def tcp_listener(self, port, cluster):
         proxy = typed("envoy.filters.network.tcp_proxy", EXTENSION + "filters.network.tcp_proxy.v3.TcpProxy", stat_prefix=cluster,
@@ -146,8 +160,8 @@ class Bootstrap:
     # -- clusters
 
     def certificates(self, **validation):
-        certificate = {"certificate_chain": {"filename": "%s/%s.pem" % (self.folder, self.me["name"])},
-                       "private_key": {"filename": "%s/%s.key" % (self.folder, self.me["name"])}}
+        certificate = {"certificate_chain": {"filename": "%s/%s.pem" % (self.folder, self.me["key"])},
+                       "private_key": {"filename": "%s/%s.key" % (self.folder, self.me["key"])}}
         return {"tls_certificates": [certificate],
                 "validation_context": {"trusted_ca": {"filename": self.folder + "/ca.pem"}, **validation}}
 
@@ -157,9 +171,10 @@ class Bootstrap:
         cluster = {"name": name, "type": "STATIC", "connect_timeout": "1s", "load_assignment": assignment(name, ports),
                    "circuit_breakers": {"thresholds": [{"max_retries": 1000}]},
                    "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
-                   "transport_socket": typed("envoy.transport_sockets.tls", EXTENSION + "transport_sockets.tls.v3.UpstreamTlsContext",
-                                             sni="outbound_.9080_._." + callee["host"],
-                                             common_tls_context=self.certificates(match_typed_subject_alt_names=names))}
+                   **({} if callee["name"] in PLAIN else {"transport_socket": typed(
+                       "envoy.transport_sockets.tls", EXTENSION + "transport_sockets.tls.v3.UpstreamTlsContext",
+                       sni="outbound_.9080_._." + callee["host"],
+                       common_tls_context=self.certificates(match_typed_subject_alt_names=names))})}
         if callee["name"] == "ratings":  # one request at a time and one that waits; five errors in a row eject the host
             cluster["circuit_breakers"] = {"thresholds": [{"max_connections": 1, "max_pending_requests": 1, "max_retries": 2}]}
             cluster["outlier_detection"] = {
@@ -173,7 +188,11 @@ class Bootstrap:
             callee = self.plan["services"][name]
             inbound = [callee["ports"]["inbound"]]
             subsets = {"details": {"v1": inbound, "v2": [self.plan["closed"]], "v9": []}, "reviews": {"v2": inbound}}
+            if mesh_plan.CANARY in self.plan["services"]:
+                subsets["details"]["canary"] = [self.plan["services"][mesh_plan.CANARY]["ports"]["inbound"]]
             clusters += [self.service_cluster(callee, s, p) for s, p in subsets.get(name, {"": inbound}).items()]
+        if not self.is_gateway:
+            clusters.append(self.plain_cluster(OUTER_CLUSTER, self.plan["gateway"]))
         return clusters
 
     def plain_cluster(self, name, port, http2=False):
@@ -187,6 +206,13 @@ class Bootstrap:
     def collector_clusters(self):
         ports = {name: self.settings.get(name) for name in ("otlp_http", "otlp_grpc", "zipkin")}
         return [self.plain_cluster(name, port, name == "otlp_grpc") for name, port in ports.items() if port]
+
+    def statistics(self):
+        if not self.settings.get("stats"):
+            return {}
+        return {"stats_flush_interval": "%ds" % self.settings["stats"],
+                "stats_sinks": [typed("envoy.stat_sinks.open_telemetry", EXTENSION + "stat_sinks.open_telemetry.v3.SinkConfig",
+                                      grpc_service={"envoy_grpc": {"cluster_name": "otlp_grpc"}})]}
 
     # -- all of it
 
@@ -216,7 +242,7 @@ class Bootstrap:
         else:
             listeners = [self.inbound_listener(), self.outbound_listener()] + tcp_listeners
             clusters.append(self.plain_cluster("inbound|9080||", self.me["ports"]["app"]))
-        return {"node": self.node(), "admin": {"address": address(self.me["ports"]["admin"])},
+        return {"node": self.node(), **self.statistics(), "admin": {"address": address(self.me["ports"]["admin"])},
                 "static_resources": {"listeners": listeners, "clusters": clusters}}
 
 
@@ -228,12 +254,12 @@ def route(callee, cluster, header=None, timeout="10s", retry=RETRY, name="defaul
     return {"name": name, "match": match, "decorator": {"operation": callee["host"] + ":9080/*"}, "route": action}
 
 
-def virtual_host(callee):
+def virtual_host(callee, canary):
     """The routes to a service, as its callers' sidecars have them. Ratings has 0.8 s, or three tries of 0.4 s."""
     name, host = callee["name"], callee["host"]
     if name == "details":
         routes = [route(callee, cluster_name(callee, subset), ("x-details-version", subset), name=why)
-                  for subset, why in (("v2", "refused"), ("v9", "no-endpoints"), ("missing", "no-cluster"))]
+                  for subset, why in (("v2", "refused"), ("v9", "no-endpoints"), ("missing", "no-cluster")) + ((("canary", "canary"),) if canary else ())]
         routes.append(route(callee, cluster_name(callee, "v1")))
     elif name == "ratings":
         retry = dict(RETRY, retry_on=RETRY["retry_on"] + ",5xx", per_try_timeout="0.4s")
@@ -249,7 +275,7 @@ def write(plan, folder):
     """Writes envoy-NAME.json for every proxy of the plan; gives their paths by name."""
     import json
     paths = {}
-    for name in mesh_plan.SERVICES:
+    for name in plan["services"]:
         paths[name] = "%s/envoy-%s.json" % (folder, name)
         with open(paths[name], "w") as f:
             json.dump(Bootstrap(plan, name, folder).tree(), f, indent=1)

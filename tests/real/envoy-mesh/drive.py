@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Sends 60 requests of 27 kinds through the mesh's gateway and writes what the client saw. usage: drive.py PLAN.json TRUTH.jsonl [KIND ...]
+"""Sends 63 requests of 29 kinds through the mesh's gateway and writes what the client saw. usage: drive.py PLAN.json TRUTH.jsonl [KIND ...]
 
 A request bears its kind in x-scenario, which every proxy writes on its spans, and an x-request-id of its own, by which the truth
 of the applications, the client's and the spans are joined (Envoy overwrites its 13th hex digit with the trace decision).
@@ -51,6 +51,8 @@ REQUESTS = [
     ("ok", 1, {}),
     ("overflow", 6, {"path": "/reviews", "fault": "ratings=sleep:200", "at_once": True}),
     ("ok", 2, {}),
+    ("u-turn", 2, {"path": "/around"}),
+    ("u-turn-500", 1, {"path": "/around", "fault": "details=status:500"}),
     ("ejected", 8, {"path": "/reviews", "fault": "ratings=status:500"}),
 ]
 

@@ -68,9 +68,9 @@ def answers(port, path):
 
 def start_all(envoy, plan, paths, folder):
     processes = []
-    for name in mesh_plan.APPLICATIONS:
+    for name in mesh_plan.applications(plan):
         processes.append(subprocess.Popen(
-            [sys.executable, os.path.join(HERE, "service.py"), name, os.path.join(folder, "plan.json"),
+            [plan["settings"].get("applications") or sys.executable, os.path.join(HERE, "service.py"), name, os.path.join(folder, "plan.json"),
              os.path.join(folder, "truth-%s.jsonl" % name)], stdin=subprocess.DEVNULL,
             stderr=open(os.path.join(folder, "service-%s.err" % name), "wb")))
     for name, path in paths.items():
@@ -85,7 +85,7 @@ def wait_until_ready(plan, processes, limit=60):
     """Gives whether all answer; False when one has ended, its port taken by somebody else meanwhile."""
     end = time.monotonic() + limit
     waiting = [(s["ports"]["admin"], "/ready") for s in plan["services"].values()]
-    waiting += [(plan["services"][name]["ports"]["app"], "/-/working") for name in mesh_plan.APPLICATIONS]
+    waiting += [(plan["services"][name]["ports"]["app"], "/-/working") for name in mesh_plan.applications(plan)]
     while waiting and time.monotonic() < end and all(p.poll() is None for p in processes):
         waiting = [w for w in waiting if not answers(*w)]
         time.sleep(0.05)

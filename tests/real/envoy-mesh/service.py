@@ -7,6 +7,7 @@ line for each request it got. GET /-/working says how many requests it works on 
   status:N  answer N                           sleep:N  work for N ms, then answer as always
   flaky:N   answer 503 to the first N attempts  reset    close the connection without an answer
   mysql     (ratings) ask the database that nobody serves, and fail
+With the setting `applications` it has spans of its own (own_spans.py); GET /-/ended says how many have ended.
 """
 import http.client
 import http.server
@@ -17,36 +18,48 @@ import struct
 import sys
 import threading
 import time
+from contextlib import nullcontext
 
-HANDED_ON = ["traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags",
-             "x-request-id", "x-fault", "x-scenario", "x-details-version", "x-ratings-policy", "user-agent"]
+import plan
+
+TRACE = ["traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags"]
+HANDED_ON = ["x-request-id", "x-fault", "x-scenario", "x-details-version", "x-ratings-policy", "user-agent"]
 GRPC = {200: 0, 404: 5, 500: 13, 502: 14, 503: 14, 504: 4}  # what a gRPC request gets instead of an HTTP status
-PAGES = {"/details": ["details"], "/reviews": ["reviews"], "/recommend": ["recommend"],
+PAGES = {"/details": ["details"], "/around": ["details"], "/reviews": ["reviews"], "/recommend": ["recommend"],
          "/bookinfo.Productpage/Details": ["details"]}
 
 NAME, PLAN, TRUTH = sys.argv[1], json.load(open(sys.argv[2])), open(sys.argv[3], "a", buffering=1)
 ME = PLAN["services"][NAME]
 lock, working = threading.Lock(), 0
+own_spans, spans = None, None
+if PLAN["settings"].get("applications"):
+    import own_spans
+    spans = own_spans.Spans(PLAN["settings"], ME)
 
 
-def call(callee, headers, grpc):
-    """A call through the own sidecar: what was seen, as a status or as the error's text."""
-    seen = {"to": callee}
+def call(callee, headers, grpc, around):
+    """A call through the own sidecar: what was seen, as a status or as the error's text. `around`: by the name that the gateway serves."""
+    seen = {"to": callee, **({"via": plan.GATEWAY} if around else {})}
     c = http.client.HTTPConnection("127.0.0.1", ME["ports"]["outbound"], timeout=30)
-    headers = dict(headers, Host=PLAN["services"][callee]["host"] + ":9080")
-    try:
-        if grpc:
-            headers.update({"content-type": "application/grpc", "te": "trailers"})
-            c.request("POST", "/bookinfo.%s/Get" % callee.capitalize(), body=b"\0\0\0\0\0", headers=headers)
-        else:
-            c.request("GET", "/%s/0" % callee, headers=headers)
-        answer = c.getresponse()
-        answer.read()
-        seen["status"] = answer.status
-        if grpc:
-            seen["grpc_status"] = int(answer.getheader("grpc-status", -1))
-    except (OSError, http.client.HTTPException) as error:
-        seen["error"] = repr(error)
+    host = plan.OUTER if around else PLAN["services"][callee]["host"] + ":9080"
+    headers = dict(headers, Host=host)
+    method, path, body = ("POST", "/bookinfo.%s/Get" % callee.capitalize(), b"\0\0\0\0\0") if grpc else ("GET", "/%s/0" % callee, None)
+    if grpc:
+        headers.update({"content-type": "application/grpc", "te": "trailers"})
+    with spans.call(method, host, path, headers, grpc) if spans else nullcontext() as span:
+        try:
+            c.request(method, path, body=body, headers=headers)
+            answer = c.getresponse()
+            answer.read()
+            seen["status"] = answer.status
+            if grpc:
+                seen["grpc_status"] = int(answer.getheader("grpc-status", -1))
+            if span:
+                own_spans.answered(span, answer.status, seen.get("grpc_status"))
+        except (OSError, http.client.HTTPException) as error:
+            seen["error"] = repr(error)
+            if span:
+                own_spans.failed(span, error)
     c.close()
     return seen
 
@@ -55,13 +68,22 @@ def failed(seen):
     return bool(seen.get("error") or seen.get("grpc_status") or seen["status"] >= 500)
 
 
-def ask_database(port):
+def ask(port):
+    """Bytes of the answer, or what went wrong: its sidecar takes the connection and closes it when it reaches nobody."""
     try:
         with socket.create_connection(("127.0.0.1", port), 5) as s:
             s.sendall(b"find ratings\n")
-            return len(s.recv(64))
+            return len(s.recv(64)) or "closed"
     except OSError as error:
         return repr(error)
+
+
+def ask_database(system, name, port):
+    with spans.query(system, name) if spans else nullcontext() as span:
+        answer = ask(port)
+        if span and isinstance(answer, str):
+            own_spans.failed(span, ConnectionError("no answer"))
+    return answer
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -78,14 +100,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/-/working":
             return self.answer(200, b"%d" % working, "text/plain")
+        if self.path == "/-/ended":
+            return self.answer(200, b"%d" % (spans.ended if spans else 0), "text/plain")
         self.work()
 
     def work(self):
         global working
         with lock:
             working += 1
+        grpc = (self.headers.get("content-type") or "").startswith("application/grpc")
         try:
-            self.serve()
+            headers = {k.lower(): v for k, v in self.headers.items()}
+            with spans.request(headers, self.command, self.path, grpc) if spans else nullcontext() as span:
+                self.serve(grpc, span)
         finally:
             with lock:
                 working -= 1
@@ -96,14 +123,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         what, _, argument = (what if service == NAME else "").partition(":")
         return what, int(argument or 0)
 
-    def serve(self):
+    def serve(self, grpc, span):
         what, argument = self.fault()
-        grpc = (self.headers.get("content-type") or "").startswith("application/grpc")
         self.truth = {"kind": "application", "service": NAME, "path": self.path, "scenario": self.headers.get("x-scenario"),
                       "request_id": self.headers.get("x-request-id"), "start_ns": time.time_ns(),
                       "attempt": int(self.headers.get("x-envoy-attempt-count") or 1), "calls": []}
         if what == "reset":
-            return self.reset()
+            return self.reset(span)
         if what == "sleep":
             time.sleep(argument / 1000)
         if what == "status":
@@ -113,6 +139,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             status = self.call_all(grpc, what == "mysql")
         self.truth.update(status=status, end_ns=time.time_ns(), **({"grpc_status": GRPC[status]} if grpc else {}))
+        if span:
+            own_spans.answered(span, 200 if grpc else status, GRPC[status] if grpc else None)
         try:
             if grpc:
                 self.answer(200, b"", "application/grpc", **{"grpc-status": str(GRPC[status])})
@@ -123,19 +151,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
         TRUTH.write(json.dumps(self.truth) + "\n")
 
     def call_all(self, grpc, mysql):
-        headers = {k: self.headers[k] for k in HANDED_ON if self.headers.get(k)}
+        handed_on = HANDED_ON + ([] if spans else TRACE)
+        headers = {k: self.headers[k] for k in handed_on if self.headers.get(k)}
         callees = PAGES.get(self.path, ["details", "reviews"]) if NAME == "productpage" else ME["calls"]
-        self.truth["calls"] = [call(callee, headers, grpc) for callee in callees]
+        self.truth["calls"] = [call(callee, headers, grpc, self.path == "/around") for callee in callees]
         if NAME == "ratings":
-            self.truth["mongodb"] = ask_database(ME["ports"]["mongo_out"])
+            self.truth["mongodb"] = ask_database("mongodb", "mongodb", ME["ports"]["mongo_out"])
             if mysql:
-                self.truth["mysqldb"] = ask_database(ME["ports"]["mysql_out"])
+                self.truth["mysqldb"] = ask_database("mysql", "mysqldb", ME["ports"]["mysql_out"])
                 return 500
         if any(failed(seen) for seen in self.truth["calls"]):
             return 502 if NAME == "reviews" else 500
         return 200
 
-    def reset(self):
+    def reset(self, span):
+        if span:
+            own_spans.failed(span, ConnectionResetError("as it was told"))
         self.truth.update(error="reset", end_ns=time.time_ns())
         TRUTH.write(json.dumps(self.truth) + "\n")
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

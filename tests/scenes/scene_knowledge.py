@@ -1,6 +1,8 @@
-"""What is learnt across traces: who is at which address (STITCHING: knowledge, §1, §2.3, §2.7, §8.27)."""
+"""What is learnt across traces: who is at which address, and which proxy is a gateway (STITCHING: knowledge, §1, §2.3, §2.7, §3, §8.27)."""
 
-from stitching import Trace, otlp
+import os
+
+from stitching import INBOUND, Trace, otlp, out
 
 
 def calls(c):
@@ -79,3 +81,63 @@ def scene_an_address_of_two_is_nobody_s(c):
     give(c, asks(4), asks(5, "10.2.3.5"), asks(6, "10.2.9.9"))
     seen = {callee: n for (caller, callee, _), n in calls(c).items() if caller == "//a"}
     assert seen == {"//10.2.3.4 workload": 1, "/shop/d workload": 1, "//10.2.9.9 workload": 1}, seen
+
+
+def untold(trace):
+    """Without the node ids that say what each proxy is."""
+    for span in trace.spans:
+        span["attrs"].pop("node_id", None)
+    return trace
+
+
+def through_the_edge(number):
+    """user > edge > a, then a > edge > b: from outside, and a U-turn; nothing says what the proxies are."""
+    t = Trace(number)
+    g = t.proxy("edge", "server", 0, 120, None, role="gateway", upstream=out("a"), cluster="c1")
+    g = t.proxy("edge", "client", 1, 118, g, role="gateway", upstream=out("a"), cluster="c1", path="")
+    a = t.proxy("a", "server", 2, 100, g, upstream=INBOUND, cluster="c1")
+    o = t.proxy("a", "client", 3, 90, a, upstream="outbound|443||shop.example.com", cluster="c1")
+    g = t.proxy("edge", "server", 4, 80, o, role="gateway", upstream=out("b"), cluster="c1")
+    t.proxy("b", "server", 6, 70, g, upstream=INBOUND, cluster="c1")
+    return untold(t)
+
+
+def roads(c):
+    return {row[:3]: row[3] for row in c.sql("SELECT caller_service || '#' || caller_role, callee_service || '#' || callee_role, via, sum(calls) "
+                                             "FROM edge_minute GROUP BY 1, 2, 3")}
+
+
+def scene_a_proxy_that_serves_others_is_a_gateway(c):
+    """From the trace after the one that told it, also after a restart; its own application beneath, or a setting, says otherwise."""
+    c.config = os.path.join(c.folder, "faultline.yml")
+    open(c.config, "w").close()
+    c.start()
+    give(c, through_the_edge(1))
+    assert "edge#workload" in {callee for _, callee, _ in roads(c)}, roads(c)
+    before = roads(c)
+    assert c.sql("SELECT service, namespace, cluster, itself_minute > 0, others_minute > 0 FROM proxy ORDER BY 1") == [
+        ("a", "default", "c1", 1, 0), ("b", "default", "c1", 1, 0), ("edge", "default", "c1", 0, 1)]
+    by_gateway = {("user#user", "edge#gateway", ""): 1, ("edge#gateway", "a#workload", ""): 1, ("a#workload", "b#workload", "edge"): 1}
+
+    def came(number):
+        was = roads(c)
+        give(c, through_the_edge(number))
+        return {edge: n - was.get(edge, 0) for edge, n in roads(c).items() if n != was.get(edge, 0)}
+
+    assert came(2) == by_gateway, (before, roads(c))
+    assert c.sql("SELECT sum(calls) FROM hairpin") == [(1,)]
+    c.stop()
+    c.start()
+    assert came(3) == by_gateway, roads(c)
+    open(c.config, "w").write("stitch.sidecars: ['edge']\n")
+    assert c.request(c.web, "POST", "/-/reload")[0] == 200
+    assert came(4) == before, (before, roads(c))
+    open(c.config, "w").close()
+    assert c.request(c.web, "POST", "/-/reload")[0] == 200
+    t = Trace(5)  # behind this one stands its own application
+    g = t.proxy("edge", "server", 0, 120, None, upstream=None)
+    t.server("default/edge", 1, 118, g)
+    give(c, untold(t))
+    c.stop()
+    c.start()
+    assert came(6) == before, roads(c)

@@ -1,0 +1,36 @@
+/* diagnose_metrics.c - what stored metrics add to a diagnosis: the cause, in a sentence. */
+#include "collector/command/diagnose.h"
+#include "collector/localise/metrics.h"
+
+#define POINTS_BYTES ((size_t)128 << 20)
+
+static int read_samples(struct query *query, const struct diagnosis *diagnosis, struct arena *arena,
+                        struct metric_samples_list *list, struct err *err)
+{
+    uint32_t n = diagnosis->n_suspects;
+    struct metric_subject *subjects = arena_calloc(arena, (n + 1) * sizeof(*subjects));
+    struct metric_question question = {{diagnosis->baseline_from_ns, diagnosis->baseline_to_ns},
+                                       {diagnosis->from_ns, diagnosis->to_ns},
+                                       subjects,
+                                       n};
+    if (!subjects)
+        return err_set(err, ERR_BUSY, "memory is short for the metrics of this window");
+    for (uint32_t i = 0; i < n; i++)
+        subjects[i] = (struct metric_subject){diagnosis->suspects[i].node.namespace,
+                                              diagnosis->suspects[i].node.service};
+    return query_metric_samples(query, &question, arena, list, err);
+}
+
+int diagnosis_add_metrics(struct query *query, struct arena *arena, uint32_t limit,
+                          struct diagnosis *diagnosis, struct err *err)
+{
+    struct metric_samples_list list = {0};
+    struct arena points; /* many, and not needed for longer */
+    arena_init(&points, POINTS_BYTES);
+    if (diagnosis->n_suspects)
+        read_samples(query, diagnosis, &points, &list, err);
+    if (!err->code && !metrics_weigh(&list, arena, limit, diagnosis))
+        err_set(err, ERR_BUSY, "memory is short for the metrics of this window");
+    arena_fini(&points);
+    return err->code;
+}

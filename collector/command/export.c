@@ -1,0 +1,214 @@
+/* export.c - `export` and `backup`: a new database from another, of a running collector or of a
+ * file. What was accepted before is in it: the collector is asked to flush, or, when none runs,
+ * what a killed one left in its inbox is brought in first. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "collector/base/client.h"
+#include "collector/base/clock.h"
+#include "collector/base/new_file.h"
+#include "collector/base/times.h"
+#include "collector/command/ask.h"
+#include "collector/command/pipeline.h"
+#include "collector/store/copy.h"
+#include "collector/store/store.h"
+
+#define DOWNLOAD_LIMIT_NS (6 * 60 * NS_PER_MINUTE)
+#define DEFAULT_NS (60 * NS_PER_MINUTE)
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+static bool go_on(void *ctx)
+{
+    (void)ctx;
+    return !interrupted;
+}
+
+/* ---- flushing first ---- */
+
+static void flush_running(const char *url)
+{
+    struct err err = {0};
+    struct buf answer;
+    buf_init(&answer, 1u << 16);
+    if (ask_deed(url, "flush", &answer, &err))
+        fprintf(stderr,
+                "faultline: the collector of this database could not be asked to flush (%s): what "
+                "it accepted in the last seconds may be missing\n",
+                err.text);
+    buf_fini(&answer);
+}
+
+/* What a killed collector accepted is brought into the database, as its next start would. */
+static int bring_in(const struct settings *settings, struct err *err)
+{
+    struct pipeline *pipeline = NULL;
+    uint64_t n_cut;
+    char inbox[4200];
+    struct stat info;
+    snprintf(inbox, sizeof(inbox), "%s-inbox", settings->store_path);
+    if (stat(inbox, &info) != 0)
+        return 0;
+    if (pipeline_start(settings, true, &pipeline, err) == 0)
+        pipeline_flush(pipeline, &n_cut, err);
+    pipeline_stop(pipeline);
+    return err->code;
+}
+
+static int flush_first(const struct settings *settings, struct err *err)
+{
+    char url[300];
+    if (store_is_running(settings->store_path, url, sizeof(url)))
+        flush_running(url);
+    else
+        return bring_in(settings, err);
+    return 0;
+}
+
+/* ---- from a file, or from a collector ---- */
+
+/* `what` NULL: all of it. */
+static int copy_file(const struct options *options, const struct export_request *what,
+                     struct err *err)
+{
+    const char *db = option(options, "db");
+    struct config_input input;
+    struct config *config = options_config(options, &input);
+    if (!config)
+        return err_set(err, ERR_INVALID, "the settings have mistakes");
+    struct settings settings = *config_settings(config);
+    if (db)
+        settings.store_path = (char *)db;
+    struct copy_settings copy = {.from = settings.store_path,
+                                 .to = options->rest[0],
+                                 .min_free = settings.min_free,
+                                 .go_on = go_on};
+    if (flush_first(&settings, err) == 0) {
+        if (what)
+            store_export(&copy, what, err);
+        else
+            store_backup(&copy, err);
+    }
+    config_free(config);
+    return err->code;
+}
+
+static int download_to(const char *path, const char *url, struct err *err)
+{
+    struct buf refusal;
+    unsigned status = 0;
+    struct client *client = client_new(DOWNLOAD_LIMIT_NS);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    buf_init(&refusal, 1u << 20);
+    if (!client || fd < 0)
+        err_set(err, ERR_IO, "%s: %s", path, client ? strerror(errno) : "memory is short");
+    else if (client_download(client, url, fd, &status, &refusal, err) == 0 && status != 200)
+        ask_refusal(status, &refusal, err);
+    if (fd >= 0)
+        close(fd);
+    buf_fini(&refusal);
+    client_free(client);
+    return err->code;
+}
+
+static int download(const struct options *options, const char *path, struct err *err)
+{
+    struct new_file file;
+    struct buf url;
+    const char *base = option(options, "url");
+    size_t n = strlen(base);
+    while (n && base[n - 1] == '/')
+        n--;
+    buf_init(&url, 16384);
+    buf_addf(&url, "%.*s/api/v1/%s", (int)n, base, path);
+    buf_add_char(&url, '\0');
+    if (new_file_begin(&file, options->rest[0], err) == 0)
+        download_to(file.partial, url.p, err);
+    buf_fini(&url);
+    return new_file_end(&file, err);
+}
+
+static int run(const struct options *options, const struct export_request *what, const char *path)
+{
+    struct err err = {0};
+    if (options->n_rest != 1 || (option(options, "db") && option(options, "url"))) {
+        fprintf(stderr, "faultline %s: one name for the new file, and --db or --url, not both\n",
+                options->command->name);
+        return EXIT_USAGE;
+    }
+    signal(SIGINT, interrupt);
+    signal(SIGTERM, interrupt);
+    signal(SIGPIPE, SIG_IGN);
+    if (option(options, "url"))
+        download(options, path, &err);
+    else
+        copy_file(options, what, &err);
+    if (!err.code)
+        return EXIT_GOOD;
+    fprintf(stderr, "faultline %s: %s\n", options->command->name, err.text);
+    return err.code == ERR_INVALID ? EXIT_USAGE : EXIT_NOT_DONE;
+}
+
+int command_backup(const struct options *options)
+{
+    return run(options, NULL, "backup");
+}
+
+/* False (said) when something cannot be read. */
+static bool read_request(const struct options *options, struct export_request *what)
+{
+    uint64_t now_ns = clock_wall_ns();
+    const char *from = option(options, "from"), *to = option(options, "to");
+    const char *service = option(options, "service"), *incident = option(options, "incident");
+    struct window *window = &what->window;
+    bool good = true;
+    if (from || to || !incident)
+        window->to_ns = now_ns;
+    bool read = !to || time_parse(str_of(to), now_ns, &window->to_ns);
+    window->from_ns = window->to_ns > DEFAULT_NS ? window->to_ns - DEFAULT_NS : 0;
+    if (!read || (from && !time_parse(str_of(from), now_ns, &window->from_ns)) ||
+        window->from_ns > window->to_ns) {
+        fprintf(stderr, "faultline export: --from and --to are times (15m, now, "
+                        "2026-11-23T10:00:00Z, Unix seconds), from before to\n");
+        good = false;
+    }
+    if (service && !export_of_service(str_of(service), what)) {
+        fprintf(stderr, "faultline export: --service is service, namespace/service or "
+                        "cluster/namespace/service\n");
+        good = false;
+    }
+    if (incident && (!str_to_u64(str_of(incident), &what->incident) || !what->incident ||
+                     what->incident > INT64_MAX)) {
+        fprintf(stderr, "faultline export: --incident is the number of one, from 1\n");
+        good = false;
+    }
+    return good;
+}
+
+int command_export(const struct options *options)
+{
+    static const char *const names[] = {"from", "to", "service", "incident"};
+    struct export_request what = {0};
+    struct buf path;
+    if (!read_request(options, &what))
+        return EXIT_USAGE;
+    buf_init(&path, 16384);
+    buf_add_c(&path, "export");
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        ask_parameter(&path, names[i], option(options, names[i]));
+    buf_add_char(&path, '\0');
+    int code = run(options, &what, path.p);
+    buf_fini(&path);
+    return code;
+}

@@ -1,0 +1,74 @@
+/* vacuum.c - gives free disk back now: by the collector that has the database open, else by opening
+ * it as one would. */
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "collector/base/json.h"
+#include "collector/command/ask.h"
+#include "collector/command/pipeline.h"
+#include "collector/store/store.h"
+
+static void say(double before, double after)
+{
+    printf("%.0f MiB given back: %.0f MiB before, %.0f MiB now\n", (before - after) / (1 << 20),
+           before / (1 << 20), after / (1 << 20));
+}
+
+static int ask_running(const char *url, struct err *err)
+{
+    struct buf answer;
+    struct arena arena;
+    buf_init(&answer, 1u << 16);
+    arena_init(&arena, 1u << 16);
+    if (ask_deed(url, "vacuum", &answer, err) == 0) {
+        const struct tree *tree = tree_read(&arena, buf_str(&answer));
+        say(tree_number(tree_get(tree, "before")), tree_number(tree_get(tree, "after")));
+    }
+    arena_fini(&arena);
+    buf_fini(&answer);
+    return err->code;
+}
+
+/* As a start and a clean stop: what a killed collector left is brought in too. */
+static int open_and_do(const struct settings *settings, struct err *err)
+{
+    struct pipeline *pipeline = NULL;
+    struct stat info;
+    uint64_t bytes[2];
+    if (stat(settings->store_path, &info) != 0)
+        return err_set(err, ERR_NOT_FOUND, "%s: there is no such database", settings->store_path);
+    if (pipeline_start(settings, true, &pipeline, err) == 0 &&
+        pipeline_vacuum(pipeline, bytes, err) == 0)
+        say((double)bytes[0], (double)bytes[1]);
+    pipeline_stop(pipeline);
+    return err->code;
+}
+
+int command_vacuum(const struct options *options)
+{
+    const char *db = option(options, "db"), *url = option(options, "url");
+    char running[300];
+    struct config_input input;
+    struct err err = {0};
+    if (db && url) {
+        fprintf(stderr, "faultline vacuum: --db or --url, not both\n");
+        return EXIT_USAGE;
+    }
+    struct config *config = options_config(options, &input);
+    if (!config)
+        return EXIT_USAGE;
+    struct settings settings = *config_settings(config);
+    if (db)
+        settings.store_path = (char *)db;
+    if (url)
+        ask_running(url, &err);
+    else if (store_is_running(settings.store_path, running, sizeof(running)))
+        ask_running(running, &err);
+    else
+        open_and_do(&settings, &err);
+    config_free(config);
+    if (!err.code)
+        return EXIT_GOOD;
+    fprintf(stderr, "faultline vacuum: %s\n", err.text);
+    return err.code == ERR_INVALID ? EXIT_USAGE : EXIT_NOT_DONE;
+}

@@ -1,0 +1,66 @@
+/* config_items.c - what an item of a list must look like: told with the file's line, before anybody
+ * uses it. */
+#include "collector/config_internal.h"
+#include "collector/model/words.h"
+#include "collector/stitch/stitch.h"
+
+static int bad(struct str item, const char *what, struct err *err)
+{
+    return err_set(err, ERR_INVALID, "'%.*s' is no %s", STR_ARG(item), what);
+}
+
+/* "one=other", neither of them empty. */
+static bool cut_pair(struct str item, struct str *one, struct str *other)
+{
+    bool two = str_cut(item, '=', one, other);
+    *one = str_trim(*one);
+    *other = str_trim(*other);
+    return two && one->len && other->len;
+}
+
+static int check_topic(struct str item, struct err *err)
+{
+    struct str rest = item, format = STR_NONE;
+    for (ptrdiff_t at; (at = str_find(rest, '=')) >= 0;) {
+        rest = str_skip(rest, (size_t)at + 1);
+        format = rest;
+    }
+    if (!format.len || item.len < format.len + 2)
+        return bad(item, "topic=format", err);
+    return str_eq(format, STR("auto")) || format_from_word(format) >= 0
+               ? 0
+               : bad(format, "format: one of auto, otlp_pb, otlp_json, zipkin_json …", err);
+}
+
+static bool is_rule(struct str item)
+{
+    const char *arrow = item.len ? memmem(item.p, item.len, "->", 2) : NULL;
+    return arrow && str_trim((struct str){item.p, (size_t)(arrow - item.p)}).len &&
+           str_trim(str_skip(item, (size_t)(arrow - item.p) + 2)).len;
+}
+
+int config_item_check(enum setting_type type, struct str item, struct err *err)
+{
+    struct cidr network;
+    struct str one, other;
+    switch (type) {
+    case SETTING_NETWORKS:
+        return cidr_parse(item, &network) ? 0 : bad(item, "network (10.0.0.0/8)", err);
+    case SETTING_ZONES:
+        return cut_pair(item, &one, &other) && cidr_parse(other, &network)
+                   ? 0
+                   : bad(item, "zone=network (eu-1a=10.0.0.0/8)", err);
+    case SETTING_PAIRS:
+        return cut_pair(item, &one, &other) ? 0 : bad(item, "name=value", err);
+    case SETTING_TOPICS:
+        return check_topic(item, err);
+    case SETTING_RULES:
+        return is_rule(item) ? 0 : bad(item, "'caller -> callee'", err);
+    case SETTING_LISTENS:
+        return config_listen_check(item, err);
+    case SETTING_ORIGINS:
+        return str_find(item, ':') > 0 ? 0 : bad(item, "origin (https://shop.example)", err);
+    default:
+        return 0;
+    }
+}

@@ -1,0 +1,162 @@
+/* instances.c - suspects by instance: what a service owes is shared out among its instances.
+ *
+ * A service is judged as a whole, where there are most calls to judge by; then each of its facts
+ * goes to its instances by what they have of the trouble. So both levels tell one story, and an
+ * instance with few calls of its own is found by those of its service. What cannot be shared out
+ * stays with the service, as an instance without a name, unless it has only one.
+ */
+#include "collector/localise/statistics.h"
+#include "collector/localise/work.h"
+
+struct part {
+    name_no instance;
+    double trouble; /* time above normal, failures, calls that are missing: by the kind of fact */
+};
+
+struct parts {
+    struct part items[MAX_INSTANCES];
+    unsigned n;
+    double sum;
+};
+
+static void part_add(struct parts *parts, name_no instance, double trouble)
+{
+    if (trouble <= 0 || parts->n == MAX_INSTANCES)
+        return;
+    parts->items[parts->n++] = (struct part){instance, trouble};
+    parts->sum += trouble;
+}
+
+/* An instance is slow against itself; one that has no normal of its own, against all of them. */
+static double slow_trouble(struct work *work, const struct pair *pair)
+{
+    const struct tally *normal = &pair->t[0];
+    if (normal->histogram.n < MIN_TIMES)
+        normal = siblings_normal(work, &pair->key);
+    return normal ? tally_extra_ns(normal, &pair->t[1]) : 0;
+}
+
+static double failed_trouble(const struct work *work, const struct pair *pair)
+{
+    double longer = (double)work->requests[1].n / (double)work->requests[0].n;
+    return (double)pair->t[1].bad - (double)pair->t[0].bad * longer;
+}
+
+/* Calls of an instance that are missing, had it called as often a span as all did in normal times.
+ */
+static double silent_trouble(struct work *work, const struct pair *spans)
+{
+    struct tally_key key = {.channel = TALLY_GAP_INSTANCE,
+                            .node = spans->key.node,
+                            .peer = NO_GROUP,
+                            .name = spans->key.name,
+                            .what = GAP_CALLER};
+    const struct pair *calls = pairs_find(work->pairs, &key);
+    const struct tally *all_calls = siblings_normal(work, &key),
+                       *all_spans = siblings_normal(work, &spans->key);
+    if (!all_calls || !all_spans || all_spans->n <= 0)
+        return 0;
+    double rate = (double)all_calls->n / (double)all_spans->n;
+    return rate * (double)spans->t[1].n - (calls ? (double)calls->t[1].n : 0);
+}
+
+/* Of the instances that are called, the one that is not reached is the one whose spans are missing:
+ * what came and what failed would have been spread as in normal times. */
+static void add_unreached(const struct work *work, uint32_t from, uint32_t to, double unreached,
+                          struct parts *parts)
+{
+    double normal = 0, now = unreached;
+    for (uint32_t i = from; i < to; i++) {
+        normal += (double)work->pairs->items[i].t[0].n;
+        now += (double)work->pairs->items[i].t[1].n;
+    }
+    for (uint32_t i = from; i < to && normal > 0; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        part_add(parts, pair->key.name, (double)pair->t[0].n / normal * now - (double)pair->t[1].n);
+    }
+}
+
+static void measure_parts(struct work *work, const struct finding *finding, struct parts *parts)
+{
+    bool gap = finding->kind == EVIDENCE_GAP, unreached = finding->end == END_CALLEE;
+    uint32_t i, to;
+    parts->n = 0;
+    parts->sum = 0;
+    if (finding->kind == EVIDENCE_CHANGE) {
+        part_add(parts, finding->instance, finding->instance ? 1 : 0);
+        return;
+    }
+    pairs_range(work->pairs, gap ? TALLY_GAP_INSTANCE : TALLY_INSTANCE, finding->group, &i, &to);
+    if (finding->kind == EVIDENCE_ERRORS && unreached) {
+        double more = (finding->observed - finding->baseline) * (double)work->requests[1].n;
+        add_unreached(work, i, to, more, parts);
+        return;
+    }
+    for (; i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (finding->kind == EVIDENCE_SELF_TIME ||
+            (gap && pair->key.what == (finding->end == END_CALLEE ? GAP_CALLEE : GAP_CALLER)))
+            part_add(parts, pair->key.name, slow_trouble(work, pair));
+        else if (finding->kind == EVIDENCE_ERRORS && finding->end == END_NEITHER)
+            part_add(parts, pair->key.name, failed_trouble(work, pair));
+        else if ((finding->kind == EVIDENCE_FLOW || finding->kind == EVIDENCE_TRAFFIC) &&
+                 !unreached)
+            part_add(parts, pair->key.name, silent_trouble(work, pair));
+    }
+}
+
+/* The instance that a service has now, NAME_NONE when there are several or none is known. */
+static name_no only_instance(const struct work *work, uint32_t group)
+{
+    uint32_t i, to;
+    name_no only = NAME_NONE;
+    for (pairs_range(work->pairs, TALLY_INSTANCE, group, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->t[1].n <= 0)
+            continue;
+        if (only || !pair->key.name)
+            return NAME_NONE;
+        only = pair->key.name;
+    }
+    return only;
+}
+
+static struct str part_text(struct work *work, const struct finding *finding,
+                            const struct part *part, double share)
+{
+    if (finding->kind == EVIDENCE_CHANGE)
+        return finding->text;
+    return say(work, "%.*s; %.*s of it in %.*s", STR_ARG(finding->text),
+               STR_ARG(say_share(work, share)), STR_ARG(name_text(work, part->instance)));
+}
+
+static void share_out(struct work *work, const struct finding *finding)
+{
+    struct parts parts;
+    struct finding own = *finding;
+    measure_parts(work, finding, &parts);
+    for (unsigned i = 0; i < parts.n; i++) {
+        double share = parts.items[i].trouble / parts.sum;
+        own.value = finding->value * share;
+        own.text = part_text(work, finding, &parts.items[i], share);
+        blame(work, candidate_of(work, finding->group, parts.items[i].instance, finding->operation),
+              &own);
+    }
+    if (parts.n == 0)
+        blame(work,
+              candidate_of(work, finding->group, only_instance(work, finding->group),
+                           finding->operation),
+              &own);
+}
+
+void share_out_to_instances(struct work *work)
+{
+    const struct candidate *services = work->candidates;
+    uint32_t n = work->n_candidates;
+    work->candidates = NULL;
+    work->n_candidates = work->cap_candidates = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        for (const struct finding *f = services[i].findings; f; f = f->next)
+            share_out(work, f);
+    }
+}

@@ -1,0 +1,40 @@
+/* metric_cause.h - what a metric's name says about why somebody is in trouble: a closed list of
+ * causes. Metrics of what a service does for others (its requests, their failures, their times) are
+ * effects and name none.
+ */
+#ifndef MODEL_METRIC_CAUSE_H
+#define MODEL_METRIC_CAUSE_H
+
+#include "collector/base/str.h"
+
+enum metric_cause {
+    CAUSE_NONE,
+    CAUSE_POOL_OVERFLOW,
+    CAUSE_RESTARTS,
+    CAUSE_OUT_OF_MEMORY,
+    CAUSE_THROTTLING,
+    CAUSE_GARBAGE,
+    CAUSE_CPU,
+    CAUSE_MEMORY,
+    CAUSE_EJECTIONS,
+    CAUSE_CONNECT_FAILURES,
+    CAUSE_QUEUE,
+    CAUSE_CONNECTIONS,
+    CAUSE_PACKETS,
+    CAUSE_DISK,
+    CAUSE_THREADS,
+    CAUSE_FILES,
+    CAUSE_CACHE,
+    CAUSE_LOCKS,
+    N_METRIC_CAUSES
+};
+
+/* By the words of the name, whatever stands between them: process.cpu.time, container_cpu_usage.
+ * CAUSE_NONE also for what was set and not measured (limits, capacities). */
+enum metric_cause metric_cause_of(struct str name);
+/* Does less of it mean trouble (free memory)? */
+bool metric_falls(struct str name);
+/* As a sentence begins with it: "CPU", "pool overflow". */
+const char *metric_cause_word(enum metric_cause cause);
+
+#endif
