@@ -119,7 +119,8 @@ export function Chart(props) {
     Y = v => o.t + (bottom - o.t) * (1 - v / o.max);
   const time = e =>
     o.from + (o.to - o.from) * Math.min(1, Math.max(0, (e.clientX - box.current.getBoundingClientRect().left - o.l) / (right - o.l)));
-  const down = e => { if (!e.button && e.pointerType != 'touch') { e.currentTarget.setPointerCapture(e.pointerId); setDrag([time(e), time(e)]); } };
+  const down = e => {
+    if (!e.button && e.pointerType != 'touch') { e.currentTarget.setPointerCapture(e.pointerId); setDrag([time(e), time(e)]); } };
   const move = e => { cursor.set(time(e)); if (drag) setDrag([drag[0], time(e)]); };
   const up = e => { const [a, b] = [drag?.[0], time(e)].sort((x, y) => x - y); if (drag && X(b) - X(a) > 4) o.onSelect(a, b);
     setDrag(null); };

@@ -62,7 +62,8 @@ export function ratesOf(e, seconds = 1) {
 }
 
 // Of an edge whose calls are a sample: how many were seen, and how many each stands for.
-export const sampledWords = e => isSampled(e) ? `${count(e.calls)} calls seen, each stands for ${(e.adjusted_calls / e.calls).toFixed(1)}` : null;
+export const sampledWords = e =>
+  isSampled(e) ? `${count(e.calls)} calls seen, each stands for ${(e.adjusted_calls / e.calls).toFixed(1)}` : null;
 
 const SECURITY = { mtls: ['mTLS', 'lock'], tls: ['TLS', 'tls'], plaintext: ['plaintext', 'open'], unknown: ['unknown'] };
 // How calls were protected: {icon, words, plain}; shares where several ways are mixed.

@@ -36,7 +36,7 @@ const SQL = id => `SELECT rank, kind, service, version, confidence, reason FROM 
 function Acts({ i, r, items, children }) {
   const of = i ? `incident=${encodeURIComponent(i.id)}` : new URLSearchParams(rangeParams(r));
   return html`<div class="acts">${children}<${Menu} c="bare" items=${items}/>
-    <a class="btn bare" href=${apiUrl('export') + '?' + of} download
+    <a class="btn bare only-l" href=${apiUrl('export') + '?' + of} download
       title="A database of its own with the rows of this time, for SQL or for another faultline"><${Icon} n="dl"/>Export .db</a></div>`;
 }
 

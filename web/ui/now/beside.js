@@ -87,7 +87,9 @@ function Earlier({ query, incident }) {
 }
 
 // d: the window on show; entries, words: what the entries are counted over; across: side by side, below.
-export const Beside = ({ d, entries = d, words, query, incident, across }) => html`<aside class=${across && 'across'} aria-label="What changed, entries, findings, earlier incidents"><${Changed} d=${d} incident=${incident}/>
+export const Beside = ({ d, entries = d, words, query, incident, across }) =>
+  html`<aside class=${across && 'across'} aria-label="What changed, entries, findings, earlier incidents">
+  <${Changed} d=${d} incident=${incident}/>
   <${Entries} d=${entries} words=${words}/><${Standing} d=${d}/><${Earlier} query=${query} incident=${incident}/></aside>`;
 
 // Others that are open: two have a headline each; more stand in one line.

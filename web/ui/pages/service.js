@@ -113,6 +113,9 @@ const PROMQL = name =>
 
 // Where its failures began: in it, at a call of it, or further on.
 function Verdict({ d, onset, s }) {
+  const open = useApi('incidents', { state: 'open' }, { timeless: true, every: 30000 }).data?.items || [],
+    own = open.find(i => { const x = i.suspects[0]?.node;
+      return x?.service == d.service.node.service && x.namespace == d.service.node.namespace; });
   const n = d.service, to = e => html`<a href=${edgeHref(e.caller, e.callee)}>${nameOfId(e.callee)}</a>`,
     share_ = share(ratio(n.errors, n.calls));
   if (!n.mark) return html`No failures stand out: ${share_} of ${bare(n.calls / s)} calls per second fail.`;
@@ -121,7 +124,8 @@ function Verdict({ d, onset, s }) {
   const deeper = best(d.callees.filter(e => e.mark), e => e.errors);
   return html`<${Mark} k=${markOf(n)} quiet/> <b>${share_} of calls fail${onset ? ` since ${clock(onset)}` : ''}.</b> ${n.mark == 'began'
     ? html`They begin here${bad.length == 1 && html`, in <b>${bad[0].version}</b>`}${out && html`, at its call to ${to(out)}`}.`
-    : html`They began further on${deeper && html`, beyond ${to(deeper)}`}, and are passed on here.`}`;
+    : html`They began further on${deeper && html`, beyond ${to(deeper)}`}, and are passed on here.`}
+      ${own && html` <a href=${href('/incident/' + own.id)}>Incident ${own.id}</a>`}`;
 }
 
 function Operations({ d, query, s }) {

@@ -55,7 +55,8 @@ function Points({ o, q, box, marks, filter }) {
 }
 
 export function Traces({ query }) {
-  const r = useRange(), { q = '', sel } = query, order = ORDER_WORDS[query.order] ? query.order : '', box = readBox(sel), [sheet, showSheet] = useState(false);
+  const r = useRange(), { q = '', sel } = query, order = ORDER_WORDS[query.order] ? query.order : '', box = readBox(sel),
+    [sheet, showSheet] = useState(false);
   const overview = useApi('search/overview', { q, sel }), list = useApi('search/traces', { q, sel, order, limit: 50 }),
     different = useApi('search/different', { q, sel }, { every: 30000 });
   const incidents = useApi('incidents', { state: 'all' }, { every: 30000 }).data?.items || [], o = overview.data,

@@ -60,15 +60,19 @@ function Checks({ c, a, b }) {
 
 // With one version there is none to compare it with but itself: now against the window before.
 function Normal({ d }) {
-  const { service: now, was } = d, s = d.seconds || 1, ago = d.base.seconds || 1, window = span(parseTime(d.base.from), parseTime(d.base.to));
+  const { service: now, was } = d, s = d.seconds || 1, ago = d.base.seconds || 1,
+    window = span(parseTime(d.base.from), parseTime(d.base.to));
   const quantile = p => [`Latency, ${p}`, ms(was[p + '_ns']), ms(now[p + '_ns']), p == 'p95' ? slowerThan(now, was) : null];
   const rows = [['Calls per second', bare(was.calls / ago), bare(now.calls / s)],
     ['Calls that fail', share(ratio(was.errors, was.calls)), share(ratio(now.errors, now.calls)),
-      marked(now.calls, now.errors) && ratio(now.errors, now.calls) > 2 * ratio(was.errors, was.calls)], ...['p50', 'p95', 'p99'].map(quantile)];
+      marked(now.calls, now.errors) && ratio(now.errors, now.calls) > 2 * ratio(was.errors, was.calls)],
+        ...['p50', 'p95', 'p99'].map(quantile)];
   const enough = was.calls >= ENOUGH && now.calls >= ENOUGH, answer = worse => enough ? worse ? 'worse' : 'same' : WORDS.not_enough_data;
   return html`<${Block} id="vs" c="rule" title="Now against normal"
-    note=${`${d.versions.length == 1 && d.versions[0].version ? `only ${d.versions[0].version} took calls` : 'one version alone'}: against ${window}, ${count(was.calls)} calls`}>
-    <${Table} rows=${rows} id=${x => x[0]} cols=${[['Measure', '', x => x[0]], ['Normal', 'r', x => x[1]], ['Now', 'r', x => loud(x[2], x[3], '')],
+    note=${`${d.versions.length == 1 && d.versions[0].version ? `only ${d.versions[0].version} took calls`
+      : 'one version alone'}: against ${window}, ${count(was.calls)} calls`}>
+    <${Table} rows=${rows} id=${x => x[0]}
+      cols=${[['Measure', '', x => x[0]], ['Normal', 'r', x => x[1]], ['Now', 'r', x => loud(x[2], x[3], '')],
       ['Answer', 'after', x => x[3] == null ? '' : loud(answer(x[3]), x[3] && enough, 'm2')]]}/></${Block}>`;
 }
 
