@@ -35,6 +35,7 @@ scenes.incident_is_told = open => async () => {
   assert.ok(await page.locator('[aria-labelledby=ch] .onset').count() >= 1);
   assert.match(await page.title(), /^[\d.]+ % of GET \/cart fail\. It /);
   assert.equal(await page.locator('.acts a:text("Export")').getAttribute('href'), `/api/v1/export?incident=${f.id}`);
+  assert.match((await (await fetch(`${f.base}/api/v1/export?incident=${f.id}`)).text()).slice(0, 15), /^SQLite format 3$/);
   /* its own page is frozen to its window, says the same, and Back undoes it */
   await page.goto(`${f.base}/incident/${f.id}`);
   await told(page);

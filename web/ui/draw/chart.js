@@ -15,7 +15,7 @@ export function timeTicks(from, to, most) {
 }
 
 // A round upper end for values from 0, and `parts` equal ticks up to it.
-export function niceMax(value) {
+function niceMax(value) {
   const unit = value > 0 ? 10 ** Math.floor(Math.log10(value)) : 1,
     m = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find(f => f * unit >= value);
   const parts = m == 3 || m == 6 || m == 1.2 || m == 1.5 ? 3 : 2;

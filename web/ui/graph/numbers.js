@@ -9,7 +9,8 @@ export const best = (list, of) => list.reduce((a, b) => a && of(a) >= of(b) ? a 
 export const marked = (calls, failed) => failed >= 3 && failed >= calls * .005;
 export const markOf = x => ({ began: 'b', passed: 'p' })[x.mark] || '';
 // What is slower than it was: both have enough calls, and the difference matters.
-export const ENOUGH = 20, MUCH = 1.3, LEAST_NS = 1e6;
+export const ENOUGH = 20;
+const MUCH = 1.3, LEAST_NS = 1e6;
 export const slowerThan = (a, b) =>
   !!b && a.calls >= ENOUGH && b.calls >= ENOUGH && a.p95_ns >= MUCH * b.p95_ns && a.p95_ns - b.p95_ns >= LEAST_NS;
 

@@ -16,7 +16,7 @@ import { best, marked, markOf, onsetIn, plus, ratio, seriesOf, sum } from './num
 const SUMS = ['calls', 'errors', 'client_errors', 'errors_origin', 'errors_carried', 'retries', 'recovered', 'adjusted_calls',
   'unreached'];
 // One edge of several ways between the same two nodes. Quantiles of a sum are not known.
-export function together(edges) {
+function together(edges) {
   if (edges.length == 1) return edges[0];
   const merged = of => { const all = {}; for (const e of edges) for (const k in e[of]) all[k] = (all[k] || 0) + e[of][k]; return all; };
   return { ...edges[0], ...Object.fromEntries(SUMS.map(k => [k, sum(edges, k)])), security: merged('security'),

@@ -11,7 +11,7 @@ import { cell, loud, Table } from '../draw/table.js';
 import { bare, clock, count, day, ms, msWhole, parseTime, plural, rate, share, sqlText } from '../draw/text.js';
 import { edgeRate, end, failed, MarkOr, p95, perSecond, rateCell, worstFirst } from '../graph/columns.js';
 import { edgeHref, nameOf, nameOfId, securityOf, serviceHref, servicePath, traces, versionWord } from '../graph/names.js';
-import { best, marked, markOf, onsetIn, plus, ratio, seriesOf, sum } from '../graph/numbers.js';
+import { best, marked, markOf, onsetIn, ratio, seriesOf, sum } from '../graph/numbers.js';
 import { byVersion, Charts } from '../service/charts.js';
 import { againstOthers } from '../service/judged.js';
 import { Operation } from '../service/operation.js';

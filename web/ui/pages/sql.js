@@ -1,5 +1,5 @@
 // sql.js: the page that asks the file anything: examples and views, an editor, the result. What was run stands in the URL.
-import { html, useEffect, useMemo, useState } from '../html.js';
+import { html, useEffect, useMemo, useRef, useState } from '../html.js';
 import { sqlBody, useApi, useSql } from '../frame/api.js';
 import { Menu } from '../frame/menu.js';
 import { useRange } from '../frame/range.js';
@@ -60,10 +60,12 @@ export function Sql({ query }) {
     [fixed, fix] = useState(r), plan = query.plan == '1';
   // The window moves with the clock while live; a question is asked again when the reader moves it, or runs it.
   useEffect(() => fix(r), [query.from, query.to]);
-  useEffect(() => setDraft(q || ''), [q]);
+  // Back shows the question of before; what was run here is being edited on already.
+  const ran = useRef(null);
+  useEffect(() => { if (q != ran.current) setDraft(q || ''); ran.current = null; }, [q]);
   const answer = useSql(q && (plan ? 'EXPLAIN QUERY PLAN ' : '') + q, fixed.fromMs, fixed.toMs), { data: d, error } = answer,
     line = error && !plan && /^line (\d+):/.exec(error.message);
-  const ask = (text, more) => { fix(r); setQuery({ ...FRESH, q: text == first ? null : text, ...more }); },
+  const ask = (text, more) => { fix(r); ran.current = text; setQuery({ ...FRESH, q: text == first ? null : text, ...more }); },
     run = more => { ask(draft, more); if (draft == q && !more == !plan) answer.again(); };
   const choose = name => { const { sql } = examples.find(e => e.name == name); setDraft(sql); ask(sql, { view: null }); },
     example = examples.find(e => e.sql == draft)?.name;

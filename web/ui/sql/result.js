@@ -25,7 +25,7 @@ function Cell({ name, v }) {
 }
 
 // What can be drawn: the column of times, those of numbers, and those that tell lines apart; null for nothing.
-export function drawable({ columns, rows }) {
+function drawable({ columns, rows }) {
   const values = k => new Set(rows.map(r => r[k])), isTime = k => timeOf(columns[k].name, rows.find(r => r[k] != null)?.[k]) != null,
     all = [...columns.keys()], time = all.find(k => isTime(k) && values(k).size > 1);
   const numbers = all.filter(k => k != time && isNumber(columns[k]) && !TIME_NS.test(columns[k].name)),
@@ -34,7 +34,7 @@ export function drawable({ columns, rows }) {
 }
 
 // One row a time and line: of several the last counts. Times in which a line has no row are gaps.
-export function linesOf({ columns, rows }, time, number, split) {
+function linesOf({ columns, rows }, time, number, split) {
   const at = new Map(), nameOf = r => split == null ? '' : String(r[split]);
   for (const r of rows) {
     const t = timeOf(columns[time].name, r[time]);

@@ -4,7 +4,7 @@ export const BEGAN = 1, PASSED = 2, RECOVERED = 3;
 const EQUAL_MOST = 20;
 
 // Rows beneath a row, in order.
-export function* below(m, i) { for (let k = i + 1; k < m.end[i]; k++) yield k; }
+function* below(m, i) { for (let k = i + 1; k < m.end[i]; k++) yield k; }
 function anyBelow(m, i, is) {
   for (const k of below(m, i)) if (is(k)) return true;
   return false;
@@ -57,7 +57,7 @@ export function modelOf(layout, fit) {
     missing: s.orphan.filter(Boolean).length };
 }
 
-export const isShown = (m, i, hops) => hops || !m.s.folded[i];
+const isShown = (m, i, hops) => hops || !m.s.folded[i];
 // The rows that are shown, as far as folding of proxies goes.
 export const rowsShown = (m, hops) => Array.from({ length: m.n }, (_, i) => i).filter(i => isShown(m, i, hops));
 export const parentOf = (m, i, hops) => hops ? m.s.parent[i] : m.up[i];
