@@ -8,8 +8,8 @@ HARDEN = -fstack-protector-strong -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(HARDEN) $(SAN) -I. -I$(B)/gen -pthread
 ALL_LDFLAGS = $(LDFLAGS) $(SAN) -pie -Wl,-z,relro,-z,now -pthread
-LIBS = -lsqlite3 -lyaml -lz -lzstd -lcurl -lnghttp2 -lgnutls -lrdkafka -lm
-PACKAGES = gcc make libc6-dev pkg-config libsqlite3-dev libyaml-dev zlib1g-dev libzstd-dev libcurl4-gnutls-dev libnghttp2-dev libgnutls28-dev librdkafka-dev
+LIBS = -lsqlite3 -lyaml -lz -lzstd -lsnappy -lcurl -lnghttp2 -lgnutls -lrdkafka -lm
+PACKAGES = gcc make libc6-dev pkg-config libsqlite3-dev libyaml-dev zlib1g-dev libzstd-dev libsnappy-dev libcurl4-gnutls-dev libnghttp2-dev libgnutls28-dev librdkafka-dev
 PAGE_PACKAGES = node=nodejs npm=npm
 TEST_PACKAGES = libcmocka-dev python3 openssl=openssl sqlite3 prometheus clang-format clang-tidy protobuf-c-compiler libprotobuf-c-dev libjansson-dev chromium=chromium
 FUZZ_PACKAGES = clang libclang-rt-14-dev llvm
@@ -29,6 +29,9 @@ TOOLS = $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c)) $(B
 ORACLES = $(patsubst %.c,$(B)/obj/%.o,$(filter-out tests/oracle/json_theirs.c,$(wildcard tests/oracle/*.c))) \
 	$(B)/obj/tests/oracle/otlp_trace.pb-c.o $(B)/obj/tests/oracle/json_theirs_alone.o
 FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+# What the fuzz targets read bytes with: the rest of the program need not be built once more for them.
+FUZZED = $(wildcard collector/base/*.c collector/model/*.c collector/decode/*.c collector/stitch/*.c collector/config*.c collector/store/inbox*.c) \
+	collector/command/replay_pieces.c
 FUZZ_MAIN ?= $(B)/obj/tests/fuzz/replay.o
 FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 # In sanitized builds the sanitizer owns malloc, so tests that make it fail wrap it (tests/oracle/short_memory.h).
@@ -45,6 +48,10 @@ $(B)/faultline: $(B)/obj/collector/main.o $(B)/libfaultline.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/libfaultline.a: $(OBJECTS)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/libfuzzed.a: $(FUZZED:%.c=$(B)/obj/%.o)
 	@rm -f $@
 	ar rcs $@ $^
 
@@ -122,7 +129,7 @@ $(B)/obj/tests/oracle/json_theirs_alone.o: $(B)/obj/tests/oracle/json_theirs.o
 	$(CC) -r -nostdlib -o $@ $< -l:libjansson.a
 	objcopy --keep-global-symbol=json_theirs $@
 
-$(B)/fuzz/%: tests/fuzz/%.c $(B)/obj/tests/fuzz/shortage.o $(B)/obj/tests/fuzz/decoders.o $(FUZZ_MAIN) $(ORACLES) $(B)/libfaultline.a
+$(B)/fuzz/%: tests/fuzz/%.c $(B)/obj/tests/fuzz/shortage.o $(B)/obj/tests/fuzz/decoders.o $(FUZZ_MAIN) $(ORACLES) $(B)/libfuzzed.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LDFLAGS) $(FUZZ_LINK) $(WRAPS) $(LIBS) -lprotobuf-c
 

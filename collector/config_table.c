@@ -18,7 +18,7 @@
 const struct setting config_table[] = {
     {"listen.host", SETTING_TEXT, AT(listen_host), "127.0.0.1", 1, 0, NULL, false, "host of every listener that names only a port"},
     {"receive.otlp_grpc.listen", SETTING_LISTEN, AT(otlp_grpc_listen), "4317", 0, 0, NULL, false, "OTLP over gRPC"},
-    {"receive.otlp_http.listen", SETTING_LISTEN, AT(otlp_http_listen), "4318", 0, 0, NULL, false, "OTLP over HTTP; [host:]port, 0 any free, unix:/path, off"},
+    {"receive.otlp_http.listen", SETTING_LISTEN, AT(otlp_http_listen), "4318", 0, 0, NULL, false, "OTLP over HTTP, access logs, remote write; [host:]port, 0 any free, unix:/path, off"},
     {"receive.otlp_http.cors_origins", SETTING_ORIGINS, AT(otlp_http_cors_origins), "", 0, 0, NULL, false, "exact origins of browser SDKs"},
     {"receive.zipkin.listen", SETTING_LISTEN, AT(zipkin_listen), "9411", 0, 0, NULL, false, "Zipkin spans"},
     {"receive.max_body", SETTING_SIZE, AT(max_body), "16MiB", KIB, 1024 * MIB, NULL, false, "largest body as it comes"},
@@ -71,7 +71,7 @@ const struct setting config_table[] = {
     {"localise.close_after", SETTING_DURATION, AT(localise_close_after_ns), "5m", S, DAY, NULL, false, "calm before an incident closes"},
     {"export.prometheus.expire", SETTING_DURATION, AT(prometheus_expire_ns), "1h", S, 365 * DAY, NULL, false, "series not seen for this long leave"},
     {"export.prometheus.max_series", SETTING_COUNT, AT(prometheus_max_series), "50000", 10, 10000000, NULL, false, "series of /metrics; beyond: other"},
-    {"export.prometheus.ingested", SETTING_BOOL, AT(prometheus_ingested), "false", 0, 0, NULL, false, "expose ingested metrics too"},
+    {"export.prometheus.ingested", SETTING_BOOL, AT(prometheus_ingested), "false", 0, 0, NULL, false, "expose ingested metrics too, but those that Prometheus wrote"},
     {"web.listen", SETTING_LISTEN, AT(web_listen), "4319", 0, 0, NULL, false, "the web view, the API and /metrics"},
     {"web.extra_listen", SETTING_LISTENS, AT(web_extra_listen), "", 0, 0, NULL, false, "further addresses of the same server"},
     {"web.hosts", SETTING_LIST, AT(web_hosts), "localhost,127.0.0.1,::1", 0, 0, NULL, false, "names accepted in Host, else 421"},

@@ -7,6 +7,7 @@
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
 #include "collector/model/ingest_stats.h"
+#include "exporters/known_parts.h"
 #include "exporters/prometheus_internal.h"
 #include "exporters/span_names.h"
 
@@ -20,8 +21,10 @@ struct prometheus *prometheus_new(const struct prometheus_settings *settings)
 {
     static const char *const reasons[4] = {"paired", "renamed", "late", "blame"};
     struct prometheus *prometheus = calloc(1, sizeof(*prometheus));
-    if (!prometheus)
+    if (!prometheus || !(prometheus->known = known_parts_new())) {
+        free(prometheus);
         return NULL;
+    }
     prometheus->settings = *settings;
     prometheus->started_ns = clock_wall_ns();
     pthread_mutex_init(&prometheus->mutex, NULL);
@@ -70,6 +73,7 @@ void prometheus_free(struct prometheus *prometheus)
     map_fini(&prometheus->services);
     free(prometheus->counts);
     buf_fini(&prometheus->scratch);
+    known_parts_free(prometheus->known);
     pthread_mutex_destroy(&prometheus->mutex);
     ingested_free(prometheus->ingested);
     free(prometheus);
@@ -151,10 +155,9 @@ static void label_unless_empty(struct buf *labels, const char *name, struct str 
 
 /* ---- edges ---- */
 
-static void edge_labels(struct buf *labels, const struct turn *turn, const struct call *call)
+static void edge_labels(struct buf *labels, const struct turn *turn, const struct call *call,
+                        const struct node *client, const struct node *server)
 {
-    const struct node *client = nodes_get(turn->nodes, call->caller),
-                      *server = nodes_get(turn->nodes, call->callee);
     buf_reset(labels);
     prometheus_label(labels, "client", names_text(turn->names, client->service));
     prometheus_label(labels, "server", names_text(turn->names, server->service));
@@ -205,10 +208,15 @@ static struct edge_series *edge_of(struct prometheus *prometheus, const struct t
 {
     struct table *table = &prometheus->edges;
     uint64_t a = (uint64_t)call->caller << 32 | call->callee, b = call->connection_type;
-    uint32_t index;
-    if (table_find(table, a, b, &index))
+    uint32_t index, minute = (uint32_t)(now_ns / NS_PER_MINUTE);
+    struct node client, server;
+    bool filled =
+        known_parts_fill(prometheus->known, nodes_get(turn->nodes, call->caller), minute, &client);
+    filled |=
+        known_parts_fill(prometheus->known, nodes_get(turn->nodes, call->callee), minute, &server);
+    if (!filled && table_find(table, a, b, &index))
         return table->series[index];
-    edge_labels(&prometheus->scratch, turn, call);
+    edge_labels(&prometheus->scratch, turn, call, &client, &server);
     if (!has_room(prometheus)) {
         stat_add(prometheus->limited_edges, 1);
         buf_reset(&prometheus->scratch);
@@ -218,7 +226,7 @@ static struct edge_series *edge_of(struct prometheus *prometheus, const struct t
                          str_of(connection_type_word(call->connection_type)));
     }
     struct edge_series *series = edge_by_labels(prometheus, now_ns, &index);
-    if (series && has_room(prometheus))
+    if (series && has_room(prometheus) && !filled)
         table_remember(table, a, b, index);
     return series;
 }
@@ -409,9 +417,21 @@ static void count_corrections(struct prometheus *prometheus, const struct cut_tr
     }
 }
 
+static void see_nodes(struct prometheus *prometheus, const struct turn *turn,
+                      const struct graph *graph, uint64_t now_ns)
+{
+    uint32_t minute = (uint32_t)(now_ns / NS_PER_MINUTE);
+    for (uint32_t i = 0; i < graph->n_calls; i++) {
+        known_parts_see(prometheus->known, turn->nodes, graph->calls[i].caller, minute);
+        known_parts_see(prometheus->known, turn->nodes, graph->calls[i].callee, minute);
+    }
+}
+
 void prometheus_take(struct prometheus *prometheus, const struct turn *turn, uint64_t now_ns)
 {
     pthread_mutex_lock(&prometheus->mutex);
+    for (uint32_t i = 0; i < turn->n_traces; i++)
+        see_nodes(prometheus, turn, &turn->traces[i].now.graph, now_ns);
     for (uint32_t i = 0; i < turn->n_traces; i++) {
         const struct cut_trace *trace = &turn->traces[i];
         if (trace->was) {
@@ -426,8 +446,10 @@ void prometheus_take(struct prometheus *prometheus, const struct turn *turn, uin
         }
     }
     pthread_mutex_unlock(&prometheus->mutex);
-    for (const struct body *body = turn->bodies; body && prometheus->ingested; body = body->next)
-        ingested_take(prometheus->ingested, body->batch, now_ns);
+    for (const struct body *body = turn->bodies; body && prometheus->ingested; body = body->next) {
+        if (body->format != FORMAT_REMOTE_WRITE) /* what Prometheus wrote it has */
+            ingested_take(prometheus->ingested, body->batch, now_ns);
+    }
 }
 
 bool prometheus_wants_openmetrics(struct str accept)

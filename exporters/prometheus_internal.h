@@ -64,6 +64,7 @@ struct prometheus {
         uint32_t n_operations;
     } * counts;
     uint32_t n_counts, cap_counts;
+    struct known_parts *known;
     struct buf scratch;
     struct ingested *ingested; /* NULL without; guards itself */
     uint64_t started_ns;

@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
-"""Runs every test: units, then scenes (four at a time), and ends with the plain line of counts. run.py BUILD [name ...]"""
+"""Runs every test, four at a time, and ends with the plain line of counts. run.py BUILD [name ...]
+
+What takes long begins first, and a worker keeps its browser from one scene of the page to the next.
+"""
 import concurrent.futures
 import glob
 import importlib
 import os
 import subprocess
 import sys
+import threading
 import time
 import traceback
 
@@ -17,36 +21,64 @@ build, only = os.path.abspath(sys.argv[1]), sys.argv[2:]
 counts = {"passed": 0, "failed": 0, "skipped": 0}
 
 
+# Scenes that wait for others for long: Envoy's buffers, deadlines, brokers. Begun last, they would be waited for alone.
+LONG = ("scene_slow", "scene_demo", "scene_envoy", "scene_kafka", "scene_kill", "scene_graph_page", "scene_page", "scene_rest_page", "scene_sdk", "scene_faults",
+        "scene_incidents", "scene_metrics", "scene_search", "scene_diagnose", "scene_keep")
+
+
 def report(kind, name, seconds, text=""):
     counts[kind] += 1
     print("%-7s %-60s %6.1f s%s" % (kind[:-2] if kind != "skipped" else "skip", name, seconds, "  " + text if text else ""), flush=True)
 
 
+def run(*command):
+    """Whether it was good, and what it said."""
+    p = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+    return p.returncode == 0, p.stdout.decode(errors="replace")
+
+
 def unit(path):
     begin = time.monotonic()
-    p = subprocess.run([path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
-    good = p.returncode == 0
-    report("passed" if good else "failed", "unit " + os.path.basename(path), time.monotonic() - begin)
-    if not good:
-        print(p.stdout.decode(errors="replace")[-4000:])
+    good, said = run(path)
+    return "passed" if good else "failed", "unit " + os.path.basename(path), time.monotonic() - begin, "" if good else "\n" + said[-4000:]
 
 
 def replay(path):
     """A fuzz target without its fuzzer: its corpus, and each input again with memory short (tests/fuzz/replay.c)."""
-    begin, name = time.monotonic(), os.path.basename(path)
-    corpus = os.path.join(here, "fuzz", "corpus", name[len("fuzz_"):])
-    p = subprocess.run([path, corpus], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
-    good = p.returncode == 0 and p.stdout.strip().endswith(b"inputs")
-    report("passed" if good else "failed", "fuzz " + name[len("fuzz_"):] + ": " + (p.stdout.decode(errors="replace").strip() if good else ""),
-           time.monotonic() - begin)
-    if not good:
-        print(p.stdout.decode(errors="replace")[-4000:])
+    begin, name = time.monotonic(), os.path.basename(path)[len("fuzz_"):]
+    good, said = run(path, os.path.join(here, "fuzz", "corpus", name))
+    good = good and said.strip().endswith("inputs")
+    return "passed" if good else "failed", "fuzz " + name + (": " + said.strip() if good else ""), time.monotonic() - begin, "" if good else "\n" + said[-4000:]
+
+
+class Browsers:
+    """One for each worker, started for its first scene of the page."""
+
+    def __init__(self):
+        self.mine, self.all = threading.local(), []
+
+    def address(self):
+        if not hasattr(self.mine, "address"):
+            server = subprocess.Popen(["node", os.path.join(here, "ui", "server.mjs")], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self.all.append(server)
+            self.mine.address = server.stdout.readline().decode().strip()
+        return self.mine.address
+
+    def close(self):
+        for server in self.all:
+            server.stdin.close()
+            server.stdout.close()
+            server.wait(20)
+
+
+browsers = Browsers()
 
 
 def scene(module, function):
     begin = time.monotonic()
     name = "%s %s" % (module.__name__, function[len("scene_"):])
     collector = lib.Collector(build)
+    collector.browser = browsers.address
     try:
         getattr(module, function)(collector)
         if collector.process:
@@ -62,20 +94,25 @@ def scene(module, function):
         collector.close()
 
 
+def programs(pattern):
+    return [p for p in sorted(glob.glob(pattern)) if os.access(p, os.X_OK) and (not only or any(o in p for o in only))]
+
+
+def begins_early(work):
+    name = work[1].__name__ if work[0] is scene else ""
+    return LONG.index(name) if name in LONG else len(LONG)
+
+
 def main():
-    for path in sorted(glob.glob(os.path.join(build, "unit", "test_*"))):
-        if os.access(path, os.X_OK) and (not only or any(o in path for o in only)):
-            unit(path)
-    for path in sorted(glob.glob(os.path.join(here, "..", "build", "replay", "fuzz", "fuzz_*"))):
-        if os.access(path, os.X_OK) and (not only or any(o in path for o in only)):
-            replay(path)
-    work = []
+    work = [(unit, p) for p in programs(os.path.join(build, "unit", "test_*"))]
+    work += [(replay, p) for p in programs(os.path.join(here, "..", "build", "replay", "fuzz", "fuzz_*"))]
     for path in sorted(glob.glob(os.path.join(here, "scenes", "scene_*.py"))):
         module = importlib.import_module(os.path.basename(path)[:-3])
-        work += [(module, f) for f in dir(module) if f.startswith("scene_") and (not only or any(o in f or o in module.__name__ for o in only))]
+        work += [(scene, module, f) for f in dir(module) if f.startswith("scene_") and (not only or any(o in f or o in module.__name__ for o in only))]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        for result in concurrent.futures.as_completed([pool.submit(scene, *w) for w in work]):
+        for result in concurrent.futures.as_completed([pool.submit(*w) for w in sorted(work, key=begins_early)]):
             report(*result.result())
+    browsers.close()
     ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
     if counts["skipped"] and ci:
         print("the run fails: under CI everything that a test needs must be there, and %(skipped)d are skipped" % counts)

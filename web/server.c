@@ -382,7 +382,9 @@ static int begin(struct http_request *request, void *ctx)
         refuse(request, 405, "this path takes another method");
         return 1;
     }
-    if (str_eq(method, STR("POST")) &&
+    /* Making a file takes the disk: no picture on another site may ask for one. */
+    bool costly = route->answer == api_export || route->answer == api_backup;
+    if ((costly || str_eq(method, STR("POST"))) &&
         str_eq(http_header(request, "Sec-Fetch-Site"), STR("cross-site"))) {
         refuse(request, 403, "not from another site");
         return 1;

@@ -1,7 +1,8 @@
-/* inflate.c - decompression with a ceiling; the output grows as it comes, never by what the input
- * claims. */
+/* inflate.c - decompression with a ceiling; the output grows as it comes. Only snappy's claims its
+ * size, and is believed as far as its bytes can give it. */
 #include "collector/base/inflate.h"
 
+#include <snappy-c.h>
 #include <stdlib.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -9,6 +10,7 @@
 
 #define FIRST_BYTES ((size_t)64 << 10)
 #define ZSTD_WINDOW_LOG 23 /* 8 MiB */
+#define SNAPPY_MOST 22     /* a copy of 64 bytes takes 3: no byte gives more than 21.3 */
 
 struct output {
     char *bytes;
@@ -114,15 +116,39 @@ static int zstd_all(struct str input, struct output *out, struct err *err)
     return code || out->n <= out->max ? code : output_grow(out, err);
 }
 
+static int snappy_all(struct str input, struct output *out, struct err *err)
+{
+    size_t n;
+    if (snappy_uncompressed_length(input.p, input.len, &n) != SNAPPY_OK)
+        return err_set(err, ERR_INVALID, "the compressed body is damaged: it has no snappy length");
+    if (n > out->max)
+        return err_set(err, ERR_TOO_BIG, "the body is larger than %zu bytes when decompressed",
+                       out->max);
+    if (n / SNAPPY_MOST > input.len)
+        return err_set(err, ERR_INVALID,
+                       "the compressed body is damaged: it claims more than its bytes can give");
+    char *bytes = malloc(n + 1);
+    if (!bytes)
+        return err_set(err, ERR_BUSY, "memory is short");
+    if (snappy_uncompress(input.p, input.len, bytes, &n) != SNAPPY_OK) {
+        free(bytes);
+        return err_set(err, ERR_INVALID,
+                       "the compressed body is damaged, or not of snappy's block format");
+    }
+    *out = (struct output){.bytes = bytes, .n = n, .cap = n, .max = out->max};
+    return 0;
+}
+
 int inflate_all(enum inflate_kind kind, struct str input, size_t max, char **bytes, size_t *n,
                 struct err *err)
 {
     struct err local;
     struct output out = {.max = max};
     err = err ? err : &local;
-    int code = input.len == 0         ? err_set(err, ERR_INVALID, "the compressed body is empty")
-               : kind == INFLATE_ZSTD ? zstd_all(input, &out, err)
-                                      : zlib_all(kind == INFLATE_GZIP, input, &out, err);
+    int code = input.len == 0           ? err_set(err, ERR_INVALID, "the compressed body is empty")
+               : kind == INFLATE_ZSTD   ? zstd_all(input, &out, err)
+               : kind == INFLATE_SNAPPY ? snappy_all(input, &out, err)
+                                        : zlib_all(kind == INFLATE_GZIP, input, &out, err);
     if (code) {
         free(out.bytes);
         return code;

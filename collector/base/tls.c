@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,6 +179,10 @@ static struct certificate *newest_of(struct tls *tls)
     return certificate;
 }
 
+/* What a client's certificate must be made for, where it says so. */
+static gnutls_typed_vdata_st of_client = {GNUTLS_DT_KEY_PURPOSE_OID,
+                                          (unsigned char *)(uintptr_t)GNUTLS_KP_TLS_WWW_CLIENT, 0};
+
 static bool begin_session(struct channel_tls *tls, int fd, const char *protocol)
 {
     struct certificate *certificate = tls->certificate;
@@ -189,7 +194,7 @@ static bool begin_session(struct channel_tls *tls, int fd, const char *protocol)
                                  GNUTLS_INDEFINITE_TIMEOUT); /* the server has its own */
     if (certificate->asks_clients) {
         gnutls_certificate_server_set_request(tls->session, GNUTLS_CERT_REQUIRE);
-        gnutls_session_set_verify_cert(tls->session, NULL, 0);
+        gnutls_session_set_verify_cert2(tls->session, &of_client, 1, 0);
     }
     return gnutls_priority_set(tls->session, tls->tls->priorities) >= 0 &&
            gnutls_credentials_set(tls->session, GNUTLS_CRD_CERTIFICATE, certificate->credentials) >=

@@ -110,3 +110,28 @@ bool wire_next(struct wire *wire)
     }
     return wire->type == WIRE_GROUP_START ? skip_group(wire) : read_value(wire);
 }
+
+bool wire_add_fixed64(const struct wire *wire, struct buf *numbers)
+{
+    if (wire->type == WIRE_FIXED64)
+        buf_add(numbers, &wire->number, sizeof(wire->number));
+    if (wire->type != WIRE_BYTES)
+        return true;
+    if (wire->bytes.len % sizeof(uint64_t))
+        return false;
+    buf_add(numbers, wire->bytes.p, wire->bytes.len);
+    return true;
+}
+
+bool wire_add_varints(const struct wire *wire, struct buf *numbers)
+{
+    struct wire packed = wire_of(wire->bytes);
+    uint64_t number;
+    if (wire->type == WIRE_VARINT)
+        buf_add(numbers, &wire->number, sizeof(wire->number));
+    if (wire->type != WIRE_BYTES)
+        return true;
+    while (packed.at < packed.end && read_varint(&packed, &number))
+        buf_add(numbers, &number, sizeof(number));
+    return !packed.error;
+}

@@ -11,6 +11,7 @@
 #ifndef BASE_WIRE_H
 #define BASE_WIRE_H
 
+#include "collector/base/buf.h"
 #include "collector/base/str.h"
 
 enum wire_type {
@@ -81,5 +82,21 @@ static inline bool wire_next_fast(struct wire *wire)
     wire->type = at[0] & 7;
     return true;
 }
+
+/* What a number stands for: double; sint32 and sint64. */
+static inline double wire_real(uint64_t bits)
+{
+    double number;
+    memcpy(&number, &bits, sizeof(number));
+    return number;
+}
+static inline int64_t wire_zigzag(uint64_t number)
+{
+    return (int64_t)(number >> 1) ^ -(int64_t)(number & 1);
+}
+/* Appends the numbers of a repeated field, packed or one by one, as uint64_t; other wire types are
+ * passed over. False when they are malformed. */
+bool wire_add_fixed64(const struct wire *wire, struct buf *numbers);
+bool wire_add_varints(const struct wire *wire, struct buf *numbers);
 
 #endif

@@ -28,7 +28,8 @@ struct tree;
 /* Asks, prints the answer as it came (--format json) or by `print`, and gives the code that `judge`
  * makes of it. */
 int ask_for_verdict(const struct options *options, const struct question *question,
-                    int (*judge)(const struct tree *tree), void (*print)(const struct options *options, const struct tree *tree));
+                    int (*judge)(const struct tree *tree),
+                    void (*print)(const struct options *options, const struct tree *tree));
 
 /* A small tree of a JSON answer, for printing. */
 struct tree {
@@ -45,8 +46,8 @@ double tree_number(const struct tree *tree);
 
 /* Text without control bytes, cut to a width of `max` characters. */
 void print_clean(struct str text, int max);
-/* The first `width` characters of a time of an answer, 19 to the second, 23 to the ms; 30 all of it.
- * With --local by the clock of this place, and always how far that is from UTC. */
+/* The first `width` characters of a time of an answer, 19 to the second, 23 to the ms; 30 all of
+ * it. With --local by the clock of this place, and always how far that is from UTC. */
 void print_time(const struct options *options, struct str time, int width);
 /* "12.3 ms" */
 void print_ns(const struct tree *value, int width);

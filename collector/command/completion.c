@@ -14,16 +14,13 @@ static void put_quoted(const char *text)
     }
 }
 
-static const struct command *next_shown(const struct command *command)
+/* The first command in the help from this one on; NULL when there is none. */
+static const struct command *shown(const struct command *command)
 {
     while (command->name && command->hidden)
         command++;
     return command->name ? command : NULL;
 }
-
-#define EACH_COMMAND(command)                                                                      \
-    for (const struct command *command = next_shown(commands); command;                            \
-         command = next_shown(command + 1))
 
 static void print_bash(void)
 {
@@ -31,11 +28,10 @@ static void print_bash(void)
            "    local word=\"${COMP_WORDS[COMP_CWORD]}\" words=\n"
            "    case \"$COMP_CWORD:${COMP_WORDS[1]}\" in\n"
            "    1:*) words='");
-    EACH_COMMAND(command)
-    printf("%s ", command->name);
+    for (const struct command *command = shown(commands); command; command = shown(command + 1))
+        printf("%s ", command->name);
     printf("' ;;\n");
-    EACH_COMMAND(command)
-    {
+    for (const struct command *command = shown(commands); command; command = shown(command + 1)) {
         if (!command->rows[0].name)
             continue;
         printf("    *:%s) words='", command->name);
@@ -67,15 +63,13 @@ static void print_zsh(void)
     printf("#compdef faultline\n"
            "if (( CURRENT == 2 )); then\n"
            "    local -a words=(");
-    EACH_COMMAND(command)
-    {
+    for (const struct command *command = shown(commands); command; command = shown(command + 1)) {
         printf("\n        '%s:", command->name);
         put_quoted(command->text);
         putchar('\'');
     }
     printf(")\n    _describe command words\n    return\nfi\ncase $words[2] in\n");
-    EACH_COMMAND(command)
-    {
+    for (const struct command *command = shown(commands); command; command = shown(command + 1)) {
         printf("%s) _arguments '*:file:_files'", command->name);
         for (const struct option_row *row = command->rows; row->name; row++) {
             printf(" \\\n    '*--%s[", row->name);
@@ -84,7 +78,8 @@ static void print_zsh(void)
             if (row->value) {
                 putchar(':');
                 put_zsh(row->value);
-                fputs(strcmp(row->value, "FILE") && strcmp(row->value, "PATH") ? ":" : ":_files",
+                fputs(strcmp(row->value, "FILE") == 0 || strcmp(row->value, "PATH") == 0 ? ":_files"
+                                                                                         : ":",
                       stdout);
             }
             putchar('\'');
@@ -96,8 +91,7 @@ static void print_zsh(void)
 
 static void print_fish(void)
 {
-    EACH_COMMAND(command)
-    {
+    for (const struct command *command = shown(commands); command; command = shown(command + 1)) {
         printf("complete -c faultline -n __fish_use_subcommand -a %s -d '", command->name);
         put_quoted(command->text);
         printf("'\n");
@@ -127,8 +121,7 @@ static void print_man(void)
 {
     printf(".TH FAULTLINE 1\n.SH NAME\nfaultline \\- says where a fault began\n.SH SYNOPSIS\n"
            ".B faultline\n.I command\n[options]\n.SH COMMANDS\n");
-    EACH_COMMAND(command)
-    {
+    for (const struct command *command = shown(commands); command; command = shown(command + 1)) {
         printf(".SS \"faultline %s ", command->name);
         put_troff(command->usage);
         printf("\"\n");

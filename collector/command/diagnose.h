@@ -26,6 +26,9 @@ int diagnosis_add_metrics(struct query *query, struct arena *arena, uint32_t lim
 int diagnose_series(struct query *query, const struct diagnosis_request *request,
                     struct arena *arena, struct diagnosis *diagnosis, struct err *err);
 
+/* Says it when not all series could be read. */
+void series_cut(const struct mesh_series_list *list);
+
 /* Traces that show the suspect, of the diagnosis' windows, and a good one. */
 void diagnosis_add_examples(struct query *query, const struct diagnosis *diagnosis,
                             struct suspect *suspect);

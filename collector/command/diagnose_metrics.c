@@ -1,4 +1,5 @@
 /* diagnose_metrics.c - what stored metrics add to a diagnosis: the cause, in a sentence. */
+#include "collector/base/log.h"
 #include "collector/command/diagnose.h"
 #include "collector/localise/metrics.h"
 
@@ -7,6 +8,7 @@
 static int read_samples(struct query *query, const struct diagnosis *diagnosis, struct arena *arena,
                         struct metric_samples_list *list, struct err *err)
 {
+    const struct suspect *suspects = diagnosis->suspects;
     uint32_t n = diagnosis->n_suspects;
     struct metric_subject *subjects = arena_calloc(arena, (n + 1) * sizeof(*subjects));
     struct metric_question question = {{diagnosis->baseline_from_ns, diagnosis->baseline_to_ns},
@@ -16,8 +18,10 @@ static int read_samples(struct query *query, const struct diagnosis *diagnosis, 
     if (!subjects)
         return err_set(err, ERR_BUSY, "memory is short for the metrics of this window");
     for (uint32_t i = 0; i < n; i++)
-        subjects[i] = (struct metric_subject){diagnosis->suspects[i].node.namespace,
-                                              diagnosis->suspects[i].node.service};
+        subjects[i] = (struct metric_subject){.namespace = suspects[i].node.namespace,
+                                              .service = suspects[i].node.service,
+                                              .version = suspects[i].node.version,
+                                              .instance = suspects[i].instance};
     return query_metric_samples(query, &question, arena, list, err);
 }
 
@@ -31,6 +35,9 @@ int diagnosis_add_metrics(struct query *query, struct arena *arena, uint32_t lim
         read_samples(query, diagnosis, &points, &list, err);
     if (!err->code && !metrics_weigh(&list, arena, limit, diagnosis))
         err_set(err, ERR_BUSY, "memory is short for the metrics of this window");
+    if (list.cut)
+        log_event(LOG_WARN, "metrics_cut",
+                  "reason=\"more series or points of causes than one diagnosis reads\"");
     arena_fini(&points);
     return err->code;
 }

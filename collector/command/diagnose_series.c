@@ -1,6 +1,14 @@
 /* diagnose_series.c - a diagnosis from a mesh's own series, for windows in which no spans came. */
+#include "collector/base/log.h"
 #include "collector/command/diagnose.h"
 #include "collector/localise/series.h"
+
+void series_cut(const struct mesh_series_list *list)
+{
+    if (list->cut)
+        log_event(LOG_WARN, "series_cut",
+                  "reason=\"more series or points of the mesh than one diagnosis reads\"");
+}
 
 int diagnose_series(struct query *query, const struct diagnosis_request *request,
                     struct arena *arena, struct diagnosis *diagnosis, struct err *err)
@@ -19,5 +27,7 @@ int diagnose_series(struct query *query, const struct diagnosis_request *request
     if (query_mesh_series(query, window, arena, &list, err) == 0 &&
         !localise_series(&input, arena, diagnosis))
         err_set(err, ERR_BUSY, "memory is short for a diagnosis of this window");
+    if (!err->code)
+        series_cut(&list);
     return err->code;
 }

@@ -202,6 +202,8 @@ static void look_at_turns(struct localiser *localiser, bool flush)
         look_when_due(localiser, flush);
     else if (flush || steps_are_full(localiser->watch.steps))
         walk(localiser);
+    if (localiser->settings.event_time && flush)
+        watch_series_walk(&localiser->watch);
 }
 
 static void *run(void *arg)

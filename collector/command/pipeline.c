@@ -133,6 +133,23 @@ static int fetch_stored(void *ctx, struct trace_id id, struct names *names, stru
                               found, err);
 }
 
+static void stored_span_keys(void *ctx, const struct cut_trace *found,
+                             void (*tell)(void *tell_ctx, struct trace_id id, uint64_t span_id,
+                                          uint64_t start_ns),
+                             void *tell_ctx)
+{
+    trace_finder_span_keys(((struct pipeline *)ctx)->finder, found, tell, tell_ctx);
+}
+
+static int stored_requests(void *ctx, struct names *names, struct nodes *nodes,
+                           struct shapes *shapes,
+                           void (*tell)(void *tell_ctx, const struct known_request *known),
+                           void *tell_ctx, struct err *err)
+{
+    return trace_finder_requests(((struct pipeline *)ctx)->finder, names, nodes, shapes, tell,
+                                 tell_ctx, err);
+}
+
 /* ---- starting ---- */
 
 static int allow_plaintext(struct pipeline *pipeline, const struct settings *settings,
@@ -169,7 +186,8 @@ static int start_store(struct pipeline *pipeline, struct err *err)
     };
     if (store_open(&store, &pipeline->store, err) || allow_plaintext(pipeline, settings, err))
         return err->code;
-    return trace_finder_open(pipeline->store, &pipeline->finder, err);
+    return trace_finder_open(pipeline->store, settings->max_spans_per_trace, &pipeline->finder,
+                             err);
 }
 
 static enum durability durability_of(const struct settings *settings)
@@ -230,6 +248,8 @@ static int make_stitcher(struct pipeline *pipeline, struct err *err)
                    .max_set_bytes = MAX_SET_BYTES},
         .maybe = maybe_stored,
         .fetch = fetch_stored,
+        .span_keys = stored_span_keys,
+        .requests = stored_requests,
         .count = count_cut,
         .emit = emit_turn,
         .ctx = pipeline,

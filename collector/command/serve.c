@@ -63,7 +63,10 @@ static const char *not_ready(void *ctx)
         return "draining";
     if (!server->ready)
         return "starting";
-    return pipeline_not_ready(server->pipeline);
+    const char *word = pipeline_not_ready(server->pipeline);
+    uint64_t most = server->settings->max_in_flight; /* what would pass it is refused */
+    bool full = httpd_budget_in_flight(server->budget) >= most - most / 8;
+    return !word[0] && full ? "memory" : word;
 }
 
 /* For receivers: as soon as the stages run, bodies may come. */

@@ -99,34 +99,48 @@ static int show_traces(const struct options *options, const struct tree *tree)
     return EXIT_GOOD;
 }
 
+/* False (said) when a value cannot be read. */
+static bool read_filter(const struct options *options, struct query_filter *filter)
+{
+    const char *limit = option(options, "limit"), *least = option(options, "min-duration");
+    const char *attr = option(options, "attr"), *status = option(options, "status");
+    uint64_t number = 20;
+    const char *wrong = NULL;
+    *filter = (struct query_filter){.service = str_of(option(options, "service")),
+                                    .operation = str_of(option(options, "operation")),
+                                    .status = str_of(status)};
+    if (!read_window(options, 24 * 60 * NS_PER_MINUTE, &filter->window))
+        return false;
+    if (limit && (!str_to_u64(str_of(limit), &number) || number < 1 || number > 1000))
+        wrong = "--limit is 1 to 1000";
+    if (least && !duration_parse(str_of(least), &filter->min_duration_ns))
+        wrong = "--min-duration is a duration: 250ms";
+    if (status && strcmp(status, "ok") != 0 && strcmp(status, "error") != 0)
+        wrong = "--status is ok or error";
+    if (attr && !str_cut(str_of(attr), '=', &filter->attr_key, &filter->attr_value))
+        wrong = "--attr is KEY=VALUE";
+    filter->limit = (uint32_t)number;
+    if (wrong)
+        fprintf(stderr, "faultline traces: %s\n", wrong);
+    return !wrong;
+}
+
 int command_traces(const struct options *options)
 {
-    static const char *const names[] = {"service", "operation", "status", "attr", "from", "to"};
-    const char *limit = option(options, "limit"), *least = option(options, "min-duration");
-    struct query_filter filter = {.service = str_of(option(options, "service")),
-                                  .operation = str_of(option(options, "operation")),
-                                  .status = str_of(option(options, "status")),
-                                  .limit = 20};
-    uint64_t number = 20;
+    static const char *const names[] = {"service", "operation", "status", "attr", "to"};
+    struct query_filter filter;
     struct buf path;
     if (option(options, "format") && !wants(options, "json") && !wants(options, "text"))
         return bad_format(options, "text or json");
-    if (!read_window(options, 24 * 60 * NS_PER_MINUTE, &filter.window))
+    if (!read_filter(options, &filter))
         return EXIT_USAGE;
-    if ((limit && (!str_to_u64(str_of(limit), &number) || number < 1 || number > 1000)) ||
-        (least && !duration_parse(str_of(least), &filter.min_duration_ns))) {
-        fprintf(stderr,
-                "faultline traces: --limit is 1 to 1000, --min-duration a duration (250ms)\n");
-        return EXIT_USAGE;
-    }
-    filter.limit = (uint32_t)number;
-    if (option(options, "attr"))
-        str_cut(str_of(option(options, "attr")), '=', &filter.attr_key, &filter.attr_value);
     buf_init(&path, 8192);
-    buf_addf(&path, "traces?limit=%u", filter.limit);
+    buf_addf(&path, "traces?limit=%u&from=%llu.%09llu", filter.limit,
+             (unsigned long long)(filter.window.from_ns / NS_PER_S),
+             (unsigned long long)(filter.window.from_ns % NS_PER_S));
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         ask_parameter(&path, names[i], option(options, names[i]));
-    ask_parameter(&path, "min_duration", least);
+    ask_parameter(&path, "min_duration", option(options, "min-duration"));
     buf_add_char(&path, '\0');
     struct question question = {path.p, ask_traces, &filter};
     int code = show_answer(options, &question, show_traces);

@@ -240,6 +240,10 @@ void watch_forget_later(struct watch *watch, uint64_t ns)
             take_out(watch, at);
         at = next;
     }
+    if (watch->by_series && watch->by_series->incident->updated_ns > ns) {
+        watched_free(watch->by_series);
+        watch->by_series = NULL;
+    }
 }
 
 /* ---- opening ---- */
@@ -397,6 +401,8 @@ static bool update_incident(struct watch *watch, struct watched *watched, uint64
         log_event(LOG_INFO, "incident_closed", "incident=%llu", (unsigned long long)incident->id);
     }
     bool over = incident->closed_ns > 0;
+    if (over && step_of(watch, watched->bad_ns) > watch->calm_from)
+        watch->calm_from = step_of(watch, watched->bad_ns);
     steps_spoil(watch->steps, incident->onset_ns / NS_PER_MINUTE, watched->bad_ns / NS_PER_MINUTE);
     watch_put(watch, watched, incident);
     return over;

@@ -48,6 +48,7 @@ struct watch {
     unsigned look_every, look_steps, keep_steps; /* steps between looks, of a look, in memory */
     uint64_t last_id;
     struct watched *open;      /* in order of their opening */
+    uint64_t calm_from;        /* step: what is before it belongs to an incident that is over */
     struct watched *by_series; /* the one that is told by series alone; NULL: none */
     uint64_t series_minute;    /* before which series are looked at */
     struct suspicion suspicions[MAX_ENTRIES];
@@ -77,6 +78,8 @@ void watch_put(struct watch *watch, struct watched *watched, struct incident *in
 
 /* Looks at the whole minutes before that one (of Unix time), where no spans came. */
 void watch_series_look(struct watch *watch, uint64_t end_minute);
+/* The same minute by minute through what a replay stored, at most its last six hours. */
+void watch_series_walk(struct watch *watch);
 /* Goes on with a stored one; takes it. */
 void watch_series_go_on(struct watch *watch, struct incident *incident);
 

@@ -88,9 +88,12 @@ static void count_step(struct watch *watch, const struct look *look,
 uint64_t watch_onset(struct watch *watch, const struct look *look,
                      const struct symptom_found *found)
 {
-    unsigned n = watch->keep_steps;
-    uint64_t first = look->end > n ? look->end - n : 0;
+    uint64_t first = look->end > watch->keep_steps ? look->end - watch->keep_steps : 0;
     uint64_t usual = look->end > watch->look_steps ? look->end - watch->look_steps : 0;
+    if (watch->calm_from > first && watch->calm_from < look->end)
+        first = watch->calm_from;
+    usual = usual > first ? usual : first;
+    unsigned n = (unsigned)(look->end - first);
     struct step_count *counts = calloc(n, sizeof(*counts));
     if (!counts)
         return usual;

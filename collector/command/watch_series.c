@@ -17,6 +17,7 @@
 #define LOOK_MINUTES 2u
 #define LEARN_MINUTES 5u /* with calls, before anything is judged */
 #define MAX_SUSPECTS 5
+#define MOST_WALKED (6 * 60u)                /* minutes of a replay, the last ones */
 #define ONSET_WITHIN_NS (10 * NS_PER_MINUTE) /* before the look: else it is another's */
 #define SERIES_BYTES ((size_t)256 << 20)
 
@@ -29,15 +30,13 @@ struct series_look {
 /* Whoever sends spans is judged by them. */
 static bool spans_came(struct watch *watch, uint64_t minute)
 {
-    struct rollup sum;
-    unsigned n_minutes;
+    struct err err = {0};
+    struct request_minute row;
+    size_t n = 0;
     uint64_t reach = watch->settings->baseline_ns / NS_PER_MINUTE;
-    rollup_init(&sum, UINT32_MAX);
-    steps_sum_minutes(watch->steps, minute > reach ? minute - reach : 0, minute + 1, true, &sum,
-                      &n_minutes);
-    bool came = sum.n > 0;
-    rollup_fini(&sum);
-    return came;
+    uint64_t from = minute > reach ? minute - reach : 0;
+    struct window window = {from * NS_PER_MINUTE, minute * NS_PER_MINUTE};
+    return query_request_minutes(watch->query, window, &row, 1, &n, &err) == 0 && n > 0;
 }
 
 /* The series of both windows as one list. */
@@ -60,6 +59,7 @@ static bool read_series(struct watch *watch, const struct diagnosis *diagnosis, 
     if (!all->items)
         return false;
     for (int i = 0; i < 2; i++) {
+        series_cut(&lists[i]);
         if (lists[i].n)
             memcpy(all->items + (i ? lists[0].n : 0), lists[i].items,
                    lists[i].n * sizeof(*all->items));
@@ -165,7 +165,7 @@ static void open_incident(struct watch *watch, const struct series_look *look,
     incident->entry = look->symptom.entry;
     incident->symptom = look->symptom.failing ? SYMPTOM_ERRORS : SYMPTOM_LATENCY;
     incident->onset_ns = near ? diagnosis->onset_ns : diagnosis->from_ns;
-    incident->opened_ns = clock_wall_ns();
+    incident->opened_ns = watch->settings->event_time ? diagnosis->to_ns : clock_wall_ns();
     incident->updated_ns = watched->bad_ns = diagnosis->to_ns;
     incident->affected_calls = affected(&look->symptom, LOOK_MINUTES);
     take_suspects(look, incident);
@@ -215,6 +215,22 @@ void watch_series_go_on(struct watch *watch, struct incident *incident)
     watched->bad_ns = incident->updated_ns;
     watched_show(watched, incident);
     watch->by_series = watched;
+}
+
+void watch_series_walk(struct watch *watch)
+{
+    struct window window;
+    if (!query_mesh_series_times(watch->query, &window))
+        return;
+    uint64_t first = window.from_ns / NS_PER_MINUTE + LEARN_MINUTES + LOOK_MINUTES;
+    uint64_t last = (window.to_ns + NS_PER_MINUTE - 1) / NS_PER_MINUTE;
+    if (last > MOST_WALKED && first < last - MOST_WALKED)
+        first = last - MOST_WALKED;
+    if (first <= watch->series_minute)
+        first = watch->series_minute + 1;
+    for (uint64_t minute = first; minute <= last; minute++)
+        watch_series_look(watch, minute);
+    watch->series_minute = last;
 }
 
 void watch_series_look(struct watch *watch, uint64_t end_minute)

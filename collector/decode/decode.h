@@ -23,7 +23,8 @@ decode_f decode_alb, decode_nlb, decode_apigw, decode_nginx, decode_haproxy, dec
 decode_f decode_zipkin_pb;   /* zipkin.proto3.ListOfSpans */
 decode_f decode_jaeger_json; /* what Jaeger's page and query API give */
 decode_f decode_otlp_metrics_pb, decode_otlp_metrics_json; /* ExportMetricsServiceRequest */
-decode_f decode_otlp_logs_pb, decode_otlp_logs_json;       /* ExportLogsServiceRequest */
+decode_f decode_remote_write;                        /* prometheus.WriteRequest, remote write 1.0 */
+decode_f decode_otlp_logs_pb, decode_otlp_logs_json; /* ExportLogsServiceRequest */
 
 /* The decoder of a format and signal, NULL when this build has none. */
 decode_f *decode_for(struct content content);

@@ -25,6 +25,7 @@ static decode_f *const decoders[N_SIGNALS][N_FORMATS] = {
         {
             [FORMAT_OTLP_PB] = decode_otlp_metrics_pb,
             [FORMAT_OTLP_JSON] = decode_otlp_metrics_json,
+            [FORMAT_REMOTE_WRITE] = decode_remote_write,
         },
     [SIGNAL_LOGS] =
         {
@@ -56,7 +57,8 @@ static int decompress(enum encoding encoding, struct str *bytes, const struct li
 {
     static const int kinds[N_ENCODINGS] = {[ENCODING_GZIP] = INFLATE_GZIP,
                                            [ENCODING_DEFLATE] = INFLATE_ZLIB,
-                                           [ENCODING_ZSTD] = INFLATE_ZSTD};
+                                           [ENCODING_ZSTD] = INFLATE_ZSTD,
+                                           [ENCODING_SNAPPY] = INFLATE_SNAPPY};
     if (encoding == ENCODING_IDENTITY) {
         if (bytes->len > limits->max_decoded)
             return err_set(err, ERR_TOO_BIG,
@@ -64,7 +66,7 @@ static int decompress(enum encoding encoding, struct str *bytes, const struct li
                            limits->max_decoded);
         return 0;
     }
-    if (encoding == ENCODING_SNAPPY || encoding >= N_ENCODINGS)
+    if (encoding >= N_ENCODINGS)
         return err_set(err, ERR_UNSUPPORTED, "this content encoding is not taken here");
     size_t n;
     int code = inflate_all((enum inflate_kind)kinds[encoding], *bytes, limits->max_decoded, owned,

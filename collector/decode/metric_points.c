@@ -1,8 +1,7 @@
 /* metric_points.c - checks of a point, and how its buckets become the house's.
  *
  * The house's histogram counts whole numbers. Where the unit is a time they are nanoseconds, as
- * everywhere; elsewhere they are the unit's. A bucket's counts are spread evenly over up to four
- * parts of it, so that quantiles fall between its bounds as if values did.
+ * everywhere; elsewhere they are the unit's.
  */
 #include "collector/decode/metric_points.h"
 
@@ -10,8 +9,6 @@
 #include <stdlib.h>
 
 #define SCRATCH_BYTES ((size_t)32 << 20)
-#define MAX_COUNT (INT64_C(1) << 52) /* of one bucket: sums of them stay whole numbers */
-#define PARTS 4
 
 void metric_reading_init(struct metric_reading *reading, const struct limits *limits,
                          struct batch *batch, struct err *err)
@@ -21,6 +18,7 @@ void metric_reading_init(struct metric_reading *reading, const struct limits *li
     buf_init(&reading->counts, MAX_BUCKETS * sizeof(uint64_t));
     buf_init(&reading->bounds, MAX_BUCKETS * sizeof(double));
     buf_init(&reading->below, MAX_BUCKETS * sizeof(uint64_t));
+    buf_init(&reading->compact, MAX_BUCKETS * sizeof(uint64_t));
     histogram_init(&reading->histogram);
 }
 
@@ -30,6 +28,7 @@ void metric_reading_fini(struct metric_reading *reading)
     buf_fini(&reading->counts);
     buf_fini(&reading->bounds);
     buf_fini(&reading->below);
+    buf_fini(&reading->compact);
     histogram_fini(&reading->histogram);
 }
 
@@ -82,30 +81,11 @@ void metric_point_begin(struct metric_reading *reading, struct raw_point *raw)
 
 /* ---- buckets ---- */
 
-static uint64_t whole(double value)
-{
-    return !(value > 0) ? 0 : value >= 9.2e18 ? INT64_MAX : (uint64_t)(value + 0.5);
-}
-
 /* `count` values in (low, high], both in the metric's unit. False when memory is short. */
 static bool spread(struct metric_reading *reading, double low, double high, uint64_t count)
 {
-    struct histogram *histogram = &reading->histogram;
-    int64_t n = count < (uint64_t)MAX_COUNT ? (int64_t)count : MAX_COUNT;
-    high = high * reading->scale;
-    low = low * reading->scale;
-    high = high < 9.2e18 ? high : 9.2e18;
-    low = low > 0 ? low : 0;
-    int parts = n < PARTS ? (int)n : PARTS;
-    if (!(low < high) || high - low < high / 8)
-        parts = n > 0;
-    for (int i = 1; i <= parts; i++) {
-        double upper = i == parts ? high : low + (high - low) * i / parts;
-        int64_t share = n * i / parts - n * (i - 1) / parts;
-        if (!histogram_add(histogram, whole(upper), share))
-            return false;
-    }
-    return true;
+    return histogram_spread(&reading->histogram, low * reading->scale, high * reading->scale,
+                            count);
 }
 
 static size_t n_of(const struct buf *numbers)
@@ -180,7 +160,8 @@ static bool add_exponential(struct metric_reading *reading, const struct raw_poi
 static bool add_quantiles(struct metric_reading *reading, const struct raw_point *raw)
 {
     size_t n = n_of(&reading->bounds);
-    double total = raw->count < (uint64_t)MAX_COUNT ? (double)raw->count : (double)MAX_COUNT;
+    double total = raw->count < (uint64_t)HISTOGRAM_MAX_COUNT ? (double)raw->count
+                                                              : (double)HISTOGRAM_MAX_COUNT;
     double share = 0, value = 0;
     int64_t before = 0;
     bool good = true;
@@ -277,11 +258,15 @@ static void sort_by_key(struct attr *attrs, uint32_t n)
     }
 }
 
-static const char *reason_to_reject(const struct metric_reading *reading)
+static const char *reason_to_reject(const struct metric_reading *reading,
+                                    const struct raw_point *raw)
 {
+    if (raw->reason)
+        return raw->reason;
     if (!reading->metric->name.len)
         return "its metric has no name";
-    if (buf_failed(&reading->counts) || buf_failed(&reading->bounds) || buf_failed(&reading->below))
+    if (buf_failed(&reading->counts) || buf_failed(&reading->bounds) ||
+        buf_failed(&reading->below) || buf_failed(&reading->compact))
         return "it has more than 16384 buckets";
     return reading->metric->type == METRIC_HISTOGRAM ? check_bounds(reading) : NULL;
 }
@@ -289,7 +274,7 @@ static const char *reason_to_reject(const struct metric_reading *reading)
 static bool is_short(const struct metric_reading *reading)
 {
     return reading->counts.short_of_memory || reading->bounds.short_of_memory ||
-           reading->below.short_of_memory;
+           reading->below.short_of_memory || reading->compact.short_of_memory;
 }
 
 bool metric_point_take(struct metric_reading *reading, struct raw_point *raw)
@@ -304,7 +289,7 @@ bool metric_point_take(struct metric_reading *reading, struct raw_point *raw)
         decoding_too_big(decoding);
         return false;
     }
-    const char *reason = reason_to_reject(reading);
+    const char *reason = reason_to_reject(reading, raw);
     if (reason) {
         batch_reject(batch, "point %u: %s", batch->n_points + batch->counts.n_rejected + 1, reason);
         return true;

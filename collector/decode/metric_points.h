@@ -19,6 +19,7 @@ struct metric_reading {
     struct attr_list attributes; /* of the point at hand; copied when it is taken */
     struct histogram histogram;
     struct buf counts, bounds, below; /* of the point at hand: uint64_t, double, uint64_t */
+    struct buf compact;               /* a reader's own: counts not yet in their places */
 };
 
 void metric_reading_init(struct metric_reading *reading, const struct limits *limits,
@@ -40,6 +41,7 @@ struct raw_point {
     int64_t integer;
     double real;
     struct attr_list attributes;
+    const char *reason; /* why it is to be rejected, as its reader saw; NULL: it is good */
 };
 
 /* Empties the buffers for the next point. */

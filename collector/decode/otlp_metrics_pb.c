@@ -7,63 +7,14 @@
 #include "collector/decode/metric_points.h"
 #include "collector/decode/otlp_pb_walk.h"
 
-static double real_of(uint64_t bits)
-{
-    double number;
-    memcpy(&number, &bits, sizeof(number));
-    return number;
-}
-
-static int64_t zigzag(uint64_t number)
-{
-    return (int64_t)(number >> 1) ^ -(int64_t)(number & 1);
-}
-
-/* Repeated numbers of eight bytes, packed or one by one. */
-static bool add_fixed(const struct wire *wire, struct buf *numbers)
-{
-    if (wire->type == WIRE_FIXED64) {
-        buf_add(numbers, &wire->number, sizeof(wire->number));
-        return true;
-    }
-    if (wire->type != WIRE_BYTES)
-        return true;
-    if (wire->bytes.len % sizeof(uint64_t))
-        return false;
-    buf_add(numbers, wire->bytes.p, wire->bytes.len);
-    return true;
-}
-
-static bool add_varints(const struct wire *wire, struct buf *numbers)
-{
-    if (wire->type == WIRE_VARINT)
-        buf_add(numbers, &wire->number, sizeof(wire->number));
-    if (wire->type != WIRE_BYTES)
-        return true;
-    for (size_t i = 0; i < wire->bytes.len;) {
-        uint64_t number = 0;
-        unsigned shift = 0;
-        unsigned char byte;
-        do {
-            if (i == wire->bytes.len || shift > 63)
-                return false;
-            byte = (unsigned char)wire->bytes.p[i++];
-            number |= (uint64_t)(byte & 0x7f) << shift;
-            shift += 7;
-        } while (byte & 0x80);
-        buf_add(numbers, &number, sizeof(number));
-    }
-    return true;
-}
-
 /* ExponentialHistogramDataPoint.Buckets: offset = 1, bucket_counts = 2. */
 static bool read_range(struct str bytes, int64_t *offset, struct buf *counts)
 {
     struct wire wire = wire_of(bytes);
     while (wire_next(&wire)) {
         if (wire.field == 1 && wire.type == WIRE_VARINT)
-            *offset = zigzag(wire.number);
-        else if (wire.field == 2 && !add_varints(&wire, counts))
+            *offset = wire_zigzag(wire.number);
+        else if (wire.field == 2 && !wire_add_varints(&wire, counts))
             return false;
     }
     return !wire.error;
@@ -109,7 +60,7 @@ static bool number_field(struct metric_reading *reading, const struct wire *wire
         raw->at_ns = wire->number;
     } else if (wire->field == 4) {
         raw->value_type = METRIC_REAL;
-        raw->real = real_of(wire->number);
+        raw->real = wire_real(wire->number);
     } else if (wire->field == 6) {
         raw->value_type = METRIC_INT;
         raw->integer = (int64_t)wire->number;
@@ -127,7 +78,7 @@ static void distribution_field(const struct wire *wire, struct raw_point *raw)
     } else if (wire->field == 4) {
         raw->count = wire->number;
     } else if (wire->field == 5) {
-        raw->sum = real_of(wire->number);
+        raw->sum = wire_real(wire->number);
         raw->has_sum = true;
     }
 }
@@ -137,10 +88,11 @@ static bool histogram_field(struct metric_reading *reading, const struct wire *w
 {
     switch (wire->field) {
     case 6:
-        return add_fixed(wire, &reading->counts) ||
+        return wire_add_fixed64(wire, &reading->counts) ||
                otlp_pb_malformed(&reading->decoding, "bucket counts");
     case 7:
-        return add_fixed(wire, &reading->bounds) || otlp_pb_malformed(&reading->decoding, "bounds");
+        return wire_add_fixed64(wire, &reading->bounds) ||
+               otlp_pb_malformed(&reading->decoding, "bounds");
     case 9:
         return read_attribute(reading, wire, raw);
     case 10:
@@ -152,10 +104,10 @@ static bool histogram_field(struct metric_reading *reading, const struct wire *w
     if (wire->type != WIRE_FIXED64)
         return true;
     if (wire->field == 11) {
-        raw->min = real_of(wire->number);
+        raw->min = wire_real(wire->number);
         raw->has_min = true;
     } else if (wire->field == 12) {
-        raw->max = real_of(wire->number);
+        raw->max = wire_real(wire->number);
         raw->has_max = true;
     } else {
         distribution_field(wire, raw);
@@ -181,7 +133,7 @@ static bool exponential_field(struct metric_reading *reading, const struct wire 
     if (wire->field == 8 || wire->field == 9)
         return exponential_range(reading, wire, raw);
     if (wire->type == WIRE_VARINT && wire->field == 6)
-        raw->scale = zigzag(wire->number);
+        raw->scale = wire_zigzag(wire->number);
     if (wire->type == WIRE_VARINT && wire->field == 10)
         raw->flags = wire->number;
     if (wire->type == WIRE_FIXED64 && wire->field == 7)

@@ -238,19 +238,12 @@ static void keep_strongest(struct cause causes[METRIC_TELLS], const struct cause
         causes[at] = *found;
 }
 
-static bool is_of(const struct metric_samples *series, const struct suspect *suspect, uint32_t at)
-{
-    bool other_instance = suspect->instance.len && series->instance.len &&
-                          !str_eq(suspect->instance, series->instance);
-    return series->service == at && !other_instance;
-}
-
-static bool find_causes(const struct metric_samples_list *list, const struct suspect *suspect,
-                        uint32_t at, struct cause causes[METRIC_TELLS])
+static bool find_causes(const struct metric_samples_list *list, uint32_t suspect,
+                        struct cause causes[METRIC_TELLS])
 {
     for (uint32_t i = 0; i < list->n; i++) {
         struct cause found = {.series = &list->items[i]};
-        if (!is_of(found.series, suspect, at))
+        if (found.series->service != suspect)
             continue;
         if (!metric_compare(found.series, list, &found.change))
             return false;
@@ -350,7 +343,7 @@ bool metrics_weigh(const struct metric_samples_list *list, struct arena *arena, 
     for (uint32_t i = 0; i < diagnosis->n_suspects && list->n; i++) {
         struct suspect *suspect = &diagnosis->suspects[i];
         struct cause causes[METRIC_TELLS] = {{0}};
-        if (!find_causes(list, suspect, i, causes))
+        if (!find_causes(list, i, causes))
             return false;
         for (int k = 0; k < METRIC_TELLS && causes[k].series; k++)
             tell(&work, &causes[k], suspect);

@@ -120,14 +120,14 @@ struct node_text group_text(const struct work *work, const struct groups *groups
 struct str name_text(const struct work *work, name_no name);
 
 /* localise.c */
+/* 0…1, from the smaller sample and the distance to the score of the next, or of the first. */
+double suspect_confidence(const struct diagnosis *diagnosis, const struct suspect *suspect,
+                          double rival);
 /* The suspect; made when new. `name` is used where the level asks for it. */
 struct candidate *candidate_of(struct work *work, uint32_t group, name_no instance,
                                name_no operation);
 /* Adds value and fact. Nothing for a value of 0. `finding` is copied. */
 void blame(struct work *work, struct candidate *candidate, const struct finding *finding);
-/* 0…1, from the smaller sample and the distance to the score of the next, or of the first. */
-double suspect_confidence(const struct diagnosis *diagnosis, const struct suspect *suspect,
-                          double rival);
 /* A text in the arena. */
 struct str say(struct work *work, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "12 ms", "1.4 s": two or three digits. */

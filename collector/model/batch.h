@@ -31,7 +31,7 @@ extern const struct limits limits_default;
 struct batch_counts {
     uint32_t n_rejected;
     uint32_t n_cut_values, n_cut_names, n_dropped_attributes, n_dropped_events, n_dropped_links,
-        n_cleaned_texts;
+        n_dropped_exemplars, n_cleaned_texts;
 };
 
 /* What the bytes of a body are. */
@@ -50,6 +50,8 @@ struct batch {
     uint32_t n_spans;
     struct metric_point *points; /* of a body of metrics; in the arena, as the logs */
     uint32_t n_points;
+    struct metric_family *families; /* what a body of metrics tells of them; in the arena */
+    uint32_t n_families;
     struct log_record *logs; /* of a body of logs: those of traces */
     uint32_t n_logs;
     uint32_t n_resources;

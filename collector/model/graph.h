@@ -93,10 +93,12 @@ struct trace_result {
     uint32_t parts;      /* pieces not connected by parents */
     bool error;          /* the entry call failed */
     bool complete;       /* parts = 1, no orphan, nothing unstitched */
+    bool late_piece;     /* of a trace of which an older part cannot be opened again */
     bool began_by_proxy; /* its first span is a sidecar's, of a call of its workload */
 };
 
-/* Whom a proxy served that does not say what it is: from here its kind is learnt (stitch/proxies.h).
+/* Whom a proxy served that does not say what it is: from here its kind is learnt
+ * (stitch/proxies.h).
  */
 struct served {
     node_no proxy; /* without version, as a workload */

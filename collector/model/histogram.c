@@ -79,6 +79,29 @@ bool histogram_add(struct histogram *histogram, uint64_t duration_ns, int64_t ti
     return add_bucket(histogram, histogram_bucket(duration_ns), times);
 }
 
+static uint64_t whole(double value)
+{
+    return !(value > 0) ? 0 : value >= 9.2e18 ? INT64_MAX : (uint64_t)(value + 0.5);
+}
+
+#define PARTS 4
+
+bool histogram_spread(struct histogram *histogram, double low_ns, double high_ns, uint64_t count)
+{
+    int64_t n = count < (uint64_t)HISTOGRAM_MAX_COUNT ? (int64_t)count : HISTOGRAM_MAX_COUNT;
+    double high = high_ns < 9.2e18 ? high_ns : 9.2e18, low = low_ns > 0 ? low_ns : 0;
+    int parts = n < PARTS ? (int)n : PARTS;
+    if (!(low < high) || high - low < high / 8)
+        parts = n > 0;
+    for (int i = 1; i <= parts; i++) {
+        double upper = i == parts ? high : low + (high - low) * i / parts;
+        int64_t share = n * i / parts - n * (i - 1) / parts;
+        if (!histogram_add(histogram, whole(upper), share))
+            return false;
+    }
+    return true;
+}
+
 bool histogram_merge(struct histogram *into, const struct histogram *from)
 {
     if (!from->cap)

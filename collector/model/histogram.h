@@ -12,6 +12,8 @@
 
 #include "collector/base/buf.h"
 
+/* Most that is added at once: sums of them stay whole numbers. */
+#define HISTOGRAM_MAX_COUNT (INT64_C(1) << 52)
 #define HISTOGRAM_BUCKETS 496 /* 16 exact ones, and 8 for each of the exponents 4 … 63 */
 
 struct histogram {
@@ -30,6 +32,9 @@ void histogram_fini(struct histogram *histogram);
 void histogram_clear(struct histogram *histogram);
 /* `times` may be negative: a subtraction. False when memory is short. */
 bool histogram_add(struct histogram *histogram, uint64_t duration_ns, int64_t times);
+/* `count` durations of which is known that they lie in (low, high]: spread evenly over up to four
+ * parts of it, so that quantiles fall between the bounds as if values did. */
+bool histogram_spread(struct histogram *histogram, double low_ns, double high_ns, uint64_t count);
 bool histogram_merge(struct histogram *into, const struct histogram *from);
 /* Upper bound of the bucket in which the q-th value lies (0 ≤ q ≤ 1); UINT64_MAX when empty. */
 uint64_t histogram_quantile(const struct histogram *histogram, double q);

@@ -7,6 +7,7 @@
 #define MODEL_METRIC_H
 
 #include "collector/model/span.h"
+#include "collector/model/told_edge.h"
 
 enum metric_type {
     METRIC_GAUGE,
@@ -34,7 +35,8 @@ enum metric_value { METRIC_NOTHING, METRIC_INT, METRIC_REAL };
 
 struct metric_point {
     const struct metric *metric;
-    struct attr *attrs; /* by key */
+    const struct told_edge *told; /* what it tells of an edge; NULL: nothing. In the arena */
+    struct attr *attrs;           /* by key */
     uint32_t n_attrs;
     uint8_t value_type; /* enum metric_value: of a gauge or a sum */
     bool has_count, has_sum;
@@ -48,6 +50,25 @@ struct metric_point {
     double sum;
     struct str histogram; /* the house's blob (histogram.h), of values in ns where the unit is a
                              time, else in the unit; '' without buckets */
+};
+
+/* What a sender tells of all metrics of a name, apart from their points: they are no records. */
+struct metric_family {
+    struct str name, unit, description;
+    uint8_t type; /* enum family_type */
+};
+
+/* As Prometheus' remote write numbers them. Stored in the database. */
+enum family_type {
+    FAMILY_UNKNOWN,
+    FAMILY_COUNTER,
+    FAMILY_GAUGE,
+    FAMILY_HISTOGRAM,
+    FAMILY_GAUGE_HISTOGRAM,
+    FAMILY_SUMMARY,
+    FAMILY_INFO,
+    FAMILY_STATE_SET,
+    N_FAMILY_TYPES
 };
 
 const char *metric_type_word(unsigned type);

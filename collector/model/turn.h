@@ -23,8 +23,10 @@ struct counted_trace {
 
 struct cut_trace {
     struct trace_id id;
-    uint64_t trace_no;        /* from 1, in cut order; a reopened trace keeps its own */
-    uint32_t reopened;        /* how often it was; 0 the first time */
+    uint64_t trace_no; /* from 1, in cut order; a reopened trace keeps its own */
+    uint32_t reopened; /* how often it was; 0 the first time */
+    uint32_t base; /* spans of it that are stored and stay: `now` comes behind them, all unstitched,
+                      for the trace is beyond stitch.max_spans_per_trace; 0: `now` is all of it */
     struct counted_trace now; /* to be stored and added */
     const struct counted_trace
         *was; /* what the tables hold of it, to be subtracted; NULL the first time */
@@ -48,6 +50,16 @@ struct known_address {
 struct known_proxy {
     struct str cluster, namespace, service, other; /* other: one of those it served */
     uint32_t itself_minute, others_minute;
+};
+
+/* A stored span that bore an x-request-id: of its record what joins requests (stitch/requests.h).
+ */
+struct known_request {
+    struct trace_id id;
+    struct record record;
+    bool entry, joined; /* its trace counts it as an entry; as a call from another trace */
+    bool counted;       /* its trace counts a call that nobody in it answered */
+    bool tells;         /* its trace counts a call to a span of another one */
 };
 
 struct turn {

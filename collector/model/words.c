@@ -79,7 +79,7 @@ const char *connection_type_word(unsigned type)
 
 const char *known_by_word(unsigned known_by)
 {
-    return word_of(known_bys, N_KNOWN_BY, known_by);
+    return word_of(known_bys, N_KNOWN_BY, known_by & ~KNOWN_BY_SERIES);
 }
 
 const char *crossing_word(unsigned crossing)

@@ -63,6 +63,7 @@ enum known_by {
     KNOWN_ENTRY,
     N_KNOWN_BY
 };
+#define KNOWN_BY_SERIES 8u /* beside one of them in table edge: told by series, not by spans */
 
 enum crossing {
     CROSSING_UNKNOWN,

@@ -30,7 +30,7 @@ struct tail_entry {
 struct acceptor {
     struct accept_settings settings;
     struct stat_series *seconds, *bad_records, *cut_values, *cut_names, *dropped_attributes,
-        *dropped_events, *dropped_links, *cleaned;
+        *dropped_events, *dropped_links, *dropped_exemplars, *cleaned;
     struct stat_series *refused[ERR_NOT_FOUND + 1];
     pthread_mutex_t mutex; /* guards the ring */
     struct tail_entry tail[N_TAIL];
@@ -68,6 +68,7 @@ struct acceptor *accept_new(const struct accept_settings *settings)
     acceptor->dropped_attributes = ingest_truncated("attributes");
     acceptor->dropped_events = ingest_truncated("events");
     acceptor->dropped_links = ingest_truncated("links");
+    acceptor->dropped_exemplars = ingest_truncated("exemplars");
     acceptor->cleaned = ingest_truncated("utf8");
     return acceptor;
 }
@@ -126,11 +127,13 @@ static void count_batch(struct acceptor *acceptor, struct pending *pending,
         stat_add(acceptor->bad_records, counts->n_rejected);
     const uint32_t n[] = {counts->n_cut_values,         counts->n_cut_names,
                           counts->n_dropped_attributes, counts->n_dropped_events,
-                          counts->n_dropped_links,      counts->n_cleaned_texts};
-    struct stat_series *const series[] = {acceptor->cut_values,         acceptor->cut_names,
-                                          acceptor->dropped_attributes, acceptor->dropped_events,
-                                          acceptor->dropped_links,      acceptor->cleaned};
-    for (int i = 0; i < 6; i++) {
+                          counts->n_dropped_links,      counts->n_dropped_exemplars,
+                          counts->n_cleaned_texts};
+    struct stat_series *const series[] = {
+        acceptor->cut_values,     acceptor->cut_names,     acceptor->dropped_attributes,
+        acceptor->dropped_events, acceptor->dropped_links, acceptor->dropped_exemplars,
+        acceptor->cleaned};
+    for (size_t i = 0; i < sizeof(n) / sizeof(n[0]); i++) {
         if (n[i])
             stat_add(series[i], n[i]);
     }
@@ -170,7 +173,7 @@ static int decode_and_append(struct pending *pending, const struct message *mess
     body->received_ns = clock_wall_ns();
     body->answered = answered;
     body->ctx = pending;
-    if (batch_records(batch) + batch->counts.n_rejected == 0) {
+    if (batch_records(batch) + batch->counts.n_rejected + batch->n_families == 0) {
         body_free(body);
         finish(pending); /* an empty request is good and leaves nothing behind */
         return 0;

@@ -1,5 +1,5 @@
-/* http.c - OTLP and access logs on 4318, Zipkin on 9411: paths, content types, and how each
- * protocol words its answers. */
+/* http.c - OTLP, access logs and Prometheus' remote write on 4318, Zipkin on 9411: paths, content
+ * types, and how each protocol words its answers. */
 #include "collector/receive/http.h"
 
 #include <stdatomic.h>
@@ -15,6 +15,7 @@
 #define JSON "application/json"
 #define TEXT "text/plain; charset=utf-8"
 #define LOGS "/v1/access-logs"
+#define REMOTE_WRITE "/api/v1/write"
 #define LOG_KINDS "alb, nlb, apigw, nginx, haproxy, envoy_log"
 #define DRAIN_NS (10 * NS_PER_S)
 
@@ -54,6 +55,21 @@ static bool wants_json(const struct http_request *request)
     return !type_is(http_header(request, "Content-Type"), PROTOBUF);
 }
 
+/* ---- paths ---- */
+
+static bool path_is(const struct http_request *request, struct str path)
+{
+    struct str asked = http_path(request);
+    if (asked.len == path.len + 1 && asked.p[path.len] == '/')
+        asked.len--;
+    return str_eq(asked, path);
+}
+
+static bool is_for_remote_write(const struct http_request *request)
+{
+    return path_is(request, STR(REMOTE_WRITE));
+}
+
 static bool is_for_logs(const struct http_request *request)
 {
     struct str path = http_path(request);
@@ -80,6 +96,8 @@ static int encoding_of(const struct http_request *request)
         return ENCODING_GZIP;
     if (str_eq_nocase(coding, STR("deflate")))
         return ENCODING_DEFLATE;
+    if (str_eq_nocase(coding, STR("snappy")))
+        return ENCODING_SNAPPY;
     return str_eq_nocase(coding, STR("zstd")) ? ENCODING_ZSTD : -1;
 }
 
@@ -110,10 +128,11 @@ static void word_refusal(struct http_request *request, unsigned status, const ch
                          struct buf *body, const char **content_type, void *ctx)
 {
     struct receiver *receiver = ctx;
-    bool logs = is_for_logs(request);
+    bool logs = is_for_logs(request), series = is_for_remote_write(request);
+    bool otlp = receiver->protocol == OTLP && !logs && !series;
     bool typed =
         str_eq(http_method(request), STR("POST")) || http_header(request, "Content-Type").len > 0;
-    if (receiver->protocol == OTLP && !logs && typed) {
+    if (otlp && typed) {
         bool json = wants_json(request);
         otlp_write_status(body, json, grpc_code(status), reason);
         *content_type = json ? JSON : PROTOBUF;
@@ -123,9 +142,10 @@ static void word_refusal(struct http_request *request, unsigned status, const ch
     }
     count_request(status);
     accept_refused(receiver->settings.acceptor, TRANSPORT_HTTP, status,
-                   logs                         ? "access_log"
-                   : receiver->protocol == OTLP ? "otlp"
-                                                : "zipkin",
+                   otlp     ? "otlp"
+                   : logs   ? "access_log"
+                   : series ? format_word(FORMAT_REMOTE_WRITE)
+                            : "zipkin",
                    0, http_peer(request), reason);
 }
 
@@ -174,17 +194,34 @@ static bool is_otlp(enum format format)
     return format == FORMAT_OTLP_PB || format == FORMAT_OTLP_JSON;
 }
 
-/* Zipkin's and those of access logs have no body. */
+/* Zipkin's, those of access logs and of remote write have no body. */
 static void answer_empty(struct exchange *exchange, unsigned status)
 {
     count_request(status);
     httpd_answer(exchange->request, status, NULL, STR_NONE, false);
 }
 
+/* Remote write has no partial success: 400 says that some samples are bad, and that none need be
+ * sent again (formats: remote write). */
+static void answer_partly(struct exchange *exchange, const struct acceptance *acceptance)
+{
+    struct buf body;
+    buf_init(&body, 4096);
+    buf_addf(&body, "%u of %u samples were rejected, the others are kept; %s\n",
+             acceptance->n_rejected, acceptance->n_records, acceptance->first_reason);
+    count_request(400);
+    httpd_answer(exchange->request, 400, TEXT, buf_str(&body), false);
+    buf_fini(&body);
+}
+
 static void answer_good(struct exchange *exchange, const struct acceptance *acceptance)
 {
     bool json = exchange->content.format == FORMAT_OTLP_JSON;
     struct buf body;
+    if (exchange->content.format == FORMAT_REMOTE_WRITE && acceptance->n_rejected) {
+        answer_partly(exchange, acceptance);
+        return;
+    }
     if (!is_otlp((enum format)exchange->content.format)) {
         answer_empty(exchange, exchange->receiver->protocol == ZIPKIN ? 202 : 204);
         return;
@@ -260,15 +297,7 @@ static void take(struct receiver *receiver, struct http_request *request, enum s
                 accepted, exchange);
 }
 
-/* ---- paths ---- */
-
-static bool path_is(const struct http_request *request, struct str path)
-{
-    struct str asked = http_path(request);
-    if (asked.len == path.len + 1 && asked.p[path.len] == '/')
-        asked.len--;
-    return str_eq(asked, path);
-}
+/* ---- requests ---- */
 
 /* The signal that an OTLP path takes, −1 for other paths. */
 static int signal_of(const struct http_request *request)
@@ -289,8 +318,9 @@ static void answer_root(struct receiver *receiver, struct http_request *request)
     buf_init(&body, 1024);
     buf_addf(&body, "faultline takes %s here; the page is at %s%s\n",
              receiver->protocol == OTLP
-                 ? "OTLP over HTTP (POST /v1/traces, /v1/metrics, /v1/logs, protobuf or JSON) and "
-                   "access logs (POST " LOGS "/KIND, text)"
+                 ? "OTLP over HTTP (POST /v1/traces, /v1/metrics, /v1/logs, protobuf or JSON), "
+                   "access logs (POST " LOGS "/KIND, text) and Prometheus' remote write "
+                   "(POST " REMOTE_WRITE ")"
                  : "Zipkin v2 spans (POST /api/v2/spans, JSON or protobuf)",
              web ? "http://" : "web.listen", web ? web : "");
     httpd_answer(request, 200, TEXT, buf_str(&body), false);
@@ -325,7 +355,13 @@ static int check_post(struct receiver *receiver, struct http_request *request)
 {
     const char *word =
         receiver->settings.not_ready ? receiver->settings.not_ready(receiver->settings.ctx) : "";
-    if (encoding_of(request) < 0) {
+    bool snappy = encoding_of(request) == ENCODING_SNAPPY;
+    if (is_for_remote_write(request)) {
+        if (!snappy) {
+            refuse(receiver, request, 415, "Content-Encoding must be snappy");
+            return 1;
+        }
+    } else if (snappy || encoding_of(request) < 0) {
         refuse(receiver, request, 415, "Content-Encoding may be gzip, deflate, zstd or identity");
         return 1;
     }
@@ -351,6 +387,33 @@ static int begin_logs(struct receiver *receiver, struct http_request *request)
     return 1;
 }
 
+/* A parameter `proto` names the message; without it is 1.0's. */
+static bool is_write_request(struct str type)
+{
+    struct str name, parameters, key, value;
+    str_cut(type, ';', &name, &parameters);
+    bool good = str_eq_nocase(str_trim(name), STR(PROTOBUF));
+    while (good && parameters.len) {
+        str_cut(parameters, ';', &name, &parameters);
+        if (str_cut(name, '=', &key, &value) && str_eq_nocase(str_trim(key), STR("proto")))
+            good = str_eq(str_trim(value), STR("prometheus.WriteRequest"));
+    }
+    return good;
+}
+
+static int begin_remote_write(struct receiver *receiver, struct http_request *request)
+{
+    if (!str_eq(http_method(request), STR("POST")))
+        wrong_method(receiver, request, "POST");
+    else if (!is_write_request(http_header(request, "Content-Type")))
+        refuse(receiver, request, 415,
+               "Content-Type must be application/x-protobuf, of remote write 1.0 "
+               "(protobuf_message: prometheus.WriteRequest)");
+    else
+        return check_post(receiver, request);
+    return 1;
+}
+
 static int begin_otlp(struct receiver *receiver, struct http_request *request)
 {
     bool known = signal_of(request) >= 0;
@@ -367,6 +430,8 @@ static int begin_otlp(struct receiver *receiver, struct http_request *request)
         answer_root(receiver, request);
     else if (is_for_logs(request))
         return begin_logs(receiver, request);
+    else if (is_for_remote_write(request))
+        return begin_remote_write(receiver, request);
     else if (!known)
         refuse(receiver, request, 404,
                "this port takes POST /v1/traces, /v1/metrics and /v1/logs; the sender's endpoint "
@@ -420,6 +485,8 @@ static void finish(struct http_request *request, void *ctx)
         take(receiver, request, SIGNAL_TRACES, json ? FORMAT_ZIPKIN_JSON : FORMAT_ZIPKIN_PB);
     else if (is_for_logs(request))
         take(receiver, request, SIGNAL_TRACES, (enum format)kind_of_logs(request));
+    else if (is_for_remote_write(request))
+        take(receiver, request, SIGNAL_METRICS, FORMAT_REMOTE_WRITE);
     else
         take(receiver, request, (enum signal)signal_of(request),
              json ? FORMAT_OTLP_JSON : FORMAT_OTLP_PB);

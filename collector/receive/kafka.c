@@ -78,6 +78,9 @@ static int add_topic(struct kafka_receiver *receiver, const char *text, struct e
                        "receive.kafka.topics: '%s' is no format: one of otlp_pb, otlp_json, "
                        "zipkin_json … or auto",
                        equals + 1);
+    if (topic->format == FORMAT_REMOTE_WRITE)
+        return err_set(err, ERR_INVALID,
+                       "receive.kafka.topics: remote_write comes over HTTP alone, not from Kafka");
     topic->name = strndup(text, (size_t)(equals - text));
     if (!topic->name)
         return err_set(err, ERR_BUSY, "memory is short");

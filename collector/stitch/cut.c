@@ -154,6 +154,8 @@ static bool fill_cut(struct stitcher *stitcher, struct turn *turn, const struct 
         (struct cut_trace){.id = live->id, .trace_no = live->trace_no, .reopened = live->reopened};
     cut->now.records = records;
     cut->now.n_records = live->n;
+    cut->base = live->base;
+    cut->reopened += live->base != 0;
     if (live->was) {
         cut->reopened++;
         cut->was = copy_was(turn, live);
@@ -161,14 +163,27 @@ static bool fill_cut(struct stitcher *stitcher, struct turn *turn, const struct 
             return false;
     }
     stitch_name_trace(stitcher->stitch, live->id);
-    return stitch_trace(stitcher->stitch, records, live->n, stitcher->settings.knowledge,
-                        &turn->arena, &cut->now.graph);
+    struct trace_result *trace = &cut->now.graph.trace;
+    if (!stitch_trace(stitcher->stitch, records, live->n, stitcher->settings.knowledge,
+                      &turn->arena, &cut->now.graph))
+        return false;
+    trace->late_piece = live->late_piece;
+    trace->parts += live->late_piece; /* the other one is stored apart */
+    trace->complete = trace->complete && !live->late_piece;
+    return true;
 }
 
 /* Nothing new came for a trace that is stored: it leaves as it came. */
 static void drop_unchanged(struct stitcher *stitcher, struct live *live)
 {
     live_remove(&stitcher->table, live);
+}
+
+static void note_giant(struct stitcher *stitcher, const struct cut_trace *cut)
+{
+    for (uint32_t i = 0; i < cut->now.n_records; i++)
+        giants_add(stitcher->giants, cut->id, cut->now.records[i].span_id,
+                   cut->now.records[i].start_ns);
 }
 
 bool cut_trace(struct stitcher *stitcher, struct live *live, enum cut_reason reason)
@@ -179,7 +194,8 @@ bool cut_trace(struct stitcher *stitcher, struct live *live, enum cut_reason rea
     }
     /* A turn holds a trace once: what is cut again while its turn is still filled goes to the next.
      */
-    if (live->was && stitcher->filling.turn && live->was_turn == stitcher->filling.turn->number)
+    if ((live->was || live->base) && stitcher->filling.turn &&
+        live->was_turn == stitcher->filling.turn->number)
         turn_hand_on(stitcher, false);
     struct turn *turn = turn_open(stitcher);
     struct cut_trace *grown = turn ? grow(turn, turn->traces, turn->n_traces,
@@ -205,7 +221,10 @@ bool cut_trace(struct stitcher *stitcher, struct live *live, enum cut_reason rea
         proxies_see(stitcher->proxies, &cut->now.graph,
                     ARRIVAL_MINUTE(cut->now.records[0].arrival));
     const struct stitcher_settings *settings = &stitcher->settings;
-    if (settings->count && !settings->count(settings->ctx, stitcher->nodes, turn, cut))
+    if (cut->base + cut->now.n_records >= settings->max_spans_per_trace)
+        note_giant(stitcher, cut);
+    if (settings->count && !cut->base &&
+        !settings->count(settings->ctx, stitcher->nodes, turn, cut))
         stat_add(stitcher->n_memory_short, 1);
     stat_add(stitcher->n_cut[reason], 1);
     if (cut->was)

@@ -6,6 +6,7 @@
 #include "collector/model/access_id.h"
 #include "collector/model/ingest_stats.h"
 #include "collector/stitch/merge.h"
+#include "collector/stitch/series.h"
 #include "collector/stitch/stitcher_internal.h"
 
 /* After the last entry that is known by its request id alone. */
@@ -24,6 +25,7 @@ struct intake {
     bool booked; /* the ledger has this body already: a restart reads it again */
     struct tally_of_format formats[N_FORMATS];
     struct trace_id recalled; /* whose entries were looked for last */
+    struct trace_id giant;    /* a trace of which there is more than need be in memory */
     struct live *last;        /* trace of the span before: neighbours often share one */
 };
 
@@ -49,19 +51,37 @@ static int fetch_stored(struct stitcher *stitcher, struct trace_id id, struct ar
     return there;
 }
 
+static void giant_span(void *ctx, struct trace_id id, uint64_t span_id, uint64_t start_ns)
+{
+    giants_add(((struct stitcher *)ctx)->giants, id, span_id, start_ns);
+}
+
+/* Which spans a trace has that is too big to be read back. */
+static void learn_giant(struct stitcher *stitcher, const struct cut_trace *found)
+{
+    struct stitcher_settings *own = &stitcher->settings;
+    if (own->span_keys && !giants_know(stitcher->giants, found->id))
+        own->span_keys(own->ctx, found, giant_span, stitcher);
+}
+
 /* A trace that the store may have: read back with what the tables hold of it. NULL when it is not
  * there, cannot be read (what comes is a trace of its own then), or memory is short. */
-static struct live *fetch(struct stitcher *stitcher, struct trace_id id)
+static struct live *fetch(struct stitcher *stitcher, struct trace_id id, bool *too_late)
 {
     struct stitcher_settings *settings = &stitcher->settings;
     struct cut_trace found;
     struct arena arena;
+    *too_late = false;
     if (!settings->maybe || !settings->maybe(settings->ctx, id))
         return NULL;
     arena_init(&arena, FETCH_CEILING);
-    bool there = fetch_stored(stitcher, id, &arena, &found) == 1;
-    struct live *live = there ? live_add(&stitcher->table, id) : NULL;
-    if (live && !live_revive(&stitcher->table, live, &found)) {
+    int there = fetch_stored(stitcher, id, &arena, &found);
+    *too_late = there == 2;
+    struct live *live = there == 1 ? live_add(&stitcher->table, id) : NULL;
+    if (live && found.base) {
+        learn_giant(stitcher, &found);
+        live_continue(&stitcher->table, live, &found, found.base);
+    } else if (live && !live_revive(&stitcher->table, live, &found)) {
         live_remove(&stitcher->table, live);
         live = NULL;
     }
@@ -79,8 +99,12 @@ static void became_live(struct intake *intake, struct live *live)
 static struct live *revive(struct intake *intake, struct live *live)
 {
     struct stitcher *stitcher = intake->stitcher;
+    const struct cut_trace *held = &live->turn->traces[live->cut_no];
+    uint32_t n = held->base + held->now.n_records;
     live->was_turn = live->turn->number;
-    if (!live_revive(&stitcher->table, live, &live->turn->traces[live->cut_no])) {
+    if (n >= stitcher->settings.max_spans_per_trace) {
+        live_continue(&stitcher->table, live, held, n);
+    } else if (!live_revive(&stitcher->table, live, held)) {
         live_remove(&stitcher->table, live);
         return NULL;
     }
@@ -97,9 +121,10 @@ static struct live *live_for(struct intake *intake, struct trace_id id)
     if (live && live->state == SETTLING) {
         live = revive(intake, live);
     } else if (!live) {
-        live = fetch(stitcher, id);
-        if (!live)
-            live = live_add(&stitcher->table, id);
+        bool too_late;
+        live = fetch(stitcher, id, &too_late);
+        if (!live && (live = live_add(&stitcher->table, id)))
+            live->late_piece = too_late;
         if (live)
             became_live(intake, live);
     }
@@ -119,11 +144,12 @@ static void recall_entries(struct intake *intake, struct str request_id)
         return;
     intake->recalled = id;
     struct live *live = live_find(&stitcher->table, id);
+    bool too_late;
     if (live && live->state == LIVE)
         return; /* not cut yet */
     if (live)
         live = revive(intake, live);
-    else if ((live = fetch(stitcher, id)))
+    else if ((live = fetch(stitcher, id, &too_late)))
         became_live(intake, live);
     if (!live)
         return;
@@ -195,11 +221,20 @@ static bool take_span(struct intake *intake, const struct span *span)
     struct live_record *same = live_find_same(live, &record);
     if (same)
         return merge_into(intake, live, same, &record);
-    if (live->n >= stitcher->settings.max_spans_per_trace) {
+    if (live->base && giants_has(stitcher->giants, live->id, record.span_id, record.start_ns)) {
+        intake->formats[format].n_duplicates++;
+        return true;
+    }
+    uint32_t max = stitcher->settings.max_spans_per_trace;
+    if (live->base + live->n >= max) {
         record.unstitched = true;
         stat_add(stitcher->n_over_spans, 1);
     }
+    if (live->n >= (live->base ? max : 2 * max))
+        intake->giant = live->id; /* no more of it is held together */
     count_late(intake, live, span);
+    if (live->late_piece && !live->was)
+        stat_add(stitcher->n_too_late, 1);
     if (!live_append(&stitcher->table, live, &record))
         return false;
     live->changed = true;
@@ -254,10 +289,14 @@ static void book_body(struct intake *intake)
 static void pass_on(struct intake *intake, struct body *body)
 {
     struct stitcher *stitcher = intake->stitcher;
-    if (intake->booked || body->batch->n_points + body->batch->n_logs == 0) {
+    struct batch *batch = body->batch;
+    if (intake->booked || batch->n_points + batch->n_logs + batch->n_families == 0) {
         body_free(body);
         return;
     }
+    bool series = body->format == FORMAT_REMOTE_WRITE;
+    if (series && !series_read_batch(stitcher->stitch, stitcher->settings.knowledge, batch))
+        stat_add(stitcher->n_memory_short, batch->n_points);
     if (!turn_add_body(stitcher, body)) {
         stat_add(stitcher->n_memory_short, body->batch->n_points + body->batch->n_logs);
         body_free(body);
@@ -297,4 +336,8 @@ void intake_body(struct stitcher *stitcher, struct body *body, uint64_t now_ns)
     if (!intake.booked)
         book_body(&intake);
     pass_on(&intake, body);
+    struct live *giant =
+        intake.giant.high | intake.giant.low ? live_find(&stitcher->table, intake.giant) : NULL;
+    if (giant && giant->state == LIVE)
+        cut_trace(stitcher, giant, CUT_MEMORY);
 }

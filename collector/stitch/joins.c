@@ -125,6 +125,8 @@ static void join_caller(struct stitch *stitch, struct work_call *work)
     struct request_place *own = own_place(stitch, first);
     bool told = own && own->told >= REQUEST_BY_HALF; /* the caller's trace has the call */
     const struct request_place *best = told ? NULL : caller_place(stitch, visit, first);
+    if (best && best->tells && own && own->told == REQUEST_ENTRY)
+        best = NULL; /* the same, told before a restart */
     if (own && !told)
         own->told = best ? REQUEST_JOINED : REQUEST_ENTRY;
     if (!best)

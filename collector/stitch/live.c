@@ -320,11 +320,8 @@ static struct counted_trace *copy_counted(const struct counted_trace *from)
     return copy;
 }
 
-bool live_revive(struct live_table *table, struct live *live, const struct cut_trace *held)
+static void go_on(struct live_table *table, struct live *live, const struct cut_trace *held)
 {
-    struct counted_trace *was = copy_counted(&held->now);
-    if (!was)
-        return false;
     if (live->state == SETTLING) {
         live->state = LIVE;
         link_last(&table->idle, &live->idle);
@@ -332,9 +329,25 @@ bool live_revive(struct live_table *table, struct live *live, const struct cut_t
         table->n_live++;
     }
     live->turn = NULL;
-    live->was = was;
     live->trace_no = held->trace_no;
     live->reopened = held->reopened;
+}
+
+void live_continue(struct live_table *table, struct live *live, const struct cut_trace *held,
+                   uint32_t base)
+{
+    go_on(table, live, held);
+    live->base = base;
+}
+
+bool live_revive(struct live_table *table, struct live *live, const struct cut_trace *held)
+{
+    struct counted_trace *was = copy_counted(&held->now);
+    if (!was)
+        return false;
+    go_on(table, live, held);
+    live->was = was;
+    live->late_piece = held->now.graph.trace.late_piece;
     for (uint32_t i = 0; i < held->now.n_records; i++) {
         struct live_record *item = live_append(table, live, &held->now.records[i]);
         if (!item)

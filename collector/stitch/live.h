@@ -47,7 +47,9 @@ struct live {
     uint32_t slot;            /* its place in the table */
     uint8_t state;            /* enum live_state */
     bool changed;             /* differs from what the tables hold */
+    bool late_piece;          /* of a trace that cannot be opened again: one of its own */
     uint32_t n;               /* records */
+    uint32_t base;            /* spans that are stored and not here: see struct cut_trace */
     uint8_t tags[INDEX_FROM]; /* of the first records' span ids: a byte each, so that looking for an
                                  id touches no record of another */
     uint32_t reopened;
@@ -98,6 +100,9 @@ void live_settle(struct live_table *table, struct live *live, const struct turn 
 /* Puts a SETTLING entry (or a new one with fetched content) back among the LIVE: its records and
  * `was` are copied from what the tables hold. False when memory is short. */
 bool live_revive(struct live_table *table, struct live *live, const struct cut_trace *held);
+/* The same for a trace of which `base` spans are stored and stay there: what comes is added. */
+void live_continue(struct live_table *table, struct live *live, const struct cut_trace *held,
+                   uint32_t base);
 /* Appends a copy of the record and its own text. NULL when memory is short. */
 struct live_record *live_append(struct live_table *table, struct live *live,
                                 const struct record *record);

@@ -9,7 +9,7 @@
 #define OWN_FLAGS                                                                                  \
     (FLAG_BIT(FLAG_NR) | FLAG_BIT(FLAG_NC) | FLAG_BIT(FLAG_RL) | FLAG_BIT(FLAG_RLSE) |             \
      FLAG_BIT(FLAG_UAEX) | FLAG_BIT(FLAG_FI) | FLAG_BIT(FLAG_OM) | FLAG_BIT(FLAG_NFCF) |           \
-     FLAG_BIT(FLAG_LR) | FLAG_BIT(FLAG_DT) | FLAG_BIT(FLAG_DO))
+     FLAG_BIT(FLAG_LR) | FLAG_BIT(FLAG_DT) | FLAG_BIT(FLAG_DO) | FLAG_BIT(FLAG_DF))
 #define MAX_REASON 80
 #define MAX_CRITICAL_STEPS 64
 

@@ -11,9 +11,7 @@ static bool is_digit_host(struct str host)
     return host.len > 0;
 }
 
-/* A host, an address, or a name that the caller gives: a workload when it resolves, is a cluster's
- * host, has no dot, or lies inside. */
-static void name_host(struct stitch *stitch, name_no name, struct node *node)
+void peer_name_host(struct stitch *stitch, name_no name, struct node *node)
 {
     const struct knowledge *knowledge = stitch->knowledge;
     struct str host = names_text(stitch->names, name);
@@ -57,7 +55,7 @@ static void name_upstream(struct stitch *stitch, const struct upstream *upstream
                           .version = upstream->subset,
                           .role = ROLE_WORKLOAD};
     if (!upstream->kubernetes)
-        name_host(stitch, host, node);
+        peer_name_host(stitch, host, node);
 }
 
 static void name_queue(struct stitch *stitch, const struct shape *shape, struct node *node)
@@ -108,7 +106,7 @@ static void name_peer(struct stitch *stitch, const struct work_call *call, struc
         return;
     }
     if (top->peer_resolvable && top->peer) {
-        name_host(stitch, top->peer, node);
+        peer_name_host(stitch, top->peer, node);
         node->namespace = top->peer_namespace ? top->peer_namespace : node->namespace;
         return;
     }
@@ -121,7 +119,7 @@ static void name_peer(struct stitch *stitch, const struct work_call *call, struc
     }
     name_no host = asked_host(stitch, call);
     if (host)
-        name_host(stitch, host, node);
+        peer_name_host(stitch, host, node);
     else
         *node = (struct node){.service = names_add(stitch->names, STR("unknown")),
                               .role = ROLE_EXTERNAL};

@@ -1,8 +1,8 @@
 /* requests.h - where x-request-ids were seen lately, in whatever trace: what joins a log's entry,
  * or a trace whose headers were lost, to spans of another trace (STITCHING §2, rule 6).
  *
- * A ring of fixed size in memory: the oldest place gives way. A start fills it with what the file
- * holds of the last minutes. All of it belongs to the stitcher's thread.
+ * A ring of fixed size in memory: the oldest place gives way. A start fills a part of it with what
+ * the file holds of the last minutes. All of it belongs to the stitcher's thread.
  */
 #ifndef STITCH_REQUESTS_H
 #define STITCH_REQUESTS_H
@@ -29,6 +29,7 @@ struct request_place {
     uint8_t told;     /* enum request_told, of one without parent */
     bool root;        /* it has no parent */
     bool counted;     /* a caller's half: its trace counts the call, as answered by nobody */
+    bool tells;       /* its trace told, before a restart, calls to entries of others */
 };
 
 struct requests;

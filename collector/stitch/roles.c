@@ -36,14 +36,20 @@ static bool node_matches(const struct stitch *stitch, const struct node *node,
     return false;
 }
 
+bool is_gateway(const struct stitch *stitch, const struct node *node)
+{
+    const struct knowledge *knowledge = stitch->knowledge;
+    return knowledge->n_gateways &&
+           node_matches(stitch, node, knowledge->gateways, knowledge->n_gateways);
+}
+
 /* A proxy whose type is not said is what another span of the same service says, else what was
  * learnt of it from others' traces, else a sidecar. */
 static uint8_t proxy_kind(const struct stitch *stitch, const struct work_span *span)
 {
     const struct knowledge *knowledge = stitch->knowledge;
     const struct node *node = &span->shape->node;
-    if (knowledge->n_gateways &&
-        node_matches(stitch, node, knowledge->gateways, knowledge->n_gateways))
+    if (is_gateway(stitch, node))
         return PROXY_GATEWAY;
     if (knowledge->n_sidecars &&
         node_matches(stitch, node, knowledge->sidecars, knowledge->n_sidecars))

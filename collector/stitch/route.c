@@ -115,28 +115,34 @@ static name_no zone_of_peer(const struct stitch *stitch, const struct work_call 
     return names_add(stitch->names, zone);
 }
 
-static uint8_t crossing_of(const struct stitch *stitch, const struct work_call *work)
+uint8_t crossing_between(const struct node *caller, const struct node *callee)
 {
-    const struct node *caller = nodes_get(stitch->nodes, work->call.caller);
-    const struct node *callee = nodes_get(stitch->nodes, work->call.callee);
     if (caller->role == ROLE_USER)
         return CROSSING_IN;
     if (callee->role == ROLE_EXTERNAL)
         return CROSSING_OUT;
-    if (!is_place(caller->role) || !is_place(callee->role))
-        return is_known_outside(stitch, work) ? CROSSING_OUT : CROSSING_INSIDE;
     if (!caller->cluster || !callee->cluster)
         return CROSSING_UNKNOWN;
     if (caller->cluster != callee->cluster)
         return CROSSING_CLUSTER;
-    name_no from = zone_of(stitch, work->caller_visit),
-            to = work->callee_visit != NONE ? zone_of(stitch, work->callee_visit)
-                                            : zone_of_peer(stitch, work);
-    if (from && to && from != to)
-        return CROSSING_ZONE;
     if (!caller->namespace || !callee->namespace)
         return CROSSING_UNKNOWN;
     return caller->namespace != callee->namespace ? CROSSING_NAMESPACE : CROSSING_INSIDE;
+}
+
+static uint8_t crossing_of(const struct stitch *stitch, const struct work_call *work)
+{
+    const struct node *caller = nodes_get(stitch->nodes, work->call.caller);
+    const struct node *callee = nodes_get(stitch->nodes, work->call.callee);
+    bool places = is_place(caller->role) && is_place(callee->role);
+    if (!places && caller->role != ROLE_USER && callee->role != ROLE_EXTERNAL)
+        return is_known_outside(stitch, work) ? CROSSING_OUT : CROSSING_INSIDE;
+    if (!places || !caller->cluster || caller->cluster != callee->cluster)
+        return crossing_between(caller, callee);
+    name_no from = zone_of(stitch, work->caller_visit),
+            to = work->callee_visit != NONE ? zone_of(stitch, work->callee_visit)
+                                            : zone_of_peer(stitch, work);
+    return from && to && from != to ? CROSSING_ZONE : crossing_between(caller, callee);
 }
 
 /* ---- security ---- */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "collector/base/clock.h"
+#include "collector/base/log.h"
 #include "collector/stitch/stitcher_internal.h"
 
 #define MAX_NAMES (1u << 20)
@@ -19,6 +20,9 @@ static struct stat_family cut_family =
     STAT_COUNTER("faultline_stitch_cut_total", "Traces cut from memory, by what made it time.");
 static struct stat_family reopened_family =
     STAT_COUNTER("faultline_stitch_reopened_total", "Traces cut again because a span came late.");
+static struct stat_family too_late_family =
+    STAT_COUNTER("faultline_stitch_too_late_total",
+                 "Spans of traces that could not be opened again: they are traces of their own.");
 static struct stat_family lateness_family =
     STAT_HISTOGRAM("faultline_stitch_lateness_seconds",
                    "Time from the end of a span that reopened a trace to its receipt.");
@@ -49,6 +53,7 @@ static void make_stats(struct stitcher *stitcher)
     for (int i = 0; i < N_CUT_REASONS; i++)
         stitcher->n_cut[i] = stat_get(&cut_family, "reason", reasons[i], NULL);
     stitcher->n_reopened = stat_get(&reopened_family, NULL);
+    stitcher->n_too_late = stat_get(&too_late_family, NULL);
     stitcher->lateness = stat_get(&lateness_family, NULL);
     stitcher->n_over_spans = stat_get(&overflow_family, "limit", "spans_per_trace", NULL);
     stitcher->n_over_names = stat_get(&overflow_family, "limit", "names", NULL);
@@ -122,8 +127,9 @@ struct stitcher *stitcher_new(const struct stitcher_settings *settings, struct e
         stitcher->proxies = proxies_new(stitcher->names, stitcher->nodes);
         stitcher->requests = requests_new();
     }
-    if (!stitcher->shapes || !stitcher->stitch || !stitcher->addresses || !stitcher->proxies ||
-        !stitcher->requests || !stitcher->queue) {
+    stitcher->giants = giants_new();
+    if (!stitcher->giants || !stitcher->shapes || !stitcher->stitch || !stitcher->addresses ||
+        !stitcher->proxies || !stitcher->requests || !stitcher->queue) {
         err_set(err, ERR_BUSY, "memory is short: the stitcher cannot start");
         stitcher->settings.knowledge = NULL; /* taken only with success */
         stitcher_free(stitcher);
@@ -148,6 +154,7 @@ void stitcher_free(struct stitcher *stitcher)
     stitch_free(stitcher->stitch);
     addresses_free(stitcher->addresses);
     proxies_free(stitcher->proxies);
+    giants_free(stitcher->giants);
     requests_free(stitcher->requests);
     shapes_free(stitcher->shapes);
     nodes_free(stitcher->nodes);
@@ -343,8 +350,35 @@ bool stitcher_know_proxy(struct stitcher *stitcher, const struct known_proxy *kn
     return proxies_know(stitcher->proxies, known);
 }
 
+static void know_request(void *ctx, const struct known_request *known)
+{
+    struct stitcher *stitcher = ctx;
+    uint8_t log = known->record.shape->log;
+    if (log == LOG_OF_REQUEST)
+        stitcher->asked_ns = clock_mono_ns();
+    struct request_place *place =
+        log == LOG_NONE ? requests_add(stitcher->requests, request_trace(known->id), &known->record)
+                        : NULL;
+    if (!place)
+        return;
+    place->told = known->entry ? REQUEST_ENTRY : known->joined ? REQUEST_JOINED : REQUEST_UNTOLD;
+    place->counted = known->counted;
+    place->tells = known->tells;
+}
+
+/* What was stored cannot be read now and then: requests are then joined from here on. */
+static void know_requests(struct stitcher *stitcher)
+{
+    struct stitcher_settings *own = &stitcher->settings;
+    struct err err = {0};
+    if (own->requests && own->requests(own->ctx, stitcher->names, stitcher->nodes, stitcher->shapes,
+                                       know_request, stitcher, &err))
+        log_event(LOG_WARN, "requests_unknown", "reason=\"%s\"", err.text);
+}
+
 int stitcher_start(struct stitcher *stitcher, struct err *err)
 {
+    know_requests(stitcher);
     atomic_store(&stitcher->progress_ns, clock_mono_ns());
     addresses_renew(stitcher->addresses, clock_mono_ns());
     proxies_renew(stitcher->proxies, clock_mono_ns());

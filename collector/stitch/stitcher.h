@@ -27,11 +27,22 @@ struct stitcher_settings {
     size_t queue_bodies;         /* bodies that may wait; 0: 64 */
     struct shapes_limits shapes; /* `inside` is filled in from the knowledge when NULL */
     struct knowledge *knowledge; /* taken: malloc'd in one piece */
-    /* Reading stored traces back (the store); both may be NULL. */
+    /* Reading stored traces back (the store); all may be NULL. Of one that has max_spans_per_trace
+     * spans or more, `base` of *found says how many, and they are not read. */
     bool (*maybe)(void *ctx, struct trace_id id);
+    /* 1 found, 0 not, 2 found and too old to be opened again, -1 failed. */
     int (*fetch)(void *ctx, struct trace_id id, struct names *names, struct nodes *nodes,
                  struct shapes *shapes, struct arena *arena, struct cut_trace *found,
                  struct err *err);
+    /* Tells the spans of such a trace. */
+    void (*span_keys)(void *ctx, const struct cut_trace *found,
+                      void (*tell)(void *tell_ctx, struct trace_id id, uint64_t span_id,
+                                   uint64_t start_ns),
+                      void *tell_ctx);
+    /* Tells the spans with request ids that were stored lately; at the start. May be NULL. */
+    int (*requests)(void *ctx, struct names *names, struct nodes *nodes, struct shapes *shapes,
+                    void (*tell)(void *tell_ctx, const struct known_request *known), void *tell_ctx,
+                    struct err *err);
     /* Adds what the trace changes to turn->rollup; may be NULL. False when memory is short. `nodes`
      * is the stitcher's table, for adding too. */
     bool (*count)(void *ctx, struct nodes *nodes, struct turn *turn, const struct cut_trace *cut);

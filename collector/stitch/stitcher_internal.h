@@ -11,6 +11,7 @@
 #include "collector/base/queue.h"
 #include "collector/base/stats.h"
 #include "collector/stitch/addresses.h"
+#include "collector/stitch/giants.h"
 #include "collector/stitch/live.h"
 #include "collector/stitch/proxies.h"
 #include "collector/stitch/requests.h"
@@ -42,6 +43,7 @@ struct stitcher {
     struct live_table table;
     struct addresses *addresses;
     struct proxies *proxies;
+    struct giants *giants;
     struct filling filling;
     struct buf scratch, merge_scratch;
     uint64_t next_trace_no, next_turn;
@@ -59,8 +61,8 @@ struct stitcher {
     _Atomic uint64_t progress_ns, n_live_traces, n_live_spans, n_live_bytes;
 
     struct stat_series *n_cut[N_CUT_REASONS];
-    struct stat_series *n_reopened, *lateness, *n_over_spans, *n_over_names, *live_traces_gauge,
-        *live_bytes_gauge, *n_memory_short;
+    struct stat_series *n_reopened, *n_too_late, *lateness, *n_over_spans, *n_over_names,
+        *live_traces_gauge, *live_bytes_gauge, *n_memory_short;
 };
 
 /* intake.c */

@@ -13,6 +13,7 @@
  *   blame.c      what failed, where it began, where it was only passed on
  *   hops.c       the way of a call: proxies, gateways, and how long it was at each
  *   route.c      gateways it went through, what it crossed, who could read it
+ *   series.c     which edge a counter of a proxy tells of, apart from any trace
  *   origin.c     where the failure of the whole began
  *   results.c    what each span and the trace as a whole turned out to be
  *   served.c     whom proxies served that do not say what they are
@@ -175,6 +176,8 @@ const struct upstream *upstream_parse(struct stitch *stitch, name_no name);
 bool cluster_host(struct stitch *stitch, struct str host, name_no *service, name_no *namespace);
 /* roles.c */
 void roles_find(struct stitch *stitch);
+/* Is it one by stitch.gateways? */
+bool is_gateway(const struct stitch *stitch, const struct node *node);
 /* visits.c */
 /* What a proxy is while it counts as a workload. */
 uint8_t role_of_proxy(uint8_t proxy);
@@ -198,6 +201,9 @@ void peer_name(struct stitch *stitch, const struct work_call *call, struct node 
                uint8_t *connection_type);
 /* The deepest span of the row that names an upstream: what it names; nothing where none does. */
 const struct upstream *row_upstream(struct stitch *stitch, const struct work_call *call);
+/* A host, an address, or a name that a caller gives: a workload when it resolves, is a cluster's
+ * host, has no dot, or lies inside; else external. */
+void peer_name_host(struct stitch *stitch, name_no name, struct node *node);
 /* attempts.c */
 bool attempts_fold(struct stitch *stitch);
 void call_fold(struct stitch *stitch, uint32_t earlier, uint32_t later);
@@ -214,7 +220,10 @@ void blame_find(struct stitch *stitch);
 bool call_is_timeout(const struct stitch *stitch, const struct work_call *call);
 /* hops.c: false when memory is short */
 bool hops_find(struct stitch *stitch, struct work_call *work);
-/* route.c: via, hairpin, crossing, security */
+/* route.c */
+/* What a call between the two crosses, by their words; zones are left out. */
+uint8_t crossing_between(const struct node *caller, const struct node *callee);
+/* Via, hairpin, crossing, security. */
 void route_find(struct stitch *stitch, struct work_call *work);
 /* origin.c */
 void origin_find(struct stitch *stitch, uint32_t entry, struct trace_result *trace);

@@ -138,6 +138,13 @@ static uint64_t covered_ns(const struct record *record, const struct span_result
                : record->duration_ns - result->self_ns;
 }
 
+/* What a span's start is written as an offset to: its trace's start; 0 where there is no start, or
+ * the trace's is not at hand. */
+static uint64_t origin_ns(const struct cut_trace *trace, const struct record *record)
+{
+    return record->start_ns && !trace->base ? trace->now.graph.trace.start_ns : 0;
+}
+
 static int feed_column(sqlite3_vtab_cursor *cursor, sqlite3_context *to, int column)
 {
     const struct feed_cursor *at = (const struct feed_cursor *)cursor;
@@ -149,7 +156,7 @@ static int feed_column(sqlite3_vtab_cursor *cursor, sqlite3_context *to, int col
         sqlite3_result_int64(to, (int64_t)trace->trace_no);
         break;
     case 1:
-        sqlite3_result_int64(to, at->i);
+        sqlite3_result_int64(to, (int64_t)trace->base + at->i);
         break;
     case 2:
         sqlite3_result_int64(to, at->ids->shape);
@@ -164,9 +171,7 @@ static int feed_column(sqlite3_vtab_cursor *cursor, sqlite3_context *to, int col
         sqlite3_result_int64(to, (int64_t)record->parent_id);
         break;
     case 6:
-        sqlite3_result_int64(to, record->start_ns
-                                     ? (int64_t)(record->start_ns - trace->now.graph.trace.start_ns)
-                                     : 0);
+        sqlite3_result_int64(to, (int64_t)(record->start_ns - origin_ns(trace, record)));
         break;
     case 7:
         give_ns(to, record->duration_ns);
@@ -176,7 +181,7 @@ static int feed_column(sqlite3_vtab_cursor *cursor, sqlite3_context *to, int col
         break;
     case 9:
         sqlite3_result_int64(to, span_bits(record, result) |
-                                     (record->start_ns ? 0 : SPAN_OFFSET_FROM_0));
+                                     (origin_ns(trace, record) ? 0 : SPAN_OFFSET_FROM_0));
         break;
     case 10:
         give_code(to, record->http_status);

@@ -163,7 +163,7 @@ static int add_words(sqlite3 *db)
         {"fault", fault_word, N_FAULTS},
         {"role", role_word, N_ROLES},
         {"connection_type", connection_type_word, N_CONNECTION_TYPES},
-        {"known_by", known_by_word, N_KNOWN_BY},
+        {"known_by", known_by_word, N_KNOWN_BY + KNOWN_BY_SERIES},
         {"crossing", crossing_word, N_CROSSINGS},
         {"format", format_word, N_FORMATS},
         {"transport", transport_word, N_TRANSPORTS},

@@ -4,35 +4,12 @@
 
 #include "collector/base/clock.h"
 #include "collector/base/log.h"
-#include "collector/base/stats.h"
+#include "collector/store/finder_internal.h"
 #include "collector/store/rows.h"
-#include "collector/store/store_internal.h"
 
 #define MAX_CANDIDATES 512
 
-static struct stat_family too_late_family =
-    STAT_COUNTER("faultline_stitch_too_late_total",
-                 "Traces that began anew because what was stored of them could not be opened.");
-
-struct trace_finder {
-    struct store *store;
-    sqlite3 *db;
-    sqlite3_stmt *key, *trace, *spans, *shape, *set, *resource, *name, *node;
-    struct stat_series *n_too_late;
-};
-
-/* One reading: where texts and numbers go. */
-struct fetching {
-    struct trace_finder *finder;
-    struct names *names;
-    struct nodes *nodes;
-    struct shapes *shapes;
-    struct arena *arena;
-    bool failed;   /* something could not be read: what was read is of no use */
-    bool too_late; /* it is there, and can be opened no more */
-};
-
-static bool next_row(struct fetching *fetching, sqlite3_stmt *select)
+bool finder_next_row(struct fetching *fetching, sqlite3_stmt *select)
 {
     int code = sqlite3_step(select);
     fetching->failed = fetching->failed || (code != SQLITE_ROW && code != SQLITE_DONE);
@@ -44,18 +21,21 @@ static int prepare(struct trace_finder *finder, const char *sql, sqlite3_stmt **
     return sqlite3_prepare_v3(finder->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
 }
 
-int trace_finder_open(struct store *store, struct trace_finder **result, struct err *err)
+int trace_finder_open(struct store *store, uint32_t max_spans, struct trace_finder **result,
+                      struct err *err)
 {
     struct trace_finder *finder = calloc(1, sizeof(*finder));
     if (!finder)
         return err_set(err, ERR_BUSY, "memory is short");
     finder->store = store;
-    finder->n_too_late = stat_get(&too_late_family, NULL);
+    finder->max_spans = max_spans;
     int code = sqlite3_open_v2(store->settings.path, &finder->db,
                                SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
     sqlite3_busy_timeout(finder->db, 5000);
     code = code ? code
-                : prepare(finder, "SELECT trace_no FROM trace_key WHERE run = ? AND hash = ?",
+                : prepare(finder,
+                          "SELECT trace_no FROM trace_key WHERE run = ? AND hash = ? "
+                          "ORDER BY trace_no DESC",
                           &finder->key);
     code = code ? code
                 : prepare(finder,
@@ -113,14 +93,14 @@ static struct str column_text(sqlite3_stmt *row, int column)
     return (struct str){bytes, (size_t)sqlite3_column_bytes(row, column)};
 }
 
-static name_no read_name(struct fetching *fetching, int64_t id)
+name_no finder_name(struct fetching *fetching, int64_t id)
 {
     sqlite3_stmt *select = fetching->finder->name;
     name_no name = NAME_NONE;
     if (!id)
         return NAME_NONE;
     sqlite3_bind_int64(select, 1, id);
-    if (next_row(fetching, select))
+    if (finder_next_row(fetching, select))
         name = names_add(fetching->names, column_text(select, 0));
     sqlite3_reset(select);
     return name;
@@ -132,16 +112,16 @@ static struct node read_node(struct fetching *fetching, int64_t id)
     int64_t parts[4] = {0};
     struct node node = {0};
     sqlite3_bind_int64(select, 1, id);
-    if (next_row(fetching, select)) {
+    if (finder_next_row(fetching, select)) {
         for (int i = 0; i < 4; i++)
             parts[i] = sqlite3_column_int64(select, i);
         node.role = (uint8_t)sqlite3_column_int(select, 4);
     }
     sqlite3_reset(select);
-    node.cluster = read_name(fetching, parts[0]);
-    node.namespace = read_name(fetching, parts[1]);
-    node.service = read_name(fetching, parts[2]);
-    node.version = read_name(fetching, parts[3]);
+    node.cluster = finder_name(fetching, parts[0]);
+    node.namespace = finder_name(fetching, parts[1]);
+    node.service = finder_name(fetching, parts[2]);
+    node.version = finder_name(fetching, parts[3]);
     return node;
 }
 
@@ -156,7 +136,7 @@ static uint32_t read_resource(struct fetching *fetching, int64_t id)
     sqlite3_stmt *select = fetching->finder->resource;
     uint32_t number = 0;
     sqlite3_bind_int64(select, 1, id);
-    if (id && next_row(fetching, select))
+    if (id && finder_next_row(fetching, select))
         number = shapes_add_resource(fetching->shapes, column_text(select, 0));
     sqlite3_reset(select);
     return number;
@@ -167,19 +147,19 @@ static const struct attr_set *read_set(struct fetching *fetching, int64_t id)
     sqlite3_stmt *select = fetching->finder->set;
     const struct attr_set *set = shapes_set(fetching->shapes, 0);
     sqlite3_bind_int64(select, 1, id);
-    if (id && next_row(fetching, select))
+    if (id && finder_next_row(fetching, select))
         set = shapes_add_set(fetching->shapes, column_text(select, 0));
     sqlite3_reset(select);
     return set;
 }
 
-static const struct shape *read_shape(struct fetching *fetching, int64_t id, uint32_t *number)
+const struct shape *finder_shape(struct fetching *fetching, int64_t id, uint32_t *number)
 {
     sqlite3_stmt *select = fetching->finder->shape;
     struct shape shape = {0};
     int64_t n[21] = {0};
     sqlite3_bind_int64(select, 1, id);
-    if (next_row(fetching, select)) {
+    if (finder_next_row(fetching, select)) {
         for (int i = 0; i < 21; i++)
             n[i] = sqlite3_column_int64(select, i);
     }
@@ -189,9 +169,9 @@ static const struct shape *read_shape(struct fetching *fetching, int64_t id, uin
                                &shape.upstream_cluster, &shape.peer,     &shape.peer_namespace,
                                &shape.peer_address,     &shape.url_host, &shape.protocol};
     for (int i = 0; i < 9; i++)
-        *names[i] = read_name(fetching, n[3 + i]);
-    shape.host = read_name(fetching, n[19]);
-    shape.address = read_name(fetching, n[20]);
+        *names[i] = finder_name(fetching, n[3 + i]);
+    shape.host = finder_name(fetching, n[19]);
+    shape.address = finder_name(fetching, n[20]);
     shape.resource = read_resource(fetching, n[12]);
     shape.kind = (uint8_t)n[13];
     shape.proxy = (uint8_t)n[14];
@@ -226,14 +206,14 @@ static const struct own *read_own(struct fetching *fetching, sqlite3_stmt *row)
     return own;
 }
 
-static uint64_t column_ns(sqlite3_stmt *row, int column)
+uint64_t finder_ns(sqlite3_stmt *row, int column)
 {
     return sqlite3_column_type(row, column) == SQLITE_NULL
                ? DURATION_UNKNOWN
                : (uint64_t)sqlite3_column_int64(row, column);
 }
 
-static int16_t column_code(sqlite3_stmt *row, int column)
+int16_t finder_code(sqlite3_stmt *row, int column)
 {
     return sqlite3_column_type(row, column) == SQLITE_NULL
                ? CODE_NONE
@@ -246,20 +226,20 @@ static bool read_span(struct fetching *fetching, sqlite3_stmt *row, uint64_t tra
     int64_t bits = sqlite3_column_int64(row, 9);
     *record = (struct record){0};
     *result = (struct span_result){0};
-    record->shape = read_shape(fetching, sqlite3_column_int64(row, 2), &record->shape_no);
+    record->shape = finder_shape(fetching, sqlite3_column_int64(row, 2), &record->shape_no);
     record->attr_set = read_set(fetching, sqlite3_column_int64(row, 3));
     record->span_id = (uint64_t)sqlite3_column_int64(row, 4);
     record->parent_id = (uint64_t)sqlite3_column_int64(row, 5);
     record->start_ns =
         (bits & SPAN_OFFSET_FROM_0 ? 0 : trace_start_ns) + (uint64_t)sqlite3_column_int64(row, 6);
-    record->duration_ns = column_ns(row, 7);
-    uint64_t covered_ns = column_ns(row, 8);
+    record->duration_ns = finder_ns(row, 7);
+    uint64_t covered_ns = finder_ns(row, 8);
     result->self_ns =
         covered_ns == DURATION_UNKNOWN ? DURATION_UNKNOWN : record->duration_ns - covered_ns;
     span_bits_read(bits, record, result);
-    record->http_status = column_code(row, 10);
-    record->grpc_status = column_code(row, 11);
-    record->flags_text = read_name(fetching, sqlite3_column_int64(row, 12));
+    record->http_status = finder_code(row, 10);
+    record->grpc_status = finder_code(row, 11);
+    record->flags_text = finder_name(fetching, sqlite3_column_int64(row, 12));
     record->flags = response_flags_parse(names_text(fetching->names, record->flags_text));
     result->node = read_node_no(fetching, sqlite3_column_int64(row, 13));
     result->peer = read_node_no(fetching, sqlite3_column_int64(row, 14));
@@ -283,8 +263,8 @@ static void read_hops(struct fetching *fetching, struct str blob, struct call *c
             break;
         bool end = ids.named == HOP_NAME_CALLEE || ids.named == HOP_NAME_CALLER;
         hop->name = end ? nodes_get(fetching->nodes, ends[ids.named])->service
-                        : read_name(fetching, (int64_t)ids.name);
-        hop->from = read_name(fetching, (int64_t)ids.from);
+                        : finder_name(fetching, (int64_t)ids.name);
+        hop->from = finder_name(fetching, (int64_t)ids.from);
         graph->n_hops++;
     }
     call->n_hops = (uint8_t)(graph->n_hops - call->first_hop);
@@ -305,9 +285,9 @@ static bool read_calls(struct fetching *fetching, struct str blob, struct graph 
     while (graph->n_calls < n && calls_unpack_one(&blob, &call, &ids)) {
         call.caller = read_node_no(fetching, (int64_t)ids.caller);
         call.callee = read_node_no(fetching, (int64_t)ids.callee);
-        call.protocol = read_name(fetching, (int64_t)ids.protocol);
-        call.via = read_name(fetching, (int64_t)ids.via);
-        call.operation = read_name(fetching, (int64_t)ids.operation);
+        call.protocol = finder_name(fetching, (int64_t)ids.protocol);
+        call.via = finder_name(fetching, (int64_t)ids.via);
+        call.operation = finder_name(fetching, (int64_t)ids.operation);
         read_hops(fetching, ids.hops, &call, graph);
         graph->calls[graph->n_calls++] = call;
     }
@@ -322,7 +302,7 @@ static bool read_spans(struct fetching *fetching, uint64_t trace_no, struct coun
     struct span_result *results = arena_alloc(fetching->arena, (n + 1) * sizeof(*results));
     bool ok = records && results;
     sqlite3_bind_int64(select, 1, (int64_t)trace_no);
-    while (ok && i < n && next_row(fetching, select)) {
+    while (ok && i < n && finder_next_row(fetching, select)) {
         ok = read_span(fetching, select, counted->graph.trace.start_ns, &records[i], &results[i]);
         i++;
     }
@@ -333,17 +313,17 @@ static bool read_spans(struct fetching *fetching, uint64_t trace_no, struct coun
     return ok;
 }
 
-/* stitch.reopen_window is over, or its spans were not kept. */
-static bool is_closed(const struct fetching *fetching, sqlite3_stmt *row)
+/* What comes for a trace that was stored longer ago than stitch.reopen_window, or whose spans
+ * store.keep dropped, is a trace of its own. */
+static bool is_closed(const struct trace_finder *finder, sqlite3_stmt *row)
 {
-    uint64_t window_s = fetching->finder->store->settings.reopen_window_ns / NS_PER_S;
-    uint64_t stored_s = (uint64_t)sqlite3_column_int64(row, 15);
+    uint64_t stored_s = (uint64_t)sqlite3_column_int64(row, 15),
+             window_s = finder->store->settings.reopen_window_ns / NS_PER_S;
     return !(sqlite3_column_int64(row, 12) & TRACE_SPANS_KEPT) ||
            stored_s + window_s < clock_wall_ns() / NS_PER_S;
 }
 
-/* 1 when this number is the trace with this id. One whose spans store.keep dropped is none: what
- * comes late for it is a trace of its own. */
+/* 1 when this number is the trace with this id, 2 when it is and cannot be opened again. */
 static int read_trace(struct fetching *fetching, struct trace_id id, uint64_t trace_no,
                       struct cut_trace *found)
 {
@@ -353,32 +333,35 @@ static int read_trace(struct fetching *fetching, struct trace_id id, uint64_t tr
     memcpy(bytes, halves, 16);
     sqlite3_bind_int64(row, 1, (int64_t)trace_no);
     int there = 0;
-    bool found_it = next_row(fetching, row) && sqlite3_column_bytes(row, 0) == 16 &&
-                    memcmp(sqlite3_column_blob(row, 0), bytes, 16) == 0;
-    fetching->too_late = fetching->too_late || (found_it && is_closed(fetching, row));
-    if (found_it && !is_closed(fetching, row)) {
+    if (finder_next_row(fetching, row) && sqlite3_column_bytes(row, 0) == 16 &&
+        memcmp(sqlite3_column_blob(row, 0), bytes, 16) == 0) {
+        there = 2;
+    }
+    if (there && !is_closed(fetching->finder, row)) {
         *found = (struct cut_trace){.id = id, .trace_no = trace_no};
         struct trace_result *trace = &found->now.graph.trace;
         trace->start_ns = (uint64_t)sqlite3_column_int64(row, 1);
-        trace->duration_ns = column_ns(row, 2);
+        trace->duration_ns = finder_ns(row, 2);
         trace->entry = read_node_no(fetching, sqlite3_column_int64(row, 3));
-        trace->entry_operation = read_name(fetching, sqlite3_column_int64(row, 4));
+        trace->entry_operation = finder_name(fetching, sqlite3_column_int64(row, 4));
         trace->origin = read_node_no(fetching, sqlite3_column_int64(row, 5));
-        trace->origin_operation = read_name(fetching, sqlite3_column_int64(row, 6));
-        trace->origin_reason = read_name(fetching, sqlite3_column_int64(row, 7));
+        trace->origin_operation = finder_name(fetching, sqlite3_column_int64(row, 6));
+        trace->origin_reason = finder_name(fetching, sqlite3_column_int64(row, 7));
         trace->span_count = (uint32_t)sqlite3_column_int64(row, 8);
         trace->service_count = (uint32_t)sqlite3_column_int64(row, 9);
         trace->error_count = (uint32_t)sqlite3_column_int64(row, 10);
         trace->parts = (uint32_t)sqlite3_column_int64(row, 11);
         trace->error = sqlite3_column_int64(row, 12) & TRACE_ERROR;
         trace->complete = sqlite3_column_int64(row, 12) & TRACE_COMPLETE;
+        trace->late_piece = sqlite3_column_int64(row, 12) & TRACE_LATE_PIECE;
         trace->began_by_proxy = sqlite3_column_int64(row, 12) & TRACE_BEGAN_BY_PROXY;
         found->reopened = (uint32_t)sqlite3_column_int64(row, 13);
+        found->base = trace->span_count >= fetching->finder->max_spans ? trace->span_count : 0;
         struct str blob = arena_dup(fetching->arena, column_text(row, 14));
         there = blob.p && read_calls(fetching, blob, &found->now.graph) ? 1 : -1;
     }
     sqlite3_reset(row);
-    if (there == 1 && !read_spans(fetching, trace_no, &found->now))
+    if (there == 1 && !found->base && !read_spans(fetching, trace_no, &found->now))
         there = -1;
     return there;
 }
@@ -390,7 +373,7 @@ static int look_in_run(struct fetching *fetching, struct trace_id id, uint64_t r
     int there = 0;
     sqlite3_bind_int64(key, 1, (int64_t)run);
     sqlite3_bind_int64(key, 2, trace_id_key(id));
-    while (!there && next_row(fetching, key))
+    while (!there && finder_next_row(fetching, key))
         there = read_trace(fetching, id, (uint64_t)sqlite3_column_int64(key, 0), found);
     sqlite3_reset(key);
     return there;
@@ -400,7 +383,7 @@ int trace_finder_fetch(struct trace_finder *finder, struct trace_id id, struct n
                        struct nodes *nodes, struct shapes *shapes, struct arena *arena,
                        struct cut_trace *found, struct err *err)
 {
-    struct fetching fetching = {finder, names, nodes, shapes, arena, false, false};
+    struct fetching fetching = {finder, names, nodes, shapes, arena, false};
     uint64_t runs[MAX_CANDIDATES], trace_no;
     size_t n = keys_candidates(finder->store, id, runs, MAX_CANDIDATES, &trace_no);
     sqlite3_exec(finder->db, "BEGIN", NULL, NULL, NULL);
@@ -409,9 +392,27 @@ int trace_finder_fetch(struct trace_finder *finder, struct trace_id id, struct n
         there = look_in_run(&fetching, id, runs[i], found);
     sqlite3_exec(finder->db, "COMMIT", NULL, NULL, NULL);
     there = fetching.failed ? -1 : there;
-    if (there == 0 && fetching.too_late)
-        stat_add(finder->n_too_late, 1);
     if (there < 0)
         err_set(err, ERR_IO, "a stored trace could not be read: %s", sqlite3_errmsg(finder->db));
     return there;
+}
+
+void trace_finder_span_keys(struct trace_finder *finder, const struct cut_trace *found,
+                            void (*tell)(void *ctx, struct trace_id id, uint64_t span_id,
+                                         uint64_t start_ns),
+                            void *ctx)
+{
+    sqlite3_stmt *select;
+    if (sqlite3_prepare_v2(finder->db,
+                           "SELECT span_id, start_offset, bits FROM span_row WHERE trace_no = ?",
+                           -1, &select, NULL) != SQLITE_OK)
+        return;
+    sqlite3_bind_int64(select, 1, (int64_t)found->trace_no);
+    while (sqlite3_step(select) == SQLITE_ROW) {
+        bool from_0 = sqlite3_column_int64(select, 2) & SPAN_OFFSET_FROM_0;
+        tell(ctx, found->id, (uint64_t)sqlite3_column_int64(select, 0),
+             (from_0 ? 0 : found->now.graph.trace.start_ns) +
+                 (uint64_t)sqlite3_column_int64(select, 1));
+    }
+    sqlite3_finalize(select);
 }

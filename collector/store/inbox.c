@@ -249,7 +249,9 @@ const char *inbox_state(struct inbox *inbox)
 {
     pthread_mutex_lock(&inbox->mutex);
     check_space(inbox);
-    const char *state = inbox->failed ? "store_failed" : inbox->disk_full ? "disk_full" : "";
+    bool full =
+        inbox->disk_full || inbox->bytes - inbox->released_bytes >= inbox->settings.max_bytes;
+    const char *state = inbox->failed ? "store_failed" : full ? "disk_full" : "";
     pthread_mutex_unlock(&inbox->mutex);
     return state;
 }

@@ -222,9 +222,9 @@ size_t keys_candidates(struct store *store, struct trace_id id, uint64_t *runs, 
     pthread_mutex_lock(&keys->mutex);
     for (struct map_iter it = map_find(&keys->open_map, id_hash(id));
          map_next(&keys->open_map, &it);) {
-        uint64_t found = keys->open_run * RUN_TRACES + it.value; /* the newest, where two bear it */
-        if (trace_id_eq(keys->ids[it.value], id) && found > *trace_no)
-            *trace_no = found;
+        uint64_t no = keys->open_run * RUN_TRACES + it.value;
+        if (trace_id_eq(keys->ids[it.value], id) && no > *trace_no)
+            *trace_no = no; /* the newest piece of it */
     }
     for (size_t i = keys->n_filters; i > 0 && n < max && !*trace_no; i--) {
         const struct run_filter *filter = &keys->filters[i - 1];

@@ -65,18 +65,20 @@ int statement_id(sqlite3_stmt *statement, int64_t *id)
     return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : code;
 }
 
-static int resource_row(struct metrics *metrics)
+int metrics_resource_row(struct metrics *metrics, int64_t *row)
 {
     int code = 0;
-    if (metrics->resource_row)
-        return 0;
     struct str json = buf_str(&metrics->resource_json);
-    sqlite3_bind_text(metrics->find_resource, 1, json.p, (int)json.len, SQLITE_STATIC);
-    code = statement_id(metrics->find_resource, &metrics->resource_row);
-    if (code || metrics->resource_row)
-        return code;
-    sqlite3_bind_text(metrics->add_resource, 1, json.p, (int)json.len, SQLITE_STATIC);
-    return statement_id(metrics->add_resource, &metrics->resource_row);
+    if (!metrics->resource_row) {
+        sqlite3_bind_text(metrics->find_resource, 1, json.p, (int)json.len, SQLITE_STATIC);
+        code = statement_id(metrics->find_resource, &metrics->resource_row);
+    }
+    if (!code && !metrics->resource_row) {
+        sqlite3_bind_text(metrics->add_resource, 1, json.p, (int)json.len, SQLITE_STATIC);
+        code = statement_id(metrics->add_resource, &metrics->resource_row);
+    }
+    *row = metrics->resource_row;
+    return code;
 }
 
 /* What tells one series from another, as the statements take it. */
@@ -142,6 +144,7 @@ static int add_series(struct metrics *metrics, const struct identity *identity,
     sqlite3_bind_int64(statement, 11, metrics->generation);
     state->generation = metrics->generation;
     state->last_ns = -1;
+    state->is_new = state->asked = true;
     metrics->n_series += !overflow;
     return statement_id(statement, &state->row);
 }
@@ -215,7 +218,8 @@ static int look_up(struct store *store, const struct metric_point *point,
 {
     struct metrics *metrics = &store->metrics;
     const struct metric *metric = point->metric;
-    int code = resource_row(metrics);
+    int64_t resource;
+    int code = metrics_resource_row(metrics, &resource);
     render(&metrics->attributes_json, point->attrs, point->n_attrs);
     buf_reset(&metrics->scope);
     buf_add_str(&metrics->scope, metric->scope_name);
@@ -229,7 +233,7 @@ static int look_up(struct store *store, const struct metric_point *point,
                                 .attributes = buf_str(&metrics->attributes_json),
                                 .scope = buf_str(&metrics->scope),
                                 .unit = metric->unit,
-                                .resource = metrics->resource_row,
+                                .resource = resource,
                                 .type = metric->type,
                                 .temporality = metric->temporality,
                                 .monotonic = metric->monotonic};

@@ -65,7 +65,7 @@ void metrics_forget(struct store *store)
     struct metrics *metrics = &store->metrics;
     map_clear(&metrics->map);
     metrics->n = 0;
-    metrics->n_series = -1;
+    metrics->n_series = metrics->n_families = -1;
     metrics->resource = NULL;
     read_generation(store);
 }
@@ -183,27 +183,35 @@ static int add_to(struct metrics *metrics, struct series_state *state,
     return code;
 }
 
-static int add(struct store *store, const struct metric_point *point, bool *stored)
+static int add(struct store *store, const struct turn *turn, const struct metric_point *point,
+               bool *stored)
 {
     struct series_state *state, fresh = {.last_ns = -1};
     int64_t part = 0;
     int code = metric_series_of(store, point, &fresh, &state, &part);
-    return code ? code : add_to(&store->metrics, state, point, part, stored);
+    if (code)
+        return code;
+    int64_t newest_ns = state->last_ns;
+    code = add_to(&store->metrics, state, point, part, stored);
+    /* Series of an overflow are nobody's alone. */
+    if (!code && *stored && point->told && !part)
+        code = told_add(store, turn, point, state, newest_ns);
+    return code;
 }
 
-int metrics_add(struct store *store, const struct batch *batch, uint32_t *n_stored,
-                uint32_t *n_duplicate)
+int metrics_add(struct store *store, const struct turn *turn, const struct batch *batch,
+                uint32_t *n_stored, uint32_t *n_duplicate)
 {
     int code = batch->n_points ? next_generation(store) : 0;
     store->metrics.resource = NULL; /* of another batch, where that lay may be something else */
     for (uint32_t i = 0; i < batch->n_points && !code; i++) {
         bool stored = false;
-        code = add(store, &batch->points[i], &stored);
+        code = add(store, turn, &batch->points[i], &stored);
         *n_stored += stored;
         *n_duplicate += !stored;
         batch->points[i].duplicate = !stored;
     }
-    return code;
+    return code ? code : families_add(store, batch);
 }
 
 int metrics_write(struct store *store)
@@ -230,11 +238,14 @@ static int delete_generation(struct store *store)
     code = code ? code
                 : store_run(store, "DELETE FROM metric_series_row WHERE last_generation < ?1",
                             oldest, 0);
-    if (!code && sqlite3_changes(store->db) > 0)
+    if (!code && sqlite3_changes(store->db) > 0) {
         code = store_run(store,
                          "DELETE FROM metric_resource WHERE id NOT IN (SELECT resource FROM "
                          "metric_series_row)",
                          0, 0);
+        code = code ? code : told_forget_targets(store);
+    }
+    code = code ? code : families_delete(store);
     metrics->deleting = 0;
     metrics_forget(store);
     if (store->in_need)

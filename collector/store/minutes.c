@@ -163,32 +163,34 @@ static struct edge_entry *bounded_edge(struct store *store, const struct turn *t
     return edge_entry(m, &other);
 }
 
-static int edge_row_id(struct store *store, const struct turn *turn, struct edge_entry *edge)
+int minutes_edge_row(struct store *store, const struct edge_ids *ids, int64_t *row)
 {
     struct minutes *m = &store->minutes;
-    const struct call *key = &edge->key;
-    int64_t caller, callee, protocol, via;
-    int code = dictionary_node(store, turn, key->caller, &caller);
-    code = code ? code : dictionary_node(store, turn, key->callee, &callee);
-    code = code ? code : dictionary_name(store, turn, key->protocol, &protocol);
-    code = code ? code : dictionary_name(store, turn, key->via, &via);
-    if (code)
-        return code;
-    sqlite3_stmt *both[2] = {m->find_edge, m->add_edge};
-    for (int i = 0; i < 2; i++) {
-        const int64_t values[7] = {caller, callee,        key->connection_type, protocol,
-                                   via,    key->crossing, key->known_by};
-        for (int k = 0; k < 7; k++)
-            sqlite3_bind_int64(both[i], k + 1, values[k]);
+    const int64_t values[7] = {ids->caller, ids->callee,   ids->connection_type, ids->protocol,
+                               ids->via,    ids->crossing, ids->known_by};
+    for (int k = 0; k < 7; k++) {
+        sqlite3_bind_int64(m->find_edge, k + 1, values[k]);
+        sqlite3_bind_int64(m->add_edge, k + 1, values[k]);
     }
-    code = sqlite3_step(m->find_edge);
-    edge->row = code == SQLITE_ROW ? sqlite3_column_int64(m->find_edge, 0) : 0;
-    sqlite3_reset(m->find_edge);
-    if (edge->row)
-        return 0;
+    int code = statement_id(m->find_edge, row);
+    if (code || *row)
+        return code;
     code = statement_run(m->add_edge);
-    edge->row = sqlite3_last_insert_rowid(store->db);
+    *row = sqlite3_last_insert_rowid(store->db);
     return code;
+}
+
+static int edge_row_id(struct store *store, const struct turn *turn, struct edge_entry *edge)
+{
+    const struct call *key = &edge->key;
+    struct edge_ids ids = {.connection_type = key->connection_type,
+                           .crossing = key->crossing,
+                           .known_by = key->known_by};
+    int code = dictionary_node(store, turn, key->caller, &ids.caller);
+    code = code ? code : dictionary_node(store, turn, key->callee, &ids.callee);
+    code = code ? code : dictionary_name(store, turn, key->protocol, &ids.protocol);
+    code = code ? code : dictionary_name(store, turn, key->via, &ids.via);
+    return code ? code : minutes_edge_row(store, &ids, &edge->row);
 }
 
 /* ---- rows ---- */
@@ -283,9 +285,7 @@ static int row_of(struct store *store, uint64_t minute, int64_t dimension, bool 
     return load(store, row);
 }
 
-/* Both ends of a call are nodes of the graph, whether they send spans or not; `user` is nobody's.
- */
-static void see_ends(struct store *store, const struct turn *turn, const struct call *call)
+void minutes_see_ends(struct store *store, const struct turn *turn, const struct call *call)
 {
     const node_no ends[2] = {call->caller, call->callee};
     for (int i = 0; i < 2 && call->start_ns; i++) {
@@ -315,7 +315,7 @@ int minutes_add_call(struct store *store, const struct turn *turn, const struct 
     if (code)
         return code;
     if (sign > 0)
-        see_ends(store, turn, call);
+        minutes_see_ends(store, turn, call);
     row->dirty = true;
     row->calls += sign;
     row->errors_origin += call->fault == FAULT_ORIGIN ? sign : 0;
@@ -378,7 +378,7 @@ int minutes_add_ledger(struct store *store, const struct ledger_change *change)
 
 /* ---- writing ---- */
 
-static int put_edge(struct store *store, const struct minute_row *row)
+int minutes_put_edge(struct store *store, const struct minute_row *row)
 {
     struct minutes *m = &store->minutes;
     sqlite3_stmt *put = m->put_edge;
@@ -438,12 +438,14 @@ static int drop_row(struct store *store, const struct minute_row *row)
 
 static int write_row(struct store *store, struct minute_row *row, uint64_t now_s)
 {
+    bool was = row->loaded, is = row->calls != 0;
     row->touched_s = now_s;
     row->dirty = false;
-    if (row->calls == 0)
-        return row->loaded ? drop_row(store, row) : 0;
-    row->loaded = true;
-    return row->edge ? put_edge(store, row) : put_op(store, row);
+    row->loaded = is;
+    int code = row->edge && was != is ? told_note_spans(store, row->minute, row->dimension) : 0;
+    if (code || !is)
+        return code || !was ? code : drop_row(store, row);
+    return row->edge ? minutes_put_edge(store, row) : put_op(store, row);
 }
 
 /* Rows that rest leave; the map is built anew when some did. */

@@ -34,8 +34,7 @@ static int check_ours(sqlite3 *db, const char *path, struct err *err)
     sqlite3_finalize(select);
     if (code != SQLITE_ROW && code != SQLITE_NOTADB)
         return err_set(err, ERR_IO, "%s: cannot be read: %s", path, sqlite3_errstr(code));
-    return id == APPLICATION_ID ? 0
-                                : err_set(err, ERR_IO, "%s is no faultline database", path);
+    return id == APPLICATION_ID ? 0 : err_set(err, ERR_IO, "%s is no faultline database", path);
 }
 
 int query_open(const char *path, struct query **result, struct err *err)

@@ -144,7 +144,7 @@ int query_rollup(struct query *query, const struct rollup_question *question, st
 /* The stored points, in two windows, of metrics that name a cause (metric_cause.h) and speak of one
  * of these services. Texts lie in `arena`. */
 struct metric_subject {
-    struct str namespace, service; /* namespace '': any */
+    struct str namespace, service, version, instance; /* '' any, but of the service */
 };
 struct metric_question {
     struct window normal, now;
@@ -160,6 +160,8 @@ int query_mesh_series(struct query *query, struct window window, struct arena *a
 
 /* Are there any? */
 bool query_has_mesh_series(struct query *query);
+/* Times of the first and the last point of their calls; false when there are none. */
+bool query_mesh_series_times(struct query *query, struct window *window);
 
 struct trace_text {
     char id[33]; /* 32 digits */

@@ -92,7 +92,7 @@ static uint32_t add_edge(struct mesh *mesh, int64_t row)
         edge.callee = mesh_node(mesh, sqlite3_column_int64(find, 1));
         edge.connection_type = (uint8_t)sqlite3_column_int(find, 2);
         edge.crossing = (uint8_t)sqlite3_column_int(find, 3);
-        edge.known_by = (uint8_t)sqlite3_column_int(find, 4);
+        edge.known_by = (uint8_t)(sqlite3_column_int(find, 4) & ~KNOWN_BY_SERIES);
         edge.protocol = sqlite3_column_int64(find, 5);
         edge.via = sqlite3_column_int64(find, 6);
         edge.protocol_text = keep_text(mesh, find, 7);
@@ -328,12 +328,34 @@ static int by_service(const void *a, const void *b, void *ctx)
            (*(const uint32_t *)a < *(const uint32_t *)b);
 }
 
-/* One node among those of its service and role: into the only one that knows more; an equal one
- * into the first. */
+/* Two that know more of one node speak of different workloads when a part differs between them. */
+static bool speak_of_one(const struct mesh *mesh, const struct mesh_node *const known[N_TEXTS],
+                         const struct mesh_node *other)
+{
+    for (int i = 0; i < N_TEXTS; i++) {
+        if (i == VERSION && mesh->level == LEVEL_SERVICE)
+            continue;
+        if (known[i] && !parts_fit(known[i]->text[i], other->text[i]))
+            return false;
+    }
+    return true;
+}
+
+static unsigned known_parts(const struct mesh *mesh, const struct mesh_node *node)
+{
+    unsigned n = 0;
+    for (int i = 0; i < N_TEXTS; i++)
+        n += node->text[i][0] && !(i == VERSION && mesh->level == LEVEL_SERVICE);
+    return n;
+}
+
+/* One node among those of its service and role: where each part that it does not know has one known
+ * value, into the one that knows most of them; an equal one into the first. */
 static void fold_one(struct mesh *mesh, const uint32_t *group, uint32_t n, uint32_t i)
 {
     struct mesh_node *node = &mesh->nodes[group[i]];
-    uint32_t fuller = UINT32_MAX;
+    const struct mesh_node *known[N_TEXTS] = {0}; /* who knows each part */
+    uint32_t fullest = UINT32_MAX;
     for (uint32_t k = 0; k < n; k++) {
         const struct mesh_node *other = &mesh->nodes[group[k]];
         if (k < i && same_parts(mesh, node, other)) {
@@ -342,12 +364,16 @@ static void fold_one(struct mesh *mesh, const uint32_t *group, uint32_t n, uint3
         }
         if (k == i || !knows_more(mesh, node, other))
             continue;
-        if (fuller != UINT32_MAX && !same_parts(mesh, other, &mesh->nodes[fuller]))
+        if (!speak_of_one(mesh, known, other))
             return;
-        fuller = fuller == UINT32_MAX ? group[k] : fuller;
+        for (int part = 0; part < N_TEXTS; part++)
+            known[part] = other->text[part][0] ? other : known[part];
+        if (fullest == UINT32_MAX ||
+            known_parts(mesh, other) > known_parts(mesh, &mesh->nodes[fullest]))
+            fullest = group[k];
     }
-    if (fuller != UINT32_MAX)
-        node->same = fuller;
+    if (fullest != UINT32_MAX)
+        node->same = fullest;
 }
 
 bool mesh_fold(struct mesh *mesh)

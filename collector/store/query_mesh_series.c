@@ -115,10 +115,12 @@ static struct node_text end_of(struct mesh_reading *reading, const struct str la
     int version[2] = {LABEL_VERSION + to_end, LABEL_REVISION + to_end};
     int cluster[1] = {LABEL_CLUSTER + to_end};
     int more = to_end ? 1 : 0;
+    /* Whom only the host names has no version, whatever stands there. */
+    bool itself = first_known(labels, service, 3).len > 0;
     struct node_text node = {.cluster = first_known(labels, cluster, 1),
                              .namespace = first_known(labels, namespace, 1 + more),
                              .service = first_known(labels, service, 3 + more),
-                             .version = first_known(labels, version, 2)};
+                             .version = itself ? first_known(labels, version, 2) : STR_NONE};
     node = (struct node_text){
         arena_dup(reading->arena, node.cluster), arena_dup(reading->arena, node.namespace),
         arena_dup(reading->arena, node.service), arena_dup(reading->arena, node.version),
@@ -349,16 +351,33 @@ int query_mesh_series(struct query *query, struct window window, struct arena *a
     return err->code;
 }
 
+#define CALLS_NAMES "('istio_requests_total', 'istio_requests')"
+
 bool query_has_mesh_series(struct query *query)
 {
     struct err err = {0};
     sqlite3_stmt *select;
-    if (query_begin(query,
-                    "SELECT 1 FROM metric_series_row WHERE name IN ('istio_requests_total', "
-                    "'istio_requests') LIMIT 1",
+    if (query_begin(query, "SELECT 1 FROM metric_series_row WHERE name IN " CALLS_NAMES " LIMIT 1",
                     &select, &err))
         return false;
     int code = sqlite3_step(select);
     query_end(query, select, code, &err);
     return code == SQLITE_ROW;
+}
+
+bool query_mesh_series_times(struct query *query, struct window *window)
+{
+    struct err err = {0};
+    sqlite3_stmt *select;
+    if (query_begin(query,
+                    "SELECT min(p.at_ns), max(p.at_ns) FROM metric_series_row m "
+                    "CROSS JOIN metric_generation g CROSS JOIN metric_point_row p "
+                    "ON p.generation = g.id AND p.series = m.id WHERE m.name IN " CALLS_NAMES,
+                    &select, &err))
+        return false;
+    int code = sqlite3_step(select);
+    bool some = code == SQLITE_ROW && sqlite3_column_type(select, 0) != SQLITE_NULL;
+    *window = (struct window){(uint64_t)sqlite3_column_int64(select, 0),
+                              (uint64_t)sqlite3_column_int64(select, 1)};
+    return query_end(query, select, code, &err) == 0 && some;
 }

@@ -33,7 +33,7 @@ struct metrics_reading {
 /* Texts of one JSON object that say who somebody is. */
 struct claims {
     struct str names[8]; /* what bears the service's name, by what is surest */
-    struct str pod, namespace, instance, cluster_name;
+    struct str pod, namespace, version, instance, cluster_name;
     bool idle; /* time or space that nobody uses */
 };
 
@@ -52,6 +52,8 @@ static void claim(struct claims *claims, struct str key, struct str text)
     if (str_eq(key, STR("namespace")) || str_eq(key, STR("service.namespace")) ||
         (str_eq(key, STR("k8s.namespace.name")) && !claims->namespace.len))
         claims->namespace = text;
+    if (str_eq(key, STR("service.version")))
+        claims->version = text;
     if (str_eq(key, STR("service.instance.id")) || str_eq(key, STR("instance")))
         claims->instance = text;
     if (str_eq(key, STR("cluster_name")) || str_eq(key, STR("envoy.cluster_name")) ||
@@ -124,13 +126,25 @@ static bool is_named(struct str name, const struct metric_subject *subject)
            str_ends(name, subject->namespace);
 }
 
+static bool differ(struct str a, struct str b)
+{
+    return a.len && b.len && !str_eq(a, b);
+}
+
+static bool is_other_instance(const struct claims *claims, const struct metric_subject *subject)
+{
+    bool says = claims->pod.len || claims->instance.len;
+    return subject->instance.len && says && !str_eq(claims->pod, subject->instance) &&
+           !str_eq(claims->instance, subject->instance);
+}
+
 static bool speaks_of(const struct claims *claims, const struct metric_subject *subject)
 {
     struct str callee = callee_of_cluster(claims->cluster_name);
     if (callee.len)
         return str_eq(callee, subject->service);
-    if (claims->namespace.len && subject->namespace.len &&
-        !str_eq(claims->namespace, subject->namespace))
+    if (differ(claims->namespace, subject->namespace) ||
+        differ(claims->version, subject->version) || is_other_instance(claims, subject))
         return false;
     for (size_t i = 0; i < sizeof(name_keys) / sizeof(name_keys[0]); i++) {
         if (is_named(claims->names[i], subject))

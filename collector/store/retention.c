@@ -194,6 +194,7 @@ static int delete_minutes(struct store *store, const char *find, int64_t limit_s
 static int delete_old_minutes(struct store *store, uint64_t now_wall_ns)
 {
     static const char *const all[] = {"DELETE FROM edge_minute_row WHERE minute = ?",
+                                      "DELETE FROM edge_told_minute WHERE minute = ?",
                                       "DELETE FROM operation_minute_row WHERE minute = ?",
                                       "DELETE FROM tally_row WHERE minute = ?",
                                       "DELETE FROM hop_minute_row WHERE minute = ?",

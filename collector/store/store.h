@@ -95,15 +95,29 @@ const char *store_state(struct store *store); /* "" or "disk_full" or "store_fai
 /* ---- reading back for the stitcher; its own read-only connection, one thread ---- */
 
 struct trace_finder;
-int trace_finder_open(struct store *store, struct trace_finder **finder, struct err *err);
+/* Traces of `max_spans` and more are not read back whole. */
+int trace_finder_open(struct store *store, uint32_t max_spans, struct trace_finder **finder,
+                      struct err *err);
 void trace_finder_close(struct trace_finder *finder);
 /* Could this trace be stored? Bloom filters and the open run: no false 'no' for traces of the
  * reopen window. */
 bool trace_finder_maybe(struct trace_finder *finder, struct trace_id id);
 /* Reads a stored trace into `arena` with numbers of the given tables: id, trace_no, reopened and
- * `now` of *found. 1 found, 0 not, -1 failed. */
+ * `now` of *found; of one that is too big its spans' number as `base`, and not the spans. 1 found,
+ * 0 not, 2 found and too old to be opened again, -1 failed. */
 int trace_finder_fetch(struct trace_finder *finder, struct trace_id id, struct names *names,
                        struct nodes *nodes, struct shapes *shapes, struct arena *arena,
                        struct cut_trace *found, struct err *err);
+/* Tells the spans of a trace that is too big. */
+void trace_finder_span_keys(struct trace_finder *finder, const struct cut_trace *found,
+                            void (*tell)(void *ctx, struct trace_id id, uint64_t span_id,
+                                         uint64_t start_ns),
+                            void *ctx);
+/* Tells every span with a request id of the newest 10 minutes, at most some 32,768, in the order in
+ * which their traces were cut; `known` lives for the call. Before the start. */
+int trace_finder_requests(struct trace_finder *finder, struct names *names, struct nodes *nodes,
+                          struct shapes *shapes,
+                          void (*tell)(void *ctx, const struct known_request *known), void *ctx,
+                          struct err *err);
 
 #endif

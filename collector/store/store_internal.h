@@ -20,6 +20,10 @@
  *   keys.c        trace ids to trace_no: the open run, full runs, Bloom filters
  *   metrics.c     points of metrics, in generations
  *   metric_series.c  which series a point is of
+ *   metric_families.c  what senders tell of all metrics of a name
+ *   told.c        rates of the counters that tell of edges
+ *   told_edges.c  … the edges, and who was heard of them
+ *   told_minutes.c  … and which of them count, where no span tells of the same
  *   logs.c        log records of traces
  *   retention.c   what is too old or too much
  *   keep.c        whose spans need not stay
@@ -38,6 +42,7 @@
 #include "collector/model/rollup.h"
 #include "collector/model/shapes.h"
 #include "collector/store/store.h"
+#include "collector/store/told.h"
 
 #define RUN_TRACES 100000u /* traces of a run, and of a generation of dictionaries */
 
@@ -86,6 +91,12 @@ struct minute_row {
     int64_t added_ns, detours, bytes; /* of hairpins; detours: those of which added_ns is known */
     struct histogram histogram, transit;
     uint64_t touched_s;
+};
+
+/* What table edge knows of an edge, as row ids. */
+struct edge_ids {
+    int64_t caller, callee, protocol, via;
+    uint8_t connection_type, crossing, known_by;
 };
 
 struct edge_entry {
@@ -279,6 +290,11 @@ struct series_state { /* a series whose points came since the start */
     uint64_t hash;
     int64_t row, last_ns; /* newest time stored; −1: none */
     int64_t generation;   /* newest that has points of it, as its row says */
+    /* Of series that tell of edges: the newest value, and when that was (0: there is none). */
+    double value;
+    uint64_t value_ns;
+    bool asked;  /* the value was looked for in the file */
+    bool is_new; /* its first point is to come */
 };
 
 struct metrics {
@@ -296,6 +312,7 @@ struct metrics {
     int64_t resource_row; /* 0: not looked up */
     sqlite3_stmt *find_resource, *add_resource, *find_series, *add_series, *see_series, *newest_of,
         *find_point, *add_point, *add_generation, *size_generation;
+    int64_t n_families; /* rows; −1: to be counted */
     struct stat_series *n_limited;
 };
 
@@ -331,6 +348,7 @@ struct store {
     struct keep keep;
     struct trace_minutes trace_minutes;
     struct metrics metrics;
+    struct told told;
     struct logs logs;
     struct position position; /* with what is applied; committed with the transaction */
     sqlite3_stmt *put_trace, *put_spans, *drop_trace, *mark_trace, *drop_spans, *put_position,
@@ -397,6 +415,13 @@ int minutes_add_call(struct store *store, const struct turn *turn, const struct 
 int minutes_add_span(struct store *store, const struct turn *turn, const struct record *record,
                      const struct span_result *result, int sign);
 int minutes_add_ledger(struct store *store, const struct ledger_change *change);
+/* The row of table edge with these row ids of nodes and names; made when there is none. */
+int minutes_edge_row(struct store *store, const struct edge_ids *ids, int64_t *row);
+/* Writes a row of edge_minute that is not one of those in memory. */
+int minutes_put_edge(struct store *store, const struct minute_row *row);
+/* Both ends of a call are nodes of the graph, whether they send spans or not; `user` is nobody's.
+ */
+void minutes_see_ends(struct store *store, const struct turn *turn, const struct call *call);
 /* Writes every dirty row; before a commit. */
 int minutes_write(struct store *store);
 void minutes_forget(struct store *store);
@@ -514,14 +539,21 @@ int keep_slice(struct store *store);
 int metrics_open(struct store *store);
 void metrics_close(struct store *store);
 /* The points of a body; says how many were stored and how many were there already. */
-int metrics_add(struct store *store, const struct batch *batch, uint32_t *n_stored,
-                uint32_t *n_duplicate);
+int metrics_add(struct store *store, const struct turn *turn, const struct batch *batch,
+                uint32_t *n_stored, uint32_t *n_duplicate);
 /* Before a commit. */
 int metrics_write(struct store *store);
 /* The transaction was rolled back, or retention took series away. */
 void metrics_forget(struct store *store);
 /* Deletes one more slice of the generation that goes. */
 int metrics_delete_slice(struct store *store);
+/* The row of the resource seen last; looked up, or made. */
+int metrics_resource_row(struct metrics *metrics, int64_t *row);
+
+/* metric_families.c */
+int families_add(struct store *store, const struct batch *batch);
+/* Those that nobody told of since the oldest points. */
+int families_delete(struct store *store);
 
 /* logs.c */
 int logs_open(struct store *store);
@@ -545,7 +577,24 @@ void store_file_note(int lock_fd, const char *text);
 int store_file_migrate(sqlite3 *db);
 int store_file_version(void);
 
-/* store.c */
+/* transaction.c: one is open or none. Codes are SQLite's. */
+#define REST_NS (2 * NS_PER_S) /* without a commit: what is in the log goes into the file */
+enum store_state { STATE_GOOD, STATE_DISK_FULL, STATE_DAMAGED, STATE_FAILED };
+int transaction_read_position(struct store *store);
+int transaction_begin(struct store *store);
+int transaction_apply(struct store *store, const struct turn *turn);
+/* Until it is through; turns are handed on. */
+void transaction_commit(struct store *store);
+/* Once. */
+int transaction_try(struct store *store);
+void transaction_roll_back(struct store *store, int code);
+/* Rolls back, and does the same turns again until they are committed. */
+void transaction_start_over(struct store *store, int code);
+void transaction_checkpoint(struct store *store);
+/* Nothing may be committed behind a sync that failed: ends the process if this code says so. */
+void transaction_note_sync(struct store *store, int code);
+
+/* statements.c */
 int store_prepare(struct store *store, const char *sql, sqlite3_stmt **statement);
 /* Asked seldom, so prepared each time: the first number of the answer (0 when there is none), and a
  * statement without an answer. */

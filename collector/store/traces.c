@@ -179,7 +179,8 @@ static int put_trace(struct store *store, const struct turn *turn, const struct 
     sqlite3_bind_int64(put, 13, result->parts);
     sqlite3_bind_int64(put, 14,
                        (result->error ? TRACE_ERROR : 0) | (result->complete ? TRACE_COMPLETE : 0) |
-                           TRACE_SPANS_KEPT | (result->began_by_proxy ? TRACE_BEGAN_BY_PROXY : 0));
+                           TRACE_SPANS_KEPT | (result->began_by_proxy ? TRACE_BEGAN_BY_PROXY : 0) |
+                           (result->late_piece ? TRACE_LATE_PIECE : 0));
     sqlite3_bind_int64(put, 15, trace->reopened);
     sqlite3_bind_int64(put, 16, (int64_t)(clock_wall_ns() / NS_PER_S));
     sqlite3_bind_int64(put, 17, mask);
@@ -228,10 +229,36 @@ static int count(struct store *store, const struct turn *turn, const struct coun
     return code;
 }
 
+/* More spans behind those that stay: rows of spans are put with the others' of the turn. */
+static int extend_trace(struct store *store, const struct turn *turn, const struct cut_trace *trace)
+{
+    sqlite3_stmt *extend;
+    int64_t mask;
+    int code = services_mask(store, turn, trace, &mask);
+    code = code ? code
+                : store_prepare(store,
+                                "UPDATE trace_row SET span_count = span_count + ?2, "
+                                "services = services | ?3, reopened = ?4, bits = bits & ~?5 "
+                                "WHERE trace_no = ?1",
+                                &extend);
+    if (code)
+        return code;
+    sqlite3_bind_int64(extend, 1, (int64_t)trace->trace_no);
+    sqlite3_bind_int64(extend, 2, trace->now.n_records);
+    sqlite3_bind_int64(extend, 3, mask);
+    sqlite3_bind_int64(extend, 4, trace->reopened);
+    sqlite3_bind_int64(extend, 5, TRACE_COMPLETE);
+    code = statement_run(extend);
+    sqlite3_finalize(extend);
+    return code ? code : count(store, turn, &trace->now, 1);
+}
+
 static int apply_trace(struct store *store, const struct turn *turn, const struct cut_trace *trace)
 {
     int code = 0;
     store->relations.told = false;
+    if (trace->base)
+        return extend_trace(store, turn, trace);
     if (trace->was) {
         code = count(store, turn, trace->was, -1);
         code = code ? code : drop_old(store, trace->trace_no, &store->relations.told);
@@ -247,10 +274,10 @@ static int apply_trace(struct store *store, const struct turn *turn, const struc
     return code;
 }
 
-static int apply_body(struct store *store, struct body *body)
+static int apply_body(struct store *store, const struct turn *turn, struct body *body)
 {
     uint32_t n[4] = {0};
-    int code = metrics_add(store, body->batch, &n[0], &n[1]);
+    int code = metrics_add(store, turn, body->batch, &n[0], &n[1]);
     code = code ? code : logs_add(store, body->batch, &n[2], &n[3]);
     body->n_stored = n[0] + n[2];
     body->n_duplicate = n[1] + n[3];
@@ -276,7 +303,7 @@ int traces_apply(struct store *store, const struct turn *turn)
     code = code ? code : kafka_add(store, turn);
     clocks_add(store, turn);
     for (struct body *body = turn->bodies; body && !code; body = body->next)
-        code = apply_body(store, body);
+        code = apply_body(store, turn, body);
     for (uint32_t i = 0; i < turn->n_ledger && !code; i++)
         code = minutes_add_ledger(store, &turn->ledger[i]);
     store->position.booked_to = turn->booked_to;

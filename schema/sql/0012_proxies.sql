@@ -1,3 +1,5 @@
+-- trace_row.bits has 32 of a part of a trace of which an older one could not be opened again (stitch.reopen_window).
+
 -- Whom proxies served that do not say what they are: what tells a gateway from a sidecar. Minutes are of receipt, Unix minutes,
 -- and may lag by ten; 0 is never.
 CREATE TABLE proxy (

@@ -1,5 +1,5 @@
 /* bench_stitch.c - spans a second and a core through stitch() alone: workload W, decoded and
- * gathered by trace beforehand.
+ * gathered by trace beforehand, its request ids noted.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,12 +9,14 @@
 #include "collector/model/shapes.h"
 #include "collector/simulate/workload.h"
 #include "collector/stitch/live.h"
+#include "collector/stitch/requests.h"
 #include "collector/stitch/stitch.h"
 
 #define SPANS 200000
 #define RUNS 7
 
 static struct live_table table;
+static struct requests *requests;
 
 static void take_body(struct shapes *shapes, struct str body, struct buf *scratch)
 {
@@ -31,6 +33,8 @@ static void take_body(struct shapes *shapes, struct str body, struct buf *scratc
         if (!live || !shapes_record(shapes, span, FORMAT_OTLP_PB, scratch, &record) ||
             !live_append(&table, live, &record))
             exit(3);
+        if (record.request_id)
+            requests_add(requests, request_trace(span->trace_id), &record);
     }
     batch_free(batch);
 }
@@ -44,6 +48,7 @@ static double run(struct stitch *stitch, struct record **traces)
         struct arena arena;
         struct graph graph;
         arena_init(&arena, 1u << 26);
+        stitch_name_trace(stitch, table.entries[i]->id);
         if (!stitch_trace(stitch, traces[i], table.entries[i]->n, &knowledge, &arena, &graph))
             exit(3);
         n_spans += table.entries[i]->n;
@@ -70,6 +75,7 @@ int main(void)
     double ns[RUNS];
     buf_init(&scratch, 64u << 20);
     live_table_init(&table);
+    requests = requests_new();
     for (uint32_t sent = 0; sent < SPANS; sent += batch.n_spans) {
         workload_next(workload, clock_wall_ns(), &batch);
         take_body(shapes, batch.body, &scratch);
@@ -84,6 +90,7 @@ int main(void)
             traces[i][n++] = at->record;
     }
     struct stitch *stitch = stitch_new(names, nodes);
+    stitch_set_requests(stitch, requests);
     for (int i = 0; traces && i < RUNS; i++)
         ns[i] = run(stitch, traces);
     qsort(ns, RUNS, sizeof(ns[0]), by_size);

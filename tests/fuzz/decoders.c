@@ -130,6 +130,14 @@ static void check_point(const struct metric_point *point, const struct limits *l
     histogram_fini(&histogram);
 }
 
+static void check_family(const struct metric_family *family, const struct limits *limits)
+{
+    FUZZ_CHECK(family->type < N_FAMILY_TYPES && family->name.len, "type %u", family->type);
+    check_text(family->name, limits->name_bytes, "a family's name");
+    check_text(family->unit, limits->name_bytes, "a family's unit");
+    check_text(family->description, limits->name_bytes, "a family's sentence");
+}
+
 static void check_log(const struct log_record *record)
 {
     FUZZ_CHECK(record->trace_id.high || record->trace_id.low, "a zero id");
@@ -148,6 +156,8 @@ static void check_batch(const struct batch *batch, const struct limits *limits)
         check_span(&batch->spans[i], limits);
     for (uint32_t i = 0; i < batch->n_points; i++)
         check_point(&batch->points[i], limits);
+    for (uint32_t i = 0; i < batch->n_families; i++)
+        check_family(&batch->families[i], limits);
     for (uint32_t i = 0; i < batch->n_logs; i++)
         check_log(&batch->logs[i]);
 }

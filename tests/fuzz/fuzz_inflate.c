@@ -1,4 +1,4 @@
-/* fuzz_inflate.c - gzip, zlib and zstd bodies: never more than the ceiling, the same each time. */
+/* fuzz_inflate.c - gzip, zlib, zstd and snappy bodies: never more than the ceiling, the same each time. */
 #include "collector/base/inflate.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -6,7 +6,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    for (int kind = INFLATE_GZIP; kind <= INFLATE_ZSTD; kind++) {
+    for (int kind = INFLATE_GZIP; kind <= INFLATE_SNAPPY; kind++) {
         struct str input = {(const char *)data, size};
         char *bytes = NULL, *again = NULL;
         size_t n = 0, m = 0;

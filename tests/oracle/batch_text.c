@@ -165,6 +165,14 @@ static void point_text(struct buf *out, const struct metric_point *point)
     buf_add_char(out, '\n');
 }
 
+static void family_text(struct buf *out, const struct metric_family *family)
+{
+    buf_addf(out, "family of type %u\n", family->type);
+    text_line(out, "name", family->name);
+    text_line(out, "unit", family->unit);
+    text_line(out, "description", family->description);
+}
+
 static void log_text(struct buf *out, const struct log_record *record)
 {
     text_ids(out, record->trace_id, record->span_id, 0);
@@ -188,14 +196,16 @@ void batch_text_all(struct buf *out, const struct batch *batch)
     }
     for (uint32_t i = 0; i < batch->n_points; i++)
         point_text(out, &batch->points[i]);
+    for (uint32_t i = 0; i < batch->n_families; i++)
+        family_text(out, &batch->families[i]);
     for (uint32_t i = 0; i < batch->n_logs; i++)
         log_text(out, &batch->logs[i]);
     buf_addf(out,
              "spans %u resources %u rejected %u\ncut values %u names %u; dropped attributes %u "
-             "events %u links %u; cleaned %u\n",
+             "events %u links %u exemplars %u; cleaned %u\n",
              batch->n_spans, batch->n_resources, counts->n_rejected, counts->n_cut_values,
              counts->n_cut_names, counts->n_dropped_attributes, counts->n_dropped_events,
-             counts->n_dropped_links, counts->n_cleaned_texts);
+             counts->n_dropped_links, counts->n_dropped_exemplars, counts->n_cleaned_texts);
     if (batch->first_reason[0])
         buf_addf(out, "first reason: %s\n", batch->first_reason);
 }

@@ -28,9 +28,9 @@ def cases(limit):
                 yield op, path, at, 20, EIO if op == "read" else ENOSPC
 
 
-def load(c, acked_file, seed):
+def load(c, acked_file, seed, spans=30000):
     """Ends when all is sent, or when the collector is gone."""
-    subprocess.run([c.program, "simulate", "--to", "http://" + c.otlp, "--spans", "30000", "--rate", "30000", "--batch", "100",
+    subprocess.run([c.program, "simulate", "--to", "http://" + c.otlp, "--spans", str(spans), "--rate", "30000", "--batch", "100",
                     "--seed", str(seed), "--acked", acked_file], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
 
 

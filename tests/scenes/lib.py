@@ -52,6 +52,7 @@ class Collector:
         self.headers = {}  # of every request: a token
         self.tls = None  # an ssl.SSLContext: requests go by https
         self.environment = {}  # of the process, beside what is there
+        self.browser = None  # gives the address of a browser that several scenes use after each other
 
     def start(self, **sets):
         self.sets.update({k.replace("__", "."): v for k, v in sets.items()})
@@ -72,6 +73,10 @@ class Collector:
         self.grpc = found["otlp_grpc"]
         self.otlp, self.zipkin, self.web = found["otlp_http"], found["zipkin"], found["web"]
         return self
+
+    def page_environment(self):
+        """For Node: the scene's own browser, or the one of its runner."""
+        return {**os.environ, "BROWSER": self.browser() if self.browser else ""}
 
     def said(self):
         self.errors.flush()

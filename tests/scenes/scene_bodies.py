@@ -2,6 +2,7 @@
 (tests/README.md)."""
 import gzip
 import json
+import subprocess
 import struct
 import time
 import zlib
@@ -335,4 +336,27 @@ def scene_zipkin_bodies(c):
         ("0000000000000000463ac35c9f6413ad", "a2fb4a1d1a96d313", 1700000000000001000, 10000)]
     assert c.sql("SELECT sum(rejected), sum(entry) FROM ingest_minute") == [(1, 2)]
     assert "\ufffd" in c.sql("SELECT attributes FROM span LIMIT 1")[0][0]
+    c.check_ledger()
+
+
+def scene_61_64_names_without_end(c):
+    """Services, operations and edges beyond their limits become `other`, everything is counted, and /metrics stays clean whatever the names are."""
+    c.start(limit__services="50", limit__operations="20", limit__edges="60", export__prometheus__max_series="60")
+    odd = ['quo"te', "new\nline", "back\\slash", "le", "__name__", "{}", "a" * 1000, "\u202eover", "\u00e9", ","]
+    spans = [otlp_span("%032x" % (i + 1), "%016x" % (i + 1), service="svc-%s" % odd[i % 10] if i < 100 else "s%d" % i, name=odd[i % 7] + chr(97 + i % 26),
+                       le="0.5", __name__="x", **{"http__route": odd[i % 10]}) for i in range(2000)]
+    spans += [otlp_span("%032x" % (i + 5001), "%016x" % (i + 5001), service="one", name="op " + "".join(chr(97 + (i >> k & 15)) for k in (0, 4, 8)))
+              for i in range(1000)]
+    for first in range(0, len(spans), 1000):
+        assert c.post_otlp(otlp_body(spans[first:first + 1000]), True)[0] == 200
+    c.flush()
+    assert c.counter("traces_spanmetrics_calls_total") == 3000 == c.counter("traces_service_graph_request_total")
+    assert c.counter("traces_spanmetrics_calls_total", service="other") > 1000 and c.counter("traces_spanmetrics_calls_total", span_name="other") > 500
+    assert c.sql("SELECT count(*) <= 52 FROM service") == [(1,)] and c.sql("SELECT sum(calls), count(*) <= 61 FROM edge_minute") == [(3000, 1)]
+    assert c.sql("SELECT max(n) <= 21 FROM (SELECT count(DISTINCT operation) AS n FROM operation GROUP BY service)") == [(1,)]
+    assert sum(c.counter("faultline_series_limited_total", family=f) for f in ("traces_spanmetrics", "traces_service_graph")) > 0
+    text = c.get("/metrics")[1]
+    assert len(text) < 1 << 20
+    lint = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
+    assert lint.returncode == 0 and not lint.stderr, (lint.stdout, lint.stderr)
     c.check_ledger()

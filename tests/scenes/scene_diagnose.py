@@ -129,7 +129,8 @@ def write_metrics(path, begin, cause, bad):
         for k, (service, metrics) in enumerate(points.items()):
             hit = bad and service == "cart"
             used = (0.93 if hit and cause == "CPU" else 0.2) + 0.01 * ((i + k) % 3)
-            metrics.setdefault("process.cpu.utilization", []).append(otlp.number_json(used, at=at))
+            metrics.setdefault("process.cpu.utilization", []).append(otlp.number_json(used, at=at, pod=service + "-0"))
+            metrics.setdefault("jvm.thread.count", []).append(otlp.number_json(9 if hit and cause == "CPU" else 1, at=at, pod=service + "-1"))
             metrics.setdefault("jvm.memory.used", []).append(otlp.number_json((900 if hit and cause == "memory" else 300) * 2**20 + i * 1000, at=at))
             metrics.setdefault("http.server.active_requests", []).append(otlp.number_json(90 if bad else 3, at=at))
             if bad and service == "front" and cause == "pool overflow":
@@ -162,9 +163,15 @@ def scene_metrics_name_the_cause(c):
         if fault == "none":
             assert code == 0 and not any(s["significant"] for s in answer["suspects"]), answer
             continue
-        assert list(said) == [("cart", cause)] and said["cart", cause]["deviation"] > 3, (fault, cause, said)
+        sister = [("cart", "threads")] if cause == "CPU" else []  # of another pod, and weaker
+        assert list(said) == [("cart", cause)] + sister and said["cart", cause]["deviation"] > 3, (fault, cause, said)
         first, before = answer["suspects"][0], without["suspects"][0]
         assert first["node"]["service"] == before["node"]["service"] == "cart" and before["score"] < first["score"] <= before["score"] + 0.05, (first, before)
+        if cause == "CPU":
+            p = subprocess.run([c.program, "diagnose", "--db", db, "--baseline", "1600000000..1600000300", "--from", "1600000600", "--to", "1600000900",
+                                "--level", "instance", "--format", "json"], stdout=subprocess.PIPE)
+            alone = [(s["instance"], e["metric"]) for s in json.loads(p.stdout)["suspects"] for e in s["evidence"] if e["kind"] == "metric"]
+            assert alone == [("cart-0", "process.cpu.utilization")], alone
         if cause == "pool overflow":
             assert said["cart", cause]["metric"] == "cluster.upstream_rq_pending_overflow", said
 

@@ -82,6 +82,8 @@ def scene_export_holds_what_was_accepted_and_no_more(c):
     assert rows(out("got.db"), "SELECT * FROM span") == rows(out("stock.db"), "SELECT * FROM span")
     assert c.request(c.web, "HEAD", "/api/v1/export?from=40m")[0] == 200
 
+    assert c.get("/api/v1/export?from=40m", **{"Sec-Fetch-Site": "cross-site"})[0] == 403 == c.get("/api/v1/backup", **{"Sec-Fetch-Site": "cross-site"})[0]
+
     # Refusals leave no file behind.
     before = sorted(os.listdir(c.folder))
     for query, code in (("incident=7", 404), ("incident=x", 400), ("incident=0", 400), ("service=nobody", 404), ("service=a/b/c/d", 400),

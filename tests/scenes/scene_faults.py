@@ -1,6 +1,7 @@
 """File operations that fail: a part of what `make torture` goes through (faults.py)."""
 import os
 
+import remote_write as rw
 from faults import DB, EIO, ENOSPC, INBOX, WAL, load, run_case, run_reread_case, start_with_fault
 from faults import check as check_whole
 
@@ -49,7 +50,7 @@ def scene_a_moment_without_the_disk_sets_no_database_aside(c):
     acked = os.path.join(c.folder, "acked")
     for at in (1, 2, 3, 5, 7, 9):
         c.start()
-        load(c, acked, at)
+        load(c, acked, at, 8000)
         c.kill()
         if start_with_fault(c, ("read", WAL, at, 1, EIO), os.path.join(c.folder, "told")):
             c.stop()
@@ -59,3 +60,19 @@ def scene_a_moment_without_the_disk_sets_no_database_aside(c):
                      ("f.db", "f.db-wal", "f.db-shm", "f.db-lock", "f.db-inbox")]
         assert not strangers, (at, strangers, c.said())
     check_whole(c, acked)
+
+
+def scene_a_commit_that_fails_counts_no_rate_twice(c):
+    """Rates of a transaction that is taken back are counted again from the same points."""
+    labels = rw.istio("front", "cart")
+    told = os.path.join(c.folder, "told")
+    c.start()
+    c.stop()
+    assert start_with_fault(c, ("write", WAL, 40, 1, EIO), told), c.said()
+    for i in range(1, 13):
+        assert rw.post(c, rw.calls(10 * i, rw.T0 + 5000 * i, 20, **labels))[0] == 204
+        c.flush()
+    assert os.path.exists(told) and "store_rolled_back" in c.said(), c.said()
+    assert c.sql("SELECT sum(calls), sum(mtls), sum(server_ns_sum) FROM edge_minute") == [(110, 110, 110 * 20 * 10**6)]
+    assert c.sql("SELECT count(*) FROM metric_point") == [(12 * 17,)]
+    c.check_ledger()

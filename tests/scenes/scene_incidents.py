@@ -206,13 +206,13 @@ def scene_a_replay_opens_incidents_in_its_own_time(c):
 
 
 class Mall(Shop):
-    """Entries of one front: /cart and /buy call cart, /ads calls ads. `bad` says which of cart, ads are bad, and how."""
+    """Entries of one front: /cart and /buy call cart, /ads calls ads. `bad` says which of cart, ads are bad, and how: fail, rare (failures), slow."""
 
     def visit(self, at, operation, callee, bad):
         trace, front, call, inner = self.new_id(32), self.new_id(), self.new_id(), self.new_id()
         how = bad.get(callee)
         own = self.random.lognormvariate(1.5, 0.3) * (20 if how == "slow" else 1)
-        status = 2 if how == "fail" and self.random.random() < 0.6 else 0
+        status = 2 if how in ("fail", "rare") and self.random.random() < {"fail": 0.6, "rare": 0.15}[how] else 0
         return [otlp_span(trace, front, "", "front", "GET /" + operation, 2, at, own + 3, status),
                 otlp_span(trace, call, front, "front", "call " + callee, 3, at + 1, own + 1.5, status),
                 otlp_span(trace, inner, call, callee, "get", 2, at + 1.5, own, status)]
@@ -236,6 +236,14 @@ def scene_what_one_cause_explains_is_one_incident(c):
     rows = Mall(6).run(c, 1_600_000_020, [(0, 480, {}), (480, 660, {"cart": "fail"})])
     assert len(rows) == 1 and rows[0][1:3] == ("open", "errors") and rows[0][4] == "cart" and 470 <= rows[0][5] <= 490, rows
     assert 550 <= rows[0][6] <= 750, rows  # 60 % of 2 entries × 3 a second × 180 s
+
+
+def scene_a_second_fault_has_an_onset_of_its_own(c):
+    """Before, the change point of what was over already was taken for that of what came next."""
+    c.sets["localise.close_after"] = "20s"
+    rows = Mall(16).run(c, 1_600_000_020, [(0, 480, {}), (480, 520, {"ads": "fail"}), (520, 570, {}), (570, 660, {"ads": "rare"})], rate=12)
+    late = [r for r in rows if r[1] == "open"]
+    assert len(late) == 1 and late[0][2:5] == ("errors", "GET /ads", "ads") and 560 <= late[0][5] <= 580, rows
 
 
 def scene_unrelated_causes_are_several_incidents(c):

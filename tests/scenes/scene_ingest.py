@@ -196,6 +196,8 @@ def scene_commands(c):
     run("sql", "DELETE FROM name", "--db", c.db, code=2)
     run("sql", "ATTACH 'x' AS y", "--db", c.db, code=2)
     assert "otlp_pb" in run("tail", "--url", "http://" + c.web)
+    for wrong in (("--status", "bad"), ("--attr", "key"), ("--min-duration", "5"), ("--limit", "0"), ("--from", "now", "--to", "1h")):
+        run("traces", "--db", c.db, *wrong, code=2)
     run("trace", "0123", "--db", c.db, code=3)
     run("nonsense", code=2)
     assert "store.path" in run("check-config")

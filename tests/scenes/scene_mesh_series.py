@@ -120,14 +120,18 @@ def scene_series_alone_rank_the_services(c):
         requests = answer["requests"]
         assert 3300 <= requests["baseline"]["n"] <= 3600 and requests["now"]["n"] == 1200, requests
         assert requests["now"]["mean_ns"] > 5e6 and requests["now"]["p95_ns"] is None, requests
-        assert answer["onset"][:16] in ("2020-09-13T12:42", "2020-09-13T12:43"), answer["onset"]
+        opened = sqlite3.connect(os.path.join(c.folder, fault + spelling + ".db")).execute(
+            "SELECT service, i.symptom, (opened_ns - onset_ns) / 60000000000, (onset_ns / 1000000000 - ?) / 60 FROM incident i JOIN suspect s ON s.incident_id = i.id "
+            "WHERE s.rank = 1", (BEGIN,)).fetchall()
+        assert opened == [(who, "latency" if how == "slow" else "errors", opened[0][2], opened[0][3])] and 1 <= opened[0][2] <= 3 and 14 <= opened[0][3] <= 16, (fault, opened)
+        assert answer["incident"] == "1" and answer["onset"][:16] in ("2020-09-13T12:42", "2020-09-13T12:43"), answer["onset"]
     assert diagnosed(c, "fail_cart", 4, 1, level="version")["suspects"][0]["node"]["version"] == "v1"
 
 
 def scene_series_without_a_fault_and_with_few_calls(c):
     for seed in (11, 12, 13):
         answer = diagnosed(c, "none_%d" % seed, seed, 0)
-        assert answer["verdict"] == "no significant change" and not any(s["significant"] for s in answer["suspects"]), answer["suspects"][:2]
+        assert answer["incident"] is None and answer["verdict"] == "no significant change" and not any(s["significant"] for s in answer["suspects"]), answer["suspects"][:2]
     answer = diagnosed(c, "fail_pay", 14, 4, rate=0.08)
     assert answer["verdict"] == "not enough data" and answer["need"]["requests"] > 0, answer
 

@@ -26,7 +26,7 @@ def browse(c, name, **facts):
     path = os.path.join(c.folder, name + ".json")
     with open(path, "w") as f:
         json.dump({"base": "http://" + c.web, "otlp": "http://%s/v1/traces" % c.otlp, **facts}, f)
-    p = subprocess.run(["node", os.path.join(UI, "page.mjs"), name, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=150)
+    p = subprocess.run(["node", os.path.join(UI, "page.mjs"), name, path], env=c.page_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=150)
     assert p.returncode == 0, p.stderr.decode(errors="replace")[-3000:]
     return p.stdout.decode()
 

@@ -106,7 +106,7 @@ def descriptors(c):
 
 
 def scene_slow_readers_end_and_hold_little(c):
-    """29: a hundred who read /metrics byte by byte; ingest goes on, memory stays bounded, all are ended."""
+    """29: forty who read /metrics byte by byte; ingest goes on, memory stays bounded, all are ended."""
     c.start(receive__max_in_flight="64MiB")
     for service in range(20):
         spans = [otlp_span("%032x" % (service * 1000 + i + 1), "00000000000000a1", service="service-%d" % service,
@@ -117,7 +117,7 @@ def scene_slow_readers_end_and_hold_little(c):
     assert size > 8 << 20, size
     before, base, readers = rss_mb(c), descriptors(c), []
     begin = time.monotonic()
-    for _ in range(100):
+    for _ in range(40):
         s = socket.socket()
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         host, port = c.web.rsplit(":", 1)
@@ -132,13 +132,14 @@ def scene_slow_readers_end_and_hold_little(c):
             s.close()  # they were answered, and may stay as any that keeps its connection
     readers = [s for s in readers if s.fileno() >= 0]
     assert statuses.count(b"200") >= 3 and set(statuses) <= {b"200", b"503"}, statuses
-    assert held - before < 160, "%d MB before, %d MB with a hundred slow readers of %d MB each" % (before, held, size >> 20)
+    assert held - before < 160, "%d MB before, %d MB with forty slow readers of %d MB each" % (before, held, size >> 20)
     while descriptors(c) > base:
         for s in readers:
             try:
                 s.recv(1)
             except ConnectionResetError:
                 pass
+        time.sleep(0.1)
         assert c.post_otlp(GOOD, True)[0] == 200
         assert time.monotonic() - begin < 30 + (size >> 20) + 15, "slow readers stay: %d descriptors over %d after %d s, %d MB" % (descriptors(c), base, time.monotonic() - begin, size >> 20)
     assert time.monotonic() - begin > 25, "they had their time"

@@ -5,7 +5,8 @@ import socket
 import sqlite3
 import subprocess
 
-from lib import free_port, otlp_body, otlp_span
+from lib import free_port, otlp_body, otlp_span, wait_for
+from raw import connect
 
 
 def start(c, code, said, **sets):
@@ -84,7 +85,7 @@ def scene_the_ready_line_and_the_service_manager(c):
         manager.settimeout(10)
         c.environment = {"NOTIFY_SOCKET": where}
         port = free_port()
-        c.start(web__extra_listen="127.0.0.1:%d,0" % port, receive__zipkin__listen="off", listen__host="localhost")
+        c.start(web__extra_listen="127.0.0.1:%d,0" % port, receive__zipkin__listen="off", listen__host="localhost", receive__max_in_flight="1MiB")
         assert manager.recv(100) == b"READY=1"
     assert re.fullmatch(r"faultline ready pid=%d otlp_grpc=127\.0\.0\.1:\d+ otlp_http=127\.0\.0\.1:\d+ zipkin=off web=127\.0\.0\.1:\d+ web=127\.0\.0\.1:%d "
                         r"web=127\.0\.0\.1:\d+ db=%s\n" % (c.process.pid, port, re.escape(c.db)), c.ready), c.ready
@@ -93,6 +94,12 @@ def scene_the_ready_line_and_the_service_manager(c):
         for address in (first, "127.0.0.1:%d" % port):
             status, body, _ = c.request(address, "GET", path)
             assert (status, body) == (200, text), (path, status, body)
+    # While bodies take all the memory that they may, nobody new is sent here.
+    ready = lambda: c.request(first, "GET", "/-/ready")[:2]  # noqa: E731
+    with connect(c.otlp) as sender:
+        sender.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2000000\r\n\r\n" + b" " * 1000000)
+        wait_for(lambda: ready() == (503, b"memory"), 10, "memory to be short")
+    wait_for(lambda: ready() == (200, b"ready"), 10, "memory to be free")
     process = c.process
     c.process = None
     process.terminate()

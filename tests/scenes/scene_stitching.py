@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import sqlite3
 import subprocess
 
 from stitching import Trace, expected_text, frames_of, graph_text, otlp, zipkin
@@ -98,3 +99,74 @@ def scene_extreme_traces_give_a_right_or_a_marked_graph(c):
         ring[n]["parent"] = ring[n - 1]["id"]
     calls, parts, complete = graph(t.spans)
     assert len(calls) <= 4 and parts == 1 and not complete, (calls, parts, complete)
+
+
+# What the tables hold of all cases, but for the order in which traces were cut, and how often.
+TABLES = ["SELECT * FROM edge_minute", "SELECT * FROM hop_minute", "SELECT * FROM hairpin", "SELECT * FROM edge_violation", "SELECT * FROM operation_minute",
+          "SELECT trace_id, start_ns, duration_ns, entry_cluster, entry_namespace, entry_service, entry_operation, span_count, service_count, error_count, "
+          "status, origin_service, origin_operation, origin_reason, complete, parts FROM trace",
+          "SELECT trace_id, span_id, kind, start_ns, duration_ns, self_ns, cluster, namespace, service, version, role, operation, status, fault, peer FROM span",
+          "SELECT sum(received) - sum(duplicate), sum(paired), sum(caller_only), sum(callee_only), sum(entry), sum(orphan), sum(local) FROM ingest_minute"]
+
+
+def tables(c):
+    c.check_ledger()
+    return {query: sorted(c.sql(query)) for query in TABLES}
+
+
+def scene_late_and_across_restarts(c):
+    """All cases through the whole program: at once; and span by span, each after the last was committed, some again, with a stop and a kill between."""
+    draw = random.Random(8)
+    cases = [function()[0] for function in CASES]
+    c.start()
+    for spans in cases:
+        assert c.post_otlp(otlp(spans), json_body=True)[0] == 200
+    c.flush()
+    at_once = tables(c)
+    c.stop()
+    c.sets["store.path"] = c.db = os.path.join(c.folder, "late.db")
+    c.start()
+    for spans in cases:
+        draw.shuffle(spans)
+    for n in range(max(len(spans) for spans in cases)):
+        now = [spans[n] for spans in cases if n < len(spans)]
+        again = [draw.choice(spans[:n]) for spans in cases if 0 < n <= len(spans) and draw.random() < 0.2]
+        assert c.post_otlp(otlp(now + again), json_body=True)[0] == 200
+        if n == 2:
+            c.stop()
+            c.start()
+        elif n == 4:  # answered, and not committed
+            c.kill()
+            c.start()
+        c.flush()
+    late = tables(c)
+    for query in TABLES:
+        assert late[query] == at_once[query], (query, sorted(set(late[query]) ^ set(at_once[query]), key=str)[:6])
+
+
+def scene_what_comes_after_the_reopen_window_is_a_trace_of_its_own(c):
+    c.start(stitch__reopen_window="1h")
+    t = Trace(905)
+    a = t.server("a", 0, 100)
+    ab = t.client("a", 1, 90, a)
+    b = t.server("b", 5, 80, ab)
+    bc = t.client("b", 6, 70, b)
+    give = lambda *spans: (c.post_otlp(otlp(list(spans)), json_body=True), c.flush())  # noqa: E731
+    rows = lambda: c.sql("SELECT span_count, parts, complete FROM trace ORDER BY span_count")  # noqa: E731
+    give(a, ab)
+    give(b)
+    assert rows() == [(3, 1, 1)] and c.counter("faultline_stitch_too_late_total") == 0, rows()
+    c.stop()
+    db = sqlite3.connect(c.db)  # as if it had been stored two hours ago
+    db.execute("UPDATE trace_row SET stored_s = stored_s - 7200")
+    db.commit()
+    db.close()
+    c.start()
+    give(bc)
+    assert rows() == [(1, 2, 0), (3, 1, 1)] and c.counter("faultline_stitch_too_late_total") == 1, rows()
+    give(t.server("c", 7, 60, bc))  # opens the newer part again
+    assert rows() == [(2, 2, 0), (3, 1, 1)] and c.counter("faultline_stitch_too_late_total") == 1, rows()
+    assert c.sql("SELECT caller_service, callee_service, sum(calls) FROM edge_minute GROUP BY 1, 2") == [("a", "b", 1), ("b", "c", 1), ("user", "a", 1)]
+    assert c.counter("faultline_stitch_reopened_total") == 1 and c.counter("faultline_stitch_lateness_seconds_count") >= 1
+    assert c.get("/api/v1/traces/" + t.id)[0] == 200
+    c.check_ledger()

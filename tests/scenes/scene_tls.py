@@ -23,12 +23,12 @@ class Authority:
                 "-keyout", name + ".key", "-out", name + ".pem")
         self.path = os.path.join(folder, name + ".pem")
 
-    def issue(self, name, kind=("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")):
+    def issue(self, name, kind=("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"), days="2", usage=""):
         openssl(self.folder, "req", "-newkey", *kind, "-nodes", "-subj", "/CN=" + name, "-keyout", name + ".key", "-out", name + ".csr")
         with open(os.path.join(self.folder, name + ".ext"), "w") as ext:
-            ext.write("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+            ext.write("subjectAltName=DNS:localhost,IP:127.0.0.1\n" + usage)
         openssl(self.folder, "x509", "-req", "-in", name + ".csr", "-CA", self.name + ".pem", "-CAkey", self.name + ".key", "-CAcreateserial",
-                "-days", "2", "-extfile", name + ".ext", "-out", name + ".pem")
+                "-days", days, "-extfile", name + ".ext", "-out", name + ".pem")
         return os.path.join(self.folder, name + ".pem"), os.path.join(self.folder, name + ".key")
 
     def trusting(self, *client, alpn=None):
@@ -108,6 +108,11 @@ def scene_tls_1_2_with_rsa_and_resumed_sessions(c):
         raise AssertionError("TLS 1.1 was taken")
     except OSError:
         pass
+    # 33: who asks for another handshake in the middle is not given one
+    again = subprocess.run(["openssl", "s_client", "-connect", c.web, "-tls1_2", "-legacy_renegotiation"], input=b"R\n" * 3, capture_output=True, timeout=20)
+    assert b"RENEGOTIATING" in again.stderr and b"eof" in again.stderr, again.stderr
+    c.tls = authority.trusting()
+    assert c.get("/-/healthy")[0] == 200
 
 
 def scene_who_comes_in_clear_text_is_told(c):
@@ -138,12 +143,16 @@ def scene_a_client_must_show_its_certificate(c):
     assert c.post_otlp(GOOD, True)[0] == 200
     with Peer(c.grpc, tls=c.tls) as peer:
         assert peer.ask(message(b"")).status == 0
-    for context in (authority.trusting(), authority.trusting(*strangers.issue("stranger"))):
+    # 77: of nobody, of another CA, over already, made for servers alone, signed by itself
+    for name, context in (("none", authority.trusting()), ("stranger", authority.trusting(*strangers.issue("stranger"))),
+                          ("late", authority.trusting(*authority.issue("late", days="-1"))),
+                          ("server's", authority.trusting(*authority.issue("servers", usage="extendedKeyUsage=serverAuth\n"))),
+                          ("its own", authority.trusting(strangers.path, strangers.path.replace(".pem", ".key")))):
         c.tls = context
         for where in (c.otlp, c.web):
             try:
                 status = c.request(where, "GET", "/")[0]
-                raise AssertionError("let in: %d" % status)
+                raise AssertionError("%s was let in: %d" % (name, status))
             except (OSError, http.client.HTTPException):
                 pass
 

@@ -37,11 +37,15 @@ def scene_each_role_may_what_is_its(c):
         for headers in (bearer(token), basic("ann:" + token)):
             assert post_otlp(c, headers)[0] == (403 if role == "read" else 200), role
             assert c.request(c.zipkin, "POST", "/api/v2/spans", b"[]", headers)[0] == (403 if role == "read" else 202), role
-            for page in ("/metrics", "/api/v1/status", "/graph"):
+            for page in ("/metrics", "/api/v1/status", "/graph", "/api/v1/export"):
                 assert c.get(page, **headers)[0] == (403 if role == "ingest" else 200), (role, page)
             assert c.request(c.web, "POST", "/api/v1/sql", b'{"sql":"SELECT 1"}', {"Content-Type": "application/json", **headers})[0] == (403 if role == "ingest" else 200), role
-            for action in ("/-/flush", "/-/reload"):
+            for action in ("/-/flush", "/-/reload", "/-/vacuum"):
                 assert c.request(c.web, "POST", action, None, headers)[0] == (200 if role == "admin" else 403), (role, action)
+    # Commands take it in the address.
+    for token, code in ((TOKENS["read"], 0), ("wrong", 2)):
+        p = subprocess.run([c.program, "traces", "--url", "http://any:%s@%s" % (token, c.web)], capture_output=True, text=True, timeout=30)
+        assert p.returncode == code and token not in p.stderr, p
     for page in HEALTH:
         assert c.get(page)[0] == 200, page
     assert c.request(c.zipkin, "GET", "/health")[0] == 200

@@ -348,3 +348,31 @@ def scene_graph_diff_names_what_changed(c):
     assert shown[0] == shown[1]
     assert [line[:8].strip() for line in shown[0].splitlines()[1:]] == ["new", "gone", "slower", "was", "redder", "was"], shown[0]
     assert subprocess.run([c.program, "graph", "--db", c.db, "--diff", "x"], capture_output=True).returncode == 2
+
+
+def scene_series_of_an_edge_say_what_the_table_says(c):
+    """And what comes late corrects the table alone, and counts as a correction."""
+    c.start()
+    t = Trace(1)
+    a = t.proxy("a", "server", 0, 100, None, upstream=INBOUND, cluster="c1")
+    o = t.proxy("a", "client", 1, 60, a, upstream=out("b"), cluster="c1")
+    t.proxy("b", "server", 3, 10, o, upstream=INBOUND, cluster="c1", code=503)
+    t.proxy("b", "server", 20, 36, o, upstream=INBOUND, cluster="c1")
+    k = t.proxy("a", "client", 70, 20, a, upstream=out("c"), cluster="c1", code=404, path="/c")
+    t.proxy("c", "server", 72, 15, k, upstream=INBOUND, cluster="c1", code=404, path="/c")
+    d = t.proxy("a", "client", 92, 5, a, upstream=out("d"), cluster="c1", path="/d")
+    send(c, t.spans)
+    series = lambda name, server: c.counter("faultline_edge_" + name, client="a", server=server)  # noqa: E731
+    row = lambda server: c.sql("SELECT sum(calls), sum(client_errors), sum(retries), sum(recovered), sum(transit_ns_sum) FROM edge_minute "  # noqa: E731
+                               "WHERE caller_service = 'a' AND callee_service = ?", server)[0]
+    assert row("b") == (1, 0, 1, 1, 0) and row("c") == (1, 1, 0, 0, 5_000_000) and row("d") == (1, 0, 0, 0, 0), (row("b"), row("c"), row("d"))
+    for server in "bcd":
+        assert [series(n, server) for n in ("client_errors_total", "retries_total", "recovered_total")] == list(row(server)[1:4]), server
+    assert series("transit_seconds_count", "c") == 1 and abs(series("transit_seconds_sum", "c") - 0.005) < 1e-9
+    assert c.counter("faultline_edge_errors_total", client="a") == 0
+    t.spans = []
+    t.proxy("d", "server", 93, 3, d, upstream=INBOUND, cluster="c1", path="/d", code=503, id="00000000000000dd")
+    send(c, t.spans)
+    assert c.sql("SELECT sum(calls), sum(errors), sum(transit_ns_sum) FROM edge_minute WHERE callee_service = 'd'") == [(1, 1, 2_000_000)]
+    assert series("errors_total", "d") == 0 and c.counter("traces_service_graph_request_total", client="a", server="d") == 1
+    assert c.counter("faultline_stitch_corrections_total") >= 1

@@ -9,7 +9,7 @@ import re
 
 ERROR_GRPC, CLIENT_GRPC = {2, 4, 8, 10, 12, 13, 14, 15}, {3, 5, 6, 7, 9, 11, 16}
 UNREACHED = {"UF", "UH", "UO", "UC", "UR", "URX"}
-OWN = {"NR", "NC", "RL", "UAEX", "FI", "OM", "NFCF"}
+OWN = {"NR", "NC", "RL", "RLSE", "UAEX", "FI", "OM", "NFCF", "LR", "DT", "DO", "DF"}
 FILTERS = {"FI", "RL", "RLSE", "UAEX", "RFCF", "NFCF", "OM", "IH", "DPE"}
 CACHES = {"redis", "memcached", "valkey"}
 INSIDE = [ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "127.0.0.0/8", "::1/128")]

@@ -1,0 +1,385 @@
+/* series.c - counters of proxies, as Prometheus scraped them: which edge they tell of (formats:
+ * Envoy and Istio, standard metrics and stats transports).
+ *
+ * Istio's name both ends; who is unknown to it is named by the host that was asked for, or is
+ * `user` where it called. Envoy's statistics of clusters name the callee; their caller is who was
+ * scraped.
+ */
+#include <math.h>
+
+#include "collector/stitch/series.h"
+#include "collector/stitch/work.h"
+
+#define MILLISECOND_NS 1e6
+
+/* What the caller's proxy answered itself. */
+#define UNREACHED_FLAGS                                                                            \
+    (FLAG_BIT(FLAG_UH) | FLAG_BIT(FLAG_UF) | FLAG_BIT(FLAG_UO) | FLAG_BIT(FLAG_NR) |               \
+     FLAG_BIT(FLAG_NC) | FLAG_BIT(FLAG_FI) | FLAG_BIT(FLAG_RL) | FLAG_BIT(FLAG_RLSE) |             \
+     FLAG_BIT(FLAG_UAEX) | FLAG_BIT(FLAG_IH) | FLAG_BIT(FLAG_DPE) | FLAG_BIT(FLAG_RFCF) |          \
+     FLAG_BIT(FLAG_NFCF) | FLAG_BIT(FLAG_OM) | FLAG_BIT(FLAG_DF) | FLAG_BIT(FLAG_DO))
+#define TIMEOUT_FLAGS (FLAG_BIT(FLAG_UT) | FLAG_BIT(FLAG_UMSDR) | FLAG_BIT(FLAG_DT))
+
+/* ---- labels ---- */
+
+static struct str label(const struct metric_point *point, struct str key)
+{
+    for (uint32_t i = 0; i < point->n_attrs; i++) {
+        if (str_eq(point->attrs[i].key, key))
+            return point->attrs[i].type == VALUE_TEXT ? point->attrs[i].text : STR_NONE;
+    }
+    return STR_NONE;
+}
+
+/* Istio writes `unknown` where it does not know, and `latest` for a revision. */
+static struct str known(const struct metric_point *point, struct str key)
+{
+    struct str text = label(point, key);
+    return str_eq(text, STR("unknown")) || str_eq(text, STR("latest")) ? STR_NONE : text;
+}
+
+static struct str first_known(const struct metric_point *point, const struct str *keys)
+{
+    struct str text = STR_NONE;
+    for (; keys->len && !text.len; keys++)
+        text = known(point, *keys);
+    return text;
+}
+#define FIRST(point, ...) first_known(point, (const struct str[]){__VA_ARGS__, STR_NONE})
+
+/* ---- ends ---- */
+
+/* A deployment is often named after its version: reviews-v1. */
+static struct str without_version(struct str workload, struct str version)
+{
+    size_t n = version.len + 1;
+    bool named = version.len && workload.len > n && str_ends(workload, version) &&
+                 workload.p[workload.len - n] == '-';
+    return named ? (struct str){workload.p, workload.len - n} : workload;
+}
+
+static void name_node(struct stitch *stitch, struct node *node)
+{
+    const struct knowledge *knowledge = stitch->knowledge;
+    if (knowledge->n_alias)
+        node->service = names_add(
+            stitch->names, knowledge_alias(knowledge, names_text(stitch->names, node->service)));
+    bool gateway =
+        is_gateway(stitch, node) ||
+        (knowledge->proxy_kind && knowledge->proxy_kind(knowledge, node) == PROXY_GATEWAY);
+    if (node->role == ROLE_WORKLOAD && gateway)
+        node->role = ROLE_GATEWAY;
+}
+
+/* The labels of one side: source_… or destination_… */
+struct side_labels {
+    struct str canonical_service, app, workload, canonical_revision, version, namespace, cluster;
+};
+
+static const struct side_labels sides[2] = {
+    {STR("source_canonical_service"), STR("source_app"), STR("source_workload"),
+     STR("source_canonical_revision"), STR("source_version"), STR("source_workload_namespace"),
+     STR("source_cluster")},
+    {STR("destination_canonical_service"), STR("destination_app"), STR("destination_workload"),
+     STR("destination_canonical_revision"), STR("destination_version"),
+     STR("destination_workload_namespace"), STR("destination_cluster")}};
+
+/* False when Istio does not know who it is. */
+static bool istio_end(struct stitch *stitch, const struct metric_point *point, int side,
+                      struct node *node)
+{
+    const struct side_labels *labels = &sides[side];
+    struct str version = FIRST(point, labels->canonical_revision, labels->version);
+    struct str service = FIRST(point, labels->canonical_service, labels->app);
+    if (!service.len)
+        service = without_version(known(point, labels->workload), version);
+    if (!service.len)
+        return false;
+    *node = (struct node){.service = names_add(stitch->names, service),
+                          .namespace = names_add(stitch->names, known(point, labels->namespace)),
+                          .cluster = names_add(stitch->names, known(point, labels->cluster)),
+                          .version = names_add(stitch->names, version),
+                          .role = ROLE_WORKLOAD};
+    name_node(stitch, node);
+    return true;
+}
+
+/* By the host that was asked for. False when that is unknown too. */
+static bool istio_asked(struct stitch *stitch, const struct metric_point *point, struct node *node)
+{
+    struct str host = known(point, STR("destination_service")), port;
+    struct str name = known(point, STR("destination_service_name"));
+    bool special = str_contains(name, STR("PassthroughCluster")) ||
+                   str_contains(name, STR("BlackHoleCluster"));
+    if (!host.len && special)
+        return false;
+    struct str asked = host.len ? host : name;
+    if (!asked.len || asked.p[0] == ':')
+        return false;
+    if (str_cut(asked, ':', &host, &port) && str_find(port, ':') < 0)
+        asked = host;
+    *node = (struct node){.role = ROLE_WORKLOAD};
+    peer_name_host(stitch, names_add(stitch->names, asked), node);
+    struct str namespace = known(point, STR("destination_service_namespace"));
+    if (node->role == ROLE_WORKLOAD && !node->namespace && !special)
+        node->namespace = names_add(stitch->names, namespace);
+    name_node(stitch, node);
+    return true;
+}
+
+static void join(struct stitch *stitch, const struct node *caller, const struct node *callee,
+                 struct told_edge *edge)
+{
+    edge->caller = nodes_add(stitch->nodes, caller);
+    edge->callee = nodes_add(stitch->nodes, callee);
+    edge->crossing = crossing_between(caller, callee);
+}
+
+/* ---- outcomes ---- */
+
+static int16_t code_of(struct str text)
+{
+    uint64_t code;
+    return text.len && str_to_u64(text, &code) && code < 1000 ? (int16_t)code : CODE_NONE;
+}
+
+static uint8_t fault_of(const struct record *record)
+{
+    switch (record_outcome(record)) {
+    case OUTCOME_FAILED:
+        return FAULT_ORIGIN;
+    case OUTCOME_CLIENT_ERROR:
+        return FAULT_CLIENT_ERROR;
+    case OUTCOME_GONE:
+        return FAULT_CLIENT_GONE;
+    default:
+        return FAULT_NONE;
+    }
+}
+
+static uint8_t security_of(struct str policy)
+{
+    if (str_eq(policy, STR("mutual_tls")))
+        return SECURITY_MTLS;
+    return str_eq(policy, STR("none")) ? SECURITY_PLAINTEXT : SECURITY_UNKNOWN;
+}
+
+static bool bucket_of(const struct metric_point *point, struct told_edge *edge)
+{
+    struct str bound = label(point, STR("le"));
+    double upper;
+    if (edge->measure != SERIES_DURATION_BUCKET)
+        return true;
+    bool without = str_eq(bound, STR("+Inf"));
+    if (!without && !str_to_double(bound, &upper))
+        return false;
+    edge->ns = without ? INFINITY : upper * MILLISECOND_NS;
+    return true;
+}
+
+/* ---- Istio ---- */
+
+static bool istio_measure(struct str name, struct told_edge *edge)
+{
+    if (str_eq(name, STR("istio_requests_total")))
+        edge->measure = SERIES_CALLS;
+    else if (str_eq(name, STR("istio_request_duration_milliseconds_bucket")))
+        edge->measure = SERIES_DURATION_BUCKET;
+    else if (str_eq(name, STR("istio_request_duration_milliseconds_sum")))
+        edge->measure = SERIES_DURATION_SUM;
+    else
+        return false;
+    edge->ns = MILLISECOND_NS;
+    return true;
+}
+
+static bool istio_series(struct stitch *stitch, const struct metric_point *point,
+                         struct told_edge *edge)
+{
+    struct str reporter = label(point, STR("reporter"));
+    struct node caller, callee;
+    if (!istio_measure(point->metric->name, edge) || !bucket_of(point, edge))
+        return false;
+    bool source = str_eq(reporter, STR("source"));
+    if (!source && !str_eq(reporter, STR("destination")) && !str_eq(reporter, STR("waypoint")))
+        return false;
+    edge->teller = source ? TELLER_CALLER : TELLER_CALLEE;
+    if (!istio_end(stitch, point, 1, &callee)) {
+        if (!istio_asked(stitch, point, &callee))
+            return false;
+        edge->connection_type = CONNECTION_VIRTUAL;
+    }
+    if (!istio_end(stitch, point, 0, &caller)) {
+        caller = (struct node){.service = names_add(stitch->names, STR("user")), .role = ROLE_USER};
+        edge->connection_type = CONNECTION_VIRTUAL;
+    }
+    join(stitch, &caller, &callee, edge);
+    struct record record = {
+        .http_status = code_of(label(point, STR("response_code"))),
+        .grpc_status = code_of(label(point, STR("grpc_response_status"))),
+        .flags = response_flags_parse(label(point, STR("response_flags"))),
+    };
+    edge->fault = fault_of(&record);
+    edge->unreached = source && (record.flags & UNREACHED_FLAGS);
+    edge->timeout = source && (record.flags & TIMEOUT_FLAGS);
+    edge->security = security_of(label(point, STR("connection_security_policy")));
+    edge->protocol = names_add(stitch->names, known(point, STR("request_protocol")));
+    return true;
+}
+
+/* ---- Envoy ---- */
+
+/* envoy_cluster_REST_STAT: rest is the end of the cluster's name where Envoy's rules tore it apart
+ * at a dot, or ''. */
+static bool envoy_measure(struct str name, struct told_edge *edge, struct str *rest)
+{
+    static const struct {
+        struct str end;
+        uint8_t measure;
+    } rows[] = {{STR("upstream_rq"), SERIES_CALLS},
+                {STR("upstream_rq_retry"), SERIES_RETRIES},
+                {STR("upstream_rq_time_bucket"), SERIES_DURATION_BUCKET},
+                {STR("upstream_rq_time_sum"), SERIES_DURATION_SUM}};
+    *rest = str_skip(name, sizeof("envoy_cluster_") - 1);
+    edge->ns = MILLISECOND_NS;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (!str_ends(*rest, rows[i].end))
+            continue;
+        edge->measure = rows[i].measure;
+        rest->len -= rows[i].end.len;
+        rest->len -= rest->len > 0;
+        return true;
+    }
+    return false;
+}
+
+/* The same requests once more, by where they came from, or tries that were not the last. */
+static bool is_variant(struct str rest)
+{
+    static const struct str ends[] = {STR("external"), STR("internal"), STR("canary"),
+                                      STR("retry")};
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        if (str_ends(rest, ends[i]))
+            return true;
+    }
+    return str_contains(rest, STR("zone_"));
+}
+
+/* The cluster's whole name. False when it does not fit. */
+static bool whole_name(struct str name, struct str rest, char *text, size_t size, struct str *whole)
+{
+    *whole = (struct str){text, name.len + (rest.len > 0) + rest.len};
+    if (!name.len || whole->len > size)
+        return false;
+    memcpy(text, name.p, name.len);
+    if (rest.len)
+        text[name.len] = '.';
+    for (size_t i = 0; i < rest.len; i++)
+        text[name.len + 1 + i] = rest.p[i] == '_' ? '.' : rest.p[i];
+    return true;
+}
+
+static struct str either(const struct metric_point *point, struct str istio, struct str envoy)
+{
+    struct str text = label(point, istio);
+    return text.len ? text : label(point, envoy);
+}
+
+/* Who was scraped: by the labels of its pod, else by the job. */
+static bool scraped(struct stitch *stitch, const struct metric_point *point, struct node *node)
+{
+    struct str service = FIRST(point, STR("service_istio_io_canonical_name"),
+                               STR("app_kubernetes_io_name"), STR("app"));
+    service = service.len ? service : point->metric->resource->service;
+    *node = (struct node){
+        .service = names_add(stitch->names, service),
+        .namespace =
+            names_add(stitch->names, FIRST(point, STR("namespace"), STR("kubernetes_namespace"))),
+        .version =
+            names_add(stitch->names, FIRST(point, STR("service_istio_io_canonical_revision"),
+                                           STR("app_kubernetes_io_version"), STR("version"))),
+        .role = ROLE_WORKLOAD};
+    name_node(stitch, node);
+    return service.len > 0;
+}
+
+/* Clusters of the mesh's own machinery. */
+static bool is_machinery(struct str name)
+{
+    static const struct str names[] = {STR("xds-grpc"), STR("sds-grpc"), STR("prometheus_stats"),
+                                       STR("agent"), STR("zipkin")};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (str_eq(name, names[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool cluster_node(struct stitch *stitch, struct str name, struct node *node)
+{
+    const struct upstream *upstream = upstream_parse(stitch, names_add(stitch->names, name));
+    if (is_machinery(name) || upstream->special || !upstream->host ||
+        upstream->direction == DIRECTION_INBOUND)
+        return false;
+    *node = (struct node){.service = upstream->service,
+                          .namespace = upstream->namespace,
+                          .version = upstream->subset,
+                          .role = ROLE_WORKLOAD};
+    if (!upstream->kubernetes)
+        peer_name_host(stitch, upstream->host, node);
+    name_node(stitch, node);
+    return true;
+}
+
+static bool envoy_series(struct stitch *stitch, const struct metric_point *point,
+                         struct told_edge *edge)
+{
+    char text[512];
+    struct str rest, name;
+    struct node caller, callee;
+    if (!envoy_measure(point->metric->name, edge, &rest) || is_variant(rest) ||
+        !bucket_of(point, edge))
+        return false;
+    struct record record = {
+        .http_status = code_of(either(point, STR("response_code"), STR("envoy_response_code"))),
+        .grpc_status = CODE_NONE};
+    if (edge->measure == SERIES_CALLS && record.http_status == CODE_NONE)
+        return false; /* the same by classes of codes */
+    struct str cluster = either(point, STR("cluster_name"), STR("envoy_cluster_name"));
+    if (!whole_name(cluster, rest, text, sizeof(text), &name) ||
+        !cluster_node(stitch, name, &callee) || !scraped(stitch, point, &caller))
+        return false;
+    edge->teller = TELLER_CLUSTER;
+    edge->connection_type = CONNECTION_VIRTUAL;
+    edge->fault = fault_of(&record);
+    join(stitch, &caller, &callee, edge);
+    return true;
+}
+
+bool series_read(struct stitch *stitch, const struct metric_point *point,
+                 const struct knowledge *knowledge, struct told_edge *edge)
+{
+    struct str name = point->metric->name;
+    *edge = (struct told_edge){0};
+    stitch->knowledge = knowledge;
+    if (str_starts(name, STR("istio_request")))
+        return istio_series(stitch, point, edge);
+    return str_starts(name, STR("envoy_cluster_")) && envoy_series(stitch, point, edge);
+}
+
+bool series_read_batch(struct stitch *stitch, const struct knowledge *knowledge,
+                       struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->n_points; i++) {
+        struct metric_point *point = &batch->points[i];
+        struct told_edge edge;
+        if (!series_read(stitch, point, knowledge, &edge))
+            continue;
+        struct told_edge *copy = arena_alloc(&batch->arena, sizeof(*copy));
+        if (!copy)
+            return false;
+        *copy = edge;
+        point->told = copy;
+    }
+    return true;
+}

@@ -1,0 +1,101 @@
+"""One workload is one node, whatever its sidecar, its SDK, its access log, its Zipkin endpoint and its callers call it (STITCHING §1)."""
+import json
+
+from stitching import BASE_US, INBOUND, Trace, otlp, out
+
+WINDOW = "from=1699999000&to=1700001000&level=service"
+
+
+def proxy(number, name="reviews.default", node_id=True, istio=True, cluster="c1"):
+    """user > reviews, by its sidecar alone."""
+    t = Trace(number)
+    span = t.proxy("reviews@v2", "server", 0, 10, None, upstream=INBOUND, cluster=cluster)
+    span["resource"] = {"service.name": name}
+    span["attrs"] = {k: v for k, v in span["attrs"].items() if (istio or not k.startswith("istio.")) and (node_id or k != "node_id")}
+    return t.spans
+
+
+def sdk(number, **resource):
+    t = Trace(number)
+    t.server("reviews", 0, 10, resource={k.replace("__", "."): v for k, v in resource.items()})
+    return t.spans
+
+
+def caller(number, **attrs):
+    """a > reviews, by what a says alone."""
+    t = Trace(number)
+    a = t.server("a", 0, 50)
+    t.client("a", 1, 20, a, attrs=attrs)
+    return t.spans
+
+
+def by_sidecar(number):
+    t = Trace(number)
+    a = t.proxy("a", "server", 0, 50, None, upstream=INBOUND, cluster="c1")
+    t.proxy("a", "client", 1, 20, a, upstream=out("reviews", "v2"), cluster="c1")
+    return t.spans
+
+
+def endpoint(number, name, **tags):
+    return json.dumps([{"traceId": Trace(number).id, "id": "%016x" % number, "kind": "SERVER", "name": "get", "timestamp": BASE_US, "duration": 10_000,
+                        "localEndpoint": {"serviceName": name}, "tags": tags}])
+
+
+def log_line(second):
+    return json.dumps({"start_time": "2023-11-14T22:13:%02d.000Z" % second, "method": "GET", "path": "/reviews/7", "protocol": "HTTP/1.1", "response_code": 200,
+                       "response_flags": "-", "bytes_received": 0, "bytes_sent": 37, "duration": 5, "request_id": "7d3f0003-1111-9222-8333-44445555%04d" % second,
+                       "authority": "reviews:9080", "upstream_host": "10.1.0.6:9080", "upstream_cluster": "inbound|9080||",
+                       "downstream_local_address": "10.1.0.6:9080", "downstream_remote_address": "10.1.0.5:52000", "pod": "reviews-v2-7b8c9d-x2x4q",
+                       "namespace": "default", "version": "v2"})
+
+
+def nodes(c):
+    return {n["id"]: n["calls"] for n in c.api("graph?" + WINDOW)["nodes"] if n["node"]["service"].startswith("reviews")}
+
+
+def scene_one_workload_by_all_its_names(c):
+    c.start()
+    spans = [proxy(1), proxy(2, istio=False), proxy(3, node_id=False), proxy(4, node_id=False, istio=False), proxy(5, name="reviews"),
+             sdk(6), sdk(7, service__namespace="default", service__version="v2"), sdk(8, k8s__namespace__name="default", k8s__cluster__name="c1"),
+             caller(9, peer__service="reviews"), caller(10, server__address="reviews.default.svc.cluster.local", server__port=9080),
+             caller(11, url__full="http://reviews:9080/reviews/7"), by_sidecar(12)]
+    for one in spans:
+        assert c.post_otlp(otlp(one), json_body=True)[0] == 200
+    for body in (endpoint(13, "reviews"), endpoint(14, "reviews.default", component="proxy", upstream_cluster=INBOUND)):
+        assert c.post_zipkin(body)[0] == 202
+    assert c.request(c.otlp, "POST", "/v1/access-logs/envoy_log", log_line(21) + "\n", {"Content-Type": "text/plain"})[0] == 204
+    c.flush()
+    known = c.sql("SELECT DISTINCT service, role FROM service WHERE service LIKE 'reviews%'")
+    assert known == [("reviews", "workload")], known
+    assert {row[0] for row in c.sql("SELECT DISTINCT namespace FROM service WHERE service = 'reviews'")} == {"", "default"}
+    assert {row[0] for row in c.sql("SELECT DISTINCT version FROM service WHERE service = 'reviews'")} == {"", "v2"}
+    assert c.sql("SELECT sum(calls) FROM edge_minute WHERE callee_service = 'reviews'") == [(15,)]
+    assert nodes(c) == {"c1/default/reviews": 15}, nodes(c)  # what is unknown is the only one that is known in that minute
+
+
+def scene_series_of_one_workload_are_one(c):
+    """An unknown part is the only one that is known in that minute; with a second one it is unknown."""
+    c.start()
+    calls = lambda **labels: c.counter("traces_service_graph_request_total", server="reviews", **labels)  # noqa: E731
+    whole = {"server_cluster": "c1", "server_service_namespace": "default", "server_service_version": "v2"}
+    for one in (proxy(1), sdk(2), sdk(3, service__namespace="default")):
+        assert c.post_otlp(otlp(one), json_body=True)[0] == 200
+    c.flush()
+    assert calls() == calls(**whole) == 3, (calls(), calls(**whole))
+    assert c.post_otlp(otlp(proxy(4, cluster="c2")), json_body=True)[0] == 200
+    c.flush()
+    assert c.post_otlp(otlp(sdk(5)), json_body=True)[0] == 200
+    c.flush()
+    assert (calls(), calls(**whole), calls(server_cluster="c2")) == (5, 3, 1), (calls(), calls(**whole), calls(server_cluster="c2"))
+
+
+def scene_two_clusters_with_one_name_are_two(c):
+    c.start()
+    for one in (proxy(1), proxy(2, cluster="c2"), proxy(3, cluster="c2")):
+        assert c.post_otlp(otlp(one), json_body=True)[0] == 200
+    c.flush()
+    assert nodes(c) == {"c1/default/reviews": 1, "c2/default/reviews": 2}, nodes(c)
+    assert c.post_otlp(otlp(sdk(4)), json_body=True)[0] == 200  # whose it is nobody knows
+    c.flush()
+    assert sorted(nodes(c).values()) == [1, 1, 2] and nodes(c)["c2/default/reviews"] == 2, nodes(c)
+    assert c.counter("traces_service_graph_request_total", client="user", server="reviews", server_cluster="c2") == 2
