@@ -123,6 +123,11 @@ void api_hairpins(struct web *web, struct http_request *request)
     answer_list(web, request, WAYS_WINDOW_NS, query_hairpins_json);
 }
 
+void api_zones(struct web *web, struct http_request *request)
+{
+    answer_list(web, request, WAYS_WINDOW_NS, query_zones_json);
+}
+
 static void ask_traces(struct query *query, const struct http_request *request, struct buf *out,
                        struct err *err)
 {
