@@ -38,7 +38,7 @@ FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ALL_WRAPS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
 WRAPS = $(if $(SAN),$(ALL_WRAPS))
 
-.PHONY: FORCE all setup deps demo run test tested check tidy units tools fuzzers replays scenes bench bench-faults mesh-faults torture model mesh fuzz asan tsan pictures dist install clean help
+.PHONY: FORCE all setup deps demo run test tested check tidy units tools fuzzers replays scenes bench bench-faults mesh-faults torture slow model mesh fuzz asan tsan pictures dist install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -197,6 +197,9 @@ mesh-faults: all ## four real faults in the real Envoy mesh; a quarter of an hou
 torture: all tools ## two hundred kills under load; file operations that fail
 	@python3 tests/scenes/kill.py $(B) 200
 	@python3 tests/scenes/faults.py $(B)
+
+slow: all deps ## real counterparts that start slowly: the Java agent
+	@python3 tests/run.py $(B) slow
 
 model: tools ## the stitcher against its model in Python: MODEL_TRACES (50000) random traces
 	@python3 tests/scenes/scene_model.py $(B) $${MODEL_TRACES:-50000}

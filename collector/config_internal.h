@@ -9,7 +9,7 @@
 enum setting_type {
     SETTING_TEXT,
     SETTING_LISTEN, /* [host:]port, unix:/path, off */
-    SETTING_LIST,   /* items by comma; a YAML sequence, or a map as key=value items */
+    SETTING_LIST, /* items by comma (\, within one); a YAML sequence, or a map as key=value items */
     SETTING_DURATION,
     SETTING_SIZE,
     SETTING_COUNT,
@@ -60,6 +60,9 @@ void config_value_print(const struct settings *settings, const struct setting *s
 int config_item_check(enum setting_type type, struct str item, struct err *err);
 int config_listen_check(struct str text, struct err *err);
 void config_value_free(struct settings *settings, const struct setting *setting);
+
+/* Adds an item of a list as it stands in its text: commas and backslashes behind a backslash. */
+void config_item_escape(struct buf *out, struct str item);
 
 /* Calls `found` for every scalar of the file: dotted name, value, line. Lists come joined by
  * commas. False when the file cannot be read or is no YAML; then a mistake was written. */

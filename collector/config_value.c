@@ -56,24 +56,64 @@ static void list_free(struct text_list *list)
     *list = (struct text_list){0};
 }
 
+/* A comma ends an item; behind a backslash it is a part of it, as is another backslash. */
+static bool is_escape(struct str text, size_t at)
+{
+    return text.p[at] == '\\' && at + 1 < text.len &&
+           (text.p[at + 1] == ',' || text.p[at + 1] == '\\');
+}
+
+static void cut_item(struct str text, struct str *item, struct str *rest)
+{
+    size_t n = 0;
+    while (n < text.len && text.p[n] != ',')
+        n += is_escape(text, n) ? 2 : 1;
+    *item = (struct str){text.p, n};
+    *rest = str_skip(text, n < text.len ? n + 1 : n);
+}
+
+static char *copy_item(struct str item)
+{
+    char *text = malloc(item.len + 1);
+    size_t n = 0;
+    for (size_t i = 0; text && i < item.len; i++) {
+        i += is_escape(item, i);
+        text[n++] = item.p[i];
+    }
+    if (text)
+        text[n] = '\0';
+    return text;
+}
+
+void config_item_escape(struct buf *out, struct str item)
+{
+    for (size_t i = 0; i < item.len; i++) {
+        if (item.p[i] == ',' || item.p[i] == '\\')
+            buf_add_char(out, '\\');
+        buf_add_char(out, item.p[i]);
+    }
+}
+
+/* All items are good, or the list stays as it was. */
 static int list_set(struct text_list *list, enum setting_type type, struct str text,
                     struct err *err)
 {
+    struct text_list fresh = {.items = calloc(text.len + 2, sizeof(char *))};
     struct str item;
-    for (struct str rest = text; rest.len;) {
-        str_cut(rest, ',', &item, &rest);
+    while (fresh.items && text.len) {
+        cut_item(text, &item, &text);
         item = str_trim(item);
-        if (item.len && config_item_check(type, item, err))
+        char *copied = item.len ? copy_item(item) : NULL;
+        if (!copied)
+            continue;
+        fresh.items[fresh.n++] = copied;
+        if (config_item_check(type, str_of(copied), err)) {
+            list_free(&fresh);
             return err->code;
+        }
     }
     list_free(list);
-    list->items = calloc(text.len + 2, sizeof(char *));
-    while (list->items && text.len) {
-        str_cut(text, ',', &item, &text);
-        item = str_trim(item);
-        if (item.len)
-            list->items[list->n++] = copy(item);
-    }
+    *list = fresh;
     return 0;
 }
 
@@ -206,7 +246,8 @@ static void print_item(const char *item, struct buf *out)
     struct str name = {item, equals ? (size_t)(equals - item) : 0};
     bool secret = str_contains(name, STR("password")) || str_contains(name, STR("secret")) ||
                   str_contains(name, STR("jaas"));
-    bool quoted = strchr("&*!|>%@`\"'#{}[],:?", item[0]) != NULL; /* YAML would read it otherwise */
+    /* YAML would read it otherwise */
+    bool quoted = strchr("&*!|>%@`\"'#{}[],:?", item[0]) || strchr(item, ',');
     if (secret)
         buf_addf(out, "%.*s=…", STR_ARG(name));
     else

@@ -22,7 +22,7 @@ struct reading {
     unsigned depth;
     char key[MAX_NAME]; /* full name of the value that comes next; '' when a key comes next */
     size_t key_line;
-    struct buf list;      /* of the setting that takes a list: items joined by commas */
+    struct buf list;      /* of the setting that takes a list: items joined by commas, escaped */
     bool in_list, in_map; /* inside the value of a list setting */
     bool in_map_list;     /* inside a list that is a value of that map */
     char map_key[MAX_NAME];
@@ -90,7 +90,7 @@ static bool take_scalar(struct reading *reading, const yaml_event_t *event)
             buf_addf(&reading->list, "%s=", reading->map_key);
         if (!reading->in_map_list)
             reading->map_key[0] = '\0';
-        buf_add(&reading->list, text, len);
+        config_item_escape(&reading->list, (struct str){text, len});
         return true;
     }
     if (!reading->depth)

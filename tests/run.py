@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs every test, four at a time, and ends with the plain line of counts. run.py BUILD [name ...]
+"""Runs every test, four at a time, and ends with the plain line of counts. run.py BUILD [name ...]; `slow` is the name of those that
+have a target of their own.
 
 What takes long begins first, and a worker keeps its browser from one scene of the page to the next.
 """
@@ -106,7 +107,8 @@ def begins_early(work):
 def main():
     work = [(unit, p) for p in programs(os.path.join(build, "unit", "test_*"))]
     work += [(replay, p) for p in programs(os.path.join(here, "..", "build", "replay", "fuzz", "fuzz_*"))]
-    for path in sorted(glob.glob(os.path.join(here, "scenes", "scene_*.py"))):
+    slow = glob.glob(os.path.join(here, "scenes", "slow_*.py")) if "slow" in only else []
+    for path in sorted(slow or glob.glob(os.path.join(here, "scenes", "scene_*.py"))):
         module = importlib.import_module(os.path.basename(path)[:-3])
         work += [(scene, module, f) for f in dir(module) if f.startswith("scene_") and (not only or any(o in f or o in module.__name__ for o in only))]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:

@@ -5,6 +5,7 @@
 #include "collector/base/log.h"
 #include "collector/base/times.h"
 #include "collector/version.h"
+#include "exporters/trace_format.h"
 #include "openapi.h"
 #include "web/routes.h"
 
@@ -69,6 +70,16 @@ static bool read_filter(const struct http_request *request, uint64_t default_ns,
     return true;
 }
 
+/* ?format= of traces: json, or one of others (*others; else −1). */
+static bool read_format(const struct http_request *request, int *others, struct err *err)
+{
+    struct str format = http_query(request, "format");
+    *others = trace_format_from_word(format);
+    if (*others >= 0 || !format.len || str_eq(format, STR("json")))
+        return true;
+    return !err_set(err, ERR_INVALID, "format is json, " TRACE_FORMATS);
+}
+
 /* `default_ns` 0: all times. */
 typedef int list_f(struct query *query, const struct query_filter *filter, struct buf *out,
                    struct err *err);
@@ -112,29 +123,55 @@ void api_hairpins(struct web *web, struct http_request *request)
     answer_list(web, request, WAYS_WINDOW_NS, query_hairpins_json);
 }
 
+void api_zones(struct web *web, struct http_request *request)
+{
+    answer_list(web, request, WAYS_WINDOW_NS, query_zones_json);
+}
+
+static void ask_traces(struct query *query, const struct http_request *request, struct buf *out,
+                       struct err *err)
+{
+    struct query_filter filter;
+    struct str ids = http_query(request, "ids");
+    int others;
+    if (!read_format(request, &others, err))
+        return;
+    if (ids.len && others < 0)
+        query_named_traces_json(query, ids, out, err);
+    else if (ids.len)
+        err_set(err, ERR_INVALID, "with ids the format is json");
+    else if (!read_filter(request, TRACES_WINDOW_NS, &filter, err))
+        return;
+    else if (others >= 0)
+        trace_format_traces(query, &filter, (enum trace_format)others, out, err);
+    else
+        query_traces_json(query, &filter, out, err);
+}
+
 /* Those that `ids` names, whenever they were; else those of the window. */
 void api_traces(struct web *web, struct http_request *request)
 {
-    struct str ids = http_query(request, "ids");
     struct err err = {0};
     struct buf out;
-    if (!ids.len) {
-        answer_list(web, request, TRACES_WINDOW_NS, query_traces_json);
-        return;
-    }
     buf_init(&out, ANSWER_BYTES);
     struct query *query = web_query_take(web, &err);
     if (query)
-        query_named_traces_json(query, ids, &out, &err);
+        ask_traces(query, request, &out, &err);
     web_answer_asked(web, request, query, &out, &err);
 }
 
 /* {id}, {id}/layout, {id}/spans/{span} */
-static void ask_trace(struct query *query, struct str path, struct buf *out, struct err *err)
+static void ask_trace(struct query *query, const struct http_request *request, struct str path,
+                      struct buf *out, struct err *err)
 {
     struct str id, what, span = STR_NONE;
+    int others;
     bool whole = !str_cut(path, '/', &id, &what);
-    if (whole)
+    if (whole && !read_format(request, &others, err))
+        return;
+    if (whole && others >= 0)
+        trace_format_trace(query, id, (enum trace_format)others, out, err);
+    else if (whole)
         query_trace_json(query, id, out, err);
     else if (str_eq(what, STR("layout")))
         query_layout_json(query, id, out, err);
@@ -151,7 +188,7 @@ void api_trace(struct web *web, struct http_request *request, struct str path)
     buf_init(&out, ANSWER_BYTES);
     struct query *query = web_query_take(web, &err);
     if (query)
-        ask_trace(query, path, &out, &err);
+        ask_trace(query, request, path, &out, &err);
     web_answer_asked(web, request, query, &out, &err);
 }
 

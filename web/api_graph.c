@@ -44,12 +44,13 @@ static bool read_view(struct web *web, const struct http_request *request, struc
     static const char *const folds[] = {"none", "quiet", "all", NULL};
     static const char *const shown[] = {"hide", "show", NULL};
     struct str base = http_query(request, "base");
-    int fold, versions;
+    int fold, versions, gone;
     *view = (struct graph_view){.unfold = http_query(request, "unfold"),
                                 .focus = http_query(request, "focus"),
                                 .memory = web->memory};
     if (!read_choice(request, "fold", folds, &fold, err) ||
         !read_choice(request, "versions", shown, &versions, err) ||
+        !read_choice(request, "gone", shown, &gone, err) ||
         !read_number(request, "hops", 1, 3, &view->hops, err) ||
         !read_number(request, "most", 1, MOST_NODES, &view->most, err))
         return false;
@@ -57,6 +58,7 @@ static bool read_view(struct web *web, const struct http_request *request, struc
         return !err_set(err, ERR_INVALID, "base is a window: FROM..TO");
     view->fold = (enum graph_fold)fold;
     view->versions = versions;
+    view->gone = gone;
     view->hops = view->hops ? view->hops : 1;
     return true;
 }

@@ -76,3 +76,13 @@ void api_sql(struct web *web, struct http_request *request)
     }
     web_answer_error(request, &err);
 }
+
+void api_sql_examples(struct web *web, struct http_request *request)
+{
+    struct buf out;
+    (void)web;
+    buf_init(&out, ANSWER_BYTES);
+    query_examples_json(&out);
+    web_answer_json(request, &out);
+    buf_fini(&out);
+}

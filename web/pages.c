@@ -1,5 +1,6 @@
 /* pages.c - the built page: one document for every view, its stylesheet and its scripts: the one
- * that starts it, which the document names, and one for each view, which that one asks for.
+ * that starts it, which the document names, and one for each group of views, which that one asks
+ * for.
  *
  * The files are carried inside the program, compressed once when it was built; their names hold a
  * hash of their content, so that browsers keep them for ever. Nothing in the document comes from
@@ -45,9 +46,11 @@ static bool is_wanted(const char *file, struct str path)
 {
     static const struct {
         const char *path, *script;
-    } rows[] = {{"/graph", "graph-"},      {"/traces", "traces-"},    {"/trace/", "trace-"},
-                {"/services", "service-"}, {"/service/", "service-"}, {"/network", "network-"},
-                {"/sql", "sql-"},          {"/status", "status-"},    {"/", "now-"}};
+    } rows[] = {{"/trace", "spans-"},
+                {"/network", "others-"},
+                {"/sql", "others-"},
+                {"/status", "others-"},
+                {"/", "calls-"}};
     if (str_starts(str_of(file), STR("chunk-")))
         return true;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -89,6 +89,7 @@ void api_operations(struct web *web, struct http_request *request);
 void api_crossings(struct web *web, struct http_request *request);
 void api_security(struct web *web, struct http_request *request);
 void api_hairpins(struct web *web, struct http_request *request);
+void api_zones(struct web *web, struct http_request *request);
 void api_traces(struct web *web, struct http_request *request);
 void api_trace(struct web *web, struct http_request *request, struct str path);
 /* api_search.c */
@@ -109,6 +110,7 @@ void api_incident(struct web *web, struct http_request *request, struct str id);
 void api_compare(struct web *web, struct http_request *request);
 /* api_sql.c */
 void api_sql(struct web *web, struct http_request *request);
+void api_sql_examples(struct web *web, struct http_request *request);
 /* api_export.c */
 void api_export(struct web *web, struct http_request *request);
 void api_backup(struct web *web, struct http_request *request);

@@ -293,6 +293,7 @@ static const struct route routes[] = {
     {"GET", "/api/v1/crossings", api_crossings, NULL},
     {"GET", "/api/v1/security", api_security, NULL},
     {"GET", "/api/v1/hairpins", api_hairpins, NULL},
+    {"GET", "/api/v1/zones", api_zones, NULL},
     {"GET", "/api/v1/services", api_services, NULL},
     {"GET", "/api/v1/operations", api_operations, NULL},
     {"GET", "/api/v1/traces", api_traces, NULL},
@@ -304,6 +305,7 @@ static const struct route routes[] = {
     {"GET", "/api/v1/search/sql", api_search_sql, NULL},
     {"GET", "/api/v1/search/traces.csv", api_search_csv, NULL},
     {"POST", "/api/v1/sql", api_sql, NULL},
+    {"GET", "/api/v1/sql/examples", api_sql_examples, NULL},
     {"GET", "/api/v1/export", api_export, NULL},
     {"GET", "/api/v1/backup", api_backup, NULL},
     {"GET", "/api/v1/status", api_status, NULL},
@@ -365,6 +367,38 @@ static bool may_ask(const struct web *web, struct http_request *request, const s
     }
 }
 
+/* Spans go to other ports. */
+static void refuse_unknown(const struct web *web, struct http_request *request)
+{
+    static const struct {
+        struct str path;
+        const char *reason;
+    } ports[] = {
+        {STR("/v1/traces"),
+         "this is the page's port; OTLP goes to receive.otlp_http.listen (4318)"},
+        {STR("/v1/metrics"),
+         "this is the page's port; OTLP goes to receive.otlp_http.listen (4318)"},
+        {STR("/v1/logs"), "this is the page's port; OTLP goes to receive.otlp_http.listen (4318)"},
+        {STR("/api/v1/write"),
+         "this is the page's port; remote write goes to receive.otlp_http.listen (4318)"},
+        {STR("/api/v2/spans"),
+         "this is the page's port; Zipkin spans go to receive.zipkin.listen (9411)"},
+    };
+    for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
+        if (!str_eq(http_path(request), ports[i].path) ||
+            !str_eq(http_method(request), STR("POST")))
+            continue;
+        char peer[64];
+        struct str from = http_peer(request);
+        snprintf(peer, sizeof(peer), "%.*s", STR_ARG(from));
+        web->settings.hooks.misdirected(web->settings.hooks.ctx, ports[i].path.p, peer,
+                                        ports[i].reason);
+        refuse(request, 404, ports[i].reason);
+        return;
+    }
+    refuse(request, 404, "there is no such page");
+}
+
 /* What the head decides: unknown paths, wrong methods, other sites' forms. */
 static int begin(struct http_request *request, void *ctx)
 {
@@ -372,7 +406,7 @@ static int begin(struct http_request *request, void *ctx)
     struct str method = http_method(request);
     bool head = str_eq(method, STR("HEAD"));
     if (!route) {
-        refuse(request, 404, "there is no such page");
+        refuse_unknown(ctx, request);
         return 1;
     }
     if (!str_eq(head ? STR("GET") : method, str_of(route->method))) {

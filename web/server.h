@@ -28,8 +28,10 @@ struct web_hooks {
     int (*reload)(void *ctx, struct buf *mistakes);
     void (*metrics)(void *ctx, struct str accept, struct buf *out, const char **content_type);
     void (*tail)(void *ctx, struct buf *out);
+    /* Somebody sent spans to this port; he was told so. */
+    void (*misdirected)(void *ctx, const char *path, const char *peer, const char *reason);
     /* The parts of /api/v1/status that only the running process knows: writes
-     * `"inbox":{…},"live":{…},"listeners":{…},"limits":[…]`. */
+     * `"inbox":{…},"live":{…},"listeners":{…},"limits":[…],"senders":[…]`. */
     void (*status)(void *ctx, struct buf *out);
     /* Where a fault began: the JSON of CONTRACT §7. */
     int (*diagnose)(struct query *query, const struct diagnosis_request *request, struct buf *out,

@@ -45,6 +45,8 @@ struct grpcd_settings {
     void (*ended)(struct grpc_call *call, enum grpc_status status, void *ctx);
     /* The server itself refuses: for counters. */
     void (*refused)(struct grpc_call *call, enum grpc_status status, const char *reason, void *ctx);
+    /* Somebody came who does not speak HTTP/2, or whose handshake of TLS failed. */
+    void (*stranger)(const char *peer, const char *reason, void *ctx);
     void *ctx;
 };
 

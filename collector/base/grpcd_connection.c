@@ -17,18 +17,8 @@
 #define IN_BYTES ((size_t)64 << 10)
 #define OUT_BYTES ((size_t)1 << 20)
 #define OUT_MUCH ((size_t)128 << 10) /* then nothing more is read until it went out */
-#define PREFACE_NS (5 * NS_PER_S)
-#define IDLE_NS (300 * NS_PER_S)
-#define STALL_NS (30 * NS_PER_S)
-#define AGE_NS (3600 * NS_PER_S)
-#define AGE_SPREAD_S 360
-#define CALLS_MOST 1000000
-#define GOODBYE_NS NS_PER_S /* between "no new calls" and the number of the last one */
 
-static const char not_http2[] =
-    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 71\r\n"
-    "Connection: close\r\n\r\n"
-    "this port takes gRPC over HTTP/2; OTLP over HTTP has a port of its own\n";
+#define NOT_HTTP2 "this port takes gRPC over HTTP/2; OTLP over HTTP has a port of its own"
 
 static bool wait_for_events(struct grpc_connection *connection, uint32_t events, int operation)
 {
@@ -64,6 +54,9 @@ void grpc_connection_new(struct grpcd *grpcd, int fd, const char *peer)
 void grpc_connection_close(struct grpc_connection *connection)
 {
     struct grpcd *grpcd = connection->grpcd;
+    const char *refusal = channel_refusal(&connection->channel);
+    if (refusal)
+        grpcd->settings.stranger(connection->peer, refusal, grpcd->settings.ctx);
     while (connection->calls)
         call_detach(connection->calls);
     nghttp2_session_del(connection->session);
@@ -156,20 +149,30 @@ void grpc_connection_flush(struct grpc_connection *connection)
 
 /* ---- in ---- */
 
+/* What came is no HTTP/2: it is told so in HTTP/1. */
+static void refuse_stranger(struct grpc_connection *connection, const char *reason)
+{
+    struct grpcd *grpcd = connection->grpcd;
+    static struct log_limit limit;
+    log_limited(&limit, LOG_WARN, "not_http2", "listen=%s peer=%s", grpcd->listener.address,
+                connection->peer);
+    grpcd->settings.stranger(connection->peer, reason, grpcd->settings.ctx);
+    buf_reset(&connection->out);
+    connection->says_nothing = true;
+    buf_addf(&connection->out,
+             "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+             "Content-Length: %zu\r\nConnection: close\r\n\r\n%s\n",
+             strlen(reason) + 1, reason);
+}
+
 static void take(struct grpc_connection *connection, const char *bytes, size_t n)
 {
     ssize_t used = nghttp2_session_mem_recv(connection->session, (const uint8_t *)bytes, n);
     if (used >= 0)
         return;
     connection->failed = true;
-    if (used == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
-        static struct log_limit limit;
-        log_limited(&limit, LOG_WARN, "not_http2", "listen=%s peer=%s",
-                    connection->grpcd->listener.address, connection->peer);
-        buf_reset(&connection->out);
-        connection->says_nothing = true;
-        buf_add(&connection->out, not_http2, sizeof(not_http2) - 1);
-    }
+    if (used == NGHTTP2_ERR_BAD_CLIENT_MAGIC)
+        refuse_stranger(connection, is_tls_hello(bytes, n) ? TLS_HELLO_REFUSED : NOT_HTTP2);
 }
 
 void grpc_connection_step(struct grpc_connection *connection, uint32_t events)

@@ -68,6 +68,17 @@ struct grpc_call {
     size_t n_sent;
 };
 
+/* How long a peer may say nothing at first, have no call, or leave bytes of ours unread. */
+#define PREFACE_NS (5 * NS_PER_S)
+#define IDLE_NS (300 * NS_PER_S)
+#define STALL_NS (30 * NS_PER_S)
+/* When it is told to come anew, so that a balancer before us can send it elsewhere: all of them not
+ * at once. */
+#define AGE_NS (3600 * NS_PER_S)
+#define AGE_SPREAD_S 360
+#define CALLS_MOST 1000000
+#define GOODBYE_NS NS_PER_S /* between "no new calls" and the number of the last one */
+
 struct grpc_connection {
     struct grpc_connection *prev, *next; /* of the server */
     struct grpcd *grpcd;

@@ -39,6 +39,9 @@ struct httpd_settings {
      * content type. May be NULL: plain text. */
     void (*refuse)(struct http_request *request, unsigned status, const char *reason,
                    struct buf *body, const char **content_type, void *ctx);
+    /* Somebody came whose request cannot even be answered (a failed handshake of TLS). May be NULL.
+     */
+    void (*stranger)(const char *peer, const char *reason, void *ctx);
     void *ctx;
 };
 

@@ -57,6 +57,10 @@ void connection_close(struct connection *connection)
     if (connection->state == CLOSED)
         return;
     connection->state = CLOSED;
+    const char *refusal = channel_refusal(&connection->channel);
+    const struct httpd_settings *settings = &loop->httpd->settings;
+    if (refusal && settings->stranger)
+        settings->stranger(connection->peer, refusal, settings->ctx);
     channel_close(&connection->channel);
     loop->httpd->settings.budget->n_connections--;
     if (connection->request)
@@ -360,8 +364,11 @@ static enum step step_head(struct connection *connection)
             drop_blank_lines(connection);
         enum http_scan scan = http_head_scan(buf_str(in), &connection->scanned);
         if (scan == HTTP_BAD)
-            return refuse_head(connection, 400,
-                               "the head has a control byte, or a line that does not end in CR LF");
+            return refuse_head(
+                connection, 400,
+                is_tls_hello(in->p, in->len)
+                    ? TLS_HELLO_REFUSED
+                    : "the head has a control byte, or a line that does not end in CR LF");
         if (connection->scanned > HTTP_HEAD_BYTES)
             return refuse_head(connection, 431, "the head of the request is larger than 16 KiB");
         if (scan == HTTP_WHOLE)

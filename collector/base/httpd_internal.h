@@ -17,7 +17,7 @@
 #include "collector/base/listener.h"
 #include "collector/base/tls.h"
 
-#define MAX_ANSWER_HEADERS 8
+#define MAX_ANSWER_HEADERS 10
 #define LOOP_SCRATCH ((size_t)64 << 10)
 
 struct httpd_budget {

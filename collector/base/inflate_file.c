@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -18,9 +19,10 @@ struct inflate_file {
     enum kind kind;
     z_stream zlib;
     ZSTD_DCtx *zstd;
-    bool open;    /* in the middle of a member */
-    bool ended;   /* the file has nothing more */
-    size_t at, n; /* of `input` */
+    bool open;       /* in the middle of a member */
+    bool ended;      /* the file has nothing more */
+    uint64_t passed; /* bytes of the file that are in `input` or were */
+    size_t at, n;    /* of `input` */
     unsigned char input[INPUT_BYTES];
 };
 
@@ -32,6 +34,7 @@ static int fill(struct inflate_file *file, struct err *err)
     file->n = fread(file->input, 1, INPUT_BYTES, file->file);
     if (ferror(file->file))
         return err_set(err, ERR_IO, "reading failed");
+    file->passed += file->n;
     file->ended = file->n == 0;
     return 0;
 }
@@ -130,8 +133,7 @@ static int zstd_step(struct inflate_file *file, char *bytes, size_t size, size_t
 static void plain_step(struct inflate_file *file, char *bytes, size_t size, size_t *n)
 {
     *n = file->n - file->at < size ? file->n - file->at : size;
-    for (size_t i = 0; i < *n; i++)
-        bytes[i] = (char)file->input[file->at + i];
+    memcpy(bytes, file->input + file->at, *n);
     file->at += *n;
 }
 
@@ -157,4 +159,9 @@ int inflate_file_read(struct inflate_file *file, char *bytes, size_t size, size_
         if (dry && file->open)
             return err_set(err, ERR_INVALID, "the compressed data ends in the middle");
     }
+}
+
+uint64_t inflate_file_passed(const struct inflate_file *file)
+{
+    return file->passed - (file->n - file->at);
 }

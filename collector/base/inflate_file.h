@@ -5,6 +5,7 @@
 #define BASE_INFLATE_FILE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "collector/base/err.h"
 
@@ -16,5 +17,8 @@ void inflate_file_close(struct inflate_file *file); /* NULL is fine */
 /* Up to `size` (≥ 1) bytes; *n is 0 at the end. ERR_INVALID: damaged, or it ends in the middle. */
 int inflate_file_read(struct inflate_file *file, char *bytes, size_t size, size_t *n,
                       struct err *err);
+
+/* How much of the file itself has been read. */
+uint64_t inflate_file_passed(const struct inflate_file *file);
 
 #endif

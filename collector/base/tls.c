@@ -44,8 +44,8 @@ struct channel_tls {
     struct tls *tls;
     struct certificate *certificate;
     gnutls_session_t session;
-    bool shaken; /* the handshake is through */
-    bool refused;
+    bool shaken;         /* the handshake is through */
+    const char *refusal; /* why it failed; NULL: it did not */
 };
 
 struct tls *tls_new(void)
@@ -263,9 +263,9 @@ static void tell_refusal(struct channel *channel, int code)
     bool clear_text = code == GNUTLS_E_UNEXPECTED_PACKET_LENGTH ||
                       code == GNUTLS_E_UNEXPECTED_PACKET ||
                       code == GNUTLS_E_UNSUPPORTED_VERSION_PACKET;
-    channel->tls->refused = true;
-    log_limited(&limit, LOG_WARN, "tls_refused", "reason=\"%s\"",
-                clear_text ? "what came is no TLS" : gnutls_strerror(code));
+    channel->tls->refusal =
+        clear_text ? "clear text came, and this port takes TLS: use https:" : gnutls_strerror(code);
+    log_limited(&limit, LOG_WARN, "tls_refused", "reason=\"%s\"", channel->tls->refusal);
     if (!clear_text) {
         gnutls_alert_send_appropriate(channel->tls->session, code);
         return;
@@ -281,7 +281,7 @@ static ssize_t handshake(struct channel *channel)
 {
     struct channel_tls *tls = channel->tls;
     int code;
-    if (tls->refused)
+    if (tls->refusal)
         return as_socket(GNUTLS_E_INVALID_SESSION);
     do {
         code = gnutls_handshake(tls->session);
@@ -336,4 +336,9 @@ bool channel_wants_room(const struct channel *channel)
 {
     const struct channel_tls *tls = channel->tls;
     return tls && !tls->shaken && gnutls_record_get_direction(tls->session) == 1;
+}
+
+const char *channel_refusal(const struct channel *channel)
+{
+    return channel->tls ? channel->tls->refusal : NULL;
 }

@@ -50,5 +50,14 @@ void channel_shutdown(struct channel *channel);
 bool channel_may_hold_more(const struct channel *channel);
 /* Does the handshake wait for room to write? Then channel_recv() goes on with it. */
 bool channel_wants_room(const struct channel *channel);
+/* Why the handshake failed; NULL: it did not. */
+const char *channel_refusal(const struct channel *channel);
+/* Do these first bytes of a connection begin a handshake of TLS? */
+static inline bool is_tls_hello(const char *bytes, size_t n)
+{
+    return n >= 2 && bytes[0] == 0x16 && bytes[1] == 3;
+}
+#define TLS_HELLO_REFUSED                                                                          \
+    "this looks like TLS, and this port takes clear text: use http:, or set tls.cert_file"
 
 #endif

@@ -38,7 +38,7 @@ static const struct option_row replay_rows[] = {
 static const struct option_row simulate_rows[] = {
     {"mesh", "NAME", "shop, or a number of services: a mesh at work"},
     {"fault", "NAME", "what goes wrong in it; list: all there are"},
-    {"to", "URL", "an OTLP/HTTP receiver, http://host:4318"},
+    {"to", "URL", "a receiver of OTLP by HTTP or gRPC: http://host:4318, grpc://host:4317"},
     {"out", "FILE", "or a file that 'faultline replay' reads"},
     {"truth", "FILE", "what really happened: a line of JSON for the fault, one for every call"},
     {"past", "TIME", "traffic before now, sent at once; default none"},
@@ -77,12 +77,16 @@ static const struct option_row traces_rows[] = {
     {"attr", "KEY=VALUE", "an attribute of a span in it"},
     WINDOW,
     {"limit", "N", "1 to 1000; default 20"},
-    {"format", "NAME", "text or json"},
+    {"format", "NAME", "text, json; the whole spans: otlp, jaeger, zipkin"},
     LOCAL,
     SETTINGS,
     END};
 static const struct option_row trace_rows[] = {
-    SOURCE, {"format", "NAME", "text or json"}, LOCAL, SETTINGS, END};
+    SOURCE,
+    {"format", "NAME", "text, json; for other tools and replay: otlp, jaeger, zipkin"},
+    LOCAL,
+    SETTINGS,
+    END};
 static const struct option_row graph_rows[] = {
     SOURCE,
     WINDOW,

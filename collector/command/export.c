@@ -60,7 +60,7 @@ static int bring_in(const struct settings *settings, struct err *err)
     snprintf(inbox, sizeof(inbox), "%s-inbox", settings->store_path);
     if (stat(inbox, &info) != 0)
         return 0;
-    if (pipeline_start(settings, true, &pipeline, err) == 0)
+    if (pipeline_start(settings, NULL, &pipeline, err) == 0)
         pipeline_flush(pipeline, &n_cut, err);
     pipeline_stop(pipeline);
     return err->code;

@@ -233,6 +233,7 @@ static bool know_proxy(void *stitcher, const struct known_proxy *known)
 static int make_stitcher(struct pipeline *pipeline, struct err *err)
 {
     const struct settings *settings = pipeline->settings;
+    uint64_t needed_from = store_needed_from(pipeline->store);
     struct stitcher_settings stitcher = {
         .trace_idle_ns = settings->trace_idle_ns,
         .trace_max_age_ns = settings->trace_max_age_ns,
@@ -242,6 +243,7 @@ static int make_stitcher(struct pipeline *pipeline, struct err *err)
         .turn_interval_ns = TURN_INTERVAL_NS,
         .first_trace_no = store_next_trace_no(pipeline->store),
         .booked_to = store_booked_to(pipeline->store),
+        .stored_to = needed_from ? needed_from - 1 : 0,
         .shapes = {.services = settings->limit_services,
                    .operations = settings->limit_operations,
                    .max_shapes = MAX_SHAPES,
@@ -333,8 +335,23 @@ static int refuse_waiting_inbox(const struct pipeline *pipeline, struct err *err
                    pipeline->inbox_folder);
 }
 
-int pipeline_start(const struct settings *settings, bool with_inbox, struct pipeline **result,
-                   struct err *err)
+/* With an inbox others number bodies, and a replay that was interrupted cannot go on. */
+static int begin_replay(struct pipeline *pipeline, struct replay_mark *replay, struct err *err)
+{
+    if (replay)
+        return store_begin_replay(pipeline->store, replay, err);
+    if (store_end_replay(pipeline->store))
+        return err_set(err, ERR_IO, "%s: cannot be written", pipeline->settings->store_path);
+    return 0;
+}
+
+void pipeline_replay_ends(struct pipeline *pipeline)
+{
+    pipeline->replayed = true;
+}
+
+int pipeline_start(const struct settings *settings, struct replay_mark *replay,
+                   struct pipeline **result, struct err *err)
 {
     struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
     if (!pipeline)
@@ -354,8 +371,9 @@ int pipeline_start(const struct settings *settings, bool with_inbox, struct pipe
         err_set(err, ERR_BUSY, "memory is short");
         goto failed;
     }
-    if ((!with_inbox && refuse_waiting_inbox(pipeline, err)) || start_store(pipeline, err) ||
-        (with_inbox && open_inbox(pipeline, err)) || make_stitcher(pipeline, err))
+    if ((replay && refuse_waiting_inbox(pipeline, err)) || start_store(pipeline, err) ||
+        begin_replay(pipeline, replay, err) || (!replay && open_inbox(pipeline, err)) ||
+        make_stitcher(pipeline, err))
         goto failed;
     if (start_localiser(pipeline, err)) {
         store_look_for_damage(pipeline->store);
@@ -364,8 +382,8 @@ int pipeline_start(const struct settings *settings, bool with_inbox, struct pipe
     if (make_exporter(pipeline, err) || store_start(pipeline->store, err) ||
         stitcher_start(pipeline->stitcher, err) || feeder_start(pipeline, err))
         goto failed;
-    if (!with_inbox)
-        pipeline->fed = store_booked_to(pipeline->store);
+    if (replay)
+        pipeline->fed = replay->first_seq + replay->n_done - 1;
     *result = pipeline;
     return 0;
 failed:
@@ -385,6 +403,8 @@ void pipeline_stop(struct pipeline *pipeline)
         stitcher_join(pipeline->stitcher);
     if (pipeline->store)
         store_join(pipeline->store);
+    if (pipeline->replayed)
+        store_end_replay(pipeline->store);
     if (pipeline->exporting) {
         queue_close(pipeline->exports);
         pthread_join(pipeline->exporter, NULL);

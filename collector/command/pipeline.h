@@ -20,9 +20,13 @@ struct pipeline;
 /* A failed sync of inbox or database ends the process with code 3, at once.
  *
  * Opens store and inbox, starts every stage; what the inbox still holds is fed behind the caller's
- * back. `with_inbox` false: bodies go straight to the stitcher (replay). */
-int pipeline_start(const struct settings *settings, bool with_inbox, struct pipeline **pipeline,
-                   struct err *err);
+ * back. With a `replay` there is no inbox: bodies go straight to the stitcher, and the mark says
+ * from which on (store.h). */
+struct replay_mark;
+int pipeline_start(const struct settings *settings, struct replay_mark *replay,
+                   struct pipeline **pipeline, struct err *err);
+/* Of a replay: all is fed and flushed, pipeline_stop() may forget it. */
+void pipeline_replay_ends(struct pipeline *pipeline);
 /* Drains: everything accepted is stitched and committed. The inbox's folder is removed when it is
  * empty. */
 void pipeline_stop(struct pipeline *pipeline);

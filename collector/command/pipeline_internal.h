@@ -34,6 +34,7 @@ struct pipeline {
     struct canary *canary;       /* NULL without an inbox */
     struct counting *counting;   /* the stitcher's thread's */
     struct redactions redactions;
+    bool replayed; /* a replay is done with */
 
     struct queue *exports; /* struct turn */
     pthread_t exporter, feeder;

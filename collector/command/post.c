@@ -9,11 +9,14 @@
 
 #include "collector/base/client.h"
 #include "collector/base/clock.h"
+#include "collector/base/grpc_client.h"
 #include "collector/base/queue.h"
 #include "collector/model/histogram.h"
 
 #define SEND_LIMIT_NS (30 * NS_PER_S)
 #define QUEUE 4
+#define GRPC "grpc://"
+#define EXPORT "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 #define RETRY_NS (100 * NS_PER_MS)
 
 struct packed {
@@ -31,7 +34,8 @@ struct lane {
 };
 
 struct post {
-    char url[1024];
+    char url[1024]; /* by gRPC the address */
+    bool grpc;
     bool gzip;
     FILE *acked;
     unsigned n_lanes;
@@ -82,28 +86,56 @@ static void note_failure(struct post *post, const char *reason, bool last)
         post->stop = true;
 }
 
-/* Until it is taken; the receiver's silence ends the run. */
-static void send_packed(struct post *post, struct client *client, const struct packed *packed)
+enum taken { TAKEN, LATER, NEVER };
+
+static enum taken taken(const struct post *post, unsigned status)
 {
+    if (post->grpc) /* RESOURCE_EXHAUSTED, UNAVAILABLE */
+        return status == 0 ? TAKEN : status == 8 || status == 14 ? LATER : NEVER;
+    return status / 100 == 2 ? TAKEN : status == 429 || status == 503 ? LATER : NEVER;
+}
+
+struct sending {
+    struct client *client; /* NULL by gRPC */
+    struct grpc_client *grpc;
+};
+
+static int send_once(const struct post *post, const struct sending *sending,
+                     const struct packed *packed, unsigned *status, struct err *err)
+{
+    struct str body = {packed->bytes, packed->n_bytes};
     struct client_request request = {.method = "POST",
                                      .url = post->url,
                                      .content_type = "application/x-protobuf",
                                      .encoding = post->gzip ? "gzip" : NULL,
-                                     .body = {packed->bytes, packed->n_bytes}};
+                                     .body = body};
+    if (post->grpc)
+        return grpc_client_call(sending->grpc, EXPORT, body, status, err);
+    return client_send(sending->client, &request, status, NULL, err);
+}
+
+/* Until it is taken; the receiver's silence ends the run. */
+static void send_packed(struct post *post, const struct sending *sending,
+                        const struct packed *packed)
+{
     while (!post->stop) {
         unsigned status = 0;
         struct err err = {0};
         char text[64];
         uint64_t begin_ns = clock_mono_ns();
-        if (client_send(client, &request, &status, NULL, &err)) {
+        if (send_once(post, sending, packed, &status, &err)) {
             note_failure(post, err.text, true);
-        } else if (status == 200) {
+            continue;
+        }
+        switch (taken(post, status)) {
+        case TAKEN:
             note_acked(post, packed, clock_mono_ns() - begin_ns);
             return;
-        } else if (status == 429 || status == 503) {
+        case LATER:
             post->n_refused += packed->n_spans;
             nanosleep(&(struct timespec){.tv_nsec = (long)RETRY_NS}, NULL);
-        } else {
+            break;
+        default:
             snprintf(text, sizeof(text), "answered %u", status);
             note_failure(post, text, false);
             return;
@@ -115,22 +147,25 @@ static void *run_lane(void *arg)
 {
     struct lane *lane = arg;
     struct post *post = lane->post;
-    struct client *client = client_new(SEND_LIMIT_NS);
+    bool grpc = post->grpc;
+    struct sending sending = {.client = grpc ? NULL : client_new(SEND_LIMIT_NS),
+                              .grpc = grpc ? grpc_client_new(post->url, SEND_LIMIT_NS) : NULL};
     for (;;) {
         struct packed *packed = queue_pop(lane->queue, NS_PER_S);
         if (!packed && queue_closed(lane->queue) && !queue_length(lane->queue))
             break;
         if (!packed)
             continue;
-        if (client)
-            send_packed(post, client, packed);
+        if (sending.client || sending.grpc)
+            send_packed(post, &sending, packed);
         packed_free(packed);
         pthread_mutex_lock(&post->mutex);
         post->waiting--;
         pthread_cond_broadcast(&post->answered);
         pthread_mutex_unlock(&post->mutex);
     }
-    client_free(client);
+    client_free(sending.client);
+    grpc_client_free(sending.grpc);
     return NULL;
 }
 
@@ -139,8 +174,12 @@ struct post *post_start(const struct post_settings *settings)
     struct post *post = calloc(1, sizeof(*post));
     if (!post)
         return NULL;
-    snprintf(post->url, sizeof(post->url), "%s/v1/traces", settings->to);
-    post->gzip = settings->gzip;
+    post->grpc = str_starts(str_of(settings->to), STR(GRPC));
+    post->gzip = settings->gzip && !post->grpc;
+    if (post->grpc)
+        snprintf(post->url, sizeof(post->url), "%s", settings->to + sizeof(GRPC) - 1);
+    else
+        snprintf(post->url, sizeof(post->url), "%s/v1/traces", settings->to);
     post->acked = settings->acked;
     post->n_lanes = settings->n_connections;
     pthread_mutex_init(&post->mutex, NULL);

@@ -1,5 +1,6 @@
-/* post.h - bodies over several connections to an OTLP/HTTP receiver: what one sender sends stays in
- * order, a refused body is sent again as its answer says, and everything is counted.
+/* post.h - bodies over several connections to a receiver of OTLP by HTTP or gRPC, or of Zipkin's
+ * JSON: what one sender sends stays in order, a refused body is sent again as its answer says, and
+ * everything is counted.
  */
 #ifndef COMMAND_POST_H
 #define COMMAND_POST_H
@@ -22,7 +23,7 @@ struct parcel {
 };
 
 struct post_settings {
-    const char *to; /* http://host:4318 */
+    const char *to; /* http://host:4318; grpc://host:4317 */
     unsigned n_connections;
     bool gzip;
     FILE *acked; /* every acknowledged span's ids, a line each; NULL: nobody asks */

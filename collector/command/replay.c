@@ -1,36 +1,54 @@
 /* replay.c - files into a database or a running collector: OTLP traces, metrics and logs (protobuf,
  * JSON, JSON lines), Zipkin, Jaeger, access logs; plain or compressed, piece by piece. Times are
  * kept, or all moved by one offset so that the latest span ends now.
+ *
+ * The files are the inbox: pieces are numbered, the database (a note, with --to) knows which of
+ * them are stored, and after an interruption the same command skips those.
  */
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "collector/base/client.h"
 #include "collector/base/clock.h"
 #include "collector/command/command.h"
 #include "collector/command/pipeline.h"
-#include "collector/command/replay_otlp.h"
+#include "collector/command/replay_note.h"
 #include "collector/command/replay_pieces.h"
+#include "collector/command/replay_progress.h"
+#include "collector/command/replay_send.h"
 #include "collector/decode/decode.h"
 #include "collector/model/ingest_stats.h"
+#include "collector/store/store.h"
 
 #define PIECE ((size_t)1 << 20)
 #define MAX_PIECE ((size_t)512 << 20)
-#define SEND_LIMIT_NS (120 * NS_PER_S)
 
 struct replay {
     const struct options *options;
     struct limits limits;
     struct pipeline *pipeline; /* --db */
-    struct client *client;     /* --to */
+    struct replay_mark mark;
+    struct sender *sender; /* --to */
+    struct replay_note note;
+    struct progress progress;
     const char *to;
-    int format;   /* --as; −1: by content */
-    bool looking; /* first pass of --shift: only the times are wanted */
-    int64_t shift_ns;
+    int format;        /* --as; −1: by content */
+    bool looking;      /* first pass of --shift: only the times are wanted */
+    uint64_t n_pieces; /* so far, those that are skipped too */
     uint64_t n_files, n_records, n_accepted, n_rejected, n_duplicate, from_ns, to_ns;
     uint64_t spans_to_ns; /* the end of the latest span, which --shift makes now */
     struct err err;
 };
+
+static atomic_bool interrupted;
+
+/* A second signal ends the process at once. */
+static void interrupt(int number)
+{
+    signal(number, SIG_DFL);
+    interrupted = true;
+}
 
 static void note_time(struct replay *replay, uint64_t from_ns, uint64_t to_ns)
 {
@@ -61,7 +79,7 @@ static void note_times(struct replay *replay, const struct batch *batch)
 
 static void shift_batch(const struct replay *replay, struct batch *batch)
 {
-    uint64_t shift_ns = (uint64_t)replay->shift_ns;
+    uint64_t shift_ns = (uint64_t)replay->mark.shift_ns;
     if (!shift_ns)
         return;
     for (uint32_t i = 0; i < batch->n_spans; i++) {
@@ -92,58 +110,12 @@ static int feed_db(struct replay *replay, struct content content, char *bytes, s
     body->signal = content.signal;
     body->format = content.format;
     body->transport = TRANSPORT_FILE;
-    body->received_ns = clock_wall_ns();
+    body->received_ns = replay->mark.received_ns;
     if (pipeline_feed(replay->pipeline, body, &replay->err)) {
         body_free(body);
         return replay->err.code;
     }
     return 0;
-}
-
-static int feed_url(struct replay *replay, struct content content, struct str bytes)
-{
-    static const char *const paths[N_SIGNALS] = {"/v1/traces", "/v1/metrics", "/v1/logs"};
-    char url[4096];
-    unsigned status = 0;
-    struct buf answer;
-    bool zipkin = content.format == FORMAT_ZIPKIN_JSON || content.format == FORMAT_ZIPKIN_PB;
-    bool protobuf = content.format == FORMAT_OTLP_PB || content.format == FORMAT_ZIPKIN_PB;
-    buf_init(&answer, 1u << 20);
-    bool lines = format_is_lines((enum format)content.format);
-    snprintf(url, sizeof(url), "%s%s%s", replay->to,
-             lines    ? "/v1/access-logs/"
-             : zipkin ? "/api/v2/spans"
-                      : paths[content.signal],
-             lines ? format_word(content.format) : "");
-    struct client_request request = {
-        .method = "POST",
-        .url = url,
-        .content_type = lines      ? "text/plain"
-                        : protobuf ? "application/x-protobuf"
-                                   : "application/json",
-        .body = bytes,
-    };
-    if (client_send(replay->client, &request, &status, &answer, &replay->err) == 0 &&
-        status / 100 != 2)
-        err_set(&replay->err, ERR_IO, "%s answered %u: %.*s", url, status,
-                (int)(answer.len < 200 ? answer.len : 200), answer.p ? answer.p : "");
-    buf_fini(&answer);
-    return replay->err.code;
-}
-
-/* No port takes Jaeger's JSON: its spans go as OTLP. Those that were refused stay here. */
-static int feed_url_as_otlp(struct replay *replay, const struct batch *batch)
-{
-    struct content content = {SIGNAL_TRACES, FORMAT_OTLP_JSON, ENCODING_IDENTITY};
-    struct buf body;
-    buf_init(&body, MAX_PIECE);
-    replay_otlp_json(&body, batch);
-    if (buf_failed(&body))
-        err_set(&replay->err, ERR_BUSY, "memory is short");
-    else
-        feed_url(replay, content, buf_str(&body));
-    buf_fini(&body);
-    return replay->err.code;
 }
 
 /* What a piece is: by its content, or as the user or the file's first line says, who know no
@@ -160,6 +132,26 @@ static bool content_of(int said, struct str bytes, struct content *content)
     return true;
 }
 
+/* A decoded piece on its way; takes bytes and batch. */
+static int hand_on(struct replay *replay, struct content content, struct str bytes,
+                   struct batch *batch)
+{
+    if (replay->pipeline)
+        return feed_db(replay, content, (char *)(uintptr_t)bytes.p, bytes.len, batch);
+    if (sender_send(replay->sender, content, bytes, batch, &replay->err) == 0)
+        replay_note_put(&replay->note, replay->n_pieces);
+    batch_free(batch);
+    free((char *)(uintptr_t)bytes.p);
+    return replay->err.code;
+}
+
+static void count(struct replay *replay, const struct batch *batch)
+{
+    replay->n_records += batch_records(batch) + batch->counts.n_rejected;
+    replay->n_accepted += batch_records(batch);
+    replay->n_rejected += batch->counts.n_rejected;
+}
+
 /* One piece; takes its bytes. */
 static int feed(struct replay *replay, const struct pieces *pieces, char *bytes, size_t n)
 {
@@ -168,7 +160,10 @@ static int feed(struct replay *replay, const struct pieces *pieces, char *bytes,
     struct str text = {bytes, n};
     int said = replay->format >= 0 ? replay->format : pieces_format(pieces);
     bool known = content_of(said, text, &content);
-    if (!known && pieces_is_rest(pieces)) {
+    bool skipped = known && !replay->looking && ++replay->n_pieces <= replay->mark.n_done;
+    if (skipped)
+        progress_skipped(&replay->progress, pieces_passed(pieces));
+    if (skipped || (!known && pieces_is_rest(pieces))) {
         free(bytes);
         return 0;
     }
@@ -187,18 +182,8 @@ static int feed(struct replay *replay, const struct pieces *pieces, char *bytes,
         return 0;
     }
     shift_batch(replay, batch);
-    replay->n_records += batch_records(batch) + batch->counts.n_rejected;
-    replay->n_accepted += batch_records(batch);
-    replay->n_rejected += batch->counts.n_rejected;
-    if (replay->pipeline)
-        return feed_db(replay, content, bytes, n, batch);
-    if (content.format == FORMAT_JAEGER_JSON)
-        feed_url_as_otlp(replay, batch);
-    else
-        feed_url(replay, content, text);
-    batch_free(batch);
-    free(bytes);
-    return replay->err.code;
+    count(replay, batch);
+    return hand_on(replay, content, text, batch);
 }
 
 static int replay_file(struct replay *replay, const char *path)
@@ -208,27 +193,32 @@ static int replay_file(struct replay *replay, const char *path)
     size_t n;
     if (pieces_open(path, replay->format, PIECE, &pieces, &replay->err))
         return err_prefix(&replay->err, "%s", path);
-    while (pieces_next(pieces, &bytes, &n, &replay->err) == 0 && bytes) {
+    while (!interrupted && pieces_next(pieces, &bytes, &n, &replay->err) == 0 && bytes) {
         if (feed(replay, pieces, bytes, n)) {
             err_prefix(&replay->err, "from byte %llu on",
                        (unsigned long long)pieces_offset(pieces));
             break;
         }
+        progress_show(&replay->progress, pieces_passed(pieces), replay->n_records);
     }
     pieces_close(pieces);
     if (replay->err.code)
         err_prefix(&replay->err, "%s", path);
+    progress_next_file(&replay->progress, path);
     replay->n_files++;
     return replay->err.code;
 }
 
-static int replay_all(struct replay *replay)
+static int replay_all(struct replay *replay, const char *what)
 {
-    for (size_t i = 0; i < replay->options->n_rest; i++) {
-        if (replay_file(replay, replay->options->rest[i]))
-            return replay->err.code;
-    }
-    return 0;
+    progress_begin(&replay->progress, what, replay->options->rest, replay->options->n_rest);
+    for (size_t i = 0; i < replay->options->n_rest && !replay->err.code && !interrupted; i++)
+        replay_file(replay, replay->options->rest[i]);
+    progress_end(&replay->progress);
+    if (interrupted && !replay->err.code)
+        err_set(&replay->err, ERR_IO, "interrupted%s",
+                replay->mark.files ? "; the same command goes on where it stopped" : "");
+    return replay->err.code;
 }
 
 static void print_result(const struct replay *replay)
@@ -241,69 +231,92 @@ static void print_result(const struct replay *replay)
              (unsigned long long)replay->n_files, (unsigned long long)replay->n_records,
              (unsigned long long)(replay->n_accepted - replay->n_duplicate),
              (unsigned long long)replay->n_duplicate, (unsigned long long)replay->n_rejected);
-    buf_add_time(&out, replay->from_ns + (uint64_t)replay->shift_ns);
+    buf_add_time(&out, replay->from_ns + (uint64_t)replay->mark.shift_ns);
     buf_add_c(&out, "\",\"to\":\"");
-    buf_add_time(&out, replay->to_ns + (uint64_t)replay->shift_ns);
+    buf_add_time(&out, replay->to_ns + (uint64_t)replay->mark.shift_ns);
     buf_add_c(&out, "\"}\n");
     fwrite(out.p, 1, out.len, stdout);
     buf_fini(&out);
-}
-
-/* Where a collector flushes: its port for data says where its page is. */
-static int flush_url(struct replay *replay)
-{
-    static const struct str mark = STR("page is at ");
-    char url[4096];
-    unsigned status = 0;
-    struct buf answer;
-    struct client_request ask = {.method = "GET", .url = url};
-    struct client_request flush = {.method = "POST", .url = url};
-    buf_init(&answer, 1u << 16);
-    snprintf(url, sizeof(url), "%s/", replay->to);
-    client_send(replay->client, &ask, &status, &answer, &replay->err);
-    struct str text = str_trim(buf_str(&answer));
-    size_t at = 0;
-    while (at < text.len && !str_starts(str_skip(text, at), mark))
-        at++;
-    struct str page = str_skip(text, at + mark.len);
-    if (!replay->err.code && status == 200 && str_starts(page, STR("http"))) {
-        snprintf(url, sizeof(url), "%.*s/-/flush", STR_ARG(page));
-        client_send(replay->client, &flush, &status, NULL, &replay->err);
-        if (!replay->err.code && status / 100 != 2)
-            fprintf(stderr, "faultline replay: all is sent, but not flushed: %s answered %u\n", url,
-                    status);
-    }
-    buf_fini(&answer);
-    return replay->err.code;
 }
 
 /* Everything is fed; what is left is to cut and commit it. */
 static int finish(struct replay *replay)
 {
     uint64_t n_cut;
-    if (!replay->pipeline)
-        return flush_url(replay);
-    if (pipeline_flush(replay->pipeline, &n_cut, &replay->err) == 0)
+    if (!replay->pipeline) {
+        replay_note_close(&replay->note, true);
+        return sender_flush(replay->sender, &replay->err);
+    }
+    if (pipeline_flush(replay->pipeline, &n_cut, &replay->err) == 0) {
         replay->n_duplicate = ingest_counted(INGEST_DUPLICATE);
+        pipeline_replay_ends(replay->pipeline);
+    }
     return replay->err.code;
+}
+
+/* What makes it the same replay, beside the files: in a database how they are read, else who gets
+ * them. */
+static uint64_t files_of(const struct replay *replay)
+{
+    char how[4200];
+    snprintf(how, sizeof(how), "%d %d %s", replay->format, option(replay->options, "shift") != NULL,
+             replay->to ? replay->to : "");
+    return replay_files(replay->options->rest, replay->options->n_rest, how);
+}
+
+/* --shift: looks at all times first. */
+static void find_shift(struct replay *replay)
+{
+    replay->looking = true;
+    replay_all(replay, "looking for the latest time");
+    replay->looking = false;
+    uint64_t latest_ns = replay->spans_to_ns ? replay->spans_to_ns : replay->to_ns;
+    replay->mark.shift_ns = latest_ns ? (int64_t)(replay->mark.received_ns - latest_ns) : 0;
+    replay->n_files = 0;
+    replay->from_ns = replay->to_ns = 0;
+}
+
+static void open_target(struct replay *replay, const struct settings *settings)
+{
+    if (replay->to) {
+        replay->mark.n_done = replay_note_open(&replay->note, replay->mark.files);
+        replay->sender = sender_new(replay->to);
+        if (!replay->sender)
+            err_set(&replay->err, ERR_BUSY, "memory is short");
+    } else if (pipeline_start(settings, &replay->mark, &replay->pipeline, &replay->err) == 0) {
+        replay->limits.redaction = pipeline_limits(replay->pipeline)->redaction;
+    }
+    if (!replay->err.code && replay->mark.n_done)
+        fprintf(stderr, "faultline replay: goes on where it was interrupted, behind %llu pieces\n",
+                (unsigned long long)replay->mark.n_done);
+}
+
+static bool read_options(struct replay *replay, const char *db)
+{
+    const char *as = option(replay->options, "as");
+    if (!replay->options->n_rest || (db && replay->to) ||
+        (replay->to && option(replay->options, "shift"))) {
+        fprintf(stderr,
+                "faultline replay: give files; --db or --to, not both; --shift goes with --db\n");
+        return false;
+    }
+    if (as && ((replay->format = format_from_word(str_of(as))) < 0 ||
+               !decode_for((struct content){SIGNAL_TRACES, (uint8_t)replay->format, 0}))) {
+        fprintf(stderr, "faultline replay: --as is otlp_pb, otlp_json, zipkin_json, zipkin_pb, "
+                        "jaeger_json, alb, nlb, apigw, nginx, haproxy or envoy_log\n");
+        return false;
+    }
+    return true;
 }
 
 int command_replay(const struct options *options)
 {
     struct config_input input;
-    const char *db = option(options, "db"), *as = option(options, "as");
-    struct replay replay = {.options = options, .to = option(options, "to"), .format = -1};
-    if (!options->n_rest || (db && replay.to) || (replay.to && option(options, "shift"))) {
-        fprintf(stderr,
-                "faultline replay: give files; --db or --to, not both; --shift goes with --db\n");
+    const char *db = option(options, "db");
+    struct replay replay = {
+        .options = options, .to = option(options, "to"), .format = -1, .note.fd = -1};
+    if (!read_options(&replay, db))
         return EXIT_USAGE;
-    }
-    if (as && ((replay.format = format_from_word(str_of(as))) < 0 ||
-               !decode_for((struct content){SIGNAL_TRACES, (uint8_t)replay.format, 0}))) {
-        fprintf(stderr, "faultline replay: --as is otlp_pb, otlp_json, zipkin_json, zipkin_pb, "
-                        "jaeger_json, alb, nlb, apigw, nginx, haproxy or envoy_log\n");
-        return EXIT_USAGE;
-    }
     struct config *config = options_config(options, &input);
     if (!config)
         return EXIT_USAGE;
@@ -313,25 +326,19 @@ int command_replay(const struct options *options)
     replay.limits = settings_limits(&settings);
     replay.limits.max_spans = UINT32_MAX;
     replay.limits.max_decoded = MAX_PIECE;
-    if (option(options, "shift")) {
-        replay.looking = true;
-        replay_all(&replay);
-        replay.looking = false;
-        uint64_t latest_ns = replay.spans_to_ns ? replay.spans_to_ns : replay.to_ns;
-        replay.shift_ns = latest_ns ? (int64_t)(clock_wall_ns() - latest_ns) : 0;
-        replay.n_files = 0;
-        replay.from_ns = replay.to_ns = 0;
-    }
-    if (replay.to)
-        replay.client = client_new(SEND_LIMIT_NS);
-    else if (!replay.err.code)
-        pipeline_start(&settings, false, &replay.pipeline, &replay.err);
-    if (replay.pipeline)
-        replay.limits.redaction = pipeline_limits(replay.pipeline)->redaction;
-    if (!replay.err.code && !replay_all(&replay) && !finish(&replay))
+    replay.mark.files = files_of(&replay);
+    replay.mark.received_ns = clock_wall_ns();
+    signal(SIGINT, interrupt);
+    signal(SIGTERM, interrupt);
+    if (option(options, "shift"))
+        find_shift(&replay);
+    if (!replay.err.code)
+        open_target(&replay, &settings);
+    if (!replay.err.code && !replay_all(&replay, "reading") && !finish(&replay))
         print_result(&replay);
     pipeline_stop(replay.pipeline);
-    client_free(replay.client);
+    sender_free(replay.sender);
+    replay_note_close(&replay.note, false);
     config_free(config);
     if (!replay.err.code)
         return EXIT_GOOD;

@@ -166,6 +166,11 @@ uint64_t pieces_offset(const struct pieces *pieces)
     return pieces->offset;
 }
 
+uint64_t pieces_passed(const struct pieces *pieces)
+{
+    return inflate_file_passed(pieces->file);
+}
+
 static int give(struct pieces *pieces, const struct str parts[3], size_t begin, char **bytes,
                 size_t *n, struct err *err)
 {

@@ -27,6 +27,8 @@ void pieces_close(struct pieces *pieces); /* NULL is fine */
 int pieces_next(struct pieces *pieces, char **bytes, size_t *n, struct err *err);
 /* Where the last piece began, in bytes of the (decompressed) file. */
 uint64_t pieces_offset(const struct pieces *pieces);
+/* How many bytes of the file itself have been read, of its size. */
+uint64_t pieces_passed(const struct pieces *pieces);
 /* Of a file of lines the format that its first line showed, for any line may be a bad one; -1: each
  * piece tells by itself. */
 int pieces_format(const struct pieces *pieces);

@@ -43,6 +43,7 @@ struct server {
     struct tls *tls;
     struct pipeline *pipeline;
     struct acceptor *acceptor;
+    struct tail *tail;
     struct receiver *otlp_http, *zipkin;
     struct grpc_receiver *otlp_grpc;
     struct kafka_receiver *kafka;
@@ -93,7 +94,15 @@ static void metrics(void *ctx, struct str accept, struct buf *out, const char **
 
 static void tail(void *ctx, struct buf *out)
 {
-    accept_tail_json(((struct server *)ctx)->acceptor, out);
+    tail_json(((struct server *)ctx)->tail, out);
+}
+
+/* Spans that came to the page's port. */
+static void misdirected(void *ctx, const char *path, const char *peer, const char *reason)
+{
+    bool zipkin = strncmp(path, "/api/v2/", 8) == 0;
+    accept_refused(((struct server *)ctx)->acceptor, TRANSPORT_HTTP, 404,
+                   zipkin ? "zipkin" : "otlp", 0, str_of(peer), reason);
 }
 
 static const char *address_or_off(struct receiver *receiver)
@@ -117,9 +126,10 @@ static void status(void *ctx, struct buf *out)
     pipeline_status(server->pipeline, out);
     buf_add_c(out, ",\"limits\":[{\"name\":\"receive.max_in_flight\",\"value\":");
     buf_add_u64(out, server->settings->max_in_flight);
-    buf_addf(out, ",\"hit\":%s}]",
+    buf_addf(out, ",\"hit\":%s}],",
              httpd_budget_in_flight(server->budget) >= server->settings->max_in_flight ? "true"
                                                                                        : "false");
+    tail_senders_json(server->tail, out);
 }
 
 static enum log_level level_of(const char *word)
@@ -309,6 +319,7 @@ static int start_web(struct server *server, struct err *err)
                   .reload = reload,
                   .metrics = metrics,
                   .tail = tail,
+                  .misdirected = misdirected,
                   .status = status,
                   .diagnose = diagnose_json,
                   .compare = compare_json,
@@ -337,14 +348,15 @@ static int start(struct server *server, struct err *err)
     server->budget = httpd_budget_new(settings->max_connections, settings->max_in_flight);
     if (!server->budget)
         return err_set(err, ERR_BUSY, "memory is short");
-    if (pipeline_start(settings, true, &server->pipeline, err))
+    if (pipeline_start(settings, NULL, &server->pipeline, err))
         return err->code;
     struct accept_settings accept = {
         .limits = *pipeline_limits(server->pipeline),
         .append = pipeline_append,
         .ctx = server->pipeline,
+        .tail = server->tail = tail_new(),
     };
-    server->acceptor = accept_new(&accept);
+    server->acceptor = accept.tail ? accept_new(&accept) : NULL;
     if (!server->acceptor)
         return err_set(err, ERR_BUSY, "memory is short");
     if (start_grpc(server, err) ||
@@ -422,6 +434,7 @@ static void stop(struct server *server)
     if (server->zipkin)
         receiver_stop(server->zipkin);
     accept_free(server->acceptor);
+    tail_free(server->tail);
     httpd_budget_free(server->budget);
     auth_free(server->auth);
     tls_free(server->tls);

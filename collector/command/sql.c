@@ -25,7 +25,8 @@ static void print_csv(struct str text)
     for (size_t i = 0; i < text.len; i++)
         quote = quote || strchr(",\"\n\r", text.p[i]);
     if (!quote) {
-        fwrite(text.p, 1, text.len, stdout);
+        if (text.len)
+            fwrite(text.p, 1, text.len, stdout);
         return;
     }
     putchar('"');

@@ -37,7 +37,7 @@ static int open_and_do(const struct settings *settings, struct err *err)
     uint64_t bytes[2];
     if (stat(settings->store_path, &info) != 0)
         return err_set(err, ERR_NOT_FOUND, "%s: there is no such database", settings->store_path);
-    if (pipeline_start(settings, true, &pipeline, err) == 0 &&
+    if (pipeline_start(settings, NULL, &pipeline, err) == 0 &&
         pipeline_vacuum(pipeline, bytes, err) == 0)
         say((double)bytes[0], (double)bytes[1]);
     pipeline_stop(pipeline);

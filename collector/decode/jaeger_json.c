@@ -9,6 +9,8 @@
 
 #include "collector/decode/decode.h"
 #include "collector/decode/json_value.h"
+#include "collector/decode/otel_tags.h"
+#include "collector/decode/redact.h"
 #include "collector/decode/semconv.h"
 #include "collector/decode/span_list.h"
 #include "collector/decode/times.h"
@@ -276,6 +278,8 @@ static bool read_logs(struct reading *reading, struct json *json, struct raw_spa
         }
         item.time_ns = us < INT64_MAX / NS_PER_US ? us * NS_PER_US : 0;
         take_event_name(&item);
+        if (!redact(reading->decoding.batch, item.attributes.items, item.attributes.n))
+            return no_room(reading, json);
         if (raw->n_events++ < reading->decoding.limits->events)
             span_item_render(&raw->events, &item, false);
         else
@@ -396,28 +400,16 @@ static bool tag_is_true(const struct attr *tag)
                                    : tag->type == VALUE_TEXT && str_eq(tag->text, STR("true"));
 }
 
-static void read_known_tags(struct span *span, const struct attr_list *tags)
+/* What clients say that know nothing of OpenTelemetry's tags. */
+static void read_known_tags(struct span *span, const struct attr_list *tags, bool status_stated)
 {
-    bool said = false;
     for (uint32_t i = 0; i < tags->n; i++) {
         const struct attr *tag = &tags->items[i];
-        int kind;
-        if (str_eq(tag->key, STR("span.kind")) && tag->type == VALUE_TEXT &&
-            (kind = kind_from_word(tag->text)) >= 0) {
-            span->kind = (uint8_t)kind;
-        } else if (str_eq(tag->key, STR("error")) && tag_is_true(tag)) {
+        if (!status_stated && str_eq(tag->key, STR("error")) && tag_is_true(tag))
             span->status = STATUS_ERROR;
-            said = true;
-        } else if (str_eq(tag->key, STR("otel.status_code")) && !said) {
-            span->status = str_eq(tag->text, STR("ERROR")) ? STATUS_ERROR
-                           : str_eq(tag->text, STR("OK"))  ? STATUS_OK
-                                                           : span->status;
-        } else if (str_eq(tag->key, STR("otel.status_description")) && tag->type == VALUE_TEXT) {
+        else if (str_eq(tag->key, STR("http.status_message")) && tag->type == VALUE_TEXT &&
+                 !span->status_message.len)
             span->status_message = tag->text;
-        } else if (str_eq(tag->key, STR("http.status_message")) && tag->type == VALUE_TEXT &&
-                   !span->status_message.len) {
-            span->status_message = tag->text;
-        }
     }
 }
 
@@ -433,13 +425,16 @@ static bool finish_span(struct reading *reading, struct json *json, struct span 
                         struct raw_span *raw)
 {
     struct batch *batch = reading->decoding.batch;
+    struct otel_tags found = {.links = &raw->links};
     const char *reason = read_ids(raw, span);
     if (reason) {
         batch_reject(batch, "span %u: %s", batch->n_spans + batch->counts.n_rejected + 1, reason);
         return true;
     }
     set_times(span, raw);
-    read_known_tags(span, &raw->tags);
+    if (!otel_tags_take(&reading->decoding, span, &raw->tags, &found))
+        return json_wrong(json, "memory");
+    read_known_tags(span, &raw->tags, found.status_stated);
     span->resource = raw->resource ? raw->resource : resource_of(reading, raw->process_id);
     span->attrs = raw->tags.items;
     span->n_attrs = raw->tags.n;

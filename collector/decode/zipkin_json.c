@@ -93,12 +93,14 @@ static bool read_annotations(struct reading *reading, struct raw_span *raw)
             return false;
         while (json_next_key(json, &key)) {
             bool ok = key_is(&key, STR("timestamp")) ? read_us(json, &us)
-                      : key_is(&key, STR("value"))   ? read_name(reading, &value)
-                                                     : json_skip(json, NULL);
+                      : key_is(&key, STR("value"))
+                          ? json_read_text(&reading->decoding, json, &value)
+                          : json_skip(json, NULL);
             if (!ok)
                 return false;
         }
-        zipkin_span_annotate(&reading->decoding, &raw->zipkin, value, us, n++);
+        if (!zipkin_span_annotate(&reading->decoding, &raw->zipkin, value, us, n++))
+            return json_wrong(json, "memory");
     }
     return !json->error;
 }
@@ -252,11 +254,13 @@ static bool read_span(struct reading *reading)
     if (!json_open_object(&reading->json))
         return false;
     buf_init(&raw.zipkin.events, SCRATCH_BYTES);
+    buf_init(&raw.zipkin.links, SCRATCH_BYTES);
     bool ok = true;
     while (ok && json_next_key(&reading->json, &key))
         ok = read_member(reading, &key, span, &raw, &tags);
     ok = ok && !reading->json.error && finish_span(reading, span, &raw, &tags);
     buf_fini(&raw.zipkin.events);
+    buf_fini(&raw.zipkin.links);
     return ok;
 }
 

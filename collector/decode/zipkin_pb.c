@@ -75,10 +75,7 @@ static bool read_annotation(struct decoding *decoding, struct str bytes, struct 
     }
     if (wire.error)
         return malformed(decoding, "annotation");
-    if (!keep_name(decoding, &value))
-        return false;
-    zipkin_span_annotate(decoding, &raw->zipkin, value, us, raw->n_annotations++);
-    return true;
+    return zipkin_span_annotate(decoding, &raw->zipkin, value, us, raw->n_annotations++);
 }
 
 static bool read_tag(struct decoding *decoding, struct str bytes, struct attr_list *tags)
@@ -204,6 +201,7 @@ static bool read_span(struct zipkin_senders *senders, struct str bytes)
         return false;
     *span = (struct span){.kind = KIND_UNSET};
     buf_init(&raw.zipkin.events, SCRATCH_BYTES);
+    buf_init(&raw.zipkin.links, SCRATCH_BYTES);
     while (ok && wire_next_fast(&wire)) {
         if (wire.type == WIRE_BYTES)
             ok = read_bytes_field(decoding, &wire, span, &raw);
@@ -214,6 +212,7 @@ static bool read_span(struct zipkin_senders *senders, struct str bytes)
         ok = malformed(decoding, "span");
     ok = ok && finish_span(senders, span, &raw);
     buf_fini(&raw.zipkin.events);
+    buf_fini(&raw.zipkin.links);
     return ok;
 }
 

@@ -7,6 +7,7 @@
 
 #include "collector/base/hash.h"
 #include "collector/decode/keys.h"
+#include "collector/decode/otel_tags.h"
 #include "collector/decode/semconv.h"
 #include "collector/decode/span_list.h"
 #include "collector/decode/times.h"
@@ -25,17 +26,26 @@ void zipkin_senders_fini(struct zipkin_senders *senders)
     free(senders->by_index);
 }
 
-void zipkin_span_annotate(struct decoding *decoding, struct zipkin_span *raw, struct str value,
+bool zipkin_span_annotate(struct decoding *decoding, struct zipkin_span *raw, struct str value,
                           uint64_t us, uint32_t n)
 {
-    struct span_item item = {.name = value,
-                             .time_ns = us < UINT64_MAX / NS_PER_US ? us * NS_PER_US : 0};
+    struct batch *batch = decoding->batch;
+    struct span_item item = {.time_ns = us < UINT64_MAX / NS_PER_US ? us * NS_PER_US : 0};
     if ((str_eq(value, STR("ss")) || str_eq(value, STR("cr"))) && us > raw->ended_us)
         raw->ended_us = us;
-    if (n < decoding->limits->events)
-        span_item_render(&raw->events, &item, false);
-    else
-        decoding->batch->counts.n_dropped_events++;
+    if (n >= decoding->limits->events) {
+        batch->counts.n_dropped_events++;
+        return true;
+    }
+    if (!otel_event_read(decoding, value, &item))
+        return false;
+    if (!text_keep(batch, &item.name, decoding->limits->name_bytes, &batch->counts.n_cut_names,
+                   NULL)) {
+        decoding_too_big(decoding);
+        return false;
+    }
+    span_item_render(&raw->events, &item, false);
+    return true;
 }
 
 /* Tags that the senders repeat from their resource. */
@@ -136,27 +146,15 @@ static bool add_made_tags(struct zipkin_senders *senders, const struct zipkin_sp
     return ok;
 }
 
-static void read_known_tags(struct span *span, const struct attr_list *tags)
+/* Zipkin's own word for a failure: what went wrong. */
+static void read_error(struct span *span, const struct attr_list *tags)
 {
     for (uint32_t i = 0; i < tags->n; i++) {
         const struct attr *tag = &tags->items[i];
-        if (str_eq(tag->key, STR("otel.status_code"))) {
-            if (str_eq(tag->text, STR("OK")))
-                span->status = STATUS_OK;
-            else if (str_eq(tag->text, STR("ERROR")))
-                span->status = STATUS_ERROR;
-        } else if (str_eq(tag->key, STR("otel.status_description"))) {
+        if (str_eq(tag->key, STR("error")) && !span->status_message.len &&
+            tag->type == VALUE_TEXT && !str_eq(tag->text, STR("true")) &&
+            !str_eq(tag->text, STR("false")))
             span->status_message = tag->text;
-        } else if (str_eq(tag->key, STR("otel.scope.name")) ||
-                   str_eq(tag->key, STR("otel.library.name"))) {
-            span->scope_name = tag->text;
-        } else if (str_eq(tag->key, STR("w3c.tracestate"))) {
-            span->trace_state = tag->text;
-        } else if (str_eq(tag->key, STR("error")) && !span->status_message.len &&
-                   tag->type == VALUE_TEXT && !str_eq(tag->text, STR("true")) &&
-                   !str_eq(tag->text, STR("false"))) {
-            span->status_message = tag->text;
-        }
     }
 }
 
@@ -177,19 +175,21 @@ bool zipkin_span_take(struct zipkin_senders *senders, struct span *span, struct 
                       struct attr_list *tags)
 {
     struct decoding *decoding = senders->decoding;
+    struct otel_tags found = {.links = &raw->links};
     set_times(span, raw);
     attr_list_unique(tags);
-    read_known_tags(span, tags);
+    if (!otel_tags_take(decoding, span, tags, &found))
+        return false;
+    read_error(span, tags);
     span->resource = resource_of(senders, raw, tags);
     if (!span->resource || !add_made_tags(senders, raw, tags) ||
-        !span_items_take(decoding, &raw->events, &span->events))
+        !span_items_take(decoding, &raw->events, &span->events) ||
+        !span_items_take(decoding, &raw->links, &span->links))
         goto too_big;
     span->attrs = tags->items;
     span->n_attrs = tags->n;
     if (!semconv_span(decoding->batch, span))
         goto too_big;
-    /* Kept as columns already; shapes would add them a second time. */
-    span->scope_name = span->scope_version = span->trace_state = STR_NONE;
     decoding->batch->n_spans++;
     return true;
 too_big:

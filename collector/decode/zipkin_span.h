@@ -17,7 +17,7 @@ struct zipkin_span {
     uint64_t start_us, duration_us;
     uint64_t ended_us; /* the latest annotation "ss" or "cr"; 0 none */
     bool has_duration;
-    struct buf events;
+    struct buf events, links;
 };
 
 /* The resources of one body. */
@@ -31,8 +31,8 @@ struct zipkin_senders {
 void zipkin_senders_init(struct zipkin_senders *senders, struct decoding *decoding);
 void zipkin_senders_fini(struct zipkin_senders *senders);
 
-/* The n-th annotation, from 0. */
-void zipkin_span_annotate(struct decoding *decoding, struct zipkin_span *raw, struct str value,
+/* The n-th annotation, from 0. False when there is no room (err says). */
+bool zipkin_span_annotate(struct decoding *decoding, struct zipkin_span *raw, struct str value,
                           uint64_t us, uint32_t n);
 /* Times, status, resource, made tags and facts of a span whose ids are good, which is the next of
  * the batch. False when there is no room (err says). */

@@ -376,6 +376,26 @@ static void count_gap(struct counting *counting, const struct call *call)
     }
 }
 
+/* From zone to zone, of calls whose two halves both say where they are. */
+static void count_zones(struct counting *counting, const struct call *call)
+{
+    const struct record *records = counting->trace->records;
+    if (call->caller_span == NO_SPAN || call->callee_span == NO_SPAN)
+        return;
+    struct tally_key key = {.channel = TALLY_ZONE,
+                            .node = call->caller,
+                            .peer = call->callee,
+                            .name = records[call->caller_span].shape->zone,
+                            .detail = records[call->callee_span].shape->zone,
+                            .what = call->transit_ns != DURATION_UNKNOWN};
+    struct tally *zones = key.name && key.detail ? tally(counting, &key) : NULL;
+    if (!zones)
+        return;
+    zones->n += counting->sign;
+    zones->bad += call->fault == FAULT_ORIGIN || call->fault == FAULT_CARRIED ? counting->sign : 0;
+    add_time(counting, zones, call->transit_ns);
+}
+
 /* Between two applications that no proxy stands before, the network is all of the gap. */
 static bool is_split(const struct hop *hop)
 {
@@ -409,6 +429,7 @@ static void count_call(struct counting *counting, const struct call *call)
 {
     int sign = counting->sign;
     count_gap(counting, call);
+    count_zones(counting, call);
     count_hops(counting, call);
     struct tally *calls = tally(counting, &(struct tally_key){.channel = TALLY_CALL,
                                                               .node = call->caller,

@@ -4,16 +4,17 @@
  * exactly, so that any window is a sum of its steps and a trace that is opened again takes back
  * just what it had added. One owner at a time.
  *
- *   channel        node     peer       name       detail  n             bad       times
- *   REQUEST        entry               operation          requests      failed    of the root
- *   SELF           service             operation          spans                   own
- *   INSTANCE       service             instance           spans         origins   own
- *   GAP            caller   callee                        calls                   caller's less
- * callee's CALL           caller   callee     operation          calls         failed    as the
- * caller saw them FLOW           service  last call  operation          visits that ended so ORIGIN
- * origin   caller     operation  reason  traces        of failed requests GAP_INSTANCE   an end
- * instance           calls                   caller's less callee's HOP            caller   callee
- * of whom            calls         failed    spent there
+ * Each channel has node, peer, name and detail; then what n, bad and the times count:
+ *   REQUEST: entry, operation: requests, failed, time of the root
+ *   SELF: service, operation: spans, own time
+ *   INSTANCE: service, instance: spans, origins, own time
+ *   GAP: caller, callee: calls, the caller's time less the callee's
+ *   CALL: caller, callee, operation: calls, failed, time as the caller saw them
+ *   FLOW: service, last call, operation: visits that ended so
+ *   ORIGIN: origin, caller, operation, reason: traces of failed requests
+ *   GAP_INSTANCE: an end, instance: calls, as of GAP
+ *   HOP: caller, callee, of whom: calls, failed, time spent there
+ *   ZONE: caller, callee, zone of each: calls whose halves both say it, failed, on the way
  *
  * Nodes carry their version; whoever asks by service adds versions up.
  */
@@ -34,7 +35,8 @@ enum tally_channel {
     TALLY_FLOW,
     TALLY_ORIGIN,
     TALLY_GAP_INSTANCE,
-    TALLY_HOP, /* what: enum hop_kind; of calls whose way proxies report */
+    TALLY_HOP,  /* what: enum hop_kind; of calls whose way proxies report */
+    TALLY_ZONE, /* name: the caller's zone, detail: the callee's; what: 1 with a time */
     N_TALLY_CHANNELS
 };
 

@@ -1,7 +1,6 @@
 /* accept.c - decode, append, count, remember. */
 #include "collector/receive/accept.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,8 +8,6 @@
 #include "collector/base/stats.h"
 #include "collector/decode/decode.h"
 #include "collector/model/ingest_stats.h"
-
-#define N_TAIL 20
 
 static struct stat_family seconds_family =
     STAT_HISTOGRAM("faultline_ingest_seconds", "Time from the receipt of a body to its answer.");
@@ -20,21 +17,12 @@ static struct stat_family requests_family =
 static struct stat_family rejected_family =
     STAT_COUNTER("faultline_ingest_rejected_total", "Bodies and records refused, by reason.");
 
-struct tail_entry {
-    uint64_t at_ns, n_bytes;
-    char sender[64], format[24], reason[200];
-    uint8_t transport;
-    uint32_t n_records, n_rejected;
-};
-
 struct acceptor {
     struct accept_settings settings;
     struct stat_series *seconds, *bad_records, *cut_values, *cut_names, *dropped_attributes,
         *dropped_events, *dropped_links, *dropped_exemplars, *cleaned;
     struct stat_series *refused[ERR_NOT_FOUND + 1];
-    pthread_mutex_t mutex; /* guards the ring */
-    struct tail_entry tail[N_TAIL];
-    uint64_t n_tail; /* ever */
+    struct tail *tail; /* borrowed */
 };
 
 /* What is known of a body until it is answered. */
@@ -58,7 +46,7 @@ struct acceptor *accept_new(const struct accept_settings *settings)
     if (!acceptor)
         return NULL;
     acceptor->settings = *settings;
-    pthread_mutex_init(&acceptor->mutex, NULL);
+    acceptor->tail = settings->tail;
     acceptor->seconds = stat_get(&seconds_family, NULL);
     acceptor->bad_records = stat_get(&rejected_family, "reason", "bad_id", NULL);
     for (int i = ERR_INVALID; i <= ERR_IO; i++)
@@ -75,17 +63,7 @@ struct acceptor *accept_new(const struct accept_settings *settings)
 
 void accept_free(struct acceptor *acceptor)
 {
-    if (!acceptor)
-        return;
-    pthread_mutex_destroy(&acceptor->mutex);
     free(acceptor);
-}
-
-static void remember(struct acceptor *acceptor, const struct tail_entry *entry)
-{
-    pthread_mutex_lock(&acceptor->mutex);
-    acceptor->tail[acceptor->n_tail++ % N_TAIL] = *entry;
-    pthread_mutex_unlock(&acceptor->mutex);
 }
 
 static void finish(struct pending *pending)
@@ -94,13 +72,14 @@ static void finish(struct pending *pending)
     const struct acceptance *acceptance = &pending->acceptance;
     if (acceptance->err.code) {
         stat_add(acceptor->refused[acceptance->err.code], 1);
+        pending->entry.refused = true;
         snprintf(pending->entry.reason, sizeof(pending->entry.reason), "%.199s",
                  acceptance->err.text);
     } else {
         snprintf(pending->entry.reason, sizeof(pending->entry.reason), "%s",
                  acceptance->first_reason);
     }
-    remember(acceptor, &pending->entry);
+    tail_add(acceptor->tail, &pending->entry);
     stat_observe_ns(acceptor->seconds, clock_mono_ns() - pending->begun_ns);
     pending->done(acceptance, pending->ctx);
     free(pending);
@@ -139,9 +118,34 @@ static void count_batch(struct acceptor *acceptor, struct pending *pending,
     }
 }
 
+/* When its last record was: what is far from now shows in no window that people look at. */
+static uint64_t event_of(const struct batch *batch)
+{
+    if (batch->n_spans)
+        return batch->spans[batch->n_spans - 1].start_ns;
+    if (batch->n_points)
+        return batch->points[batch->n_points - 1].at_ns;
+    return batch->n_logs ? batch->logs[batch->n_logs - 1].at_ns : 0;
+}
+
 static void copy_sender(char to[64], struct str sender)
 {
     snprintf(to, 64, "%.*s", (int)(sender.len < 63 ? sender.len : 63), sender.p ? sender.p : "");
+}
+
+/* JSON under the name of protobuf, and the other way round, is malformed at its first byte; what is
+ * wrong is the name. */
+static void name_mistake(struct content content, struct str bytes, struct err *err)
+{
+    char first = bytes.len ? bytes.p[0] : '\0';
+    bool protobuf = content.format == FORMAT_OTLP_PB || content.format == FORMAT_ZIPKIN_PB;
+    bool json = content.format == FORMAT_OTLP_JSON || content.format == FORMAT_ZIPKIN_JSON;
+    if (err->code != ERR_INVALID || content.encoding != ENCODING_IDENTITY)
+        return;
+    if (protobuf && (first == '{' || first == '['))
+        err_set(err, ERR_INVALID, "the body looks like JSON, but it is sent as protobuf");
+    if (json && first == 0x0a && bytes.len > 1 && bytes.p[1] != ' ' && bytes.p[1] != '{')
+        err_set(err, ERR_INVALID, "the body looks like protobuf, but it is sent as JSON");
 }
 
 static int decode_and_append(struct pending *pending, const struct message *message,
@@ -153,10 +157,12 @@ static int decode_and_append(struct pending *pending, const struct message *mess
     struct content content = message->content;
     struct str bytes = {message->bytes, message->n_bytes};
     if (decode_content(content, bytes, &acceptor->settings.limits, &batch, err)) {
+        name_mistake(content, bytes, err);
         free(message->bytes);
         return err->code;
     }
     count_batch(acceptor, pending, batch);
+    pending->entry.event_ns = event_of(batch);
     struct body *body = body_new(message->bytes, message->n_bytes);
     if (!body) {
         batch_free(batch);
@@ -225,15 +231,30 @@ void accept_message(struct acceptor *acceptor, const struct message *message,
     accept(acceptor, message, TRANSPORT_KAFKA, done, ctx);
 }
 
+#define MOST_CAME 80
+
+void accept_reason(char text[ACCEPT_REASON], struct str came, const char *reason)
+{
+    char clean[MOST_CAME + 1];
+    size_t n = came.len < MOST_CAME ? came.len : MOST_CAME;
+    for (size_t i = 0; i < n; i++)
+        clean[i] = came.p[i] >= 0x20 && came.p[i] < 0x7f ? came.p[i] : '?';
+    clean[n] = '\0';
+    snprintf(text, ACCEPT_REASON, "%s%s%s", clean, n ? ": " : "", reason);
+}
+
 void accept_refused(struct acceptor *acceptor, enum transport transport, unsigned status,
                     const char *format, size_t n_bytes, struct str sender, const char *reason)
 {
     struct tail_entry entry = {
-        .at_ns = clock_wall_ns(), .n_bytes = n_bytes, .transport = transport};
+        .at_ns = clock_wall_ns(), .n_bytes = n_bytes, .transport = transport, .refused = true};
     copy_sender(entry.sender, sender);
     snprintf(entry.format, sizeof(entry.format), "%s", format);
-    snprintf(entry.reason, sizeof(entry.reason), "%u: %.180s", status, reason);
-    remember(acceptor, &entry);
+    if (status)
+        snprintf(entry.reason, sizeof(entry.reason), "%u: %.180s", status, reason);
+    else
+        snprintf(entry.reason, sizeof(entry.reason), "%.180s", reason);
+    tail_add(acceptor->tail, &entry);
 }
 
 void accept_count_request(enum transport transport, unsigned code)
@@ -242,32 +263,4 @@ void accept_count_request(enum transport transport, unsigned code)
     snprintf(text, sizeof(text), "%u", code);
     stat_add(stat_get(&requests_family, "transport", transport_word(transport), "code", text, NULL),
              1);
-}
-
-static void entry_json(const struct tail_entry *entry, struct buf *out)
-{
-    buf_add_c(out, "{\"at\":\"");
-    buf_add_time(out, entry->at_ns);
-    buf_add_c(out, "\",\"sender\":");
-    buf_add_json(out, str_of(entry->sender));
-    buf_addf(out, ",\"transport\":\"%s\",\"format\":", transport_word(entry->transport));
-    buf_add_json(out, str_of(entry->format));
-    buf_addf(out, ",\"bytes\":%llu,\"records\":%u,\"rejected\":%u,\"reason\":",
-             (unsigned long long)entry->n_bytes, entry->n_records, entry->n_rejected);
-    buf_add_json(out, str_of(entry->reason));
-    buf_add_char(out, '}');
-}
-
-void accept_tail_json(struct acceptor *acceptor, struct buf *out)
-{
-    buf_add_c(out, "{\"items\":[");
-    pthread_mutex_lock(&acceptor->mutex);
-    uint64_t n = acceptor->n_tail < N_TAIL ? acceptor->n_tail : N_TAIL;
-    for (uint64_t i = 0; i < n; i++) {
-        if (i)
-            buf_add_char(out, ',');
-        entry_json(&acceptor->tail[(acceptor->n_tail - 1 - i) % N_TAIL], out);
-    }
-    pthread_mutex_unlock(&acceptor->mutex);
-    buf_add_c(out, "],\"next\":null}");
 }

@@ -9,12 +9,19 @@
 
 #include "collector/base/buf.h"
 #include "collector/model/body.h"
+#include "collector/receive/tail.h"
+
+/* What a sender is told that may not. */
+#define TOKEN_MISSING                                                                              \
+    "no token came; one of the role ingest is needed (Authorization: Bearer TOKEN)"
+#define TOKEN_UNKNOWN "this token is not in auth.tokens_file; one of the role ingest is needed"
 
 struct accept_settings {
     struct limits limits;
     /* The inbox (see inbox_append()): takes the body when it returns 0. */
     int (*append)(struct body *body, void *ctx, struct err *err);
     void *ctx;
+    struct tail *tail; /* borrowed, outlives the acceptor */
 };
 
 struct acceptor;
@@ -45,14 +52,16 @@ struct message {
 void accept_message(struct acceptor *acceptor, const struct message *message,
                     void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx);
 
-/* A refusal before decoding (framing, content type …), for counters and `tail`. */
+/* A refusal before decoding (framing, content type …), for counters and `tail`. `status`: what it
+ * was answered with; 0: with nothing. */
 void accept_refused(struct acceptor *acceptor, enum transport transport, unsigned status,
                     const char *format, size_t n_bytes, struct str sender, const char *reason);
 
+/* "what came: reason"; the reason alone when '' came. What came is cut, and printable. */
+#define ACCEPT_REASON 300
+void accept_reason(char text[ACCEPT_REASON], struct str came, const char *reason);
+
 /* One request, by what it was answered with: an HTTP or gRPC status. */
 void accept_count_request(enum transport transport, unsigned code);
-
-/* The last 20 batches, newest first, as the "items" of /api/v1/tail: {"items":[…],"next":null}. */
-void accept_tail_json(struct acceptor *acceptor, struct buf *out);
 
 #endif

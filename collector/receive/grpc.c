@@ -46,6 +46,13 @@ static void refused(struct grpc_call *call, enum grpc_status status, const char 
                    grpc_peer(call), reason);
 }
 
+static void stranger(const char *peer, const char *reason, void *ctx)
+{
+    struct grpc_receiver *receiver = ctx;
+    accept_refused(receiver->settings.acceptor, TRANSPORT_GRPC, 0, "otlp_pb", 0, str_of(peer),
+                   reason);
+}
+
 static int refuse(struct grpc_receiver *receiver, struct grpc_call *call, enum grpc_status status,
                   const char *reason)
 {
@@ -128,6 +135,15 @@ static void answer_health(const struct grpc_receiver *receiver, struct grpc_call
 
 /* ---- traces, metrics, logs ---- */
 
+static int refuse_method(struct grpc_receiver *receiver, struct grpc_call *call)
+{
+    char reason[ACCEPT_REASON];
+    accept_reason(reason, grpc_path(call),
+                  "this port takes Export of OTLP's TraceService, MetricsService and LogsService, "
+                  "and " ALS_PATH);
+    return refuse(receiver, call, GRPC_UNIMPLEMENTED, reason);
+}
+
 static int begin(struct grpc_call *call, void *ctx)
 {
     struct grpc_receiver *receiver = ctx;
@@ -139,7 +155,8 @@ static int begin(struct grpc_call *call, void *ctx)
         return 0;
     switch (auth_check(receiver->settings.auth, grpc_authorization(call), AUTH_INGEST)) {
     case AUTH_UNKNOWN:
-        return refuse(receiver, call, GRPC_UNAUTHENTICATED, "a token of the role ingest is needed");
+        return refuse(receiver, call, GRPC_UNAUTHENTICATED,
+                      grpc_authorization(call).len ? TOKEN_UNKNOWN : TOKEN_MISSING);
     case AUTH_FORBIDDEN:
         return refuse(receiver, call, GRPC_PERMISSION_DENIED,
                       "this token may not send; it needs the role ingest");
@@ -148,9 +165,7 @@ static int begin(struct grpc_call *call, void *ctx)
     }
     bool logs = str_eq(grpc_path(call), STR(ALS_PATH));
     if (!logs && signal_of(call) < 0)
-        return refuse(receiver, call, GRPC_UNIMPLEMENTED,
-                      "this port takes Export of OTLP's TraceService, MetricsService and "
-                      "LogsService, and " ALS_PATH);
+        return refuse_method(receiver, call);
     if (word[0]) {
         snprintf(reason, sizeof(reason), "the collector takes nothing now: %s", word);
         return refuse(receiver, call, GRPC_UNAVAILABLE, reason);
@@ -238,6 +253,7 @@ int grpc_receiver_start(const struct grpc_receiver_settings *settings,
         .message = als_message,
         .ended = als_ended,
         .refused = refused,
+        .stranger = stranger,
         .ctx = receiver,
     };
     if (grpcd_start(&grpcd, &receiver->grpcd, err)) {

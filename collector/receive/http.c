@@ -9,6 +9,7 @@
 
 #include "collector/base/clock.h"
 #include "collector/decode/decode.h"
+#include "collector/receive/cors.h"
 #include "collector/receive/otlp_answer.h"
 
 #define PROTOBUF "application/x-protobuf"
@@ -124,10 +125,19 @@ static unsigned grpc_code(unsigned status)
     }
 }
 
+static void stranger(const char *peer, const char *reason, void *ctx)
+{
+    struct receiver *receiver = ctx;
+    accept_refused(receiver->settings.acceptor, TRANSPORT_HTTP, 0,
+                   receiver->protocol == OTLP ? "otlp" : "zipkin", 0, str_of(peer), reason);
+}
+
 static void word_refusal(struct http_request *request, unsigned status, const char *reason,
                          struct buf *body, const char **content_type, void *ctx)
 {
     struct receiver *receiver = ctx;
+    if (status == 505)
+        reason = "this port takes HTTP/1.1; gRPC goes to receive.otlp_grpc.listen (4317)";
     bool logs = is_for_logs(request), series = is_for_remote_write(request);
     bool otlp = receiver->protocol == OTLP && !logs && !series;
     bool typed =
@@ -162,29 +172,13 @@ static void refuse(struct receiver *receiver, struct http_request *request, unsi
     buf_fini(&body);
 }
 
-/* ---- CORS, for browser SDKs ---- */
-
-static bool add_cors(const struct receiver *receiver, struct http_request *request)
+/* The same, with what came before the reason. */
+static void refuse_with(struct receiver *receiver, struct http_request *request, unsigned status,
+                        struct str came, const char *reason)
 {
-    struct str origin = http_header(request, "Origin");
-    const char *const *allowed = receiver->settings.cors_origins;
-    for (; origin.len && allowed && *allowed; allowed++) {
-        if (str_eq(origin, str_of(*allowed))) {
-            http_add_header(request, "Access-Control-Allow-Origin", *allowed);
-            http_add_header(request, "Vary", "Origin");
-            return true;
-        }
-    }
-    return false;
-}
-
-static void answer_preflight(struct http_request *request)
-{
-    http_add_header(request, "Access-Control-Allow-Methods", "POST");
-    http_add_header(request, "Access-Control-Allow-Headers",
-                    "authorization,content-type,content-encoding,traceparent,tracestate");
-    http_add_header(request, "Access-Control-Max-Age", "600");
-    httpd_answer(request, 204, NULL, STR_NONE, false);
+    char text[ACCEPT_REASON];
+    accept_reason(text, came, reason);
+    refuse(receiver, request, status, text);
 }
 
 /* ---- the good answers ---- */
@@ -345,7 +339,8 @@ static bool may_ask(struct receiver *receiver, struct http_request *request)
         return false;
     default:
         http_add_header(request, "WWW-Authenticate", "Bearer realm=\"faultline\"");
-        refuse(receiver, request, 401, "a token of the role ingest is needed");
+        refuse(receiver, request, 401,
+               http_header(request, "Authorization").len ? TOKEN_UNKNOWN : TOKEN_MISSING);
         return false;
     }
 }
@@ -387,6 +382,14 @@ static int begin_logs(struct receiver *receiver, struct http_request *request)
     return 1;
 }
 
+/* A preflight asks without a token, and its page learns nothing but that it may not: here it is
+ * said why. */
+static void refuse_origin(struct receiver *receiver, struct http_request *request)
+{
+    refuse_with(receiver, request, 403, http_header(request, "Origin"),
+                "a page of this origin may not send: it is not in receive.otlp_http.cors_origins");
+}
+
 /* A parameter `proto` names the message; without it is 1.0's. */
 static bool is_write_request(struct str type)
 {
@@ -418,9 +421,13 @@ static int begin_otlp(struct receiver *receiver, struct http_request *request)
 {
     bool known = signal_of(request) >= 0;
     struct str method = http_method(request), type = http_header(request, "Content-Type");
-    bool allowed = add_cors(receiver, request);
-    if (str_eq(method, STR("OPTIONS")) && allowed && known) {
-        answer_preflight(request);
+    enum cors cors = cors_begin(request, receiver->settings.cors_origins);
+    if (cors == CORS_PREFLIGHT && known) {
+        cors_answer_preflight(request);
+        return 1;
+    }
+    if (cors == CORS_REFUSED && known && cors_is_preflight(request)) {
+        refuse_origin(receiver, request);
         return 1;
     }
     bool get = str_eq(method, STR("GET")) || str_eq(method, STR("HEAD"));
@@ -433,14 +440,16 @@ static int begin_otlp(struct receiver *receiver, struct http_request *request)
     else if (is_for_remote_write(request))
         return begin_remote_write(receiver, request);
     else if (!known)
-        refuse(receiver, request, 404,
-               "this port takes POST /v1/traces, /v1/metrics and /v1/logs; the sender's endpoint "
-               "may lack the path");
+        refuse_with(receiver, request, 404, http_path(request),
+                    path_is(request, STR("/api/v2/spans"))
+                        ? "Zipkin spans go to receive.zipkin.listen (9411)"
+                        : "this port takes POST /v1/traces, /v1/metrics and /v1/logs; the sender's "
+                          "endpoint may lack the path, or have it twice");
     else if (!str_eq(method, STR("POST")))
         wrong_method(receiver, request, "POST");
     else if (!type_is(type, PROTOBUF) && !type_is(type, JSON))
-        refuse(receiver, request, 415,
-               "Content-Type must be application/x-protobuf or application/json");
+        refuse_with(receiver, request, 415, type,
+                    "Content-Type must be application/x-protobuf or application/json");
     else
         return check_post(receiver, request);
     return 1;
@@ -459,12 +468,15 @@ static int begin_zipkin(struct receiver *receiver, struct http_request *request)
     else if (path_is(request, STR("/api/v1/spans")))
         refuse(receiver, request, 404, "Zipkin v1 is not taken; send v2 to /api/v2/spans");
     else if (!path_is(request, STR("/api/v2/spans")))
-        refuse(receiver, request, 404, "this port takes POST /api/v2/spans");
+        refuse_with(receiver, request, 404, http_path(request),
+                    str_starts(http_path(request), STR("/v1/"))
+                        ? "OTLP goes to receive.otlp_http.listen (4318)"
+                        : "this port takes POST /api/v2/spans");
     else if (!str_eq(method, STR("POST")))
         wrong_method(receiver, request, "POST");
     else if (type.len && !type_is(type, JSON) && !type_is(type, PROTOBUF))
-        refuse(receiver, request, 415,
-               "Content-Type must be application/json or application/x-protobuf");
+        refuse_with(receiver, request, 415, type,
+                    "Content-Type must be application/json or application/x-protobuf");
     else
         return check_post(receiver, request);
     return 1;
@@ -517,6 +529,7 @@ static int start(const struct receiver_settings *settings, enum protocol protoco
         .begin = begin,
         .finish = finish,
         .refuse = word_refusal,
+        .stranger = stranger,
         .ctx = receiver,
     };
     if (httpd_start(&httpd, &receiver->httpd, err)) {

@@ -18,6 +18,7 @@
 
 #define POLL_MS 100
 #define ASK_MS 5000
+#define WAKE_MS 100
 #define COMMIT_EVERY_NS NS_PER_S
 #define SETTLE_NS (50 * NS_PER_MS)
 #define ANEW_NS (5 * NS_PER_S)
@@ -322,6 +323,19 @@ static void take_event(struct kafka_receiver *receiver, rd_kafka_message_t *even
     rd_kafka_message_destroy(event);
 }
 
+/* librdkafka 2.0 looks again only a second after its queue was full, though that may be empty long
+ * before. What it is asked wakes its threads: the offsets of what is read anyway. */
+static void wake_fetchers(struct kafka_receiver *receiver)
+{
+    rd_kafka_topic_partition_list_t *list = NULL;
+    if (rd_kafka_assignment(receiver->consumer, &list) || !list)
+        return;
+    for (int i = 0; i < list->cnt; i++)
+        list->elems[i].offset = RD_KAFKA_OFFSET_END;
+    rd_kafka_offsets_for_times(receiver->consumer, list, WAKE_MS);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 /* What is there, up to a batch; waits a little for the first. */
 static void gather(struct kafka_receiver *receiver)
 {
@@ -355,6 +369,8 @@ static void consume(struct kafka_receiver *receiver)
 {
     while (!receiver->stopping && !is_fatal(receiver)) {
         gather(receiver);
+        if (receiver->batch_bytes > BATCH_BYTES / 4)
+            wake_fetchers(receiver);
         if (receiver->n_items)
             kafka_batch_deliver(receiver);
         if (clock_mono_ns() >= receiver->committed_ns + COMMIT_EVERY_NS) {

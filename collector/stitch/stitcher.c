@@ -114,6 +114,7 @@ struct stitcher *stitcher_new(const struct stitcher_settings *settings, struct e
     }
     stitcher->next_trace_no = own->first_trace_no ? own->first_trace_no : 1;
     stitcher->next_turn = 1;
+    stitcher->taken_seq = own->stored_to;
     live_table_init(&stitcher->table);
     buf_init(&stitcher->scratch, (size_t)64 << 20);
     buf_init(&stitcher->merge_scratch, (size_t)64 << 20);

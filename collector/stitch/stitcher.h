@@ -24,6 +24,7 @@ struct stitcher_settings {
     uint64_t turn_interval_ns; /* how often a turn is handed on when there is something in it */
     uint64_t first_trace_no;
     uint64_t booked_to;          /* bodies up to here are in the ledger already (after a restart) */
+    uint64_t stored_to;          /* … and all that bodies up to here had is stored */
     size_t queue_bodies;         /* bodies that may wait; 0: 64 */
     struct shapes_limits shapes; /* `inside` is filled in from the knowledge when NULL */
     struct knowledge *knowledge; /* taken: malloc'd in one piece */

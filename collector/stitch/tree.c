@@ -130,15 +130,16 @@ static int parent_fit(const struct work_span *parent, const struct work_span *ch
     /* Of one id's two halves a span hangs beneath its own service's, else beneath the callee's: who
      * got the call made those that lie under it, also where the half between them is lost. A copy
      * of the request has only what its own service made. */
-    if (same_service && !(out && arrives))
+    bool own = same_service && !(out && arrives);
+    if (own)
         fit += 8;
     else if (!out && !parent->shape->mirrored)
         fit += 6;
     else if (out)
         fit += 4;
-    if (same_service && !out && is_own_attempt(parent, child))
+    if (own && !out && is_own_attempt(parent, child))
         return fit + 4;
-    return fit + (parent->shape->proxy == PROXY_NONE && same_service ? 2 : 0);
+    return fit + (own && parent->shape->proxy == PROXY_NONE ? 2 : 0);
 }
 
 /* Of several that fit alike the last in canonical order: the attempt that had last started. */

@@ -4,7 +4,8 @@
  * chose: first nodes and incidents, then what is of the window, then what that refers to. Names and
  * nodes come whole, for traces name them inside packed columns; those of other times and services
  * are not seen in the file's `service` and `operation`. At the end every view becomes a plain table
- * of the same name, so that the file opens anywhere.
+ * of the same name, so that the file opens anywhere. What only a writer goes on with (addresses and
+ * proxies that it learnt, what series told of edges, positions) stays behind.
  */
 #include <stdio.h>
 #include <string.h>
@@ -29,18 +30,22 @@
 #define ALL(table)                                                                                 \
     "DELETE FROM main." table, "INSERT INTO main." table " SELECT * FROM source." table
 #define WANTED(column) column " IN (SELECT id FROM wanted)"
+#define NAMED(row)                                                                                 \
+    "((?8 = '' OR " row ".cluster = ?8) AND (?9 = '' OR " row ".namespace = ?9) AND "              \
+    "(?10 = '' OR " row ".service = ?10))"
+#define NUMBER(which, otherwise)                                                                   \
+    "(SELECT ifnull(" which ", " otherwise ") FROM source.trace_minute WHERE minute >= ?3 AND "    \
+    "minute < ?4)"
 #define EITHER(one, other) "(" WANTED(one) " OR " WANTED(other) ")"
 
+/* clang-format off */
 static const char *const statements[] = {
     /* what was asked for, found before: see find_wanted() */
     ALL("name"),
     ALL("node"),
-    "INSERT INTO main.incident_row SELECT * FROM source.incident_row i WHERE CASE WHEN ?7 THEN id "
-    "= "
-    "?7 ELSE onset_ns < ?2 AND coalesce(closed_ns, ?2) >= ?1 AND (NOT ?6 OR ((?8 = '' OR cluster = "
-    "?8) AND (?9 = '' OR namespace = ?9) AND (?10 = '' OR service = ?10)) OR EXISTS (SELECT 1 FROM "
-    "source.suspect_row s WHERE s.incident_id = i.id AND (?8 = '' OR s.cluster = ?8) AND (?9 = '' "
-    "OR s.namespace = ?9) AND (?10 = '' OR s.service = ?10))) END",
+    "INSERT INTO main.incident_row SELECT * FROM source.incident_row i WHERE CASE WHEN ?7 THEN id = ?7 "
+    "ELSE onset_ns < ?2 AND coalesce(closed_ns, ?2) >= ?1 AND (NOT ?6 OR " NAMED("i") " OR EXISTS "
+    "(SELECT 1 FROM source.suspect_row s WHERE s.incident_id = i.id AND " NAMED("s") ")) END",
     "INSERT INTO main.suspect_row SELECT * FROM source.suspect_row WHERE incident_id IN (SELECT id "
     "FROM main.incident_row)",
     "INSERT INTO main.evidence_row SELECT * FROM source.evidence_row WHERE incident_id IN (SELECT "
@@ -49,22 +54,18 @@ static const char *const statements[] = {
     "id FROM main.incident_row)",
 
     /* traces: of the window, and those that the incidents name */
-    "INSERT INTO main.trace_row SELECT * FROM source.trace_row t WHERE trace_no >= (SELECT "
-    "ifnull(min(first_no), 1) FROM source.trace_minute WHERE minute >= ?3 AND minute < ?4) AND "
-    "trace_no <= (SELECT ifnull(max(last_no), 0) FROM source.trace_minute WHERE minute >= ?3 AND "
-    "minute < ?4) AND start_ns >= ?1 AND start_ns < ?2 AND (NOT ?11 OR (start_ns >= ?11 AND bits & "
-    "1)) AND (NOT ?6 OR ((NOT ?5 OR services & ?5) "
-    "AND (NOT bits & 4 OR " WANTED(
-        "entry") " OR EXISTS (SELECT 1 FROM source.span_row s WHERE s.trace_no "
-                 "= t.trace_no AND " WANTED("s.node") "))))",
+    "INSERT INTO main.trace_row SELECT * FROM source.trace_row t WHERE trace_no >= " NUMBER("min(first_no)", "1")
+    " AND trace_no <= " NUMBER("max(last_no)", "0") " AND start_ns >= ?1 AND start_ns < ?2 "
+    "AND (NOT ?11 OR (start_ns >= ?11 AND bits & 1)) "
+    "AND (NOT ?6 OR ((NOT ?5 OR services & ?5) AND (NOT bits & 4 OR " WANTED("entry") " OR EXISTS "
+    "(SELECT 1 FROM source.span_row s WHERE s.trace_no = t.trace_no AND " WANTED("s.node") "))))",
     "INSERT OR IGNORE INTO main.trace_row SELECT * FROM source.trace_row WHERE trace_no IN (SELECT "
     "trace_no FROM main.pinned_trace)",
     "INSERT INTO main.span_row SELECT s.* FROM main.trace_row t CROSS JOIN source.span_row s ON "
     "s.trace_no = t.trace_no",
     "INSERT INTO main.trace_key SELECT * FROM source.trace_key WHERE run IN (SELECT DISTINCT "
     "trace_no / 100000 FROM main.trace_row) AND trace_no IN (SELECT trace_no FROM main.trace_row)",
-    "INSERT INTO main.trace_minute SELECT start_ns / 60000000000, min(trace_no), max(trace_no) "
-    "FROM "
+    "INSERT INTO main.trace_minute SELECT start_ns / 60000000000, min(trace_no), max(trace_no) FROM "
     "main.trace_row GROUP BY 1",
     "INSERT INTO main.log_row SELECT l.* FROM main.trace_row t CROSS JOIN source.log_row l ON "
     "l.trace_id = t.id",
@@ -102,24 +103,23 @@ static const char *const statements[] = {
     /* metrics */
     "INSERT INTO main.metric_point_row SELECT p.* FROM source.metric_generation g CROSS JOIN "
     "source.metric_point_row p ON p.generation = g.id WHERE p.at_ns >= ?1 AND p.at_ns < ?2 AND "
-    "(?10 "
-    "= '' OR p.series IN (SELECT s.id FROM source.metric_series_row s JOIN source.metric_resource "
-    "r "
+    "(?10 = '' OR p.series IN (SELECT s.id FROM source.metric_series_row s JOIN source.metric_resource r "
     "ON r.id = s.resource WHERE json_extract(r.json, '$.\"service.name\"') = ?10))",
     USED("metric_series_row", "metric_point_row", "series"),
     USED("metric_resource", "metric_series_row", "resource"),
     ALL("metric_generation"),
+    ALL("metric_family"),
 
     /* the whole */
     "UPDATE main.position SET next_trace_no = (SELECT ifnull(max(trace_no), 0) + 1 FROM "
     "main.trace_row), n_spans = (SELECT count(*) FROM main.span_row)",
     "UPDATE main.node SET first_seen_ns = 0, last_seen_ns = 0 WHERE NOT (first_seen_ns < ?2 AND "
-    "last_seen_ns >= ?1 AND (NOT ?6 OR " WANTED(
-        "id") " OR id IN (SELECT caller FROM main.edge UNION SELECT callee FROM main.edge)))",
+    "last_seen_ns >= ?1 AND (NOT ?6 OR " WANTED("id") " OR id IN (SELECT caller FROM main.edge UNION SELECT callee FROM main.edge)))",
     "CREATE TABLE main." EXPORT_MARK " (from_ns INTEGER, to_ns INTEGER, cluster TEXT, namespace "
     "TEXT, service TEXT, incident INTEGER)",
     "INSERT INTO main." EXPORT_MARK " VALUES (?1, ?2, ?8, ?9, ?10, nullif(?7, 0))",
 };
+/* clang-format on */
 
 bool export_of_service(struct str text, struct export_request *request)
 {

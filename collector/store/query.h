@@ -56,6 +56,7 @@ struct graph_view {
     bool physical;      /* hop by hop, proxies and gateways as nodes; nothing folds */
     bool versions;      /* room for versions in nodes with several */
     struct window base; /* to compare with; empty: none */
+    bool gone;          /* edges and nodes of the base window alone, too: they have no calls */
     struct graph_memory *memory; /* borrowed; may be NULL */
 };
 
@@ -95,14 +96,19 @@ int query_services_json(struct query *query, const struct query_filter *filter, 
                         struct err *err);
 int query_operations_json(struct query *query, const struct query_filter *filter, struct buf *out,
                           struct err *err);
+/* Questions in SQL to begin with: their names and texts. */
+void query_examples_json(struct buf *out);
 /* Pairs of services of the window, versions summed: what their calls cross; who could read them,
- * violations first; which of them turn round at a gateway. `service` … is of either end. */
+ * violations first; which of them turn round at a gateway; from which zone to which they go, of
+ * those that both ends tell. `service` … is of either end. */
 int query_crossings_json(struct query *query, const struct query_filter *filter, struct buf *out,
                          struct err *err);
 int query_security_json(struct query *query, const struct query_filter *filter, struct buf *out,
                         struct err *err);
 int query_hairpins_json(struct query *query, const struct query_filter *filter, struct buf *out,
                         struct err *err);
+int query_zones_json(struct query *query, const struct query_filter *filter, struct buf *out,
+                     struct err *err);
 int query_traces_json(struct query *query, const struct query_filter *filter, struct buf *out,
                       struct err *err);
 /* The same of at most 20 traces named by their ids, with commas between, in that order; what is not

@@ -189,6 +189,13 @@ static int by_id(const void *a, const void *b)
     return strcmp(((const struct gnode *)a)->id, ((const struct gnode *)b)->id);
 }
 
+/* Does the graph have this edge of the mesh: one with calls, or that had some in the base window?
+ */
+static bool is_edge(const struct graph_answer *answer, const struct sums *sums, uint32_t edge)
+{
+    return sums->now[edge].calls || (answer->with_gone && sums->was[edge].calls);
+}
+
 /* A node of the graph for each that stands for others; by id. */
 static bool make_nodes(struct graph_answer *answer, const struct sums *sums)
 {
@@ -198,7 +205,7 @@ static bool make_nodes(struct graph_answer *answer, const struct sums *sums)
     answer->nodes = calloc(mesh->n_nodes + 1, sizeof(*answer->nodes));
     bool good = used && answer->node_of && answer->nodes;
     for (uint32_t i = 0; good && i < mesh->n_edges && i < sums->cap; i++) {
-        if (sums->now[i].calls)
+        if (is_edge(answer, sums, i))
             used[mesh_same(mesh, mesh->edges[i].caller)] =
                 used[mesh_same(mesh, mesh->edges[i].callee)] = true;
     }
@@ -240,7 +247,7 @@ static bool make_edges(struct graph_answer *answer, const struct sums *sums)
 {
     struct mesh *mesh = &answer->mesh;
     for (uint32_t i = 0; i < mesh->n_edges && i < sums->cap; i++) {
-        if (!sums->now[i].calls)
+        if (!is_edge(answer, sums, i))
             continue;
         struct gedge key = key_of(answer, &mesh->edges[i]);
         uint32_t no = graph_edge(answer, &key);
@@ -309,11 +316,12 @@ void graph_sum(struct graph_answer *answer)
     }
 }
 
-int graph_load(struct graph_answer *answer, struct query *query, enum graph_level level,
-               struct window window, struct window base, struct err *err)
+static int load(struct graph_answer *answer, struct query *query, enum graph_level level,
+                struct window window, struct window base, struct err *err)
 {
     struct sums sums = {0};
-    *answer = (struct graph_answer){.window = mesh_window(window), .base = base};
+    answer->window = mesh_window(window);
+    answer->base = base;
     if (mesh_init(&answer->mesh, query, level, err))
         return err->code;
     int code = mesh_rows(&answer->mesh, answer->window, sum_row, &sums, err);
@@ -337,6 +345,20 @@ int graph_load(struct graph_answer *answer, struct query *query, enum graph_leve
     answer->n_all_nodes = answer->n_nodes;
     answer->n_all_edges = answer->n_edges;
     return 0;
+}
+
+int graph_load(struct graph_answer *answer, struct query *query, enum graph_level level,
+               struct window window, struct window base, struct err *err)
+{
+    *answer = (struct graph_answer){0};
+    return load(answer, query, level, window, base, err);
+}
+
+int graph_load_view(struct graph_answer *answer, struct query *query, enum graph_level level,
+                    struct window window, const struct graph_view *view, struct err *err)
+{
+    *answer = (struct graph_answer){.with_gone = view->gone};
+    return load(answer, query, level, window, view->base, err);
 }
 
 void graph_fini(struct graph_answer *answer)
@@ -471,7 +493,7 @@ int query_graph_json(struct query *query, struct window window, enum graph_level
     view = view ? view : &everything;
     if (view->physical)
         return query_physical_json(query, window, level, view, out, err);
-    if (!graph_load(&answer, query, level, window, view->base, err) &&
+    if (!graph_load_view(&answer, query, level, window, view, err) &&
         !graph_examples(&answer, err)) {
         if (graph_view(&answer, view))
             graph_json(&answer, out);

@@ -65,6 +65,7 @@ struct gedge {
 struct graph_answer {
     struct mesh mesh;
     struct window window, base;
+    bool with_gone;               /* edges that have calls in the base window alone, too */
     double seconds, base_seconds; /* with rows, see mesh_seconds() */
     struct gnode *nodes;
     uint32_t n_nodes;
@@ -81,6 +82,9 @@ struct graph_answer {
 /* Sums the window's rows (and the base window's, unless it is empty) into nodes and edges. */
 int graph_load(struct graph_answer *answer, struct query *query, enum graph_level level,
                struct window window, struct window base, struct err *err);
+/* The same against the base of a view, with what is gone since then if the view wants it. */
+int graph_load_view(struct graph_answer *answer, struct query *query, enum graph_level level,
+                    struct window window, const struct graph_view *view, struct err *err);
 /* The same window hop by hop; views fold nothing there. */
 int graph_load_physical(struct graph_answer *answer, struct query *query, enum graph_level level,
                         struct window window, struct err *err);

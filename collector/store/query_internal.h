@@ -54,6 +54,10 @@ void query_end_items(struct buf *out, bool more, uint64_t next);
 void trace_columns_json(sqlite3_stmt *row, struct buf *out);
 /* `,"services":[TEXT]` of a trace. */
 void trace_services_json(struct query *query, int64_t trace_no, struct buf *out);
+/* Begins the search of query_traces_json(): a row a trace, trace_no first, one more than the limit
+ * at most. The filter lives until query_end(). */
+int query_traces_begin(struct query *query, const struct query_filter *filter,
+                       sqlite3_stmt **statement, struct err *err);
 /* Shows every row of a prepared statement, and ends it. */
 int query_each(struct query *query, sqlite3_stmt *statement,
                bool (*row)(const struct query_rows *rows, void *ctx), void *ctx, struct err *err);

@@ -287,6 +287,23 @@ static uint64_t first_seen(const struct service *service)
     return first_ns;
 }
 
+/* What it got in the base window, of the calls that it still gets. */
+static bool was_json(const struct service *service, struct buf *out)
+{
+    const struct graph_answer *answer = &service->answer;
+    struct traffic was = {0};
+    bool good = true;
+    for (uint32_t i = 0; i < answer->n_edges && good; i++) {
+        if (answer->edges[i].callee == service->node)
+            good = traffic_merge(&was, &answer->edges[i].was);
+    }
+    buf_add_c(out, ",\"was\":{");
+    traffic_json(&was, out);
+    buf_add_char(out, '}');
+    traffic_fini(&was);
+    return good;
+}
+
 static int service_json(const struct service *service, struct buf *out, struct err *err)
 {
     const struct graph_answer *answer = &service->answer;
@@ -294,6 +311,8 @@ static int service_json(const struct service *service, struct buf *out, struct e
     graph_head_json(answer, out);
     buf_add_c(out, ",\"service\":");
     graph_node_json(answer, &answer->nodes[service->node], out);
+    if (!was_json(service, out))
+        return err_set(err, ERR_BUSY, "memory is short");
     buf_add_c(out, ",\"first_seen\":\"");
     buf_add_time(out, first_seen(service));
     buf_add_c(out, "\",\"series\":{");

@@ -155,24 +155,22 @@ int query_named_traces_json(struct query *query, struct str ids, struct buf *out
     return 0;
 }
 
-int query_traces_json(struct query *query, const struct query_filter *filter, struct buf *out,
-                      struct err *err)
+int query_traces_begin(struct query *query, const struct query_filter *filter,
+                       sqlite3_stmt **statement, struct err *err)
 {
-    sqlite3_stmt *select;
     char path[600];
     uint64_t before = INT64_MAX;
-    uint32_t n = 0;
-    int64_t last = 0, first_no, last_no;
-    int code;
+    int64_t first_no, last_no;
     if (filter->cursor.len && !str_to_u64(filter->cursor, &before))
         return err_set(err, ERR_INVALID, "cursor is not one that an answer gave");
     bool failed = str_eq(filter->status, STR("error"));
     if (query_trace_numbers(query, filter->window, &first_no, &last_no, err) ||
-        query_begin(query, failed ? search_failed_sql : search_sql, &select, err))
+        query_begin(query, failed ? search_failed_sql : search_sql, statement, err))
         return err->code;
-    snprintf(path, sizeof(path), "$.\"%.*s\"",
-             (int)(filter->attr_key.len < 256 ? filter->attr_key.len : 256),
-             filter->attr_key.p ? filter->attr_key.p : "");
+    sqlite3_stmt *select = *statement;
+    int n = snprintf(path, sizeof(path), "$.\"%.*s\"",
+                     (int)(filter->attr_key.len < 256 ? filter->attr_key.len : 256),
+                     filter->attr_key.p ? filter->attr_key.p : "");
     sqlite3_bind_int64(select, 1, (int64_t)before);
     sqlite3_bind_int64(select, 2, (int64_t)filter->window.from_ns);
     sqlite3_bind_int64(select, 3, (int64_t)filter->window.to_ns);
@@ -183,12 +181,24 @@ int query_traces_json(struct query *query, const struct query_filter *filter, st
     bind_str(select, 8, filter->namespace);
     bind_str(select, 9, filter->cluster);
     bind_str(select, 10, filter->operation);
-    bind_str(select, 11, filter->attr_key.len ? str_of(path) : STR_NONE);
+    sqlite3_bind_text(select, 11, path, filter->attr_key.len ? n : 0, SQLITE_TRANSIENT);
     bind_str(select, 12, filter->attr_value);
     sqlite3_bind_int64(select, 13, (int64_t)filter->limit + 1);
     int64_t stored_no = first_stored_after(query, filter->window.from_ns);
     sqlite3_bind_int64(select, 14, first_no > stored_no ? first_no : stored_no);
     sqlite3_bind_int64(select, 15, last_no);
+    return 0;
+}
+
+int query_traces_json(struct query *query, const struct query_filter *filter, struct buf *out,
+                      struct err *err)
+{
+    sqlite3_stmt *select;
+    uint32_t n = 0;
+    int64_t last = 0;
+    int code;
+    if (query_traces_begin(query, filter, &select, err))
+        return err->code;
     buf_add_c(out, "{\"items\":[");
     while ((code = sqlite3_step(select)) == SQLITE_ROW && n < filter->limit) {
         last = sqlite3_column_int64(select, 0);

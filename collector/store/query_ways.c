@@ -3,6 +3,7 @@
  * the window.
  */
 #include "collector/base/clock.h"
+#include "collector/model/rollup.h"
 #include "collector/store/query_internal.h"
 
 /* s: a row an edge; w: the same with names and without versions. Parameters: ?1 cluster, ?2
@@ -36,6 +37,9 @@
     "caller_service, caller_namespace, caller_cluster, caller_role, callee_service, "              \
     "callee_namespace, callee_cluster, callee_role"
 #define PAGE " LIMIT ?4 OFFSET ?5"
+
+#define TALLY_ZONE_TEXT "9"
+_Static_assert(TALLY_ZONE == 9, "TALLY_ZONE_TEXT is the number of this channel");
 
 enum way_column { WAY_PLAIN, WAY_SHARE, WAY_BOOL };
 struct way_list {
@@ -85,6 +89,34 @@ static const struct way_list hairpins = {
      {"share", WAY_SHARE},
      {"added_ns", WAY_PLAIN},
      {"bytes", WAY_PLAIN}}};
+
+/* Of the roll-ups of traces, kept as long as traces are; a tally is counted with a time or without
+ * one (TALLY_ZONE). */
+static const struct way_list zones = {
+    "WITH s AS MATERIALIZED (SELECT tally, sum(n) AS calls, sum(bad) AS errors, sum(sum_ns) AS "
+    "ns FROM tally_row WHERE minute >= ?6 AND minute < ?7 AND tally IN (SELECT id FROM tally_key "
+    "WHERE channel = " TALLY_ZONE_TEXT ") GROUP BY tally), w AS (SELECT rc.text AS "
+    "caller_cluster, rn.text AS caller_namespace, rs.text AS caller_service, rr.text AS "
+    "caller_role, ec.text AS callee_cluster, en.text AS callee_namespace, es.text AS "
+    "callee_service, er.text AS callee_role, zf.text AS from_zone, zt.text AS to_zone, s.*, "
+    "k.what AS timed, (SELECT sum(calls) FROM s) AS total FROM s JOIN tally_key k ON k.id = "
+    "s.tally JOIN node r ON r.id = k.node JOIN node c ON c.id = k.peer JOIN name rc ON rc.id = "
+    "r.cluster JOIN name rn ON rn.id = r.namespace JOIN name rs ON rs.id = r.service JOIN name ec "
+    "ON ec.id = c.cluster JOIN name en ON en.id = c.namespace JOIN name es ON es.id = c.service "
+    "JOIN word rr ON rr.list = 'role' AND rr.number = r.role JOIN word er ON er.list = 'role' AND "
+    "er.number = c.role JOIN name zf ON zf.id = k.name JOIN name zt ON zt.id = k.detail WHERE "
+    "((?1 = '' OR rc.text = ?1) AND (?2 = '' OR rn.text = ?2) AND (?3 = '' OR rs.text = ?3)) OR "
+    "((?1 = '' OR ec.text = ?1) AND (?2 = '' OR en.text = ?2) AND (?3 = '' OR es.text = ?3))) "
+    "SELECT " ENDS ", from_zone, to_zone, sum(calls), sum(errors), CAST(sum(calls) AS REAL) / "
+    "max(total), sum(ns * timed) / nullif(sum(calls * timed), 0) FROM w" GROUPED
+    ", from_zone, to_zone HAVING sum(calls) > 0 ORDER BY sum(errors) DESC, sum(calls) "
+    "DESC, " BY_NAME ", from_zone, to_zone" PAGE,
+    {{"from_zone", WAY_PLAIN},
+     {"to_zone", WAY_PLAIN},
+     {"calls", WAY_PLAIN},
+     {"errors", WAY_PLAIN},
+     {"share", WAY_SHARE},
+     {"added_ns", WAY_PLAIN}}};
 
 static void add_item(const struct way_list *list, sqlite3_stmt *row, struct buf *out)
 {
@@ -142,4 +174,10 @@ int query_hairpins_json(struct query *query, const struct query_filter *filter, 
                         struct err *err)
 {
     return ways_json(query, &hairpins, filter, out, err);
+}
+
+int query_zones_json(struct query *query, const struct query_filter *filter, struct buf *out,
+                     struct err *err)
+{
+    return ways_json(query, &zones, filter, out, err);
 }

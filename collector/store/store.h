@@ -67,6 +67,23 @@ struct store_learner {
 /* Before the start. */
 int store_learn(struct store *store, const struct store_learner *learner, struct err *err);
 
+/* A replay from files. While it is under way the database knows of it, so that after an
+ * interruption the same replay can go on: bodies are the pieces of its files, numbered from
+ * first_seq on. */
+struct replay_mark {
+    uint64_t files;       /* which files, and how they are read; 0: it cannot be told */
+    uint64_t received_ns; /* of all its bodies */
+    int64_t shift_ns;
+    uint64_t first_seq;
+    uint64_t n_done; /* first bodies of which everything is stored */
+};
+/* Before the start: notes that this replay begins, or fills the mark with what an interrupted one
+ * of the same files noted. Any other is forgotten. */
+int store_begin_replay(struct store *store, struct replay_mark *mark, struct err *err);
+/* All of it is stored, or somebody else numbers bodies from now on: forgets it. Before the start or
+ * behind store_join(). Gives a code of SQLite. */
+int store_end_replay(struct store *store);
+
 int store_start(struct store *store, struct err *err);
 /* Takes the turn; waits while the writer's queue is full. False when the store is stopping. */
 bool store_push(struct store *store, struct turn *turn);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The table of figures: the real program under workload W, the sender beside it. bench.py BUILD [million spans]
+"""The table of figures: the real program under workload W, the sender beside it. bench.py BUILD [million spans | ways]
 
 Prints each figure with its limit and writes all of them to BUILD/bench.json. A figure is measured and never judged by an exit
 code: machines differ. Uncompressed bodies, eight connections, durability `power`, unless a line says otherwise.
@@ -19,7 +19,7 @@ import lib  # noqa: E402
 import otlp  # noqa: E402
 
 build = os.path.abspath(sys.argv[1])
-MILLIONS = int(sys.argv[2]) if len(sys.argv) > 2 else 10
+MILLIONS = int(sys.argv[2]) if sys.argv[2:] and sys.argv[2].isdigit() else 10
 TICKS = os.sysconf("SC_CLK_TCK")
 figures = []
 
@@ -123,6 +123,72 @@ def paced(rate, spans, name, *more, **sets):
     assert spans_stored == result["acked"], (spans_stored, result)
     note(name + ": disk a span", os.path.getsize(collector.db) / spans_stored, "B", "<= 300")
     collector.close()
+
+
+def way(kind, records):
+    """One way in at full speed, with bodies made beforehand: records a second, and the collector's CPU a million."""
+    collector = lib.Collector(build).start()
+    where = collector.grpc if kind == "grpc" else collector.zipkin if kind == "zipkin" else collector.otlp
+    before = cpu(collector.process.pid)
+    row = json.loads(subprocess.check_output([os.path.join(build, "bench", "bench_ways"), kind, where, str(records)]))
+    collector.flush()
+    took = cpu(collector.process.pid) - before
+    assert row["refused"] == 0, row
+    collector.check_ledger()
+    assert collector.stop(60) == 0
+    collector.close()
+    return row["records_per_s"], took / row["acked"] * 1e6
+
+
+def kafka(spans):
+    """What waits in a real broker beside it, from the first message that came to the last."""
+    import scene_kafka
+    collector = lib.Collector(build)
+    try:
+        with scene_kafka.Broker(collector) as broker:
+            n = json.loads(subprocess.check_output([os.path.join(build, "bench", "bench_ways"), "kafka", broker.address, str(spans)]))["acked"]
+            collector.start(receive__kafka__brokers=broker.address, receive__kafka__topics="load=otlp_pb")
+            before, came, times = cpu(collector.process.pid), 0, []
+            while came < n:
+                time.sleep(0.01)
+                came = collector.counter("faultline_ingest_records_total", transport="kafka")
+                times += [time.monotonic()] if came else []
+            collector.flush()
+            took = cpu(collector.process.pid) - before
+            collector.check_ledger()
+            assert collector.stop(60) == 0
+        return n / (times[-1] - times[0]), took / n * 1e6
+    except lib.Skip as why:
+        print("from Kafka: %s" % why)
+        return None
+    finally:
+        collector.close()
+
+
+WAYS = (("grpc", "OTLP by gRPC", ">= 0.8"), ("zipkin", "Zipkin JSON", ">= 0.4"), ("json", "OTLP JSON", ""), ("gzip", "OTLP protobuf with gzip", ""))
+
+
+def ways(spans):
+    """Each way beside OTLP/HTTP protobuf, thrice in turns, all bodies made beforehand."""
+    rates = {}
+    for _ in range(3):
+        for kind in ("http",) + tuple(w[0] for w in WAYS):
+            rates.setdefault(kind, []).append(way(kind, spans))
+    middle = {kind: [statistics.median(r[i] for r in each) for i in (0, 1)] for kind, each in rates.items()}
+    note("OTLP/HTTP protobuf, bodies made beforehand", middle["http"][0], "spans/s", "", "%.0f..%.0f" % (min(rates["http"])[0], max(rates["http"])[0]))
+    note("the same: CPU a million", middle["http"][1], "s", "<= 6")
+    found = kafka(spans)
+    more = [("kafka", "from Kafka, a real broker beside it", ">= 1")] if found else []
+    if found:
+        middle["kafka"], rates["kafka"] = list(found), [found]
+    for kind, name, limit in list(WAYS) + more:
+        note(name + ": share of that", middle[kind][0] / middle["http"][0], "x", limit, "%.0f..%.0f spans/s" % (min(rates[kind])[0], max(rates[kind])[0]))
+        note(name + ": CPU a million", middle[kind][1], "s")
+    for kind, name in (("metrics", "metric points (histograms, OTLP JSON), end to end"), ("logs", "log records (OTLP JSON), end to end"),
+                       ("nginx", "lines of an access log (nginx), end to end")):
+        each = [way(kind, spans // 2) for _ in range(3)]
+        note(name, statistics.median(r[0] for r in each), "/s", "", "%.0f..%.0f" % (min(each)[0], max(each)[0]))
+        note(name + ": CPU a million", statistics.median(r[1] for r in each), "s")
 
 
 def cost(program, localiser):
@@ -289,6 +355,9 @@ def page():
 
 
 def main():
+    if sys.argv[2:] == ["ways"]:  # these alone
+        ways(500000)
+        return
     print("%-58s %12s %-10s %-14s %s" % ("figure", "value", "unit", "limit", "spread"))
     disk()
     pure()
@@ -296,6 +365,7 @@ def main():
     paced(100000, 3000000, "OTLP protobuf at 100,000/s")
     paced(0, 2000000, "OTLP protobuf, as fast as it goes")
     paced(50000, 1000000, "the same with gzip at 50,000/s", "--encoding", "gzip")
+    ways(500000)
     counting()
     diagnosing()
     page()

@@ -3,8 +3,9 @@
  * Bodies of 100 spans with 12 attributes each, as an SDK sends them. Every line is the median of
  * RUNS runs with the slowest and the fastest beside it; `--json` prints the same as JSON lines.
  * The same of 100 metric points (a histogram of 15 buckets, four attributes), 100 samples of
- * Istio's series as Prometheus writes them, and 100 log records. A figure is measured, never
- * judged: machines differ.
+ * Istio's series as Prometheus writes them, and 100 log records. Other formats are measured by what
+ * real senders sent: files of tests/golden, again and again (run from the root of the repository).
+ * A figure is measured, never judged: machines differ.
  */
 #include <snappy-c.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 
 #include "collector/base/buf.h"
 #include "collector/base/clock.h"
+#include "collector/base/inflate_file.h"
 #include "collector/decode/decode.h"
 
 #define SPANS 100
@@ -348,34 +350,166 @@ static void make_gzip(struct buf *body)
 static const struct bench_row {
     const char *name;
     struct content content;
-    void (*make)(struct buf *body);
+    void (*make)(struct buf *body); /* or from `file` */
+    const char *file;
+    bool framed; /* messages of gRPC, packed with gzip */
 } rows[] = {
-    {"otlp_pb", {SIGNAL_TRACES, FORMAT_OTLP_PB, ENCODING_IDENTITY}, make_otlp_pb},
-    {"otlp_pb gzip", {SIGNAL_TRACES, FORMAT_OTLP_PB, ENCODING_GZIP}, make_gzip},
-    {"otlp_json", {SIGNAL_TRACES, FORMAT_OTLP_JSON, ENCODING_IDENTITY}, make_otlp_json},
-    {"zipkin_json", {SIGNAL_TRACES, FORMAT_ZIPKIN_JSON, ENCODING_IDENTITY}, make_zipkin_json},
-    {"otlp_pb metrics", {SIGNAL_METRICS, FORMAT_OTLP_PB, ENCODING_IDENTITY}, make_metrics},
-    {"remote_write", {SIGNAL_METRICS, FORMAT_REMOTE_WRITE, ENCODING_SNAPPY}, make_remote_write},
-    {"otlp_pb logs", {SIGNAL_LOGS, FORMAT_OTLP_PB, ENCODING_IDENTITY}, make_logs},
+    {"otlp_pb", {SIGNAL_TRACES, FORMAT_OTLP_PB, ENCODING_IDENTITY}, make_otlp_pb, NULL, false},
+    {"otlp_pb gzip", {SIGNAL_TRACES, FORMAT_OTLP_PB, ENCODING_GZIP}, make_gzip, NULL, false},
+    {"otlp_json",
+     {SIGNAL_TRACES, FORMAT_OTLP_JSON, ENCODING_IDENTITY},
+     make_otlp_json,
+     NULL,
+     false},
+    {"zipkin_json",
+     {SIGNAL_TRACES, FORMAT_ZIPKIN_JSON, ENCODING_IDENTITY},
+     make_zipkin_json,
+     NULL,
+     false},
+    {"otlp_pb metrics",
+     {SIGNAL_METRICS, FORMAT_OTLP_PB, ENCODING_IDENTITY},
+     make_metrics,
+     NULL,
+     false},
+    {"remote_write",
+     {SIGNAL_METRICS, FORMAT_REMOTE_WRITE, ENCODING_SNAPPY},
+     make_remote_write,
+     NULL,
+     false},
+    {"otlp_pb logs", {SIGNAL_LOGS, FORMAT_OTLP_PB, ENCODING_IDENTITY}, make_logs, NULL, false},
+    {"otlp_json metrics",
+     {SIGNAL_METRICS, FORMAT_OTLP_JSON, ENCODING_IDENTITY},
+     NULL,
+     "otel_js/json/metrics.backend.json",
+     false},
+    {"access_log_otlp",
+     {SIGNAL_LOGS, FORMAT_OTLP_PB, ENCODING_IDENTITY},
+     NULL,
+     "envoy/otlp_http_logs.frames.gz",
+     true},
+    {"zipkin_pb",
+     {SIGNAL_TRACES, FORMAT_ZIPKIN_PB, ENCODING_IDENTITY},
+     NULL,
+     "envoy/zipkin_pb.frames.gz",
+     true},
+    {"envoy_als",
+     {SIGNAL_TRACES, FORMAT_ENVOY_ALS, ENCODING_IDENTITY},
+     NULL,
+     "envoy/als.frames.gz",
+     true},
+    {"jaeger_json",
+     {SIGNAL_TRACES, FORMAT_JAEGER_JSON, ENCODING_IDENTITY},
+     NULL,
+     "jaeger/checkout.json",
+     false},
+    {"alb", {SIGNAL_TRACES, FORMAT_ALB, ENCODING_IDENTITY}, NULL, "access_logs/alb.log", false},
+    {"nlb", {SIGNAL_TRACES, FORMAT_NLB, ENCODING_IDENTITY}, NULL, "access_logs/nlb.log", false},
+    {"apigw",
+     {SIGNAL_TRACES, FORMAT_APIGW, ENCODING_IDENTITY},
+     NULL,
+     "access_logs/apigw.log",
+     false},
+    {"nginx",
+     {SIGNAL_TRACES, FORMAT_NGINX, ENCODING_IDENTITY},
+     NULL,
+     "access_logs/real/nginx.log",
+     false},
+    {"haproxy",
+     {SIGNAL_TRACES, FORMAT_HAPROXY, ENCODING_IDENTITY},
+     NULL,
+     "access_logs/real/haproxy.log",
+     false},
+    {"envoy_log",
+     {SIGNAL_TRACES, FORMAT_ENVOY_LOG, ENCODING_IDENTITY},
+     NULL,
+     "access_logs/envoy.log",
+     false},
 };
 
-/* Nanoseconds a span over one run. */
-static double run(const struct bench_row *row, struct str body)
+/* ---- bodies of real senders ---- */
+
+static void die(const char *name, const char *what)
 {
-    uint64_t begin = clock_mono_ns(), now, n_spans = 0;
+    fprintf(stderr, "%s: %s\n", name, what);
+    exit(1);
+}
+
+static char *read_golden(const struct bench_row *row, size_t *n)
+{
+    char path[200];
+    struct inflate_file *file;
+    struct err err = {0};
+    struct buf buf;
+    size_t got;
+    buf_init(&buf, 64 << 20);
+    snprintf(path, sizeof(path), "tests/golden/%s", row->file);
+    if (inflate_file_open(path, &file, &err))
+        die(path, err.text);
+    do {
+        if (!buf_reserve(&buf, 65536) ||
+            inflate_file_read(file, buf.p + buf.len, 65536, &got, &err))
+            die(path, err.text);
+        buf.len += got;
+    } while (got);
+    inflate_file_close(file);
+    return buf_detach(&buf, n);
+}
+
+/* Protobuf messages one behind the other are one message with all their items. */
+static void add_frames(struct buf *body, const char *bytes, size_t n)
+{
+    for (size_t at = 0; at + 5 <= n;) {
+        const unsigned char *head = (const unsigned char *)bytes + at;
+        size_t size =
+            (size_t)head[1] << 24 | (size_t)head[2] << 16 | (size_t)head[3] << 8 | head[4];
+        buf_add(body, bytes + at + 5, size);
+        at += 5 + size;
+    }
+}
+
+/* A file of lines until it has some hundred, a document once. */
+static void add_lines(struct buf *body, const struct bench_row *row, const char *bytes, size_t n)
+{
+    size_t times = format_is_lines((enum format)row->content.format) ? 50 : 1;
+    for (size_t i = 0; i < times; i++) {
+        buf_add(body, bytes, n);
+        if (times > 1 && n && bytes[n - 1] != '\n')
+            buf_add_char(body, '\n');
+    }
+}
+
+static void make_body(const struct bench_row *row, struct buf *body)
+{
+    size_t n;
+    if (row->make) {
+        row->make(body);
+        return;
+    }
+    char *bytes = read_golden(row, &n);
+    if (row->framed)
+        add_frames(body, bytes, n);
+    else
+        add_lines(body, row, bytes, n);
+    free(bytes);
+}
+
+/* Nanoseconds a record over one run; *n of them in a body. */
+static double run(const struct bench_row *row, struct str body, uint32_t *n)
+{
+    uint64_t begin = clock_mono_ns(), now, n_records = 0;
     do {
         struct batch *batch;
         struct err err = {0};
-        if (decode_content(row->content, body, &limits_default, &batch, &err) ||
-            batch_records(batch) != SPANS) {
-            fprintf(stderr, "%s: %s\n", row->name, err.text);
-            exit(1);
-        }
-        n_spans += batch_records(batch);
+        if (decode_content(row->content, body, &limits_default, &batch, &err))
+            die(row->name, err.text);
+        *n = batch_records(batch) + batch->counts.n_rejected;
+        if (!batch_records(batch))
+            die(row->name, batch->first_reason);
+        n_records += *n;
         batch_free(batch);
         now = clock_mono_ns();
     } while (now - begin < RUN_NS);
-    return (double)(now - begin) / (double)n_spans;
+    return (double)(now - begin) / (double)n_records;
 }
 
 static int by_size(const void *a, const void *b)
@@ -394,16 +528,17 @@ int main(int argc, char **argv)
         struct buf body;
         double ns[RUNS];
         buf_init(&body, 64 << 20);
-        rows[i].make(&body);
+        uint32_t n = 0;
+        make_body(&rows[i], &body);
         for (int k = 0; k < RUNS; k++)
-            ns[k] = run(&rows[i], buf_str(&body));
+            ns[k] = run(&rows[i], buf_str(&body), &n);
         qsort(ns, RUNS, sizeof(ns[0]), by_size);
         double middle = ns[RUNS / 2];
         printf(json ? "{\"bench\":\"decode\",\"body\":\"%s\",\"bytes_per_span\":%zu,"
                       "\"spans_per_s\":%.0f,\"ns_per_span\":%.1f,\"fastest\":%.1f,"
                       "\"slowest\":%.1f}\n"
                     : "%-16s %10zu %12.0f %12.1f %18.1f..%.1f\n",
-               rows[i].name, body.len / SPANS, 1e9 / middle, middle, ns[0], ns[RUNS - 1]);
+               rows[i].name, body.len / n, 1e9 / middle, middle, ns[0], ns[RUNS - 1]);
         buf_fini(&body);
     }
     return 0;

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the real counterparts into tests/.real (git ignores it): Envoy, the OpenTelemetry SDKs for JavaScript and Python, a Kafka broker.
+# Installs the real counterparts into tests/.real (git ignores it): Envoy, the OpenTelemetry SDKs of services in JavaScript and Python, the Java agent, a
+# Kafka broker.
 # Says what it installs, silent when all is there. It does not fail: what cannot be had on this machine is noted in
 # tests/.real/PART.missing, and the scenes of that part are skipped with that reason.
 cd "$(dirname "$0")" || exit 1
@@ -18,6 +19,10 @@ otel_python() {
 otel_js() {
     cp otel-js/package.json otel-js/package-lock.json "$real/otel_js/" && cd "$real/otel_js" &&
         npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+}
+
+otel_java() {
+    cp otel-java/pom.xml "$real/otel_java/" && cd "$real/otel_java" && mvn -q -B dependency:copy-dependencies -DoutputDirectory=libs
 }
 
 kafka() {
@@ -40,6 +45,7 @@ part() { # name, which is the function that fills its folder; what it is; the fi
 
 sh ../deps.sh python3-venv openssl ca-certificates node=nodejs npm=npm java=default-jre-headless mvn=maven
 part envoy "Envoy 1.40.0" requirements.txt
-part otel_python "OpenTelemetry SDK 1.45.2 for Python" otel-python/requirements.txt
+part otel_python "OpenTelemetry SDK 1.45.1 for Python" otel-python/requirements.txt
 part otel_js "OpenTelemetry JS SDK 0.223.0" otel-js/package-lock.json
+part otel_java "OpenTelemetry Java agent 2.33.1" otel-java/pom.xml
 part kafka "Kafka 4.1.0" kafka/pom.xml

@@ -44,6 +44,11 @@ def scene_the_graph_is_what_sql_says(c):
             caller_namespace || '/' || caller_service || '>' || callee_namespace || '/' || callee_service = '%s'""" % (ns(begin), ns(end), name))
         assert e["p95_ns"] == int(p95), (name, e["p95_ns"], p95)
     assert g["seconds"] == 1800, g["seconds"]
+    # against a window that had all of it, an empty one has lost it all: shown on request, in its place
+    empty = "graph?from=%d&to=%d&base=%d..%d" % (begin - 90000, begin - 86400, begin, end)
+    gone = c.api(empty + "&gone=show")
+    assert c.api(empty)["edges"] == [] and {short(e["caller"]) + ">" + short(e["callee"]): e["was"]["calls"] for e in gone["edges"]} == {k: v[0] for k, v in truth.items()}
+    assert all(e["calls"] == 0 and e["points"] for e in gone["edges"]) and len(gone["nodes"]) == len(g["nodes"]) and all(n["w"] for n in gone["nodes"])
     by = {short(n["id"]): n for n in g["nodes"]}
     cart = by["shop/cart"]
     assert cart["mark"] == "began" and by["shop/frontend"]["mark"] == "passed" and by["shop/pricing"]["mark"] == "", cart
@@ -204,7 +209,7 @@ def scene_a_service_and_an_edge_are_what_sql_says(c):
 
 def scene_bad_questions_are_refused(c):
     c.start()
-    for path in ("graph?fold=some", "graph?hops=4", "graph?most=0", "graph?base=yesterday", "graph?versions=3", "edge?caller=a", "edge?callee=b",
+    for path in ("graph?fold=some", "graph?hops=4", "graph?most=0", "graph?base=yesterday", "graph?versions=3", "graph?gone=1", "edge?caller=a", "edge?callee=b",
                  "now?from=2h&to=3h", "series?from=0", "service/a/b/c?from=x", "service/a/b/c?compare=v1", "graph?level=pod"):
         status, text, _ = c.get("/api/v1/" + path)
         assert status == 400 and json.loads(text)["error"]["code"] == "invalid", (path, status, text)

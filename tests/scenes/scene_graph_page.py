@@ -70,7 +70,7 @@ def scene_graph_page_shows_what_sql_says(c):
 
 def scene_graph_page_by_keyboard_only(c):
     c.start()
-    browse(c, "keyboard_only", **facts_of(c, fill(c, 30)))
+    browse(c, "keyboard_only", **facts_of(c, fill(c)))
 
 
 def scene_graph_page_on_a_phone(c):

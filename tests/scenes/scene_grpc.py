@@ -84,6 +84,8 @@ def scene_health(c):
             answer = peer.ask(message(b"\x0a" + bytes([len(service)]) + service), head(CHECK))
             assert answer.status == status and (status or answer.data == message(b"\x08\x01")), (service, answer.headers)
         assert peer.ask(message(b"\x0a\x50"), head(CHECK)).status == 3
+        watch = peer.ask(message(b""), head(CHECK.replace("Check", "Watch")))  # then clients look no more, and take it for serving
+        assert watch.status == 12 and "Health/Watch" in watch.headers["grpc-message"], watch.headers
     c.stop()
     c.start(store__min_free="1000000GiB")
     with Peer(c.grpc) as peer:
@@ -212,6 +214,25 @@ def scene_connections_are_counted_over_all_listeners(c):
     wait_for(lambda: reached(c), what="a place")
     for s in held:
         s.close()
+
+
+def scene_many_connections_make_room_for_each_other(c):
+    """Twice as many as there are places: those that wait longest without a call go, no call is lost."""
+    c.start(receive__max_connections="60")
+    peers = []
+    try:
+        for i in range(120):
+            peers.append(Peer(c.grpc))
+            assert ok(peers[-1]), i
+        gone = [peer.read(lambda: peer.closed, 0.01) for peer in peers]  # noqa: B023
+        assert 60 <= sum(gone) <= 62 and not any(gone[62:]), (sum(gone), gone)
+        assert all(ok(peer) for peer in peers[62:])
+    finally:
+        for peer in peers:
+            peer.socket.close()
+    c.flush()
+    assert c.sql("SELECT sum(received - duplicate) FROM ingest_minute") == c.sql("SELECT count(*) FROM span")
+    c.check_ledger()
 
 
 def reached(c):

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import threading
 import uuid
 
 from lib import Skip, otlp_body, otlp_span, wait_for
@@ -22,9 +23,13 @@ class Cluster:
         self.process = subprocess.Popen([os.path.join(c.build, "tools", "kafka_mock"), *brokers], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.DEVNULL)
         self.brokers = self.process.stdout.readline().decode().split()[1]
-        self.n = 0
+        self.n, self.lock = 0, threading.Lock()
 
     def ask(self, *words):
+        with self.lock:
+            return self.answer(words)
+
+    def answer(self, words):
         self.process.stdin.write((" ".join(map(str, words)) + "\n").encode())
         self.process.stdin.flush()
         return self.process.stdout.readline().decode().strip()
@@ -248,24 +253,65 @@ class Broker:
         self.kill()
 
 
+class Load(threading.Thread):
+    """A message of its own number every 20 ms, into all partitions, whatever the cluster does; what it could not take is tried again."""
+
+    def __init__(self, cluster, first):
+        super().__init__(daemon=True)
+        self.cluster, self.next, self.ended = cluster, first, threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.ended.wait(0.02):
+            try:
+                self.cluster.produce("spans", body(self.next), self.next % 3)
+                self.next += 1
+            except AssertionError:  # no broker is there
+                pass
+
+    def stop(self):
+        self.ended.set()
+        self.join(90)
+        return self.next
+
+
 def scene_a_real_broker_that_goes_and_comes(c):
-    with Broker(c) as broker, Cluster(c, broker.address) as cluster:
-        start(c, cluster, "spans=otlp_json")
-        for n in range(1, 31):
-            cluster.produce("spans", body(n), n % 3)
-        arrive(c, 30)
-        wait_for(lambda: sum(cluster.committed("spans", p) for p in range(3)) == 30, 20, "commits to the broker")
-        broker.process.terminate()
-        broker.process.wait(30)
-        broker.start()
-        for n in range(31, 61):
-            cluster.produce("spans", body(n), n % 3)
-        c.kill()
-        start(c, cluster, "spans=otlp_json")
-        arrive(c, 60, 60)
-        c.flush()
-        assert received(c) == (60, 0, 60)
-        c.check_ledger()
+    """Restarts of the broker, a kill of the collector, and partitions that go to another collector and come back, all under load."""
+    import lib
+    other = lib.Collector(c.build)
+    count = "SELECT count(*) FROM span"
+    try:
+        with Broker(c) as broker, Cluster(c, broker.address) as cluster:
+            start(c, cluster, "spans=otlp_json")
+            load = Load(cluster, 1)
+            arrive(c, 30)
+            broker.process.terminate()
+            broker.process.wait(30)
+            broker.start()
+            before = load.next
+            wait_for(lambda: load.next > before + 20, 60, "messages after the restart")
+            c.kill()
+            start(c, cluster, "spans=otlp_json")
+            mark = load.next  # what a kill left uncommitted the broker would give to another one too
+            wait_for(lambda: sum(cluster.committed("spans", p) for p in range(3)) >= mark, 90, "commits after the kill")
+            start(other, cluster, "spans=otlp_json", receive__kafka__instance="other")
+            wait_for(lambda: other.sql(count)[0][0] > 10, 60, "partitions for the other one")
+            other.stop()  # leaves the group; what it had comes back
+            last = load.stop()
+            numbers = set(range(1, last))
+
+            def stored(collector):
+                return [int(row[0], 16) for row in collector.sql("SELECT trace_id FROM span")]
+            wait_for(lambda: set(stored(c)) | set(stored(other)) >= numbers, 60, "every message in one of the two")
+            c.flush()
+            for collector in (c, other):
+                assert len(stored(collector)) == len(set(stored(collector)))
+                collector.check_ledger()
+            twice = set(stored(c)) & set(stored(other))
+            assert not twice or "SESSTMOUT" in c.said() + other.said(), "%d of %d messages came to both" % (len(twice), last - 1)
+            assert received(c)[1] == received(other)[1] == 0
+    finally:
+        other.close()
 
 
 def scene_bad_settings_of_kafka_are_named(c):
@@ -286,6 +332,18 @@ def scene_bad_settings_of_kafka_are_named(c):
     asked = subprocess.run([c.program, "check-config", "--config", c.config], stdout=subprocess.PIPE, check=True, text=True).stdout
     assert "receive.kafka.topics = [a=otlp_pb, b=auto]" in asked, asked
     assert "receive.kafka.options = {security.protocol=ssl, ssl.ca.location=/x, sasl.password=…}" in asked
+    values = {"debug": "broker,security", "client.id": "a\\\\b\\,c", "sasl.oauthbearer.config": "x=1,y=2,"}
+    with open(c.config, "w") as out:  # a value may have commas and backslashes
+        out.write("receive: {kafka: {brokers: '127.0.0.1:1', topics: [{topic: x, format: auto}], options: %s}}\n" % json.dumps(values))
+    printed = r"{'debug=broker,security', 'client.id=a\\b\,c', 'sasl.oauthbearer.config=x=1,y=2,'}"
+    text = r"debug=broker\,security,client.id=a\\\\b\\\,c,sasl.oauthbearer.config=x=1\,y=2\,"
+    for more, environment in (([], {}), (["--set", "receive.kafka.options=" + text], {}), ([], {"FAULTLINE_RECEIVE_KAFKA_OPTIONS": text})):
+        asked = subprocess.run([c.program, "check-config", "--config", c.config, *more], stdout=subprocess.PIPE, check=True, text=True,
+                               env={**os.environ, **environment}).stdout
+        assert "receive.kafka.options = " + printed in asked, (more, asked)
+    told = subprocess.run(base + ["receive.kafka.topics=x=auto", "--set", r"receive.kafka.options=debug=broker\,nonsense"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=20)
+    assert told.returncode == 2 and b"nonsense" in told.stderr, told
     with open(c.config, "w") as out:
         out.write("receive:\n  kafka:\n    topics:\n    - {topic: a, encoding: otlp_pb}\n")
     told = subprocess.run([c.program, "check-config", "--config", c.config], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

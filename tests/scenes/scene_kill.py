@@ -1,6 +1,6 @@
-"""Ten kills under load (make torture has two hundred)."""
+"""Five kills under load (make torture has two hundred)."""
 import kill
 
 
-def scene_ten_kills_lose_and_double_nothing(c):
-    kill.run(c, 10, seed=42)
+def scene_kills_under_http_grpc_and_kafka_lose_and_double_nothing(c):
+    kill.run(c, 5, seed=42)

@@ -224,7 +224,7 @@ def scene_page_and_files_have_their_headers(c):
     import re
     names = re.findall(rb'/assets/([^"]+)', page)
     assert not re.search(rb'<script(?! type="module" src="/assets/)| style=| on\w+=', page)
-    assert any(n.startswith(b"traces-") for n in names) and not any(n.startswith((b"trace-", b"graph-")) for n in names), names
+    assert any(n.startswith(b"spans-") for n in names) and not any(n.startswith((b"calls-", b"others-")) for n in names), names
     for name in names:
         path = "/assets/" + name.decode()
         status, whole, headers = c.get(path)

@@ -98,13 +98,20 @@ def scene_zones_are_read_from_addresses(c):
             t.proxy(callee, "server", 2 + 20 * i, 10, o, upstream=INBOUND, cluster="c1", attrs=where(address))
         return graph(c, t)
 
+    def zones():
+        items = c.api("zones?from=0&to=now")["items"]
+        assert all(i["caller"]["service"] == "a" and i["errors"] == 0 and i["added_ns"] == 5_000_000 for i in items), items
+        return sorted((i["callee"]["service"], i["from_zone"], i["to_zone"], i["calls"]) for i in items)
+
     def expected(near, far):
         return {"user > a#workload in ": 1, "a > near#workload %s " % near: 1, "a > far#workload %s " % far: 1, "a > lost#workload inside ": 1}
 
     settle(c, "log.level: info\n")
     assert calls(1) == expected("inside", "inside"), calls(11)
+    assert zones() == [], zones()
     settle(c, "stitch.zones:\n  east: [10.1.0.0/16]\n  west: [10.2.0.0/16]\n")
     assert calls(2) == expected("inside", "cross_zone"), calls(12)
+    assert zones() == [("far", "east", "west", 1), ("near", "east", "east", 1)], zones()
     settle(c, "stitch.zones: {east: [10.1.0.1/32], west: [10.1.0.2/32, 10.2.0.0/16]}\n")
     assert calls(3) == expected("cross_zone", "cross_zone"), calls(13)
     settle(c, "log.level: info\n")

@@ -50,3 +50,19 @@ def scene_failed_traces_are_found_among_many(c):
     assert c.api("traces?status=error&service=nobody")["items"] == []
     plan = c.sql("EXPLAIN QUERY PLAN SELECT trace_no FROM trace_row INDEXED BY trace_failed WHERE bits & 1 ORDER BY trace_no DESC")
     assert "trace_failed" in plan[0][3]
+
+
+def scene_what_was_stored_before_a_kill_is_needed_no_more(c):
+    """A flush of a process that took no body yet: positions stay where they are, and a clean stop leaves one file."""
+    c.start()
+    for i in range(3):
+        assert c.post_otlp(otlp_body([otlp_span("%032x" % (i + 1), "%016x" % (i + 1))]), True)[0] == 200
+    c.flush()
+    position = "SELECT booked_to, needed_from FROM position"
+    assert c.sql(position) == [(3, 4)]
+    c.kill()
+    c.start()
+    c.flush()
+    assert c.sql(position) == [(3, 4)], c.sql(position)
+    assert c.stop() == 0
+    assert c.sql(position) == [(3, 4)] and not os.path.exists(c.db + "-inbox"), os.listdir(c.folder)

@@ -774,3 +774,16 @@ def a_sidecar_that_takes_its_application_s_id_and_gives_every_attempt_a_span():
     return t.spans, """user > a entry
         a > b both retries=1 recovered
         trace ok entry=a"""
+
+
+@case
+def a_callee_of_shared_ids_that_calls_its_caller_back_with_a_half_that_is_lost():
+    t = new()
+    a = t.server("a", 0, 100)
+    ab = t.client("a", 1, 90, a)
+    b = t.server("b", 2, 80, ab, shared=True)
+    t.server("a", 20, 30, b, id="00000000000000dd")  # b's half, of this id, is lost
+    return t.spans, """user > a entry
+        a > b both
+        b > a callee_only
+        trace ok entry=a"""

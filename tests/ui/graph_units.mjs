@@ -1,11 +1,11 @@
 // graph_units.mjs: the pure parts of the graph's pages by tables of input and output. node tests/ui/graph_units.mjs
 import assert from 'node:assert/strict';
 
-Object.assign(globalThis, { location: { pathname: '/graph', search: '?from=-1h', origin: '' }, history: {}, addEventListener() {}, document: { querySelector: () => null, addEventListener() {}, createElement: () => ({ getContext: () => ({ measureText: t => ({ width: 7 * t.length }) }) }) } });
+Object.assign(globalThis, { matchMedia: () => ({ addEventListener() {} }), location: { pathname: '/graph', search: '?from=-1h', origin: '' }, history: {}, addEventListener() {}, document: { querySelector: () => null, addEventListener() {}, createElement: () => ({ getContext: () => ({ measureText: t => ({ width: 7 * t.length }) }) }) } });
 const { matchesOf } = await import('../../web/ui/graph/match.js');
 const { overlaid, slower } = await import('../../web/ui/graph/overlay.js');
 const { findSelected, keysOf, nameOfId, servicePath, ratesOf, securityOf, knownOf } = await import('../../web/ui/graph/names.js');
-const { onsetOf, perSecond } = await import('../../web/ui/graph/numbers.js');
+const { onsetOf, seriesOf } = await import('../../web/ui/graph/numbers.js');
 
 const node = (id, role = 'workload', more = {}) => { const [cluster, namespace, ...rest] = id.split('#')[0].split('/'); return { id, node: { cluster, namespace, service: rest.join('/'), version: '', role }, calls: 100, errors: 0, began: 0, passed: 0, out_calls: 0, versions: [], mark: '', ...more }; };
 const edge = (caller, callee, more = {}) => ({ id: `${caller}>${callee}`, caller, callee, calls: 600, adjusted_calls: 600, errors: 0, errors_origin: 0, errors_carried: 0, client_errors: 0, p95_ns: 10e6, mark: '', via: '', crossing: 'inside', connection_type: '', hairpin: false, known_by: { both: 600 }, security: { mtls: 600, tls: 0, plaintext: 0, unknown: 0 }, examples: { error: [], slow: [] }, ...more });
@@ -22,7 +22,7 @@ assert.equal(findSelected(g, 'nobody'), null);
 const odd = graph([edge('//a>b', '//c>d'), edge('//a', '//b>c>d')]);
 assert.deepEqual(findSelected(odd, 'a>b>c>d').callee, '//c>d');
 assert.equal(nameOfId('eu-1/shop/a/b#user#database'), 'a/b#user');
-assert.equal(servicePath({ cluster: '', namespace: 'a b', service: 'x/y' }), '/service/-/a%20b/x%2Fy');
+assert.equal(servicePath({ cluster: '', namespace: 'a b', service: 'x/y' }), 'service/-/a%20b/x%2Fy');
 
 /* find */
 const big = graph([edge(U, F), edge(F, C, { errors: 60, mark: 'passed' }), edge(C, R, { p95_ns: 300e6 }), edge(F, 'eu-1/pay/bill', { security: { mtls: 0, tls: 0, plaintext: 600, unknown: 0 } })]);
@@ -45,6 +45,9 @@ assert.equal(label('slow', edge(F, C, { p95_ns: 50e6, was }), [edge(C, R, { p95_
 assert.equal(label('sec', edge(F, C, { security: { mtls: 0, tls: 0, plaintext: 600, unknown: 0 } })), '|plaintext|open');
 assert.equal(label('cross', edge(F, C2, { crossing: 'cross_cluster' })), 'dbl|eu-1 → eu-2|cross');
 assert.equal(label('diff', edge(F, C, { was: { calls: 0, errors: 0 } })), '|+ new|');
+const gone = edge(F, C, { calls: 0, adjusted_calls: 0, p95_ns: null, was });
+assert.equal(label('diff', gone), '|− gone|');
+assert.equal(overlaid(graph([edge(F, C2, { crossing: 'cross_zone' })]), 'cross', new Map([[`${F}>${C2}`, 'a → b']])).drawn[0].label, 'a → b');
 assert.equal(label('diff', edge(F, C, { errors: 60, mark: 'passed', was })), 'p|0 → 10 %|');
 const once = overlaid(graph([edge(U, F, { errors: 60, errors_carried: 60, mark: 'passed' }), edge(F, C, { errors: 60, errors_carried: 60, mark: 'passed' })]), 'fault').drawn;
 assert.deepEqual(once.map(d => d.label !== ''), [true, false]);
@@ -57,4 +60,5 @@ const x = [...Array(30).keys()];
 assert.equal(onsetOf(x, x.map(() => 100), x.map(i => i < 13 ? 0 : 12)), 13);
 assert.equal(onsetOf(x, x.map(() => 100), x.map(() => 12)), null);
 assert.equal(onsetOf(x, x.map(() => 100), x.map(() => 0)), null);
-assert.deepEqual(perSecond({ step_ns: 60e9, seconds: [60, 60, 10] }, 0, [120, null, 30]), { x: [30000, 90000, 150000], v: [2, null, null] });
+const series = seriesOf({ step_ns: 60e9, seconds: [60, 60, 10] }, '1970-01-01T00:00:00Z');
+assert.deepEqual([series.x, series.v([120, null, 30])], [[30000, 90000, 150000], [2, null, null]]);

@@ -34,6 +34,8 @@ scenes.incident_is_told = open => async () => {
   assert.ok((await one(page, '.fp-n.began .box')).startsWith(f.suspects[0][0]), way);
   assert.ok(await page.locator('[aria-labelledby=ch] .onset').count() >= 1);
   assert.match(await page.title(), /^[\d.]+ % of GET \/cart fail\. It /);
+  assert.equal(await page.locator('.acts a:text("Export")').getAttribute('href'), `/api/v1/export?incident=${f.id}`);
+  assert.match((await (await fetch(`${f.base}/api/v1/export?incident=${f.id}`)).text()).slice(0, 15), /^SQLite format 3$/);
   /* its own page is frozen to its window, says the same, and Back undoes it */
   await page.goto(`${f.base}/incident/${f.id}`);
   await told(page);
@@ -58,7 +60,7 @@ scenes.incident_is_told = open => async () => {
 scenes.several_incidents = open => async () => {
   const page = await open(null), list = await (await fetch(f.base + '/api/v1/incidents?state=open')).json(), one1 = list.items[0];
   const items = [one1, ...[2, 3, 4, 5].map(n => ({ ...one1, id: String(n), affected_calls: 10 - n, summary: `<b>Summary</b> ${n}` }))];
-  await page.route('**/api/v1/incidents?state=open*', r => r.fulfill({ status: 200, contentType: 'application/json', body: JSON.stringify({ items: items.reverse(), next: null }) }));
+  await page.route(/incidents\?(state=open|limit)/, r => r.fulfill({ status: 200, contentType: 'application/json', body: JSON.stringify({ items: [...items].reverse(), next: null }) }));
   await page.goto(f.base + '/');
   await told(page);
   assert.match(await one(page, '.kick .tag'), /^Incident 1, open$/);
@@ -111,6 +113,14 @@ scenes.network_shows_what_sql_says = open => async () => {
     await page.waitForSelector(`[aria-label=Between] [aria-pressed=true]:text("${by}s")`);
     assert.equal(new URL(page.url()).searchParams.get('by'), by == 'namespace' ? null : by);
   }
+  const node = service => ({ cluster: 'c', namespace: 'n', service, version: '', role: 'workload' }), zone = (from_zone, to_zone, calls, errors = 0) => ({ caller: node('a'), callee: node('b'), from_zone, to_zone, calls, errors, share: .1, added_ns: 2e6 });
+  const zones = await page.context().newPage();
+  await zones.route('**/api/v1/zones?*', r => r.fulfill({ status: 200, contentType: 'application/json', body: JSON.stringify({ items: [zone('east', 'east', 300), zone('east', '<b>west', 60, 30)], next: null }) }));
+  await zones.goto(f.base + at('/network', 'by=zone'));
+  await zones.waitForSelector('.matrix td .fault');
+  assert.deepEqual(await cells(zones, '.matrix tr'), [['calls ↓ →', '<b>west', 'east'], ['east', 'east to <b>west: 1.0/s50 % failed', 'east to east: 5.0/s+2.0 ms']]);
+  assert.deepEqual((await cells(zones, '[aria-labelledby=cr] .scrollx:not(:has(.matrix)) tbody tr')).map(r => r.slice(0, 2)), [['a → b', 'east → <b>west']]);
+  await zones.close();
   const cell = page.locator('.matrix td button').first(), said = plain(await cell.textContent()), [, from, to] = /^(.*) to (.*): /.exec(said);
   await cell.click();
   await page.waitForURL(/cell=/);
@@ -230,7 +240,7 @@ scenes.keyboard_only = open => async () => {
   await press('Enter');
   await page.waitForURL(/cell=/);
   await page.evaluate(() => document.activeElement.blur());
-  await press('j', 'j', 'k');
+  await press('j', 'j', 'k', 'ArrowDown', 'ArrowUp');
   const row = await page.evaluate(() => [document.activeElement.className, document.activeElement.textContent]);
   assert.equal(row[0], 'q brk');
   const [tab] = await Promise.all([page.context().waitForEvent('page'), press('o')]);
@@ -270,8 +280,8 @@ scenes.service_compares = open => async () => {
   const cart = at('/service/eu-1/shop/cart'), page = await open(cart, { allow: ['500', 'Failed to load'] });
   await page.waitForSelector('#vs');
   await settled(page);
-  assert.equal(await one(page, '#versions .verdict'), 'Worse');
-  assert.ok((await cells(page, '#versions tbody tr')).some(r => r[0] == 'Calls that fail' && r.at(-1) == 'worse'));
+  assert.equal(await one(page, '[aria-labelledby=vs] .verdict'), 'Worse');
+  assert.ok((await cells(page, '[aria-labelledby=vs] tbody tr')).some(r => r[0] == 'Calls that fail' && r.at(-1) == 'worse'));
   await page.route('**/api/v1/service/**', async r => {
     const answer = await r.fetch(), json = await answer.json();
     json.compare.verdict = 'not_enough_data';
@@ -279,11 +289,11 @@ scenes.service_compares = open => async () => {
     return r.fulfill({ response: answer, json });
   });
   await page.goto(f.base + cart);
-  await page.waitForSelector('#versions .verdict:has-text("Not enough data")');
-  assert.deepEqual(await cells(page, '#versions tbody tr'), [['Failed calls to <b>redis</b>', '', '', '', '', 'about 260 more calls needed', 'not enough data']]);
+  await page.waitForSelector('[aria-labelledby=vs] .verdict:has-text("Not enough data")');
+  assert.deepEqual(await cells(page, '[aria-labelledby=vs] tbody tr'), [['Failed calls to <b>redis</b>', '', '', '', '', 'about 260 more calls needed', 'not enough data']]);
   await page.unroute('**/api/v1/service/**');
   await page.goto(f.base + cart);
-  await page.waitForSelector('#versions .verdict:has-text("Worse")');
+  await page.waitForSelector('[aria-labelledby=vs] .verdict:has-text("Worse")');
   await axe(page, 'judged versions');
   /* instances say how they stand against the others */
   const instances = await cells(page, '[aria-label="Instances"] tbody tr, section:has(> header > h2:text("Instances")) tbody tr');

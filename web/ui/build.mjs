@@ -19,7 +19,7 @@ const out = process.argv[2];
 const templates = {
   name: 'templates',
   setup: b => b.onLoad({ filter: /\.js$/ }, ({ path }) => path.includes('node_modules') || path.endsWith('/html.js') ? null
-    : { contents: transformSync(readFileSync(path, 'utf8'), { plugins: [[htm.default || htm, { pragma: 'make_vnode', import: { module: 'preact', export: 'h' } }]], babelrc: false, configFile: false }).code, loader: 'js' }),
+    : { contents: transformSync(readFileSync(path, 'utf8'), { plugins: [[htm.default || htm, { pragma: 'make_vnode', import: { module: 'preact', export: 'h' }, useNativeSpread: true }]], babelrc: false, configFile: false }).code, loader: 'js' }),
 };
 const result = await build({
   entryPoints: { app: join(here, 'main.js') }, bundle: true, splitting: true, write: false, metafile: true, outdir: 'out', format: 'esm', target: 'esnext', charset: 'utf8',

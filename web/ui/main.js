@@ -1,52 +1,41 @@
 // main.js: starts the page: the head once, and the view that the URL names.
+import './shared.js';
 import { html, render, useEffect, useState } from './html.js';
 import { HatchDefs } from './draw/marks.js';
+import { Word } from './draw/parts.js';
 import { Head } from './frame/head.js';
 import { Status } from './frame/menu.js';
-import { go, href, useWhere } from './frame/url.js';
-import { PAGES } from './pages.js';
+import { NoPage } from './frame/states.js';
+import { looks } from './frame/store.js';
+import { href, useWhere } from './frame/url.js';
+import { PAGES, pageOf } from './pages.js';
 import './ui.css';
-import './more.css';
-import './graph.css';
+import './pages.css';
+import './narrow.css';
 
-const shown = PAGES.filter(p => p.nav);
-
-function find(path) {
-  for (const page of PAGES) {
-    const props = page.match(path);
-    if (props) return { page, props };
-  }
-  return null;
-}
-
-// Scripts of pages that came. Each comes when its page is first shown: nobody loads what they do not look at.
-const views = new Map();
-function fetchView(page) {
-  return page.load().then(module => views.set(page, module[page.view]));
-}
+const shown = PAGES.filter(p => p.label), scripts = new Map(); /* by how they are loaded: what came, false for what cannot be had */
 
 // The view of a page: null while its script is on its way, false when it cannot be had.
-function useView(page) {
-  const [, redraw] = useState(0), [lost, lose] = useState(null);
+function useView({ load, view } = {}) {
+  const [, redraw] = useState(0), came = scripts.get(load);
   useEffect(() => {
-    if (page && !views.has(page)) fetchView(page).then(() => redraw(n => n + 1), () => lose(page));
-  }, [page]);
-  return page && (views.get(page) || (lost == page ? false : null));
-}
-
-const Missing = () => html`<main id="main" tabindex="-1"><p class="note bad" role="alert"><b>This page</b> could not be loaded: the collector does not answer, or is another one now. <button class="lnk" onClick=${() => location.reload()}>Load it again</button></p></main>`;
-
-function NoPage({ path }) {
-  return html`<main id="main" tabindex="-1"><h1 class="big">There is no page ${path}.</h1><p class="m2">Pages: ${shown.map(p => html`<a href=${href(p.path)}>${p.label}</a> `)}</p></main>`;
+    if (load && !scripts.has(load))
+      load().then(all => scripts.set(load, all), () => scripts.set(load, false)).then(() => redraw(n => n + 1));
+  }, [load]);
+  return came && came[view];
 }
 
 function App() {
-  const { path, query } = useWhere(), [, redraw] = useState(0);
-  useEffect(() => { const f = () => redraw(n => n + 1); addEventListener('zone', f); return () => removeEventListener('zone', f); }, []);
-  const found = find(path), View = useView(found?.page);
-  useEffect(() => { if (!found && path == '/') go(href(shown[0].path), { replace: true }); }, [path]);
-  return html`<${Head} pages=${shown} current=${found && (found.page.nav || found.page.under)}/>
-    ${found ? View == null ? html`<main id="main" tabindex="-1"></main>` : !View ? html`<${Missing}/>` : html`<${View} key=${found.page.path || path} query=${query} ...${found.props}/>` : html`<${NoPage} path=${path}/>`}<${Status}/><svg class="sr" aria-hidden="true"><${HatchDefs}/></svg>`;
+  const { path, query } = useWhere(), [page, props] = pageOf(path), View = useView(page);
+  looks.use();
+  return html`<${Head} pages=${shown} current=${page?.nav}/>
+    ${!page ? html`<${NoPage} title=${`There is no page ${path}.`}>Pages: ${shown.map(p => html`<a href=${href(p.path)}>${p.label}</a> `)}
+    </${NoPage}>`
+    : View ? html`<${View} key=${path} query=${query} ...${props}/>` : View == null ? html`<main id="main" tabindex="-1"></main>`
+    : html`<${NoPage}
+      title="This page could not be loaded.">The collector does not answer, or is another one now. <${Word}
+      act=${() => location.reload()}>Load it again</${Word}></${NoPage}>`}
+    <${Status}/><svg class="sr" aria-hidden="true"><${HatchDefs}/></svg>`;
 }
 
 const root = document.getElementById('app');

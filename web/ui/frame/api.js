@@ -2,32 +2,23 @@
 // what came stays on screen until the next answer is there.
 import { useState, useEffect, useRef } from '../html.js';
 import { BEAT_MS, beat, nowMs, range, rangeParams, rangeText, useRange } from './range.js';
+import { store } from './store.js';
+import { search } from './url.js';
 
-const contact = { lastGood: nowMs(), lost: false, tries: 0, waiting: 0 };
-const watchers = new Set();
-const tell = () => { for (const f of [...watchers]) f({ ...contact }); };
+/* lost: since it does not answer; lastGood: when it last did, Unix ms; tries: since then */
+const contact = store({ lost: false, lastGood: nowMs(), tries: 0 });
+export const useContact = contact.use;
 
-export function useContact() {
-  const [state, set] = useState(contact);
-  useEffect(() => { watchers.add(set); return () => watchers.delete(set); }, []);
-  return state;
-}
+export const apiUrl = (path, params = {}) => '/api/v1/' + path + search(params);
+// A question as a shell command.
+export const curl = (url, options = '-s') => `curl ${options} '${location.origin}${url.replace(/'/g, '%27')}'`;
+// The same question with the time range as the reader sees it.
+export const curlOf = (path, params) => curl(apiUrl(path, { ...rangeText(range()), ...params }));
 
-export function apiUrl(path, params = {}) {
-  const pairs = Object.entries(params).filter(([, v]) => v != null && v !== '');
-  return '/api/v1/' + path + (pairs.length ? '?' + new URLSearchParams(pairs) : '');
-}
-// The same question as a shell command, with the time range as the reader sees it.
-export function curlOf(path, params = {}) {
-  return `curl -s '${location.origin}${apiUrl(path, { ...rangeText(range()), ...params }).replace(/'/g, '%27')}'`;
-}
+// "faultline …" with the time range as flags.
+export const command = words => `faultline ${words}${Object.entries(rangeText(range())).map(([k, v]) => ` --${k} ${v}`).join('')}`;
 
-class Failure extends Error {
-  constructor(status, code, message, url) {
-    super(message);
-    Object.assign(this, { status, code, url });
-  }
-}
+const failure = (status, message, url) => Object.assign(new Error(message), { status, url });
 
 // One question. `known` is the ETag of what the caller has; the answer to it may be {same: true}.
 export async function ask(url, { known, signal, body } = {}) {
@@ -38,102 +29,88 @@ export async function ask(url, { known, signal, body } = {}) {
   try {
     answer = await fetch(url, { headers, signal, method: body ? 'POST' : 'GET', body: body && JSON.stringify(body), cache: 'no-store' });
   } catch (e) {
-    if (e.name == 'AbortError') throw e;
-    contact.lost = true;
-    tell();
-    throw new Failure(0, 'unreachable', 'the collector does not answer', url);
+    if (signal?.aborted) throw e;
+    contact.set({ ...contact.get(), lost: true });
+    throw failure(0, 'the collector does not answer', url);
   }
-  const back = contact.lost || nowMs() - contact.lastGood > BEAT_MS;
-  contact.lost = false;
-  contact.tries = 0;
-  contact.lastGood = nowMs();
-  if (back) tell();
+  contact.set({ lost: false, lastGood: nowMs(), tries: 0 });
   if (answer.status == 304) return { same: true };
-  const text = await answer.text();
-  let data;
-  try { data = JSON.parse(text); } catch { throw new Failure(answer.status, 'internal', `answer ${answer.status} is no JSON`, url); }
-  if (!answer.ok) throw new Failure(answer.status, data.error?.code, data.error?.message || `answer ${answer.status}`, url);
+  const data = await answer.json().catch(() => null);
+  if (!answer.ok || !data) throw failure(answer.status, data?.error?.message || `answer ${answer.status}`, url);
   return { data, etag: answer.headers.get('ETag') };
 }
 
 /* ---- busy: the thin line under the head after 300 ms ---- */
-let pending = 0;
-const busyWatchers = new Set();
+const pending = store(0);
 export function useBusy() {
-  const [busy, set] = useState(false);
+  const n = pending.use(), [busy, set] = useState(false);
   useEffect(() => {
-    let timer;
-    const f = () => { clearTimeout(timer); if (pending) timer = setTimeout(() => set(true), 300); else set(false); };
-    busyWatchers.add(f);
-    return () => { clearTimeout(timer); busyWatchers.delete(f); };
-  }, []);
+    if (!n) return set(false);
+    const timer = setTimeout(set, 300, true);
+    return () => clearTimeout(timer);
+  }, [!n]);
   return busy;
 }
 function addPending(n) {
-  pending += n;
-  document.documentElement.toggleAttribute('data-busy', pending > 0);
-  if (pending == 0 || (n > 0 && pending == 1)) for (const f of [...busyWatchers]) f();
+  pending.set(pending.get() + n);
+  document.documentElement.toggleAttribute('data-busy', pending.get() > 0);
 }
 
-// Questions that this collector does not know (it says so once): they are optional and not asked again.
-const absent = new Set();
-
-// useApi('traces', {limit: 50}): {data, error, fresh, again()}. Adds the time range unless `timeless`; asks again while live.
-// A path of null asks nothing. `every`: while live once in so many ms, also what has no time range. `fresh` counts the answers with new content.
-export function useApi(path, params = {}, { timeless = false, every = 0, optional = false } = {}) {
-  const now = useRange(), r = every && now.live ? { ...now, toMs: Math.ceil(now.toMs / every) * every, fromMs: Math.ceil(now.fromMs / every) * every } : now;
-  const stable = path && apiUrl(path, { ...(timeless ? {} : !r.live ? rangeParams(r) : r.relative ? rangeText(r) : { from: r.from }), ...params });
-  const url = path && apiUrl(path, { ...(timeless ? {} : rangeParams(r)), ...params });
-  const [state, set] = useState({ data: null, error: null, fresh: 0, key: null });
-  const [again, setAgain] = useState(0);
-  const memory = useRef({ etag: null, key: null, shown: null });
+// One question at a time: {data, error, fresh, loading, again()}. `key` says which question it is, `url` and `body` how it is asked now;
+// `beat` asks the same again. A url of null asks nothing. `fresh` counts the answers with new content.
+function useAnswer(key, url, { body, beat: repeat } = {}) {
+  const [state, set] = useState({ data: null, error: null, fresh: 0, key: null }), [again, setAgain] = useState(0);
+  const memory = useRef({});
   useEffect(() => {
-    if (!url || absent.has(path)) return;
-    const stop = new AbortController(), m = memory.current, asked = m.key != stable;
-    let open = asked;
+    if (!url) return;
+    const stop = new AbortController(), m = memory.current, isNew = m.key != key;
+    let open = isNew;
     const settle = () => { if (open) addPending(-1); open = false; };
-    if (asked) { addPending(1); m.etag = null; m.key = stable; }
-    ask(url, { known: m.etag, signal: stop.signal }).then(answer => {
-      settle();
+    if (isNew) {
+      addPending(1);
+      Object.assign(m, { key, etag: null });
+    }
+    ask(url, { known: m.etag, signal: stop.signal, body }).then(answer => {
       if (stop.signal.aborted) return;
-      if (answer.same) { set(s => s.error ? { ...s, error: null } : s); return; }
+      if (answer.same) return set(s => s.error ? { ...s, error: null } : s);
       m.etag = answer.etag;
-      set(s => ({ data: answer.data, error: null, fresh: s.fresh + 1, key: stable }));
+      set(s => ({ data: answer.data, error: null, fresh: s.fresh + 1, key }));
     }).catch(error => {
-      settle();
-      if (optional && error.status == 404 && /no such page/.test(error.message)) absent.add(path);
-      else if (error.name != 'AbortError') set(s => ({ ...s, error, data: s.key == stable ? s.data : error.status == 404 ? null : s.data, key: s.key }));
-    });
+      if (!stop.signal.aborted) set(s => ({ ...s, error, data: s.key != key && error.status == 404 ? null : s.data }));
+    }).finally(settle);
     return () => { settle(); stop.abort(); };
-  }, [url, again, timeless && every ? Math.floor(now.toMs / every) : 0]);
-  return { ...state, loading: !!path && state.key != stable && !state.error, again: () => { memory.current.key = null; setAgain(n => n + 1); } };
+  }, [url, key, again, repeat]);
+  return { ...state, loading: !!url && state.key != key && !state.error,
+    again: () => { memory.current.key = null; setAgain(again + 1); } };
+}
+
+// useApi('traces', {limit: 50}). Adds the time range unless `timeless`; asks again while live. A path of null asks nothing.
+// `every`: while live once in so many ms, also what has no time range.
+export function useApi(path, params, { timeless, every } = {}) {
+  const r = useRange(), step = t => every && r.live ? Math.ceil(t / every) * every : t;
+  const moving = { ...(timeless ? {} : rangeParams({ fromMs: step(r.fromMs), toMs: step(r.toMs) })), ...params };
+  const still = { ...(timeless ? {} : !r.live ? rangeParams(r) : r.relative ? rangeText(r) : { from: r.from }), ...params };
+  return useAnswer(path && apiUrl(path, still), path && apiUrl(path, moving),
+    { beat: timeless && every ? Math.floor(r.toMs / every) : 0 });
 }
 
 // One SQL statement; :from and :to are the window in ns. Asked again when the text, the window in steps of a minute, or `again` changes.
-export const sqlBody = (sql, fromMs, toMs, limit) => ({ sql, params: { from: Math.round(fromMs * 1e3) * 1e3, to: Math.round(toMs * 1e3) * 1e3 }, limit });
+export const sqlBody = (sql, fromMs, toMs) => ({ sql,
+  params: { from: Math.round(fromMs * 1e3) * 1e3, to: Math.round(toMs * 1e3) * 1e3 } });
 export function useSql(sql, fromMs, toMs) {
-  const [state, set] = useState({ data: null, error: null, asked: null }), [again, setAgain] = useState(0), key = JSON.stringify([sql, Math.floor(fromMs / 6e4), Math.floor(toMs / 6e4), again]);
-  useEffect(() => {
-    if (!sql) return;
-    const stop = new AbortController();
-    let open = true;
-    const settle = () => { if (open) addPending(-1); open = false; };
-    addPending(1);
-    ask(apiUrl('sql'), { body: sqlBody(sql, fromMs, toMs), signal: stop.signal }).then(({ data }) => set({ data, error: null, asked: key })).catch(error => { if (error.name != 'AbortError') set(s => ({ ...s, error, asked: key })); }).finally(settle);
-    return () => { settle(); stop.abort(); };
-  }, [key]);
-  return { ...state, loading: !!sql && state.asked != key, again: () => setAgain(n => n + 1) };
+  const key = JSON.stringify([sql, Math.floor(fromMs / 6e4), Math.floor(toMs / 6e4)]);
+  return useAnswer(key, sql && apiUrl('sql'), { body: sqlBody(sql, fromMs, toMs) });
 }
 
 /* ---- the beat: every 5 s while live and in sight; after a failure 1, 2, 5, 10 s ---- */
-const RETRY_MS = [1000, 2000, 5000, 10000];
 function schedule() {
+  const { lost, tries } = contact.get();
   setTimeout(() => {
-    if (contact.lost) contact.tries++;
-    if (!document.hidden && (range().live || contact.lost)) beat();
-    if (contact.lost) tell();
+    const c = contact.get();
+    if (!document.hidden && (range().live || c.lost)) beat();
+    if (c.lost) contact.set({ ...c, tries: c.tries + 1 });
     schedule();
-  }, contact.lost ? RETRY_MS[Math.min(contact.tries, 3)] : BEAT_MS);
+  }, lost ? [1000, 2000, 5000, 10000][Math.min(tries, 3)] : BEAT_MS);
 }
 schedule();
 addEventListener('online', beat);

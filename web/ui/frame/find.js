@@ -1,56 +1,75 @@
-// find.js: the search box of the head. A trace id in any of its forms opens the trace; anything else lists at most eight places.
+// find.js: boxes that offer what fits while one types, and the search of the head: a trace id in any of its forms opens the trace;
+// anything else lists at most eight places.
 import { html, useEffect, useRef, useState } from '../html.js';
 import { Icon } from '../draw/marks.js';
+import { flag } from '../draw/parts.js';
+import { edgeHref, serviceHref } from '../graph/names.js';
 import { ask, apiUrl } from './api.js';
-import { traceIdIn } from './traceid.js';
+import { keysOf } from './keys.js';
 import { range, rangeParams } from './range.js';
-import { go, href, quote } from './url.js';
+import { useEvent } from './store.js';
+import { traceIdIn } from './traceid.js';
+import { quote } from '../draw/text.js';
+import { go, href } from './url.js';
 
-// One thing that the search offers, with where it leads.
-function place(item) {
-  const { kind, text, node, peer } = item;
-  const where = n => [n.cluster, n.namespace, n.service].map(part => encodeURIComponent(part || '-')).join('/');
-  if (kind == 'service') return { ...item, to: href(`/service/${where(node)}`) };
-  if (kind == 'edge') return { ...item, to: href('/graph', { sel: `${node.namespace}/${node.service}>${peer.namespace}/${peer.service}` }) };
-  if (kind == 'incident') return { ...item, to: `/incident/${item.id}` };
-  return { ...item, to: href('/traces', { q: `service=${quote(node.service)} operation=${quote(text)}` }) };
+/* An input with a list of what may be meant. list: the id of that; offers: [{key, …}]; words: what stands in a line of it; pick(offer) when one is chosen, with
+ * null when Enter chooses none; first: the first is chosen unless another is; keys: more keys of the input; text, setText: what is typed. */
+export function Offers({ list, label, offers, words, pick, first, keys, text, setText, ...more }) {
+  const [at, setAt] = useState(-1), [open, setOpen] = useState(false), input = useRef(null), chosen = at < 0 && first ? 0 : at;
+  const shown = open && offers.length > 0, move = by => () => shown ? setAt((chosen + by + offers.length) % offers.length) : false;
+  const take = (offer, stay) => { setAt(-1); if (pick(offer, stay)) input.current.blur(); };
+  useEffect(() => setAt(-1), [text]);
+  const down = keysOf({ ArrowDown: move(1), ArrowUp: () => chosen < 0 ? setAt(offers.length - 1) : move(-1)(),
+    Enter: () => take(shown && offers[chosen] || null),
+    Escape: () => { if (shown) setOpen(false); else input.current.blur(); }, Tab: () => shown && at >= 0 ? take(offers[at]) : false,
+      ...keys });
+  return [html`<input ref=${input} type="search" aria-label=${label} role="combobox" autocomplete="off" spellcheck=${false}
+    aria-expanded=${flag(shown)} aria-controls=${list}
+      aria-activedescendant=${shown && chosen >= 0 ? list + chosen : null} value=${text}
+        onInput=${e => { setText(e.target.value); setOpen(true); }}
+      onFocus=${() => setOpen(true)} onBlur=${() => setTimeout(setOpen, 150, false)} onKeyDown=${down} ...${more}/>`,
+    html`<ul class="pop found" id=${list} role="listbox" aria-label=${label} hidden=${!shown}>
+      ${shown && offers.map((o, i) => html`<li role="option" id=${list + i} key=${o.key}
+      aria-selected=${flag(i == chosen)} onPointerDown=${e => { e.preventDefault(); take(o, true); }}>${words(o)}</li>`)}</ul>`];
+}
+
+const trace = id => href('/trace/' + id);
+// Where the search leads with one thing that the server found.
+function place({ kind, text, node, peer, id }) {
+  if (kind == 'service') return serviceHref(node);
+  if (kind == 'edge') return edgeHref(`${node.namespace}/${node.service}`, `${peer.namespace}/${peer.service}`);
+  if (kind == 'incident') return '/incident/' + id;
+  return href('/traces', { q: `service=${quote(node.service)} operation=${quote(text)}` });
 }
 
 export function Find() {
-  const [text, setText] = useState(''), [list, setList] = useState([]), [at, setAt] = useState(0), [open, setOpen] = useState(false);
-  const input = useRef(null), stop = useRef(null);
-  const id = traceIdIn(text), words = text.trim();
-  const all = id ? [{ kind: 'trace', text: id, to: href(`/trace/${id}`) }]
-    : words ? [...list.slice(0, 7).map(place), { kind: 'traces', text: `traces for ${words}`, to: href('/traces', { q: words.split(/\s+/).map(quote).join(' ') }) }] : [];
+  const [text, setText] = useState(''), [list, setList] = useState([]), id = traceIdIn(text), words = text.trim();
+  const all = id ? [{ kind: 'trace', text: id, key: trace(id) }]
+    : words ? [...list.slice(0, 7).map(item => ({ ...item, key: place(item) })),
+      { kind: 'traces', text: `traces for ${words}`, key: href('/traces', { q: words.split(/\s+/).map(quote).join(' ') }) }] : [];
   useEffect(() => {
-    stop.current?.abort();
-    setAt(0);
-    if (id || !words) { setList([]); return; }
-    stop.current = new AbortController();
-    ask(apiUrl('search', { q: words, ...rangeParams(range()) }), { signal: stop.current.signal })
-      .then(({ data }) => setList(data.items)).catch(() => {});
+    if (id || !words) return setList([]);
+    const stop = new AbortController();
+    ask(apiUrl('search', { q: words, ...rangeParams(range()) }), { signal: stop.signal }).then(({ data }) => setList(data.items))
+      .catch(() => {});
+    return () => stop.abort();
   }, [words, id]);
-  const pick = item => { if (!item) return; setText(''); setOpen(false); input.current.blur(); go(item.to); };
-  const key = e => {
-    if (e.key == 'ArrowDown' || e.key == 'ArrowUp') { e.preventDefault(); setAt((at + (e.key == 'ArrowDown' ? 1 : all.length - 1)) % (all.length || 1)); }
-    else if (e.key == 'Enter') { e.preventDefault(); pick(all[at]); }
-    else if (e.key == 'Escape') { e.stopPropagation(); if (open && words) { setText(''); setOpen(false); } else input.current.blur(); }
+  const pick = offer => {
+    if (!offer) return false;
+    setText('');
+    go(offer.key);
+    return true;
   };
-  const paste = e => { const found = traceIdIn(e.clipboardData.getData('text')); if (found) { e.preventDefault(); pick({ to: href(`/trace/${found}`) }); } };
-  const shown = open && all.length > 0;
+  const paste = e => { const found = traceIdIn(e.clipboardData.getData('text'));
+    if (found) { e.preventDefault(); pick({ key: trace(found) }); } };
+  useEvent('paste', e => { /* anywhere outside an input */
+    const found = !e.target.closest?.('input,textarea') && traceIdIn(e.clipboardData?.getData('text') || '');
+    if (found) go(trace(found));
+  });
   return html`<form class="find" role="search" onSubmit=${e => e.preventDefault()}><${Icon} n="search"/>
-    <input ref=${input} type="search" id="find" autocomplete="off" spellcheck=${false} aria-label="Find a trace id, service or operation" role="combobox"
-      aria-expanded=${shown ? 'true' : 'false'} aria-controls="found" aria-activedescendant=${shown ? 'found' + at : null}
-      placeholder=${innerWidth <= 720 ? 'Find' : 'Trace id or name'} value=${text} onInput=${e => { setText(e.target.value); setOpen(true); }}
-      onFocus=${() => setOpen(true)} onBlur=${() => setTimeout(() => setOpen(false), 150)} onKeyDown=${key} onPaste=${paste}/><kbd aria-hidden="true">/</kbd>
-    <ul class="pop found" id="found" role="listbox" aria-label="Found" hidden=${!shown}>${all.map((item, i) => html`
-      <li role="option" id=${'found' + i} aria-selected=${i == at ? 'true' : 'false'} key=${item.to + i}
-        onPointerDown=${e => { e.preventDefault(); pick(item); }}><span class="m3 xs">${item.kind}</span><span class="el">${item.text}</span>${item.note && html`<span class="m3 s el">${item.note}</span>`}</li>`)}</ul></form>`;
+    <${Offers} list="found" id="find" label="Find a trace id, service or operation" first offers=${all} pick=${pick} text=${text}
+      setText=${setText} onPaste=${paste}
+      placeholder=${innerWidth <= 720 ? 'Find' : 'Trace id or name'}
+        words=${o => html`<span class="m3 xs">${o.kind}</span><span class="el">${o.text}</span>${
+      o.note && html`<span class="m3 s el">${o.note}</span>`}`}/><kbd aria-hidden="true">/</kbd></form>`;
 }
-
-// Pasting a trace id anywhere outside an input opens the trace.
-addEventListener('paste', e => {
-  if (e.target.closest?.('input,textarea')) return;
-  const found = traceIdIn(e.clipboardData?.getData('text') || '');
-  if (found) go(href(`/trace/${found}`));
-});

@@ -1,19 +1,22 @@
-// menu.js: the one menu. "Copy as" and every other list of a few actions.
+// menu.js: what opens and closes: the one menu ("Copy as" and every other list of a few actions), dialogs; copying, and saying that it was done.
 import { html, useEffect, useLayoutEffect, useRef, useState } from '../html.js';
 import { Icon } from '../draw/marks.js';
+import { flag } from '../draw/parts.js';
+import { keysOf } from './keys.js';
+import { store, useEvent } from './store.js';
 
-let say = () => {};
+const said = store('');
+let quiet = 0;
+// Says something short at the bottom of the page, also to screen readers.
+export function tell(words) {
+  said.set(words);
+  clearTimeout(quiet);
+  quiet = setTimeout(said.set, 2500, '');
+}
 export function Status() {
-  const [text, set] = useState('');
-  useEffect(() => {
-    let timer;
-    say = words => { set(words); clearTimeout(timer); timer = setTimeout(() => set(''), 2500); };
-    return () => { say = () => {}; };
-  }, []);
+  const text = said.use();
   return html`<div class=${'said' + (text ? '' : ' sr')} role="status" aria-live="polite">${text}</div>`;
 }
-// Says something short at the bottom of the page, also to screen readers.
-export const tell = words => say(words);
 
 export async function copy(text, what = 'Copied') {
   try {
@@ -27,36 +30,49 @@ export async function copy(text, what = 'Copied') {
     document.execCommand('copy');
     area.remove();
   }
-  say(what);
+  tell(what);
 }
 export const copyLink = () => copy(location.href, 'Link copied');
+// One action of a menu: [name, the text or a function that gives it, or a promise of it].
+export async function copyItem([name, make]) {
+  try { await copy(await (make.call ? make() : make), `${name} copied`); } catch (e) { tell(`Not copied: ${e.message}`); }
+}
 
-// items: [['SQL', () => text or a promise of it], …]; a string in second place is a link to go to.
-// Without a label the icon alone is the button, and `title` its name.
-export function Menu({ label = 'Copy as', icon = 'copy', items, c = '', title }) {
+// What hangs below a button and goes when one presses elsewhere, or Escape. `close(true)` gives the focus back to the button.
+export function usePop(first) {
   const [open, setOpen] = useState(false), box = useRef(null), button = useRef(null);
-  useLayoutEffect(() => {
-    if (!open) return;
-    box.current.querySelector('[role=menuitem]')?.focus();
-    const away = e => { if (!box.current?.parentNode.contains(e.target)) setOpen(false); };
-    addEventListener('pointerdown', away);
-    return () => removeEventListener('pointerdown', away);
-  }, [open]);
-  const close = () => { setOpen(false); button.current.focus(); };
-  const move = e => {
-    const all = [...box.current.querySelectorAll('[role=menuitem]')], at = all.indexOf(document.activeElement);
-    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[e.key];
-    if (e.key == 'Escape' || e.key == 'Tab') { if (e.key == 'Escape') e.preventDefault(); e.stopPropagation(); close(); }
-    else if (to != null) { e.preventDefault(); all.at(to % all.length).focus(); }
+  const close = back => { setOpen(false); if (back) button.current.focus(); };
+  useLayoutEffect(() => { if (open) box.current.querySelector(first)?.focus(); }, [open]); /* before anything can be typed */
+  useEvent('pointerdown', e => { if (!box.current?.parentNode.contains(e.target)) close(); }, open);
+  return { open, box, button, close, toggle: () => setOpen(!open), show: () => setOpen(true) };
+}
+
+// items: as of copyItem(), the link always first. Without a label the icon alone is the button, and "Copy as" its name.
+export function Menu({ label = 'Copy as', icon = 'copy', items, c = '', link = true }) {
+  const { open, box, button, close, toggle, show } = usePop('[role=menuitem]');
+  const to = place => () => {
+    const all = [...box.current.children];
+    all.at(place(all.indexOf(document.activeElement)) % all.length).focus();
   };
-  const pick = async get => {
-    close();
-    const [name, make] = get;
-    try { await copy(await make(), `${name} copied`); } catch (e) { say(`Not copied: ${e.message}`); }
-  };
+  const keys = keysOf({ ArrowDown: to(i => i + 1), ArrowUp: to(i => i - 1), Home: to(() => 0), End: to(() => -1),
+    Escape: () => close(true), Tab: () => close(true) });
   return html`<span class="menu">
-    <button ref=${button} class=${'btn ' + c} aria-haspopup="menu" aria-label=${label ? null : title} title=${title} aria-expanded=${open ? 'true' : 'false'} onClick=${() => setOpen(!open)}
-      onKeyDown=${e => { if (e.key == 'ArrowDown') { e.preventDefault(); setOpen(true); } }}>${icon && html`<${Icon} n=${icon}/>`}${label}</button>
-    ${open && html`<div class="pop" role="menu" aria-label=${label || title} ref=${box} onKeyDown=${move}>
-      ${items.map(item => html`<button role="menuitem" tabindex="-1" key=${item[0]} onClick=${() => pick(item)}>${item[0]}</button>`)}</div>`}</span>`;
+    <button ref=${button} class=${'btn ' + c} aria-haspopup="menu" aria-label=${label ? null : 'Copy as'}
+    title=${label ? null : 'Copy as'}
+      aria-expanded=${flag(open)} onClick=${toggle} onKeyDown=${keysOf({ ArrowDown: show })}>${icon && html`<${Icon} n=${icon}/>`}${label}
+        </button>
+    ${open && html`<div class="pop" role="menu" aria-label="Copy as" ref=${box} onKeyDown=${keys}>
+      ${[...link ? [['Link', location.href]] : [], ...items].map(item => html`<button role="menuitem" tabindex="-1" key=${item[0]}
+        onClick=${() => { close(true); copyItem(item); }}>${item[0]}</button>`)}</div>`}</span>`;
+}
+
+// A dialog while it is shown; a press beside it closes it.
+export function Dialog({ shown, label, c, close, children }) {
+  const dialog = useRef(null);
+  useEffect(() => {
+    const d = dialog.current;
+    if (d.open != !!shown) d[shown ? 'showModal' : 'close']();
+  }, [!shown]);
+  return html`<dialog ref=${dialog} class=${c} aria-label=${label} onClose=${close}
+    onClick=${e => { if (e.target == dialog.current) close(); }}>${shown && children}</dialog>`;
 }

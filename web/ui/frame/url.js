@@ -1,49 +1,34 @@
 // url.js: all state of a view is in its URL. The one place that reads and writes it.
-import { useState, useEffect } from '../html.js';
+import { store } from './store.js';
 
-const watchers = new Set();
-let where = read();
-
-function read() {
-  return { path: location.pathname, query: Object.fromEntries(new URLSearchParams(location.search)) };
-}
-function changed() {
-  where = read();
-  for (const tell of [...watchers]) tell(where);
-}
+const read = () => ({ path: location.pathname, query: Object.fromEntries(new URLSearchParams(location.search)) });
+const where = store(read());
+const changed = () => where.set(read());
 addEventListener('popstate', changed);
 
-export const here = () => where;
+export const here = where.get, useWhere = where.use;
 
-export function useWhere() {
-  const [now, set] = useState(where);
-  useEffect(() => { set(where); watchers.add(set); return () => watchers.delete(set); }, []);
-  return now;
-}
-function search(query) {
+// "?a=1&b=2" of what has a value.
+export function search(query) {
   const pairs = Object.entries(query).filter(([, v]) => v != null && v !== '');
   return pairs.length ? '?' + new URLSearchParams(pairs) : '';
 }
 
 // A link to another view. The time range goes along; what else the view shows is in `query`.
-export function href(path, query = {}) {
-  const { from, to } = where.query;
-  return path + search({ ...query, from: 'from' in query ? query.from : from, to: 'to' in query ? query.to : to });
+export function href(path, query) {
+  const { from, to } = here().query;
+  return path + search({ ...query, from, to, ...query });
 }
 
-// A value as it stands in a search line.
-export const quote = text => /[\s"=<>~!]/.test(text) || text == '' ? JSON.stringify(text) : text;
-
-export function go(url, { replace = false } = {}) {
+export function go(url, instead) {
   if (url == location.pathname + location.search) return;
-  history[replace ? 'replaceState' : 'pushState'](null, '', url);
+  history[instead ? 'replaceState' : 'pushState'](null, '', url);
   changed();
 }
 
-// Changes some parameters of this view; null or '' takes one out, so that defaults are left out.
-export function setQuery(changes, options) {
-  go(where.path + search({ ...where.query, ...changes }), options);
-}
+// Changes some parameters of this view; null or '' takes one out, so that defaults are left out. showQuery() makes no step for Back.
+export const setQuery = (changes, instead) => go(here().path + search({ ...here().query, ...changes }), instead);
+export const showQuery = changes => setQuery(changes, true);
 
 // Links inside the page move without loading it anew.
 addEventListener('click', e => {

@@ -1,20 +1,24 @@
 // names.js: what nodes and edges of a graph are called: on the page, in URLs, in links to other pages.
-import { href, quote } from '../frame/url.js';
-import { rate } from '../draw/text.js';
+import { href } from '../frame/url.js';
+import { bare, count, quote, rate } from '../draw/text.js';
 
 export const isUser = n => n.node.role == 'user';
 export const isStore = n => n.node.role == 'database' || n.node.role == 'cache';
 
-// As people read it: "users", "cart", or what a fold stands for.
-export const nameOf = n => !n ? 'unknown' : n.fold ? n.fold.name : isUser(n) ? 'users' : n.node.service || 'without a name';
+// As people read it: "users", "cart", or what a fold stands for. nodeName() is of the node alone, as lists have it.
+export const nodeName = n => n.role == 'user' ? 'users' : n.service || 'without a name';
+export const nameOf = n => !n ? 'unknown' : n.fold ? n.fold.name : nodeName(n.node);
 // The same from an id alone: "eu-1/shop/cart#cache" -> "cart".
 export function nameOfId(id) {
   const role = id.lastIndexOf('#'), whole = role > 0 ? id.slice(0, role) : id;
   return whole == '//user' ? 'users' : whole.replace(/^[^/]*\/[^/]*\//, '');
 }
+export const pairOfIds = e => `${nameOfId(e.caller)} → ${nameOfId(e.callee)}`;
+export const versionWord = v => v || 'unknown';
 
 // As it stands in a URL: namespace/service, without a namespace the service alone; the id where that names several.
-const shortOf = n => n.fold ? n.id : (n.node.namespace ? n.node.namespace + '/' : '') + n.node.service;
+export const selOf = node => (node.namespace ? node.namespace + '/' : '') + node.service;
+const shortOf = n => n.fold ? n.id : selOf(n.node);
 export function keysOf(nodes) {
   const n = new Map(), keys = new Map();
   for (const node of nodes) n.set(shortOf(node), (n.get(shortOf(node)) || 0) + 1);
@@ -36,37 +40,43 @@ export function findSelected(graph, sel) {
 }
 
 // A service's page. An unknown cluster or namespace is "-".
-export const servicePath = node => '/service/' + [node.cluster || '-', node.namespace || '-', node.service].map(encodeURIComponent).join('/');
-export const serviceHref = (node, query) => href(servicePath(node), query);
-export const hasPage = n => !n.fold && (n.node.role == 'workload' || n.node.role == 'gateway');
+export const servicePath = node =>
+  'service/' + [node.cluster || '-', node.namespace || '-', node.service].map(encodeURIComponent).join('/');
+export const serviceHref = (node, query) => href('/' + servicePath(node), query);
+export const isOwn = node => node.role == 'workload' || node.role == 'gateway';
+export const hasPage = n => !n.fold && isOwn(n.node);
 export const edgeHref = (caller, callee, query) => href('/graph', { ...query, sel: `${caller}>${callee}` });
-
-export const traces = (...conditions) => href('/traces', { q: conditions.map(([k, v]) => `${k}=${quote(v)}`).join(' ') });
+export const traceHref = (id, query) => href('/trace/' + id, query);
+// Traces of which all these hold: [key, value], …
+export const traces = (...conditions) => href('/traces', { q: conditions.filter(Boolean).map(([k, v]) => `${k}=${quote(v)}`).join(' ') });
 
 /* ---- numbers of edges and nodes, as every view shows them ---- */
 
+const isSampled = e => e.adjusted_calls > e.calls * 1.005;
 // Sampled calls are shown as what they stand for, with ≈.
-export function ratesOf(e, seconds) {
-  const sampled = e.adjusted_calls > e.calls * 1.005;
-  const calls = (sampled ? e.adjusted_calls : e.calls) / (seconds || 1), times = e.calls ? calls / (e.calls / (seconds || 1)) : 1;
-  return { calls, sampled, text: (sampled ? '≈ ' : '') + rate(calls), began: (e.errors_origin || 0) * times / (seconds || 1), passed: (e.errors_carried || 0) * times / (seconds || 1),
-    share: e.calls ? e.errors / e.calls : 0 };
+export function ratesOf(e, seconds = 1) {
+  const sampled = isSampled(e), times = sampled ? e.adjusted_calls / e.calls : 1,
+    of = n => (n || 0) * times / (seconds || 1), calls = of(e.calls);
+  return { calls, text: (sampled ? '≈ ' : '') + rate(calls), bare: (sampled ? '≈ ' : '') + bare(calls), began: of(e.errors_origin),
+    passed: of(e.errors_carried), share: e.calls ? e.errors / e.calls : 0 };
 }
-export const ratio = (a, b) => b ? a / b : 0;
-// A rate in a column whose head says "a second": 18.2
-export const bare = text => text.replace('/s', '');
 
-const SECURITY = [['mtls', 'mTLS', 'lock'], ['tls', 'TLS', 'tls'], ['plaintext', 'plaintext', 'open'], ['unknown', 'unknown', null]];
-// How the calls of an edge were protected: [icon, words, class], with shares where they are mixed.
+// Of an edge whose calls are a sample: how many were seen, and how many each stands for.
+export const sampledWords = e =>
+  isSampled(e) ? `${count(e.calls)} calls seen, each stands for ${(e.adjusted_calls / e.calls).toFixed(1)}` : null;
+
+const SECURITY = { mtls: ['mTLS', 'lock'], tls: ['TLS', 'tls'], plaintext: ['plaintext', 'open'], unknown: ['unknown'] };
+// How calls were protected: {icon, words, plain}; shares where several ways are mixed.
 export function securityOf(e) {
-  const known = SECURITY.filter(([k]) => e.security[k] > 0), all = Object.values(e.security).reduce((a, b) => a + b, 0);
-  const worst = e.security.plaintext ? SECURITY[2] : known[0] || SECURITY[3];
-  const words = known.length > 1 ? known.map(([k, w]) => `${w} ${Math.round(100 * e.security[k] / all)} %`).join(', ') : worst[1];
-  return { icon: worst[2], words, plain: e.security.plaintext > 0, kind: worst[0] };
+  const known = Object.keys(SECURITY).filter(k => e.security[k] > 0), all = Object.values(e.security).reduce((a, b) => a + b, 0);
+  const [words, icon] = SECURITY[e.security.plaintext ? 'plaintext' : known[0] || 'unknown'];
+  return { icon, plain: e.security.plaintext > 0,
+    words: known.length > 1 ? known.map(k => `${SECURITY[k][0]} ${Math.round(100 * e.security[k] / all)} %`).join(', ') : words };
 }
 
-const KNOWN = { both: 'both sides', callee_only: 'the callee alone', caller_only: 'the caller alone', link: 'a link', log: 'an access log', request_id: 'the request id', entry: 'the entry' };
-export function knownOf(e) {
-  const all = Object.entries(e.known_by).sort((a, b) => b[1] - a[1]), sum = all.reduce((n, [, v]) => n + v, 0);
-  return all.length == 1 ? KNOWN[all[0][0]] : all.map(([k, v]) => `${KNOWN[k]} ${Math.round(100 * v / sum)} %`).join(', ');
+const KNOWN = { both: 'both sides', callee_only: 'the callee alone', caller_only: 'the caller alone', link: 'a link',
+  log: 'an access log', request_id: 'the request id', entry: 'the entry' };
+export function knownOf({ known_by }) {
+  const all = Object.entries(known_by).sort((a, b) => b[1] - a[1]), n = all.reduce((n, [, v]) => n + v, 0);
+  return all.map(([k, v]) => KNOWN[k] + (all.length > 1 ? ` ${Math.round(100 * v / n)} %` : '')).join(', ');
 }

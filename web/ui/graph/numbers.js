@@ -1,24 +1,42 @@
 // numbers.js: judgements and series that several pages share. Pure.
+import { parseTime } from '../draw/text.js';
+
+export const ratio = (a, b) => b ? a / b : 0;
+export const sum = (list, of) => list.reduce((n, x) => n + ((of.call ? of(x) : x[of]) || 0), 0);
+export const best = (list, of) => list.reduce((a, b) => a && of(a) >= of(b) ? a : b, null);
+
 // Failures worth a mark, as the server judges them: at least three, and one call in two hundred.
 export const marked = (calls, failed) => failed >= 3 && failed >= calls * .005;
 export const markOf = x => ({ began: 'b', passed: 'p' })[x.mark] || '';
+// What is slower than it was: both have enough calls, and the difference matters.
+export const ENOUGH = 20;
+const MUCH = 1.3, LEAST_NS = 1e6;
+export const slowerThan = (a, b) =>
+  !!b && a.calls >= ENOUGH && b.calls >= ENOUGH && a.p95_ns >= MUCH * b.p95_ns && a.p95_ns - b.p95_ns >= LEAST_NS;
 
-// Points of a series for a chart, by the second. A step of which too little is known yet is a gap.
-export function perSecond(series, fromMs, counts) {
-  const step = series.step_ns / 1e6;
-  return { x: counts.map((_, i) => fromMs + i * step + step / 2), v: counts.map((n, i) => n == null || series.seconds[i] < 20 ? null : n / series.seconds[i]) };
+// A series of the API as charts take it: x in the middle of its steps, v(counts) by the second. A step of which too little is known yet is a gap.
+export function seriesOf(series, from) {
+  const fromMs = parseTime(from), step = series.step_ns / 1e6, x = series.seconds.map((_, i) => fromMs + i * step + step / 2);
+  const v = counts => counts.map((n, i) => n == null || series.seconds[i] < 20 ? null : n / series.seconds[i]);
+  return { x, v, from: fromMs, to: fromMs + x.length * step, step };
 }
+export const plus = (a, b) => a.map((v, i) => (v || 0) + (b[i] || 0));
 
-// When failures of a series began: of all cuts in two the one that tells the halves apart best.
+// When failures of a series began, Unix ms: of all cuts in two the one that tells the halves apart best.
 export function onsetOf(x, calls, failed) {
-  let best = -Infinity, at = null, n0 = 0, f0 = 0;
-  const n = calls.reduce((a, b) => a + (b || 0), 0), f = failed.reduce((a, b) => a + (b || 0), 0);
+  let most = -Infinity, at = null, n0 = 0, f0 = 0;
+  const n = sum(calls, v => v), f = sum(failed, v => v);
   const fit = (k, m) => k > 0 && k < m ? k * Math.log(k / m) + (m - k) * Math.log(1 - k / m) : 0;
   for (let i = 0; i + 1 < x.length; i++) {
     n0 += calls[i] || 0;
     f0 += failed[i] || 0;
     const value = fit(f0, n0) + fit(f - f0, n - n0);
-    if (n0 && n > n0 && f > 2 && (f - f0) / (n - n0) > 3 * f0 / n0 && value > best) { best = value; at = x[i + 1]; }
+    if (n0 && n > n0 && f > 2 && (f - f0) / (n - n0) > 3 * f0 / n0 && value > most) { most = value; at = x[i + 1]; }
   }
   return at;
+}
+// The same of an answer with `from` and a series of calls, failures that began and that were passed on.
+export function onsetIn({ from, series: s }) {
+  const { x, step } = seriesOf(s, from);
+  return onsetOf(x.map(t => t - step / 2), s.calls, plus(s.began, s.passed));
 }

@@ -1,50 +1,66 @@
 // table.js: everything the picture has, as a table: sortable, failures first. What screen readers and phones get.
 import { html, useState } from '../html.js';
 import { Icon, Mark } from '../draw/marks.js';
-import { ms, plural, rate } from '../draw/text.js';
+import { flag } from '../draw/parts.js';
+import { cell, Table } from '../draw/table.js';
+import { asCsv, asMarkdown, ms, plural, rate } from '../draw/text.js';
 import { useKeys } from '../frame/keys.js';
-import { useSteady } from '../frame/states.js';
-import { bare, edgeHref, isUser, knownOf, nameOf, ratesOf, securityOf } from './names.js';
+import { edgeHref, isUser, knownOf, nameOf, ratesOf, securityOf } from './names.js';
+import { markOf } from './numbers.js';
 
-const COLUMNS = [['name', 'Edge', ''], ['calls', 'Calls/s', 'r'], ['began', 'Began', 'r'], ['passed', 'Passed on', 'r'], ['p95', 'p95', 'r only-l'], ['sec', 'Security', 'only-l after'], ['known', 'Known from', 'only-l']];
-const KEY = { name: r => r.name, calls: r => -r.r.calls, began: r => -r.r.began, passed: r => -r.r.passed, p95: r => -(r.e.p95_ns || 0), sec: r => r.s.words, known: r => r.known };
-const cmp = (a, b) => a < b ? -1 : a > b ? 1 : 0;
 const worst = (a, b) => b.r.began - a.r.began || b.r.passed - a.r.passed || b.r.calls - a.r.calls;
 
-export function rowsOf(graph) {
-  const byId = new Map(graph.nodes.map(n => [n.id, n]));
+function rowsOf(graph) {
+  const byId = new Map(graph.nodes.map(n => [n.id, n])),
+    full = n => n && !isUser(n) && n.node.namespace ? `${n.node.namespace}/${nameOf(n)}` : nameOf(n);
   return graph.edges.map(e => {
-    const a = byId.get(e.caller), b = byId.get(e.callee);
-    return { e, name: `${nameOf(a)} → ${nameOf(b)}`, full: [a, b].map(n => n && !isUser(n) && n.node.namespace ? `${n.node.namespace}/${nameOf(n)}` : nameOf(n)).join(' → '), r: ratesOf(e, graph.seconds), s: securityOf(e), known: knownOf(e) };
+    const ends = [byId.get(e.caller), byId.get(e.callee)];
+    return { e, name: ends.map(nameOf).join(' → '), full: ends.map(full).join(' → '), r: ratesOf(e, graph.seconds), s: securityOf(e),
+      known: knownOf(e) };
   });
 }
 
-const number = (r, text, bad) => html`<td class=${'r ' + (bad ? 'fault' : 'm3')}>${bad ? text : '0'}</td>`;
+const failures = (n, calls) => cell(calls ? rate(n) : '0', calls ? 'fault' : 'm3');
+// [head, class, what it sorts by: words up first, numbers down, what stands in it]
+const COLUMNS = [['Edge', '', r => r.name], ['Calls/s', 'r', r => r.r.calls, r => r.r.bare],
+  ['Began', 'r', r => r.r.began, r => failures(r.r.began, r.e.errors_origin)],
+  ['Passed on', 'r', r => r.r.passed, r => failures(r.r.passed, r.e.errors_carried)],
+    ['p95', 'r only-l', r => r.e.p95_ns || 0, r => ms(r.e.p95_ns)],
+  ['Security', 'only-l after', r => r.s.words, r => cell(r.s.words, r.s.plain ? 'plain' : 'm2')],
+    ['Known from', 'only-l m2', r => r.known, r => r.known]];
+const compare = of => (a, b) => { const [x, y] = [of(a), of(b)]; return x.localeCompare ? x < y ? -1 : +(x > y) : y - x; };
 
-export function EdgeTable({ graph, matches, selected, onSelect, keys, query }) {
-  const [order, setOrder] = useState({ by: null, up: true }), [all, setAll] = useState(false);
-  const sorted = rowsOf(graph).filter(r => !matches || matches.edges.has(r.e.id));
-  sorted.sort(order.by ? (a, b) => cmp(KEY[order.by](a), KEY[order.by](b)) * (order.up ? 1 : -1) || worst(a, b) : worst);
-  const [rows, hold] = useSteady(sorted, r => r.e.id, order.by + order.up);
+export function EdgeTable({ graph, matches, selected, edge, keys, query }) {
+  const [[by, turned], setOrder] = useState([]), [all, setAll] = useState(false), column = COLUMNS.find(c => c[0] == by),
+    rows = rowsOf(graph).filter(r => !matches || matches.edges.has(r.e.id));
+  rows.sort((a, b) => (column ? compare(column[2])(a, b) * (turned ? -1 : 1) : 0) || worst(a, b));
   const isSel = r => selected?.caller == r.e.caller && selected?.callee == r.e.callee, quiet = rows.filter(r => !r.e.mark).length;
-  const move = by => {
-    const i = rows.findIndex(isSel), next = rows[Math.max(0, Math.min(rows.length - 1, i < 0 ? 0 : i + by))];
-    if (next) onSelect(null, next.e);
-  };
-  useKeys({ j: () => move(1), k: () => move(-1) });
-  const sort = by => setOrder(o => ({ by, up: o.by == by ? !o.up : true }));
-  return html`<table class=${all ? 'all' : ''} ...${hold}><caption class="sr">Edges of the graph</caption><thead><tr>${COLUMNS.map(([by, words, c]) => html`<th key=${by} class=${c} scope="col"
-      aria-sort=${order.by == by ? (order.up == (by == 'name' || by == 'sec' || by == 'known') ? 'ascending' : 'descending') : null}><button class="th" onClick=${() => sort(by)}>${words}${order.by == by ? html` <span aria-hidden="true">${order.up == (by == 'name' || by == 'sec' || by == 'known') ? '↑' : '↓'}</span>` : ''}</button></th>`)}</tr></thead>
-    <tbody>${rows.map(row => html`<tr key=${row.e.id} class=${'go' + (row.e.mark ? '' : ' quiet')} aria-selected=${isSel(row) ? 'true' : 'false'} onClick=${() => onSelect(null, row.e)}>
-      <td>${row.e.mark && html`<${Mark} k=${row.e.mark == 'began' ? 'b' : 'p'}/>${'\u00a0'}`}<a class="q" href=${edgeHref(keys(row.e.caller), keys(row.e.callee), query)} title=${row.full}>${row.e.mark ? html`<b>${row.name}</b>` : row.name}</a>${row.e.via && html` <span class="m3 s only-l">via ${row.e.via}</span>`}</td>
-      <td class="r">${bare(row.r.text)}</td>${number(row.r, rate(row.r.began), row.e.errors_origin)}${number(row.r, rate(row.r.passed), row.e.errors_carried)}
-      <td class="r only-l">${ms(row.e.p95_ns)}</td><td class=${'only-l after ' + (row.s.plain ? 'plain' : 'm2')}>${row.s.words}</td><td class="only-l m2">${row.known}</td></tr>`)}
-      ${!all && quiet > 0 && quiet < rows.length && html`<tr class="only-s"><td colspan="4"><button class="btn bare" onClick=${() => setAll(true)}><${Icon} n="right"/>${plural(quiet, 'edge')} without failures</button></td></tr>`}</tbody></table>`;
+  const move = d =>
+    () => { const i = rows.findIndex(isSel), to = rows[Math.max(0, Math.min(rows.length - 1, i < 0 ? 0 : i + d))]; if (to) edge(to.e); };
+  useKeys({ j: move(1), k: move(-1) });
+  const name = r =>
+    [r.e.mark && html`<${Mark} k=${markOf(r.e)}/>`, r.e.mark && '\u00a0',
+    html`<a class="q" href=${edgeHref(keys(r.e.caller), keys(r.e.callee), query)} title=${r.full}>
+    ${r.e.mark ? html`<b>${r.name}</b>` : r.name}</a>`,
+    r.e.via && html` <span class="m3 s only-l">via ${r.e.via}</span>`];
+  const up = c => (c[1].startsWith('r')) == !!turned,
+    head = c => html`<button class="th" onClick=${() => setOrder([c[0], by == c[0] && !turned])}>${c[0]}
+    ${by == c[0] && html` <span aria-hidden="true">${up(c) ? '↑' : '↓'}</span>`}</button>`;
+  return html`<${Table} c=${all ? 'all' : ''} name="Edges of the graph" rows=${rows} id=${r => r.e.id} asked=${by + turned}
+    rowProps=${r => ({ class: 'go' + (r.e.mark ? '' : ' quiet'), 'aria-selected': flag(isSel(r)), onClick: () => edge(r.e) })}
+    cols=${COLUMNS.map(c => [head(c), c[1], c[3] || name, by == c[0] ? up(c) ? 'ascending' : 'descending' : null])}>
+    ${!all && quiet > 0 && quiet < rows.length
+      && html`<tr class="only-s">
+      <td colspan="4">
+      <button class="btn bare" onClick=${() => setAll(true)}><${Icon} n="right"/>${plural(quiet, 'edge')} without failures</button></td>
+      </tr>`}</${Table}>`;
 }
 
-// The table as text: for spreadsheets, where a cell that begins like a formula gets a quote before it, and for notes.
+// The table as text, for spreadsheets and for notes.
 export function asText(graph, kind) {
-  const rows = [['caller', 'callee', 'via', 'calls_per_s', 'began_per_s', 'passed_on_per_s', 'p95_ms', 'security', 'known_from'], ...rowsOf(graph).sort(worst).map(({ e, r, s, known }) => [e.caller, e.callee, e.via, r.calls.toFixed(3), r.began.toFixed(3), r.passed.toFixed(3), e.p95_ns == null ? '' : (e.p95_ns / 1e6).toFixed(3), s.words, known])];
-  if (kind == 'csv') return rows.map(r => r.map(c => { const t = (/^[=+\-@\t\r]/.test(c) && Number.isNaN(Number(c)) ? "'" : '') + c; return /[",\n\r]/.test(t) ? `"${t.replace(/"/g, '""')}"` : t; }).join(',')).join('\n') + '\n';
-  return rows.map((r, i) => `| ${r.map(c => String(c).replace(/[|\\]/g, '\\$&').replace(/\s+/g, ' ')).join(' | ')} |${i ? '' : '\n|' + '---|'.repeat(r.length)}`).join('\n') + '\n';
+  const rows = [['caller', 'callee', 'via', 'calls_per_s', 'began_per_s', 'passed_on_per_s', 'p95_ms', 'security', 'known_from'],
+    ...rowsOf(graph).sort(worst).map(({ e, r, s, known }) =>
+    [e.caller, e.callee, e.via, r.calls.toFixed(3), r.began.toFixed(3), r.passed.toFixed(3),
+      e.p95_ns == null ? '' : (e.p95_ns / 1e6).toFixed(3), s.words, known])];
+  return kind == 'csv' ? asCsv(rows) : asMarkdown(rows);
 }

@@ -1,28 +1,34 @@
 // path.js: the way of a failure or of slowness, from the users to where it began and one step beyond.
 import { html } from '../html.js';
 import { Icon, Mark } from '../draw/marks.js';
-import { msWhole, rate, share } from '../draw/text.js';
-import { edgeHref, hasPage, isStore, isUser, nameOf, ratio, serviceHref } from '../graph/names.js';
-import { marked } from '../graph/numbers.js';
+import { change, msWhole, rate, share } from '../draw/text.js';
+import { edgeHref, hasPage, isStore, isUser, nameOf, serviceHref } from '../graph/names.js';
+import { best, marked, ratio } from '../graph/numbers.js';
 
 // The version in which failures began, when that is one of several.
-export const guilty = n => n.versions?.length > 1 && n.versions.filter(v => marked(v.calls, v.began)).length == 1 ? n.versions.find(v => marked(v.calls, v.began)) : null;
-
+const guilty = n => { const bad = (n.versions || []).filter(v => marked(v.calls, v.began));
+  return n.versions?.length > 1 && bad.length == 1 ? bad[0].version : ''; };
 const rise = e => e.was?.p95_ns != null && e.p95_ns > e.was.p95_ns ? (e.p95_ns - e.was.p95_ns) * e.calls : 0;
 
 // In a graph, the way from the users to a node along what it spoilt most, and on to its peer: {nodes, edges, at}; null when nobody comes there.
 export function pathTo(graph, node, peer, slow) {
-  const same = (a, b) => b && a.node.service == b.service && a.node.namespace == b.namespace && (!b.cluster || a.node.cluster == b.cluster), target = graph.nodes.find(n => same(n, node));
+  const same = (a, b) => a.node.service == b.service && a.node.namespace == b.namespace && (!b.cluster || a.node.cluster == b.cluster),
+    target = graph.nodes.find(n => same(n, node));
   if (!target) return null;
-  const byId = new Map(graph.nodes.map(n => [n.id, n])), weight = e => slow ? rise(e) : e.errors, nodes = [target], edges = [], seen = new Set([target.id]);
+  const byId = new Map(graph.nodes.map(n => [n.id, n])), weight = e => slow ? rise(e) : e.errors, nodes = [target], edges = [],
+    seen = new Set([target.id]);
   while (!isUser(nodes[0])) {
-    const into = graph.edges.filter(e => e.callee == nodes[0].id && !seen.has(e.caller) && byId.has(e.caller)).sort((a, b) => weight(b) - weight(a) || b.calls - a.calls)[0];
+    const into = best(graph.edges.filter(e => e.callee == nodes[0].id && !seen.has(e.caller) && byId.has(e.caller)), e =>
+      weight(e) + e.calls / 1e12);
     if (!into) break;
     seen.add(into.caller);
     nodes.unshift(byId.get(into.caller));
     edges.unshift(into);
   }
-  const at = nodes.length - 1, on = graph.edges.filter(e => e.caller == target.id && !seen.has(e.callee) && byId.has(e.callee) && (peer ? same(byId.get(e.callee), peer) : weight(e) > 0)).sort((a, b) => weight(b) - weight(a))[0];
+  const at = nodes.length - 1,
+    on = best(graph.edges
+    .filter(e => e.caller == target.id && !seen.has(e.callee) && byId.has(e.callee)
+    && (peer ? same(byId.get(e.callee), peer) : weight(e) > 0)), weight);
   if (on) { nodes.push(byId.get(on.callee)); edges.push(on); }
   return edges.length ? { nodes, edges, at } : null;
 }
@@ -30,30 +36,58 @@ export function pathTo(graph, node, peer, slow) {
 // Where on a counted path failures began: at its last node, or before it when that never saw the calls.
 export function counted({ nodes, edges }) {
   const origin = edges.at(-1);
-  return origin && { nodes, edges, at: origin.unreached * 2 > origin.errors_origin ? nodes.length - 2 : nodes.length - 1 };
+  return origin && { nodes, edges, at: nodes.length - (origin.unreached * 2 > origin.errors_origin ? 2 : 1) };
+}
+
+// At most five nodes: gateways go first, then the middle folds. Gives [nodes to show, folded ones, the gateway before a node].
+function fit(nodes, at) {
+  const gates = nodes.map((n, i) => i).filter(i => i && i < nodes.length - 1 && nodes[i].node.role == 'gateway' && i != at);
+  let show = nodes.map((n, i) => i);
+  for (const i of gates) if (show.length > 4) show = show.filter(x => x != i);
+  const folded = show.length > 5 ? show.splice(2, show.length - 4) : [];
+  return [show, folded, i => gates.find(x => x < i && !show.includes(x))];
 }
 
 // path: what pathTo or counted gave; failed: share of requests that fail; others: of the last node's other callers; version: of the node where it began.
-export function Path({ path, seconds, keys, failed, others, slow, version, query }) {
-  const { nodes, edges, at } = path, s = seconds || 1, v = version || guilty(nodes[at])?.version, of = nodes[at].versions?.find(x => x.version == v) || nodes[at];
-  // At most five nodes: gateways go first, then the middle folds to "2 more".
-  let show = nodes.map((n, i) => i);
-  const gates = show.filter(i => i && i < nodes.length - 1 && nodes[i].node.role == 'gateway' && i != at);
-  for (const i of gates) if (show.length > 4) show = show.filter(x => x != i);
-  const folded = show.length > 5 ? show.splice(2, show.length - 4) : [], via = i => gates.find(x => x < i && !show.includes(x));
-  const solidAt = slow ? at : at == nodes.length - 1 ? at : at + 1; /* the edge that is drawn solid, by the node it leads to */
-  const began = () => slow ? 'slower here' : `${share(ratio(of.errors, of.calls))} of its calls fail`;
-  const beyond = n => others?.calls && !others.errors ? 'no failures for others' : slow ? 'as fast as normal' : n.node.role == 'workload' ? 'did not see the call' : n.node.role;
+export function Path({ path: { nodes, edges, at }, seconds, keys, failed, others, slow, version, query }) {
+  const s = seconds || 1, v = version || guilty(nodes[at]), of = nodes[at].versions?.find(x => x.version == v) || nodes[at],
+    [show, folded, via] = fit(nodes, at);
+  const solidAt = slow || at == nodes.length - 1 ? at : at + 1; /* the edge that is drawn solid, by the node it leads to */
+  const where = (i, began, before, beyond) => i == at ? began : i < at ? before : beyond;
+  const beyond = n =>
+    others?.calls && !others.errors ? 'no failures for others' : slow ? 'as fast as normal' : n.node.role == 'workload'
+    ? 'did not see the call' : n.node.role;
+  const caption = (n, i) => isUser(n) ? slow ? 'wait longer' : `${share(failed)} of requests fail`
+    : where(i, slow ? 'slower here' : `${share(ratio(of.errors, of.calls))} of its calls fail`, slow ? 'waits' : 'nothing began here',
+      beyond(n));
   const box = i => {
-    const n = nodes[i], cap = isUser(n) ? slow ? 'wait longer' : `${share(failed)} of requests fail` : i == at ? began() : i < at ? slow ? 'waits' : 'nothing began here' : beyond(n);
-    const inner = html`${isUser(n) ? html`<${Icon} n="user" c="m3"/>` : i == at ? html`<${Mark} k=${slow ? 's' : 'b'}/>` : i < at ? html`<${Mark} k=${slow ? 'w' : 'p'}/>` : isStore(n) ? html`<${Icon} n="db" c="m3"/>` : ''}${nameOf(n)}${v && i == at ? html` <span class="tag">${v}</span>` : ''}`;
-    return html`<li class=${'fp-n ' + (isUser(n) ? 'round pass' : i == at ? 'began' : i < at ? 'pass' : '')} key=${n.id}>${hasPage(n) ? html`<a class="box q" href=${serviceHref(n.node)}>${inner}</a>` : html`<div class="box">${inner}</div>`}<div class="cap">${cap}</div></li>`;
+    const n = nodes[i],
+      mark = isUser(n) ? html`<${Icon} n="user" c="m3"/>` : i <= at ? html`<${Mark} k=${slow ? where(i, 's', 'w') : where(i, 'b', 'p')}/>`
+      : isStore(n) && html`<${Icon} n="db" c="m3"/>`;
+    const inner = [mark, nameOf(n), v && i == at && html` <span class="tag">${v}</span>`];
+    return html`<li class=${'fp-n ' + (isUser(n) ? 'round pass' : where(i, 'began', 'pass', ''))} key=${n.id}>
+      ${hasPage(n) ? html`<a class="box q" href=${serviceHref(n.node, query)}>${inner}</a>`
+      : html`<div class="box">${inner}</div>`}<div class="cap">${caption(n, i)}</div></li>`;
   };
-  const words = (e, solid) => slow ? e.was?.p95_ns != null ? `p95 ${msWhole(e.was.p95_ns).replace(/\u00a0ms$/, '')} → ${msWhole(e.p95_ns)}` : `p95 ${msWhole(e.p95_ns)}` : `${rate((solid ? e.errors_origin || e.errors : e.errors) / s)} ${solid ? 'began here' : 'passed on'}`;
-  const wire = (i, last) => { /* the edge into node i */
-    const e = edges[i - 1], solid = i == solidAt, calm = i > at && !solid, text = calm ? `${rate(e.calls / s)}` : words(e, solid), note = solid ? e.protocol : via(i) != null && !last ? `via ${nameOf(nodes[via(i)])}` : e.recovered ? `${rate(e.recovered / s)} recovered by retry` : '';
-    return html`<li class=${'fp-e' + (solid ? ' solid' : calm ? ' calm' : '')} key=${'e' + i}><a class="wire" aria-label=${`${text}: edge into ${nameOf(nodes[i])}, in the graph`} href=${edgeHref(keys(e.caller), keys(e.callee), query)}></a>
-      <div class="txt"><span class="lab only-s">${text}</span><div class="cap">${solid ? html`<b class="fault only-l">${text}</b>` : html`<span class="only-l">${text}</span>`}<span class="only-s m3">${note}</span></div></div></li>`;
+  const wire = i => { /* the edge into node i */
+    const e = edges[i - 1], solid = i == solidAt, calm = i > at && !solid, gate = via(i);
+    const text = calm ? rate(e.calls / s) : slow
+      ? `p95 ${e.was?.p95_ns != null ? change(msWhole(e.was.p95_ns), msWhole(e.p95_ns)) : msWhole(e.p95_ns)}`
+      : `${rate((solid && e.errors_origin || e.errors) / s)} ${solid ? 'began here' : 'passed on'}`;
+    const note = solid ? e.protocol : gate != null ? `via ${nameOf(nodes[gate])}` : e.recovered
+      ? `${rate(e.recovered / s)} recovered by retry` : '';
+    return html`<li class=${'fp-e' + (solid ? ' solid' : calm ? ' calm' : '')} key=${'e' + i}>
+      <a class="wire" aria-label=${`${text}: edge into ${nameOf(nodes[i])}, in the graph`}
+      href=${edgeHref(keys(e.caller), keys(e.callee), query)}></a>
+      <div class="txt"><span class="lab only-s">${text}</span>
+        <div class="cap"><span class=${'only-l' + (solid ? ' fault hard' : '')}>${text}</span><span class="only-s m3">${note}</span></div>
+        </div></li>`;
   };
-  return html`<section class="blk" aria-labelledby="path"><h2 id="path" class="sr">Path of the ${slow ? 'slowness' : 'failure'}, from the users to where it began</h2><ol class=${'fpath' + (slow ? ' late' : '')}>${show.map((i, k) => html`${k ? wire(i, k > 1 && !folded.length) : ''}${folded.length && k == 2 ? html`<li class="fp-n pass"><div class="box">${folded.length} more</div><div class="cap">${folded.map(f => nameOf(nodes[f])).join(', ')}</div></li>${wire(i)}` : ''}${box(i)}`)}</ol></section>`;
+  const more = html`<li class="fp-n pass" key="more"><div class="box">${folded.length} more</div>
+    <div class="cap">${folded.map(f => nameOf(nodes[f])).join(', ')}</div></li>`;
+  return html`<section class="blk" aria-labelledby="path">
+    <h2 id="path" class="sr">Path of the ${slow ? 'slowness' : 'failure'}, from the users to where it began</h2>
+    <ol class=${'fpath' + (slow ? ' late' : '')}>${
+    show.map((i, k) => [k > 0 && wire(k == 2 && folded.length ? folded[0] : i), k == 2 && folded.length > 0 && [more, wire(i)], box(i)])}
+      </ol></section>`;
 }

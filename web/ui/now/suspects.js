@@ -1,81 +1,128 @@
-// suspects.js: who an incident suspects, with the evidence in the sentences of the server, for and against.
+// suspects.js: who is suspected, with the evidence in the sentences of the server, for and against; and traces that show it.
 import { html, useState } from '../html.js';
+import { useApi } from '../frame/api.js';
+import { href, showQuery } from '../frame/url.js';
 import { Icon, Mark, Sure } from '../draw/marks.js';
-import { share, sqlText } from '../draw/text.js';
-import { servicePath, traces } from '../graph/names.js';
-import { href, setQuery } from '../frame/url.js';
+import { Block } from '../draw/parts.js';
+import { grey, Table } from '../draw/table.js';
+import { capital, clock, count, kept, ms, parseTime, share, sqlText, wholeShare } from '../draw/text.js';
+import { isOwn, nodeName, serviceHref, traceHref, traces } from '../graph/names.js';
+import { sum } from '../graph/numbers.js';
+import { graphOf, pageOf, placeOf, reasonOf } from './finding.js';
 
-const MOST = 5;
-const sameNode = (a, b) => a && b && a.service == b.service && a.namespace == b.namespace && a.cluster == b.cluster && a.role == b.role;
-const isOwn = n => n.role == 'workload' || n.role == 'gateway';
-const selOf = n => (n.namespace ? n.namespace + '/' : '') + n.service;
-
-// The one version that explains a suspect, if one does.
-export const versionOf = s => s.node.version || s.narrowed?.find(n => n.dimension == 'version' && n.share >= .8)?.value || '';
-export const placeOf = s => `${s.node.service || 'without a name'}${versionOf(s) ? ' ' + versionOf(s) : ''}${s.peer && (s.kind == 'edge' || s.kind == 'hop') ? ' → ' + s.peer.service : ''}`;
-export const graphOf = (s, query) => href('/graph', { ...query, sel: s.peer && (s.kind == 'edge' || s.kind == 'hop') ? `${selOf(s.node)}>${selOf(s.peer)}` : selOf(s.node) });
-// Where more is said about a suspect: its page, or its place in the graph.
-export const pageOf = (s, query) => isOwn(s.node) ? href(servicePath(s.node), query) : graphOf(s, query);
+const MOST = 5, MOST_LINES = 6, STRONG = 3; /* evidence that is hardly more than chance is left out where there is better */
+const sameNode = (a, b) => ['service', 'namespace', 'cluster', 'role'].every(k => a[k] == b[k]);
 
 // "76.5 % of visits end … (normal 60.6 %)": the two numbers that differ are stressed.
 const NUMBERS = /(?:\d[\d.\u202f]*[ \u00a0]?(?:%|µs|ms|s|min|\/s)(?![\w%]))(?: → \d[\d.\u202f]*[ \u00a0]?(?:%|µs|ms|s|min|\/s)(?![\w%]))?/g;
 function stressed(text) {
-  const found = [...text.matchAll(NUMBERS)], first = found[0], normal = found.find(m => /\(normal $/.test(text.slice(0, m.index))), parts = [];
+  const found = [...text.matchAll(NUMBERS)], normal = found.findIndex(m => text.slice(0, m.index).endsWith('(normal ')), parts = [];
   let at = 0;
-  for (const m of [first, normal].filter((x, i, all) => x && all.indexOf(x) == i)) {
+  for (const m of found.filter((_, k) => k == 0 || k == normal)) {
     parts.push(text.slice(at, m.index), html`<b>${m[0]}</b>`);
     at = m.index + m[0].length;
   }
   return [...parts, text.slice(at)];
 }
 
-// A number keeps its unit with it.
-export const kept = text => text.replace(/(\d) (?=(?:%|µs|ms|s|min)(?!\w))/g, '$1\u00a0');
-
-// Without the name that stands before it.
-export const reasonOf = s => kept(s.reason.startsWith(s.node.service + ' ') ? s.reason.slice(s.node.service.length + 1) : s.reason);
-const whole = x => x > 0 && x < .01 ? '< 1\u00a0%' : `${Math.round(x * 100)}\u00a0%`;
-
-// Evidence that is hardly more than chance is left out where there is better.
-const STRONG = 3, MOST_LINES = 6;
-function told(evidence) {
-  const distinct = evidence.filter((e, i) => evidence.findIndex(o => o.text == e.text) == i), strong = distinct.filter(e => Math.abs(e.deviation) >= STRONG);
+function strongest(evidence) {
+  const distinct = evidence.filter((e, i) => evidence.findIndex(o => o.text == e.text) == i),
+    strong = distinct.filter(e => Math.abs(e.deviation) >= STRONG);
   return (strong.length ? strong : distinct.slice(0, 2)).slice(0, MOST_LINES);
 }
 
-const KINDS = { errors: 'where', self_time: 'own time', gap: 'between', flow: 'flow', traffic: 'traffic', metric: 'metric', change: 'change' };
+const METRIC_SQL = name => `SELECT name, at, value FROM metric_point JOIN metric_series USING (series_id)
+WHERE at_ns BETWEEN :from AND :to AND json_extract(resource, '$."service.name"') = ${sqlText(name)}
+ORDER BY name, at`;
+
 // The lines of a suspect: [kind, text, word of the link, link, speaks against].
 function lines(s, window) {
-  const name = s.node.service, failed = traces(['service', name], ['status', 'error']), page = pageOf(s, window), list = [];
-  const proof = { errors: ['traces', failed], self_time: [isOwn(s.node) ? 'service' : 'graph', page], gap: ['graph', graphOf(s, { ...window, overlay: 'slow' })], flow: ['traces', traces(['service', name])], traffic: ['graph', graphOf(s, window)],
-    metric: ['SQL', href('/sql', { ...window, q: `SELECT name, at, value FROM metric_point JOIN metric_series USING (series_id)\nWHERE at_ns BETWEEN :from AND :to AND json_extract(resource, '$."service.name"') = ${sqlText(name)}\nORDER BY name, at` })], change: ['before, after', graphOf(s, { ...window, overlay: 'diff' })] };
-  for (const e of told(s.evidence)) list.push([KINDS[e.kind] || e.kind, stressed(kept(e.text)), ...(proof[e.kind] || ['graph', graphOf(s, window)])]);
-  for (const n of s.narrowed || []) {
-    const to = n.dimension == 'version' || n.dimension == 'instance' ? [n.dimension == 'version' ? 'compare' : 'instances', page] : n.dimension == 'operation' && isOwn(s.node) ? ['operation', href(servicePath(s.node), { ...window, op: n.value })] : ['traces', n.dimension == 'attribute' ? traces(['service', name], [`${name}:${n.name}`, n.value]) : failed];
-    list.push(['only ' + n.dimension, html`<b>${share(n.share)}</b> of it is ${n.dimension == 'attribute' ? html`<code>${n.name}</code> = ` : ''}<b>${n.value}</b>${n.effect > 0 && n.effect < 100 ? `, ${n.effect.toFixed(1)} times as much as elsewhere` : ''}.`, ...to]);
-  }
-  for (const text of s.not || []) {
-    const m = /^not ([^:]+): (.*)$/.exec(text);
-    list.push([m ? 'not ' + m[1] : 'not deeper', m ? m[2][0].toUpperCase() + m[2].slice(1) + '.' : text[0].toUpperCase() + text.slice(1) + '.', m && /instance/.test(m[1]) ? 'instances' : 'graph', m && /instance/.test(m[1]) ? page : graphOf(s, window), true]);
-  }
-  return list;
+  const name = s.node.service, page = pageOf(s, window), graph = overlay => graphOf(s, { ...window, overlay }),
+    seen = traces(['service', name]), failed = traces(['service', name], ['status', 'error']);
+  const PROOF = { errors: ['where', 'traces', failed], self_time: ['own time', isOwn(s.node) ? 'service' : 'graph', page],
+    gap: ['between', 'graph', graph('slow')], flow: ['flow', 'traces', seen], traffic: ['traffic', 'graph', graph()],
+    metric: ['metric', 'SQL', href('/sql', { ...window, q: METRIC_SQL(name) })], change: ['change', 'before, after', graph('diff')] };
+  const ONLY = { version: () => ['compare', page], instance: () => ['instances', page],
+    operation: n => isOwn(s.node) ? ['operation', serviceHref(s.node, { ...window, op: n.value })] : ['traces', failed],
+    attribute: n => ['traces', traces(['service', name], [`${name}:${n.name}`, n.value])] };
+  const because = strongest(s.evidence)
+    .map(e => { const [kind, ...proof] = PROOF[e.kind] || [e.kind, 'graph', graph()]; return [kind, stressed(kept(e.text)), ...proof]; });
+  const only = (s.narrowed || [])
+    .map(n => ['only ' + n.dimension,
+    html`<b>${share(n.share)}</b> of it is ${n.dimension == 'attribute' && html`<code>${n.name}</code> = `}<b>${n.value}</b>${
+    n.effect > 0 && n.effect < 100 && `, ${n.effect.toFixed(1)} times as much as elsewhere`}.`,
+      ...(ONLY[n.dimension]?.(n) || ['traces', failed])]);
+  const not = (s.not || []).map(text => {
+    const [, what, words] = /^not ([^:]+): (.*)$/.exec(text) || [], instances = /instance/.test(what);
+    return [what ? 'not ' + what : 'not deeper', capital(words || text) + '.', instances ? 'instances' : 'graph',
+      instances ? page : graph(), true];
+  });
+  return [...because, ...only, ...not];
 }
+
+const Line = ({ kind, text, word, to, against }) =>
+  html`<li class=${against ? 'neg' : ''}><span class="kd">${kind}</span><span class="brk">${text}</span>
+  ${word && html`<a class="src" href=${to}>${word}</a>`}</li>`;
 
 function Suspect({ s, all, total, slow, open, window }) {
-  const part = total ? s.score / total : 0, k = s.evidence?.[0]?.kind, under = all.find(o => o.rank < s.rank && o.effects?.some(n => sameNode(n, s.node)));
-  return html`<details class="sus" id=${'suspect-' + s.rank} open=${open}><summary><span class="rank">${s.rank}</span><span class="el"><${Mark} k=${slow || k == 'self_time' || k == 'gap' ? 's' : 'b'}/>${'\u00a0 '}<span class="who">${placeOf(s)}</span> <span class="m2 only-l">${'\u00a0'}${s.instance || s.operation || ''} ${reasonOf(s)}</span></span>
-      <span class="bar" role="img" aria-label=${Math.round(part * 100) + ' percent'}><span class=${s.rank > 1 ? 'k' : slow ? 's' : 'b'} style=${{ width: part * 100 + '%' }}></span></span><b class="r">${whole(part)}</b><span class="sw8 s"><${Sure} share=${s.confidence}/>, ${whole(s.confidence)}</span><span class="chev"><${Icon} n="right"/></span></summary>
-    <ul class="ev">${lines(s, window).map(([kind, text, word, to, neg], i) => html`<li key=${i} class=${neg ? 'neg' : ''}><span class="kd">${kind}</span><span class="brk">${text}</span><a class="src" href=${to}>${word}</a></li>`)}
-      ${s.effects?.length > 0 && html`<li class="neg"><span class="kd">passed on to</span><span class="brk">${s.effects.map(n => n.service).join(', ')}</span><a class="src" href=${graphOf(s, window)}>graph</a></li>`}
-      ${under && html`<li class="neg"><span class="kd">effect</span><span>What is seen here may be an effect of <a href=${'#suspect-' + under.rank} onClick=${e => { e.preventDefault(); e.stopPropagation(); const o = document.getElementById('suspect-' + under.rank); o.open = true; o.querySelector('summary').focus(); }}>suspect ${under.rank}</a>, which called for it.</span></li>`}
-      ${!s.significant && html`<li class="neg"><span class="kd">a hint</span><span>It may be chance: the difference is too small for so few calls.</span></li>`}</ul></details>`;
+  const part = total ? s.score / total : 0, late = slow || /self_time|gap/.test(s.evidence?.[0]?.kind),
+    under = all.find(o => o.rank < s.rank && o.effects?.some(n => sameNode(n, s.node)));
+  const show = e => { const o = document.getElementById('suspect-' + under.rank); e.preventDefault(); e.stopPropagation(); o.open = true;
+    o.querySelector('summary').focus(); };
+  return html`<details class="sus" id=${'suspect-' + s.rank} open=${open}>
+    <summary><span class="rank">${s.rank}</span>
+    <span class="el"><${Mark} k=${late ? 's' : 'b'}/>${'\u00a0 '}<span class="who">${placeOf(s)}</span>
+      <span class="m2 only-l">${'\u00a0 '}${s.instance || s.operation || ''} ${reasonOf(s)}</span></span>
+      <span class="bar" role="img" aria-label=${Math.round(part * 100) + ' percent'}>
+        <span class=${s.rank > 1 ? 'k' : slow ? 's' : 'b'} style=${{ width: part * 100 + '%' }}></span></span>
+        <b class="r">${wholeShare(part)}</b>
+      <span class="sw8 s"><${Sure} share=${s.confidence}/>, ${wholeShare(s.confidence)}</span><span class="chev"><${Icon} n="right"/>
+        </span></summary>
+    <ul class="ev">
+      ${lines(s, window)
+      .map(([kind, text, word, to, against], i) =>
+      html`<${Line} key=${i} kind=${kind} text=${text} word=${word} to=${to} against=${against}/>`)}
+      ${s.effects?.length > 0
+        && html`<${Line} against kind="passed on to" text=${s.effects.map(n => n.service).join(', ')} word="graph"
+        to=${graphOf(s, window)}/>`}
+      ${under && html`<${Line} against kind="effect"
+        text=${html`What is seen here may be an effect of <a href=${'#suspect-' + under.rank} onClick=${show}>suspect ${under.rank}
+        </a>, which called for it.`}/>`}
+      ${!s.significant && html`<${Line} against kind="a hint" text="It may be chance: the difference is too small for so few calls."/>`}
+        </ul></details>`;
 }
 
-// suspects in their order; normal: the window that they are held against, in words.
-export function Suspects({ suspects, slow, normal, window, query }) {
-  const [more, setMore] = useState(query.suspects == 'all'), total = suspects.reduce((n, s) => n + s.score, 0), shown = more ? suspects : suspects.slice(0, MOST);
-  if (!suspects.length) return html`<section class="blk" aria-labelledby="su"><header><h2 id="su">Suspects</h2></header><p class="m2">None yet: no place does so differently from normal that it would not be chance.</p></section>`;
-  return html`<section class="blk" aria-labelledby="su"><header><h2 id="su">Suspects</h2><span class="m3 s">by their share of what all of them explain, against ${normal}</span></header><div>
-    ${shown.map((s, i) => html`<${Suspect} key=${s.rank + placeOf(s)} s=${s} all=${suspects} total=${total} slow=${slow} open=${i == 0} window=${window}/>`)}</div>
-    ${suspects.length > shown.length && html`<button class="btn bare" onClick=${() => { setMore(true); setQuery({ suspects: 'all' }, { replace: true }); }}><${Icon} n="right"/>${suspects.length - shown.length} more, weaker</button>`}</section>`;
+export function Suspects({ f: { suspects, slow, normal, window }, query }) {
+  const [more, setMore] = useState(query.suspects == 'all'), total = sum(suspects, 'score'),
+    shown = more ? suspects : suspects.slice(0, MOST);
+  const all = () => { setMore(true); showQuery({ suspects: 'all' }); };
+  return html`<${Block} id="su" title="Suspects"
+    note=${suspects.length > 0 && `by their share of what all of them explain, against ${normal}`}>
+    ${suspects.length
+      ? html`<div>${shown.map((s, i) =>
+      html`<${Suspect} key=${s.rank + placeOf(s)} s=${s} all=${suspects} total=${total} slow=${slow} open=${i == 0} window=${window}/>`)}
+      </div>`
+    : html`<p class="m2">None yet: no place does so differently from normal that it would not be chance.</p>`}
+    ${suspects.length > shown.length
+      && html`<button class="btn bare" onClick=${all}><${Icon} n="right"/>${suspects.length - shown.length} more, weaker</button>`}
+      </${Block}>`;
+}
+
+// Three bad traces that show what a suspect did, and a good one beside them.
+export function Examples({ f: { suspects: [s], slow, window } }) {
+  const ids = s ? [...s.examples.slice(0, 3), s.contrast].filter(Boolean) : [],
+    rows = useApi(ids.length ? 'traces' : null, { ids: ids.join(',') }, { timeless: true }).data?.items || [];
+  const isGood = t => t.trace_id == s.contrast, to = t => traceHref(t.trace_id, window), bad = rows.filter(t => !isGood(t)).length;
+  const began = t =>
+    isGood(t) ? grey(`through ${nodeName(s.node)}, as it should be`) : t.origin_service
+    ? `${t.origin_service}${t.origin_reason && `, ${t.origin_reason}`}` : slow ? `${nodeName(s.node)}, slow` : grey('unknown');
+  return rows.length > 0
+    && html`<${Block} id="ex" title="Example traces"
+    note=${`${bad} that ${slow ? 'were slow' : 'failed'}${rows.length > bad ? ', one good for contrast' : ''}`}>
+    <${Table} rows=${rows} id=${t => t.trace_id} to=${to} name="Example traces" cols=${[
+      ['Time', 'nw',
+        t => [isGood(t) ? html`<span class="good ok">✓</span>` : html`<${Mark} k=${slow ? 's' : 'b'}/>`, ' ',
+        clock(parseTime(t.start_time), 1)]], ['Request', '', t => html`<a class="q brk" href=${to(t)}><b>${t.entry_operation}</b></a>`],
+      ['Began in', 'only-l', began], ['Trace', 'only-l', t => html`<code class="m3">${t.trace_id.slice(0, 16)}</code>`],
+        ['Spans', 'r', t => count(t.span_count)], ['Took', 'r', t => ms(t.duration_ns)]]}/></${Block}>`;
 }

@@ -1,134 +1,168 @@
-// service.js: one service from near, and the list of all: rate, failures, latency; versions side by side; who calls it, whom it calls; what it does and where it runs.
+// service.js: one service from near, and the list of all: rate, failures, latency; versions side by side; who calls it, whom it calls;
+// what it does and where it runs.
 import { html, useMemo, useState } from '../html.js';
-import { curlOf, useApi } from '../frame/api.js';
+import { command, curlOf, useApi } from '../frame/api.js';
 import { Menu } from '../frame/menu.js';
-import { range, rangeText, useRange } from '../frame/range.js';
-import { Empty, Failed } from '../frame/states.js';
-import { useTitle } from '../frame/title.js';
+import { NoPage, Page, useTitle } from '../frame/states.js';
 import { href, setQuery } from '../frame/url.js';
-import { Chart, niceMax } from '../draw/chart.js';
 import { Icon, Mark } from '../draw/marks.js';
-import { cell, Table } from '../draw/table.js';
-import { clock, count, day, ms, msWhole, parseTime, plural, rate, share, sqlText } from '../draw/text.js';
-import { bare, edgeHref, nameOf, nameOfId, ratesOf, ratio, securityOf, serviceHref, traces } from '../graph/names.js';
-import { marked, markOf, onsetOf, perSecond } from '../graph/numbers.js';
+import { Block, flag, listed } from '../draw/parts.js';
+import { cell, loud, Table } from '../draw/table.js';
+import { bare, clock, count, day, ms, msWhole, parseTime, plural, rate, share, sqlText } from '../draw/text.js';
+import { edgeRate, end, failed, MarkOr, p95, perSecond, rateCell, worstFirst } from '../graph/columns.js';
+import { edgeHref, nameOf, nameOfId, securityOf, serviceHref, servicePath, traces, versionWord } from '../graph/names.js';
+import { best, marked, markOf, onsetIn, ratio, seriesOf, sum } from '../graph/numbers.js';
+import { byVersion, Charts } from '../service/charts.js';
 import { againstOthers } from '../service/judged.js';
 import { Operation } from '../service/operation.js';
-
-const MarkOr = ({ k }) => k ? html`<${Mark} k=${k}/>` : html`<span class="ok"></span>`;
-const failedCell = (failed, calls, k) => cell(k ? html`<b>${share(ratio(failed, calls))}</b>` : share(ratio(failed, calls)), k ? 'fault' : 'm3');
-const rateCell = (n, s, bold) => cell(n ? bold ? html`<b>${rate(n / s)}</b>` : rate(n / s) : '0', n ? 'fault' : 'm3');
+import { Versions, WORDS } from '../service/versions.js';
 
 /* ---- the list ---- */
 
 // Failed calls a step, as a line 90 px wide. Steps of which nothing is known are gaps.
 function Spark({ v, words }) {
   const top = Math.max(...v, 1), step = 90 / Math.max(1, v.length - 1);
-  return html`<svg class="spark" width="90" height="18" viewBox="0 0 90 18" role="img" aria-label=${words}><path d=${v.map((n, i) => n == null ? '' : `${i && v[i - 1] != null ? 'L' : 'M'}${(i * step).toFixed(1)} ${(17 - 15 * n / top).toFixed(1)}`).join('')}/></svg>`;
+  return html`<svg class="spark" width="90" height="18" viewBox="0 0 90 18" role="img" aria-label=${words}>
+    <path d=${v.map((n, i) => n == null ? ''
+    : `${i && v[i - 1] != null ? 'L' : 'M'}${(i * step).toFixed(1)} ${(17 - 15 * n / top).toFixed(1)}`).join('')}/></svg>`;
 }
 
-const SORTS = { name: (a, b) => nameOf(a) < nameOf(b) ? -1 : 1, calls: (a, b) => b.calls - a.calls, p95: (a, b) => (b.p95_ns || 0) - (a.p95_ns || 0) };
+const SORTS = { name: (a, b) => nameOf(a) < nameOf(b) ? -1 : 1, calls: (a, b) => b.calls - a.calls,
+  p95: (a, b) => (b.p95_ns || 0) - (a.p95_ns || 0) };
+const versionsOf = n => n.versions.map(v => v.version).filter(Boolean).join(', ') + (n.more_versions ? ' …' : '') || 'unknown';
+
 export function Services({ query }) {
-  const r = useRange(), { data: d, error, again } = useApi('red'), s = d?.seconds || 1;
-  const rows = useMemo(() => [...d?.items || []].sort((a, b) => SORTS[query.order]?.(a, b) || b.began - a.began || b.passed - a.passed || b.calls - a.calls), [d, query.order]);
-  const bad = rows.filter(n => n.mark == 'began'), head = by => (t => html`<button class="th" aria-pressed=${query.order == by ? 'true' : 'false'} onClick=${() => setQuery({ order: query.order == by ? null : by })}>${t}</button>`);
-  const title = bad.length ? `Failures began in ${bad.slice(0, 2).map(nameOf).join(' and ')}${bad.length > 2 ? ` and ${bad.length - 2} more` : ''}.` : 'No failures stand out.';
+  const answer = useApi('red'), d = answer.data, s = d?.seconds || 1, { order } = query;
+  const rows = useMemo(() =>
+    [...d?.items || []].sort((a, b) => SORTS[order]?.(a, b) || b.began - a.began || b.passed - a.passed || b.calls - a.calls),
+    [d, order]);
+  const bad = rows.filter(n => n.mark == 'began').map(nameOf), more = bad.length > 2 ? [plural(bad.length - 2, 'other')] : [];
+  const head = (by, [words, ...rest]) =>
+    [html`<button class="th" aria-pressed=${flag(order == by)} onClick=${() => setQuery({ order: order == by ? null : by })}>${words}
+    </button>`, ...rest];
+  const title = bad.length ? `Failures began in ${listed([...bad.slice(0, 2), ...more]).flat().join('')}.` : 'No failures stand out.';
   useTitle(d && title, 'Services');
-  return html`<main id="main" tabindex="-1">${error && html`<${Failed} what="The list of services" error=${error} again=${again}/>`}${!d ? html`<h1 class="sr">Services</h1>` : !rows.length ? html`<${Empty} r=${r}/>` : html`
-    <section class="answer"><h1>${title}</h1><p class="sub">${plural(rows.length, 'service')}, ${rate(rows.reduce((n, x) => n + x.calls, 0) / s)} between them.</p></section>
-    <section class="blk scrollx"><${Table} rows=${rows} id=${n => n.id} to=${n => serviceHref(n.node)} head="Services, worst first" asked=${query.order} cols=${[
-      [head('name')('Service'), '', n => html`<${MarkOr} k=${markOf(n)}/>${'\u00a0'}<a class="q brk" href=${serviceHref(n.node)}>${n.mark ? html`<b>${nameOf(n)}</b>` : nameOf(n)}</a>${n.node.role == 'gateway' ? html` <span class="m3 s">gateway</span>` : ''}`],
-      ['Namespace', 'only-l m2', n => n.node.namespace || 'unknown'], [head('calls')('Calls/s'), 'r', n => bare(rate(n.calls / s))], ['Began', 'r', n => rateCell(n.began, s, n.mark == 'began')], ['Passed on', 'r', n => rateCell(n.passed, s)],
-      [head('p95')('p95'), 'r only-l', n => msWhole(n.p95_ns)], ['Versions', 'only-l m2 after', n => n.versions.map(v => v.version).filter(Boolean).join(', ') + (n.more_versions ? ' …' : '') || 'unknown'],
-      ['Failures', 'only-l', n => n.errors ? html`<${Spark} v=${n.failed} words=${`${count(n.errors)} failed calls over the window`}/>` : html`<span class="m3 s">none</span>`]]}/></section>`}</main>`;
+  return html`<${Page} name="Services" what="The list of services" answers=${[answer]} ready=${d} empty=${!rows.length}>
+    <section class="answer"><h1>${title}</h1>
+      <p class="sub">${plural(rows.length, 'service')}, ${rate(sum(rows, 'calls') / s)} between them.</p></section>
+    <section class="blk">
+      <${Table} rows=${rows} id=${n => n.id} to=${n => serviceHref(n.node)} name="Services, worst first" asked=${order} cols=${[
+      head('name', ['Service', '',
+        n => html`<${MarkOr} k=${markOf(n)}/> <a class="q brk" href=${serviceHref(n.node)}>
+        ${n.mark ? html`<b>${nameOf(n)}</b>` : nameOf(n)}</a>${
+        n.node.role == 'gateway' && html` <span class="m3 s">gateway</span>`}`]),
+          ['Namespace', 'only-l m2', n => n.node.namespace || 'unknown'], head('calls', perSecond(s)),
+      ['Began', 'r', n => rateCell(n.began, s, n.mark == 'began')], ['Passed on', 'r', n => rateCell(n.passed, s)],
+        head('p95', p95('r only-l')), ['Versions', 'only-l m2 after', versionsOf],
+      ['Failures', 'only-l',
+        n => n.errors ? html`<${Spark} v=${n.failed} words=${`${count(n.errors)} failed calls over the window`}/>`
+        : html`<span class="m3 s">none</span>`]]}/></section></${Page}>`;
 }
 
-/* ---- one: versions side by side ---- */
+/* ---- one ---- */
 
-// All of it is the answer of /api/v1/compare.
-const WORDS = { worse: 'worse', better: 'better', same: 'same', not_enough_data: 'not enough data' };
-const UNITS = { ratio: x => share(x), ns: x => ms(x), count: x => x.toFixed(2) };
-const inUnit = (x, unit) => x == null ? '' : (UNITS[unit] || UNITS.count)(x);
-function signed(x, unit) {
-  if (Math.abs(x) < (unit == 'ns' ? 5e4 : unit == 'ratio' ? 5e-5 : .005)) return '0';
-  const text = unit == 'ratio' ? (Math.abs(x) * 100).toFixed(Math.abs(x) < .0995 ? 2 : 0) : inUnit(Math.abs(x), unit);
-  return (x < 0 ? '−' : '+') + text;
-}
-const isSlow = x => x.metric == 'latency' && x.test == 'two_proportions';
-// What a measure is called, and the number of one side that goes with it, where there is one.
-const measure = (x, c) => ({ errors: 'Calls that fail', latency: isSlow(x) ? `Calls above the p95 of ${c.baseline.version || 'unknown'}` : 'Latency of all calls, p50', downstream_errors: `Failed calls to ${x.peer?.service}`, flow: `Calls to ${x.peer?.service} per call` })[x.metric];
-const valueOf = (x, side) => x.metric == 'errors' ? share(side.error_share) : x.metric == 'latency' && side.p50_ns != null ? ms(isSlow(x) ? side.p95_ns : side.p50_ns) : '';
-// A dot and its interval, in units of the margin: at the edge from four on.
-function Interval({ c }) {
-  if (!c.interval) return html`<div class="ci"></div>`;
-  const at = x => 50 + 44 * Math.max(-1, Math.min(1, x / c.margin / 4)), a = at(c.interval[0]), b = at(c.interval[1]);
-  return html`<div class=${'ci' + (c.verdict == 'worse' ? ' w' : '')} role="img" aria-label=${WORDS[c.verdict]}><i style=${{ left: a + '%', width: Math.max(1, b - a) + '%' }}></i><u style=${{ left: at(c.effect) + '%' }}></u></div>`;
-}
-
-// Which two versions: all of them in two lists, as soon as there are more than two, or the reader turned them round.
-function Choice({ d, baseline, candidate }) {
-  const names = d.versions.map(v => v.version), to = (a, b) => setQuery({ compare: a == b ? null : `${a}..${b}` }, { replace: true });
-  const list = (label, value, f) => html`<select aria-label=${label} value=${value} onChange=${e => f(e.target.value)}>${names.map(n => html`<option key=${n} value=${n}>${n || 'unknown'}</option>`)}</select>`;
-  return names.length > 2 ? html`<span class="row s m2">${list('Candidate', candidate, v => to(baseline == v ? candidate : baseline, v))} against ${list('Baseline', baseline, v => to(v, candidate == v ? baseline : candidate))}</span>` : html`<button class="btn bare low only-l" onClick=${() => to(candidate, baseline)}>Turn round</button>`;
+function Three({ d, s, onset }) {
+  const { series: ser, service: n, versions } = d, { v: per, ...time } = seriesOf(ser, d.from),
+    newest = best(versions, v => parseTime(v.first_seen)), fresh = versions.length > 1 && parseTime(newest.first_seen);
+  const lines = versions.length > 1 && versions.length < 5 ? versions.filter(v => v.series) : [{ version: '', series: ser.calls }];
+  const rates = lines.map(({ version, series }, i) => ({ version, v: per(series).map((y, k) => series[k] ? y : i ? null : y) }));
+  const latency = [['p50_ns', '--ctl', .9], ['p95_ns', '--ink', 1.75], ['p99_ns', '--ctl', .9, '4 3']]
+    .map(([k, stroke, w, dash]) => ({ kind: 'line', stroke, w, dash, v: ser[k].map(v => v == null ? null : v / 1e6) }));
+  const split = fresh > time.from && { at: fresh, colour: '--ink-3', dash: '3 3' }, began = onset && { at: onset, left: true };
+  return html`<${Charts} time=${time} rate=${byVersion(rates)} failures=${[{ v: per(ser.passed), hatch: true }, { v: per(ser.began) }]}
+    latency=${latency} failing=${marked(n.calls, n.errors)}
+    numbers=${[bare(n.calls / s), bare((n.began + n.passed) / s), msWhole(n.p95_ns)]}
+      legend=${html`<span class="m3">p50, p95, p99</span>`}
+    marks=${[[split && { ...split, label: `${newest.version} first seen`, left: true, dy: 34 }, began],
+      [split, began && { ...began, label: `began ${clock(onset)}` }], [split, began]]}
+    words=${[`Calls per second over time, ${bare(n.calls / s)} on average`,
+      `Failures per second: ${bare(n.began / s)} began here, ${bare(n.passed / s)} passed on`,
+      `Latency: p50 ${ms(n.p50_ns)}, p95 ${ms(n.p95_ns)}, p99 ${ms(n.p99_ns)}`]}/>`;
 }
 
-function Versions({ d, asked }) {
-  const c = d.compare;
-  if (!c && asked) return html`<section class="blk rule" id="versions"><header><h2>Versions</h2><span class="m2 s"><b>${asked}</b>: not both took calls in this window. <button class="lnk" onClick=${() => setQuery({ compare: null })}>The newest against the others</button></span></header></section>`;
-  if (!c) return html`<section class="blk rule" id="versions"><header><h2>Versions</h2><span class="m2 s">${d.versions.length == 1 ? `Only ${d.versions[0].version || 'one, of unknown name,'} took calls in this window: there is nothing to compare it with.` : 'No calls in this window.'}</span></header></section>`;
-  const word = { worse: 'Worse', better: 'Better', same: 'Same', not_enough_data: 'Not enough data' }[c.verdict], [was, is] = [c.baseline, c.candidate], [a, b] = [was, is].map(x => x.version || 'unknown');
-  const points = x => x.unit == 'ratio' && x.effect != null && signed(x.effect, x.unit) != '0' ? ' points' : '', need = c.verdict == 'not_enough_data' ? Math.max(0, ...c.checks.map(x => x.peer ? 0 : x.need || 0)) : 0;
-  return html`<section class="blk rule" id="versions" aria-labelledby="vs"><header style=${{ alignItems: 'center' }}><h2 id="vs">${b} against ${a}</h2><span class=${'verdict ' + (c.verdict == 'worse' ? 'worse' : 'tag')}><${Icon} n="split"/>${word}</span>
-      <span class="m2 s">where both took calls, for the same callers and operations: ${count(is.calls)} of ${b}, ${count(was.calls)} of ${a}${need ? `; about ${count(need)} more needed` : ''}</span><span class="grow"></span><${Menu} label="JSON for a pipeline" c="bare low only-l" items=${[['curl', () => curlOf('compare', { service: d.service.node.service, baseline: was.version, candidate: is.version })], ['JSON', () => JSON.stringify(c, null, 2)]]}/><${Choice} d=${d} baseline=${was.version} candidate=${is.version}/></header>
-    <div class="scrollx"><${Table} rows=${c.checks} id=${x => x.metric + x.test + (x.peer ? x.peer.namespace + '/' + x.peer.service : '')} cols=${[['Measure', '', x => measure(x, c)],
-      [a, 'r', x => valueOf(x, was)], [b, 'r', x => x.verdict == 'worse' ? cell(html`<b>${valueOf(x, is)}</b>`, 'fault') : valueOf(x, is)],
-      ['Difference', 'r only-l', x => x.effect == null ? '' : html`${x.verdict == 'worse' ? html`<b>${signed(x.effect, x.unit)}${points(x)}</b>` : signed(x.effect, x.unit) + points(x)}`],
-      ['less ← → more', 'only-l mid', x => html`<${Interval} c=${x}/>`], ['95 % interval', 'only-l after', x => cell(x.interval ? `${signed(x.interval[0], x.unit)} to ${signed(x.interval[1], x.unit)}` : x.need ? `about ${count(x.need)} more calls needed` : 'too few calls', 'm2')],
-      ['Answer', '', x => x.verdict == 'worse' ? html`<b class="fault">worse</b>` : cell(WORDS[x.verdict], x.verdict == 'not_enough_data' ? 'm2 nw' : '')]]}/></div></section>`;
+const secured = ['Security', 'only-l sec',
+  e => { const x = securityOf(e); return cell([x.icon && html`<${Icon} n=${x.icon}/> `, x.words], x.plain ? 'plain' : 'm2'); }];
+const Ends = ({ title, edges, side, s, empty }) =>
+  html`<${Block} title=${title + 's'}>
+  <${Table} id=${e => e.id} rows=${worstFirst(edges)} to=${e => edgeHref(e.caller, e.callee)} name=${title + 's'}
+  empty=${empty}
+    cols=${[end(title, e => nameOfId(e[side])), edgeRate(s), ['Began', 'r', e => rateCell(e.errors_origin, s, e.mark == 'began')],
+    ['Passed on', 'r', e => rateCell(e.errors_carried, s)], p95(), secured]}/></${Block}>`;
+
+function Instances({ d }) {
+  const [all, setAll] = useState(false), isBad = i => marked(i.calls, i.errors), k = i => isBad(i) ? markOf(d.service) || 'p' : '',
+    rows = d.instances;
+  const n = all || rows.length < 6 ? rows.length : Math.max(rows.filter(isBad).length, 3), rest = rows.slice(n);
+  return html`<${Block} title="Instances" note=${`worst first, from the latest ${count(d.sampled.traces)} traces`}>
+    <${Table} rows=${rows.slice(0, n)} id=${i => i.instance + i.version} name="Instances"
+      empty="None of its own spans are among the latest traces."
+        cols=${[['Instance', 'mono', i => html`<${MarkOr} k=${k(i)}/> <span class="brk">${i.instance || 'without a name'}</span>`],
+        ['Version', '', i => versionWord(i.version)], ['Calls', 'r', i => count(i.calls)], failed(), p95(),
+        ['Against the others', 'after only-l',
+          i => { const w = againstOthers(i, rows); return loud(WORDS[w], w == 'worse', 'm2 nw'); }]]}/>
+    ${rest.length > 0
+      && html`<button class="btn bare" onClick=${() => setAll(true)}><${Icon} n="right"/>
+      ${count(rest.length)} more${rest.some(isBad) ? '' : ', normal'}</button>`}</${Block}>`;
 }
 
-/* ---- one: charts ---- */
+const SQL = name => `SELECT minute, callee_version, sum(calls) AS calls, sum(errors) AS failed, max(p95_ns) AS p95_ns
+FROM edge_minute WHERE callee_service = ${sqlText(name)}
+GROUP BY 1, 2 ORDER BY 1`;
+const PROMQL = name =>
+  `sum by (server_service_version) (rate(traces_service_graph_request_failed_total{server=${JSON.stringify(name)}}[1m]))`;
 
-function Charts({ d, s }) {
-  const ser = d.series, from = parseTime(d.from), step = ser.step_ns / 1e6, to = from + ser.calls.length * step, x = ser.calls.map((_, i) => from + i * step + step / 2), n = d.service;
-  const onset = onsetOf(ser.calls.map((_, i) => from + i * step), ser.calls, ser.began.map((v, i) => (v || 0) + (ser.passed[i] || 0))), newest = d.versions.reduce((a, b) => !a || b.first_seen > a.first_seen ? b : a, null), fresh = d.versions.length > 1 && parseTime(newest.first_seen);
-  const split = label => [fresh > from && { at: fresh, colour: '--ink-3', dash: [3, 3], ...label }, onset && { at: onset, label: label ? null : `began ${clock(onset)}`, side: 'l' }].filter(Boolean);
-  const per = counts => perSecond(ser, from, counts).v, lines = d.versions.length > 1 && d.versions.length < 5 ? d.versions.filter(v => v.series) : [{ version: '', series: ser.calls }], tokens = ['--ctl', '--accent', '--s1', '--s5'];
-  const began = per(ser.began), passed = per(ser.passed), nice = v => { const [max, t] = niceMax(Math.max(...v, 0)); return { max, ticks: [0, t.at(-1) / 2, t.at(-1)] }; };
-  const failing = marked(n.calls, n.errors), lat = [['p50_ns', '--ctl', .9], ['p95_ns', '--ink', 1.75], ['p99_ns', '--ctl', .9, [4, 3]]].map(([k, stroke, w, dash]) => ({ kind: 'line', stroke, w, dash, v: ser[k].map(v => v == null ? null : v / 1e6) }));
-  const big = (title, value, c, legend, chart) => html`<div><header class="shead kpi"><h2>${title}</h2><span class=${'big ' + c}>${value}</span><span class="grow"></span><span class="legend">${legend}</span></header><${Chart} h=${118} x=${x} from=${from} to=${to} ...${chart}/></div>`;
-  return html`<section class="blk spark3" aria-label="Rate, failures, latency">
-    ${big('Calls per second', bare(rate(n.calls / s)), '', lines.length > 1 && lines.map((v, i) => html`<span key=${v.version}><i class="sw ln" style=${{ background: `var(${tokens[i]})` }}></i>${v.version || 'unknown'}</span>`), { ...nice(per(ser.calls)), label: `Calls per second over time, ${bare(rate(n.calls / s))} on average`, series: lines.map((v, i) => ({ kind: 'line', stroke: tokens[i], w: i ? 2 : 1.5, v: per(v.series).map((y, k) => v.series[k] ? y : i ? null : y) })), marks: split({ label: newest && `${newest.version} first seen`, side: 'l', dy: 34 }) })}
-    ${big('Failures per second', bare(rate((n.began + n.passed) / s)), failing ? 'fault' : '', html`<span><i class="sw ba"></i>began here</span><span><i class="sw p"></i>passed on</span>`, { ...nice(began.map((v, i) => (v || 0) + (passed[i] || 0))), label: `Failures per second: ${bare(rate(n.began / s))} began here, ${bare(rate(n.passed / s))} passed on`, series: [{ v: passed, hatch: true }, { v: began }], marks: split() })}
-    ${big('Latency, p95', msWhole(n.p95_ns), '', html`<span class="m3">p50, p95, p99</span>`, { ...nice(lat.flatMap(l => l.v)), label: `Latency: p50 ${ms(n.p50_ns)}, p95 ${ms(n.p95_ns)}, p99 ${ms(n.p99_ns)}`, series: lat, marks: split({}) })}</section>`;
+// Where its failures began: in it, at a call of it, or further on.
+function Verdict({ d, onset, s }) {
+  const open = useApi('incidents', { state: 'open' }, { timeless: true, every: 30000 }).data?.items || [],
+    own = open.find(i => { const x = i.suspects[0]?.node;
+      return x?.service == d.service.node.service && x.namespace == d.service.node.namespace; });
+  const n = d.service, to = e => html`<a href=${edgeHref(e.caller, e.callee)}>${nameOfId(e.callee)}</a>`,
+    share_ = share(ratio(n.errors, n.calls));
+  if (!n.mark) return html`No failures stand out: ${share_} of ${bare(n.calls / s)} calls per second fail.`;
+  const bad = n.versions.length > 1 ? n.versions.filter(x => marked(x.calls, x.began)) : [],
+    out = best(d.callees.filter(e => e.mark == 'began' && e.unreached * 2 > e.errors_origin), e => e.unreached);
+  const deeper = best(d.callees.filter(e => e.mark), e => e.errors);
+  return html`<${Mark} k=${markOf(n)} quiet/> <b>${share_} of calls fail${onset ? ` since ${clock(onset)}` : ''}.</b> ${n.mark == 'began'
+    ? html`They begin here${bad.length == 1 && html`, in <b>${bad[0].version}</b>`}${out && html`, at its call to ${to(out)}`}.`
+    : html`They began further on${deeper && html`, beyond ${to(deeper)}`}, and are passed on here.`}
+      ${own && html` <a href=${href('/incident/' + own.id)}>Incident ${own.id}</a>`}`;
 }
 
-/* ---- one: the tables below ---- */
-
-const Ends = ({ title, edges, end, s }) => html`<section class="blk"><header><h2>${title}s</h2></header>${edges.length ? html`<${Table} id=${e => e.id} rows=${[...edges].sort((a, b) => b.errors_origin - a.errors_origin || b.errors_carried - a.errors_carried || b.calls - a.calls)} to=${e => edgeHref(e.caller, e.callee)} head=${title + 's'} cols=${[
-  [title, '', e => html`<${MarkOr} k=${markOf(e)}/> <a class="q brk" href=${edgeHref(e.caller, e.callee)}>${nameOfId(e[end])}</a>${e.via && html` <span class="m3 s">via ${e.via}</span>`}`], ['Calls/s', 'r', e => bare(ratesOf(e, s).text)], ['Began', 'r', e => rateCell(e.errors_origin, s, e.mark == 'began')], ['Passed on', 'r', e => rateCell(e.errors_carried, s)], ['p95', 'r', e => ms(e.p95_ns)],
-  ['Security', 'only-l sec', e => { const x = securityOf(e); return cell(html`${x.icon && html`<${Icon} n=${x.icon}/> `}${x.words}`, x.plain ? 'plain' : 'm2'); }]]}/>` : html`<p class="m2 s">${title == 'Caller' ? 'Nobody called it in this window.' : 'It called nobody in this window.'}</p>`}</section>`;
-
-function Instances({ d, s }) {
-  const [all, setAll] = useState(false), k = i => marked(i.calls, i.errors) ? markOf(d.service) || 'p' : '', bad = d.instances.filter(k), shown = all || d.instances.length < 6 ? d.instances : d.instances.slice(0, Math.max(bad.length, 3)), rest = d.instances.length - shown.length;
-  return html`<section class="blk"><header><h2>Instances</h2><span class="m3 s">worst first, from the latest ${count(d.sampled.traces)} traces</span></header>${d.instances.length ? html`<${Table} rows=${shown} id=${i => i.instance + i.version} head="Instances" cols=${[['Instance', 'mono', i => html`<${MarkOr} k=${k(i)}/> <span class="brk">${i.instance || 'without a name'}</span>`], ['Version', '', i => i.version || 'unknown'], ['Calls', 'r', i => count(i.calls)], ['Failed', 'r', i => failedCell(i.errors, i.calls, k(i))], ['p95', 'r', i => msWhole(i.p95_ns)], ['Against the others', 'after only-l', i => { const w = againstOthers(i, d.instances); return w == 'worse' ? html`<b class="fault">worse</b>` : cell(WORDS[w], 'm2 nw'); }]]}/>
-    ${rest > 0 && html`<button class="btn bare" onClick=${() => setAll(true)}><${Icon} n="right"/>${count(rest)} more${d.instances.slice(shown.length).every(i => !k(i)) ? ', normal' : ''}</button>`}` : html`<p class="m2 s">None of its own spans are among the latest traces.</p>`}</section>`;
+function Operations({ d, query, s }) {
+  const n = d.service, isBad = o => marked(o.calls, o.errors), near = o => serviceHref(n.node, { ...query, op: o.operation });
+  return html`<${Block} title="Operations">
+    <${Table} rows=${d.operations} id=${o => o.operation} to=${near} name="Operations" empty="It sent no spans of calls that it took."
+    cols=${[
+    ['Operation', '',
+      o => html`<${MarkOr} k=${isBad(o) ? markOf(n) || 'p' : ''}/> <a class="q brk" href=${near(o)}
+      aria-current=${o.operation == query.op ? 'true' : null}>${o.operation}</a>`],
+    perSecond(s), failed(), ['p50', 'r', o => ms(o.p50_ns)], p95(), ['Self time', 'r only-l', o => ms(o.self_p50_ns)]]}/></${Block}>`;
 }
 
 export function Service({ cluster, namespace, name, query }) {
-  const r = useRange(), path = 'service/' + [cluster, namespace, name].map(encodeURIComponent).join('/'), { data: d, error, again } = useApi(path, { compare: query.compare }), s = d?.seconds || 1, n = d?.service, k = n && markOf(n);
-  const onset = d && onsetOf(d.series.calls.map((_, i) => parseTime(d.from) + i * d.series.step_ns / 1e6), d.series.calls, d.series.began.map((v, i) => (v || 0) + (d.series.passed[i] || 0)));
-  useTitle(n && (k ? `${share(ratio(n.errors, n.calls))} of calls to ${name} fail` : name), namespace != '-' && namespace, n && k && name);
-  const crumbs = html`<p class="kick s"><a href=${href('/services')}>Services</a>${[cluster, namespace].filter(x => x != '-').map(x => html`<span class="m3">/</span><span>${x}</span>`)}</p>`;
-  if (!d) return html`<main id="main" tabindex="-1"><section class="answer">${crumbs}<h1>${name}</h1></section>${error && (error.status == 404 ? html`<p class="note">No calls of <b>${name}</b> in this window. <a href=${href('/services')}>All services</a></p>` : html`<${Failed} what="The service" error=${error} again=${again}/>`)}</main>`;
-  const v = n.versions.length > 1 && n.versions.filter(x => marked(x.calls, x.began)), out = d.callees.filter(e => e.mark == 'began' && e.unreached * 2 > e.errors_origin).sort((a, b) => b.unreached - a.unreached)[0], deeper = d.callees.filter(e => e.mark).sort((a, b) => b.errors - a.errors)[0], op = x => marked(x.calls, x.errors) ? k || 'p' : '', near = o => serviceHref(n.node, { ...query, op: o.operation });
-  const verdict = k == 'began' || n.mark == 'began' ? html`They begin here${v && v.length == 1 ? html`, in <b>${v[0].version}</b>` : ''}${out ? html`, at its call to <a href=${edgeHref(out.caller, out.callee)}>${nameOfId(out.callee)}</a>` : ''}.` : n.mark == 'passed' ? html`They began further on${deeper ? html`, beyond <a href=${edgeHref(deeper.caller, deeper.callee)}>${nameOfId(deeper.callee)}</a>` : ''}, and are passed on here.` : '';
-  return html`<main id="main" tabindex="-1">${error && html`<${Failed} what="The service" error=${error} again=${again}/>`}<section class="answer">${crumbs}
-      <div class="row w" style=${{ gap: '6px 14px' }}><h1>${nameOf(n)}</h1><span class="m2">${[n.node.role, d.instances.length && plural(d.instances.length, 'instance'), `first seen ${day(parseTime(d.first_seen))}`].filter(Boolean).join(', ')}</span><span class="grow"></span>
-        <span class="row w"><a class="btn" href=${href('/graph', { focus: n.id, sel: n.id })}>Neighbourhood</a><a class="btn" href=${traces(['service', n.node.service], ...(n.mark ? [['status', 'error']] : []))}>Traces</a><${Menu} c="only-l" items=${[['Link', () => location.href], ['SQL', () => `SELECT minute, callee_version, sum(calls) AS calls, sum(errors) AS failed, max(p95_ns) AS p95_ns\nFROM edge_minute WHERE callee_service = ${sqlText(n.node.service)}\nGROUP BY 1, 2 ORDER BY 1`], ['PromQL', () => `sum by (server_service_version) (rate(traces_service_graph_request_failed_total{server=${JSON.stringify(n.node.service)}}[1m]))`], ['curl', () => curlOf(path)], ['Command', () => `faultline compare --service ${n.node.service}${d.compare ? ` --baseline ${d.compare.baseline.version} --candidate ${d.compare.candidate.version}` : ''}${Object.entries(rangeText(range())).map(([k, v]) => ` --${k} ${v}`).join('')}`]]}/></span></div>
-      <p class="sub" style=${{ marginTop: '2px' }}>${n.mark ? html`<${Mark} k=${n.mark == 'began' ? 'b' : 'p'} quiet/> <b>${share(ratio(n.errors, n.calls))} of calls fail${onset ? ` since ${clock(onset)}` : ''}.</b> ${verdict}` : html`No failures stand out: ${share(ratio(n.errors, n.calls))} of ${bare(rate(n.calls / s))} calls per second fail.`}</p></section>
-    <${Charts} d=${d} s=${s}/>${query.op && html`<${Operation} key=${query.op} d=${d} op=${query.op} r=${r} s=${s}/>`}<${Versions} d=${d} asked=${query.compare}/>
-    <div class="two-col"><${Ends} title="Caller" edges=${d.callers} end="caller" s=${s}/><${Ends} title="Callee" edges=${d.callees} end="callee" s=${s}/>
-      <section class="blk"><header><h2>Operations</h2></header>${d.operations.length ? html`<${Table} rows=${d.operations} id=${o => o.operation} to=${o => near(o)} head="Operations" cols=${[['Operation', '', o => html`<${MarkOr} k=${op(o)}/> <a class="q brk" href=${near(o)} aria-current=${o.operation == query.op ? 'true' : null}>${o.operation}</a>`], ['Calls/s', 'r', o => bare(rate(o.calls / s))], ['Failed', 'r', o => failedCell(o.errors, o.calls, op(o))], ['p50', 'r', o => ms(o.p50_ns)], ['p95', 'r', o => msWhole(o.p95_ns)], ['Self time', 'r only-l', o => ms(o.self_p50_ns)]]}/>` : html`<p class="m2 s">It sent no spans of calls that it took.</p>`}</section>
-      <${Instances} d=${d} s=${s}/></div></main>`;
+  const path = servicePath({ cluster, namespace, service: name }), answer = useApi(path, { compare: query.compare }), d = answer.data,
+    s = d?.seconds || 1, n = d?.service, onset = d && onsetIn(d);
+  useTitle(n && (n.mark ? `${share(ratio(n.errors, n.calls))} of calls to ${name} fail` : name), namespace != '-' && namespace, n?.mark
+    && name);
+  if (answer.error?.status == 404)
+    return html`<${NoPage} title=${name}>No calls of <b>${name}</b> in this window. <a href=${href('/services')}>All services</a>
+    </${NoPage}>`;
+  const versions = d?.compare ? ` --baseline ${d.compare.baseline.version} --candidate ${d.compare.candidate.version}` : '';
+  return html`<${Page} name=${name} what="The service" answers=${[answer]} ready=${d}>${d && html`<section class="answer">
+      <p class="kick s"><a href=${href('/services')}>Services</a>
+        ${[cluster, namespace].filter(x => x != '-').map(x => [html`<span class="m3">/</span>`, html`<span>${x}</span>`])}</p>
+      <div class="row w heads"><h1>${nameOf(n)}</h1>
+        <span class="m2">
+        ${[n.node.role, d.instances.length && plural(d.instances.length, 'instance'), `first seen ${day(parseTime(d.first_seen))}`]
+        .filter(Boolean).join(', ')}</span>
+        <span class="grow"></span><span class="row w"><a class="btn" href=${href('/graph', { focus: n.id, sel: n.id })}>Neighbourhood</a>
+        <a class="btn" href=${traces(['service', name], n.mark && ['status', 'error'])}>Traces</a>
+          <${Menu} c="only-l" items=${[['SQL', SQL(name)], ['PromQL', PROMQL(name)], ['curl', () => curlOf(path)],
+          ['Command', () => command(`compare --service ${name}${versions}`)]]}/></span></div>
+      <p class="sub"><${Verdict} d=${d} onset=${onset} s=${s}/></p></section>
+    <${Three} d=${d} s=${s} onset=${onset}/>${query.op && html`<${Operation} key=${query.op} d=${d} op=${query.op} s=${s}/>`}
+      <${Versions} d=${d} asked=${query.compare}/>
+    <div class="two-col"><${Ends} title="Caller" edges=${d.callers} side="caller" s=${s} empty="Nobody called it in this window."/>
+      <${Ends} title="Callee" edges=${d.callees} side="callee" s=${s} empty="It called nobody in this window."/>
+        <${Operations} d=${d} query=${query} s=${s}/><${Instances} d=${d}/></div>`}</${Page}>`;
 }

@@ -3,157 +3,154 @@
 export const BEGAN = 1, PASSED = 2, RECOVERED = 3;
 const EQUAL_MOST = 20;
 
+// Rows beneath a row, in order.
+function* below(m, i) { for (let k = i + 1; k < m.end[i]; k++) yield k; }
+function anyBelow(m, i, is) {
+  for (const k of below(m, i)) if (is(k)) return true;
+  return false;
+}
+const push = (map, key, value) => { if (map.has(key)) map.get(key).push(value); else map.set(key, [value]); };
+
 // The end of each row's subtree (index behind its last descendant).
 function ends(depth) {
   const n = depth.length, end = new Int32Array(n), open = [];
-  for (let i = 0; i < n; i++) {
-    while (open.length && depth[open.at(-1)] >= depth[i]) end[open.pop()] = i;
+  for (let i = 0; i <= n; i++) {
+    while (open.length && !(depth[open.at(-1)] < depth[i])) end[open.pop()] = i;
     open.push(i);
   }
-  while (open.length) end[open.pop()] = n;
   return end;
 }
 
 // Where a callee's clock cannot be right against its caller's, by how much its subtree is moved to fit (ns), and the hosts.
 function clockShifts(s, nodes) {
   const shift = new Float64Array(s.parent.length), hosts = new Map();
-  for (let i = 0; i < shift.length; i++) {
-    const p = s.parent[i];
-    if (p < 0) continue;
+  s.parent.forEach((p, i) => {
+    if (p < 0) return;
     shift[i] = shift[p];
-    const start = s.start_ns[i], end = start + s.duration_ns[i], from = s.start_ns[p], to = from + s.duration_ns[p];
-    const other = s.node[i] != s.node[p] && s.duration_ns[i] >= 0 && s.duration_ns[i] <= s.duration_ns[p];
-    if (other && (start < from - 1e6 || end > to + 1e6) && s.kind[i] == 2) {
-      shift[i] += (from + to) / 2 - (start + end) / 2;
-      hosts.set(nodes[s.node[i]].service, (start + end) / 2 - (from + to) / 2);
-    }
-  }
+    const start = s.start_ns[i], length = s.duration_ns[i], from = s.start_ns[p], room = s.duration_ns[p],
+      outside = start < from - 1e6 || start + length > from + room + 1e6;
+    if (!outside || s.node[i] == s.node[p] || length < 0 || length > room || s.kind[i] != 2) return;
+    const ahead = start + length / 2 - from - room / 2;
+    shift[i] -= ahead;
+    hosts.set(nodes[s.node[i]].service, ahead);
+  });
   return { shift, hosts };
 }
 
-// `fit`: with times moved where clocks differ.
+/* `fit`: with times moved where clocks differ. Gives {layout, s: columns, n: rows, end, up: the parent that is shown while proxies are folded, flat: depth
+ * then, hops: folded rows, nodes, critical: pieces by row, from, to: ns from the trace's start, clocks, missing: rows without their parent}. */
 export function modelOf(layout, fit) {
-  const clocks = clockShifts(layout.spans, layout.nodes), moved = fit ? clocks.shift : null, s = moved ? { ...layout.spans, start_ns: layout.spans.start_ns.map((t, i) => t + moved[i]) } : layout.spans, n = s.parent.length, end = ends(s.depth), nodes = layout.nodes;
-  const up = new Int32Array(n), flat = new Int32Array(n), hops = [];
+  const { spans, nodes } = layout, clocks = clockShifts(spans, nodes), moved = i => fit ? clocks.shift[i] : 0,
+    s = { ...spans, start_ns: spans.start_ns.map((t, i) => t + moved(i)) };
+  const n = s.parent.length, up = new Int32Array(n), flat = new Int32Array(n), hops = [], critical = new Map();
+  let to = layout.trace.duration_ns || 0, from = 0;
   for (let i = 0; i < n; i++) {
     const p = s.parent[i];
-    up[i] = p < 0 ? -1 : s.folded[p] ? up[p] : p; /* the nearest that is shown while proxies are folded */
+    up[i] = p < 0 ? -1 : s.folded[p] ? up[p] : p;
     flat[i] = up[i] < 0 ? 0 : flat[up[i]] + 1;
     if (s.folded[i]) hops.push(i);
+    to = Math.max(to, s.start_ns[i] + Math.max(0, s.duration_ns[i]));
+    from = Math.min(from, s.start_ns[i]);
   }
-  const critical = new Map();
-  for (const [row, from, to] of layout.critical) {
-    if (!critical.has(row)) critical.set(row, []);
-    critical.get(row).push(moved ? [from + moved[row], to + moved[row]] : [from, to]);
-  }
-  let total = layout.trace.duration_ns || 0, first = 0;
-  for (let i = 0; i < n; i++) {
-    total = Math.max(total, s.start_ns[i] + Math.max(0, s.duration_ns[i]));
-    first = Math.min(first, s.start_ns[i]);
-  }
-  return { layout, s, n, end, up, flat, hops, nodes, critical, from: first, to: Math.max(total, first + 1), clocks,
-    missing: s.orphan.reduce((a, o) => a + o, 0) };
+  for (const [row, a, b] of layout.critical) push(critical, row, [a + moved(row), b + moved(row)]);
+  return { layout, s, n, end: ends(s.depth), up, flat, hops, nodes, critical, from, to: Math.max(to, from + 1), clocks,
+    missing: s.orphan.filter(Boolean).length };
 }
 
-export const markOf = (m, i, hops) => {
+const isShown = (m, i, hops) => hops || !m.s.folded[i];
+// The rows that are shown, as far as folding of proxies goes.
+export const rowsShown = (m, hops) => Array.from({ length: m.n }, (_, i) => i).filter(i => isShown(m, i, hops));
+export const parentOf = (m, i, hops) => hops ? m.s.parent[i] : m.up[i];
+export const lengthOf = (m, i) => Math.max(0, m.s.duration_ns[i]);
+export const endOf = (m, i) => m.s.start_ns[i] + lengthOf(m, i);
+
+export function markOf(m, i, hops) {
   const f = hops ? m.s.fault[i] : m.s.lent[i];
-  if (f == BEGAN && hops) { /* with the proxy in sight the failure began there */
-    for (let k = i + 1; k < m.end[i]; k++) if (m.s.folded[k] && m.s.fault[k] == BEGAN) return 'p';
-  }
-  return f == BEGAN ? 'b' : f == PASSED || f == RECOVERED ? 'p' : '';
-};
-export const nameOf = (m, i) => m.nodes[m.s.named[i]].service || m.nodes[m.s.node[i]].service || 'unknown';
+  // With the proxy in sight the failure began there.
+  if (f == BEGAN) return hops && anyBelow(m, i, k => m.s.folded[k] && m.s.fault[k] == BEGAN) ? 'p' : 'b';
+  return f == PASSED || f == RECOVERED ? 'p' : '';
+}
+const failed = (m, i) => m.s.lent[i] >= BEGAN && m.s.lent[i] <= RECOVERED;
+export const nodeOf = (m, i) => m.nodes[m.s.named[i]];
+export const nameOf = (m, i) => nodeOf(m, i).service || m.nodes[m.s.node[i]].service || 'unknown';
 export const operationOf = (m, i) => m.layout.operations[m.s.operation[i]];
+export const titleOf = (m, i) => `${nameOf(m, i)} ${operationOf(m, i)}`;
+
 // What it answered, where that says something: a response flag, else the status of what failed.
-export const codeOf = (m, i, hops) => {
-  let flags = m.layout.flags[i];
-  if (!flags && !hops) for (let k = i + 1; k < m.end[i] && m.s.folded[k] && !flags; k++) if (m.s.fault[k] == BEGAN) flags = m.layout.flags[k];
-  if (flags) return flags.split(',')[0];
+export function codeOf(m, i, hops) {
   const status = m.s.status[i];
-  return status >= 400 ? String(status) : status < 0 ? 'gRPC\u00a0' + -status : '';
-};
+  let flags = m.layout.flags[i];
+  if (!flags && !hops)
+    for (let k = i + 1; k < m.end[i] && m.s.folded[k] && !flags; k++) if (m.s.fault[k] == BEGAN) flags = m.layout.flags[k];
+  return flags ? flags.split(',')[0] : status >= 400 ? String(status) : status < 0 ? 'gRPC\u00a0' + -status : '';
+}
 
 // Pieces of the critical path to draw on a row: its own, and those of the proxies that are folded into it.
 export function piecesOf(m, i, hops) {
-  const out = [...m.critical.get(i) || []];
-  if (!hops) for (let k = i + 1; k < m.end[i]; k++) if (m.s.folded[k] && m.up[k] == i) out.push(...m.critical.get(k) || []);
-  out.sort((a, b) => a[0] - b[0]);
-  return out.reduce((list, p) => { const last = list.at(-1); if (last && p[0] - last[1] < 1000) last[1] = Math.max(last[1], p[1]); else list.push([...p]); return list; }, []);
+  const of = k => m.critical.get(k) || [],
+    all = hops ? of(i) : [...of(i), ...[...below(m, i)].filter(k => m.s.folded[k] && m.up[k] == i).flatMap(of)], out = [];
+  for (const [a, b] of [...all].sort((a, b) => a[0] - b[0])) {
+    const last = out.at(-1);
+    if (last && a - last[1] < 1000) last[1] = Math.max(last[1], b);
+    else out.push([a, b]);
+  }
+  return out;
 }
 
-// The stretches in which a row waits for none of its shown children, from its start, ns.
+// The stretches in which a row waits for none of its shown children, from its start, ns; null when it has none.
 export function selfOf(m, i, hops) {
   const length = m.s.duration_ns[i], start = m.s.start_ns[i], out = [];
   if (length <= 0) return out;
-  const kids = [];
-  for (let k = i + 1; k < m.end[i]; k++) {
-    const own = hops ? m.s.parent[k] == i : m.up[k] == i && !m.s.folded[k];
-    if (own && m.s.duration_ns[k] > 0) kids.push([m.s.start_ns[k] - start, m.s.start_ns[k] - start + m.s.duration_ns[k]]);
-  }
+  const kids = [...below(m, i)].filter(k => isShown(m, k, hops) && parentOf(m, k, hops) == i && m.s.duration_ns[k] > 0);
   if (!kids.length) return null;
-  kids.sort((a, b) => a[0] - b[0]);
   let at = 0;
-  for (const [a, b] of kids) {
-    if (a > at) out.push([at, Math.min(a, length)]);
-    at = Math.max(at, b);
-    if (at >= length) break;
+  for (const k of [...kids.sort((a, b) => m.s.start_ns[a] - m.s.start_ns[b]), null]) {
+    const a = k == null ? length : Math.min(m.s.start_ns[k] - start, length);
+    if (a > at) out.push([at, a]);
+    at = Math.max(at, k == null ? length : endOf(m, k) - start);
   }
-  if (at < length) out.push([at, length]);
   return out;
 }
 
 /* Rows to show, in order: {i} a span; {i, group: [rows]} many equal children as one; {quiet: [rows], depth} what did not fail, on a phone.
  * closed: rows whose children are hidden; opened: groups that were unfolded. */
 export function rowsOf(m, { hops, closed, opened, brief }) {
-  const out = [], shown = i => hops || !m.s.folded[i];
-  const groups = equalGroups(m, hops), bad = brief ? failing(m) : null;
+  const out = [], groups = equalGroups(m, hops), bad = brief && failing(m);
   for (let i = 0; i < m.n; i++) {
-    if (!shown(i)) continue;
-    const depth = hops ? m.s.depth[i] : m.flat[i], parent = hops ? m.s.parent[i] : m.up[i], group = groups.get(i);
+    if (!isShown(m, i, hops)) continue;
+    const depth = hops ? m.s.depth[i] : m.flat[i], parent = parentOf(m, i, hops), group = groups.get(i);
     if (bad && !bad[i] && parent >= 0 && bad[parent] && !opened.has('q' + parent)) {
-      const at = out.find(r => r.quiet && r.parent == parent) || (out.push({ quiet: [], parent, depth, from: Infinity, to: 0 }), out.at(-1));
-      for (let k = i; k < m.end[i]; k++) if (shown(k)) at.quiet.push(k);
-      i = m.end[i] - 1;
-      continue;
+      const at = out.find(r => r.quiet && r.parent == parent) || (out.push({ quiet: [], parent, depth }), out.at(-1));
+      at.quiet.push(...[i, ...below(m, i)].filter(k => isShown(m, k, hops)));
+    } else if (group && !opened.has('g' + group[0])) {
+      if (i == group[0]) out.push({ i, depth, group, total: group.reduce((sum, k) => sum + lengthOf(m, k), 0) });
+    } else {
+      out.push({ i, depth, kids: anyBelow(m, i, k => isShown(m, k, hops)) });
+      if (!closed.has(i)) continue;
     }
-    if (group && !opened.has('g' + group.rows[0])) {
-      if (i == group.rows[0]) out.push({ i, depth, group: group.rows, total: group.total });
-      i = m.end[i] - 1;
-      continue;
-    }
-    out.push({ i, depth, kids: hasKids(m, i, hops) });
-    if (closed.has(i)) i = m.end[i] - 1;
+    i = m.end[i] - 1;
   }
   return out;
 }
 
-function hasKids(m, i, hops) {
-  if (hops) return m.end[i] > i + 1;
-  for (let k = i + 1; k < m.end[i]; k++) if (!m.s.folded[k]) return true;
-  return false;
-}
-
+// Which rows failed, or stand above one that did; null when nothing failed: everything is shown.
 function failing(m) {
   const bad = new Uint8Array(m.n);
   for (let i = m.n - 1; i >= 0; i--) {
-    if (m.s.lent[i] == BEGAN || m.s.lent[i] == PASSED || m.s.lent[i] == RECOVERED) bad[i] = 1;
+    bad[i] ||= failed(m, i);
     if (bad[i] && m.s.parent[i] >= 0) bad[m.s.parent[i]] = 1;
   }
-  if (!bad[0]) return null; /* nothing failed: everything is shown */
-  return bad;
+  return bad[0] ? bad : null;
 }
 
-// Children of one parent that are more than twenty of one service and operation, none failed.
+// Children of one parent that are more than twenty of one service and operation, none failed: their rows, by each of them.
 function equalGroups(m, hops) {
   const all = new Map(), of = new Map();
-  for (let i = 0; i < m.n; i++) {
-    if (m.s.lent[i] || (m.s.folded[i] && !hops)) continue;
-    const parent = hops ? m.s.parent[i] : m.up[i], key = `${parent}/${m.s.named[i]}/${m.s.operation[i]}`;
-    if (parent < 0) continue;
-    const g = all.get(key);
-    if (g) { g.rows.push(i); g.total += Math.max(0, m.s.duration_ns[i]); } else all.set(key, { rows: [i], total: Math.max(0, m.s.duration_ns[i]) });
+  for (const i of rowsShown(m, hops)) {
+    const parent = parentOf(m, i, hops);
+    if (!m.s.lent[i] && parent >= 0) push(all, `${parent}/${m.s.named[i]}/${m.s.operation[i]}`, i);
   }
-  for (const g of all.values()) if (g.rows.length > EQUAL_MOST) for (const i of g.rows) of.set(i, g);
+  for (const rows of all.values()) if (rows.length > EQUAL_MOST) for (const i of rows) of.set(i, rows);
   return of;
 }
 
@@ -161,50 +158,48 @@ function equalGroups(m, hops) {
 export function union(m, rows) {
   let at = -Infinity, sum = 0;
   for (const i of [...rows].sort((a, b) => m.s.start_ns[a] - m.s.start_ns[b])) {
-    const a = m.s.start_ns[i], b = a + Math.max(0, m.s.duration_ns[i]);
-    if (b > at) { sum += b - Math.max(a, at); at = b; }
+    sum += Math.max(0, endOf(m, i) - Math.max(m.s.start_ns[i], at));
+    at = Math.max(at, endOf(m, i));
   }
   return sum;
 }
 
-// Time by service and operation: [{row, count, total, self, failed}], most self time first.
+// Time by service and operation: [{row, count, total, self, failed, began}], most self time first.
 export function summary(m, hops) {
   const by = new Map();
+  for (const i of rowsShown(m, hops)) push(by, `${m.s.named[i]}/${m.s.operation[i]}`, i);
+  const n = (rows, of) => rows.reduce((sum, i) => sum + Number(of(i)), 0);
+  return [...by.values()]
+    .map(rows => ({ row: rows[0], count: rows.length, total: n(rows, i => lengthOf(m, i)),
+    self: n(rows, i => Math.max(0, m.s.self_ns[i])),
+    failed: n(rows, i => m.s.lent[i] == BEGAN || m.s.lent[i] == PASSED), began: n(rows, i => m.s.lent[i] == BEGAN && !m.s.folded[i]) }))
+      .sort((a, b) => b.self - a.self);
+}
+
+// Each row's way from the root by names, and which of several alike it is; null for folded ones.
+function pathsOf(m) {
+  const out = [], seen = new Map();
   for (let i = 0; i < m.n; i++) {
-    if (m.s.folded[i] && !hops) continue;
-    const key = `${m.s.named[i]}/${m.s.operation[i]}`, r = by.get(key) || { row: i, count: 0, total: 0, self: 0, failed: 0, began: 0 };
-    r.count++;
-    r.total += Math.max(0, m.s.duration_ns[i]);
-    r.self += Math.max(0, m.s.self_ns[i]);
-    r.failed += m.s.lent[i] == BEGAN || m.s.lent[i] == PASSED ? 1 : 0;
-    r.began += m.s.lent[i] == BEGAN && !m.s.folded[i] ? 1 : 0;
-    by.set(key, r);
+    const path = (out[m.up[i]] || '') + `\n\n${m.nodes[m.s.node[i]].service}\n${operationOf(m, i)}`, times = (seen.get(path) || 0) + 1;
+    if (!m.s.folded[i]) seen.set(path, times);
+    out.push(m.s.folded[i] ? null : path + '#' + times);
   }
-  return [...by.values()].sort((a, b) => b.self - a.self);
+  return out;
 }
 
 // Where two traces of one kind part: the first row that only one has or that only one failed, else the one that slowed most.
 export function firstDifference(a, b) {
-  const key = (m, i) => `${m.nodes[m.s.node[i]].service}\n${operationOf(m, i)}`, paths = (m) => {
-    const out = [], seen = new Map();
-    for (let i = 0; i < m.n; i++) {
-      if (m.s.folded[i]) { out.push(null); continue; }
-      const path = (m.up[i] < 0 ? '' : out[m.up[i]]) + '\n\n' + key(m, i), times = (seen.get(path) || 0) + 1;
-      seen.set(path, times);
-      out.push(path + '#' + times);
-    }
-    return out;
-  };
-  const pa = paths(a), pb = paths(b), rows = new Map(pb.map((p, i) => [p, i]));
+  const pa = pathsOf(a), pb = pathsOf(b), rows = new Map(pb.map((p, i) => [p, i])), ids = new Set(pa),
+    began = (m, i) => m.s.lent[i] == BEGAN;
   let slower = null;
-  for (let i = 0; i < a.n; i++) {
-    if (!pa[i]) continue;
-    const k = rows.get(pa[i]);
-    if (k == null) return { kind: 'only', row: i };
-    if ((a.s.lent[i] == BEGAN) != (b.s.lent[k] == BEGAN)) return { kind: 'failed', row: i, other: k };
-    const more = Math.max(0, a.s.self_ns[i]) - Math.max(0, b.s.self_ns[k]);
-    if (more > 1e6 && (!slower || more > slower.more)) slower = { kind: 'slower', row: i, other: k, more };
+  for (let row = 0; row < a.n; row++) {
+    if (!pa[row]) continue;
+    const other = rows.get(pa[row]);
+    if (other == null) return { kind: 'only', row };
+    if (began(a, row) != began(b, other)) return { kind: 'failed', row, other };
+    const more = Math.max(0, a.s.self_ns[row]) - Math.max(0, b.s.self_ns[other]);
+    if (more > Math.max(1e6, slower?.more || 0)) slower = { kind: 'slower', row, other, more };
   }
-  const ids = new Set(pa), missing = pb.findIndex(p => p && !ids.has(p));
-  return missing >= 0 && (!slower || slower.more < 5e6) ? { kind: 'missing', other: missing } : slower;
+  const missing = pb.findIndex(p => p && !ids.has(p));
+  return missing >= 0 && !(slower?.more >= 5e6) ? { kind: 'missing', other: missing } : slower;
 }

@@ -1,13 +1,23 @@
-// words.js: what a trace says about itself, around the place where its failure began.
+// words.js: what a trace says about itself, around the place where its failure began; and how two differ.
 import { middle, ms } from '../draw/text.js';
+import { firstDifference, titleOf } from './model.js';
 
-export const sideWords = n => n.version ? `${n.service} ${n.version}` : n.service;
+const sideWords = n => n.version ? `${n.service} ${n.version}` : n.service;
 
 // [sentence before the place, place, sentence behind it]; the server words the reason.
 export function verdict({ trace: t, began: b, entry: whole, why }) {
-  const entry = middle(whole, 160);
-  const took = t.duration_ns == null ? null : ms(t.duration_ns);
-  if (t.status != 'error') return [`${entry} took ${took ?? 'an unknown time'}.`, null, ''];
+  const entry = middle(whole, 160), took = t.duration_ns != null && ms(t.duration_ns);
+  if (t.status != 'error') return [`${entry} took ${took || 'an unknown time'}.`];
   const head = `${entry} failed${took ? ` after ${took}` : ''}.`;
-  return b ? [`${head} It began in `, middle(b.caller ? `${sideWords(b.caller)} → ${sideWords(b.callee)}` : sideWords(b.callee), 120), middle(why, 200)] : [`${head} Where it began is not known.`, null, ''];
+  return b ? [`${head} It began in `, middle([b.caller, b.callee].filter(Boolean).map(sideWords).join(' → '), 120), middle(why, 200)]
+    : [`${head} Where it began is not known.`];
+}
+
+export function differenceWords(a, b) {
+  const d = firstDifference(a, b);
+  if (!d) return 'no difference that stands out';
+  const what = { only: () => 'only here', missing: () => 'only in the other',
+    failed: () => a.s.lent[d.row] == 1 ? 'it failed here, not there' : 'it failed there, not here',
+    slower: () => `${ms(a.s.self_ns[d.row])} itself against ${ms(b.s.self_ns[d.other])}` }[d.kind]();
+  return `the first difference is ${d.row == null ? titleOf(b, d.other) : titleOf(a, d.row)}: ${what}`;
 }

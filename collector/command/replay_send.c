@@ -1,0 +1,118 @@
+/* replay_send.c - one request a piece. */
+#include "collector/command/replay_send.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "collector/base/client.h"
+#include "collector/base/clock.h"
+#include "collector/decode/decode.h"
+#include "exporters/otlp.h"
+
+#define MAX_PIECE ((size_t)512 << 20)
+#define SEND_LIMIT_NS (120 * NS_PER_S)
+
+struct sender {
+    struct client *client;
+    const char *to;
+};
+
+struct sender *sender_new(const char *to)
+{
+    struct sender *sender = calloc(1, sizeof(*sender));
+    if (!sender)
+        return NULL;
+    sender->to = to;
+    sender->client = client_new(SEND_LIMIT_NS);
+    if (sender->client)
+        return sender;
+    free(sender);
+    return NULL;
+}
+
+void sender_free(struct sender *sender)
+{
+    if (sender)
+        client_free(sender->client);
+    free(sender);
+}
+
+static int post(struct sender *sender, struct content content, struct str bytes, struct err *err)
+{
+    static const char *const paths[N_SIGNALS] = {"/v1/traces", "/v1/metrics", "/v1/logs"};
+    char url[4096];
+    unsigned status = 0;
+    struct buf answer;
+    bool zipkin = content.format == FORMAT_ZIPKIN_JSON || content.format == FORMAT_ZIPKIN_PB;
+    bool protobuf = content.format == FORMAT_OTLP_PB || content.format == FORMAT_ZIPKIN_PB;
+    buf_init(&answer, 1u << 20);
+    bool lines = format_is_lines((enum format)content.format);
+    snprintf(url, sizeof(url), "%s%s%s", sender->to,
+             lines    ? "/v1/access-logs/"
+             : zipkin ? "/api/v2/spans"
+                      : paths[content.signal],
+             lines ? format_word(content.format) : "");
+    struct client_request request = {
+        .method = "POST",
+        .url = url,
+        .content_type = lines      ? "text/plain"
+                        : protobuf ? "application/x-protobuf"
+                                   : "application/json",
+        .body = bytes,
+    };
+    if (client_send(sender->client, &request, &status, &answer, err) == 0 && status / 100 != 2)
+        err_set(err, ERR_IO, "%s answered %u: %.*s", url, status,
+                (int)(answer.len < 200 ? answer.len : 200), answer.p ? answer.p : "");
+    buf_fini(&answer);
+    return err->code;
+}
+
+/* No port takes Jaeger's JSON: its spans go as OTLP. Those that were refused stay here. */
+static int post_as_otlp(struct sender *sender, const struct batch *batch, struct err *err)
+{
+    struct content content = {SIGNAL_TRACES, FORMAT_OTLP_JSON, ENCODING_IDENTITY};
+    struct buf body;
+    buf_init(&body, MAX_PIECE);
+    otlp_json_write(&body, batch);
+    if (buf_failed(&body))
+        err_set(err, ERR_BUSY, "memory is short");
+    else
+        post(sender, content, buf_str(&body), err);
+    buf_fini(&body);
+    return err->code;
+}
+
+int sender_send(struct sender *sender, struct content content, struct str bytes,
+                const struct batch *batch, struct err *err)
+{
+    return content.format == FORMAT_JAEGER_JSON ? post_as_otlp(sender, batch, err)
+                                                : post(sender, content, bytes, err);
+}
+
+/* Where a collector flushes: its port for data says where its page is. */
+int sender_flush(struct sender *sender, struct err *err)
+{
+    static const struct str mark = STR("page is at ");
+    char url[4096];
+    unsigned status = 0;
+    struct buf answer;
+    struct client_request ask = {.method = "GET", .url = url};
+    struct client_request flush = {.method = "POST", .url = url};
+    buf_init(&answer, 1u << 16);
+    snprintf(url, sizeof(url), "%s/", sender->to);
+    client_send(sender->client, &ask, &status, &answer, err);
+    struct str text = str_trim(buf_str(&answer));
+    size_t at = 0;
+    while (at < text.len && !str_starts(str_skip(text, at), mark))
+        at++;
+    struct str page = str_skip(text, at + mark.len);
+    if (!err->code && status == 200 && str_starts(page, STR("http"))) {
+        snprintf(url, sizeof(url), "%.*s/-/flush", STR_ARG(page));
+        client_send(sender->client, &flush, &status, NULL, err);
+        if (!err->code && status / 100 != 2)
+            fprintf(stderr, "faultline replay: all is sent, but not flushed: %s answered %u\n", url,
+                    status);
+    }
+    buf_fini(&answer);
+    return err->code;
+}

@@ -1,0 +1,282 @@
+/* show_traces.c - traces and trace: a list and a waterfall, or the spans in the formats of others.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "collector/base/clock.h"
+#include "collector/base/times.h"
+#include "collector/command/show.h"
+#include "exporters/trace_format.h"
+
+#define BAR 32
+
+/* --format: text, json, or one of others (*others; else −1). False: none of them, and it is said.
+ */
+static bool read_format(const struct options *options, int *others)
+{
+    const char *format = option(options, "format");
+    *others = format ? trace_format_from_word(str_of(format)) : -1;
+    if (!format || *others >= 0 || wants(options, "json") || wants(options, "text"))
+        return true;
+    bad_format(options, "text, json, " TRACE_FORMATS);
+    return false;
+}
+
+/* ---- traces ---- */
+
+struct traces_question {
+    struct query_filter filter;
+    int others;
+};
+
+static int ask_traces(struct query *query, const void *what, struct buf *out, struct err *err)
+{
+    const struct traces_question *traces = what;
+    if (traces->others >= 0)
+        return trace_format_traces(query, &traces->filter, (enum trace_format)traces->others, out,
+                                   err);
+    return query_traces_json(query, &traces->filter, out, err);
+}
+
+static int show_traces(const struct options *options, const struct tree *tree)
+{
+    printf("%s%-32s  %-24s  %-30s  %10s  %5s  %s%s\n", paint(DIM), "trace", "start", "entry",
+           "duration", "spans", "began at", paint(PLAIN));
+    for (const struct tree *item = tree_get(tree, "items")->first; item; item = item->next) {
+        bool error = str_eq(tree_get(item, "status")->text, STR("error"));
+        print_clean(tree_get(item, "trace_id")->text, 32);
+        printf("  ");
+        print_time(options, tree_get(item, "start_time")->text, 23);
+        printf("  ");
+        print_clean(tree_get(item, "entry_service")->text, 30);
+        printf("  ");
+        print_ns(tree_get(item, "duration_ns"), 10);
+        printf("  %5.0f  %s", tree_number(tree_get(item, "span_count")), paint(error ? RED : ""));
+        print_clean(tree_get(item, "origin_service")->text, 1000);
+        printf(" ");
+        print_clean(tree_get(item, "origin_reason")->text, 1000);
+        printf("%s\n", paint(PLAIN));
+    }
+    return EXIT_GOOD;
+}
+
+/* False (said) when a value cannot be read. */
+static bool read_filter(const struct options *options, struct query_filter *filter)
+{
+    const char *limit = option(options, "limit"), *least = option(options, "min-duration");
+    const char *attr = option(options, "attr"), *status = option(options, "status");
+    uint64_t number = 20;
+    const char *wrong = NULL;
+    *filter = (struct query_filter){.service = str_of(option(options, "service")),
+                                    .operation = str_of(option(options, "operation")),
+                                    .status = str_of(status)};
+    if (!read_window(options, 24 * 60 * NS_PER_MINUTE, &filter->window))
+        return false;
+    if (limit && (!str_to_u64(str_of(limit), &number) || number < 1 || number > 1000))
+        wrong = "--limit is 1 to 1000";
+    if (least && !duration_parse(str_of(least), &filter->min_duration_ns))
+        wrong = "--min-duration is a duration: 250ms";
+    if (status && strcmp(status, "ok") != 0 && strcmp(status, "error") != 0)
+        wrong = "--status is ok or error";
+    if (attr && !str_cut(str_of(attr), '=', &filter->attr_key, &filter->attr_value))
+        wrong = "--attr is KEY=VALUE";
+    filter->limit = (uint32_t)number;
+    if (wrong)
+        fprintf(stderr, "faultline traces: %s\n", wrong);
+    return !wrong;
+}
+
+int command_traces(const struct options *options)
+{
+    static const char *const names[] = {"service", "operation", "status", "attr", "to"};
+    struct traces_question traces;
+    struct buf path;
+    if (!read_format(options, &traces.others) || !read_filter(options, &traces.filter))
+        return EXIT_USAGE;
+    buf_init(&path, 8192);
+    buf_addf(&path, "traces?limit=%u&from=%llu.%09llu", traces.filter.limit,
+             (unsigned long long)(traces.filter.window.from_ns / NS_PER_S),
+             (unsigned long long)(traces.filter.window.from_ns % NS_PER_S));
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        ask_parameter(&path, names[i], option(options, names[i]));
+    ask_parameter(&path, "min_duration", option(options, "min-duration"));
+    if (traces.others >= 0)
+        ask_parameter(&path, "format", option(options, "format"));
+    buf_add_char(&path, '\0');
+    struct question question = {path.p, ask_traces, &traces};
+    int code = traces.others >= 0 ? show_raw(options, &question)
+                                  : show_answer(options, &question, show_traces);
+    buf_fini(&path);
+    return code;
+}
+
+/* ---- trace ---- */
+
+struct trace_question {
+    struct str id;
+    int others;
+};
+
+static int ask_trace(struct query *query, const void *what, struct buf *out, struct err *err)
+{
+    const struct trace_question *trace = what;
+    if (trace->others >= 0)
+        return trace_format_trace(query, trace->id, (enum trace_format)trace->others, out, err);
+    return query_trace_json(query, trace->id, out, err);
+}
+
+struct line {
+    const struct tree *span;
+    uint64_t start_ns;
+    unsigned depth;
+    bool done;
+};
+
+static int by_start(const void *a, const void *b)
+{
+    const struct line *x = a, *y = b;
+    return (x->start_ns > y->start_ns) - (x->start_ns < y->start_ns);
+}
+
+static void print_line(const struct line *line, uint64_t from_ns, uint64_t whole_ns)
+{
+    const struct tree *span = line->span;
+    struct str fault = tree_get(span, "fault")->text;
+    bool sidecar = str_eq(tree_get(span, "role")->text, STR("sidecar"));
+    bool origin = str_eq(fault, STR("origin"));
+    int indent = line->depth < 12 ? (int)line->depth : 12;
+    double duration_ns = tree_number(tree_get(span, "duration_ns"));
+    int begin = (int)((double)(line->start_ns - from_ns) / (double)whole_ns * BAR);
+    int length = (int)(duration_ns / (double)whole_ns * BAR + 0.5);
+    begin = begin < BAR ? begin : BAR - 1;
+    length = length < 1 ? 1 : begin + length > BAR ? BAR - begin : length;
+    printf("%s%*s", paint(origin ? RED : sidecar ? DIM : ""), indent, "");
+    print_clean(tree_get(span, "service")->text, 24 - indent);
+    printf(" ");
+    print_clean(tree_get(span, "operation")->text, 34);
+    printf(" %*s", begin, "");
+    for (int i = 0; i < length; i++)
+        printf("\xe2\x96\x88");
+    printf("%*s ", BAR - begin - length, "");
+    print_ns(tree_get(span, "duration_ns"), 10);
+    print_ns(tree_get(span, "self_ns"), 11);
+    if (origin)
+        printf("  \xe2\x9c\x97 failed here");
+    else if (fault.len)
+        printf("  %.*s", STR_ARG(fault));
+    struct str flags = tree_get(span, "response_flags")->text;
+    if (flags.len && !str_eq(flags, STR("-")))
+        printf(" %.*s", STR_ARG(flags));
+    printf("%s\n", paint(PLAIN));
+}
+
+/* Depth first from the roots; a span whose parent is not there is a root. */
+static void print_beneath(struct line *lines, size_t n, size_t root, uint64_t from_ns,
+                          uint64_t whole_ns)
+{
+    size_t stack[4096], n_stack = 0;
+    stack[n_stack++] = root;
+    lines[root].done = true;
+    while (n_stack) {
+        size_t at = stack[--n_stack];
+        struct str id = tree_get(lines[at].span, "span_id")->text;
+        print_line(&lines[at], from_ns, whole_ns);
+        for (size_t i = n; i-- > 0;) {
+            bool child =
+                !lines[i].done && str_eq(tree_get(lines[i].span, "parent_span_id")->text, id);
+            if (!child || n_stack == sizeof(stack) / sizeof(stack[0]))
+                continue;
+            lines[i].done = true;
+            lines[i].depth = lines[at].depth + 1;
+            stack[n_stack++] = i;
+        }
+    }
+}
+
+static bool has_parent(const struct line *lines, size_t n, size_t i)
+{
+    struct str parent = tree_get(lines[i].span, "parent_span_id")->text;
+    for (size_t k = 0; k < n && parent.len; k++) {
+        if (k != i && str_eq(tree_get(lines[k].span, "span_id")->text, parent))
+            return true;
+    }
+    return false;
+}
+
+static void print_trace_head(const struct options *options, const struct tree *trace)
+{
+    printf("%s%.*s%s  ", paint(BOLD), STR_ARG(tree_get(trace, "trace_id")->text), paint(PLAIN));
+    print_time(options, tree_get(trace, "start_time")->text, 30);
+    printf("  ");
+    print_ns(tree_get(trace, "duration_ns"), 0);
+    printf("  %.0f spans  %s%.*s%s", tree_number(tree_get(trace, "span_count")),
+           paint(str_eq(tree_get(trace, "status")->text, STR("error")) ? RED : ""),
+           STR_ARG(tree_get(trace, "status")->text), paint(PLAIN));
+    if (tree_get(trace, "origin_service")->text.len) {
+        printf("  began at ");
+        print_clean(tree_get(trace, "origin_service")->text, 1000);
+        printf(": ");
+        print_clean(tree_get(trace, "origin_reason")->text, 1000);
+    }
+    printf("\n");
+}
+
+static void print_waterfall(struct line *lines, size_t n)
+{
+    uint64_t from_ns = UINT64_MAX, to_ns = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t end_ns =
+            lines[i].start_ns + (uint64_t)tree_number(tree_get(lines[i].span, "duration_ns"));
+        from_ns = lines[i].start_ns < from_ns ? lines[i].start_ns : from_ns;
+        to_ns = end_ns > to_ns ? end_ns : to_ns;
+    }
+    printf("%s%-24s %-34s %-*s %10s %10s%s\n", paint(DIM), "service", "operation", BAR, "",
+           "duration", "self", paint(PLAIN));
+    for (size_t i = 0; i < n; i++) {
+        if (!lines[i].done && !has_parent(lines, n, i))
+            print_beneath(lines, n, i, from_ns, to_ns > from_ns ? to_ns - from_ns : 1);
+    }
+}
+
+static int show_trace(const struct options *options, const struct tree *tree)
+{
+    const struct tree *trace = tree_get(tree, "trace"), *spans = tree_get(tree, "spans");
+    size_t n = 0, at = 0;
+    print_trace_head(options, trace);
+    if (tree_number(tree_get(trace, "kept")) == 0) {
+        printf("Its spans were not kept (store.keep); it is counted in the graph all the same.\n");
+        return EXIT_GOOD;
+    }
+    for (const struct tree *span = spans->first; span; span = span->next)
+        n++;
+    struct line *lines = calloc(n + 1, sizeof(*lines));
+    if (!lines)
+        return EXIT_NOT_DONE;
+    for (const struct tree *span = spans->first; span; span = span->next, at++) {
+        time_parse(tree_get(span, "start_time")->text, 0, &lines[at].start_ns);
+        lines[at].span = span;
+    }
+    qsort(lines, n, sizeof(*lines), by_start);
+    print_waterfall(lines, n);
+    free(lines);
+    return EXIT_GOOD;
+}
+
+int command_trace(const struct options *options)
+{
+    char path[128];
+    struct trace_question trace;
+    if (options->n_rest != 1 || strlen(options->rest[0]) > 64) {
+        fprintf(stderr, "faultline trace: give one trace id\n");
+        return EXIT_USAGE;
+    }
+    if (!read_format(options, &trace.others))
+        return EXIT_USAGE;
+    trace.id = str_of(options->rest[0]);
+    struct question question = {path, ask_trace, &trace};
+    snprintf(path, sizeof(path), "traces/%s%s%s", options->rest[0],
+             trace.others >= 0 ? "?format=" : "",
+             trace.others >= 0 ? option(options, "format") : "");
+    return trace.others >= 0 ? show_raw(options, &question)
+                             : show_answer(options, &question, show_trace);
+}

@@ -1,0 +1,32 @@
+/* tail.h - what came last, and from whom: for those whose spans do not show. Any thread.
+ *
+ * The last 20 batches alone would tell nothing of a sender that fails now and then beside a busy
+ * one, so each sender has a line of its own too, with what was refused of it.
+ */
+#ifndef RECEIVE_TAIL_H
+#define RECEIVE_TAIL_H
+
+#include <stdint.h>
+
+#include "collector/base/buf.h"
+
+struct tail_entry {
+    uint64_t at_ns, n_bytes;
+    uint64_t event_ns; /* time of its last record; 0: none */
+    char sender[64], format[24], reason[200];
+    uint8_t transport;
+    bool refused; /* as a whole */
+    uint32_t n_records, n_rejected;
+};
+
+struct tail;
+struct tail *tail_new(void); /* NULL when memory is short */
+void tail_free(struct tail *tail);
+void tail_add(struct tail *tail, const struct tail_entry *entry);
+/* The last 20, newest first: {"items":[…],"next":null} of /api/v1/tail. */
+void tail_json(struct tail *tail, struct buf *out);
+/* "senders":[…] of /api/v1/status: who sent what since the start, the last heard of first; the 64
+ * last. */
+void tail_senders_json(struct tail *tail, struct buf *out);
+
+#endif

@@ -1,0 +1,11 @@
+/* otlp.h - spans of a batch as OTLP JSON. */
+#ifndef EXPORTERS_OTLP_H
+#define EXPORTERS_OTLP_H
+
+#include "collector/base/buf.h"
+#include "collector/model/batch.h"
+
+/* Appends one ExportTraceServiceRequest with all spans of the batch, in one line. */
+void otlp_json_write(struct buf *out, const struct batch *batch);
+
+#endif

@@ -1,0 +1,27 @@
+// columns.js: the columns that tables of services and edges share, and what stands in them.
+import { html } from '../html.js';
+import { Mark } from '../draw/marks.js';
+import { cell, loud } from '../draw/table.js';
+import { bare, ms, rate, share } from '../draw/text.js';
+import { edgeHref, ratesOf, sampledWords, versionWord } from './names.js';
+import { marked, markOf, ratio } from './numbers.js';
+
+// A mark, or the room for one.
+export const MarkOr = ({ k }) => k ? html`<${Mark} k=${k}/>` : html`<span class="ok"></span>`;
+
+// Failures by the second.
+export const rateCell = (n, s, bold) => n ? cell(bold ? html`<b>${rate(n / s)}</b>` : rate(n / s), 'fault') : cell('0', 'm3');
+export const failedCell = (failed, calls, isBad = marked(calls, failed), quiet) => loud(share(ratio(failed, calls)), isBad, quiet);
+
+export const perSecond = (s, of = x => x.calls) => ['Calls/s', 'r', x => bare(of(x) / s)];
+export const failed = (isBad, quiet) => ['Failed', 'r', x => failedCell(x.errors, x.calls, isBad?.(x), quiet)];
+export const p95 = (c = 'r') => ['p95', c, x => ms(x.p95_ns)];
+export const version = (head, more) => [head, '', v => html`<b>${versionWord(v.version)}</b>${more?.(v)}`];
+
+// Edges of one node, by their other end, worst first. name(edge): of that end.
+export const worstFirst = edges =>
+  [...edges].sort((a, b) => b.errors_origin - a.errors_origin || b.errors_carried - a.errors_carried || b.calls - a.calls);
+export const end = (head, name, key = id => id, query) => [head, '', e => html`<${MarkOr} k=${markOf(e)}/> <a class="q brk" href=${
+  edgeHref(key(e.caller), key(e.callee), query)}>${name(e)}</a>${e.via && html` <span class="m3 s">via ${e.via}</span>`}`];
+// What ≈ stands for is in the tooltip.
+export const edgeRate = s => ['Calls/s', 'r', e => html`<span title=${sampledWords(e)}>${ratesOf(e, s).bare}</span>`];

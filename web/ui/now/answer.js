@@ -1,0 +1,93 @@
+// answer.js: the first lines of Now: what users see, where that began and why; counts; what to do next.
+import { html } from '../html.js';
+import { apiUrl, command, curlOf } from '../frame/api.js';
+import { Menu } from '../frame/menu.js';
+import { rangeParams, useRange } from '../frame/range.js';
+import { href } from '../frame/url.js';
+import { Icon, Mark } from '../draw/marks.js';
+import { listed } from '../draw/parts.js';
+import { asMarkdown, bare, clock, count, day, kept, ms, parseTime, share, span } from '../draw/text.js';
+import { traceHref } from '../graph/names.js';
+import { ratio } from '../graph/numbers.js';
+import { graphOf, lasted, pageOf, placeOf, reasonOf, symptom, versionOf } from './finding.js';
+import { isBad } from './beside.js';
+
+// need: requests that a judgement still wants, null for none; q: those there are, in `per` seconds.
+function Origin({ f: { suspects: [s], window, need }, q, per }) {
+  if (need) return `Not enough data: ${count(q.calls)} requests, about ${count(need)} more needed (${ms(need / q.calls * per * 1e9)} at this rate).`;
+  if (!s || s.confidence < .4) return 'No clear origin yet.';
+  return html`It ${s.confidence < .7 && 'probably '}began in <a class="q" href=${pageOf(s, window)}>${placeOf(s)}</a>: ${reasonOf(s)}.`;
+}
+
+// Everything as a note to paste elsewhere.
+function markdown({ i, suspects }, d, title) {
+  const entries = d
+    && asMarkdown([['entry', 'calls/s', 'failed', 'p95'],
+    ...d.entries.map(e => [e.operation, bare(e.calls / (d.seconds || 1)), share(ratio(e.errors, e.calls)), ms(e.p95_ns)])]);
+  return [`**${title}**`,
+    i && `* incident ${i.id}, ${i.state}: began ${i.onset}${i.closed ? `, over ${i.closed}`
+    : ''}; affected calls: ${count(i.affected_calls)}`,
+    ...suspects.slice(0, 3).map(s => `* suspect ${s.rank}: ${placeOf(s)}, ${share(s.confidence)} sure: ${s.reason}`),
+      ...(suspects[0]?.examples || []).map(t => `* trace ${t}`), '', entries, location.href].filter(x => x != null).join('\n') + '\n';
+}
+const SQL = id => `SELECT rank, kind, service, version, confidence, reason FROM suspect WHERE incident_id = ${id} ORDER BY rank;`;
+
+// What is copied, and what is taken away as a database of its own.
+function Acts({ i, r, items, children }) {
+  const of = i ? `incident=${encodeURIComponent(i.id)}` : new URLSearchParams(rangeParams(r));
+  return html`<div class="acts">${children}<${Menu} c="bare" items=${items}/>
+    <a class="btn bare only-l" href=${apiUrl('export') + '?' + of} download
+      title="A database of its own with the rows of this time, for SQL or for another faultline"><${Icon} n="dl"/>Export .db</a></div>`;
+}
+
+const failing = (q, per, word) =>
+  html`<b>${bare(q.errors / per)} of ${bare(q.calls / per)}
+  </b> requests per second ${word} (normal: ${q.was.calls ? share(ratio(q.was.errors, q.was.calls)) : 'not known'})`;
+
+/* f: a finding; d: the counts since it began against normal (null while they come); changes: of the window on show. */
+export function Told({ f, d, changes }) {
+  const r = useRange(), { i, slow, onset, suspects, window } = f, s = suspects[0], over = i?.state == 'closed', v = s && versionOf(s),
+    q = d?.requests, per = d?.seconds || 1, title = symptom(f, d);
+  const fresh = v && changes?.find(c => c.kind == 'new_version' && c.version == v),
+    ahead = fresh && Math.round((onset - parseTime(fresh.at)) / 1000), bad = d ? d.entries.filter(e => isBad(e, slow)).slice(0, 4) : [];
+  const so = i ? html`<b>${count(i.affected_calls)}</b> ${q ? slow ? 'affected so far' : over ? 'in all' : 'so far' : 'requests so far'}`
+    : html`<b>${count(q.errors)}</b> in this window`;
+  const counts = !q ? so
+    : [slow ? html`p95 of all requests is <b>${ms(q.p95_ns)}</b> (normal: ${q.was.calls ? ms(q.was.p95_ns) : 'not known'})`
+    : failing(q, per, over ? 'failed' : 'fail'), ', ', so];
+  const tag = i ? `Incident ${i.id}, ${i.state}` : slow ? 'Slower' : 'Failing',
+    when = over ? `${clock(onset, 1)}–${clock(parseTime(i.closed), 1)} UTC, ${lasted(i)}`
+    : `since ${clock(onset, 1)} UTC, ${lasted(i || { onset: new Date(onset || r.fromMs).toISOString() }, r.toMs)}`;
+  return html`<section class="answer" aria-labelledby="ans">
+    <p class="kick"><span class=${'tag ' + (over ? '' : slow ? 'slow' : 'fault')}><${Mark} k=${slow ? 's' : 'b'} quiet/>${tag}</span>
+      <span>${i || onset ? when : span(r.fromMs, r.toMs)}${
+      over || i && day(onset) != day(r.toMs) ? `, ${day(onset)}` : ''}${!i && '; no incident is open'}</span></p>
+    <h1 id="ans">${title}<${Origin} f=${f} q=${q} per=${per}/></h1>
+    <p class="sub">${counts}
+      ${bad.length > 0 && [', on ', listed(bad.map(e => html`<code>${e.operation}</code>`))]}. ${ahead > 0
+      && `${s.node.service} ${v} took its first traffic ${ms(ahead * 1e9)} before. `}${
+      s?.not?.length > 0 && kept(`${s.node.service}: ${s.not.join('; ')}.`)}</p>
+    <${Acts} i=${i} r=${r}
+      items=${[['Markdown', () => markdown(f, d, title + (s ? `Suspect: ${placeOf(s)}.` : ''))], i && ['SQL', SQL(i.id)],
+      ['curl', () => i ? curlOf('incidents/' + i.id, { from: null, to: null }) : curlOf('diagnose')],
+      ['Command', () => i ? `faultline diagnose --from ${i.onset}${i.closed ? ` --to ${i.closed}` : ''}` : command('diagnose')]]
+        .filter(Boolean)}>
+      ${s?.examples?.[0]
+        && html`<a class="btn pri" href=${traceHref(s.examples[0], window)}>Open a ${slow ? 'slow' : 'failing'} trace</a>`}
+      ${s && html`<a class="btn" href=${graphOf(s, { ...window, ...slow && { overlay: 'slow' } })}>See it in the graph</a>`}
+        ${v && html`<a class="btn" href=${pageOf(s, window)}>Compare ${v} with the others</a>`}</${Acts}></section>`;
+}
+
+// Nothing to tell: what is normal, or how much of that is known.
+export function Calm({ d }) {
+  const r = useRange(), q = d.requests, whole = (parseTime(d.base.to) - parseTime(d.base.from)) / 1e3,
+    learning = d.base.seconds < .8 * whole, minutes = t => Math.round(t / 60);
+  return html`<section class="answer" aria-labelledby="ans">
+    <p class="kick"><span class="tag good">${learning ? 'Learning' : 'Normal'}</span>
+    <span>${span(r.fromMs, r.toMs)}; no incident is open</span></p>
+    <h1 id="ans">${learning ? `Learning what is normal: ${minutes(d.base.seconds)} of ${minutes(whole)} min.` : 'All normal.'}</h1>
+    <p class="sub">
+      ${failing(q, d.seconds || 1, 'fail')}, p95 ${ms(q.p95_ns)} (normal: ${q.was.calls ? ms(q.was.p95_ns) : 'not known'}).</p>
+    <${Acts} r=${r} items=${[['curl', () => curlOf('now')], ['Command', () => command('graph --format table')]]}>
+      <a class="btn" href=${href('/graph')}>See it in the graph</a></${Acts}></section>`;
+}

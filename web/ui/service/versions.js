@@ -1,0 +1,96 @@
+// versions.js: two versions of a service side by side, as /api/v1/compare judges them.
+import { html } from '../html.js';
+import { curlOf } from '../frame/api.js';
+import { Menu } from '../frame/menu.js';
+import { setQuery, showQuery } from '../frame/url.js';
+import { Icon } from '../draw/marks.js';
+import { Block, Select, Word } from '../draw/parts.js';
+import { grey, loud, Table } from '../draw/table.js';
+import { bare, capital, count, ms, parseTime, share, span } from '../draw/text.js';
+import { versionWord } from '../graph/names.js';
+import { ENOUGH, marked, ratio, slowerThan } from '../graph/numbers.js';
+
+export const WORDS = { worse: 'worse', better: 'better', same: 'same', not_enough_data: 'not enough data' };
+const UNITS = { ratio: x => share(x), ns: x => ms(x), count: x => x.toFixed(2) }, NOTHING = { ratio: 5e-5, ns: 5e4, count: .005 };
+// A difference with its sign; shares in points, of which the unit is said once.
+function signed(x, unit) {
+  const a = Math.abs(x);
+  return a < NOTHING[unit] ? '0' : (x < 0 ? '−' : '+') + (unit == 'ratio' ? (a * 100).toFixed(a < .0995 ? 2 : 0) : UNITS[unit](a));
+}
+const isTail = x => x.metric == 'latency' && x.test == 'two_proportions';
+// What a measure is called, and the number of one side that goes with it, where there is one.
+const measure = (x, was) =>
+  ({ errors: 'Calls that fail', latency: isTail(x) ? `Calls above the p95 of ${was}` : 'Latency of all calls, p50',
+  downstream_errors: `Failed calls to ${x.peer?.service}`, flow: `Calls to ${x.peer?.service} per call` })[x.metric];
+const valueOf = (x, side) =>
+  x.metric == 'errors' ? share(side.error_share) : x.metric == 'latency' && side.p50_ns != null
+  ? ms(isTail(x) ? side.p95_ns : side.p50_ns) : '';
+
+// A dot and its interval, in units of the margin: at the edge from four on.
+function Interval({ c }) {
+  if (!c.interval) return html`<div class="ci"></div>`;
+  const at = x => 50 + 44 * Math.max(-1, Math.min(1, x / c.margin / 4)), [a, b] = c.interval.map(at);
+  return html`<div class=${'ci' + (c.verdict == 'worse' ? ' w' : '')} role="img" aria-label=${WORDS[c.verdict]}>
+    <i style=${{ left: a + '%', width: Math.max(1, b - a) + '%' }}></i>
+    <u style=${{ left: at(c.effect) + '%' }}></u></div>`;
+}
+
+// Which two versions: all of them in two lists as soon as there are more than two.
+function Choice({ names, baseline, candidate }) {
+  const to = (a, b) => showQuery({ compare: a == b ? null : `${a}..${b}` }), options = names.map(n => [n, versionWord(n)]);
+  return names.length < 3 ? html`<button class="btn bare low only-l" onClick=${() => to(candidate, baseline)}>Turn round</button>`
+    : html`<span class="row s m2">
+      <${Select} label="Candidate" options=${options} value=${candidate} set=${v => to(baseline == v ? candidate : baseline, v)}/> against
+      <${Select} label="Baseline" options=${options} value=${baseline} set=${v => to(v, candidate == v ? baseline : candidate)}/></span>`;
+}
+
+function Checks({ c, a, b }) {
+  const isWorse = x => x.verdict == 'worse', words = (x, effect) => signed(effect, x.unit),
+    points = x => x.unit == 'ratio' && words(x, x.effect) != '0' ? ' points' : '';
+  return html`<${Table} rows=${c.checks} id=${x => x.metric + x.test + (x.peer ? x.peer.namespace + '/' + x.peer.service : '')}
+    cols=${[['Measure', '', x => measure(x, a)],
+    [a, 'r', x => valueOf(x, c.baseline)], [b, 'r', x => loud(valueOf(x, c.candidate), isWorse(x), '')],
+    ['Difference', 'r only-l', x => x.effect == null ? '' : loud(words(x, x.effect) + points(x), isWorse(x), '', '')],
+      ['less ← → more', 'only-l mid', x => html`<${Interval} c=${x}/>`],
+    ['95 % interval', 'only-l after',
+      x => grey(x.interval ? x.interval.map(i => words(x, i)).join(' to ') : x.need ? `about ${count(x.need)} more calls needed`
+      : 'too few calls')],
+    ['Answer', '', x => loud(WORDS[x.verdict], isWorse(x), x.verdict == 'not_enough_data' ? 'm2 nw' : '')]]}/>`;
+}
+
+// With one version there is none to compare it with but itself: now against the window before.
+function Normal({ d }) {
+  const { service: now, was } = d, s = d.seconds || 1, ago = d.base.seconds || 1,
+    window = span(parseTime(d.base.from), parseTime(d.base.to));
+  const quantile = p => [`Latency, ${p}`, ms(was[p + '_ns']), ms(now[p + '_ns']), p == 'p95' ? slowerThan(now, was) : null];
+  const rows = [['Calls per second', bare(was.calls / ago), bare(now.calls / s)],
+    ['Calls that fail', share(ratio(was.errors, was.calls)), share(ratio(now.errors, now.calls)),
+      marked(now.calls, now.errors) && ratio(now.errors, now.calls) > 2 * ratio(was.errors, was.calls)],
+        ...['p50', 'p95', 'p99'].map(quantile)];
+  const enough = was.calls >= ENOUGH && now.calls >= ENOUGH, answer = worse => enough ? worse ? 'worse' : 'same' : WORDS.not_enough_data;
+  return html`<${Block} id="vs" c="rule" title="Now against normal"
+    note=${`${d.versions.length == 1 && d.versions[0].version ? `only ${d.versions[0].version} took calls`
+      : 'one version alone'}: against ${window}, ${count(was.calls)} calls`}>
+    <${Table} rows=${rows} id=${x => x[0]}
+      cols=${[['Measure', '', x => x[0]], ['Normal', 'r', x => x[1]], ['Now', 'r', x => loud(x[2], x[3], '')],
+      ['Answer', 'after', x => x[3] == null ? '' : loud(answer(x[3]), x[3] && enough, 'm2')]]}/></${Block}>`;
+}
+
+// d: the answer about the service; asked: ?compare=
+export function Versions({ d, asked }) {
+  const c = d.compare;
+  if (!c && !asked) return html`<${Normal} d=${d}/>`;
+  if (!c) return html`<${Block} c="rule" title="Versions" note=${html`<b>${asked}</b>: not both took calls in this window.
+    <${Word} act=${() => setQuery({ compare: null })}>The newest against the others</${Word}>`}/>`;
+  const { baseline: was, candidate: is } = c, [a, b] = [was, is].map(x => versionWord(x.version)),
+    need = c.verdict == 'not_enough_data' && Math.max(0, ...c.checks.map(x => x.peer ? 0 : x.need || 0));
+  return html`<${Block} id="vs" c="rule" at="mid" title=${`${b} against ${a}`}
+    right=${html`<${Menu} label="JSON for a pipeline" c="bare low only-l" items=${[['JSON', JSON.stringify(c, null, 2)],
+      ['curl', curlOf('compare', { service: d.service.node.service, baseline: was.version, candidate: is.version })]]}/>
+        <${Choice} names=${d.versions.map(v => v.version)} baseline=${was.version} candidate=${is.version}/>`}
+    more=${[html`<span class=${'verdict ' + (c.verdict == 'worse' ? 'worse' : 'tag')}><${Icon} n="split"/>${capital(WORDS[c.verdict])}
+      </span>`,
+      html`<span class="m2 s">where both took calls, for the same callers and operations: ${count(is.calls)} of ${b}, ${count(was.calls)} of ${a}
+        ${need ? `; about ${count(need)} more needed` : ''}</span>`]}>
+    <${Checks} c=${c} a=${a} b=${b}/></${Block}>`;
+}

@@ -1,0 +1,14 @@
+// shared.js: what more than one group of pages uses. It comes with the start, as one script beside it.
+import './draw/chart.js';
+import './draw/marks.js';
+import './draw/parts.js';
+import './draw/table.js';
+import './draw/text.js';
+import './frame/api.js';
+import './frame/find.js';
+import './frame/keys.js';
+import './frame/menu.js';
+import './frame/range.js';
+import './frame/states.js';
+import './frame/store.js';
+import './graph/names.js';
