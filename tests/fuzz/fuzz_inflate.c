@@ -1,4 +1,5 @@
-/* fuzz_inflate.c - gzip, zlib, zstd and snappy bodies: never more than the ceiling, the same each time. */
+/* fuzz_inflate.c - gzip, zlib, zstd and snappy bodies: never more than the ceiling, the same each
+ * time. */
 #include "collector/base/inflate.h"
 #include "tests/fuzz/fuzz.h"
 
