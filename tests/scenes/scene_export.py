@@ -45,7 +45,7 @@ def same_views(ours, theirs):
 
 
 # Tables that an export leaves as a new file has them: of the program itself, of SQLite, and what only a writer goes on with.
-LEFT = {"word", "help_row", "sqlite_stat1", "sqlite_sequence", "address", "proxy", "kafka_position", "edge_pair", "edge_told", "edge_told_minute", "edge_target"}
+LEFT = {"word", "help_row", "sqlite_stat1", "sqlite_sequence", "address", "proxy", "kafka_position", "edge_pair", "edge_told", "edge_told_minute", "edge_target", "replay_row"}
 SAYS_ELSE = {"node", "position"}
 
 
