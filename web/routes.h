@@ -3,6 +3,7 @@
 #define WEB_ROUTES_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "collector/store/query.h"
@@ -19,7 +20,8 @@ struct web {
     pthread_mutex_t mutex;  /* guards the idle connections */
     struct query *idle[16]; /* a question borrows one, or opens one */
     size_t n_idle;
-    _Atomic unsigned n_apart; /* answers that run on threads of their own */
+    _Atomic unsigned n_apart; /* answers on threads of their own, or waiting for a turn */
+    sem_t apart_turns;        /* how many more of them may run */
     _Atomic bool exporting;   /* one of them makes a file */
     _Atomic bool stopping;
     struct graph_memory *memory; /* of the order of nodes in graphs; may be NULL */
@@ -30,10 +32,13 @@ struct query *web_query_take(struct web *web, struct err *err);
 void web_query_give(struct web *web, struct query *query);
 
 /* Has `answer` called on a thread of its own, for what may take seconds: those who serve have
- * others to serve. It must call web_apart_ends() and then answer. */
+ * others to serve. Some run at once, others wait for their turn, more are refused. It must call
+ * web_apart_ends() and then answer. */
 void web_apart(struct web *web, struct http_request *request,
                void (*answer)(struct web *web, struct http_request *request));
 void web_apart_ends(struct web *web);
+void web_apart_init(struct web *web);
+void web_apart_fini(struct web *web);
 
 /* slow.c: remembers the slowest answers of the API; `,"slow_queries":[…]`. */
 void web_note_slow(const struct http_request *request);

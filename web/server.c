@@ -460,6 +460,7 @@ int web_start(const struct web_settings *settings, struct web **result, struct e
     web->settings = *settings;
     web->db_path = strdup(settings->db_path);
     pthread_mutex_init(&web->mutex, NULL);
+    web_apart_init(web);
     web->memory = graph_memory_new();
     *result = web; /* before the first request can ask for it */
     for (size_t i = 0; settings->listen[i] && i < MAX_SERVERS; i++) {
@@ -508,6 +509,7 @@ void web_stop(struct web *web)
     for (size_t i = 0; i < web->n_idle; i++)
         query_close(web->idle[i]);
     pthread_mutex_destroy(&web->mutex);
+    web_apart_fini(web);
     graph_memory_free(web->memory);
     free(web->db_path);
     free(web);

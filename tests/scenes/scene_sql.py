@@ -3,6 +3,7 @@ import gzip
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import lib
 from lib import otlp_body, otlp_span, wait_for
@@ -111,6 +112,16 @@ def scene_sql_has_limits(c):
     # whoever comes after them on the same connections has the usual limits
     assert c.api("traces?limit=3")["items"] and c.api("graph?from=15m")["nodes"]
     assert ask(c, "SELECT count(*) FROM trace")[1]["rows"] == [[50]]
+
+
+def scene_many_questions_at_once_wait_for_their_turn(c):
+    """Eight run, the others wait; what would wait for long is told to come again, and a stop waits for none of them."""
+    c.start()
+    slow = "WITH RECURSIVE a(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM a LIMIT %d) SELECT count(*) FROM a"
+    with ThreadPoolExecutor(24) as pool:
+        assert [status for status, _ in pool.map(lambda i: ask(c, slow % 20000), range(24))] == [200] * 24
+        endless = sorted(status for status, _ in pool.map(lambda i: ask(c, slow % 10 ** 12), range(24)))
+        assert set(endless) == {408, 503} and endless.count(408) >= 8, endless
 
 
 def scene_sql_can_be_switched_off(c):
