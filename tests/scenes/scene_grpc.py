@@ -1,7 +1,9 @@
 """gRPC by raw frames: what each call is answered, floods, stalls, crowds. The numbers are those of the security cases (tests/README.md).
 The real SDK and the real Envoy send by gRPC in scene_sdk and scene_envoy."""
 import gzip
+import os
 import struct
+import subprocess
 import threading
 import time
 import zlib
@@ -233,6 +235,21 @@ def scene_many_connections_make_room_for_each_other(c):
     c.flush()
     assert c.sql("SELECT sum(received - duplicate) FROM ingest_minute") == c.sql("SELECT count(*) FROM span")
     c.check_ledger()
+
+
+def scene_a_load_generator_of_somebody_elses(c):
+    """nghttp2's h2load: twenty connections, ten calls at a time on each; every call is answered OK, and the same message again adds no span."""
+    c.start()
+    body = os.path.join(c.folder, "body")
+    with open(body, "wb") as f:
+        f.write(message(SPAN))
+    p = subprocess.run(["h2load", "-n", "4000", "-c", "20", "-m", "10", "-d", body, "-H", "content-type: application/grpc", "-H", "te: trailers",
+                        "http://%s%s" % (c.grpc, EXPORT)], capture_output=True, text=True, timeout=60)
+    assert "4000 succeeded, 0 failed, 0 errored, 0 timeout" in p.stdout and "status codes: 4000 2xx" in p.stdout, p.stdout + p.stderr
+    c.flush()
+    received, duplicate = c.sql("SELECT sum(received), sum(duplicate) FROM ingest_minute")[0]
+    spans = c.sql("SELECT count(*) FROM span")[0][0]
+    assert received == 4000 * spans and duplicate == received - spans, (received, duplicate, spans)
 
 
 def reached(c):
