@@ -232,6 +232,7 @@ def scene_many_connections_make_room_for_each_other(c):
     finally:
         for peer in peers:
             peer.socket.close()
+    wait_for(lambda: c.request(c.web, "GET", "/-/healthy")[0] == 200, 10, "a place for another connection")
     c.flush()
     assert c.sql("SELECT sum(received - duplicate) FROM ingest_minute") == c.sql("SELECT count(*) FROM span")
     c.check_ledger()
