@@ -91,7 +91,11 @@ $(B)/obj/%.o: %.c
 
 $(B)/unit/%: tests/unit/%.c $(B)/libfaultline.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -o $@ $< $(B)/libfaultline.a $(ALL_LDFLAGS) $(LIBS) -lcmocka
+	$(CC) $(ALL_CFLAGS) -o $@ $< $(filter %.o,$^) $(B)/libfaultline.a $(ALL_LDFLAGS) $(LIBS) -lcmocka
+
+# What units share: headers, and the shop of those that ask localise().
+$(UNITS): $(wildcard tests/unit/*.h)
+$(filter $(B)/unit/test_localise%,$(UNITS)): $(B)/obj/tests/unit/shop.o
 
 # The program that counts no roll-ups, to be held against (bench.py).
 $(B)/bench/uncounted: tests/bench/uncounted.c $(B)/obj/collector/main.o $(B)/libfaultline.a

@@ -1,0 +1,92 @@
+/* test_localise_failures.c - localise(): where failures began, and which end of a call owes them.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/near.h"
+#include "tests/unit/shop.h"
+
+/* cart v2 cannot reach redis, cart v1 and ads can: it is cart, its version v2. */
+static void an_unreached_call_speaks_against_the_caller_that_alone_fails(void **state)
+{
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    shop_calls(&shop, 1, shop.cart1, shop.redis, 1, 800, 0);
+    shop_calls(&shop, 1, shop.ads, shop.redis, 1, 1000, 0);
+    shop_fail_calls(&shop, shop.cart2, 120, ORIGIN_UNREACHED);
+    shop_ask(&shop, SUSPECT_SERVICE);
+    shop_assert_first(&shop, "cart");
+    assert_string_equal(shop.diagnosis.suspects[0].peer.service.p, "redis");
+    assert_string_equal(shop.diagnosis.suspects[0].narrowed[0].dimension, "version");
+    assert_string_equal(shop.diagnosis.suspects[0].narrowed[0].value.p, "v2");
+    shop_ask(&shop, SUSPECT_VERSION);
+    shop_assert_first(&shop, "cart");
+    assert_string_equal(shop.diagnosis.suspects[0].node.version.p, "v2");
+    shop_fini(&shop);
+}
+
+static void an_unreached_call_speaks_against_the_callee_that_nobody_reaches(void **state)
+{
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    shop_fail_calls(&shop, shop.cart1, 100, ORIGIN_UNREACHED);
+    shop_fail_calls(&shop, shop.cart2, 100, ORIGIN_UNREACHED);
+    shop_fail_calls(&shop, shop.ads, 100, ORIGIN_UNREACHED);
+    for (int i = 0; i < 3; i++)
+        shop_calls(&shop, 1, shop.cart1, shop_node(&shop, i ? "a" : "b", "", ROLE_DATABASE), 1, 500,
+                   0);
+    shop_ask(&shop, SUSPECT_SERVICE);
+    shop_assert_first(&shop, "redis");
+    shop_fini(&shop);
+}
+
+/* The first seconds: eight calls of cart v2 of which five fail, twelve of v1 that do not. */
+static void few_calls_are_weighed_and_not_ignored(void **state)
+{
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    shop_calls(&shop, 1, shop.cart1, shop.redis, 1, 12, 0);
+    shop_fail_calls(&shop, shop.cart2, 5, ORIGIN_UNREACHED);
+    shop_count(&shop, 1, TALLY_CALL, shop.cart2, shop.redis, "call")->n = 8;
+    shop_ask(&shop, SUSPECT_SERVICE);
+    assert_string_equal(shop.diagnosis.suspects[0].node.service.p, "cart");
+    shop_fini(&shop);
+}
+
+/* Six failures each of three operations: 2.45 standard errors, no one of them tells. Eighteen do.
+ */
+static void failures_in_pieces_are_tested_together(void **state)
+{
+    static const char *const operations[] = {"get", "put", "drop"};
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    for (int i = 0; i < 3; i++) {
+        struct tally *origin =
+            shop_count(&shop, 1, TALLY_ORIGIN, shop.cart1, NODE_NONE, operations[i]);
+        origin->n = origin->bad = 6;
+    }
+    shop_ask(&shop, SUSPECT_SERVICE);
+    shop_assert_first(&shop, "cart");
+    assert_near(shop.diagnosis.suspects[0].score, 0.018, 1e-9);
+    /* 18 of 1000 where five services have half a failure between them: see test_statistics.c */
+    assert_near(shop.diagnosis.suspects[0].evidence[0].deviation, 8.238466, 1e-5);
+    shop_fini(&shop);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_unreached_call_speaks_against_the_caller_that_alone_fails),
+        cmocka_unit_test(an_unreached_call_speaks_against_the_callee_that_nobody_reaches),
+        cmocka_unit_test(few_calls_are_weighed_and_not_ignored),
+        cmocka_unit_test(failures_in_pieces_are_tested_together),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,177 @@
+/* test_localise_latency.c - localise(): own times of services, and gaps between two of them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "collector/base/clock.h"
+#include "tests/unit/near.h"
+#include "tests/unit/shop.h"
+
+/* ads' own time grows; the front only waits for it. */
+static void own_time_speaks_against_its_service(void **state)
+{
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    shop_times(&shop, 1, TALLY_SELF, shop.ads, NODE_NONE, "GetAds", 60, 1000);
+    shop_times(&shop, 1, TALLY_REQUEST, shop.front, NODE_NONE, "GET /", 90, 1000);
+    shop_calls(&shop, 1, shop.front, shop.ads, 62, 1000, 0);
+    shop_ask(&shop, SUSPECT_SERVICE);
+    shop_assert_first(&shop, "ads");
+    assert_int_equal(shop.diagnosis.suspects[0].evidence[0].kind, EVIDENCE_SELF_TIME);
+    assert_string_equal(shop.diagnosis.suspects[0].effects[0].service.p, "front");
+    shop_ask(&shop, SUSPECT_OPERATION);
+    shop_assert_first(&shop, "ads");
+    assert_string_equal(shop.diagnosis.suspects[0].operation.p, "GetAds");
+    shop_fini(&shop);
+}
+
+/* Twelve operations of ads, eight calls each: none has a p95, all of them are slow. */
+static void operations_that_are_too_rare_are_tested_together(void **state)
+{
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    for (int i = 0; i < 12; i++) {
+        char op[16];
+        snprintf(op, sizeof(op), "op-%d", i);
+        shop_times(&shop, 0, TALLY_SELF, shop.ads, NODE_NONE, op, 2 + i, 8);
+        shop_times(&shop, 1, TALLY_SELF, shop.ads, NODE_NONE, op, 12 + i, 8);
+        shop_times(&shop, 0, TALLY_SELF, shop.cart1, NODE_NONE, op, 2 + i, 8);
+        shop_times(&shop, 1, TALLY_SELF, shop.cart1, NODE_NONE, op, 2 + i, 8);
+    }
+    shop_ask(&shop, SUSPECT_SERVICE);
+    shop_assert_first(&shop, "ads");
+    assert_int_equal(shop.diagnosis.n_suspects, 1);
+    /* 96 of 1000 requests take 10 ms more, of 30 */
+    assert_near(shop.diagnosis.suspects[0].score, 0.096 * 10 / 30, 0.006);
+    shop_fini(&shop);
+}
+
+/* ads fails, and the front waits before it tries again: in those visits, and in no other. */
+static void time_behind_a_failed_call_is_not_the_callers(void **state)
+{
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    struct tally_key key = {.channel = TALLY_SELF,
+                            .node = shop.front,
+                            .name = names_add(shop.names, STR("GET /")),
+                            .what = SELF_TROUBLED};
+    struct tally *troubled = shop_tally(&shop, 1, &key);
+    for (int i = 0; i < 300; i++)
+        assert_true(tally_time(troubled, 200 * NS_PER_MS, 1));
+    shop_fail_at(&shop, shop.ads, 300);
+    shop_ask(&shop, SUSPECT_SERVICE);
+    shop_assert_first(&shop, "ads");
+    assert_int_equal(shop.diagnosis.n_suspects, 1);
+    shop_fini(&shop);
+}
+
+/* Everybody's calls to redis are slow: redis, and not one of its callers. */
+static void a_gap_speaks_against_the_end_whose_other_calls_are_slow(void **state)
+{
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    shop_times(&shop, 1, TALLY_GAP, shop.cart1, shop.redis, "", 50, 1600);
+    shop_times(&shop, 1, TALLY_GAP, shop.cart2, shop.redis, "", 50, 400);
+    shop_times(&shop, 1, TALLY_GAP, shop.ads, shop.redis, "", 50, 2000);
+    shop_ask(&shop, SUSPECT_SERVICE);
+    shop_assert_first(&shop, "redis");
+    assert_true(shop.diagnosis.suspects[0].has_peer);
+    shop_fini(&shop);
+}
+
+/* Proxies at both ends of front → ads: what grew is between them, or in ads' own proxy. */
+static void a_gap_is_split_where_proxies_tell(void **state)
+{
+    static const uint8_t hops[3] = {HOP_SIDECAR_OUT, HOP_NETWORK, HOP_SIDECAR_IN};
+    struct shop shop;
+    (void)state;
+    for (int grown = 1; grown < 3; grown++) {
+        shop_init(&shop);
+        shop_times(&shop, 1, TALLY_GAP, shop.front, shop.ads, "", 80, 1000);
+        for (int i = 0; i < 3; i++) {
+            for (int time = 0; time < 2; time++) {
+                struct tally_key key = {
+                    .channel = TALLY_HOP, .node = shop.front, .peer = shop.ads, .what = hops[i]};
+                struct tally *tally = shop_tally(&shop, time, &key);
+                tally->n = 2000;
+                for (int k = 0; k < 1000; k++) {
+                    bool slow = time == 1 && i == grown;
+                    tally_time(tally, slow ? 80 * NS_PER_MS : (uint64_t)(300000 + k), 1);
+                    tally_time(tally, (uint64_t)(300000 + k), 1);
+                }
+            }
+        }
+        shop_ask(&shop, SUSPECT_SERVICE);
+        const struct suspect *first = &shop.diagnosis.suspects[0];
+        assert_int_equal(first->level, grown == 1 ? SUSPECT_HOP : SUSPECT_SERVICE);
+        assert_true(first->has_peer);
+        if (grown == 1)
+            assert_string_equal(first->evidence[0].metric.p, "network");
+        else
+            shop_assert_first(&shop, "ads");
+        shop_fini(&shop);
+    }
+}
+
+/* front reaches ads slowly, and the carts as ever; ads calls redis as ever: it is the edge. */
+static void a_gap_between_two_that_do_well_otherwise_is_of_their_edge(void **state)
+{
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    shop_times(&shop, 1, TALLY_GAP, shop.front, shop.ads, "", 80, 1000);
+    node_no search = shop_node(&shop, "search", "v1", ROLE_WORKLOAD);
+    for (int time = 0; time < 2; time++)
+        shop_times(&shop, time, TALLY_GAP, search, shop.ads, "", 1, 1000);
+    shop_ask(&shop, SUSPECT_SERVICE);
+    assert_int_equal(shop.diagnosis.verdict, VERDICT_INCIDENT);
+    assert_int_equal(shop.diagnosis.suspects[0].level, SUSPECT_EDGE);
+    assert_true(shop.diagnosis.suspects[0].has_peer);
+    shop_fini(&shop);
+    /* Nobody else calls ads: then it is ads that is slow to be reached. */
+    shop_init(&shop);
+    shop_times(&shop, 1, TALLY_GAP, shop.front, shop.ads, "", 80, 1000);
+    shop_ask(&shop, SUSPECT_SERVICE);
+    shop_assert_first(&shop, "ads");
+    assert_int_equal(shop.diagnosis.suspects[0].level, SUSPECT_SERVICE);
+    shop_fini(&shop);
+}
+
+/* Of a call to who sends no spans the time is the callee's rather than the caller's. */
+static void a_gap_to_a_silent_callee_is_the_callees(void **state)
+{
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    node_no db = shop_node(&shop, "zdb", "", ROLE_DATABASE),
+            mail = shop_node(&shop, "mail", "v1", ROLE_WORKLOAD);
+    for (int time = 0; time < 2; time++) {
+        shop_times(&shop, time, TALLY_SELF, mail, NODE_NONE, "Send", 8, 500);
+        shop_times(&shop, time, TALLY_GAP, mail, db, "", time ? 40 : 4, 500);
+    }
+    shop_ask(&shop, SUSPECT_SERVICE);
+    shop_assert_first(&shop, "zdb");
+    assert_string_equal(shop.diagnosis.suspects[1].node.service.p, "mail");
+    shop_fini(&shop);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(own_time_speaks_against_its_service),
+        cmocka_unit_test(operations_that_are_too_rare_are_tested_together),
+        cmocka_unit_test(time_behind_a_failed_call_is_not_the_callers),
+        cmocka_unit_test(a_gap_speaks_against_the_end_whose_other_calls_are_slow),
+        cmocka_unit_test(a_gap_is_split_where_proxies_tell),
+        cmocka_unit_test(a_gap_between_two_that_do_well_otherwise_is_of_their_edge),
+        cmocka_unit_test(a_gap_to_a_silent_callee_is_the_callees),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
