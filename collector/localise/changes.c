@@ -93,7 +93,7 @@ static void blame_newcomer(struct work *work, const struct newcomer *newcomer,
     finding->group = versions ? newcomer->version : newcomer->service;
     finding->peer = NO_GROUP;
     finding->instance = newcomer->instance;
-    blame(work, candidate_of(work, finding->group, NAME_NONE, NAME_NONE), finding);
+    blame(work, finding);
 }
 
 static void judge(struct work *work, const struct newcomer *newcomer)

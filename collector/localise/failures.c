@@ -59,55 +59,38 @@ static struct origin_rise rise_of(const struct work *work, const struct pair *pa
 
 /* ---- who owes a call that did not arrive ---- */
 
-/* By version, so that a bad version beside a good one stands out; by group of versions. */
-struct edge_failures {
-    double *sum[2], *n[2]; /* as a caller, as a callee; edges weigh by how well they are known */
-};
-
 static double fail_share(const struct tally *calls)
 {
     return calls->n > 0 ? (double)calls->origins / (double)calls->n : 0;
 }
 
-static bool measure_edges(struct work *work, struct edge_failures *edges)
+/* By version, so that a bad version beside a good one stands out. */
+static bool measure_edges(struct work *work, struct ends *edges)
 {
-    const struct pairs *pairs = &work->by_version;
-    for (int e = 0; e < 2; e++) {
-        edges->sum[e] = arena_calloc(work->arena, (work->versions.n + 1) * sizeof(double));
-        edges->n[e] = arena_calloc(work->arena, (work->versions.n + 1) * sizeof(double));
-        if (!edges->sum[e] || !edges->n[e])
-            return false;
-    }
-    for (uint32_t i = 0; i < pairs->n; i++) {
-        const struct pair *pair = &pairs->items[i];
-        const uint32_t ends[2] = {pair->key.node, pair->key.peer};
-        if (pair->key.channel != TALLY_CALL || ends[0] == NO_GROUP || ends[1] == NO_GROUP ||
-            pair->t[1].n <= 0)
+    if (!ends_init(work, work->versions.n, edges))
+        return false;
+    for (uint32_t i = 0; i < work->by_version.n; i++) {
+        const struct pair *pair = &work->by_version.items[i];
+        if (pair->key.channel != TALLY_CALL || pair->key.node == NO_GROUP ||
+            pair->key.peer == NO_GROUP || pair->t[1].n <= 0)
             continue;
         double rise = fail_share(&pair->t[1]) - fail_share(&pair->t[0]);
-        double weight = (double)pair->t[1].n / ((double)pair->t[1].n + EDGE_HALF);
-        for (int e = 0; e < 2; e++) {
-            edges->sum[e][ends[e]] += rise > 0 ? weight * rise : 0;
-            edges->n[e][ends[e]] += weight;
-        }
+        ends_add(edges, pair, fmax(0, rise), edge_weight(pair->t[1].n));
     }
     return true;
 }
 
 /* Of a service: of its worst version. */
-static double guilt(const struct work *work, const struct edge_failures *edges, int end,
-                    uint32_t group)
+static double guilt(const struct work *work, const struct ends *edges, int end, uint32_t group)
 {
     double worst = 0;
-    bool by_version = work->level == &work->versions;
+    if (work->level == &work->versions)
+        return pow(ends_mean(edges, end, group), END_POWER);
     for (uint32_t i = 0; i < work->versions.n; i++) {
-        bool mine = by_version ? i == group : work->versions.items[i].service == group;
-        if (!mine || edges->n[end][i] == 0)
-            continue;
-        double mean = pow(edges->sum[end][i] / edges->n[end][i], END_POWER);
-        worst = mean > worst ? mean : worst;
+        if (work->versions.items[i].service == group)
+            worst = fmax(worst, ends_mean(edges, end, i));
     }
-    return worst;
+    return pow(worst, END_POWER);
 }
 
 /* The caller's own proxy says it refused: its limit, its route, its configuration. */
@@ -155,13 +138,12 @@ static void blame_origin(struct work *work, const struct pair *pair, uint32_t gr
                : own            ? END_CALLEE
                                 : END_CALLER,
         .operation = pair->key.name,
-        .detail = pair->key.detail,
         .metric = survived ? STR("survived_failures") : STR("origin_share"),
         .text = say(work, "%.*s of requests %s first at %.*s%.*s (normal %.*s)",
                     STR_ARG(say_share(work, rise->is)), survived ? "see a failure" : "fail",
                     STR_ARG(where), STR_ARG(reason_text(work, pair)),
                     STR_ARG(say_share(work, rise->was)))};
-    blame(work, candidate_of(work, group, NAME_NONE, pair->key.name), &finding);
+    blame(work, &finding);
 }
 
 /* Calls that came to a version, or were for its service and came to nobody. */
@@ -194,8 +176,10 @@ static void blame_lost_versions(struct work *work, const struct pair *pair,
     uint32_t service = versions->items[pair->key.node].service, v;
     double all[2] = {0, 0}, calls[2], lost = 0;
     for (v = 0; v < versions->n; v++) {
+        if (versions->items[v].service != service)
+            continue;
         count_calls_to(work, v, calls);
-        for (int t = 0; t < 2 && versions->items[v].service == service; t++)
+        for (int t = 0; t < 2; t++)
             all[t] += calls[t];
     }
     for (v = 0; v < versions->n; v++)
@@ -232,7 +216,7 @@ static void blame_missing(struct work *work, const struct pair *pair, const stru
         .metric = STR("calls_a_visit"),
         .text = say(work, "%.*s fails without having called %.*s: %.3g → %.3g calls a visit",
                     STR_ARG(who), STR_ARG(whom), missing->was, missing->is)};
-    blame(work, candidate_of(work, missing->callee, NAME_NONE, NAME_NONE), &finding);
+    blame(work, &finding);
 }
 
 static void blame_own(struct work *work, const struct pair *pair, const struct origin_rise *rise)
@@ -248,7 +232,7 @@ static void blame_own(struct work *work, const struct pair *pair, const struct o
 }
 
 static void blame_pair(struct work *work, const struct pair *pair, const struct origin_rise *rise,
-                       const struct edge_failures *edges)
+                       const struct ends *edges)
 {
     uint32_t callee = pair->key.node, caller = pair->key.peer;
     if (pair->key.what != ORIGIN_UNREACHED || caller == NO_GROUP) {
@@ -270,7 +254,7 @@ static void blame_pair(struct work *work, const struct pair *pair, const struct 
 
 void find_failures(struct work *work)
 {
-    struct edge_failures edges;
+    struct ends edges;
     if (!measure_edges(work, &edges) || !missing_measure(work) || !measure_origins(work)) {
         work->memory_short = true;
         return;

@@ -91,19 +91,16 @@ static void blame_stop(struct work *work, const struct pair *pair, const double 
                     STR_ARG(step_text(work, pair)), STR_ARG(say_share(work, was)))};
     double value = rise * steep * calls;
     bool call = pair->key.what == FLOW_CALL && pair->key.peer != NO_GROUP;
-    finding.group = pair->key.node;
-    finding.peer = call ? pair->key.peer : NO_GROUP;
-    finding.end = call ? END_CALLER : END_NEITHER;
-    finding.value = value * (call ? FLOW_CALLER : 1);
-    blame(work, candidate_of(work, finding.group, NAME_NONE, pair->key.name), &finding);
-    if (!call)
+    if (!call) {
+        finding.value = value;
+        finding.group = pair->key.node;
+        finding.peer = NO_GROUP;
+        blame(work, &finding);
         return;
-    finding.group = pair->key.peer;
-    finding.peer = pair->key.node;
-    finding.end = END_CALLEE;
-    finding.value = value * FLOW_CALLEE;
+    }
+    blame_end(work, pair, 0, value * FLOW_CALLER, &finding);
     finding.operation = NAME_NONE;
-    blame(work, candidate_of(work, finding.group, NAME_NONE, NAME_NONE), &finding);
+    blame_end(work, pair, 1, value * FLOW_CALLEE, &finding);
 }
 
 /* Does the pair begin another step than the ones before it? */
@@ -200,7 +197,6 @@ static void blame_traffic(struct work *work, const struct pair *pair, const doub
     double share = visits[1] / (double)work->requests[1].n;
     if ((!more && !less) || was <= 0)
         return;
-    const uint32_t ends[2] = {pair->key.node, pair->key.peer};
     double value =
         TRAFFIC_WEIGHT * (share < 1 ? share : 1) *
         (more ? (1 - was / is) * (is < 1 ? is : 1) : (1 - is / was) * (was < 1 ? was : 1));
@@ -209,7 +205,6 @@ static void blame_traffic(struct work *work, const struct pair *pair, const doub
     struct finding finding = {.channel = CHANNEL_TRAFFIC,
                               .kind = EVIDENCE_TRAFFIC,
                               .unit = UNIT_RATIO,
-                              .value = value,
                               .test = TEST_TRAFFIC,
                               .z = fabs(calls_z(calls, visits)),
                               .baseline = was,
@@ -221,14 +216,9 @@ static void blame_traffic(struct work *work, const struct pair *pair, const doub
     /* Who calls more does so by itself, or because its calls fail; who calls less may not get
      * through. */
     bool fails = more && more_good_calls(work, pair, visits) < TRAFFIC_FACTOR;
-    double reach = less ? missing_share(work, ends[0], ends[1]) : fails;
-    for (int e = 0; e < 2; e++) {
-        finding.group = ends[e];
-        finding.peer = ends[1 - e];
-        finding.end = e == 0 ? END_CALLER : END_CALLEE;
-        finding.value = value * (e ? reach : 1 - reach);
-        blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
-    }
+    double reach = less ? missing_share(work, pair->key.node, pair->key.peer) : fails;
+    blame_end(work, pair, 0, value * (1 - reach), &finding);
+    blame_end(work, pair, 1, value * reach, &finding);
 }
 
 double newly_failed(const struct work *work, uint32_t group, bool carried, const double visits[2])
@@ -288,10 +278,11 @@ static void blame_entry(struct work *work, const struct pair *pair)
         .observed = is,
         .group = pair->key.node,
         .peer = NO_GROUP,
+        .operation = pair->key.name,
         .metric = STR("requests_a_minute"),
         .text = say(work, "%.*s: %.3g → %.3g requests a minute, other entries as ever",
                     STR_ARG(name_text(work, pair->key.name)), was, is)};
-    blame(work, candidate_of(work, pair->key.node, NAME_NONE, pair->key.name), &finding);
+    blame(work, &finding);
 }
 
 void find_entries(struct work *work)

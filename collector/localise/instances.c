@@ -139,14 +139,10 @@ static void share_out(struct work *work, const struct finding *finding)
         double share = parts.items[i].trouble / parts.sum;
         own.value = finding->value * share;
         own.text = part_text(work, finding, &parts.items[i], share);
-        blame(work, candidate_of(work, finding->group, parts.items[i].instance, finding->operation),
-              &own);
+        blame_instance(work, parts.items[i].instance, &own);
     }
     if (parts.n == 0)
-        blame(work,
-              candidate_of(work, finding->group, only_instance(work, finding->group),
-                           finding->operation),
-              &own);
+        blame_instance(work, only_instance(work, finding->group), &own);
 }
 
 void share_out_to_instances(struct work *work)

@@ -92,7 +92,7 @@ static void blame_self(struct work *work, const struct pair *pair, const struct 
         .text = say(work, "%.*s %.*s: own time %.*s → %.*s, %.*s of calls slow", STR_ARG(who),
                     STR_ARG(name), STR_ARG(say_ns(work, slow->was_ns)),
                     STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_share(work, slow->share)))};
-    blame(work, candidate_of(work, pair->key.node, NAME_NONE, pair->key.name), &finding);
+    blame(work, &finding);
 }
 
 /* Those of a service's operations that are each too thin, by the test of all of them. */
@@ -114,7 +114,7 @@ static void blame_thin(struct work *work, uint32_t group, const struct slowness 
         say(work, "%.*s: own time %.*s → %.*s over its rare operations, %.*s of calls slow",
             STR_ARG(level_name(work, group)), STR_ARG(say_ns(work, finding.baseline)),
             STR_ARG(say_ns(work, finding.observed)), STR_ARG(say_share(work, all->share)));
-    blame(work, candidate_of(work, group, NAME_NONE, NAME_NONE), &finding);
+    blame(work, &finding);
 }
 
 bool is_thin(const struct tally *normal, const struct tally *now)

@@ -9,9 +9,7 @@
 
 struct edge_slowness {
     struct slowness *of_pair; /* by pair, for gaps */
-    /* By group, as a caller and as a callee: slow shares of its edges, by how well they are known,
-     * and what they weigh. */
-    double *sum[2], *n[2];
+    struct ends ends;
     struct kin *kin[2]; /* gaps as a caller, as a callee */
 };
 
@@ -21,35 +19,23 @@ static bool is_gap(const struct pair *pair)
            pair->key.peer != NO_GROUP;
 }
 
-/* How well an edge is known, 0…1. */
-static double edge_weight(const struct pair *pair)
-{
-    double n = (double)pair->t[1].histogram.n;
-    return n / (n + EDGE_HALF);
-}
-
 /* An edge with few calls is judged by all calls to its callee. */
 static void measure_edge(struct work *work, struct edge_slowness *edges, uint32_t i)
 {
     const struct pair *pair = &work->pairs->items[i];
     const struct tally *normal = usual_of(work, pair), *now = &pair->t[1];
-    const uint32_t ends[2] = {pair->key.node, pair->key.peer};
     struct slowness slow = slowness_of(work, normal, now), all;
     bool thin = is_thin(normal, now);
     work->n_tests[TEST_GAP] += !thin;
     if (thin && normal->histogram.n > 0 && now->histogram.n > 0 &&
-        kin_test(edges->kin[1], ends[1], &all)) {
+        kin_test(edges->kin[1], pair->key.peer, &all)) {
         slow.share = all.share;
         slow.value = spoilt_time(work, all.share, tally_extra_ns(normal, now));
     } else if (thin) {
         return;
     }
-    double weight = edge_weight(pair);
     edges->of_pair[i] = slow;
-    for (int e = 0; e < 2; e++) {
-        edges->sum[e][ends[e]] += weight * slow.share;
-        edges->n[e][ends[e]] += weight;
-    }
+    ends_add(&edges->ends, pair, slow.share, edge_weight(now->histogram.n));
 }
 
 static bool measure_edges(struct work *work, struct edge_slowness *edges)
@@ -57,14 +43,9 @@ static bool measure_edges(struct work *work, struct edge_slowness *edges)
     uint32_t n_groups = work->level->n;
     struct slowness all;
     edges->of_pair = arena_calloc(work->arena, (work->pairs->n + 1) * sizeof(*edges->of_pair));
-    for (int e = 0; e < 2; e++) {
-        edges->sum[e] = arena_calloc(work->arena, (n_groups + 1) * sizeof(double));
-        edges->n[e] = arena_calloc(work->arena, (n_groups + 1) * sizeof(double));
+    for (int e = 0; e < 2; e++)
         edges->kin[e] = kin_new(work);
-        if (!edges->sum[e] || !edges->n[e])
-            return false;
-    }
-    if (!edges->of_pair || work->memory_short)
+    if (!ends_init(work, n_groups, &edges->ends) || !edges->of_pair || work->memory_short)
         return false;
     for (uint32_t i = 0; i < work->pairs->n; i++) {
         const struct pair *pair = &work->pairs->items[i];
@@ -92,14 +73,13 @@ static bool is_silent(const struct work *work, uint32_t group)
 
 /* The caller's and the callee's odds: who is slow to call is so for all that it calls, who is slow
  * to be reached for all who call it, and whose network is slow in both directions. */
-static void weigh_ends(const struct work *work, const struct edge_slowness *edges,
-                       const struct pair *pair, double odds[2])
+static void weigh_ends(const struct work *work, const struct ends *edges, const struct pair *pair,
+                       double odds[2])
 {
     const uint32_t ends[2] = {pair->key.node, pair->key.peer};
     for (int e = 0; e < 2; e++) {
         uint32_t end = ends[e];
-        double n = edges->n[e][end], all_n = edges->n[0][end] + edges->n[1][end];
-        double role = n > 0 ? edges->sum[e][end] / n : 0;
+        double role = ends_mean(edges, e, end), all_n = edges->n[0][end] + edges->n[1][end];
         double all = all_n > 0 ? (edges->sum[0][end] + edges->sum[1][end]) / all_n : 0;
         odds[e] = pow((role + all) / 2, END_POWER);
     }
@@ -108,11 +88,11 @@ static void weigh_ends(const struct work *work, const struct edge_slowness *edge
 }
 
 /* What is slow at either end but for this edge. */
-static bool is_only_edge(const struct edge_slowness *edges, const struct pair *pair,
+static bool is_only_edge(const struct ends *edges, const struct pair *pair,
                          const struct slowness *slow)
 {
     const uint32_t ends[2] = {pair->key.node, pair->key.peer};
-    double weight = edge_weight(pair);
+    double weight = edge_weight(pair->t[1].histogram.n);
     for (int e = 0; e < 2; e++) {
         double n = edges->n[e][ends[e]] - weight;
         double sum = edges->sum[e][ends[e]] - weight * slow->share;
@@ -198,9 +178,9 @@ static struct split split_of(struct work *work, const struct pair *gap)
 /* The network's part stands by itself, with either end: nobody at the ends spent it. */
 static void blame_network(struct work *work, const struct gap *gap, const struct split *split)
 {
-    const uint32_t ends[2] = {gap->pair->key.node, gap->pair->key.peer};
     const struct slowness *way = &split->of_network;
-    struct str caller = level_name(work, ends[0]), callee = level_name(work, ends[1]);
+    struct str caller = level_name(work, gap->pair->key.node),
+               callee = level_name(work, gap->pair->key.peer);
     struct finding finding = gap_finding(work, gap);
     finding.between = true;
     finding.metric = STR("network");
@@ -210,18 +190,13 @@ static void blame_network(struct work *work, const struct gap *gap, const struct
                        STR_ARG(caller), STR_ARG(callee), STR_ARG(say_ns(work, way->was_ns)),
                        STR_ARG(say_ns(work, way->is_ns)));
     for (int e = 0; e < 2; e++) {
-        finding.group = ends[e];
-        finding.peer = ends[1 - e];
-        finding.end = e == 0 ? END_CALLER : END_CALLEE;
-        finding.value = gap->slow->value * split->network * gap->parts[e];
         finding.all_z = gap->all_z[e];
-        blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
+        blame_end(work, gap->pair, e, gap->slow->value * split->network * gap->parts[e], &finding);
     }
 }
 
 static void blame_gap(struct work *work, const struct gap *gap)
 {
-    const uint32_t ends[2] = {gap->pair->key.node, gap->pair->key.peer};
     struct split split = split_of(work, gap->pair);
     double parts[2] = {gap->parts[0], gap->parts[1]};
     bool network = split.known && split.network > NETWORK_SHARE;
@@ -233,12 +208,8 @@ static void blame_gap(struct work *work, const struct gap *gap)
     }
     struct finding finding = gap_finding(work, gap);
     for (int e = 0; e < 2; e++) {
-        finding.group = ends[e];
-        finding.peer = ends[1 - e];
-        finding.end = e == 0 ? END_CALLER : END_CALLEE;
-        finding.value = gap->slow->value * parts[e];
         finding.all_z = gap->all_z[e];
-        blame(work, candidate_of(work, ends[e], NAME_NONE, NAME_NONE), &finding);
+        blame_end(work, gap->pair, e, gap->slow->value * parts[e], &finding);
     }
 }
 
@@ -256,14 +227,14 @@ void find_slow_gaps(struct work *work)
         if (gap.slow->value <= 0)
             continue;
         double odds[2];
-        weigh_ends(work, &edges, pair, odds);
+        weigh_ends(work, &edges.ends, pair, odds);
         double sum = odds[0] + odds[1];
         for (int e = 0; e < 2; e++) {
             gap.parts[e] = sum > 0 ? odds[e] / sum : 0.5;
             gap.all_z[e] =
                 kin_test(edges.kin[e], e ? pair->key.peer : pair->key.node, &all) ? all.z : 0;
         }
-        gap.only_edge = is_only_edge(&edges, pair, gap.slow);
+        gap.only_edge = is_only_edge(&edges.ends, pair, gap.slow);
         blame_gap(work, &gap);
     }
 }

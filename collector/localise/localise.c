@@ -74,8 +74,9 @@ static void sum_requests(const struct rollup *rollup, struct request_numbers *nu
 
 /* ---- suspects ---- */
 
-struct candidate *candidate_of(struct work *work, uint32_t group, name_no instance,
-                               name_no operation)
+/* The suspect; made when new. */
+static struct candidate *candidate_of(struct work *work, uint32_t group, name_no instance,
+                                      name_no operation)
 {
     enum suspect_level level = work->input->level;
     name_no name = level == SUSPECT_INSTANCE    ? instance
@@ -107,18 +108,24 @@ bool passes(const struct finding *finding)
     return finding->chance <= SIGNIFICANT_CHANCE;
 }
 
-void blame(struct work *work, struct candidate *candidate, const struct finding *finding)
+void blame_instance(struct work *work, name_no instance, const struct finding *finding)
 {
-    if (!candidate || finding->value <= 0 || !isfinite(finding->value))
+    if (finding->value <= 0 || !isfinite(finding->value))
         return;
+    struct candidate *candidate = candidate_of(work, finding->group, instance, finding->operation);
     struct finding *copy = arena_alloc(work->arena, sizeof(*copy));
-    if (!copy) {
+    if (!candidate || !copy) {
         work->memory_short = true;
         return;
     }
     *copy = *finding;
     copy->next = candidate->findings;
     candidate->findings = copy;
+}
+
+void blame(struct work *work, const struct finding *finding)
+{
+    blame_instance(work, NAME_NONE, finding);
 }
 
 /* ---- what is chance ---- */

@@ -5,6 +5,7 @@
  *   latency.c    self times that grew
  *   latency_gap.c  times between two that grew
  *   kin.c        the keys of one suspect as one, where each is too thin
+ *   ends.c       which of the two ends of a call, by the other calls of either
  *   failures.c   failures that begin here
  *   flow.c       visits that stop, calls that vanished or multiplied
  *   missing.c    failures of callers that never came to their callee, where only callees report
@@ -88,7 +89,7 @@ struct finding {
     double chance;        /* so many findings as sure are to be expected by chance: see weigh() */
     uint32_t group, peer; /* of services; peer NO_GROUP without */
     enum call_end end;    /* which end of the call that is spoken of the group is */
-    name_no operation, detail;
+    name_no operation;
     name_no instance; /* a newcomer that it speaks of; else NAME_NONE */
     bool between;     /* on the way from one to the other: neither spent it */
     bool only_edge;   /* all other calls of either end are as ever */
@@ -145,11 +146,11 @@ struct str name_text(const struct work *work, name_no name);
 /* 0…1, from the smaller sample and the distance to the score of the next, or of the first. */
 double suspect_confidence(const struct diagnosis *diagnosis, const struct suspect *suspect,
                           double rival);
-/* The suspect; made when new. `name` is used where the level asks for it. */
-struct candidate *candidate_of(struct work *work, uint32_t group, name_no instance,
-                               name_no operation);
-/* Adds value and fact. Nothing for a value of 0. `finding` is copied. */
-void blame(struct work *work, struct candidate *candidate, const struct finding *finding);
+/* Adds value and fact to the suspect that the finding speaks of, made when it is new. Nothing for a
+ * value of 0. `finding` is copied. */
+void blame(struct work *work, const struct finding *finding);
+/* The same, of an instance where the level asks for instances. */
+void blame_instance(struct work *work, name_no instance, const struct finding *finding);
 /* Is it beyond chance, of all that were looked at? Known once all findings are there. */
 bool passes(const struct finding *finding);
 /* A text in the arena. */
@@ -211,6 +212,24 @@ void kin_add(struct work *work, struct kin *all, uint32_t group, const struct ta
              const struct tally *now);
 /* Share and z of all that was added to the group; false when it is too little. */
 bool kin_test(const struct kin *all, uint32_t group, struct slowness *slow);
+
+/* ends.c */
+/* By group, as a caller and as a callee: how bad its edges are, by how well they are known, and
+ * what they weigh. Groups must be known. */
+struct ends {
+    double *sum[2], *n[2];
+};
+/* All 0; in the arena. False when memory is short. */
+bool ends_init(struct work *work, uint32_t n_groups, struct ends *ends);
+/* How well an edge with so many calls is known, 0…1. */
+double edge_weight(int64_t calls);
+/* `share`: of the edge's calls that are bad, 0…1. */
+void ends_add(struct ends *ends, const struct pair *edge, double share, double weight);
+/* 0…1; 0 for who has no edges there. */
+double ends_mean(const struct ends *ends, int end, uint32_t group);
+/* Of a finding on an edge what one of its ends owes: sets group, peer, end and value. */
+void blame_end(struct work *work, const struct pair *edge, int end, double value,
+               struct finding *finding);
 
 /* The share of all normal request time that a slow share of calls with so much more time spoils. */
 double spoilt_time(const struct work *work, double share, double extra_ns);
