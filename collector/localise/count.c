@@ -392,7 +392,7 @@ static void count_zones(struct counting *counting, const struct call *call)
     if (!zones)
         return;
     zones->n += counting->sign;
-    zones->bad += call->fault == FAULT_ORIGIN || call->fault == FAULT_CARRIED ? counting->sign : 0;
+    zones->bad += is_failed(call) ? counting->sign : 0;
     add_time(counting, zones, call->transit_ns);
 }
 

@@ -114,11 +114,9 @@ static void blame_origin(struct work *work, const struct pair *pair, uint32_t gr
 {
     bool own = group != pair->key.peer;
     bool survived = pair->t[1].bad * 2 < pair->t[1].n;
-    struct node_text node = group_text(work, work->level, pair->key.node);
-    struct str who = node_text_short(work->arena, &node), where = who;
+    struct str who = level_name(work, pair->key.node), where = who;
     if (pair->key.peer != NO_GROUP) {
-        struct node_text caller = group_text(work, work->level, pair->key.peer);
-        struct str whom = node_text_short(work->arena, &caller);
+        struct str whom = level_name(work, pair->key.peer);
         where = peer == NO_GROUP ? say(work, "%.*s when %.*s calls", STR_ARG(who), STR_ARG(whom))
                                  : say(work, "%.*s → %.*s", STR_ARG(whom), STR_ARG(who));
     }
@@ -197,10 +195,7 @@ static void blame_lost_versions(struct work *work, const struct pair *pair,
 static void blame_missing(struct work *work, const struct pair *pair, const struct missing *missing,
                           const struct origin_rise *rise)
 {
-    struct node_text node = group_text(work, work->level, pair->key.node),
-                     callee = group_text(work, work->level, missing->callee);
-    struct str who = node_text_short(work->arena, &node),
-               whom = node_text_short(work->arena, &callee);
+    struct str who = level_name(work, pair->key.node), whom = level_name(work, missing->callee);
     struct finding finding = {
         .channel = CHANNEL_ERRORS,
         .kind = EVIDENCE_TRAFFIC,

@@ -45,10 +45,8 @@ static bool is_failed_visit(const struct pair *pair)
 
 static struct str step_text(struct work *work, const struct pair *pair)
 {
-    if (pair->key.what == FLOW_CALL) {
-        struct node_text peer = group_text(work, work->level, pair->key.peer);
-        return say(work, "after calling %.*s", STR_ARG(node_text_short(work->arena, &peer)));
-    }
+    if (pair->key.what == FLOW_CALL)
+        return say(work, "after calling %.*s", STR_ARG(level_name(work, pair->key.peer)));
     return pair->key.what == FLOW_LOCAL ? STR("after a step of its own")
                                         : STR("without calling anybody");
 }
@@ -73,7 +71,6 @@ static void blame_stop(struct work *work, const struct pair *pair, const double 
     double was = (double)pair->t[0].n / visits[0], is = (double)pair->t[1].n / visits[1];
     double rise = is - was, calls = visits[1] / (double)work->requests[1].n;
     double steep = FLOW_STEEPNESS * rise < 1 ? FLOW_STEEPNESS * rise : 1;
-    struct node_text node = group_text(work, work->level, pair->key.node);
     struct finding finding = {
         .channel = CHANNEL_FLOW,
         .kind = EVIDENCE_FLOW,
@@ -86,7 +83,7 @@ static void blame_stop(struct work *work, const struct pair *pair, const double 
         .operation = pair->key.name,
         .metric = STR("stops_here"),
         .text = say(work, "%.*s %.*s: %.*s of visits end %.*s (normal %.*s)",
-                    STR_ARG(node_text_short(work->arena, &node)),
+                    STR_ARG(level_name(work, pair->key.node)),
                     STR_ARG(name_text(work, pair->key.name)), STR_ARG(say_share(work, is)),
                     STR_ARG(step_text(work, pair)), STR_ARG(say_share(work, was)))};
     double value = rise * steep * calls;
@@ -200,8 +197,6 @@ static void blame_traffic(struct work *work, const struct pair *pair, const doub
     double value =
         TRAFFIC_WEIGHT * (share < 1 ? share : 1) *
         (more ? (1 - was / is) * (is < 1 ? is : 1) : (1 - is / was) * (was < 1 ? was : 1));
-    struct node_text caller = group_text(work, work->level, pair->key.node),
-                     callee = group_text(work, work->level, pair->key.peer);
     struct finding finding = {.channel = CHANNEL_TRAFFIC,
                               .kind = EVIDENCE_TRAFFIC,
                               .unit = UNIT_RATIO,
@@ -211,8 +206,8 @@ static void blame_traffic(struct work *work, const struct pair *pair, const doub
                               .observed = is,
                               .metric = STR("calls_a_visit"),
                               .text = say(work, "%.*s → %.*s: %.3g → %.3g calls a visit",
-                                          STR_ARG(node_text_short(work->arena, &caller)),
-                                          STR_ARG(node_text_short(work->arena, &callee)), was, is)};
+                                          STR_ARG(level_name(work, pair->key.node)),
+                                          STR_ARG(level_name(work, pair->key.peer)), was, is)};
     /* Who calls more does so by itself, or because its calls fail; who calls less may not get
      * through. */
     bool fails = more && more_good_calls(work, pair, visits) < TRAFFIC_FACTOR;
@@ -257,11 +252,10 @@ void find_traffic(struct work *work)
 }
 
 /* An entry that has lost its traffic while the others have theirs. */
-static void blame_entry(struct work *work, const struct pair *pair)
+static void blame_entry(struct work *work, const struct rollup entries[2], const struct pair *pair)
 {
     const struct localise_input *input = work->input;
-    struct symptom_input both = {&work->entries[0], &work->entries[1], input->normal_s,
-                                 input->now_s};
+    struct symptom_input both = {&entries[0], &entries[1], input->normal_s, input->now_s};
     struct symptom_found found;
     if (!symptom_vanished(&both, &pair->key, &found))
         return;
@@ -287,15 +281,15 @@ static void blame_entry(struct work *work, const struct pair *pair)
 
 void find_entries(struct work *work)
 {
-    const struct localise_input *input = work->input;
-    if (input->normal_s <= 0 || input->now_s <= 0)
+    struct rollup entries[2];
+    if (work->input->normal_s <= 0 || work->input->now_s <= 0)
         return;
     for (int t = 0; t < 2; t++)
-        rollup_init(&work->entries[t], UINT32_MAX);
+        rollup_init(&entries[t], UINT32_MAX);
     for (uint32_t i = 0; i < work->pairs->n; i++) {
         const struct pair *pair = &work->pairs->items[i];
         for (int t = 0; t < 2 && pair->key.channel == TALLY_REQUEST; t++) {
-            struct tally *entry = rollup_tally(&work->entries[t], &pair->key, 0);
+            struct tally *entry = rollup_tally(&entries[t], &pair->key, 0);
             if (entry)
                 entry->n = pair->t[t].n;
             else
@@ -305,8 +299,8 @@ void find_entries(struct work *work)
     for (uint32_t i = 0; i < work->pairs->n; i++) {
         const struct pair *pair = &work->pairs->items[i];
         if (pair->key.channel == TALLY_REQUEST && pair->key.node != NO_GROUP)
-            blame_entry(work, pair);
+            blame_entry(work, entries, pair);
     }
     for (int t = 0; t < 2; t++)
-        rollup_fini(&work->entries[t]);
+        rollup_fini(&entries[t]);
 }

@@ -5,6 +5,7 @@
  * of its own kind, in buckets: by the factor. The median is that of both times together, so that
  * without a change normal and now are drawn alike however few they are.
  */
+#include "collector/localise/statistics.h"
 #include "collector/localise/work.h"
 
 struct kin {
@@ -21,19 +22,12 @@ struct kin *kin_new(struct work *work)
     return kin;
 }
 
-static int64_t count_at(const struct histogram *histogram, uint32_t bucket)
-{
-    bool inside = bucket >= histogram->low && bucket < histogram->low + histogram->cap;
-    int64_t count = inside ? histogram->counts[bucket - histogram->low] : 0;
-    return count > 0 ? count : 0;
-}
-
 static uint32_t median_of(const struct histogram *a, const struct histogram *b)
 {
     int64_t seen = 0, half = (a->n + b->n + 1) / 2;
     uint32_t bucket = 0;
     while (bucket < HISTOGRAM_BUCKETS - 1 &&
-           (seen += count_at(a, bucket) + count_at(b, bucket)) < half)
+           (seen += count_in(a, bucket) + count_in(b, bucket)) < half)
         bucket++;
     return bucket;
 }

@@ -9,11 +9,6 @@
 #include "collector/localise/statistics.h"
 #include "collector/localise/work.h"
 
-static double mean_of(const struct tally *tally)
-{
-    return tally->histogram.n > 0 ? (double)tally->sum_ns / (double)tally->histogram.n : 0;
-}
-
 static double clamp(double value, double low, double high)
 {
     return value < low ? low : value > high ? high : value;
@@ -46,7 +41,7 @@ double spoilt_time(const struct work *work, double share, double extra_ns)
 struct slowness slowness_of(const struct work *work, const struct tally *normal,
                             const struct tally *now)
 {
-    struct slowness slow = {.was_ns = mean_of(normal), .is_ns = mean_of(now)};
+    struct slowness slow = {.was_ns = tally_mean_ns(normal), .is_ns = tally_mean_ns(now)};
     if (normal->histogram.n < MIN_TIMES || now->histogram.n < MIN_TIMES)
         return slow;
     compare_times(&normal->histogram, &now->histogram, &slow);
@@ -144,8 +139,8 @@ static void find_slow_service(struct work *work, const struct own_kin *kin, uint
         if (slow.value > 0)
             blame_self(work, pair, &slow, all.z);
         if (thin && normal->histogram.n > 0) {
-            normal_ns += mean_of(normal) * (double)now->histogram.n;
-            now_ns += mean_of(now) * (double)now->histogram.n;
+            normal_ns += tally_mean_ns(normal) * (double)now->histogram.n;
+            now_ns += tally_mean_ns(now) * (double)now->histogram.n;
             calls += (double)now->histogram.n;
         }
     }

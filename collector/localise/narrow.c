@@ -76,14 +76,14 @@ static bool slices_narrow(const struct slices *slices, struct narrowed *narrowed
     return true;
 }
 
-static double mean_ns(const struct tally *tally)
+double tally_mean_ns(const struct tally *tally)
 {
     return tally->histogram.n > 0 ? (double)tally->sum_ns / (double)tally->histogram.n : 0;
 }
 
 double tally_extra_ns(const struct tally *normal, const struct tally *now)
 {
-    return (mean_ns(now) - mean_ns(normal)) * (double)now->histogram.n;
+    return (tally_mean_ns(now) - tally_mean_ns(normal)) * (double)now->histogram.n;
 }
 
 static struct part slow_part(const struct tally *normal, const struct tally *now)

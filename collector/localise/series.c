@@ -267,8 +267,6 @@ static bool write_suspects(struct mesh *mesh, struct diagnosis *diagnosis)
     return !work.memory_short;
 }
 
-/* Since when: from the minutes of what came in. */
-
 static void write_requests(const struct mesh *mesh, struct diagnosis *diagnosis)
 {
     struct request_numbers *numbers[2] = {&diagnosis->baseline, &diagnosis->now};

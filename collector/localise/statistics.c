@@ -129,19 +129,19 @@ void share_difference_interval(double a, double n, double b, double m, double z,
     interval[1] = q - p + sqrt((second[1] - q) * (second[1] - q) + (p - first[0]) * (p - first[0]));
 }
 
-static double count_at(const struct histogram *histogram, uint32_t bucket)
+int64_t count_in(const struct histogram *histogram, uint32_t bucket)
 {
     if (bucket < histogram->low || bucket >= histogram->low + histogram->cap)
         return 0;
     int64_t count = histogram->counts[bucket - histogram->low];
-    return count > 0 ? (double)count : 0;
+    return count > 0 ? count : 0;
 }
 
 struct rank_test mann_whitney(const struct histogram *normal, const struct histogram *now)
 {
     double n = 0, m = 0, below = 0, wins = 0, ties = 0, cubes = 0;
     for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
-        double a = count_at(normal, i), b = count_at(now, i), both = a + b;
+        double a = (double)count_in(normal, i), b = (double)count_in(now, i), both = a + b;
         if (both == 0)
             continue;
         wins += b * below;
@@ -163,7 +163,7 @@ double share_above(const struct histogram *histogram, unsigned bucket)
 {
     double above = 0, n = 0;
     for (uint32_t i = 0; i < histogram->cap; i++) {
-        double count = count_at(histogram, histogram->low + i);
+        double count = (double)count_in(histogram, histogram->low + i);
         n += count;
         above += histogram->low + i > bucket ? count : 0;
     }

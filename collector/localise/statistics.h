@@ -51,6 +51,8 @@ double strata_z(const struct strata *strata);
 /* Two times the greatest log-likelihood of `bad` of n. */
 double share_likelihood(double bad, double n);
 
+/* Of a bucket, also of one that has no place; 0 where subtractions left less. */
+int64_t count_in(const struct histogram *histogram, uint32_t bucket);
 /* Share of a histogram's counts in buckets above the given one. */
 double share_above(const struct histogram *histogram, unsigned bucket);
 

@@ -113,10 +113,9 @@ struct work {
     struct groups services, versions; /* of all nodes of both roll-ups */
     struct groups *level;             /* which of them the suspects are */
     struct pairs by_service, by_version;
-    struct pairs *pairs;      /* which of them, by the level */
-    struct rollup siblings;   /* INSTANCE and GAP_INSTANCE of normal times, of all instances */
-    struct rollup entries[2]; /* requests of both times, for find_entries() */
-    double n_tests[N_TESTS];  /* that were made */
+    struct pairs *pairs;     /* which of them, by the level */
+    struct rollup siblings;  /* INSTANCE and GAP_INSTANCE of normal times, of all instances */
+    double n_tests[N_TESTS]; /* that were made */
     double *origin_z; /* by group: of all failures that begin there; survived, of failed requests */
     struct missing_edge *missing; /* edges whose calls became fewer */
     uint32_t n_missing;
@@ -257,6 +256,8 @@ void share_out_to_instances(struct work *work);
 /* Adds to suspect->narrowed what explains the finding. */
 void narrow(struct work *work, const struct finding *finding, uint32_t service,
             struct suspect *suspect);
+/* Of its calls whose time is known; 0 when there are none. */
+double tally_mean_ns(const struct tally *tally);
 /* Time above what was normal, of all calls of now. */
 double tally_extra_ns(const struct tally *normal, const struct tally *now);
 
