@@ -14,7 +14,14 @@
 #define ANSWER_BYTES ((size_t)256 << 20)
 #define ANSWER_LIMIT_NS (30 * NS_PER_S)
 #define DEED_LIMIT_NS (65 * NS_PER_MINUTE)
+#define URL_BYTES ((size_t)8 << 20) /* more than all arguments of a command can be */
 #define REFUSAL_BYTES ((size_t)1 << 20)
+
+void ask_path(struct buf *path, const char *what)
+{
+    buf_init(path, URL_BYTES);
+    buf_add_c(path, what);
+}
 
 void ask_parameter(struct buf *path, const char *name, const char *value)
 {
@@ -43,51 +50,42 @@ void ask_refusal(unsigned status, const struct buf *answer, struct err *err)
     arena_fini(&arena);
 }
 
-static int ask_url(const char *url, const struct question *question, struct buf *answer,
-                   struct err *err)
+bool ask_url(struct buf *full, const char *url, const char *root, struct str path)
 {
-    char full[8192];
-    unsigned status = 0;
-    struct client *client = client_new(ANSWER_LIMIT_NS);
-    if (!client)
-        return err_set(err, ERR_BUSY, "memory is short");
-    size_t n = strlen(url);
-    while (n && url[n - 1] == '/')
-        n--;
-    snprintf(full, sizeof(full), "%.*s/api/v1/%s", (int)n, url, question->path);
-    struct client_request request = {.method = "GET", .url = full};
-    if (client_send(client, &request, &status, answer, err) == 0 && status != 200)
-        ask_refusal(status, answer, err);
-    client_free(client);
-    return err->code;
+    struct str base = str_of(url);
+    while (str_ends(base, STR("/")))
+        base.len--;
+    buf_init(full, URL_BYTES);
+    buf_add_str(full, base);
+    buf_add_c(full, root);
+    buf_add_str(full, path);
+    buf_add_char(full, '\0');
+    return !buf_failed(full);
 }
 
-/* POST to a path of the collector at `url`. */
-static int post(const char *url, const char *path, const char *type, struct str body,
-                struct buf *answer, struct err *err)
+/* A request that wants its URL. */
+static int send_to(const char *url, const char *root, struct str path,
+                   struct client_request request, uint64_t limit_ns, struct buf *answer,
+                   struct err *err)
 {
-    char full[8192];
+    struct buf full;
     unsigned status = 0;
-    size_t n = strlen(url);
-    struct client *client = client_new(DEED_LIMIT_NS);
-    if (!client)
-        return err_set(err, ERR_BUSY, "memory is short");
-    while (n && url[n - 1] == '/')
-        n--;
-    snprintf(full, sizeof(full), "%.*s%s", (int)n, url, path);
-    struct client_request request = {
-        .method = "POST", .url = full, .content_type = type, .body = body};
-    if (client_send(client, &request, &status, answer, err) == 0 && status != 200)
+    struct client *client = client_new(limit_ns);
+    bool good = ask_url(&full, url, root, path) && client;
+    request.url = full.p;
+    if (!good)
+        err_set(err, ERR_BUSY, "memory is short");
+    else if (client_send(client, &request, &status, answer, err) == 0 && status != 200)
         ask_refusal(status, answer, err);
     client_free(client);
+    buf_fini(&full);
     return err->code;
 }
 
 int ask_deed(const char *url, const char *deed, struct buf *answer, struct err *err)
 {
-    char path[64];
-    snprintf(path, sizeof(path), "/-/%s", deed);
-    return url[0] ? post(url, path, NULL, STR_NONE, answer, err)
+    struct client_request request = {.method = "POST"};
+    return url[0] ? send_to(url, "/-/", str_of(deed), request, DEED_LIMIT_NS, answer, err)
                   : err_set(err, ERR_IO, "its web is off");
 }
 
@@ -98,10 +96,12 @@ int ask_sql(const char *url, const char *sql, struct buf *answer, struct err *er
     buf_add_c(&body, "{\"sql\":");
     buf_add_json(&body, str_of(sql));
     buf_add_char(&body, '}');
+    struct client_request request = {
+        .method = "POST", .content_type = "application/json", .body = buf_str(&body)};
     if (buf_failed(&body))
         err_set(err, ERR_TOO_BIG, "the query is too long");
     else
-        post(url, "/api/v1/sql", "application/json", buf_str(&body), answer, err);
+        send_to(url, API, STR("sql"), request, DEED_LIMIT_NS, answer, err);
     buf_fini(&body);
     return err->code;
 }
@@ -130,7 +130,8 @@ int ask(const struct options *options, const struct question *question, struct b
     if (!url && !config)
         return EXIT_USAGE;
     if (url)
-        ask_url(url, question, answer, &err);
+        send_to(url, API, question->path, (struct client_request){.method = "GET"}, ANSWER_LIMIT_NS,
+                answer, &err);
     else
         ask_db(db ? db : config_settings(config)->store_path, question, answer, &err);
     config_free(config);

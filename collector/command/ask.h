@@ -8,7 +8,7 @@
 
 /* What to ask: the path under /api/v1 with its query for --url, the same as a call for --db. */
 struct question {
-    const char *path;
+    struct str path;
     int (*ask)(struct query *query, const void *what, struct buf *out, struct err *err);
     const void *what;
 };
@@ -21,8 +21,15 @@ void ask_refusal(unsigned status, const struct buf *answer, struct err *err);
 int ask_sql(const char *url, const char *sql, struct buf *answer, struct err *err);
 /* POST /-/DEED at a running collector ('' : its web is off, which is an error); waits for it. */
 int ask_deed(const char *url, const char *deed, struct buf *answer, struct err *err);
+
+#define API "/api/v1/"
+/* Begins a question's path; buf_fini() ends it. */
+void ask_path(struct buf *path, const char *what);
 /* A value as a query parameter, percent-encoded, `&name=` before it; nothing for NULL. */
 void ask_parameter(struct buf *path, const char *name, const char *value);
+/* The URL of a path under `root` (API, "/-/") of the collector at `url`, ended by a NUL; buf_fini()
+ * ends it. False when memory is short. */
+bool ask_url(struct buf *full, const char *url, const char *root, struct str path);
 
 struct tree;
 /* Asks, prints the answer as it came (--format json) or by `print`, and gives the code that `judge`

@@ -178,12 +178,10 @@ int command_compare(const struct options *options)
     struct buf path;
     if (!read_request(options, &request))
         return EXIT_USAGE;
-    buf_init(&path, 8192);
-    buf_add_c(&path, "compare");
+    ask_path(&path, "compare");
     for (int i = 0; i < 5; i++)
         ask_parameter(&path, names[i], option(options, names[i]));
-    buf_add_char(&path, '\0');
-    struct question question = {path.p, ask_comparison, &request};
+    struct question question = {buf_str(&path), ask_comparison, &request};
     int code = ask_for_verdict(options, &question, exit_of, print_comparison);
     buf_fini(&path);
     return code;

@@ -339,10 +339,9 @@ static int exit_of(const struct tree *tree)
 static void write_path(const struct options *options, struct buf *path)
 {
     static const char *const names[] = {"from", "to", "baseline", "level", "limit"};
-    buf_add_c(path, "diagnose");
+    ask_path(path, "diagnose");
     for (int i = 0; i < 5; i++)
         ask_parameter(path, names[i], option(options, names[i]));
-    buf_add_char(path, '\0');
 }
 
 int command_diagnose(const struct options *options)
@@ -356,9 +355,8 @@ int command_diagnose(const struct options *options)
     }
     if (!read_request(options, &request))
         return EXIT_USAGE;
-    buf_init(&path, 8192);
     write_path(options, &path);
-    struct question question = {path.p, ask_diagnosis, &request};
+    struct question question = {buf_str(&path), ask_diagnosis, &request};
     int code = ask_for_verdict(options, &question, exit_of, print_diagnosis);
     buf_fini(&path);
     return code;

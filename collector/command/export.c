@@ -122,24 +122,21 @@ static int download_to(const char *path, const char *url, struct err *err)
     return err->code;
 }
 
-static int download(const struct options *options, const char *path, struct err *err)
+static int download(const struct options *options, struct str path, struct err *err)
 {
     struct new_file file;
     struct buf url;
-    const char *base = option(options, "url");
-    size_t n = strlen(base);
-    while (n && base[n - 1] == '/')
-        n--;
-    buf_init(&url, 16384);
-    buf_addf(&url, "%.*s/api/v1/%s", (int)n, base, path);
-    buf_add_char(&url, '\0');
-    if (new_file_begin(&file, options->rest[0], err) == 0)
-        download_to(file.partial, url.p, err);
-    buf_fini(&url);
+    if (new_file_begin(&file, options->rest[0], err) == 0) {
+        if (ask_url(&url, option(options, "url"), API, path))
+            download_to(file.partial, url.p, err);
+        else
+            err_set(err, ERR_BUSY, "memory is short");
+        buf_fini(&url);
+    }
     return new_file_end(&file, err);
 }
 
-static int run(const struct options *options, const struct export_request *what, const char *path)
+static int run(const struct options *options, const struct export_request *what, struct str path)
 {
     struct err err = {0};
     if (options->n_rest != 1 || (option(options, "db") && option(options, "url"))) {
@@ -162,7 +159,7 @@ static int run(const struct options *options, const struct export_request *what,
 
 int command_backup(const struct options *options)
 {
-    return run(options, NULL, "backup");
+    return run(options, NULL, STR("backup"));
 }
 
 /* False (said) when something cannot be read. */
@@ -203,12 +200,10 @@ int command_export(const struct options *options)
     struct buf path;
     if (!read_request(options, &what))
         return EXIT_USAGE;
-    buf_init(&path, 16384);
-    buf_add_c(&path, "export");
+    ask_path(&path, "export");
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         ask_parameter(&path, names[i], option(options, names[i]));
-    buf_add_char(&path, '\0');
-    int code = run(options, &what, path.p);
+    int code = run(options, &what, buf_str(&path));
     buf_fini(&path);
     return code;
 }

@@ -153,14 +153,12 @@ static int diff_graph(const struct options *options, struct window window, enum 
         fprintf(stderr, "faultline graph: --diff is a window: FROM..TO\n");
         return EXIT_USAGE;
     }
-    buf_init(&path, 8192);
-    buf_add_c(&path, "graph/diff");
+    ask_path(&path, "graph/diff");
     ask_parameter(&path, "from", option(options, "from"));
     ask_parameter(&path, "to", option(options, "to"));
     ask_parameter(&path, "base", base);
     ask_parameter(&path, "level", option(options, "level"));
-    buf_add_char(&path, '\0');
-    struct question question = {path.p, ask_diff, &diff};
+    struct question question = {buf_str(&path), ask_diff, &diff};
     int code = show_answer(options, &question, show_diff);
     buf_fini(&path);
     return code;
@@ -197,12 +195,10 @@ static int check_graph(const struct options *options, struct window window)
 {
     struct query_filter filter = {.window = window, .limit = 1000};
     struct buf path;
-    buf_init(&path, 8192);
-    buf_add_c(&path, "security?limit=1000");
+    ask_path(&path, "security?limit=1000");
     ask_parameter(&path, "from", option(options, "from"));
     ask_parameter(&path, "to", option(options, "to"));
-    buf_add_char(&path, '\0');
-    struct question question = {path.p, ask_security, &filter};
+    struct question question = {buf_str(&path), ask_security, &filter};
     int code = show_answer(options, &question, show_violations);
     buf_fini(&path);
     return code;
@@ -232,14 +228,12 @@ int command_graph(const struct options *options)
     graph.level = level && strcmp(level, "version") == 0 ? LEVEL_VERSION : LEVEL_SERVICE;
     if (option(options, "diff"))
         return diff_graph(options, graph.window, graph.level);
-    buf_init(&path, 8192);
-    buf_add_c(&path, "graph");
+    ask_path(&path, "graph");
     ask_parameter(&path, "from", option(options, "from"));
     ask_parameter(&path, "to", option(options, "to"));
     ask_parameter(&path, "level", level);
     ask_parameter(&path, "layer", layer);
-    buf_add_char(&path, '\0');
-    struct question question = {path.p, ask_graph, &graph};
+    struct question question = {buf_str(&path), ask_graph, &graph};
     int code = show_answer(options, &question, show_graph);
     buf_fini(&path);
     return code;

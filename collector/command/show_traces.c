@@ -93,8 +93,8 @@ int command_traces(const struct options *options)
     struct buf path;
     if (!read_format(options, &traces.others) || !read_filter(options, &traces.filter))
         return EXIT_USAGE;
-    buf_init(&path, 8192);
-    buf_addf(&path, "traces?limit=%u&from=%llu.%09llu", traces.filter.limit,
+    ask_path(&path, "traces");
+    buf_addf(&path, "?limit=%u&from=%llu.%09llu", traces.filter.limit,
              (unsigned long long)(traces.filter.window.from_ns / NS_PER_S),
              (unsigned long long)(traces.filter.window.from_ns % NS_PER_S));
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -102,8 +102,7 @@ int command_traces(const struct options *options)
     ask_parameter(&path, "min_duration", option(options, "min-duration"));
     if (traces.others >= 0)
         ask_parameter(&path, "format", option(options, "format"));
-    buf_add_char(&path, '\0');
-    struct question question = {path.p, ask_traces, &traces};
+    struct question question = {buf_str(&path), ask_traces, &traces};
     int code = traces.others >= 0 ? show_raw(options, &question)
                                   : show_answer(options, &question, show_traces);
     buf_fini(&path);
@@ -273,10 +272,10 @@ int command_trace(const struct options *options)
     if (!read_format(options, &trace.others))
         return EXIT_USAGE;
     trace.id = str_of(options->rest[0]);
-    struct question question = {path, ask_trace, &trace};
     snprintf(path, sizeof(path), "traces/%s%s%s", options->rest[0],
              trace.others >= 0 ? "?format=" : "",
              trace.others >= 0 ? option(options, "format") : "");
+    struct question question = {str_of(path), ask_trace, &trace};
     return trace.others >= 0 ? show_raw(options, &question)
                              : show_answer(options, &question, show_trace);
 }

@@ -120,7 +120,8 @@ static int show_senders(const struct options *options, const struct tree *tree)
 int command_tail(const struct options *given)
 {
     struct options options = *given;
-    struct question last = {"tail", never_asked, NULL}, status = {"status", never_asked, NULL};
+    struct question last = {STR("tail"), never_asked, NULL},
+                    status = {STR("status"), never_asked, NULL};
     if (!option(&options, "url"))
         options.values[0] = "http://127.0.0.1:4319"; /* the first row of tail's options */
     int code = show_answer(&options, &last, show_items);
