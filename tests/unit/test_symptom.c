@@ -10,15 +10,36 @@
 #include "collector/localise/symptom.h"
 #include "tests/unit/near.h"
 
-/* One entry with n requests, of which some failed and all took so long. */
-static void an_entry(struct rollup *rollup, int64_t n, int64_t bad, uint64_t ns)
+/* The k-th entry with n requests, of which some failed and all took so long; 0: nobody knows how
+ * long. */
+static void add_entry(struct rollup *rollup, uint32_t k, int64_t n, int64_t bad, uint64_t ns)
 {
-    struct tally_key key = {.node = 1, .name = 2, .channel = TALLY_REQUEST};
-    rollup_init(rollup, 10);
+    struct tally_key key = {.node = 1, .name = 2 + k, .channel = TALLY_REQUEST};
     struct tally *tally = rollup_tally(rollup, &key, 0);
     tally->n = n;
     tally->bad = bad;
-    histogram_add(&tally->histogram, ns, n);
+    if (ns)
+        histogram_add(&tally->histogram, ns, n);
+}
+
+/* Ten minutes of normal and half a minute of now, without entries. */
+struct times {
+    struct rollup rollups[2];
+    struct symptom_input input;
+    struct symptom_found found[MAX_SYMPTOMS];
+};
+
+static void begin(struct times *times)
+{
+    for (int time = 0; time < 2; time++)
+        rollup_init(&times->rollups[time], 100);
+    times->input = (struct symptom_input){&times->rollups[0], &times->rollups[1], 600, 30};
+}
+
+static void end(struct times *times)
+{
+    for (int time = 0; time < 2; time++)
+        rollup_fini(&times->rollups[time]);
 }
 
 static void test_symptom_is_what_is_felt(void **state)
@@ -41,22 +62,21 @@ static void test_symptom_is_what_is_felt(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct rollup normal, now;
-        struct symptom_found found[MAX_SYMPTOMS];
-        struct symptom_input input = {&normal, &now, 0, 0};
-        an_entry(&normal, 10000, 100, 1000000);
-        an_entry(&now, rows[i].n, rows[i].bad, rows[i].ns);
-        assert_int_equal(symptom_find(&input, found), rows[i].found);
+        struct times times;
+        begin(&times);
+        times.input.normal_s = times.input.now_s = 0;
+        add_entry(&times.rollups[0], 0, 10000, 100, 1000000);
+        add_entry(&times.rollups[1], 0, rows[i].n, rows[i].bad, rows[i].ns);
+        assert_int_equal(symptom_find(&times.input, times.found), rows[i].found);
         if (rows[i].found) {
-            assert_int_equal(found[0].kind, rows[i].kind);
-            assert_int_equal(symptom_is_heavy(&found[0]), rows[i].heavy);
+            assert_int_equal(times.found[0].kind, rows[i].kind);
+            assert_int_equal(symptom_is_heavy(&times.found[0]), rows[i].heavy);
         }
-        rollup_fini(&normal);
-        rollup_fini(&now);
+        end(&times);
     }
 }
 
-/* Three entries, ten minutes of normal, half a minute of now. */
+/* Three entries. */
 static void test_traffic_that_vanished_is_a_symptom(void **state)
 {
     static const struct {
@@ -73,30 +93,25 @@ static void test_traffic_that_vanished_is_a_symptom(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct rollup rollups[2];
-        struct symptom_found found[MAX_SYMPTOMS];
-        struct symptom_input input = {&rollups[0], &rollups[1], 600, 30};
-        for (int time = 0; time < 2; time++) {
-            rollup_init(&rollups[time], 10);
-            for (uint32_t k = 0; k < 3; k++) {
-                struct tally_key key = {.node = 1, .name = 2 + k, .channel = TALLY_REQUEST};
-                int64_t n = time ? rows[i].now[k] : k == 2 ? 2000 : 1000;
-                if (n)
-                    rollup_tally(&rollups[time], &key, 0)->n = n;
-            }
+        struct times times;
+        const struct symptom_found *found = times.found;
+        begin(&times);
+        for (uint32_t k = 0; k < 3; k++) {
+            add_entry(&times.rollups[0], k, k == 2 ? 2000 : 1000, 0, 0);
+            if (rows[i].now[k])
+                add_entry(&times.rollups[1], k, rows[i].now[k], 0, 0);
         }
-        unsigned n = symptom_find(&input, found);
+        unsigned n = symptom_find(&times.input, times.found);
         assert_int_equal(n, rows[i].n_found);
         if (n) {
             assert_int_equal(found[0].kind, SYMPTOM_TRAFFIC);
             assert_int_equal(found[0].entry.name, 2);
             assert_near(found[0].share, 1 - (double)rows[i].now[0] / 50, 1e-9);
-            assert_int_equal(symptom_count(SYMPTOM_TRAFFIC, &found[0].entry, &input),
+            assert_int_equal(symptom_count(SYMPTOM_TRAFFIC, &found[0].entry, &times.input),
                              50 - rows[i].now[0]);
             assert_false(symptom_is_heavy(&found[0]));
         }
-        for (int time = 0; time < 2; time++)
-            rollup_fini(&rollups[time]);
+        end(&times);
     }
 }
 
@@ -109,31 +124,24 @@ static void test_entries_with_few_requests_are_one(void **state)
     } rows[] = {{0, 0}, {2, 1}};
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct rollup rollups[2];
-        struct symptom_found found[MAX_SYMPTOMS];
-        struct symptom_input input = {&rollups[0], &rollups[1], 600, 30};
-        for (int time = 0; time < 2; time++) {
-            rollup_init(&rollups[time], 100);
-            for (uint32_t k = 0; k < 20; k++) {
-                struct tally_key key = {.node = 1, .name = 2 + k, .channel = TALLY_REQUEST};
-                struct tally *entry = rollup_tally(&rollups[time], &key, 0);
-                bool bad = time && rows[i].bad_every && k % (uint32_t)rows[i].bad_every == 0;
-                entry->n = time ? 3 : 60;
-                entry->bad = bad ? (k == 4 ? 2 : 1) : !time && k == 0;
-                histogram_add(&entry->histogram, 1000000, entry->n);
-            }
+        struct times times;
+        const struct symptom_found *found = times.found;
+        begin(&times);
+        for (uint32_t k = 0; k < 20; k++) {
+            bool bad = rows[i].bad_every && k % (uint32_t)rows[i].bad_every == 0;
+            add_entry(&times.rollups[0], k, 60, k == 0, 1000000);
+            add_entry(&times.rollups[1], k, 3, bad ? (k == 4 ? 2 : 1) : 0, 1000000);
         }
-        assert_int_equal(symptom_find(&input, found), rows[i].n_found);
+        assert_int_equal(symptom_find(&times.input, times.found), rows[i].n_found);
         if (rows[i].n_found) {
             assert_int_equal(found[0].kind, SYMPTOM_ERRORS);
             assert_int_equal(found[0].entry.name, 6); /* two of its three fail */
             assert_int_equal(found[0].scope.name, NAME_NONE);
             assert_int_equal(found[0].scope.node, 1);
             assert_near(found[0].share, 11.0 / 60, 1e-9);
-            assert_int_equal(symptom_count(SYMPTOM_ERRORS, &found[0].scope, &input), 11);
+            assert_int_equal(symptom_count(SYMPTOM_ERRORS, &found[0].scope, &times.input), 11);
         }
-        for (int time = 0; time < 2; time++)
-            rollup_fini(&rollups[time]);
+        end(&times);
     }
 }
 
