@@ -119,21 +119,19 @@ static int ask_db(const char *path, const struct question *question, struct buf 
 
 int ask(const struct options *options, const struct question *question, struct buf *answer)
 {
-    const char *db = option(options, "db"), *url = option(options, "url");
-    struct config_input input;
+    const char *url = option(options, "url");
+    struct settings settings;
     struct err err = {0};
-    if (db && url) {
-        fprintf(stderr, "faultline %s: --db or --url, not both\n", options->command->name);
+    if (!options_one_source(options))
         return EXIT_USAGE;
-    }
-    struct config *config = url ? NULL : options_config(options, &input);
+    struct config *config = url ? NULL : options_store(options, &settings);
     if (!url && !config)
         return EXIT_USAGE;
     if (url)
         send_to(url, API, question->path, (struct client_request){.method = "GET"}, ANSWER_LIMIT_NS,
                 answer, &err);
     else
-        ask_db(db ? db : config_settings(config)->store_path, question, answer, &err);
+        ask_db(settings.store_path, question, answer, &err);
     config_free(config);
     if (!err.code)
         return EXIT_GOOD;

@@ -46,10 +46,17 @@ extern const struct command commands[]; /* ended by a NULL name */
 bool options_read(const struct command *command, int argc, char **argv, struct options *options);
 /* The value of an option, NULL when it was not given. */
 const char *option(const struct options *options, const char *name);
+/* An option that is a time; left alone when it was not given. False (printed) when it is none. */
+bool option_time(const struct options *options, const char *name, uint64_t now_ns, uint64_t *ns);
 
 /* The settings by --config, the environment and --set. NULL (mistakes printed) when there are some.
  */
 struct config *options_config(const struct options *options, struct config_input *input);
+/* The same for a command that takes --db, which comes in place of the path they say. *settings
+ * borrows from both. */
+struct config *options_store(const struct options *options, struct settings *settings);
+/* One of --db and --url, or neither; false (printed) with both. */
+bool options_one_source(const struct options *options);
 
 int command_serve(const struct options *options);
 int command_demo(const struct options *options);

@@ -6,7 +6,6 @@
 
 #include "collector/base/clock.h"
 #include "collector/base/json.h"
-#include "collector/base/times.h"
 #include "collector/command/ask.h"
 
 #define MIN_CALLS 30
@@ -22,16 +21,6 @@ static bool complain(const char *what)
     return false;
 }
 
-static bool read_time(const struct options *options, const char *name, uint64_t now_ns,
-                      uint64_t *ns)
-{
-    const char *text = option(options, name);
-    if (!text || time_parse(str_of(text), now_ns, ns))
-        return true;
-    fprintf(stderr, "faultline compare: --%s is a time (15m, 2026-11-23T10:00:00Z)\n", name);
-    return false;
-}
-
 static bool read_request(const struct options *options, struct comparison_request *request)
 {
     const char *service = option(options, "service"), *format = option(options, "format");
@@ -44,10 +33,10 @@ static bool read_request(const struct options *options, struct comparison_reques
         return complain("--format is text or json");
     if (!service || !*service)
         return complain("--service NAME, with --baseline and --candidate: two of its versions");
-    if (!read_time(options, "to", now_ns, &request->to_ns))
+    if (!option_time(options, "to", now_ns, &request->to_ns))
         return false;
     request->from_ns = request->to_ns > COMPARE_WINDOW_NS ? request->to_ns - COMPARE_WINDOW_NS : 0;
-    if (!read_time(options, "from", now_ns, &request->from_ns))
+    if (!option_time(options, "from", now_ns, &request->from_ns))
         return false;
     if (request->from_ns > request->to_ns)
         return complain("--from is before --to");

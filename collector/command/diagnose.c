@@ -190,16 +190,6 @@ static int ask_diagnosis(struct query *query, const void *what, struct buf *out,
     return diagnose_json(query, what, out, err);
 }
 
-static bool read_time(const struct options *options, const char *name, uint64_t now_ns,
-                      uint64_t *ns)
-{
-    const char *text = option(options, name);
-    if (!text || time_parse(str_of(text), now_ns, ns))
-        return true;
-    fprintf(stderr, "faultline diagnose: --%s is a time (15m, 2026-11-23T10:00:00Z)\n", name);
-    return false;
-}
-
 static bool read_baseline(const struct options *options, uint64_t now_ns,
                           struct diagnosis_request *request)
 {
@@ -226,10 +216,10 @@ static bool read_request(const struct options *options, struct diagnosis_request
     uint64_t now_ns = clock_wall_ns(), number = DEFAULT_LIMIT;
     int word = level ? suspect_level_from_word(str_of(level)) : SUSPECT_SERVICE;
     *request = (struct diagnosis_request){.to_ns = now_ns, .min_requests = MIN_REQUESTS};
-    if (!read_time(options, "to", now_ns, &request->to_ns))
+    if (!option_time(options, "to", now_ns, &request->to_ns))
         return false;
     request->from_ns = request->to_ns > DEFAULT_WINDOW_NS ? request->to_ns - DEFAULT_WINDOW_NS : 0;
-    if (!read_time(options, "from", now_ns, &request->from_ns) ||
+    if (!option_time(options, "from", now_ns, &request->from_ns) ||
         !read_baseline(options, now_ns, request))
         return false;
     if (request->from_ns > request->to_ns || word < 0 ||

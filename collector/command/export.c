@@ -82,14 +82,10 @@ static int flush_first(const struct settings *settings, struct err *err)
 static int copy_file(const struct options *options, const struct export_request *what,
                      struct err *err)
 {
-    const char *db = option(options, "db");
-    struct config_input input;
-    struct config *config = options_config(options, &input);
+    struct settings settings;
+    struct config *config = options_store(options, &settings);
     if (!config)
         return err_set(err, ERR_INVALID, "the settings have mistakes");
-    struct settings settings = *config_settings(config);
-    if (db)
-        settings.store_path = (char *)db;
     struct copy_settings copy = {.from = settings.store_path,
                                  .to = options->rest[0],
                                  .min_free = settings.min_free,

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "collector/base/times.h"
 #include "collector/command/command.h"
 
 static const struct option_row *find_row(const struct command *command, struct str name,
@@ -70,6 +71,16 @@ const char *option(const struct options *options, const char *name)
     return find_row(options->command, str_of(name), &index) ? options->values[index] : NULL;
 }
 
+bool option_time(const struct options *options, const char *name, uint64_t now_ns, uint64_t *ns)
+{
+    const char *text = option(options, name);
+    if (!text || time_parse(str_of(text), now_ns, ns))
+        return true;
+    fprintf(stderr, "faultline %s: --%s is a time (15m, 2026-11-23T10:00:00Z)\n",
+            options->command->name, name);
+    return false;
+}
+
 struct config *options_config(const struct options *options, struct config_input *input)
 {
     struct config *config;
@@ -83,4 +94,25 @@ struct config *options_config(const struct options *options, struct config_input
     }
     buf_fini(&mistakes);
     return config;
+}
+
+struct config *options_store(const struct options *options, struct settings *settings)
+{
+    struct config_input input;
+    const char *db = option(options, "db");
+    struct config *config = options_config(options, &input);
+    if (!config)
+        return NULL;
+    *settings = *config_settings(config);
+    if (db)
+        settings->store_path = (char *)(uintptr_t)db;
+    return config;
+}
+
+bool options_one_source(const struct options *options)
+{
+    if (!option(options, "db") || !option(options, "url"))
+        return true;
+    fprintf(stderr, "faultline %s: --db or --url, not both\n", options->command->name);
+    return false;
 }

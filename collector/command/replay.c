@@ -291,10 +291,10 @@ static void open_target(struct replay *replay, const struct settings *settings)
                 (unsigned long long)replay->mark.n_done);
 }
 
-static bool read_options(struct replay *replay, const char *db)
+static bool read_options(struct replay *replay)
 {
     const char *as = option(replay->options, "as");
-    if (!replay->options->n_rest || (db && replay->to) ||
+    if (!replay->options->n_rest || (option(replay->options, "db") && replay->to) ||
         (replay->to && option(replay->options, "shift"))) {
         fprintf(stderr,
                 "faultline replay: give files; --db or --to, not both; --shift goes with --db\n");
@@ -311,18 +311,14 @@ static bool read_options(struct replay *replay, const char *db)
 
 int command_replay(const struct options *options)
 {
-    struct config_input input;
-    const char *db = option(options, "db");
+    struct settings settings;
     struct replay replay = {
         .options = options, .to = option(options, "to"), .format = -1, .note.fd = -1};
-    if (!read_options(&replay, db))
+    if (!read_options(&replay))
         return EXIT_USAGE;
-    struct config *config = options_config(options, &input);
+    struct config *config = options_store(options, &settings);
     if (!config)
         return EXIT_USAGE;
-    struct settings settings = *config_settings(config);
-    if (db)
-        settings.store_path = (char *)(uintptr_t)db;
     replay.limits = settings_limits(&settings);
     replay.limits.max_spans = UINT32_MAX;
     replay.limits.max_decoded = MAX_PIECE;

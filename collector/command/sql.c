@@ -227,9 +227,8 @@ static int run_input(const struct target *target, enum output output)
 int command_sql(const struct options *options)
 {
     static const char *const names[] = {"table", "csv", "json", "ndjson", "markdown"};
-    const char *format = option(options, "format"), *db = option(options, "db"),
-               *url = option(options, "url");
-    struct config_input input;
+    const char *format = option(options, "format"), *url = option(options, "url");
+    struct settings settings;
     struct err err = {0};
     int output = OUTPUT_TABLE;
     if (format) {
@@ -241,16 +240,14 @@ int command_sql(const struct options *options)
                 "faultline sql: one query; --format is table, csv, json, ndjson or markdown\n");
         return EXIT_USAGE;
     }
-    if (db && url) {
-        fprintf(stderr, "faultline sql: --db or --url, not both\n");
+    if (!options_one_source(options))
         return EXIT_USAGE;
-    }
-    struct config *config = options_config(options, &input);
+    struct config *config = options_store(options, &settings);
     if (!config)
         return EXIT_USAGE;
     struct target target = {NULL, url};
     int code = EXIT_NOT_DONE;
-    if (!url && query_open(db ? db : config_settings(config)->store_path, &target.query, &err))
+    if (!url && query_open(settings.store_path, &target.query, &err))
         fprintf(stderr, "faultline sql: %s\n", err.text);
     else if (options->n_rest)
         code = run_at(&target, options->rest[0], (enum output)output);

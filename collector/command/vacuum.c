@@ -8,9 +8,11 @@
 #include "collector/command/pipeline.h"
 #include "collector/store/store.h"
 
+/* What a start brought in may be more than what was given back. */
 static void say(double before, double after)
 {
-    printf("%.0f MiB given back: %.0f MiB before, %.0f MiB now\n", (before - after) / (1 << 20),
+    double back = before > after ? before - after : 0;
+    printf("%.0f MiB given back: %.0f MiB before, %.0f MiB now\n", back / (1 << 20),
            before / (1 << 20), after / (1 << 20));
 }
 
@@ -46,20 +48,15 @@ static int open_and_do(const struct settings *settings, struct err *err)
 
 int command_vacuum(const struct options *options)
 {
-    const char *db = option(options, "db"), *url = option(options, "url");
+    const char *url = option(options, "url");
     char running[300];
-    struct config_input input;
+    struct settings settings;
     struct err err = {0};
-    if (db && url) {
-        fprintf(stderr, "faultline vacuum: --db or --url, not both\n");
+    if (!options_one_source(options))
         return EXIT_USAGE;
-    }
-    struct config *config = options_config(options, &input);
+    struct config *config = options_store(options, &settings);
     if (!config)
         return EXIT_USAGE;
-    struct settings settings = *config_settings(config);
-    if (db)
-        settings.store_path = (char *)db;
     if (url)
         ask_running(url, &err);
     else if (store_is_running(settings.store_path, running, sizeof(running)))

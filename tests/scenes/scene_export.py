@@ -121,6 +121,8 @@ def scene_export_holds_what_was_accepted_and_no_more(c):
     assert "exists" in run(c, "export", out("all.db"), "--db", c.db, code=2).stderr and os.path.getsize(out("all.db")) == size
     assert "exists" in run(c, "export", out("all.db"), "--url", "http://" + c.web, code=2).stderr
     assert "nobody" in run(c, "export", out("x.db"), "--db", c.db, "--service", "nobody", code=3).stderr
+    for args in (("export", out("x.db")), ("traces",)):  # all of it is sent, and the collector says that it is too much
+        assert "16 KiB" in run(c, *args, "--url", "http://%s/" % c.web, "--service", 20000 * "a", code=2).stderr
     assert "no incident 7" in run(c, "export", out("x.db"), "--url", "http://" + c.web, "--incident", "7", code=3).stderr
     assert "disk is short" in run(c, "export", out("x.db"), "--db", c.db, "--set", "store.min_free=1000000GiB", code=3).stderr
     assert "disk is short" in run(c, "backup", out("x.db"), "--db", c.db, "--set", "store.min_free=1000000GiB", code=3).stderr
@@ -163,6 +165,7 @@ def scene_vacuum_gives_disk_back(c):
             assert c.get("/-/vacuum")[0] == 405
         else:
             run(c, "vacuum", "--db", c.db)
+            assert run(c, "vacuum", "--db", c.db).stdout.startswith("0 MiB given back")
         assert size() < before - 3_000_000, (before, size())
     assert sorted(os.listdir(c.folder)) == ["f.db", "stderr"], os.listdir(c.folder)
     run(c, "vacuum", "--db", os.path.join(c.folder, "none"), code=3)
