@@ -188,21 +188,71 @@ static bool sum_minutes(struct mesh *mesh)
     return true;
 }
 
-/* The reason that most of now's failures give. */
+/* ---- reasons ---- */
+
+struct reason {
+    uint32_t callee;
+    struct str text;
+    double n;
+};
+
+/* How often callees failed so, by hash of both. */
+struct reasons {
+    struct reason *items;
+    uint32_t n, cap;
+    struct map map;
+};
+
+static struct reason *reason_of(struct mesh *mesh, struct reasons *reasons, uint32_t callee,
+                                struct str text)
+{
+    uint64_t hash = hash_mix(hash_str(text), callee);
+    for (struct map_iter it = map_find(&reasons->map, hash); map_next(&reasons->map, &it);) {
+        struct reason *reason = &reasons->items[it.value];
+        if (reason->callee == callee && str_eq(reason->text, text))
+            return reason;
+    }
+    if (!grow(mesh, &reasons->items, reasons->n, &reasons->cap, sizeof(*reasons->items)) ||
+        !map_add(&reasons->map, hash, reasons->n)) {
+        mesh->memory_short = true;
+        return NULL;
+    }
+    reasons->items[reasons->n] = (struct reason){.callee = callee, .text = text};
+    return &reasons->items[reasons->n++];
+}
+
+/* Failures of now, as the surer end of the call saw them. */
+static void count_reason(struct mesh *mesh, const struct mesh_series *series,
+                         struct reasons *reasons)
+{
+    uint32_t callee = end_of(mesh, &series->callee);
+    const struct edge *edge = edge_of(mesh, end_of(mesh, &series->caller), callee);
+    struct reason *reason = edge && series->by_caller == edge->calls_by_caller
+                                ? reason_of(mesh, reasons, callee, series->reason)
+                                : NULL;
+    for (uint32_t k = 0; k < series->n && reason; k++)
+        reason->n +=
+            time_of(mesh->diagnosis, series->minutes[k].minute) == 1 ? series->minutes[k].n : 0;
+}
+
+/* The reason that most of now's failures give, whoever called. */
 static void find_reasons(struct mesh *mesh)
 {
+    struct reasons reasons = {.n = 0};
+    map_init(&reasons.map);
     for (uint32_t i = 0; i < mesh->input->list->n; i++) {
         const struct mesh_series *series = &mesh->input->list->items[i];
-        struct end *callee = &mesh->ends[end_of(mesh, &series->callee)];
-        double n = 0;
-        for (uint32_t k = 0; k < series->n && series->failed && !series->times; k++)
-            n +=
-                time_of(mesh->diagnosis, series->minutes[k].minute) == 1 ? series->minutes[k].n : 0;
-        if (n > callee->reason_n) {
-            callee->reason = series->reason;
-            callee->reason_n = n;
+        if (series->failed && !series->times)
+            count_reason(mesh, series, &reasons);
+    }
+    for (uint32_t i = 0; i < reasons.n; i++) {
+        struct end *callee = &mesh->ends[reasons.items[i].callee];
+        if (reasons.items[i].n > callee->reason_n) {
+            callee->reason = reasons.items[i].text;
+            callee->reason_n = reasons.items[i].n;
         }
     }
+    map_fini(&reasons.map);
 }
 
 bool mesh_fill(struct mesh *mesh)
@@ -215,5 +265,5 @@ bool mesh_fill(struct mesh *mesh)
     if (mesh->memory_short || !sum_minutes(mesh))
         return false;
     find_reasons(mesh);
-    return true;
+    return !mesh->memory_short;
 }

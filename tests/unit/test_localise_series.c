@@ -116,6 +116,28 @@ static void carried_failures_are_not_its_own(void **state)
     arena_fini(&made.arena);
 }
 
+/* Two callers see 100 times 503 UO each; a third sees 150 times 500, and so does the cart's own
+ * proxy once more, which saw the same calls. */
+static void a_reason_is_what_most_failures_give_whoever_called(void **state)
+{
+    (void)state;
+    static struct made made;
+    begin(&made);
+    for (int i = 0; i < 3; i++) {
+        const char *const callers[] = {"ads", "front", "search"};
+        ok(&made, callers[i], "cart", 1000, 700);
+        failed(&made, callers[i], "cart", 0, i == 1 ? 150 : 100);
+        if (i == 1)
+            made.items[made.list.n - 1].reason = STR("500");
+    }
+    failed(&made, "front", "cart", 0, 150);
+    made.items[made.list.n - 1].reason = STR("500");
+    made.items[made.list.n - 1].by_caller = false;
+    localise(&made);
+    assert_true(str_contains(suspect(&made, 0, "cart")->reason, STR("most with 503 UO")));
+    arena_fini(&made.arena);
+}
+
 static void time_of_the_worst_callee_is_not_its_own(void **state)
 {
     (void)state;
@@ -163,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(carried_failures_are_not_its_own),
+        cmocka_unit_test(a_reason_is_what_most_failures_give_whoever_called),
         cmocka_unit_test(time_of_the_worst_callee_is_not_its_own),
         cmocka_unit_test(little_and_nothing),
     };
