@@ -26,8 +26,9 @@ struct counting {
     struct nodes *nodes;
     uint32_t step_s;
     struct counted_span *spans;
-    uint32_t *slots; /* span id -> a record; a power of two */
-    uint32_t cap, n_slots;
+    uint32_t *slots;  /* span id -> a record; room for two for each of `cap` spans */
+    uint32_t n_slots; /* that this trace uses, a power of two */
+    uint32_t cap;
     node_no *workload_of; /* by node number; NODE_NONE: not looked up yet */
     uint32_t cap_workloads;
     /* Of the trace that is counted. */
@@ -56,19 +57,20 @@ void counting_free(struct counting *counting)
     free(counting);
 }
 
+/* A small trace uses few of the slots that a great one before it left. */
 static bool make_room(struct counting *counting, uint32_t n)
 {
-    if (n <= counting->cap)
-        return true;
     uint32_t cap = 64;
     while (cap < n)
         cap *= 2;
+    counting->n_slots = 2 * cap;
+    if (n <= counting->cap)
+        return true;
     free(counting->spans);
     free(counting->slots);
     counting->spans = malloc(cap * sizeof(*counting->spans));
     counting->slots = malloc((size_t)cap * 2 * sizeof(*counting->slots));
     counting->cap = counting->spans && counting->slots ? cap : 0;
-    counting->n_slots = 2 * counting->cap;
     return counting->cap > 0;
 }
 
