@@ -60,6 +60,8 @@ struct config_input {
 size_t config_read(const struct config_input *input, struct config **config, struct buf *mistakes);
 const struct settings *config_settings(const struct config *config);
 void config_free(struct config *config);
+/* An item of a map, "one=other", without the blanks around either; false when one is empty. */
+bool config_cut_pair(struct str item, struct str *one, struct str *other);
 /* `name = value  # source`, sorted; source is default, file:LINE, environment or flag. */
 void config_print(const struct config *config, struct buf *out);
 /* The table for the README (Markdown), and for help. */

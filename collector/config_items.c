@@ -9,8 +9,7 @@ static int bad(struct str item, const char *what, struct err *err)
     return err_set(err, ERR_INVALID, "'%.*s' is no %s", STR_ARG(item), what);
 }
 
-/* "one=other", neither of them empty. */
-static bool cut_pair(struct str item, struct str *one, struct str *other)
+bool config_cut_pair(struct str item, struct str *one, struct str *other)
 {
     bool two = str_cut(item, '=', one, other);
     *one = str_trim(*one);
@@ -47,11 +46,11 @@ int config_item_check(enum setting_type type, struct str item, struct err *err)
     case SETTING_NETWORKS:
         return cidr_parse(item, &network) ? 0 : bad(item, "network (10.0.0.0/8)", err);
     case SETTING_ZONES:
-        return cut_pair(item, &one, &other) && cidr_parse(other, &network)
+        return config_cut_pair(item, &one, &other) && cidr_parse(other, &network)
                    ? 0
                    : bad(item, "zone=network (eu-1a=10.0.0.0/8)", err);
     case SETTING_PAIRS:
-        return cut_pair(item, &one, &other) ? 0 : bad(item, "name=value", err);
+        return config_cut_pair(item, &one, &other) ? 0 : bad(item, "name=value", err);
     case SETTING_TOPICS:
         return check_topic(item, err);
     case SETTING_RULES:

@@ -28,48 +28,26 @@ static const struct str *copy_list(const struct text_list *list, char **arrays, 
     return strs;
 }
 
-static int copy_networks(const struct text_list *list, struct cidr *cidrs, struct err *err)
+/* Items were looked at when they were read: they are what their setting takes. */
+static void copy_networks(const struct text_list *list, struct cidr *cidrs)
 {
-    for (size_t i = 0; i < list->n; i++) {
-        if (!cidr_parse(str_of(list->items[i]), &cidrs[i]))
-            return err_set(err, ERR_INVALID, "stitch.inside: '%s' is no network (10.0.0.0/8)",
-                           list->items[i]);
-    }
-    return 0;
+    for (size_t i = 0; i < list->n; i++)
+        cidr_parse(str_of(list->items[i]), &cidrs[i]);
 }
 
-/* "a=b" cut into its two parts, without blanks around them. */
-static int cut_pair(const char *setting, const char *form, struct str item, struct str *one,
-                    struct str *other, struct err *err)
+static void copy_aliases(const struct str *items, size_t n, struct renaming *alias)
 {
-    bool two = str_cut(item, '=', one, other);
-    *one = str_trim(*one);
-    *other = str_trim(*other);
-    if (two && one->len && other->len)
-        return 0;
-    return err_set(err, ERR_INVALID, "%s: '%.*s' is not %s", setting, STR_ARG(item), form);
+    for (size_t i = 0; i < n; i++)
+        config_cut_pair(items[i], &alias[i].from, &alias[i].to);
 }
 
-static int copy_aliases(const struct str *items, size_t n, struct renaming *alias, struct err *err)
+static void copy_zones(const struct str *items, size_t n, struct zone *zones)
 {
+    struct str network;
     for (size_t i = 0; i < n; i++) {
-        if (cut_pair("stitch.alias", "name=name", items[i], &alias[i].from, &alias[i].to, err))
-            return err->code;
+        config_cut_pair(items[i], &zones[i].name, &network);
+        cidr_parse(network, &zones[i].network);
     }
-    return 0;
-}
-
-static int copy_zones(const struct str *items, size_t n, struct zone *zones, struct err *err)
-{
-    for (size_t i = 0; i < n; i++) {
-        struct str network;
-        if (cut_pair("stitch.zones", "zone=network", items[i], &zones[i].name, &network, err))
-            return err->code;
-        if (!cidr_parse(network, &zones[i].network))
-            return err_set(err, ERR_INVALID, "stitch.zones: '%.*s' is no network (10.0.0.0/8)",
-                           STR_ARG(network));
-    }
-    return 0;
 }
 
 /* Takes `size` bytes of the arrays. */
@@ -80,7 +58,7 @@ static void *take_array(char **arrays, size_t size)
     return array;
 }
 
-int knowledge_new(const struct settings *settings, struct knowledge **result, struct err *err)
+struct knowledge *knowledge_new(const struct settings *settings)
 {
     const struct text_list *lists[] = {&settings->gateways, &settings->sidecars, &settings->alias,
                                        &settings->zones};
@@ -95,7 +73,7 @@ int knowledge_new(const struct settings *settings, struct knowledge **result, st
                          settings->zones.n * sizeof(struct zone) + 64;
     struct knowledge *knowledge = malloc(sizeof(*knowledge) + array_bytes + n_texts + 1);
     if (!knowledge)
-        return err_set(err, ERR_BUSY, "memory is short");
+        return NULL;
     char *arrays = (char *)(knowledge + 1), *texts = arrays + array_bytes;
     const struct str *strs[4];
     for (int i = 0; i < 4; i++)
@@ -113,14 +91,10 @@ int knowledge_new(const struct settings *settings, struct knowledge **result, st
                                     .n_alias = settings->alias.n,
                                     .zones = zones,
                                     .n_zones = settings->zones.n};
-    if (copy_networks(inside, networks, err) ||
-        copy_aliases(strs[2], settings->alias.n, alias, err) ||
-        copy_zones(strs[3], settings->zones.n, zones, err)) {
-        free(knowledge);
-        return err->code;
-    }
-    *result = knowledge;
-    return 0;
+    copy_networks(inside, networks);
+    copy_aliases(strs[2], settings->alias.n, alias);
+    copy_zones(strs[3], settings->zones.n, zones);
+    return knowledge;
 }
 
 static void forget_old(struct redactions *redactions, uint64_t now_mono_ns)

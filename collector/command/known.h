@@ -10,9 +10,8 @@
 #include "collector/decode/redact.h"
 #include "collector/stitch/stitch.h"
 
-/* Gives one malloc'd piece with copies of all it points to. ERR_INVALID names the setting that
- * cannot be read. */
-int knowledge_new(const struct settings *settings, struct knowledge **knowledge, struct err *err);
+/* One malloc'd piece with copies of all it points to; NULL when memory is short. */
+struct knowledge *knowledge_new(const struct settings *settings);
 
 /* The redaction in force. Decoders on any thread may still read one that was replaced, so it is
  * kept for a minute. One thread changes it. */

@@ -248,6 +248,7 @@ static int make_stitcher(struct pipeline *pipeline, struct err *err)
                    .operations = settings->limit_operations,
                    .max_shapes = MAX_SHAPES,
                    .max_set_bytes = MAX_SET_BYTES},
+        .knowledge = knowledge_new(settings),
         .maybe = maybe_stored,
         .fetch = fetch_stored,
         .span_keys = stored_span_keys,
@@ -256,8 +257,8 @@ static int make_stitcher(struct pipeline *pipeline, struct err *err)
         .emit = emit_turn,
         .ctx = pipeline,
     };
-    if (knowledge_new(settings, &stitcher.knowledge, err))
-        return err->code;
+    if (!stitcher.knowledge)
+        return err_set(err, ERR_BUSY, "memory is short");
     pipeline->stitcher = stitcher_new(&stitcher, err);
     if (!pipeline->stitcher) {
         free(stitcher.knowledge);
@@ -464,9 +465,9 @@ const struct limits *pipeline_limits(const struct pipeline *pipeline)
 
 int pipeline_reload(struct pipeline *pipeline, const struct settings *settings, struct err *err)
 {
-    struct knowledge *knowledge;
-    if (knowledge_new(settings, &knowledge, err))
-        return err->code;
+    struct knowledge *knowledge = knowledge_new(settings);
+    if (!knowledge)
+        return err_set(err, ERR_BUSY, "memory is short");
     if (allow_plaintext(pipeline, settings, err)) {
         free(knowledge);
         return err->code;
