@@ -1,5 +1,6 @@
 /* test_base.c - tables, queues, texts, hashes and histograms of collector/base and collector/model.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -184,6 +185,16 @@ static void buffers_remember_what_did_not_fit(void **state)
     assert_true(str_eq(
         buf_str(&buf),
         STR("\"a\\\"b\\\\c\\n\\u0001\" 0.1 -9223372036854775808 2026-11-23T10:00:00.000000007Z")));
+    buf_reset(&buf);
+    for (int i = 0; i < 4; i++) {
+        buf_add_json_double(&buf, (const double[]){-0.5, NAN, INFINITY, -INFINITY}[i]);
+        buf_add_char(&buf, ' ');
+    }
+    buf_add_json_time(&buf, 0);
+    buf_add_char(&buf, ' ');
+    buf_add_json_time(&buf, 7);
+    assert_true(str_eq(buf_str(&buf), STR("-0.5 \"NaN\" \"Infinity\" \"-Infinity\" null "
+                                          "\"1970-01-01T00:00:00.000000007Z\"")));
     buf_fini(&buf);
 }
 
