@@ -9,10 +9,9 @@
  * A series whose labels contradict themselves is rejected with its samples, a histogram that does
  * alone; a malformed field fails the body. Exemplars are counted and left out.
  */
+#include "collector/base/clock.h"
 #include "collector/decode/decode.h"
 #include "collector/decode/native_histogram.h"
-
-#define NS_PER_MILLISECOND INT64_C(1000000)
 
 struct series {
     struct str name, job, instance;
@@ -168,7 +167,7 @@ static uint64_t time_ns(int64_t ms)
 {
     if (ms <= 0)
         return 0;
-    return ms < INT64_MAX / NS_PER_MILLISECOND ? (uint64_t)(ms * NS_PER_MILLISECOND) : INT64_MAX;
+    return (uint64_t)ms < INT64_MAX / NS_PER_MS ? (uint64_t)ms * NS_PER_MS : INT64_MAX;
 }
 
 static void read_sample(struct wire *wire, struct raw_point *raw)
