@@ -2,7 +2,6 @@
 import gzip
 import json
 import os
-import sqlite3
 import subprocess
 
 import remote_write as rw
@@ -179,10 +178,7 @@ def scene_counters(c):
     assert total() == (87, 3)
     # Retention takes the points, and with them what a counter was: that it is new does not mean that it began at 0.
     c.stop()
-    db = sqlite3.connect(c.db)
-    db.execute("UPDATE metric_generation SET begun_s = begun_s - 864000")
-    db.commit()
-    db.close()
+    c.age_points()
     c.start(store__retention="1h")
     wait_for(lambda: c.sql("SELECT count(*) FROM metric_series") == [(0,)], 60, "no series left")
     scrape(c, 23, rw.calls(600, rw.T0 + 23 * STEP, **other))
