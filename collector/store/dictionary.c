@@ -2,11 +2,14 @@
  * attribute sets and resources once a generation, so that retention can let them go with the traces
  * that used them.
  */
+#include "collector/store/dictionary.h"
+
 #include <stdlib.h>
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
 #include "collector/store/rows.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 #define SEEN_EVERY_NS (30 * NS_PER_S)

@@ -12,7 +12,8 @@
 
 #include "collector/base/clock.h"
 #include "collector/store/copy_internal.h"
-#include "collector/store/store_internal.h"
+#include "collector/store/file.h"
+#include "collector/store/statements.h"
 
 #define BEFORE_ONSET_NS (30 * NS_PER_MINUTE)
 #define DEFAULT_NS (60 * NS_PER_MINUTE)

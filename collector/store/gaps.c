@@ -4,6 +4,9 @@
 #include "collector/store/gaps.h"
 
 #include "collector/base/clock.h"
+#include "collector/store/dictionary.h"
+#include "collector/store/minutes.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 int gaps_open(struct store *store)

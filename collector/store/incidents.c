@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "collector/base/clock.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 #define WRITTEN_NAP_NS (5 * NS_PER_MS)

@@ -1,6 +1,8 @@
 /* knowledge.c - what was learnt across traces, who is at which address and whom a proxy serves:
  * written with the turn that tells it, read at a start.
  */
+#include "collector/store/relations.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 #define KEEP_MINUTES (30 * 24 * 60)

@@ -4,6 +4,8 @@
  */
 #include "collector/base/clock.h"
 #include "collector/model/ingest_stats.h"
+#include "collector/store/points.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 static int write_limit(struct store *store)

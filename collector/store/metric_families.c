@@ -4,6 +4,8 @@
  * hour.
  */
 #include "collector/base/clock.h"
+#include "collector/store/points.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 #define FAMILIES_MAX 20000

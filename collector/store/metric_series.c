@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include "collector/base/hash.h"
+#include "collector/store/points.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 #define METRIC_SERIES_MAX 50000

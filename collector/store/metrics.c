@@ -6,7 +6,10 @@
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
 #include "collector/model/ingest_stats.h"
+#include "collector/store/points.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
+#include "collector/store/told.h"
 
 #define GENERATIONS_OF_SIZE 16 /* a generation ends when it is such a part of store.max_size */
 #define POINT_BYTES 40         /* about, without a histogram */

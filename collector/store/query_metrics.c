@@ -10,7 +10,6 @@
 #include "collector/base/clock.h"
 #include "collector/base/json.h"
 #include "collector/store/query_internal.h"
-#include "collector/store/store_internal.h"
 
 #define MOST_SERIES 2000u   /* for one answer */
 #define MOST_POINTS 400000u /* of all of them */

@@ -1,4 +1,6 @@
 /* statements.c - SQL that is prepared, asked and run by the connection that writes. */
+#include "collector/store/statements.h"
+
 #include "collector/store/store_internal.h"
 
 int store_prepare(struct store *store, const char *sql, sqlite3_stmt **statement)

@@ -6,7 +6,17 @@
 
 #include "collector/base/clock.h"
 #include "collector/store/damage.h"
+#include "collector/store/dictionary.h"
+#include "collector/store/file.h"
+#include "collector/store/gaps.h"
+#include "collector/store/minutes.h"
+#include "collector/store/points.h"
+#include "collector/store/relations.h"
+#include "collector/store/retention.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
+#include "collector/store/told.h"
+#include "collector/store/traces.h"
 
 #define QUEUE_TURNS 16
 #define VACUUM_NAP_NS (20 * NS_PER_MS)

@@ -11,6 +11,10 @@
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
+#include "collector/store/minutes.h"
+#include "collector/store/points.h"
+#include "collector/store/relations.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 #define MOST_MINUTES 60u /* of a gap between two samples that are told apart */

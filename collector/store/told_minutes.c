@@ -12,7 +12,10 @@
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
+#include "collector/store/minutes.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
+#include "collector/store/told.h"
 
 #define HEARD_MINUTES 5
 #define MAX_GROUPS 256u /* edges of a pair: by versions, protocol, who knows of them */

@@ -10,7 +10,16 @@
 #include "collector/base/log.h"
 #include "collector/model/ingest_stats.h"
 #include "collector/store/damage.h"
+#include "collector/store/dictionary.h"
+#include "collector/store/gaps.h"
+#include "collector/store/minutes.h"
+#include "collector/store/points.h"
+#include "collector/store/relations.h"
+#include "collector/store/retention.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
+#include "collector/store/told.h"
+#include "collector/store/traces.h"
 
 #define CHECKPOINT_BYTES ((int64_t)32 << 20)
 #define TRUNCATE_BYTES ((int64_t)256 << 20)
@@ -263,6 +272,6 @@ void transaction_start_over(struct store *store, int code)
 
 const char *store_state(struct store *store)
 {
-    int state = atomic_load(&store->state);
+    enum store_state state = atomic_load(&store->state);
     return state == STATE_GOOD ? "" : state == STATE_DISK_FULL ? "disk_full" : "store_failed";
 }
