@@ -146,11 +146,6 @@ struct choice {
     bool of_node;
 };
 
-static void bind_text(sqlite3_stmt *statement, int at, struct str text)
-{
-    sqlite3_bind_text(statement, at, text.len ? text.p : "", (int)text.len, SQLITE_STATIC);
-}
-
 /* What a statement does not ask for it cannot be given: that is no error. */
 static void bind(sqlite3_stmt *statement, const struct choice *choice)
 {
@@ -166,9 +161,9 @@ static void bind(sqlite3_stmt *statement, const struct choice *choice)
     };
     for (int i = 0; i < 7; i++)
         sqlite3_bind_int64(statement, i + 1, numbers[i]);
-    bind_text(statement, 8, request->cluster);
-    bind_text(statement, 9, request->namespace);
-    bind_text(statement, 10, request->service);
+    statement_bind_text(statement, 8, request->cluster);
+    statement_bind_text(statement, 9, request->namespace);
+    statement_bind_text(statement, 10, request->service);
     sqlite3_bind_int64(statement, 11, choice->failed_ns);
 }
 

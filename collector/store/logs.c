@@ -8,26 +8,14 @@
 #include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
-static int write_limit(struct store *store)
-{
-    sqlite3_stmt *put;
-    int code =
-        sqlite3_prepare_v2(store->db, "UPDATE log_limit SET n = ?1 WHERE n != ?1", -1, &put, NULL);
-    if (code)
-        return code;
-    sqlite3_bind_int64(put, 1, store->settings.events_max);
-    code = sqlite3_step(put);
-    sqlite3_finalize(put);
-    return code == SQLITE_DONE ? 0 : code;
-}
-
 int logs_open(struct store *store)
 {
     struct logs *logs = &store->logs;
     if (!store->settings.events_max)
         store->settings.events_max = limits_default.events;
     logs->dropped = ingest_truncated("events");
-    int code = write_limit(store);
+    int code = store_run(store, "UPDATE log_limit SET n = ?1 WHERE n != ?1",
+                         store->settings.events_max, 0);
     code = code
                ? code
                : store_prepare(store,

@@ -1,5 +1,5 @@
-/* statements.h - SQL that is prepared, asked and run by the connection that writes. Codes are
- * SQLite's.
+/* statements.h - SQL that is prepared, bound, asked and run. What takes a store is of the
+ * connection that writes. Codes are SQLite's.
  */
 #ifndef STORE_STATEMENTS_H
 #define STORE_STATEMENTS_H
@@ -20,6 +20,9 @@ int store_run(struct store *store, const char *sql, int64_t one, int64_t two);
 int statement_id(sqlite3_stmt *statement, int64_t *id);
 /* Runs a bound statement that gives no rows, and resets it. */
 int statement_run(sqlite3_stmt *statement);
+/* They lie where they are until the statement has run; a text without memory is ''. */
+void statement_bind_text(sqlite3_stmt *statement, int at, struct str text);
+void statement_bind_texts(sqlite3_stmt *statement, int first, const struct str *texts, int n);
 /* NULL for DURATION_UNKNOWN, which is also what a histogram without observations gives. */
 void statement_bind_ns(sqlite3_stmt *statement, int at, uint64_t ns);
 /* p50, p95 and p99 (NULL without observations) from column `at` on; gives the next column. */

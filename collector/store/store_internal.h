@@ -4,7 +4,7 @@
  *   store.c       the thread, commits and checkpoints
  *   transaction.c what is applied becomes one transaction, or is applied again
  *   file.h        file.c: the lock, opening, migrating, setting a corrupt file aside
- *   statements.h  statements.c: SQL that is prepared, asked and run
+ *   statements.h  statements.c: SQL that is prepared, bound, asked and run
  *   dictionary.h  dictionary.c: local numbers of names, nodes, shapes … to row ids
  *   minutes.h     minutes.c, hop_minutes.c, rollups.c: rows of a minute gathered in memory
  *   relations.h   relations.c, clocks.c, knowledge.c, plaintext.c: what is known of a mesh

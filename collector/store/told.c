@@ -331,5 +331,5 @@ int told_write(struct store *store)
 int told_forget_targets(struct store *store)
 {
     free_targets(&store->told);
-    return store_run(store, "DELETE FROM edge_target WHERE ?1 = ?2", 0, 0);
+    return store_run(store, "DELETE FROM edge_target", 0, 0);
 }
