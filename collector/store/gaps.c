@@ -75,6 +75,11 @@ static int note(struct store *store, const struct gap_count *more)
     return 0;
 }
 
+void gaps_forget(struct store *store)
+{
+    store->gaps.n = 0;
+}
+
 int gaps_add(struct store *store, const struct turn *turn, const struct graph *graph, int sign)
 {
     if (!graph->trace.began_by_proxy)

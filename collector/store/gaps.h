@@ -33,5 +33,7 @@ void gaps_close(struct store *store);
 int gaps_add(struct store *store, const struct turn *turn, const struct graph *graph, int sign);
 /* Writes what was added; after the last trace of a turn. */
 int gaps_apply(struct store *store);
+/* The transaction was rolled back. */
+void gaps_forget(struct store *store);
 
 #endif

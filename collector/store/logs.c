@@ -35,6 +35,11 @@ void logs_close(struct store *store)
     sqlite3_finalize(store->logs.count);
 }
 
+void logs_forget(struct store *store)
+{
+    store->logs.n_beyond = 0;
+}
+
 /* The same in every life of the process; a collision costs one record of the very same span and
  * nanosecond. */
 static int64_t content_hash(struct str json)

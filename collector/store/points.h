@@ -82,6 +82,8 @@ struct logs {
 /* logs.c */
 int logs_open(struct store *store);
 void logs_close(struct store *store);
+/* The transaction was rolled back. */
+void logs_forget(struct store *store);
 int logs_add(struct store *store, const struct batch *batch, uint32_t *n_stored,
              uint32_t *n_duplicate);
 

@@ -129,11 +129,12 @@ void relations_close(struct store *store)
     map_fini(&p->edge_map);
 }
 
-/* The transaction that wrote some was rolled back: what is in the file counts. */
-int relations_forget(struct store *store)
+/* What is in the file counts. What cannot be read of it now cannot be added either: then the next
+ * transaction is rolled back, too. */
+void relations_forget(struct store *store)
 {
     clear(&store->relations);
-    return load(store);
+    load(store);
 }
 
 /* ---- events ---- */

@@ -57,7 +57,8 @@ int relations_add_call(struct store *store, const struct turn *turn, const struc
 /* Is there one to be told gone? Looks every few seconds. */
 bool relations_are_due(struct store *store);
 int relations_write(struct store *store);
-int relations_forget(struct store *store);
+/* The transaction was rolled back. */
+void relations_forget(struct store *store);
 
 struct clock_range {
     int64_t low_ns, high_ns;

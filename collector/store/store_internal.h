@@ -1,8 +1,9 @@
 /* store_internal.h - struct store, which the files of the writing half share, and its transaction.
  * All of it is the writer thread's but what is marked.
  *
- *   store.c       the thread, commits and checkpoints
- *   transaction.c what is applied becomes one transaction, or is applied again
+ *   store.c       the thread, and what it does when
+ *   transaction.c what is applied becomes one transaction, or is applied again; checkpoints
+ *   parts.h       parts.c: when each part opens, writes, forgets and closes
  *   file.h        file.c: the lock, opening, migrating, setting a corrupt file aside
  *   statements.h  statements.c: SQL that is prepared, bound, asked and run
  *   dictionary.h  dictionary.c: local numbers of names, nodes, shapes … to row ids
