@@ -274,8 +274,11 @@ static int make_tables(sqlite3 *db)
     sqlite3_stmt *select = NULL;
     int code =
         sqlite3_prepare_v2(db, "SELECT DISTINCT view_name FROM main.help_row", -1, &select, NULL);
-    for (; !code && n < 64 && sqlite3_step(select) == SQLITE_ROW; n++)
-        snprintf(names[n], sizeof(names[0]), "%s", (const char *)sqlite3_column_text(select, 0));
+    while (!code && n < 64 && (code = sqlite3_step(select)) == SQLITE_ROW) {
+        snprintf(names[n++], sizeof(names[0]), "%s", (const char *)sqlite3_column_text(select, 0));
+        code = 0;
+    }
+    code = code == SQLITE_DONE ? 0 : code;
     sqlite3_finalize(select);
     for (size_t i = 0; i < n && !code; i++)
         code = make_table(db, names[i]);
@@ -288,7 +291,7 @@ static int make_tables(sqlite3 *db)
 
 /* ---- the file ---- */
 
-/* The path as SQLite reads it in a URI. */
+/* By a URI, in which some characters of a path have a meaning of their own. */
 static int attach(struct copy *copy)
 {
     struct buf uri;
