@@ -128,10 +128,10 @@ static int is_stored(struct metrics *metrics, int64_t series, int64_t at_ns, int
     sqlite3_bind_int64(metrics->find_point, 1, series);
     sqlite3_bind_int64(metrics->find_point, 2, at_ns);
     sqlite3_bind_int64(metrics->find_point, 3, part);
-    int code = sqlite3_step(metrics->find_point);
-    sqlite3_reset(metrics->find_point);
-    *stored = code == SQLITE_ROW;
-    return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : code;
+    int64_t found;
+    int code = statement_id(metrics->find_point, &found);
+    *stored = found != 0;
+    return code;
 }
 
 /* Told once a generation: the newest time in those before. */
