@@ -3,6 +3,7 @@
  * process.
  */
 #include "collector/base/clock.h"
+#include "collector/base/hash.h"
 #include "collector/model/ingest_stats.h"
 #include "collector/store/points.h"
 #include "collector/store/statements.h"
@@ -44,10 +45,7 @@ void logs_forget(struct store *store)
  * nanosecond. */
 static int64_t content_hash(struct str json)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < json.len; i++)
-        hash = (hash ^ (unsigned char)json.p[i]) * UINT64_C(0x100000001b3);
-    return (int64_t)hash;
+    return (int64_t)hash_stored(HASH_STORED, json.p, json.len);
 }
 
 static void write_id(struct trace_id id, uint64_t bytes[2])

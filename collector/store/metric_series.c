@@ -169,15 +169,13 @@ static int overflow_of(struct store *store, const struct metric *metric, struct 
 
 static uint64_t stable_hash(struct str text, uint64_t hash)
 {
-    for (size_t i = 0; i < text.len; i++)
-        hash = (hash ^ (unsigned char)text.p[i]) * UINT64_C(0x100000001b3);
-    return hash * 31 + 1;
+    return hash_stored(hash, text.p, text.len) * 31 + 1;
 }
 
 /* Which series an overflowing point is of: never 0, and the same in every life of the process. */
 static int64_t part_of(const struct identity *identity, struct str resource)
 {
-    uint64_t hash = stable_hash(identity->name, UINT64_C(0xcbf29ce484222325));
+    uint64_t hash = stable_hash(identity->name, HASH_STORED);
     hash = stable_hash(identity->attributes, hash);
     hash = stable_hash(identity->scope, hash);
     hash = stable_hash(identity->unit, hash);

@@ -244,10 +244,21 @@ static void arrays_in_an_arena_grow(void **state)
     arena_fini(&arena);
 }
 
+static void stored_hashes_are_fnv_1a(void **state)
+{
+    (void)state;
+    /* Test vectors of its authors. */
+    assert_true(hash_stored(HASH_STORED, "a", 1) == UINT64_C(0xaf63dc4c8601ec8c));
+    assert_true(hash_stored(HASH_STORED, "foobar", 6) == UINT64_C(0x85944171f73967e8));
+    assert_true(hash_stored(hash_stored(HASH_STORED, "foo", 3), "bar", 3) ==
+                hash_stored(HASH_STORED, "foobar", 6));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crc_of_the_check_string),
+        cmocka_unit_test(stored_hashes_are_fnv_1a),
         cmocka_unit_test(arrays_in_an_arena_grow),
         cmocka_unit_test(map_agrees_with_a_list),
         cmocka_unit_test(histogram_buckets_hold_their_durations),
