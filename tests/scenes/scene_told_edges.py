@@ -185,6 +185,12 @@ def scene_counters(c):
     assert total() == (87, 3)
     scrape(c, 24, rw.calls(602, rw.T0 + 24 * STEP, **other))
     assert total() == (89, 3)
+    # After two hours: the last sixty minutes have it all, and of each it is said that the samples lie outside.
+    scrape(c, 504, rw.calls(1082, rw.T0 + 504 * STEP, **other))
+    assert total() == (569, 3)
+    first = rw.T0 // 60000
+    assert c.sql("SELECT wide, count(*), min(minute) - %d, max(minute) - %d FROM edge_told_minute WHERE minute > %d GROUP BY 1" % (first, first, first + 10)) == [
+        (1, 1, 125, 125), (3, 59, 66, 124)]
     c.check_ledger()
 
 
