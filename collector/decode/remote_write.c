@@ -303,17 +303,10 @@ static struct metric_family *next_family(struct writing *writing)
                 decoding->limits->max_spans);
         return NULL;
     }
-    if (batch->n_families == writing->cap_families) {
-        uint32_t cap = writing->cap_families ? 2 * writing->cap_families : 64;
-        struct metric_family *grown = arena_alloc(&batch->arena, cap * sizeof(*grown));
-        if (!grown) {
-            no_room(writing);
-            return NULL;
-        }
-        if (batch->n_families)
-            memcpy(grown, batch->families, batch->n_families * sizeof(*grown));
-        batch->families = grown;
-        writing->cap_families = cap;
+    if (!arena_room(&batch->arena, (void **)&batch->families, batch->n_families,
+                    &writing->cap_families, sizeof(*batch->families))) {
+        no_room(writing);
+        return NULL;
     }
     return &batch->families[batch->n_families];
 }
