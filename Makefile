@@ -40,7 +40,6 @@ WRAPS = $(if $(SAN),$(ALL_WRAPS))
 
 .PHONY: FORCE all setup deps demo run test tested check tidy units tools fuzzers replays scenes bench bench-faults mesh-faults torture slow model mesh fuzz asan tsan pictures dist install clean help
 .DELETE_ON_ERROR:
-.SECONDARY:
 
 all: $(B)/faultline ## builds build/faultline
 
@@ -133,7 +132,7 @@ $(B)/obj/tests/oracle/json_theirs_alone.o: $(B)/obj/tests/oracle/json_theirs.o
 	$(CC) -r -nostdlib -o $@ $< -l:libjansson.a
 	objcopy --keep-global-symbol=json_theirs $@
 
-$(B)/fuzz/%: tests/fuzz/%.c $(B)/obj/tests/fuzz/shortage.o $(B)/obj/tests/fuzz/decoders.o $(FUZZ_MAIN) $(ORACLES) $(B)/libfuzzed.a
+$(FUZZERS): $(B)/fuzz/%: tests/fuzz/%.c $(B)/obj/tests/fuzz/shortage.o $(B)/obj/tests/fuzz/decoders.o $(FUZZ_MAIN) $(ORACLES) $(B)/libfuzzed.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LDFLAGS) $(FUZZ_LINK) $(WRAPS) $(LIBS) -lprotobuf-c
 

@@ -2,12 +2,11 @@
 #include "exporters/jaeger.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 
+#include "collector/base/clock.h"
 #include "exporters/span_items.h"
 
-#define NS_PER_US UINT64_C(1000)
 #define MOST_PLAIN INT64_C(9007199254740991) /* beyond, JavaScript rounds */
 #define TAG(key, type) "{\"key\":\"" key "\",\"type\":\"" type "\",\"value\":"
 
@@ -38,12 +37,7 @@ static void add_value(struct buf *out, const struct attr *attr)
         break;
     case VALUE_DOUBLE:
         buf_add_c(out, "\"float64\",\"value\":");
-        if (isfinite(attr->real))
-            buf_add_double(out, attr->real);
-        else
-            buf_add_c(out, isnan(attr->real) ? "\"NaN\""
-                           : attr->real < 0  ? "\"-Infinity\""
-                                             : "\"Infinity\"");
+        buf_add_json_double(out, attr->real);
         break;
     case VALUE_TEXT:
     case VALUE_JSON:

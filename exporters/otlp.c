@@ -4,19 +4,8 @@
 #include "exporters/otlp.h"
 
 #include <inttypes.h>
-#include <math.h>
 
 #include "exporters/span_items.h"
-
-static void add_real(struct buf *out, double real)
-{
-    buf_add_c(out, "{\"doubleValue\":");
-    if (isfinite(real))
-        buf_add_double(out, real);
-    else
-        buf_add_c(out, isnan(real) ? "\"NaN\"" : real < 0 ? "\"-Infinity\"" : "\"Infinity\"");
-    buf_add_char(out, '}');
-}
 
 /* A scalar of rendered JSON: strings stand there as they may stand here. */
 static void copy_scalar(struct buf *out, struct json *json)
@@ -104,7 +93,9 @@ static void add_value(struct buf *out, const struct attr *attr)
         buf_addf(out, "{\"intValue\":\"%" PRId64 "\"}", attr->integer);
         break;
     case VALUE_DOUBLE:
-        add_real(out, attr->real);
+        buf_add_c(out, "{\"doubleValue\":");
+        buf_add_json_double(out, attr->real);
+        buf_add_char(out, '}');
         break;
     case VALUE_TEXT:
         add_text(out, attr->text);

@@ -203,6 +203,18 @@ static struct edge_series *edge_by_labels(struct prometheus *prometheus, uint64_
     return series;
 }
 
+/* What the unknown parts of two nodes were filled in with; two of a pair's answers with one hash,
+ * which happens to one in 10^16, would share a series. */
+static uint64_t parts_hash(const struct node *client, const struct node *server)
+{
+    const name_no parts[] = {client->cluster, client->namespace, client->version,
+                             server->cluster, server->namespace, server->version};
+    uint64_t hash = 0;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        hash = hash_mix(hash, parts[i]);
+    return hash;
+}
+
 static struct edge_series *edge_of(struct prometheus *prometheus, const struct turn *turn,
                                    const struct call *call, uint64_t now_ns)
 {
@@ -214,7 +226,9 @@ static struct edge_series *edge_of(struct prometheus *prometheus, const struct t
         known_parts_fill(prometheus->known, nodes_get(turn->nodes, call->caller), minute, &client);
     filled |=
         known_parts_fill(prometheus->known, nodes_get(turn->nodes, call->callee), minute, &server);
-    if (!filled && table_find(table, a, b, &index))
+    if (filled)
+        b |= parts_hash(&client, &server) << 8;
+    if (table_find(table, a, b, &index))
         return table->series[index];
     edge_labels(&prometheus->scratch, turn, call, &client, &server);
     if (!has_room(prometheus)) {
@@ -226,7 +240,7 @@ static struct edge_series *edge_of(struct prometheus *prometheus, const struct t
                          str_of(connection_type_word(call->connection_type)));
     }
     struct edge_series *series = edge_by_labels(prometheus, now_ns, &index);
-    if (series && has_room(prometheus) && !filled)
+    if (series && has_room(prometheus))
         table_remember(table, a, b, index);
     return series;
 }

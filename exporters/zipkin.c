@@ -6,9 +6,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "collector/base/clock.h"
 #include "exporters/span_items.h"
-
-#define NS_PER_US UINT64_C(1000)
 
 struct endpoint {
     struct str service, ip;
@@ -111,6 +110,14 @@ static void add_text_tag(struct tags *tags, const char *key, struct str text)
     buf_add_json(tags->out, text);
 }
 
+static void add_real(struct buf *out, double real)
+{
+    const char *quote = isfinite(real) ? "\"" : ""; /* what is no number has its own */
+    buf_add_c(out, quote);
+    buf_add_json_double(out, real);
+    buf_add_c(out, quote);
+}
+
 static void add_tag(struct tags *tags, const struct attr *attr)
 {
     struct buf *out = tags->out;
@@ -123,12 +130,7 @@ static void add_tag(struct tags *tags, const struct attr *attr)
         buf_addf(out, "\"%" PRId64 "\"", attr->integer);
         break;
     case VALUE_DOUBLE:
-        buf_add_char(out, '"');
-        if (isfinite(attr->real))
-            buf_add_double(out, attr->real);
-        else
-            buf_add_c(out, isnan(attr->real) ? "NaN" : attr->real < 0 ? "-Infinity" : "Infinity");
-        buf_add_char(out, '"');
+        add_real(out, attr->real);
         break;
     default:
         buf_add_json(out, attr->text);

@@ -79,6 +79,21 @@ void *arena_calloc(struct arena *arena, size_t size)
     return memory ? memset(memory, 0, size) : NULL;
 }
 
+bool arena_room(struct arena *arena, void **items, uint32_t n, uint32_t *cap, size_t size)
+{
+    if (n < *cap)
+        return true;
+    uint32_t wanted = *cap ? 2 * *cap : 16;
+    void *moved = arena_alloc(arena, wanted * size);
+    if (!moved)
+        return false;
+    if (n)
+        memcpy(moved, *items, n * size);
+    *items = moved;
+    *cap = wanted;
+    return true;
+}
+
 struct str arena_dup(struct arena *arena, struct str text)
 {
     char *copy = arena_alloc_aligned(arena, text.len + 1, 1);

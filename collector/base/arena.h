@@ -49,6 +49,9 @@ static inline void *arena_alloc(struct arena *arena, size_t size)
 
 /* Zeroed. */
 void *arena_calloc(struct arena *arena, size_t size);
+/* Room for one more behind `n` items of `size` bytes: an array that is full moves to one of twice
+ * its capacity. False beyond the ceiling: then all stays. */
+bool arena_room(struct arena *arena, void **items, uint32_t n, uint32_t *cap, size_t size);
 /* A copy of the text; p is NULL (len kept) when there is no room. */
 struct str arena_dup(struct arena *arena, struct str text);
 

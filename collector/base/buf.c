@@ -105,6 +105,14 @@ void buf_add_double(struct buf *buf, double number)
     buf_add_c(buf, text);
 }
 
+void buf_add_json_double(struct buf *buf, double number)
+{
+    if (isfinite(number))
+        buf_add_double(buf, number);
+    else
+        buf_add_c(buf, isnan(number) ? "\"NaN\"" : number < 0 ? "\"-Infinity\"" : "\"Infinity\"");
+}
+
 void buf_addv(struct buf *buf, const char *format, va_list args)
 {
     va_list again;
@@ -174,6 +182,17 @@ void buf_add_time(struct buf *buf, uint64_t unix_ns)
     buf_addf(buf, "%04d-%02d-%02dT%02d:%02d:%02d.%09lluZ", parts.tm_year + 1900, parts.tm_mon + 1,
              parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
              (unsigned long long)(unix_ns % NS_PER_S));
+}
+
+void buf_add_json_time(struct buf *buf, uint64_t unix_ns)
+{
+    if (!unix_ns) {
+        buf_add_c(buf, "null");
+        return;
+    }
+    buf_add_char(buf, '"');
+    buf_add_time(buf, unix_ns);
+    buf_add_char(buf, '"');
 }
 
 char *buf_detach(struct buf *buf, size_t *len)

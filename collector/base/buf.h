@@ -33,6 +33,8 @@ void buf_add_u64(struct buf *buf, uint64_t number);
 void buf_add_i64(struct buf *buf, int64_t number);
 /* Shortest text that reads back as the same double; NaN, +Inf, -Inf as words. */
 void buf_add_double(struct buf *buf, double number);
+/* The same as JSON has it: "NaN", "Infinity", "-Infinity" are texts there. */
+void buf_add_json_double(struct buf *buf, double number);
 void buf_addf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_addv(struct buf *buf, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
@@ -44,6 +46,8 @@ void buf_add_json_inner(struct buf *buf, struct str s);
 void buf_add_varint(struct buf *buf, uint64_t number);
 /* "2026-11-23T10:00:00.123456789Z", always nine digits. */
 void buf_add_time(struct buf *buf, uint64_t unix_ns);
+/* The same as JSON has it, with its quotes; null for 0. */
+void buf_add_json_time(struct buf *buf, uint64_t unix_ns);
 static inline struct str buf_str(const struct buf *buf)
 {
     return (struct str){buf->p, buf->len};

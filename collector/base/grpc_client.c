@@ -154,21 +154,27 @@ static bool send_all(struct grpc_client *client)
     return n == 0;
 }
 
+/* Takes what came. False when the connection has ended. */
+static bool receive(struct grpc_client *client)
+{
+    static __thread uint8_t in[IN_BYTES];
+    ssize_t n;
+    while ((n = recv(client->fd, in, sizeof(in), MSG_DONTWAIT)) > 0) {
+        if (nghttp2_session_mem_recv(client->session, in, (size_t)n) < 0)
+            return false;
+    }
+    return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
 /* Until the stream has ended. */
 static bool talk(struct grpc_client *client)
 {
-    static __thread uint8_t in[IN_BYTES];
     while (!client->ended) {
         if (!send_all(client))
             return false;
         if (client->ended)
             break;
-        if (!wait_for(client, POLLIN))
-            return false;
-        ssize_t n = recv(client->fd, in, sizeof(in), MSG_DONTWAIT);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            continue;
-        if (n <= 0 || nghttp2_session_mem_recv(client->session, in, (size_t)n) < 0)
+        if (!wait_for(client, POLLIN) || (!receive(client) && !client->ended))
             return false;
     }
     return client->whole;
@@ -198,10 +204,11 @@ static void begin(struct grpc_client *client, const char *path)
                                             sizeof(head) / sizeof(head[0]), &body, NULL);
 }
 
-/* A connection that was told to go takes no further call. */
-static bool is_of_use(const struct grpc_client *client)
+/* A connection that has ended since the last call, or was told to go, takes no further one. */
+static bool is_of_use(struct grpc_client *client)
 {
-    return client->session && nghttp2_session_check_request_allowed(client->session);
+    return client->session && receive(client) &&
+           nghttp2_session_check_request_allowed(client->session);
 }
 
 int grpc_client_call(struct grpc_client *client, const char *path, struct str message,

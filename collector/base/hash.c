@@ -78,3 +78,11 @@ uint64_t hash_u128(uint64_t high, uint64_t low)
 {
     return hash_mix(hash_mix(high, UINT64_C(0x8ebc6af09c88c6e3)), low ^ rotate(high, 17));
 }
+
+uint64_t hash_stored(uint64_t running, const void *bytes, size_t len)
+{
+    const unsigned char *at = bytes;
+    for (size_t i = 0; i < len; i++)
+        running = (running ^ at[i]) * UINT64_C(0x100000001b3);
+    return running;
+}

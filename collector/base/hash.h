@@ -22,4 +22,9 @@ uint64_t hash_u128(uint64_t high, uint64_t low);
 /* Folds one more value into a running hash. */
 uint64_t hash_mix(uint64_t running, uint64_t more);
 
+/* FNV-1a, which has no key: the same in every process, for what is stored. Whoever chooses the
+ * bytes can make two of them collide. `running` is HASH_STORED at the beginning. */
+#define HASH_STORED UINT64_C(0xcbf29ce484222325)
+uint64_t hash_stored(uint64_t running, const void *bytes, size_t len);
+
 #endif

@@ -9,16 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BEGINNING 4096
+#include "collector/base/hash.h"
 
-/* FNV-1a: the same in every process. */
-static uint64_t mix(uint64_t hash, const void *bytes, size_t n)
-{
-    const unsigned char *at = bytes;
-    for (size_t i = 0; i < n; i++)
-        hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
+#define BEGINNING 4096
 
 static uint64_t mix_file(uint64_t hash, const char *path)
 {
@@ -33,14 +26,14 @@ static uint64_t mix_file(uint64_t hash, const char *path)
     close(fd);
     if (n < 0)
         return 0;
-    hash = mix(hash, &info.st_size, sizeof(info.st_size));
-    hash = mix(hash, &info.st_mtim, sizeof(info.st_mtim));
-    return mix(hash, beginning, (size_t)n);
+    hash = hash_stored(hash, &info.st_size, sizeof(info.st_size));
+    hash = hash_stored(hash, &info.st_mtim, sizeof(info.st_mtim));
+    return hash_stored(hash, beginning, (size_t)n);
 }
 
 uint64_t replay_files(const char *const *paths, size_t n, const char *how)
 {
-    uint64_t hash = mix(UINT64_C(0xcbf29ce484222325), how, strlen(how));
+    uint64_t hash = hash_stored(HASH_STORED, how, strlen(how));
     for (size_t i = 0; i < n && hash; i++)
         hash = mix_file(hash, paths[i]);
     return hash;

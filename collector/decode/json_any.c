@@ -3,8 +3,6 @@
  */
 #include "collector/decode/json_any.h"
 
-#include <math.h>
-
 enum any_kind { ANY_NONE, ANY_TEXT, ANY_BOOL, ANY_INT, ANY_DOUBLE, ANY_LIST, ANY_MAP, ANY_BYTES };
 
 /* One AnyValue, its nested lists still raw. */
@@ -119,12 +117,7 @@ static bool render_one(struct render *render, const struct any *any)
         buf_add_i64(out, any->integer);
         return true;
     case ANY_DOUBLE:
-        if (isfinite(any->real))
-            buf_add_double(out, any->real);
-        else
-            buf_add_c(out, isnan(any->real) ? "\"NaN\""
-                           : any->real < 0  ? "\"-Infinity\""
-                                            : "\"Infinity\"");
+        buf_add_json_double(out, any->real);
         return true;
     case ANY_LIST:
     case ANY_MAP:

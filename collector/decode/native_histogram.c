@@ -120,6 +120,15 @@ static bool read_field(struct metric_reading *reading, struct native *native,
     }
 }
 
+/* A gap of a few bytes may be thousands wide, so they are not added one by one. */
+static void add_empty(struct buf *counts, uint64_t n)
+{
+    if (!n || !buf_reserve(counts, n * sizeof(uint64_t)))
+        return;
+    memset(counts->p + counts->len, 0, n * sizeof(uint64_t));
+    counts->len += n * sizeof(uint64_t);
+}
+
 /* The counts of `side`, with those left out between them as 0, into `counts`. */
 static const char *spread_out(const struct side *side, struct buf *counts, int64_t *first)
 {
@@ -141,9 +150,8 @@ static const char *spread_out(const struct side *side, struct buf *counts, int64
         return "it has more than 16384 buckets";
     *first = side->n_spans ? side->spans[0].offset : 0;
     for (uint32_t i = 0; i < side->n_spans; i++) {
-        const uint64_t none = 0;
-        for (int64_t k = 0; i && k < side->spans[i].offset; k++)
-            buf_add(counts, &none, sizeof(none));
+        if (i)
+            add_empty(counts, (uint64_t)side->spans[i].offset);
         size_t bytes = side->spans[i].length * sizeof(uint64_t);
         if (bytes)
             buf_add(counts, from, bytes);
@@ -156,19 +164,17 @@ static const char *spread_out(const struct side *side, struct buf *counts, int64
 static const char *use_own_bounds(struct metric_reading *reading, const struct native *native)
 {
     size_t n = reading->bounds.len / sizeof(double) + 1;
-    const uint64_t none = 0;
     int64_t first;
     struct buf *whole = &reading->counts;
     int64_t begin = native->above.n_spans ? native->above.spans[0].offset : 0;
     if (begin < 0 || begin > (int64_t)MAX_BUCKETS)
         return "a bucket lies outside its own bounds";
-    for (int64_t i = 0; i < begin; i++)
-        buf_add(whole, &none, sizeof(none));
+    add_empty(whole, (uint64_t)begin);
     const char *reason = spread_out(&native->above, whole, &first);
     if (reason)
         return reason;
-    while (whole->len / sizeof(none) < n && !buf_failed(whole))
-        buf_add(whole, &none, sizeof(none));
+    if (whole->len / sizeof(uint64_t) < n)
+        add_empty(whole, n - whole->len / sizeof(uint64_t));
     return NULL;
 }
 

@@ -9,10 +9,9 @@
  * A series whose labels contradict themselves is rejected with its samples, a histogram that does
  * alone; a malformed field fails the body. Exemplars are counted and left out.
  */
+#include "collector/base/clock.h"
 #include "collector/decode/decode.h"
 #include "collector/decode/native_histogram.h"
-
-#define NS_PER_MILLISECOND INT64_C(1000000)
 
 struct series {
     struct str name, job, instance;
@@ -168,7 +167,7 @@ static uint64_t time_ns(int64_t ms)
 {
     if (ms <= 0)
         return 0;
-    return ms < INT64_MAX / NS_PER_MILLISECOND ? (uint64_t)(ms * NS_PER_MILLISECOND) : INT64_MAX;
+    return (uint64_t)ms < INT64_MAX / NS_PER_MS ? (uint64_t)ms * NS_PER_MS : INT64_MAX;
 }
 
 static void read_sample(struct wire *wire, struct raw_point *raw)
@@ -304,17 +303,10 @@ static struct metric_family *next_family(struct writing *writing)
                 decoding->limits->max_spans);
         return NULL;
     }
-    if (batch->n_families == writing->cap_families) {
-        uint32_t cap = writing->cap_families ? 2 * writing->cap_families : 64;
-        struct metric_family *grown = arena_alloc(&batch->arena, cap * sizeof(*grown));
-        if (!grown) {
-            no_room(writing);
-            return NULL;
-        }
-        if (batch->n_families)
-            memcpy(grown, batch->families, batch->n_families * sizeof(*grown));
-        batch->families = grown;
-        writing->cap_families = cap;
+    if (!arena_room(&batch->arena, (void **)&batch->families, batch->n_families,
+                    &writing->cap_families, sizeof(*batch->families))) {
+        no_room(writing);
+        return NULL;
     }
     return &batch->families[batch->n_families];
 }

@@ -25,15 +25,8 @@ bool text_keep_slow(struct batch *batch, struct str *text, size_t max, uint32_t 
 
 bool attr_list_grow(struct batch *batch, struct attr_list *list)
 {
-    uint32_t cap = list->cap ? 2 * list->cap : 16;
-    struct attr *grown = arena_alloc(&batch->arena, cap * sizeof(*grown));
-    if (!grown)
-        return false;
-    if (list->n)
-        memcpy(grown, list->items, list->n * sizeof(*grown));
-    list->items = grown;
-    list->cap = cap;
-    return true;
+    return arena_room(&batch->arena, (void **)&list->items, list->n, &list->cap,
+                      sizeof(*list->items));
 }
 
 bool attr_list_add_text(struct batch *batch, struct attr_list *list, struct str key,

@@ -1,8 +1,6 @@
 /* value.c - AnyValue without recursion: a stack of at most 32 open arrays and maps. */
 #include "collector/decode/value.h"
 
-#include <math.h>
-
 #include "collector/decode/redact.h"
 #include "collector/model/shapes.h"
 
@@ -93,13 +91,6 @@ bool value_take_json(struct decoding *decoding, struct str *text)
     return true;
 }
 
-static double double_of(uint64_t bits)
-{
-    double number;
-    memcpy(&number, &bits, sizeof(number));
-    return number;
-}
-
 /* An open array or map while it is rendered. */
 struct open_value {
     struct wire wire;
@@ -131,14 +122,6 @@ static bool render_open(struct render *render, struct str list, bool map)
     return true;
 }
 
-static void render_double(struct buf *json, double number)
-{
-    if (isfinite(number))
-        buf_add_double(json, number);
-    else
-        buf_add_c(json, isnan(number) ? "\"NaN\"" : number < 0 ? "\"-Infinity\"" : "\"Infinity\"");
-}
-
 /* Renders an AnyValue; an array or a map is only opened. The last field of the oneof wins. */
 static bool render_any(struct render *render, struct str any)
 {
@@ -160,7 +143,7 @@ static bool render_any(struct render *render, struct str any)
         buf_add_i64(json, (int64_t)last.number);
         return true;
     case 4:
-        render_double(json, double_of(last.number));
+        buf_add_json_double(json, wire_real(last.number));
         return true;
     case 5:
     case 6:
@@ -275,7 +258,7 @@ bool value_read_pb(struct decoding *decoding, struct str any, struct attr *attr)
         return true;
     case 4:
         attr->type = VALUE_DOUBLE;
-        attr->real = double_of(last.number);
+        attr->real = wire_real(last.number);
         return true;
     case 5:
     case 6:

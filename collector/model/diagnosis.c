@@ -138,18 +138,6 @@ void suspect_json(const struct suspect *suspect, bool whole, struct buf *out)
     buf_add_c(out, "]}");
 }
 
-static void time_member(struct buf *out, const char *before, uint64_t ns)
-{
-    buf_add_c(out, before);
-    if (!ns) {
-        buf_add_c(out, "null");
-        return;
-    }
-    buf_add_char(out, '"');
-    buf_add_time(out, ns);
-    buf_add_char(out, '"');
-}
-
 static void requests_json(const struct request_numbers *numbers, struct buf *out)
 {
     buf_addf(out, "{\"n\":%lld,\"failed\":%lld,\"mean_ns\":", (long long)numbers->n,
@@ -186,7 +174,8 @@ void diagnosis_json(const struct diagnosis *diagnosis, struct buf *out)
     requests_json(&diagnosis->baseline, out);
     buf_add_c(out, ",\"now\":");
     requests_json(&diagnosis->now, out);
-    time_member(out, "},\"onset\":", diagnosis->onset_ns);
+    buf_add_c(out, "},\"onset\":");
+    buf_add_json_time(out, diagnosis->onset_ns);
     if (diagnosis->incident)
         buf_addf(out, ",\"incident\":\"%llu\"", (unsigned long long)diagnosis->incident);
     else

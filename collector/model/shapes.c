@@ -1,7 +1,6 @@
 /* shapes.c - the tables of shapes, resources and attribute sets. */
 #include "collector/model/shapes_internal.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #include "collector/base/hash.h"
@@ -220,13 +219,7 @@ void attr_render(struct buf *buf, const struct attr *attr)
         buf_add_i64(buf, attr->integer);
         break;
     case VALUE_DOUBLE:
-        if (isfinite(attr->real)) {
-            buf_add_double(buf, attr->real);
-            break;
-        }
-        buf_add_c(buf, isnan(attr->real) ? "\"NaN\""
-                       : attr->real < 0  ? "\"-Infinity\""
-                                         : "\"Infinity\"");
+        buf_add_json_double(buf, attr->real);
         break;
     case VALUE_JSON:
         buf_add_str(buf, attr->text);

@@ -22,7 +22,6 @@ struct acceptor {
     struct stat_series *seconds, *bad_records, *cut_values, *cut_names, *dropped_attributes,
         *dropped_events, *dropped_links, *dropped_exemplars, *cleaned;
     struct stat_series *refused[ERR_NOT_FOUND + 1];
-    struct tail *tail; /* borrowed */
 };
 
 /* What is known of a body until it is answered. */
@@ -46,7 +45,6 @@ struct acceptor *accept_new(const struct accept_settings *settings)
     if (!acceptor)
         return NULL;
     acceptor->settings = *settings;
-    acceptor->tail = settings->tail;
     acceptor->seconds = stat_get(&seconds_family, NULL);
     acceptor->bad_records = stat_get(&rejected_family, "reason", "bad_id", NULL);
     for (int i = ERR_INVALID; i <= ERR_IO; i++)
@@ -79,7 +77,7 @@ static void finish(struct pending *pending)
         snprintf(pending->entry.reason, sizeof(pending->entry.reason), "%s",
                  acceptance->first_reason);
     }
-    tail_add(acceptor->tail, &pending->entry);
+    tail_add(acceptor->settings.tail, &pending->entry);
     stat_observe_ns(acceptor->seconds, clock_mono_ns() - pending->begun_ns);
     pending->done(acceptance, pending->ctx);
     free(pending);
@@ -254,7 +252,7 @@ void accept_refused(struct acceptor *acceptor, enum transport transport, unsigne
         snprintf(entry.reason, sizeof(entry.reason), "%u: %.180s", status, reason);
     else
         snprintf(entry.reason, sizeof(entry.reason), "%.180s", reason);
-    tail_add(acceptor->tail, &entry);
+    tail_add(acceptor->settings.tail, &entry);
 }
 
 void accept_count_request(enum transport transport, unsigned code)

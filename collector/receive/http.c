@@ -350,13 +350,13 @@ static int check_post(struct receiver *receiver, struct http_request *request)
 {
     const char *word =
         receiver->settings.not_ready ? receiver->settings.not_ready(receiver->settings.ctx) : "";
-    bool snappy = encoding_of(request) == ENCODING_SNAPPY;
-    if (is_for_remote_write(request)) {
-        if (!snappy) {
-            refuse(receiver, request, 415, "Content-Encoding must be snappy");
-            return 1;
-        }
-    } else if (snappy || encoding_of(request) < 0) {
+    int encoding = encoding_of(request);
+    bool series = is_for_remote_write(request);
+    if (series && encoding != ENCODING_SNAPPY) {
+        refuse(receiver, request, 415, "Content-Encoding must be snappy");
+        return 1;
+    }
+    if (!series && (encoding == ENCODING_SNAPPY || encoding < 0)) {
         refuse(receiver, request, 415, "Content-Encoding may be gzip, deflate, zstd or identity");
         return 1;
     }

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "collector/base/clock.h"
+#include "collector/base/hash.h"
 #include "collector/base/log.h"
 #include "collector/receive/kafka_internal.h"
 
@@ -49,9 +50,7 @@ static const char *const properties[][2] = {
 
 uint64_t kafka_topic_hash(const char *name)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a: the same in every process */
-    for (; *name; name++)
-        hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
+    uint64_t hash = hash_stored(HASH_STORED, name, strlen(name));
     return hash ? hash : 1;
 }
 

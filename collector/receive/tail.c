@@ -96,20 +96,13 @@ static void add_text(struct buf *out, const char *name, const char *text)
 static void add_time(struct buf *out, const char *name, uint64_t ns)
 {
     buf_addf(out, ",\"%s\":", name);
-    if (!ns) {
-        buf_add_c(out, "null");
-        return;
-    }
-    buf_add_char(out, '"');
-    buf_add_time(out, ns);
-    buf_add_char(out, '"');
+    buf_add_json_time(out, ns);
 }
 
 static void entry_json(const struct tail_entry *entry, struct buf *out)
 {
-    buf_add_c(out, "{\"at\":\"");
-    buf_add_time(out, entry->at_ns);
-    buf_add_char(out, '"');
+    buf_add_c(out, "{\"at\":");
+    buf_add_json_time(out, entry->at_ns);
     add_text(out, "sender", entry->sender);
     add_text(out, "transport", transport_word(entry->transport));
     add_text(out, "format", entry->format);

@@ -191,13 +191,11 @@ static uint32_t worst_call(const struct stitch *stitch, uint32_t visit)
     return worst;
 }
 
-static uint8_t fault_of(const struct stitch *stitch, const struct work_call *call)
+uint8_t outcome_fault(uint8_t outcome)
 {
-    switch (call->outcome) {
+    switch (outcome) {
     case OUTCOME_FAILED:
-        return call->callee_visit != NONE && stitch->visits[call->callee_visit].worst != NONE
-                   ? FAULT_CARRIED
-                   : FAULT_ORIGIN;
+        return FAULT_ORIGIN;
     case OUTCOME_GONE:
         return FAULT_CLIENT_GONE;
     case OUTCOME_CLIENT_ERROR:
@@ -205,6 +203,13 @@ static uint8_t fault_of(const struct stitch *stitch, const struct work_call *cal
     default:
         return FAULT_NONE;
     }
+}
+
+static uint8_t fault_of(const struct stitch *stitch, const struct work_call *call)
+{
+    bool carried = call->outcome == OUTCOME_FAILED && call->callee_visit != NONE &&
+                   stitch->visits[call->callee_visit].worst != NONE;
+    return carried ? FAULT_CARRIED : outcome_fault(call->outcome);
 }
 
 /* Some SDKs end the server's span when the connection goes: work beneath it then outlives it. */

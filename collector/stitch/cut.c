@@ -29,21 +29,6 @@ static struct turn *turn_open(struct stitcher *stitcher)
     return turn;
 }
 
-/* Doubles an array that lies in the turn's arena; the old one stays there until the turn goes. */
-static void *grow(struct turn *turn, void *old, uint32_t n, uint32_t *cap, size_t size)
-{
-    if (n < *cap)
-        return old;
-    uint32_t wanted = *cap ? 2 * *cap : 64;
-    void *grown = arena_alloc(&turn->arena, wanted * size);
-    if (!grown)
-        return NULL;
-    if (n)
-        memcpy(grown, old, n * size);
-    *cap = wanted;
-    return grown;
-}
-
 struct ledger_change *ledger_of(struct stitcher *stitcher, uint32_t arrival)
 {
     struct turn *turn = turn_open(stitcher);
@@ -53,11 +38,9 @@ struct ledger_change *ledger_of(struct stitcher *stitcher, uint32_t arrival)
         if (turn->ledger[i - 1].arrival == arrival)
             return &turn->ledger[i - 1];
     }
-    struct ledger_change *grown = grow(turn, turn->ledger, turn->n_ledger,
-                                       &stitcher->filling.cap_ledger, sizeof(*turn->ledger));
-    if (!grown)
+    if (!arena_room(&turn->arena, (void **)&turn->ledger, turn->n_ledger,
+                    &stitcher->filling.cap_ledger, sizeof(*turn->ledger)))
         return NULL;
-    turn->ledger = grown;
     struct ledger_change *change = &turn->ledger[turn->n_ledger++];
     *change = (struct ledger_change){.arrival = arrival};
     return change;
@@ -75,11 +58,9 @@ bool turn_note_place(struct stitcher *stitcher, const struct kafka_place *place)
             return true;
         }
     }
-    struct kafka_place *grown = grow(turn, turn->places, turn->n_places,
-                                     &stitcher->filling.cap_places, sizeof(*turn->places));
-    if (!grown)
+    if (!arena_room(&turn->arena, (void **)&turn->places, turn->n_places,
+                    &stitcher->filling.cap_places, sizeof(*turn->places)))
         return false;
-    turn->places = grown;
     turn->places[turn->n_places++] = *place;
     return true;
 }
@@ -198,12 +179,9 @@ bool cut_trace(struct stitcher *stitcher, struct live *live, enum cut_reason rea
         live->was_turn == stitcher->filling.turn->number)
         turn_hand_on(stitcher, false);
     struct turn *turn = turn_open(stitcher);
-    struct cut_trace *grown = turn ? grow(turn, turn->traces, turn->n_traces,
-                                          &stitcher->filling.cap_traces, sizeof(*turn->traces))
-                                   : NULL;
-    if (grown)
-        turn->traces = grown;
-    if (!grown || !fill_cut(stitcher, turn, live, &grown[turn->n_traces])) {
+    bool room = turn && arena_room(&turn->arena, (void **)&turn->traces, turn->n_traces,
+                                   &stitcher->filling.cap_traces, sizeof(*turn->traces));
+    if (!room || !fill_cut(stitcher, turn, live, &turn->traces[turn->n_traces])) {
         static struct log_limit limit;
         log_limited(&limit, LOG_ERROR, "memory_short", "stage=stitcher spans=%u", live->n);
         stat_add(stitcher->n_memory_short, 1);

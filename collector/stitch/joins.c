@@ -251,10 +251,7 @@ static bool add(struct stitch *stitch, struct request_place *place, struct call 
         .callee_span = NO_SPAN,
         .weight = 1.0f,
         .known_by = KNOWN_REQUEST_ID,
-        .fault = place->outcome == OUTCOME_FAILED         ? FAULT_ORIGIN
-                 : place->outcome == OUTCOME_GONE         ? FAULT_CLIENT_GONE
-                 : place->outcome == OUTCOME_CLIENT_ERROR ? FAULT_CLIENT_ERROR
-                                                          : FAULT_NONE,
+        .fault = outcome_fault(place->outcome),
     };
     route_find(stitch, &work);
     work.call.security = place->shape->security;

@@ -5,12 +5,12 @@
  * `user` where it called. Envoy's statistics of clusters name the callee; their caller is who was
  * scraped.
  */
+#include "collector/stitch/series.h"
+
 #include <math.h>
 
-#include "collector/stitch/series.h"
+#include "collector/base/clock.h"
 #include "collector/stitch/work.h"
-
-#define MILLISECOND_NS 1e6
 
 /* What the caller's proxy answered itself. */
 #define UNREACHED_FLAGS                                                                            \
@@ -143,20 +143,6 @@ static int16_t code_of(struct str text)
     return text.len && str_to_u64(text, &code) && code < 1000 ? (int16_t)code : CODE_NONE;
 }
 
-static uint8_t fault_of(const struct record *record)
-{
-    switch (record_outcome(record)) {
-    case OUTCOME_FAILED:
-        return FAULT_ORIGIN;
-    case OUTCOME_CLIENT_ERROR:
-        return FAULT_CLIENT_ERROR;
-    case OUTCOME_GONE:
-        return FAULT_CLIENT_GONE;
-    default:
-        return FAULT_NONE;
-    }
-}
-
 static uint8_t security_of(struct str policy)
 {
     if (str_eq(policy, STR("mutual_tls")))
@@ -173,7 +159,7 @@ static bool bucket_of(const struct metric_point *point, struct told_edge *edge)
     bool without = str_eq(bound, STR("+Inf"));
     if (!without && !str_to_double(bound, &upper))
         return false;
-    edge->ns = without ? INFINITY : upper * MILLISECOND_NS;
+    edge->ns = without ? INFINITY : upper * (double)NS_PER_MS;
     return true;
 }
 
@@ -189,7 +175,7 @@ static bool istio_measure(struct str name, struct told_edge *edge)
         edge->measure = SERIES_DURATION_SUM;
     else
         return false;
-    edge->ns = MILLISECOND_NS;
+    edge->ns = (double)NS_PER_MS;
     return true;
 }
 
@@ -219,7 +205,7 @@ static bool istio_series(struct stitch *stitch, const struct metric_point *point
         .grpc_status = code_of(label(point, STR("grpc_response_status"))),
         .flags = response_flags_parse(label(point, STR("response_flags"))),
     };
-    edge->fault = fault_of(&record);
+    edge->fault = outcome_fault(record_outcome(&record));
     edge->unreached = source && (record.flags & UNREACHED_FLAGS);
     edge->timeout = source && (record.flags & TIMEOUT_FLAGS);
     edge->security = security_of(label(point, STR("connection_security_policy")));
@@ -241,7 +227,7 @@ static bool envoy_measure(struct str name, struct told_edge *edge, struct str *r
                 {STR("upstream_rq_time_bucket"), SERIES_DURATION_BUCKET},
                 {STR("upstream_rq_time_sum"), SERIES_DURATION_SUM}};
     *rest = str_skip(name, sizeof("envoy_cluster_") - 1);
-    edge->ns = MILLISECOND_NS;
+    edge->ns = (double)NS_PER_MS;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (!str_ends(*rest, rows[i].end))
             continue;
@@ -351,7 +337,7 @@ static bool envoy_series(struct stitch *stitch, const struct metric_point *point
         return false;
     edge->teller = TELLER_CLUSTER;
     edge->connection_type = CONNECTION_VIRTUAL;
-    edge->fault = fault_of(&record);
+    edge->fault = outcome_fault(record_outcome(&record));
     join(stitch, &caller, &callee, edge);
     return true;
 }

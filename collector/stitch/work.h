@@ -212,6 +212,8 @@ bool retries_fold(struct stitch *stitch);
 /* blame.c */
 /* enum outcome, by the codes of one span. */
 uint8_t record_outcome(const struct record *record);
+/* enum fault of a call that came to this and carried no failure on. */
+uint8_t outcome_fault(uint8_t outcome);
 /* What each span came to, by its own codes. */
 void outcomes_find(struct stitch *stitch);
 /* How and when each call ended; attempts are folded by then. */

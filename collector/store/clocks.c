@@ -8,6 +8,8 @@
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
+#include "collector/store/relations.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 #define PERIOD_NS NS_PER_MINUTE

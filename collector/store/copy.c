@@ -8,7 +8,8 @@
 #include <sys/statvfs.h>
 
 #include "collector/base/buf.h"
-#include "collector/store/store_internal.h"
+#include "collector/store/file.h"
+#include "collector/store/statements.h"
 
 #define STEP_PAGES 512  /* 4 MiB, then it is asked whether to go on */
 #define WATCH_OPS 50000 /* instructions of SQLite, likewise */

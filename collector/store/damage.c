@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "collector/base/log.h"
-#include "collector/store/store_internal.h"
 
 #define LOOK_BYTES ((size_t)4 << 20)
 #define WHOLE_BYTES ((off_t)32 << 20) /* a file up to this size is read as a whole: 0.06 s */

@@ -2,11 +2,14 @@
  * attribute sets and resources once a generation, so that retention can let them go with the traces
  * that used them.
  */
+#include "collector/store/dictionary.h"
+
 #include <stdlib.h>
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
 #include "collector/store/rows.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 #define SEEN_EVERY_NS (30 * NS_PER_S)
@@ -137,11 +140,6 @@ static int add_row(struct store *store, sqlite3_stmt *statement, int64_t *row)
     return code;
 }
 
-static void bind_text(sqlite3_stmt *statement, int at, struct str text)
-{
-    sqlite3_bind_text(statement, at, text.p ? text.p : "", (int)text.len, SQLITE_STATIC);
-}
-
 int dictionary_name(struct store *store, const struct turn *turn, name_no name, int64_t *row)
 {
     struct dictionary *d = &store->dictionary;
@@ -155,10 +153,10 @@ int dictionary_name(struct store *store, const struct turn *turn, name_no name, 
     if (*row)
         return 0;
     struct str text = names_text(turn->names, name);
-    bind_text(d->find_name, 1, text);
+    statement_bind_text(d->find_name, 1, text);
     int code = find_id(d->find_name, row);
     if (!code && !*row) {
-        bind_text(d->add_name, 1, text);
+        statement_bind_text(d->add_name, 1, text);
         code = add_row(store, d->add_name, row);
     }
     if (!code)
@@ -221,7 +219,7 @@ static int resource_row(struct store *store, const struct turn *turn, uint32_t n
         return 0;
     }
     sqlite3_bind_int64(d->add_resource, 1, generation);
-    bind_text(d->add_resource, 2, shapes_resource(turn->shapes, number));
+    statement_bind_text(d->add_resource, 2, shapes_resource(turn->shapes, number));
     int code = add_row(store, d->add_resource, row);
     if (!code) {
         d->resources.rows[number] = *row;
@@ -295,7 +293,7 @@ int dictionary_set(struct store *store, const struct attr_set *set, uint32_t gen
         return 0;
     }
     sqlite3_bind_int64(d->add_set, 1, generation);
-    bind_text(d->add_set, 2, set->json);
+    statement_bind_text(d->add_set, 2, set->json);
     int code = add_row(store, d->add_set, row);
     if (!code) {
         d->sets.rows[set->no] = *row;

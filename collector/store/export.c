@@ -12,7 +12,8 @@
 
 #include "collector/base/clock.h"
 #include "collector/store/copy_internal.h"
-#include "collector/store/store_internal.h"
+#include "collector/store/file.h"
+#include "collector/store/statements.h"
 
 #define BEFORE_ONSET_NS (30 * NS_PER_MINUTE)
 #define DEFAULT_NS (60 * NS_PER_MINUTE)
@@ -145,11 +146,6 @@ struct choice {
     bool of_node;
 };
 
-static void bind_text(sqlite3_stmt *statement, int at, struct str text)
-{
-    sqlite3_bind_text(statement, at, text.len ? text.p : "", (int)text.len, SQLITE_STATIC);
-}
-
 /* What a statement does not ask for it cannot be given: that is no error. */
 static void bind(sqlite3_stmt *statement, const struct choice *choice)
 {
@@ -165,9 +161,9 @@ static void bind(sqlite3_stmt *statement, const struct choice *choice)
     };
     for (int i = 0; i < 7; i++)
         sqlite3_bind_int64(statement, i + 1, numbers[i]);
-    bind_text(statement, 8, request->cluster);
-    bind_text(statement, 9, request->namespace);
-    bind_text(statement, 10, request->service);
+    statement_bind_text(statement, 8, request->cluster);
+    statement_bind_text(statement, 9, request->namespace);
+    statement_bind_text(statement, 10, request->service);
     sqlite3_bind_int64(statement, 11, choice->failed_ns);
 }
 
@@ -278,8 +274,11 @@ static int make_tables(sqlite3 *db)
     sqlite3_stmt *select = NULL;
     int code =
         sqlite3_prepare_v2(db, "SELECT DISTINCT view_name FROM main.help_row", -1, &select, NULL);
-    for (; !code && n < 64 && sqlite3_step(select) == SQLITE_ROW; n++)
-        snprintf(names[n], sizeof(names[0]), "%s", (const char *)sqlite3_column_text(select, 0));
+    while (!code && n < 64 && (code = sqlite3_step(select)) == SQLITE_ROW) {
+        snprintf(names[n++], sizeof(names[0]), "%s", (const char *)sqlite3_column_text(select, 0));
+        code = 0;
+    }
+    code = code == SQLITE_DONE ? 0 : code;
     sqlite3_finalize(select);
     for (size_t i = 0; i < n && !code; i++)
         code = make_table(db, names[i]);
@@ -292,7 +291,7 @@ static int make_tables(sqlite3 *db)
 
 /* ---- the file ---- */
 
-/* The path as SQLite reads it in a URI. */
+/* By a URI, in which some characters of a path have a meaning of their own. */
 static int attach(struct copy *copy)
 {
     struct buf uri;

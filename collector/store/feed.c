@@ -8,6 +8,7 @@
 
 #include "collector/store/rows.h"
 #include "collector/store/store_internal.h"
+#include "collector/store/traces.h"
 
 struct feed_table {
     sqlite3_vtab base; /* must be first */

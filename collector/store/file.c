@@ -1,5 +1,7 @@
 /* file.c - opening the database: whose it is, what version it has, and what to do when it is
  * damaged. */
+#include "collector/store/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,7 +17,7 @@
 #include "collector/model/words.h"
 #include "collector/store/copy.h"
 #include "collector/store/damage.h"
-#include "collector/store/store_internal.h"
+#include "collector/store/statements.h"
 #include "schema_sql.h"
 
 #define APPLICATION_ID 0x664c6e31

@@ -4,6 +4,9 @@
 #include "collector/store/gaps.h"
 
 #include "collector/base/clock.h"
+#include "collector/store/dictionary.h"
+#include "collector/store/minutes.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 int gaps_open(struct store *store)
@@ -70,6 +73,11 @@ static int note(struct store *store, const struct gap_count *more)
     }
     g->counts[g->n++] = *more;
     return 0;
+}
+
+void gaps_forget(struct store *store)
+{
+    store->gaps.n = 0;
 }
 
 int gaps_add(struct store *store, const struct turn *turn, const struct graph *graph, int sign)

@@ -5,16 +5,10 @@
 #include <time.h>
 
 #include "collector/base/clock.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 #define WRITTEN_NAP_NS (5 * NS_PER_MS)
-
-static void bind_texts(sqlite3_stmt *statement, int first, const struct str *texts, int n)
-{
-    for (int i = 0; i < n; i++)
-        sqlite3_bind_text(statement, first + i, texts[i].p ? texts[i].p : "", (int)texts[i].len,
-                          SQLITE_TRANSIENT);
-}
 
 /* Runs the statement and ends it; `code` is that of preparing it. */
 static int finish(sqlite3_stmt *statement, int code)
@@ -47,10 +41,10 @@ static int put_incident(struct store *store, const struct incident *incident)
         sqlite3_bind_int64(put, 1 + i, (int64_t)numbers[i]);
     if (incident->closed_ns)
         sqlite3_bind_int64(put, 5, (int64_t)incident->closed_ns);
-    bind_texts(put, 6, texts, 7);
+    statement_bind_texts(put, 6, texts, 7);
     sqlite3_bind_double(put, 13, incident->failed_share);
     sqlite3_bind_int64(put, 14, incident->affected_calls);
-    bind_texts(put, 15, &incident->summary, 1);
+    statement_bind_text(put, 15, incident->summary);
     sqlite3_bind_int64(put, 16, (int64_t)(clock_wall_ns() / NS_PER_S));
     return finish(put, 0);
 }
@@ -68,11 +62,11 @@ static int put_evidence(struct store *store, uint64_t id, const struct suspect *
     sqlite3_bind_int64(put, 1, (int64_t)id);
     sqlite3_bind_int64(put, 2, suspect->rank);
     sqlite3_bind_int64(put, 3, i);
-    bind_texts(put, 4, texts, 3);
+    statement_bind_texts(put, 4, texts, 3);
     sqlite3_bind_double(put, 7, evidence->baseline);
     sqlite3_bind_double(put, 8, evidence->observed);
     sqlite3_bind_double(put, 9, evidence->deviation);
-    bind_texts(put, 10, &evidence->text, 1);
+    statement_bind_text(put, 10, evidence->text);
     return finish(put, 0);
 }
 
@@ -120,11 +114,11 @@ static int put_suspect(struct store *store, uint64_t id, const struct suspect *s
                                buf_str(&bufs[2])};
     sqlite3_bind_int64(put, 1, (int64_t)id);
     sqlite3_bind_int64(put, 2, suspect->rank);
-    bind_texts(put, 3, texts, 9);
+    statement_bind_texts(put, 3, texts, 9);
     sqlite3_bind_double(put, 12, suspect->score);
     sqlite3_bind_double(put, 13, suspect->confidence);
     sqlite3_bind_int64(put, 14, suspect->significant);
-    bind_texts(put, 15, more, 4);
+    statement_bind_texts(put, 15, more, 4);
     code = finish(put, 0);
     for (int i = 0; i < 3; i++)
         buf_fini(&bufs[i]);
@@ -135,16 +129,6 @@ static int put_suspect(struct store *store, uint64_t id, const struct suspect *s
     return code;
 }
 
-/* What an incident had of this table before. */
-static int drop(struct store *store, const char *sql, uint64_t id)
-{
-    sqlite3_stmt *statement;
-    int code = store_prepare(store, sql, &statement);
-    if (!code)
-        sqlite3_bind_int64(statement, 1, (int64_t)id);
-    return finish(statement, code);
-}
-
 static int write_one(struct store *store, const struct incident *incident)
 {
     static const char *const drops[] = {"DELETE FROM suspect_row WHERE incident_id = ?",
@@ -152,7 +136,7 @@ static int write_one(struct store *store, const struct incident *incident)
                                         "DELETE FROM pinned_trace WHERE incident_id = ?"};
     int code = put_incident(store, incident);
     for (int i = 0; i < 3 && incident->n_suspects && !code; i++)
-        code = drop(store, drops[i], incident->id);
+        code = store_run(store, drops[i], (int64_t)incident->id, 0);
     for (uint32_t i = 0; i < incident->n_suspects && !code; i++)
         code = put_suspect(store, incident->id, &incident->suspects[i]);
     return code;

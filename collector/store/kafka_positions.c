@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 static struct kafka_place *find(struct kafka_positions *known, uint64_t topic, int32_t partition)

@@ -13,7 +13,9 @@
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
+#include "collector/store/retention.h"
 #include "collector/store/rows.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 #define SLICE_TRACES 500

@@ -8,7 +8,9 @@
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
+#include "collector/store/traces.h"
 
 /* 12 bits a trace and 8 probes: about 3 of 1,000 looks go wrong. */
 #define FILTER_BYTES (RUN_TRACES * 12 / 8)

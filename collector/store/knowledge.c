@@ -1,28 +1,11 @@
 /* knowledge.c - what was learnt across traces, who is at which address and whom a proxy serves:
  * written with the turn that tells it, read at a start.
  */
+#include "collector/store/relations.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 #define KEEP_MINUTES (30 * 24 * 60)
-
-static void bind_texts(sqlite3_stmt *put, const struct str *texts, int n)
-{
-    for (int k = 0; k < n; k++)
-        sqlite3_bind_text(put, k + 1, texts[k].len ? texts[k].p : "", (int)texts[k].len,
-                          SQLITE_STATIC);
-}
-
-static int drop_older(struct store *store, const char *sql, uint32_t newest)
-{
-    sqlite3_stmt *drop;
-    int code = store_prepare(store, sql, &drop);
-    if (code)
-        return code;
-    sqlite3_bind_int64(drop, 1, (int64_t)newest - KEEP_MINUTES);
-    code = statement_run(drop);
-    sqlite3_finalize(drop);
-    return code;
-}
 
 static int write_addresses(struct store *store, const struct turn *turn)
 {
@@ -36,13 +19,15 @@ static int write_addresses(struct store *store, const struct turn *turn)
         const struct known_address *known = &turn->known[i];
         const struct str texts[5] = {known->address, known->service, known->cluster,
                                      known->namespace, known->version};
-        bind_texts(put, texts, 5);
+        statement_bind_texts(put, 1, texts, 5);
         sqlite3_bind_int64(put, 6, known->seen_minute);
         newest = known->seen_minute > newest ? known->seen_minute : newest;
         code = statement_run(put);
     }
     sqlite3_finalize(put);
-    return code ? code : drop_older(store, "DELETE FROM address WHERE seen_minute < ?", newest);
+    return code ? code
+                : store_run(store, "DELETE FROM address WHERE seen_minute < ?1",
+                            (int64_t)newest - KEEP_MINUTES, 0);
 }
 
 static int write_proxies(struct store *store, const struct turn *turn)
@@ -59,7 +44,7 @@ static int write_proxies(struct store *store, const struct turn *turn)
         const struct known_proxy *known = &turn->known_proxies[i];
         const struct str texts[4] = {known->service, known->namespace, known->cluster,
                                      known->other};
-        bind_texts(put, texts, 4);
+        statement_bind_texts(put, 1, texts, 4);
         sqlite3_bind_int64(put, 5, known->itself_minute);
         sqlite3_bind_int64(put, 6, known->others_minute);
         newest = known->itself_minute > newest ? known->itself_minute : newest;
@@ -68,8 +53,8 @@ static int write_proxies(struct store *store, const struct turn *turn)
     }
     sqlite3_finalize(put);
     return code ? code
-                : drop_older(store, "DELETE FROM proxy WHERE max(itself_minute, others_minute) < ?",
-                             newest);
+                : store_run(store, "DELETE FROM proxy WHERE max(itself_minute, others_minute) < ?1",
+                            (int64_t)newest - KEEP_MINUTES, 0);
 }
 
 int knowledge_write(struct store *store, const struct turn *turn)

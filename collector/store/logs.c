@@ -3,21 +3,11 @@
  * process.
  */
 #include "collector/base/clock.h"
+#include "collector/base/hash.h"
 #include "collector/model/ingest_stats.h"
+#include "collector/store/points.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
-
-static int write_limit(struct store *store)
-{
-    sqlite3_stmt *put;
-    int code =
-        sqlite3_prepare_v2(store->db, "UPDATE log_limit SET n = ?1 WHERE n != ?1", -1, &put, NULL);
-    if (code)
-        return code;
-    sqlite3_bind_int64(put, 1, store->settings.events_max);
-    code = sqlite3_step(put);
-    sqlite3_finalize(put);
-    return code == SQLITE_DONE ? 0 : code;
-}
 
 int logs_open(struct store *store)
 {
@@ -25,7 +15,8 @@ int logs_open(struct store *store)
     if (!store->settings.events_max)
         store->settings.events_max = limits_default.events;
     logs->dropped = ingest_truncated("events");
-    int code = write_limit(store);
+    int code = store_run(store, "UPDATE log_limit SET n = ?1 WHERE n != ?1",
+                         store->settings.events_max, 0);
     code = code
                ? code
                : store_prepare(store,
@@ -45,14 +36,16 @@ void logs_close(struct store *store)
     sqlite3_finalize(store->logs.count);
 }
 
+void logs_forget(struct store *store)
+{
+    store->logs.n_beyond = 0;
+}
+
 /* The same in every life of the process; a collision costs one record of the very same span and
  * nanosecond. */
 static int64_t content_hash(struct str json)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < json.len; i++)
-        hash = (hash ^ (unsigned char)json.p[i]) * UINT64_C(0x100000001b3);
-    return (int64_t)hash;
+    return (int64_t)hash_stored(HASH_STORED, json.p, json.len);
 }
 
 static void write_id(struct trace_id id, uint64_t bytes[2])

@@ -4,22 +4,19 @@
  * hour.
  */
 #include "collector/base/clock.h"
+#include "collector/store/points.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 #define FAMILIES_MAX 20000
 #define SEEN_EVERY_S 3600
 
-static void bind_text(sqlite3_stmt *statement, int at, struct str text)
-{
-    sqlite3_bind_text(statement, at, text.p ? text.p : "", (int)text.len, SQLITE_STATIC);
-}
-
 static int add(sqlite3_stmt *put, const struct metric_family *family, int64_t now_s)
 {
-    bind_text(put, 1, family->name);
+    statement_bind_text(put, 1, family->name);
     sqlite3_bind_int(put, 2, family->type);
-    bind_text(put, 3, family->unit);
-    bind_text(put, 4, family->description);
+    statement_bind_text(put, 3, family->unit);
+    statement_bind_text(put, 4, family->description);
     sqlite3_bind_int64(put, 5, now_s);
     sqlite3_bind_int64(put, 6, SEEN_EVERY_S);
     return statement_run(put);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include "collector/base/hash.h"
+#include "collector/store/points.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 #define METRIC_SERIES_MAX 50000
@@ -57,14 +59,6 @@ static uint64_t series_hash(struct metrics *metrics, const struct metric_point *
     return hash_attrs(point->attrs, point->n_attrs, hash);
 }
 
-int statement_id(sqlite3_stmt *statement, int64_t *id)
-{
-    int code = sqlite3_step(statement);
-    *id = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
-    sqlite3_reset(statement);
-    return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : code;
-}
-
 int metrics_resource_row(struct metrics *metrics, int64_t *row)
 {
     int code = 0;
@@ -89,19 +83,14 @@ struct identity {
     bool monotonic;
 };
 
-static void bind_text(sqlite3_stmt *statement, int at, struct str text)
-{
-    sqlite3_bind_text(statement, at, text.p ? text.p : "", (int)text.len, SQLITE_STATIC);
-}
-
 static void bind_identity(sqlite3_stmt *statement, const struct identity *identity)
 {
-    bind_text(statement, 1, identity->name);
-    bind_text(statement, 2, identity->attributes);
+    statement_bind_text(statement, 1, identity->name);
+    statement_bind_text(statement, 2, identity->attributes);
     sqlite3_bind_int64(statement, 3, identity->resource);
-    bind_text(statement, 4, identity->scope);
+    statement_bind_text(statement, 4, identity->scope);
     sqlite3_bind_int64(statement, 5, identity->type);
-    bind_text(statement, 6, identity->unit);
+    statement_bind_text(statement, 6, identity->unit);
     sqlite3_bind_int64(statement, 7, identity->temporality);
     sqlite3_bind_int64(statement, 8, identity->monotonic);
 }
@@ -139,7 +128,7 @@ static int add_series(struct metrics *metrics, const struct identity *identity,
 {
     sqlite3_stmt *statement = metrics->add_series;
     bind_identity(statement, identity);
-    bind_text(statement, 9, description);
+    statement_bind_text(statement, 9, description);
     sqlite3_bind_int64(statement, 10, overflow);
     sqlite3_bind_int64(statement, 11, metrics->generation);
     state->generation = metrics->generation;
@@ -165,7 +154,7 @@ static int overflow_of(struct store *store, const struct metric *metric, struct 
         store->db, "SELECT id FROM metric_series_row WHERE name = ?1 LIMIT 1", -1, &known, NULL);
     if (code)
         return code;
-    bind_text(known, 1, metric->name);
+    statement_bind_text(known, 1, metric->name);
     code = statement_id(known, &id);
     sqlite3_finalize(known);
     if (!code && !id)
@@ -180,15 +169,13 @@ static int overflow_of(struct store *store, const struct metric *metric, struct 
 
 static uint64_t stable_hash(struct str text, uint64_t hash)
 {
-    for (size_t i = 0; i < text.len; i++)
-        hash = (hash ^ (unsigned char)text.p[i]) * UINT64_C(0x100000001b3);
-    return hash * 31 + 1;
+    return hash_stored(hash, text.p, text.len) * 31 + 1;
 }
 
 /* Which series an overflowing point is of: never 0, and the same in every life of the process. */
 static int64_t part_of(const struct identity *identity, struct str resource)
 {
-    uint64_t hash = stable_hash(identity->name, UINT64_C(0xcbf29ce484222325));
+    uint64_t hash = stable_hash(identity->name, HASH_STORED);
     hash = stable_hash(identity->attributes, hash);
     hash = stable_hash(identity->scope, hash);
     hash = stable_hash(identity->unit, hash);

@@ -6,11 +6,14 @@
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
 #include "collector/model/ingest_stats.h"
+#include "collector/store/points.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
+#include "collector/store/told.h"
 
 #define GENERATIONS_OF_SIZE 16 /* a generation ends when it is such a part of store.max_size */
 #define POINT_BYTES 40         /* about, without a histogram */
-#define SLICE_POINTS 5000
+#define SLICE_POINTS "5000"
 #define JSON_BYTES ((size_t)4 << 20)
 
 static int prepare_all(struct store *store)
@@ -125,10 +128,10 @@ static int is_stored(struct metrics *metrics, int64_t series, int64_t at_ns, int
     sqlite3_bind_int64(metrics->find_point, 1, series);
     sqlite3_bind_int64(metrics->find_point, 2, at_ns);
     sqlite3_bind_int64(metrics->find_point, 3, part);
-    int code = sqlite3_step(metrics->find_point);
-    sqlite3_reset(metrics->find_point);
-    *stored = code == SQLITE_ROW;
-    return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : code;
+    int64_t found;
+    int code = statement_id(metrics->find_point, &found);
+    *stored = found != 0;
+    return code;
 }
 
 /* Told once a generation: the newest time in those before. */
@@ -256,31 +259,13 @@ static int delete_generation(struct store *store)
 int metrics_delete_slice(struct store *store)
 {
     int64_t generation = store->metrics.deleting;
-    sqlite3_stmt *select;
-    int64_t upto = INT64_MAX;
-    int code = sqlite3_prepare_v2(store->db,
-                                  "SELECT series FROM metric_point_row WHERE generation = ?1 ORDER "
-                                  "BY series, at_ns, part LIMIT 1 OFFSET ?2",
-                                  -1, &select, NULL);
-    if (code)
-        return code;
-    sqlite3_bind_int64(select, 1, generation);
-    sqlite3_bind_int64(select, 2, SLICE_POINTS);
-    bool more = sqlite3_step(select) == SQLITE_ROW;
-    if (more)
-        upto = sqlite3_column_int64(select, 0);
-    sqlite3_finalize(select);
-    sqlite3_stmt *delete;
-    code = sqlite3_prepare_v2(store->db,
-                              "DELETE FROM metric_point_row WHERE generation = ?1 AND series <= ?2",
-                              -1, &delete, NULL);
-    if (code)
-        return code;
-    sqlite3_bind_int64(delete, 1, generation);
-    sqlite3_bind_int64(delete, 2, upto);
-    code = sqlite3_step(delete);
-    sqlite3_finalize(delete);
-    if (code != SQLITE_DONE)
-        return code;
-    return more ? 0 : delete_generation(store);
+    /* 0: this slice is the last one. */
+    int64_t upto = store_number(store,
+                                "SELECT series FROM metric_point_row WHERE generation = ?1 ORDER "
+                                "BY series, at_ns, part LIMIT 1 OFFSET " SLICE_POINTS,
+                                generation);
+    int code =
+        store_run(store, "DELETE FROM metric_point_row WHERE generation = ?1 AND series <= ?2",
+                  generation, upto ? upto : INT64_MAX);
+    return code || upto ? code : delete_generation(store);
 }

@@ -3,11 +3,16 @@
  * A row that is not in memory is read from the file first, so that a late trace adds to what is
  * there. Rows that were not touched for a while leave memory after a commit.
  */
+#include "collector/store/minutes.h"
+
 #include <stdlib.h>
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
+#include "collector/store/dictionary.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
+#include "collector/store/told.h"
 
 #define KEEP_S 180
 #define MAX_ROWS 50000u

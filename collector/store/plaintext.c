@@ -2,6 +2,8 @@
  * edge_violation matches with GLOB. */
 #include <stdlib.h>
 
+#include "collector/store/relations.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 /* '*' stands for any run of characters; what else GLOB would read as a pattern stands for itself.

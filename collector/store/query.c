@@ -7,6 +7,7 @@
 
 #include "collector/base/clock.h"
 #include "collector/store/sql_guard.h"
+#include "collector/store/statements.h"
 
 #define DEADLINE_NS (10 * NS_PER_S)
 #define APPLICATION_ID 0x664c6e31
@@ -192,9 +193,7 @@ void json_node(struct buf *out, const char *name, sqlite3_stmt *row, int first)
 void query_bind_node(sqlite3_stmt *select, const struct query_filter *filter)
 {
     const struct str texts[3] = {filter->cluster, filter->namespace, filter->service};
-    for (int i = 0; i < 3; i++)
-        sqlite3_bind_text(select, i + 1, texts[i].p ? texts[i].p : "", (int)texts[i].len,
-                          SQLITE_STATIC);
+    statement_bind_texts(select, 1, texts, 3);
 }
 
 void query_bind_filter(sqlite3_stmt *select, const struct query_filter *filter, int64_t offset)

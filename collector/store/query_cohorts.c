@@ -7,6 +7,7 @@
 
 #include "collector/base/clock.h"
 #include "collector/store/query_tally.h"
+#include "collector/store/statements.h"
 
 #define MOST_SERVICES 8 /* of one name: in namespaces and clusters */
 #define MOST_VERSIONS 16
@@ -209,8 +210,8 @@ static int read_first_seen(struct cohort_reading *reading, struct namesake *one,
         return err->code;
     struct str service = reading->question->service,
                space = names_text(reading->names, one->node.namespace);
-    sqlite3_bind_text(select, 1, service.p, (int)service.len, SQLITE_STATIC);
-    sqlite3_bind_text(select, 2, space.len ? space.p : "", (int)space.len, SQLITE_STATIC);
+    statement_bind_text(select, 1, service);
+    statement_bind_text(select, 2, space);
     while ((code = sqlite3_step(select)) == SQLITE_ROW) {
         name_no name = names_add(reading->names, column_str(select, 0));
         for (unsigned i = 0; i < one->n_versions; i++) {
@@ -306,9 +307,7 @@ static bool is_known(const struct cohort_reading *reading, struct namesake *quie
                     &select, &ignored))
         return false;
     const struct str texts[3] = {question->service, question->namespace, question->cluster};
-    for (int i = 0; i < 3; i++)
-        sqlite3_bind_text(select, i + 1, texts[i].p ? texts[i].p : "", (int)texts[i].len,
-                          SQLITE_STATIC);
+    statement_bind_texts(select, 1, texts, 3);
     int code = sqlite3_step(select);
     if (code == SQLITE_ROW)
         quiet->node = (struct node){.cluster = names_add(reading->names, column_str(select, 0)),

@@ -4,6 +4,7 @@
 #include "collector/base/clock.h"
 #include "collector/model/incident.h"
 #include "collector/store/query_internal.h"
+#include "collector/store/statements.h"
 
 #define BEFORE_NS (10 * NS_PER_MINUTE) /* of the onset, on the timeline */
 
@@ -162,8 +163,7 @@ int query_incidents_json(struct query *query, const struct query_filter *filter,
         return err->code;
     query_bind_node(select, filter);
     sqlite3_bind_int64(select, 4, (int64_t)below);
-    sqlite3_bind_text(select, 5, filter->status.len ? filter->status.p : "",
-                      (int)filter->status.len, SQLITE_STATIC);
+    statement_bind_text(select, 5, filter->status);
     sqlite3_bind_int64(select, 6, (int64_t)filter->window.from_ns);
     sqlite3_bind_int64(select, 7, (int64_t)filter->window.to_ns);
     sqlite3_bind_int64(select, 8, filter->limit + 1);

@@ -42,10 +42,10 @@ void json_number_member(struct buf *out, const char *name, int64_t number);
 void json_column(struct buf *out, const char *name, sqlite3_stmt *row, int column);
 /* {"cluster","namespace","service","version","role"} of five columns from `first` on. */
 void json_node(struct buf *out, const char *name, sqlite3_stmt *row, int first);
-/* Of answers that are lists of items: cluster, namespace, service, limit + 1 and offset as ?1 … ?5;
- * where a cursor goes on; the end with `next`. */
-/* The first three of them. */
+/* Cluster, namespace and service as ?1, ?2 and ?3. */
 void query_bind_node(sqlite3_stmt *select, const struct query_filter *filter);
+/* Of answers that are lists of items: these, limit + 1 and offset as ?1 … ?5; where a cursor goes
+ * on; the end with `next`. */
 void query_bind_filter(sqlite3_stmt *select, const struct query_filter *filter, int64_t offset);
 int query_offset(struct str cursor, int64_t *offset, struct err *err);
 void query_end_items(struct buf *out, bool more, uint64_t next);

@@ -10,12 +10,10 @@
 #include "collector/base/json.h"
 #include "collector/base/map.h"
 #include "collector/model/metric.h"
-#include "collector/store/query_internal.h"
+#include "collector/store/query_points.h"
 
 #define MOST_SERIES 20000u
 #define MOST_POINTS 2000000u
-#define BEFORE_NS (5 * NS_PER_MINUTE) /* a point before the window tells what a counter was */
-#define NEW_AFTER_NS (90 * NS_PER_S)  /* a scrape of all targets, and one more that was missed */
 
 enum part { PART_CALLS, PART_TIMES, PART_TIME_SUM, PART_TIME_COUNT };
 
@@ -24,9 +22,8 @@ struct mesh_reading {
     struct window window;
     struct arena *arena;
     struct mesh_series_list *list;
-    sqlite3_stmt *points;
-    uint32_t n_points;
-    bool memory_short;
+    struct points_reading points;
+    bool memory_short; /* for what is made of them */
 };
 
 /* ---- labels ---- */
@@ -175,17 +172,10 @@ static struct mesh_minute *minute_of(struct mesh_reading *reading, struct mesh_s
 {
     if (series->n && series->minutes[series->n - 1].minute == minute)
         return &series->minutes[series->n - 1];
-    if (series->n == series->cap) {
-        uint32_t cap = series->cap ? 2 * series->cap : 16;
-        struct mesh_minute *grown = arena_alloc(reading->arena, cap * sizeof(*grown));
-        if (!grown) {
-            reading->memory_short = true;
-            return NULL;
-        }
-        if (series->n)
-            memcpy(grown, series->minutes, series->n * sizeof(*grown));
-        series->minutes = grown;
-        series->cap = cap;
+    if (!arena_room(reading->arena, (void **)&series->minutes, series->n, &series->cap,
+                    sizeof(*series->minutes))) {
+        reading->memory_short = true;
+        return NULL;
     }
     series->minutes[series->n] = (struct mesh_minute){.minute = minute};
     return &series->minutes[series->n++];
@@ -205,18 +195,17 @@ static void add_growth(struct mesh_reading *reading, struct mesh_series *series,
     minute->ns += grown.ns;
 }
 
-/* Columns: at_ns, value, count, sum. Times come in milliseconds. */
-static struct grown read_point(sqlite3_stmt *row, enum part part)
+/* Times come in milliseconds. NaN: nothing was recorded. */
+static struct grown read_point(const struct metric_sample *point, enum part part)
 {
-    double value = sqlite3_column_double(row, 1);
     switch (part) {
     case PART_CALLS:
     case PART_TIME_COUNT:
-        return (struct grown){value, 0};
+        return (struct grown){point->value, 0};
     case PART_TIME_SUM:
-        return (struct grown){0, value * 1e6};
+        return (struct grown){0, point->value * 1e6};
     default:
-        return (struct grown){sqlite3_column_double(row, 2), sqlite3_column_double(row, 3) * 1e6};
+        return (struct grown){point->count, point->sum * 1e6};
     }
 }
 
@@ -226,45 +215,39 @@ struct counting {
     uint64_t new_from_ns; /* a series whose first point is later grew from 0 */
 };
 
-static void read_points(struct mesh_reading *reading, int64_t id, const struct counting *counting,
-                        struct mesh_series *series)
+/* What the points that were read last say. */
+static void count_points(struct mesh_reading *reading, const struct counting *counting,
+                         struct mesh_series *series)
 {
     struct grown before = {0, 0};
     bool first = true;
-    sqlite3_stmt *row = reading->points;
-    sqlite3_bind_int64(row, 1, id);
-    while (sqlite3_step(row) == SQLITE_ROW && reading->n_points++ < MOST_POINTS) {
-        uint64_t at_ns = (uint64_t)sqlite3_column_int64(row, 0);
-        struct grown now = read_point(row, counting->part), more = now;
+    for (uint32_t i = 0; i < reading->points.n_points; i++) {
+        const struct metric_sample *point = &reading->points.points[i];
+        struct grown now = read_point(point, counting->part), more = now;
+        /* The series rests, and goes on from where it was. */
+        if (isnan(now.n) || isnan(now.ns))
+            continue;
         bool again = now.n < before.n || now.ns < before.ns;
-        bool unknown = first && !counting->delta && at_ns < counting->new_from_ns;
+        bool unknown = first && !counting->delta && point->at_ns < counting->new_from_ns;
         if (!counting->delta && !again)
             more = (struct grown){now.n - before.n, now.ns - before.ns};
         if (!unknown)
-            add_growth(reading, series, at_ns, more);
+            add_growth(reading, series, point->at_ns, more);
         before = now;
         first = false;
     }
-    sqlite3_reset(row);
 }
 
 /* ---- series ---- */
 
-static bool add_series(struct mesh_reading *reading, const struct mesh_series *series)
+static void add_series(struct mesh_reading *reading, const struct mesh_series *series)
 {
     struct mesh_series_list *list = reading->list;
-    if (list->n == list->cap) {
-        uint32_t cap = list->cap ? 2 * list->cap : 64;
-        struct mesh_series *grown = arena_alloc(reading->arena, cap * sizeof(*grown));
-        if (!grown)
-            return false;
-        if (list->n)
-            memcpy(grown, list->items, list->n * sizeof(*grown));
-        list->items = grown;
-        list->cap = cap;
-    }
-    list->items[list->n++] = *series;
-    return true;
+    if (arena_room(reading->arena, (void **)&list->items, list->n, &list->cap,
+                   sizeof(*list->items)))
+        list->items[list->n++] = *series;
+    else
+        reading->memory_short = true;
 }
 
 /* Columns: id, attributes, temporality, the sender's first point. */
@@ -274,7 +257,7 @@ static void take_series(struct mesh_reading *reading, enum part part, sqlite3_st
     struct counting counting = {.part = part,
                                 .delta = sqlite3_column_int(row, 2) == TEMPORALITY_DELTA,
                                 .new_from_ns =
-                                    (uint64_t)sqlite3_column_int64(row, 3) + NEW_AFTER_NS};
+                                    (uint64_t)sqlite3_column_int64(row, 3) + POINTS_NEW_AFTER_NS};
     read_labels(reading, column_str(row, 1), labels);
     struct mesh_series series = {.caller = end_of(reading, labels, 0),
                                  .callee = end_of(reading, labels, LABEL_OTHER_END - LABEL_SERVICE),
@@ -285,16 +268,11 @@ static void take_series(struct mesh_reading *reading, enum part part, sqlite3_st
         return;
     if (series.failed && !series.times)
         series.reason = reason_of(reading, labels);
-    read_points(reading, sqlite3_column_int64(row, 0), &counting, &series);
-    if (series.n && !add_series(reading, &series))
-        reading->memory_short = true;
+    points_read(&reading->points, sqlite3_column_int64(row, 0));
+    count_points(reading, &counting, &series);
+    if (series.n)
+        add_series(reading, &series);
 }
-
-#define POINTS_OF_WINDOW                                                                           \
-    "FROM metric_generation g CROSS JOIN metric_point_row p ON p.generation = g.id "               \
-    "WHERE coalesce((SELECT n.begun_s FROM metric_generation n WHERE n.id > g.id ORDER BY n.id "   \
-    "LIMIT 1), 1 << 40) >= ?2 / 1000000000 - 600 "                                                 \
-    "AND p.series = ?1 AND p.at_ns >= ?2 AND p.at_ns <= ?3 "
 
 /* When the senders of this name sent first, each by its resource, in the time that is read. */
 static const char series_sql[] =
@@ -314,10 +292,11 @@ static int take_name(struct mesh_reading *reading, const char *name, enum part p
     if (query_begin(reading->query, series_sql, &rows, err))
         return err->code;
     sqlite3_bind_text(rows, 1, name, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(rows, 2, (int64_t)(from_ns > BEFORE_NS ? from_ns - BEFORE_NS : 0));
+    sqlite3_bind_int64(rows, 2,
+                       (int64_t)(from_ns > POINTS_BEFORE_NS ? from_ns - POINTS_BEFORE_NS : 0));
     sqlite3_bind_int64(rows, 3, (int64_t)reading->window.to_ns);
     while (!reading->memory_short && reading->list->n < MOST_SERIES &&
-           reading->n_points < MOST_POINTS && (code = sqlite3_step(rows)) == SQLITE_ROW)
+           !points_are_over(&reading->points) && (code = sqlite3_step(rows)) == SQLITE_ROW)
         take_series(reading, part, rows);
     return query_end(reading->query, rows, code, err);
 }
@@ -333,21 +312,20 @@ int query_mesh_series(struct query *query, struct window window, struct arena *a
                  {"istio_request_duration_milliseconds", PART_TIMES},
                  {"istio_request_duration_milliseconds_sum", PART_TIME_SUM},
                  {"istio_request_duration_milliseconds_count", PART_TIME_COUNT}};
-    struct mesh_reading reading = {.query = query, .window = window, .arena = arena, .list = list};
-    uint64_t from_ns = window.from_ns > BEFORE_NS ? window.from_ns - BEFORE_NS : 0;
+    struct mesh_reading reading = {.query = query,
+                                   .window = window,
+                                   .arena = arena,
+                                   .list = list,
+                                   .points = {.query = query, .max = MOST_POINTS}};
     *list = (struct mesh_series_list){0};
-    if (query_begin(query,
-                    "SELECT p.at_ns, p.value, p.count, p.sum " POINTS_OF_WINDOW "ORDER BY p.at_ns",
-                    &reading.points, err))
-        return err->code;
-    sqlite3_bind_int64(reading.points, 2, (int64_t)from_ns);
-    sqlite3_bind_int64(reading.points, 3, (int64_t)window.to_ns);
+    /* What came until its end is told by a point at its end. */
+    points_begin(&reading.points, window.from_ns, window.to_ns, err);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !err->code; i++)
         take_name(&reading, names[i].name, names[i].part, err);
-    sqlite3_finalize(reading.points);
-    list->cut = list->n >= MOST_SERIES || reading.n_points >= MOST_POINTS;
+    list->cut = list->n >= MOST_SERIES || reading.points.n >= MOST_POINTS;
     if (!err->code && reading.memory_short)
         err_set(err, ERR_BUSY, "memory is short for the series of this window");
+    points_end(&reading.points, err);
     return err->code;
 }
 

@@ -4,28 +4,21 @@
  * series are looked at that speak of one of the services. Whom a series speaks of: the callee of an
  * Envoy's cluster, else who is named by its resource or its attributes.
  */
-#include <math.h>
-#include <stdlib.h>
-
 #include "collector/base/clock.h"
 #include "collector/base/json.h"
-#include "collector/store/query_internal.h"
-#include "collector/store/store_internal.h"
+#include "collector/store/query_points.h"
+#include "collector/store/statements.h"
 
 #define MOST_SERIES 2000u   /* for one answer */
 #define MOST_POINTS 400000u /* of all of them */
-/* A point before the window tells what a counter was; senders send once a minute, some in five. */
-#define BEFORE_NS (5 * NS_PER_MINUTE)
-#define NEW_AFTER_NS (90 * NS_PER_S) /* a scrape of all targets, and one more that was missed */
 
 struct metrics_reading {
     struct query *query;
     const struct metric_question *question;
     struct arena *arena;
     struct metric_samples_list *list;
-    sqlite3_stmt *points;
-    uint32_t n_points;
-    bool memory_short;
+    struct points_reading points;
+    bool memory_short; /* for what is made of them */
 };
 
 /* ---- whom a series speaks of ---- */
@@ -153,75 +146,24 @@ static bool speaks_of(const struct claims *claims, const struct metric_subject *
     return is_pod_of(claims->pod, subject->service);
 }
 
-/* ---- points ---- */
+/* ---- series ---- */
 
-static double column_number(sqlite3_stmt *row, int column)
-{
-    return sqlite3_column_type(row, column) == SQLITE_NULL ? NAN
-                                                           : sqlite3_column_double(row, column);
-}
-
-static int by_time(const void *a, const void *b)
-{
-    const struct metric_sample *x = a, *y = b;
-    return (x->at_ns > y->at_ns) - (x->at_ns < y->at_ns);
-}
-
-static bool add_point(struct metrics_reading *reading, struct metric_samples *series, uint32_t *cap)
-{
-    if (series->n == *cap) {
-        uint32_t more = *cap ? 2 * *cap : 64;
-        struct metric_sample *grown = arena_alloc(reading->arena, more * sizeof(*grown));
-        if (!grown)
-            return false;
-        if (series->n)
-            memcpy(grown, series->points, series->n * sizeof(*grown));
-        series->points = grown;
-        *cap = more;
-    }
-    series->points[series->n++] = (struct metric_sample){
-        (uint64_t)sqlite3_column_int64(reading->points, 0), column_number(reading->points, 1),
-        column_number(reading->points, 2), column_number(reading->points, 3)};
-    reading->n_points++;
-    return true;
-}
-
-static void read_points(struct metrics_reading *reading, int64_t id, struct metric_samples *series)
-{
-    uint32_t cap = 0;
-    bool sorted = true;
-    sqlite3_bind_int64(reading->points, 1, id);
-    while (sqlite3_step(reading->points) == SQLITE_ROW && reading->n_points < MOST_POINTS) {
-        if (!add_point(reading, series, &cap)) {
-            reading->memory_short = true;
-            break;
-        }
-        sorted = sorted && (series->n < 2 || series->points[series->n - 2].at_ns <
-                                                 series->points[series->n - 1].at_ns);
-    }
-    sqlite3_reset(reading->points);
-    if (!sorted)
-        qsort(series->points, series->n, sizeof(*series->points), by_time);
-}
-
-static bool add_series(struct metrics_reading *reading, const struct metric_samples *series)
+/* With the points that were read last. */
+static void add_series(struct metrics_reading *reading, const struct metric_samples *series)
 {
     struct metric_samples_list *list = reading->list;
-    if (list->n == list->cap) {
-        uint32_t cap = list->cap ? 2 * list->cap : 64;
-        struct metric_samples *grown = arena_alloc(reading->arena, cap * sizeof(*grown));
-        if (!grown)
-            return false;
-        if (list->n)
-            memcpy(grown, list->items, list->n * sizeof(*grown));
-        list->items = grown;
-        list->cap = cap;
-    }
-    list->items[list->n++] = *series;
-    return true;
+    const struct points_reading *read = &reading->points;
+    struct metric_sample *points = arena_alloc(reading->arena, read->n_points * sizeof(*points));
+    reading->memory_short = !points || !arena_room(reading->arena, (void **)&list->items, list->n,
+                                                   &list->cap, sizeof(*list->items));
+    if (reading->memory_short)
+        return;
+    memcpy(points, read->points, read->n_points * sizeof(*points));
+    struct metric_samples *added = &list->items[list->n++];
+    *added = *series;
+    added->points = points;
+    added->n = read->n_points;
 }
-
-/* ---- series ---- */
 
 /* Columns: id, type, unit, temporality, monotonic, attributes, resource's number, resource. */
 static void take_series(struct metrics_reading *reading, struct str name, enum metric_cause cause,
@@ -244,9 +186,9 @@ static void take_series(struct metrics_reading *reading, struct str name, enum m
         return;
     series.unit = arena_dup(reading->arena, column_str(row, 2));
     series.instance = arena_dup(reading->arena, claims.pod.len ? claims.pod : claims.instance);
-    read_points(reading, sqlite3_column_int64(row, 0), &series);
-    if (series.n && !add_series(reading, &series))
-        reading->memory_short = true;
+    points_read(&reading->points, sqlite3_column_int64(row, 0));
+    if (reading->points.n_points)
+        add_series(reading, &series);
 }
 
 /* A counter whose sender had no reason to send it before. Told by the sender's other series. */
@@ -257,13 +199,14 @@ static void find_new(struct metric_samples_list *list)
         uint64_t first_ns = series->points[0].at_ns;
         for (uint32_t k = 0; k < list->n && !series->grew_from_0; k++)
             series->grew_from_0 = list->items[k].sender == series->sender &&
-                                  list->items[k].points[0].at_ns + NEW_AFTER_NS < first_ns;
+                                  list->items[k].points[0].at_ns + POINTS_NEW_AFTER_NS < first_ns;
     }
 }
 
-static bool is_enough(const struct metrics_reading *reading)
+static bool is_over(const struct metrics_reading *reading)
 {
-    return reading->list->n >= MOST_SERIES || reading->n_points >= MOST_POINTS;
+    return reading->list->n >= MOST_SERIES || reading->memory_short ||
+           points_are_over(&reading->points);
 }
 
 static int take_name(struct metrics_reading *reading, struct str name, enum metric_cause cause,
@@ -278,20 +221,11 @@ static int take_name(struct metrics_reading *reading, struct str name, enum metr
                     "WHERE s.name = ?1 AND NOT s.overflow",
                     &rows, err))
         return err->code;
-    sqlite3_bind_text(rows, 1, name.p, (int)name.len, SQLITE_STATIC);
-    while (!is_enough(reading) && (code = sqlite3_step(rows)) == SQLITE_ROW)
+    statement_bind_text(rows, 1, name);
+    while (!is_over(reading) && (code = sqlite3_step(rows)) == SQLITE_ROW)
         take_series(reading, name, cause, rows);
     return query_end(reading->query, rows, code, err);
 }
-
-/* Points are not stored before their time, but by a clock that runs behind: what ended earlier
- * holds none. */
-static const char points_sql[] =
-    "SELECT p.at_ns, p.value, p.count, p.sum FROM metric_generation g "
-    "CROSS JOIN metric_point_row p ON p.generation = g.id "
-    "WHERE coalesce((SELECT n.begun_s FROM metric_generation n WHERE n.id > g.id ORDER BY n.id "
-    "LIMIT 1), 1 << 40) >= ?2 / 1000000000 - 600 "
-    "AND p.series = ?1 AND p.at_ns >= ?2 AND p.at_ns < ?3 ORDER BY g.id, p.at_ns";
 
 static int read_all(struct metrics_reading *reading, struct err *err)
 {
@@ -304,41 +238,40 @@ static int read_all(struct metrics_reading *reading, struct err *err)
         return err->code;
     int code;
     for (;;) {
-        sqlite3_bind_text(next, 1, name.p, (int)name.len, SQLITE_STATIC);
+        statement_bind_text(next, 1, name);
         code = sqlite3_step(next);
-        if (code != SQLITE_ROW || err->code || reading->memory_short)
+        if (code != SQLITE_ROW || is_over(reading))
             break;
         name = arena_dup(reading->arena, column_str(next, 0));
         sqlite3_reset(next);
+        reading->memory_short = !name.p;
         enum metric_cause cause = name.p ? metric_cause_of(name) : CAUSE_NONE;
-        if (!name.p || is_enough(reading))
-            break;
         if (cause != CAUSE_NONE && take_name(reading, name, cause, err))
             break;
     }
-    return query_end(reading->query, next, SQLITE_DONE, err);
+    return query_end(reading->query, next, code, err);
 }
 
 int query_metric_samples(struct query *query, const struct metric_question *question,
                          struct arena *arena, struct metric_samples_list *list, struct err *err)
 {
-    struct metrics_reading reading = {
-        .query = query, .question = question, .arena = arena, .list = list};
+    struct metrics_reading reading = {.query = query,
+                                      .question = question,
+                                      .arena = arena,
+                                      .list = list,
+                                      .points = {.query = query, .max = MOST_POINTS}};
     *list = (struct metric_samples_list){.normal_from_ns = question->normal.from_ns,
                                          .normal_to_ns = question->normal.to_ns,
                                          .from_ns = question->now.from_ns,
                                          .to_ns = question->now.to_ns};
-    uint64_t first = question->normal.from_ns < question->now.from_ns ? question->normal.from_ns
-                                                                      : question->now.from_ns;
-    if (query_begin(query, points_sql, &reading.points, err))
-        return err->code;
-    sqlite3_bind_int64(reading.points, 2, (int64_t)(first > BEFORE_NS ? first - BEFORE_NS : 0));
-    sqlite3_bind_int64(reading.points, 3, (int64_t)question->now.to_ns);
-    read_all(&reading, err);
-    sqlite3_finalize(reading.points);
+    uint64_t first_ns = question->normal.from_ns < question->now.from_ns ? question->normal.from_ns
+                                                                         : question->now.from_ns;
+    if (points_begin(&reading.points, first_ns, question->now.to_ns - 1, err) == 0)
+        read_all(&reading, err);
     find_new(list);
-    list->cut = is_enough(&reading);
+    list->cut = list->n >= MOST_SERIES || reading.points.n >= MOST_POINTS;
     if (!err->code && reading.memory_short)
         err_set(err, ERR_BUSY, "memory is short for the metrics of this window");
+    points_end(&reading.points, err);
     return err->code;
 }

@@ -3,6 +3,7 @@
 
 #include "collector/base/clock.h"
 #include "collector/store/query_tally.h"
+#include "collector/store/statements.h"
 
 /* The slowest are looked for among so many of the newest that match. */
 #define SLOW_AMONG_TEXT "500"
@@ -181,7 +182,7 @@ static size_t read_ids(struct query *query, const char *sql, struct window windo
     sqlite3_bind_int64(select, 2, (int64_t)window.to_ns);
     sqlite3_bind_int64(select, 3, first);
     sqlite3_bind_int64(select, 4, service_bit(query, service));
-    sqlite3_bind_text(select, 5, service.p ? service.p : "", (int)service.len, SQLITE_STATIC);
+    statement_bind_text(select, 5, service);
     sqlite3_bind_int64(select, 6, (int64_t)max);
     sqlite3_bind_int64(select, 7, last);
     while (n < max && (code = sqlite3_step(select)) == SQLITE_ROW) {
@@ -256,9 +257,8 @@ double query_entry_share(struct query *query, struct window window, const struct
     sqlite3_bind_int64(select, 3, first);
     sqlite3_bind_int64(select, 8, last);
     sqlite3_bind_int64(select, 4, service_bit(query, service));
-    sqlite3_bind_text(select, 5, entry->service.p, (int)entry->service.len, SQLITE_STATIC);
-    sqlite3_bind_text(select, 6, entry->operation.p ? entry->operation.p : "",
-                      (int)entry->operation.len, SQLITE_STATIC);
+    statement_bind_text(select, 5, entry->service);
+    statement_bind_text(select, 6, entry->operation);
     sqlite3_bind_int(select, 7, failed);
     int code = sqlite3_step(select);
     if (code == SQLITE_ROW)

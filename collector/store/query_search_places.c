@@ -2,6 +2,7 @@
  * operations, edges. */
 #include "collector/store/query_internal.h"
 #include "collector/store/query_search.h"
+#include "collector/store/statements.h"
 
 #define MOST 8
 #define NODE_COLUMNS                                                                               \
@@ -49,7 +50,7 @@ static void two_words(struct str q, struct str *a, struct str *b)
 static void bind(sqlite3_stmt *select, int at, struct str text)
 {
     if (at <= sqlite3_bind_parameter_count(select))
-        sqlite3_bind_text(select, at, text.p ? text.p : "", (int)text.len, SQLITE_STATIC);
+        statement_bind_text(select, at, text);
 }
 
 static int add_places(struct query *query, const char *kind, const char *sql, struct str q,

@@ -6,6 +6,7 @@
 #include "collector/base/clock.h"
 #include "collector/store/query_internal.h"
 #include "collector/store/rows.h"
+#include "collector/store/statements.h"
 
 #define SEARCH_COLUMNS                                                                             \
     "SELECT t.trace_no, t.trace_id, t.start_time, t.duration_ns, t.entry_cluster, "                \
@@ -35,11 +36,6 @@ static const char search_failed_sql[] = SEARCH_COLUMNS
 static const char named_sql[] = SEARCH_COLUMNS "FROM trace_numbered t WHERE t.trace_no = ?1";
 #define MOST_NAMED 20
 
-static void bind_str(sqlite3_stmt *statement, int at, struct str text)
-{
-    sqlite3_bind_text(statement, at, text.p ? text.p : "", (int)text.len, SQLITE_STATIC);
-}
-
 int64_t service_bit(struct query *query, struct str service)
 {
     sqlite3_stmt *select = NULL;
@@ -48,7 +44,7 @@ int64_t service_bit(struct query *query, struct str service)
         return 0;
     if (sqlite3_prepare_v2(query->db, "SELECT id FROM name WHERE text = ?", -1, &select, NULL) ==
         SQLITE_OK) {
-        bind_str(select, 1, service);
+        statement_bind_text(select, 1, service);
         if (sqlite3_step(select) == SQLITE_ROW)
             bit = INT64_C(1) << (sqlite3_column_int64(select, 0) % 62);
     }
@@ -174,15 +170,15 @@ int query_traces_begin(struct query *query, const struct query_filter *filter,
     sqlite3_bind_int64(select, 1, (int64_t)before);
     sqlite3_bind_int64(select, 2, (int64_t)filter->window.from_ns);
     sqlite3_bind_int64(select, 3, (int64_t)filter->window.to_ns);
-    bind_str(select, 4, filter->status);
+    statement_bind_text(select, 4, filter->status);
     sqlite3_bind_int64(select, 5, (int64_t)filter->min_duration_ns);
     sqlite3_bind_int64(select, 6, service_bit(query, filter->service));
-    bind_str(select, 7, filter->service);
-    bind_str(select, 8, filter->namespace);
-    bind_str(select, 9, filter->cluster);
-    bind_str(select, 10, filter->operation);
+    statement_bind_text(select, 7, filter->service);
+    statement_bind_text(select, 8, filter->namespace);
+    statement_bind_text(select, 9, filter->cluster);
+    statement_bind_text(select, 10, filter->operation);
     sqlite3_bind_text(select, 11, path, filter->attr_key.len ? n : 0, SQLITE_TRANSIENT);
-    bind_str(select, 12, filter->attr_value);
+    statement_bind_text(select, 12, filter->attr_value);
     sqlite3_bind_int64(select, 13, (int64_t)filter->limit + 1);
     int64_t stored_no = first_stored_after(query, filter->window.from_ns);
     sqlite3_bind_int64(select, 14, first_no > stored_no ? first_no : stored_no);

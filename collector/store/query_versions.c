@@ -1,6 +1,7 @@
 /* query_versions.c - services of which two versions take calls, and traces that show a version. */
 #include "collector/base/clock.h"
 #include "collector/store/query_internal.h"
+#include "collector/store/statements.h"
 
 /* Traces to show are looked for among so many of the newest with the service in them. */
 #define AMONG_TEXT "5000"
@@ -58,8 +59,8 @@ size_t query_version_examples(struct query *query, struct window window, const s
     sqlite3_bind_int64(select, 2, (int64_t)window.to_ns);
     sqlite3_bind_int64(select, 3, first_stored_after(query, window.from_ns));
     sqlite3_bind_int64(select, 4, service_bit(query, service));
-    sqlite3_bind_text(select, 5, service.p ? service.p : "", (int)service.len, SQLITE_STATIC);
-    sqlite3_bind_text(select, 6, version.p ? version.p : "", (int)version.len, SQLITE_STATIC);
+    statement_bind_text(select, 5, service);
+    statement_bind_text(select, 6, version);
     sqlite3_bind_int64(select, 7, (int64_t)max);
     while (n < max && (code = sqlite3_step(select)) == SQLITE_ROW) {
         struct str id = column_str(select, 0);

@@ -7,11 +7,15 @@
  * is the relation that knows it. Time is that of events: the newest call seen, and while calls come
  * live also what has passed since. So a replay tells what happened then, and silence is told too.
  */
+#include "collector/store/relations.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
+#include "collector/store/dictionary.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 #define GONE_GAPS 10
@@ -125,11 +129,12 @@ void relations_close(struct store *store)
     map_fini(&p->edge_map);
 }
 
-/* The transaction that wrote some was rolled back: what is in the file counts. */
-int relations_forget(struct store *store)
+/* What is in the file counts. What cannot be read of it now cannot be added either: then the next
+ * transaction is rolled back, too. */
+void relations_forget(struct store *store)
 {
     clear(&store->relations);
-    return load(store);
+    load(store);
 }
 
 /* ---- events ---- */

@@ -1,4 +1,5 @@
 /* replay_mark.c - the one row that says which replay is under way. */
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 static int read_mark(struct store *store, struct replay_mark *mark, bool *found)

@@ -11,10 +11,15 @@
  * A clock that jumped forward makes everything old at once: for age, one pass deletes at most a
  * tenth of the traces.
  */
+#include "collector/store/retention.h"
+
 #include <stdio.h>
 
 #include "collector/base/clock.h"
+#include "collector/store/points.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
+#include "collector/store/traces.h"
 
 #define LOOK_EVERY_NS (5 * NS_PER_S)
 #define SLICE_TRACES 500

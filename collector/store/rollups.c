@@ -7,6 +7,9 @@
 
 #include "collector/base/clock.h"
 #include "collector/model/ingest_stats.h"
+#include "collector/store/dictionary.h"
+#include "collector/store/minutes.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 #define KEEP_S 180

@@ -26,8 +26,8 @@
 #define TRACE_COMPLETE 2
 #define TRACE_SPANS_KEPT 4
 #define TRACE_BEGAN_BY_PROXY 8
-#define TRACE_LATE_PIECE 32
 #define TRACE_SHOWED_NEW 16 /* something was told of an edge (relations.c) */
+#define TRACE_LATE_PIECE 32 /* an older part of it could not be opened again */
 
 int64_t span_bits(const struct record *record, const struct span_result *result);
 void span_bits_read(int64_t bits, struct record *record, struct span_result *result);

@@ -36,17 +36,8 @@ struct reading {
 
 static struct attr *list_add(struct arena *arena, struct list *list)
 {
-    if (list->n == list->cap) {
-        uint32_t cap = list->cap ? 2 * list->cap : 16;
-        struct attr *grown = arena_alloc(arena, cap * sizeof(*grown));
-        if (!grown)
-            return NULL;
-        if (list->n)
-            memcpy(grown, list->items, list->n * sizeof(*grown));
-        list->items = grown;
-        list->cap = cap;
-    }
-    return &list->items[list->n++];
+    bool room = arena_room(arena, (void **)&list->items, list->n, &list->cap, sizeof(*list->items));
+    return room ? &list->items[list->n++] : NULL;
 }
 
 static void read_number(struct str raw, struct attr *attr)
@@ -199,17 +190,9 @@ static void read_fields(sqlite3_stmt *row, struct span *span)
 static struct span *next_span(struct reading *reading)
 {
     struct batch *batch = reading->batch;
-    if (batch->n_spans == reading->cap_spans) {
-        uint32_t cap = reading->cap_spans ? 2 * reading->cap_spans : 64;
-        struct span *grown = arena_alloc(&batch->arena, cap * sizeof(*grown));
-        if (!grown)
-            return NULL;
-        if (batch->n_spans)
-            memcpy(grown, batch->spans, batch->n_spans * sizeof(*grown));
-        batch->spans = grown;
-        reading->cap_spans = cap;
-    }
-    return &batch->spans[batch->n_spans];
+    bool room = arena_room(&batch->arena, (void **)&batch->spans, batch->n_spans,
+                           &reading->cap_spans, sizeof(*batch->spans));
+    return room ? &batch->spans[batch->n_spans] : NULL;
 }
 
 static bool read_span(struct reading *reading, sqlite3_stmt *row)

@@ -1,4 +1,6 @@
-/* statements.c - SQL that is prepared, asked and run by the connection that writes. */
+/* statements.c - SQL that is prepared, bound, asked and run. */
+#include "collector/store/statements.h"
+
 #include "collector/store/store_internal.h"
 
 int store_prepare(struct store *store, const char *sql, sqlite3_stmt **statement)
@@ -32,11 +34,31 @@ int store_run(struct store *store, const char *sql, int64_t one, int64_t two)
     return code == SQLITE_DONE || code == SQLITE_ROW ? 0 : code;
 }
 
+int statement_id(sqlite3_stmt *statement, int64_t *id)
+{
+    int code = sqlite3_step(statement);
+    *id = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_reset(statement);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : code;
+}
+
 int statement_run(sqlite3_stmt *statement)
 {
     int code = sqlite3_step(statement);
     sqlite3_reset(statement);
     return code == SQLITE_DONE || code == SQLITE_ROW ? 0 : code;
+}
+
+void statement_bind_text(sqlite3_stmt *statement, int at, struct str text)
+{
+    sqlite3_bind_text(statement, at, text.p ? text.p : "", text.p ? (int)text.len : 0,
+                      SQLITE_STATIC);
+}
+
+void statement_bind_texts(sqlite3_stmt *statement, int first, const struct str *texts, int n)
+{
+    for (int i = 0; i < n; i++)
+        statement_bind_text(statement, first + i, texts[i]);
 }
 
 void statement_bind_ns(sqlite3_stmt *statement, int at, uint64_t ns)

@@ -6,7 +6,14 @@
 
 #include "collector/base/clock.h"
 #include "collector/store/damage.h"
+#include "collector/store/file.h"
+#include "collector/store/minutes.h"
+#include "collector/store/parts.h"
+#include "collector/store/relations.h"
+#include "collector/store/retention.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
+#include "collector/store/traces.h"
 
 #define QUEUE_TURNS 16
 #define VACUUM_NAP_NS (20 * NS_PER_MS)
@@ -40,20 +47,7 @@ static int make_stats(struct store *store)
 
 static int open_statements(struct store *store)
 {
-    int code = dictionary_open(store);
-    code = code ? code : minutes_open(store);
-    code = code ? code : hops_open(store);
-    code = code ? code : relations_open(store);
-    code = code ? code : clocks_open(store);
-    code = code ? code : gaps_open(store);
-    code = code ? code : rollups_open(store);
-    code = code ? code : metrics_open(store);
-    code = code ? code : told_open(store);
-    code = code ? code : logs_open(store);
-    code = code ? code : traces_open(store);
-    code = code ? code : trace_minutes_open(store);
-    code = code ? code : keep_open(store);
-    code = code ? code : kafka_open(store);
+    int code = parts_open(store);
     return code ? code
                 : store_prepare(store,
                                 "UPDATE position SET booked_to = ?, needed_from = ?, next_trace_no "
@@ -260,20 +254,7 @@ void store_close(struct store *store)
         return;
     if (store->db) {
         write_last_incidents(store);
-        dictionary_close(store);
-        minutes_close(store);
-        hops_close(store);
-        relations_close(store);
-        clocks_close(store);
-        gaps_close(store);
-        rollups_close(store);
-        metrics_close(store);
-        told_close(store);
-        logs_close(store);
-        traces_close(store);
-        trace_minutes_close(store);
-        keep_close(store);
-        kafka_close(store);
+        parts_close(store);
         if (store->keys.ids)
             keys_close(store);
         sqlite3_finalize(store->put_position);

@@ -11,6 +11,10 @@
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
+#include "collector/store/minutes.h"
+#include "collector/store/points.h"
+#include "collector/store/relations.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 #define MOST_MINUTES 60u /* of a gap between two samples that are told apart */
@@ -122,21 +126,20 @@ static bool count(struct told_minute *row, const struct told_edge *edge, int64_t
     }
 }
 
-/* What grew in (from, to] to its minutes: up to the end of each what is due by time, rounded down.
- */
+/* What grew in (from, to] to its minutes: up to the end of each what is due by time, rounded down;
+ * what is due before the last MOST_MINUTES goes to the first of them. */
 static int share_out(struct told *told, uint32_t edge, const struct told_edge *told_edge, int64_t n,
                      const uint64_t span_ns[2])
 {
-    uint64_t last = (span_ns[1] - 1) / NS_PER_MINUTE, first = span_ns[0] / NS_PER_MINUTE;
+    uint64_t last = (span_ns[1] - 1) / NS_PER_MINUTE, begun = span_ns[0] / NS_PER_MINUTE;
+    uint64_t first = last - begun >= MOST_MINUTES ? last - MOST_MINUTES + 1 : begun;
     double length = (double)(span_ns[1] - span_ns[0]);
     int64_t before = 0;
-    if (last - first >= MOST_MINUTES)
-        first = last - MOST_MINUTES + 1;
     for (uint64_t minute = first; minute <= last; minute++) {
         double done = (double)((minute + 1) * NS_PER_MINUTE - span_ns[0]);
         int64_t due = minute == last ? n : (int64_t)((double)n * (done / length));
         unsigned wide =
-            (minute > first ? TOLD_FROM_BEFORE : 0) | (minute < last ? TOLD_UP_TO_NEXT : 0);
+            (minute > begun ? TOLD_FROM_BEFORE : 0) | (minute < last ? TOLD_UP_TO_NEXT : 0);
         struct told_minute *row = due > before ? minute_of(told, minute, edge, wide) : NULL;
         if (due > before && (!row || !count(row, told_edge, due - before)))
             return SQLITE_NOMEM;
@@ -327,5 +330,5 @@ int told_write(struct store *store)
 int told_forget_targets(struct store *store)
 {
     free_targets(&store->told);
-    return store_run(store, "DELETE FROM edge_target WHERE ?1 = ?2", 0, 0);
+    return store_run(store, "DELETE FROM edge_target", 0, 0);
 }

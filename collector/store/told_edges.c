@@ -4,7 +4,10 @@
 #include <stdlib.h>
 
 #include "collector/base/hash.h"
+#include "collector/store/dictionary.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
+#include "collector/store/told.h"
 
 static void find_out_any(struct store *store)
 {

@@ -12,7 +12,10 @@
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
+#include "collector/store/minutes.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
+#include "collector/store/told.h"
 
 #define HEARD_MINUTES 5
 #define MAX_GROUPS 256u /* edges of a pair: by versions, protocol, who knows of them */
@@ -426,10 +429,10 @@ static int ask(sqlite3_stmt *question, int64_t pair, uint64_t minute, bool *yes)
 {
     sqlite3_bind_int64(question, 1, pair);
     sqlite3_bind_int64(question, 2, (int64_t)minute);
-    int code = sqlite3_step(question);
-    sqlite3_reset(question);
-    *yes = code == SQLITE_ROW;
-    return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : code;
+    int64_t found;
+    int code = statement_id(question, &found);
+    *yes = found != 0;
+    return code;
 }
 
 /* Of the two, or of calls for which one of them is the gateway between. */

@@ -5,7 +5,9 @@
  * in it and not in the minute is told apart by the trace's own start.
  */
 #include "collector/base/clock.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
+#include "collector/store/traces.h"
 
 int trace_minutes_open(struct store *store)
 {

@@ -1,8 +1,16 @@
 /* traces.c - the traces of a turn become rows: trace, spans, calls; minutes and keys on the way. */
+#include "collector/store/traces.h"
+
 #include <stdlib.h>
 
 #include "collector/base/clock.h"
+#include "collector/store/dictionary.h"
+#include "collector/store/gaps.h"
+#include "collector/store/minutes.h"
+#include "collector/store/points.h"
+#include "collector/store/relations.h"
 #include "collector/store/rows.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
 int traces_open(struct store *store)

@@ -10,7 +10,11 @@
 #include "collector/base/log.h"
 #include "collector/model/ingest_stats.h"
 #include "collector/store/damage.h"
+#include "collector/store/parts.h"
+#include "collector/store/retention.h"
+#include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
+#include "collector/store/traces.h"
 
 #define CHECKPOINT_BYTES ((int64_t)32 << 20)
 #define TRUNCATE_BYTES ((int64_t)256 << 20)
@@ -94,16 +98,7 @@ void transaction_roll_back(struct store *store, int code)
         atomic_store(&store->state, STATE_DISK_FULL);
     execute(store, "ROLLBACK");
     store->in_transaction = false;
-    dictionary_forget(store);
-    minutes_forget(store);
-    hops_forget(store);
-    relations_forget(store);
-    store->gaps.n = 0;
-    rollups_forget(store);
-    metrics_forget(store);
-    told_forget(store);
-    store->logs.n_beyond = 0;
-    trace_minutes_forget(store);
+    parts_forget(store);
     transaction_read_position(store);
 }
 
@@ -198,16 +193,7 @@ int transaction_try(struct store *store)
 {
     uint64_t begin_ns = clock_mono_ns();
     unsigned n_incidents = 0;
-    int code = dictionary_write_seen(store);
-    code = code ? code : minutes_write(store);
-    code = code ? code : told_write(store);
-    code = code ? code : hops_write(store);
-    code = code ? code : relations_write(store);
-    code = code ? code : clocks_write(store);
-    code = code ? code : plaintext_write(store);
-    code = code ? code : rollups_write(store);
-    code = code ? code : metrics_write(store);
-    code = code ? code : trace_minutes_write(store);
+    int code = parts_write(store);
     code = code ? code : incidents_write(store, &n_incidents);
     code = code ? code : write_position(store);
     code = code ? code : execute(store, "COMMIT");
@@ -263,6 +249,6 @@ void transaction_start_over(struct store *store, int code)
 
 const char *store_state(struct store *store)
 {
-    int state = atomic_load(&store->state);
+    enum store_state state = atomic_load(&store->state);
     return state == STATE_GOOD ? "" : state == STATE_DISK_FULL ? "disk_full" : "store_failed";
 }

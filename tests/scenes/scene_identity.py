@@ -78,15 +78,15 @@ def scene_series_of_one_workload_are_one(c):
     c.start()
     calls = lambda **labels: c.counter("traces_service_graph_request_total", server="reviews", **labels)  # noqa: E731
     whole = {"server_cluster": "c1", "server_service_namespace": "default", "server_service_version": "v2"}
-    for one in (proxy(1), sdk(2), sdk(3, service__namespace="default")):
+    for one in (proxy(1), sdk(2), sdk(3, service__namespace="default"), sdk(6)):
         assert c.post_otlp(otlp(one), json_body=True)[0] == 200
     c.flush()
-    assert calls() == calls(**whole) == 3, (calls(), calls(**whole))
+    assert calls() == calls(**whole) == 4, (calls(), calls(**whole))
     assert c.post_otlp(otlp(proxy(4, cluster="c2")), json_body=True)[0] == 200
     c.flush()
     assert c.post_otlp(otlp(sdk(5)), json_body=True)[0] == 200
     c.flush()
-    assert (calls(), calls(**whole), calls(server_cluster="c2")) == (5, 3, 1), (calls(), calls(**whole), calls(server_cluster="c2"))
+    assert (calls(), calls(**whole), calls(server_cluster="c2")) == (6, 4, 1), (calls(), calls(**whole), calls(server_cluster="c2"))
 
 
 def scene_two_clusters_with_one_name_are_two(c):

@@ -2,7 +2,6 @@
 import gzip
 import json
 import os
-import sqlite3
 import subprocess
 
 import otlp
@@ -263,10 +262,7 @@ def scene_retention_by_age_takes_series_too(c):
     assert post(c, made_pb())[0] == 200
     c.flush()
     c.stop()
-    db = sqlite3.connect(c.db)
-    db.execute("UPDATE metric_generation SET begun_s = begun_s - 864000")
-    db.commit()
-    db.close()
+    c.age_points()
     c.start(store__retention="1h")
     wait_for(lambda: c.sql("SELECT (SELECT count(*) FROM metric_point), (SELECT count(*) FROM metric_series)") == [(0, 0)], limit=60, what="all gone by age")
     assert post(c, made_pb())[0] == 200

@@ -2,7 +2,6 @@
 import gzip
 import json
 import os
-import sqlite3
 import subprocess
 
 import remote_write as rw
@@ -179,16 +178,19 @@ def scene_counters(c):
     assert total() == (87, 3)
     # Retention takes the points, and with them what a counter was: that it is new does not mean that it began at 0.
     c.stop()
-    db = sqlite3.connect(c.db)
-    db.execute("UPDATE metric_generation SET begun_s = begun_s - 864000")
-    db.commit()
-    db.close()
+    c.age_points()
     c.start(store__retention="1h")
     wait_for(lambda: c.sql("SELECT count(*) FROM metric_series") == [(0,)], 60, "no series left")
     scrape(c, 23, rw.calls(600, rw.T0 + 23 * STEP, **other))
     assert total() == (87, 3)
     scrape(c, 24, rw.calls(602, rw.T0 + 24 * STEP, **other))
     assert total() == (89, 3)
+    # After two hours: the last sixty minutes have it all, and of each it is said that the samples lie outside.
+    scrape(c, 504, rw.calls(1082, rw.T0 + 504 * STEP, **other))
+    assert total() == (569, 3)
+    first = rw.T0 // 60000
+    assert c.sql("SELECT wide, count(*), min(minute) - %d, max(minute) - %d FROM edge_told_minute WHERE minute > %d GROUP BY 1" % (first, first, first + 10)) == [
+        (1, 1, 125, 125), (3, 59, 66, 124)]
     c.check_ledger()
 
 

@@ -1,5 +1,6 @@
 /* test_base.c - tables, queues, texts, hashes and histograms of collector/base and collector/model.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -184,6 +185,16 @@ static void buffers_remember_what_did_not_fit(void **state)
     assert_true(str_eq(
         buf_str(&buf),
         STR("\"a\\\"b\\\\c\\n\\u0001\" 0.1 -9223372036854775808 2026-11-23T10:00:00.000000007Z")));
+    buf_reset(&buf);
+    for (int i = 0; i < 4; i++) {
+        buf_add_json_double(&buf, (const double[]){-0.5, NAN, INFINITY, -INFINITY}[i]);
+        buf_add_char(&buf, ' ');
+    }
+    buf_add_json_time(&buf, 0);
+    buf_add_char(&buf, ' ');
+    buf_add_json_time(&buf, 7);
+    assert_true(str_eq(buf_str(&buf), STR("-0.5 \"NaN\" \"Infinity\" \"-Infinity\" null "
+                                          "\"1970-01-01T00:00:00.000000007Z\"")));
     buf_fini(&buf);
 }
 
@@ -227,10 +238,39 @@ static void base64_goes_both_ways(void **state)
     buf_fini(&bytes);
 }
 
+static void arrays_in_an_arena_grow(void **state)
+{
+    (void)state;
+    struct arena arena;
+    uint32_t *items = NULL, n = 0, cap = 0;
+    arena_init(&arena, 1u << 16);
+    while (arena_room(&arena, (void **)&items, n, &cap, sizeof(*items))) {
+        items[n] = n;
+        n++;
+    }
+    /* What is full and cannot grow stays as it was. */
+    assert_true(n == cap && n >= 1024 && n < (1u << 14));
+    for (uint32_t i = 0; i < n; i++)
+        assert_int_equal(items[i], i);
+    arena_fini(&arena);
+}
+
+static void stored_hashes_are_fnv_1a(void **state)
+{
+    (void)state;
+    /* Test vectors of its authors. */
+    assert_true(hash_stored(HASH_STORED, "a", 1) == UINT64_C(0xaf63dc4c8601ec8c));
+    assert_true(hash_stored(HASH_STORED, "foobar", 6) == UINT64_C(0x85944171f73967e8));
+    assert_true(hash_stored(hash_stored(HASH_STORED, "foo", 3), "bar", 3) ==
+                hash_stored(HASH_STORED, "foobar", 6));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crc_of_the_check_string),
+        cmocka_unit_test(stored_hashes_are_fnv_1a),
+        cmocka_unit_test(arrays_in_an_arena_grow),
         cmocka_unit_test(map_agrees_with_a_list),
         cmocka_unit_test(histogram_buckets_hold_their_durations),
         cmocka_unit_test(histogram_subtracts_exactly_and_survives_its_blob),
