@@ -224,7 +224,7 @@ bool ends_init(struct work *work, uint32_t n_groups, struct ends *ends);
 double edge_weight(int64_t calls);
 /* `share`: of the edge's calls that are bad, 0…1. */
 void ends_add(struct ends *ends, const struct pair *edge, double share, double weight);
-/* 0…1; 0 for who has no edges there. */
+/* 0…1; 0 for who has no edges there. `end`: 0 caller, 1 callee, here and below. */
 double ends_mean(const struct ends *ends, int end, uint32_t group);
 /* Of a finding on an edge what one of its ends owes: sets group, peer, end and value. */
 void blame_end(struct work *work, const struct pair *edge, int end, double value,
