@@ -1,4 +1,4 @@
-/* otlp.h - spans of a batch as OTLP JSON. */
+/* otlp.h - spans of a batch as OTLP: JSON, and protobuf. */
 #ifndef EXPORTERS_OTLP_H
 #define EXPORTERS_OTLP_H
 
@@ -7,5 +7,7 @@
 
 /* Appends one ExportTraceServiceRequest with all spans of the batch, in one line. */
 void otlp_json_write(struct buf *out, const struct batch *batch);
+/* The same as protobuf: TracesData, and what Tempo calls a Trace, are equal on the wire. */
+void otlp_pb_write(struct buf *out, const struct batch *batch);
 
 #endif

@@ -60,6 +60,8 @@ struct str http_path(const struct http_request *request); /* percent-decoded, wi
 struct str http_header(const struct http_request *request, const char *name); /* '' when absent */
 /* Query parameter, percent-decoded; p is NULL when absent. */
 struct str http_query(const struct http_request *request, const char *name);
+/* The n-th parameter of this name, from 0; p is NULL behind the last. */
+struct str http_query_nth(const struct http_request *request, const char *name, unsigned n);
 struct str http_body(const struct http_request *request);
 /* Gives the body's malloc'd bytes to the caller; http_body() is '' from then on. The bytes stay
  * counted as in flight until the request is answered. */

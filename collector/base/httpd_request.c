@@ -73,14 +73,19 @@ struct str http_header(const struct http_request *request, const char *name)
     return http_head_get(&request->head, str_of(name));
 }
 
-struct str http_query(const struct http_request *request, const char *name)
+struct str http_query_nth(const struct http_request *request, const char *name, unsigned n)
 {
     const struct http_head *head = &request->head;
     for (unsigned i = 0; i < head->n_parameters; i++) {
-        if (str_eq(head->parameters[i].name, str_of(name)))
+        if (str_eq(head->parameters[i].name, str_of(name)) && n-- == 0)
             return head->parameters[i].value;
     }
     return STR_NONE;
+}
+
+struct str http_query(const struct http_request *request, const char *name)
+{
+    return http_query_nth(request, name, 0);
 }
 
 struct str http_body(const struct http_request *request)

@@ -5,36 +5,75 @@
 
 #include "collector/base/clock.h"
 
-bool duration_parse(struct str text, uint64_t *ns)
+static const struct {
+    struct str text;
+    uint64_t ns;
+} units[] = {{{"ns", 2}, 1},
+             {{"us", 2}, 1000},
+             {{"ms", 2}, NS_PER_MS},
+             {{"s", 1}, NS_PER_S},
+             {{"m", 1}, NS_PER_MINUTE},
+             {{"h", 1}, 60 * NS_PER_MINUTE},
+             {{"d", 1}, 1440 * NS_PER_MINUTE}};
+
+/* Cuts a number off the text; false when there is none. */
+static bool take_number(struct str *text, double *number)
 {
-    static const struct {
-        struct str unit;
-        uint64_t ns;
-    } units[] = {{{"ns", 2}, 1},
-                 {{"us", 2}, 1000},
-                 {{"ms", 2}, NS_PER_MS},
-                 {{"s", 1}, NS_PER_S},
-                 {{"m", 1}, NS_PER_MINUTE},
-                 {{"h", 1}, 60 * NS_PER_MINUTE},
-                 {{"d", 1}, 1440 * NS_PER_MINUTE}};
     size_t n = 0;
-    while (n < text.len && ((text.p[n] >= '0' && text.p[n] <= '9') || text.p[n] == '.'))
+    while (n < text->len && ((text->p[n] >= '0' && text->p[n] <= '9') || text->p[n] == '.'))
         n++;
-    double number;
-    struct str unit = str_skip(text, n);
-    if (!n || !str_to_double((struct str){text.p, n}, &number))
-        return false;
-    if (!unit.len && number == 0) {
-        *ns = 0;
-        return true;
-    }
+    bool good = n && str_to_double((struct str){text->p, n}, number);
+    *text = str_skip(*text, n);
+    return good;
+}
+
+/* So many of a unit, in ns. */
+static bool count_unit(struct str unit, double number, uint64_t *ns)
+{
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (str_eq(unit, units[i].unit) && number * (double)units[i].ns < 9e18) {
+        if (str_eq(unit, units[i].text) && number * (double)units[i].ns < 9e18) {
             *ns = (uint64_t)(number * (double)units[i].ns);
             return true;
         }
     }
     return false;
+}
+
+bool duration_parse(struct str text, uint64_t *ns)
+{
+    double number;
+    *ns = 0;
+    if (!take_number(&text, &number))
+        return false;
+    return (!text.len && number == 0) || count_unit(text, number, ns);
+}
+
+bool go_duration_parse(struct str text, uint64_t *ns)
+{
+    uint64_t part;
+    double number;
+    *ns = 0;
+    if (text.len && text.p[0] == '+')
+        text = str_skip(text, 1);
+    if (str_eq(text, STR("0")))
+        return true;
+    bool any = text.len > 0;
+    while (text.len) {
+        size_t n = 0;
+        if (!take_number(&text, &number))
+            return false;
+        while (n < text.len && !(text.p[n] >= '0' && text.p[n] <= '9') && text.p[n] != '.')
+            n++;
+        struct str unit = {text.p, n};
+        if (str_eq(unit, STR("\xc2\xb5s")) ||
+            str_eq(unit, STR("\xce\xbcs"))) /* µ as the sign, and as the letter */
+            unit = STR("us");
+        if (str_eq(unit, STR("d")) || !count_unit(unit, number, &part) ||
+            __builtin_add_overflow(*ns, part, ns) || *ns > INT64_MAX)
+            return false;
+        text = str_skip(text, n);
+    }
+    return any;
 }
 
 static bool digits(struct str text, size_t at, size_t n, int *number)

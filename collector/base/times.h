@@ -9,6 +9,9 @@
 bool time_parse(struct str text, uint64_t now_ns, uint64_t *ns);
 /* A duration with its unit (15m, 250ms) in ns; 0 needs none. */
 bool duration_parse(struct str text, uint64_t *ns);
+/* A duration as Go writes it, in ns: one or more numbers, each with ns, us (µs), ms, s, m or h
+ * (1.2ms, 1m30s). False for a negative one too. */
+bool go_duration_parse(struct str text, uint64_t *ns);
 /* FROM..TO, half open; false when malformed or TO is before FROM. */
 bool window_parse(struct str text, uint64_t now_ns, uint64_t *from_ns, uint64_t *to_ns);
 

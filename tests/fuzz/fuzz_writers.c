@@ -1,5 +1,5 @@
-/* fuzz_writers.c - whatever OTLP, Zipkin or Jaeger JSON was read as is written as each of the
- * three, and read again: every span, under its ids, with its kind and status.
+/* fuzz_writers.c - whatever OTLP (JSON, protobuf), Zipkin or Jaeger JSON was read as is written as
+ * each of the four, and read again: every span, under its ids, with its kind and status.
  */
 #include "exporters/jaeger.h"
 #include "exporters/otlp.h"
@@ -12,6 +12,7 @@ static const struct way {
     void (*write)(struct buf *out, const struct batch *batch);
 } ways[] = {
     {FORMAT_OTLP_JSON, otlp_json_write},
+    {FORMAT_OTLP_PB, otlp_pb_write},
     {FORMAT_ZIPKIN_JSON, zipkin_json_write},
     {FORMAT_JAEGER_JSON, jaeger_json_write},
 };
@@ -27,7 +28,7 @@ static bool has(const struct span *span, struct str key)
 }
 
 /* Of Jaeger's answer a span without a trace's other spans beside it stands in a trace of its own,
- * so the order is the same in all three. */
+ * so the order is the same in all. */
 static void check_same(const struct batch *was, const struct batch *now, enum format format)
 {
     FUZZ_CHECK(now->n_spans == was->n_spans && !now->counts.n_rejected,

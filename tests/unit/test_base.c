@@ -163,6 +163,43 @@ static void times_as_people_write_them(void **state)
     }
 }
 
+static void durations_are_read_as_go_writes_them(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t ns; /* -1: not one */
+    } rows[] = {
+        {"0", 0},
+        {"0s", 0},
+        {"1.2ms", 1200000},
+        {"100us", 100000},
+        {"100\xc2\xb5s", 100000},
+        {"100\xce\xbcs", 100000},
+        {"1m30s", INT64_C(90000000000)},
+        {"1h0m0.5s", INT64_C(3600500000000)},
+        {".5s", 500000000},
+        {"+3ns", 3},
+        {"", -1},
+        {"+", -1},
+        {"5", -1},
+        {"s", -1},
+        {"1d", -1},
+        {"-1s", -1},
+        {"1..2s", -1},
+        {"1s2", -1},
+        {"1 s", -1},
+        {"9999999h", -1},
+        {"2500000h2500000h", -1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint64_t ns = 0;
+        assert_int_equal(go_duration_parse(str_of(rows[i].text), &ns), rows[i].ns >= 0);
+        if (rows[i].ns >= 0)
+            assert_true(ns == (uint64_t)rows[i].ns);
+    }
+}
+
 static void buffers_remember_what_did_not_fit(void **state)
 {
     struct buf buf;
@@ -276,6 +313,7 @@ int main(void)
         cmocka_unit_test(histogram_subtracts_exactly_and_survives_its_blob),
         cmocka_unit_test(utf8_is_judged_and_cleaned),
         cmocka_unit_test(times_as_people_write_them),
+        cmocka_unit_test(durations_are_read_as_go_writes_them),
         cmocka_unit_test(buffers_remember_what_did_not_fit),
         cmocka_unit_test(response_flags_are_a_set),
         cmocka_unit_test(globs_match),
