@@ -17,7 +17,7 @@ may collector/localise 'collector/(base|model|localise)/'
 may collector/simulate 'collector/(base|model|simulate)/'
 may collector/receive 'collector/(base|model|decode|receive)/'
 may exporters 'collector/(base|model)/|collector/store/(query|spans)\.h|collector/version\.h|exporters/'
-may web 'collector/(base|model)/|collector/store/(query|query_search|spans|copy)\.h|collector/version\.h|exporters/(otlp|jaeger|zipkin|trace_format)\.h|web/'
+may web 'collector/(base|model)/|collector/store/(query|query_search|query_others|spans|copy)\.h|collector/version\.h|exporters/(otlp|jaeger|zipkin|trace_format)\.h|web/'
 home() { # header, home
     bad=$(grep -rlE "#include <$1" collector exporters web | grep -vE "^($2)")
     [ -z "$bad" ] || { echo "layers: <$1> outside its home: $bad"; fail=1; }

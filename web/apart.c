@@ -62,11 +62,19 @@ void web_apart_fini(struct web *web)
     sem_destroy(&web->apart_turns);
 }
 
-/* Before the answer: from then on the web may be stopped. */
+/* Before the answer: from then on the web may be stopped, so nothing of it is touched after the
+ * count. */
 void web_apart_ends(struct web *web)
 {
-    atomic_fetch_sub(&web->n_apart, 1);
     sem_post(&web->apart_turns);
+    atomic_fetch_sub(&web->n_apart, 1);
+}
+
+/* Most of them are over when the servers are. */
+void web_apart_drain(struct web *web)
+{
+    while (atomic_load(&web->n_apart))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
 void web_apart(struct web *web, struct http_request *request,

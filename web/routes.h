@@ -38,6 +38,8 @@ void web_apart(struct web *web, struct http_request *request,
                void (*answer)(struct web *web, struct http_request *request));
 void web_apart_ends(struct web *web);
 void web_apart_init(struct web *web);
+/* Waits for those that the servers do not wait for: questions on other ports. */
+void web_apart_drain(struct web *web);
 void web_apart_fini(struct web *web);
 
 /* slow.c: remembers the slowest answers of the API; `,"slow_queries":[…]`. */
@@ -48,13 +50,19 @@ void web_slow_json(struct buf *out);
 bool web_takes_gzip(const struct http_request *request);
 bool web_gzip(struct str in, struct buf *out);
 
-/* Answers with JSON of CONTRACT §7, or its error form. */
+/* Answers 200 with the body, or that it is too large; JSON is of CONTRACT §7, or of others' APIs.
+ */
+void web_answer(struct http_request *request, const char *type, struct buf *body);
 void web_answer_json(struct http_request *request, struct buf *body);
+/* Answers with an error as the API of the request's path words it (others.c). */
 void web_answer_error(struct http_request *request, const struct err *err);
 /* Ends what web_query_take began (query may be NULL): answers what `out` has or the error, gives
  * the connection back, frees `out`. */
 void web_answer_asked(struct web *web, struct http_request *request, struct query *query,
                       struct buf *out, const struct err *err);
+/* May the sender read? False when it was told that it may not. */
+bool web_may_read(const struct web *web, struct http_request *request);
+void web_refuse(struct http_request *request, unsigned status, const char *text);
 /* A parameter's time; the default when it is empty. False (err set) when it cannot be read. */
 bool web_window(const struct http_request *request, uint64_t default_ns, struct window *window,
                 struct err *err);
@@ -119,6 +127,24 @@ void api_sql_examples(struct web *web, struct http_request *request);
 /* api_export.c */
 void api_export(struct web *web, struct http_request *request);
 void api_backup(struct web *web, struct http_request *request);
+/* others.c: how the API of a path words an error: our own as CONTRACT §7, Jaeger's in its envelope,
+ * those of Zipkin and Tempo as text. Gives the content type. */
+const char *others_word_error(struct str path, unsigned status, const char *code, struct str text,
+                              struct buf *body);
+/* jaeger.c */
+void jaeger_services(struct web *web, struct http_request *request);
+void jaeger_operations(struct web *web, struct http_request *request);
+void jaeger_service_operations(struct web *web, struct http_request *request, struct str rest);
+void jaeger_traces(struct web *web, struct http_request *request);
+void jaeger_trace(struct web *web, struct http_request *request, struct str id);
+void jaeger_dependencies(struct web *web, struct http_request *request);
+/* tempo.c */
+void tempo_echo(struct web *web, struct http_request *request);
+void tempo_buildinfo(struct web *web, struct http_request *request);
+void tempo_trace(struct web *web, struct http_request *request, struct str id);
+/* Answers as Tempo's first API, which has the path of Jaeger's, for who takes protobuf alone. */
+bool tempo_is_asked(const struct http_request *request);
+void tempo_trace_v1(struct web *web, struct http_request *request);
 /* api_diagnose.c */
 void api_diagnose(struct web *web, struct http_request *request);
 

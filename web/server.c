@@ -72,7 +72,7 @@ static void answer_tagged(struct http_request *request, const char *type, struct
     buf_fini(&packed);
 }
 
-void web_answer_json(struct http_request *request, struct buf *body)
+void web_answer(struct http_request *request, const char *type, struct buf *body)
 {
     struct err err;
     web_note_slow(request);
@@ -81,7 +81,12 @@ void web_answer_json(struct http_request *request, struct buf *body)
         web_answer_error(request, &err);
         return;
     }
-    answer_tagged(request, JSON, buf_str(body));
+    answer_tagged(request, type, buf_str(body));
+}
+
+void web_answer_json(struct http_request *request, struct buf *body)
+{
+    web_answer(request, JSON, body);
 }
 
 void web_answer_error(struct http_request *request, const struct err *err)
@@ -98,16 +103,16 @@ void web_answer_error(struct http_request *request, const struct err *err)
                 [ERR_NOT_FOUND] = {"not_found", 404},
                 [ERR_FORBIDDEN] = {"forbidden", 403},
                 [ERR_TIMEOUT] = {"timeout", 408}};
+    unsigned status = rows[err->code].status;
     struct buf body;
     web_note_slow(request);
     buf_init(&body, 4096);
-    buf_addf(&body, "{\"error\":{\"code\":\"%s\",\"message\":", rows[err->code].word);
-    buf_add_json(&body, str_of(err->text));
-    buf_add_c(&body, "}}");
+    const char *type = others_word_error(http_path(request), status, rows[err->code].word,
+                                         str_of(err->text), &body);
     http_add_header(request, "Cache-Control", "no-store");
-    if (rows[err->code].status == 503)
+    if (status == 503)
         http_add_header(request, "Retry-After", "1");
-    httpd_answer(request, rows[err->code].status, JSON, buf_str(&body), false);
+    httpd_answer(request, status, type, buf_str(&body), false);
     buf_fini(&body);
 }
 
@@ -315,6 +320,15 @@ static const struct route routes[] = {
     {"GET", "/api/v1/incidents", api_incidents, NULL},
     {"GET", "/api/v1/incidents/", NULL, api_incident},
     {"GET", "/api/v1/openapi.json", api_openapi, NULL},
+    {"GET", "/api/services", jaeger_services, NULL},
+    {"GET", "/api/services/", NULL, jaeger_service_operations},
+    {"GET", "/api/operations", jaeger_operations, NULL},
+    {"GET", "/api/traces", jaeger_traces, NULL},
+    {"GET", "/api/traces/", NULL, jaeger_trace},
+    {"GET", "/api/dependencies", jaeger_dependencies, NULL},
+    {"GET", "/api/echo", tempo_echo, NULL},
+    {"GET", "/api/status/buildinfo", tempo_buildinfo, NULL},
+    {"GET", "/api/v2/traces/", NULL, tempo_trace},
 };
 
 static const struct route *find_route(struct str path)
@@ -329,20 +343,49 @@ static const struct route *find_route(struct str path)
     return NULL;
 }
 
-static void refuse(struct http_request *request, unsigned status, const char *text)
+static const char *code_of(unsigned status)
+{
+    return status == 404   ? "not_found"
+           : status == 403 ? "forbidden"
+           : status == 401 ? "unauthorized"
+           : status == 503 ? "busy"
+           : status == 413 ? "too_big"
+           : status == 408 ? "timeout"
+                           : "invalid";
+}
+
+void web_refuse(struct http_request *request, unsigned status, const char *text)
 {
     struct buf body;
     buf_init(&body, 1024);
-    buf_addf(&body, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}",
-             status == 404   ? "not_found"
-             : status == 403 ? "forbidden"
-             : status == 401 ? "unauthorized"
-             : status == 503 ? "busy"
-                             : "invalid",
-             text);
+    const char *type =
+        others_word_error(http_path(request), status, code_of(status), str_of(text), &body);
     http_add_header(request, "Cache-Control", "no-store");
-    httpd_answer(request, status, JSON, buf_str(&body), false);
+    httpd_answer(request, status, type, buf_str(&body), false);
     buf_fini(&body);
+}
+
+/* False when it was answered. */
+static bool has_role(const struct web *web, struct http_request *request, bool admin)
+{
+    switch (auth_check(web->settings.auth, http_header(request, "Authorization"),
+                       admin ? AUTH_ADMIN : AUTH_READ)) {
+    case AUTH_GOOD:
+        return true;
+    case AUTH_FORBIDDEN:
+        web_refuse(request, 403,
+                   admin ? "this needs a token of the role admin" : "this token may not read");
+        return false;
+    default:
+        http_add_header(request, "WWW-Authenticate", "Basic realm=\"faultline\"");
+        web_refuse(request, 401, "a token is needed: as Bearer, or as the password");
+        return false;
+    }
+}
+
+bool web_may_read(const struct web *web, struct http_request *request)
+{
+    return has_role(web, request, false);
 }
 
 /* Health is everybody's; what changes something is the administrator's. False when it was answered.
@@ -352,19 +395,7 @@ static bool may_ask(const struct web *web, struct http_request *request, const s
     bool admin = str_starts(str_of(route->path), STR("/-/")) && route->method[0] == 'P';
     if (route->answer == get_healthy || route->answer == get_ready)
         return true;
-    switch (auth_check(web->settings.auth, http_header(request, "Authorization"),
-                       admin ? AUTH_ADMIN : AUTH_READ)) {
-    case AUTH_GOOD:
-        return true;
-    case AUTH_FORBIDDEN:
-        refuse(request, 403,
-               admin ? "this needs a token of the role admin" : "this token may not read");
-        return false;
-    default:
-        http_add_header(request, "WWW-Authenticate", "Basic realm=\"faultline\"");
-        refuse(request, 401, "a token is needed: as Bearer, or as the password");
-        return false;
-    }
+    return has_role(web, request, admin);
 }
 
 /* Spans go to other ports. */
@@ -393,10 +424,10 @@ static void refuse_unknown(const struct web *web, struct http_request *request)
         snprintf(peer, sizeof(peer), "%.*s", STR_ARG(from));
         web->settings.hooks.misdirected(web->settings.hooks.ctx, ports[i].path.p, peer,
                                         ports[i].reason);
-        refuse(request, 404, ports[i].reason);
+        web_refuse(request, 404, ports[i].reason);
         return;
     }
-    refuse(request, 404, "there is no such page");
+    web_refuse(request, 404, "there is no such page");
 }
 
 /* What the head decides: unknown paths, wrong methods, other sites' forms. */
@@ -411,14 +442,14 @@ static int begin(struct http_request *request, void *ctx)
     }
     if (!str_eq(head ? STR("GET") : method, str_of(route->method))) {
         http_add_header(request, "Allow", route->method[0] == 'G' ? "GET, HEAD" : route->method);
-        refuse(request, 405, "this path takes another method");
+        web_refuse(request, 405, "this path takes another method");
         return 1;
     }
     /* Making a file takes the disk: no picture on another site may ask for one. */
     bool costly = route->answer == api_export || route->answer == api_backup;
     if ((costly || str_eq(method, STR("POST"))) &&
         str_eq(http_header(request, "Sec-Fetch-Site"), STR("cross-site"))) {
-        refuse(request, 403, "not from another site");
+        web_refuse(request, 403, "not from another site");
         return 1;
     }
     return may_ask(ctx, request, route) ? 0 : 1;
@@ -439,15 +470,9 @@ static void word_refusal(struct http_request *request, unsigned status, const ch
                          struct buf *body, const char **content_type, void *ctx)
 {
     (void)ctx;
-    buf_addf(body, "{\"error\":{\"code\":\"%s\",\"message\":",
-             status == 503   ? "busy"
-             : status == 413 ? "too_big"
-             : status == 408 ? "timeout"
-                             : "invalid");
-    buf_add_json(body, str_of(reason));
-    buf_add_c(body, "}}");
+    *content_type =
+        others_word_error(http_path(request), status, code_of(status), str_of(reason), body);
     http_add_header(request, "Cache-Control", "no-store");
-    *content_type = JSON;
 }
 
 /* ---- life ---- */
@@ -506,6 +531,7 @@ void web_stop(struct web *web)
         httpd_drain(web->servers[i], 5 * NS_PER_S);
         httpd_stop(web->servers[i]);
     }
+    web_apart_drain(web);
     for (size_t i = 0; i < web->n_idle; i++)
         query_close(web->idle[i]);
     pthread_mutex_destroy(&web->mutex);

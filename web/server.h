@@ -62,6 +62,18 @@ struct web;
 int web_start(const struct web_settings *settings, struct web **web, struct err *err);
 /* The i-th address, NULL after the last. */
 const char *web_address(const struct web *web, size_t i);
+/* Returns when everything it was asked is answered. */
 void web_stop(struct web *web);
+
+/* zipkin.c: questions that come to Zipkin's port, for the receiver there, which shows every request
+ * first at its head. Roles and web.hosts are those of the web. */
+enum web_asked {
+    WEB_NOT_ASKED, /* the path is none of the query API's, or takes spans */
+    WEB_MAY_ASK,   /* web_zipkin_answer() comes next */
+    WEB_REFUSED    /* it was answered */
+};
+enum web_asked web_zipkin_begin(struct web *web, struct http_request *request);
+/* Answers, now or later. */
+void web_zipkin_answer(struct web *web, struct http_request *request);
 
 #endif

@@ -49,7 +49,8 @@ struct server {
     struct kafka_receiver *kafka;
     char *set_aside; /* folder of messages that cannot be read */
     struct web *web;
-    char **listen; /* web.listen and web.extra_listen with their hosts */
+    struct web *_Atomic asked; /* by questions on other ports: `web` while it runs */
+    char **listen;             /* web.listen and web.extra_listen with their hosts */
     struct stat_series *reloaded;
     uint64_t started_ns;
     _Atomic bool ready, draining;
@@ -184,6 +185,24 @@ static int reload(void *ctx, struct buf *mistakes)
     return n ? -1 : 0;
 }
 
+/* ---- what Zipkin's port asks the web ---- */
+
+static int begin_question(struct http_request *request, void *ctx)
+{
+    static const int results[] = {[WEB_NOT_ASKED] = -1, [WEB_MAY_ASK] = 0, [WEB_REFUSED] = 1};
+    struct web *web = atomic_load(&((struct server *)ctx)->asked);
+    return web ? results[web_zipkin_begin(web, request)] : -1;
+}
+
+static void answer_question(struct http_request *request, void *ctx)
+{
+    struct web *web = atomic_load(&((struct server *)ctx)->asked);
+    if (web)
+        web_zipkin_answer(web, request);
+    else
+        httpd_answer(request, 503, "text/plain", STR("the collector stops\n"), true);
+}
+
 /* ---- starting ---- */
 
 static bool is_off(const char *listen)
@@ -224,6 +243,9 @@ static int start_receiver(struct server *server, const char *listen,
         .tls = server->tls,
         .max_body = settings->max_body,
         .cors_origins = (const char *const *)settings->otlp_http_cors_origins.items,
+        .questions = is_off(settings->web_listen)
+                         ? (struct receiver_questions){0}
+                         : (struct receiver_questions){begin_question, answer_question, server},
         .web_address = is_off(settings->web_listen) ? NULL : web,
         .not_ready = cannot_take,
         .ctx = server,
@@ -368,6 +390,7 @@ static int start(struct server *server, struct err *err)
         return err->code;
     if (start_web(server, err))
         return err->code;
+    atomic_store(&server->asked, server->web);
     struct receiver *const receivers[] = {server->otlp_http, server->zipkin};
     for (int i = 0; i < 2; i++) {
         if (receivers[i] && server->web)
@@ -424,6 +447,7 @@ static void stop(struct server *server)
         receiver_drain(server->otlp_http);
     if (server->zipkin)
         receiver_drain(server->zipkin);
+    atomic_store(&server->asked, NULL);
     if (server->web)
         web_stop(server->web);
     pipeline_stop(server->pipeline);

@@ -315,6 +315,9 @@ static void answer_root(struct receiver *receiver, struct http_request *request)
                  ? "OTLP over HTTP (POST /v1/traces, /v1/metrics, /v1/logs, protobuf or JSON), "
                    "access logs (POST " LOGS "/KIND, text) and Prometheus' remote write "
                    "(POST " REMOTE_WRITE ")"
+             : receiver->settings.questions.begin
+                 ? "Zipkin v2 spans (POST /api/v2/spans, JSON or protobuf) and answers Zipkin's "
+                   "query API (GET /api/v2/traces)"
                  : "Zipkin v2 spans (POST /api/v2/spans, JSON or protobuf)",
              web ? "http://" : "web.listen", web ? web : "");
     httpd_answer(request, 200, TEXT, buf_str(&body), false);
@@ -455,10 +458,20 @@ static int begin_otlp(struct receiver *receiver, struct http_request *request)
     return 1;
 }
 
+/* A question on Zipkin's port: as begin() of receiver_questions. */
+static int begin_question(const struct receiver *receiver, struct http_request *request)
+{
+    const struct receiver_questions *questions = &receiver->settings.questions;
+    return questions->begin ? questions->begin(request, questions->ctx) : -1;
+}
+
 static int begin_zipkin(struct receiver *receiver, struct http_request *request)
 {
     struct str method = http_method(request), type = http_header(request, "Content-Type");
     bool get = str_eq(method, STR("GET")) || str_eq(method, STR("HEAD"));
+    int question = begin_question(receiver, request);
+    if (question >= 0)
+        return question;
     if (path_is(request, STR("/health")) && get)
         httpd_answer(request, 200, JSON, STR("{\"status\":\"UP\"}"), false);
     else if (!may_ask(receiver, request))
@@ -473,7 +486,8 @@ static int begin_zipkin(struct receiver *receiver, struct http_request *request)
                         ? "OTLP goes to receive.otlp_http.listen (4318)"
                         : "this port takes POST /api/v2/spans");
     else if (!str_eq(method, STR("POST")))
-        wrong_method(receiver, request, "POST");
+        wrong_method(receiver, request,
+                     receiver->settings.questions.begin ? "GET, HEAD, POST" : "POST");
     else if (type.len && !type_is(type, JSON) && !type_is(type, PROTOBUF))
         refuse_with(receiver, request, 415, type,
                     "Content-Type must be application/json or application/x-protobuf");
@@ -493,7 +507,9 @@ static void finish(struct http_request *request, void *ctx)
 {
     struct receiver *receiver = ctx;
     bool json = wants_json(request);
-    if (receiver->protocol == ZIPKIN)
+    if (!str_eq(http_method(request), STR("POST"))) /* else it was answered by its head */
+        receiver->settings.questions.answer(request, receiver->settings.questions.ctx);
+    else if (receiver->protocol == ZIPKIN)
         take(receiver, request, SIGNAL_TRACES, json ? FORMAT_ZIPKIN_JSON : FORMAT_ZIPKIN_PB);
     else if (is_for_logs(request))
         take(receiver, request, SIGNAL_TRACES, (enum format)kind_of_logs(request));

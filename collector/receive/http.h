@@ -6,6 +6,16 @@
 #include "collector/base/httpd.h"
 #include "collector/receive/accept.h"
 
+/* Who answers questions on a receiver's port (Zipkin's query API); what this layer may not know is
+ * given to it. */
+struct receiver_questions {
+    /* Shown the head: 0 it is one, which may be asked; 1 it was answered; −1 it is none. */
+    int (*begin)(struct http_request *request, void *ctx);
+    /* Answers what may be asked, now or later. */
+    void (*answer)(struct http_request *request, void *ctx);
+    void *ctx;
+};
+
 struct receiver_settings {
     const char *listen;
     struct acceptor *acceptor;
@@ -13,8 +23,9 @@ struct receiver_settings {
     struct auth *auth; /* borrows, as the two before; role ingest */
     struct tls *tls;   /* borrows; NULL: clear text */
     size_t max_body;
-    const char *const *cors_origins; /* exact origins, NULL-terminated, may be NULL */
-    const char *web_address;         /* for the line of GET /; may be NULL */
+    const char *const *cors_origins;     /* exact origins, NULL-terminated, may be NULL */
+    struct receiver_questions questions; /* `begin` NULL: there are none */
+    const char *web_address;             /* for the line of GET /; may be NULL */
     const char *(*not_ready)(
         void *ctx); /* a word of CONTRACT §3 when bodies cannot be taken, "" when they can */
     void *ctx;

@@ -8,9 +8,6 @@
 #include "collector/store/search_match.h"
 
 #define ARENA_BYTES ((size_t)128 << 20)
-#define SCAN_NS                                                                                    \
-    (2500 * NS_PER_MS) /* an answer is better than waiting: what is left out is said               \
-                        */
 #define LOOK_EVERY 256
 
 /* ---- caches ---- */
@@ -249,7 +246,7 @@ int search_scan(struct search *search, bool only_whole, search_visit *visit, voi
     sqlite3_bind_int64(select, 2, last);
     sqlite3_bind_int64(select, 3, (int64_t)search->window.from_ns);
     sqlite3_bind_int64(select, 4, (int64_t)search->window.to_ns);
-    search->until_ns = clock_mono_ns() + SCAN_NS;
+    search->until_ns = clock_mono_ns() + SEARCH_SCAN_NS;
     search->stopped = false;
     for (unsigned n = 1; (code = sqlite3_step(select)) == SQLITE_ROW; n++) {
         if (!visit_row(search, select, only_whole, visit, ctx))

@@ -14,6 +14,9 @@
 #include "collector/store/rows.h"
 #include "collector/store/search_text.h"
 
+/* After this a scan stops: an answer is better than waiting, and what is left out is said. */
+#define SEARCH_SCAN_NS (UINT64_C(2500) * 1000000)
+
 struct search_node {
     struct str cluster, namespace, service, version;
     uint8_t role;

@@ -259,6 +259,11 @@ int spans_of_trace(struct query *query, struct str id, struct batch *batch, stru
     return err->code;
 }
 
+int spans_of_number(struct query *query, int64_t trace_no, struct batch *batch, struct err *err)
+{
+    return read_traces(query, &trace_no, 1, batch, err);
+}
+
 int spans_of_traces(struct query *query, const struct query_filter *filter, struct batch *batch,
                     struct err *err)
 {

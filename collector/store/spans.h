@@ -11,6 +11,8 @@
 /* Adds the spans of one trace. `id`: 1–32 hex digits. ERR_NOT_FOUND for an unknown trace,
  * ERR_TOO_BIG when the batch has no room. */
 int spans_of_trace(struct query *query, struct str id, struct batch *batch, struct err *err);
+/* The same by its number, which a search gave; adds none when it is gone meanwhile. */
+int spans_of_number(struct query *query, int64_t trace_no, struct batch *batch, struct err *err);
 /* Adds those of the traces that query_traces_json() lists, one after the other. */
 int spans_of_traces(struct query *query, const struct query_filter *filter, struct batch *batch,
                     struct err *err);
