@@ -328,8 +328,8 @@ def scene_zipkin_bodies(c):
         assert status == wanted, (kind, coding, body[:20], status, text)
     assert c.request(c.zipkin, "GET", "/health")[:2] == (200, b'{"status":"UP"}')
     assert c.request(c.zipkin, "POST", "/api/v1/spans", b"[]")[0] == 404
-    status, _, headers = c.request(c.zipkin, "GET", "/api/v2/spans")
-    assert status == 405 and headers["allow"] == "POST"
+    status, _, headers = c.request(c.zipkin, "PUT", "/api/v2/spans", b"[]")
+    assert status == 405 and headers["allow"] == "GET, HEAD, POST"
     c.flush()
     assert c.sql("SELECT trace_id, span_id, start_ns, duration_ns FROM span ORDER BY start_ns") == [
         ("0000000000000000463ac35c9f6413ad", "a2fb4a1d1a96d312", 1700000000000000000, 10000),
