@@ -81,7 +81,7 @@ bool others_window(const struct http_request *request, struct window *window, st
         !others_time(request, "lookback", NS_PER_MS, MS_PER_DAY * NS_PER_MS, &lookback_ns, err))
         return false;
     window->from_ns = window->to_ns > lookback_ns ? window->to_ns - lookback_ns : 0;
-    window->to_ns += NS_PER_MS; /* the end is in */
+    window->to_ns += NS_PER_US; /* the end is in: times of spans are whole microseconds there */
     return true;
 }
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the real counterparts into tests/.real (git ignores it): Envoy, the OpenTelemetry SDKs of services in JavaScript and Python, the Java agent, a
-# Kafka broker.
+# Kafka broker, a Zipkin server.
 # Says what it installs, silent when all is there. It does not fail: what cannot be had on this machine is noted in
 # tests/.real/PART.missing, and the scenes of that part are skipped with that reason.
 cd "$(dirname "$0")" || exit 1
@@ -29,6 +29,10 @@ kafka() {
     cp kafka/pom.xml "$real/kafka/" && cd "$real/kafka" && mvn -q -B dependency:copy-dependencies -DoutputDirectory=libs
 }
 
+zipkin() {
+    cp zipkin/pom.xml "$real/zipkin/" && cd "$real/zipkin" && mvn -q -B dependency:copy-dependencies -DoutputDirectory=libs
+}
+
 part() { # name, which is the function that fills its folder; what it is; the file that locks its versions
     cmp -s "$3" "$real/$1/installed" && return
     echo "installing: $2"
@@ -49,3 +53,4 @@ part otel_python "OpenTelemetry SDK 1.45.1 for Python" otel-python/requirements.
 part otel_js "OpenTelemetry JS SDK 0.223.0" otel-js/package-lock.json
 part otel_java "OpenTelemetry Java agent 2.33.1" otel-java/pom.xml
 part kafka "Kafka 4.1.0" kafka/pom.xml
+part zipkin "Zipkin 3.6.1" zipkin/pom.xml
