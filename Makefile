@@ -235,14 +235,15 @@ dist: $(B)/ui/list ## a packed release with the built page: it builds without No
 	@echo $(B)/faultline-$(REVISION).tar.gz
 
 SHARE = $(DESTDIR)$(PREFIX)/share
-install: all ## copies the program, its manual page and what shells complete to DESTDIR/PREFIX
+install: all ## copies the program, its manual page, what shells complete, rules and dashboard to DESTDIR/PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions \
-		$(SHARE)/fish/vendor_completions.d
+		$(SHARE)/fish/vendor_completions.d $(SHARE)/faultline
 	install -m 755 $(B)/faultline $(DESTDIR)$(PREFIX)/bin/faultline
 	$(B)/faultline completion man > $(SHARE)/man/man1/faultline.1
 	$(B)/faultline completion bash > $(SHARE)/bash-completion/completions/faultline
 	$(B)/faultline completion zsh > $(SHARE)/zsh/site-functions/_faultline
 	$(B)/faultline completion fish > $(SHARE)/fish/vendor_completions.d/faultline.fish
+	install -m 644 exporters/prometheus_recording.yml exporters/prometheus_alerts.yml exporters/grafana_dashboard.json $(SHARE)/faultline/
 
 clean: ## removes what was built
 	rm -rf $(B)

@@ -20,7 +20,7 @@ const struct setting config_table[] = {
     {"receive.otlp_grpc.listen", SETTING_LISTEN, AT(otlp_grpc_listen), "4317", 0, 0, NULL, false, "OTLP over gRPC"},
     {"receive.otlp_http.listen", SETTING_LISTEN, AT(otlp_http_listen), "4318", 0, 0, NULL, false, "OTLP over HTTP, access logs, remote write; [host:]port, 0 any free, unix:/path, off"},
     {"receive.otlp_http.cors_origins", SETTING_ORIGINS, AT(otlp_http_cors_origins), "", 0, 0, NULL, false, "exact origins of browser SDKs"},
-    {"receive.zipkin.listen", SETTING_LISTEN, AT(zipkin_listen), "9411", 0, 0, NULL, false, "Zipkin spans"},
+    {"receive.zipkin.listen", SETTING_LISTEN, AT(zipkin_listen), "9411", 0, 0, NULL, false, "Zipkin spans, and Zipkin's query API"},
     {"receive.max_body", SETTING_SIZE, AT(max_body), "16MiB", KIB, 1024 * MIB, NULL, false, "largest body as it comes"},
     {"receive.max_decoded", SETTING_SIZE, AT(max_decoded), "20MiB", KIB, 1024 * MIB, NULL, false, "largest body when decompressed"},
     {"receive.max_grpc_message", SETTING_SIZE, AT(max_grpc_message), "4MiB", KIB, 1024 * MIB, NULL, false, "largest gRPC message"},

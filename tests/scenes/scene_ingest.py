@@ -309,35 +309,3 @@ def scene_metrics_are_clean(c):
     assert headers["content-encoding"] == "gzip" and b"process_cpu_seconds_total" in gzip.decompress(packed)
     lint = subprocess.run(["promtool", "check", "metrics"], input=c.get("/metrics")[1], capture_output=True)
     assert lint.returncode == 0 and not lint.stdout and not lint.stderr, (lint.returncode, lint.stdout, lint.stderr)
-
-
-def scene_real_prometheus_scrapes(c):
-    from lib import free_port
-    import urllib.request
-    c.start()
-    for body in frames("otlp_http"):
-        c.post_otlp(body)
-    c.flush()
-    port = free_port()
-    config = os.path.join(c.folder, "prometheus.yml")
-    with open(config, "w") as f:
-        f.write('global: {scrape_interval: 1s}\nscrape_configs: [{job_name: t, static_configs: [{targets: ["%s"]}]}]\n' % c.web)
-    p = subprocess.Popen(["prometheus", "--config.file=" + config, "--storage.tsdb.path=" + os.path.join(c.folder, "tsdb"),
-                          "--web.listen-address=127.0.0.1:%d" % port, "--enable-feature=exemplar-storage"],
-                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def ask():
-        try:
-            q = "http://127.0.0.1:%d/api/v1/query?query=sum(traces_service_graph_request_total)" % port
-            result = json.load(urllib.request.urlopen(q, timeout=2))["data"]["result"]
-            return result and float(result[0]["value"][1])
-        except OSError:
-            return None
-    try:
-        calls_seen = wait_for(ask, 40, "the scraped counter")
-        assert calls_seen == c.counter("traces_service_graph_request_total")
-        targets = json.load(urllib.request.urlopen("http://127.0.0.1:%d/api/v1/targets" % port))
-        assert targets["data"]["activeTargets"][0]["lastError"] == ""
-    finally:
-        p.kill()
-        p.wait()
