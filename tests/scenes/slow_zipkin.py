@@ -1,14 +1,20 @@
-"""A real Zipkin server beside the collector, given the same spans and asked the same questions: the answers are the same. Java starts slowly: `make slow`."""
+"""A real Zipkin server beside the collector, given the same spans and asked the same questions: the answers are the same, and its page shows what is here. Java starts slowly: `make slow`."""
 import glob
 import http.client
+import http.server
 import json
 import os
 import random
+import subprocess
+import threading
 import time
 from urllib.parse import urlencode
 
-from lib import wait_for
+from lib import HERE, wait_for
 from real import Process, free_ports, installed
+from scene_query_apis import fill
+
+UI = os.path.join(HERE, "..", "ui")
 
 NAMES = {"frontend": ["get /", "get /cart", "post /checkout"], "cart": ["getcart", "addtocart"], "catalog": ["getproduct"], "checkout": ["placeorder"]}
 
@@ -126,3 +132,47 @@ def scene_zipkin_itself_answers_the_same(c):
 
 def sorted_items(link):
     return sorted((k, str(v)) for k, v in link.items())
+
+
+class Page:
+    """Zipkin's page from its server, with the questions it asks sent to the collector: the reverse proxy that the README speaks of."""
+
+    def __init__(self, c, zipkin):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                asks = self.path.startswith("/zipkin/api/")
+                connection = http.client.HTTPConnection(c.zipkin if asks else "127.0.0.1:%d" % zipkin.port, timeout=30)
+                connection.request("GET", self.path[len("/zipkin"):] if asks else self.path)
+                answer = connection.getresponse()
+                body = answer.read()
+                connection.close()
+                self.send_response(answer.status)
+                self.send_header("Content-Type", answer.getheader("Content-Type") or "text/plain")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.base = "http://127.0.0.1:%d" % self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+def scene_zipkins_page_shows_what_is_here(c):
+    c.start()
+    fill(c, 60)
+    with Zipkin(c) as zipkin:
+        page = Page(c, zipkin)
+        trace = c.sql("SELECT trace_id FROM trace WHERE status = 'error' ORDER BY span_count DESC LIMIT 1")[0][0]
+        # Behind its service, or the one that it calls.
+        spans = c.sql("SELECT ': ' || coalesce(attributes ->> '$.\"span.name\"', operation) FROM span WHERE trace_id = ?", trace)
+        facts = {"base": page.base, "service": "cart", "traces": [t[0] for t in c.sql("SELECT DISTINCT trace_id FROM span WHERE service = 'cart'")], "id": trace,
+                 "spans": [s[0] for s in spans], "edges": len(c.sql("SELECT DISTINCT caller_service, callee_service FROM edge_minute WHERE caller_role != 'user'"))}
+        path = os.path.join(c.folder, "facts.json")
+        with open(path, "w") as f:
+            json.dump(facts, f)
+        shown = subprocess.run(["node", os.path.join(UI, "zipkin.mjs"), path], env=c.page_environment(), capture_output=True, text=True, timeout=120)
+        page.server.shutdown()
+        page.server.server_close()
+        assert shown.returncode == 0, shown.stderr[-3000:]
