@@ -65,7 +65,7 @@ struct span_found {
     int64_t numbers[1000]; /* of traces, newest first; for spans_of_number() */
     uint32_t n;
     bool stopped;           /* it took too long: older traces were not looked at, */
-    uint64_t stopped_at_ns; /* those that began before */
+    uint64_t stopped_at_ns; /* those that began before; nothing else when it did not stop */
 };
 
 /* The newest traces that have what is wanted; those whose spans were not kept have not. */

@@ -13,6 +13,7 @@
 
 #define LOOK_EVERY 64 /* traces between two looks at the clock */
 #define FIRST_PIECE_NS NS_PER_MINUTE
+#define GRACE_NS (500 * NS_PER_MS) /* after which SQLite is interrupted */
 
 /* Parts of what is wanted; bits below are those of tags. */
 enum { PART_SERVICE = 1 << 16, PART_OPERATION = 1 << 17, PART_PEER = 1 << 18, PART_TIME = 1 << 19 };
@@ -216,12 +217,41 @@ static uint32_t attributes_fit(struct finder *finder, const struct search_shape 
     return fit;
 }
 
+static bool operation_fits(struct finder *finder, const struct search_shape *shape,
+                           sqlite3_stmt *span, uint32_t attributes)
+{
+    const struct span_wanted *wanted = finder->wanted;
+    struct str operation = sqlite3_column_type(span, NAME) == SQLITE_NULL
+                               ? search_name(&finder->search, shape->operation)
+                               : column_str(span, NAME);
+    return name_is(finder, operation, wanted->operation) || (attributes & 1u << wanted->n_tags);
+}
+
+/* The parts that hold by what the span is called, and by its tags. */
+static uint32_t texts_fit(struct finder *finder, sqlite3_stmt *span)
+{
+    const struct span_wanted *wanted = finder->wanted;
+    const struct search_shape *shape =
+        search_shape_of(&finder->search, sqlite3_column_int64(span, SHAPE));
+    if (!shape)
+        return 0;
+    uint32_t attributes = attributes_fit(finder, shape, span);
+    uint32_t fit = attributes & ((1u << wanted->n_tags) - 1);
+    fit |= made_tags_fit(finder, shape, span);
+    if (wanted->operation.len && operation_fits(finder, shape, span, attributes))
+        fit |= PART_OPERATION;
+    else if (wanted->operation.len && !wanted->apart)
+        return 0;
+    if (finder->all & ~fit & PARTS_OF_TAGS)
+        fit |= events_fit(finder, column_str(span, EVENTS));
+    return fit;
+}
+
 /* The parts that hold by this span. A span of another service has none, nor has one that alone must
  * have all and does not. */
 static uint32_t span_fits(struct finder *finder, sqlite3_stmt *span)
 {
     const struct span_wanted *wanted = finder->wanted;
-    struct search *search = &finder->search;
     uint32_t fit = 0;
     if (wanted->service.len && !node_has(finder, span, NODE, PART_SERVICE))
         return 0;
@@ -232,22 +262,8 @@ static uint32_t span_fits(struct finder *finder, sqlite3_stmt *span)
         fit |= PART_TIME;
     if (!wanted->apart && (finder->all & ~fit & (PART_PEER | PART_TIME)))
         return 0;
-    if (!(finder->all & (PART_OPERATION | PARTS_OF_TAGS)))
-        return fit;
-    const struct search_shape *shape = search_shape_of(search, sqlite3_column_int64(span, SHAPE));
-    if (!shape)
-        return fit;
-    uint32_t attributes = attributes_fit(finder, shape, span);
-    struct str operation = sqlite3_column_type(span, NAME) == SQLITE_NULL
-                               ? search_name(search, shape->operation)
-                               : column_str(span, NAME);
-    if (wanted->operation.len &&
-        (name_is(finder, operation, wanted->operation) || (attributes & 1u << wanted->n_tags)))
-        fit |= PART_OPERATION;
-    fit |= (attributes & ((1u << wanted->n_tags) - 1)) | made_tags_fit(finder, shape, span);
-    if (finder->all & ~fit & PARTS_OF_TAGS)
-        fit |= events_fit(finder, column_str(span, EVENTS));
-    return fit;
+    bool texts = (finder->all & (PART_OPERATION | PARTS_OF_TAGS)) != 0;
+    return texts ? fit | texts_fit(finder, span) : fit;
 }
 
 static bool trace_fits(struct finder *finder, int64_t trace_no)
@@ -282,6 +298,7 @@ static int begin_piece(struct finder *finder, struct window piece, sqlite3_stmt 
     if (query_trace_numbers(query, piece, &first, &last, err) ||
         query_begin(query, TRACES_SQL, select, err))
         return err->code;
+    query->deadline_ns = finder->until_ns + GRACE_NS;
     sqlite3_bind_int64(*select, 1, first);
     sqlite3_bind_int64(*select, 2, last);
     sqlite3_bind_int64(*select, 3, (int64_t)piece.from_ns);
@@ -291,24 +308,31 @@ static int begin_piece(struct finder *finder, struct window piece, sqlite3_stmt 
     return 0;
 }
 
+static bool is_time_up(struct finder *finder)
+{
+    return ++finder->n_looked % LOOK_EVERY == 0 && clock_mono_ns() > finder->until_ns;
+}
+
 static int scan_piece(struct finder *finder, struct window piece, struct span_found *found,
                       struct err *err)
 {
     sqlite3_stmt *select;
     int code;
+    found->stopped_at_ns = piece.to_ns;
     if (begin_piece(finder, piece, &select, err))
         return err->code;
     while ((code = sqlite3_step(select)) == SQLITE_ROW) {
         int64_t trace_no = sqlite3_column_int64(select, 0);
+        found->stopped_at_ns = (uint64_t)sqlite3_column_int64(select, 1);
         if (trace_fits(finder, trace_no))
             found->numbers[found->n++] = trace_no;
-        if (found->n == finder->wanted->limit)
+        found->stopped = is_time_up(finder);
+        if (found->n == finder->wanted->limit || found->stopped)
             break;
-        if (++finder->n_looked % LOOK_EVERY == 0 && clock_mono_ns() > finder->until_ns) {
-            found->stopped = true;
-            found->stopped_at_ns = (uint64_t)sqlite3_column_int64(select, 1);
-            break;
-        }
+    }
+    if (code == SQLITE_INTERRUPT) {
+        found->stopped = true;
+        code = SQLITE_DONE;
     }
     return query_end(finder->search.query, select, code, err);
 }

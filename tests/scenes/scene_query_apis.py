@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import re
+import sqlite3
 import sys
 import time
 from urllib.parse import quote, urlencode
@@ -52,10 +53,21 @@ def ids(traces):
     return [t["traceID"].rjust(32, "0") for t in traces]
 
 
-def having(c, *conditions):
+def copied(c):
+    """The views `span` and `trace` as tables in memory: many questions are asked of them."""
+    copy = sqlite3.connect(":memory:")
+    for view in ("span", "trace"):
+        rows = c.sql("SELECT * FROM " + view)
+        names = columns(c, "SELECT name FROM pragma_table_info(?)", view)
+        copy.execute("CREATE TABLE %s (%s)" % (view, ", ".join(names)))
+        copy.executemany("INSERT INTO %s VALUES (%s)" % (view, ", ".join("?" * len(names))), rows)
+    return copy
+
+
+def having(copy, *conditions):
     """Ids of the traces that have a span like this, newest first."""
     where = " AND ".join(conditions) or "1"
-    return [r[0] for r in c.sql("SELECT trace_id FROM trace t WHERE trace_id IN (SELECT trace_id FROM span s WHERE %s) ORDER BY start_ns DESC" % where)]
+    return [r[0] for r in copy.execute("SELECT trace_id FROM trace t WHERE trace_id IN (SELECT trace_id FROM span s WHERE %s) ORDER BY start_ns DESC" % where)]
 
 
 def columns(c, query, *args):
@@ -89,6 +101,7 @@ def scene_jaeger_answers_what_sql_says(c):
     """Names, searches as Grafana and Jaeger UI send them, calls between services; on both addresses of the web."""
     c.start(web__extra_listen="0")
     now = fill(c, 60)
+    copy = copied(c)
     web = re.findall(r"web=(\S+)", c.ready)
     assert len(web) == 2 and web[0] != web[1]
     services = jaeger(c, "/api/services")["data"]
@@ -106,14 +119,14 @@ def scene_jaeger_answers_what_sql_says(c):
     some = 0
     for service in ("cart", "cart.shop", "frontend", "nobody"):
         for parameters, sql in SEARCHES:
-            wanted = having(c, "service = '%s'" % service.split(".")[0], *sql)
+            wanted = having(copy, "service = '%s'" % service.split(".")[0], *sql)
             found = jaeger(c, "/api/traces", service=service, limit=1000, **window, **parameters)
             assert ids(found["data"]) == wanted and found["errors"] is None, (service, parameters, len(found["data"]), len(wanted))
             few = jaeger(c, "/api/traces", service=service, limit=3, **window, **parameters)
             assert ids(few["data"]) == wanted[:3], (service, parameters)
             some += 0 < len(wanted) < 60
     assert some > 25, some
-    whole = having(c, "service = 'cart'")
+    whole = having(copy, "service = 'cart'")
     middle = c.sql("SELECT start_ns FROM trace WHERE trace_id = ?", whole[len(whole) // 2])[0][0] // US
     early = jaeger(c, "/api/traces", service="cart", limit=1000, start=window["start"], end=middle)["data"]
     assert ids(early) == whole[len(whole) // 2:]  # the end is in
@@ -148,6 +161,7 @@ def scene_zipkin_answers_what_sql_says(c):
     """On the port that takes spans: names in lower case, traces whose parts may be of different spans of a service, many by id."""
     c.start()
     now = fill(c, 80)
+    copy = copied(c)
     services = zipkin(c, "services")
     assert services == sorted({s.lower() for s in columns(c, "SELECT DISTINCT service FROM operation WHERE service != ''")})
     assert zipkin(c, "spans", serviceName="cart") == sorted({o.lower() for o in columns(c, "SELECT operation FROM operation WHERE service = 'cart'")})
@@ -162,17 +176,17 @@ def scene_zipkin_answers_what_sql_says(c):
              [cart, "duration_ns BETWEEN 300000 AND 800000"]), ({"annotationQuery": "nothing=here"}, ["0"])]
     some = 0
     for parameters, sql in table:
-        wanted = having(c, *sql)
+        wanted = having(copy, *sql)
         found = zipkin(c, "traces", serviceName="CART", **window, **parameters)
         assert [t[0]["traceId"].rjust(32, "0") for t in found] == wanted, (parameters, len(found), len(wanted))
         some += 0 < len(wanted) < 80
     assert some >= 9, some
     # The operation is of one span, the tag of another of the same service.
     apart = zipkin(c, "traces", serviceName="cart", spanName="getcart", annotationQuery="db.system=redis", **window)
-    assert len(apart) == len(having(c, cart, "operation = 'GetCart'")) > 0
+    assert len(apart) == len(having(copy, cart, "operation = 'GetCart'")) > 0
     assert not jaeger(c, "/api/traces", service="cart", operation="GetCart", tags='{"db.system":"redis"}')["data"]
     assert len(zipkin(c, "traces")) == 10 == len(zipkin(c, "traces", endTs=window["endTs"]))
-    one, other = having(c)[:2]
+    one, other = having(copy)[:2]
     spans = zipkin(c, "trace/" + one.upper())
     rows = c.sql("SELECT span_id, start_ns / 1000, max(1, duration_ns / 1000), resource ->> '$.\"service.name\"', status FROM span WHERE trace_id = ? ORDER BY 1", one)
     for s, row in zip(sorted(spans, key=lambda s: s["id"]), rows):
