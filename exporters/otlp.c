@@ -211,10 +211,9 @@ static void open_scope(struct buf *out, const struct span *span)
     buf_add_c(out, "},\"spans\":[");
 }
 
-void otlp_json_write(struct buf *out, const struct batch *batch)
+void otlp_json_list_write(struct buf *out, const struct batch *batch)
 {
     const struct span *last = NULL;
-    buf_add_c(out, "{\"resourceSpans\":[");
     for (uint32_t i = 0; i < batch->n_spans; i++) {
         const struct span *span = &batch->spans[i];
         if (!last || span->resource != last->resource) {
@@ -232,5 +231,13 @@ void otlp_json_write(struct buf *out, const struct batch *batch)
         last = span;
         add_span(out, span);
     }
-    buf_add_c(out, last ? "]}]}]}" : "]}");
+    if (last)
+        buf_add_c(out, "]}]}");
+}
+
+void otlp_json_write(struct buf *out, const struct batch *batch)
+{
+    buf_add_c(out, "{\"resourceSpans\":[");
+    otlp_json_list_write(out, batch);
+    buf_add_c(out, "]}");
 }

@@ -4,11 +4,9 @@
 #include "exporters/jaeger.h"
 
 #include "collector/base/clock.h"
-#include "collector/base/json.h"
 #include "collector/base/times.h"
-#include "web/others.h"
+#include "web/jaeger.h"
 
-#define DEFAULT_TRACES 100
 #define DEFAULT_WINDOW_NS (48 * 60 * NS_PER_MINUTE)
 #define SERVICES "/api/services/"
 #define OPERATIONS "/operations"
@@ -45,7 +43,7 @@ static int services(struct others_ask *ask, struct err *err)
 }
 OTHERS_ROUTE(jaeger_services, services)
 
-static bool add_operation(const struct query_rows *rows, void *ctx)
+bool jaeger_add_operation(const struct query_rows *rows, void *ctx)
 {
     struct others_list *list = ctx;
     bool known = rows->lengths[1] && !str_eq(str_of(rows->values[1]), STR("unset"));
@@ -63,7 +61,7 @@ static int operations(struct others_ask *ask, struct err *err)
     if (!filter.service.len)
         return err_set(err, ERR_INVALID, "parameter 'service' is required");
     open_data(ask);
-    query_span_operations(ask->query, &filter, add_operation, &list, err);
+    query_span_operations(ask->query, &filter, jaeger_add_operation, &list, err);
     close_data(ask, list.n);
     no_errors(ask);
     return err->code;
@@ -115,22 +113,9 @@ OTHERS_ROUTE(jaeger_dependencies, dependencies)
 
 /* ---- what is searched for ---- */
 
-struct asked {
-    struct span_wanted wanted;
-    struct span_tag tags[MOST_SPAN_TAGS];
-    struct arena arena; /* texts of tags */
-};
-
-static bool add_tag(struct asked *asked, struct str key, struct str value, struct err *err)
-{
-    if (asked->wanted.n_tags == MOST_SPAN_TAGS)
-        return !err_set(err, ERR_INVALID, "at most %d tags", MOST_SPAN_TAGS);
-    asked->tags[asked->wanted.n_tags++] = (struct span_tag){.key = key, .value = value};
-    return true;
-}
-
 /* tag=key:value */
-static bool read_tags(const struct http_request *request, struct asked *asked, struct err *err)
+static bool read_tags(const struct http_request *request, struct jaeger_asked *asked,
+                      struct err *err)
 {
     struct str text, key, value;
     for (unsigned i = 0; (text = http_query_nth(request, "tag", i)).p; i++) {
@@ -138,58 +123,10 @@ static bool read_tags(const struct http_request *request, struct asked *asked, s
             continue;
         if (!str_cut(text, ':', &key, &value) || !key.len)
             return !err_set(err, ERR_INVALID, "tag is key:value");
-        if (!add_tag(asked, key, value, err))
+        if (!jaeger_add_tag(asked, key, value, err))
             return false;
     }
     return true;
-}
-
-/* A value of tags={"key":"value",…}; numbers and truths stand for their text. */
-static bool read_value(struct json *json, struct arena *arena, struct str *value)
-{
-    struct json_text text;
-    switch (json_peek(json)) {
-    case JSON_STRING:
-        if (!json_string(json, &text))
-            return false;
-        *value = json_unescape(arena, text);
-        return value->p || !text.raw.len;
-    case JSON_NUMBER:
-    case JSON_TRUE:
-    case JSON_FALSE:
-        return json_skip(json, value);
-    default:
-        return false;
-    }
-}
-
-static bool read_json_tags(const struct http_request *request, struct asked *asked, struct err *err)
-{
-    struct str text = http_query(request, "tags"), name, value;
-    struct json json;
-    struct json_text key;
-    bool good = true;
-    if (!text.len)
-        return true;
-    json_init(&json, text);
-    good = json_open_object(&json);
-    while (good && json_next_key(&json, &key)) {
-        name = json_unescape(&asked->arena, key);
-        good = (name.p || !key.raw.len) && read_value(&json, &asked->arena, &value);
-        if (good && !add_tag(asked, name, value, err))
-            return false;
-    }
-    return (good && json_end(&json)) ||
-           !err_set(err, ERR_INVALID, "tags is a JSON object of texts: {\"key\":\"value\"}");
-}
-
-static bool read_duration(const struct http_request *request, const char *name, uint64_t *ns,
-                          struct err *err)
-{
-    struct str text = http_query(request, name);
-    *ns = 0;
-    return !text.len || go_duration_parse(text, ns) ||
-           !err_set(err, ERR_INVALID, "%s is a duration: 1.2s, 100ms, 500us", name);
 }
 
 /* start and end in µs, both in. Without a start, `lookback` (1h, 2d) says how long before the end;
@@ -210,7 +147,8 @@ static bool read_window(const struct http_request *request, struct window *windo
     return true;
 }
 
-static bool read_search(const struct http_request *request, struct asked *asked, struct err *err)
+static bool read_search(const struct http_request *request, struct jaeger_asked *asked,
+                        struct err *err)
 {
     struct span_wanted *wanted = &asked->wanted;
     *wanted = (struct span_wanted){.service = http_query(request, "service"),
@@ -219,10 +157,10 @@ static bool read_search(const struct http_request *request, struct asked *asked,
     if (!wanted->service.len)
         return !err_set(err, ERR_INVALID, "parameter 'service' is required");
     if (!read_window(request, &wanted->window, err) ||
-        !read_duration(request, "minDuration", &wanted->least_ns, err) ||
-        !read_duration(request, "maxDuration", &wanted->most_ns, err) ||
-        !others_limit(request, DEFAULT_TRACES, &wanted->limit, err) ||
-        !read_tags(request, asked, err) || !read_json_tags(request, asked, err))
+        !jaeger_duration(request, "minDuration", &wanted->least_ns, err) ||
+        !jaeger_duration(request, "maxDuration", &wanted->most_ns, err) ||
+        !others_limit(request, JAEGER_DEFAULT_TRACES, &wanted->limit, err) ||
+        !read_tags(request, asked, err) || !jaeger_tags(request, "tags", asked, err))
         return false;
     return !wanted->most_ns || wanted->least_ns <= wanted->most_ns ||
            !err_set(err, ERR_INVALID, "minDuration is more than maxDuration");
@@ -246,7 +184,7 @@ static void say_stopped(struct others_ask *ask, const struct span_found *found)
 static int search(struct others_ask *ask, struct err *err)
 {
     struct span_found found;
-    struct asked asked;
+    struct jaeger_asked asked;
     uint32_t n;
     arena_init(&asked.arena, 1u << 20);
     if (read_search(ask->request, &asked, err) &&

@@ -15,6 +15,12 @@ const char *others_word_error(struct str path, unsigned status, const char *code
         buf_add_char(body, '\n');
         return "text/plain; charset=utf-8";
     }
+    if (str_starts(path, STR("/api/v3/"))) { /* Jaeger's */
+        buf_addf(body, "{\"error\":{\"grpcCode\":0,\"httpCode\":%u,\"message\":", status);
+        buf_add_json(body, text);
+        buf_addf(body, ",\"httpStatus\":\"%s\"}}", code);
+        return "application/json";
+    }
     bool own = !str_starts(path, STR("/api/")) || str_starts(path, STR("/api/v1/"));
     if (own)
         buf_addf(body, "{\"error\":{\"code\":\"%s\",\"message\":", code);
@@ -105,6 +111,20 @@ bool others_add_name(const struct query_rows *rows, void *ctx)
     list->last = text;
     list->n++;
     return !buf_failed(out);
+}
+
+void others_warn_stopped(struct others_ask *ask, const struct span_found *found)
+{
+    struct buf text;
+    if (!found->stopped)
+        return;
+    buf_init(&text, 256);
+    buf_add_c(&text, "199 faultline \"the search took too long: traces before ");
+    buf_add_time(&text, found->stopped_at_ns);
+    buf_add_c(&text, " were not looked at\"");
+    buf_add_char(&text, '\0');
+    http_add_header(ask->request, "Warning", text.p);
+    buf_fini(&text);
 }
 
 /* Takes the batch; writes what is in it. */

@@ -61,6 +61,10 @@ struct others_list {
 };
 bool others_add_name(const struct query_rows *rows, void *ctx);
 
+/* A header that tells readers whose answer has no place for it that a search stopped; nothing when
+ * it did not. */
+void others_warn_stopped(struct others_ask *ask, const struct span_found *found);
+
 /* Appends what `write` makes of each trace of the list, with commas between; *n says of how many.
  * One trace at a time is in memory. */
 int others_write_traces(struct others_ask *ask, const struct span_found *found,

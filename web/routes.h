@@ -127,8 +127,8 @@ void api_sql_examples(struct web *web, struct http_request *request);
 /* api_export.c */
 void api_export(struct web *web, struct http_request *request);
 void api_backup(struct web *web, struct http_request *request);
-/* others.c: how the API of a path words an error: our own as CONTRACT §7, Jaeger's in its envelope,
- * those of Zipkin and Tempo as text. Gives the content type. */
+/* others.c: how the API of a path words an error: our own as CONTRACT §7, Jaeger's in its envelope
+ * (its version 3 as an object), those of Zipkin and Tempo as text. Gives the content type. */
 const char *others_word_error(struct str path, unsigned status, const char *code, struct str text,
                               struct buf *body);
 /* jaeger.c */
@@ -138,6 +138,12 @@ void jaeger_service_operations(struct web *web, struct http_request *request, st
 void jaeger_traces(struct web *web, struct http_request *request);
 void jaeger_trace(struct web *web, struct http_request *request, struct str id);
 void jaeger_dependencies(struct web *web, struct http_request *request);
+/* jaeger_v3.c */
+void jaeger_v3_services(struct web *web, struct http_request *request);
+void jaeger_v3_operations(struct web *web, struct http_request *request);
+void jaeger_v3_traces(struct web *web, struct http_request *request);
+void jaeger_v3_trace(struct web *web, struct http_request *request, struct str id);
+void jaeger_v3_summaries(struct web *web, struct http_request *request);
 /* tempo.c */
 void tempo_echo(struct web *web, struct http_request *request);
 void tempo_buildinfo(struct web *web, struct http_request *request);

@@ -153,19 +153,6 @@ static bool read_search(const struct http_request *request, struct span_wanted *
 
 /* ---- traces ---- */
 
-/* A list of traces has no place for it. */
-static void say_stopped(struct others_ask *ask, const struct span_found *found)
-{
-    struct buf text;
-    buf_init(&text, 256);
-    buf_add_c(&text, "199 faultline \"the search took too long: traces before ");
-    buf_add_time(&text, found->stopped_at_ns);
-    buf_add_c(&text, " were not looked at\"");
-    buf_add_char(&text, '\0');
-    http_add_header(ask->request, "Warning", text.p);
-    buf_fini(&text);
-}
-
 static int traces(struct others_ask *ask, struct err *err)
 {
     struct span_found found;
@@ -175,8 +162,7 @@ static int traces(struct others_ask *ask, struct err *err)
     if (!read_search(ask->request, &wanted, tags, err) ||
         query_span_search(ask->query, &wanted, &found, err))
         return err->code;
-    if (found.stopped)
-        say_stopped(ask, &found);
+    others_warn_stopped(ask, &found);
     buf_add_char(ask->out, '[');
     others_write_traces(ask, &found, zipkin_json_write, &n, err);
     buf_add_char(ask->out, ']');

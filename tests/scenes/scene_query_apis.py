@@ -251,6 +251,62 @@ def scene_tempo_gives_the_trace_as_protobuf(c):
         assert len(now) == len(spans) and now == spans, [(a, b) for was, is_ in zip(spans, now) for a, b in zip(was, is_) if a != b]
 
 
+def v3(c, path, wanted=200, **parameters):
+    status, text, headers = c.get("/api/v3/" + path + ("?" + urlencode(parameters) if parameters else ""))
+    assert (status, headers["content-type"]) == (wanted, "application/json"), (path, parameters, status, text[:300])
+    answer = json.loads(text)
+    assert wanted == 200 or answer["error"]["httpCode"] == wanted and answer["error"]["message"], answer
+    return answer
+
+
+def instant(ns, zone=""):
+    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ns // 10**9 + (7200 if zone else 0))) + ".%09d" % (ns % 10**9)
+    return text + (zone or "Z")
+
+
+def scene_jaegers_third_version_answers_the_same(c):
+    """As the newest Jaeger UI and Grafana ask it: both spellings, a + that came as a blank, OTLP with what our own format has, summaries."""
+    c.start()
+    now = fill(c, 40)
+    copy = copied(c)
+    assert v3(c, "services") == {"services": jaeger(c, "/api/services")["data"]}
+    assert v3(c, "operations", service="cart", span_kind="server")["operations"] == jaeger(c, "/api/operations", service="cart", spanKind="server")["data"] != []
+    first, last = int((now - 1900) * 1e9), int(now * 1e9)
+    camel = {"query.serviceName": "cart", "query.startTimeMin": instant(first), "query.startTimeMax": instant(last), "query.searchDepth": 1000}
+    snake = {"query.service_name": "cart", "query.start_time_min": instant(first, "+02:00"), "query.start_time_max": instant(last, " 02:00"), "query.num_traces": 1000}
+    for more, sql in (({}, []), ({"query.attributes": '{"error":"true"}'}, ["status = 'error'"]), ({"query.duration_min": "6ms", "query.duration_max": "7ms"}, ["duration_ns BETWEEN 6000000 AND 7000000"]),
+                      ({"query.operation_name": "GetCart"}, ["operation = 'GetCart'"])):
+        wanted = having(copy, "service = 'cart'", *sql)
+        assert 0 < len(wanted) <= 40
+        for asked in (camel, snake):
+            got = [s for r in v3(c, "traces", **asked, **more)["result"]["resourceSpans"] for sc in r["scopeSpans"] for s in sc["spans"]]
+            assert list(dict.fromkeys(s["traceId"] for s in got)) == wanted and len(got) == copy.execute(
+                "SELECT count(*) FROM span WHERE trace_id IN (%s)" % ",".join("?" * len(wanted)), wanted).fetchone()[0]
+        told = v3(c, "trace-summaries", **camel, **more)["summaries"]
+        assert [t["traceId"] for t in told] == wanted
+    for t in told:
+        spans = copy.execute("SELECT count(*), sum(status = 'error'), min(start_ns), max(start_ns + duration_ns) FROM span WHERE trace_id = ?", (t["traceId"],)).fetchone()
+        assert (t["spanCount"], t["errorSpanCount"], int(t["minStartTimeUnixNano"]), int(t["maxEndTimeUnixNano"])) == spans and t["orphanSpanCount"] == 0
+        assert (t["rootServiceName"], t["rootOperationName"]) == ("ingressgateway", "shop.example/cart")
+        sums = copy.execute("SELECT resource ->> '$.\"service.name\"', count(*), sum(status = 'error') FROM span WHERE trace_id = ? GROUP BY 1 ORDER BY 1", (t["traceId"],)).fetchall()
+        assert sorted((s["name"], s["spanCount"], s["errorSpanCount"]) for s in t["services"]) == sums
+    one = v3(c, "traces/" + wanted[0], start_time=instant(first))
+    assert one["result"] == c.api("traces/%s?format=otlp" % wanted[0])
+    orphan = otlp_span(TRACE % 5, "%016x" % 5, "%016x" % 4, service="alone", start=now * 1e3 - 5000)
+    c.post_otlp(otlp_body([orphan]), True)
+    c.flush()
+    told = v3(c, "trace-summaries", **{**camel, "query.serviceName": "alone"})["summaries"]
+    assert [(t["orphanSpanCount"], t["rootServiceName"]) for t in told] == [(1, "")]
+    assert v3(c, "traces", 404, **{**camel, "query.serviceName": "nobody"})["error"]["message"] == "No traces found"
+    v3(c, "traces/" + TRACE % 99, 404)
+    v3(c, "traces/xyz", 400)
+    v3(c, "operations", 400)
+    for bad in ({"query.startTimeMin": ""}, {"query.startTimeMax": "now"}, {"query.startTimeMax": "2026-11-23T10:00:00+99:00"}, {"query.startTimeMax": camel["query.startTimeMin"]}, {"query.searchDepth": "0"},
+                {"query.searchDepth": "1001"}, {"query.attributes": "x"}, {"query.durationMin": "5"}, {"query.durationMin": "2s", "query.durationMax": "1s"}, {"query.filter": "{}"},
+                {"query.startTimeMin": "1970-01-01T00:00:00+02:00"}, {"query.startTimeMax": "9999-12-31T23:59:59Z"}):
+        v3(c, "traces", 400, **{**camel, **bad})
+
+
 def length(message):
     """Of the field that a message begins with: a varint behind its tag."""
     n = shift = 0
