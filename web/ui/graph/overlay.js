@@ -29,7 +29,7 @@ const RULES = {
     const r = ratesOf(e, g.seconds),
       quiet = e.hairpin ? TURN : e.security.plaintext ? PLAIN : { icon: e.crossing == 'cross_cluster' ? 'cross' : e.via ? 'gw' : '' };
     return e.mark
-      ? { icon: quiet.icon == 'gw' ? 'gw' : '', ...failing(e, e.mark == 'began' ? `${rate(r.began)} began here` : share(r.share)) }
+      ? { icon: quiet.icon == 'gw' ? 'gw' : '', ...failing(e, e.mark == 'began' ? `${rate(r.began)} began here` : share(r.share)), brief: rate(r.began) }
       : quiet;
   },
   slow(e, g) {
@@ -41,7 +41,8 @@ const RULES = {
     return plain ? { ...PLAIN, hot: true, label: 'plaintext', cls: 'pl' } : { icon, keep: true, label: icon ? '' : 'unknown' };
   },
   cross(e, g) {
-    if (e.hairpin) return { ...TURN, hot: true, label: 'hairpin' + (e.transit_p50_ns ? ` +${ms(e.transit_p50_ns)}` : ''), cls: 'tu' };
+    if (e.hairpin) return { ...TURN, hot: true, label: 'hairpin' + (e.transit_p50_ns ? ` +${ms(e.transit_p50_ns)}` : ''), brief: e.transit_p50_ns && `+${ms(e.transit_p50_ns)}`,
+      cls: 'tu' };
     if (e.crossing == 'cross_cluster' || e.crossing == 'cross_zone')
       return { ...HOT, kind: 'dbl', icon: 'cross', label: ends(e, g, e.crossing) };
     if (e.crossing == 'cross_namespace') return { icon: 'cross', keep: true, label: ends(e, g, e.crossing) };
