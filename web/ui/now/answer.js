@@ -86,17 +86,18 @@ const Over = ({ i, i: { suspects: [s] } }) =>
     s && `It ${s.confidence < .7 ? 'probably ' : ''}began in ${placeOf(s)}. `}`;
 
 /* Nothing to tell: what is normal, or how much of that is known; after an incident, what it was. d: the counts to tell;
- * last: the incident of this window that ended last, of which `d` is what came after. */
+ * last: the incident of this window that ended last, of which `d` is what came after, null until that is known. */
 export function Calm({ d, last }) {
-  const r = useRange(), q = d.requests, window = parseTime(d.base.to) - parseTime(d.base.from), known = d.seconds + d.base.seconds,
-    whole = Math.min(NORMAL_MS, 2 * window) / 1e3, learning = !last && known < .8 * whole, minutes = t => Math.round(t / 60);
+  const r = useRange(), q = d?.requests, known = d ? d.seconds + d.base.seconds : 0,
+    whole = d && Math.min(NORMAL_MS, 2 * (parseTime(d.base.to) - parseTime(d.base.from))) / 1e3, learning = !last && known < .8 * whole,
+    minutes = t => Math.round(t / 60);
   return html`<section class="answer" aria-labelledby="ans">
     <p class="kick"><span class="tag good">${learning ? 'Learning' : 'Normal'}</span>
     <span>${span(r.fromMs, r.toMs)}; no incident is open</span></p>
     <h1 id="ans">${learning ? `Learning what is normal: ${minutes(known)} of ${minutes(whole)} min.`
       : last ? `All normal again since ${clock(endOf(last))}.` : 'All normal.'}</h1>
-    <p class="sub">${last && html`<${Over} i=${last}/>`}${last && 'Now '}<b>${bare(q.calls / (d.seconds || 1))}</b> requests per second,
-      ${' '}<b>${failedOf(q)}</b> fail${normal(q, failedOf, learning)}, p95 <b>${p95Of(q)}</b>${normal(q, p95Of, learning)}.</p>
+    <p class="sub">${last && html`<${Over} i=${last}/>`}${q?.calls > 0 && html`${last && 'Now '}<b>${bare(q.calls / (d.seconds || 1))}</b> requests
+      per second, <b>${failedOf(q)}</b> fail${normal(q, failedOf, learning)}, p95 <b>${p95Of(q)}</b>${normal(q, p95Of, learning)}.`}</p>
     <${Acts} r=${r} items=${[['curl', () => curlOf('now')], ['Command', () => command('graph --format table')]]}>
       ${last && html`<a class="btn" href=${incidentHref(last)}>See incident ${last.id}</a>`}
       <a class="btn" href=${href('/graph')}>See it in the graph</a></${Acts}></section>`;

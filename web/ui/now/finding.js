@@ -21,7 +21,7 @@ export const lasted = (i, now) => { const step = i.closed ? 1000 : MINUTE;
 // Of the questions about what an incident did: since it began, against the half hour before; and of those about what came after it.
 const beforeOnset = i => { const onset = floor(onsetOf(i)); return { base: `${iso(onset - NORMAL_MS)}..${iso(onset)}` }; };
 const sinceOnset = i => ({ from: floor(onsetOf(i)) / 1000, ...i.closed && { to: endOf(i) / 1000 }, ...beforeOnset(i) });
-export const sinceEnd = i => ({ from: floor(endOf(i)) / 1000, ...beforeOnset(i) });
+export const sinceEnd = i => ({ from: (floor(endOf(i)) + MINUTE) / 1000, ...beforeOnset(i) }); /* the minute in which it ended is not clean */
 
 /* {i: the incident or null, suspects, slow, onset: Unix ms or NaN, since: parameters of questions about what it did, window: of links to other views,
  * normal: what it is held against, in words; need: requests that a judgement still wants} */

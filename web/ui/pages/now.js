@@ -18,6 +18,7 @@ import { Examples, Suspects } from '../now/suspects.js';
 
 /* ---- over time ---- */
 
+const LEAST_MS = 2e4; /* of a minute, to be counted */
 const ORDINARY = .02; /* of the requests: the least that the axis of a calm chart goes up to */
 
 // Failed user requests, stacked by where they began: at the busiest edge of failures, and elsewhere.
@@ -83,14 +84,16 @@ const standsOut = q =>
   marked(q.calls, q.errors) && ratio(q.errors, q.calls) > 2 * ratio(q.was.errors, q.was.calls) || slowerThan(q, q.was);
 
 // What no incident covers, as a diagnosis finds it where the counts stand out; else that all is normal.
-// last: of the incidents of this window, all of them over, the one that ended last: then what came after it is told.
+// last: of the incidents of this window, all of them over, the one that ended last: then what came after it is told,
+// as soon as a minute of that is known.
 function Window({ d, last, query }) {
-  const since = last && sinceEnd(last), after = useApi(last ? 'now' : null, since || {}).data, own = last ? after : d;
+  const r = useRange(), since = last && sinceEnd(last), early = last && since.from * 1000 > r.toMs - LEAST_MS,
+    after = useApi(last && !early ? 'now' : null, since || {}).data, own = last ? !early && after : d;
   const g = useApi(own && standsOut(own.requests) ? 'diagnose' : null,
     { limit: 10, ...since && { from: since.from, baseline: since.base } }, { every: 30000 });
   if (g.data) return html`<${Finding} f=${ofDiagnosis(g.data)} d=${own} others=${[]} query=${query}/>`;
-  return !own || g.loading ? null : [html`<div><${Calm} d=${own} last=${last}/><${Failures} d=${d} last=${last} calm/></div>`,
-    html`<${Beside} across d=${d} incident=${last} entries=${own} words=${last && 'since it ended, against before'} query=${query}/>`];
+  return !own && !early || g.loading ? null : [html`<div><${Calm} d=${own} last=${last}/><${Failures} d=${d} last=${last} calm/></div>`,
+    html`<${Beside} across d=${d} incident=${last} entries=${own || d} words=${last && own ? 'since it ended, against before' : undefined} query=${query}/>`];
 }
 
 // id: of the incident whose page this is; '' for the state of things.
