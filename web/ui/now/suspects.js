@@ -73,7 +73,7 @@ const Line = ({ kind, text, word, to, against }) =>
   ${word && html`<a class="src" href=${to}>${word}</a>`}</li>`;
 
 function Suspect({ s, all, total, slow, open, window }) {
-  const part = total ? s.score / total : 0, late = slow || /self_time|gap/.test(s.evidence?.[0]?.kind),
+  const part = total ? s.score / total : 0, first = s.evidence?.[0]?.kind, late = first != 'errors' && (slow || /self_time|gap/.test(first)),
     times = timesNeeded(s),
     under = all.find(o => o.rank < s.rank && o.effects?.some(n => sameNode(n, s.node)));
   const show = e => { const o = document.getElementById('suspect-' + under.rank); e.preventDefault(); e.stopPropagation(); o.open = true;
