@@ -47,6 +47,7 @@ static bool is_wanted(const char *file, struct str path)
     static const struct {
         const char *path, *script;
     } rows[] = {{"/trace", "spans-"},
+                {"/service", "others-"},
                 {"/network", "others-"},
                 {"/sql", "others-"},
                 {"/status", "others-"},

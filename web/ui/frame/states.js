@@ -81,7 +81,10 @@ export function useSteady(rows, id, asked) {
 export function useOnsets(fromMs, toMs) {
   const time = fromMs == null ? {} : { from: fromMs / 1000, to: toMs / 1000 },
     list = useApi('incidents', { state: 'all', ...time }, { every: 30000 }).data;
-  return (list?.items || []).map(i => ({ at: parseTime(i.onset), label: 'began ' + clock(parseTime(i.onset), 1), short: clock(parseTime(i.onset)) }));
+  return (list?.items || []).map(({ onset }) => {
+    const at = parseTime(onset);
+    return { at, label: `began ${clock(at, 1)}`, short: clock(at) };
+  });
 }
 
 // The page's title begins with the finding.

@@ -96,8 +96,9 @@ export function Calm({ d, last }) {
     <span>${span(r.fromMs, r.toMs)}; no incident is open</span></p>
     <h1 id="ans">${learning ? `Learning what is normal: ${minutes(known)} of ${minutes(whole)} min.`
       : last ? `All normal again since ${clock(endOf(last))}.` : 'All normal.'}</h1>
-    <p class="sub">${last && html`<${Over} i=${last}/>`}${q?.calls > 0 && html`${last && 'Now '}<b>${bare(q.calls / (d.seconds || 1))}</b> requests
-      per second, <b>${failedOf(q)}</b> fail${normal(q, failedOf, learning)}, p95 <b>${p95Of(q)}</b>${normal(q, p95Of, learning)}.`}</p>
+    <p class="sub">${last && html`<${Over} i=${last}/>`}${
+      q?.calls > 0 && html`${last && 'Now '}<b>${bare(q.calls / (d.seconds || 1))}</b> requests per second, <b>${failedOf(q)}</b>
+      ${' '}fail${normal(q, failedOf, learning)}, p95 <b>${p95Of(q)}</b>${normal(q, p95Of, learning)}.`}</p>
     <${Acts} r=${r} items=${[['curl', () => curlOf('now')], ['Command', () => command('graph --format table')]]}>
       ${last && html`<a class="btn" href=${incidentHref(last)}>See incident ${last.id}</a>`}
       <a class="btn" href=${href('/graph')}>See it in the graph</a></${Acts}></section>`;

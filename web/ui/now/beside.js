@@ -24,7 +24,8 @@ const CHANGES = {
     [html`<${Mark} k=${isSlow(c) ? 's' : 'b'}/>`,
     html`Incident <b>${c.id}</b> begins: ${c.entry.operation} ${isSlow(c) ? 'gets slower' : c.symptom == 'errors' ? 'fails' : 'changes'}`,
     `change point; noticed after ${ms(1e6 * Math.max(0, parseTime(c.opened) - onsetOf(c)))}`],
-  over: c => [html`<span class="good ok">✓</span>`, html`Incident <b>${c.id}</b> is over`, `after ${lasted(c)}, ${count(c.affected_calls)} requests`],
+  over: c => [html`<span class="good ok">✓</span>`, html`Incident <b>${c.id}</b> is over`,
+    `after ${lasted(c)}, ${count(c.affected_calls)} requests`],
   failures: c => [begins, ['Failures begin at ', pair(c)], `${count(c.calls)} since; found by counting, to the minute`],
   new_version: c =>
     [html`<${Icon} n="split" c="m2"/>`, html`<b>${nameOfId(c.id)} ${c.version}</b> first seen`,
@@ -37,7 +38,8 @@ const CHANGES = {
 // incident: the one on show; its onset is a change too.
 function Changed({ d, incident }) {
   const r = useRange(),
-    own = incident ? [{ ...incident, kind: 'incident', at: incident.onset }, incident.closed && { ...incident, kind: 'over', at: incident.closed }] : [],
+    own = incident
+    ? [{ ...incident, kind: 'incident', at: incident.onset }, incident.closed && { ...incident, kind: 'over', at: incident.closed }] : [],
     all = [...d.changes, ...own.filter(Boolean)].sort((a, b) => parseTime(b.at) - parseTime(a.at));
   const row = c => { const [mark, text, note] = CHANGES[c.kind](c, d.seconds || 1);
     return html`<li key=${c.kind + c.at + c.callee}><time>${clock(parseTime(c.at), c.at.slice(17, 19) == '00' ? 0 : 1)}</time>${mark}
@@ -62,9 +64,11 @@ const Entries = ({ d, words = 'this window, against the one before' }) =>
 
 // Each: [icon and colour, sentence, note]. s: seconds of the window.
 const STANDING = {
-  hairpin: (f, s) => ['turn', 'turn', [pair(f, 'cross'), ' is a hairpin'], `out by ${f.via || 'a gateway'} and back: ${rate(f.calls / s)}`],
+  hairpin: (f, s) => ['turn', 'turn', [pair(f, 'cross'), ' is a hairpin'],
+    `out by ${f.via || 'a gateway'} and back: ${rate(f.calls / s)}`],
   plaintext: (f, s) => ['open', 'plain', [pair(f, 'sec'), ' is plaintext'], `${share(ratio(f.calls, f.of))} of ${rate(f.of / s)}`],
-  gap: (f, s) => ['gap', 'm2', [html`<a class="q" href=${traces(['service', nameOfId(f.id)])}><b>${nameOfId(f.id)}</b></a>`, ' drops trace context'],
+  gap: (f, s) => ['gap', 'm2',
+    [html`<a class="q" href=${traces(['service', nameOfId(f.id)])}><b>${nameOfId(f.id)}</b></a>`, ' drops trace context'],
     `${rate(f.calls / s)} begin anew behind ${f.operation || 'it'}, of ${rate(f.of / s)}`],
 };
 
@@ -75,7 +79,8 @@ function Standing({ d }) {
     right=${all.length > shown.length && html`<a class="s" href=${href('/network')}>all ${count(all.length)}</a>`}>
     <ol class="chg two">${shown.map(f => {
     const [icon, c, text, note] = STANDING[f.kind](f, d.seconds || 1);
-    return html`<li key=${f.kind + f.caller + f.callee + f.id + f.operation}><${Icon} n=${icon} c=${c}/><span>${text}<small>${note}</small></span></li>`;
+    return html`<li key=${f.kind + f.caller + f.callee + f.id + f.operation}><${Icon} n=${icon} c=${c}/>
+      <span>${text}<small>${note}</small></span></li>`;
   })}</ol></${Block}>`;
 }
 

@@ -53,7 +53,8 @@ export function symptom({ i, slow }, d) {
   const who = i ? i.entry.operation || nodeName(i.entry.node) : 'User requests',
     e = i ? d?.entries.find(e => e.operation == i.entry.operation && e.service == i.entry.node.service) : q;
   if (i?.symptom == 'traffic') return `The traffic of ${who} ${be} not what is normal. `;
-  if (!slow) return i ? `${share(over && e?.calls ? ratio(e.errors, e.calls) : i.failed_share)} of ${who} ${fail}. ` : `${share(ratio(q.errors, q.calls))} of user requests fail. `;
+  const part = !i ? ratio(q?.errors, q?.calls) : over && e?.calls ? ratio(e.errors, e.calls) : i.failed_share; /* at the end, or of the whole */
+  if (!slow) return `${share(part)} of ${i ? who : 'user requests'} ${fail}. `;
   return e && slowerThan(e, e.was) ? `${who} ${take} ${ms(e.p95_ns)} instead of ${ms(e.was.p95_ns)} at p95. `
     : `${who} ${i ? be : 'are'} slower than normal. `;
 }

@@ -48,9 +48,11 @@ function fit(nodes, at) {
   return [show, folded, i => gates.find(x => x < i && !show.includes(x))];
 }
 
-// path: what pathTo or counted gave; failed: share of requests that fail; others: of the last node's other callers; over: it is told in the past; version: of the node where it began.
+// path: what pathTo or counted gave; failed: share of requests that fail; others: of the last node's other callers;
+// over: it is told in the past; version: of the node where it began.
 export function Path({ path: { nodes, edges, at }, seconds, keys, failed, others, slow, over, version, query }) {
-  const s = seconds || 1, fail = over ? 'failed' : 'fail', v = version || guilty(nodes[at]), of = nodes[at].versions?.find(x => x.version == v) || nodes[at],
+  const s = seconds || 1, fail = over ? 'failed' : 'fail', v = version || guilty(nodes[at]),
+    of = nodes[at].versions?.find(x => x.version == v) || nodes[at],
     [show, folded, via] = fit(nodes, at);
   const solidAt = slow || at == nodes.length - 1 ? at : at + 1; /* the edge that is drawn solid, by the node it leads to */
   const where = (i, began, before, beyond) => i == at ? began : i < at ? before : beyond;

@@ -62,7 +62,8 @@ function lines(s, window) {
   return [...because, ...only, ...not];
 }
 
-// A suspect that may be chance: how many times the calls there are would tell, as what deviates grows with their square root; 0 when more would not.
+// A suspect that may be chance: how many times the calls there are would tell, as a deviation grows with their square root;
+// 0 when more would not.
 function timesNeeded(s) {
   const most = Math.max(0, ...(s.evidence || []).map(e => Math.abs(e.deviation)));
   return s.significant || !most || most >= STRONG ? 0 : (STRONG / most) ** 2;
@@ -73,7 +74,8 @@ const Line = ({ kind, text, word, to, against }) =>
   ${word && html`<a class="src" href=${to}>${word}</a>`}</li>`;
 
 function Suspect({ s, all, total, slow, open, window }) {
-  const part = total ? s.score / total : 0, first = s.evidence?.[0]?.kind, late = first != 'errors' && (slow || /self_time|gap/.test(first)),
+  const part = total ? s.score / total : 0, first = s.evidence?.[0]?.kind,
+    late = first != 'errors' && (slow || /self_time|gap/.test(first)),
     times = timesNeeded(s),
     under = all.find(o => o.rank < s.rank && o.effects?.some(n => sameNode(n, s.node)));
   const show = e => { const o = document.getElementById('suspect-' + under.rank); e.preventDefault(); e.stopPropagation(); o.open = true;
@@ -86,8 +88,8 @@ function Suspect({ s, all, total, slow, open, window }) {
         <span class=${s.rank > 1 ? 'k' : slow ? 's' : 'b'} style=${{ width: part * 100 + '%' }}></span></span>
         <b class="r">${wholeShare(part)}</b>
       <span class="sw8 s">
-        ${s.significant ? html`<${Sure} share=${s.confidence}/>, ${wholeShare(s.confidence)}` : times ? 'not enough data' : 'may be chance'}</span><span class="chev"><${Icon} n="right"/>
-        </span></summary>
+        ${s.significant ? html`<${Sure} share=${s.confidence}/>, ${wholeShare(s.confidence)}` : times ? 'not enough data' : 'may be chance'}</span>
+      <span class="chev"><${Icon} n="right"/></span></summary>
     <ul class="ev">
       ${lines(s, window)
       .map(([kind, text, word, to, against], i) =>
@@ -127,7 +129,8 @@ export function Examples({ f: { suspects: [s], slow, window } }) {
   const isGood = t => t.trace_id == s.contrast, to = t => traceHref(t.trace_id, window), bad = rows.filter(t => !isGood(t)).length;
   const began = t =>
     isGood(t) ? grey(`through ${nodeName(s.node)}, as it should be`) : t.origin_service
-    ? `${t.origin_service == s.peer?.service ? nodeName(s.node) + ' → ' : ''}${t.origin_service}${t.origin_reason && `, ${t.origin_reason}`}` : slow ? `${nodeName(s.node)}, slow` : grey('unknown');
+    ? `${t.origin_service == s.peer?.service ? nodeName(s.node) + ' → ' : ''}${t.origin_service}${t.origin_reason && `, ${t.origin_reason}`}`
+    : slow ? `${nodeName(s.node)}, slow` : grey('unknown');
   return rows.length > 0
     && html`<${Block} id="ex" title="Example traces"
     note=${`${bad} that ${slow ? 'were slow' : 'failed'}${rows.length > bad ? ', one good for contrast' : ''}`}>

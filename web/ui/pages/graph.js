@@ -143,8 +143,10 @@ export function Graph({ query }) {
     versions: query.versions == 'never' ? null : 'show', most: table || query.all ? null : MOST,
       base: compares ? baseOf(r, query.base) : null, gone: overlay == 'diff' ? 'show' : null }), { data } = answer;
   const zones = useApi(overlay == 'cross' ? 'zones' : null, { limit: 1000 }).data;
-  const blind = overlay == 'diff' && data?.base?.seconds == 0, drawn = blind || compares && !data?.base ? 'fault' : overlay; /* blind: all would be new */
-  const g = useMemo(() => data?.edges && overlaid(data, drawn, zones && zonesOf(zones.items)), [data, drawn, zones]), keys = useMemo(() => g ? keysOf(g.nodes) : x => x, [g]);
+  const blind = overlay == 'diff' && data?.base?.seconds == 0, /* all would be new */
+    drawn = blind || compares && !data?.base ? 'fault' : overlay;
+  const g = useMemo(() => data?.edges && overlaid(data, drawn, zones && zonesOf(zones.items)), [data, drawn, zones]),
+    keys = useMemo(() => g ? keysOf(g.nodes) : x => x, [g]);
   const matches = useMemo(() => matchesOf(g, query.find), [g, query.find]),
     worst = g && [...g.edges].filter(e => e.mark)
     .sort((a, b) => (b.mark == 'began') - (a.mark == 'began') || b.errors_origin - a.errors_origin || b.errors - a.errors)[0];
@@ -162,7 +164,8 @@ export function Graph({ query }) {
   useTitle(worst && `${bad}: failures ${worst.mark == 'began' ? 'began here' : 'passed on'}`, name != bad && name, 'Graph',
     span(r.fromMs, r.toMs));
   const many = g?.edges.length > TABLE_ONLY, asTable = table || many, counts = g && countsOf(g),
-    words = g?.base ? span(parseTime(g.base.from), parseTime(g.base.to)) + (g.base.seconds ? '' : ', of which nothing is known') : '', empty = g && !g.nodes.length;
+    words = g?.base ? span(parseTime(g.base.from), parseTime(g.base.to)) + (g.base.seconds ? '' : ', of which nothing is known') : '',
+    empty = g && !g.nodes.length;
   const around = query.focus && (centre ? nameOf(centre) : nameOfId(query.focus)),
     failed = answer.error && html`<${Failed} what="The graph" answer=${answer}/>`, common = { matches, edge, keys, query };
   return html`<main id="main" tabindex="-1" class="gpage">

@@ -124,7 +124,8 @@ function Verdict({ d, onset, ended, s }) {
   const deeper = best(d.callees.filter(e => e.mark), e => e.errors);
   return html`<${Mark} k=${markOf(n)} quiet/> <b>${share_} of calls ${
     ended ? `failed, ${span(onset, ended)}` : `fail${onset ? ` since ${clock(onset)}` : ''}`}.</b> ${n.mark == 'began'
-    ? html`They ${ended ? 'began' : 'begin'} here${bad.length == 1 && html`, in <b>${bad[0].version}</b>`}${out && html`, at its call to ${to(out)}`}.`
+    ? html`They ${ended ? 'began' : 'begin'} here${bad.length == 1 && html`, in <b>${bad[0].version}</b>`}${
+      out && html`, at its call to ${to(out)}`}.`
     : html`They began further on${deeper && html`, beyond ${to(deeper)}`}, and ${ended ? 'were' : 'are'} passed on here.`}
       ${own && html` <a href=${href('/incident/' + own.id)}>Incident ${own.id}</a>`}`;
 }

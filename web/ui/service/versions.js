@@ -15,7 +15,8 @@ const UNITS = { ratio: x => share(x), ns: x => ms(x), count: x => x.toFixed(2) }
 // A difference with its sign; shares in points, of which the unit is said once.
 function signed(x, unit) {
   const a = Math.abs(x);
-  return a < NOTHING[unit] ? '0' : (x < 0 ? '−' : '+') + (unit == 'ratio' ? (a * 100).toFixed(a < .00995 ? 2 : a < .0995 ? 1 : 0) : UNITS[unit](a));
+  const digits = a < .00995 ? 2 : a < .0995 ? 1 : 0;
+  return a < NOTHING[unit] ? '0' : (x < 0 ? '−' : '+') + (unit == 'ratio' ? (a * 100).toFixed(digits) : UNITS[unit](a));
 }
 const isTail = x => x.metric == 'latency' && x.test == 'two_proportions';
 // What a measure is called, and the number of one side that goes with it, where there is one.
