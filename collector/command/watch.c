@@ -6,6 +6,8 @@
 #include "collector/base/clock.h"
 #include "collector/base/log.h"
 #include "collector/base/stats.h"
+#include "collector/localise/constants.h"
+#include "collector/localise/statistics.h"
 #include "collector/localise/symptom.h"
 
 #define LEARN_MINUTES 5u             /* with requests, before anything is judged */
@@ -43,6 +45,8 @@ bool watch_init(struct watch *watch)
     for (unsigned i = 0; i < N_LOOKS; i++) {
         uint64_t ns = LOOK_WINDOWS * window_ns > look_ns[i] ? LOOK_WINDOWS * window_ns : look_ns[i];
         watch->look_steps[i] = (unsigned)((ns + step_ns - 1) / step_ns);
+        watch->look_z[i] =
+            z_beyond(chance_beyond(SYMPTOM_Z) * watch->look_steps[i] / watch->look_steps[0]);
         rollup_init(&watch->far[i], UINT32_MAX);
     }
     watch->keep_steps = (unsigned)(KEEP_NS / step_ns);
@@ -258,8 +262,10 @@ int64_t watch_count_affected(struct watch *watch, struct watched *watched, enum 
     int64_t n = 0;
     rollup_init(&sum, UINT32_MAX);
     steps_sum(watch->steps, watched->counted_to, end, true, &sum);
-    struct symptom_input input = {&watched->normal_entries, &sum, watched->entries_s,
-                                  (double)(end - watched->counted_to) * watch->step_s};
+    struct symptom_input input = {.normal = &watched->normal_entries,
+                                  .now = &sum,
+                                  .normal_s = watched->entries_s,
+                                  .now_s = (double)(end - watched->counted_to) * watch->step_s};
     for (unsigned i = 0; i < watched->n_entries; i++)
         n += symptom_count(kind, &watched->entries[i], &input);
     rollup_fini(&sum);
@@ -422,7 +428,10 @@ static unsigned find_symptoms(struct watch *watch, struct look *look,
 {
     unsigned n_minutes = 0;
     bool learnt = true;
+    uint64_t reach = watch->settings->baseline_ns / NS_PER_MINUTE;
+    uint64_t to = minute_of(watch, look->from);
     if (watch->open) {
+        to = watch->open->incident->onset_ns / NS_PER_MINUTE;
         look->normal_entries = &watch->open->normal_entries;
         look->normal_s = watch->open->entries_s;
     } else {
@@ -430,8 +439,15 @@ static unsigned find_symptoms(struct watch *watch, struct look *look,
                  n_minutes >= LEARN_MINUTES;
         look->normal_s = (double)n_minutes * ROLLUP_MINUTE_S;
     }
-    struct symptom_input input = {look->normal_entries, &look->now_entries, look->normal_s,
-                                  (double)(look->end - look->from) * watch->step_s};
+    const struct rollup *parts[STEPS_MOST_PARTS];
+    struct symptom_input input = {
+        .normal = look->normal_entries,
+        .now = &look->now_entries,
+        .normal_s = look->normal_s,
+        .now_s = (double)(look->end - look->from) * watch->step_s,
+        .least_z = watch->look_z[look->window],
+        .parts = parts,
+        .n_parts = steps_minutes_apart(watch->steps, to > reach ? to - reach : 0, to, parts)};
     if (!learnt || !steps_sum(watch->steps, look->from, look->end, true, &look->now_entries))
         return 0;
     return symptom_find(&input, found);

@@ -62,6 +62,7 @@ struct watch {
     uint32_t step_s;                 /* see rollup.h */
     unsigned look_every, keep_steps; /* steps between looks, and in memory */
     unsigned look_steps[N_LOOKS];    /* … of a look, the shortest first */
+    double look_z[N_LOOKS];          /* by which its symptoms are beyond chance */
     uint64_t last_id;
     struct watched *open;      /* in order of their opening */
     uint64_t calm_from;        /* step: what is before it belongs to an incident that is over */

@@ -78,7 +78,10 @@ static void count_step(struct watch *watch, const struct look *look,
     struct rollup sum;
     rollup_init(&sum, UINT32_MAX);
     steps_sum(watch->steps, step, step + 1, true, &sum);
-    struct symptom_input input = {look->normal_entries, &sum, look->normal_s, watch->step_s};
+    struct symptom_input input = {.normal = look->normal_entries,
+                                  .now = &sum,
+                                  .normal_s = look->normal_s,
+                                  .now_s = watch->step_s};
     double bad = (double)symptom_count(found->kind, &found->scope, &input), n = 0;
     for (uint32_t i = 0; i < sum.n; i++)
         n += symptom_is_of(&found->scope, &sum.items[i].key) ? (double)sum.items[i].n : 0;

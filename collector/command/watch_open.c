@@ -250,6 +250,7 @@ void watch_open_second(struct watch *watch, const struct look *look)
 {
     struct symptom_found found[MAX_SYMPTOMS];
     struct look later = *look;
+    const struct rollup *parts[STEPS_MOST_PARTS];
     struct rollup before;
     unsigned n = 0;
     rollup_init(&before, UINT32_MAX);
@@ -258,8 +259,14 @@ void watch_open_second(struct watch *watch, const struct look *look)
     bool settled = watch->open && later.since + watch->look_steps[look->window] <= look->from;
     if (settled && steps_sum(watch->steps, later.since, look->from, true, &before)) {
         later.normal_s = (double)(look->from - later.since) * watch->step_s;
-        struct symptom_input input = {&before, &look->now_entries, later.normal_s,
-                                      (double)(look->end - look->from) * watch->step_s};
+        struct symptom_input input = {
+            .normal = &before,
+            .now = &look->now_entries,
+            .normal_s = later.normal_s,
+            .now_s = (double)(look->end - look->from) * watch->step_s,
+            .least_z = watch->look_z[look->window],
+            .parts = parts,
+            .n_parts = steps_apart(watch->steps, later.since, look->from, parts)};
         n = symptom_find(&input, found);
     }
     for (unsigned i = 0; i < n; i++) {
