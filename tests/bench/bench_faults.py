@@ -150,6 +150,20 @@ def passes(db, truth, onset, requests):
     return since / requests["now"]["n"] if since else calls / max(1, requests["baseline"]["n"])
 
 
+def felt(db, onset):
+    """Do users feel it at all, as incidents ask: of all requests since the onset 2 % more fail, 10 % more are slower than their entry's p95 before,
+    or 2 % more than twice that."""
+    said = run("sql", "--db", db, "--format", "csv",
+               "WITH one AS (SELECT entry_service || ' ' || entry_operation AS entry, start_ns >= %d000000000 AS since, duration_ns AS ns, "
+               "status = 'error' AS failed FROM trace), "
+               "place AS (SELECT entry, ns, row_number() OVER (PARTITION BY entry ORDER BY ns) * 1.0 / count(*) OVER (PARTITION BY entry) AS place "
+               "FROM one WHERE NOT since), p95 AS (SELECT entry, min(ns) AS p95 FROM place WHERE place >= 0.95 GROUP BY entry) "
+               "SELECT avg(failed), coalesce(avg(ns > p95), 0), coalesce(avg(ns > 2 * p95), 0) FROM one LEFT JOIN p95 USING (entry) "
+               "GROUP BY since ORDER BY since" % onset)
+    before, now = ([float(x) for x in row.split(",")] for row in said.splitlines()[1:3])
+    return any(b - a >= least for a, b, least in zip(before, now, (0.02, 0.1, 0.02)))
+
+
 def measure(case, quiet):
     folder = tempfile.mkdtemp(prefix="faultline-bench-")
     try:
@@ -164,7 +178,7 @@ def measure(case, quiet):
                     rank=None if quiet else rank_of(truth, answer), suspects=[s["node"]["service"] for s in answer["suspects"][:3]],
                     significant=sum(s["significant"] for s in answer["suspects"]), scores=[round(s["score"], 3) for s in answer["suspects"][:3]],
                     requests=answer["requests"]["now"]["n"], passes=passes(db, truth, onset, answer["requests"]), before=before["verdict"], quiet=quiet,
-                    seconds=seconds_until(db, onset) if found and not quiet else None, opened=opened(db, onset))
+                    felt=not quiet and felt(db, onset), seconds=seconds_until(db, onset) if found and not quiet else None, opened=opened(db, onset))
     finally:
         shutil.rmtree(folder)
 
@@ -270,6 +284,10 @@ def main():
     print("\nin %d of %d faults no sender tells of the origin, in %d more fewer than one request in %d comes by it; of the other %d %s first, %s in three" % (
         sum(not r["passes"] for r in faults), len(faults), sum(0 < r["passes"] < BUSY for r in faults), 1 / BUSY, len(busy),
         share(sum(r["rank"] == 1 for r in busy), len(busy)), share(sum(bool(r["rank"]) and r["rank"] <= 3 for r in busy), len(busy))))
+    feel = [r for r in faults if r["felt"]]
+    print("in %d of %d faults no more of the requests at the entries are spoilt than incidents ask for; of the other %d replay opened %s" % (
+        len(faults) - len(feel), len(faults), len(feel), share(sum(any(at >= 0 for at in r["opened"]) for r in feel), len(feel))))
+    print("a second incident of one fault: in %d of %d" % (sum(sum(at >= 0 for at in r["opened"]) > 1 for r in faults), len(faults)))
     print("%d cases in %.0f s" % (len(rows), time.monotonic() - begin))
     with open(os.path.join(sys.argv[1], "bench_faults.json"), "w") as out:
         json.dump({"seed": seed, "cases": rows}, out, indent=1)
