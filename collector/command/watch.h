@@ -82,8 +82,6 @@ uint64_t watch_step_ns(const struct watch *watch, uint64_t step);
 /* Sets lengths and makes the steps, from the settings. False when memory is short. */
 bool watch_init(struct watch *watch);
 void watch_fini(struct watch *watch);
-/* Goes on with stored incidents that were open; takes them. */
-void watch_go_on(struct watch *watch, struct incident *incidents);
 /* Incidents of later times have nothing to do with what comes. */
 void watch_forget_later(struct watch *watch, uint64_t ns);
 /* One look at the steps before `end`. */
@@ -93,7 +91,7 @@ void watched_free(struct watched *watched);
 /* Sends it to the store; what stays here is a copy without suspects. */
 void watch_put(struct watch *watch, struct watched *watched, struct incident *incident);
 
-/* ---- what watch.c and watch_open.c share ---- */
+/* ---- what the files of the watch share ---- */
 
 struct look {
     unsigned window;    /* its number */
@@ -105,10 +103,7 @@ struct look {
 };
 
 uint64_t watch_step_of(const struct watch *watch, uint64_t ns);
-bool watch_add_all(struct rollup *into, const struct rollup *from);
-/* What lies before the look: minutes that belong to no incident. */
-bool watch_sum_normal(struct watch *watch, const struct look *look, bool entries,
-                      struct rollup *sum, unsigned *n_minutes);
+uint64_t watch_minute_of(const struct watch *watch, uint64_t step);
 void watch_append(struct watch *watch, struct watched *watched);
 /* Calls of its entries that its symptom spoilt, from where they were counted last up to `end`. */
 int64_t watch_count_affected(struct watch *watch, struct watched *watched, enum symptom kind,
@@ -116,6 +111,15 @@ int64_t watch_count_affected(struct watch *watch, struct watched *watched, enum 
 bool watched_has_entry(const struct watched *watched, const struct tally_key *entry);
 /* The first one that shows at this entry; NULL when none does. */
 struct watched *watch_owner(const struct watch *watch, const struct tally_key *entry);
+
+/* ---- watch_normal.c ---- */
+
+bool watch_add_all(struct rollup *into, const struct rollup *from);
+/* What lies before the look: minutes that belong to no incident. */
+bool watch_sum_normal(struct watch *watch, const struct look *look, bool entries,
+                      struct rollup *sum, unsigned *n_minutes);
+/* Goes on with stored incidents that were open; takes them. */
+void watch_go_on(struct watch *watch, struct incident *incidents);
 
 /* ---- watch_open.c ---- */
 
