@@ -34,13 +34,10 @@ static struct watched *find_same(struct watch *watch, const struct incident *inc
     return NULL;
 }
 
-static void join(struct watched *watched, struct symptom_found *found)
+static void add_entry(struct watched *watched, const struct tally_key *entry)
 {
-    if (watched->n_entries == MAX_ENTRIES || watched_has_entry(watched, &found->entry))
-        return;
-    watched->entries[watched->n_entries++] = found->entry;
-    if (!watched->shows || found->z > watched->shows->z)
-        watched->shows = found;
+    if (watched->n_entries < MAX_ENTRIES && !watched_has_entry(watched, entry))
+        watched->entries[watched->n_entries++] = *entry;
 }
 
 static void begin_incident(struct watch *watch, const struct look *look, struct watched *watched,
@@ -108,7 +105,7 @@ static void candidate_open(struct watch *watch, struct candidate *candidate)
 {
     struct watched *watched = candidate->watched;
     struct incident *incident = candidate->incident;
-    watched->entries[watched->n_entries++] = candidate->found->entry;
+    add_entry(watched, &candidate->found->entry);
     watched->window = candidate->look->window;
     watched->counted_to = candidate->onset;
     candidate->watched = NULL;
@@ -141,10 +138,13 @@ static void open_or_join(struct watch *watch, const struct look *look, struct sy
     if (candidate_new(watch, look, found, &candidate) &&
         take_normal(watch, look, candidate.watched) && candidate_has_cause(watch, &candidate)) {
         struct watched *same = find_same(watch, candidate.incident);
-        if (same)
-            join(same, found);
-        else
+        if (same) {
+            add_entry(same, &found->entry);
+            if (!same->shows || found->z > same->shows->z)
+                same->shows = found;
+        } else {
             candidate_open(watch, &candidate);
+        }
     }
     candidate_free(&candidate);
 }
@@ -242,6 +242,8 @@ static void open_behind(struct watch *watch, const struct look *look, struct sym
         struct watched *same = find_same(watch, candidate.incident);
         if (!same || was_of_another(watch, same, candidate.onset, candidate.incident))
             candidate_open(watch, &candidate);
+        else
+            add_entry(same, &found->entry); /* it shows there too, from the next look on */
     }
     candidate_free(&candidate);
 }

@@ -95,17 +95,18 @@
 #define SYMPTOM_FAILED 0.02
 #define SYMPTOM_SLOW 0.10
 #define SYMPTOM_NORMAL 100
-/* … or of one entry, tested exactly, from as many as have a p95 that is not the slowest of them. */
-#define SYMPTOM_NORMAL_THIN 20
 #define SYMPTOM_NOW 5
-/* So much are users slowed who wait longer than twice normal's p95, eight buckets above it, that
- * few of them count as those whose requests fail. */
-#define SLOWER_BUCKETS 8
 /* … at the first look when it is as great as this, or as far from chance; else it must show twice.
  * Beyond 5.5 standard errors chance gives one in five hundred days of such tests. */
 #define SYMPTOM_Z_PLAIN 5.5
 #define SYMPTOM_FAILED_HEAVY 0.15
 #define SYMPTOM_SLOW_HEAVY 0.30
+/* One entry, tested exactly, needs no more normal requests than have a p95 that is not the slowest
+ * of them. */
+#define SYMPTOM_NORMAL_THIN 20
+/* Who waits longer than twice normal's p95, eight buckets above it, counts as one whose request
+ * fails: SYMPTOM_FAILED of them are felt. */
+#define SLOWER_BUCKETS 8
 
 /* Minutes that scatter further than chance has it (by this many of its standard errors, in at least
  * so many minutes) make every symptom as many times less sure: failures and slowness come in bursts
