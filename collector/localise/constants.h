@@ -113,6 +113,8 @@
  * where a neighbour is noisy, traffic where it is sent by the clock. */
 #define SCATTER_PARTS 5
 #define SCATTER_Z 2.0
+/* … and one event more or less says nothing, where few are to be expected. */
+#define SCATTER_EVENT 1.0
 
 /* An entry has lost its traffic when a tenth is left, while the others together have half of
  * theirs: a night, or a sender that stopped, takes it from all. */

