@@ -202,8 +202,10 @@ static uint64_t settled_from(const struct watch *watch, uint64_t end)
 static bool was_of_another(struct watch *watch, struct watched *watched, uint64_t end,
                            const struct incident *newcomer)
 {
+    uint64_t reach = end > watch->keep_steps ? end - watch->keep_steps : 0;
     uint64_t onset = watch_step_of(watch, watched->incident->onset_ns);
     struct incident *incident = incident_copy(watched->incident);
+    onset = onset > reach ? onset : reach;
     struct suspects_wanted wanted = {.normal = &watched->normal,
                                      .normal_s = watched->normal_s,
                                      .from_step = onset,
