@@ -6,6 +6,8 @@
 #include "collector/base/clock.h"
 #include "collector/base/log.h"
 #include "collector/base/stats.h"
+#include "collector/localise/constants.h"
+#include "collector/localise/statistics.h"
 #include "collector/localise/symptom.h"
 
 #define LEARN_MINUTES 5u             /* with requests, before anything is judged */
@@ -22,12 +24,12 @@ uint64_t watch_step_ns(const struct watch *watch, uint64_t step)
     return step * watch->step_s * NS_PER_S;
 }
 
-static uint64_t step_of(const struct watch *watch, uint64_t ns)
+uint64_t watch_step_of(const struct watch *watch, uint64_t ns)
 {
     return ns / (watch->step_s * NS_PER_S);
 }
 
-static uint64_t minute_of(const struct watch *watch, uint64_t step)
+uint64_t watch_minute_of(const struct watch *watch, uint64_t step)
 {
     return step * watch->step_s / ROLLUP_MINUTE_S;
 }
@@ -43,6 +45,8 @@ bool watch_init(struct watch *watch)
     for (unsigned i = 0; i < N_LOOKS; i++) {
         uint64_t ns = LOOK_WINDOWS * window_ns > look_ns[i] ? LOOK_WINDOWS * window_ns : look_ns[i];
         watch->look_steps[i] = (unsigned)((ns + step_ns - 1) / step_ns);
+        watch->look_z[i] =
+            z_beyond(chance_beyond(SYMPTOM_Z) * watch->look_steps[i] / watch->look_steps[0]);
         rollup_init(&watch->far[i], UINT32_MAX);
     }
     watch->keep_steps = (unsigned)(KEEP_NS / step_ns);
@@ -88,7 +92,7 @@ void watch_fini(struct watch *watch)
     steps_free(watch->steps);
 }
 
-static void append(struct watch *watch, struct watched *watched)
+void watch_append(struct watch *watch, struct watched *watched)
 {
     struct watched **at = &watch->open;
     while (*at)
@@ -105,136 +109,6 @@ static void take_out(struct watch *watch, struct watched *watched)
     watched_free(watched);
 }
 
-/* ---- what is normal ---- */
-
-static bool add_all(struct rollup *into, const struct rollup *from)
-{
-    for (uint32_t i = 0; i < from->n; i++) {
-        struct tally *tally = rollup_tally(into, &from->items[i].key, 0);
-        if (!tally || !tally_merge(tally, &from->items[i]))
-            return false;
-    }
-    return true;
-}
-
-static void read_stored(struct watch *watch, struct window window, enum rollup_part part,
-                        struct rollup *rollup)
-{
-    struct err err = {0};
-    struct rollup_question question = {window, part, steps_names(watch->steps),
-                                       steps_nodes(watch->steps)};
-    char quoted[256];
-    /* What cannot be read is learnt anew. */
-    if (query_rollup(watch->query, &question, rollup, &err))
-        log_event(LOG_WARN, "baseline_unread", "reason=%s", log_quote(str_of(err.text), quoted));
-}
-
-/* The part of the baseline that is further back than memory. Requests are read once a minute. */
-static bool add_far(struct watch *watch, unsigned window, uint64_t from, uint64_t to, bool entries,
-                    struct rollup *sum)
-{
-    struct window wanted = {from * NS_PER_MINUTE, to * NS_PER_MINUTE};
-    struct rollup read;
-    if (!entries) {
-        read_stored(watch, wanted, ROLLUP_NORMAL, sum);
-        return true;
-    }
-    if (watch->far_minute[window] != to) {
-        rollup_clear(&watch->far[window]);
-        rollup_init(&read, UINT32_MAX);
-        read_stored(watch, wanted, ROLLUP_NORMAL_ENTRIES, &read);
-        steps_entries(watch->steps, &read, &watch->far[window]);
-        rollup_fini(&read);
-        watch->far_minute[window] = to;
-    }
-    return add_all(sum, &watch->far[window]);
-}
-
-/* What lies before the look. */
-static bool sum_normal(struct watch *watch, const struct look *look, bool entries,
-                       struct rollup *sum, unsigned *n_minutes)
-{
-    uint64_t to = minute_of(watch, look->from);
-    uint64_t reach = watch->settings->baseline_ns / NS_PER_MINUTE;
-    uint64_t from = to > reach ? to - reach : 0;
-    uint64_t near = to > STEP_MINUTES_SURE ? to - STEP_MINUTES_SURE : 0;
-    bool good =
-        steps_sum_minutes(watch->steps, from > near ? from : near, to, entries, sum, n_minutes);
-    if (good && from < near) {
-        good = add_far(watch, look->window, from, near, entries, sum);
-        *n_minutes += watch->far[look->window].n ? (unsigned)(near - from) : 0;
-    }
-    return good;
-}
-
-/* ---- going on ---- */
-
-static void read_entry(struct watch *watch, struct watched *watched)
-{
-    const struct incident *incident = watched->incident;
-    struct names *names = steps_names(watch->steps);
-    struct node node = {.cluster = names_add(names, incident->entry.cluster),
-                        .namespace = names_add(names, incident->entry.namespace),
-                        .service = names_add(names, incident->entry.service),
-                        .role = (uint8_t)role_from_word(incident->entry.role)};
-    watched->entries[0] = (struct tally_key){.channel = TALLY_REQUEST,
-                                             .node = nodes_add(steps_nodes(watch->steps), &node),
-                                             .name = names_add(names, incident->operation)};
-    watched->n_entries = 1;
-    watched->window = N_LOOKS - 1; /* whatever it was */
-}
-
-/* How long normal was: minutes in which requests came. */
-static double stored_length_s(struct watch *watch, struct window window)
-{
-    struct err err = {0};
-    size_t n = 0, max = (window.to_ns - window.from_ns) / NS_PER_MINUTE + 1;
-    struct request_minute *rows = malloc(max * sizeof(*rows));
-    if (rows)
-        query_request_minutes(watch->query, window, rows, max, &n, &err);
-    free(rows);
-    return err.code ? 0 : (double)n * ROLLUP_MINUTE_S;
-}
-
-/* Against the baseline before its onset. */
-static void go_on(struct watch *watch, struct incident *incident)
-{
-    struct watched *watched = watched_new();
-    if (!watched) {
-        incident_free(incident);
-        return;
-    }
-    uint64_t onset_ns = incident->onset_ns - incident->onset_ns % NS_PER_MINUTE;
-    uint64_t reach_ns = watch->settings->baseline_ns;
-    struct window window = {onset_ns > reach_ns ? onset_ns - reach_ns : 0, onset_ns};
-    incident->next = NULL;
-    watched->incident = incident;
-    watched->bad_ns = incident->updated_ns;
-    watched->counted_to = step_of(watch, incident->updated_ns);
-    read_entry(watch, watched);
-    read_stored(watch, window, ROLLUP_NORMAL, &watched->normal);
-    watched->normal_s = stored_length_s(watch, window);
-    steps_entries(watch->steps, &watched->normal, &watched->normal_entries);
-    steps_spoil(watch->steps, incident->onset_ns / NS_PER_MINUTE,
-                incident->updated_ns / NS_PER_MINUTE);
-    watched_show(watched, incident);
-    append(watch, watched);
-}
-
-void watch_go_on(struct watch *watch, struct incident *incidents)
-{
-    while (incidents) {
-        struct incident *next = incidents->next;
-        /* Series know no operation. */
-        if (!incidents->operation.len && !watch->by_series)
-            watch_series_go_on(watch, incidents);
-        else
-            go_on(watch, incidents);
-        incidents = next;
-    }
-    watch->changed(watch->ctx);
-}
-
 void watch_forget_later(struct watch *watch, uint64_t ns)
 {
     for (struct watched *at = watch->open; at;) {
@@ -249,36 +123,24 @@ void watch_forget_later(struct watch *watch, uint64_t ns)
     }
 }
 
-/* ---- opening ---- */
+/* ---- what users felt ---- */
 
-static int64_t count_affected(struct watch *watch, struct watched *watched, enum symptom kind,
-                              uint64_t end)
+int64_t watch_count_affected(struct watch *watch, struct watched *watched, enum symptom kind,
+                             uint64_t end)
 {
     struct rollup sum;
     int64_t n = 0;
     rollup_init(&sum, UINT32_MAX);
     steps_sum(watch->steps, watched->counted_to, end, true, &sum);
-    struct symptom_input input = {&watched->normal_entries, &sum, watched->normal_s,
-                                  (double)(end - watched->counted_to) * watch->step_s};
+    struct symptom_input input = {.normal = &watched->normal_entries,
+                                  .now = &sum,
+                                  .normal_s = watched->entries_s,
+                                  .now_s = (double)(end - watched->counted_to) * watch->step_s};
     for (unsigned i = 0; i < watched->n_entries; i++)
         n += symptom_count(kind, &watched->entries[i], &input);
     rollup_fini(&sum);
     watched->counted_to = end;
     return n;
-}
-
-static void name_entry(struct watch *watch, const struct symptom_found *found,
-                       struct incident *incident)
-{
-    struct names *names = steps_names(watch->steps);
-    const struct node *node = nodes_get(steps_nodes(watch->steps), found->entry.node);
-    struct node_text entry = {names_text(names, node->cluster), names_text(names, node->namespace),
-                              names_text(names, node->service), STR_NONE,
-                              str_of(role_word(node->role))};
-    incident->entry = node_text_copy(&incident->arena, &entry);
-    incident->operation = arena_dup(&incident->arena, names_text(names, found->entry.name));
-    incident->symptom = found->kind;
-    incident->failed_share = found->share;
 }
 
 void watch_put(struct watch *watch, struct watched *watched, struct incident *incident)
@@ -291,87 +153,72 @@ void watch_put(struct watch *watch, struct watched *watched, struct incident *in
     watch->settings->put(incident, watch->settings->ctx);
 }
 
-/* What an open incident explains: the same is first among the suspects, or who it is about. */
-static struct watched *find_same(struct watch *watch, const struct incident *incident)
+/* ---- entries and who shows there ---- */
+
+bool watched_has_entry(const struct watched *watched, const struct tally_key *entry)
+{
+    for (unsigned i = 0; i < watched->n_entries; i++) {
+        if (tally_key_eq(&watched->entries[i], entry))
+            return true;
+    }
+    return false;
+}
+
+struct watched *watch_owner(const struct watch *watch, const struct tally_key *entry)
+{
+    struct watched *at = watch->open;
+    while (at && !watched_has_entry(at, entry))
+        at = at->next;
+    return at;
+}
+
+static bool share_one(const struct watched *a, const struct watched *b)
+{
+    for (unsigned i = 0; i < a->n_entries; i++) {
+        if (watched_has_entry(b, &a->entries[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool shares_entry(const struct watch *watch, const struct watched *watched)
+{
+    for (const struct watched *at = watch->open; at; at = at->next) {
+        if (at != watched && share_one(at, watched))
+            return true;
+    }
+    return false;
+}
+
+/* An incident goes on while looks as long as the one that opened it, or shorter ones, show it. */
+static void find_those_that_show(struct watch *watch, const struct look *look,
+                                 struct symptom_found *found, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        for (struct watched *at = watch->open; at; at = at->next) {
+            if (watched_has_entry(at, &found[i].entry) && look->window <= at->window &&
+                (!at->shows || found[i].z > at->shows->z))
+                at->shows = &found[i];
+        }
+    }
+}
+
+/* What a shared entry shows is of those whose cause is to blame now; of all, when none is. */
+static void tell_sharers_apart(struct watch *watch, const struct look looks[N_LOOKS])
 {
     for (struct watched *at = watch->open; at; at = at->next) {
-        const struct node_text *cause = &at->incident->cause, *first = &incident->cause;
-        if (cause->service.len && str_eq(cause->service, first->service) &&
-            str_eq(cause->namespace, first->namespace) && str_eq(cause->cluster, first->cluster))
-            return at;
+        const struct look *look = &looks[at->window];
+        at->blamed = !at->shows || !shares_entry(watch, at) ||
+                     watched_is_to_blame(watch, at, look->from, look->end);
     }
-    return NULL;
-}
-
-static void join(struct watched *watched, struct symptom_found *found)
-{
-    if (watched->n_entries == MAX_ENTRIES)
-        return;
-    watched->entries[watched->n_entries++] = found->entry;
-    if (!watched->shows || found->z > watched->shows->z)
-        watched->shows = found;
-}
-
-static bool take_normal(struct watch *watch, const struct look *look, struct watched *watched)
-{
-    unsigned n_minutes;
-    bool good = watch->open ? add_all(&watched->normal, &watch->open->normal)
-                            : sum_normal(watch, look, false, &watched->normal, &n_minutes);
-    watched->normal_s = look->normal_s;
-    return good && steps_entries(watch->steps, &watched->normal, &watched->normal_entries);
-}
-
-static void begin_incident(struct watch *watch, const struct look *look, struct watched *watched,
-                           struct incident *incident)
-{
-    const struct localiser_settings *settings = watch->settings;
-    uint64_t end_ns = watch_step_ns(watch, look->end);
-    char quoted[1200];
-    incident->id = ++watch->last_id;
-    incident->opened_ns = settings->event_time ? end_ns : clock_wall_ns();
-    incident->updated_ns = watched->bad_ns = end_ns;
-    incident->affected_calls = count_affected(watch, watched, incident->symptom, look->end);
-    incident_summarise(incident);
-    append(watch, watched);
-    stat_add(watch->n_opened, 1);
-    log_event(LOG_WARN, "incident_opened", "incident=%llu summary=%s",
-              (unsigned long long)incident->id, log_quote(incident->summary, quoted));
-    watched->fresh = true;
-    watched_show(watched, incident);
-    watch_put(watch, watched, incident);
-}
-
-/* A symptom alone is no incident: somebody must be significant. */
-static void open_or_join(struct watch *watch, const struct look *look, struct symptom_found *found)
-{
-    struct watched *watched = watched_new();
-    struct incident *incident = incident_new();
-    uint64_t onset = watch_onset(watch, look, found);
-    if (!watched || !incident || !take_normal(watch, look, watched))
-        goto nothing;
-    name_entry(watch, found, incident);
-    incident->onset_ns = watch_step_ns(watch, onset);
-    bool together = !found->scope.name;
-    struct suspects_wanted wanted = {&watched->normal, watched->normal_s, onset,
-                                     look->end,        together,          NULL};
-    if (!watch_suspects(watch, &wanted, incident))
-        goto nothing;
-    struct watched *same = find_same(watch, incident);
-    if (same) {
-        join(same, found);
-        goto nothing;
+    for (struct watched *at = watch->open; at; at = at->next) {
+        for (const struct watched *other = watch->open; other && !at->blamed; other = other->next) {
+            if (other->shows && other->blamed && share_one(at, other)) {
+                at->shows = NULL;
+                break;
+            }
+        }
     }
-    watched->entries[watched->n_entries++] = found->entry;
-    watched->together = together;
-    watched->window = look->window;
-    watched->counted_to = onset;
-    watched->shows = found;
-    begin_incident(watch, look, watched, incident);
-    return;
-nothing:
-    incident_free(incident);
-    if (watched)
-        watched_free(watched);
 }
 
 /* ---- updating ---- */
@@ -380,14 +227,26 @@ static void find_suspects_again(struct watch *watch, struct watched *watched, ui
                                 struct incident *incident)
 {
     uint64_t reach = end > watch->keep_steps ? end - watch->keep_steps : 0;
-    uint64_t onset = step_of(watch, incident->onset_ns);
-    struct suspects_wanted wanted = {
-        &watched->normal, watched->normal_s, onset > reach ? onset : reach, end, watched->together,
-        watched};
+    uint64_t onset = watch_step_of(watch, incident->onset_ns);
+    struct suspects_wanted wanted = {.normal = &watched->normal,
+                                     .normal_s = watched->normal_s,
+                                     .from_step = onset > reach ? onset : reach,
+                                     .end = end,
+                                     .together = watched->together,
+                                     .shared = shares_entry(watch, watched),
+                                     .owner = watched};
     if (!watch_suspects(watch, &wanted, incident))
         return;
     incident_summarise(incident);
     watched_show(watched, incident);
+}
+
+/* A look long nothing is felt: what comes then may be another's. */
+static void note_pause(struct watch *watch, struct watched *watched, uint64_t end)
+{
+    uint64_t bad = watch_step_of(watch, watched->bad_ns);
+    if (end >= bad + watch->look_steps[watched->window])
+        watched->paused = bad;
 }
 
 /* True when it is over. */
@@ -399,18 +258,22 @@ static bool update_incident(struct watch *watch, struct watched *watched, uint64
         return false;
     incident->updated_ns = end_ns;
     if (end > watched->counted_to)
-        incident->affected_calls += count_affected(watch, watched, incident->symptom, end);
+        incident->affected_calls += watch_count_affected(watch, watched, incident->symptom, end);
     if (watched->shows) {
         watched->bad_ns = end_ns;
-        incident->failed_share = watched->shows->share;
+        if (watched->shows->kind == incident->symptom || !watched->second)
+            incident->failed_share = watched->shows->share;
         find_suspects_again(watch, watched, end, incident);
-    } else if (end_ns >= watched->bad_ns + calm_ns) {
+    } else {
+        note_pause(watch, watched, end);
+    }
+    if (!watched->shows && end_ns >= watched->bad_ns + calm_ns) {
         incident->closed_ns = watched->bad_ns + calm_ns;
         log_event(LOG_INFO, "incident_closed", "incident=%llu", (unsigned long long)incident->id);
     }
     bool over = incident->closed_ns > 0;
-    if (over && step_of(watch, watched->bad_ns) > watch->calm_from)
-        watch->calm_from = step_of(watch, watched->bad_ns);
+    if (over && watch_step_of(watch, watched->bad_ns) > watch->calm_from)
+        watch->calm_from = watch_step_of(watch, watched->bad_ns);
     steps_spoil(watch->steps, incident->onset_ns / NS_PER_MINUTE, watched->bad_ns / NS_PER_MINUTE);
     watch_put(watch, watched, incident);
     return over;
@@ -430,71 +293,31 @@ static void update_all(struct watch *watch, uint64_t end)
 
 /* ---- a look ---- */
 
-static struct watched *owner_of(struct watch *watch, const struct tally_key *entry)
-{
-    for (struct watched *at = watch->open; at; at = at->next) {
-        for (unsigned i = 0; i < at->n_entries; i++) {
-            if (tally_key_eq(&at->entries[i], entry))
-                return at;
-        }
-    }
-    return NULL;
-}
-
-/* A weak symptom counts when the look before showed it too. */
-static bool shows_twice(const struct watch *watch, const struct look *look,
-                        const struct symptom_found *found)
-{
-    for (int i = 0; i < N_LOOKS * MAX_ENTRIES; i++) {
-        const struct suspicion *suspicion = &watch->suspicions[i];
-        if (suspicion->end && suspicion->end + watch->look_every >= look->end &&
-            suspicion->window == look->window && tally_key_eq(&suspicion->scope, &found->scope))
-            return true;
-    }
-    return false;
-}
-
-/* An incident goes on while looks as long as the one that opened it, or shorter ones, show it. */
-static void find_those_that_show(struct watch *watch, const struct look *look,
-                                 struct symptom_found *found, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++) {
-        struct watched *owner = owner_of(watch, &found[i].entry);
-        if (owner && look->window <= owner->window &&
-            (!owner->shows || found[i].z > owner->shows->z))
-            owner->shows = &found[i];
-    }
-}
-
-static void judge(struct watch *watch, const struct look *look, struct symptom_found *found,
-                  unsigned n)
-{
-    struct suspicion *suspicions = &watch->suspicions[look->window * MAX_ENTRIES];
-    for (unsigned i = 0; i < n; i++) {
-        if (!owner_of(watch, &found[i].entry) &&
-            (symptom_is_heavy(&found[i]) || shows_twice(watch, look, &found[i])))
-            open_or_join(watch, look, &found[i]);
-    }
-    for (unsigned i = 0; i < MAX_ENTRIES; i++)
-        suspicions[i] = i < n ? (struct suspicion){found[i].scope, look->window, look->end}
-                              : (struct suspicion){.end = 0};
-}
-
 static unsigned find_symptoms(struct watch *watch, struct look *look,
                               struct symptom_found found[MAX_SYMPTOMS])
 {
     unsigned n_minutes = 0;
     bool learnt = true;
+    uint64_t reach = watch->settings->baseline_ns / NS_PER_MINUTE;
+    uint64_t to = watch_minute_of(watch, look->from);
     if (watch->open) {
+        to = watch->open->incident->onset_ns / NS_PER_MINUTE;
         look->normal_entries = &watch->open->normal_entries;
-        look->normal_s = watch->open->normal_s;
+        look->normal_s = watch->open->entries_s;
     } else {
-        learnt =
-            sum_normal(watch, look, true, &look->calm, &n_minutes) && n_minutes >= LEARN_MINUTES;
+        learnt = watch_sum_normal(watch, look, true, &look->calm, &n_minutes) &&
+                 n_minutes >= LEARN_MINUTES;
         look->normal_s = (double)n_minutes * ROLLUP_MINUTE_S;
     }
-    struct symptom_input input = {look->normal_entries, &look->now_entries, look->normal_s,
-                                  (double)(look->end - look->from) * watch->step_s};
+    const struct rollup *parts[STEPS_MOST_PARTS];
+    struct symptom_input input = {
+        .normal = look->normal_entries,
+        .now = &look->now_entries,
+        .normal_s = look->normal_s,
+        .now_s = (double)(look->end - look->from) * watch->step_s,
+        .least_z = watch->look_z[look->window],
+        .parts = parts,
+        .n_parts = steps_minutes_apart(watch->steps, to > reach ? to - reach : 0, to, parts)};
     if (!learnt || !steps_sum(watch->steps, look->from, look->end, true, &look->now_entries))
         return 0;
     return symptom_find(&input, found);
@@ -511,6 +334,7 @@ void watch_look(struct watch *watch, uint64_t end)
         struct look *look = &looks[i];
         uint64_t steps = watch->look_steps[i];
         *look = (struct look){.window = i, .from = end > steps ? end - steps : 0, .end = end};
+        look->since = watch->calm_from < end ? watch->calm_from : 0;
         /* What an incident that is over left is no sign of another. */
         if (watch->calm_from > look->from && watch->calm_from < end)
             look->from = watch->calm_from;
@@ -520,8 +344,11 @@ void watch_look(struct watch *watch, uint64_t end)
         n[i] = find_symptoms(watch, look, found[i]);
         find_those_that_show(watch, look, found[i], n[i]);
     }
-    for (unsigned i = 0; i < N_LOOKS; i++)
-        judge(watch, &looks[i], found[i], n[i]);
+    tell_sharers_apart(watch, looks);
+    for (unsigned i = 0; i < N_LOOKS; i++) {
+        watch_open_new(watch, &looks[i], found[i], n[i]);
+        watch_open_second(watch, &looks[i]);
+    }
     update_all(watch, end);
     watch->changed(watch->ctx);
     for (unsigned i = 0; i < N_LOOKS; i++) {

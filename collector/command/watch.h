@@ -6,6 +6,10 @@
  *
  * Several may be open: a further entry joins the one whose cause its requests pass too, and opens
  * another otherwise. While one is open, normal is what it was when the first of them opened.
+ *
+ * An entry that shows one may come to show a second: it is worse than it was since the first began,
+ * or since that last paused, and who makes the difference is another. Such entries are shared: each
+ * of their incidents goes on while its own cause is to blame.
  */
 #ifndef COMMAND_WATCH_H
 #define COMMAND_WATCH_H
@@ -23,15 +27,20 @@
 struct watched {
     struct watched *next;
     struct incident *incident; /* without suspects */
-    struct rollup normal, normal_entries;
-    double normal_s; /* how long normal was */
+    /* What suspects are told from: normal, or of a second one the time when the first was alone. */
+    struct rollup normal;
+    struct rollup normal_entries; /* what symptoms are told from: normal */
+    double normal_s, entries_s;   /* how long these were */
+    bool second;
     struct tally_key entries[MAX_ENTRIES];
     unsigned n_entries;          /* where it shows; it is named by the first */
     bool together;               /* opened by what several entries show as one */
     unsigned window;             /* number of the look by which it opened, and goes on */
     uint64_t bad_ns;             /* end of the last look that showed a symptom */
+    uint64_t paused;             /* step of the last such look before it paused; 0: never did */
     uint64_t counted_to;         /* step before which affected calls are counted */
     bool fresh;                  /* opened by this look */
+    bool blamed;                 /* during a look: its cause is to blame */
     struct symptom_found *shows; /* during a look: at its sharpest entry; NULL: nowhere */
     struct buf active, scores;   /* its lines of /metrics */
 };
@@ -53,12 +62,13 @@ struct watch {
     uint32_t step_s;                 /* see rollup.h */
     unsigned look_every, keep_steps; /* steps between looks, and in memory */
     unsigned look_steps[N_LOOKS];    /* … of a look, the shortest first */
+    double look_z[N_LOOKS];          /* by which its symptoms are beyond chance */
     uint64_t last_id;
     struct watched *open;      /* in order of their opening */
     uint64_t calm_from;        /* step: what is before it belongs to an incident that is over */
     struct watched *by_series; /* the one that is told by series alone; NULL: none */
     uint64_t series_minute;    /* before which series are looked at */
-    struct suspicion suspicions[N_LOOKS * MAX_ENTRIES];
+    struct suspicion suspicions[N_LOOKS * MAX_ENTRIES], second_suspicions[N_LOOKS * MAX_ENTRIES];
     /* Requests of a baseline that reaches further back than memory, by look, and when they were
      * read. */
     struct rollup far[N_LOOKS];
@@ -72,8 +82,6 @@ uint64_t watch_step_ns(const struct watch *watch, uint64_t step);
 /* Sets lengths and makes the steps, from the settings. False when memory is short. */
 bool watch_init(struct watch *watch);
 void watch_fini(struct watch *watch);
-/* Goes on with stored incidents that were open; takes them. */
-void watch_go_on(struct watch *watch, struct incident *incidents);
 /* Incidents of later times have nothing to do with what comes. */
 void watch_forget_later(struct watch *watch, uint64_t ns);
 /* One look at the steps before `end`. */
@@ -82,6 +90,44 @@ struct watched *watched_new(void);
 void watched_free(struct watched *watched);
 /* Sends it to the store; what stays here is a copy without suspects. */
 void watch_put(struct watch *watch, struct watched *watched, struct incident *incident);
+
+/* ---- what the files of the watch share ---- */
+
+struct look {
+    unsigned window;    /* its number */
+    uint64_t from, end; /* first step that is looked at, and the one behind the last */
+    uint64_t since;     /* an onset lies behind this step: what is before it is another's */
+    const struct rollup *normal_entries;
+    double normal_s;
+    struct rollup calm, now_entries;
+};
+
+uint64_t watch_step_of(const struct watch *watch, uint64_t ns);
+uint64_t watch_minute_of(const struct watch *watch, uint64_t step);
+void watch_append(struct watch *watch, struct watched *watched);
+/* Calls of its entries that its symptom spoilt, from where they were counted last up to `end`. */
+int64_t watch_count_affected(struct watch *watch, struct watched *watched, enum symptom kind,
+                             uint64_t end);
+bool watched_has_entry(const struct watched *watched, const struct tally_key *entry);
+/* The first one that shows at this entry; NULL when none does. */
+struct watched *watch_owner(const struct watch *watch, const struct tally_key *entry);
+
+/* ---- watch_normal.c ---- */
+
+bool watch_add_all(struct rollup *into, const struct rollup *from);
+/* What lies before the look: minutes that belong to no incident. */
+bool watch_sum_normal(struct watch *watch, const struct look *look, bool entries,
+                      struct rollup *sum, unsigned *n_minutes);
+/* Goes on with stored incidents that were open; takes them. */
+void watch_go_on(struct watch *watch, struct incident *incidents);
+
+/* ---- watch_open.c ---- */
+
+/* Opens incidents for what the look found at entries that show none yet, or lets them join. */
+void watch_open_new(struct watch *watch, const struct look *look, struct symptom_found *found,
+                    unsigned n);
+/* Opens incidents at entries that show one already. */
+void watch_open_second(struct watch *watch, const struct look *look);
 
 /* ---- watch_series.c ---- */
 
@@ -93,14 +139,6 @@ void watch_series_walk(struct watch *watch);
 void watch_series_go_on(struct watch *watch, struct incident *incident);
 
 /* ---- watch_incident.c ---- */
-
-struct look {
-    unsigned window;    /* its number */
-    uint64_t from, end; /* first step that is looked at, and the one behind the last */
-    const struct rollup *normal_entries;
-    double normal_s;
-    struct rollup calm, now_entries;
-};
 
 /* Names belong to the localiser's thread, the incident to the writer: its texts are copied. */
 void suspect_own_texts(struct arena *arena, struct suspect *suspect);
@@ -117,10 +155,16 @@ struct suspects_wanted {
     double normal_s;
     uint64_t from_step, end;
     bool together;               /* several entries show it as one: any may pass there */
+    bool shared;                 /* others spoil requests there too */
     const struct watched *owner; /* NULL: a new one */
 };
 bool watch_suspects(struct watch *watch, const struct suspects_wanted *wanted,
                     struct incident *incident);
+/* Is its cause significant in the steps from there up to `end`? True too where they are too few to
+ * say. */
+bool watched_is_to_blame(struct watch *watch, const struct watched *watched, uint64_t from_step,
+                         uint64_t end);
+bool same_service(const struct node_text *a, const struct node_text *b);
 void incident_summarise(struct incident *incident);
 /* Writes the lines of /metrics of one incident. */
 void watched_show(struct watched *watched, const struct incident *incident);

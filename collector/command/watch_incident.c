@@ -15,6 +15,7 @@
 /* Who explains an entry takes part in so many of its requests that failed, or of all. */
 #define PASSED_FAILED 0.5
 #define PASSED 0.1
+#define BLAME_BYTES ((size_t)64 << 20)
 
 /* ---- texts ---- */
 
@@ -77,7 +78,10 @@ static void count_step(struct watch *watch, const struct look *look,
     struct rollup sum;
     rollup_init(&sum, UINT32_MAX);
     steps_sum(watch->steps, step, step + 1, true, &sum);
-    struct symptom_input input = {look->normal_entries, &sum, look->normal_s, watch->step_s};
+    struct symptom_input input = {.normal = look->normal_entries,
+                                  .now = &sum,
+                                  .normal_s = look->normal_s,
+                                  .now_s = watch->step_s};
     double bad = (double)symptom_count(found->kind, &found->scope, &input), n = 0;
     for (uint32_t i = 0; i < sum.n; i++)
         n += symptom_is_of(&found->scope, &sum.items[i].key) ? (double)sum.items[i].n : 0;
@@ -90,8 +94,7 @@ uint64_t watch_onset(struct watch *watch, const struct look *look,
 {
     uint64_t first = look->end > watch->keep_steps ? look->end - watch->keep_steps : 0;
     uint64_t usual = look->from;
-    if (watch->calm_from > first && watch->calm_from < look->end)
-        first = watch->calm_from;
+    first = look->since > first ? look->since : first;
     usual = usual > first ? usual : first;
     unsigned n = (unsigned)(look->end - first);
     struct step_count *counts = calloc(n, sizeof(*counts));
@@ -109,7 +112,7 @@ uint64_t watch_onset(struct watch *watch, const struct look *look,
 
 /* ---- suspects ---- */
 
-static bool same_service(const struct node_text *a, const struct node_text *b)
+bool same_service(const struct node_text *a, const struct node_text *b)
 {
     return a->service.len > 0 && str_eq(a->service, b->service) &&
            str_eq(a->namespace, b->namespace) && str_eq(a->cluster, b->cluster);
@@ -127,16 +130,17 @@ static bool is_others_cause(const struct watch *watch, const struct watched *own
     return false;
 }
 
-/* Do the entry's requests pass there: most of those that failed, or some of all? Who sends no spans
- * is passed where its caller is; whom nobody reaches any more was passed in normal times. */
-static bool is_passed(struct watch *watch, const struct diagnosis *diagnosis,
+/* Do the entry's requests pass there: most of those that failed (where others let them fail too:
+ * some), or some of all? Who sends no spans is passed where its caller is; whom nobody reaches any
+ * more was passed in normal times. */
+static bool is_passed(struct watch *watch, const struct diagnosis *diagnosis, bool shared,
                       const struct incident *incident, const struct suspect *suspect)
 {
     struct window now = {diagnosis->from_ns, diagnosis->to_ns};
     struct window normal = {diagnosis->baseline_from_ns, diagnosis->baseline_to_ns};
     struct query_entry entry = {incident->entry.service, incident->operation};
     bool failed = incident->symptom == SYMPTOM_ERRORS;
-    double least = failed ? PASSED_FAILED : PASSED;
+    double least = failed && !shared ? PASSED_FAILED : PASSED;
     const struct str services[2] = {suspect->node.service, suspect->peer.service};
     if (incident->symptom == SYMPTOM_TRAFFIC && same_service(&incident->entry, &suspect->node))
         return true;
@@ -156,7 +160,7 @@ static void keep_own(struct watch *watch, const struct suspects_wanted *wanted,
     for (uint32_t i = 0; i < diagnosis->n_suspects && kept < MAX_SUSPECTS; i++) {
         struct suspect *suspect = &diagnosis->suspects[i];
         if (is_others_cause(watch, wanted->owner, suspect) ||
-            (!wanted->together && !is_passed(watch, diagnosis, incident, suspect)))
+            (!wanted->together && !is_passed(watch, diagnosis, wanted->shared, incident, suspect)))
             continue;
         diagnosis->suspects[kept] = *suspect;
         diagnosis->suspects[kept].rank = kept + 1;
@@ -175,17 +179,17 @@ static void add_metrics(struct watch *watch, struct incident *incident, struct d
         log_event(LOG_WARN, "metrics_unread", "reason=%s", log_quote(str_of(err.text), quoted));
 }
 
-bool watch_suspects(struct watch *watch, const struct suspects_wanted *wanted,
-                    struct incident *incident)
+/* Who is to blame in those steps, by requests alone. False when memory is short. */
+static bool localise_steps(struct watch *watch, const struct suspects_wanted *wanted,
+                           struct arena *arena, struct diagnosis *diagnosis)
 {
-    struct diagnosis diagnosis = {.from_ns = watch_step_ns(watch, wanted->from_step),
-                                  .to_ns = watch_step_ns(watch, wanted->end),
-                                  .baseline_to_ns = watch_step_ns(watch, wanted->from_step)};
     struct rollup now;
-    rollup_init(&now, UINT32_MAX);
-    diagnosis.baseline_from_ns = diagnosis.from_ns > watch->settings->baseline_ns
-                                     ? diagnosis.from_ns - watch->settings->baseline_ns
-                                     : 0;
+    uint64_t from_ns = watch_step_ns(watch, wanted->from_step);
+    uint64_t reach_ns = watch->settings->baseline_ns;
+    *diagnosis = (struct diagnosis){.from_ns = from_ns,
+                                    .to_ns = watch_step_ns(watch, wanted->end),
+                                    .baseline_from_ns = from_ns > reach_ns ? from_ns - reach_ns : 0,
+                                    .baseline_to_ns = from_ns};
     struct localise_input input = {.normal = wanted->normal,
                                    .now = &now,
                                    .normal_s = wanted->normal_s,
@@ -196,11 +200,19 @@ bool watch_suspects(struct watch *watch, const struct suspects_wanted *wanted,
                                    .level = SUSPECT_SERVICE,
                                    .limit = LOOKED_AT,
                                    .min_requests = watch->settings->min_requests};
-    bool found = steps_sum(watch->steps, wanted->from_step, wanted->end, false, &now) &&
-                 localise(&input, &incident->arena, &diagnosis) &&
-                 diagnosis.verdict == VERDICT_INCIDENT;
+    rollup_init(&now, UINT32_MAX);
+    bool good = steps_sum(watch->steps, wanted->from_step, wanted->end, false, &now) &&
+                localise(&input, arena, diagnosis);
     rollup_fini(&now);
-    if (!found)
+    return good;
+}
+
+bool watch_suspects(struct watch *watch, const struct suspects_wanted *wanted,
+                    struct incident *incident)
+{
+    struct diagnosis diagnosis;
+    if (!localise_steps(watch, wanted, &incident->arena, &diagnosis) ||
+        diagnosis.verdict != VERDICT_INCIDENT)
         return false;
     add_metrics(watch, incident, &diagnosis);
     keep_own(watch, wanted, &diagnosis, incident);
@@ -214,6 +226,25 @@ bool watch_suspects(struct watch *watch, const struct suspects_wanted *wanted,
     }
     incident->cause = incident->suspects[0].node;
     return true;
+}
+
+bool watched_is_to_blame(struct watch *watch, const struct watched *watched, uint64_t from_step,
+                         uint64_t end)
+{
+    struct suspects_wanted wanted = {.normal = &watched->normal,
+                                     .normal_s = watched->normal_s,
+                                     .from_step = from_step,
+                                     .end = end};
+    struct diagnosis diagnosis;
+    struct arena arena;
+    arena_init(&arena, BLAME_BYTES);
+    bool good = localise_steps(watch, &wanted, &arena, &diagnosis);
+    bool blamed = !good || diagnosis.verdict == VERDICT_NOT_ENOUGH;
+    for (uint32_t i = 0; i < diagnosis.n_suspects && good && !blamed; i++)
+        blamed = diagnosis.suspects[i].significant &&
+                 same_service(&watched->incident->cause, &diagnosis.suspects[i].node);
+    arena_fini(&arena);
+    return blamed;
 }
 
 /* ---- what scrapes see ---- */

@@ -86,9 +86,11 @@
 #define TELL_Z_OF_HINT 1.0
 
 /* An entry shows a symptom: a look every ten seconds at ten entries is a hundred thousand tests a
- * day, of which 4.5 standard errors let less than one through by chance. The rise must be felt: so
- * many of its requests more fail, or are slower than normal's p95. Normal is known from so many
- * requests; of those now, five that all fail are what fewer could not tell from one client. */
+ * day, of which 4.5 standard errors let less than one through by chance. Longer looks are so many
+ * times fewer that do not overlap: they need less, to the same number of false ones. The rise must
+ * be felt: so many of its requests more fail, or are slower than normal's p95. Normal is known from
+ * so many requests; of those now, five that all fail are what fewer could not tell from one client.
+ */
 #define SYMPTOM_Z 4.5
 #define SYMPTOM_FAILED 0.02
 #define SYMPTOM_SLOW 0.10
@@ -99,6 +101,20 @@
 #define SYMPTOM_Z_PLAIN 5.5
 #define SYMPTOM_FAILED_HEAVY 0.15
 #define SYMPTOM_SLOW_HEAVY 0.30
+/* One entry, tested exactly, needs no more normal requests than have a p95 that is not the slowest
+ * of them. */
+#define SYMPTOM_NORMAL_THIN 20
+/* Who waits longer than twice normal's p95, eight buckets above it, counts as one whose request
+ * fails: SYMPTOM_FAILED of them are felt. */
+#define SLOWER_BUCKETS 8
+
+/* Minutes that scatter further than chance has it (by this many of its standard errors, in at least
+ * so many minutes) make every symptom as many times less sure: failures and slowness come in bursts
+ * where a neighbour is noisy, traffic where it is sent by the clock. */
+#define SCATTER_PARTS 5
+#define SCATTER_Z 2.0
+/* … and one event more or less says nothing, where few are to be expected. */
+#define SCATTER_EVENT 1.0
 
 /* An entry has lost its traffic when a tenth is left, while the others together have half of
  * theirs: a night, or a sender that stopped, takes it from all. */

@@ -255,7 +255,10 @@ void find_traffic(struct work *work)
 static void blame_entry(struct work *work, const struct rollup entries[2], const struct pair *pair)
 {
     const struct localise_input *input = work->input;
-    struct symptom_input both = {&entries[0], &entries[1], input->normal_s, input->now_s};
+    struct symptom_input both = {.normal = &entries[0],
+                                 .now = &entries[1],
+                                 .normal_s = input->normal_s,
+                                 .now_s = input->now_s};
     struct symptom_found found;
     if (!symptom_vanished(&both, &pair->key, &found))
         return;

@@ -5,6 +5,7 @@
 
 /* Counts that are expected to be smaller are tested exactly. */
 #define EXACT_BELOW 5.0
+#define MOST_EVENTS 1e6 /* beyond, a binomial number is Poisson's */
 
 double rates_z(double a, double n, double b, double m)
 {
@@ -90,13 +91,24 @@ void strata_add(struct strata *strata, double a, double n, double b, double m)
     strata->variance += bad * fmax(0, both - bad) * n * m / (both * both * (both - 1));
 }
 
-/* Of a Poisson number with this mean: `least` or more. */
-static double poisson_tail(double mean, double least)
+/* Of a binomial number of n with this mean: `least` or more. */
+static double binomial_tail(double n, double mean, double least)
 {
-    double below = 0;
-    for (double k = 0; k < least; k++)
-        below += exp(k * log(mean) - mean - lgamma(k + 1));
-    return fmax(0, 1 - below);
+    double p = mean / n, above = 0;
+    for (double k = least; k <= n && p < 1; k++)
+        above += exp(ln_choose(n, k) + k * log(p) + (n - k) * log1p(-p));
+    return p < 1 ? above : 1;
+}
+
+/* Given how many are bad in each table, those of b are sums of hypergeometric numbers: as a
+ * binomial number that has their mean and variance. */
+static double strata_tail(const struct strata *strata)
+{
+    double left = fmin(1, strata->variance / strata->expected),
+           least = ceil(strata->observed - 1e-6);
+    double n = left < 1 ? ceil(strata->expected / (1 - left)) : HUGE_VAL;
+    n = fmin(fmax(n, least), MOST_EVENTS);
+    return binomial_tail(n, strata->expected, least);
 }
 
 double strata_z(const struct strata *strata)
@@ -104,10 +116,10 @@ double strata_z(const struct strata *strata)
     double difference = strata->observed - strata->expected;
     if (strata->variance <= 0)
         return 0;
-    /* So few that the normal distribution tells tales; Poisson's is wider than the true one. */
+    /* So few that the normal distribution tells tales. */
     if (difference > 0 && strata->expected < EXACT_BELOW) {
-        double p = poisson_tail(strata->expected, strata->observed);
-        return p <= 0 ? difference / sqrt(strata->variance) : p < 0.5 ? z_beyond(p) : 0;
+        double p = strata_tail(strata);
+        return p <= 1e-300 ? z_beyond(1e-300) : p < 0.5 ? z_beyond(p) : 0;
     }
     return difference / sqrt(strata->variance);
 }

@@ -9,11 +9,7 @@
 
 static const struct tally *tally_find(const struct rollup *rollup, const struct tally_key *key)
 {
-    for (uint32_t i = 0; i < rollup->n; i++) {
-        if (tally_key_eq(&rollup->items[i].key, key))
-            return &rollup->items[i];
-    }
-    return NULL;
+    return rollup_find(rollup, key, 0);
 }
 
 /* What counts as bad, in normal times and now. */
@@ -21,43 +17,145 @@ struct bad_counts {
     double normal, normal_n, now, now_n;
 };
 
+/* What is felt, in the order in which it is looked for: requests that fail are often slow or quick
+ * as well. */
+struct feeling {
+    enum symptom kind;
+    unsigned beyond; /* buckets above normal's p95 from which a request is slow */
+    double least;    /* rise of the share of such requests */
+};
+
+static const struct feeling feelings[] = {{SYMPTOM_ERRORS, 0, SYMPTOM_FAILED},
+                                          {SYMPTOM_LATENCY, 0, SYMPTOM_SLOW},
+                                          {SYMPTOM_LATENCY, SLOWER_BUCKETS, SYMPTOM_FAILED}};
+#define N_FEELINGS (sizeof(feelings) / sizeof(feelings[0]))
+
+/* What one counts by which a symptom is known already. */
+static const struct feeling *feeling_of(enum symptom kind)
+{
+    return &feelings[kind == SYMPTOM_LATENCY];
+}
+
 static double slow_ones(const struct histogram *histogram, unsigned bucket)
 {
     return share_above(histogram, bucket) * (double)histogram->n;
 }
 
-static struct bad_counts bad_counts(enum symptom kind, const struct tally *normal,
+/* Above which bucket a request is slow, and how many of any time are by chance: it is the k-th of
+ * n, and the next one may fall into any of the n + 1 places between them. */
+static unsigned slow_bucket(const struct histogram *normal, double *usual)
+{
+    double n = (double)normal->n;
+    uint64_t p95_ns = histogram_quantile(normal, SLOW_QUANTILE);
+    *usual = (n + 1 - ceil(SLOW_QUANTILE * n)) / (n + 1);
+    return p95_ns == UINT64_MAX ? HISTOGRAM_BUCKETS : histogram_bucket(p95_ns);
+}
+
+static struct bad_counts bad_counts(const struct feeling *feeling, const struct tally *normal,
                                     const struct tally *now)
 {
-    if (kind == SYMPTOM_ERRORS)
+    if (feeling->kind == SYMPTOM_ERRORS)
         return (struct bad_counts){(double)normal->bad, (double)normal->n, (double)now->bad,
                                    (double)now->n};
-    uint64_t p95_ns = histogram_quantile(&normal->histogram, SLOW_QUANTILE);
-    unsigned bucket = p95_ns == UINT64_MAX ? HISTOGRAM_BUCKETS : histogram_bucket(p95_ns);
-    double n = (double)normal->histogram.n, usual = fmax(1 - SLOW_QUANTILE, 1 / (n + 1));
-    return (struct bad_counts){usual * n, n, slow_ones(&now->histogram, bucket),
-                               (double)now->histogram.n};
+    double n = (double)normal->histogram.n, usual;
+    unsigned bucket = slow_bucket(&normal->histogram, &usual) + feeling->beyond;
+    return (struct bad_counts){feeling->beyond ? slow_ones(&normal->histogram, bucket) : usual * n,
+                               n, slow_ones(&now->histogram, bucket), (double)now->histogram.n};
 }
 
-static bool is_felt(enum symptom kind, const struct bad_counts *c, double z,
-                    struct symptom_found *found)
+/* ---- how far normal scatters by itself ---- */
+
+/* One part of it: how far the requests of the scope are from what they are on average, and how far
+ * chance would have them. */
+struct scatter {
+    double difference, variance;
+};
+
+static void add_scatter(const struct feeling *feeling, const struct tally *normal,
+                        const struct tally *part, struct scatter *scatter)
 {
-    double least = kind == SYMPTOM_ERRORS ? SYMPTOM_FAILED : SYMPTOM_SLOW;
-    if (c->normal_n < SYMPTOM_NORMAL || c->now_n < SYMPTOM_NOW)
+    bool errors = feeling->kind == SYMPTOM_ERRORS;
+    double n = errors ? (double)part->n : (double)part->histogram.n, usual;
+    unsigned bucket = errors ? 0 : slow_bucket(&normal->histogram, &usual) + feeling->beyond;
+    double bad = errors ? (double)part->bad : slow_ones(&part->histogram, bucket);
+    double share =
+        errors ? (double)normal->bad / (double)normal->n : share_above(&normal->histogram, bucket);
+    scatter->difference += bad - share * n;
+    scatter->variance += share * (1 - share) * n;
+}
+
+static struct scatter scatter_of(const struct feeling *feeling, const struct symptom_input *input,
+                                 const struct tally_key *scope, const struct rollup *part)
+{
+    struct scatter scatter = {0, 0};
+    for (uint32_t i = 0; i < part->n; i++) {
+        const struct tally *tally = &part->items[i];
+        const struct tally *normal =
+            symptom_is_of(scope, &tally->key) ? tally_find(input->normal, &tally->key) : NULL;
+        if (normal && normal->n > 0 && tally->n > 0)
+            add_scatter(feeling, normal, tally, &scatter);
+    }
+    return scatter;
+}
+
+/* Its requests of each part against their mean. */
+static struct scatter scatter_of_traffic(const struct symptom_input *input,
+                                         const struct tally_key *entry, const struct rollup *part)
+{
+    const struct tally *all = tally_find(input->normal, entry), *tally = tally_find(part, entry);
+    double mean = all ? (double)all->n / input->n_parts : 0;
+    return (struct scatter){(tally ? (double)tally->n : 0) - mean, mean};
+}
+
+/* How many times as far as by chance (without a feeling: its traffic): the root of Pearson's
+ * statistic over its degrees of freedom, where that is beyond chance itself; else 1. */
+static double overdispersion(const struct feeling *feeling, const struct symptom_input *input,
+                             const struct tally_key *scope)
+{
+    double sum = 0;
+    unsigned n = 0;
+    for (unsigned i = 0; i < input->n_parts; i++) {
+        struct scatter scatter = feeling ? scatter_of(feeling, input, scope, input->parts[i])
+                                         : scatter_of_traffic(input, scope, input->parts[i]);
+        if (scatter.variance > 0) {
+            sum += scatter.difference * scatter.difference / (scatter.variance + SCATTER_EVENT);
+            n++;
+        }
+    }
+    if (n < SCATTER_PARTS)
+        return 1;
+    double ratio = sum / (n - 1), chance = 1 + SCATTER_Z * sqrt(2.0 / (n - 1));
+    return ratio > chance ? sqrt(ratio) : 1;
+}
+
+/* ---- one entry ---- */
+
+static bool is_felt(const struct symptom_input *input, const struct feeling *feeling,
+                    const struct bad_counts *c, double z, struct symptom_found *found)
+{
+    double least_z = input->least_z > 0 ? input->least_z : SYMPTOM_Z;
+    if (c->now_n < SYMPTOM_NOW)
         return false;
-    found->kind = kind;
+    found->kind = feeling->kind;
     found->normal_share = c->normal / c->normal_n;
     found->share = c->now / c->now_n;
-    found->z = z;
-    return z > SYMPTOM_Z && found->share - found->normal_share >= least;
+    if (z <= least_z || found->share - found->normal_share < feeling->least)
+        return false;
+    found->z = z / overdispersion(feeling, input, &found->scope);
+    return found->z > least_z;
 }
 
-static bool test_entry(enum symptom kind, const struct tally *normal, const struct tally *now,
-                       struct symptom_found *found)
+static bool test_entry(const struct symptom_input *input, const struct tally *normal,
+                       const struct tally *now, struct symptom_found *found)
 {
-    struct bad_counts c = bad_counts(kind, normal, now);
     found->entry = found->scope = now->key;
-    return is_felt(kind, &c, two_proportions(c.normal, c.normal_n, c.now, c.now_n), found);
+    for (size_t i = 0; i < N_FEELINGS; i++) {
+        struct bad_counts c = bad_counts(&feelings[i], normal, now);
+        double z = two_proportions(c.normal, c.normal_n, c.now, c.now_n);
+        if (c.normal_n >= SYMPTOM_NORMAL_THIN && is_felt(input, &feelings[i], &c, z, found))
+            return true;
+    }
+    return false;
 }
 
 /* ---- several entries as one ---- */
@@ -70,7 +168,7 @@ bool symptom_is_of(const struct tally_key *scope, const struct tally_key *entry)
 }
 
 /* Each entry against itself: other entries, or more of them, are no symptom. */
-static bool test_scope(const struct symptom_input *input, enum symptom kind,
+static bool test_scope(const struct symptom_input *input, const struct feeling *feeling,
                        const struct tally_key *scope, struct symptom_found *found)
 {
     struct strata strata = {0};
@@ -83,7 +181,7 @@ static bool test_scope(const struct symptom_input *input, enum symptom kind,
             symptom_is_of(scope, &was->key) ? tally_find(input->now, &was->key) : NULL;
         if (!is || was->n <= 0 || is->n <= 0)
             continue;
-        struct bad_counts c = bad_counts(kind, was, is);
+        struct bad_counts c = bad_counts(feeling, was, is);
         double excess = c.normal_n > 0 ? c.now - c.normal / c.normal_n * c.now_n : 0;
         strata_add(&strata, c.normal, c.normal_n, c.now, c.now_n);
         all = (struct bad_counts){all.normal + c.normal, all.normal_n + c.normal_n, all.now + c.now,
@@ -93,14 +191,17 @@ static bool test_scope(const struct symptom_input *input, enum symptom kind,
             found->entry = was->key;
         }
     }
-    return worst > 0 && is_felt(kind, &all, strata_z(&strata), found);
+    return worst > 0 && all.normal_n >= SYMPTOM_NORMAL &&
+           is_felt(input, feeling, &all, strata_z(&strata), found);
 }
 
-static bool test_both(const struct symptom_input *input, const struct tally_key *scope,
-                      struct symptom_found *found)
+static bool test_scopes(const struct symptom_input *input, const struct tally_key *scope,
+                        struct symptom_found *found)
 {
-    return test_scope(input, SYMPTOM_ERRORS, scope, found) ||
-           test_scope(input, SYMPTOM_LATENCY, scope, found);
+    bool felt = false;
+    for (size_t i = 0; i < N_FEELINGS && !felt; i++)
+        felt = test_scope(input, &feelings[i], scope, found);
+    return felt;
 }
 
 static unsigned find_together(const struct symptom_input *input, struct symptom_found *found)
@@ -110,13 +211,13 @@ static unsigned find_together(const struct symptom_input *input, struct symptom_
     unsigned n = 0;
     for (uint32_t i = 0; i < input->normal->n; i++) {
         scope.node = input->normal->items[i].key.node;
-        if (test_both(input, &scope, &other) && (!n || other.z > found->z)) {
+        if (test_scopes(input, &scope, &other) && (!n || other.z > found->z)) {
             *found = other;
             n = 1;
         }
     }
     scope.node = NODE_NONE;
-    return n ? n : test_both(input, &scope, found);
+    return n ? n : test_scopes(input, &scope, found);
 }
 
 /* ---- traffic ---- */
@@ -145,6 +246,7 @@ bool symptom_vanished(const struct symptom_input *input, const struct tally_key 
         requests_but(input->now, entry) < TRAFFIC_OTHERS * others)
         return false;
     double z = -rates_z((double)was->n, input->normal_s, n, input->now_s);
+    z = z > SYMPTOM_Z ? z / overdispersion(NULL, input, entry) : z;
     *found = (struct symptom_found){SYMPTOM_TRAFFIC, *entry, *entry, 0, 1 - n / expected, z};
     return z > SYMPTOM_Z;
 }
@@ -164,10 +266,7 @@ static bool test_all(const struct symptom_input *input, const struct tally *was,
                      struct symptom_found *found)
 {
     const struct tally *is = tally_find(input->now, &was->key);
-    /* Failures first: requests that fail are often slow or quick as well. */
-    return (is && (test_entry(SYMPTOM_ERRORS, was, is, found) ||
-                   test_entry(SYMPTOM_LATENCY, was, is, found))) ||
-           symptom_vanished(input, &was->key, found);
+    return (is && test_entry(input, was, is, found)) || symptom_vanished(input, &was->key, found);
 }
 
 unsigned symptom_find(const struct symptom_input *input, struct symptom_found found[MAX_SYMPTOMS])
@@ -197,7 +296,7 @@ static double count_entry(enum symptom kind, const struct tally_key *entry,
     if (kind == SYMPTOM_TRAFFIC && was && input->normal_s > 0)
         return (double)was->n * input->now_s / input->normal_s - (is ? (double)is->n : 0);
     if (is && (was || kind == SYMPTOM_ERRORS))
-        return bad_counts(kind, was ? was : is, is).now;
+        return bad_counts(feeling_of(kind), was ? was : is, is).now;
     return 0;
 }
 

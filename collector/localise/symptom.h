@@ -15,17 +15,21 @@ struct symptom_found {
     /* Whose requests were tested: the entry; where each has too few to tell, all of its service (no
      * name), or all there are (neither). */
     struct tally_key scope;
-    /* Of their requests that failed, or were slower than normal's p95; of traffic: that did not
-     * come.
-     */
+    /* Of their requests that failed, or were slower than normal's p95 (or, where few are and those
+     * much, than twice that); of traffic: that did not come. */
     double normal_share, share;
-    double z;
+    double z; /* in units of how normal scatters, where that is more than chance */
 };
 
 /* The requests of two times, and how long each was. */
 struct symptom_input {
     const struct rollup *normal, *now;
     double normal_s, now_s; /* 0: not known, and nothing is said of traffic */
+    /* Normal in equal parts of time, which tell how far it scatters by itself; none: as chance has
+     * it. */
+    const struct rollup *const *parts;
+    unsigned n_parts;
+    double least_z; /* that counts; 0: SYMPTOM_Z */
 };
 
 #define MAX_SYMPTOMS 32

@@ -55,14 +55,29 @@ static bool grow(struct rollup *rollup)
     return true;
 }
 
-struct tally *rollup_tally(struct rollup *rollup, const struct tally_key *key, uint32_t step)
+static inline struct tally *find(const struct rollup *rollup, const struct tally_key *key,
+                                 uint32_t step, uint64_t hash)
 {
-    uint64_t hash = key_hash(key, step);
     for (struct map_iter it = map_find(&rollup->map, hash); map_next(&rollup->map, &it);) {
         struct tally *tally = &rollup->items[it.value];
         if (tally->step == step && tally_key_eq(&tally->key, key))
             return tally;
     }
+    return NULL;
+}
+
+const struct tally *rollup_find(const struct rollup *rollup, const struct tally_key *key,
+                                uint32_t step)
+{
+    return find(rollup, key, step, key_hash(key, step));
+}
+
+struct tally *rollup_tally(struct rollup *rollup, const struct tally_key *key, uint32_t step)
+{
+    uint64_t hash = key_hash(key, step);
+    struct tally *found = find(rollup, key, step, hash);
+    if (found)
+        return found;
     if (rollup->n >= rollup->max) {
         rollup->n_over++;
         return NULL;

@@ -96,6 +96,9 @@ void rollup_clear(struct rollup *rollup);
 /* The tally of this key and step, made when new. NULL beyond `max` (counted) or when memory is
  * short. Valid until the next call. */
 struct tally *rollup_tally(struct rollup *rollup, const struct tally_key *key, uint32_t step);
+/* The tally of this key and step; NULL when there is none. */
+const struct tally *rollup_find(const struct rollup *rollup, const struct tally_key *key,
+                                uint32_t step);
 /* Adds `sign` times the duration to sum and histogram (DURATION_UNKNOWN: nothing). */
 bool tally_time(struct tally *tally, uint64_t ns, int sign);
 /* Adds all counters of `from` to `into`. */

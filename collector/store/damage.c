@@ -14,6 +14,9 @@
 #define LOOK_BYTES ((size_t)4 << 20)
 #define WHOLE_BYTES ((off_t)32 << 20) /* a file up to this size is read as a whole: 0.06 s */
 #define MARK "-damaged"
+#define MAGIC "SQLite format 3" /* with its NUL */
+#define MARK_AT 68              /* the application's number in the head */
+#define LEAST_PAGE 512
 
 /* ---- is it ours, is it damaged ---- */
 
@@ -31,22 +34,28 @@ static bool names_our_tables(const char *path)
     return found;
 }
 
-/* Is this damaged file one of ours? The folder beside it, what is left of its head, or its tables'
- * names say so. */
-bool damage_was_ours(const char *path)
+/* What is left of its head: our mark; or it is the beginning of a database and shorter than the
+ * smallest page of one, so that nobody's data is in it. */
+static bool has_our_head(const char *path)
 {
-    char name[4096], head[72] = {0};
-    struct stat info;
-    snprintf(name, sizeof(name), "%s-inbox", path);
-    if (stat(name, &info) == 0)
-        return true;
+    char head[LEAST_PAGE] = {0};
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? 0 : read(fd, head, sizeof(head));
     if (fd >= 0)
         close(fd);
-    return (n == sizeof(head) &&
-            (memcmp(head, "SQLite format 3", 16) == 0 || memcmp(head + 68, "fLn1", 4) == 0)) ||
-           names_our_tables(path);
+    size_t magic = n < (ssize_t)sizeof(MAGIC) ? (size_t)(n < 0 ? 0 : n) : sizeof(MAGIC);
+    bool begun = n > 0 && n < LEAST_PAGE && memcmp(head, MAGIC, magic) == 0;
+    return begun || memcmp(head + MARK_AT, "fLn1", 4) == 0;
+}
+
+bool damage_was_ours(const char *path)
+{
+    char inbox[4200], log[4200];
+    struct stat info;
+    snprintf(inbox, sizeof(inbox), "%s-inbox", path);
+    snprintf(log, sizeof(log), "%s-wal", path);
+    return stat(inbox, &info) == 0 || damage_is_marked(path) || has_our_head(path) ||
+           names_our_tables(path) || names_our_tables(log);
 }
 
 /* One answer of quick_check. What the disk could not read is told as a number in a text. */

@@ -15,8 +15,9 @@ int damage_check(sqlite3 *db, const char *path);
 int damage_check_whole(sqlite3 *db);
 /* Does this code of SQLite say that the file is damaged? */
 bool damage_is(int code);
-/* Was this damaged file one of ours? The folder of an inbox beside it, its head, or the names of
- * tables in it say so. */
+/* Was this damaged file one of ours? The folder of an inbox or a mark beside it, the number of our
+ * program in its head, or the names of tables in it or its log say so; not that it is SQLite's:
+ * other programs' databases are damaged too, and theirs to mend. */
 bool damage_was_ours(const char *path);
 /* For the next start: found damaged while it was in use. */
 void damage_mark(const char *path);

@@ -243,7 +243,9 @@ int store_file_open(const struct store_settings *settings, int *lock_fd, sqlite3
         return err->code;
     if (look == LOOK_DAMAGED) {
         if (!damage_was_ours(settings->path))
-            return err_set(err, ERR_IO, "%s is no SQLite database; choose another store.path",
+            return err_set(err, ERR_IO,
+                           "%s is no SQLite database, or a damaged one that nothing shows to be "
+                           "faultline's; choose another store.path, or move it away",
                            settings->path);
         damage_set_aside(settings->path);
     }

@@ -107,7 +107,7 @@ const char *store_sqlite_version(void);
 
 uint64_t
 store_progress_ns(struct store *store);       /* monotonic time of the writer's last turn of work */
-const char *store_state(struct store *store); /* "" or "disk_full" or "store_failed" */
+const char *store_state(struct store *store); /* "", "disk_full", "memory" or "store_failed" */
 
 /* ---- reading back for the stitcher; its own read-only connection, one thread ---- */
 

@@ -41,7 +41,16 @@
 
 #define REST_NS (2 * NS_PER_S) /* without a commit: what is in the log goes into the file */
 
-enum store_state { STATE_GOOD, STATE_DISK_FULL, STATE_DAMAGED, STATE_FAILED };
+/* What keeps the writer: of all but the last it tries again. UNWRITTEN: whatever else, for example
+ * a disk that fails for a moment or another program that holds the file. */
+enum store_state {
+    STATE_GOOD,
+    STATE_DISK_FULL,
+    STATE_MEMORY,
+    STATE_UNWRITTEN,
+    STATE_DAMAGED,
+    STATE_FAILED
+};
 
 struct kafka_positions {
     struct kafka_place *items; /* the offset is that of the next message */

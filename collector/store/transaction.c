@@ -4,6 +4,7 @@
  *   nothing open --apply--> open --commit--> nothing open, turns handed on
  *                             \__ failed: roll back, wait, apply the same turns again __/
  */
+#include <errno.h>
 #include <time.h>
 
 #include "collector/base/clock.h"
@@ -83,6 +84,18 @@ static void note_damage(struct store *store, int code)
     failed_for_good(store, "the database is damaged; the next start sets it aside", code);
 }
 
+/* What keeps the writer from going on, until it can. SQLite says "full" of a write only: of a log's
+ * index that cannot grow it says what the system said. */
+static enum store_state state_of(struct store *store, int code)
+{
+    int error = sqlite3_system_errno(store->db);
+    bool io = (code & 0xff) == SQLITE_IOERR;
+    if ((code & 0xff) == SQLITE_FULL || (io && (error == ENOSPC || error == EDQUOT)))
+        return STATE_DISK_FULL;
+    return (code & 0xff) == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM ? STATE_MEMORY
+                                                                       : STATE_UNWRITTEN;
+}
+
 /* Back to the last commit: what is in memory of this transaction is forgotten, the turns are
  * applied again. */
 void transaction_roll_back(struct store *store, int code)
@@ -95,7 +108,7 @@ void transaction_roll_back(struct store *store, int code)
     else if (damage_is(code))
         note_damage(store, code);
     else
-        atomic_store(&store->state, STATE_DISK_FULL);
+        atomic_store(&store->state, state_of(store, code));
     execute(store, "ROLLBACK");
     store->in_transaction = false;
     parts_forget(store);
@@ -249,6 +262,11 @@ void transaction_start_over(struct store *store, int code)
 
 const char *store_state(struct store *store)
 {
-    enum store_state state = atomic_load(&store->state);
-    return state == STATE_GOOD ? "" : state == STATE_DISK_FULL ? "disk_full" : "store_failed";
+    static const char *const words[] = {[STATE_GOOD] = "",
+                                        [STATE_DISK_FULL] = "disk_full",
+                                        [STATE_MEMORY] = "memory",
+                                        [STATE_UNWRITTEN] = "store_failed",
+                                        [STATE_DAMAGED] = "store_failed",
+                                        [STATE_FAILED] = "store_failed"};
+    return words[atomic_load(&store->state)];
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The table of figures: the real program under workload W, the sender beside it. bench.py BUILD [million spans | ways]
+"""The table of figures: the real program under workload W, the sender beside it. bench.py BUILD [million spans | ways | counting | normal]
 
 Prints each figure with its limit and writes all of them to BUILD/bench.json. A figure is measured and never judged by an exit
 code: machines differ. Uncompressed bodies, eight connections, durability `power`, unless a line says otherwise.
@@ -250,6 +250,24 @@ def memory():
     collector.close()
 
 
+def normal():
+    """An hour of 400 services, more counters than the localiser keeps: what a start that reads it has in memory, with it and without."""
+    c, anon = lib.Collector(build).start(), {}
+    subprocess.run([c.program, "simulate", "--mesh", "400", "--past", "62m", "--for", "0s", "--rate", "15", "--to", "http://" + c.otlp],
+                   stdout=subprocess.DEVNULL, check=True)
+    c.flush()
+    c.stop(60)
+    for on in ("true", "false"):
+        c.start(localise__enabled=on)
+        time.sleep(3)
+        anon[on] = status(c.process.pid, "RssAnon")
+        assert (c.counter("faultline_series_limited_total", family="localise") > 0) == (on == "true")
+        c.stop(60)
+    c.close()
+    note("memory of what is normal, at its bound of 500,000 counters", anon["true"] - anon["false"], "MB", "", "%.0f with, %.0f without" % (
+        anon["true"], anon["false"]))
+
+
 def millions():
     """One file grows; each million's cost, then the questions that people ask of it."""
     collector = lib.Collector(build).start()
@@ -355,8 +373,9 @@ def page():
 
 
 def main():
-    if sys.argv[2:] == ["ways"]:  # these alone
-        ways(500000)
+    alone = {"ways": lambda: ways(500000), "counting": counting, "normal": normal}.get("".join(sys.argv[2:]))
+    if alone:
+        alone()
         return
     print("%-58s %12s %-10s %-14s %s" % ("figure", "value", "unit", "limit", "spread"))
     disk()
@@ -368,6 +387,7 @@ def main():
     ways(500000)
     counting()
     diagnosing()
+    normal()
     page()
     memory()
     millions()

@@ -28,6 +28,7 @@ BEFORE, AFTER = 600, 300  # seconds
 MESHES = ("10", "50", "300")
 SAMPLINGS = (1, 0.1, 0.01)
 SENDERS = {"proxies and applications": (), "applications": ("--sidecars", "off"), "proxies": ("--applications", "off")}
+DAY_RATE = 0.5  # requests a second of the quiet day
 BUSY = 0.05  # of 300 requests 15 come by
 OF_PROXIES = {"sidecar-overload"}  # no fault where there are none
 COMBINATIONS = list(itertools.product(MESHES, SAMPLINGS, SENDERS))
@@ -149,6 +150,20 @@ def passes(db, truth, onset, requests):
     return since / requests["now"]["n"] if since else calls / max(1, requests["baseline"]["n"])
 
 
+def felt(db, onset):
+    """Do users feel it at all, as incidents ask: of all requests since the onset 2 % more fail, 10 % more are slower than their entry's p95 before,
+    or 2 % more than twice that."""
+    said = run("sql", "--db", db, "--format", "csv",
+               "WITH one AS (SELECT entry_service || ' ' || entry_operation AS entry, start_ns >= %d000000000 AS since, duration_ns AS ns, "
+               "status = 'error' AS failed FROM trace), "
+               "place AS (SELECT entry, ns, row_number() OVER (PARTITION BY entry ORDER BY ns) * 1.0 / count(*) OVER (PARTITION BY entry) AS place "
+               "FROM one WHERE NOT since), p95 AS (SELECT entry, min(ns) AS p95 FROM place WHERE place >= 0.95 GROUP BY entry) "
+               "SELECT avg(failed), coalesce(avg(ns > p95), 0), coalesce(avg(ns > 2 * p95), 0) FROM one LEFT JOIN p95 USING (entry) "
+               "GROUP BY since ORDER BY since" % onset)
+    before, now = ([float(x) for x in row.split(",")] for row in said.splitlines()[1:3])
+    return any(b - a >= least for a, b, least in zip(before, now, (0.02, 0.1, 0.02)))
+
+
 def measure(case, quiet):
     folder = tempfile.mkdtemp(prefix="faultline-bench-")
     try:
@@ -163,22 +178,32 @@ def measure(case, quiet):
                     rank=None if quiet else rank_of(truth, answer), suspects=[s["node"]["service"] for s in answer["suspects"][:3]],
                     significant=sum(s["significant"] for s in answer["suspects"]), scores=[round(s["score"], 3) for s in answer["suspects"][:3]],
                     requests=answer["requests"]["now"]["n"], passes=passes(db, truth, onset, answer["requests"]), before=before["verdict"], quiet=quiet,
-                    seconds=seconds_until(db, onset) if found and not quiet else None, opened=opened(db, onset))
+                    felt=not quiet and felt(db, onset), seconds=seconds_until(db, onset) if found and not quiet else None, opened=opened(db, onset))
     finally:
         shutil.rmtree(folder)
 
 
 def quiet_day(seed):
-    """24 hours of the daily wave with a good deploy in the middle: every ten minutes against the half hour before. Alarms and windows."""
-    folder, day = tempfile.mkdtemp(prefix="faultline-bench-"), 86400
+    """24 hours of the daily wave, a good deploy every six hours, a surge of a quarter of an hour every five. Replayed as one: the incidents
+    that open; and every ten minutes asked against the half hour before: alarms, of how many windows."""
+    folder, day, part = tempfile.mkdtemp(prefix="faultline-bench-"), 86400, 6 * 3600
     try:
-        spans, db = os.path.join(folder, "spans"), os.path.join(folder, "db")
-        run("simulate", "--mesh", "10", "--fault", "deploy", "--seed", str(drawn(seed, "quiet day")), "--out", spans, "--from", str(BEGIN),
-            "--past", "0s", "--for", "%ds" % day, "--at", "%ds" % (day / 2), "--rate", "0.3")
-        run("replay", "--db", db, spans)
-        os.remove(spans)
+        db, files = os.path.join(folder, "db"), []
+
+        def traffic(name, begin, length, rate, *more):
+            files.append(os.path.join(folder, "%s%d" % (name, begin)))
+            run("simulate", "--mesh", "10", "--seed", str(drawn(seed, "quiet day", name, begin)), "--out", files[-1], "--from", str(BEGIN + begin),
+                "--past", "0s", "--for", "%ds" % length, "--rate", "%g" % rate, *more)
+        for begin in range(0, day, part):
+            traffic("deploy", begin, part, DAY_RATE, "--fault", "deploy", "--at", "%ds" % (part / 2))
+        for begin in range(2 * 3600, day, 5 * 3600):
+            traffic("surge", begin, 900, 3 * DAY_RATE)
+        run("replay", "--db", db, *files)
+        for name in files:
+            os.remove(name)
+        opened = run("sql", "--db", db, "--format", "csv", "SELECT summary FROM incident ORDER BY id").splitlines()[1:]
         windows = [(at, at + 600) for at in range(BEGIN + 1800, BEGIN + day, 600)]
-        return [w for w in windows if diagnose(db, (w[0] - 1800, w[0]), w)["verdict"] == "incident"], windows
+        return opened, [w for w in windows if diagnose(db, (w[0] - 1800, w[0]), w)["verdict"] == "incident"], windows
     finally:
         shutil.rmtree(folder)
 
@@ -251,14 +276,18 @@ def main():
             table([r for r in rows if r["group"] == group], group)
     print_missed([r for r in rows if r["group"] == "open"])
     if not os.environ.get("ONLY"):
-        alarms, windows = quiet_day(seed)
-        print("\na quiet day with its wave and a deploy at noon, on 10 services: %d of %d windows of ten minutes are called incidents" % (
-            len(alarms), len(windows)))
+        opened, alarms, windows = quiet_day(seed)
+        print("\na quiet day with its wave, four deploys and five surges, on 10 services, replayed: %d incidents opened; %d of its %d windows of "
+              "ten minutes are called incidents" % (len(opened), len(alarms), len(windows)) + "".join("\n  " + text for text in opened))
     faults = [r for r in rows if not r["quiet"]]
     busy = [r for r in faults if r["passes"] >= BUSY]
     print("\nin %d of %d faults no sender tells of the origin, in %d more fewer than one request in %d comes by it; of the other %d %s first, %s in three" % (
         sum(not r["passes"] for r in faults), len(faults), sum(0 < r["passes"] < BUSY for r in faults), 1 / BUSY, len(busy),
         share(sum(r["rank"] == 1 for r in busy), len(busy)), share(sum(bool(r["rank"]) and r["rank"] <= 3 for r in busy), len(busy))))
+    feel = [r for r in faults if r["felt"]]
+    print("in %d of %d faults no more of the requests at the entries are spoilt than incidents ask for; of the other %d replay opened %s" % (
+        len(faults) - len(feel), len(faults), len(feel), share(sum(any(at >= 0 for at in r["opened"]) for r in feel), len(feel))))
+    print("a second incident of one fault: in %d of %d" % (sum(sum(at >= 0 for at in r["opened"]) > 1 for r in faults), len(faults)))
     print("%d cases in %.0f s" % (len(rows), time.monotonic() - begin))
     with open(os.path.join(sys.argv[1], "bench_faults.json"), "w") as out:
         json.dump({"seed": seed, "cases": rows}, out, indent=1)

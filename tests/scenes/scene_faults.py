@@ -4,6 +4,7 @@ import os
 import remote_write as rw
 from faults import DB, EIO, ENOSPC, INBOX, WAL, load, run_case, run_reread_case, start_with_fault
 from faults import check as check_whole
+from lib import otlp_body, otlp_span, wait_for
 
 
 def check(c, *case):
@@ -60,6 +61,19 @@ def scene_a_moment_without_the_disk_sets_no_database_aside(c):
                      ("f.db", "f.db-wal", "f.db-shm", "f.db-lock", "f.db-inbox")]
         assert not strangers, (at, strangers, c.said())
     check_whole(c, acked)
+
+
+def scene_what_keeps_the_writer_is_said(c):
+    """Before, whatever it was, the disk was called full."""
+    c.start()
+    c.stop()
+    for times, errno, word in ((3, EIO, "store_failed"), (3, ENOSPC, "disk_full")):
+        assert start_with_fault(c, ("write", WAL, 8, times, errno), os.path.join(c.folder, "told%d" % errno)), c.said()
+        assert c.post_otlp(otlp_body([otlp_span("%032x" % errno, "b" * 16)]), True)[0] == 200
+        wait_for(lambda: c.get("/-/ready")[0] == 503 and c.get("/-/ready")[1].decode().strip() == word, 15, word)
+        wait_for(lambda: c.get("/-/ready")[0] == 200, 15, "the next try")
+        c.flush()
+        c.stop()
 
 
 def scene_a_commit_that_fails_counts_no_rate_twice(c):

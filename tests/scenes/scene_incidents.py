@@ -257,6 +257,63 @@ def scene_unrelated_causes_are_several_incidents(c):
     assert "cart" not in [s for i, s in suspects if i == 2], suspects
 
 
+class Gate(Mall):
+    """One entry, as behind a gateway: every request passes cart and then ads."""
+
+    def visit(self, at, operation, callee, bad):
+        if operation != "cart":
+            return []
+        trace, front, own, failed, spans, begin = self.new_id(32), self.new_id(), {}, 0, [], at + 1
+        for name in ("cart", "ads"):
+            call, how = self.new_id(), bad.get(name)
+            own[name] = self.random.lognormvariate(1.5, 0.3) * (20 if how == "slow" else 1)
+            status = 2 if how in ("fail", "rare") and self.random.random() < {"fail": 0.6, "rare": 0.25}[how] else 0
+            failed = failed or status
+            spans += [otlp_span(trace, call, front, "front", "call " + name, 3, begin, own[name] + 1, status),
+                      otlp_span(trace, self.new_id(), call, name, "get", 2, begin + 0.5, own[name], status)]
+            begin += own[name] + 1
+        return [otlp_span(trace, front, "", "front", "GET /", 2, at, begin - at + 1, failed)] + spans
+
+
+def scene_a_second_fault_behind_one_entry_is_an_incident_of_its_own(c):
+    """While the first goes on, and then without it: the first closes alone. Others begin in a pause of one, or fail as it does."""
+    rows = Gate(17).run(c, 1_600_000_020, [(0, 480, {}), (480, 720, {"cart": "rare"}), (720, 960, {"cart": "rare", "ads": "slow"}), (960, 1400, {"ads": "slow"})])
+    assert [r[1:3] + r[4:5] for r in rows] == [("closed", "errors", "cart"), ("open", "latency", "ads")], rows
+    assert 470 <= rows[0][5] <= 490 and 710 <= rows[1][5] <= 730, rows
+    closed, opened = c.sql("SELECT closed_ns / 1000000000 - 1600000020 FROM incident WHERE id = 1")[0][0], c.sql(
+        "SELECT (opened_ns - onset_ns) / 1000000000 FROM incident WHERE id = 2")[0][0]
+    assert 950 + 300 <= closed <= 1010 + 300 and opened <= 60, (closed, opened)
+    for seed, plan in ((18, [(0, 480, {}), (480, 600, {"cart": "fail"}), (600, 720, {}), (720, 840, {"ads": "fail"})]),
+                       (19, [(0, 480, {}), (480, 660, {"cart": "rare"}), (660, 840, {"cart": "rare", "ads": "fail"})])):
+        c.db += "+"
+        rows = Gate(seed).run(c, 1_600_000_020, plan)
+        assert [r[1:3] + r[4:5] for r in rows] == [("open", "errors", "cart"), ("open", "errors", "ads")], (seed, rows)
+        assert abs(rows[1][5] - plan[-1][0]) <= 10, (seed, rows)
+    c.db += "+"  # one that goes up and down is one
+    rows = Gate(20).run(c, 1_600_000_020, [(0, 480, {})] + [(480 + 60 * i, 540 + 60 * i, {"cart": ("rare", "fail", "")[i % 3]}) for i in range(12)])
+    assert [r[2:3] + r[4:5] for r in rows] == [("errors", "cart")], rows
+
+
+class Noisy(Mall):
+    """Fails as often as it does from minute to minute: 3 % on average, between none and 9 %."""
+
+    def visit(self, at, operation, callee, bad):
+        minute = random.Random(at // 60000)
+        status = 2 if self.random.random() < minute.betavariate(1.5, 48) else 0
+        if bad:
+            status = 2 if self.random.random() < 0.4 else 0
+        trace, front, call = self.new_id(32), self.new_id(), self.new_id()
+        own = self.random.lognormvariate(1.5, 0.3)
+        return [otlp_span(trace, front, "", "front", "GET /" + operation, 2, at, own + 2, status), otlp_span(trace, call, front, "front", "call", 3, at + 1, own + 1, status),
+                otlp_span(trace, self.new_id(), call, "cart", "get", 2, at + 1.5, own, status)] if operation == "cart" else []
+
+
+def scene_minutes_that_scatter_by_themselves_are_no_incident(c):
+    """Before, a minute that was worse than chance makes them was one; what goes beyond the noise still is."""
+    rows = Noisy(21).run(c, 1_600_000_020, [(0, 1800, {}), (1800, 1920, {"cart": "fail"})], rate=6)
+    assert [r[2:3] + r[4:5] for r in rows] == [("errors", "cart")] and 1790 <= rows[0][5] <= 1810, rows
+
+
 def scene_an_entry_that_loses_its_traffic_is_an_incident(c):
     rows = Mall(8).run(c, 1_600_000_020, [(0, 480, {}), (480, 660, {"missing": ("buy",)})])
     assert len(rows) == 1 and rows[0][2:5] == ("traffic", "GET /buy", "front") and 460 <= rows[0][5] <= 490, rows

@@ -51,6 +51,13 @@ def scene_a_start_that_cannot_be_says_why_and_changes_nothing(c):
     untouched(c, database(file("ours.db"), "PRAGMA user_version = 999"), "newer faultline")
     open(file("notes.txt"), "w").write("no database, and longer than a head of one would be. " * 9)
     untouched(c, file("notes.txt"), "no SQLite database")
+    # Another program's database stays where it is, also when it is damaged.
+    rows = ("CREATE TABLE other (a)",) + ("INSERT INTO other VALUES (hex(randomblob(20000)))",) * 3
+    for name, mark in (("theirs.db", 0), ("marked.db", 77)):
+        theirs = bytearray(open(database(file(name), "PRAGMA application_id = %d" % mark, *rows), "rb").read())
+        theirs[100:4096] = os.urandom(3996)
+        open(file(name), "wb").write(theirs)
+        untouched(c, file(name), "nothing shows to be faultline's")
     start(c, 3, "No such file or directory", store__path=file("no/folder.db"))
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
@@ -66,7 +73,9 @@ def scene_a_start_that_cannot_be_says_why_and_changes_nothing(c):
     head[:100] = b"x" * 100
     middle = bytearray(whole)
     middle[8192:5 * 8192] = os.urandom(4 * 8192)
-    for n, damaged in enumerate((head, middle, whole[:5000])):
+    names = bytearray(whole)
+    names[:100] = bytes(100)
+    for n, damaged in enumerate((head, middle, names, whole[:5000], whole[:300])):
         c.db = file("damaged%d.db" % n)
         open(c.db, "wb").write(damaged)
         c.start()

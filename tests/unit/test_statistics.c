@@ -63,7 +63,15 @@ static void tables_add_up(void **state)
     assert_near(strata_z(&none), 0, 1e-12);
     /* Few: 3 where 0.6 are expected: Poisson gives 0.0231. */
     strata_add(&none, 0, 40, 3, 10);
-    assert_near(strata_z(&none), 1.993, 0.001);
+    /* few: three of three where one of five is expected, 0.2³; exactly it is 0.0061, 2.505 */
+    assert_near(strata_z(&none), 2.4089, 0.001);
+    /* all of fourteen where 30 % are expected; exactly 5.346. Where the sum is not taken term by
+     * term any more, it is about the same. */
+    struct strata some = {0}, more = {0};
+    strata_add(&some, 0, 600, 14, 262);
+    strata_add(&more, 0, 600, 17, 262);
+    assert_near(strata_z(&some), 5.3015, 0.001);
+    assert_true(strata_z(&more) > strata_z(&some) && strata_z(&more) < strata_z(&some) + 1);
 }
 
 /* Newcombe 1998, table of method 10: 56/70 − 48/80 = 0.2, 0.0524 … 0.3339. */

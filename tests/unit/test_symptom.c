@@ -33,7 +33,8 @@ static void begin(struct times *times)
 {
     for (int time = 0; time < 2; time++)
         rollup_init(&times->rollups[time], 100);
-    times->input = (struct symptom_input){&times->rollups[0], &times->rollups[1], 600, 30};
+    times->input = (struct symptom_input){
+        .normal = &times->rollups[0], .now = &times->rollups[1], .normal_s = 600, .now_s = 30};
 }
 
 static void end(struct times *times)
@@ -145,6 +146,101 @@ static void test_entries_with_few_requests_are_one(void **state)
     }
 }
 
+/* One entry of which little is known: exactly what chance would have. */
+static void test_a_thin_entry_is_tested_exactly(void **state)
+{
+    static const struct {
+        int64_t normal, now, bad;
+        bool found;
+    } rows[] = {
+        {25, 10, 10, true},  /* by chance once in 180 million times */
+        {25, 5, 5, false},   /* … in 140,000 */
+        {19, 10, 10, false}, /* nothing is known of so few */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct times times;
+        begin(&times);
+        add_entry(&times.rollups[0], 0, rows[i].normal, 0, 1000000);
+        add_entry(&times.rollups[1], 0, rows[i].now, rows[i].bad, 1000000);
+        assert_int_equal(symptom_find(&times.input, times.found), rows[i].found);
+        if (rows[i].found)
+            assert_int_equal(times.found[0].scope.name, 2);
+        end(&times);
+    }
+}
+
+/* Of two hundred: a twentieth is slower than nearly all are, as ever; how much tells. */
+static void test_few_that_are_much_slower_are_felt(void **state)
+{
+    static const struct {
+        uint64_t ns;
+        bool found;
+    } rows[] = {{1600000, false}, {2500000, true}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct times times;
+        begin(&times);
+        add_entry(&times.rollups[0], 0, 10000, 0, 1000000);
+        add_entry(&times.rollups[1], 0, 190, 0, 1000000);
+        histogram_add(&times.rollups[1].items[0].histogram, rows[i].ns, 10);
+        assert_int_equal(symptom_find(&times.input, times.found), rows[i].found);
+        if (rows[i].found)
+            assert_int_equal(times.found[0].kind, SYMPTOM_LATENCY);
+        end(&times);
+    }
+}
+
+/* Thirty minutes of normal in which 120 of 3,000 requests fail or are slow, or come at all: spread
+ * as by chance, or in three minutes of them. Now the same happens as in one of the three. */
+static void test_what_comes_in_bursts_is_less_sure(void **state)
+{
+    enum { FAILS, SLOW, GONE, N };
+    (void)state;
+    for (int bursts = 0; bursts < 2; bursts++) {
+        for (int what = 0; what < N; what++) {
+            struct times times;
+            struct rollup minutes[30];
+            const struct rollup *parts[30];
+            begin(&times);
+            for (int i = 0; i < 30; i++) {
+                int64_t bad = !bursts ? 4 : i % 10 == 0 ? 40 : 0;
+                int64_t n = what != GONE ? 100 : bursts ? 30 * bad : 120;
+                rollup_init(&minutes[i], 100);
+                parts[i] = &minutes[i];
+                for (uint32_t k = 0; k < 2; k++) {
+                    struct rollup *both[2] = {&minutes[i], &times.rollups[0]};
+                    for (int t = 0; t < 2 && (k || n); t++) {
+                        add_entry(both[t], k, k ? 1000 : n, k || what != FAILS ? 0 : bad, 1000000);
+                        histogram_add(&both[t]->items[both[t]->n - 1].histogram, 9000000,
+                                      k || what != SLOW ? 0 : bad);
+                    }
+                }
+            }
+            /* What add_entry() set last counts for the sum: set it whole. */
+            for (uint32_t k = 0; k < times.rollups[0].n; k++) {
+                struct tally *all = &times.rollups[0].items[k];
+                bool other = all->key.name == 3;
+                all->n = other ? 30000 : what == GONE ? 3600 : 3000;
+                all->bad = !other && what == FAILS ? 120 : 0;
+            }
+            add_entry(&times.rollups[1], 1, 1000, 0, 1000000);
+            if (what != GONE) {
+                add_entry(&times.rollups[1], 0, 70, what == FAILS ? 30 : 0, 1000000);
+                histogram_add(&times.rollups[1].items[1].histogram, 9000000, what == SLOW ? 30 : 0);
+            }
+            times.input.normal_s = 1800;
+            times.input.now_s = 60;
+            times.input.parts = parts;
+            times.input.n_parts = 30;
+            assert_int_equal(symptom_find(&times.input, times.found), !bursts);
+            for (int i = 0; i < 30; i++)
+                rollup_fini(&minutes[i]);
+            end(&times);
+        }
+    }
+}
+
 static void test_steps_make_whole_minutes(void **state)
 {
     static const uint64_t rows[][2] = {{1, 1},   {7, 6},   {10, 10},  {15, 15},
@@ -171,6 +267,9 @@ int main(void)
         cmocka_unit_test(test_symptom_is_what_is_felt),
         cmocka_unit_test(test_traffic_that_vanished_is_a_symptom),
         cmocka_unit_test(test_entries_with_few_requests_are_one),
+        cmocka_unit_test(test_a_thin_entry_is_tested_exactly),
+        cmocka_unit_test(test_few_that_are_much_slower_are_felt),
+        cmocka_unit_test(test_what_comes_in_bursts_is_less_sure),
         cmocka_unit_test(test_steps_make_whole_minutes),
         cmocka_unit_test(test_onset_is_where_it_changes),
     };
