@@ -39,6 +39,10 @@
  * not. */
 #define CALLEE_PRIOR 2.0
 
+/* Own time beside a call is the caller's, so many times the callee's part, with nothing to tell
+ * them apart. */
+#define OWN_PRIOR 2.0
+
 /* An edge with so many calls counts half of one that is known well, when ends are weighed. */
 #define EDGE_HALF 20.0
 

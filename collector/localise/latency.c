@@ -74,7 +74,7 @@ static void blame_self(struct work *work, const struct pair *pair, const struct 
         .channel = CHANNEL_LATENCY,
         .kind = EVIDENCE_SELF_TIME,
         .unit = UNIT_NS,
-        .value = slow->value,
+        .value = slow->value * blame_beside(work, pair, slow),
         .test = TEST_SELF,
         .z = slow->z,
         .all_z = all_z,

@@ -4,6 +4,7 @@
  *   groups.c     nodes added up by service or version; roll-ups of both times side by side
  *   latency.c    self times that grew
  *   latency_gap.c  times between two that grew
+ *   beside.c     … where the caller does not report its calls: in its own time beside them
  *   kin.c        the keys of one suspect as one, where each is too thin
  *   ends.c       which of the two ends of a call, by the other calls of either
  *   failures.c   failures that begin here
@@ -97,6 +98,7 @@ struct finding {
 };
 
 struct missing_edge;
+struct edges;
 
 struct candidate {
     uint32_t group;           /* of the level's groups */
@@ -117,6 +119,7 @@ struct work {
     struct rollup siblings;  /* INSTANCE and GAP_INSTANCE of normal times, of all instances */
     double n_tests[N_TESTS]; /* that were made */
     double *origin_z; /* by group: of all failures that begin there; survived, of failed requests */
+    struct edges *edges;          /* how slow the ways between two are */
     struct missing_edge *missing; /* edges whose calls became fewer */
     uint32_t n_missing;
     struct request_numbers requests[2];
@@ -238,6 +241,20 @@ const struct tally *usual_of(const struct work *work, const struct pair *pair);
 bool is_thin(const struct tally *normal, const struct tally *now);
 /* As people write a group of the level. */
 struct str level_name(struct work *work, uint32_t group);
+
+/* latency_gap.c */
+/* Measures all edges, once: before own times are looked at. */
+bool edges_measure(struct work *work);
+/* Of the pair of an edge. */
+const struct slowness *edge_slowness(const struct work *work, const struct pair *pair);
+/* Of an end's part in a slow edge, 0…1: who is slow to call is so for all that it calls, who is
+ * slow to be reached for all who call it, and whose network is slow in both directions. */
+double end_odds(const struct work *work, int end, uint32_t group);
+
+/* beside.c */
+/* Lays what of an operation's own time lies beside its calls to their callees, as far as they owe
+ * it; gives the share that stays its own. */
+double blame_beside(struct work *work, const struct pair *self, const struct slowness *own);
 
 /* latency.c, failures.c, flow.c, changes.c */
 void find_slow_own(struct work *work);

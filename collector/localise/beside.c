@@ -1,0 +1,105 @@
+/* beside.c - where a caller does not report its calls, the way to its callee and back is part of
+ * its own time. Whose is it?
+ *
+ * The caller's, when that time grew beside all calls that the operation makes, or away from any.
+ * The callee's, when it grew beside the calls to it alone and, if it has several callers, at all of
+ * them: that each of them is slow by itself at once is unlikely, so every caller adds to the odds.
+ */
+#include <math.h>
+
+#include "collector/localise/statistics.h"
+#include "collector/localise/work.h"
+
+/* Of own times that grew, what lies beside the calls of one operation. */
+struct beside {
+    uint32_t from, to;  /* pairs: its service's */
+    double share;       /* of the calls of all its edges that are slow, 0…1 */
+    double callees, of; /* what speaks for the callees, and for anybody */
+};
+
+static bool is_beside(const struct pair *pair, name_no operation)
+{
+    return pair->key.name == operation && pair->key.peer != NO_GROUP;
+}
+
+/* Callers beside whose calls to it the time grew, beyond chance. */
+static unsigned slow_callers(const struct work *work, uint32_t callee)
+{
+    unsigned n = 0;
+    uint32_t last = NO_GROUP;
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->key.channel != TALLY_BESIDE || pair->key.peer != callee ||
+            pair->key.node == NO_GROUP || pair->key.node == last)
+            continue;
+        if (edge_slowness(work, pair)->z > SIGNIFICANT_Z) {
+            last = pair->key.node;
+            n++;
+        }
+    }
+    return n;
+}
+
+/* What speaks for the callee: the time that it would explain, by its odds. */
+static double callee_weight(const struct work *work, const struct pair *pair)
+{
+    if (edge_slowness(work, pair)->value <= 0)
+        return 0;
+    return tally_extra_ns(usual_of(work, pair), &pair->t[1]) * slow_callers(work, pair->key.peer) *
+           end_odds(work, 1, pair->key.peer);
+}
+
+static void weigh(struct work *work, const struct pair *self, struct beside *beside)
+{
+    double sum = 0, n = 0;
+    pairs_range(work->pairs, TALLY_BESIDE, self->key.node, &beside->from, &beside->to);
+    for (uint32_t i = beside->from; i < beside->to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (!is_beside(pair, self->key.name) || is_thin(usual_of(work, pair), &pair->t[1]))
+            continue;
+        double weight = edge_weight(pair->t[1].histogram.n);
+        sum += weight * edge_slowness(work, pair)->share;
+        n += weight;
+        beside->callees += callee_weight(work, pair);
+    }
+    beside->share = n > 0 ? sum / n : 1;
+    beside->of = beside->callees + OWN_PRIOR * pow(beside->share, END_POWER) *
+                                       tally_extra_ns(usual_of(work, self), &self->t[1]);
+}
+
+static void blame_callee(struct work *work, const struct pair *pair, double value)
+{
+    const struct slowness *slow = edge_slowness(work, pair);
+    struct str caller = level_name(work, pair->key.node), callee = level_name(work, pair->key.peer);
+    struct finding finding = {
+        .channel = CHANNEL_LATENCY,
+        .kind = EVIDENCE_GAP,
+        .unit = UNIT_NS,
+        .test = TEST_GAP,
+        .z = slow->z,
+        .baseline = slow->was_ns,
+        .observed = slow->is_ns,
+        .metric = STR("beside"),
+        .text = say(work,
+                    "%.*s → %.*s: %.*s → %.*s of the caller's own time beside the call, %.*s "
+                    "of calls slow",
+                    STR_ARG(caller), STR_ARG(callee), STR_ARG(say_ns(work, slow->was_ns)),
+                    STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_share(work, slow->share)))};
+    blame_end(work, pair, 1, value, &finding);
+}
+
+double blame_beside(struct work *work, const struct pair *self, const struct slowness *own)
+{
+    struct beside beside = {0};
+    if (self->key.what != SELF_CALM)
+        return 1;
+    weigh(work, self, &beside);
+    if (beside.callees <= 0 || beside.of <= 0)
+        return 1;
+    for (uint32_t i = beside.from; i < beside.to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (is_beside(pair, self->key.name))
+            blame_callee(work, pair, own->value * callee_weight(work, pair) / beside.of);
+    }
+    return 1 - beside.callees / beside.of;
+}
