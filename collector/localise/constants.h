@@ -56,10 +56,13 @@
 #define SURVIVED_WEIGHT 0.5
 
 /* Flow: a call that is now the last thing a visit does speaks against its callee and its caller in
- * this proportion; value = rise × min(1, 2 × rise) × visits a request (LOCALISING §3). */
+ * this proportion; value = rise × min(1, 2 × rise) × visits a request (LOCALISING §3). A callee of
+ * which all else is as ever has half the odds, for what gives a wrong answer seldom shows nowhere
+ * else. */
 #define FLOW_CALLEE 0.6
 #define FLOW_CALLER 0.4
 #define FLOW_STEEPNESS 2.0
+#define FLOW_AS_EVER 0.5
 
 /* Traffic: calls a visit that halved or doubled. It tells that something changed, less that it
  * spoilt a request: a quarter. */

@@ -37,14 +37,14 @@ static void measure(struct work *work, const struct pair *pair, const double cal
     if (visits[0] < MIN_TIMES || visits[1] < MIN_TIMES || calls[0] < MIN_TIMES)
         return;
     double was = calls[0] / visits[0], is = calls[1] / visits[1];
-    work->missing[work->n_missing++] =
-        (struct missing_edge){.caller = pair->key.node,
-                              .callee = pair->key.peer,
-                              .was = was,
-                              .is = is,
-                              .drop = is < was ? 1 - is / was : 0,
-                              .significant = calls_z(calls, visits) < -SIGNIFICANT_Z,
-                              .blind = is_blind(work, pair, calls[0])};
+    work->missing[work->n_missing++] = (struct missing_edge){
+        .caller = pair->key.node,
+        .callee = pair->key.peer,
+        .was = was,
+        .is = is,
+        .drop = is < was && !is_of_mix(work, pair->key.node, calls, visits) ? 1 - is / was : 0,
+        .significant = calls_z(calls, visits) < -SIGNIFICANT_Z,
+        .blind = is_blind(work, pair, calls[0])};
 }
 
 bool missing_measure(struct work *work)
@@ -103,7 +103,7 @@ unsigned missing_callees(const struct work *work, uint32_t caller, struct missin
 }
 
 /* A caller that reports its calls and makes none has not tried: that is its own doing, unless
- * others do the same. */
+ * others do the same. So it is of one that would not show it, and does not fail. */
 static bool tries_would_show(const struct work *work, uint32_t caller, uint32_t callee)
 {
     for (uint32_t i = 0; i < work->n_missing; i++) {
@@ -113,10 +113,18 @@ static bool tries_would_show(const struct work *work, uint32_t caller, uint32_t 
     return true;
 }
 
+/* Who does not get through fails, as a rule. */
+static bool fails_newly(const struct work *work, uint32_t caller)
+{
+    double visits[2];
+    count_visits(work, caller, NAME_NONE, visits);
+    return visits[0] > 0 && newly_failed(work, caller, false, visits) >= TEST_EVENTS;
+}
+
 double missing_share(const struct work *work, uint32_t caller, uint32_t callee)
 {
     double n, by_caller = guilt(work, false, caller, &n), by_callee = guilt(work, true, callee, &n);
-    n -= tries_would_show(work, caller, callee) && n > 0;
+    n -= n > 0 && (tries_would_show(work, caller, callee) || !fails_newly(work, caller));
     by_callee *= BLIND_PRIOR * n;
     return by_caller + by_callee > 0 ? by_callee / (by_caller + by_callee) : 0;
 }

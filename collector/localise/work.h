@@ -8,7 +8,9 @@
  *   kin.c        the keys of one suspect as one, where each is too thin
  *   ends.c       which of the two ends of a call, by the other calls of either
  *   failures.c   failures that begin here
- *   flow.c       visits that stop, calls that vanished or multiplied
+ *   flow.c       calls that vanished or multiplied
+ *   stops.c      visits that stop
+ *   mix.c        visits of which other kinds come than before
  *   missing.c    failures of callers that never came to their callee, where only callees report
  *   changes.c    versions and instances that are new, against their sisters
  *   instances.c  the same by instance: what a service owes, shared out among its instances
@@ -170,12 +172,25 @@ void count_visits(const struct work *work, uint32_t group, name_no operation, do
  * many there are. */
 uint32_t sum_edge(const struct work *work, uint32_t first, double calls[2]);
 
+/* Of a pair of FLOW: did the visit fail? */
+bool is_failed_visit(const struct pair *pair);
+
 /* Visits that fail now and did not before: what they no longer came to is told by the failure.
  * `carried`: only those that failed because a call that they made did. */
 double newly_failed(const struct work *work, uint32_t group, bool carried, const double visits[2]);
 
 /* How far from chance the change of calls a visit is, in standard errors. */
 double calls_z(const double calls[2], const double visits[2]);
+
+/* mix.c */
+/* The share of a service's visits, or of those of one operation (NAME_NONE: of all), whose kind, by
+ * caller and operation, came and comes no longer: 0…1. As much of a change of what a visit does is
+ * none of its own doing. */
+double mix_lost(const struct work *work, uint32_t group, name_no operation);
+
+/* Is the change of an edge's calls a visit no more than other kinds of visits bring about? */
+bool is_of_mix(const struct work *work, uint32_t caller, const double calls[2],
+               const double visits[2]);
 
 /* missing.c */
 /* A callee to which calls are missing, and its part of its caller's own failures. */
@@ -256,7 +271,7 @@ double end_odds(const struct work *work, int end, uint32_t group);
  * it; gives the share that stays its own. */
 double blame_beside(struct work *work, const struct pair *self, const struct slowness *own);
 
-/* latency.c, failures.c, flow.c, changes.c */
+/* latency.c, failures.c, stops.c, flow.c, changes.c */
 void find_slow_own(struct work *work);
 void find_slow_gaps(struct work *work);
 void find_failures(struct work *work);
