@@ -10,34 +10,27 @@
 #include "collector/localise/statistics.h"
 #include "collector/localise/work.h"
 
-/* Of own times that grew, what lies beside the calls of one operation. */
+/* Of own time that grew, what lies beside calls: of one operation, or of all that are thin. */
 struct beside {
-    uint32_t from, to;  /* pairs: its service's */
-    double share;       /* of the calls of all its edges that are slow, 0…1 */
-    double callees, of; /* what speaks for the callees, and for anybody */
+    const struct pair *self; /* NULL: the thin ones */
+    uint32_t from, to;       /* pairs of the service */
+    double share;            /* of the calls of all its edges that are slow, 0…1 */
+    double callees, of;      /* what speaks for the callees, and for anybody */
 };
 
-static bool is_beside(const struct pair *pair, name_no operation)
+static bool is_thin_operation(const struct work *work, const struct pair *pair)
 {
-    return pair->key.name == operation && pair->key.peer != NO_GROUP;
+    struct tally_key key = {
+        .channel = TALLY_SELF, .node = pair->key.node, .peer = NO_GROUP, .name = pair->key.name};
+    const struct pair *self = pairs_find(work->pairs, &key);
+    return self && is_thin(usual_of(work, self), &self->t[1]);
 }
 
-/* Callers beside whose calls to it the time grew, beyond chance. */
-static unsigned slow_callers(const struct work *work, uint32_t callee)
+static bool is_part(const struct work *work, const struct beside *beside, const struct pair *pair)
 {
-    unsigned n = 0;
-    uint32_t last = NO_GROUP;
-    for (uint32_t i = 0; i < work->pairs->n; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        if (pair->key.channel != TALLY_BESIDE || pair->key.peer != callee ||
-            pair->key.node == NO_GROUP || pair->key.node == last)
-            continue;
-        if (edge_slowness(work, pair)->z > SIGNIFICANT_Z) {
-            last = pair->key.node;
-            n++;
-        }
-    }
-    return n;
+    if (pair->key.peer == NO_GROUP)
+        return false;
+    return beside->self ? pair->key.name == beside->self->key.name : is_thin_operation(work, pair);
 }
 
 /* What speaks for the callee: the time that it would explain, by its odds. */
@@ -45,17 +38,16 @@ static double callee_weight(const struct work *work, const struct pair *pair)
 {
     if (edge_slowness(work, pair)->value <= 0)
         return 0;
-    return tally_extra_ns(usual_of(work, pair), &pair->t[1]) * slow_callers(work, pair->key.peer) *
-           end_odds(work, 1, pair->key.peer);
+    return tally_extra_ns(usual_of(work, pair), &pair->t[1]) *
+           edge_slow_callers(work, pair->key.peer) * end_odds(work, 1, pair->key.peer);
 }
 
-static void weigh(struct work *work, const struct pair *self, struct beside *beside)
+static void weigh(struct work *work, struct beside *beside, double extra_ns)
 {
     double sum = 0, n = 0;
-    pairs_range(work->pairs, TALLY_BESIDE, self->key.node, &beside->from, &beside->to);
     for (uint32_t i = beside->from; i < beside->to; i++) {
         const struct pair *pair = &work->pairs->items[i];
-        if (!is_beside(pair, self->key.name) || is_thin(usual_of(work, pair), &pair->t[1]))
+        if (!is_part(work, beside, pair))
             continue;
         double weight = edge_weight(pair->t[1].histogram.n);
         sum += weight * edge_slowness(work, pair)->share;
@@ -63,19 +55,19 @@ static void weigh(struct work *work, const struct pair *self, struct beside *bes
         beside->callees += callee_weight(work, pair);
     }
     beside->share = n > 0 ? sum / n : 1;
-    beside->of = beside->callees + OWN_PRIOR * pow(beside->share, END_POWER) *
-                                       tally_extra_ns(usual_of(work, self), &self->t[1]);
+    beside->of = beside->callees + OWN_PRIOR * pow(beside->share, END_POWER) * extra_ns;
 }
 
 static void blame_callee(struct work *work, const struct pair *pair, double value)
 {
     const struct slowness *slow = edge_slowness(work, pair);
+    bool thin = is_thin(usual_of(work, pair), &pair->t[1]);
     struct str caller = level_name(work, pair->key.node), callee = level_name(work, pair->key.peer);
     struct finding finding = {
         .channel = CHANNEL_LATENCY,
         .kind = EVIDENCE_GAP,
         .unit = UNIT_NS,
-        .test = TEST_GAP,
+        .test = thin ? TEST_GAP_ALL : TEST_GAP,
         .z = slow->z,
         .baseline = slow->was_ns,
         .observed = slow->is_ns,
@@ -88,18 +80,20 @@ static void blame_callee(struct work *work, const struct pair *pair, double valu
     blame_end(work, pair, 1, value, &finding);
 }
 
-double blame_beside(struct work *work, const struct pair *self, const struct slowness *own)
+double blame_beside(struct work *work, uint32_t group, const struct pair *self, double value,
+                    double extra_ns)
 {
-    struct beside beside = {0};
-    if (self->key.what != SELF_CALM)
+    struct beside beside = {.self = self};
+    if (self && self->key.what != SELF_CALM)
         return 1;
-    weigh(work, self, &beside);
+    pairs_range(work->pairs, TALLY_BESIDE, group, &beside.from, &beside.to);
+    weigh(work, &beside, extra_ns);
     if (beside.callees <= 0 || beside.of <= 0)
         return 1;
     for (uint32_t i = beside.from; i < beside.to; i++) {
         const struct pair *pair = &work->pairs->items[i];
-        if (is_beside(pair, self->key.name))
-            blame_callee(work, pair, own->value * callee_weight(work, pair) / beside.of);
+        if (is_part(work, &beside, pair))
+            blame_callee(work, pair, value * callee_weight(work, pair) / beside.of);
     }
     return 1 - beside.callees / beside.of;
 }

@@ -51,6 +51,11 @@
  * to which the same happens. */
 #define BLIND_SHARE 0.1
 #define BLIND_PRIOR 0.5
+/* … and so many times that where it has lost an instance: one that would have had so many calls and
+ * had none (by chance in one of 20,000). Then it takes less to tell that calls are missing. */
+#define GONE_ODDS 5.0
+#define GONE_CALLS 10.0
+#define GONE_Z 1.0
 
 /* A failure that the request survived spoils half of it: somebody still had to do without. */
 #define SURVIVED_WEIGHT 0.5

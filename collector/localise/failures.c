@@ -228,6 +228,7 @@ static void blame_missing(struct work *work, const struct pair *pair, const stru
         .observed = missing->is,
         .group = missing->callee,
         .peer = pair->key.node,
+        .end = END_CALLEE,
         .metric = STR("calls_a_visit"),
         .text = say(work, "%.*s fails without having called %.*s: %.3g → %.3g calls a visit",
                     STR_ARG(who), STR_ARG(whom), missing->was, missing->is)};

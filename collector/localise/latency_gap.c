@@ -7,90 +7,11 @@
 #include "collector/localise/work.h"
 #include "collector/model/span.h"
 
-struct edges {
-    struct slowness *of_pair; /* by pair, for gaps and what lies beside calls */
-    struct ends ends;
-    struct kin *kin[2]; /* gaps as a caller, as a callee */
-};
-
-static bool is_of(const struct pair *pair, unsigned channel)
-{
-    return pair->key.channel == channel && pair->key.node != NO_GROUP && pair->key.peer != NO_GROUP;
-}
-
-static bool is_gap(const struct pair *pair)
-{
-    return is_of(pair, TALLY_GAP);
-}
-
-/* An edge with few calls is judged by all calls to its callee. */
-static void measure_edge(struct work *work, struct edges *edges, uint32_t i)
-{
-    const struct pair *pair = &work->pairs->items[i];
-    const struct tally *normal = usual_of(work, pair), *now = &pair->t[1];
-    struct slowness slow = slowness_of(work, normal, now), all;
-    bool thin = is_thin(normal, now);
-    work->n_tests[TEST_GAP] += !thin;
-    if (thin && is_gap(pair) && normal->histogram.n > 0 && now->histogram.n > 0 &&
-        kin_test(edges->kin[1], pair->key.peer, &all)) {
-        slow.share = all.share;
-        slow.value = spoilt_time(work, all.share, tally_extra_ns(normal, now));
-    } else if (thin) {
-        return;
-    }
-    edges->of_pair[i] = slow;
-    ends_add(&edges->ends, pair, slow.share, edge_weight(now->histogram.n));
-}
-
-bool edges_measure(struct work *work)
-{
-    uint32_t n_groups = work->level->n;
-    struct edges *edges = arena_calloc(work->arena, sizeof(*edges));
-    struct slowness all;
-    if (!edges)
-        return false;
-    work->edges = edges;
-    edges->of_pair = arena_calloc(work->arena, (work->pairs->n + 1) * sizeof(*edges->of_pair));
-    for (int e = 0; e < 2; e++)
-        edges->kin[e] = kin_new(work);
-    if (!ends_init(work, n_groups, &edges->ends) || !edges->of_pair || work->memory_short)
-        return false;
-    for (uint32_t i = 0; i < work->pairs->n; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        for (int e = 0; e < 2 && is_gap(pair); e++)
-            kin_add(work, edges->kin[e], e ? pair->key.peer : pair->key.node, usual_of(work, pair),
-                    &pair->t[1]);
-    }
-    for (uint32_t i = 0; i < work->pairs->n; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        if (is_gap(pair) || is_of(pair, TALLY_BESIDE))
-            measure_edge(work, edges, i);
-    }
-    for (int e = 0; e < 2; e++) {
-        for (uint32_t group = 0; group < n_groups; group++)
-            work->n_tests[TEST_GAP_ALL] += kin_test(edges->kin[e], group, &all);
-    }
-    return !work->memory_short;
-}
-
 static bool is_silent(const struct work *work, uint32_t group)
 {
     uint32_t from, to;
     pairs_range(work->pairs, TALLY_SELF, group, &from, &to);
     return from == to;
-}
-
-const struct slowness *edge_slowness(const struct work *work, const struct pair *pair)
-{
-    return &work->edges->of_pair[pair - work->pairs->items];
-}
-
-double end_odds(const struct work *work, int end, uint32_t group)
-{
-    const struct ends *ends = &work->edges->ends;
-    double all_n = ends->n[0][group] + ends->n[1][group];
-    double all = all_n > 0 ? (ends->sum[0][group] + ends->sum[1][group]) / all_n : 0;
-    return pow((ends_mean(ends, end, group) + all) / 2, END_POWER);
 }
 
 static void weigh_ends(const struct work *work, const struct pair *pair, double odds[2])
@@ -229,11 +150,9 @@ static void blame_gap(struct work *work, const struct gap *gap)
 
 void find_slow_gaps(struct work *work)
 {
-    const struct edges *edges = work->edges;
-    struct slowness all;
     for (uint32_t i = 0; i < work->pairs->n; i++) {
         const struct pair *pair = &work->pairs->items[i];
-        struct gap gap = {.pair = pair, .slow = &edges->of_pair[i]};
+        struct gap gap = {.pair = pair, .slow = edge_slowness(work, pair)};
         if (gap.slow->value <= 0 || !is_gap(pair))
             continue;
         double odds[2];
@@ -241,10 +160,9 @@ void find_slow_gaps(struct work *work)
         double sum = odds[0] + odds[1];
         for (int e = 0; e < 2; e++) {
             gap.parts[e] = sum > 0 ? odds[e] / sum : 0.5;
-            gap.all_z[e] =
-                kin_test(edges->kin[e], e ? pair->key.peer : pair->key.node, &all) ? all.z : 0;
+            gap.all_z[e] = edge_kin_z(work, e, e ? pair->key.peer : pair->key.node);
         }
-        gap.only_edge = is_only_edge(&edges->ends, pair, gap.slow);
+        gap.only_edge = is_only_edge(edge_ends(work), pair, gap.slow);
         blame_gap(work, &gap);
     }
 }

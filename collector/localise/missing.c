@@ -3,7 +3,8 @@
  *
  * The caller's, when all its callees miss calls: it failed before it called them. The callee's,
  * when all its callers fail and call it less: that several fail by themselves at once is unlikely,
- * so every caller adds to the odds.
+ * so every caller adds to the odds. And rather the callee's that has lost an instance, for that no
+ * caller's failure brings about.
  */
 #include <math.h>
 
@@ -13,6 +14,7 @@ struct missing_edge {
     uint32_t caller, callee;
     double was, is;   /* calls a visit of the caller */
     double drop;      /* share of the calls that are missing */
+    bool gone;        /* with an instance of the callee */
     bool significant; /* beyond chance */
     bool blind;       /* the caller reports no calls: one that does not arrive leaves nothing */
 };
@@ -27,6 +29,19 @@ static bool is_blind(const struct work *work, const struct pair *edge, double ca
     return !gap || (double)gap->t[0].n < BLIND_SHARE * calls;
 }
 
+/* Has it lost an instance that by chance would not be without a single call? */
+static bool lost_instance(const struct work *work, uint32_t group)
+{
+    double longer = (double)work->requests[1].n / (double)work->requests[0].n;
+    uint32_t i, to;
+    for (pairs_range(work->pairs, TALLY_INSTANCE, group, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->key.name && pair->t[1].n == 0 && (double)pair->t[0].n * longer > GONE_CALLS)
+            return true;
+    }
+    return false;
+}
+
 static void measure(struct work *work, const struct pair *pair, const double calls[2])
 {
     double visits[2];
@@ -37,13 +52,15 @@ static void measure(struct work *work, const struct pair *pair, const double cal
     if (visits[0] < MIN_TIMES || visits[1] < MIN_TIMES || calls[0] < MIN_TIMES)
         return;
     double was = calls[0] / visits[0], is = calls[1] / visits[1];
+    bool gone = lost_instance(work, pair->key.peer);
     work->missing[work->n_missing++] = (struct missing_edge){
         .caller = pair->key.node,
         .callee = pair->key.peer,
         .was = was,
         .is = is,
         .drop = is < was && !is_of_mix(work, pair->key.node, calls, visits) ? 1 - is / was : 0,
-        .significant = calls_z(calls, visits) < -SIGNIFICANT_Z,
+        .gone = gone,
+        .significant = calls_z(calls, visits) < (gone ? -GONE_Z : -SIGNIFICANT_Z),
         .blind = is_blind(work, pair, calls[0])};
 }
 
@@ -91,6 +108,7 @@ unsigned missing_callees(const struct work *work, uint32_t caller, struct missin
         if (edge->caller != caller || !edge->blind || !edge->significant)
             continue;
         double by_callee = guilt(work, true, edge->callee, &n_callers);
+        by_callee *= edge->gone ? GONE_ODDS : 1;
         missing[n] = (struct missing){.callee = edge->callee,
                                       .share = BLIND_PRIOR * n_callers * by_callee,
                                       .was = edge->was,

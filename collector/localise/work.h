@@ -3,7 +3,8 @@
  *   localise.c   totals, the order of things, ranking
  *   groups.c     nodes added up by service or version; roll-ups of both times side by side
  *   latency.c    self times that grew
- *   latency_gap.c  times between two that grew
+ *   edges.c      how slow the ways between two are
+ *   latency_gap.c  … and whose time that is
  *   beside.c     … where the caller does not report its calls: in its own time beside them
  *   kin.c        the keys of one suspect as one, where each is too thin
  *   ends.c       which of the two ends of a call, by the other calls of either
@@ -257,7 +258,8 @@ bool is_thin(const struct tally *normal, const struct tally *now);
 /* As people write a group of the level. */
 struct str level_name(struct work *work, uint32_t group);
 
-/* latency_gap.c */
+/* edges.c */
+bool is_gap(const struct pair *pair); /* between two that are known */
 /* Measures all edges, once: before own times are looked at. */
 bool edges_measure(struct work *work);
 /* Of the pair of an edge. */
@@ -266,10 +268,18 @@ const struct slowness *edge_slowness(const struct work *work, const struct pair 
  * slow to be reached for all who call it, and whose network is slow in both directions. */
 double end_odds(const struct work *work, int end, uint32_t group);
 
+const struct ends *edge_ends(const struct work *work);
+/* Of all gaps of an end together; 0 when they are too few. */
+double edge_kin_z(const struct work *work, int end, uint32_t group);
+/* Beside whose calls to the callee their own time grew, beyond chance. */
+unsigned edge_slow_callers(const struct work *work, uint32_t callee);
+
 /* beside.c */
-/* Lays what of an operation's own time lies beside its calls to their callees, as far as they owe
- * it; gives the share that stays its own. */
-double blame_beside(struct work *work, const struct pair *self, const struct slowness *own);
+/* Lays what of own time lies beside calls to their callees, as far as they owe it: of one
+ * operation, or (self NULL) of all of a service's that are too thin. `value` is what that own time
+ * spoils, `extra_ns` by how much it grew in all. Gives the share that stays its own. */
+double blame_beside(struct work *work, uint32_t group, const struct pair *self, double value,
+                    double extra_ns);
 
 /* latency.c, failures.c, stops.c, flow.c, changes.c */
 void find_slow_own(struct work *work);

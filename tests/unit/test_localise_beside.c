@@ -101,6 +101,26 @@ static void own_time_beside_a_callee_whom_others_reach_well_is_the_callers(void 
     shop_fini(&shop);
 }
 
+/* Ten operations of the front, eight visits each: none tells by itself. All are slow beside ads,
+ * and as ever beside the mail. */
+static void rare_operations_are_laid_to_their_callee_together(void **state)
+{
+    struct shop shop;
+    (void)state;
+    struct callees to = begin(&shop, 6);
+    for (int i = 0; i < 10; i++) {
+        const char name[] = {'o', (char)('0' + i), 0};
+        for (int time = 0; time < 2; time++) {
+            shop_times(&shop, time, TALLY_SELF, shop.front, NODE_NONE, name, time ? 56 : 6, 8);
+            shop_times(&shop, time, TALLY_BESIDE, shop.front, to.mail, name, 3, 8);
+            shop_times(&shop, time, TALLY_BESIDE, shop.front, to.ads, name, time ? 53 : 3, 8);
+        }
+    }
+    shop_ask(&shop, SUSPECT_SERVICE);
+    shop_assert_first(&shop, "zads");
+    shop_fini(&shop);
+}
+
 /* ---- what is counted ---- */
 
 struct traced {
@@ -195,6 +215,7 @@ int main(void)
         cmocka_unit_test(own_time_that_grew_everywhere_stays_the_callers),
         cmocka_unit_test(own_time_beside_the_only_call_is_the_callees_when_all_callers_say_so),
         cmocka_unit_test(own_time_beside_a_callee_whom_others_reach_well_is_the_callers),
+        cmocka_unit_test(rare_operations_are_laid_to_their_callee_together),
         cmocka_unit_test(what_lies_beside_a_call_is_counted_and_taken_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,6 +80,37 @@ static void failures_in_pieces_are_tested_together(void **state)
     shop_fini(&shop);
 }
 
+/* The front fails, and neither says whom it called. Of two whose calls are missing alike it is the
+ * one that has lost one of its two instances, and that instance. */
+static void missing_calls_are_laid_to_who_has_lost_an_instance(void **state)
+{
+    static const char *const instances[] = {"a-1", "a-2", "z-1", "z-2"};
+    (void)state;
+    for (int lost = 0; lost < 2; lost++) {
+        struct shop shop;
+        shop_init(&shop);
+        node_no a = shop_node(&shop, "a", "v1", ROLE_WORKLOAD),
+                z = shop_node(&shop, "z", "v1", ROLE_WORKLOAD);
+        for (int time = 0; time < 2; time++) {
+            shop_visits(&shop, time, shop.front, a, 500, time ? 250 : 500);
+            shop_visits(&shop, time, shop.front, z, 500, time ? 250 : 500);
+            for (int i = 0; i < 4; i++)
+                shop_count(&shop, time, TALLY_INSTANCE, i < 2 ? a : z, NODE_NONE, instances[i])->n =
+                    time == 0       ? 250
+                    : i / 2 != lost ? 125
+                    : i % 2 == 0    ? 0
+                                    : 250;
+        }
+        shop_fail_at(&shop, shop.front, 500);
+        shop_ask(&shop, SUSPECT_SERVICE);
+        shop_assert_first(&shop, lost ? "z" : "a");
+        shop_ask(&shop, SUSPECT_INSTANCE);
+        shop_assert_first(&shop, lost ? "z" : "a");
+        assert_string_equal(shop.diagnosis.suspects[0].instance.p, lost ? "z-1" : "a-1");
+        shop_fini(&shop);
+    }
+}
+
 static void assert_tells(const struct suspect *suspect, const char *text)
 {
     for (unsigned i = 0; i < suspect->n_evidence; i++) {
@@ -121,6 +152,7 @@ int main(void)
         cmocka_unit_test(an_unreached_call_speaks_against_the_callee_that_nobody_reaches),
         cmocka_unit_test(few_calls_are_weighed_and_not_ignored),
         cmocka_unit_test(failures_in_pieces_are_tested_together),
+        cmocka_unit_test(missing_calls_are_laid_to_who_has_lost_an_instance),
         cmocka_unit_test(every_finding_says_what_it_is_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
