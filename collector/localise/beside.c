@@ -34,7 +34,7 @@ static bool is_part(const struct work *work, const struct beside *beside, const 
 }
 
 /* What speaks for the callee: the time that it would explain, by its odds. */
-static double callee_weight(const struct work *work, const struct pair *pair)
+static double callee_weight(struct work *work, const struct pair *pair)
 {
     if (edge_slowness(work, pair)->value <= 0)
         return 0;
@@ -55,7 +55,11 @@ static void weigh(struct work *work, struct beside *beside, double extra_ns)
         beside->callees += callee_weight(work, pair);
     }
     beside->share = n > 0 ? sum / n : 1;
-    beside->of = beside->callees + OWN_PRIOR * pow(beside->share, END_POWER) * extra_ns;
+    if (beside->callees <= 0)
+        return;
+    double own = OWN_PRIOR * pow(beside->share, END_POWER) *
+                 instance_odds(work, 0, work->pairs->items[beside->from].key.node);
+    beside->of = beside->callees + own * extra_ns;
 }
 
 static void blame_callee(struct work *work, const struct pair *pair, double value)

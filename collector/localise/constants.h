@@ -27,6 +27,10 @@
  * (LOCALISING §3). */
 #define END_POWER 3
 
+/* … times this for the end of which one instance of several has what grew: the other end's trouble
+ * would have come to all of them alike. */
+#define INSTANCE_ODDS 10.0
+
 /* The way between two proxies is a suspect of its own when it has so much of a gap's growth, and a
  * suspect is of that kind when that is so much of its score. */
 #define NETWORK_SHARE 0.6

@@ -112,12 +112,19 @@ const struct slowness *edge_slowness(const struct work *work, const struct pair 
     return &work->edges->of_pair[pair - work->pairs->items];
 }
 
-double end_odds(const struct work *work, int end, uint32_t group)
+double instance_odds(struct work *work, int end, uint32_t group)
+{
+    return slow_in_one_instance(work, group, end == 0 ? GAP_CALLER : GAP_CALLEE) ? INSTANCE_ODDS
+                                                                                 : 1;
+}
+
+double end_odds(struct work *work, int end, uint32_t group)
 {
     const struct ends *ends = &work->edges->ends;
     double all_n = ends->n[0][group] + ends->n[1][group];
     double all = all_n > 0 ? (ends->sum[0][group] + ends->sum[1][group]) / all_n : 0;
-    return pow((ends_mean(ends, end, group) + all) / 2, END_POWER);
+    double odds = pow((ends_mean(ends, end, group) + all) / 2, END_POWER);
+    return odds > 0 ? odds * instance_odds(work, end, group) : 0;
 }
 
 const struct ends *edge_ends(const struct work *work)

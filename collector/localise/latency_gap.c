@@ -14,7 +14,7 @@ static bool is_silent(const struct work *work, uint32_t group)
     return from == to;
 }
 
-static void weigh_ends(const struct work *work, const struct pair *pair, double odds[2])
+static void weigh_ends(struct work *work, const struct pair *pair, double odds[2])
 {
     odds[0] = end_odds(work, 0, pair->key.node);
     odds[1] = end_odds(work, 1, pair->key.peer);

@@ -184,6 +184,21 @@ static bool narrow_instance(struct work *work, const struct finding *finding, ui
     return slices_narrow(&slices, narrowed);
 }
 
+bool slow_in_one_instance(struct work *work, uint32_t group, enum gap_end end)
+{
+    struct slices slices = {.n = 0};
+    struct narrowed narrowed;
+    uint32_t i, to;
+    pairs_range(&work->by_service, TALLY_GAP_INSTANCE, work->level->items[group].service, &i, &to);
+    for (; i < to; i++) {
+        const struct pair *pair = &work->by_service.items[i];
+        if (pair->key.what == end)
+            slice_add(&slices, name_text(work, pair->key.name),
+                      slow_part(instance_normal(work, pair), &pair->t[1]));
+    }
+    return slices_narrow(&slices, &narrowed);
+}
+
 static bool narrow_operation(struct work *work, const struct finding *finding, uint32_t service,
                              struct narrowed *narrowed)
 {

@@ -265,8 +265,11 @@ bool edges_measure(struct work *work);
 /* Of the pair of an edge. */
 const struct slowness *edge_slowness(const struct work *work, const struct pair *pair);
 /* Of an end's part in a slow edge, 0…1: who is slow to call is so for all that it calls, who is
- * slow to be reached for all who call it, and whose network is slow in both directions. */
-double end_odds(const struct work *work, int end, uint32_t group);
+ * slow to be reached for all who call it, and whose network is slow in both directions; above 1
+ * when one of its instances has it all. */
+double end_odds(struct work *work, int end, uint32_t group);
+/* … by its instances alone: more than 1 when one of several has it. */
+double instance_odds(struct work *work, int end, uint32_t group);
 
 const struct ends *edge_ends(const struct work *work);
 /* Of all gaps of an end together; 0 when they are too few. */
@@ -298,6 +301,8 @@ void share_out_to_instances(struct work *work);
 /* Adds to suspect->narrowed what explains the finding. */
 void narrow(struct work *work, const struct finding *finding, uint32_t service,
             struct suspect *suspect);
+/* Does one instance of several have what grew of the ways that it calls, or is called by? */
+bool slow_in_one_instance(struct work *work, uint32_t group, enum gap_end end);
 /* Of its calls whose time is known; 0 when there are none. */
 double tally_mean_ns(const struct tally *tally);
 /* Time above what was normal, of all calls of now. */

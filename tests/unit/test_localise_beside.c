@@ -121,6 +121,34 @@ static void rare_operations_are_laid_to_their_callee_together(void **state)
     shop_fini(&shop);
 }
 
+/* As in the first test, but one of front's two instances has it all: ads would have been slow for
+ * both. */
+static void own_time_of_one_instance_of_the_caller_is_the_callers(void **state)
+{
+    (void)state;
+    for (int of = 0; of < 2; of++) {
+        struct shop shop;
+        struct callees to = begin(&shop, 56);
+        beside(&shop, shop.front, to.mail, 3, 3);
+        beside(&shop, shop.front, to.pay, 3, 3);
+        beside(&shop, shop.front, to.ads, 3, 28);
+        for (int i = 0; i < 4; i++) {
+            struct tally_key key = {.channel = TALLY_GAP_INSTANCE,
+                                    .node = i < 2 ? shop.front : to.ads,
+                                    .name = names_add(shop.names, str_of(i % 2 ? "one" : "two")),
+                                    .what = i < 2 ? GAP_CALLER : GAP_CALLEE};
+            for (int k = 0; k < 1000; k++) {
+                bool slow = i / 2 == of ? i % 2 : k % 2;
+                tally_time(shop_tally(&shop, 0, &key), 3 * NS_PER_MS, 1);
+                tally_time(shop_tally(&shop, 1, &key), (slow ? 53 : 3) * NS_PER_MS, 1);
+            }
+        }
+        shop_ask(&shop, SUSPECT_SERVICE);
+        shop_assert_first(&shop, of == 0 ? "front" : "zads");
+        shop_fini(&shop);
+    }
+}
+
 /* ---- what is counted ---- */
 
 struct traced {
@@ -215,6 +243,7 @@ int main(void)
         cmocka_unit_test(own_time_that_grew_everywhere_stays_the_callers),
         cmocka_unit_test(own_time_beside_the_only_call_is_the_callees_when_all_callers_say_so),
         cmocka_unit_test(own_time_beside_a_callee_whom_others_reach_well_is_the_callers),
+        cmocka_unit_test(own_time_of_one_instance_of_the_caller_is_the_callers),
         cmocka_unit_test(rare_operations_are_laid_to_their_callee_together),
         cmocka_unit_test(what_lies_beside_a_call_is_counted_and_taken_back),
     };
