@@ -1,5 +1,4 @@
-/* flow.c - calls that vanished or multiplied, entries that lost their traffic.
- */
+/* flow.c - calls that vanished or multiplied, entries that lost their traffic. */
 #include <math.h>
 
 #include "collector/localise/statistics.h"
