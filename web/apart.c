@@ -29,10 +29,11 @@ static bool has_turn(struct web *web)
 {
     struct timespec until;
     int code;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC,
+                  &until); /* a clock that is set neither cuts nor draws the wait out */
     until.tv_sec += MOST_WAIT_S;
     do
-        code = sem_timedwait(&web->apart_turns, &until);
+        code = sem_clockwait(&web->apart_turns, CLOCK_MONOTONIC, &until);
     while (code != 0 && errno == EINTR);
     if (code == 0 && atomic_load(&web->stopping)) {
         sem_post(&web->apart_turns);

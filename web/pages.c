@@ -46,11 +46,8 @@ static bool is_wanted(const char *file, struct str path)
 {
     static const struct {
         const char *path, *script;
-    } rows[] = {{"/trace", "spans-"},
-                {"/network", "others-"},
-                {"/sql", "others-"},
-                {"/status", "others-"},
-                {"/", "calls-"}};
+    } rows[] = {{"/trace", "spans-"}, {"/service", "others-"}, {"/network", "others-"},
+                {"/sql", "others-"},  {"/status", "others-"},  {"/", "calls-"}};
     if (str_starts(str_of(file), STR("chunk-")))
         return true;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

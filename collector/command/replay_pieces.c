@@ -42,7 +42,7 @@ struct pieces {
     uint64_t passed, offset;
     struct document document;
     struct buf opening; /* {"name":[ of the list that is cut */
-    bool rest;          /* the last piece was a further one of its document */
+    bool rest;          /* the last piece was a further one, and may hold nothing known */
 };
 
 static void subtract(size_t *offset, size_t n)
@@ -385,6 +385,17 @@ static size_t field_end(const struct pieces *pieces, size_t at)
     return (size_t)((const char *)wire.at - pieces->window.p);
 }
 
+/* Fields of newer senders alone: all whole, and none is field 1, in which every known message has
+ * what it carries. */
+static bool all_unknown(struct str fields)
+{
+    struct wire wire = wire_of(fields);
+    while (wire_next(&wire))
+        if (wire.field == 1)
+            return false;
+    return !wire.error;
+}
+
 static int next_fields(struct pieces *pieces, char **bytes, size_t *n, struct err *err)
 {
     for (;;) {
@@ -397,9 +408,10 @@ static int next_fields(struct pieces *pieces, char **bytes, size_t *n, struct er
         if (full || (pieces->ended && pieces->window.len > begin)) {
             /* What cannot be read at the end goes to the decoder, which says what is wrong. */
             size_t to = full ? pieces->at : pieces->window.len;
+            struct str fields = window_part(pieces, begin, to);
             pieces->at = pieces->keep = to;
-            return give(pieces, (struct str[]){window_part(pieces, begin, to), STR_NONE, STR_NONE},
-                        begin, bytes, n, err);
+            pieces->rest = all_unknown(fields);
+            return give(pieces, (struct str[]){fields, STR_NONE, STR_NONE}, begin, bytes, n, err);
         }
         if (pieces->ended)
             return 0;

@@ -32,8 +32,8 @@ uint64_t pieces_passed(const struct pieces *pieces);
 /* Of a file of lines the format that its first line showed, for any line may be a bad one; -1: each
  * piece tells by itself. */
 int pieces_format(const struct pieces *pieces);
-/* Is the last piece a further one of a document that began before? Then it may be a list of nothing
- * that is known. */
+/* Is the last piece a further one of a document that began before, and may it hold nothing that is
+ * known? */
 bool pieces_is_rest(const struct pieces *pieces);
 
 #endif

@@ -159,8 +159,9 @@ static uint64_t news_from(const struct now *now)
     const struct graph_answer *answer = &now->answer;
     uint64_t first_ns = UINT64_MAX;
     for (uint32_t i = 1; i < answer->mesh.n_nodes; i++) {
-        if (answer->mesh.nodes[i].first_seen_ns < first_ns)
-            first_ns = answer->mesh.nodes[i].first_seen_ns;
+        uint64_t seen_ns = answer->mesh.nodes[i].first_seen_ns; /* 0: by its callers alone */
+        if (seen_ns && seen_ns < first_ns)
+            first_ns = seen_ns;
     }
     bool known_before = answer->base_seconds > 0;
     return known_before || first_ns > UINT64_MAX - FIRST_NS ? answer->window.from_ns

@@ -11,7 +11,6 @@
 #include "collector/store/query_now.h"
 
 #define MOST_ENTRIES 12
-#define MOST_STANDING 20u
 
 /* ---- entries ---- */
 
@@ -304,59 +303,6 @@ static void origins_json(const struct now *now, struct buf *out)
     buf_addf(out, "],\"began\":%lld", (long long)all);
 }
 
-enum standing { STANDING_HAIRPIN, STANDING_PLAINTEXT, N_STANDINGS };
-
-static int64_t standing_of(const struct gedge *edge, int kind)
-{
-    return kind == STANDING_HAIRPIN ? edge->now.hairpins : edge->now.security[SECURITY_PLAINTEXT];
-}
-
-/* Two services may have several edges, by protocol and way; what stands is told of them once. Gives
- * the calls it is of; 0 when an edge before it told. */
-static int64_t gather_standing(const struct graph_answer *answer, uint32_t first, int kind,
-                               int64_t *count)
-{
-    const struct gedge *edge = &answer->edges[first];
-    int64_t calls = 0;
-    *count = 0;
-    for (uint32_t i = 0; i < answer->n_edges; i++) {
-        const struct gedge *other = &answer->edges[i];
-        if (other->caller != edge->caller || other->callee != edge->callee)
-            continue;
-        if (i < first && standing_of(other, kind))
-            return 0;
-        *count += standing_of(other, kind);
-        calls += other->now.calls;
-    }
-    return calls;
-}
-
-/* What is no failure and stays: traffic that leaves by a gateway to come back in, clear text. */
-static void standing_json(const struct now *now, struct buf *out)
-{
-    const struct graph_answer *answer = &now->answer;
-    unsigned n = 0;
-    buf_add_c(out, ",\"standing\":[");
-    for (uint32_t i = 0; i < answer->n_edges; i++) {
-        const struct gedge *edge = &answer->edges[i];
-        for (int kind = 0; kind < N_STANDINGS && n < MOST_STANDING; kind++) {
-            int64_t count, calls;
-            if (!standing_of(edge, kind) || answer->nodes[edge->caller].role == ROLE_USER ||
-                !(calls = gather_standing(answer, i, kind, &count)))
-                continue;
-            buf_add_c(out, n++ ? ",{" : "{");
-            json_member(out, "kind", kind ? STR("plaintext") : STR("hairpin"));
-            json_member(out, "caller", str_of(answer->nodes[edge->caller].id));
-            json_member(out, "callee", str_of(answer->nodes[edge->callee].id));
-            json_member(out, "via", str_of(edge->via_text));
-            json_number_member(out, "calls", count);
-            json_number_member(out, "of", calls);
-            buf_add_char(out, '}');
-        }
-    }
-    buf_add_char(out, ']');
-}
-
 /* ---- the whole ---- */
 
 static bool make_room(struct now *now)
@@ -398,7 +344,7 @@ static int gather(struct now *now, struct err *err)
         return err_set(err, ERR_BUSY, "memory is short");
     if (load_entries(now, err) || sum_entries(now, now->answer.window, false, err) ||
         sum_entries(now, now->answer.base, true, err) || now_look_again(now, err) ||
-        graph_examples(&now->answer, err))
+        now_find_gaps(now, err) || graph_examples(&now->answer, err))
         return err->code;
     merge_entries(now);
     if (now->n_entries > 1)
@@ -422,7 +368,7 @@ int query_now_json(struct query *query, struct window window, struct window base
         path_json(now, out);
         series_json(now, out);
         origins_json(now, out);
-        standing_json(now, out);
+        now_standing_json(now, out);
         now_changes_json(now, out);
         buf_add_char(out, '}');
     }

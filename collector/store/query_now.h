@@ -2,6 +2,7 @@
  *
  *   query_now.c      what users asked for, the sharpest way of failures; the whole
  *   query_changes.c  what is new in the window, and when failures began
+ *   query_standing.c what is no failure and stays: ways round, clear text, lost trace context
  */
 #ifndef STORE_QUERY_NOW_H
 #define STORE_QUERY_NOW_H
@@ -28,6 +29,12 @@ struct change {
     int64_t calls;
 };
 
+struct gap {              /* an operation behind which traces begin anew */
+    uint32_t node;        /* of the graph */
+    struct str operation; /* empty when only the service is known */
+    int64_t broken;
+};
+
 struct now {
     struct graph_answer answer;
     struct steps steps;
@@ -39,6 +46,8 @@ struct now {
     struct map entry_map; /* by row of the operation */
     struct change changes[MOST_CHANGES];
     uint32_t n_changes;
+    struct gap *gaps;
+    uint32_t n_gaps, cap_gaps;
     uint32_t path[MOST_PATH], n_path;    /* edges, from the users on */
     uint64_t *first_ns, *first_plain_ns; /* by edge of the graph: its first minute */
 };
@@ -50,5 +59,9 @@ int now_look_again(struct now *now, struct err *err);
 void now_find_changes(struct now *now);
 /* ,"changes":[…] */
 void now_changes_json(const struct now *now, struct buf *out);
+/* Who drops trace context in the window. */
+int now_find_gaps(struct now *now, struct err *err);
+/* ,"standing":[…] */
+void now_standing_json(const struct now *now, struct buf *out);
 
 #endif

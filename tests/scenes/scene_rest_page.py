@@ -1,6 +1,7 @@
 """Now with an incident, Network, SQL and Status in a real browser: what they show is what SQL says; keys, phones, themes, URLs, states, hostile names."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -51,7 +52,12 @@ def facts_of(c):
     one, affected, failed, operation = c.sql("SELECT id, affected_calls, failed_share, entry_operation FROM incident")[0]
     suspects = c.sql("SELECT service, reason, example_trace_ids FROM suspect ORDER BY rank")
     whole = c.api("incidents/%d" % one)["suspects"][0]
-    rows = c.sql("SELECT DISTINCT text, deviation FROM evidence WHERE rank = 1")
+    rows = c.sql("SELECT text, deviation FROM evidence WHERE rank = 1")
+    assert sorted(rows) == sorted((e["text"], e["deviation"]) for e in whole["evidence"])
+    worded = {}  # the same sentence with other numbers is told once, the first of them
+    for e in whole["evidence"]:
+        worded.setdefault(re.sub(r"\d[\d.]*", "", e["text"]), (e["text"], e["deviation"]))
+    rows = list(worded.values())
     strong = [t for t, d in rows if abs(d) >= 3]
     return {"id": one, "affected": affected, "share": share(failed), "operation": operation, "suspects": suspects, "evidence": strong[:4] or [rows[0][0]],
             "examples": json.loads(suspects[0][2]) + [whole["contrast"]]}

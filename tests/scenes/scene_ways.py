@@ -4,7 +4,7 @@ import sqlite3
 import subprocess
 
 from lib import HERE, wait_for
-from stitching import INBOUND, Trace, otlp, out
+from stitching import BASE_US, INBOUND, Trace, otlp, out
 
 SCHEMA = os.path.join(HERE, "..", "..", "schema", "sql")
 VIEWS = {
@@ -195,6 +195,17 @@ def scene_a_proxy_that_begins_traces_is_a_gap(c):
     assert c.sql("SELECT sum(broken) FROM gap_minute_row") == [(2,)]
     send(c, other.spans)
     assert c.sql("SELECT sum(broken) FROM gap_minute_row") == [(1,)]
+    # Now tells it as a standing finding when it is worth a mark, and no longer than the window has it
+    standing = lambda begin: [f for f in c.api("now?from=%d&to=%d" % (begin, begin + 60))["standing"] if f["kind"] == "gap"]  # noqa: E731
+    minute = BASE_US // 60_000_000 * 60
+    assert standing(minute) == []
+    for n in (4, 5):
+        t = Trace(n)
+        t.proxy("b", "client", 20, 20, None, upstream=out("c"), cluster="c1", host="c")
+        send(c, t.spans)
+    (gap,) = standing(minute)
+    assert (gap["id"], gap["operation"], gap["calls"], gap["of"]) == ("c1/default/b", "GET /", 3, 2), gap
+    assert standing(minute + 600) == []
 
 
 def scene_ways_are_deleted_with_their_minutes(c):

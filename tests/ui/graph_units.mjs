@@ -22,6 +22,7 @@ assert.equal(findSelected(g, 'nobody'), null);
 const odd = graph([edge('//a>b', '//c>d'), edge('//a', '//b>c>d')]);
 assert.deepEqual(findSelected(odd, 'a>b>c>d').callee, '//c>d');
 assert.equal(nameOfId('eu-1/shop/a/b#user#database'), 'a/b#user');
+assert.equal(nameOfId('fold:eu-1/shop'), 'shop');
 assert.equal(servicePath({ cluster: '', namespace: 'a b', service: 'x/y' }), 'service/-/a%20b/x%2Fy');
 
 /* find */

@@ -34,7 +34,7 @@ def of_the_shop(c, out):
 
         def sure():
             found = api("incidents?state=open")["items"]
-            return found and found[0]["suspects"] and found[0]["suspects"][0]["confidence"] >= 0.6 and found[0]["affected_calls"] >= 60 and found[0]
+            return found and found[0]["suspects"] and found[0]["suspects"][0]["confidence"] >= 0.6 and found[0]["affected_calls"] >= 150 and found[0]
         incident = lib.wait_for(sure, 240, "an incident with a likely suspect")
         ids = ",".join(api("incidents/" + incident["id"])["suspects"][0]["examples"])
         longest = max(api("traces?ids=" + ids)["items"], key=lambda t: t["span_count"])

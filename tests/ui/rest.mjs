@@ -76,6 +76,14 @@ scenes.incident_is_over = open => async () => {
   const page = await open('/?from=-1h');
   await page.waitForSelector('[aria-labelledby=ol] a');
   assert.equal(await page.locator('.sus .sure').count(), 0);
+  assert.equal(await one(page, '.kick .tag'), 'Normal');
+  assert.match(await one(page, 'h1'), /^All normal again since \d\d:\d\d\.$/);
+  assert.match(await one(page, '.answer .sub'), /^Incident 1 lasted .+ and affected [\d ]+ requests?\. It (probably )?began in /);
+  assert.match((await words(page, '.chg li'))[0], /Incident 1 is over/);
+  assert.match(await page.title(), /^All normal/);
+  await page.goto(f.base + '/sql?from=-1h');
+  await page.waitForSelector('.chart .onset text:text("began")');
+  await page.goBack();
   await page.click('[aria-labelledby=ol] a');
   await told(page);
   await page.waitForURL(/\/incident\/1\?from=.*&to=/);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { conditions, condition, join, readBox, writeBox, write } from '../../web/ui/traces/line.js';
 import { traceIdIn } from '../../web/ui/frame/traceid.js';
 import * as text from '../../web/ui/draw/text.js';
-import { firstDifference, markOf, modelOf, rowsOf, selfOf, summary, union } from '../../web/ui/trace/model.js';
+import { firstDifference, hairpinOf, markOf, modelOf, rowsOf, selfOf, summary, union } from '../../web/ui/trace/model.js';
 
 const ID = '4bf92f3577b34da6a3ce929d0e0e4736', SHORT = 'a3ce929d0e0e4736';
 const IDS = [
@@ -47,6 +47,10 @@ assert.equal(markOf(m, 2, false), 'b');
 assert.deepEqual(selfOf(m, 2, false), [[0, 10e6], [30e6, 60e6]]);
 assert.equal(selfOf(m, 3, false), null);
 assert.equal(union(m, [2, 3]), 60e6);
+/* A hairpin that the folded proxy saw is told by the workload under it, and by nobody else. */
+const turned = modelOf(layout(false, { hairpins: { 1: 5e6 } }));
+assert.deepEqual([0, 1, 2, 3].map(i => hairpinOf(turned, i, false)), [undefined, 5e6, 5e6, undefined]);
+assert.deepEqual([1, 2].map(i => hairpinOf(turned, i, true)), [5e6, undefined]);
 assert.equal(summary(m).length, 3);
 assert.deepEqual(firstDifference(m, modelOf(layout(false))), { kind: 'failed', row: 2, other: 2 });
 /* A callee five seconds ahead of its caller is moved into it, and what stands beneath with it. */

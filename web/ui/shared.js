@@ -11,4 +11,5 @@ import './frame/menu.js';
 import './frame/range.js';
 import './frame/states.js';
 import './frame/store.js';
+import './graph/columns.js';
 import './graph/names.js';

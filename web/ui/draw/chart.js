@@ -107,13 +107,13 @@ const highest = ({ x, series }) =>
   Math.max(series.reduce((n, s) => n + (isLine(s) ? 0 : s.v[i] || 0), 0), ...series.map(s => isLine(s) ? s.v[i] || 0 : 0))));
 
 /* One chart. x: Unix ms of the points; series: [{v, kind: 'line' or area, stroke: '--token', fill: '--token', hatch, w, dash: '4 3'}], areas stack in
- * order; from, to: Unix ms of the axis; max and ticks, else round ones; fmt: of ticks; marks: [{at, label, short, left, dash, dy, colour}], what is
+ * order; from, to: Unix ms of the axis; max and ticks, else round ones up to `least` or more; fmt: of ticks; marks: [{at, label, short, left, dash, dy, colour}], what is
  * false is left out; band: [lo, hi] what is normal; win: [from, to] the window on show; onSelect(from, to) after dragging, else that is the time range; h, l, r: height and
  * margins; label: the whole in one sentence. */
 export function Chart(props) {
   const box = useRef(null), { w: W } = useSize(box), at = cursor.use(), [drag, setDrag] = useState(null);
   const o = { h: 140, l: 34, r: 6, t: 8, onSelect: freeze, from: props.x[0], to: props.x.at(-1), ...props };
-  if (o.max == null) [o.max, o.ticks] = niceMax(highest(o));
+  if (o.max == null) [o.max, o.ticks] = niceMax(Math.max(highest(o), o.least || 0));
   if (!o.ticks || o.h < 130 && o.ticks.length > 3) o.ticks = [0, o.max / 2, o.max];
   const bottom = o.h - 20, right = W - o.r, X = t => o.l + (right - o.l) * (t - o.from) / (o.to - o.from),
     Y = v => o.t + (bottom - o.t) * (1 - v / o.max);

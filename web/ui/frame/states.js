@@ -77,6 +77,16 @@ export function useSteady(rows, id, asked) {
   return [shown, whileOn(on => { held.current = on; })];
 }
 
+// Where incidents began, as marks of a chart; of the time on show, or of another that is given in Unix ms.
+export function useOnsets(fromMs, toMs) {
+  const time = fromMs == null ? {} : { from: fromMs / 1000, to: toMs / 1000 },
+    list = useApi('incidents', { state: 'all', ...time }, { every: 30000 }).data;
+  return (list?.items || []).map(({ onset }) => {
+    const at = parseTime(onset);
+    return { at, label: `began ${clock(at, 1)}`, short: clock(at) };
+  });
+}
+
 // The page's title begins with the finding.
 export function useTitle(...parts) {
   const text = [...parts.filter(Boolean), 'faultline'].join(' · ');

@@ -8,10 +8,10 @@ export const isStore = n => n.node.role == 'database' || n.node.role == 'cache';
 // As people read it: "users", "cart", or what a fold stands for. nodeName() is of the node alone, as lists have it.
 export const nodeName = n => n.role == 'user' ? 'users' : n.service || 'without a name';
 export const nameOf = n => !n ? 'unknown' : n.fold ? n.fold.name : nodeName(n.node);
-// The same from an id alone: "eu-1/shop/cart#cache" -> "cart".
+// The same from an id alone: "eu-1/shop/cart#cache" -> "cart", "fold:eu-1/shop" -> "shop".
 export function nameOfId(id) {
   const role = id.lastIndexOf('#'), whole = role > 0 ? id.slice(0, role) : id;
-  return whole == '//user' ? 'users' : whole.replace(/^[^/]*\/[^/]*\//, '');
+  return whole == '//user' ? 'users' : whole.replace(/^(fold:[^/]*|[^/]*\/[^/]*)\//, '');
 }
 export const pairOfIds = e => `${nameOfId(e.caller)} → ${nameOfId(e.callee)}`;
 export const versionWord = v => v || 'unknown';

@@ -35,8 +35,10 @@ export function onsetOf(x, calls, failed) {
   }
   return at;
 }
-// The same of an answer with `from` and a series of calls, failures that began and that were passed on.
-export function onsetIn({ from, series: s }) {
-  const { x, step } = seriesOf(s, from);
-  return onsetOf(x.map(t => t - step / 2), s.calls, plus(s.began, s.passed));
+// When failures began and ended in an answer with `from` and a series of calls, failures that began and that were passed on: {began, ended};
+// ended is null while they go on. Read from its end the series has its onset where they ended.
+export function failuresIn({ from, series: s }) {
+  const { x, step } = seriesOf(s, from), failed = plus(s.began, s.passed), began = onsetOf(x.map(t => t - step / 2), s.calls, failed);
+  const back = list => list.slice(x.findIndex(t => t > began)).reverse();
+  return { began, ended: began && onsetOf(back(x).map(t => t + step / 2), back(s.calls), back(failed)) };
 }

@@ -17,7 +17,7 @@ function waits(e, out) {
 }
 const redder = e => e.mark && e.was?.calls && ratio(e.errors, e.calls) > 3 * ratio(e.was.errors, e.was.calls);
 
-/* Each gives {hot, kind, colour, label, cls, icon, dash}: kind b p s w draws the marks, dbl the double line of a crossing; what = the words of a change. */
+/* Each gives {hot, kind, colour, label, brief: what of it fits anywhere, cls, icon, dash}: kind b p s w draws the marks, dbl the double line of a crossing; what = the words of a change. */
 const failing = (e, label) => ({ hot: true, kind: e.mark == 'began' ? 'b' : 'p', colour: '--fault', cls: 'f', label, what: 'redder' });
 const late = (e, g, label) => ({ hot: true, kind: waits(e, g.out) ? 'w' : 's', colour: '--slow-mark', cls: 'sl', label, what: 'slower' });
 const took = e => change(msWhole(e.was.p95_ns), msWhole(e.p95_ns));
@@ -29,7 +29,8 @@ const RULES = {
     const r = ratesOf(e, g.seconds),
       quiet = e.hairpin ? TURN : e.security.plaintext ? PLAIN : { icon: e.crossing == 'cross_cluster' ? 'cross' : e.via ? 'gw' : '' };
     return e.mark
-      ? { icon: quiet.icon == 'gw' ? 'gw' : '', ...failing(e, e.mark == 'began' ? `${rate(r.began)} began here` : share(r.share)) }
+      ? { icon: quiet.icon == 'gw' ? 'gw' : '', brief: rate(r.began),
+        ...failing(e, e.mark == 'began' ? `${rate(r.began)} began here` : share(r.share)) }
       : quiet;
   },
   slow(e, g) {
@@ -41,7 +42,8 @@ const RULES = {
     return plain ? { ...PLAIN, hot: true, label: 'plaintext', cls: 'pl' } : { icon, keep: true, label: icon ? '' : 'unknown' };
   },
   cross(e, g) {
-    if (e.hairpin) return { ...TURN, hot: true, label: 'hairpin' + (e.transit_p50_ns ? ` +${ms(e.transit_p50_ns)}` : ''), cls: 'tu' };
+    const more = e.transit_p50_ns ? `+${ms(e.transit_p50_ns)}` : '';
+    if (e.hairpin) return { ...TURN, hot: true, label: `hairpin ${more}`.trim(), brief: more, cls: 'tu' };
     if (e.crossing == 'cross_cluster' || e.crossing == 'cross_zone')
       return { ...HOT, kind: 'dbl', icon: 'cross', label: ends(e, g, e.crossing) };
     if (e.crossing == 'cross_namespace') return { icon: 'cross', keep: true, label: ends(e, g, e.crossing) };

@@ -11,7 +11,7 @@ import { Table } from '../draw/table.js';
 import { bare, clock, count, ms, parseTime, plural, rate, share, sqlText } from '../draw/text.js';
 import { edgeRate, end, failed, failedCell, p95, perSecond, version, worstFirst } from './columns.js';
 import { hasPage, isUser, knownOf, nameOf, nameOfId, ratesOf, securityOf, serviceHref, traceHref, traces, versionWord } from './names.js';
-import { best, marked, markOf, onsetIn, plus, ratio, seriesOf, sum } from './numbers.js';
+import { best, failuresIn, marked, markOf, plus, ratio, seriesOf, sum } from './numbers.js';
 
 const SUMS = ['calls', 'errors', 'client_errors', 'errors_origin', 'errors_carried', 'retries', 'recovered', 'adjusted_calls',
   'unreached'];
@@ -37,7 +37,7 @@ function where(a, b) {
 }
 
 function FailuresChart({ d, label }) {
-  const { v, step, ...time } = seriesOf(d.series, d.from), began = v(d.series.began), passed = v(d.series.passed), onset = onsetIn(d),
+  const { v, step, ...time } = seriesOf(d.series, d.from), began = v(d.series.began), passed = v(d.series.passed), onset = failuresIn(d).began,
     some = list => list.some(n => n > 0);
   return some(plus(began, passed))
     && html`<${Chart} h=${92} ...${time} label=${label} marks=${[onset && { at: onset, label: clock(onset), left: true }]}

@@ -54,7 +54,7 @@ function Versions({ n, failing }) {
     const y = n.y - n.h / 2 + 38 + i * 15, part = ratio(v.calls, all),
       bad = failing && (marked(v.calls, v.began) ? '◆' : marked(v.calls, v.passed) ? '◇' : ''), name = v.version || 'none';
     return [html`<${Text} x=${n.x + 14} y=${y}>${fitted(name, 34, SMALL)}</${Text}>`,
-      html`<rect x=${n.x + (widthOf(name, SMALL) < 17 ? 32 : 50)} y=${y - 7} width=${Math.max(1.5, 42 * part)} height="6" rx="1"
+      html`<rect x=${n.x + (widthOf(name, SMALL) < 17 ? 32 : 50)} y=${y - 7} width=${Math.max(1.5, 36 * part)} height="6" rx="1"
         style=${{ fill: paint(bad ? '--fault' : '--ctl') }}/>`,
       html`<${Text} end c=${bad ? 'nf' : 'nn'} x=${n.x + n.w - 10} y=${y}>
         ${bad ? `${bad} ${share(ratio(v.errors, v.calls))}` : share(part).replace(/\.\d/, '')}</${Text}>`];
@@ -191,9 +191,9 @@ export function Picture({ graph: g, overlay, selected, matches, versions, act, e
         <circle cx=${x} cy=${y} r="9" style=${{ fill: 'var(--bg)', stroke: d.icon == 'lock' ? 'none' : calm(d) }}/>
           <${Icon} n=${d.icon}
           at=${{ x: x - 6, y: y - 6, width: 12, height: 12, style: { width: '12px', height: '12px', color: calm(d) } }}/></g>`; })}
-      ${labels.map(({ d, x, y, anchor }) =>
+      ${labels.map(({ d, words, x, y, anchor }) =>
         html`<text key=${'l' + d.e.id} class=${'elab ' + d.cls} x=${x} y=${y} text-anchor=${anchor}
-        style=${dim('edges', d.e) && { opacity: .42 }}>${d.label}</text>`)}
+        style=${dim('edges', d.e) && { opacity: .42 }}>${words}</text>`)}
       ${over?.e && !isGone(over.e)
         && html`<text class="elab up" x=${over.way.mid[0]} y=${over.way.mid[1] - over.w / 2 - 7 - (over.icon ? 9 : 0)}
         text-anchor="middle">${over.rate.text}, ${

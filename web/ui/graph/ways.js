@@ -53,26 +53,32 @@ export function fitted(text, px, font) {
 
 const overlap = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
 
-// Words of edges, where they cover nothing; the important ones first: [{d, x, y, anchor}].
+// Where the words of an edge may stand, the best place first: [x, y, anchor, left end from x].
+function placesOf(d, w) {
+  const [x, y] = d.way.mid, out = d.w / 2 + (d.kind ? 3 : 0), off = d.icon ? 9 : 0,
+    centred = (dx, dy) => [x + dx, y + dy, 'middle', -w / 2], above = centred(0, -out - 5 - off), below = centred(0, out + 13 + off),
+    left = [x - 8 - out, y + 4, 'end', -w], right = [x + 8 + out, y + 4, 'start', 0], lifted = centred(-22, -out - 18),
+    lowered = centred(-22, out + 24), further = [-30, 38, -46, 54, -62].map(dy => centred(0, dy)),
+    beside = [[-1, -16], [1, -16], [-1, 24], [1, 24]].map(([side, dy]) => centred(side * (w / 2 + 14), dy));
+  return d.icon ? [below, above, right, left, ...further, ...beside] : d.way.steep ? [left, right, lifted, above, below, ...further]
+    : [above, below, lifted, lowered, ...further, left, right];
+}
+
+// Words of edges, where they cover nothing; the important ones first: [{d, words, x, y, anchor}]. An important one of which not even the
+// brief words have room covers something.
 export function placeLabels(drawn, nodes) {
   const taken = nodes.map(n => [n.x - 2, n.y - n.h / 2 - 2, n.x + n.w + 2, n.y + n.h / 2 + 2]), placed = [],
     rank = d => (d.hot ? 2 : 0) + /b|s/.test(d.kind);
   for (const { icon, way: { mid: [x, y] } } of drawn) if (icon) taken.push([x - 10, y - 10, x + 10, y + 10]);
   for (const d of drawn.filter(d => d.label).sort((a, b) => rank(b) - rank(a))) {
-    const w = widthOf(d.label, d.cls ? '600 11px' : '400 11px'), [x, y] = d.way.mid, out = d.w / 2 + (d.kind ? 3 : 0),
-      off = d.icon ? 9 : 0;
-    const centred = (dx, dy) => [x + dx, y + dy, 'middle', -w / 2], above = centred(0, -out - 5 - off),
-      below = centred(0, out + 13 + off);
-    const left = [x - 8 - out, y + 4, 'end', -w], right = [x + 8 + out, y + 4, 'start', 0], lifted = centred(-22, -out - 18),
-      lowered = centred(-22, out + 24), clear = centred(0, -30);
-    const beside = [[-1, -16], [1, -16], [-1, 24], [1, 24]].map(([side, dy]) => centred(side * (w / 2 + 14), dy));
-    const tries = d.icon ? [below, above, right, left, clear, ...beside] : d.way.steep ? [left, right, lifted, above, below]
-      : [above, below, lifted, lowered, clear, left, right];
-    const boxOf = ([at, base, , from]) => [at + from - 2, base - 11, at + from + w + 2, base + 2],
-      fit = tries.find(t => !taken.some(b => overlap(b, boxOf(t)))) || d.hot && tries[0];
+    const [tries, brief = tries] = [d.label, d.brief].filter(Boolean).map(words => {
+      const w = widthOf(words, d.cls ? '600 11px' : '400 11px');
+      return placesOf(d, w).map(([x, y, anchor, from]) => ({ d, words, x, y, anchor, box: [x + from - 2, y - 11, x + from + w + 2, y + 2] }));
+    });
+    const fit = [...tries, ...brief].find(t => !taken.some(b => overlap(b, t.box))) || d.hot && brief[0];
     if (!fit) continue;
-    taken.push(boxOf(fit));
-    placed.push({ d, x: fit[0], y: fit[1], anchor: fit[2] });
+    taken.push(fit.box);
+    placed.push(fit);
   }
   return placed;
 }

@@ -6,10 +6,10 @@ import { rangeParams, useRange } from '../frame/range.js';
 import { href } from '../frame/url.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { listed } from '../draw/parts.js';
-import { asMarkdown, bare, clock, count, day, kept, ms, parseTime, share, span } from '../draw/text.js';
+import { asMarkdown, bare, clock, count, day, kept, ms, parseTime, plural, share, span } from '../draw/text.js';
 import { traceHref } from '../graph/names.js';
 import { ratio } from '../graph/numbers.js';
-import { graphOf, lasted, pageOf, placeOf, reasonOf, symptom, versionOf } from './finding.js';
+import { endOf, graphOf, incidentHref, lasted, NORMAL_MS, pageOf, placeOf, reasonOf, symptom, versionOf } from './finding.js';
 import { isBad } from './beside.js';
 
 // need: requests that a judgement still wants, null for none; q: those there are, in `per` seconds.
@@ -40,9 +40,11 @@ function Acts({ i, r, items, children }) {
       title="A database of its own with the rows of this time, for SQL or for another faultline"><${Icon} n="dl"/>Export .db</a></div>`;
 }
 
+// "(normal: 0.03 %)"; nothing while it is still being learnt.
+const normal = (q, words, learning) => q.was.calls ? ` (normal: ${words(q.was)})` : learning ? '' : ' (normal: not known)',
+  failedOf = q => share(ratio(q.errors, q.calls)), p95Of = q => ms(q.p95_ns);
 const failing = (q, per, word) =>
-  html`<b>${bare(q.errors / per)} of ${bare(q.calls / per)}
-  </b> requests per second ${word} (normal: ${q.was.calls ? share(ratio(q.was.errors, q.was.calls)) : 'not known'})`;
+  html`<b>${bare(q.errors / per)} of ${bare(q.calls / per)}</b> requests per second ${word}${normal(q, failedOf)}`;
 
 /* f: a finding; d: the counts since it began against normal (null while they come); changes: of the window on show. */
 export function Told({ f, d, changes }) {
@@ -53,7 +55,7 @@ export function Told({ f, d, changes }) {
   const so = i ? html`<b>${count(i.affected_calls)}</b> ${q ? slow ? 'affected so far' : over ? 'in all' : 'so far' : 'requests so far'}`
     : html`<b>${count(q.errors)}</b> in this window`;
   const counts = !q ? so
-    : [slow ? html`p95 of all requests is <b>${ms(q.p95_ns)}</b> (normal: ${q.was.calls ? ms(q.was.p95_ns) : 'not known'})`
+    : [slow ? html`p95 of all requests is <b>${p95Of(q)}</b>${normal(q, p95Of)}`
     : failing(q, per, over ? 'failed' : 'fail'), ', ', so];
   const tag = i ? `Incident ${i.id}, ${i.state}` : slow ? 'Slower' : 'Failing',
     when = over ? `${clock(onset, 1)}–${clock(parseTime(i.closed), 1)} UTC, ${lasted(i)}`
@@ -78,16 +80,26 @@ export function Told({ f, d, changes }) {
         ${v && html`<a class="btn" href=${pageOf(s, window)}>Compare ${v} with the others</a>`}</${Acts}></section>`;
 }
 
-// Nothing to tell: what is normal, or how much of that is known.
-export function Calm({ d }) {
-  const r = useRange(), q = d.requests, whole = (parseTime(d.base.to) - parseTime(d.base.from)) / 1e3,
-    learning = d.base.seconds < .8 * whole, minutes = t => Math.round(t / 60);
+// What was, when it is over: the incident that ended last.
+const Over = ({ i, i: { suspects: [s] } }) =>
+  html`Incident ${i.id} lasted ${lasted(i)} and affected <b>${plural(i.affected_calls, 'request')}</b>. ${
+    s && `It ${s.confidence < .7 ? 'probably ' : ''}began in ${placeOf(s)}. `}`;
+
+/* Nothing to tell: what is normal, or how much of that is known; after an incident, what it was. d: the counts to tell;
+ * last: the incident of this window that ended last, of which `d` is what came after, null until that is known. */
+export function Calm({ d, last }) {
+  const r = useRange(), q = d?.requests, known = d ? d.seconds + d.base.seconds : 0,
+    whole = d && Math.min(NORMAL_MS, 2 * (parseTime(d.base.to) - parseTime(d.base.from))) / 1e3, learning = !last && known < .8 * whole,
+    minutes = t => Math.round(t / 60);
   return html`<section class="answer" aria-labelledby="ans">
     <p class="kick"><span class="tag good">${learning ? 'Learning' : 'Normal'}</span>
     <span>${span(r.fromMs, r.toMs)}; no incident is open</span></p>
-    <h1 id="ans">${learning ? `Learning what is normal: ${minutes(d.base.seconds)} of ${minutes(whole)} min.` : 'All normal.'}</h1>
-    <p class="sub">
-      ${failing(q, d.seconds || 1, 'fail')}, p95 ${ms(q.p95_ns)} (normal: ${q.was.calls ? ms(q.was.p95_ns) : 'not known'}).</p>
+    <h1 id="ans">${learning ? `Learning what is normal: ${minutes(known)} of ${minutes(whole)} min.`
+      : last ? `All normal again since ${clock(endOf(last))}.` : 'All normal.'}</h1>
+    <p class="sub">${last && html`<${Over} i=${last}/>`}${
+      q?.calls > 0 && html`${last && 'Now '}<b>${bare(q.calls / (d.seconds || 1))}</b> requests per second, <b>${failedOf(q)}</b>
+      ${' '}fail${normal(q, failedOf, learning)}, p95 <b>${p95Of(q)}</b>${normal(q, p95Of, learning)}.`}</p>
     <${Acts} r=${r} items=${[['curl', () => curlOf('now')], ['Command', () => command('graph --format table')]]}>
+      ${last && html`<a class="btn" href=${incidentHref(last)}>See incident ${last.id}</a>`}
       <a class="btn" href=${href('/graph')}>See it in the graph</a></${Acts}></section>`;
 }

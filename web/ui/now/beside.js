@@ -2,7 +2,7 @@
 import { html } from '../html.js';
 import { useApi } from '../frame/api.js';
 import { useRange } from '../frame/range.js';
-import { showQuery } from '../frame/url.js';
+import { href, showQuery } from '../frame/url.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { Block, Word } from '../draw/parts.js';
 import { cell, loud, Table } from '../draw/table.js';
@@ -12,7 +12,7 @@ import { edgeHref, nameOfId, pairOfIds, traces } from '../graph/names.js';
 import { marked, ratio, slowerThan } from '../graph/numbers.js';
 import { incidentHref, isSlow, lasted, onsetOf, placeOf } from './finding.js';
 
-const MOST = 20, FEW = 4;
+const MOST = 20, FEW = 4, FEW_STANDING = 6;
 export const isBad = (e, slow) => slow ? slowerThan(e, e.was) : marked(e.calls, e.errors);
 
 const pair = (c, overlay) =>
@@ -24,6 +24,8 @@ const CHANGES = {
     [html`<${Mark} k=${isSlow(c) ? 's' : 'b'}/>`,
     html`Incident <b>${c.id}</b> begins: ${c.entry.operation} ${isSlow(c) ? 'gets slower' : c.symptom == 'errors' ? 'fails' : 'changes'}`,
     `change point; noticed after ${ms(1e6 * Math.max(0, parseTime(c.opened) - onsetOf(c)))}`],
+  over: c => [html`<span class="good ok">✓</span>`, html`Incident <b>${c.id}</b> is over`,
+    `after ${lasted(c)}, ${count(c.affected_calls)} requests`],
   failures: c => [begins, ['Failures begin at ', pair(c)], `${count(c.calls)} since; found by counting, to the minute`],
   new_version: c =>
     [html`<${Icon} n="split" c="m2"/>`, html`<b>${nameOfId(c.id)} ${c.version}</b> first seen`,
@@ -36,8 +38,9 @@ const CHANGES = {
 // incident: the one on show; its onset is a change too.
 function Changed({ d, incident }) {
   const r = useRange(),
-    all = incident
-    ? [...d.changes, { ...incident, kind: 'incident', at: incident.onset }].sort((a, b) => parseTime(b.at) - parseTime(a.at)) : d.changes;
+    own = incident
+    ? [{ ...incident, kind: 'incident', at: incident.onset }, incident.closed && { ...incident, kind: 'over', at: incident.closed }] : [],
+    all = [...d.changes, ...own.filter(Boolean)].sort((a, b) => parseTime(b.at) - parseTime(a.at));
   const row = c => { const [mark, text, note] = CHANGES[c.kind](c, d.seconds || 1);
     return html`<li key=${c.kind + c.at + c.callee}><time>${clock(parseTime(c.at), c.at.slice(17, 19) == '00' ? 0 : 1)}</time>${mark}
     <span>${text}${note && html`<small>${note}</small>`}</span></li>`; };
@@ -59,21 +62,33 @@ const Entries = ({ d, words = 'this window, against the one before' }) =>
       cell(html`<span title=${`before: ${e.was.p95_ns != null ? ms(e.was.p95_ns) : 'not known'}`}>${msWhole(e.p95_ns)}</span>`,
       isBad(e, true) ? 'slow' : '')]]}/></${Block}>`;
 
-const Standing = ({ d }) =>
-  d.standing.length > 0
-  && html`<${Block} id="st" title="Standing findings" note="no incident"><ol class="chg two">${d.standing.slice(0, 6).map(f => {
-  const turn = f.kind == 'hairpin',
-    note = turn ? `out by ${f.via || 'a gateway'} and back: ${rate(f.calls / d.seconds)}`
-    : `${share(ratio(f.calls, f.of))} of ${rate(f.of / d.seconds)}`;
-  return html`<li key=${f.kind + f.caller + f.callee}><${Icon} n=${turn ? 'turn' : 'open'} c=${turn ? 'turn' : 'plain'}/>
-    <span>${pair(f, turn ? 'cross' : 'sec')} is ${turn ? 'a hairpin' : 'plaintext'}<small>${note}</small></span></li>`;
-})}</ol></${Block}>`;
+// Each: [icon and colour, sentence, note]. s: seconds of the window.
+const STANDING = {
+  hairpin: (f, s) => ['turn', 'turn', [pair(f, 'cross'), ' is a hairpin'],
+    `out by ${f.via || 'a gateway'} and back: ${rate(f.calls / s)}`],
+  plaintext: (f, s) => ['open', 'plain', [pair(f, 'sec'), ' is plaintext'], `${share(ratio(f.calls, f.of))} of ${rate(f.of / s)}`],
+  gap: (f, s) => ['gap', 'm2',
+    [html`<a class="q" href=${traces(['service', nameOfId(f.id)])}><b>${nameOfId(f.id)}</b></a>`, ' drops trace context'],
+    `${rate(f.calls / s)} begin anew behind ${f.operation || 'it'}, of ${rate(f.of / s)}`],
+};
+
+function Standing({ d }) {
+  const all = d.standing, shown = all.slice(0, FEW_STANDING);
+  return all.length > 0
+    && html`<${Block} id="st" title="Standing findings" note="no incident"
+    right=${all.length > shown.length && html`<a class="s" href=${href('/network')}>all ${count(all.length)}</a>`}>
+    <ol class="chg two">${shown.map(f => {
+    const [icon, c, text, note] = STANDING[f.kind](f, d.seconds || 1);
+    return html`<li key=${f.kind + f.caller + f.callee + f.id + f.operation}><${Icon} n=${icon} c=${c}/>
+      <span>${text}<small>${note}</small></span></li>`;
+  })}</ol></${Block}>`;
+}
 
 // What was before: closed incidents, newest first.
-function Earlier({ query, incident }) {
+function Earlier({ query, but }) {
   const all = query.earlier == 'all',
     list = useApi('incidents', { state: 'closed', limit: all ? 1000 : MOST }, { timeless: true, every: 60000 }).data,
-    items = (list?.items || []).filter(i => i.id != incident?.id);
+    items = (list?.items || []).filter(i => i.id != but?.id);
   const more = items.length > FEW && !all
     && html`<${Word} c="s" act=${() => showQuery({ earlier: 'all' })}>all ${list.next ? '' : count(items.length)}</${Word}>`;
   return items.length > 0
@@ -86,11 +101,12 @@ function Earlier({ query, incident }) {
     <small>${when(onsetOf(i))}, ${lasted(i)}, ${count(i.affected_calls)} requests</small></span></li>`)}</ol></${Block}>`;
 }
 
-// d: the window on show; entries, words: what the entries are counted over; across: side by side, below.
+// d: the window on show; entries, words: what the entries are counted over; incident: that of the page; across: side by side, below;
+// then the incident is over and one of the earlier.
 export const Beside = ({ d, entries = d, words, query, incident, across }) =>
   html`<aside class=${across && 'across'} aria-label="What changed, entries, findings, earlier incidents">
   <${Changed} d=${d} incident=${incident}/>
-  <${Entries} d=${entries} words=${words}/><${Standing} d=${d}/><${Earlier} query=${query} incident=${incident}/></aside>`;
+  <${Entries} d=${entries} words=${words}/><${Standing} d=${d}/><${Earlier} query=${query} but=${!across && incident}/></aside>`;
 
 // Others that are open: two have a headline each; more stand in one line.
 export function Also({ others }) {

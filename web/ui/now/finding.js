@@ -4,7 +4,8 @@ import { iso, kept, ms, parseTime, share, span } from '../draw/text.js';
 import { isOwn, nodeName, selOf, serviceHref } from '../graph/names.js';
 import { marked, ratio, slowerThan } from '../graph/numbers.js';
 
-const MINUTE = 6e4, BEFORE_MS = 10 * MINUTE, NORMAL_MS = 30 * MINUTE;
+const MINUTE = 6e4, BEFORE_MS = 10 * MINUTE;
+export const NORMAL_MS = 30 * MINUTE; /* what is normal is learnt from as much */
 const floor = t => Math.floor(t / MINUTE) * MINUTE;
 export const isSlow = incident => incident.symptom == 'latency';
 export const onsetOf = incident => parseTime(incident.onset);
@@ -17,11 +18,10 @@ export const incidentHref = i => href('/incident/' + i.id, windowOf(i));
 export const lasted = (i, now) => { const step = i.closed ? 1000 : MINUTE;
   return ms(1e6 * Math.max(1000, Math.round(((endOf(i) || now) - onsetOf(i)) / step) * step)); };
 
-// Of the questions about what an incident did: since it began, against the half hour before.
-function sinceOnset(i) {
-  const onset = floor(onsetOf(i));
-  return { from: onset / 1000, ...i.closed && { to: endOf(i) / 1000 }, base: `${iso(onset - NORMAL_MS)}..${iso(onset)}` };
-}
+// Of the questions about what an incident did: since it began, against the half hour before; and of those about what came after it.
+const beforeOnset = i => { const onset = floor(onsetOf(i)); return { base: `${iso(onset - NORMAL_MS)}..${iso(onset)}` }; };
+const sinceOnset = i => ({ from: floor(onsetOf(i)) / 1000, ...i.closed && { to: endOf(i) / 1000 }, ...beforeOnset(i) });
+export const sinceEnd = i => ({ from: (floor(endOf(i)) + MINUTE) / 1000, ...beforeOnset(i) }); /* the minute in which it ended is not clean */
 
 /* {i: the incident or null, suspects, slow, onset: Unix ms or NaN, since: parameters of questions about what it did, window: of links to other views,
  * normal: what it is held against, in words; need: requests that a judgement still wants} */
@@ -53,7 +53,8 @@ export function symptom({ i, slow }, d) {
   const who = i ? i.entry.operation || nodeName(i.entry.node) : 'User requests',
     e = i ? d?.entries.find(e => e.operation == i.entry.operation && e.service == i.entry.node.service) : q;
   if (i?.symptom == 'traffic') return `The traffic of ${who} ${be} not what is normal. `;
-  if (!slow) return i ? `${share(i.failed_share)} of ${who} ${fail}. ` : `${share(ratio(q.errors, q.calls))} of user requests fail. `;
+  const part = !i ? ratio(q?.errors, q?.calls) : over && e?.calls ? ratio(e.errors, e.calls) : i.failed_share; /* at the end, or of the whole */
+  if (!slow) return `${share(part)} of ${i ? who : 'user requests'} ${fail}. `;
   return e && slowerThan(e, e.was) ? `${who} ${take} ${ms(e.p95_ns)} instead of ${ms(e.was.p95_ns)} at p95. `
     : `${who} ${i ? be : 'are'} slower than normal. `;
 }

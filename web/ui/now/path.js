@@ -48,17 +48,19 @@ function fit(nodes, at) {
   return [show, folded, i => gates.find(x => x < i && !show.includes(x))];
 }
 
-// path: what pathTo or counted gave; failed: share of requests that fail; others: of the last node's other callers; version: of the node where it began.
-export function Path({ path: { nodes, edges, at }, seconds, keys, failed, others, slow, version, query }) {
-  const s = seconds || 1, v = version || guilty(nodes[at]), of = nodes[at].versions?.find(x => x.version == v) || nodes[at],
+// path: what pathTo or counted gave; failed: share of requests that fail; others: of the last node's other callers;
+// over: it is told in the past; version: of the node where it began.
+export function Path({ path: { nodes, edges, at }, seconds, keys, failed, others, slow, over, version, query }) {
+  const s = seconds || 1, fail = over ? 'failed' : 'fail', v = version || guilty(nodes[at]),
+    of = nodes[at].versions?.find(x => x.version == v) || nodes[at],
     [show, folded, via] = fit(nodes, at);
   const solidAt = slow || at == nodes.length - 1 ? at : at + 1; /* the edge that is drawn solid, by the node it leads to */
   const where = (i, began, before, beyond) => i == at ? began : i < at ? before : beyond;
   const beyond = n =>
     others?.calls && !others.errors ? 'no failures for others' : slow ? 'as fast as normal' : n.node.role == 'workload'
     ? 'did not see the call' : n.node.role;
-  const caption = (n, i) => isUser(n) ? slow ? 'wait longer' : `${share(failed)} of requests fail`
-    : where(i, slow ? 'slower here' : `${share(ratio(of.errors, of.calls))} of its calls fail`, slow ? 'waits' : 'nothing began here',
+  const caption = (n, i) => isUser(n) ? slow ? 'wait longer' : `${share(failed)} of requests ${fail}`
+    : where(i, slow ? 'slower here' : `${share(ratio(of.errors, of.calls))} of its calls ${fail}`, slow ? 'waits' : 'nothing began here',
       beyond(n));
   const box = i => {
     const n = nodes[i],

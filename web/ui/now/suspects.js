@@ -25,8 +25,10 @@ function stressed(text) {
   return [...parts, text.slice(at)];
 }
 
+// The same sentence with other numbers, as of another entry, is told once: the strongest comes first.
+const wording = e => e.text.replace(/\d[\d.]*/g, '');
 function strongest(evidence) {
-  const distinct = evidence.filter((e, i) => evidence.findIndex(o => o.text == e.text) == i),
+  const distinct = evidence.filter((e, i) => evidence.findIndex(o => wording(o) == wording(e)) == i),
     strong = distinct.filter(e => Math.abs(e.deviation) >= STRONG);
   return (strong.length ? strong : distinct.slice(0, 2)).slice(0, MOST_LINES);
 }
@@ -60,24 +62,34 @@ function lines(s, window) {
   return [...because, ...only, ...not];
 }
 
+// A suspect that may be chance: how many times the calls there are would tell, as a deviation grows with their square root;
+// 0 when more would not.
+function timesNeeded(s) {
+  const most = Math.max(0, ...(s.evidence || []).map(e => Math.abs(e.deviation)));
+  return s.significant || !most || most >= STRONG ? 0 : (STRONG / most) ** 2;
+}
+
 const Line = ({ kind, text, word, to, against }) =>
   html`<li class=${against ? 'neg' : ''}><span class="kd">${kind}</span><span class="brk">${text}</span>
   ${word && html`<a class="src" href=${to}>${word}</a>`}</li>`;
 
 function Suspect({ s, all, total, slow, open, window }) {
-  const part = total ? s.score / total : 0, late = slow || /self_time|gap/.test(s.evidence?.[0]?.kind),
+  const part = total ? s.score / total : 0, first = s.evidence?.[0]?.kind,
+    late = first != 'errors' && (slow || /self_time|gap/.test(first)),
+    times = timesNeeded(s),
     under = all.find(o => o.rank < s.rank && o.effects?.some(n => sameNode(n, s.node)));
   const show = e => { const o = document.getElementById('suspect-' + under.rank); e.preventDefault(); e.stopPropagation(); o.open = true;
     o.querySelector('summary').focus(); };
   return html`<details class="sus" id=${'suspect-' + s.rank} open=${open}>
     <summary><span class="rank">${s.rank}</span>
     <span class="el"><${Mark} k=${late ? 's' : 'b'}/>${'\u00a0 '}<span class="who">${placeOf(s)}</span>
-      <span class="m2 only-l">${'\u00a0 '}${s.instance || s.operation || ''} ${reasonOf(s)}</span></span>
+      <span class="m2 only-l why">${'\u00a0 '}${s.instance || s.operation || ''} ${reasonOf(s)}</span></span>
       <span class="bar" role="img" aria-label=${Math.round(part * 100) + ' percent'}>
         <span class=${s.rank > 1 ? 'k' : slow ? 's' : 'b'} style=${{ width: part * 100 + '%' }}></span></span>
         <b class="r">${wholeShare(part)}</b>
-      <span class="sw8 s"><${Sure} share=${s.confidence}/>, ${wholeShare(s.confidence)}</span><span class="chev"><${Icon} n="right"/>
-        </span></summary>
+      <span class="sw8 s">
+        ${s.significant ? html`<${Sure} share=${s.confidence}/>, ${wholeShare(s.confidence)}` : times ? 'not enough data' : 'may be chance'}</span>
+      <span class="chev"><${Icon} n="right"/></span></summary>
     <ul class="ev">
       ${lines(s, window)
       .map(([kind, text, word, to, against], i) =>
@@ -88,7 +100,9 @@ function Suspect({ s, all, total, slow, open, window }) {
       ${under && html`<${Line} against kind="effect"
         text=${html`What is seen here may be an effect of <a href=${'#suspect-' + under.rank} onClick=${show}>suspect ${under.rank}
         </a>, which called for it.`}/>`}
-      ${!s.significant && html`<${Line} against kind="a hint" text="It may be chance: the difference is too small for so few calls."/>`}
+      ${!s.significant && html`<${Line} against kind="a hint" text=${times
+        ? `Not enough data: about ${times < 9.5 ? times.toFixed(1) : count(times)} times as many calls would tell whether it is chance.`
+        : 'It may be chance: of all that was looked at, some place looks like this.'}/>`}
         </ul></details>`;
 }
 
@@ -115,7 +129,8 @@ export function Examples({ f: { suspects: [s], slow, window } }) {
   const isGood = t => t.trace_id == s.contrast, to = t => traceHref(t.trace_id, window), bad = rows.filter(t => !isGood(t)).length;
   const began = t =>
     isGood(t) ? grey(`through ${nodeName(s.node)}, as it should be`) : t.origin_service
-    ? `${t.origin_service}${t.origin_reason && `, ${t.origin_reason}`}` : slow ? `${nodeName(s.node)}, slow` : grey('unknown');
+    ? `${t.origin_service == s.peer?.service ? nodeName(s.node) + ' → ' : ''}${t.origin_service}${t.origin_reason && `, ${t.origin_reason}`}`
+    : slow ? `${nodeName(s.node)}, slow` : grey('unknown');
   return rows.length > 0
     && html`<${Block} id="ex" title="Example traces"
     note=${`${bad} that ${slow ? 'were slow' : 'failed'}${rows.length > bad ? ', one good for contrast' : ''}`}>

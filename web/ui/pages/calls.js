@@ -1,5 +1,4 @@
-// calls.js: the pages of what calls whom: one script.
+// calls.js: the pages of what fails and who calls whom: one script.
 import '../shared.js';
 export { Graph } from './graph.js';
 export { Now } from './now.js';
-export { Service, Services } from './service.js';

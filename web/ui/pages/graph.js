@@ -143,8 +143,10 @@ export function Graph({ query }) {
     versions: query.versions == 'never' ? null : 'show', most: table || query.all ? null : MOST,
       base: compares ? baseOf(r, query.base) : null, gone: overlay == 'diff' ? 'show' : null }), { data } = answer;
   const zones = useApi(overlay == 'cross' ? 'zones' : null, { limit: 1000 }).data;
-  const g = useMemo(() => data?.edges && overlaid(data, !compares || data.base ? overlay : 'fault', zones && zonesOf(zones.items)),
-    [data, overlay, zones]), keys = useMemo(() => g ? keysOf(g.nodes) : x => x, [g]);
+  const blind = overlay == 'diff' && data?.base?.seconds == 0, /* all would be new */
+    drawn = blind || compares && !data?.base ? 'fault' : overlay;
+  const g = useMemo(() => data?.edges && overlaid(data, drawn, zones && zonesOf(zones.items)), [data, drawn, zones]),
+    keys = useMemo(() => g ? keysOf(g.nodes) : x => x, [g]);
   const matches = useMemo(() => matchesOf(g, query.find), [g, query.find]),
     worst = g && [...g.edges].filter(e => e.mark)
     .sort((a, b) => (b.mark == 'began') - (a.mark == 'began') || b.errors_origin - a.errors_origin || b.errors - a.errors)[0];
@@ -162,14 +164,15 @@ export function Graph({ query }) {
   useTitle(worst && `${bad}: failures ${worst.mark == 'began' ? 'began here' : 'passed on'}`, name != bad && name, 'Graph',
     span(r.fromMs, r.toMs));
   const many = g?.edges.length > TABLE_ONLY, asTable = table || many, counts = g && countsOf(g),
-    words = g?.base ? span(parseTime(g.base.from), parseTime(g.base.to)) : '', empty = g && !g.nodes.length;
+    words = g?.base ? span(parseTime(g.base.from), parseTime(g.base.to)) + (g.base.seconds ? '' : ', of which nothing is known') : '',
+    empty = g && !g.nodes.length;
   const around = query.focus && (centre ? nameOf(centre) : nameOfId(query.focus)),
     failed = answer.error && html`<${Failed} what="The graph" answer=${answer}/>`, common = { matches, edge, keys, query };
   return html`<main id="main" tabindex="-1" class="gpage">
     <${Bar} ...${{ g, overlay, setOverlay, query, matches, counts, around, table, phone, asTable }}/>
     ${(!g && !failed) || (g && !empty && !asTable)
-      ? g ? html`<${Picture} graph=${g} overlay=${overlay} selected=${shown} versions=${query.versions} act=${act} ...${common}>
-      <${Legend} overlay=${overlay} words=${words}/></${Picture}>` : html`<div class="gcanvas"></div>`
+      ? g ? html`<${Picture} graph=${g} overlay=${drawn} selected=${shown} versions=${query.versions} act=${act} ...${common}>
+      <${Legend} overlay=${drawn} words=${words}/></${Picture}>` : html`<div class="gcanvas"></div>`
     : html`<div class="gphone gwide">${failed}${empty && html`<${Empty} around=${around}/>`}${g && !empty && [
       many && !table
         && html`<p class="note part">
@@ -180,6 +183,7 @@ export function Graph({ query }) {
     <aside class="gside" aria-label=${node ? 'Selected node' : 'Selected edge'}>
       ${g && !empty && (node ? html`<${NodePanel} node=${node} graph=${g} keys=${keys} act=${act}/>`
       : shown ? html`<${EdgePanel} key=${shown.caller + '>' + shown.callee} caller=${shown.caller} callee=${shown.callee} keys=${keys}/>`
+        : blind ? html`<h1>Nothing to compare with</h1><p class="m2 says">Against ${words}. Choose another window above.</p>`
         : overlay == 'diff' && g.base ? html`<${Changes} g=${g} keys=${keys} query=${query} words=${words}/>`
       : query.sel ? html`<p class="m2">Nothing in this window is called <b>${query.sel}
         </b>. <${Word} act=${() => setQuery({ sel: null })}>Clear</${Word}></p>`

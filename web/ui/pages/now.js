@@ -9,22 +9,28 @@ import { Chart } from '../draw/chart.js';
 import { Block, Swatch } from '../draw/parts.js';
 import { clock, msWhole, parseTime, rate, share } from '../draw/text.js';
 import { keysOf, nameOf, nameOfId } from '../graph/names.js';
-import { marked, ratio, seriesOf, slowerThan, sum } from '../graph/numbers.js';
+import { best, marked, ratio, seriesOf, slowerThan, sum } from '../graph/numbers.js';
 import { Calm, Told } from '../now/answer.js';
 import { Also, Beside } from '../now/beside.js';
-import { ofDiagnosis, ofIncident, onsetOf, overlaps, versionOf, windowOf } from '../now/finding.js';
+import { endOf, isSlow, ofDiagnosis, ofIncident, onsetOf, overlaps, sinceEnd, versionOf, windowOf } from '../now/finding.js';
 import { counted, Path, pathTo } from '../now/path.js';
 import { Examples, Suspects } from '../now/suspects.js';
 
 /* ---- over time ---- */
 
+const LEAST_MS = 2e4; /* of a minute, to be counted */
+const ORDINARY = .02; /* of the requests: the least that the axis of a calm chart goes up to */
+
 // Failed user requests, stacked by where they began: at the busiest edge of failures, and elsewhere.
-function Failures({ d, onset }) {
+const overMark = i => i.closed && { at: endOf(i), label: `over ${clock(endOf(i))}`, dash: '3 3' };
+// calm: the axis does not magnify what is ordinary; last: the incident that is over.
+function Failures({ d, onset, last, calm }) {
   const { v: per, from, step, ...time } = seriesOf(d.series, d.from), s = d.seconds || 1, [first] = d.origins, all = per(d.series.failed),
     here = first && per(first.began);
   const rest = all.map((v, i) => v == null ? null : Math.max(0, v - (here?.[i] || 0))),
     elsewhere = sum(rest.map((v, i) => v * d.series.seconds[i]), v => v) / s;
-  const began = onset || parseTime(d.changes.find(c => c.kind == 'failures')?.at), fresh = d.changes.find(c => c.kind == 'new_version'),
+  const change = kind => d.changes.find(c => c.kind == kind), fresh = change('new_version'),
+    began = onset || (last ? onsetOf(last) : parseTime(change('failures')?.at)),
     title = 'Failed user requests per second, by where they began';
   const legend = html`<p class="legend only-l">
     ${first && html`<${Swatch} c="ba">${nameOf(first.caller)} → ${nameOf(first.callee)}, ${rate(first.edge.errors_origin / s)}
@@ -33,10 +39,12 @@ function Failures({ d, onset }) {
   return html`<${Block} id="ch" title=${title} right=${legend}>
     <${Chart} h=${150} from=${from} ...${time}
     label=${`${title}. ${rate(d.requests.errors / s)} on average${began ? `, since ${clock(began)}` : ''}.`}
+    least=${calm && d.requests.calls / s * ORDINARY}
     series=${[{ v: rest, stroke: '--edge', fill: '--edge' }, ...here ? [{ v: here }] : []]} marks=${[
       fresh && { at: parseTime(fresh.at), label: `${nameOfId(fresh.id)} ${fresh.version} first seen ${clock(parseTime(fresh.at), 1)}`,
         short: `${fresh.version} first seen`, left: true, colour: '--ink-2', dash: '3 3' },
-      began && { at: began, label: `began ${clock(began, onset ? 1 : 0)}` }]}/></${Block}>`;
+      began && { at: began, label: `began ${clock(began, onset ? 1 : 0)}` },
+      last && overMark(last)]}/></${Block}>`;
 }
 
 // How long requests took, minute by minute, for an incident of slowness.
@@ -47,7 +55,7 @@ function Slowness({ i }) {
     <${Chart} h=${150} x=${x} from=${Math.min(r.fromMs, x[0])} to=${r.toMs}
     label=${`p95 of user requests over time, ${msWhole(1e6 * (v.at(-1) || 0))} in the last minute`}
       series=${[{ kind: 'line', stroke: '--slow-mark', w: 2, v }]}
-    marks=${[{ at: onsetOf(i), label: `began ${clock(onsetOf(i), 1)}` }]}/></${Block}>`;
+    marks=${[{ at: onsetOf(i), label: `began ${clock(onsetOf(i), 1)}` }, overMark(i)]}/></${Block}>`;
 }
 
 /* ---- a finding, and all that stands beside it ---- */
@@ -67,20 +75,30 @@ function Finding({ f, d, others, query }) {
   return [html`<div><${Told} f=${f} d=${own} changes=${d.changes}/><${Also} others=${others}/>
       ${path && html`<${Path} path=${path} seconds=${(leads ? own : graph).seconds} keys=${keys}
         failed=${ratio(own.requests.errors, own.requests.calls)} others=${leads && own.origins[0]?.others}
-        slow=${slow} version=${s && versionOf(s)} query=${window}/>`}
+        slow=${slow} over=${i?.state == 'closed'} version=${s && versionOf(s)} query=${window}/>`}
       ${slow && i ? html`<${Slowness} i=${i}/>` : html`<${Failures} d=${d} onset=${f.onset}/>`}<${Suspects} f=${f} query=${query}/>
         <${Examples} f=${f}/></div>`,
     html`<${Beside} d=${d} incident=${i} entries=${own || d} words=${i && own ? 'since it began, against normal' : undefined}
       query=${query}/>`];
 }
 
+const standsOut = q =>
+  marked(q.calls, q.errors) && ratio(q.errors, q.calls) > 2 * ratio(q.was.errors, q.was.calls) || slowerThan(q, q.was);
+
 // What no incident covers, as a diagnosis finds it where the counts stand out; else that all is normal.
-function Window({ d, ask, query }) {
-  const q = d.requests,
-    stands = marked(q.calls, q.errors) && ratio(q.errors, q.calls) > 2 * ratio(q.was.errors, q.was.calls) || slowerThan(q, q.was);
-  const g = useApi(ask && stands ? 'diagnose' : null, { limit: 10 }, { every: 30000 });
-  if (g.data) return html`<${Finding} f=${ofDiagnosis(g.data)} d=${d} others=${[]} query=${query}/>`;
-  return g.loading ? null : [html`<div><${Calm} d=${d}/><${Failures} d=${d}/></div>`, html`<${Beside} across d=${d} query=${query}/>`];
+// last: of the incidents of this window, all of them over, the one that ended last: then what came after it is told,
+// as soon as a minute of that is known.
+function Window({ d, last, query }) {
+  const r = useRange(), since = last && sinceEnd(last), early = last && since.from * 1000 > r.toMs - LEAST_MS,
+    after = useApi(last && !early ? 'now' : null, since || {}).data, own = last ? !early && after : d;
+  const g = useApi(own && standsOut(own.requests) ? 'diagnose' : null,
+    { limit: 10, ...since && { from: since.from, baseline: since.base } }, { every: 30000 });
+  const slow = useApi(last && isSlow(last) ? 'incidents/' + last.id : null, {}, { timeless: true }).data;
+  if (g.data) return html`<${Finding} f=${ofDiagnosis(g.data)} d=${own} others=${[]} query=${query}/>`;
+  return !own && !early || g.loading ? null : [html`<div><${Calm} d=${own} last=${last}/>${
+    slow ? html`<${Slowness} i=${slow}/>` : html`<${Failures} d=${d} last=${last} calm/>`}</div>`,
+    html`<${Beside} across d=${d} incident=${last} entries=${own || d} query=${query}
+      words=${last && own ? 'since it ended, against before' : undefined}/>`];
 }
 
 // id: of the incident whose page this is; '' for the state of things.
@@ -89,11 +107,14 @@ export function Now({ query, id = '' }) {
     list = useApi(id ? null : 'incidents', { limit: 20 }, { timeless: true, every: BEAT_MS }),
     near = (list.data?.items || []).filter(i => overlaps(i, r));
   const told = near.filter(i => !r.live || i.state == 'open').sort((a, b) => b.affected_calls - a.affected_calls),
-    wanted = id || told[0]?.id;
+    wanted = id || told[0]?.id,
+    last = !wanted && best(near, endOf);
   const one = useApi(wanted ? 'incidents/' + encodeURIComponent(wanted) : null, {}, { timeless: true, every: BEAT_MS }),
     i = one.data?.id == wanted ? one.data : null, q = d?.requests;
   useEffect(() => { if (id && i && !query.from) showQuery(windowOf(i)); }, [id, i?.id, query.from]);
-  useTitle(i ? i.summary : q?.calls && `${share(ratio(q.errors, q.calls))} of requests fail`, id ? `incident ${id}` : 'Now');
+  const bad = q?.calls && !last && standsOut(q);
+  useTitle(i ? i.summary : bad ? `${share(ratio(q.errors, q.calls))} of requests fail` : q?.calls && 'All normal',
+    id ? `incident ${id}` : 'Now');
   if (id && one.error?.status == 404)
     return html`<${NoPage} title=${`There is no incident ${id}.`}><a href=${href('/')}>The state of things</a></${NoPage}>`;
   const ready = d && (id || list.data || list.error) && (!wanted || i || (!id && one.error)),
@@ -101,5 +122,5 @@ export function Now({ query, id = '' }) {
   return html`<${Page} c=${ready && !empty && 'now'} name=${id ? `Incident ${id}` : 'Now'}
     what=${id && one.error ? 'The incident' : 'The state'} answers=${[now, one]} ready=${ready} empty=${empty}>${ready && (i
     ? html`<${Finding} key=${i.id} f=${ofIncident(i)} d=${d} others=${told.filter(o => o.id != i.id)} query=${query}/>`
-      : html`<${Window} d=${d} ask=${!near.length} query=${query}/>`)}</${Page}>`;
+      : html`<${Window} key=${last?.id} d=${d} last=${last} query=${query}/>`)}</${Page}>`;
 }

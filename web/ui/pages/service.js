@@ -8,10 +8,10 @@ import { href, setQuery } from '../frame/url.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { Block, flag, listed } from '../draw/parts.js';
 import { cell, loud, Table } from '../draw/table.js';
-import { bare, clock, count, day, ms, msWhole, parseTime, plural, rate, share, sqlText } from '../draw/text.js';
+import { bare, clock, count, day, ms, msWhole, parseTime, plural, rate, share, span, sqlText } from '../draw/text.js';
 import { edgeRate, end, failed, MarkOr, p95, perSecond, rateCell, worstFirst } from '../graph/columns.js';
 import { edgeHref, nameOf, nameOfId, securityOf, serviceHref, servicePath, traces, versionWord } from '../graph/names.js';
-import { best, marked, markOf, onsetIn, ratio, seriesOf, sum } from '../graph/numbers.js';
+import { best, failuresIn, marked, markOf, ratio, seriesOf, sum } from '../graph/numbers.js';
 import { byVersion, Charts } from '../service/charts.js';
 import { againstOthers } from '../service/judged.js';
 import { Operation } from '../service/operation.js';
@@ -80,7 +80,7 @@ function Three({ d, s, onset }) {
       `Latency: p50 ${ms(n.p50_ns)}, p95 ${ms(n.p95_ns)}, p99 ${ms(n.p99_ns)}`]}/>`;
 }
 
-const secured = ['Security', 'only-l sec',
+const secured = ['Security', 'only-l sec nw',
   e => { const x = securityOf(e); return cell([x.icon && html`<${Icon} n=${x.icon}/> `, x.words], x.plain ? 'plain' : 'm2'); }];
 const Ends = ({ title, edges, side, s, empty }) =>
   html`<${Block} title=${title + 's'}>
@@ -112,7 +112,7 @@ const PROMQL = name =>
   `sum by (server_service_version) (rate(traces_service_graph_request_failed_total{server=${JSON.stringify(name)}}[1m]))`;
 
 // Where its failures began: in it, at a call of it, or further on.
-function Verdict({ d, onset, s }) {
+function Verdict({ d, onset, ended, s }) {
   const open = useApi('incidents', { state: 'open' }, { timeless: true, every: 30000 }).data?.items || [],
     own = open.find(i => { const x = i.suspects[0]?.node;
       return x?.service == d.service.node.service && x.namespace == d.service.node.namespace; });
@@ -122,9 +122,11 @@ function Verdict({ d, onset, s }) {
   const bad = n.versions.length > 1 ? n.versions.filter(x => marked(x.calls, x.began)) : [],
     out = best(d.callees.filter(e => e.mark == 'began' && e.unreached * 2 > e.errors_origin), e => e.unreached);
   const deeper = best(d.callees.filter(e => e.mark), e => e.errors);
-  return html`<${Mark} k=${markOf(n)} quiet/> <b>${share_} of calls fail${onset ? ` since ${clock(onset)}` : ''}.</b> ${n.mark == 'began'
-    ? html`They begin here${bad.length == 1 && html`, in <b>${bad[0].version}</b>`}${out && html`, at its call to ${to(out)}`}.`
-    : html`They began further on${deeper && html`, beyond ${to(deeper)}`}, and are passed on here.`}
+  return html`<${Mark} k=${markOf(n)} quiet/> <b>${share_} of calls ${
+    ended ? `failed, ${span(onset, ended)}` : `fail${onset ? ` since ${clock(onset)}` : ''}`}.</b> ${n.mark == 'began'
+    ? html`They ${ended ? 'began' : 'begin'} here${bad.length == 1 && html`, in <b>${bad[0].version}</b>`}${
+      out && html`, at its call to ${to(out)}`}.`
+    : html`They began further on${deeper && html`, beyond ${to(deeper)}`}, and ${ended ? 'were' : 'are'} passed on here.`}
       ${own && html` <a href=${href('/incident/' + own.id)}>Incident ${own.id}</a>`}`;
 }
 
@@ -136,12 +138,12 @@ function Operations({ d, query, s }) {
     ['Operation', '',
       o => html`<${MarkOr} k=${isBad(o) ? markOf(n) || 'p' : ''}/> <a class="q brk" href=${near(o)}
       aria-current=${o.operation == query.op ? 'true' : null}>${o.operation}</a>`],
-    perSecond(s), failed(), ['p50', 'r', o => ms(o.p50_ns)], p95(), ['Self time', 'r only-l', o => ms(o.self_p50_ns)]]}/></${Block}>`;
+    perSecond(s), failed(), ['p50', 'r only-l', o => ms(o.p50_ns)], p95(), ['Self time', 'r only-l', o => ms(o.self_p50_ns)]]}/></${Block}>`;
 }
 
 export function Service({ cluster, namespace, name, query }) {
   const path = servicePath({ cluster, namespace, service: name }), answer = useApi(path, { compare: query.compare }), d = answer.data,
-    s = d?.seconds || 1, n = d?.service, onset = d && onsetIn(d);
+    s = d?.seconds || 1, n = d?.service, { began: onset, ended } = d ? failuresIn(d) : {};
   useTitle(n && (n.mark ? `${share(ratio(n.errors, n.calls))} of calls to ${name} fail` : name), namespace != '-' && namespace, n?.mark
     && name);
   if (answer.error?.status == 404)
@@ -159,7 +161,7 @@ export function Service({ cluster, namespace, name, query }) {
         <a class="btn" href=${traces(['service', name], n.mark && ['status', 'error'])}>Traces</a>
           <${Menu} c="only-l" items=${[['SQL', SQL(name)], ['PromQL', PROMQL(name)], ['curl', () => curlOf(path)],
           ['Command', () => command(`compare --service ${name}${versions}`)]]}/></span></div>
-      <p class="sub"><${Verdict} d=${d} onset=${onset} s=${s}/></p></section>
+      <p class="sub"><${Verdict} d=${d} onset=${onset} ended=${ended} s=${s}/></p></section>
     <${Three} d=${d} s=${s} onset=${onset}/>${query.op && html`<${Operation} key=${query.op} d=${d} op=${query.op} s=${s}/>`}
       <${Versions} d=${d} asked=${query.compare}/>
     <div class="two-col"><${Ends} title="Caller" edges=${d.callers} side="caller" s=${s} empty="Nobody called it in this window."/>

@@ -8,7 +8,7 @@ import { href } from '../frame/url.js';
 import { Mark } from '../draw/marks.js';
 import { Block, Facts } from '../draw/parts.js';
 import { loud, Table } from '../draw/table.js';
-import { bytes, clock, count, ms, parseTime, plural, span, when } from '../draw/text.js';
+import { bytes, capital, clock, count, ms, parseTime, plural, span, when } from '../draw/text.js';
 
 const LEDGER = `-- What was received, by format and transport, and what became of it
 SELECT format, transport, sum(received) AS received, sum(received - rejected - duplicate - pending) AS kept,
@@ -26,7 +26,7 @@ function Ledger() {
     : answer.error ? html`<${Failed} what="The ledger" answer=${answer}/>`
       : d && html`<${Table} rows=${d.rows} id=${x => x[0] + x[1]} name="Received records" empty="Nothing was received in this time."
       cols=${d.columns
-        .map(({ name }, i) => [name, i > 1 ? 'r' : '', x => i < 2 ? x[i] : name == 'rejected' ? rejected(x[i]) : count(x[i])])}/>`}
+        .map(({ name }, i) => [capital(name), i > 1 ? 'r' : '', x => i < 2 ? x[i] : name == 'rejected' ? rejected(x[i]) : count(x[i])])}/>`}
         </${Block}>`;
 }
 
@@ -37,16 +37,17 @@ function Tail() {
     empty="No batch came since the start."
       cols=${[['Time', 'nw', x => time(x.at, 2)], ['Sender', 'mono', x => x.sender],
       ['Format', '', x => `${x.format || 'unknown'}, ${x.transport}`],
-      ['Size', 'r', x => bytes(x.bytes)], ['Records', 'r', x => count(x.records)], ['Rejected', 'r', x => rejected(x.rejected)],
+      ['Size', 'r only-l', x => bytes(x.bytes)], ['Records', 'r', x => count(x.records)], ['Rejected', 'r', x => rejected(x.rejected)],
         ['Reason', 'after m2', x => html`<span class="brk">${x.reason}</span>`]]}/>`}</${Block}>`;
 }
 
+const LISTENERS = { otlp_grpc: 'OTLP, gRPC', otlp_http: 'OTLP, HTTP', zipkin: 'Zipkin', web: 'This page' };
 const inHand = d =>
   [['Inbox', `${bytes(d.inbox.bytes)}, ${plural(d.inbox.records, 'record')}, the oldest ${ms(d.inbox.oldest_s * 1e9)} old`],
   ['Live traces', `${count(d.live.traces)}, with ${plural(d.live.spans, 'span')} in ${bytes(d.live.bytes)}`],
   ['File', `${bytes(d.store.bytes)} and ${bytes(d.store.wal_bytes)} of log; ${plural(d.store.spans, 'span')}`],
   ['Traces from', d.store.oldest ? `${when(parseTime(d.store.oldest), 1)} to ${when(parseTime(d.store.newest), 1)}` : 'none yet'],
-  ...Object.entries(d.listeners).map(([k, v]) => [k.replace('_', ' '), html`<code>${v}</code>`])];
+  ...Object.entries(d.listeners).map(([k, v]) => [LISTENERS[k] || k, html`<code>${v}</code>`])];
 
 export function Status() {
   const answer = useApi('status', {}, { timeless: true, every: BEAT_MS }), d = answer.data, hit = d?.limits.filter(l => l.hit) || [];

@@ -7,7 +7,7 @@ import { useApi } from '../frame/api.js';
 import { useKeys } from '../frame/keys.js';
 import { Dialog } from '../frame/menu.js';
 import { rangeParams, useRange } from '../frame/range.js';
-import { Failed, FirstSpans, useTitle } from '../frame/states.js';
+import { Failed, FirstSpans, useOnsets, useTitle } from '../frame/states.js';
 import { go, setQuery } from '../frame/url.js';
 import { traceHref } from '../graph/names.js';
 import { QueryBar } from '../traces/bar.js';
@@ -59,12 +59,11 @@ export function Traces({ query }) {
     [sheet, showSheet] = useState(false);
   const overview = useApi('search/overview', { q, sel }), list = useApi('search/traces', { q, sel, order, limit: 50 }),
     different = useApi('search/different', { q, sel }, { every: 30000 });
-  const incidents = useApi('incidents', { state: 'all' }, { every: 30000 }).data?.items || [], o = overview.data,
+  const marks = useOnsets(), o = overview.data,
     status = useApi(o && !o.count && !q ? 'status' : null, {}, { timeless: true, every: 5000 }).data;
   useTitle(box ? 'Traces, selected' : 'Traces', conditions(q).map(wordsOf).join(', '));
   useKeys({ Escape: () => box ? setQuery({ sel: null }) : false });
-  const attributes = different.data?.attributes || [], failed = [overview, list].find(a => a.error),
-    marks = incidents.map(i => ({ at: parseTime(i.onset), label: 'began ' + clock(parseTime(i.onset), 1) }));
+  const attributes = different.data?.attributes || [], failed = [overview, list].find(a => a.error);
   const s = o?.selected, params = () => ({ ...rangeParams(r), q, sel, order, limit: 50 }),
     found = { facets: o?.facets || [], attributes, q }, close = () => showSheet(false);
   const side = box

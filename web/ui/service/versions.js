@@ -15,7 +15,8 @@ const UNITS = { ratio: x => share(x), ns: x => ms(x), count: x => x.toFixed(2) }
 // A difference with its sign; shares in points, of which the unit is said once.
 function signed(x, unit) {
   const a = Math.abs(x);
-  return a < NOTHING[unit] ? '0' : (x < 0 ? '−' : '+') + (unit == 'ratio' ? (a * 100).toFixed(a < .0995 ? 2 : 0) : UNITS[unit](a));
+  const digits = a < .00995 ? 2 : a < .0995 ? 1 : 0;
+  return a < NOTHING[unit] ? '0' : (x < 0 ? '−' : '+') + (unit == 'ratio' ? (a * 100).toFixed(digits) : UNITS[unit](a));
 }
 const isTail = x => x.metric == 'latency' && x.test == 'two_proportions';
 // What a measure is called, and the number of one side that goes with it, where there is one.
@@ -46,16 +47,17 @@ function Choice({ names, baseline, candidate }) {
 
 function Checks({ c, a, b }) {
   const isWorse = x => x.verdict == 'worse', words = (x, effect) => signed(effect, x.unit),
-    points = x => x.unit == 'ratio' && words(x, x.effect) != '0' ? ' points' : '';
+    difference = x => x.effect == null ? '' : words(x, x.effect) + (x.unit == 'ratio' && words(x, x.effect) != '0' ? ' points' : '');
   return html`<${Table} rows=${c.checks} id=${x => x.metric + x.test + (x.peer ? x.peer.namespace + '/' + x.peer.service : '')}
     cols=${[['Measure', '', x => measure(x, a)],
-    [a, 'r', x => valueOf(x, c.baseline)], [b, 'r', x => loud(valueOf(x, c.candidate), isWorse(x), '')],
-    ['Difference', 'r only-l', x => x.effect == null ? '' : loud(words(x, x.effect) + points(x), isWorse(x), '', '')],
+    [a, 'r', x => valueOf(x, c.baseline)],
+    [b, 'r', x => loud(valueOf(x, c.candidate) || html`<span class="only-s">${difference(x)}</span>`, isWorse(x), '')],
+    ['Difference', 'r only-l', x => loud(difference(x), isWorse(x), '', '')],
       ['less ← → more', 'only-l mid', x => html`<${Interval} c=${x}/>`],
     ['95 % interval', 'only-l after',
       x => grey(x.interval ? x.interval.map(i => words(x, i)).join(' to ') : x.need ? `about ${count(x.need)} more calls needed`
       : 'too few calls')],
-    ['Answer', '', x => loud(WORDS[x.verdict], isWorse(x), x.verdict == 'not_enough_data' ? 'm2 nw' : '')]]}/>`;
+    ['Answer', '', x => loud(WORDS[x.verdict], isWorse(x), x.verdict == 'not_enough_data' ? 'm2' : '')]]}/>`;
 }
 
 // With one version there is none to compare it with but itself: now against the window before.

@@ -1,6 +1,7 @@
 // result.js: what a question gave: a table with links and readable times, a chart where there is a time and a number, the whole as CSV and JSON.
 import { html } from '../html.js';
 import { copyLink } from '../frame/menu.js';
+import { useOnsets } from '../frame/states.js';
 import { showQuery } from '../frame/url.js';
 import { Chart } from '../draw/chart.js';
 import { Icon } from '../draw/marks.js';
@@ -49,7 +50,8 @@ function Drawing({ d, can, query }) {
     number = pick(can.numbers, query.draw, can.numbers.at(-1)),
     split = query.by == '-' ? null : pick(can.splits, query.by, can.splits[0]);
   const { x, lines } = linesOf(d, can.time, number, split), values = lines.flatMap(l => l.v), name = nameOf(number),
-    options = list => list.map(k => [nameOf(k), nameOf(k)]), line = i => ({ stroke: LINES[i], dash: DASHES[i % 4] });
+    options = list => list.map(k => [nameOf(k), nameOf(k)]), marks = useOnsets(x[0], x.at(-1)),
+    line = i => ({ stroke: LINES[i], dash: DASHES[i % 4] });
   const key = (l, i) =>
     html`<span key=${l.name}>
     <svg width="16" height="6" aria-hidden="true">
@@ -65,7 +67,7 @@ function Drawing({ d, can, query }) {
       <span class="legend">${split != null && lines.map(key)}</span></div>
     ${values.some(v => v < 0) ? html`<p class="m3 s">Some values are below 0: they are in the table alone.</p>`
       : html`<${Chart} h=${150} l=${48} x=${x} series=${lines.map((l, i) => ({ ...line(i), kind: 'line', w: 2, v: l.v }))}
-      label=${`${name} over time${split == null ? '' : ` by ${nameOf(split)}`}, at most ${count(Math.max(...values, 0))}`}/>`}`;
+      marks=${marks} label=${`${name} over time${split == null ? '' : ` by ${nameOf(split)}`}, at most ${count(Math.max(...values, 0))}`}/>`}`;
 }
 
 function save(text, type, name) {

@@ -70,6 +70,12 @@ export function markOf(m, i, hops) {
   if (f == BEGAN) return hops && anyBelow(m, i, k => m.s.folded[k] && m.s.fault[k] == BEGAN) ? 'p' : 'b';
   return f == PASSED || f == RECOVERED ? 'p' : '';
 }
+// What a hairpin added, ns, −1 when it is not known; undefined where there is none. While proxies are folded the span under them tells it.
+export function hairpinOf(m, i, hops) {
+  const { parent, folded } = m.s, pins = m.layout.hairpins;
+  while (pins[i] == null && !hops && folded[parent[i]]) i = parent[i];
+  return pins[i];
+}
 const failed = (m, i) => m.s.lent[i] >= BEGAN && m.s.lent[i] <= RECOVERED;
 export const nodeOf = (m, i) => m.nodes[m.s.named[i]];
 export const nameOf = (m, i) => nodeOf(m, i).service || m.nodes[m.s.node[i]].service || 'unknown';

@@ -6,7 +6,8 @@ import { plural, ms } from '../draw/text.js';
 import { keysOf, useKeys } from '../frame/keys.js';
 import { useEvent } from '../frame/store.js';
 import { showQuery } from '../frame/url.js';
-import { codeOf, endOf, lengthOf, markOf, nameOf, nodeOf, operationOf, parentOf, piecesOf, rowsOf, rowsShown, selfOf, titleOf, union } from './model.js';
+import { codeOf, endOf, hairpinOf, lengthOf, markOf, nameOf, nodeOf, operationOf, parentOf, piecesOf, rowsOf, rowsShown, selfOf, titleOf,
+  union } from './model.js';
 import { Minimap, drag } from './minimap.js';
 
 const ROOM = 95.5; /* % of the bar's column that the whole takes; the rest is for words beside bars */
@@ -49,7 +50,7 @@ function sidecarWords(m, i) {
 function Row({ m, row, hops, selected, dim, closed, P, grid, hue, phone, select, toggle, top }) {
   const { i, group, kids, depth } = row, mark = group ? '' : markOf(m, i, hops), node = m.nodes[m.s.node[i]],
     code = group ? '' : codeOf(m, i, hops), colour = hueVar(hue, m, i), attempt = m.s.attempt[i];
-  const pod = m.layout.instances[i], hairpin = m.layout.hairpins[i], length = group ? row.total : m.s.duration_ns[i];
+  const pod = m.layout.instances[i], hairpin = hairpinOf(m, i, hops), length = group ? row.total : m.s.duration_ns[i];
   const operation = group ? `${group.length} × ${operationOf(m, i)}` : m.s.folded[i] && node.role == 'sidecar' ? sidecarWords(m, i)
     : attempt > 0 ? `attempt ${attempt}${pod ? ', pod ' + pod.split('-').pop() : ''}` : operationOf(m, i);
   return html`<div class=${`wgrid wr${dim ? ' dim' : ''}`} role="treeitem" aria-level=${depth + 1}

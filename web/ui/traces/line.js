@@ -58,7 +58,8 @@ export function keyWords({ key, scope, attribute }) {
   if (!attribute && key == 'retries') return 'retries, ' + arrow(scope);
   return (scope ? scope + ' ' : '') + (!attribute && NAMES[key] || key);
 }
-export const valueWords = (key, value) => key == 'status' ? value == 'error' ? 'failed' : 'good' : key == 'began' ? arrow(value) : value;
+export const valueWords = (key, value) =>
+  key == 'status' ? value == 'error' ? 'failed' : 'good' : key == 'began' ? arrow(value) : value || 'empty';
 // A condition as one reads it: [key and operator, value]; a bare word has only a value.
 export const chipWords = c =>
   c.key ? [`${c.key == 'service' && !c.quoted ? 'service' : keyWords({ ...c, attribute: c.quoted })} ${c.op}`,
