@@ -63,6 +63,14 @@ static bool explains(struct str key)
     return true;
 }
 
+/* A blank or a dash is how a sender says that it does not know: of a connection that was not made
+ * it knows nothing, and that tells nothing. */
+static bool is_said(struct str value)
+{
+    struct str text = str_trim(value);
+    return text.len && !str_eq(text, STR("-"));
+}
+
 /* A value that the bad ones have and the others have not; tested and corrected for the number of
  * attributes by the search. */
 static bool narrows(const struct tree *different)
@@ -71,6 +79,7 @@ static bool narrows(const struct tree *different)
     double others = tree_number(tree_get(different, "others"));
     return tree_get(different, "attribute")->type == JSON_TRUE &&
            explains(tree_get(different, "key")->text) &&
+           is_said(tree_get(different, "value")->text) &&
            tree_get(different, "follows")->type != JSON_OBJECT && bad >= NARROW_SHARE &&
            bad >= NARROW_EFFECT * others;
 }

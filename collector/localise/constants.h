@@ -27,6 +27,10 @@
  * (LOCALISING §3). */
 #define END_POWER 3
 
+/* … times this for the end of which one instance of several has what grew: the other end's trouble
+ * would have come to all of them alike. */
+#define INSTANCE_ODDS 10.0
+
 /* The way between two proxies is a suspect of its own when it has so much of a gap's growth, and a
  * suspect is of that kind when that is so much of its score. */
 #define NETWORK_SHARE 0.6
@@ -39,6 +43,10 @@
  * not. */
 #define CALLEE_PRIOR 2.0
 
+/* Own time beside a call is the caller's, so many times the callee's part, with nothing to tell
+ * them apart. */
+#define OWN_PRIOR 2.0
+
 /* An edge with so many calls counts half of one that is known well, when ends are weighed. */
 #define EDGE_HALF 20.0
 
@@ -47,15 +55,23 @@
  * to which the same happens. */
 #define BLIND_SHARE 0.1
 #define BLIND_PRIOR 0.5
+/* … and so many times that where it has lost an instance: one that would have had so many calls and
+ * had none (by chance in one of 20,000). Then it takes less to tell that calls are missing. */
+#define GONE_ODDS 5.0
+#define GONE_CALLS 10.0
+#define GONE_Z 1.0
 
 /* A failure that the request survived spoils half of it: somebody still had to do without. */
 #define SURVIVED_WEIGHT 0.5
 
 /* Flow: a call that is now the last thing a visit does speaks against its callee and its caller in
- * this proportion; value = rise × min(1, 2 × rise) × visits a request (LOCALISING §3). */
+ * this proportion; value = rise × min(1, 2 × rise) × visits a request (LOCALISING §3). A callee of
+ * which all else is as ever has half the odds, for what gives a wrong answer seldom shows nowhere
+ * else. */
 #define FLOW_CALLEE 0.6
 #define FLOW_CALLER 0.4
 #define FLOW_STEEPNESS 2.0
+#define FLOW_AS_EVER 0.5
 
 /* Traffic: calls a visit that halved or doubled. It tells that something changed, less that it
  * spoilt a request: a quarter. */

@@ -349,6 +349,51 @@ static uint32_t record_of(const struct counting *counting, const struct call *ca
     return find_parent(counting, &counting->trace->records[call->callee_span]);
 }
 
+/* Before a call and behind it, since the step of its caller before it ended and until the next one
+ * began. */
+static uint64_t alone_ns(const struct counting *counting, uint32_t parent, uint32_t callee)
+{
+    const struct record *records = counting->trace->records;
+    uint64_t start_ns = records[callee].start_ns, end_ns = end_of(&records[callee]);
+    uint64_t from_ns = records[parent].start_ns, to_ns = end_of(&records[parent]);
+    uint32_t n = 0;
+    for (uint32_t k = counting->spans[parent].first_child; k != NONE && n++ < MAX_SIBLINGS;
+         k = counting->spans[k].next_sibling) {
+        uint64_t other_ns = records[k].start_ns, other_end_ns = end_of(&records[k]);
+        if (k == callee || !other_end_ns)
+            continue;
+        if (other_ns <= start_ns && other_end_ns > from_ns)
+            from_ns = other_end_ns;
+        if (other_end_ns >= end_ns && other_ns < to_ns)
+            to_ns = other_ns;
+    }
+    return (start_ns > from_ns ? start_ns - from_ns : 0) + (to_ns > end_ns ? to_ns - end_ns : 0);
+}
+
+/* Of a call that its caller does not report, all that is known of the way: it lies in the caller's
+ * own time directly before and behind it. Clocks that differ move the one into the other, and the
+ * sum stays. Gives it; DURATION_UNKNOWN for other calls. */
+static uint64_t count_beside(struct counting *counting, const struct call *call)
+{
+    const struct record *records = counting->trace->records;
+    uint32_t callee = call->callee_span;
+    uint32_t parent = call->caller_span == NO_SPAN && callee != NO_SPAN
+                          ? find_parent(counting, &records[callee])
+                          : NONE;
+    if (parent == NONE || counting->spans[parent].node != call->caller ||
+        counting->trace->graph.spans[parent].part > PART_IN || counting->spans[parent].troubled ||
+        !end_of(&records[parent]) || !end_of(&records[callee]))
+        return DURATION_UNKNOWN;
+    uint64_t beside_ns = alone_ns(counting, parent, callee);
+    add_gap(counting,
+            &(struct tally_key){.channel = TALLY_BESIDE,
+                                .node = call->caller,
+                                .peer = call->callee,
+                                .name = records[parent].shape->operation},
+            beside_ns);
+    return beside_ns;
+}
+
 /* The way between two, by who is at its ends, and by which instances of them. Where the caller does
  * not tell how long it took, the instances' calls count all the same. */
 static void count_gap(struct counting *counting, const struct call *call)
@@ -364,6 +409,8 @@ static void count_gap(struct counting *counting, const struct call *call)
                                     .peer = call->callee,
                                     .what = failed ? GAP_FAILED : GAP_GOOD},
                 gap_ns);
+    else
+        gap_ns = count_beside(counting, call);
     for (uint8_t end = 0; end < 2; end++) {
         uint32_t record = record_of(counting, call, end);
         name_no instance =

@@ -136,6 +136,17 @@ static bool is_worth_telling(const struct candidate *candidate, const struct fin
            sure_z(finding) > (candidate->significant ? TELL_Z : TELL_Z_OF_HINT);
 }
 
+/* Of several facts that read alike, such as calls that are missing and failures by several causes,
+ * one is told. */
+static bool is_told(const struct suspect *suspect, const struct finding *finding)
+{
+    for (unsigned i = 0; i < suspect->n_evidence; i++) {
+        if (str_eq(suspect->evidence[i].text, finding->text))
+            return true;
+    }
+    return false;
+}
+
 /* Most of it on the way to somebody, and not spent by the suspect, as proxies show: a hop. With one
  * peer alone, while all else that either does is as ever: an edge. Else what was asked for. */
 static enum suspect_level level_of(const struct work *work, const struct candidate *candidate)
@@ -159,7 +170,7 @@ void explain(struct work *work, const struct candidate *candidate, struct suspec
     uint32_t service = service_of(work, candidate->group);
     for (const struct finding *finding = top; finding && suspect->n_evidence < MAX_EVIDENCE;
          finding = finding->next) {
-        if (is_worth_telling(candidate, finding))
+        if (is_worth_telling(candidate, finding) && !is_told(suspect, finding))
             suspect->evidence[suspect->n_evidence++] = (struct evidence){
                 finding->kind,     finding->metric, finding->unit, finding->baseline,
                 finding->observed, sure_z(finding), finding->text};

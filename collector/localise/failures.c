@@ -9,6 +9,7 @@
 #include "collector/localise/work.h"
 
 struct origin_rise {
+    bool survived;  /* by the requests that saw them */
     double was, is; /* shares of all requests */
     double z, all_z;
     double value;
@@ -50,7 +51,7 @@ static struct origin_rise rise_of(const struct work *work, const struct pair *pa
     double n = (double)work->requests[0].n, m = (double)work->requests[1].n, a[2];
     for (int t = 0; t < 2; t++)
         a[t] = (double)(bad ? pair->t[t].bad : pair->t[t].n - pair->t[t].bad);
-    struct origin_rise rise = {.was = a[0] / n, .is = a[1] / m};
+    struct origin_rise rise = {.survived = !bad, .was = a[0] / n, .is = a[1] / m};
     rise.z = two_proportions(a[0], n, a[1], m);
     rise.all_z = work->origin_z[2 * pair->key.node + bad];
     rise.value = (rise.is - rise.was) * (bad ? 1 : SURVIVED_WEIGHT);
@@ -108,18 +109,37 @@ static struct str reason_text(struct work *work, const struct pair *pair)
     return detail.len ? say(work, ", %.*s", STR_ARG(detail)) : STR("");
 }
 
+/* Do failures of other operations begin there as well? */
+static bool is_one_of_several(const struct work *work, const struct pair *pair)
+{
+    uint32_t i, to;
+    for (pairs_range(work->pairs, TALLY_ORIGIN, pair->key.node, &i, &to); i < to; i++) {
+        const struct pair *other = &work->pairs->items[i];
+        if (other->key.peer == pair->key.peer && other->key.name != pair->key.name &&
+            other->t[1].n > 0)
+            return true;
+    }
+    return false;
+}
+
+/* "cart → redis HSET": the operation where it tells one from another. */
+static struct str where_text(struct work *work, const struct pair *pair, bool unreached)
+{
+    struct str who = level_name(work, pair->key.node);
+    if (is_one_of_several(work, pair) && pair->key.name)
+        who = say(work, "%.*s %.*s", STR_ARG(who), STR_ARG(name_text(work, pair->key.name)));
+    if (pair->key.peer == NO_GROUP)
+        return who;
+    struct str whom = level_name(work, pair->key.peer);
+    return unreached ? say(work, "%.*s → %.*s", STR_ARG(whom), STR_ARG(who))
+                     : say(work, "%.*s when %.*s calls", STR_ARG(who), STR_ARG(whom));
+}
+
 /* The group is the pair's own, or the caller that never came there. */
 static void blame_origin(struct work *work, const struct pair *pair, uint32_t group, uint32_t peer,
                          const struct origin_rise *rise, double share)
 {
     bool own = group != pair->key.peer;
-    bool survived = pair->t[1].bad * 2 < pair->t[1].n;
-    struct str who = level_name(work, pair->key.node), where = who;
-    if (pair->key.peer != NO_GROUP) {
-        struct str whom = level_name(work, pair->key.peer);
-        where = peer == NO_GROUP ? say(work, "%.*s when %.*s calls", STR_ARG(who), STR_ARG(whom))
-                                 : say(work, "%.*s → %.*s", STR_ARG(whom), STR_ARG(who));
-    }
     struct finding finding = {
         .channel = CHANNEL_ERRORS,
         .kind = EVIDENCE_ERRORS,
@@ -136,11 +156,11 @@ static void blame_origin(struct work *work, const struct pair *pair, uint32_t gr
                : own            ? END_CALLEE
                                 : END_CALLER,
         .operation = pair->key.name,
-        .metric = survived ? STR("survived_failures") : STR("origin_share"),
+        .metric = rise->survived ? STR("survived_failures") : STR("origin_share"),
         .text = say(work, "%.*s of requests %s first at %.*s%.*s (normal %.*s)",
-                    STR_ARG(say_share(work, rise->is)), survived ? "see a failure" : "fail",
-                    STR_ARG(where), STR_ARG(reason_text(work, pair)),
-                    STR_ARG(say_share(work, rise->was)))};
+                    STR_ARG(say_share(work, rise->is)), rise->survived ? "see a failure" : "fail",
+                    STR_ARG(where_text(work, pair, peer != NO_GROUP)),
+                    STR_ARG(reason_text(work, pair)), STR_ARG(say_share(work, rise->was)))};
     blame(work, &finding);
 }
 
@@ -208,6 +228,7 @@ static void blame_missing(struct work *work, const struct pair *pair, const stru
         .observed = missing->is,
         .group = missing->callee,
         .peer = pair->key.node,
+        .end = END_CALLEE,
         .metric = STR("calls_a_visit"),
         .text = say(work, "%.*s fails without having called %.*s: %.3g → %.3g calls a visit",
                     STR_ARG(who), STR_ARG(whom), missing->was, missing->is)};

@@ -1,6 +1,4 @@
-/* flow.c - requests that stop after a step they used to go beyond; calls that vanished or
- * multiplied.
- */
+/* flow.c - calls that vanished or multiplied, entries that lost their traffic. */
 #include <math.h>
 
 #include "collector/localise/statistics.h"
@@ -38,114 +36,10 @@ void count_visits(const struct work *work, uint32_t group, name_no operation, do
         count_calls_in(work, group, visits);
 }
 
-static bool is_failed_visit(const struct pair *pair)
+bool is_failed_visit(const struct pair *pair)
 {
     return pair->key.what == FLOW_FAILED || pair->key.what == FLOW_CARRIED;
 }
-
-static struct str step_text(struct work *work, const struct pair *pair)
-{
-    if (pair->key.what == FLOW_CALL)
-        return say(work, "after calling %.*s", STR_ARG(level_name(work, pair->key.peer)));
-    return pair->key.what == FLOW_LOCAL ? STR("after a step of its own")
-                                        : STR("without calling anybody");
-}
-
-/* The same step after all operations of a service: [from, to) are its pairs. */
-static double all_stops_z(const struct work *work, const struct pair *pair, uint32_t from,
-                          uint32_t to, const double (*visits)[2])
-{
-    struct strata strata = {0};
-    for (uint32_t i = from; i < to; i++) {
-        const struct pair *other = &work->pairs->items[i];
-        if (other->key.what == pair->key.what && other->key.peer == pair->key.peer)
-            strata_add(&strata, (double)other->t[0].n, visits[i - from][0], (double)other->t[1].n,
-                       visits[i - from][1]);
-    }
-    return strata_z(&strata);
-}
-
-static void blame_stop(struct work *work, const struct pair *pair, const double visits[2],
-                       double all_z)
-{
-    double was = (double)pair->t[0].n / visits[0], is = (double)pair->t[1].n / visits[1];
-    double rise = is - was, calls = visits[1] / (double)work->requests[1].n;
-    double steep = FLOW_STEEPNESS * rise < 1 ? FLOW_STEEPNESS * rise : 1;
-    struct finding finding = {
-        .channel = CHANNEL_FLOW,
-        .kind = EVIDENCE_FLOW,
-        .unit = UNIT_RATIO,
-        .test = TEST_FLOW,
-        .z = two_proportions((double)pair->t[0].n, visits[0], (double)pair->t[1].n, visits[1]),
-        .all_z = all_z,
-        .baseline = was,
-        .observed = is,
-        .operation = pair->key.name,
-        .metric = STR("stops_here"),
-        .text = say(work, "%.*s %.*s: %.*s of visits end %.*s (normal %.*s)",
-                    STR_ARG(level_name(work, pair->key.node)),
-                    STR_ARG(name_text(work, pair->key.name)), STR_ARG(say_share(work, is)),
-                    STR_ARG(step_text(work, pair)), STR_ARG(say_share(work, was)))};
-    double value = rise * steep * calls;
-    bool call = pair->key.what == FLOW_CALL && pair->key.peer != NO_GROUP;
-    if (!call) {
-        finding.value = value;
-        finding.group = pair->key.node;
-        finding.peer = NO_GROUP;
-        blame(work, &finding);
-        return;
-    }
-    blame_end(work, pair, 0, value * FLOW_CALLER, &finding);
-    finding.operation = NAME_NONE;
-    blame_end(work, pair, 1, value * FLOW_CALLEE, &finding);
-}
-
-/* Does the pair begin another step than the ones before it? */
-static bool is_first_of_step(const struct work *work, uint32_t from, uint32_t at)
-{
-    const struct tally_key *key = &work->pairs->items[at].key;
-    for (uint32_t i = from; i < at; i++) {
-        const struct tally_key *before = &work->pairs->items[i].key;
-        if (before->what == key->what && before->peer == key->peer)
-            return false;
-    }
-    return true;
-}
-
-static void find_stops(struct work *work, uint32_t from, uint32_t to)
-{
-    double(*visits)[2] = arena_alloc(work->arena, (to - from) * sizeof(*visits));
-    if (!visits) {
-        work->memory_short = true;
-        return;
-    }
-    for (uint32_t i = from; i < to; i++) {
-        const struct tally_key *key = &work->pairs->items[i].key;
-        count_visits(work, key->node, key->name, visits[i - from]);
-    }
-    for (uint32_t i = from; i < to; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        const double *all = visits[i - from];
-        if (is_failed_visit(pair))
-            continue;
-        work->n_tests[TEST_FLOW] += pair->t[0].n + pair->t[1].n >= TEST_EVENTS;
-        work->n_tests[TEST_FLOW_ALL] += is_first_of_step(work, from, i);
-        if (all[0] > 0 && (double)pair->t[1].n * all[0] > (double)pair->t[0].n * all[1])
-            blame_stop(work, pair, all, all_stops_z(work, pair, from, to, visits));
-    }
-}
-
-void find_flow(struct work *work)
-{
-    for (uint32_t group = 0; group < work->level->n; group++) {
-        uint32_t from, to;
-        pairs_range(work->pairs, TALLY_FLOW, group, &from, &to);
-        if (from < to)
-            find_stops(work, from, to);
-    }
-}
-
-/* ---- traffic ---- */
 
 uint32_t sum_edge(const struct work *work, uint32_t first, double calls[2])
 {
@@ -171,6 +65,14 @@ double calls_z(const double calls[2], const double visits[2])
                 : rates_z(calls[0], visits[0], calls[1], visits[1]);
 }
 
+bool is_of_mix(const struct work *work, uint32_t caller, const double calls[2],
+               const double visits[2])
+{
+    double was = calls[0] / visits[0], is = calls[1] / visits[1];
+    return fabs(calls_z(calls, visits)) > SIGNIFICANT_Z &&
+           fabs(is - was) <= mix_lost(work, caller, NAME_NONE) * fmax(1, fmax(was, is));
+}
+
 /* Calls of an edge that did not fail: tries again, because they failed, are no more of them. */
 static double more_good_calls(const struct work *work, const struct pair *first,
                               const double visits[2])
@@ -192,7 +94,7 @@ static void blame_traffic(struct work *work, const struct pair *pair, const doub
     double was = calls[0] / visits[0], is = calls[1] / visits[1];
     bool more = is >= TRAFFIC_FACTOR * was, less = is * TRAFFIC_FACTOR <= was;
     double share = visits[1] / (double)work->requests[1].n;
-    if ((!more && !less) || was <= 0)
+    if ((!more && !less) || was <= 0 || is_of_mix(work, pair->key.node, calls, visits))
         return;
     double value =
         TRAFFIC_WEIGHT * (share < 1 ? share : 1) *

@@ -87,9 +87,10 @@ static void measure_parts(struct work *work, const struct finding *finding, stru
         return;
     }
     pairs_range(work->pairs, gap ? TALLY_GAP_INSTANCE : TALLY_INSTANCE, finding->group, &i, &to);
-    if (finding->kind == EVIDENCE_ERRORS && unreached) {
+    if ((finding->kind == EVIDENCE_ERRORS || finding->kind == EVIDENCE_TRAFFIC) && unreached) {
+        /* Of calls that nobody reports it is not known how many they were. */
         double more = (finding->observed - finding->baseline) * (double)work->requests[1].n;
-        add_unreached(work, i, to, more, parts);
+        add_unreached(work, i, to, finding->kind == EVIDENCE_ERRORS ? more : 0, parts);
         return;
     }
     for (; i < to; i++) {

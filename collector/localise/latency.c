@@ -74,7 +74,8 @@ static void blame_self(struct work *work, const struct pair *pair, const struct 
         .channel = CHANNEL_LATENCY,
         .kind = EVIDENCE_SELF_TIME,
         .unit = UNIT_NS,
-        .value = slow->value,
+        .value = slow->value * blame_beside(work, pair->key.node, pair, slow->value,
+                                            tally_extra_ns(usual_of(work, pair), &pair->t[1])),
         .test = TEST_SELF,
         .z = slow->z,
         .all_z = all_z,
@@ -97,7 +98,6 @@ static void blame_thin(struct work *work, uint32_t group, const struct slowness 
     struct finding finding = {.channel = CHANNEL_LATENCY,
                               .kind = EVIDENCE_SELF_TIME,
                               .unit = UNIT_NS,
-                              .value = spoilt_time(work, all->share, now_ns - normal_ns),
                               .test = TEST_SELF_ALL,
                               .z = all->z,
                               .baseline = calls > 0 ? normal_ns / calls : 0,
@@ -105,6 +105,8 @@ static void blame_thin(struct work *work, uint32_t group, const struct slowness 
                               .group = group,
                               .peer = NO_GROUP,
                               .metric = STR("self_time")};
+    finding.value = spoilt_time(work, all->share, now_ns - normal_ns);
+    finding.value *= blame_beside(work, group, NULL, finding.value, now_ns - normal_ns);
     finding.text =
         say(work, "%.*s: own time %.*s → %.*s over its rare operations, %.*s of calls slow",
             STR_ARG(level_name(work, group)), STR_ARG(say_ns(work, finding.baseline)),

@@ -7,63 +7,6 @@
 #include "collector/localise/work.h"
 #include "collector/model/span.h"
 
-struct edge_slowness {
-    struct slowness *of_pair; /* by pair, for gaps */
-    struct ends ends;
-    struct kin *kin[2]; /* gaps as a caller, as a callee */
-};
-
-static bool is_gap(const struct pair *pair)
-{
-    return pair->key.channel == TALLY_GAP && pair->key.node != NO_GROUP &&
-           pair->key.peer != NO_GROUP;
-}
-
-/* An edge with few calls is judged by all calls to its callee. */
-static void measure_edge(struct work *work, struct edge_slowness *edges, uint32_t i)
-{
-    const struct pair *pair = &work->pairs->items[i];
-    const struct tally *normal = usual_of(work, pair), *now = &pair->t[1];
-    struct slowness slow = slowness_of(work, normal, now), all;
-    bool thin = is_thin(normal, now);
-    work->n_tests[TEST_GAP] += !thin;
-    if (thin && normal->histogram.n > 0 && now->histogram.n > 0 &&
-        kin_test(edges->kin[1], pair->key.peer, &all)) {
-        slow.share = all.share;
-        slow.value = spoilt_time(work, all.share, tally_extra_ns(normal, now));
-    } else if (thin) {
-        return;
-    }
-    edges->of_pair[i] = slow;
-    ends_add(&edges->ends, pair, slow.share, edge_weight(now->histogram.n));
-}
-
-static bool measure_edges(struct work *work, struct edge_slowness *edges)
-{
-    uint32_t n_groups = work->level->n;
-    struct slowness all;
-    edges->of_pair = arena_calloc(work->arena, (work->pairs->n + 1) * sizeof(*edges->of_pair));
-    for (int e = 0; e < 2; e++)
-        edges->kin[e] = kin_new(work);
-    if (!ends_init(work, n_groups, &edges->ends) || !edges->of_pair || work->memory_short)
-        return false;
-    for (uint32_t i = 0; i < work->pairs->n; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        for (int e = 0; e < 2 && is_gap(pair); e++)
-            kin_add(work, edges->kin[e], e ? pair->key.peer : pair->key.node, usual_of(work, pair),
-                    &pair->t[1]);
-    }
-    for (uint32_t i = 0; i < work->pairs->n; i++) {
-        if (is_gap(&work->pairs->items[i]))
-            measure_edge(work, edges, i);
-    }
-    for (int e = 0; e < 2; e++) {
-        for (uint32_t group = 0; group < n_groups; group++)
-            work->n_tests[TEST_GAP_ALL] += kin_test(edges->kin[e], group, &all);
-    }
-    return !work->memory_short;
-}
-
 static bool is_silent(const struct work *work, uint32_t group)
 {
     uint32_t from, to;
@@ -71,20 +14,12 @@ static bool is_silent(const struct work *work, uint32_t group)
     return from == to;
 }
 
-/* The caller's and the callee's odds: who is slow to call is so for all that it calls, who is slow
- * to be reached for all who call it, and whose network is slow in both directions. */
-static void weigh_ends(const struct work *work, const struct ends *edges, const struct pair *pair,
-                       double odds[2])
+static void weigh_ends(struct work *work, const struct pair *pair, double odds[2])
 {
-    const uint32_t ends[2] = {pair->key.node, pair->key.peer};
-    for (int e = 0; e < 2; e++) {
-        uint32_t end = ends[e];
-        double role = ends_mean(edges, e, end), all_n = edges->n[0][end] + edges->n[1][end];
-        double all = all_n > 0 ? (edges->sum[0][end] + edges->sum[1][end]) / all_n : 0;
-        odds[e] = pow((role + all) / 2, END_POWER);
-    }
+    odds[0] = end_odds(work, 0, pair->key.node);
+    odds[1] = end_odds(work, 1, pair->key.peer);
     /* All that a callee without spans does is part of the gap. */
-    odds[1] *= is_silent(work, ends[1]) ? CALLEE_PRIOR : 1;
+    odds[1] *= is_silent(work, pair->key.peer) ? CALLEE_PRIOR : 1;
 }
 
 /* What is slow at either end but for this edge. */
@@ -215,26 +150,19 @@ static void blame_gap(struct work *work, const struct gap *gap)
 
 void find_slow_gaps(struct work *work)
 {
-    struct edge_slowness edges;
-    struct slowness all;
-    if (!measure_edges(work, &edges)) {
-        work->memory_short = true;
-        return;
-    }
     for (uint32_t i = 0; i < work->pairs->n; i++) {
         const struct pair *pair = &work->pairs->items[i];
-        struct gap gap = {.pair = pair, .slow = &edges.of_pair[i]};
-        if (gap.slow->value <= 0)
+        struct gap gap = {.pair = pair, .slow = edge_slowness(work, pair)};
+        if (gap.slow->value <= 0 || !is_gap(pair))
             continue;
         double odds[2];
-        weigh_ends(work, &edges.ends, pair, odds);
+        weigh_ends(work, pair, odds);
         double sum = odds[0] + odds[1];
         for (int e = 0; e < 2; e++) {
             gap.parts[e] = sum > 0 ? odds[e] / sum : 0.5;
-            gap.all_z[e] =
-                kin_test(edges.kin[e], e ? pair->key.peer : pair->key.node, &all) ? all.z : 0;
+            gap.all_z[e] = edge_kin_z(work, e, e ? pair->key.peer : pair->key.node);
         }
-        gap.only_edge = is_only_edge(&edges.ends, pair, gap.slow);
+        gap.only_edge = is_only_edge(edge_ends(work), pair, gap.slow);
         blame_gap(work, &gap);
     }
 }

@@ -286,7 +286,8 @@ static bool look(struct work *work)
     work->pairs = by_version ? &work->by_version : &work->by_service;
     if (!groups_make(work, false, &work->services) || !groups_make(work, true, &work->versions) ||
         !pairs_make(work, &work->services, &work->by_service) ||
-        !pairs_make(work, &work->versions, &work->by_version) || !siblings_make(work))
+        !pairs_make(work, &work->versions, &work->by_version) || !siblings_make(work) ||
+        !edges_measure(work))
         return false;
     find_slow_own(work);
     find_slow_gaps(work);

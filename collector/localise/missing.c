@@ -3,7 +3,8 @@
  *
  * The caller's, when all its callees miss calls: it failed before it called them. The callee's,
  * when all its callers fail and call it less: that several fail by themselves at once is unlikely,
- * so every caller adds to the odds.
+ * so every caller adds to the odds. And rather the callee's that has lost an instance, for that no
+ * caller's failure brings about.
  */
 #include <math.h>
 
@@ -13,6 +14,7 @@ struct missing_edge {
     uint32_t caller, callee;
     double was, is;   /* calls a visit of the caller */
     double drop;      /* share of the calls that are missing */
+    bool gone;        /* with an instance of the callee */
     bool significant; /* beyond chance */
     bool blind;       /* the caller reports no calls: one that does not arrive leaves nothing */
 };
@@ -27,6 +29,19 @@ static bool is_blind(const struct work *work, const struct pair *edge, double ca
     return !gap || (double)gap->t[0].n < BLIND_SHARE * calls;
 }
 
+/* Has it lost an instance that by chance would not be without a single call? */
+static bool lost_instance(const struct work *work, uint32_t group)
+{
+    double longer = (double)work->requests[1].n / (double)work->requests[0].n;
+    uint32_t i, to;
+    for (pairs_range(work->pairs, TALLY_INSTANCE, group, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->key.name && pair->t[1].n == 0 && (double)pair->t[0].n * longer > GONE_CALLS)
+            return true;
+    }
+    return false;
+}
+
 static void measure(struct work *work, const struct pair *pair, const double calls[2])
 {
     double visits[2];
@@ -37,14 +52,16 @@ static void measure(struct work *work, const struct pair *pair, const double cal
     if (visits[0] < MIN_TIMES || visits[1] < MIN_TIMES || calls[0] < MIN_TIMES)
         return;
     double was = calls[0] / visits[0], is = calls[1] / visits[1];
-    work->missing[work->n_missing++] =
-        (struct missing_edge){.caller = pair->key.node,
-                              .callee = pair->key.peer,
-                              .was = was,
-                              .is = is,
-                              .drop = is < was ? 1 - is / was : 0,
-                              .significant = calls_z(calls, visits) < -SIGNIFICANT_Z,
-                              .blind = is_blind(work, pair, calls[0])};
+    bool gone = lost_instance(work, pair->key.peer);
+    work->missing[work->n_missing++] = (struct missing_edge){
+        .caller = pair->key.node,
+        .callee = pair->key.peer,
+        .was = was,
+        .is = is,
+        .drop = is < was && !is_of_mix(work, pair->key.node, calls, visits) ? 1 - is / was : 0,
+        .gone = gone,
+        .significant = calls_z(calls, visits) < (gone ? -GONE_Z : -SIGNIFICANT_Z),
+        .blind = is_blind(work, pair, calls[0])};
 }
 
 bool missing_measure(struct work *work)
@@ -91,6 +108,7 @@ unsigned missing_callees(const struct work *work, uint32_t caller, struct missin
         if (edge->caller != caller || !edge->blind || !edge->significant)
             continue;
         double by_callee = guilt(work, true, edge->callee, &n_callers);
+        by_callee *= edge->gone ? GONE_ODDS : 1;
         missing[n] = (struct missing){.callee = edge->callee,
                                       .share = BLIND_PRIOR * n_callers * by_callee,
                                       .was = edge->was,
@@ -103,7 +121,7 @@ unsigned missing_callees(const struct work *work, uint32_t caller, struct missin
 }
 
 /* A caller that reports its calls and makes none has not tried: that is its own doing, unless
- * others do the same. */
+ * others do the same. So it is of one that would not show it, and does not fail. */
 static bool tries_would_show(const struct work *work, uint32_t caller, uint32_t callee)
 {
     for (uint32_t i = 0; i < work->n_missing; i++) {
@@ -113,10 +131,18 @@ static bool tries_would_show(const struct work *work, uint32_t caller, uint32_t 
     return true;
 }
 
+/* Who does not get through fails, as a rule. */
+static bool fails_newly(const struct work *work, uint32_t caller)
+{
+    double visits[2];
+    count_visits(work, caller, NAME_NONE, visits);
+    return visits[0] > 0 && newly_failed(work, caller, false, visits) >= TEST_EVENTS;
+}
+
 double missing_share(const struct work *work, uint32_t caller, uint32_t callee)
 {
     double n, by_caller = guilt(work, false, caller, &n), by_callee = guilt(work, true, callee, &n);
-    n -= tries_would_show(work, caller, callee) && n > 0;
+    n -= n > 0 && (tries_would_show(work, caller, callee) || !fails_newly(work, caller));
     by_callee *= BLIND_PRIOR * n;
     return by_caller + by_callee > 0 ? by_callee / (by_caller + by_callee) : 0;
 }

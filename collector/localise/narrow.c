@@ -121,6 +121,12 @@ static struct str version_text(const struct work *work, uint32_t version)
     return name_text(work, work->versions.items[version].node.version);
 }
 
+/* Between two, as far as it is known. */
+static bool is_way(const struct pair *pair)
+{
+    return pair->key.channel == TALLY_GAP || pair->key.channel == TALLY_BESIDE;
+}
+
 /* A version's part in a finding: as the one that is slow or fails, or as the caller that is
  * refused. */
 static void slice_version(const struct work *work, const struct finding *finding, uint32_t service,
@@ -131,7 +137,7 @@ static void slice_version(const struct work *work, const struct finding *finding
     bool as_node = node != NO_GROUP && versions->items[node].service == service;
     bool as_peer = peer != NO_GROUP && versions->items[peer].service == service;
     bool self = pair->key.channel == TALLY_SELF && finding->kind == EVIDENCE_SELF_TIME && as_node;
-    bool gap = pair->key.channel == TALLY_GAP && finding->kind == EVIDENCE_GAP;
+    bool gap = is_way(pair) && finding->kind == EVIDENCE_GAP;
     bool call = pair->key.channel == TALLY_CALL && is_failure(finding);
     if (self || (gap && (as_node || as_peer)))
         slice_add(slices, version_text(work, as_node ? node : peer),
@@ -178,6 +184,21 @@ static bool narrow_instance(struct work *work, const struct finding *finding, ui
     return slices_narrow(&slices, narrowed);
 }
 
+bool slow_in_one_instance(struct work *work, uint32_t group, enum gap_end end)
+{
+    struct slices slices = {.n = 0};
+    struct narrowed narrowed;
+    uint32_t i, to;
+    pairs_range(&work->by_service, TALLY_GAP_INSTANCE, work->level->items[group].service, &i, &to);
+    for (; i < to; i++) {
+        const struct pair *pair = &work->by_service.items[i];
+        if (pair->key.what == end)
+            slice_add(&slices, name_text(work, pair->key.name),
+                      slow_part(instance_normal(work, pair), &pair->t[1]));
+    }
+    return slices_narrow(&slices, &narrowed);
+}
+
 static bool narrow_operation(struct work *work, const struct finding *finding, uint32_t service,
                              struct narrowed *narrowed)
 {
@@ -205,10 +226,11 @@ static bool narrow_caller(struct work *work, const struct finding *finding, uint
                           struct narrowed *narrowed)
 {
     struct slices slices = {.n = 0};
-    unsigned channel = finding->kind == EVIDENCE_GAP ? TALLY_GAP : TALLY_CALL;
+    bool gap = finding->kind == EVIDENCE_GAP;
     for (uint32_t i = 0; i < work->by_service.n; i++) {
         const struct pair *pair = &work->by_service.items[i];
-        if (pair->key.channel != channel || pair->key.peer != service || pair->key.node == NO_GROUP)
+        bool edge = gap ? is_way(pair) : pair->key.channel == TALLY_CALL;
+        if (!edge || pair->key.peer != service || pair->key.node == NO_GROUP)
             continue;
         slice_add(&slices, group_text(work, &work->services, pair->key.node).service,
                   is_failure(finding) ? failed_part(pair->t[1].origins, pair->t[1].n)

@@ -3,11 +3,15 @@
  *   localise.c   totals, the order of things, ranking
  *   groups.c     nodes added up by service or version; roll-ups of both times side by side
  *   latency.c    self times that grew
- *   latency_gap.c  times between two that grew
+ *   edges.c      how slow the ways between two are
+ *   latency_gap.c  … and whose time that is
+ *   beside.c     … where the caller does not report its calls: in its own time beside them
  *   kin.c        the keys of one suspect as one, where each is too thin
  *   ends.c       which of the two ends of a call, by the other calls of either
  *   failures.c   failures that begin here
- *   flow.c       visits that stop, calls that vanished or multiplied
+ *   flow.c       calls that vanished or multiplied
+ *   stops.c      visits that stop
+ *   mix.c        visits of which other kinds come than before
  *   missing.c    failures of callers that never came to their callee, where only callees report
  *   changes.c    versions and instances that are new, against their sisters
  *   instances.c  the same by instance: what a service owes, shared out among its instances
@@ -97,6 +101,7 @@ struct finding {
 };
 
 struct missing_edge;
+struct edges;
 
 struct candidate {
     uint32_t group;           /* of the level's groups */
@@ -117,6 +122,7 @@ struct work {
     struct rollup siblings;  /* INSTANCE and GAP_INSTANCE of normal times, of all instances */
     double n_tests[N_TESTS]; /* that were made */
     double *origin_z; /* by group: of all failures that begin there; survived, of failed requests */
+    struct edges *edges;          /* how slow the ways between two are */
     struct missing_edge *missing; /* edges whose calls became fewer */
     uint32_t n_missing;
     struct request_numbers requests[2];
@@ -167,12 +173,25 @@ void count_visits(const struct work *work, uint32_t group, name_no operation, do
  * many there are. */
 uint32_t sum_edge(const struct work *work, uint32_t first, double calls[2]);
 
+/* Of a pair of FLOW: did the visit fail? */
+bool is_failed_visit(const struct pair *pair);
+
 /* Visits that fail now and did not before: what they no longer came to is told by the failure.
  * `carried`: only those that failed because a call that they made did. */
 double newly_failed(const struct work *work, uint32_t group, bool carried, const double visits[2]);
 
 /* How far from chance the change of calls a visit is, in standard errors. */
 double calls_z(const double calls[2], const double visits[2]);
+
+/* mix.c */
+/* The share of a service's visits, or of those of one operation (NAME_NONE: of all), whose kind, by
+ * caller and operation, came and comes no longer: 0…1. As much of a change of what a visit does is
+ * none of its own doing. */
+double mix_lost(const struct work *work, uint32_t group, name_no operation);
+
+/* Is the change of an edge's calls a visit no more than other kinds of visits bring about? */
+bool is_of_mix(const struct work *work, uint32_t caller, const double calls[2],
+               const double visits[2]);
 
 /* missing.c */
 /* A callee to which calls are missing, and its part of its caller's own failures. */
@@ -239,7 +258,33 @@ bool is_thin(const struct tally *normal, const struct tally *now);
 /* As people write a group of the level. */
 struct str level_name(struct work *work, uint32_t group);
 
-/* latency.c, failures.c, flow.c, changes.c */
+/* edges.c */
+bool is_gap(const struct pair *pair); /* between two that are known */
+/* Measures all edges, once: before own times are looked at. */
+bool edges_measure(struct work *work);
+/* Of the pair of an edge. */
+const struct slowness *edge_slowness(const struct work *work, const struct pair *pair);
+/* Of an end's part in a slow edge, 0…1: who is slow to call is so for all that it calls, who is
+ * slow to be reached for all who call it, and whose network is slow in both directions; above 1
+ * when one of its instances has it all. */
+double end_odds(struct work *work, int end, uint32_t group);
+/* … by its instances alone: more than 1 when one of several has it. */
+double instance_odds(struct work *work, int end, uint32_t group);
+
+const struct ends *edge_ends(const struct work *work);
+/* Of all gaps of an end together; 0 when they are too few. */
+double edge_kin_z(const struct work *work, int end, uint32_t group);
+/* Beside whose calls to the callee their own time grew, beyond chance. */
+unsigned edge_slow_callers(const struct work *work, uint32_t callee);
+
+/* beside.c */
+/* Lays what of own time lies beside calls to their callees, as far as they owe it: of one
+ * operation, or (self NULL) of all of a service's that are too thin. `value` is what that own time
+ * spoils, `extra_ns` by how much it grew in all. Gives the share that stays its own. */
+double blame_beside(struct work *work, uint32_t group, const struct pair *self, double value,
+                    double extra_ns);
+
+/* latency.c, failures.c, stops.c, flow.c, changes.c */
 void find_slow_own(struct work *work);
 void find_slow_gaps(struct work *work);
 void find_failures(struct work *work);
@@ -256,6 +301,8 @@ void share_out_to_instances(struct work *work);
 /* Adds to suspect->narrowed what explains the finding. */
 void narrow(struct work *work, const struct finding *finding, uint32_t service,
             struct suspect *suspect);
+/* Does one instance of several have what grew of the ways that it calls, or is called by? */
+bool slow_in_one_instance(struct work *work, uint32_t group, enum gap_end end);
 /* Of its calls whose time is known; 0 when there are none. */
 double tally_mean_ns(const struct tally *tally);
 /* Time above what was normal, of all calls of now. */

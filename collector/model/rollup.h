@@ -12,9 +12,11 @@
  *   CALL: caller, callee, operation: calls, failed, time as the caller saw them
  *   FLOW: service, last call, operation: visits that ended so
  *   ORIGIN: origin, caller, operation, reason: traces of failed requests
- *   GAP_INSTANCE: an end, instance: calls, as of GAP
+ *   GAP_INSTANCE: an end, instance: calls, as of GAP, or of BESIDE where the caller reports none
  *   HOP: caller, callee, of whom: calls, failed, time spent there
  *   ZONE: caller, callee, zone of each: calls whose halves both say it, failed, on the way
+ *   BESIDE: caller, callee, the caller's operation: calls that the caller does not report, its own
+ *           time directly before and behind them
  *
  * Nodes carry their version; whoever asks by service adds versions up.
  */
@@ -37,6 +39,7 @@ enum tally_channel {
     TALLY_GAP_INSTANCE,
     TALLY_HOP,  /* what: enum hop_kind; of calls whose way proxies report */
     TALLY_ZONE, /* name: the caller's zone, detail: the callee's; what: 1 with a time */
+    TALLY_BESIDE,
     N_TALLY_CHANNELS
 };
 

@@ -189,12 +189,22 @@ static bool is_way_out(struct stitch *stitch, const struct work_span *span)
            (direction == DIRECTION_UNKNOWN && span->shape->kind == KIND_CLIENT);
 }
 
-/* A span without a kind that calls a database says so by its attributes; one with nothing beneath
- * but one span of another workload, or its own sidecar's way out, is that call's caller. */
-static bool is_caller_by_place(struct stitch *stitch, const struct work_span *span)
+/* Beneath its own application and with nothing beneath, a span that names another, or a database,
+ * is a call that nobody answered, or whose callee sends no spans. */
+static bool names_callee(const struct work_span *span, const struct work_span *parent)
+{
+    const struct shape *shape = span->shape;
+    bool other = shape->peer && shape->peer != shape->node.service && !shape->messaging;
+    return shape->database || (other && parent->shape->proxy == PROXY_NONE);
+}
+
+/* A span without a kind is a call when it says whom it calls and nobody answers; one with nothing
+ * beneath but one span of another workload, or its own sidecar's way out, is that call's caller. */
+static bool is_caller_by_place(struct stitch *stitch, const struct work_span *span,
+                               const struct work_span *parent)
 {
     if (span->first_child == NONE)
-        return span->shape->database;
+        return names_callee(span, parent);
     const struct work_span *child = &stitch->spans[span->first_child];
     if (child->next_sibling != NONE || child->shape->kind == KIND_CONSUMER)
         return false;
@@ -213,7 +223,7 @@ static uint8_t plain_half(struct stitch *stitch, const struct work_span *span)
         parent->shape->proxy != PROXY_NONE && upstream->direction == DIRECTION_INBOUND;
     if (behind_proxy)
         return HALF_IN;
-    return is_caller_by_place(stitch, span) ? HALF_OUT : HALF_NONE;
+    return is_caller_by_place(stitch, span, parent) ? HALF_OUT : HALF_NONE;
 }
 
 static uint8_t application_half(struct stitch *stitch, struct work_span *span)

@@ -218,6 +218,13 @@ def names_somebody(span):
         n in span.attrs for n in ("db.system", "db.system.name", "peer.service", "server.address", "url.full", "http.url", "messaging.system")))
 
 
+def says_whom(span):
+    """Without a kind, a call by its word: nothing beneath it, its own application above it, and the name of another."""
+    host = span.attrs.get("peer.service") or span.attrs.get("server.address") or re.sub(
+        r"^\w+://([^/:]*).*", r"\1", span.attrs.get("url.full") or span.attrs.get("http.url") or "")
+    return not span.children and not span.parent.proxy and span.parent.service == span.service and host not in ("", span.service)
+
+
 def boundary(above, span, visit):
     """Does `span`, right beneath `above`, begin a visit of its own?"""
     if span.kind == "consumer":
@@ -494,7 +501,7 @@ def calls_of(spans, of):
                                         any(is_caller(c, visit) or any(of.get(d) is not visit for d in c.children) for c in below_in(span, visit))):
             continue
         chain = chain_above(span, visit)
-        if span.kind == "unset":
+        if span.kind == "unset" and not says_whom(span):
             continue  # nobody said that it called
         named = peer(span)
         if span.proxy and not span.upstream and span.kind == "client" and len(chain) > 1 and not span.attrs.get("http.url"):

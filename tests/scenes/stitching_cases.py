@@ -423,6 +423,24 @@ def kinds_that_nobody_set():
 
 
 @case
+def calls_without_a_kind_that_say_whom_they_call():
+    t = new()
+    a = t.span("a", "unset", 0, 100)
+    t.span("a", "unset", 1, 5, a, attrs={"net.peer.name": "b"}, status=2)
+    t.span("a", "unset", 10, 5, a, attrs={"peer.service": "c"})
+    t.span("a", "unset", 20, 5, a, attrs={"url.full": "http://d/x"})
+    t.span("a", "unset", 30, 5, a, attrs={"server.address": "a"})  # itself
+    t.span("a", "unset", 40, 5, a, attrs={"http.route": "/x"})  # a step of its own
+    e = t.span("a", "unset", 50, 5, a, attrs={"server.address": "f"})
+    t.span("a", "unset", 51, 1, e)
+    return t.spans, """user > a entry
+        a > b caller_only origin
+        a > c caller_only
+        a > d caller_only
+        trace ok entry=a"""
+
+
+@case
 def kinds_that_are_wrong():
     t = new()
     a = t.server("a", 0, 100)

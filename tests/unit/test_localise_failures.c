@@ -80,6 +80,71 @@ static void failures_in_pieces_are_tested_together(void **state)
     shop_fini(&shop);
 }
 
+/* The front fails, and neither says whom it called. Of two whose calls are missing alike it is the
+ * one that has lost one of its two instances, and that instance. */
+static void missing_calls_are_laid_to_who_has_lost_an_instance(void **state)
+{
+    static const char *const instances[] = {"a-1", "a-2", "z-1", "z-2"};
+    (void)state;
+    for (int lost = 0; lost < 2; lost++) {
+        struct shop shop;
+        shop_init(&shop);
+        node_no a = shop_node(&shop, "a", "v1", ROLE_WORKLOAD),
+                z = shop_node(&shop, "z", "v1", ROLE_WORKLOAD);
+        for (int time = 0; time < 2; time++) {
+            shop_visits(&shop, time, shop.front, a, 500, time ? 250 : 500);
+            shop_visits(&shop, time, shop.front, z, 500, time ? 250 : 500);
+            for (int i = 0; i < 4; i++)
+                shop_count(&shop, time, TALLY_INSTANCE, i < 2 ? a : z, NODE_NONE, instances[i])->n =
+                    time == 0       ? 250
+                    : i / 2 != lost ? 125
+                    : i % 2 == 0    ? 0
+                                    : 250;
+        }
+        shop_fail_at(&shop, shop.front, 500);
+        shop_ask(&shop, SUSPECT_SERVICE);
+        shop_assert_first(&shop, lost ? "z" : "a");
+        shop_ask(&shop, SUSPECT_INSTANCE);
+        shop_assert_first(&shop, lost ? "z" : "a");
+        assert_string_equal(shop.diagnosis.suspects[0].instance.p, lost ? "z-1" : "a-1");
+        shop_fini(&shop);
+    }
+}
+
+static void assert_tells(const struct suspect *suspect, const char *text)
+{
+    for (unsigned i = 0; i < suspect->n_evidence; i++) {
+        if (strncmp(suspect->evidence[i].text.p, text, strlen(text)) == 0)
+            return;
+    }
+    fail_msg("no evidence says \"%s\"", text);
+}
+
+/* Of one operation 60 requests fail and as many see a failure; of another 30 fail. */
+static void every_finding_says_what_it_is_of(void **state)
+{
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    struct tally *get = shop_count(&shop, 1, TALLY_ORIGIN, shop.cart1, NODE_NONE, "get");
+    get->n = 150;
+    get->bad = 60;
+    struct tally *put = shop_count(&shop, 1, TALLY_ORIGIN, shop.cart1, NODE_NONE, "put");
+    put->n = put->bad = 30;
+    shop_ask(&shop, SUSPECT_SERVICE);
+    shop_assert_first(&shop, "cart");
+    const struct suspect *first = &shop.diagnosis.suspects[0];
+    assert_int_equal(first->n_evidence, 3);
+    assert_tells(first, "6 % of requests fail first at cart get");
+    assert_tells(first, "9 % of requests see a failure first at cart get");
+    assert_tells(first, "3 % of requests fail first at cart put");
+    /* The only operation needs no name. */
+    put->n = put->bad = 0;
+    shop_ask(&shop, SUSPECT_SERVICE);
+    assert_tells(&shop.diagnosis.suspects[0], "6 % of requests fail first at cart (normal 0 %)");
+    shop_fini(&shop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -87,6 +152,8 @@ int main(void)
         cmocka_unit_test(an_unreached_call_speaks_against_the_callee_that_nobody_reaches),
         cmocka_unit_test(few_calls_are_weighed_and_not_ignored),
         cmocka_unit_test(failures_in_pieces_are_tested_together),
+        cmocka_unit_test(missing_calls_are_laid_to_who_has_lost_an_instance),
+        cmocka_unit_test(every_finding_says_what_it_is_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,21 +54,26 @@ static void a_callee_that_nobody_reaches_any_more_is_a_suspect(void **state)
     shop_fini(&shop);
 }
 
-/* front says whom it calls. It no longer calls the stock, and nobody failed: front, not the stock.
- */
+/* front no longer calls the stock, and nothing fails: front, not the stock, whether it says whom it
+ * calls, or would have failed. */
 static void a_caller_that_does_not_try_owes_its_missing_calls(void **state)
 {
-    struct shop shop;
     (void)state;
-    shop_init(&shop);
-    node_no stock = shop_node(&shop, "stock", "v1", ROLE_WORKLOAD);
-    shop_times(&shop, 0, TALLY_GAP, shop.front, stock, "", 1, 1000);
-    for (int time = 0; time < 2; time++)
-        shop_visits(&shop, time, shop.front, stock, 1000, time ? 0 : 1000);
-    shop_ask(&shop, SUSPECT_SERVICE);
-    shop_assert_first(&shop, "front");
-    assert_string_equal(shop.diagnosis.suspects[0].peer.service.p, "stock");
-    shop_fini(&shop);
+    for (int says = 0; says < 2; says++) {
+        struct shop shop;
+        shop_init(&shop);
+        node_no stock = shop_node(&shop, "stock", "v1", ROLE_WORKLOAD);
+        if (says)
+            shop_times(&shop, 0, TALLY_GAP, shop.front, stock, "", 1, 1000);
+        for (int time = 0; time < 2; time++) {
+            shop_visits(&shop, time, shop.front, stock, 1000, time ? 0 : 1000);
+        }
+        shop_ask(&shop, SUSPECT_SERVICE);
+        shop_assert_first(&shop, "front");
+        if (says)
+            assert_string_equal(shop.diagnosis.suspects[0].peer.service.p, "stock");
+        shop_fini(&shop);
+    }
 }
 
 /* Half of front's visits fail at ads, before they come to the stock: half of the calls there are
@@ -120,6 +125,71 @@ static void requests_that_stop_speak_against_where_they_stop(void **state)
     shop_fini(&shop);
 }
 
+/* Visits of the front's operation that end after calling one, of a hundred. */
+static void ends_after(struct shop *shop, const char *operation, node_no last, int was, int is)
+{
+    node_no other = shop->redis;
+    for (int time = 0; time < 2; time++) {
+        struct tally_key key = {.channel = TALLY_FLOW,
+                                .node = shop->front,
+                                .peer = last,
+                                .name = names_add(shop->names, str_of(operation)),
+                                .what = FLOW_CALL};
+        shop_tally(shop, time, &key)->n += time ? is : was;
+        key.peer = other;
+        shop_tally(shop, time, &key)->n += 100 - (time ? is : was);
+    }
+}
+
+/* After ads the front stops. Is it ads, or the front? */
+static void a_stop_is_the_callees_when_all_its_calls_are_the_last(void **state)
+{
+    static const struct {
+        int calls;   /* now, to ads */
+        bool slower; /* ads does not do as ever */
+        const char *first;
+    } cases[] = {{100, true, "ads"}, {100, false, "front"}, {1000, true, "front"}};
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        struct shop shop;
+        shop_init(&shop);
+        for (int time = 0; time < 2; time++) {
+            struct tally *calls = shop_count(&shop, time, TALLY_CALL, shop.front, shop.ads, "call");
+            calls->n = cases[i].calls;
+            shop_count(&shop, time, TALLY_FLOW, shop.ads, NODE_NONE, "GetAds")->n = 1000;
+        }
+        if (cases[i].slower)
+            shop_times(&shop, 1, TALLY_SELF, shop.ads, NODE_NONE, "GetAds", 4.9, 3000);
+        ends_after(&shop, "GET /", shop.ads, 0, 100);
+        shop_ask(&shop, SUSPECT_SERVICE);
+        shop_assert_first(&shop, cases[i].first);
+        shop_fini(&shop);
+    }
+}
+
+/* The front has one thing less to ask of the cart: what the cart did for that is not missing. */
+static void what_belongs_to_visits_that_come_no_longer_is_not_missing(void **state)
+{
+    (void)state;
+    for (int comes = 0; comes < 2; comes++) {
+        struct shop shop;
+        shop_init(&shop);
+        node_no stock = shop_node(&shop, "stock", "v1", ROLE_WORKLOAD);
+        for (int time = 0; time < 2; time++) {
+            bool merges = time == 0 || comes;
+            shop_count(&shop, time, TALLY_CALL, shop.front, shop.cart1, "Merge")->n +=
+                merges ? 800 : 0;
+            shop_visits(&shop, time, shop.cart1, stock, merges ? 1600 : 800, time ? 0 : 700);
+        }
+        shop_ask(&shop, SUSPECT_SERVICE);
+        bool cart = false;
+        for (uint32_t i = 0; i < shop.diagnosis.n_suspects; i++)
+            cart = cart || strcmp(shop.diagnosis.suspects[i].node.service.p, "cart") == 0;
+        assert_int_equal(cart, comes);
+        shop_fini(&shop);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +198,8 @@ int main(void)
         cmocka_unit_test(a_caller_that_does_not_try_owes_its_missing_calls),
         cmocka_unit_test(calls_that_a_failure_cut_off_are_not_missing),
         cmocka_unit_test(requests_that_stop_speak_against_where_they_stop),
+        cmocka_unit_test(a_stop_is_the_callees_when_all_its_calls_are_the_last),
+        cmocka_unit_test(what_belongs_to_visits_that_come_no_longer_is_not_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
