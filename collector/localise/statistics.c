@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "collector/base/ln_choose.h"
+
 /* Counts that are expected to be smaller are tested exactly. */
 #define EXACT_BELOW 5.0
 #define MOST_EVENTS 1e6 /* beyond, a binomial number is Poisson's */
@@ -23,7 +25,8 @@ double rare_z(double a, double n, double b, double m, double mean)
      */
     double shape = HALF_AN_EVENT + a, odds = m / n / (HALF_AN_EVENT / mean + 1);
     double p = odds / (1 + odds), term, tail = 0, k = b;
-    double ln = lgamma(shape + b) - lgamma(shape) - lgamma(b + 1) + b * log(p) + shape * log1p(-p);
+    double ln =
+        ln_gamma(shape + b) - ln_gamma(shape) - ln_gamma(b + 1) + b * log(p) + shape * log1p(-p);
     for (term = exp(ln); term > 1e-17 * tail || k < b + 8; k++) {
         tail += term;
         term *= p * (shape + k) / (k + 1);
@@ -47,11 +50,6 @@ double z_beyond(double p)
             high = middle;
     }
     return low;
-}
-
-static double ln_choose(double n, double k)
-{
-    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1);
 }
 
 /* Fisher's test on one side: that by chance b or more of all a + b lie among the m. */

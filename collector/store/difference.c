@@ -4,10 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static double log_choose(double n, double k)
-{
-    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1);
-}
+#include "collector/base/ln_choose.h"
 
 double fisher_exact(uint32_t a, uint32_t n_a, uint32_t b, uint32_t n_b)
 {
@@ -15,10 +12,10 @@ double fisher_exact(uint32_t a, uint32_t n_a, uint32_t b, uint32_t n_b)
     if (!n_a || !n_b)
         return 1;
     uint32_t lowest = hits > n_b ? hits - n_b : 0, highest = hits < n_a ? hits : n_a;
-    double whole = log_choose(all, hits), sum = 0;
-    double own = log_choose(n_a, a) + log_choose(n_b, b) - whole;
+    double whole = ln_choose(all, hits), sum = 0;
+    double own = ln_choose(n_a, a) + ln_choose(n_b, b) - whole;
     for (uint32_t x = lowest; x <= highest; x++) {
-        double p = log_choose(n_a, x) + log_choose(n_b, hits - x) - whole;
+        double p = ln_choose(n_a, x) + ln_choose(n_b, hits - x) - whole;
         if (p <= own + 1e-7) /* equal tables differ by rounding */
             sum += exp(p);
     }
