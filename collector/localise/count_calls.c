@@ -1,0 +1,166 @@
+/* count_calls.c - gaps, zones, hops and outcomes of a trace's calls. */
+#include "collector/localise/count_internal.h"
+
+static bool is_failed(const struct call *call)
+{
+    return call->fault == FAULT_ORIGIN || call->fault == FAULT_CARRIED;
+}
+
+/* Who is called without sending spans is all gap: the caller's time is all that is known of it. Of
+ * a callee that tells only whom it called on, what is not theirs. */
+static uint64_t gap_of(const struct counting *counting, const struct call *call)
+{
+    const struct span_result *spans = counting->trace->graph.spans;
+    bool only_out = call->callee_ns == DURATION_UNKNOWN && call->callee_span != NO_SPAN &&
+                    call->caller_span != NO_SPAN && spans[call->callee_span].part == PART_OUT;
+    if (only_out)
+        return spans[call->caller_span].self_ns;
+    if (call->callee_ns != DURATION_UNKNOWN || call->callee_span != NO_SPAN)
+        return call->transit_ns;
+    return call->caller_ns;
+}
+
+static void add_gap(struct counting *counting, const struct tally_key *key, uint64_t gap_ns)
+{
+    struct tally *gap = tally(counting, key);
+    if (!gap)
+        return;
+    gap->n += counting->sign;
+    add_time(counting, gap, gap_ns);
+}
+
+/* The record of an end; of a caller that sent no half of its own, the span that made the call. */
+static uint32_t record_of(const struct counting *counting, const struct call *call, int end)
+{
+    if (end == GAP_CALLEE || call->caller_span != NO_SPAN)
+        return end == GAP_CALLEE ? call->callee_span : call->caller_span;
+    if (call->callee_span == NO_SPAN)
+        return NO_SPAN;
+    return find_parent(counting, &counting->trace->records[call->callee_span]);
+}
+
+/* Of a call that its caller does not report, all that is known of the way: it lies in the caller's
+ * own time directly before and behind it. Clocks that differ move the one into the other, and the
+ * sum stays. Gives it; DURATION_UNKNOWN for other calls. */
+static uint64_t count_beside(struct counting *counting, const struct call *call)
+{
+    const struct record *records = counting->trace->records;
+    uint32_t callee = call->callee_span;
+    uint32_t parent = call->caller_span == NO_SPAN && callee != NO_SPAN
+                          ? find_parent(counting, &records[callee])
+                          : NONE;
+    if (parent == NONE || counting->spans[parent].node != call->caller ||
+        counting->trace->graph.spans[parent].part > PART_IN || counting->spans[parent].troubled ||
+        !record_end_ns(&records[parent]) || !record_end_ns(&records[callee]))
+        return DURATION_UNKNOWN;
+    uint64_t beside_ns = alone_ns(counting, parent, callee);
+    add_gap(counting,
+            &(struct tally_key){.channel = TALLY_BESIDE,
+                                .node = call->caller,
+                                .peer = call->callee,
+                                .name = records[parent].shape->operation},
+            beside_ns);
+    return beside_ns;
+}
+
+/* The way between two, by who is at its ends, and by which instances of them. Where the caller does
+ * not tell how long it took, the instances' calls count all the same. */
+static void count_gap(struct counting *counting, const struct call *call)
+{
+    uint64_t gap_ns =
+        call->caller_ns != DURATION_UNKNOWN ? gap_of(counting, call) : DURATION_UNKNOWN;
+    const node_no ends[2] = {call->caller, call->callee};
+    bool failed = is_failed(call);
+    if (gap_ns != DURATION_UNKNOWN)
+        add_gap(counting,
+                &(struct tally_key){.channel = TALLY_GAP,
+                                    .node = call->caller,
+                                    .peer = call->callee,
+                                    .what = failed ? GAP_FAILED : GAP_GOOD},
+                gap_ns);
+    else
+        gap_ns = count_beside(counting, call);
+    for (uint8_t end = 0; end < 2; end++) {
+        uint32_t record = record_of(counting, call, end);
+        name_no instance =
+            record == NO_SPAN ? NAME_NONE : counting->trace->records[record].shape->instance;
+        if (instance)
+            add_gap(counting,
+                    &(struct tally_key){.channel = TALLY_GAP_INSTANCE,
+                                        .node = ends[end],
+                                        .name = instance,
+                                        .what = end},
+                    failed ? DURATION_UNKNOWN : gap_ns);
+    }
+}
+
+/* From zone to zone, of calls whose two halves both say where they are. */
+static void count_zones(struct counting *counting, const struct call *call)
+{
+    const struct record *records = counting->trace->records;
+    if (call->caller_span == NO_SPAN || call->callee_span == NO_SPAN)
+        return;
+    struct tally_key key = {.channel = TALLY_ZONE,
+                            .node = call->caller,
+                            .peer = call->callee,
+                            .name = records[call->caller_span].shape->zone,
+                            .detail = records[call->callee_span].shape->zone,
+                            .what = call->transit_ns != DURATION_UNKNOWN};
+    struct tally *zones = key.name && key.detail ? tally(counting, &key) : NULL;
+    if (!zones)
+        return;
+    zones->n += counting->sign;
+    zones->bad += is_failed(call) ? counting->sign : 0;
+    add_time(counting, zones, call->transit_ns);
+}
+
+/* Between two applications that no proxy stands before, the network is all of the gap. */
+static bool is_split(const struct hop *hop)
+{
+    bool bare = hop->from_place == PLACE_APPLICATION || hop->to_place == PLACE_APPLICATION;
+    return hop->kind != HOP_APPLICATION && hop->time_ns != DURATION_UNKNOWN &&
+           !(hop->kind == HOP_NETWORK && bare);
+}
+
+static void count_hops(struct counting *counting, const struct call *call)
+{
+    for (uint32_t i = 0; i < call->n_hops; i++) {
+        const struct hop *hop = &counting->trace->graph.hops[call->first_hop + i];
+        if (!is_split(hop))
+            continue;
+        bool network = hop->kind == HOP_NETWORK;
+        struct tally *spent =
+            tally(counting, &(struct tally_key){.channel = TALLY_HOP,
+                                                .node = call->caller,
+                                                .peer = call->callee,
+                                                .name = network ? NAME_NONE : hop->name,
+                                                .what = hop->kind});
+        if (!spent)
+            continue;
+        spent->n += counting->sign;
+        spent->bad += hop->outcome == HOP_FAILED ? counting->sign : 0;
+        add_time(counting, spent, hop->time_ns);
+    }
+}
+
+void count_call(struct counting *counting, const struct call *call)
+{
+    int sign = counting->sign;
+    count_gap(counting, call);
+    count_zones(counting, call);
+    count_hops(counting, call);
+    struct tally *calls = tally(counting, &(struct tally_key){.channel = TALLY_CALL,
+                                                              .node = call->caller,
+                                                              .peer = call->callee,
+                                                              .name = call->operation});
+    if (!calls)
+        return;
+    calls->n += sign;
+    calls->bad += is_failed(call) ? sign : 0;
+    calls->origins += call->fault == FAULT_ORIGIN ? sign : 0;
+    calls->client_errors += call->fault == FAULT_CLIENT_ERROR ? sign : 0;
+    calls->retries += sign * call->retries;
+    calls->recovered += call->recovered ? sign : 0;
+    add_time(counting, calls,
+             call->caller_ns != DURATION_UNKNOWN ? call->caller_ns : call->callee_ns);
+}
