@@ -100,15 +100,16 @@ def scene_sent_to_a_collector_it_goes_on(c):
     paths = big_files(c, 2)
     c.start(store__commit_interval="50ms")
     url, received = "http://" + c.otlp, lambda: c.counter("faultline_ingest_records_total", transport="http")
-    p = start(c, paths, "--to", url, hold=paths[1])
+    p = start(c, paths, "--to", url, "--shift", hold=paths[1], at=2)
     wait_for(lambda: p.poll() is not None or received() > 4000, what="some are received")
     p.kill()
     p.communicate()
     before = received()
-    out, said = start(c, paths, "--to", url).communicate(timeout=60)
+    out, said = start(c, paths, "--to", url, "--shift").communicate(timeout=60)
     assert "goes on where it was interrupted, behind" in said, said
     assert json.loads(out)["records"] <= 2 * N_TRACES - before + 2 * LINES, (out, before)
     assert c.sql("SELECT count(*), count(DISTINCT trace_id) FROM span") == [(2 * N_TRACES, N_TRACES)]
+    assert c.sql("SELECT max(start_ns) - min(start_ns) FROM span") == [((N_TRACES - 1) * 1000000 + 1,)]  # both parts are shifted alike
     c.check_ledger()
     assert not os.listdir(os.path.join(c.folder, "faultline"))
 
