@@ -11,7 +11,7 @@ ALL_LDFLAGS = $(LDFLAGS) $(SAN) -pie -Wl,-z,relro,-z,now -pthread
 LIBS = -lsqlite3 -lyaml -lz -lzstd -lsnappy -lcurl -lnghttp2 -lgnutls -lrdkafka -lm
 PACKAGES = gcc make libc6-dev pkg-config libsqlite3-dev libyaml-dev zlib1g-dev libzstd-dev libsnappy-dev libcurl4-gnutls-dev libnghttp2-dev libgnutls28-dev librdkafka-dev
 PAGE_PACKAGES = node=nodejs npm=npm
-TEST_PACKAGES = libcmocka-dev python3 openssl=openssl sqlite3 prometheus clang-format clang-tidy protobuf-c-compiler libprotobuf-c-dev libjansson-dev chromium=chromium h2load=nghttp2-client
+TEST_PACKAGES = libcmocka-dev python3 openssl=openssl sqlite3 prometheus clang-format clang-tidy protobuf-c-compiler libprotobuf-c-dev libjansson-dev chromium=chromium h2load=nghttp2-client haproxy nginx-light
 FUZZ_PACKAGES = clang libclang-rt-14-dev llvm
 # How many states of a function static analysis looks at: the tool's own default is 225000, at four times the cost.
 TIDY_NODES ?= 60000
@@ -25,7 +25,7 @@ SOURCES = $(filter-out collector/main.c,$(wildcard collector/*.c collector/*/*.c
 OBJECTS = $(SOURCES:%.c=$(B)/obj/%.o)
 UNITS = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 BENCHES = $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
-TOOLS = $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c)) $(B)/shims/faults.so
+TOOLS = $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c)) $(patsubst tests/shims/%.c,$(B)/shims/%.so,$(wildcard tests/shims/*.c))
 ORACLES = $(patsubst %.c,$(B)/obj/%.o,$(filter-out tests/oracle/json_theirs.c,$(wildcard tests/oracle/*.c))) \
 	$(B)/obj/tests/oracle/otlp_trace.pb-c.o $(B)/obj/tests/oracle/json_theirs_alone.o
 FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))

@@ -60,7 +60,7 @@ static unsigned distance(struct str a, struct str b)
 const struct setting *config_nearest(struct str name)
 {
     const struct setting *nearest = NULL;
-    unsigned best = 8;
+    unsigned best = name.len < 14 ? (unsigned)name.len / 2 + 1 : 8; /* else it is no typing error */
     for (size_t i = 0; i < config_n_settings; i++) {
         unsigned d = distance(name, str_of(config_table[i].name));
         if (d < best) {

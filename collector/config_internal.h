@@ -16,6 +16,7 @@ enum setting_type {
     SETTING_BOOL,
     SETTING_WORD,  /* one of `words` */
     SETTING_SHARE, /* all, or 1% … 99% */
+    SETTING_LINK,  /* http:// or https://, or empty */
     /* lists that say what an item is */
     SETTING_NETWORKS, /* 10.0.0.0/8 */
     SETTING_ZONES,    /* name=network; a map */
@@ -23,7 +24,7 @@ enum setting_type {
     SETTING_TOPICS,   /* topic=format */
     SETTING_RULES,    /* caller -> callee */
     SETTING_LISTENS,  /* as SETTING_LISTEN */
-    SETTING_ORIGINS   /* scheme://host */
+    SETTING_ORIGINS   /* scheme://host[:port], nothing behind */
 };
 
 static inline bool setting_is_list(enum setting_type type)

@@ -78,7 +78,7 @@ const struct setting config_table[] = {
     {"web.sql", SETTING_BOOL, AT(web_sql), "true", 0, 0, NULL, false, "SQL on the web"},
     {"web.sql_timeout", SETTING_DURATION, AT(web_sql_timeout_ns), "2s", 10 * MS, 10 * MIN, NULL, false, "longest SQL"},
     {"web.sql_rows", SETTING_COUNT, AT(web_sql_rows), "10000", 1, 10000000, NULL, false, "most rows of an SQL answer"},
-    {"web.log_link", SETTING_TEXT, AT(web_log_link), "", 0, 0, NULL, false, "https://…?q={trace_id}"},
+    {"web.log_link", SETTING_LINK, AT(web_log_link), "", 0, 0, NULL, false, "https://…?q={trace_id}"},
     {"auth.tokens_file", SETTING_TEXT, AT(tokens_file), "", 0, 0, NULL, true, "lines: role sha256hex comment, role ingest, read or admin; then every request but health needs a token"},
     {"tls.cert_file", SETTING_TEXT, AT(tls_cert_file), "", 0, 0, NULL, true, "certificate (PEM, with those between it and its CA): every listener takes TLS, and nothing else"},
     {"tls.key_file", SETTING_TEXT, AT(tls_key_file), "", 0, 0, NULL, true, "its key (PEM)"},

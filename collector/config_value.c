@@ -203,11 +203,21 @@ static int check_share(struct str text, struct err *err)
                : err_set(err, ERR_INVALID, "'%.*s' is neither all nor 1%%..99%%", STR_ARG(text));
 }
 
+/* It becomes a link of the page. */
+static int check_link(struct str text, struct err *err)
+{
+    if (!text.len || str_starts(text, STR("https://")) || str_starts(text, STR("http://")))
+        return 0;
+    return err_set(err, ERR_INVALID, "'%.*s' is no link (https://logs.example/?q={trace_id})",
+                   STR_ARG(text));
+}
+
 static int text_set(char **place, const struct setting *setting, struct str text, struct err *err)
 {
     int code = setting->type == SETTING_LISTEN  ? config_listen_check(text, err)
                : setting->type == SETTING_WORD  ? check_word(setting->words, text, err)
                : setting->type == SETTING_SHARE ? check_share(text, err)
+               : setting->type == SETTING_LINK  ? check_link(text, err)
                                                 : 0;
     if (code)
         return code;
@@ -244,8 +254,11 @@ static void print_item(const char *item, struct buf *out)
 {
     const char *equals = strchr(item, '=');
     struct str name = {item, equals ? (size_t)(equals - item) : 0};
-    bool secret = str_contains(name, STR("password")) || str_contains(name, STR("secret")) ||
-                  str_contains(name, STR("jaas"));
+    static const struct str words[] = {STR("password"), STR("secret"), STR("jaas"), STR("key.pem"),
+                                       STR("oauthbearer.config")};
+    bool secret = false;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        secret = secret || str_contains(name, words[i]);
     /* YAML would read it otherwise */
     bool quoted = strchr("&*!|>%@`\"'#{}[],:?", item[0]) || strchr(item, ',');
     if (secret)
@@ -301,6 +314,7 @@ void config_value_free(struct settings *settings, const struct setting *setting)
     case SETTING_LISTEN:
     case SETTING_WORD:
     case SETTING_SHARE:
+    case SETTING_LINK:
         free(*(char **)place);
         break;
     default:

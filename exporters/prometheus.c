@@ -11,6 +11,10 @@
 #include "exporters/prometheus_internal.h"
 #include "exporters/span_names.h"
 
+static struct stat_family kept_family =
+    STAT_GAUGE("faultline_prometheus_series",
+               "Label sets of the service graph and of span metrics that are kept, of "
+               "export.prometheus.max_series.");
 static struct stat_family corrections_family =
     STAT_COUNTER("faultline_stitch_corrections_total",
                  "Calls that changed after they were counted, by what changed.");
@@ -29,6 +33,7 @@ struct prometheus *prometheus_new(const struct prometheus_settings *settings)
     prometheus->started_ns = clock_wall_ns();
     pthread_mutex_init(&prometheus->mutex, NULL);
     buf_init(&prometheus->scratch, 1u << 16);
+    prometheus->kept = stat_get(&kept_family, NULL);
     prometheus->limited_edges = series_limited("traces_service_graph");
     prometheus->limited_spans = series_limited("traces_spanmetrics");
     if (settings->ingested)
@@ -459,6 +464,7 @@ void prometheus_take(struct prometheus *prometheus, const struct turn *turn, uin
                 count_span(prometheus, turn, trace, k, now_ns);
         }
     }
+    stat_set(prometheus->kept, prometheus->edges.n + prometheus->spans.n);
     pthread_mutex_unlock(&prometheus->mutex);
     for (const struct body *body = turn->bodies; body && prometheus->ingested; body = body->next) {
         if (body->format != FORMAT_REMOTE_WRITE) /* what Prometheus wrote it has */

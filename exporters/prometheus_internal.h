@@ -68,7 +68,7 @@ struct prometheus {
     struct buf scratch;
     struct ingested *ingested; /* NULL without; guards itself */
     uint64_t started_ns;
-    struct stat_series *limited_edges, *limited_spans, *corrections[4];
+    struct stat_series *kept, *limited_edges, *limited_spans, *corrections[4];
 };
 
 #endif

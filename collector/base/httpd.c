@@ -29,6 +29,11 @@ size_t httpd_budget_in_flight(struct httpd_budget *budget)
     return budget->in_flight;
 }
 
+unsigned httpd_budget_connections(struct httpd_budget *budget)
+{
+    return budget->n_connections;
+}
+
 static int start_loops(struct httpd *httpd, struct err *err)
 {
     unsigned n = httpd->settings.threads > 1 ? httpd->settings.threads : 1;

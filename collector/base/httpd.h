@@ -20,6 +20,7 @@ struct httpd_budget; /* shared by all servers of a process: connections, bytes o
 struct httpd_budget *httpd_budget_new(unsigned max_connections, size_t max_in_flight);
 void httpd_budget_free(struct httpd_budget *budget);
 size_t httpd_budget_in_flight(struct httpd_budget *budget);
+unsigned httpd_budget_connections(struct httpd_budget *budget);
 
 struct httpd_settings {
     const char *listen; /* "host:port", port 0 = any free, or "unix:/path" */

@@ -30,7 +30,8 @@ static const struct option_row replay_rows[] = {
     {"as", "FORMAT",
      "otlp_pb, otlp_json, zipkin_json, zipkin_pb, jaeger_json, alb, nlb, apigw, nginx, haproxy or "
      "envoy_log; default: by content"},
-    {"shift", NULL, "move all times so that the latest span ends now"},
+    {"shift", NULL,
+     "move all times so that the latest span ends now (lines of access logs only with --db)"},
     {"db", "PATH", "feed this database (default: store.path)"},
     {"to", "URL", "feed a collector: its OTLP/HTTP address, http://host:4318"},
     SETTINGS,

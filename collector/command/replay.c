@@ -18,6 +18,7 @@
 #include "collector/command/replay_progress.h"
 #include "collector/command/replay_send.h"
 #include "collector/decode/decode.h"
+#include "collector/decode/move_times.h"
 #include "collector/model/ingest_stats.h"
 #include "collector/store/store.h"
 
@@ -77,22 +78,29 @@ static void note_times(struct replay *replay, const struct batch *batch)
     }
 }
 
-static void shift_batch(const struct replay *replay, struct batch *batch)
+/* Moves the times of a piece by --shift: in its bytes, which are taken, given anew and moved with
+ * all that they hold. False where that is no matter of bytes. */
+static bool shift_bytes(struct replay *replay, struct content content, struct str *bytes)
 {
-    uint64_t shift_ns = (uint64_t)replay->mark.shift_ns;
-    if (!shift_ns)
-        return;
+    struct buf out;
+    buf_init(&out, MAX_PIECE + 1);
+    bool moved = move_times(content, *bytes, replay->mark.shift_ns, &out);
+    if (moved && !buf_failed(&out)) {
+        free((char *)(uintptr_t)bytes->p);
+        bytes->p = buf_detach(&out, &bytes->len);
+    } else if (moved) {
+        err_set(&replay->err, ERR_BUSY, "memory is short");
+    }
+    buf_fini(&out);
+    return moved;
+}
+
+/* Lines of access logs: their spans alone. */
+static void shift_spans(const struct replay *replay, struct batch *batch)
+{
     for (uint32_t i = 0; i < batch->n_spans; i++) {
         if (!batch->spans[i].bad_times)
-            batch->spans[i].start_ns += shift_ns;
-    }
-    for (uint32_t i = 0; i < batch->n_points; i++) {
-        if (batch->points[i].at_ns)
-            batch->points[i].at_ns += shift_ns;
-    }
-    for (uint32_t i = 0; i < batch->n_logs; i++) {
-        if (batch->logs[i].at_ns)
-            log_record_move(&batch->logs[i], batch->logs[i].at_ns + shift_ns);
+            batch->spans[i].start_ns += (uint64_t)replay->mark.shift_ns;
     }
 }
 
@@ -139,7 +147,7 @@ static int hand_on(struct replay *replay, struct content content, struct str byt
     if (replay->pipeline)
         return feed_db(replay, content, (char *)(uintptr_t)bytes.p, bytes.len, batch);
     if (sender_send(replay->sender, content, bytes, batch, &replay->err) == 0)
-        replay_note_put(&replay->note, replay->n_pieces);
+        replay_note_put(&replay->note, replay->n_pieces, replay->mark.shift_ns);
     batch_free(batch);
     free((char *)(uintptr_t)bytes.p);
     return replay->err.code;
@@ -167,21 +175,29 @@ static int feed(struct replay *replay, const struct pieces *pieces, char *bytes,
         free(bytes);
         return 0;
     }
+    bool shift = !replay->looking && replay->mark.shift_ns, moved = false;
     if (!known)
         err_set(&replay->err, ERR_INVALID, "the format is not known; say --as");
-    else
+    else if (replay->looking && replay->to && format_is_lines((enum format)content.format))
+        err_set(&replay->err, ERR_INVALID,
+                "lines of access logs keep their times on the way to a collector; leave out "
+                "--shift, or replay them into a file with --db");
+    else if (shift)
+        moved = shift_bytes(replay, content, &text);
+    if (!replay->err.code)
         decode_content(content, text, &replay->limits, &batch, &replay->err);
     if (replay->err.code) {
-        free(bytes);
+        free((char *)(uintptr_t)text.p);
         return replay->err.code;
     }
+    if (shift && !moved)
+        shift_spans(replay, batch);
     note_times(replay, batch);
     if (replay->looking) {
         batch_free(batch);
         free(bytes);
         return 0;
     }
-    shift_batch(replay, batch);
     count(replay, batch);
     return hand_on(replay, content, text, batch);
 }
@@ -231,9 +247,9 @@ static void print_result(const struct replay *replay)
              (unsigned long long)replay->n_files, (unsigned long long)replay->n_records,
              (unsigned long long)(replay->n_accepted - replay->n_duplicate),
              (unsigned long long)replay->n_duplicate, (unsigned long long)replay->n_rejected);
-    buf_add_time(&out, replay->from_ns + (uint64_t)replay->mark.shift_ns);
+    buf_add_time(&out, replay->from_ns);
     buf_add_c(&out, "\",\"to\":\"");
-    buf_add_time(&out, replay->to_ns + (uint64_t)replay->mark.shift_ns);
+    buf_add_time(&out, replay->to_ns);
     buf_add_c(&out, "\"}\n");
     fwrite(out.p, 1, out.len, stdout);
     buf_fini(&out);
@@ -272,6 +288,7 @@ static void find_shift(struct replay *replay)
     replay->looking = false;
     uint64_t latest_ns = replay->spans_to_ns ? replay->spans_to_ns : replay->to_ns;
     replay->mark.shift_ns = latest_ns ? (int64_t)(replay->mark.received_ns - latest_ns) : 0;
+    replay->mark.shift_ns -= replay->mark.shift_ns % (int64_t)NS_PER_US; /* what Zipkin can say */
     replay->n_files = 0;
     replay->from_ns = replay->to_ns = 0;
 }
@@ -279,7 +296,8 @@ static void find_shift(struct replay *replay)
 static void open_target(struct replay *replay, const struct settings *settings)
 {
     if (replay->to) {
-        replay->mark.n_done = replay_note_open(&replay->note, replay->mark.files);
+        replay->mark.n_done =
+            replay_note_open(&replay->note, replay->mark.files, &replay->mark.shift_ns);
         replay->sender = sender_new(replay->to);
         if (!replay->sender)
             err_set(&replay->err, ERR_BUSY, "memory is short");
@@ -294,10 +312,8 @@ static void open_target(struct replay *replay, const struct settings *settings)
 static bool read_options(struct replay *replay)
 {
     const char *as = option(replay->options, "as");
-    if (!replay->options->n_rest || (option(replay->options, "db") && replay->to) ||
-        (replay->to && option(replay->options, "shift"))) {
-        fprintf(stderr,
-                "faultline replay: give files; --db or --to, not both; --shift goes with --db\n");
+    if (!replay->options->n_rest || (option(replay->options, "db") && replay->to)) {
+        fprintf(stderr, "faultline replay: give files; --db or --to, not both\n");
         return false;
     }
     if (as && ((replay->format = format_from_word(str_of(as))) < 0 ||

@@ -1,4 +1,4 @@
-/* replay_note.c - a number in a file whose name is a number. */
+/* replay_note.c - two numbers in a file whose name is a number. */
 #include "collector/command/replay_note.h"
 
 #include <fcntl.h>
@@ -48,10 +48,10 @@ static void make_folders(char *path)
     }
 }
 
-uint64_t replay_note_open(struct replay_note *note, uint64_t files)
+uint64_t replay_note_open(struct replay_note *note, uint64_t files, int64_t *shift_ns)
 {
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-    char text[32];
+    char text[64], *rest;
     note->fd = -1;
     if (!files || ((!state || state[0] != '/') && (!home || home[0] != '/')))
         return 0;
@@ -66,16 +66,19 @@ uint64_t replay_note_open(struct replay_note *note, uint64_t files)
     if (got <= 0)
         return 0;
     text[got] = '\0';
-    return strtoull(text, NULL, 10);
+    uint64_t n_pieces = strtoull(text, &rest, 10);
+    if (n_pieces)
+        *shift_ns = strtoll(rest, NULL, 10);
+    return n_pieces;
 }
 
 /* Always of the same length, so that a half of it is never read as another number. */
-void replay_note_put(struct replay_note *note, uint64_t n_pieces)
+void replay_note_put(struct replay_note *note, uint64_t n_pieces, int64_t shift_ns)
 {
-    char text[32];
+    char text[64];
     if (note->fd < 0)
         return;
-    int n = snprintf(text, sizeof(text), "%020" PRIu64 "\n", n_pieces);
+    int n = snprintf(text, sizeof(text), "%020" PRIu64 " %+021" PRId64 "\n", n_pieces, shift_ns);
     if (pwrite(note->fd, text, (size_t)n, 0) != n)
         replay_note_close(note, true);
 }

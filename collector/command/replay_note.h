@@ -19,9 +19,10 @@ struct replay_note {
     char path[4096];
 };
 
-/* Gives how many pieces an interrupted replay noted; 0 without, or when nothing can be noted. */
-uint64_t replay_note_open(struct replay_note *note, uint64_t files);
-void replay_note_put(struct replay_note *note, uint64_t n_pieces);
+/* Gives how many pieces an interrupted replay noted, and by how much it moved times (*shift_ns
+ * stays without); 0 without, or when nothing can be noted. */
+uint64_t replay_note_open(struct replay_note *note, uint64_t files, int64_t *shift_ns);
+void replay_note_put(struct replay_note *note, uint64_t n_pieces, int64_t shift_ns);
 /* `whole`: there is nothing to go on with, and the note goes. */
 void replay_note_close(struct replay_note *note, bool whole);
 

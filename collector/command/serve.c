@@ -20,6 +20,7 @@
 #include "collector/base/tls.h"
 #include "collector/command/compare.h"
 #include "collector/command/diagnose.h"
+#include "collector/command/limits.h"
 #include "collector/command/pipeline.h"
 #include "collector/receive/grpc.h"
 #include "collector/receive/http.h"
@@ -119,17 +120,19 @@ static const char *grpc_address_or_off(const struct server *server)
 static void status(void *ctx, struct buf *out)
 {
     struct server *server = ctx;
+    struct limit_levels levels = {
+        .n_connections = httpd_budget_connections(server->budget),
+        .in_flight = httpd_budget_in_flight(server->budget),
+        .disk_full = strcmp(pipeline_not_ready(server->pipeline), "disk_full") == 0};
     buf_addf(out,
              "\"listeners\":{\"otlp_grpc\":\"%s\",\"otlp_http\":\"%s\",\"zipkin\":\"%s\",\"web\":"
              "\"%s\"},",
              grpc_address_or_off(server), address_or_off(server->otlp_http),
              address_or_off(server->zipkin), web_address(server->web, 0));
     pipeline_status(server->pipeline, out);
-    buf_add_c(out, ",\"limits\":[{\"name\":\"receive.max_in_flight\",\"value\":");
-    buf_add_u64(out, server->settings->max_in_flight);
-    buf_addf(out, ",\"hit\":%s}],",
-             httpd_budget_in_flight(server->budget) >= server->settings->max_in_flight ? "true"
-                                                                                       : "false");
+    buf_add_c(out, ",\"limits\":");
+    limits_json(server->settings, &levels, out);
+    buf_add_char(out, ',');
     tail_senders_json(server->tail, out);
 }
 

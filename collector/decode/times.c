@@ -5,7 +5,7 @@
 #define YEAR_1971_NS (UINT64_C(31536000) * 1000000000)
 #define YEAR_2262_NS (UINT64_C(9214646400) * 1000000000)
 
-static bool is_odd(uint64_t ns)
+bool time_is_odd(uint64_t ns)
 {
     return ns < YEAR_1971_NS || ns >= YEAR_2262_NS;
 }
@@ -13,7 +13,7 @@ static bool is_odd(uint64_t ns)
 void times_set(struct span *span, uint64_t start_ns, uint64_t end_ns)
 {
     span->start_ns = start_ns;
-    span->bad_times = is_odd(start_ns) || is_odd(end_ns) || end_ns < start_ns;
+    span->bad_times = time_is_odd(start_ns) || time_is_odd(end_ns) || end_ns < start_ns;
     if (!start_ns || !end_ns)
         span->duration_ns = DURATION_UNKNOWN;
     else

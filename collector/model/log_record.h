@@ -12,7 +12,4 @@ struct log_record {
                                  time; in the batch's arena */
 };
 
-/* Another time, in its text too. */
-void log_record_move(struct log_record *record, uint64_t at_ns);
-
 #endif

@@ -119,7 +119,7 @@ const struct shape *shapes_add(struct shapes *shapes, const struct shape *from, 
     uint32_t next = shapes->shapes.n;
     struct shape *slot = chunks_append(&shapes->shapes);
     if (!slot || !map_add(&shapes->shape_map, hash, next)) {
-        shapes->n_overflowed++;
+        shapes->overflow.others++;
         *no = 0;
         return shapes->shapes.n ? chunks_at(&shapes->shapes, 0) : NULL;
     }
@@ -142,7 +142,7 @@ static struct attr_set *text_add(struct shapes *shapes, struct chunks *chunks, s
     uint32_t no = chunks->n;
     struct attr_set *set = json.len && !copy.p ? NULL : chunks_append(chunks);
     if (!set || !map_add(map, hash, no)) {
-        shapes->n_overflowed++;
+        shapes->overflow.others++;
         return NULL;
     }
     *set = (struct attr_set){.json = copy, .no = no};
@@ -190,9 +190,9 @@ uint32_t shapes_count(const struct shapes *shapes)
     return shapes->shapes.n;
 }
 
-uint64_t shapes_overflowed(const struct shapes *shapes)
+struct shapes_overflow shapes_overflowed(const struct shapes *shapes)
 {
-    return shapes->n_overflowed;
+    return shapes->overflow;
 }
 
 void attr_render(struct buf *buf, const struct attr *attr)

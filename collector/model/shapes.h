@@ -62,8 +62,11 @@ const struct attr_set *shapes_set(const struct shapes *shapes, uint32_t no);
 /* The names that shapes refer to. */
 const struct names *shapes_names(const struct shapes *shapes);
 uint32_t shapes_count(const struct shapes *shapes);
-/* How often a limit of this table was met (services, operations, shapes, sets). */
-uint64_t shapes_overflowed(const struct shapes *shapes);
+/* How often a limit of this table was met; others: shapes and sets. */
+struct shapes_overflow {
+    uint64_t services, operations, others;
+};
+struct shapes_overflow shapes_overflowed(const struct shapes *shapes);
 
 /* Writes `"key":value`; shared with those who print attributes. */
 void attr_render(struct buf *buf, const struct attr *attr);

@@ -107,7 +107,7 @@ struct shapes {
     uint32_t n_slots, cap_slots;
     struct attr_row row;
     struct buf json;
-    uint64_t n_overflowed;
+    struct shapes_overflow overflow;
 };
 
 struct name_pair {

@@ -95,7 +95,7 @@ static name_no service_name(struct shapes *shapes, struct str text)
     if (!text.len || (known != NAME_NONE && pair_of(shapes, known, NAME_NONE)))
         return known;
     if (shapes->limits.services && shapes->n_services >= shapes->limits.services) {
-        shapes->n_overflowed++;
+        shapes->overflow.services++;
         return NAME_OTHER;
     }
     name_no service = names_add(shapes->names, text);
@@ -116,7 +116,7 @@ static name_no operation_name(struct shapes *shapes, name_no service, struct str
         of_service = pair_add(shapes, service, NAME_NONE);
     if (!of_service ||
         (shapes->limits.operations && of_service->n_operations >= shapes->limits.operations)) {
-        shapes->n_overflowed++;
+        shapes->overflow.operations++;
         return NAME_OTHER;
     }
     name_no operation = names_add(shapes->names, text);

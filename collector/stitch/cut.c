@@ -154,12 +154,6 @@ static bool fill_cut(struct stitcher *stitcher, struct turn *turn, const struct 
     return true;
 }
 
-/* Nothing new came for a trace that is stored: it leaves as it came. */
-static void drop_unchanged(struct stitcher *stitcher, struct live *live)
-{
-    live_remove(&stitcher->table, live);
-}
-
 static void note_giant(struct stitcher *stitcher, const struct cut_trace *cut)
 {
     for (uint32_t i = 0; i < cut->now.n_records; i++)
@@ -167,46 +161,70 @@ static void note_giant(struct stitcher *stitcher, const struct cut_trace *cut)
                    cut->now.records[i].start_ns);
 }
 
-bool cut_trace(struct stitcher *stitcher, struct live *live, enum cut_reason reason)
+/* A turn holds a trace once: what is cut again while its turn is still filled goes to the next. */
+static bool is_in_filling_turn(const struct stitcher *stitcher, const struct live *live)
 {
-    if (!live->changed) {
-        drop_unchanged(stitcher, live);
-        return true;
-    }
-    /* A turn holds a trace once: what is cut again while its turn is still filled goes to the next.
-     */
-    if ((live->was || live->base) && stitcher->filling.turn &&
-        live->was_turn == stitcher->filling.turn->number)
-        turn_hand_on(stitcher, false);
-    struct turn *turn = turn_open(stitcher);
+    const struct turn *turn = stitcher->filling.turn;
+    return (live->was || live->base) && turn && live->was_turn == turn->number;
+}
+
+/* The trace as it is now, stitched, at the end of the turn. NULL when memory is short. */
+static struct cut_trace *add_cut(struct stitcher *stitcher, struct turn *turn, struct live *live)
+{
     bool room = turn && arena_room(&turn->arena, (void **)&turn->traces, turn->n_traces,
                                    &stitcher->filling.cap_traces, sizeof(*turn->traces));
     if (!room || !fill_cut(stitcher, turn, live, &turn->traces[turn->n_traces])) {
         static struct log_limit limit;
         log_limited(&limit, LOG_ERROR, "memory_short", "stage=stitcher spans=%u", live->n);
         stat_add(stitcher->n_memory_short, 1);
-        return false;
+        return NULL;
     }
     struct cut_trace *cut = &turn->traces[turn->n_traces++];
     if (!cut->trace_no)
         cut->trace_no = stitcher->next_trace_no++;
     turn->n_records += live->n;
-    if (!book(stitcher, live, cut))
-        return false;
+    return cut;
+}
+
+/* What later traces are stitched with: who has which address, what proxies are, what came already.
+ */
+static void learn_from(struct stitcher *stitcher, const struct cut_trace *cut)
+{
+    const struct graph *graph = &cut->now.graph;
     for (uint32_t i = 0; i < cut->now.n_records; i++)
-        addresses_see(stitcher->addresses, &cut->now.records[i], cut->now.graph.spans[i].node);
-    if (cut->now.graph.n_served)
-        proxies_see(stitcher->proxies, &cut->now.graph,
-                    ARRIVAL_MINUTE(cut->now.records[0].arrival));
-    const struct stitcher_settings *settings = &stitcher->settings;
-    if (cut->base + cut->now.n_records >= settings->max_spans_per_trace)
+        addresses_see(stitcher->addresses, &cut->now.records[i], graph->spans[i].node);
+    if (graph->n_served)
+        proxies_see(stitcher->proxies, graph, ARRIVAL_MINUTE(cut->now.records[0].arrival));
+    if (cut->base + cut->now.n_records >= stitcher->settings.max_spans_per_trace)
         note_giant(stitcher, cut);
+}
+
+static void count_cut(struct stitcher *stitcher, struct turn *turn, struct cut_trace *cut,
+                      enum cut_reason reason)
+{
+    const struct stitcher_settings *settings = &stitcher->settings;
     if (settings->count && !cut->base &&
         !settings->count(settings->ctx, stitcher->nodes, turn, cut))
         stat_add(stitcher->n_memory_short, 1);
     stat_add(stitcher->n_cut[reason], 1);
     if (cut->was)
         stat_add(stitcher->n_reopened, 1);
+}
+
+bool cut_trace(struct stitcher *stitcher, struct live *live, enum cut_reason reason)
+{
+    if (!live->changed) { /* nothing new came: it leaves as it is stored */
+        live_remove(&stitcher->table, live);
+        return true;
+    }
+    if (is_in_filling_turn(stitcher, live))
+        turn_hand_on(stitcher, false);
+    struct turn *turn = turn_open(stitcher);
+    struct cut_trace *cut = add_cut(stitcher, turn, live);
+    if (!cut || !book(stitcher, live, cut))
+        return false;
+    learn_from(stitcher, cut);
+    count_cut(stitcher, turn, cut, reason);
     live_settle(&stitcher->table, live, turn, turn->n_traces - 1);
     if (turn->arena.used >= TURN_BYTES)
         turn_hand_on(stitcher, false);

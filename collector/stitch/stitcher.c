@@ -56,6 +56,8 @@ static void make_stats(struct stitcher *stitcher)
     stitcher->n_too_late = stat_get(&too_late_family, NULL);
     stitcher->lateness = stat_get(&lateness_family, NULL);
     stitcher->n_over_spans = stat_get(&overflow_family, "limit", "spans_per_trace", NULL);
+    stitcher->n_over_services = stat_get(&overflow_family, "limit", "services", NULL);
+    stitcher->n_over_operations = stat_get(&overflow_family, "limit", "operations", NULL);
     stitcher->n_over_names = stat_get(&overflow_family, "limit", "names", NULL);
     stitcher->n_memory_short = stat_get(&overflow_family, "limit", "memory", NULL);
     stitcher->live_traces_gauge = stat_get(&traces_family, NULL);
@@ -235,8 +237,10 @@ static void publish(struct stitcher *stitcher)
     atomic_store_explicit(&stitcher->n_live_bytes, table->bytes, memory_order_relaxed);
     stat_set(stitcher->live_traces_gauge, table->n_live);
     stat_set(stitcher->live_bytes_gauge, table->bytes);
-    uint64_t over = names_overflowed(stitcher->names) + shapes_overflowed(stitcher->shapes);
-    stat_set(stitcher->n_over_names, over);
+    struct shapes_overflow over = shapes_overflowed(stitcher->shapes);
+    stat_set(stitcher->n_over_services, over.services);
+    stat_set(stitcher->n_over_operations, over.operations);
+    stat_set(stitcher->n_over_names, names_overflowed(stitcher->names) + over.others);
 }
 
 void stitcher_step(struct stitcher *stitcher, uint64_t now_ns)

@@ -61,8 +61,8 @@ struct stitcher {
     _Atomic uint64_t progress_ns, n_live_traces, n_live_spans, n_live_bytes;
 
     struct stat_series *n_cut[N_CUT_REASONS];
-    struct stat_series *n_reopened, *n_too_late, *lateness, *n_over_spans, *n_over_names,
-        *live_traces_gauge, *live_bytes_gauge, *n_memory_short;
+    struct stat_series *n_reopened, *n_too_late, *lateness, *n_over_spans, *n_over_services,
+        *n_over_operations, *n_over_names, *live_traces_gauge, *live_bytes_gauge, *n_memory_short;
 };
 
 /* intake.c */

@@ -1,4 +1,4 @@
-/* query.c - read-only connections and lists: services, operations, numbers of the whole. */
+/* query.c - read-only connections, what answers share, numbers of the whole. */
 #include "collector/store/query.h"
 
 #include <stdio.h>
@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "collector/base/clock.h"
+#include "collector/store/query_folded.h"
 #include "collector/store/sql_guard.h"
 #include "collector/store/statements.h"
 
@@ -58,6 +59,7 @@ int query_open(const char *path, struct query **result, struct err *err)
     }
     query_watch_deadline(query);
     query_add_functions(query->db);
+    folded_add_function(query->db);
     sql_guard_functions(query->db);
     *result = query;
     return 0;
@@ -218,60 +220,6 @@ void query_end_items(struct buf *out, bool more, uint64_t next)
         buf_addf(out, "],\"next\":\"%llu\"}", (unsigned long long)next);
     else
         buf_add_c(out, "],\"next\":null}");
-}
-
-/* Lists whose items are a node and some columns behind it. */
-static int list_json(struct query *query, const char *sql, const char *const *columns,
-                     int n_columns, const struct query_filter *filter, struct buf *out,
-                     struct err *err)
-{
-    sqlite3_stmt *select;
-    int64_t offset = 0;
-    uint32_t n = 0;
-    int code;
-    if (query_offset(filter->cursor, &offset, err) || query_begin(query, sql, &select, err))
-        return err->code;
-    query_bind_filter(select, filter, offset);
-    sqlite3_bind_int64(select, 6, (int64_t)filter->window.from_ns);
-    sqlite3_bind_int64(select, 7, (int64_t)filter->window.to_ns);
-    buf_add_c(out, "{\"items\":[");
-    while ((code = sqlite3_step(select)) == SQLITE_ROW && n < filter->limit) {
-        buf_add_c(out, n++ ? ",{" : "{");
-        json_node(out, "node", select, 0);
-        for (int i = 0; i < n_columns; i++)
-            json_column(out, columns[i], select, 5 + i);
-        buf_add_char(out, '}');
-    }
-    query_end_items(out, code == SQLITE_ROW, (uint64_t)offset + n);
-    return query_end(query, select, code, err);
-}
-
-/* Of the node that is asked for, and seen in the window. */
-#define SEEN                                                                                       \
-    "WHERE (?1 = '' OR cluster = ?1) AND (?2 = '' OR namespace = ?2) AND (?3 = '' OR service = "   \
-    "?3) AND first_seen_ns < ?7 AND last_seen_ns >= ?6 "
-
-int query_services_json(struct query *query, const struct query_filter *filter, struct buf *out,
-                        struct err *err)
-{
-    static const char *const columns[] = {"first_seen", "last_seen"};
-    return list_json(query,
-                     "SELECT cluster, namespace, service, version, role, first_seen, last_seen "
-                     "FROM service " SEEN
-                     "ORDER BY service, namespace, cluster, version, role LIMIT ?4 OFFSET ?5",
-                     columns, 2, filter, out, err);
-}
-
-int query_operations_json(struct query *query, const struct query_filter *filter, struct buf *out,
-                          struct err *err)
-{
-    static const char *const columns[] = {"operation", "kind", "first_seen", "last_seen"};
-    return list_json(
-        query,
-        "SELECT cluster, namespace, service, version, role, operation, kind, first_seen, last_seen "
-        "FROM operation " SEEN
-        "ORDER BY service, operation, kind, namespace, cluster, version LIMIT ?4 OFFSET ?5",
-        columns, 4, filter, out, err);
 }
 
 const char *query_sqlite_version(void)

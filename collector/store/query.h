@@ -92,15 +92,17 @@ struct service_question {
  * ERR_NOT_FOUND when nobody of that name was seen. */
 int query_service_json(struct query *query, struct window window, struct window base,
                        const struct service_question *question, struct buf *out, struct err *err);
+/* Nodes that were seen in the window, and what they do; unknown parts are folded into the only
+ * known ones among them. */
 int query_services_json(struct query *query, const struct query_filter *filter, struct buf *out,
                         struct err *err);
 int query_operations_json(struct query *query, const struct query_filter *filter, struct buf *out,
                           struct err *err);
 /* Questions in SQL to begin with: their names and texts. */
 void query_examples_json(struct buf *out);
-/* Pairs of services of the window, versions summed: what their calls cross; who could read them,
- * violations first; which of them turn round at a gateway; from which zone to which they go, of
- * those that both ends tell. `service` … is of either end. */
+/* Pairs of services of the window, versions summed, unknown parts folded as in its graph: what
+ * their calls cross; who could read them, violations first; which of them turn round at a gateway;
+ * from which zone to which they go, of those that both ends tell. `service` … is of either end. */
 int query_crossings_json(struct query *query, const struct query_filter *filter, struct buf *out,
                          struct err *err);
 int query_security_json(struct query *query, const struct query_filter *filter, struct buf *out,

@@ -162,7 +162,7 @@ int query_sql(struct query *query, const char *sql,
     sql_guard_begin(query, SQL_DEADLINE_NS, 0);
     while (*rest && !err->code) {
         int code = sqlite3_prepare_v2(query->db, rest, -1, &statement, &rest);
-        if (code == SQLITE_AUTH) {
+        if (code == SQLITE_AUTH || (code && sql_guard_is_write(query->db))) {
             err_set(err, ERR_INVALID, "only reading is allowed: %s", sqlite3_errmsg(query->db));
         } else if (code) {
             err_set(err, ERR_INVALID, "%s", sqlite3_errmsg(query->db));

@@ -1,13 +1,13 @@
 /* query_ways.c - what calls cross, who could read them, and which turn round at a gateway: lists of
- * pairs of services over a window of whole minutes. Versions are summed; shares are of all calls of
- * the window.
+ * pairs of services over a window of whole minutes. Versions are summed, unknown clusters and
+ * namespaces folded as in the graph of that window; shares are of all calls of the window.
  */
 #include "collector/base/clock.h"
 #include "collector/model/rollup.h"
-#include "collector/store/query_internal.h"
+#include "collector/store/query_folded.h"
 
 /* s: a row an edge; w: the same with names and without versions. Parameters: ?1 cluster, ?2
- * namespace, ?3 service of either end, ?6 and ?7 the minutes. */
+ * namespace, ?3 service of either end, ?6 and ?7 the minutes, ?8 who stands for whom. */
 #define WAYS                                                                                       \
     "WITH s AS MATERIALIZED (SELECT edge, sum(calls) AS calls, sum(errors_origin + "               \
     "errors_carried) AS errors, sum(transit_ns_sum) AS transit, sum(mtls) AS mtls, sum(tls) AS "   \
@@ -18,8 +18,9 @@
     "caller_role, ec.text AS callee_cluster, en.text AS callee_namespace, es.text AS "             \
     "callee_service, er.text AS callee_role, nv.text AS via, wc.text AS crossing, CASE "           \
     "wb.text WHEN 'both' THEN s.calls ELSE 0 END AS timed, s.*, (SELECT sum(calls) FROM s) AS "    \
-    "total FROM s JOIN edge e ON e.id = s.edge JOIN node r ON r.id = e.caller JOIN node c ON "     \
-    "c.id = e.callee JOIN name rc ON rc.id = r.cluster JOIN name rn ON rn.id = r.namespace JOIN "  \
+    "total FROM s JOIN edge e ON e.id = s.edge JOIN node r ON r.id = folded(?8, e.caller) JOIN "   \
+    "node c ON c.id = folded(?8, e.callee) JOIN name rc ON rc.id = r.cluster JOIN name rn ON "     \
+    "rn.id = r.namespace JOIN "                                                                    \
     "name rs ON rs.id = r.service JOIN name ec ON ec.id = c.cluster JOIN name en ON en.id = "      \
     "c.namespace JOIN name es ON es.id = c.service JOIN word rr ON rr.list = 'role' AND "          \
     "rr.number = r.role JOIN word er ON er.list = 'role' AND er.number = c.role JOIN name nv ON "  \
@@ -100,7 +101,8 @@ static const struct way_list zones = {
     "caller_role, ec.text AS callee_cluster, en.text AS callee_namespace, es.text AS "
     "callee_service, er.text AS callee_role, zf.text AS from_zone, zt.text AS to_zone, s.*, "
     "k.what AS timed, (SELECT sum(calls) FROM s) AS total FROM s JOIN tally_key k ON k.id = "
-    "s.tally JOIN node r ON r.id = k.node JOIN node c ON c.id = k.peer JOIN name rc ON rc.id = "
+    "s.tally JOIN node r ON r.id = folded(?8, k.node) JOIN node c ON c.id = folded(?8, k.peer) "
+    "JOIN name rc ON rc.id = "
     "r.cluster JOIN name rn ON rn.id = r.namespace JOIN name rs ON rs.id = r.service JOIN name ec "
     "ON ec.id = c.cluster JOIN name en ON en.id = c.namespace JOIN name es ON es.id = c.service "
     "JOIN word rr ON rr.list = 'role' AND rr.number = r.role JOIN word er ON er.list = 'role' AND "
@@ -135,19 +137,29 @@ static void add_item(const struct way_list *list, sqlite3_stmt *row, struct buf 
     buf_add_char(out, '}');
 }
 
-static int ways_json(struct query *query, const struct way_list *list,
+/* The nodes that the graph of the window has. */
+#define NODES                                                                                      \
+    "WITH e AS MATERIALIZED (SELECT DISTINCT edge FROM edge_minute_row WHERE minute >= ?1 AND "    \
+    "minute < ?2) SELECT caller FROM e JOIN edge ON edge.id = e.edge UNION SELECT callee FROM e "  \
+    "JOIN edge ON edge.id = e.edge"
+
+static int list_ways(struct query *query, struct mesh *mesh, const struct way_list *list,
                      const struct query_filter *filter, struct buf *out, struct err *err)
 {
     sqlite3_stmt *select;
-    int64_t offset = 0;
+    struct window window = mesh_window(filter->window);
+    int64_t offset = 0, from = (int64_t)(window.from_ns / NS_PER_MINUTE),
+            to = (int64_t)(window.to_ns / NS_PER_MINUTE);
     uint32_t n = 0;
     int code;
-    if (query_offset(filter->cursor, &offset, err) || query_begin(query, list->sql, &select, err))
+    if (query_offset(filter->cursor, &offset, err) ||
+        folded_begin(mesh, query, LEVEL_SERVICE, NODES, from, to, err) ||
+        query_begin(query, list->sql, &select, err))
         return err->code;
     query_bind_filter(select, filter, offset);
-    sqlite3_bind_int64(select, 6, (int64_t)(filter->window.from_ns / NS_PER_MINUTE));
-    sqlite3_bind_int64(select, 7,
-                       (int64_t)((filter->window.to_ns + NS_PER_MINUTE - 1) / NS_PER_MINUTE));
+    sqlite3_bind_int64(select, 6, from);
+    sqlite3_bind_int64(select, 7, to);
+    folded_bind(select, 8, mesh);
     buf_add_c(out, "{\"items\":[");
     while ((code = sqlite3_step(select)) == SQLITE_ROW && n < filter->limit) {
         if (n++)
@@ -156,6 +168,15 @@ static int ways_json(struct query *query, const struct way_list *list,
     }
     query_end_items(out, code == SQLITE_ROW, (uint64_t)offset + n);
     return query_end(query, select, code, err);
+}
+
+static int ways_json(struct query *query, const struct way_list *list,
+                     const struct query_filter *filter, struct buf *out, struct err *err)
+{
+    struct mesh mesh = {0};
+    int code = list_ways(query, &mesh, list, filter, out, err);
+    mesh_fini(&mesh);
+    return code;
 }
 
 int query_crossings_json(struct query *query, const struct query_filter *filter, struct buf *out,

@@ -86,6 +86,12 @@ bool sql_guard_over_memory(const struct query *query)
     return query->over_memory;
 }
 
+bool sql_guard_is_write(sqlite3 *db)
+{
+    const char *text = sqlite3_errmsg(db);
+    return strncmp(text, "cannot modify ", 14) == 0 || strstr(text, " may not be modified") != NULL;
+}
+
 static const struct {
     int what, limit;
 } limits[N_SQL_LIMITS] = {{SQLITE_LIMIT_LENGTH, LONGEST_TEXT},

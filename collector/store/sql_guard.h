@@ -16,6 +16,10 @@ void sql_guard_end(struct query *query);
 /* After SQLITE_INTERRUPT: was it the memory? */
 bool sql_guard_over_memory(const struct query *query);
 
+/* After an error of preparing: was it the writing of what nobody may write (views, SQLite's own
+ * tables)? SQLite refuses that before it asks whether it is allowed. */
+bool sql_guard_is_write(sqlite3 *db);
+
 /* instr, replace and trim in linear time, in place of SQLite's. */
 int sql_guard_functions(sqlite3 *db);
 

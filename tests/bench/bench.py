@@ -185,7 +185,8 @@ def ways(spans):
         note(name + ": share of that", middle[kind][0] / middle["http"][0], "x", limit, "%.0f..%.0f spans/s" % (min(rates[kind])[0], max(rates[kind])[0]))
         note(name + ": CPU a million", middle[kind][1], "s")
     for kind, name in (("metrics", "metric points (histograms, OTLP JSON), end to end"), ("logs", "log records (OTLP JSON), end to end"),
-                       ("nginx", "lines of an access log (nginx), end to end")):
+                       ("nginx", "lines of an access log (nginx), end to end"),
+                       ("remote_write", "samples of Istio's series (remote write), end to end")):
         each = [way(kind, spans // 2) for _ in range(3)]
         note(name, statistics.median(r[0] for r in each), "/s", "", "%.0f..%.0f" % (min(each)[0], max(each)[0]))
         note(name + ": CPU a million", statistics.median(r[1] for r in each), "s")

@@ -7,7 +7,6 @@
  * real senders sent: files of tests/golden, again and again (run from the root of the repository).
  * A figure is measured, never judged: machines differ.
  */
-#include <snappy-c.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <zlib.h>
@@ -16,6 +15,7 @@
 #include "collector/base/clock.h"
 #include "collector/base/inflate_file.h"
 #include "collector/decode/decode.h"
+#include "tests/bench/istio.h"
 
 #define SPANS 100
 #define RUNS 7
@@ -193,74 +193,19 @@ static void make_logs(struct buf *body)
 
 /* ---- remote write ---- */
 
-static void pb_label(struct buf *out, const char *name, const char *value)
-{
-    struct buf label;
-    buf_init(&label, 1 << 10);
-    pb_bytes(&label, 1, str_of(name));
-    pb_bytes(&label, 2, str_of(value));
-    pb_bytes(out, 1, buf_str(&label));
-    buf_fini(&label);
-}
-
-/* One series of Istio's with its 26 labels, and one sample. */
-static void pb_series(struct buf *out, uint32_t i)
-{
-    static const char *const labels[][2] = {
-        {"__name__", "istio_request_duration_milliseconds_bucket"},
-        {"connection_security_policy", "mutual_tls"},
-        {"destination_app", "reviews"},
-        {"destination_canonical_revision", "v1"},
-        {"destination_canonical_service", "reviews"},
-        {"destination_cluster", "Kubernetes"},
-        {"destination_principal", "spiffe://cluster.local/ns/default/sa/bookinfo-reviews"},
-        {"destination_service", "reviews.default.svc.cluster.local"},
-        {"destination_service_name", "reviews"},
-        {"destination_service_namespace", "default"},
-        {"destination_version", "v1"},
-        {"destination_workload", "reviews-v1"},
-        {"destination_workload_namespace", "default"},
-        {"instance", "10.42.0.7:15020"},
-        {"job", "kubernetes-pods"},
-        {"le", NULL},
-        {"reporter", "destination"},
-        {"request_protocol", "http"},
-        {"response_code", "200"},
-        {"response_flags", "-"},
-        {"source_app", "productpage"},
-        {"source_canonical_service", "productpage"},
-        {"source_cluster", "Kubernetes"},
-        {"source_version", "v1"},
-        {"source_workload", "productpage-v1"},
-        {"source_workload_namespace", "default"},
-    };
-    struct buf series, sample;
-    char le[16];
-    buf_init(&series, 1 << 16);
-    buf_init(&sample, 1 << 8);
-    snprintf(le, sizeof(le), "%u", 10 * i + 5);
-    for (size_t k = 0; k < sizeof(labels) / sizeof(labels[0]); k++)
-        pb_label(&series, labels[k][0], labels[k][1] ? labels[k][1] : le);
-    pb_fixed64(&sample, 1, UINT64_C(0x4059000000000000));
-    buf_add_varint(&sample, 2 << 3);
-    buf_add_varint(&sample, START_NS / NS_PER_MS);
-    pb_bytes(&series, 2, buf_str(&sample));
-    pb_bytes(out, 1, buf_str(&series));
-    buf_fini(&series);
-    buf_fini(&sample);
-}
-
 static void make_remote_write(struct buf *body)
 {
     struct buf plain;
     buf_init(&plain, 64 << 20);
-    for (uint32_t i = 0; i < SPANS; i++)
-        pb_series(&plain, i);
-    size_t n = snappy_max_compressed_length(plain.len);
-    buf_reserve(body, n);
-    if (snappy_compress(plain.p, plain.len, body->p, &n) != SNAPPY_OK)
+    for (uint32_t i = 0; i < SPANS; i++) {
+        char le[16];
+        snprintf(le, sizeof(le), "%u", 10 * i + 5);
+        istio_add(&plain, &(struct istio_sample){"istio_request_duration_milliseconds_bucket", le,
+                                                 "destination", "productpage", "reviews", 100,
+                                                 START_NS / NS_PER_MS});
+    }
+    if (!istio_pack(body, &plain))
         exit(1);
-    body->len = n;
     buf_fini(&plain);
 }
 

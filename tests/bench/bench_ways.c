@@ -4,8 +4,8 @@
  *   bench_ways WAY ADDRESS RECORDS
  *
  * WAY is http, gzip, json, grpc, zipkin (spans of workload W), metrics, logs, nginx (records of
- * their own), to host:port; or kafka, to brokers: spans of W into the topic `load` of three
- * partitions.
+ * their own), remote_write (samples of a mesh's series, scrape by scrape), to host:port; or kafka,
+ * to brokers: spans of W into the topic `load` of three partitions.
  */
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
@@ -21,6 +21,7 @@
 #include "collector/simulate/workload.h"
 #include "exporters/otlp.h"
 #include "exporters/zipkin.h"
+#include "tests/bench/istio.h"
 
 #define A_BODY 500u
 #define CONNECTIONS 8
@@ -185,6 +186,72 @@ static void make_records(uint64_t n, const char *head, const char *tail,
     "\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":"          \
     "\"service-%u\"}}]}"
 
+/* ---- a mesh's series ---- */
+
+/* A mesh of 100 pairs: both proxies of each tell a total and a histogram, every 15 s. */
+#define PAIRS 100u
+#define SCRAPE_MS 15000u
+#define CALLS_A_SCRAPE 150u
+
+static const char *const bounds_ms[] = {
+    "0.5",  "1",    "5",     "10",    "25",    "50",     "100",    "250",     "500",     "1000",
+    "2500", "5000", "10000", "30000", "60000", "300000", "600000", "1800000", "3600000", "+Inf"};
+#define N_BOUNDS (sizeof(bounds_ms) / sizeof(bounds_ms[0]))
+#define SERIES_A_PROXY (N_BOUNDS + 3)
+#define SERIES_A_SCRAPE (2 * PAIRS * SERIES_A_PROXY)
+
+/* Sample i of all: the series stand in one order in each scrape, and their counters grow. Calls
+ * take 1 to 50 ms.
+ */
+static void add_sample(struct buf *request, uint64_t i, uint64_t first_ms)
+{
+#define DURATION "istio_request_duration_milliseconds"
+    uint64_t scrape = i / SERIES_A_SCRAPE, series = i % SERIES_A_SCRAPE;
+    uint64_t pair = series / SERIES_A_PROXY / 2, which = series % SERIES_A_PROXY;
+    double calls = (double)((scrape + 1) * (CALLS_A_SCRAPE + pair));
+    char source[32], destination[32];
+    snprintf(source, sizeof(source), "service-%u", (unsigned)pair / 3);
+    snprintf(destination, sizeof(destination), "service-%u", (unsigned)pair + 1);
+    struct istio_sample sample = {.reporter =
+                                      series / SERIES_A_PROXY % 2 ? "destination" : "source",
+                                  .source = source,
+                                  .destination = destination,
+                                  .value = calls,
+                                  .at_ms = first_ms + scrape * SCRAPE_MS};
+    if (which < N_BOUNDS) {
+        sample.metric = DURATION "_bucket";
+        sample.le = bounds_ms[which];
+        sample.value = which < 5 ? calls * (double)which / 5 : calls;
+    } else if (which == N_BOUNDS) {
+        sample.metric = DURATION "_sum";
+        sample.value = calls * 12.5;
+    } else {
+        sample.metric = which == N_BOUNDS + 1 ? DURATION "_count" : "istio_requests_total";
+    }
+    istio_add(request, &sample);
+}
+
+/* Each series goes by one connection, so that its samples come in order, as Prometheus' shards. */
+static void make_samples(uint64_t n)
+{
+    uint64_t scrapes = (n + SERIES_A_SCRAPE - 1) / SERIES_A_SCRAPE;
+    uint64_t first_ms = clock_wall_ns() / NS_PER_MS - scrapes * SCRAPE_MS;
+    for (uint64_t i = 0; i < n;) {
+        struct buf request, out;
+        uint32_t n_samples = 0;
+        unsigned sender = (unsigned)(i % SERIES_A_SCRAPE / A_BODY);
+        buf_init(&request, SIZE_MAX / 2);
+        buf_init(&out, SIZE_MAX / 2);
+        do
+            add_sample(&request, i++, first_ms);
+        while (++n_samples < A_BODY && i % SERIES_A_SCRAPE && i < n);
+        if (!istio_pack(&out, &request))
+            die("memory is short");
+        keep(&out, sender, n_samples);
+        buf_fini(&request);
+    }
+}
+
 /* ---- sending ---- */
 
 static bool post(struct client *client, struct grpc_client *caller, const struct body *body)
@@ -278,6 +345,10 @@ static void make(const char *way, uint64_t n)
         make_records(n, "", "", add_line);
         path = "/v1/access-logs/nginx";
         type = "text/plain";
+    } else if (strcmp(way, "remote_write") == 0) {
+        make_samples(n);
+        path = "/api/v1/write";
+        encoding = "snappy";
     } else {
         make_spans(way, n);
         encoding = strcmp(way, "gzip") == 0 ? "gzip" : NULL;

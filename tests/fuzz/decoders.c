@@ -3,8 +3,10 @@
 
 #include <math.h>
 
+#include "collector/base/clock.h"
 #include "collector/base/crc.h"
 #include "collector/base/json.h"
+#include "collector/decode/move_times.h"
 #include "collector/model/histogram.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/oracle/batch_text.h"
@@ -224,6 +226,31 @@ struct batch *decoders_try(enum format format, enum encoding encoding, struct st
     return decoders_try_content(content, body, limits, code);
 }
 
+/* A body that decodes does so with its times moved, and by nothing at all it is the same. */
+static void check_moved(struct content content, struct str body, const struct batch *was)
+{
+    for (int seconds = 0; seconds < 2; seconds++) {
+        struct buf moved, texts[2];
+        struct batch *batch = NULL;
+        struct err err = {0};
+        buf_init(&moved, UNLIMITED);
+        if (move_times(content, body, seconds * (int64_t)NS_PER_S, &moved)) {
+            int code = decode_content(content, buf_str(&moved), &limits_default, &batch, &err);
+            FUZZ_CHECK(code == 0, "moved: %s", err.text);
+            FUZZ_CHECK(batch_records(batch) == batch_records(was), "moved: other records");
+            for (int k = 0; k < 2; k++) {
+                buf_init(&texts[k], UNLIMITED);
+                batch_text_all(&texts[k], k ? was : batch);
+            }
+            FUZZ_CHECK(seconds || str_eq(buf_str(&texts[0]), buf_str(&texts[1])), "moved by 0");
+            buf_fini(&texts[0]);
+            buf_fini(&texts[1]);
+            batch_free(batch);
+        }
+        buf_fini(&moved);
+    }
+}
+
 void decoders_fuzz(enum signal signal, enum format format, struct str body)
 {
     const struct limits *const limits[] = {&limits_default, &decoders_tight};
@@ -238,6 +265,8 @@ void decoders_fuzz(enum signal signal, enum format format, struct str body)
             buf_addf(&texts[k], "%d\n", code);
             if (batch)
                 batch_text_all(&texts[k], batch);
+            if (batch && i == 0 && k == 0)
+                check_moved(content, body, batch);
             batch_free(batch);
         }
         FUZZ_CHECK(str_eq(buf_str(&texts[0]), buf_str(&texts[1])), "not the same twice");

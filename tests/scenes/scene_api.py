@@ -149,3 +149,25 @@ def scene_every_answer_is_as_documented(c):
                          ("compare", 400), ("compare?service=nobody", 404), ("sql", 405)):
         status, text, _ = c.get("/api/v1/" + path)
         assert status == wanted and set(json.loads(text)) == {"error"} and set(json.loads(text)["error"]) == {"code", "message"}, (path, status, text)
+
+
+def scene_limits_say_which_were_met(c):
+    from lib import otlp_body, otlp_span
+    c.start(limit__attributes=2, limit__services=1, limit__operations=1, stitch__max_spans_per_trace=2, export__prometheus__max_series=100)
+    limits = {l["name"]: l for l in c.api("status")["limits"]}
+    assert list(limits) == ["receive.max_connections", "receive.max_in_flight", "store.inbox_max", "store.max_size", "store.min_free", "stitch.memory",
+                            "stitch.max_spans_per_trace", "limit.attributes", "limit.attribute_bytes", "limit.name_bytes", "limit.events", "limit.links",
+                            "limit.services", "limit.operations", "limit.edges", "export.prometheus.max_series"], list(limits)
+    assert not any(l["hit"] for l in limits.values()), limits
+    assert (limits["store.max_size"]["value"], limits["store.max_size"]["unit"]) == (10 << 30, "bytes")
+    assert (limits["stitch.max_spans_per_trace"]["value"], limits["stitch.max_spans_per_trace"]["unit"]) == (2, "count")
+    spans = [otlp_span("%032x" % (1 + i // 3), "%016x" % (i + 1), service="ab"[i % 2], name="op%s" % "xyz"[i % 3], a=1, b=2, c=3) for i in range(6)]
+    assert c.post_otlp(otlp_body(spans), json_body=True)[0] == 200
+    c.flush()
+    hit = {l["name"] for l in c.api("status")["limits"] if l["hit"]}
+    assert hit == {"stitch.max_spans_per_trace", "limit.attributes", "limit.services", "limit.operations"}, hit
+    assert c.counter("faultline_stitch_overflow_total", limit="services") > 0 and c.counter("faultline_stitch_overflow_total", limit="names") == 0
+    c.stop()
+    c.sets = {}
+    c.start(store__min_free="900GiB")  # as in life: no disk has it
+    assert [l["name"] for l in c.api("status")["limits"] if l["hit"]] == ["store.min_free"]

@@ -71,6 +71,19 @@ def scene_one_workload_by_all_its_names(c):
     assert {row[0] for row in c.sql("SELECT DISTINCT version FROM service WHERE service = 'reviews'")} == {"", "v2"}
     assert c.sql("SELECT sum(calls) FROM edge_minute WHERE callee_service = 'reviews'") == [(15,)]
     assert nodes(c) == {"c1/default/reviews": 15}, nodes(c)  # what is unknown is the only one that is known in that minute
+    # Lists say the same as the graph.
+    whole = {"cluster": "c1", "namespace": "default", "service": "reviews", "version": "", "role": "workload"}
+    for name in ("crossings", "security"):
+        items = [i for i in c.api(name + "?" + WINDOW)["items"] if i["callee"]["service"] == "reviews"]
+        assert all(i["callee"] == whole for i in items) and sum(i["calls"] for i in items) == 15, items
+    ends = [(i["caller"]["service"], i["caller"]["cluster"]) for i in c.api("security?cluster=c1&" + WINDOW)["items"]]
+    assert sorted(ends) == [("a", "c1"), ("user", ""), ("user", "")], ends
+    services = [i for i in c.api("services?service=reviews")["items"]]
+    assert [i["node"] for i in services] == [{**whole, "version": "v2"}], services
+    assert [(services[0]["first_seen"], services[0]["last_seen"])] == c.sql("SELECT min(first_seen), max(last_seen) FROM service WHERE service = 'reviews'")
+    operations = [i for i in c.api("operations?service=reviews")["items"] if i["node"]["role"] == "workload"]
+    assert {json.dumps(i["node"]) for i in operations} == {json.dumps(services[0]["node"])}, operations
+    assert sorted((i["operation"], i["kind"]) for i in operations) == c.sql("SELECT DISTINCT operation, kind FROM operation WHERE service = 'reviews' AND role = 'workload' ORDER BY 1, 2")
 
 
 def scene_series_of_one_workload_are_one(c):
@@ -98,4 +111,6 @@ def scene_two_clusters_with_one_name_are_two(c):
     assert c.post_otlp(otlp(sdk(4)), json_body=True)[0] == 200  # whose it is nobody knows
     c.flush()
     assert sorted(nodes(c).values()) == [1, 1, 2] and nodes(c)["c2/default/reviews"] == 2, nodes(c)
+    asked = {i["callee"]["cluster"]: i["calls"] for i in c.api("security?" + WINDOW)["items"]}
+    assert asked == {"c1": 1, "c2": 2, "": 1} and len(c.api("services?service=reviews")["items"]) == 3, asked
     assert c.counter("traces_service_graph_request_total", client="user", server="reviews", server_cluster="c2") == 2

@@ -145,6 +145,62 @@ def scene_shift_moves_all_signals(c):
     assert json.loads(events)[0]["time"] == moved[0][0]
 
 
+def told(c):
+    """What a database holds, its times from its first span's start on; what cannot be a time as it is."""
+    first = c.sql("SELECT min(start_ns) FROM span WHERE start_ns > 1000000000")[0][0]
+    spans = c.sql("SELECT trace_id, span_id, service, operation, kind, CASE WHEN start_ns > 1000000000 THEN start_ns - ? ELSE start_ns END, duration_ns, attributes, links FROM span ORDER BY 1, 2, 3, 5, 6, 7", first)
+    points = c.sql("SELECT name, at_ns - ?, value, count, sum FROM metric_point JOIN metric_series USING (series_id) ORDER BY 1, 2, 3, 4, 5", first)
+    return first, spans, points
+
+
+def event_times(c, first):
+    """Of span events and logs, from the first span's start on, to the microsecond; as SQL reads the text."""
+    return c.sql("SELECT CAST(strftime('%s', json_extract(value, '$.time')) AS INTEGER) * 1000000 + CAST(substr(json_extract(value, '$.time'), 21, 6) AS INTEGER) - ? / 1000 "
+                 "FROM span, json_each(span.events) ORDER BY 1", first)
+
+
+def scene_shift_on_the_way_to_a_collector(c):
+    """Every format whose times are numbers: all of them move alike, to a collector as into a file, and nothing else changes."""
+    from lib import Collector
+    trace, at = TRACE % 2, otlp.AT
+    span = {"traceId": trace, "spanId": "%016x" % 1, "name": "n", "kind": 2, "startTimeUnixNano": at, "endTimeUnixNano": str(at + 10**7), "flags": 1,
+            "attributes": [{"key": "timeUnixNano", "value": {"stringValue": "17"}}, {"key": "s", "value": {"stringValue": 'a "timeUnixNano":"1700000000000000000" b'}}],
+            "events": [{"timeUnixNano": str(at + 1000), "name": "e"}]}
+    own = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span, {**span, "spanId": "%016x" % 2, "startTimeUnixNano": "5", "endTimeUnixNano": "0"}]}]}]}).encode()
+    zipkin = json.dumps([{"traceId": trace, "id": "1", "kind": "SERVER", "timestamp": at // 1000, "duration": 10, "localEndpoint": {"serviceName": "z"},
+                          "tags": {"timestamp": "1700000000000000", "startTime": "5"}, "annotations": [{"timestamp": at // 1000 + 3, "value": "x"}]}]).encode()
+    mixed = b"\n".join((otlp.request_json("Logs", [otlp.log_json("x", trace, "%016x" % 1, at=at + 4_000_000)]),
+                        otlp.request_json("Metrics", [otlp.metric_json("m", otlp.GAUGE, [otlp.number_json(1, at=at + 5_000_000)])]), own))
+    packed = otlp.frames_of([otlp.request_pb([otlp.metric_pb("requests", otlp.SUM, [otlp.number_pb(7, route="/a")])]), golden("otel_js", "proto", "traces.frontend.bin"),
+                             golden("otel_js", "proto", "metrics.frontend.bin")])
+    for data, port in ((mixed, "otlp"), (zipkin, "zipkin"), (golden("otel_js", "zipkin", "spans.frontend.json"), None), (golden("jaeger", "checkout.json"), "otlp"), (packed, "otlp"),
+                       (golden("otel_js", "proto", "traces.backend.bin"), None), (b"".join(frames("zipkin_pb")[:3]), "zipkin")):
+        replay(c, data)
+        was, spans, points = told(c)
+        events = event_times(c, was)
+        replay(c, data, "--shift")
+        moved = told(c)
+        assert moved[1:] == (spans, points) and event_times(c, moved[0]) == events and moved[0] > was, (data[:60], moved, spans)
+        if not port:
+            continue
+        with_port = Collector(c.build)
+        try:
+            with_port.start()
+            done = subprocess.run([c.program, "replay", os.path.join(c.folder, "f.bin"), "--shift", "--to", "http://" + getattr(with_port, port)], capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            with_port.flush()
+            sent = told(with_port)
+            assert sent[1:] == (spans, points) and event_times(with_port, sent[0]) == events and sent[0] >= moved[0], (data[:60], sent, spans)
+            assert json.loads(done.stdout)["to"] > "2026"
+            with_port.check_ledger()
+        finally:
+            with_port.close()
+    with open(os.path.join(c.folder, "f.bin"), "wb") as f:
+        f.write(golden("access_logs", "nginx.log"))
+    done = subprocess.run([c.program, "replay", os.path.join(c.folder, "f.bin"), "--as", "nginx", "--shift", "--to", "http://127.0.0.1:1"], capture_output=True, text=True)
+    assert done.returncode == 2 and "access logs keep their times" in done.stderr, done
+
+
 def peak(c, path, more=()):
     """Most memory that a replay took, in bytes, and its line."""
     for end in ("", "-wal", "-shm"):

@@ -13,7 +13,7 @@ from lib import wait_for
 N_TRACES, LINES = 60000, 400
 
 
-def big_file(c, pack=False):
+def big_files(c, n=1, pack=False):
     """Lines of the Collector's file exporter: traces whose spans stand in two lines far apart, so that a cut goes through them."""
     span = ('{"traceId":"%032x","spanId":"%016x","parentSpanId":"%s","name":"op %d","kind":%d,"startTimeUnixNano":"%d","endTimeUnixNano":"%d","attributes":['
             '{"key":"n","value":{"intValue":"%d"}},{"key":"pad","value":{"stringValue":"' + "x" * 120 + '"}}]}')
@@ -24,15 +24,26 @@ def big_file(c, pack=False):
             spans = [span % (i + 1, 2 * i + half + 1, "%016x" % (2 * i + 1) if half else "", i % 50, 3 - half, begin + i * 1000000 + half,
                              begin + 900000 + i * 1000000 - half, i) for i in range(at, at + LINES)]
             lines.append((line % ("ab"[half], ",".join(spans))).encode())
-    path = os.path.join(c.folder, "big.jsonl")
-    with (gzip.open(path, "wb", 1) if pack else open(path, "wb")) as f:
-        f.write(b"\n".join(lines) + b"\n")
-    return path
+    paths, share = [os.path.join(c.folder, "big%d.jsonl" % i) for i in range(n)], len(lines) // n + 1
+    for i, path in enumerate(paths):
+        with (gzip.open(path, "wb", 1) if pack else open(path, "wb")) as f:
+            f.write(b"".join(line + b"\n" for line in lines[i * share:(i + 1) * share]))
+    return paths
 
 
-def start(c, path, *more):
-    return subprocess.Popen([c.program, "replay", path, "--set", "store.commit_interval=50ms", "--set", "stitch.trace_idle=100ms", *more],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "XDG_STATE_HOME": c.folder}, text=True)
+def start(c, paths, *more, hold="", at=1):
+    """`hold`: a file whose opening number `at` waits for release(), so that the replay cannot be done before."""
+    environment = {**os.environ, "XDG_STATE_HOME": c.folder}
+    if hold:
+        open(os.path.join(c.folder, "hold"), "w").close()
+        environment.update(LD_PRELOAD=os.path.join(c.build, "shims", "hold.so"), HOLD_PATH=hold, HOLD_UNTIL=os.path.join(c.folder, "hold"), HOLD_AT=str(at),
+                           ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0")
+    return subprocess.Popen([c.program, "replay", *paths, "--set", "store.commit_interval=50ms", "--set", "stitch.trace_idle=100ms", *more],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True)
+
+
+def release(c):
+    os.unlink(os.path.join(c.folder, "hold"))
 
 
 def number(db, sql):
@@ -53,56 +64,58 @@ def whole(c, db):
 
 
 def scene_killed_and_interrupted_it_goes_on(c):
-    path, db = big_file(c, pack=True), os.path.join(c.folder, "again.db")
-    for way in (signal.SIGKILL, signal.SIGINT):
+    paths, db = big_files(c, 3, pack=True), os.path.join(c.folder, "again.db")
+    for way, hold in ((signal.SIGKILL, paths[1]), (signal.SIGINT, paths[2])):
         before = number(db, "SELECT needed_from FROM position")
-        p = start(c, path, "--db", db)
+        p = start(c, paths, "--db", db, hold=hold)
         wait_for(lambda: p.poll() is not None or number(db, "SELECT needed_from FROM position") > before + 1, what="some are stored")
         assert p.poll() is None, "it was done too soon"
         p.send_signal(way)
+        release(c)
         out, said = p.communicate(timeout=20)
         assert out == "" and p.returncode == (-9 if way == signal.SIGKILL else 3), (p.returncode, said)
         assert way == signal.SIGKILL or "interrupted; the same command goes on" in said, said
         assert not before or "goes on where it was interrupted, behind" in said, said
-    p = start(c, path, "--db", db)
+    p = start(c, paths, "--db", db)
     out, said = p.communicate(timeout=60)
     assert p.returncode == 0 and json.loads(out)["accepted"] < 2 * N_TRACES and "goes on where it was interrupted" in said, (out, said)
     whole(c, db)
-    out, said = start(c, path, "--db", db).communicate(timeout=60)  # a whole one begins anew, and everything is there already
+    out, said = start(c, paths, "--db", db).communicate(timeout=60)  # a whole one begins anew, and everything is there already
     assert (json.loads(out)["accepted"], json.loads(out)["duplicate"], said) == (0, 2 * N_TRACES, ""), (out, said)
 
 
 def scene_shifted_times_are_shifted_alike(c):
-    path, db = big_file(c), os.path.join(c.folder, "shift.db")
-    p = start(c, path, "--db", db, "--shift")
+    paths, db = big_files(c, 2), os.path.join(c.folder, "shift.db")
+    p = start(c, paths, "--db", db, "--shift", hold=paths[1], at=2)  # the first is to look for the latest time
     wait_for(lambda: p.poll() is not None or number(db, "SELECT needed_from FROM position") > 4, what="some are stored")
     p.kill()
     p.communicate()
-    out, said = start(c, path, "--db", db, "--shift").communicate(timeout=60)
+    out, said = start(c, paths, "--db", db, "--shift").communicate(timeout=60)
     assert json.loads(out)["rejected"] == 0 and "goes on" in said, (out, said)
     whole(c, db)
     assert c.sql("SELECT max(start_ns) - min(start_ns) FROM span") == [((N_TRACES - 1) * 1000000 + 1,)]
 
 
 def scene_sent_to_a_collector_it_goes_on(c):
-    path = big_file(c)
+    paths = big_files(c, 2)
     c.start(store__commit_interval="50ms")
     url, received = "http://" + c.otlp, lambda: c.counter("faultline_ingest_records_total", transport="http")
-    p = start(c, path, "--to", url)
+    p = start(c, paths, "--to", url, "--shift", hold=paths[1], at=2)
     wait_for(lambda: p.poll() is not None or received() > 4000, what="some are received")
     p.kill()
     p.communicate()
     before = received()
-    out, said = start(c, path, "--to", url).communicate(timeout=60)
+    out, said = start(c, paths, "--to", url, "--shift").communicate(timeout=60)
     assert "goes on where it was interrupted, behind" in said, said
     assert json.loads(out)["records"] <= 2 * N_TRACES - before + 2 * LINES, (out, before)
     assert c.sql("SELECT count(*), count(DISTINCT trace_id) FROM span") == [(2 * N_TRACES, N_TRACES)]
+    assert c.sql("SELECT max(start_ns) - min(start_ns) FROM span") == [((N_TRACES - 1) * 1000000 + 1,)]  # both parts are shifted alike
     c.check_ledger()
     assert not os.listdir(os.path.join(c.folder, "faultline"))
 
 
 def scene_a_terminal_shows_how_far_it_is(c):
-    path = big_file(c)
+    path, = big_files(c)
     ours, theirs = pty.openpty()
     p = subprocess.Popen([c.program, "replay", path, "--db", os.path.join(c.folder, "bar.db")], stdout=subprocess.PIPE, stderr=theirs)
     os.close(theirs)

@@ -154,9 +154,10 @@ def scene_all_mistakes_are_told_at_once(c):
         assert line.startswith(start), (line, start)
     for bad in ("store.path=", "store.keep=0%", "store.keep=100%", "store.spans=blocks", "store.commit_interval=61s", "receive.kafka.topics=a=thrift",
                 "receive.kafka.options=a", "stitch.zones=a=b", "stitch.alias=a", "security.allow_plaintext=a", "web.extra_listen=x",
-                "receive.zipkin.listen=70000", "receive.otlp_http.cors_origins=x", "web.sql=maybe", "store.cache=64", "receive.max_body=1.5MiB", "nope"):
+                "receive.zipkin.listen=70000", "receive.otlp_http.cors_origins=x", "receive.otlp_http.cors_origins=https://a.example/", "receive.otlp_http.cors_origins=a.example:443", "web.log_link=javascript:alert(1)", "web.sql=maybe", "store.cache=64", "receive.max_body=1.5MiB", "nope"):
         code, _, mistakes = check_config(c, "--set", bad)
         assert code == 2 and len(mistakes) == 1, (bad, mistakes)
+    assert "did you mean" not in mistakes[0], mistakes  # nothing is like it
     assert check_config(c, "--config", "none.yml")[0] == 2
 
 

@@ -63,8 +63,8 @@ export function Status() {
         ['Command', `faultline tail --url ${location.origin}`]]}/></div></section>
     <div class="two-col">
       <${Block} id="li" title="Limits"><${Table} rows=${d.limits} id=${l => l.name} name="Limits" cols=${[['Limit', 'mono', l => l.name],
-      ['Value', 'r', l => l.value >= 1e4 ? bytes(l.value) : count(l.value)],
-        ['Hit', 'r', l => loud(l.hit ? 'now' : 'no', l.hit, 'm3', 'slow')]]}/></${Block}>
+      ['Value', 'r', l => l.unit == 'bytes' ? bytes(l.value) : count(l.value)],
+        ['Hit', 'r', l => loud(l.hit ? 'yes' : 'no', l.hit, 'm3', 'slow')]]}/></${Block}>
       <${Block} id="wo" title="Work in hand"><${Facts} c="wide" rows=${inHand(d)}/></${Block}></div>
     <${Ledger}/><${Tail}/>
     <${Block} id="sl" title="Slow questions" note="of this API, a fifth of a second and longer, slowest first">
