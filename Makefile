@@ -201,7 +201,8 @@ torture: all tools ## two hundred kills under load; file operations that fail
 	@python3 tests/scenes/kill.py $(B) 200
 	@python3 tests/scenes/faults.py $(B)
 
-slow: all deps ## real counterparts that start slowly: the Java agent
+slow: all deps ## real counterparts that start slowly: the Java agent, a Zipkin server
+	@sh tests/real/install.sh slow
 	@python3 tests/run.py $(B) slow
 
 model: tools ## the stitcher against its model in Python: MODEL_TRACES (50000) random traces

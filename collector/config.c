@@ -246,6 +246,33 @@ void config_free(struct config *config)
     free(config);
 }
 
+/* Do both hold the same value, however it was spelt? */
+static bool is_same(const struct config *a, const struct config *b, const struct setting *setting)
+{
+    enum setting_type type = setting->type;
+    if (type == SETTING_DURATION || type == SETTING_SIZE || type == SETTING_COUNT)
+        return memcmp((const char *)&a->settings + setting->offset,
+                      (const char *)&b->settings + setting->offset, sizeof(uint64_t)) == 0;
+    struct buf one, other;
+    buf_init(&one, SIZE_MAX);
+    buf_init(&other, SIZE_MAX);
+    config_value_print(&a->settings, setting, "", &one);
+    config_value_print(&b->settings, setting, "", &other);
+    bool same = str_eq(buf_str(&one), buf_str(&other));
+    buf_fini(&one);
+    buf_fini(&other);
+    return same;
+}
+
+void config_stale(const struct config *config, const struct config *fresh, struct buf *names)
+{
+    for (size_t i = 0; i < config_n_settings; i++) {
+        const struct setting *setting = &config_table[i];
+        if (!setting->reloads && !is_same(config, fresh, setting))
+            buf_addf(names, "%s%s", names->len ? "," : "", setting->name);
+    }
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(config_table[*(const size_t *)a].name, config_table[*(const size_t *)b].name);

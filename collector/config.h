@@ -60,6 +60,9 @@ struct config_input {
 size_t config_read(const struct config_input *input, struct config **config, struct buf *mistakes);
 const struct settings *config_settings(const struct config *config);
 void config_free(struct config *config);
+/* The names of settings that have another value in `fresh` and that a reload does not take over,
+ * separated by commas. */
+void config_stale(const struct config *config, const struct config *fresh, struct buf *names);
 /* An item of a map, "one=other", without the blanks around either; false when one is empty. */
 bool config_cut_pair(struct str item, struct str *one, struct str *other);
 /* `name = value  # source`, sorted; source is default, file:LINE, environment or flag. */

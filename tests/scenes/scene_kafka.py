@@ -332,11 +332,11 @@ def scene_bad_settings_of_kafka_are_named(c):
     asked = subprocess.run([c.program, "check-config", "--config", c.config], stdout=subprocess.PIPE, check=True, text=True).stdout
     assert "receive.kafka.topics = [a=otlp_pb, b=auto]" in asked, asked
     assert "receive.kafka.options = {security.protocol=ssl, ssl.ca.location=/x, sasl.password=…}" in asked
-    values = {"debug": "broker,security", "client.id": "a\\\\b\\,c", "sasl.oauthbearer.config": "x=1,y=2,"}
+    values = {"debug": "broker,security", "client.id": "a\\\\b\\,c", "sasl.kerberos.principal": "x=1,y=2,"}
     with open(c.config, "w") as out:  # a value may have commas and backslashes
         out.write("receive: {kafka: {brokers: '127.0.0.1:1', topics: [{topic: x, format: auto}], options: %s}}\n" % json.dumps(values))
-    printed = r"{'debug=broker,security', 'client.id=a\\b\,c', 'sasl.oauthbearer.config=x=1,y=2,'}"
-    text = r"debug=broker\,security,client.id=a\\\\b\\\,c,sasl.oauthbearer.config=x=1\,y=2\,"
+    printed = r"{'debug=broker,security', 'client.id=a\\b\,c', 'sasl.kerberos.principal=x=1,y=2,'}"
+    text = r"debug=broker\,security,client.id=a\\\\b\\\,c,sasl.kerberos.principal=x=1\,y=2\,"
     for more, environment in (([], {}), (["--set", "receive.kafka.options=" + text], {}), ([], {"FAULTLINE_RECEIVE_KAFKA_OPTIONS": text})):
         asked = subprocess.run([c.program, "check-config", "--config", c.config, *more], stdout=subprocess.PIPE, check=True, text=True,
                                env={**os.environ, **environment}).stdout

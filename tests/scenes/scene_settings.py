@@ -82,6 +82,10 @@ def scene_a_reload_takes_over_what_it_can(c):
         assert status == 200, text
     assert attributes(c, send(4)) == {"colour": "red", "shape": "round", "component": "proxy"}
     assert c.counter("faultline_config_last_reload_successful") == 1
+    # what only a start reads is named, however it is spelt; what is as it was is not
+    write(c, "store: {retention: 90m, max_size: 10240MiB}\nweb.sql: false\nlog.level: info\n")
+    assert c.request(c.web, "POST", "/-/reload")[0] == 200
+    assert [line for line in c.said().splitlines() if "needs_restart" in line][-1].endswith("settings=store.retention,web.sql")
 
 
 def scene_documents_tell_what_the_program_does(c):
