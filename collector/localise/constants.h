@@ -61,6 +61,11 @@
 #define GONE_CALLS 10.0
 #define GONE_Z 1.0
 
+/* A caller takes who answers near it: calls that cross zones more than before, by so many standard
+ * errors of all calls from each of the caller's zones, say as much. By chance one edge in 32,000.
+ */
+#define CROSSED_Z 4.0
+
 /* A failure that the request survived spoils half of it: somebody still had to do without. */
 #define SURVIVED_WEIGHT 0.5
 

@@ -14,12 +14,29 @@ static bool is_silent(const struct work *work, uint32_t group)
     return from == to;
 }
 
-static void weigh_ends(struct work *work, const struct pair *pair, double odds[2])
+/* One that is slow, and what speaks for which of its ends. */
+struct gap {
+    const struct pair *pair;
+    const struct slowness *slow;
+    double parts[2]; /* caller, callee; of 1 */
+    bool only_edge;  /* both have other edges, and those are calm */
+    double all_z[2]; /* of all gaps of that end */
+    bool crossed;    /* more of its calls cross zones than before */
+    struct zone_shift shift;
+};
+
+static void weigh_ends(struct work *work, const struct gap *gap, double odds[2])
 {
-    odds[0] = end_odds(work, 0, pair->key.node);
-    odds[1] = end_odds(work, 1, pair->key.peer);
+    const struct tally_key *key = &gap->pair->key;
+    odds[0] = end_odds(work, 0, key->node);
+    odds[1] = end_odds(work, 1, key->peer);
     /* All that a callee without spans does is part of the gap. */
-    odds[1] *= is_silent(work, pair->key.peer) ? CALLEE_PRIOR : 1;
+    odds[1] *= is_silent(work, key->peer) ? CALLEE_PRIOR : 1;
+    if (!gap->crossed)
+        return;
+    /* That the caller's instances of one zone have it all is the zone's doing. */
+    odds[0] /= instance_odds(work, 0, key->node);
+    odds[1] *= GONE_ODDS;
 }
 
 /* What is slow at either end but for this edge. */
@@ -37,33 +54,34 @@ static bool is_only_edge(const struct ends *edges, const struct pair *pair,
     return true;
 }
 
-/* One that is slow, and what speaks for which of its ends. */
-struct gap {
-    const struct pair *pair;
-    const struct slowness *slow;
-    double parts[2]; /* caller, callee; of 1 */
-    bool only_edge;  /* both have other edges, and those are calm */
-    double all_z[2]; /* of all gaps of that end */
-};
+static struct str crossing_words(struct work *work, const struct gap *gap)
+{
+    if (!gap->crossed)
+        return STR_NONE;
+    return say(work, "; %.*s go to another zone (normal %.*s)",
+               STR_ARG(say_share(work, gap->shift.is)), STR_ARG(say_share(work, gap->shift.was)));
+}
 
 static struct finding gap_finding(struct work *work, const struct gap *gap)
 {
     const struct pair *pair = gap->pair;
     const struct slowness *slow = gap->slow;
     struct str caller = level_name(work, pair->key.node), callee = level_name(work, pair->key.peer);
-    return (struct finding){
-        .channel = CHANNEL_LATENCY,
-        .kind = EVIDENCE_GAP,
-        .unit = UNIT_NS,
-        .test = TEST_GAP,
-        .z = slow->z,
-        .baseline = slow->was_ns,
-        .observed = slow->is_ns,
-        .only_edge = gap->only_edge,
-        .metric = STR("gap"),
-        .text = say(work, "%.*s → %.*s gap %.*s → %.*s, %.*s of calls slow", STR_ARG(caller),
-                    STR_ARG(callee), STR_ARG(say_ns(work, slow->was_ns)),
-                    STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_share(work, slow->share)))};
+    struct str crossing = crossing_words(work, gap);
+    return (struct finding){.channel = CHANNEL_LATENCY,
+                            .kind = EVIDENCE_GAP,
+                            .unit = UNIT_NS,
+                            .test = TEST_GAP,
+                            .z = slow->z,
+                            .baseline = slow->was_ns,
+                            .observed = slow->is_ns,
+                            .only_edge = gap->only_edge && !gap->crossed,
+                            .metric = STR("gap"),
+                            .text = say(work, "%.*s → %.*s gap %.*s → %.*s, %.*s of calls slow%.*s",
+                                        STR_ARG(caller), STR_ARG(callee),
+                                        STR_ARG(say_ns(work, slow->was_ns)),
+                                        STR_ARG(say_ns(work, slow->is_ns)),
+                                        STR_ARG(say_share(work, slow->share)), STR_ARG(crossing))};
 }
 
 /* Where on its way a gap grew, as proxies at both ends tell: parts of 1. */
@@ -121,9 +139,9 @@ static void blame_network(struct work *work, const struct gap *gap, const struct
     finding.metric = STR("network");
     finding.baseline = way->was_ns;
     finding.observed = way->is_ns;
-    finding.text = say(work, "%.*s → %.*s: between the two %.*s → %.*s, their proxies as ever",
+    finding.text = say(work, "%.*s → %.*s: between the two %.*s → %.*s, their proxies as ever%.*s",
                        STR_ARG(caller), STR_ARG(callee), STR_ARG(say_ns(work, way->was_ns)),
-                       STR_ARG(say_ns(work, way->is_ns)));
+                       STR_ARG(say_ns(work, way->is_ns)), STR_ARG(crossing_words(work, gap)));
     for (int e = 0; e < 2; e++) {
         finding.all_z = gap->all_z[e];
         blame_end(work, gap->pair, e, gap->slow->value * split->network * gap->parts[e], &finding);
@@ -156,7 +174,8 @@ void find_slow_gaps(struct work *work)
         if (gap.slow->value <= 0 || !is_gap(pair))
             continue;
         double odds[2];
-        weigh_ends(work, pair, odds);
+        gap.crossed = zones_shifted(work, pair, &gap.shift);
+        weigh_ends(work, &gap, odds);
         double sum = odds[0] + odds[1];
         for (int e = 0; e < 2; e++) {
             gap.parts[e] = sum > 0 ? odds[e] / sum : 0.5;

@@ -5,6 +5,7 @@
  *   latency.c    self times that grew
  *   edges.c      how slow the ways between two are
  *   latency_gap.c  … and whose time that is
+ *   zones.c      … and who has none left near those who call
  *   beside.c     … where the caller does not report its calls: in its own time beside them
  *   kin.c        the keys of one suspect as one, where each is too thin
  *   ends.c       which of the two ends of a call, by the other calls of either
@@ -276,6 +277,15 @@ const struct ends *edge_ends(const struct work *work);
 double edge_kin_z(const struct work *work, int end, uint32_t group);
 /* Beside whose calls to the callee their own time grew, beyond chance. */
 unsigned edge_slow_callers(const struct work *work, uint32_t callee);
+
+/* zones.c */
+/* Shares of an edge's calls that cross to another zone, of those whose two zones are known. */
+struct zone_shift {
+    double was, is;
+};
+/* Do more cross than before, from the same zones? A caller that moved says nothing about whom it
+ * calls. */
+bool zones_shifted(const struct work *work, const struct pair *edge, struct zone_shift *shift);
 
 /* beside.c */
 /* Lays what of own time lies beside calls to their callees, as far as they owe it: of one

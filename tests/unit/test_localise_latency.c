@@ -144,6 +144,44 @@ static void a_gap_between_two_that_do_well_otherwise_is_of_their_edge(void **sta
     shop_fini(&shop);
 }
 
+static void count_zone(struct shop *shop, int time, const char *from, const char *to, int n)
+{
+    struct tally_key key = {.channel = TALLY_ZONE,
+                            .node = shop->front,
+                            .peer = shop->ads,
+                            .name = names_add(shop->names, str_of(from)),
+                            .detail = names_add(shop->names, str_of(to))};
+    shop_tally(shop, time, &key)->n += n;
+}
+
+/* front reaches all that it calls slowly, and half of its calls to ads go to another zone: ads has
+ * lost those near it. A front that moved says nothing about ads. */
+static void calls_that_go_to_another_zone_speak_against_the_callee(void **state)
+{
+    struct shop shop;
+    double parts[2];
+    (void)state;
+    for (int moved = 0; moved < 2; moved++) {
+        shop_init(&shop);
+        shop_times(&shop, 1, TALLY_GAP, shop.front, shop.ads, "", 60, 1000);
+        shop_times(&shop, 1, TALLY_GAP, shop.front, shop.cart1, "", 12, 100);
+        count_zone(&shop, 0, "a", "a", 1000);
+        count_zone(&shop, 0, "b", "b", 20);
+        count_zone(&shop, 1, moved ? "b" : "a", "a", 500);
+        count_zone(&shop, 1, moved ? "b" : "a", "b", 500);
+        if (moved)
+            count_zone(&shop, 0, "b", "a", 20);
+        shop_ask(&shop, SUSPECT_SERVICE);
+        shop_assert_first(&shop, "ads");
+        const struct suspect *first = &shop.diagnosis.suspects[0];
+        const char *text = evidence_of(first, EVIDENCE_GAP)->text.p;
+        assert_int_equal(strstr(text, "50.0 % go to another zone (normal 0 %)") != NULL, !moved);
+        parts[moved] = first->score;
+        shop_fini(&shop);
+    }
+    assert_true(parts[0] > 1.2 * parts[1]);
+}
+
 /* Of a call to who sends no spans the time is the callee's rather than the caller's. */
 static void a_gap_to_a_silent_callee_is_the_callees(void **state)
 {
@@ -171,6 +209,7 @@ int main(void)
         cmocka_unit_test(a_gap_speaks_against_the_end_whose_other_calls_are_slow),
         cmocka_unit_test(a_gap_is_split_where_proxies_tell),
         cmocka_unit_test(a_gap_between_two_that_do_well_otherwise_is_of_their_edge),
+        cmocka_unit_test(calls_that_go_to_another_zone_speak_against_the_callee),
         cmocka_unit_test(a_gap_to_a_silent_callee_is_the_callees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
