@@ -50,7 +50,9 @@ function Drawing({ d, can, query }) {
     number = pick(can.numbers, query.draw, can.numbers.at(-1)),
     split = query.by == '-' ? null : pick(can.splits, query.by, can.splits[0]);
   const { x, lines } = linesOf(d, can.time, number, split), values = lines.flatMap(l => l.v), name = nameOf(number),
-    options = list => list.map(k => [nameOf(k), nameOf(k)]), marks = useOnsets(x[0], x.at(-1)),
+    options = list => list.map(k => [nameOf(k), nameOf(k)]), last = x.at(-1),
+    step = x.length > 1 ? Math.min(...x.slice(1).map((t, i) => t - x[i])) : 0, /* what the last point stands for has begun there */
+    marks = useOnsets(x[0], last + step).map(m => ({ ...m, at: Math.min(m.at, last) })),
     line = i => ({ stroke: LINES[i], dash: DASHES[i % 4] });
   const key = (l, i) =>
     html`<span key=${l.name}>
