@@ -225,7 +225,7 @@ class Broker:
         with open(self.properties, "w") as out:
             out.write(PROPERTIES % {"port": port, "controller": controller, "folder": self.folder})
         name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        self.run("kafka.tools.StorageTool", "format", "--standalone", "-t", name, "-c", self.properties).wait(60)
+        assert self.run("kafka.tools.StorageTool", "format", "--standalone", "-t", name, "-c", self.properties).wait(120) == 0, "no storage"
 
     def run(self, *what):
         return subprocess.Popen(self.java + list(what), cwd=self.folder, stdout=open(os.path.join(self.folder, "said"), "ab"), stderr=subprocess.STDOUT)
@@ -235,6 +235,7 @@ class Broker:
         wait_for(self.listens, 150, "a broker that listens")
 
     def listens(self):
+        assert self.process.poll() is None, "the broker ended: " + open(os.path.join(self.folder, "said"), errors="replace").read()[-2000:]
         host, port = self.address.split(":")
         with socket.socket() as s:
             return s.connect_ex((host, int(port))) == 0
