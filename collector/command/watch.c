@@ -269,6 +269,7 @@ static bool update_incident(struct watch *watch, struct watched *watched, uint64
     }
     if (!watched->shows && end_ns >= watched->bad_ns + calm_ns) {
         incident->closed_ns = watched->bad_ns + calm_ns;
+        incident->updated_ns = watched->bad_ns;
         log_event(LOG_INFO, "incident_closed", "incident=%llu", (unsigned long long)incident->id);
     }
     bool over = incident->closed_ns > 0;

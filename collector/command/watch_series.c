@@ -194,6 +194,7 @@ static void update_incident(struct watch *watch, const struct series_look *look,
         watched_show(watched, incident);
     } else if (end_ns >= watched->bad_ns + calm_ns) {
         incident->closed_ns = watched->bad_ns + calm_ns;
+        incident->updated_ns = watched->bad_ns;
         log_event(LOG_INFO, "incident_closed", "incident=%llu", (unsigned long long)incident->id);
     }
     bool over = incident->closed_ns > 0;

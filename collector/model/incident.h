@@ -13,8 +13,9 @@ struct incident {
     struct arena arena; /* its texts and suspects */
     struct incident *next;
     uint64_t id;
-    uint64_t onset_ns, opened_ns, updated_ns;
-    uint64_t closed_ns;     /* 0: open */
+    uint64_t onset_ns, opened_ns;
+    uint64_t updated_ns;    /* end of the last look; closed: of the last that found it bad */
+    uint64_t closed_ns;     /* after the calm that followed; 0: open */
     struct node_text entry; /* where it shows most */
     struct str operation;
     enum symptom symptom;

@@ -173,7 +173,7 @@ def scene_a_replay_opens_incidents_in_its_own_time(c):
                  "closed_ns / 1000000000 - ?, entry_service FROM incident ORDER BY id", *[begin] * 4)
     assert [r[:3] for r in rows] == [(1, "closed", "errors"), (2, "open", "latency")], rows
     first, second = rows
-    assert 590 <= first[3] <= 610 and 610 <= first[4] <= 640 and 720 + 290 <= first[6] <= 720 + 340, first
+    assert 590 <= first[3] <= 610 and 610 <= first[4] <= 640 and 720 <= first[5] <= 750 and first[6] == first[5] + 300, first
     assert 1490 <= second[3] <= 1510 and 1510 <= second[4] <= 1540 and second[5] == 1800 and second[6] is None, second
     assert c.sql("SELECT incident_id, service FROM suspect WHERE rank = 1 ORDER BY 1") == [(1, "cart"), (2, "cart")]
     affected = c.sql("SELECT affected_calls FROM incident ORDER BY id")

@@ -25,7 +25,7 @@ function markdown({ i, suspects }, d, title) {
     && asMarkdown([['entry', 'calls/s', 'failed', 'p95'],
     ...d.entries.map(e => [e.operation, bare(e.calls / (d.seconds || 1)), share(ratio(e.errors, e.calls)), ms(e.p95_ns)])]);
   return [`**${title}**`,
-    i && `* incident ${i.id}, ${i.state}: began ${i.onset}${i.closed ? `, over ${i.closed}`
+    i && `* incident ${i.id}, ${i.state}: began ${i.onset}${i.closed ? `, over ${i.updated}`
     : ''}; affected calls: ${count(i.affected_calls)}`,
     ...suspects.slice(0, 3).map(s => `* suspect ${s.rank}: ${placeOf(s)}, ${share(s.confidence)} sure: ${s.reason}`),
       ...(suspects[0]?.examples || []).map(t => `* trace ${t}`), '', entries, location.href].filter(x => x != null).join('\n') + '\n';
@@ -58,7 +58,7 @@ export function Told({ f, d, changes }) {
     : [slow ? html`p95 of all requests is <b>${p95Of(q)}</b>${normal(q, p95Of)}`
     : failing(q, per, over ? 'failed' : 'fail'), ', ', so];
   const tag = i ? `Incident ${i.id}, ${i.state}` : slow ? 'Slower' : 'Failing',
-    when = over ? `${clock(onset, 1)}–${clock(parseTime(i.closed), 1)} UTC, ${lasted(i)}`
+    when = over ? `${clock(onset, 1)}–${clock(endOf(i), 1)} UTC, ${lasted(i)}`
     : `since ${clock(onset, 1)} UTC, ${lasted(i || { onset: new Date(onset || r.fromMs).toISOString() }, r.toMs)}`;
   return html`<section class="answer" aria-labelledby="ans">
     <p class="kick"><span class=${'tag ' + (over ? '' : slow ? 'slow' : 'fault')}><${Mark} k=${slow ? 's' : 'b'} quiet/>${tag}</span>
@@ -72,7 +72,7 @@ export function Told({ f, d, changes }) {
     <${Acts} i=${i} r=${r}
       items=${[['Markdown', () => markdown(f, d, title + (s ? `Suspect: ${placeOf(s)}.` : ''))], i && ['SQL', SQL(i.id)],
       ['curl', () => i ? curlOf('incidents/' + i.id, { from: null, to: null }) : curlOf('diagnose')],
-      ['Command', () => i ? `faultline diagnose --from ${i.onset}${i.closed ? ` --to ${i.closed}` : ''}` : command('diagnose')]]
+      ['Command', () => i ? `faultline diagnose --from ${i.onset}${i.closed ? ` --to ${i.updated}` : ''}` : command('diagnose')]]
         .filter(Boolean)}>
       ${s?.examples?.[0]
         && html`<a class="btn pri" href=${traceHref(s.examples[0], window)}>Open a ${slow ? 'slow' : 'failing'} trace</a>`}

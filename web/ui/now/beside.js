@@ -39,7 +39,7 @@ const CHANGES = {
 function Changed({ d, incident }) {
   const r = useRange(),
     own = incident
-    ? [{ ...incident, kind: 'incident', at: incident.onset }, incident.closed && { ...incident, kind: 'over', at: incident.closed }] : [],
+    ? [{ ...incident, kind: 'incident', at: incident.onset }, incident.closed && { ...incident, kind: 'over', at: incident.updated }] : [],
     all = [...d.changes, ...own.filter(Boolean)].sort((a, b) => parseTime(b.at) - parseTime(a.at));
   const row = c => { const [mark, text, note] = CHANGES[c.kind](c, d.seconds || 1);
     return html`<li key=${c.kind + c.at + c.callee}><time>${clock(parseTime(c.at), c.at.slice(17, 19) == '00' ? 0 : 1)}</time>${mark}

@@ -9,7 +9,7 @@ export const NORMAL_MS = 30 * MINUTE; /* what is normal is learnt from as much *
 const floor = t => Math.floor(t / MINUTE) * MINUTE;
 export const isSlow = incident => incident.symptom == 'latency';
 export const onsetOf = incident => parseTime(incident.onset);
-export const endOf = incident => incident.closed && parseTime(incident.closed);
+export const endOf = incident => incident.closed && parseTime(incident.updated); /* it was bad up to then, and closed after some calm */
 export const overlaps = (incident, r) => onsetOf(incident) < r.toMs && (!incident.closed || endOf(incident) > r.fromMs);
 
 // The window of an incident's own page: ten minutes before it began to its end; without an end while it is open.
