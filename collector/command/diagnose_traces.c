@@ -71,11 +71,44 @@ static bool is_said(struct str value)
     return text.len && !str_eq(text, STR("-"));
 }
 
+/* What the search found to be different, and how many of the selected are only as slow as some
+ * always are: those beyond normal's p95 that behave as the others do. */
+struct told {
+    const struct tree *first;
+    double n, ordinary;
+};
+
+static struct told told_of(const struct tree *answer, bool slow)
+{
+    struct told told = {0};
+    if (!answer)
+        return told;
+    told.first = tree_get(answer, "different")->first;
+    told.n = tree_number(tree_get(tree_get(answer, "selected"), "count"));
+    if (slow)
+        told.ordinary = tree_number(tree_get(tree_get(answer, "others"), "count")) *
+                        (1 - SLOW_QUANTILE) / SLOW_QUANTILE;
+    return told;
+}
+
+/* The share of the bad ones that have the value: of the selected without the ordinary ones, who
+ * have it as often as the others. */
+static double bad_share(const struct told *told, const struct tree *different)
+{
+    double selected = tree_number(tree_get(different, "selected"));
+    double others = tree_number(tree_get(different, "others"));
+    double bad = told->n - told->ordinary;
+    if (bad < told->n / 2)
+        return selected; /* hardly more of them than always */
+    double share = (selected * told->n - others * told->ordinary) / bad;
+    return share < 1 ? share : 1;
+}
+
 /* A value that the bad ones have and the others have not; tested and corrected for the number of
  * attributes by the search. */
-static bool narrows(const struct tree *different)
+static bool narrows(const struct told *told, const struct tree *different)
 {
-    double bad = tree_number(tree_get(different, "selected"));
+    double bad = bad_share(told, different);
     double others = tree_number(tree_get(different, "others"));
     return tree_get(different, "attribute")->type == JSON_TRUE &&
            explains(tree_get(different, "key")->text) &&
@@ -84,11 +117,11 @@ static bool narrows(const struct tree *different)
            bad >= NARROW_EFFECT * others;
 }
 
-static void take_attribute(const struct tree *different, struct arena *arena,
-                           struct suspect *suspect)
+static void take_attribute(const struct told *told, const struct tree *different,
+                           struct arena *arena, struct suspect *suspect)
 {
     struct str key = tree_get(different, "key")->text;
-    double bad = tree_number(tree_get(different, "selected"));
+    double bad = bad_share(told, different);
     double others = tree_number(tree_get(different, "others"));
     if (suspect->n_narrowed == MAX_NARROWED)
         return;
@@ -101,9 +134,9 @@ static void take_attribute(const struct tree *different, struct arena *arena,
 }
 
 /* Of the requests that the suspect takes part in: the failed, or those slower than normal's p95. */
-static struct tree *ask_different(struct query *query, const struct diagnosis *diagnosis,
-                                  struct window window, const struct suspect *suspect,
-                                  struct arena *arena)
+static struct told ask_different(struct query *query, const struct diagnosis *diagnosis,
+                                 struct window window, const struct suspect *suspect,
+                                 struct arena *arena)
 {
     struct err err = {0};
     struct buf q, out;
@@ -112,7 +145,8 @@ static struct tree *ask_different(struct query *query, const struct diagnosis *d
     buf_add_c(&q, "service=");
     buf_add_json(&q, suspect->node.service);
     struct search_request search = {.window = window, .q = buf_str(&q), .sample = COMPARED_TRACES};
-    if (suspect->evidence[0].kind != EVIDENCE_ERRORS)
+    bool slow = suspect->evidence[0].kind != EVIDENCE_ERRORS;
+    if (slow)
         search.box = (struct search_box){.drawn = true,
                                          .from_ns = window.from_ns,
                                          .to_ns = window.to_ns,
@@ -121,10 +155,10 @@ static struct tree *ask_different(struct query *query, const struct diagnosis *d
     bool asked = query_search_different_json(query, &search, &out, &err) == 0;
     /* The tree's texts stand in the answer. */
     struct str answer = asked ? arena_dup(arena, buf_str(&out)) : STR_NONE;
-    struct tree *tree = answer.len ? tree_read(arena, answer) : NULL;
+    struct told told = told_of(answer.len ? tree_read(arena, answer) : NULL, slow);
     buf_fini(&out);
     buf_fini(&q);
-    return tree ? tree_get(tree, "different")->first : NULL;
+    return told;
 }
 
 /* Were the slow ones told by it in normal times too? */
@@ -157,16 +191,16 @@ void diagnosis_add_attributes(struct query *query, const struct diagnosis *diagn
     struct window normal = {diagnosis->baseline_from_ns, diagnosis->baseline_to_ns};
     now = part_of(now, diagnosis->now.n, diagnosis->onset_ns);
     normal = part_of(normal, diagnosis->baseline.n, 0);
-    const struct tree *found = ask_different(query, diagnosis, now, suspect, arena);
+    struct told told = ask_different(query, diagnosis, now, suspect, arena);
     const struct tree *usual = NULL;
     bool asked = false;
-    for (; found; found = found->next) {
-        if (!narrows(found))
+    for (const struct tree *found = told.first; found; found = found->next) {
+        if (!narrows(&told, found))
             continue;
         if (!asked)
-            usual = ask_different(query, diagnosis, normal, suspect, arena);
+            usual = ask_different(query, diagnosis, normal, suspect, arena).first;
         asked = true;
         if (!is_usual(usual, found))
-            take_attribute(found, arena, suspect);
+            take_attribute(&told, found, arena, suspect);
     }
 }

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "collector/base/hash.h"
 #include "collector/store/difference.h"
 #include "collector/store/query_search.h"
 #include "collector/store/search_pairs.h"
@@ -41,7 +40,7 @@ static bool visit(struct search *search, const struct search_trace *trace, uint3
                   void *ctx)
 {
     struct comparing *all = ctx;
-    struct sampled item = {.key = hash_bytes(trace->id, 16),
+    struct sampled item = {.key = sample_key(trace->id),
                            .trace_no = trace->trace_no,
                            .start_ns = trace->start_ns,
                            .duration_ns = trace->duration_ns,

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "collector/base/clock.h"
-#include "collector/base/hash.h"
 #include "collector/store/query_search.h"
 #include "collector/store/search.h"
 #include "collector/store/search_facets.h"
@@ -42,7 +41,7 @@ static void sample_trace(struct overview *all, const struct search_trace *trace)
                            .duration_ns = trace->duration_ns,
                            .failed = trace->error};
     memcpy(item.id, trace->id, 16);
-    item.key = hash_bytes(trace->id, 16);
+    item.key = sample_key(trace->id);
     sample_add(&all->fair, &item);
     if (item.failed)
         sample_add(&all->failed, &item);

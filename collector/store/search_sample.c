@@ -3,6 +3,17 @@
 
 #include <stdlib.h>
 
+#include "collector/base/hash.h"
+
+uint64_t sample_key(const unsigned char id[16])
+{
+    uint64_t key = hash_stored(HASH_STORED, id, 16);
+    /* MurmurHash3's last steps: FNV leaves the last bytes of an id to the middle of its bits. */
+    key = (key ^ key >> 33) * UINT64_C(0xff51afd7ed558ccd);
+    key = (key ^ key >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
+    return key ^ key >> 33;
+}
+
 bool sample_init(struct sample *sample, size_t cap)
 {
     *sample = (struct sample){.items = malloc(cap * sizeof(struct sampled)), .cap = cap};

@@ -24,6 +24,9 @@ struct sample {
     uint64_t n_seen;
 };
 
+/* The key of a trace: the same in every process, so that a question has one answer. Ids that count
+ * up are spread like others. */
+uint64_t sample_key(const unsigned char id[16]);
 /* False when memory is short. */
 bool sample_init(struct sample *sample, size_t cap);
 void sample_fini(struct sample *sample);
