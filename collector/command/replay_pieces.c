@@ -91,9 +91,12 @@ static bool is_access_log(struct pieces *pieces, int format)
     const struct buf *window = &pieces->window;
     if (format >= 0)
         return format_is_lines((enum format)format);
-    const char *end = window->len ? memchr(window->p, '\n', window->len) : NULL;
-    struct str line = {window->p, end ? (size_t)(end - window->p) : window->len};
-    if (!decode_guess(line, &content) || !format_is_lines((enum format)content.format))
+    struct str all = {window->p, window->len}, line, rest;
+    if (!str_cut(all, '\n', &line, &rest))
+        line = all;
+    /* A blank line is also how protobuf begins: then more of the file tells. */
+    if (!decode_guess(str_trim(line).len ? line : all, &content) ||
+        !format_is_lines((enum format)content.format))
         return false;
     pieces->format = content.format;
     return true;

@@ -194,7 +194,7 @@ bool move_times(struct content content, struct str body, int64_t by_ns, struct b
     case FORMAT_OTLP_PB:
     case FORMAT_ZIPKIN_PB:
         buf_add_str(out, body);
-        if (!buf_failed(out))
+        if (!buf_failed(out) && body.len)
             move_pb(body, otlp ? tops[content.signal] : ZIPKIN, by, ns_each,
                     out->p + out->len - body.len);
         return true;
