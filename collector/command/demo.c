@@ -34,7 +34,7 @@
 #define DAY_NS (24 * 60 * NS_PER_MINUTE)
 #define NAP_NS (50 * NS_PER_MS)
 #define CONNECTIONS 4
-#define RATE 16
+#define RATE 32
 #define PIECE_NS (2 * NS_PER_MINUTE) /* of the past, between two cuts: memory stays small */
 
 struct demo {
