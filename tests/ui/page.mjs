@@ -141,7 +141,8 @@ scenes.keyboard_only = open => async () => {
 };
 
 scenes.on_a_phone = open => async () => {
-  for (const path of [TRACES, TRACE, at('/traces', 'q=' + encodeURIComponent('service=cart entry="GET /cart" http.route=/cart status=error'))]) {
+  for (const path of [TRACES, TRACE, at('/traces', 'q=' + encodeURIComponent('service=cart entry="GET /cart" http.route=/cart status=error')),
+    '/traces?from=2023-11-14T23:46:00Z&to=2023-11-15T00:16:00Z'/* the longest words of a time: two days */]) {
     for (const size of [[375, 812], [320, 640]]) {
       const page = await open(path, { size });
       assert.ok(await sideways(page) <= 0, `${path} scrolls sideways by ${await sideways(page)} at ${size}`);
