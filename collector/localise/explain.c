@@ -47,13 +47,6 @@ static void write_effects(const struct work *work, uint32_t service, struct susp
 
 /* ---- what it is not ---- */
 
-static bool has_callees(const struct work *work, uint32_t service)
-{
-    uint32_t from, to;
-    pairs_range(&work->by_service, TALLY_CALL, service, &from, &to);
-    return to > from;
-}
-
 static bool callees_are_suspects(const struct work *work, uint32_t group)
 {
     uint32_t i, to;
@@ -116,7 +109,8 @@ static void write_not(struct work *work, const struct candidate *candidate, uint
 {
     if (!has_finding(candidate, EVIDENCE_SELF_TIME) && has_own_time(work, service))
         add_not(suspect, STR("its own time is normal"));
-    if (has_callees(work, service) && !callees_are_suspects(work, candidate->group))
+    if (pairs_any(&work->by_service, TALLY_CALL, service) &&
+        !callees_are_suspects(work, candidate->group))
         add_not(suspect, STR("its callees are normal"));
     unsigned n = n_instances(work, service);
     if (n > 1 && work->input->level != SUSPECT_INSTANCE && !is_narrowed(suspect, "instance"))

@@ -178,6 +178,13 @@ bool pairs_make(struct work *work, const struct groups *groups, struct pairs *pa
     return true;
 }
 
+bool pairs_any(const struct pairs *pairs, unsigned channel, uint32_t node)
+{
+    uint32_t from, to;
+    pairs_range(pairs, channel, node, &from, &to);
+    return from < to;
+}
+
 void pairs_range(const struct pairs *pairs, unsigned channel, uint32_t node, uint32_t *from,
                  uint32_t *to)
 {

@@ -7,13 +7,6 @@
 #include "collector/localise/work.h"
 #include "collector/model/span.h"
 
-static bool is_silent(const struct work *work, uint32_t group)
-{
-    uint32_t from, to;
-    pairs_range(work->pairs, TALLY_SELF, group, &from, &to);
-    return from == to;
-}
-
 /* One that is slow, and what speaks for which of its ends. */
 struct gap {
     const struct pair *pair;
@@ -31,7 +24,7 @@ static void weigh_ends(struct work *work, const struct gap *gap, double odds[2])
     odds[0] = end_odds(work, 0, key->node);
     odds[1] = end_odds(work, 1, key->peer);
     /* All that a callee without spans does is part of the gap. */
-    odds[1] *= is_silent(work, key->peer) ? CALLEE_PRIOR : 1;
+    odds[1] *= pairs_any(work->pairs, TALLY_SELF, key->peer) ? 1 : CALLEE_PRIOR;
     if (!gap->crossed)
         return;
     /* That the caller's instances of one zone have it all is the zone's doing. */

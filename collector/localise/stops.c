@@ -65,13 +65,6 @@ static bool is_found_odd(const struct work *work, uint32_t group)
     return false;
 }
 
-static bool is_silent(const struct work *work, uint32_t group)
-{
-    uint32_t from, to;
-    pairs_range(work->pairs, TALLY_FLOW, group, &from, &to);
-    return from == to;
-}
-
 /* By group of the level; NULL when memory is short. */
 static struct stopped *stopped_at(const struct work *work)
 {
@@ -89,8 +82,8 @@ static struct stopped *stopped_at(const struct work *work)
     }
     for (uint32_t group = 0; group < work->level->n && stopped; group++) {
         if (stopped[group].last > 0)
-            stopped[group].odd =
-                is_silent(work, group) || ends_otherwise(work, group) || is_found_odd(work, group);
+            stopped[group].odd = !pairs_any(work->pairs, TALLY_FLOW, group) ||
+                                 ends_otherwise(work, group) || is_found_odd(work, group);
     }
     return stopped;
 }

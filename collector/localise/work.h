@@ -140,6 +140,7 @@ void pairs_free(struct pairs *pairs);
 /* The pairs of one channel and node: [*from, *to). */
 void pairs_range(const struct pairs *pairs, unsigned channel, uint32_t node, uint32_t *from,
                  uint32_t *to);
+bool pairs_any(const struct pairs *pairs, unsigned channel, uint32_t node); /* are there any? */
 /* The pair with this key, NULL when there is none. */
 const struct pair *pairs_find(const struct pairs *pairs, const struct tally_key *key);
 /* What all instances of the pair's service did in normal times; NULL when there were none. */
