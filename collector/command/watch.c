@@ -267,12 +267,7 @@ static bool update_incident(struct watch *watch, struct watched *watched, uint64
     } else {
         note_pause(watch, watched, end);
     }
-    if (!watched->shows && end_ns >= watched->bad_ns + calm_ns) {
-        incident->closed_ns = watched->bad_ns + calm_ns;
-        incident->updated_ns = watched->bad_ns;
-        log_event(LOG_INFO, "incident_closed", "incident=%llu", (unsigned long long)incident->id);
-    }
-    bool over = incident->closed_ns > 0;
+    bool over = !watched->shows && watched_close(watched, end_ns, calm_ns, incident);
     if (over && watch_step_of(watch, watched->bad_ns) > watch->calm_from)
         watch->calm_from = watch_step_of(watch, watched->bad_ns);
     steps_spoil(watch->steps, incident->onset_ns / NS_PER_MINUTE, watched->bad_ns / NS_PER_MINUTE);

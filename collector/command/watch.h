@@ -140,6 +140,10 @@ void watch_series_go_on(struct watch *watch, struct incident *incident);
 
 /* ---- watch_incident.c ---- */
 
+/* Closes an incident that has been calm for so long at `end_ns`; false when it has not. */
+bool watched_close(const struct watched *watched, uint64_t end_ns, uint64_t calm_ns,
+                   struct incident *incident);
+
 /* Names belong to the localiser's thread, the incident to the writer: its texts are copied. */
 void suspect_own_texts(struct arena *arena, struct suspect *suspect);
 struct node_text node_text_copy(struct arena *arena, const struct node_text *node);
@@ -148,7 +152,7 @@ struct incident *incident_copy(const struct incident *from);
 /* The first step that is another, at the entry that shows it. */
 uint64_t watch_onset(struct watch *watch, const struct look *look,
                      const struct symptom_found *found);
-/* Suspects of the time from `from_step`, that the entry's requests pass; `rival`: not those that
+/* Suspects of the time from `from_step`, that the entry's requests pass; `owner`: not those that
  * another incident is about. False when none is significant or memory is short. */
 struct suspects_wanted {
     const struct rollup *normal;

@@ -17,6 +17,19 @@
 #define PASSED 0.1
 #define BLAME_BYTES ((size_t)64 << 20)
 
+/* ---- its end ---- */
+
+bool watched_close(const struct watched *watched, uint64_t end_ns, uint64_t calm_ns,
+                   struct incident *incident)
+{
+    if (end_ns < watched->bad_ns + calm_ns)
+        return false;
+    incident->closed_ns = watched->bad_ns + calm_ns;
+    incident->updated_ns = watched->bad_ns;
+    log_event(LOG_INFO, "incident_closed", "incident=%llu", (unsigned long long)incident->id);
+    return true;
+}
+
 /* ---- texts ---- */
 
 struct node_text node_text_copy(struct arena *arena, const struct node_text *node)

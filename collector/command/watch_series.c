@@ -186,18 +186,16 @@ static void update_incident(struct watch *watch, const struct series_look *look,
     uint64_t more_ns = end_ns > incident->updated_ns ? end_ns - incident->updated_ns : 0;
     uint64_t minutes = more_ns / NS_PER_MINUTE;
     incident->updated_ns += more_ns;
+    bool over = false;
     if (found) {
         incident->affected_calls +=
             affected(&look->symptom, minutes < LOOK_MINUTES ? minutes : LOOK_MINUTES);
         take_suspects(look, incident);
         watched->bad_ns = end_ns;
         watched_show(watched, incident);
-    } else if (end_ns >= watched->bad_ns + calm_ns) {
-        incident->closed_ns = watched->bad_ns + calm_ns;
-        incident->updated_ns = watched->bad_ns;
-        log_event(LOG_INFO, "incident_closed", "incident=%llu", (unsigned long long)incident->id);
+    } else {
+        over = watched_close(watched, end_ns, calm_ns, incident);
     }
-    bool over = incident->closed_ns > 0;
     watch_put(watch, watched, incident);
     if (over) {
         watched_free(watched);
