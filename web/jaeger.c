@@ -88,11 +88,8 @@ OTHERS_ROUTE_REST(jaeger_service_operations, service_operations)
 static bool add_dependency(const struct query_rows *rows, void *ctx)
 {
     struct others_list *list = ctx;
-    buf_add_c(list->out, list->n++ ? ",{\"parent\":" : "{\"parent\":");
-    buf_add_json(list->out, str_of(rows->values[0]));
-    buf_add_c(list->out, ",\"child\":");
-    buf_add_json(list->out, str_of(rows->values[1]));
-    buf_addf(list->out, ",\"callCount\":%s}", rows->values[2]);
+    others_begin_dependency(list, rows);
+    buf_add_char(list->out, '}');
     return !buf_failed(list->out);
 }
 

@@ -113,6 +113,15 @@ bool others_add_name(const struct query_rows *rows, void *ctx)
     return !buf_failed(out);
 }
 
+void others_begin_dependency(struct others_list *list, const struct query_rows *rows)
+{
+    buf_add_c(list->out, list->n++ ? ",{\"parent\":" : "{\"parent\":");
+    buf_add_json(list->out, str_of(rows->values[0]));
+    buf_add_c(list->out, ",\"child\":");
+    buf_add_json(list->out, str_of(rows->values[1]));
+    buf_addf(list->out, ",\"callCount\":%s", rows->values[2]);
+}
+
 void others_warn_stopped(struct others_ask *ask, const struct span_found *found)
 {
     struct buf text;

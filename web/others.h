@@ -60,6 +60,9 @@ struct others_list {
     size_t last; /* where the last text begins */
 };
 bool others_add_name(const struct query_rows *rows, void *ctx);
+/* A row of query_dependencies() as an object with parent, child and callCount, which is left open.
+ */
+void others_begin_dependency(struct others_list *list, const struct query_rows *rows);
 
 /* A header that tells readers whose answer has no place for it that a search stopped; nothing when
  * it did not. */

@@ -70,11 +70,7 @@ static int autocomplete_values(struct others_ask *ask, struct err *err)
 static bool add_dependency(const struct query_rows *rows, void *ctx)
 {
     struct others_list *list = ctx;
-    buf_add_c(list->out, list->n++ ? ",{\"parent\":" : "{\"parent\":");
-    buf_add_json(list->out, str_of(rows->values[0]));
-    buf_add_c(list->out, ",\"child\":");
-    buf_add_json(list->out, str_of(rows->values[1]));
-    buf_addf(list->out, ",\"callCount\":%s", rows->values[2]);
+    others_begin_dependency(list, rows);
     if (!str_eq(str_of(rows->values[3]), STR("0")))
         buf_addf(list->out, ",\"errorCount\":%s", rows->values[3]);
     buf_add_char(list->out, '}');
