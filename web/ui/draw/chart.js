@@ -126,7 +126,11 @@ export function Chart(props) {
     setDrag(null); };
   const shade = (c, [x0, x1], [y0, y1] = [o.t, bottom]) =>
     html`<rect class=${c} x=${Math.min(x0, x1)} width=${Math.abs(x1 - x0)} y=${y0} height=${y1 - y0}/>`;
-  const marks = (o.marks || []).filter(m => m && m.at >= o.from && m.at <= o.to), crowded = marks.some(m => m.left);
+  const marks = (o.marks || []).filter(m => m && m.at >= o.from && m.at <= o.to), taken = [];
+  /* Words that would lie over another mark's go a line lower. */
+  const lower = (x, left, w) => { const from = left || x + 6 + w > W ? x - 6 - w : x + 6, is = taken.some(([a, b]) => from < b && from + w > a);
+    taken.push([from, from + w]);
+    return is ? 15 : 0; };
   return html`<div class="plot chart" role="img" aria-label=${o.label} ref=${box} style=${{ height: o.h + 'px' }} onPointerDown=${down}
     onPointerMove=${move}
     onPointerUp=${up} onPointerLeave=${() => cursor.set(null)}>
@@ -136,7 +140,7 @@ export function Chart(props) {
         ${drag && shade('cw', drag.map(X))}
       ${marks.map(m => { const words = W < 420 && m.short || m.label || '';
         return html`<${Moment} key=${m.at + words} x=${X(m.at)} top=${o.t - 2} bottom=${bottom} words=${words}
-        ...${m} width=${W} dy=${(m.dy || 0) + (crowded && !m.left && X(m.at) + 6 + 6.6 * words.length > W ? 15 : 0)}/>`; })}
+        ...${m} width=${W} dy=${(m.dy || 0) + lower(X(m.at), m.left, 6.6 * words.length)}/>`; })}
       ${at != null && at >= o.from && at <= o.to && html`<line class="cur" x1=${X(at)} x2=${X(at)} y1=${o.t} y2=${bottom}/>`}</svg>`}
         </div>`;
 }

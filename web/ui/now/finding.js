@@ -15,8 +15,8 @@ export const overlaps = (incident, r) => onsetOf(incident) < r.toMs && (!inciden
 // The window of an incident's own page: ten minutes before it began to its end; without an end while it is open.
 export const windowOf = i => ({ from: iso(floor(onsetOf(i)) - BEFORE_MS), to: i.closed ? iso(floor(endOf(i)) + MINUTE) : null });
 export const incidentHref = i => href('/incident/' + i.id, windowOf(i));
-export const lasted = (i, now) => { const step = i.closed ? 1000 : MINUTE;
-  return ms(1e6 * Math.max(1000, Math.round(((endOf(i) || now) - onsetOf(i)) / step) * step)); };
+export const lasted = (i, now) => { const long = (endOf(i) || now) - onsetOf(i), step = i.closed || long < MINUTE ? 1000 : MINUTE;
+  return ms(1e6 * Math.max(1000, Math.round(long / step) * step)); };
 
 // Of the questions about what an incident did: since it began, against the half hour before; and of those about what came after it.
 const beforeOnset = i => { const onset = floor(onsetOf(i)); return { base: `${iso(onset - NORMAL_MS)}..${iso(onset)}` }; };
