@@ -22,8 +22,9 @@ export async function withBrowser(base, scene) {
     page.on('dialog', d => { seen('dialog: ' + d.message()); d.dismiss(); });
     page.on('request', r => { const u = new URL(r.url()); if (!['data:', 'blob:'].includes(u.protocol) && u.origin != base) seen('request to ' + u); });
     await page.addInitScript(() => addEventListener('securitypolicyviolation', e => console.error('policy: ' + e.violatedDirective + ' ' + e.blockedURI)));
+    const go = page.goto.bind(page);
+    page.goto = async (...to) => { const answer = await go(...to); if (js && wait) await settled(page); return answer; }; /* also the second page that a scene opens */
     if (path) await page.goto(base + path);
-    if (path && js && wait) await settled(page);
     return page;
   };
   try {
