@@ -30,13 +30,11 @@ scenes.shows_what_sql_says = open => async () => {
   assert.deepEqual((await rowIds(page)).slice(0, 20), f.slowest);
   /* "Copy as SQL" says the same search */
   await page.goto(f.base + at('/traces', 'q=' + encodeURIComponent('service=cart status=error')));
-  await settled(page);
   await page.click('text=Copy as SQL');
   await page.waitForSelector('.said:has-text("SQL copied")');
   console.log('SQL ' + JSON.stringify(await page.evaluate(() => navigator.clipboard.readText())));
   /* one trace */
   await page.goto(f.base + TRACE);
-  await settled(page);
   assert.equal(await page.locator('.wr').count(), f.spans.length - f.folded);
   assert.equal(digits((await one(page, '.wfacts span:nth-child(2)')).split(',')[0]), f.spans.length);
   assert.match(await one(page, 'h1'), /^GET \/cart failed after 27\.4 ms\. It began in cart v2 → redis: connection pool full\.$/);
@@ -73,7 +71,6 @@ scenes.selecting_says_what_is_different = open => async () => {
   await page.keyboard.press('Escape');
   /* nothing found says which condition keeps most out, and takes it away */
   await page.goto(f.base + at('/traces', 'q=' + encodeURIComponent('service=cart cart:version=v9')));
-  await settled(page);
   assert.match(await one(page, '.note'), /^0 with cart version = v9\. [\d ]+ without it\./);
   await page.click('.note .lnk');
   await page.waitForSelector('.tlist tbody tr');
@@ -124,7 +121,6 @@ scenes.keyboard_only = open => async () => {
   assert.match(await one(page, 'h1'), /two traces: .*difference/);
   /* everything that can be used can be reached, and shows where the focus is */
   await page.goto(f.base + TRACES);
-  await settled(page);
   const reached = new Set();
   for (let i = 0; i < 60; i++) {
     await press('Tab');
@@ -265,7 +261,6 @@ scenes.a_failure_is_one_line = open => async () => {
   let broken = true;
   await page.route('**/api/v1/search/different**', r => broken ? r.fulfill({ status: 503, contentType: 'application/json', body: '{"error":{"code":"busy","message":"the question took too long"}}' }) : r.continue());
   await page.goto(f.base + TRACES);
-  await settled(page);
   assert.match(await one(page, 'aside .note'), /^What is different could not be read: the question took too long\. Try again, or copy the request as curl$/);
   assert.equal((await rowIds(page)).length, f.newest.length);
   broken = false;
@@ -331,17 +326,20 @@ scenes.first_start = open => async () => {
 
 // Names that would be markup, break lines, turn text around or fill the page: nothing runs, nothing leaves its place.
 scenes.hostile_names_stay_text = open => async () => {
-  for (const size of [[1440, 900], [375, 812]]) for (const path of ['/traces', ...f.ids.slice(0, size[0] < 720 ? 3 : 9).map(id => '/trace/' + id)]) {
-    const page = await open(path, { size });
-    assert.deepEqual(await page.evaluate(() => [window.ran, document.querySelectorAll('img,iframe,object,embed,script:not([src^="/assets/"]),a[href^="javascript:"],b b').length]), [undefined, 0]);
-    assert.ok(await sideways(page) <= 0, `${path} scrolls sideways by ${await sideways(page)} at ${size}`);
-    if (path == '/traces') for (const c of await page.locator('.facets label').all()) if (await c.isVisible()) assert.ok((await c.boundingBox()).height <= 48);
-    if (path != '/traces' && size[0] > 720) for (const tab of [1, 2, 3, 4]) {
-      await page.keyboard.press(String(tab));
-      await settled(page);
-      assert.equal(await page.evaluate(() => window.ran), undefined);
+  for (const size of [[1440, 900], [375, 812]]) {
+    const page = await open(null, { size });
+    for (const path of ['/traces', ...f.ids.slice(0, size[0] < 720 ? 3 : 9).map(id => '/trace/' + id)]) {
+      await page.goto(f.base + path);
+      assert.deepEqual(await page.evaluate(() => [window.ran, document.querySelectorAll('img,iframe,object,embed,script:not([src^="/assets/"]),a[href^="javascript:"],b b').length]), [undefined, 0]);
+      assert.ok(await sideways(page) <= 0, `${path} scrolls sideways by ${await sideways(page)} at ${size}`);
+      if (path == '/traces') for (const c of await page.locator('.facets label').all()) if (await c.isVisible()) assert.ok((await c.boundingBox()).height <= 48);
+      if (path != '/traces' && size[0] > 720) for (const tab of [1, 2, 3, 4]) {
+        await page.keyboard.press(String(tab));
+        await settled(page);
+        assert.equal(await page.evaluate(() => window.ran), undefined);
+      }
+      if (path != '/traces' && size[0] > 720) for (const view of ['flame', 'table']) { await page.goto(f.base + path + '?view=' + view); assert.ok(await sideways(page) <= 0, `${path} ${view}`); }
     }
-    if (path != '/traces' && size[0] > 720) for (const view of ['flame', 'table']) { await page.goto(f.base + path + '?view=' + view); await settled(page); assert.ok(await sideways(page) <= 0, `${path} ${view}`); }
     await page.context().close();
   }
   const page = await open('/traces', { allow: ['400'] });
@@ -349,7 +347,6 @@ scenes.hostile_names_stay_text = open => async () => {
   await page.waitForSelector('#found li');
   assert.equal(await page.evaluate(() => window.ran), undefined);
   await page.goto(f.base + '/traces?q=' + encodeURIComponent('"<img src=x onerror=ran=1>"="<script>ran=1</script>"') + '&sel=x&order=%22&from=<b>');
-  await settled(page);
   assert.equal(await page.evaluate(() => window.ran), undefined);
 };
 

@@ -198,7 +198,7 @@ scenes.sql_answers = open => async () => {
 
 // Too long, too much, cut: each is said with what to do; a hostile cell and name stay text.
 scenes.sql_limits_are_said = open => async () => {
-  const page = await open(null, { allow: ['408', '413'] }), ask = async q => { await page.goto(f.base + '/sql?' + new URLSearchParams({ q })); await page.waitForSelector('[role=alert], #rs'); await settled(page); };
+  const page = await open(null, { allow: ['408', '413'] }), ask = async q => { await page.goto(f.base + '/sql?' + new URLSearchParams({ q })); await page.waitForSelector('[role=alert], #rs'); };
   await ask('WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n');
   assert.match(await one(page, '[role=alert]'), /^It took too long .*web\.sql_timeout/);
   await ask('SELECT zeroblob(1000000000)');
@@ -324,22 +324,26 @@ const PAGES = ['/', '/incident/1', '/network', '/network?by=cluster', '/sql', '/
 const ready = page => page.waitForSelector('#su, #cr, #rs, #li, [role=alert]');
 
 scenes.on_a_phone = open => async () => {
-  for (const path of PAGES) for (const size of [[320, 640], [375, 812], [740, 900], [900, 900], [1181, 800], [2560, 1440]]) {
-    const page = await open(path, { size, allow: ['400'] });
-    await ready(page);
-    await settled(page);
-    assert.ok(await sideways(page) <= 0, `${path} scrolls sideways by ${await sideways(page)} at ${size}`);
-    for (const link of size[0] > 720 ? [] : await page.locator('.nav a').all()) { const b = await link.boundingBox(); assert.ok(b.width >= 44 && b.height >= 44, JSON.stringify(b)); }
+  for (const size of [[320, 640], [375, 812], [740, 900], [900, 900], [1181, 800], [2560, 1440]]) {
+    const page = await open(null, { size, allow: ['400'] });
+    for (const path of PAGES) {
+      await page.goto(f.base + path);
+      await ready(page);
+      assert.ok(await sideways(page) <= 0, `${path} scrolls sideways by ${await sideways(page)} at ${size}`);
+      for (const link of size[0] > 720 ? [] : await page.locator('.nav a').all()) { const b = await link.boundingBox(); assert.ok(b.width >= 44 && b.height >= 44, JSON.stringify(b)); }
+    }
     await page.context().close();
   }
 };
 
 scenes.axe_finds_nothing = open => async () => {
-  for (const theme of ['light', 'dark']) for (const path of PAGES) {
-    const page = await open(path, { theme, allow: ['400'] });
-    await ready(page);
-    await settled(page);
-    await axe(page, `${path} ${theme}`);
+  for (const theme of ['light', 'dark']) {
+    const page = await open(null, { theme, allow: ['400'] });
+    for (const path of PAGES) {
+      await page.goto(f.base + path);
+      await ready(page);
+      await axe(page, `${path} ${theme}`);
+    }
     await page.context().close();
   }
 };
