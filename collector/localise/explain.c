@@ -158,21 +158,53 @@ static enum suspect_level level_of(const struct work *work, const struct candida
     return work->input->level;
 }
 
+/* A finding with those of its kind that are worth telling; 0 when one before it told it. */
+static unsigned gather_alike(const struct candidate *candidate, const struct finding *finding,
+                             const struct finding *alike[MAX_EVIDENCE])
+{
+    unsigned n = 0;
+    for (const struct finding *at = candidate->findings; at && n < MAX_EVIDENCE; at = at->next) {
+        if (at != finding && !are_failures_alike(at, finding))
+            continue;
+        if (!is_worth_telling(candidate, at))
+            continue;
+        if (n == 0 && at != finding)
+            return 0;
+        alike[n++] = at;
+    }
+    return n;
+}
+
+static void write_evidence(struct work *work, const struct candidate *candidate,
+                           struct suspect *suspect)
+{
+    const struct finding *alike[MAX_EVIDENCE];
+    for (const struct finding *at = candidate->findings; at && suspect->n_evidence < MAX_EVIDENCE;
+         at = at->next) {
+        unsigned n = gather_alike(candidate, at, alike);
+        if (n == 0)
+            continue;
+        struct finding told = sum_failures(work, alike, n);
+        if (at == candidate->findings)
+            suspect->reason = told.text;
+        if (n > 1)
+            told.text = say(work, "%.*s%.*s", STR_ARG(told.text),
+                            STR_ARG(say_failures_by_operation(work, alike, n)));
+        if (!is_told(suspect, &told))
+            suspect->evidence[suspect->n_evidence++] =
+                (struct evidence){told.kind,     told.metric,   told.unit, told.baseline,
+                                  told.observed, sure_z(&told), told.text};
+    }
+}
+
 void explain(struct work *work, const struct candidate *candidate, struct suspect *suspect)
 {
     const struct finding *top = candidate->findings;
     uint32_t service = service_of(work, candidate->group);
-    for (const struct finding *finding = top; finding && suspect->n_evidence < MAX_EVIDENCE;
-         finding = finding->next) {
-        if (is_worth_telling(candidate, finding) && !is_told(suspect, finding))
-            suspect->evidence[suspect->n_evidence++] = (struct evidence){
-                finding->kind,     finding->metric, finding->unit, finding->baseline,
-                finding->observed, sure_z(finding), finding->text};
-    }
+    write_evidence(work, candidate, suspect);
     if (!top)
         return;
     suspect->level = level_of(work, candidate);
-    suspect->reason = top->text;
     suspect->has_peer = top->peer != NO_GROUP;
     if (suspect->has_peer)
         suspect->peer = group_text(work, work->level, top->peer);

@@ -7,6 +7,9 @@
 
 #include "collector/localise/statistics.h"
 #include "collector/localise/work.h"
+#include "collector/model/flag_words.h"
+
+enum { MAX_OPERATIONS_TOLD = 3 }; /* of one sentence */
 
 struct origin_rise {
     bool survived;  /* by the requests that saw them */
@@ -103,10 +106,15 @@ static bool caller_refused(const struct work *work, const struct pair *pair)
 
 /* ---- findings ---- */
 
+/* ", UO: connection pool full": as proxies say it, and as people do. */
 static struct str reason_text(struct work *work, const struct pair *pair)
 {
     struct str detail = name_text(work, pair->key.detail);
-    return detail.len ? say(work, ", %.*s", STR_ARG(detail)) : STR("");
+    const char *words = flag_reason(detail);
+    if (!detail.len)
+        return STR("");
+    return words ? say(work, ", %.*s: %s", STR_ARG(detail), words)
+                 : say(work, ", %.*s", STR_ARG(detail));
 }
 
 /* Do failures of other operations begin there as well? */
@@ -122,11 +130,11 @@ static bool is_one_of_several(const struct work *work, const struct pair *pair)
     return false;
 }
 
-/* "cart → redis HSET": the operation where it tells one from another. */
-static struct str where_text(struct work *work, const struct pair *pair, bool unreached)
+/* "cart → redis HSET": the operation where it tells one from another and not all are spoken of. */
+static struct str where_text(struct work *work, const struct pair *pair, bool unreached, bool all)
 {
     struct str who = level_name(work, pair->key.node);
-    if (is_one_of_several(work, pair) && pair->key.name)
+    if (!all && is_one_of_several(work, pair) && pair->key.name)
         who = say(work, "%.*s %.*s", STR_ARG(who), STR_ARG(name_text(work, pair->key.name)));
     if (pair->key.peer == NO_GROUP)
         return who;
@@ -135,32 +143,76 @@ static struct str where_text(struct work *work, const struct pair *pair, bool un
                      : say(work, "%.*s when %.*s calls", STR_ARG(who), STR_ARG(whom));
 }
 
+/* "12 % of requests fail first at cart → redis HSET, UO: connection pool full (normal 0 %)" */
+static struct str failures_text(struct work *work, const struct finding *finding, bool all)
+{
+    return say(
+        work, "%.*s of requests %s first at %.*s%.*s (normal %.*s)",
+        STR_ARG(say_share(work, finding->observed)), finding->survived ? "see a failure" : "fail",
+        STR_ARG(where_text(work, finding->began, finding->peer != NO_GROUP, all)),
+        STR_ARG(reason_text(work, finding->began)), STR_ARG(say_share(work, finding->baseline)));
+}
+
+bool are_failures_alike(const struct finding *a, const struct finding *b)
+{
+    if (!a->began || !b->began || a->survived != b->survived || a->peer != b->peer)
+        return false;
+    const struct tally_key *x = &a->began->key, *y = &b->began->key;
+    return x->node == y->node && x->peer == y->peer && x->detail == y->detail;
+}
+
+struct finding sum_failures(struct work *work, const struct finding *const *alike, unsigned n)
+{
+    struct finding sum = *alike[0];
+    for (unsigned i = 1; i < n; i++) {
+        sum.baseline += alike[i]->baseline;
+        sum.observed += alike[i]->observed;
+        sum.z = fmax(sum.z, alike[i]->z);
+        sum.all_z = fmax(sum.all_z, alike[i]->all_z);
+    }
+    if (n > 1)
+        sum.text = failures_text(work, &sum, true);
+    return sum;
+}
+
+struct str say_failures_by_operation(struct work *work, const struct finding *const *alike,
+                                     unsigned n)
+{
+    struct str text = STR("");
+    for (unsigned i = 0; i < n && i < MAX_OPERATIONS_TOLD; i++)
+        text = say(work, "%.*s%s%.*s %.*s", STR_ARG(text), i ? ", " : ": ",
+                   STR_ARG(name_text(work, alike[i]->operation)),
+                   STR_ARG(say_share(work, alike[i]->observed)));
+    return n > MAX_OPERATIONS_TOLD
+               ? say(work, "%.*s and %u more", STR_ARG(text), n - MAX_OPERATIONS_TOLD)
+               : text;
+}
+
 /* The group is the pair's own, or the caller that never came there. */
 static void blame_origin(struct work *work, const struct pair *pair, uint32_t group, uint32_t peer,
                          const struct origin_rise *rise, double share)
 {
     bool own = group != pair->key.peer;
-    struct finding finding = {
-        .channel = CHANNEL_ERRORS,
-        .kind = EVIDENCE_ERRORS,
-        .unit = UNIT_RATIO,
-        .value = rise->value * share,
-        .test = TEST_ORIGIN,
-        .z = rise->z,
-        .all_z = rise->all_z,
-        .baseline = rise->was,
-        .observed = rise->is,
-        .group = group,
-        .peer = peer,
-        .end = peer == NO_GROUP ? END_NEITHER
-               : own            ? END_CALLEE
-                                : END_CALLER,
-        .operation = pair->key.name,
-        .metric = rise->survived ? STR("survived_failures") : STR("origin_share"),
-        .text = say(work, "%.*s of requests %s first at %.*s%.*s (normal %.*s)",
-                    STR_ARG(say_share(work, rise->is)), rise->survived ? "see a failure" : "fail",
-                    STR_ARG(where_text(work, pair, peer != NO_GROUP)),
-                    STR_ARG(reason_text(work, pair)), STR_ARG(say_share(work, rise->was)))};
+    struct finding finding = {.channel = CHANNEL_ERRORS,
+                              .kind = EVIDENCE_ERRORS,
+                              .unit = UNIT_RATIO,
+                              .value = rise->value * share,
+                              .test = TEST_ORIGIN,
+                              .z = rise->z,
+                              .all_z = rise->all_z,
+                              .baseline = rise->was,
+                              .observed = rise->is,
+                              .group = group,
+                              .peer = peer,
+                              .end = peer == NO_GROUP ? END_NEITHER
+                                     : own            ? END_CALLEE
+                                                      : END_CALLER,
+                              .operation = pair->key.name,
+                              .began = pair,
+                              .survived = rise->survived,
+                              .metric =
+                                  rise->survived ? STR("survived_failures") : STR("origin_share")};
+    finding.text = failures_text(work, &finding, false);
     blame(work, &finding);
 }
 

@@ -95,9 +95,11 @@ struct finding {
     uint32_t group, peer; /* of services; peer NO_GROUP without */
     enum call_end end;    /* which end of the call that is spoken of the group is */
     name_no operation;
-    name_no instance; /* a newcomer that it speaks of; else NAME_NONE */
-    bool between;     /* on the way from one to the other: neither spent it */
-    bool only_edge;   /* all other calls of either end are as ever */
+    name_no instance;         /* a newcomer that it speaks of; else NAME_NONE */
+    bool between;             /* on the way from one to the other: neither spent it */
+    bool only_edge;           /* all other calls of either end are as ever */
+    const struct pair *began; /* failures: what was counted of them; else NULL */
+    bool survived;            /* … by the requests that saw them */
     struct str metric, text;
 };
 
@@ -194,6 +196,16 @@ double mix_lost(const struct work *work, uint32_t group, name_no operation);
 /* Is the change of an edge's calls a visit no more than other kinds of visits bring about? */
 bool is_of_mix(const struct work *work, uint32_t caller, const double calls[2],
                const double visits[2]);
+
+/* failures.c */
+/* Do failures of two operations begin at one place for one reason? Told apart they read as four
+ * facts where there is one. */
+bool are_failures_alike(const struct finding *a, const struct finding *b);
+/* All of them as one finding: a request fails first once, so their shares add up. */
+struct finding sum_failures(struct work *work, const struct finding *const *alike, unsigned n);
+/* ": HGETALL 3 %, HSET 0.5 %" */
+struct str say_failures_by_operation(struct work *work, const struct finding *const *alike,
+                                     unsigned n);
 
 /* missing.c */
 /* A callee to which calls are missing, and its part of its caller's own failures. */

@@ -90,8 +90,6 @@ struct str path_of_operation(const struct walk *walk, const struct mesh_operatio
     const char *slash = strchr(operation->name, '/');
     if (operation->protocol == PROTOCOL_GRPC) {
         snprintf(out, MAX_PATH, "/%s", operation->name);
-    } else if (!slash) {
-        snprintf(out, MAX_PATH, "/%s", operation->name); /* a cache's command */
     } else {
         const char *brace = strchr(slash, '{');
         if (brace)

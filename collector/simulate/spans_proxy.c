@@ -22,27 +22,52 @@ static void upstream_of(const struct walk *walk, const struct call *call, char o
     snprintf(out, 160, "outbound|%u|%s|%s", service->port, subset, walk->sim->hosts[call->service]);
 }
 
-/* Method, URL and peers of a request as its proxy sees it. */
-static void add_request(struct walk *walk, const struct mesh_operation *operation,
-                        const char *scheme_host, const char *peer)
+/* A command to a store, named as its proxy's filter for that protocol names it. */
+static bool is_command(const struct mesh_operation *operation)
+{
+    return operation->protocol == PROTOCOL_REDIS || operation->protocol == PROTOCOL_SQL;
+}
+
+/* host:port and any path, as Istio names its spans. */
+static void name_of(const struct mesh_operation *operation, const char *host, unsigned port,
+                    char out[160])
+{
+    if (is_command(operation))
+        snprintf(out, 160, "%s", operation->name);
+    else
+        snprintf(out, 160, "%s:%u/*", host, port);
+}
+
+static void add_http(struct walk *walk, const struct mesh_operation *operation,
+                     const char *scheme_host)
 {
     struct buf *span = &walk->sim->span;
     char path[MAX_PATH], url[300];
     bool grpc = operation->protocol == PROTOCOL_GRPC;
     path_of_operation(walk, operation, path);
     snprintf(url, sizeof(url), "%s%s", scheme_host, path);
-    add(span, "guid:x-request-id", walk->request_id);
     add(span, "http.url", url);
     proto_text(span, 9, "http.method", method_of_operation(operation));
-    add(span, "downstream_cluster", "-");
-    add(span, "user_agent", walk->agent);
     add(span, "http.protocol", grpc ? "HTTP/2" : "HTTP/1.1");
-    add(span, "peer.address", peer);
     if (grpc) {
         add(span, "grpc.path", path);
         add(span, "grpc.authority", strstr(scheme_host, "://") + 3);
         add(span, "grpc.content_type", "application/grpc");
     }
+}
+
+/* Method, URL and peers of a request as its proxy sees it. */
+static void add_request(struct walk *walk, const struct mesh_operation *operation,
+                        const char *scheme_host, const char *peer)
+{
+    struct buf *span = &walk->sim->span;
+    bool grpc = operation->protocol == PROTOCOL_GRPC;
+    add(span, "guid:x-request-id", walk->request_id);
+    if (!is_command(operation))
+        add_http(walk, operation, scheme_host);
+    add(span, "downstream_cluster", "-");
+    add(span, "user_agent", walk->agent);
+    add(span, "peer.address", peer);
     add(span, "request_size", grpc ? "64" : "0");
     add(span, "response_size", grpc ? "212" : "1841");
     add(span, "component", "proxy");
@@ -103,7 +128,7 @@ void span_sidecar_in(struct walk *walk, const struct visit *visit, const struct 
     const struct mesh_service *service = &sim->mesh->services[visit->service];
     uint32_t sender = 2u * visit->pod + 1;
     char name[160], authority[128], cluster[32];
-    snprintf(name, sizeof(name), "%s:%u/*", sim->hosts[visit->service], service->port);
+    name_of(operation, sim->hosts[visit->service], service->port, name);
     struct buf *span = span_begin(walk, sender, times, str_of(name), KIND_SERVER);
     buf_add_str(span, buf_str(&sim->senders[sender].front));
     if (visit->entry)
@@ -139,7 +164,7 @@ void span_sidecar_out(struct walk *walk, const struct call *call, const struct s
         snprintf(name, sizeof(name), "%s:443/*", sim->mesh->host);
         snprintf(authority, sizeof(authority), "http://%s", sim->mesh->host);
     } else {
-        snprintf(name, sizeof(name), "%s:%u/*", sim->hosts[call->service], service->port);
+        name_of(operation, sim->hosts[call->service], service->port, name);
         snprintf(authority, sizeof(authority), "http://%s:%u", sim->hosts[call->service],
                  service->port);
     }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "collector/base/hash.h"
-#include "collector/store/flag_words.h"
+#include "collector/model/flag_words.h"
 #include "collector/store/trace_view.h"
 
 #define MOST_ROWS 50000u /* beyond: the critical path, failures, and what stands over them */

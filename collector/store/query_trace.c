@@ -1,6 +1,6 @@
 /* query_trace.c - one trace, whole: its row, its spans with all they carry, its calls (CONTRACT
  * §7). */
-#include "collector/store/flag_words.h"
+#include "collector/model/flag_words.h"
 #include "collector/store/trace_view.h"
 
 #define N_SPAN_COLUMNS 22

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "collector/base/hash.h"
-#include "collector/store/flag_words.h"
+#include "collector/model/flag_words.h"
 
 #define MOST_VALUES 8
 

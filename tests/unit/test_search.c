@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
+#include "collector/model/flag_words.h"
 #include "collector/model/words.h"
 #include "collector/store/difference.h"
-#include "collector/store/flag_words.h"
 #include "collector/store/search_sample.h"
 #include "collector/store/search_text.h"
 #include "collector/store/trace_tree.h"

@@ -1,5 +1,5 @@
 /* flag_words.c - one table: a flag, its note, its reason, its sentence. */
-#include "collector/store/flag_words.h"
+#include "collector/model/flag_words.h"
 
 #include <stdio.h>
 
@@ -78,6 +78,13 @@ const char *flag_note(struct str flag)
     struct str found;
     int row = find(flag, &found);
     return row < 0 ? NULL : rows[row].note;
+}
+
+const char *flag_reason(struct str flags)
+{
+    struct str found;
+    int row = find(flags, &found);
+    return row < 0 ? NULL : rows[row].reason;
 }
 
 void reason_words(struct str reason, struct buf *out)
