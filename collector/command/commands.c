@@ -64,7 +64,7 @@ static const struct option_row simulate_rows[] = {
 static const struct option_row demo_rows[] = {
     {"fault", "NAME", "what goes wrong; list: all there are; default pool-overflow"},
     {"seed", "N", "of the random numbers"},
-    {"rate", "N", "requests a second; default 32"},
+    {"rate", "N", "requests a second; default 48"},
     SETTINGS,
     END};
 static const struct option_row sql_rows[] = {

@@ -34,7 +34,7 @@
 #define DAY_NS (24 * 60 * NS_PER_MINUTE)
 #define NAP_NS (50 * NS_PER_MS)
 #define CONNECTIONS 4
-#define RATE 32
+#define RATE 48 /* so that a light fault of one entry is beyond chance in half a minute */
 #define PIECE_NS (2 * NS_PER_MINUTE) /* of the past, between two cuts: memory stays small */
 
 struct demo {

@@ -102,7 +102,7 @@ bool pool_overflow(const struct mesh *mesh, struct draw *draw, struct fault_plan
     fault_add(plan, EFFECT_VERSION, canary)->share = 0.2;
     struct effect *refuse = fault_add(plan, EFFECT_REFUSE, call);
     refuse->share = draw_between(draw, 0.65, 0.85);
-    refuse->ramp_ns = 5 * FAULT_SECOND;
+    refuse->ramp_ns = 2 * FAULT_SECOND;
     refuse->add_ns = FAULT_MS / 10;
     refuse->spread = 0.3;
     refuse->flag = "UO";
