@@ -5,11 +5,16 @@
 #include "collector/localise/statistics.h"
 #include "collector/localise/work.h"
 
+/* Calls of a newcomer, and of its sisters at the same time. */
+struct beside {
+    double n, failed, sisters_n, sisters_failed;
+};
+
 /* What a newcomer and its sisters do now: calls that fail there, and how long it takes. */
 struct newcomer {
     uint32_t service, version; /* group of versions; NO_GROUP: an instance */
     name_no instance;
-    double n, failed, sisters_n, sisters_failed;
+    struct beside come;   /* calls to it, and those that began to fail there */
     struct slowness slow; /* against the sisters, the operation that is slowed most */
 };
 
@@ -58,17 +63,35 @@ static void compare_version_times(struct work *work, struct newcomer *newcomer)
     }
 }
 
+static void count_call(const struct pair *pair, bool own, struct beside *calls)
+{
+    *(own ? &calls->n : &calls->sisters_n) += (double)pair->t[1].n;
+    *(own ? &calls->failed : &calls->sisters_failed) += (double)pair->t[1].origins;
+}
+
 static void count_version_calls(const struct work *work, struct newcomer *newcomer)
 {
     for (uint32_t i = 0; i < work->by_version.n; i++) {
         const struct pair *pair = &work->by_version.items[i];
-        if (pair->key.channel != TALLY_CALL || pair->key.peer == NO_GROUP ||
-            work->versions.items[pair->key.peer].service != newcomer->service)
-            continue;
-        bool own = pair->key.peer == newcomer->version;
-        *(own ? &newcomer->n : &newcomer->sisters_n) += (double)pair->t[1].n;
-        *(own ? &newcomer->failed : &newcomer->sisters_failed) += (double)pair->t[1].origins;
+        if (pair->key.channel == TALLY_CALL && pair->key.peer != NO_GROUP &&
+            work->versions.items[pair->key.peer].service == newcomer->service)
+            count_call(pair, pair->key.peer == newcomer->version, &newcomer->come);
     }
+}
+
+/* Its calls to each other service, by their groups; NULL when memory is short. */
+static struct beside *count_calls_made(const struct work *work, const struct newcomer *newcomer)
+{
+    struct beside *made = arena_calloc(work->arena, (work->services.n + 1) * sizeof(*made));
+    for (uint32_t i = 0; i < work->by_version.n && made; i++) {
+        const struct pair *pair = &work->by_version.items[i];
+        if (pair->key.channel == TALLY_CALL && pair->key.peer != NO_GROUP &&
+            pair->key.node != NO_GROUP &&
+            work->versions.items[pair->key.node].service == newcomer->service)
+            count_call(pair, pair->key.node == newcomer->version,
+                       &made[work->versions.items[pair->key.peer].service]);
+    }
+    return made;
 }
 
 /* ---- findings ---- */
@@ -96,25 +119,56 @@ static void blame_newcomer(struct work *work, const struct newcomer *newcomer,
     blame(work, finding);
 }
 
+/* How much more of them begin to fail than of the sisters'; the caller words it. */
+static struct finding fail_more(const struct work *work, const struct beside *calls)
+{
+    struct finding finding = {.unit = UNIT_RATIO};
+    if (calls->n < MIN_TIMES || calls->sisters_n < MIN_TIMES)
+        return finding;
+    finding.baseline = calls->sisters_failed / calls->sisters_n;
+    finding.observed = calls->failed / calls->n;
+    finding.z = two_proportions(calls->sisters_failed, calls->sisters_n, calls->failed, calls->n);
+    finding.value = CHANGE_WEIGHT * (finding.observed - finding.baseline) * calls->n /
+                    (double)work->requests[1].n;
+    return finding;
+}
+
+/* Its calls to another that fail where its sisters' do not: they never came there, or are wrong. */
+static bool judge_calls_made(struct work *work, const struct newcomer *newcomer, struct str name)
+{
+    bool worse = false;
+    const struct beside *made = count_calls_made(work, newcomer);
+    work->memory_short = work->memory_short || !made;
+    for (uint32_t s = 0; s < work->services.n && made; s++) {
+        struct finding finding = fail_more(work, &made[s]);
+        work->n_tests[TEST_CHANGE] += made[s].n >= MIN_TIMES;
+        if (finding.z <= SIGNIFICANT_Z)
+            continue;
+        struct node_text callee = group_text(work, &work->services, s);
+        finding.metric = STR("newcomer_calls_failed");
+        finding.text =
+            say(work, "%.*s is new: %.*s of its calls to %.*s begin to fail, of its sisters' %.*s",
+                STR_ARG(name), STR_ARG(say_share(work, finding.observed)),
+                STR_ARG(node_text_short(work->arena, &callee)),
+                STR_ARG(say_share(work, finding.baseline)));
+        blame_newcomer(work, newcomer, &finding);
+        worse = true;
+    }
+    return worse;
+}
+
 static void judge(struct work *work, const struct newcomer *newcomer)
 {
     struct str name = newcomer_name(work, newcomer);
     work->n_tests[TEST_CHANGE]++;
-    double m = (double)work->requests[1].n;
     const struct slowness *slow = &newcomer->slow;
-    struct finding failing = {.unit = UNIT_RATIO, .metric = STR("newcomer_failures")},
+    struct finding failing = fail_more(work, &newcomer->come),
                    slower = {.unit = UNIT_NS, .metric = STR("newcomer_self_time")},
                    there = {.unit = UNIT_COUNT, .metric = STR("newcomer")};
-    if (newcomer->n >= MIN_TIMES && newcomer->sisters_n >= MIN_TIMES) {
-        failing.baseline = newcomer->sisters_failed / newcomer->sisters_n;
-        failing.observed = newcomer->failed / newcomer->n;
-        failing.z = two_proportions(newcomer->sisters_failed, newcomer->sisters_n, newcomer->failed,
-                                    newcomer->n);
-        failing.value = CHANGE_WEIGHT * (failing.observed - failing.baseline) * newcomer->n / m;
-        failing.text = say(work, "%.*s is new: %.*s of its calls fail there, of its sisters' %.*s",
-                           STR_ARG(name), STR_ARG(say_share(work, failing.observed)),
-                           STR_ARG(say_share(work, failing.baseline)));
-    }
+    failing.metric = STR("newcomer_failures");
+    failing.text =
+        say(work, "%.*s is new: %.*s of its calls fail there, of its sisters' %.*s", STR_ARG(name),
+            STR_ARG(say_share(work, failing.observed)), STR_ARG(say_share(work, failing.baseline)));
     slower.baseline = slow->was_ns;
     slower.observed = slow->is_ns;
     slower.z = slow->z;
@@ -123,9 +177,11 @@ static void judge(struct work *work, const struct newcomer *newcomer)
                       STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_ns(work, slow->was_ns)));
     bool worse = failing.z > SIGNIFICANT_Z || slower.z > SIGNIFICANT_Z;
     blame_newcomer(work, newcomer, failing.z > SIGNIFICANT_Z ? &failing : &slower);
+    if (newcomer->version != NO_GROUP)
+        worse = judge_calls_made(work, newcomer, name) || worse;
     if (worse)
         return;
-    there.observed = newcomer->n;
+    there.observed = newcomer->come.n;
     there.z = COINCIDENCE_Z;
     there.value = COINCIDENCE_VALUE;
     there.text = say(work, "%.*s is new, and does no worse than its sisters", STR_ARG(name));
@@ -176,10 +232,8 @@ static void judge_instance(struct work *work, const struct pair *own, uint32_t f
         if (pair->t[0].n > 0 && !tally_merge(&sisters, &pair->t[1]))
             work->memory_short = true;
     }
-    newcomer.n = (double)own->t[1].n;
-    newcomer.failed = (double)own->t[1].bad;
-    newcomer.sisters_n = (double)sisters.n;
-    newcomer.sisters_failed = (double)sisters.bad;
+    newcomer.come = (struct beside){(double)own->t[1].n, (double)own->t[1].bad, (double)sisters.n,
+                                    (double)sisters.bad};
     compare_own(work, &sisters, &own->t[1], &newcomer);
     if (sisters.n > 0)
         judge(work, &newcomer);

@@ -41,6 +41,33 @@ static void a_newcomer_is_judged_by_its_sisters_and_not_by_its_date(void **state
     }
 }
 
+/* Nothing fails at the newcomer, but a tenth of its calls to redis, and none of its sisters'. */
+static void a_newcomer_whose_calls_fail_is_worse_than_its_sisters(void **state)
+{
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    node_no cart3 = shop_node(&shop, "cart", "v3", ROLE_WORKLOAD);
+    shop_times(&shop, 1, TALLY_SELF, cart3, NODE_NONE, "GetCart", 8, 500);
+    shop_calls(&shop, 1, shop.front, cart3, 12, 500, 0);
+    for (int time = 0; time < 2; time++)
+        shop_calls(&shop, time, shop.cart1, shop.redis, 1, 1000, 0);
+    shop_fail_calls(&shop, cart3, 100, ORIGIN_UNREACHED);
+    shop_ask(&shop, SUSPECT_SERVICE);
+    shop_assert_first(&shop, "cart");
+    const struct evidence *change = evidence_of(&shop.diagnosis.suspects[0], EVIDENCE_CHANGE);
+    assert_non_null(change);
+    assert_string_equal(change->text.p,
+                        "cart@v3 is new: 10.0 % of its calls to redis begin to fail, "
+                        "of its sisters' 0 %");
+    assert_near(change->observed, 0.1, 1e-9);
+    assert_near(change->baseline, 0, 1e-9);
+    assert_near(change->deviation, 10.25, 0.01); /* 100/1000 against 0/1000: pooled 1/20 */
+    shop_ask(&shop, SUSPECT_VERSION);
+    assert_string_equal(shop.diagnosis.suspects[0].node.version.p, "v3");
+    shop_fini(&shop);
+}
+
 /* Calls to the stock that reach nobody do not say of which version they were: v2 misses them. */
 static void calls_that_reach_nobody_are_laid_to_the_version_that_misses_them(void **state)
 {
@@ -153,6 +180,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_newcomer_is_judged_by_its_sisters_and_not_by_its_date),
+        cmocka_unit_test(a_newcomer_whose_calls_fail_is_worse_than_its_sisters),
         cmocka_unit_test(calls_that_reach_nobody_are_laid_to_the_version_that_misses_them),
         cmocka_unit_test(requests_that_stop_speak_against_the_instance_whose_calls_are_missing),
         cmocka_unit_test(a_gap_speaks_against_the_instance_that_is_slow_to_reach),
