@@ -128,6 +128,9 @@
 /* Who waits longer than twice normal's p95, eight buckets above it, counts as one whose request
  * fails: SYMPTOM_FAILED of them are felt. */
 #define SLOWER_BUCKETS 8
+/* Whoever is slower by less than a tenth, a bucket, does not feel it, however alike all normal
+ * requests were. */
+#define SLOW_BUCKETS 1
 
 /* Minutes that scatter further than chance has it (by this many of its standard errors, in at least
  * so many minutes) make every symptom as many times less sure: failures and slowness come in bursts

@@ -26,7 +26,7 @@ struct feeling {
 };
 
 static const struct feeling feelings[] = {{SYMPTOM_ERRORS, 0, SYMPTOM_FAILED},
-                                          {SYMPTOM_LATENCY, 0, SYMPTOM_SLOW},
+                                          {SYMPTOM_LATENCY, SLOW_BUCKETS, SYMPTOM_SLOW},
                                           {SYMPTOM_LATENCY, SLOWER_BUCKETS, SYMPTOM_FAILED}};
 #define N_FEELINGS (sizeof(feelings) / sizeof(feelings[0]))
 
@@ -41,14 +41,11 @@ static double slow_ones(const struct histogram *histogram, unsigned bucket)
     return share_above(histogram, bucket) * (double)histogram->n;
 }
 
-/* Above which bucket a request is slow, and how many of any time are by chance: it is the k-th of
- * n, and the next one may fall into any of the n + 1 places between them. */
-static unsigned slow_bucket(const struct histogram *normal, double *usual)
+/* Above which bucket a request is slow. */
+static unsigned slow_bucket(const struct feeling *feeling, const struct histogram *normal)
 {
-    double n = (double)normal->n;
     uint64_t p95_ns = histogram_quantile(normal, SLOW_QUANTILE);
-    *usual = (n + 1 - ceil(SLOW_QUANTILE * n)) / (n + 1);
-    return p95_ns == UINT64_MAX ? HISTOGRAM_BUCKETS : histogram_bucket(p95_ns);
+    return p95_ns == UINT64_MAX ? HISTOGRAM_BUCKETS : histogram_bucket(p95_ns) + feeling->beyond;
 }
 
 static struct bad_counts bad_counts(const struct feeling *feeling, const struct tally *normal,
@@ -57,10 +54,9 @@ static struct bad_counts bad_counts(const struct feeling *feeling, const struct 
     if (feeling->kind == SYMPTOM_ERRORS)
         return (struct bad_counts){(double)normal->bad, (double)normal->n, (double)now->bad,
                                    (double)now->n};
-    double n = (double)normal->histogram.n, usual;
-    unsigned bucket = slow_bucket(&normal->histogram, &usual) + feeling->beyond;
-    return (struct bad_counts){feeling->beyond ? slow_ones(&normal->histogram, bucket) : usual * n,
-                               n, slow_ones(&now->histogram, bucket), (double)now->histogram.n};
+    unsigned bucket = slow_bucket(feeling, &normal->histogram);
+    return (struct bad_counts){slow_ones(&normal->histogram, bucket), (double)normal->histogram.n,
+                               slow_ones(&now->histogram, bucket), (double)now->histogram.n};
 }
 
 /* ---- how far normal scatters by itself ---- */
@@ -75,8 +71,8 @@ static void add_scatter(const struct feeling *feeling, const struct tally *norma
                         const struct tally *part, struct scatter *scatter)
 {
     bool errors = feeling->kind == SYMPTOM_ERRORS;
-    double n = errors ? (double)part->n : (double)part->histogram.n, usual;
-    unsigned bucket = errors ? 0 : slow_bucket(&normal->histogram, &usual) + feeling->beyond;
+    double n = errors ? (double)part->n : (double)part->histogram.n;
+    unsigned bucket = errors ? 0 : slow_bucket(feeling, &normal->histogram);
     double bad = errors ? (double)part->bad : slow_ones(&part->histogram, bucket);
     double share =
         errors ? (double)normal->bad / (double)normal->n : share_above(&normal->histogram, bucket);

@@ -60,6 +60,8 @@ static void test_symptom_is_what_is_felt(void **state)
         {10, 10, 1000000, true, true, SYMPTOM_ERRORS},     /* few, and all of them fail */
         {4, 4, 1000000, false, false, SYMPTOM_ERRORS},     /* too few to say */
         {100, 1, 9000000, true, true, SYMPTOM_LATENCY},    /* all are slow */
+        {100, 1, 1250000, true, true, SYMPTOM_LATENCY},    /* … by a quarter */
+        {100, 1, 1090000, false, false, SYMPTOM_ERRORS},   /* all are above p95, by a tenth */
     };
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
