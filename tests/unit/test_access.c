@@ -396,7 +396,29 @@ static void otlp_records_are_told_apart(void **state)
     assert_true(span.span_id == id);
     batch_free(batch);
 
+    record = (struct access_record){
+        .body_map = STR("{\"start_time\":\"2026-11-23T10:00:00.000Z\",\"response_code\":503,"
+                        "\"response_flags\":\"UF,URX\",\"duration\":\"7\",\"method\":\"GET\","
+                        "\"upstream_cluster\":\"outbound|80||pay.shop.svc.cluster.local\"}"),
+        .resource_attrs = resource,
+        .n_resource_attrs = N(resource),
+        .time_ns = T * S};
+    assert_true(record_is_log(&record, &span, &batch));
+    assert_int_equal(span.kind, KIND_CLIENT);
+    assert_int_equal(span.duration_ns, 7000000);
+    assert_int_equal(span.facts.http_status, 503);
+    assert_true(str_eq(span.facts.service, STR("reviews")));
+    assert_true(span.span_id != id);
+    batch_free(batch);
+
     span = (struct span){.name = STR("untouched")};
+    record = (struct access_record){
+        .body_map = STR("{\"method\":\"GET\",\"status\":200,\"duration\":5,\"user\":\"x\"}"),
+        .time_ns = T * S};
+    assert_false(record_is_log(&record, &span, &batch)); /* an application's own */
+    assert_true(str_eq(span.name, STR("untouched")));
+    batch_free(batch);
+
     record = (struct access_record){.attrs = other,
                                     .n_attrs = N(other),
                                     .body = STR("[main] hello"),
