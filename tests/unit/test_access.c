@@ -256,6 +256,13 @@ static void lines_say_what_they_say(void **state)
          "api.example.com", "", "", "http", 200, T * S, DURATION_UNKNOWN, KIND_SERVER,
          PROXY_GATEWAY},
         {FORMAT_HAPROXY,
+         "Nov 23 10:00:00 lb haproxy[1]: 10.0.0.1:1 [23/Nov/2026:10:00:00.000] db-in mysql/s1 "
+         "0/0/+5007 +212 -- 0/0/0/0/3 0/0",
+         "db-in", "mysql", "", "tcp", CODE_NONE, T * S, 5007000000, KIND_SERVER, PROXY_GATEWAY},
+        {FORMAT_HAPROXY,
+         "10.0.0.1:1 [23/Nov/2026:10:00:00.000] db-in mysql/<NOSRV> 0/-1/3 0 SC 0/0/0/0/3 0/0",
+         "db-in", "mysql", "UF", "tcp", CODE_NONE, T * S, 3000000, KIND_SERVER, PROXY_GATEWAY},
+        {FORMAT_HAPROXY,
          "10.0.0.1:1 [23/Nov/2026:10:00:00.000] in~ b/s1 0/0/0/5/+7 200 1 - - ---- 1/1/1/1/0 0/0 "
          "\"GET /x/17 HTTP/1.1\"",
          "in", "b", "", "GET /x/{}", 200, T * S, 7000000, KIND_SERVER, PROXY_GATEWAY},
