@@ -185,6 +185,20 @@ void access_set(struct access *access, enum access_field field, struct str text)
         access->at[field] = text;
 }
 
+void access_set_address(struct access *access, enum access_field field, struct str text)
+{
+    size_t n_colons = 0, last = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.p[i] == ':') {
+            n_colons++;
+            last = i;
+        }
+    }
+    if (n_colons > 1 && text.p[0] != '[')
+        text.len = last;
+    access_set(access, field, text);
+}
+
 /* A query may hold secrets: it has a field of its own, whose parameters are redacted. */
 static void set_path(struct access *access, struct str target)
 {

@@ -106,7 +106,7 @@ static bool read_tcp(struct access *access, const struct token *t, int n)
         return false;
     access->tcp = true;
     access->end_ns = access->start_ns + lasted;
-    access_set(access, ACCESS_CLIENT, t[0].text);
+    access_set_address(access, ACCESS_CLIENT, t[0].text);
     set_places(access, t[2].text, t[3].text);
     access_set(access, ACCESS_BYTES_OUT,
                str_starts(t[5].text, STR("+")) ? str_skip(t[5].text, 1) : t[5].text);
@@ -138,7 +138,7 @@ const char *access_read_haproxy(struct access *access, struct str line)
     line = cut_captures(access, str_trim(line));
     if (!token_next(&line, &t[n], &broken) || t[n].mark != '"')
         return "no \"request\"";
-    access_set(access, ACCESS_CLIENT, t[0].text);
+    access_set_address(access, ACCESS_CLIENT, t[0].text);
     set_places(access, t[2].text, t[3].text);
     access_set(access, ACCESS_STATUS, str_eq(t[5].text, STR("-1")) ? STR("0") : t[5].text);
     access_set(access, ACCESS_BYTES_OUT, t[6].text);

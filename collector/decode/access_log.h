@@ -100,6 +100,9 @@ struct access {
 
 /* Sets a field; "" and "-" say nothing. */
 void access_set(struct access *access, enum access_field field, struct str text);
+/* address:port, of which IPv6 may stand without brackets: then the port is left out, so that the
+ * address can be told. */
+void access_set_address(struct access *access, enum access_field field, struct str text);
 /* Sets the field that a name has in JSON logs and name=value pairs, written in whatever way
  * (request_id, requestId, x-request-id); unknown names become extras. */
 void access_set_named(struct access *access, struct str name, struct str text);

@@ -463,3 +463,16 @@ def scene_tokens_guard_logs(c):
     for token, status in ((None, 401), ("bad", 401), ("reader", 403), ("good", 204)):
         headers = {"Authorization": "Bearer " + token} if token else {}
         assert post(c, "alb", lines("alb"), **headers)[0] == status, token
+
+
+def scene_ipv6_without_brackets(c):
+    """Balancers and HAProxy write address:port without brackets: the last colon parts them, so that a caller inside is known by its address."""
+    c.start()
+    rows = ["2001:db8::7:40123", "fd00::5:2817", "10.0.1.2:33317", "::1:80"]
+    alb = lines("alb").split(b"\n")[0].decode().split(" ")
+    good(c, "alb", "\n".join(" ".join(alb[:3] + [client] + alb[4:]) for client in rows))
+    good(c, "haproxy", "\n".join("%s [23/Nov/2026:10:00:00.000] in b/s1 0/0/0/5/7 200 1 - - ---- 1/1/1/1/0 0/0 \"GET /x HTTP/1.1\"" % client for client in rows))
+    c.flush()
+    for kind in ("alb", "haproxy"):
+        found = c.sql("SELECT json_extract(attributes, '$.\"peer.address\"') FROM span WHERE format = ? ORDER BY 1", kind)
+        assert found == [("10.0.1.2:33317",), ("2001:db8::7",), ("::1",), ("fd00::5",)], (kind, found)
