@@ -192,14 +192,23 @@ static bool within(const struct work_span *above, const struct work_span *span)
            start + duration_of(span) <= from + duration_of(above) + ROUNDED_NS;
 }
 
+/* What an application begins while its sidecar waits for it; it may go on when it has answered. */
+static bool begins_within(const struct work_span *above, const struct work_span *span)
+{
+    uint64_t from = above->record->start_ns, start = span->record->start_ns;
+    return start + ROUNDED_NS >= from && start <= from + duration_of(above) + ROUNDED_NS;
+}
+
 /* The outer one lasts longer; of equal ones the one that comes first. A callee that names tell may
  * outlast a caller that gave up. */
-static bool may_enclose(const struct stitch *stitch, uint32_t above, uint32_t span, bool named)
+static bool may_enclose(struct stitch *stitch, uint32_t above, uint32_t span, bool named)
 {
     const struct work_span *a = &stitch->spans[above], *b = &stitch->spans[span];
     uint64_t from = a->record->start_ns, start = b->record->start_ns;
     if (is_log(b) && is_out(b->shape))
         return within(a, b);
+    if (!is_log(b) && direction_of(stitch, a) == DIRECTION_INBOUND)
+        return begins_within(a, b);
     if (start + CLOCKS_NS < from || start > from + duration_of(a) + CLOCKS_NS)
         return false;
     if (named || !is_log(b))
@@ -228,6 +237,15 @@ static int fit_of_call(struct stitch *stitch, const struct work_span *above,
     return upstream->kubernetes && !is_unnamed(stitch, span) ? 0 : 1;
 }
 
+/* Of the application that stands behind its sidecar's entry: it got the header that the sidecar
+ * logged. */
+static bool is_behind(const struct stitch *stitch, const struct work_span *entry,
+                      const struct work_span *span)
+{
+    return !is_log(span) && span->shape->proxy == PROXY_NONE && !is_out(span->shape) &&
+           span->shape->kind != KIND_INTERNAL && same_sender(stitch, entry, span);
+}
+
 /* How well `above` fits as the parent of `span`: the greater the better, 0 not at all. */
 static int fit(struct stitch *stitch, const struct work_span *above, const struct work_span *span)
 {
@@ -239,7 +257,9 @@ static int fit(struct stitch *stitch, const struct work_span *above, const struc
                            above->shape->node.service
                    ? FITS_BY_NAME
                    : 0;
-    if (inbound || sidecar_out)
+    if (inbound)
+        return is_behind(stitch, above, span) ? FITS_BY_NAME : 0;
+    if (sidecar_out)
         return 0;
     if (!is_log(span) && (is_out(span->shape) || span->shape->kind == KIND_INTERNAL))
         return 0;

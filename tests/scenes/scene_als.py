@@ -1,12 +1,13 @@
 """Envoy's access log service over gRPC: streams by raw frames, what they become, how they are held, how they end. What a real Envoy sent is in
 golden/envoy/als.frames.gz, a message a frame; als.streams says of each which of the four streams it came on."""
 import gzip
+import os
 import resource
 import struct
 import time
 
 from h2raw import DATA, END_STREAM, SETTINGS, WINDOW_UPDATE, Peer, frame, head, message
-from lib import frames, golden, wait_for
+from lib import frames, golden, otlp_body, otlp_span, wait_for
 
 ALS = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 
@@ -198,6 +199,37 @@ def scene_on_disk_without_an_answer(c):
     assert c.sql("SELECT count(*), count(DISTINCT trace_id) FROM span") == [(50, 50)]
     assert c.sql("SELECT sum(calls) FROM edge_minute") == [(50,)]
     c.check_ledger()
+
+
+def scene_sidecars_hand_the_header_on(c):
+    """Proxies that do not trace log the caller's header, and hand it on: the callee's span names the same parent as its sidecar's entry, and stands beneath it.
+    Beneath one caller's span each entry has the span of its own request. Whatever comes first."""
+    trace, at = "0af7651916cd43dd8448eb211c80319c", 1_795_428_000_000
+    mutual = field(1, 4) + field(4, field(1, field(1, "spiffe://c/ns/default/sa/reviews"))) + field(5, field(1, field(1, "spiffe://c/ns/default/sa/web")))
+    spans = [otlp_span(trace, "%016x" % 0xa0, "", "web", "op", 2, at - 20, 3000), otlp_span(trace, "%016x" % 0xa1, "%016x" % 0xa0, "web", "GET", 3, at - 2, 2500),
+             otlp_span(trace, "%016x" % 0xb1, "%016x" % 0xa1, "reviews", "first", 2, at + 1, 3, status=2), otlp_span(trace, "%016x" % 0xb2, "%016x" % 0xa1, "reviews", "again", 2, at + 2001, 9)]
+    headers = [("traceparent", "00-%s-%016x-01" % (trace, 0xa1))]
+    entries = identifier() + logs(http(request_id="r", status=503, tls=mutual, headers=headers), http(start=at // 1000 + 2, request_id="r", tls=mutual, headers=headers))
+
+    def post():
+        assert c.post_otlp(otlp_body(spans), True)[0] == 200
+        c.flush()
+
+    def log():
+        with Peer(c.grpc) as peer:
+            assert peer.ask(message(entries), head(ALS)).status == 0
+        c.flush()
+    for first, second in ((post, log), (log, post)):
+        c.start(store__path=os.path.join(c.folder, first.__name__ + ".db"))
+        c.db = os.path.join(c.folder, first.__name__ + ".db")
+        first()
+        second()
+        calls = c.sql("SELECT caller_service, callee_service, known_by, calls, errors, mtls FROM edge_minute WHERE calls <> 0 ORDER BY 2")
+        assert calls == [("web", "reviews", "both", 2, 1, 2), ("user", "web", "entry", 1, 0, 0)], (first.__name__, calls)
+        beneath = c.sql("SELECT DISTINCT hop FROM hop_minute WHERE callee_service = 'reviews' AND calls <> 0 ORDER BY 1")
+        assert ("sidecar_in",) in beneath and ("application",) in beneath, beneath
+        c.check_ledger()
+        c.stop()
 
 
 def scene_compressed_messages(c):
