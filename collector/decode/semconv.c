@@ -60,6 +60,22 @@ static int32_t http_status(const struct seen_keys *seen)
     return (int32_t)code;
 }
 
+/* DEADLINE_EXCEEDED, or DeadlineExceeded as Envoy's logs have it. */
+static bool same_words(struct str a, struct str b)
+{
+    size_t i = 0, j = 0;
+    for (;;) {
+        while (i < a.len && a.p[i] == '_')
+            i++;
+        while (j < b.len && b.p[j] == '_')
+            j++;
+        if (i == a.len || j == b.len)
+            return i == a.len && j == b.len;
+        if ((a.p[i++] | 0x20) != (b.p[j++] | 0x20))
+            return false;
+    }
+}
+
 static int16_t grpc_code_from_name(struct str name)
 {
     static const char *const words[] = {"OK",
@@ -80,10 +96,10 @@ static int16_t grpc_code_from_name(struct str name)
                                         "DATA_LOSS",
                                         "UNAUTHENTICATED"};
     for (int16_t i = 0; name.len && i < 17; i++) {
-        if (str_eq(name, str_of(words[i])))
+        if (same_words(name, str_of(words[i])))
             return i;
     }
-    return CODE_NONE;
+    return same_words(name, STR("Canceled")) ? 1 : CODE_NONE;
 }
 
 static int16_t grpc_status(const struct seen_keys *seen)

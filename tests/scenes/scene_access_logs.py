@@ -476,3 +476,17 @@ def scene_ipv6_without_brackets(c):
     for kind in ("alb", "haproxy"):
         found = c.sql("SELECT json_extract(attributes, '$.\"peer.address\"') FROM span WHERE format = ? ORDER BY 1", kind)
         assert found == [("10.0.1.2:33317",), ("2001:db8::7",), ("::1",), ("fd00::5",)], (kind, found)
+
+
+def scene_grpc_codes_by_name(c):
+    """Envoy's %GRPC_STATUS% is a name in camel case unless told otherwise; in capitals and as a number it is the same code."""
+    c.start()
+    rows = [("OK", 0), ("Ok", 0), ("Canceled", 1), ("CANCELLED", 1), ("Unavailable", 14), ("DeadlineExceeded", 4), ("DEADLINE_EXCEEDED", 4), ("14", 14),
+            ("NotFound", 5), ("InvalidCode", None), ("-", None)]
+    good(c, "envoy_log", "\n".join(json.dumps({
+        "start_time": "2026-11-23T10:00:%02d.000Z" % i, "method": "POST", "path": "/p.S/M", "response_code": 200, "duration": 5, "response_flags": "-",
+        "upstream_cluster": "inbound|80||", "service": "cart", "grpc_status": word}) for i, (word, _) in enumerate(rows)))
+    c.flush()
+    assert c.sql("SELECT grpc_status FROM span ORDER BY start_ns") == [(code,) for _, code in rows]
+    assert c.sql("SELECT sum(calls), sum(errors), sum(client_errors) FROM edge_minute WHERE callee_service = 'cart'") == [(len(rows), 4, 1)]
+    c.check_ledger()
