@@ -298,6 +298,18 @@ static bool names_itself(const struct work_span *span)
             format == FORMAT_ACCESS_LOG_OTLP);
 }
 
+/* Whose sidecar wrote an outgoing entry tells what stands above it: its own incoming one; and where
+ * it does not know its name, the application's span, whose requests pass its own sidecar first. */
+static bool is_of_sidecar(struct stitch *stitch, const struct work_span *span)
+{
+    if (span->parent == NONE || !is_log(span) || !is_out(span->shape))
+        return false;
+    const struct work_span *above = &stitch->spans[span->parent];
+    if (is_log(above))
+        return direction_of(stitch, above) == DIRECTION_INBOUND;
+    return above->shape->proxy == PROXY_NONE && is_unnamed(stitch, span);
+}
+
 void logs_find_parents(struct stitch *stitch)
 {
     uint32_t looks = 0;
@@ -308,17 +320,16 @@ void logs_find_parents(struct stitch *stitch)
         bool has_ids = span->shape->log == LOG_OF_SPAN;
         uint32_t above = has_ids ? NONE : enclosing(stitch, i, &looks);
         span->orphan = span->orphan && !names_itself(span);
+        span->parent = above == NONE ? span->parent : above;
+        span->of_sidecar = is_of_sidecar(stitch, span);
         if (above == NONE)
             continue;
-        span->parent = above;
         span->orphan = false;
         const struct upstream *upstream =
             upstream_parse(stitch, stitch->spans[above].shape->upstream_cluster);
         if (is_log(span) && !is_out(span->shape) && upstream->service &&
             upstream->direction != DIRECTION_INBOUND && is_unnamed(stitch, span))
             span->named_by = stitch->spans[above].shape->upstream_cluster;
-        span->of_sidecar = is_log(span) && is_out(span->shape) &&
-                           direction_of(stitch, &stitch->spans[above]) == DIRECTION_INBOUND;
     }
 }
 
