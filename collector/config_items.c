@@ -17,6 +17,13 @@ bool config_cut_pair(struct str item, struct str *one, struct str *other)
     return two && one->len && other->len;
 }
 
+/* The others have ways of their own: gRPC, HTTP, replayed files, records within OTLP logs. */
+static bool comes_from_kafka(int format)
+{
+    return format >= 0 && format != FORMAT_JAEGER_JSON && format != FORMAT_ENVOY_ALS &&
+           format != FORMAT_ACCESS_LOG_OTLP && format != FORMAT_REMOTE_WRITE;
+}
+
 static int check_topic(struct str item, struct err *err)
 {
     struct str rest = item, format = STR_NONE;
@@ -26,9 +33,12 @@ static int check_topic(struct str item, struct err *err)
     }
     if (!format.len || item.len < format.len + 2)
         return bad(item, "topic=format", err);
-    return str_eq(format, STR("auto")) || format_from_word(format) >= 0
+    return str_eq(format, STR("auto")) || comes_from_kafka(format_from_word(format))
                ? 0
-               : bad(format, "format: one of auto, otlp_pb, otlp_json, zipkin_json …", err);
+               : bad(format,
+                     "format that Kafka brings: auto, otlp_pb, otlp_json, zipkin_json, zipkin_pb, "
+                     "alb, nlb, apigw, nginx, haproxy, envoy_log",
+                     err);
 }
 
 static bool is_rule(struct str item)

@@ -61,7 +61,8 @@ void grpcd_stop(struct grpcd *grpcd);
 /* ---- a call; valid until it is answered ---- */
 struct str grpc_path(const struct grpc_call *call);          /* "/package.Service/Method" */
 struct str grpc_authorization(const struct grpc_call *call); /* '' when absent */
-struct str grpc_encoding(const struct grpc_call *call);      /* the message's; '' for none */
+struct str
+grpc_encoding(const struct grpc_call *call); /* the message's, before it the call's; '' for none */
 struct str grpc_peer(const struct grpc_call *call);
 /* Gives the message's malloc'd bytes to the caller; they stay counted as in flight. */
 char *grpc_take_message(struct grpc_call *call, size_t *n);

@@ -226,7 +226,8 @@ struct str grpc_authorization(const struct grpc_call *call)
 
 struct str grpc_encoding(const struct grpc_call *call)
 {
-    return call->state < CALL_WORKING || call->compressed ? str_of(call->encoding) : STR_NONE;
+    bool has_message = call->streams ? call->busy : call->state >= CALL_WORKING;
+    return !has_message || call->compressed ? str_of(call->encoding) : STR_NONE;
 }
 
 struct str grpc_peer(const struct grpc_call *call)

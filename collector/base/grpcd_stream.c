@@ -5,6 +5,7 @@
  * but not while the handler works or memory is short: then the window fills and the peer waits.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "collector/base/grpc_message.h"
 #include "collector/base/grpcd_internal.h"
@@ -47,17 +48,18 @@ static void uncount(struct grpc_call *call, size_t n)
 }
 
 /* Why the next message cannot be taken; NULL when it can, or is not whole. */
-static const char *judge_head(const unsigned char *head, size_t length, size_t max,
-                              enum grpc_status *status)
+static const char *judge_head(const struct grpc_call *call, const unsigned char *head,
+                              size_t length, enum grpc_status *status)
 {
     *status = GRPC_INTERNAL;
     if (head[0] > 1)
         return "a message's flag is neither 0 nor 1";
-    *status = GRPC_UNIMPLEMENTED;
-    if (head[0])
-        return "messages of this stream come uncompressed";
+    if (head[0] && (!call->encoding[0] || strcmp(call->encoding, "identity") == 0))
+        return "a compressed message without a grpc-encoding";
     *status = GRPC_RESOURCE_EXHAUSTED;
-    return length > max ? "a message is larger than receive.max_grpc_message" : NULL;
+    return length > call->grpcd->settings.max_message
+               ? "a message is larger than receive.max_grpc_message"
+               : NULL;
 }
 
 /* Moves the next message out of what came. False when there is none, or the stream ends for it. */
@@ -69,7 +71,7 @@ static bool cut_message(struct grpc_call *call)
     if (body->len < GRPC_FRAME_BYTES)
         return false;
     size_t length = (size_t)head[1] << 24 | (size_t)head[2] << 16 | (size_t)head[3] << 8 | head[4];
-    const char *wrong = judge_head(head, length, call->grpcd->settings.max_message, &status);
+    const char *wrong = judge_head(call, head, length, &status);
     if (wrong) {
         call_refuse(call, status, wrong, 0);
         return false;
@@ -77,6 +79,7 @@ static bool cut_message(struct grpc_call *call)
     size_t whole = GRPC_FRAME_BYTES + length;
     if (body->len < whole)
         return false;
+    call->compressed = head[0] == 1;
     buf_reset(&call->message);
     buf_add(&call->message, body->p + GRPC_FRAME_BYTES, length);
     if (buf_failed(&call->message)) {

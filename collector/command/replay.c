@@ -19,6 +19,7 @@
 #include "collector/command/replay_send.h"
 #include "collector/decode/decode.h"
 #include "collector/decode/move_times.h"
+#include "collector/decode/times.h"
 #include "collector/model/ingest_stats.h"
 #include "collector/store/store.h"
 
@@ -63,7 +64,8 @@ static void note_times(struct replay *replay, const struct batch *batch)
         const struct span *span = &batch->spans[i];
         uint64_t end_ns =
             span->start_ns + (span->duration_ns == DURATION_UNKNOWN ? 0 : span->duration_ns);
-        if (span->bad_times)
+        bool open_end = span->duration_ns == DURATION_UNKNOWN && !time_is_odd(span->start_ns);
+        if (span->bad_times && !open_end)
             continue;
         note_time(replay, span->start_ns, end_ns);
         replay->spans_to_ns = end_ns > replay->spans_to_ns ? end_ns : replay->spans_to_ns;

@@ -125,7 +125,6 @@ const char *access_read_alb(struct access *access, struct str line)
         enum alb_field from;
         enum access_field to;
     } rows[] = {
-        {ALB_CLIENT, ACCESS_CLIENT},         {ALB_TARGET, ACCESS_UPSTREAM},
         {ALB_STATUS, ACCESS_STATUS},         {ALB_TARGET_STATUS, ACCESS_UPSTREAM_STATUS},
         {ALB_RECEIVED, ACCESS_BYTES_IN},     {ALB_SENT, ACCESS_BYTES_OUT},
         {ALB_USER_AGENT, ACCESS_USER_AGENT}, {ALB_CIPHER, ACCESS_TLS_CIPHER},
@@ -136,6 +135,8 @@ const char *access_read_alb(struct access *access, struct str line)
     access_set_request(access, tokens[ALB_REQUEST].text);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         access_set(access, rows[i].to, tokens[rows[i].from].text);
+    access_set_address(access, ACCESS_CLIENT, tokens[ALB_CLIENT].text);
+    access_set_address(access, ACCESS_UPSTREAM, tokens[ALB_TARGET].text);
     access->at[ACCESS_SERVICE] = middle_of(tokens[ALB_ELB].text);
     access->at[ACCESS_INSTANCE] = tokens[ALB_ELB].text;
     access->at[ACCESS_UPSTREAM_NAME] = group_name(tokens[ALB_GROUP].text);
@@ -197,8 +198,8 @@ const char *access_read_nlb(struct access *access, struct str line)
     bool said = n > NLB_CREATED && access_time(tokens[NLB_CREATED].text, &access->start_ns);
     if (!said)
         access->start_ns = access->end_ns > lasted ? access->end_ns - lasted : 0;
-    access_set(access, ACCESS_CLIENT, tokens[NLB_CLIENT].text);
-    access_set(access, ACCESS_LOCAL, tokens[NLB_DESTINATION].text);
+    access_set_address(access, ACCESS_CLIENT, tokens[NLB_CLIENT].text);
+    access_set_address(access, ACCESS_LOCAL, tokens[NLB_DESTINATION].text);
     access_set(access, ACCESS_LISTENER, tokens[NLB_LISTENER].text);
     access_set(access, ACCESS_BYTES_IN, tokens[NLB_RECEIVED].text);
     access_set(access, ACCESS_BYTES_OUT, tokens[NLB_SENT].text);

@@ -252,10 +252,27 @@ static void set_resource(struct access *access, const struct access_record *reco
         access->at[ACCESS_SERVICE] = STR_NONE;
 }
 
-/* What only an access log says: in its labels, or as the text of its body. */
-static bool is_access_log(struct access *access, const struct access_record *record)
+/* Of maps only those with a field that proxies alone write: applications log requests as maps too.
+ */
+static bool is_map_of_proxy(struct decoding *decoding, struct access *access, struct str map)
+{
+    struct access found = *access;
+    if (!map.len || access_read_json(decoding, &found, map) ||
+        (!found.at[ACCESS_FLAGS].len && !found.at[ACCESS_UPSTREAM_NAME].len))
+        return false;
+    *access = found;
+    return true;
+}
+
+/* What only an access log says: in its labels, or in its body, a text or a map. */
+static bool is_access_log(struct decoding *decoding, struct access *access,
+                          const struct access_record *record)
 {
     struct str body = str_trim(record->body);
+    if (is_map_of_proxy(decoding, access, record->body_map)) {
+        set_attrs(access, record->attrs, record->n_attrs);
+        return true;
+    }
     set_attrs(access, record->attrs, record->n_attrs);
     bool labels = access->at[ACCESS_FLAGS].len || access->at[ACCESS_UPSTREAM_NAME].len ||
                   (access->at[ACCESS_STATUS].len && access->at[ACCESS_DURATION].len &&
@@ -271,6 +288,8 @@ static uint64_t record_id(const struct access_record *record)
     for (uint64_t rest = record->time_ns; rest; rest /= 10)
         time[n++] = (char)('0' + rest % 10);
     uint64_t id = access_id_of((struct str){time, n}) * 31 + access_id_of(record->body);
+    if (record->body_map.len)
+        id = id * 31 + access_id_of(record->body_map);
     for (uint32_t i = 0; i < record->n_attrs; i++)
         id = id * 31 + access_id_of(record->attrs[i].key) * 7 + access_id_of(record->attrs[i].text);
     return id ? id : 1;
@@ -281,7 +300,7 @@ bool access_record_span(struct decoding *decoding, struct senders *senders,
 {
     struct access access = {.format = FORMAT_ACCESS_LOG_OTLP, .start_ns = record->time_ns};
     struct span made;
-    if (!is_access_log(&access, record))
+    if (!is_access_log(decoding, &access, record))
         return false;
     set_resource(&access, record);
     access_set(&access, ACCESS_TRACE_ID, record->trace_id);

@@ -13,6 +13,7 @@ struct access_record {
     const struct attr *resource_attrs, *attrs;
     uint32_t n_resource_attrs, n_attrs;
     struct str body;              /* its text; '' when it is none */
+    struct str body_map;          /* a body that is a map, as JSON; '' when it is none */
     struct str trace_id, span_id; /* hexadecimal digits; '' when not there */
     uint64_t time_ns;             /* time_unix_nano: the start of the request; 0 unknown */
 };

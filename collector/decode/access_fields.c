@@ -121,12 +121,12 @@ static const struct name {
     {"upstreamlocaladdress", ACCESS_UPSTREAM_LOCAL},
     {"upstreamname", ACCESS_UPSTREAM_NAME},
     {"upstreamrequestattemptcount", ACCESS_ATTEMPTS},
-    {"upstreamresponsetime", ACCESS_UPSTREAM_TIME},
+    {"upstreamresponsetime", ACCESS_UPSTREAM_SECONDS},
     {"upstreamservicetime", ACCESS_UPSTREAM_TIME},
     {"upstreamstatus", ACCESS_UPSTREAM_STATUS},
     {"upstreamtransportfailurereason", ACCESS_FAILURE},
     {"uri", ACCESS_PATH},
-    {"urt", ACCESS_UPSTREAM_TIME},
+    {"urt", ACCESS_UPSTREAM_SECONDS},
     {"useragent", ACCESS_USER_AGENT},
     {"version", ACCESS_VERSION},
     {"workload", ACCESS_SERVICE},
@@ -183,6 +183,20 @@ void access_set(struct access *access, enum access_field field, struct str text)
 {
     if (!says_nothing(text))
         access->at[field] = text;
+}
+
+void access_set_address(struct access *access, enum access_field field, struct str text)
+{
+    size_t n_colons = 0, last = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.p[i] == ':') {
+            n_colons++;
+            last = i;
+        }
+    }
+    if (n_colons > 1 && text.p[0] != '[')
+        text.len = last;
+    access_set(access, field, text);
 }
 
 /* A query may hold secrets: it has a field of its own, whose parameters are redacted. */

@@ -1,13 +1,17 @@
-/* access_haproxy.c - HAProxy's HTTP log (`option httplog`), with or without syslog's head.
+/* access_haproxy.c - HAProxy's HTTP log (`option httplog`) and TCP log (`option tcplog`), with or
+ * without syslog's head.
  *
  * client:port [accept date] frontend backend/server TR/Tw/Tc/Tr/Ta status bytes cookie cookie state
  * a/f/b/s/retries srv/backend {captures} "request" - the date has no zone: it is taken for UTC.
+ * Of a connection: client:port [date] frontend backend/server Tw/Tc/Tt bytes state a/f/b/s/retries
+ * srv/backend.
  */
 #include "collector/decode/access_log.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define MAX_TOKENS 64
 #define LEAST 12
+#define LEAST_TCP 9
 
 /* Captured headers are one word between braces, parted by '|'; quotes in it are theirs. */
 static struct str cut_captures(struct access *access, struct str line)
@@ -47,16 +51,16 @@ static bool skip_head(struct str *line)
     return true;
 }
 
-/* The fifth of TR/Tw/Tc/Tr/Ta; '+' before it says that the body was still on its way. */
-static bool total_ms(struct str timers, uint64_t *ns)
+/* The last of `wanted` timers; '+' before it says that the body was still on its way. */
+static bool total_ms(struct str timers, int wanted, uint64_t *ns)
 {
     struct str part = STR_NONE;
     int n = 0;
-    for (; timers.len && n < 5; n++)
+    for (; timers.len && n < wanted; n++)
         str_cut(timers, '/', &part, &timers);
     if (part.len && part.p[0] == '+')
         part = str_skip(part, 1);
-    return n == 5 && !timers.len && access_number_ns(part, NS_PER_MS, ns);
+    return n == wanted && !timers.len && access_number_ns(part, NS_PER_MS, ns);
 }
 
 /* How the session ended and in what phase, in Envoy's words. */
@@ -94,6 +98,26 @@ static void set_places(struct access *access, struct str frontend, struct str wa
         access_set(access, ACCESS_UPSTREAM, server);
 }
 
+/* A connection: three timers, and no status behind them. */
+static bool read_tcp(struct access *access, const struct token *t, int n)
+{
+    uint64_t lasted;
+    if (n < LEAST_TCP || !total_ms(t[4].text, 3, &lasted))
+        return false;
+    access->tcp = true;
+    access->end_ns = access->start_ns + lasted;
+    access_set_address(access, ACCESS_CLIENT, t[0].text);
+    set_places(access, t[2].text, t[3].text);
+    access_set(access, ACCESS_BYTES_OUT,
+               str_starts(t[5].text, STR("+")) ? str_skip(t[5].text, 1) : t[5].text);
+    access_set(access, ACCESS_TERMINATION, t[6].text);
+    access_set(access, ACCESS_FLAGS, flags_of(t[6].text));
+    for (int i = LEAST_TCP; i < n; i++)
+        access_set_loose(access, t[i].text);
+    access->proxy = PROXY_GATEWAY;
+    return true;
+}
+
 const char *access_read_haproxy(struct access *access, struct str line)
 {
     struct token t[MAX_TOKENS];
@@ -104,15 +128,17 @@ const char *access_read_haproxy(struct access *access, struct str line)
         return "no [date] behind the client's address";
     while (n < LEAST && token_next(&line, &t[n], &broken))
         n++;
-    if (n < LEAST || t[1].mark != '[' || !access_time(t[1].text, &access->start_ns))
-        return "not the HTTP log format";
-    if (!total_ms(t[4].text, &lasted))
-        return "not five timers (TR/Tw/Tc/Tr/Ta)";
+    if (n < LEAST_TCP || t[1].mark != '[' || !access_time(t[1].text, &access->start_ns))
+        return "neither the HTTP log format nor the TCP log format";
+    if (read_tcp(access, t, n))
+        return NULL;
+    if (n < LEAST || !total_ms(t[4].text, 5, &lasted))
+        return "not five timers (TR/Tw/Tc/Tr/Ta), nor three (Tw/Tc/Tt)";
     access->end_ns = access->start_ns + lasted;
     line = cut_captures(access, str_trim(line));
     if (!token_next(&line, &t[n], &broken) || t[n].mark != '"')
         return "no \"request\"";
-    access_set(access, ACCESS_CLIENT, t[0].text);
+    access_set_address(access, ACCESS_CLIENT, t[0].text);
     set_places(access, t[2].text, t[3].text);
     access_set(access, ACCESS_STATUS, str_eq(t[5].text, STR("-1")) ? STR("0") : t[5].text);
     access_set(access, ACCESS_BYTES_OUT, t[6].text);

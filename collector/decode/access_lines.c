@@ -80,12 +80,12 @@ static uint64_t line_id(struct lines *lines, struct str line)
 /* ---- JSON ---- */
 
 /* What text a member's value comes to; null is ''. Arrays are nothing that a field says. */
-static bool read_value(struct lines *lines, struct json *json, struct str *text)
+static bool read_value(struct decoding *decoding, struct json *json, struct str *text)
 {
     *text = STR_NONE;
     switch (json_peek(json)) {
     case JSON_STRING:
-        return json_read_text(&lines->decoding, json, text);
+        return json_read_text(decoding, json, text);
     case JSON_NUMBER:
         return json_number(json, text);
     case JSON_TRUE:
@@ -98,11 +98,11 @@ static bool read_value(struct lines *lines, struct json *json, struct str *text)
 
 /* Objects within the object are members with a longer name (identity.sourceIp); a name of its own
  * comes before one within another. */
-static bool set_member(struct lines *lines, struct access *access, struct json *json,
+static bool set_member(struct decoding *decoding, struct access *access, struct json *json,
                        struct json_text key, bool nested)
 {
     struct str name, text;
-    if (!json_clean_text(&lines->decoding, json, key, &name) || !read_value(lines, json, &text))
+    if (!json_clean_text(decoding, json, key, &name) || !read_value(decoding, json, &text))
         return false;
     enum access_field field = access_field_of(name);
     if (!nested || field == N_ACCESS_FIELDS || !access->at[field].len)
@@ -110,12 +110,12 @@ static bool set_member(struct lines *lines, struct access *access, struct json *
     return true;
 }
 
-static const char *read_json(struct lines *lines, struct access *access, struct str line)
+const char *access_read_json(struct decoding *decoding, struct access *access, struct str text)
 {
     struct json json;
     struct json_text key;
     unsigned depth = 0;
-    json_init(&json, line);
+    json_init(&json, text);
     if (!json_open_object(&json))
         return "not a JSON object";
     for (;;) {
@@ -125,7 +125,7 @@ static const char *read_json(struct lines *lines, struct access *access, struct 
         } else if (json_peek(&json) == JSON_OBJECT && depth < MAX_NESTED) {
             depth++;
             json_open_object(&json);
-        } else if (!set_member(lines, access, &json, key, depth > 0)) {
+        } else if (!set_member(decoding, access, &json, key, depth > 0)) {
             break;
         }
     }
@@ -142,7 +142,7 @@ static const char *read_line(struct lines *lines, struct str line, struct access
     if (line.len > MAX_LINE)
         return "longer than 65536 bytes";
     if (line.p[0] == '{')
-        wrong = read_json(lines, access, line);
+        wrong = access_read_json(&lines->decoding, access, line);
     else
         wrong = kind->read ? kind->read(access, line) : "not a JSON object";
     if (!wrong)

@@ -39,7 +39,8 @@
     X(REASON, "error_reason")                                                                      \
     X(BYTES_IN, "request_size")                                                                    \
     X(BYTES_OUT, "response_size")                                                                  \
-    X(UPSTREAM_TIME, "upstream_service_time")                                                      \
+    X(UPSTREAM_TIME, "upstream_service_time")     /* milliseconds */                               \
+    X(UPSTREAM_SECONDS, "upstream_response_time") /* nginx's, maybe of several tries */            \
     X(FORWARDED_FOR, "x_forwarded_for")                                                            \
     X(USER_AGENT, "user_agent")                                                                    \
     X(REFERER, "http.referer")                                                                     \
@@ -99,11 +100,16 @@ struct access {
 
 /* Sets a field; "" and "-" say nothing. */
 void access_set(struct access *access, enum access_field field, struct str text);
+/* address:port, of which IPv6 may stand without brackets: then the port is left out, so that the
+ * address can be told. */
+void access_set_address(struct access *access, enum access_field field, struct str text);
 /* Sets the field that a name has in JSON logs and name=value pairs, written in whatever way
  * (request_id, requestId, x-request-id); unknown names become extras. */
 void access_set_named(struct access *access, struct str name, struct str text);
 /* N_ACCESS_FIELDS for an unknown name. */
 enum access_field access_field_of(struct str name);
+/* The members of a JSON object as fields: NULL, or why it is none. */
+const char *access_read_json(struct decoding *decoding, struct access *access, struct str text);
 /* For tests: the table of names is searched by halves. */
 bool access_fields_are_in_order(void);
 /* METHOD target PROTOCOL; a target that is a URL gives scheme and host too. */

@@ -17,9 +17,9 @@
 static void set_ingress(struct access *access, const struct token *tokens)
 {
     static const uint8_t fields[] = {
-        ACCESS_BYTES_IN,      ACCESS_REQUEST_TIME,    ACCESS_UPSTREAM_NAME,
-        N_ACCESS_FIELDS,      ACCESS_UPSTREAM,        N_ACCESS_FIELDS,
-        ACCESS_UPSTREAM_TIME, ACCESS_UPSTREAM_STATUS, ACCESS_REQUEST_ID};
+        ACCESS_BYTES_IN,         ACCESS_REQUEST_TIME,    ACCESS_UPSTREAM_NAME,
+        N_ACCESS_FIELDS,         ACCESS_UPSTREAM,        N_ACCESS_FIELDS,
+        ACCESS_UPSTREAM_SECONDS, ACCESS_UPSTREAM_STATUS, ACCESS_REQUEST_ID};
     for (size_t i = 0; i < sizeof(fields); i++) {
         if (fields[i] != N_ACCESS_FIELDS)
             access_set(access, (enum access_field)fields[i], tokens[COMBINED + i].text);

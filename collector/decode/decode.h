@@ -29,6 +29,10 @@ decode_f decode_otlp_logs_pb, decode_otlp_logs_json; /* ExportLogsServiceRequest
 /* The decoder of a format and signal, NULL when this build has none. */
 decode_f *decode_for(struct content content);
 
+/* The bytes in clear, at most limits->max_decoded: malloc'd as *owned, NULL for identity. */
+int decode_decompress(enum encoding encoding, struct str *bytes, const struct limits *limits,
+                      char **owned, struct err *err);
+
 /* Decompresses by `content.encoding` (into batch->bytes, at most limits->max_decoded) and decodes.
  * For identity the texts of the batch point into `bytes`, which must outlive it. */
 int decode_content(struct content content, struct str bytes, const struct limits *limits,

@@ -287,6 +287,17 @@ static bool set_http(struct als *als, struct access *access, struct str entry,
     return good && !wire.error;
 }
 
+/* ConnectionProperties {received_bytes = 1, sent_bytes = 2} */
+static void set_connection(struct als *als, struct access *access, struct str message)
+{
+    struct wire wire = wire_of(message);
+    while (wire_next(&wire)) {
+        if (wire.type == WIRE_VARINT && (wire.field == 1 || wire.field == 2))
+            set_number(als, access, wire.field == 1 ? ACCESS_BYTES_IN : ACCESS_BYTES_OUT,
+                       wire.number);
+    }
+}
+
 static bool set_tcp(struct als *als, struct access *access, struct str entry, struct common *common)
 {
     struct wire wire = wire_of(entry);
@@ -295,6 +306,8 @@ static bool set_tcp(struct als *als, struct access *access, struct str entry, st
     while (good && wire_next(&wire)) {
         if (wire.type == WIRE_BYTES && wire.field == 1)
             good = set_common(als, access, wire.bytes, common);
+        else if (wire.type == WIRE_BYTES && wire.field == 2)
+            set_connection(als, access, wire.bytes);
     }
     return good && !wire.error;
 }

@@ -52,7 +52,7 @@ bool format_is_lines(enum format format)
     return format >= FORMAT_ALB && format <= FORMAT_ENVOY_LOG;
 }
 
-static int decompress(enum encoding encoding, struct str *bytes, const struct limits *limits,
+int decode_decompress(enum encoding encoding, struct str *bytes, const struct limits *limits,
                       char **owned, struct err *err)
 {
     static const int kinds[N_ENCODINGS] = {[ENCODING_GZIP] = INFLATE_GZIP,
@@ -83,7 +83,7 @@ int decode_content(struct content content, struct str bytes, const struct limits
     char *owned = NULL;
     if (!decoder)
         return err_set(err, ERR_UNSUPPORTED, "this format is not taken here");
-    if (decompress((enum encoding)content.encoding, &bytes, limits, &owned, err))
+    if (decode_decompress((enum encoding)content.encoding, &bytes, limits, &owned, err))
         return err->code;
     size_t per_byte =
         format_is_lines((enum format)content.format) ? MEMORY_PER_BYTE_OF_LINES : MEMORY_PER_BYTE;

@@ -94,6 +94,8 @@ static bool take_access_log(struct decoding *decoding, const struct raw_log *raw
         .body = raw->body.type == VALUE_TEXT ? raw->body.text : STR_NONE,
         .time_ns = raw->at_ns,
     };
+    if (raw->body.type == VALUE_JSON && raw->body.text.len && raw->body.text.p[0] == '{')
+        record.body_map = raw->body.text;
     if (raw->bad_id)
         return false;
     if (raw->has_trace_id)

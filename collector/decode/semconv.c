@@ -60,6 +60,22 @@ static int32_t http_status(const struct seen_keys *seen)
     return (int32_t)code;
 }
 
+/* DEADLINE_EXCEEDED, or DeadlineExceeded as Envoy's logs have it. */
+static bool same_words(struct str a, struct str b)
+{
+    size_t i = 0, j = 0;
+    for (;;) {
+        while (i < a.len && a.p[i] == '_')
+            i++;
+        while (j < b.len && b.p[j] == '_')
+            j++;
+        if (i == a.len || j == b.len)
+            return i == a.len && j == b.len;
+        if ((a.p[i++] | 0x20) != (b.p[j++] | 0x20))
+            return false;
+    }
+}
+
 static int16_t grpc_code_from_name(struct str name)
 {
     static const char *const words[] = {"OK",
@@ -80,10 +96,10 @@ static int16_t grpc_code_from_name(struct str name)
                                         "DATA_LOSS",
                                         "UNAUTHENTICATED"};
     for (int16_t i = 0; name.len && i < 17; i++) {
-        if (str_eq(name, str_of(words[i])))
+        if (same_words(name, str_of(words[i])))
             return i;
     }
-    return CODE_NONE;
+    return same_words(name, STR("Canceled")) ? 1 : CODE_NONE;
 }
 
 static int16_t grpc_status(const struct seen_keys *seen)
@@ -133,11 +149,23 @@ static bool is_cache(struct str system)
            str_eq(system, STR("valkey")) || str_eq(system, STR("hazelcast"));
 }
 
-static struct str server_address(const struct seen_keys *seen)
+/* Of a proxy's span `peer.address` may be whose request it hands on. */
+static struct str called_address(const struct seen_keys *seen)
 {
-    return without_port(keys_first_text(
-        seen, LIST(KEY_SERVER_ADDRESS, KEY_NET_PEER_NAME, KEY_NET_SOCK_PEER_NAME, KEY_PEER_HOSTNAME,
-                   KEY_NETWORK_PEER_ADDRESS, KEY_NET_SOCK_PEER_ADDR, KEY_NET_PEER_IP)));
+    struct str address = keys_first_text(
+        seen, LIST(KEY_NETWORK_PEER_ADDRESS, KEY_NET_SOCK_PEER_ADDR, KEY_NET_PEER_IP));
+    bool proxy = seen->at[KEY_COMPONENT] && str_eq(seen->at[KEY_COMPONENT]->text, STR("proxy"));
+    return address.len || proxy ? address : keys_first_text(seen, LIST(KEY_PEER_ADDRESS));
+}
+
+/* What was asked for, before where that was found: a name outlives an address. */
+static struct str called_host(const struct facts *facts, const struct seen_keys *seen)
+{
+    struct str name = keys_first_text(seen, LIST(KEY_SERVER_ADDRESS, KEY_NET_PEER_NAME,
+                                                 KEY_NET_SOCK_PEER_NAME, KEY_PEER_HOSTNAME));
+    if (name.len)
+        return without_port(name);
+    return facts->url_host.len ? facts->url_host : without_port(called_address(seen));
 }
 
 /* A queue by its destination, a database by its namespace, a cache by its address, others by their
@@ -165,9 +193,7 @@ static void name_peer(struct facts *facts, const struct seen_keys *seen, bool ca
     }
     if (facts->peer.len || callee_side)
         return;
-    facts->peer = server_address(seen);
-    if (!facts->peer.len)
-        facts->peer = facts->url_host;
+    facts->peer = called_host(facts, seen);
     /* A database that says nothing of itself but its kind. */
     if (!facts->peer.len && facts->database)
         facts->peer = facts->protocol;
@@ -175,12 +201,15 @@ static void name_peer(struct facts *facts, const struct seen_keys *seen, bool ca
 
 static void read_address(struct facts *facts, const struct seen_keys *seen, bool callee_side)
 {
-    struct str address =
-        callee_side ? keys_first_text(seen, LIST(KEY_CLIENT_ADDRESS, KEY_HTTP_CLIENT_IP,
-                                                 KEY_NETWORK_PEER_ADDRESS, KEY_NET_SOCK_PEER_ADDR,
-                                                 KEY_NET_PEER_IP, KEY_PEER_ADDRESS))
-                    : keys_first_text(seen, LIST(KEY_UPSTREAM_ADDRESS, KEY_NETWORK_PEER_ADDRESS,
-                                                 KEY_NET_SOCK_PEER_ADDR, KEY_NET_PEER_IP));
+    struct str address;
+    if (callee_side)
+        address = keys_first_text(seen, LIST(KEY_CLIENT_ADDRESS, KEY_HTTP_CLIENT_IP,
+                                             KEY_NETWORK_PEER_ADDRESS, KEY_NET_SOCK_PEER_ADDR,
+                                             KEY_NET_PEER_IP, KEY_PEER_ADDRESS));
+    else
+        address = keys_first_text(seen, LIST(KEY_UPSTREAM_ADDRESS));
+    if (!callee_side && !address.len)
+        address = called_address(seen);
     facts->peer_address = without_port(address);
 }
 

@@ -146,14 +146,18 @@ static bool add_made_tags(struct zipkin_senders *senders, const struct zipkin_sp
     return ok;
 }
 
-/* Zipkin's own word for a failure: what went wrong. */
-static void read_error(struct span *span, const struct attr_list *tags)
+/* Zipkin's own word for a failure: that there was one, and what went wrong. */
+static void read_error(struct span *span, const struct attr_list *tags, bool status_stated)
 {
     for (uint32_t i = 0; i < tags->n; i++) {
         const struct attr *tag = &tags->items[i];
-        if (str_eq(tag->key, STR("error")) && !span->status_message.len &&
-            tag->type == VALUE_TEXT && !str_eq(tag->text, STR("true")) &&
-            !str_eq(tag->text, STR("false")))
+        bool text = tag->type == VALUE_TEXT, truth = tag->type == VALUE_BOOL && tag->integer;
+        if (!str_eq(tag->key, STR("error")) || (text && str_eq(tag->text, STR("false"))) ||
+            (!text && !truth))
+            continue;
+        if (!status_stated)
+            span->status = STATUS_ERROR;
+        if (text && !span->status_message.len && !str_eq(tag->text, STR("true")))
             span->status_message = tag->text;
     }
 }
@@ -180,7 +184,7 @@ bool zipkin_span_take(struct zipkin_senders *senders, struct span *span, struct 
     attr_list_unique(tags);
     if (!otel_tags_take(decoding, span, tags, &found))
         return false;
-    read_error(span, tags);
+    read_error(span, tags, found.status_stated);
     span->resource = resource_of(senders, raw, tags);
     if (!span->resource || !add_made_tags(senders, raw, tags) ||
         !span_items_take(decoding, &raw->events, &span->events) ||

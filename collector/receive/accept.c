@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "collector/base/clock.h"
 #include "collector/base/stats.h"
@@ -17,11 +18,17 @@ static struct stat_family requests_family =
 static struct stat_family rejected_family =
     STAT_COUNTER("faultline_ingest_rejected_total", "Bodies and records refused, by reason.");
 
+/* Records that are refused alone, by what they are: each has one thing that it cannot be without.
+ */
+enum record_kind { SPAN_RECORD, POINT_RECORD, LOG_RECORD, LINE_RECORD, N_RECORD_KINDS };
+
 struct acceptor {
     struct accept_settings settings;
-    struct stat_series *seconds, *bad_records, *cut_values, *cut_names, *dropped_attributes,
-        *dropped_events, *dropped_links, *dropped_exemplars, *cleaned;
+    struct stat_series *seconds, *cut_values, *cut_names, *dropped_attributes, *dropped_events,
+        *dropped_links, *dropped_exemplars, *cleaned;
+    struct stat_series *bad_records[N_RECORD_KINDS];
     struct stat_series *refused[ERR_NOT_FOUND + 1];
+    struct stat_series *unauthorized, *slow;
 };
 
 /* What is known of a body until it is answered. */
@@ -41,14 +48,21 @@ struct acceptor *accept_new(const struct accept_settings *settings)
                                                            [ERR_TOO_BIG] = "too_big",
                                                            [ERR_BUSY] = "busy",
                                                            [ERR_IO] = "disk"};
+    static const char *const of_records[N_RECORD_KINDS] = {[SPAN_RECORD] = "bad_id",
+                                                           [POINT_RECORD] = "bad_point",
+                                                           [LOG_RECORD] = "no_trace_id",
+                                                           [LINE_RECORD] = "bad_entry"};
     struct acceptor *acceptor = calloc(1, sizeof(*acceptor));
     if (!acceptor)
         return NULL;
     acceptor->settings = *settings;
     acceptor->seconds = stat_get(&seconds_family, NULL);
-    acceptor->bad_records = stat_get(&rejected_family, "reason", "bad_id", NULL);
+    for (int i = 0; i < N_RECORD_KINDS; i++)
+        acceptor->bad_records[i] = stat_get(&rejected_family, "reason", of_records[i], NULL);
     for (int i = ERR_INVALID; i <= ERR_IO; i++)
         acceptor->refused[i] = stat_get(&rejected_family, "reason", reasons[i], NULL);
+    acceptor->unauthorized = stat_get(&rejected_family, "reason", "unauthorized", NULL);
+    acceptor->slow = stat_get(&rejected_family, "reason", "slow", NULL);
     acceptor->cut_values = ingest_truncated("attribute_value");
     acceptor->cut_names = ingest_truncated("name");
     acceptor->dropped_attributes = ingest_truncated("attributes");
@@ -91,7 +105,16 @@ static void answered(struct body *body, const struct err *err)
     finish(pending);
 }
 
-static void count_batch(struct acceptor *acceptor, struct pending *pending,
+static enum record_kind kind_of(struct content content)
+{
+    if (format_is_lines(content.format) || content.format == FORMAT_ENVOY_ALS)
+        return LINE_RECORD;
+    return content.signal == SIGNAL_METRICS ? POINT_RECORD
+           : content.signal == SIGNAL_LOGS  ? LOG_RECORD
+                                            : SPAN_RECORD;
+}
+
+static void count_batch(struct acceptor *acceptor, struct pending *pending, struct content content,
                         const struct batch *batch)
 {
     const struct batch_counts *counts = &batch->counts;
@@ -101,7 +124,7 @@ static void count_batch(struct acceptor *acceptor, struct pending *pending,
     snprintf(pending->acceptance.first_reason, sizeof(pending->acceptance.first_reason), "%s",
              batch->first_reason);
     if (counts->n_rejected)
-        stat_add(acceptor->bad_records, counts->n_rejected);
+        stat_add(acceptor->bad_records[kind_of(content)], counts->n_rejected);
     const uint32_t n[] = {counts->n_cut_values,         counts->n_cut_names,
                           counts->n_dropped_attributes, counts->n_dropped_events,
                           counts->n_dropped_links,      counts->n_dropped_exemplars,
@@ -159,7 +182,7 @@ static int decode_and_append(struct pending *pending, const struct message *mess
         free(message->bytes);
         return err->code;
     }
-    count_batch(acceptor, pending, batch);
+    count_batch(acceptor, pending, content, batch);
     pending->entry.event_ns = event_of(batch);
     struct body *body = body_new(message->bytes, message->n_bytes);
     if (!body) {
@@ -229,6 +252,12 @@ void accept_message(struct acceptor *acceptor, const struct message *message,
     accept(acceptor, message, TRANSPORT_KAFKA, done, ctx);
 }
 
+int accept_decompress(const struct acceptor *acceptor, enum encoding encoding, struct str *bytes,
+                      char **owned, struct err *err)
+{
+    return decode_decompress(encoding, bytes, &acceptor->settings.limits, owned, err);
+}
+
 #define MOST_CAME 80
 
 void accept_reason(char text[ACCEPT_REASON], struct str came, const char *reason)
@@ -239,6 +268,46 @@ void accept_reason(char text[ACCEPT_REASON], struct str came, const char *reason
         clean[i] = came.p[i] >= 0x20 && came.p[i] < 0x7f ? came.p[i] : '?';
     clean[n] = '\0';
     snprintf(text, ACCEPT_REASON, "%s%s%s", clean, n ? ": " : "", reason);
+}
+
+static struct stat_series *of_http(const struct acceptor *acceptor, unsigned status, bool disk)
+{
+    switch (status) {
+    case 401:
+    case 403:
+        return acceptor->unauthorized;
+    case 404:
+    case 405:
+    case 415:
+    case 501:
+    case 505:
+        return acceptor->refused[ERR_UNSUPPORTED];
+    case 408:
+        return acceptor->slow;
+    case 413:
+        return acceptor->refused[ERR_TOO_BIG];
+    case 429:
+    case 503:
+        return acceptor->refused[disk ? ERR_IO : ERR_BUSY];
+    default:
+        return acceptor->refused[ERR_INVALID];
+    }
+}
+
+/* The codes of gRPC that stand for one of HTTP. */
+static unsigned http_status_of(unsigned status)
+{
+    static const unsigned short of_grpc[17] = {
+        [4] = 408, [7] = 403, [8] = 413, [12] = 415, [14] = 503, [16] = 401};
+    return status < 17 ? of_grpc[status] : 400;
+}
+
+static void count_refusal(struct acceptor *acceptor, enum transport transport, unsigned status,
+                          const char *reason)
+{
+    bool disk = strstr(reason, "disk_full") || strstr(reason, "store_failed");
+    unsigned http = transport == TRANSPORT_GRPC ? http_status_of(status) : status;
+    stat_add(of_http(acceptor, http, disk), 1);
 }
 
 void accept_refused(struct acceptor *acceptor, enum transport transport, unsigned status,
@@ -253,6 +322,7 @@ void accept_refused(struct acceptor *acceptor, enum transport transport, unsigne
     else
         snprintf(entry.reason, sizeof(entry.reason), "%.180s", reason);
     tail_add(acceptor->settings.tail, &entry);
+    count_refusal(acceptor, transport, status, reason);
 }
 
 void accept_count_request(enum transport transport, unsigned code)

@@ -52,6 +52,12 @@ struct message {
 void accept_message(struct acceptor *acceptor, const struct message *message,
                     void (*done)(const struct acceptance *acceptance, void *ctx), void *ctx);
 
+/* A body that is not kept as it came, in clear: within receive.max_decoded; see
+ * decode_decompress().
+ */
+int accept_decompress(const struct acceptor *acceptor, enum encoding encoding, struct str *bytes,
+                      char **owned, struct err *err);
+
 /* A refusal before decoding (framing, content type …), for counters and `tail`. `status`: what it
  * was answered with; 0: with nothing. */
 void accept_refused(struct acceptor *acceptor, enum transport transport, unsigned status,

@@ -12,15 +12,17 @@
 
 struct als_stream {
     struct acceptor *acceptor;
-    struct buf identity; /* of its first message */
+    enum encoding encoding; /* of messages that are marked as compressed */
+    struct buf identity;    /* of its first message */
 };
 
-bool als_begin(struct grpc_call *call, struct acceptor *acceptor)
+bool als_begin(struct grpc_call *call, struct acceptor *acceptor, enum encoding encoding)
 {
     struct als_stream *stream = calloc(1, sizeof(*stream));
     if (!stream)
         return false;
     stream->acceptor = acceptor;
+    stream->encoding = encoding;
     buf_init(&stream->identity, MAX_IDENTITY);
     grpc_take_stream(call, stream);
     return true;
@@ -45,12 +47,21 @@ static void accepted(const struct acceptance *acceptance, void *ctx)
     }
 }
 
-void als_message(struct grpc_call *call, struct str message, void *ctx)
+/* What is no message ends the stream. */
+static void refuse(struct grpc_call *call, enum grpc_status status, const char *reason)
+{
+    struct als_stream *stream = grpc_stream_state(call);
+    accept_refused(stream->acceptor, TRANSPORT_GRPC, (unsigned)status,
+                   format_word(FORMAT_ENVOY_ALS), 0, grpc_peer(call), reason);
+    grpc_stream_refuse(call, status, reason);
+}
+
+/* In clear: each body gets its sender's name before it. */
+static void take(struct grpc_call *call, struct str message)
 {
     struct als_stream *stream = grpc_stream_state(call);
     struct buf body;
     size_t n = 0;
-    (void)ctx;
     buf_init(&body, MAX_BODY);
     bool good = als_identity(message, &stream->identity) &&
                 als_body(message, buf_str(&stream->identity), &body);
@@ -64,7 +75,25 @@ void als_message(struct grpc_call *call, struct str message, void *ctx)
     else if (short_of_memory || good)
         grpc_message_again(call);
     else
-        grpc_stream_refuse(call, GRPC_INVALID_ARGUMENT, "not a StreamAccessLogsMessage");
+        refuse(call, GRPC_INVALID_ARGUMENT, "not a StreamAccessLogsMessage");
+}
+
+void als_message(struct grpc_call *call, struct str message, void *ctx)
+{
+    struct als_stream *stream = grpc_stream_state(call);
+    struct err err = {0};
+    char *owned = NULL;
+    (void)ctx;
+    if (grpc_encoding(call).len)
+        accept_decompress(stream->acceptor, stream->encoding, &message, &owned, &err);
+    if (err.code == ERR_BUSY)
+        grpc_message_again(call);
+    else if (err.code)
+        refuse(call, err.code == ERR_TOO_BIG ? GRPC_RESOURCE_EXHAUSTED : GRPC_INVALID_ARGUMENT,
+               err.text);
+    else
+        take(call, message);
+    free(owned);
 }
 
 void als_ended(struct grpc_call *call, enum grpc_status status, void *ctx)

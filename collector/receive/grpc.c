@@ -41,9 +41,12 @@ static void count_call(enum grpc_status status)
 static void refused(struct grpc_call *call, enum grpc_status status, const char *reason, void *ctx)
 {
     struct grpc_receiver *receiver = ctx;
-    count_call(status);
-    accept_refused(receiver->settings.acceptor, TRANSPORT_GRPC, (unsigned)status, "otlp_pb", 0,
-                   grpc_peer(call), reason);
+    bool stream = grpc_stream_state(call) != NULL;
+    if (!stream) /* a stream is counted when it has ended */
+        count_call(status);
+    accept_refused(receiver->settings.acceptor, TRANSPORT_GRPC, (unsigned)status,
+                   format_word(stream ? FORMAT_ENVOY_ALS : FORMAT_OTLP_PB), 0, grpc_peer(call),
+                   reason);
 }
 
 static void stranger(const char *peer, const char *reason, void *ctx)
@@ -170,7 +173,7 @@ static int begin(struct grpc_call *call, void *ctx)
         snprintf(reason, sizeof(reason), "the collector takes nothing now: %s", word);
         return refuse(receiver, call, GRPC_UNAVAILABLE, reason);
     }
-    if (logs && !als_begin(call, receiver->settings.acceptor))
+    if (logs && !als_begin(call, receiver->settings.acceptor, (enum encoding)encoding_of(call)))
         return refuse(receiver, call, GRPC_UNAVAILABLE, "memory is short; try again");
     return 0;
 }

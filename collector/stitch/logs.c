@@ -192,14 +192,23 @@ static bool within(const struct work_span *above, const struct work_span *span)
            start + duration_of(span) <= from + duration_of(above) + ROUNDED_NS;
 }
 
+/* What an application begins while its sidecar waits for it; it may go on when it has answered. */
+static bool begins_within(const struct work_span *above, const struct work_span *span)
+{
+    uint64_t from = above->record->start_ns, start = span->record->start_ns;
+    return start + ROUNDED_NS >= from && start <= from + duration_of(above) + ROUNDED_NS;
+}
+
 /* The outer one lasts longer; of equal ones the one that comes first. A callee that names tell may
  * outlast a caller that gave up. */
-static bool may_enclose(const struct stitch *stitch, uint32_t above, uint32_t span, bool named)
+static bool may_enclose(struct stitch *stitch, uint32_t above, uint32_t span, bool named)
 {
     const struct work_span *a = &stitch->spans[above], *b = &stitch->spans[span];
     uint64_t from = a->record->start_ns, start = b->record->start_ns;
     if (is_log(b) && is_out(b->shape))
         return within(a, b);
+    if (!is_log(b) && direction_of(stitch, a) == DIRECTION_INBOUND)
+        return begins_within(a, b);
     if (start + CLOCKS_NS < from || start > from + duration_of(a) + CLOCKS_NS)
         return false;
     if (named || !is_log(b))
@@ -228,6 +237,15 @@ static int fit_of_call(struct stitch *stitch, const struct work_span *above,
     return upstream->kubernetes && !is_unnamed(stitch, span) ? 0 : 1;
 }
 
+/* Of the application that stands behind its sidecar's entry: it got the header that the sidecar
+ * logged. */
+static bool is_behind(const struct stitch *stitch, const struct work_span *entry,
+                      const struct work_span *span)
+{
+    return !is_log(span) && span->shape->proxy == PROXY_NONE && !is_out(span->shape) &&
+           span->shape->kind != KIND_INTERNAL && same_sender(stitch, entry, span);
+}
+
 /* How well `above` fits as the parent of `span`: the greater the better, 0 not at all. */
 static int fit(struct stitch *stitch, const struct work_span *above, const struct work_span *span)
 {
@@ -239,7 +257,9 @@ static int fit(struct stitch *stitch, const struct work_span *above, const struc
                            above->shape->node.service
                    ? FITS_BY_NAME
                    : 0;
-    if (inbound || sidecar_out)
+    if (inbound)
+        return is_behind(stitch, above, span) ? FITS_BY_NAME : 0;
+    if (sidecar_out)
         return 0;
     if (!is_log(span) && (is_out(span->shape) || span->shape->kind == KIND_INTERNAL))
         return 0;
@@ -278,6 +298,18 @@ static bool names_itself(const struct work_span *span)
             format == FORMAT_ACCESS_LOG_OTLP);
 }
 
+/* Whose sidecar wrote an outgoing entry tells what stands above it: its own incoming one; and where
+ * it does not know its name, the application's span, whose requests pass its own sidecar first. */
+static bool is_of_sidecar(struct stitch *stitch, const struct work_span *span)
+{
+    if (span->parent == NONE || !is_log(span) || !is_out(span->shape))
+        return false;
+    const struct work_span *above = &stitch->spans[span->parent];
+    if (is_log(above))
+        return direction_of(stitch, above) == DIRECTION_INBOUND;
+    return above->shape->proxy == PROXY_NONE && is_unnamed(stitch, span);
+}
+
 void logs_find_parents(struct stitch *stitch)
 {
     uint32_t looks = 0;
@@ -288,17 +320,16 @@ void logs_find_parents(struct stitch *stitch)
         bool has_ids = span->shape->log == LOG_OF_SPAN;
         uint32_t above = has_ids ? NONE : enclosing(stitch, i, &looks);
         span->orphan = span->orphan && !names_itself(span);
+        span->parent = above == NONE ? span->parent : above;
+        span->of_sidecar = is_of_sidecar(stitch, span);
         if (above == NONE)
             continue;
-        span->parent = above;
         span->orphan = false;
         const struct upstream *upstream =
             upstream_parse(stitch, stitch->spans[above].shape->upstream_cluster);
         if (is_log(span) && !is_out(span->shape) && upstream->service &&
             upstream->direction != DIRECTION_INBOUND && is_unnamed(stitch, span))
             span->named_by = stitch->spans[above].shape->upstream_cluster;
-        span->of_sidecar = is_log(span) && is_out(span->shape) &&
-                           direction_of(stitch, &stitch->spans[above]) == DIRECTION_INBOUND;
     }
 }
 

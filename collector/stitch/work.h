@@ -63,7 +63,7 @@ struct work_span {
     bool twin;         /* a log entry told of the same request */
     bool again;        /* it is that entry */
     name_no named_by;  /* the cluster that knows the name which this entry does not; NAME_NONE */
-    bool of_sidecar;   /* the outgoing entry of the sidecar whose incoming one is its parent */
+    bool of_sidecar;   /* the outgoing entry of the sidecar of whom its parent tells */
     bool orphan;       /* its parent was named and never came */
     bool passes;       /* a gateway between two workloads: part of the caller's way to the callee */
     bool goes_on;      /* a span of a row with another one, or a callee, beneath */

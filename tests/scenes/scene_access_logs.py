@@ -463,3 +463,59 @@ def scene_tokens_guard_logs(c):
     for token, status in ((None, 401), ("bad", 401), ("reader", 403), ("good", 204)):
         headers = {"Authorization": "Bearer " + token} if token else {}
         assert post(c, "alb", lines("alb"), **headers)[0] == status, token
+
+
+def scene_ipv6_without_brackets(c):
+    """Balancers and HAProxy write address:port without brackets: the last colon parts them, so that a caller inside is known by its address."""
+    c.start()
+    rows = ["2001:db8::7:40123", "fd00::5:2817", "10.0.1.2:33317", "::1:80"]
+    alb = lines("alb").split(b"\n")[0].decode().split(" ")
+    good(c, "alb", "\n".join(" ".join(alb[:3] + [client] + alb[4:]) for client in rows))
+    good(c, "haproxy", "\n".join("%s [23/Nov/2026:10:00:00.000] in b/s1 0/0/0/5/7 200 1 - - ---- 1/1/1/1/0 0/0 \"GET /x HTTP/1.1\"" % client for client in rows))
+    c.flush()
+    for kind in ("alb", "haproxy"):
+        found = c.sql("SELECT json_extract(attributes, '$.\"peer.address\"') FROM span WHERE format = ? ORDER BY 1", kind)
+        assert found == [("10.0.1.2:33317",), ("2001:db8::7",), ("::1",), ("fd00::5",)], (kind, found)
+
+
+def scene_grpc_codes_by_name(c):
+    """Envoy's %GRPC_STATUS% is a name in camel case unless told otherwise; in capitals and as a number it is the same code."""
+    c.start()
+    rows = [("OK", 0), ("Ok", 0), ("Canceled", 1), ("CANCELLED", 1), ("Unavailable", 14), ("DeadlineExceeded", 4), ("DEADLINE_EXCEEDED", 4), ("14", 14),
+            ("NotFound", 5), ("InvalidCode", None), ("-", None)]
+    good(c, "envoy_log", "\n".join(json.dumps({
+        "start_time": "2026-11-23T10:00:%02d.000Z" % i, "method": "POST", "path": "/p.S/M", "response_code": 200, "duration": 5, "response_flags": "-",
+        "upstream_cluster": "inbound|80||", "service": "cart", "grpc_status": word}) for i, (word, _) in enumerate(rows)))
+    c.flush()
+    assert c.sql("SELECT grpc_status FROM span ORDER BY start_ns") == [(code,) for _, code in rows]
+    assert c.sql("SELECT sum(calls), sum(errors), sum(client_errors) FROM edge_minute WHERE callee_service = 'cart'") == [(len(rows), 4, 1)]
+    c.check_ledger()
+
+
+def scene_default_lines_beside_spans_of_applications(c):
+    """Istio's default text does not say whose sidecar wrote a line. Its way out stands beneath the application's call, its way in above the application's span:
+    no node of its address, no second call, whatever comes first."""
+    trace, start = "0af7651916cd43dd8448eb211c80319c", 1795428000000
+    spans = [otlp_span(trace, "00000000000000a1", "", "web", "op", 2, start, 100), otlp_span(trace, "00000000000000a2", "00000000000000a1", "web", "GET", 3, start + 5, 80),
+             otlp_span(trace, "00000000000000a3", "00000000000000a2", "cart", "op", 2, start + 20, 60)]
+    line = ('[2026-11-23T10:00:00.%03dZ] "GET /x HTTP/1.1" 200 - via_upstream - "-" 0 1 %d 45 "-" "ua" "-" "cart:9080" "10.0.0.2:9080" %s %s - traceparent=00-' + trace +
+            '-00000000000000a2-01')
+    way_out = line % (8, 75, "outbound|9080||cart.shop.svc.cluster.local 10.0.0.1:41000 10.96.0.5:9080 10.0.0.1:40000", "-")
+    way_in = line % (15, 66, "inbound|9080|| 127.0.0.6:1 10.0.0.2:9080 10.0.0.1:41000", "outbound_.9080_._.cart.shop.svc.cluster.local")
+
+    def feed(what):
+        if what is spans:
+            assert c.post_otlp(otlp_body(spans), True)[0] == 200
+        else:
+            good(c, "envoy_log", what)
+        c.flush()
+    for i, order in enumerate(((spans, way_out), (way_in, spans), (spans, way_in, way_out), (way_out, spans, way_in), (way_out, way_in, spans))):
+        c.db = os.path.join(c.folder, "%d.db" % i)
+        c.start(store__path=c.db)
+        for what in order:
+            feed(what)
+        found = c.sql("SELECT caller_service, callee_service, known_by, calls, server_ns_sum FROM edge_minute WHERE calls <> 0 ORDER BY 2")
+        assert found == [("web", "cart", "both", 1, 60_000_000), ("user", "web", "entry", 1, 100_000_000)], (i, found)
+        assert c.sql("SELECT DISTINCT service FROM span ORDER BY 1") == [("cart",), ("web",)], i
+        c.check_ledger()
+        c.stop()

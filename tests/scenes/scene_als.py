@@ -1,11 +1,13 @@
 """Envoy's access log service over gRPC: streams by raw frames, what they become, how they are held, how they end. What a real Envoy sent is in
 golden/envoy/als.frames.gz, a message a frame; als.streams says of each which of the four streams it came on."""
+import gzip
+import os
 import resource
 import struct
 import time
 
 from h2raw import DATA, END_STREAM, SETTINGS, WINDOW_UPDATE, Peer, frame, head, message
-from lib import frames, golden, wait_for
+from lib import frames, golden, otlp_body, otlp_span, wait_for
 
 ALS = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 
@@ -57,7 +59,7 @@ def http(start=1_795_428_000, request_id="7d3f0001-1111-9222-8333-444455556666",
 def tcp(upstream, flags=b""):
     common = field(2, address("10.1.0.6", 41000)) + field(5, field(1, 1_795_428_001)) + field(15, upstream) + field(23, field(2, 1_000_000)) + \
         (field(16, flags) if flags else b"")
-    return field(1, field(1, common) + field(2, field(1, 10)))
+    return field(1, field(1, common) + field(2, field(1, 10) + field(2, 20)))
 
 
 def logs(*entries, of_tcp=False):
@@ -173,6 +175,7 @@ def scene_entries(c):
     assert into == [(7, 2, 1, 4)], into
     out = c.sql("SELECT callee_service, callee_version, protocol, known_by, calls, errors, security_unknown FROM edge_minute WHERE caller_service = 'reviews' ORDER BY 1")
     assert out == [("mysqldb", "", "tcp", "log", 1, 1, 1), ("ratings", "v1", "http", "log", 1, 1, 1)], out
+    assert c.sql("SELECT json_extract(attributes, '$.request_size'), json_extract(attributes, '$.response_size') FROM span WHERE operation = 'tcp'") == [("10", "20")]
     assert c.sql("SELECT response_flags, fault FROM span WHERE http_status = 503") == [("UF,URX", "origin")]
     assert c.sql("SELECT fault FROM span WHERE response_flags = 'DC'") == [("client_gone",)]
     assert c.sql("SELECT trace_id, json_extract(attributes, '$.\"url.query\"') FROM span WHERE parent_span_id = '00000000000000a1'") == [
@@ -198,6 +201,55 @@ def scene_on_disk_without_an_answer(c):
     c.check_ledger()
 
 
+def scene_sidecars_hand_the_header_on(c):
+    """Proxies that do not trace log the caller's header, and hand it on: the callee's span names the same parent as its sidecar's entry, and stands beneath it.
+    Beneath one caller's span each entry has the span of its own request. Whatever comes first."""
+    trace, at = "0af7651916cd43dd8448eb211c80319c", 1_795_428_000_000
+    mutual = field(1, 4) + field(4, field(1, field(1, "spiffe://c/ns/default/sa/reviews"))) + field(5, field(1, field(1, "spiffe://c/ns/default/sa/web")))
+    spans = [otlp_span(trace, "%016x" % 0xa0, "", "web", "op", 2, at - 20, 3000), otlp_span(trace, "%016x" % 0xa1, "%016x" % 0xa0, "web", "GET", 3, at - 2, 2500),
+             otlp_span(trace, "%016x" % 0xb1, "%016x" % 0xa1, "reviews", "first", 2, at + 1, 3, status=2), otlp_span(trace, "%016x" % 0xb2, "%016x" % 0xa1, "reviews", "again", 2, at + 2001, 9)]
+    headers = [("traceparent", "00-%s-%016x-01" % (trace, 0xa1))]
+    entries = identifier() + logs(http(request_id="r", status=503, tls=mutual, headers=headers), http(start=at // 1000 + 2, request_id="r", tls=mutual, headers=headers))
+
+    def post():
+        assert c.post_otlp(otlp_body(spans), True)[0] == 200
+        c.flush()
+
+    def log():
+        with Peer(c.grpc) as peer:
+            assert peer.ask(message(entries), head(ALS)).status == 0
+        c.flush()
+    for first, second in ((post, log), (log, post)):
+        c.start(store__path=os.path.join(c.folder, first.__name__ + ".db"))
+        c.db = os.path.join(c.folder, first.__name__ + ".db")
+        first()
+        second()
+        calls = c.sql("SELECT caller_service, callee_service, known_by, calls, errors, mtls FROM edge_minute WHERE calls <> 0 ORDER BY 2")
+        assert calls == [("web", "reviews", "both", 2, 1, 2), ("user", "web", "entry", 1, 0, 0)], (first.__name__, calls)
+        beneath = c.sql("SELECT DISTINCT hop FROM hop_minute WHERE callee_service = 'reviews' AND calls <> 0 ORDER BY 1")
+        assert ("sidecar_in",) in beneath and ("application",) in beneath, beneath
+        c.check_ledger()
+        c.stop()
+
+
+def scene_compressed_messages(c):
+    """A stream's messages may be compressed, one by one; what does not decompress, or to too much, ends it. Each stream is counted once."""
+    c.start()
+    encoded = head(ALS, more=[("grpc-encoding", "gzip")])
+    first, second, third = identifier() + logs(http(request_id="z1")), logs(http(request_id="z2")), logs(http(request_id="z3"))
+    with Peer(c.grpc) as peer:
+        assert peer.ask(message(gzip.compress(first), 1) + message(second) + message(gzip.compress(third), 1), encoded).status == 0
+        for body, status in ((b"no gzip", 3), (gzip.compress(b"\0" * (21 << 20)), 8), (gzip.compress(b"\xff" * 20), 3)):
+            assert peer.ask(message(body, 1), encoded).status == status, body[:9]
+    c.flush()
+    assert c.sql("SELECT service, count(*) FROM span GROUP BY 1") == [("reviews", 3)]
+    refused = [i for i in c.api("tail")["items"] if i["reason"]]
+    assert [(i["format"], i["reason"][:2]) for i in refused] == [("envoy_als", "3:"), ("envoy_als", "8:"), ("envoy_als", "3:")], refused
+    assert [c.counter("faultline_ingest_requests_total", transport="grpc", code=code) for code in "038"] == [1, 2, 1]
+    assert [c.counter("faultline_ingest_rejected_total", reason=reason) for reason in ("invalid", "too_big")] == [2, 1]
+    c.check_ledger()
+
+
 def scene_bad_streams(c):
     """What is no message ends its stream alone, with a status that says why; the others go on."""
     c.start(receive__max_grpc_message="128KiB")
@@ -205,7 +257,7 @@ def scene_bad_streams(c):
     with Peer(c.grpc) as peer:
         other = open_stream(peer, good)
         rows = [("not protobuf", message(b"\xff" * 20), 3, None), ("broken entries", message(good + field(2, b"\x0a\x7f")), 3, None),
-                ("too large", message(b"", length=2**31), 8, None), ("a flag of 2", message(good, 2), 13, None), ("compressed", message(good, 1), 12, None),
+                ("too large", message(b"", length=2**31), 8, None), ("a flag of 2", message(good, 2), 13, None), ("compressed, it does not say how", message(good, 1), 13, None),
                 ("cut", message(good)[:-1], 3, True)]
         for name, raw, status, ends in rows:
             answer = peer.ask(raw, head(ALS)) if ends else peer.answer(peer.call(raw, head(ALS), end=False))

@@ -339,6 +339,42 @@ def scene_zipkin_bodies(c):
     c.check_ledger()
 
 
+def scene_zipkin_errors(c):
+    """The tag `error` is Zipkin's status, whatever it says but false; a stated status comes before it. A 4xx stays a client's error."""
+    c.start()
+    rows = [({"error": "true"}, "error", "", "origin"), ({"error": "no stock"}, "error", "no stock", "origin"), ({"error": ""}, "error", "", "origin"),
+            ({"error": True}, "error", "", "origin"), ({"error": "false"}, "unset", "", ""), ({"error": False}, "unset", "", ""), ({}, "unset", "", ""),
+            ({"error": "x", "otel.status_code": "OK"}, "ok", "x", ""), ({"error": "404", "http.status_code": "404"}, "error", "404", "client_error")]
+    spans = [{"traceId": "%x" % (i + 1), "id": "1", "kind": "SERVER", "timestamp": 1700000000000000 + i, "duration": 5, "localEndpoint": {"serviceName": "cart"}, "tags": tags}
+             for i, (tags, *_) in enumerate(rows)]
+    assert c.post_zipkin(json.dumps(spans))[0] == 202
+    c.flush()
+    assert c.sql("SELECT status, status_message, fault FROM span ORDER BY start_ns") == [tuple(row[1:]) for row in rows]
+    assert c.counter("traces_spanmetrics_calls_total", status_code="STATUS_CODE_ERROR") == 5
+    c.check_ledger()
+
+
+def scene_refusals_are_counted_by_reason(c):
+    """Each request or record that is refused adds to one reason, however early it was refused."""
+    c.start(store__min_free="1000000GiB")
+    assert c.post_otlp(otlp_body([otlp_span(TRACE, "%016x" % 1)]), True)[0] == 503
+    assert c.counter("faultline_ingest_rejected_total", reason="disk") == 1
+    c.stop()
+    c.start(store__min_free="0")
+    post_ = lambda path, body, kind: c.request(c.otlp, "POST", path, body, {"Content-Type": kind})[0]
+    assert post_("/v1/traces", b"", "text/plain") == 415 and post_("/v1/nothing", b"", "text/plain") == 404
+    assert post_("/v1/traces", b"\xff", "application/x-protobuf") == 400
+    assert post_("/v1/traces", b"x" * ((16 << 20) + 1), "application/x-protobuf") == 413
+    assert post_("/v1/traces", otlp_body([otlp_span("7", "%016x" % 1)]), "application/json") == 200
+    assert post_("/v1/logs", json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [{}, {}]}]}]}), "application/json") == 200
+    histogram = {"name": "h", "histogram": {"dataPoints": [{"timeUnixNano": "5", "bucketCounts": ["1"], "explicitBounds": [1, 2]}]}}
+    assert post_("/v1/metrics", json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": [histogram]}]}]}), "application/json") == 200
+    assert post_("/v1/access-logs/alb", b"none\n" * 3, "text/plain") == 204
+    for reason, n in (("unsupported", 2), ("invalid", 1), ("too_big", 1), ("bad_id", 1), ("no_trace_id", 2), ("bad_point", 1), ("bad_entry", 3), ("disk", 0)):
+        assert c.counter("faultline_ingest_rejected_total", reason=reason) == n, (reason, n)
+    c.check_ledger()
+
+
 def scene_61_64_names_without_end(c):
     """Services, operations and edges beyond their limits become `other`, everything is counted, and /metrics stays clean whatever the names are."""
     c.start(limit__services="50", limit__operations="20", limit__edges="60", export__prometheus__max_series="60")

@@ -1,6 +1,7 @@
 """One workload is one node, whatever its sidecar, its SDK, its access log, its Zipkin endpoint and its callers call it (STITCHING §1)."""
 import json
 
+from lib import otlp_body, otlp_span
 from stitching import BASE_US, INBOUND, Trace, otlp, out
 
 WINDOW = "from=1699999000&to=1700001000&level=service"
@@ -114,3 +115,16 @@ def scene_two_clusters_with_one_name_are_two(c):
     asked = {i["callee"]["cluster"]: i["calls"] for i in c.api("security?" + WINDOW)["items"]}
     assert asked == {"c1": 1, "c2": 2, "": 1} and len(c.api("services?service=reviews")["items"]) == 3, asked
     assert c.counter("traces_service_graph_request_total", client="user", server="reviews", server_cluster="c2") == 2
+
+
+def scene_whom_a_lone_call_names(c):
+    """A name comes before an address, what was asked for before where it was found; `peer.address` is the callee's, but for a proxy."""
+    rows = [({"server.address": "cart", "http.url": "http://other/x", "network.peer.address": "10.1.1.1"}, "cart"),
+            ({"http.url": "https://api.pay.example:8443/x", "net.peer.ip": "9.9.9.9"}, "api.pay.example"), ({"http.host": "pay:81", "net.sock.peer.addr": "10.1.1.1"}, "pay"),
+            ({"net.peer.name": "stock", "http.url": "http://10.1.1.1/"}, "stock"), ({"net.peer.ip": "10.1.1.2"}, "10.1.1.2"), ({"peer.address": "10.1.1.3:80"}, "10.1.1.3"),
+            ({"peer.address": "10.1.1.3:80", "component": "proxy"}, "unknown"), ({"peer.hostname": "mail", "peer.address": "10.1.1.4"}, "mail")]
+    c.start()
+    spans = [otlp_span("%032x" % (i + 1), "%016x" % 1, kind=3, start=1_700_000_000_000 + i, **attrs) for i, (attrs, _) in enumerate(rows)]
+    assert c.post_otlp(otlp_body(spans), True)[0] == 200
+    c.flush()
+    assert c.sql("SELECT peer FROM span ORDER BY start_ns") == [(peer,) for _, peer in rows]

@@ -319,9 +319,12 @@ def scene_bad_settings_of_kafka_are_named(c):
     base = [c.program, "serve", "--set", "store.path=" + c.db, "--set", "web.listen=0", "--set", "receive.otlp_http.listen=0", "--set",
             "receive.otlp_grpc.listen=0", "--set", "receive.zipkin.listen=0", "--set", "receive.kafka.brokers=127.0.0.1:1", "--set"]
     for setting, said in (("receive.kafka.topics=", "receive.kafka.topics is empty"), ("receive.kafka.topics=x", "topic=format"),
-                          ("receive.kafka.topics=x=thrift", "no format"), ("receive.kafka.topics=^(=auto", "no pattern")):
+                          ("receive.kafka.topics=x=thrift", "no format that Kafka brings"), ("receive.kafka.topics=^(=auto", "no pattern")):
         told = subprocess.run(base + [setting], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20)
         assert told.returncode == 2 and said in told.stderr.decode(), (setting, told)
+    for never in ("remote_write", "envoy_als", "access_log_otlp", "jaeger_json"):  # these have other ways in
+        told = subprocess.run([c.program, "check-config", "--set", "receive.kafka.topics=x=" + never], capture_output=True, text=True)
+        assert told.returncode == 2 and never in told.stderr and told.stderr.count("\n") == 1, told
     for option, said in (("no.such=1", "no.such"), ("fetch.min.bytes=x", "fetch.min.bytes"), ("enable.auto.commit=true", "cannot be set")):
         told = subprocess.run(base + ["receive.kafka.topics=x=auto", "--set", "receive.kafka.options=" + option], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, timeout=20)

@@ -59,6 +59,13 @@ def scene_jaeger_json(c):
     assert said.returncode == 3 and "127.0.0.1:1" in said.stderr, said
 
 
+def scene_times_of_what_has_no_end(c):
+    """nginx's `combined` says when, not how long: the range that was fed is told all the same."""
+    line = b'10.0.0.3 - - [23/Nov/2026:10:00:0%d +0000] "GET /cart HTTP/1.1" 200 9 "-" "-"\n'
+    done = replay(c, line % 2 + line % 5)
+    assert (done["from"], done["to"]) == ("2026-11-23T10:00:02.000000000Z", "2026-11-23T10:00:05.000000000Z"), done
+
+
 def scene_to_a_collector(c):
     """Files of every kind sent on: the same rows as in a database, flushed when the command returns. Jaeger's spans go as OTLP."""
     columns = ("SELECT trace_id, span_id, parent_span_id, service, version, operation, kind, start_ns, duration_ns, status, status_message, http_status, resource, "

@@ -256,6 +256,13 @@ static void lines_say_what_they_say(void **state)
          "api.example.com", "", "", "http", 200, T * S, DURATION_UNKNOWN, KIND_SERVER,
          PROXY_GATEWAY},
         {FORMAT_HAPROXY,
+         "Nov 23 10:00:00 lb haproxy[1]: 10.0.0.1:1 [23/Nov/2026:10:00:00.000] db-in mysql/s1 "
+         "0/0/+5007 +212 -- 0/0/0/0/3 0/0",
+         "db-in", "mysql", "", "tcp", CODE_NONE, T * S, 5007000000, KIND_SERVER, PROXY_GATEWAY},
+        {FORMAT_HAPROXY,
+         "10.0.0.1:1 [23/Nov/2026:10:00:00.000] db-in mysql/<NOSRV> 0/-1/3 0 SC 0/0/0/0/3 0/0",
+         "db-in", "mysql", "UF", "tcp", CODE_NONE, T * S, 3000000, KIND_SERVER, PROXY_GATEWAY},
+        {FORMAT_HAPROXY,
          "10.0.0.1:1 [23/Nov/2026:10:00:00.000] in~ b/s1 0/0/0/5/+7 200 1 - - ---- 1/1/1/1/0 0/0 "
          "\"GET /x/17 HTTP/1.1\"",
          "in", "b", "", "GET /x/{}", 200, T * S, 7000000, KIND_SERVER, PROXY_GATEWAY},
@@ -396,7 +403,29 @@ static void otlp_records_are_told_apart(void **state)
     assert_true(span.span_id == id);
     batch_free(batch);
 
+    record = (struct access_record){
+        .body_map = STR("{\"start_time\":\"2026-11-23T10:00:00.000Z\",\"response_code\":503,"
+                        "\"response_flags\":\"UF,URX\",\"duration\":\"7\",\"method\":\"GET\","
+                        "\"upstream_cluster\":\"outbound|80||pay.shop.svc.cluster.local\"}"),
+        .resource_attrs = resource,
+        .n_resource_attrs = N(resource),
+        .time_ns = T * S};
+    assert_true(record_is_log(&record, &span, &batch));
+    assert_int_equal(span.kind, KIND_CLIENT);
+    assert_int_equal(span.duration_ns, 7000000);
+    assert_int_equal(span.facts.http_status, 503);
+    assert_true(str_eq(span.facts.service, STR("reviews")));
+    assert_true(span.span_id != id);
+    batch_free(batch);
+
     span = (struct span){.name = STR("untouched")};
+    record = (struct access_record){
+        .body_map = STR("{\"method\":\"GET\",\"status\":200,\"duration\":5,\"user\":\"x\"}"),
+        .time_ns = T * S};
+    assert_false(record_is_log(&record, &span, &batch)); /* an application's own */
+    assert_true(str_eq(span.name, STR("untouched")));
+    batch_free(batch);
+
     record = (struct access_record){.attrs = other,
                                     .n_attrs = N(other),
                                     .body = STR("[main] hello"),
