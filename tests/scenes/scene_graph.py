@@ -85,6 +85,24 @@ def scene_rare_failures_have_examples(c):
     assert all(len(e["examples"]["slow"]) == 3 for e in edges.values())
 
 
+def scene_a_step_of_the_way_is_all_that_went(c):
+    """Calls from one service to another are two edges where some go to another zone: the way of the failure counts both."""
+    c.start()
+    begin, spans = time.time() * 1e6 - BASE_US - 90e6, []
+    for n in range(40):
+        t, at, place = Trace(n), (begin + n * 10_000) / 1000, lambda zone: {"resource": {"k8s.cluster.name": "c", "cloud.availability_zone": zone}}
+        a = t.server("s/a", at, 8, status=2, **place("z1"))
+        b = t.server("s/b", at + 1.5, 5, t.client("s/a", at + 1, 6, a, status=2, **place("z1")), status=2, **place("z%d" % (1 + n % 2)))
+        t.server("s/d", at + 2.5, 2, t.client("s/b", at + 2, 3, b, status=2, **place("z%d" % (1 + n % 2))), status=2, **place("z1"))
+        spans += t.spans
+    assert c.post_otlp(otlp(spans), True)[0] == 200
+    c.flush()
+    assert sorted(e["calls"] for e in c.api("graph?from=10m")["edges"]) == [20, 20, 20, 20, 40]
+    way = c.api("now?from=10m")["path"]
+    assert [x["node"]["service"] for x in way["nodes"]] == ["user", "a", "b", "d"]
+    assert [(e["calls"], e["errors"], e["errors_origin"]) for e in way["edges"]] == [(40, 40, 0), (40, 40, 0), (40, 40, 40)], way["edges"]
+
+
 def run_sql(c, query):
     """By `faultline sql`, which has the functions for histograms."""
     import subprocess
