@@ -155,10 +155,11 @@ int query_each(struct query *query, sqlite3_stmt *statement,
     struct query_rows rows = {n, names, types, values, lengths};
     struct buf reals;
     buf_init(&reals, REAL_ROOM * ((size_t)n + 1));
+    bool room = buf_reserve(&reals, REAL_ROOM * ((size_t)n + 1));
     for (int i = 0; names && i < n; i++)
         names[i] = sqlite3_column_name(statement, i);
     while ((code = sqlite3_step(statement)) == SQLITE_ROW && names && values && types && lengths &&
-           buf_reserve(&reals, REAL_ROOM * ((size_t)n + 1))) {
+           room) {
         buf_reset(&reals);
         for (int i = 0; i < n; i++) {
             types[i] = sqlite3_column_type(statement, i);

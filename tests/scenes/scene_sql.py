@@ -47,6 +47,8 @@ def scene_sql_says_numbers_alike_by_file_and_by_url(c):
     c.start()
     c.flush()
     sql = "SELECT 2.0 AS a, 1e300 AS b, 1e-9 AS c, 0.1 + 0.2 AS d, 9e999 AS e, -9e999 AS f, 3 AS g, NULL AS h"
+    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) SELECT i * 0.5 AS x, i / 3.0 AS y FROM n"
+    assert len(json.loads(subprocess.run([c.program, "sql", "--db", c.db, "--format", "json", many], stdout=subprocess.PIPE, check=True).stdout)) == 100
     for form in ("table", "csv", "json", "ndjson", "markdown"):
         told = [subprocess.run([c.program, "sql", "--format", form, *where, sql], stdout=subprocess.PIPE, check=True).stdout.decode()
                 for where in (("--db", c.db), ("--url", "http://" + c.web))]
