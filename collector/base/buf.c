@@ -113,6 +113,19 @@ void buf_add_json_double(struct buf *buf, double number)
         buf_add_c(buf, isnan(number) ? "\"NaN\"" : number < 0 ? "\"-Infinity\"" : "\"Infinity\"");
 }
 
+void buf_add_sql_double(struct buf *buf, double number)
+{
+    size_t from = buf->len;
+    if (!isfinite(number)) {
+        buf_add_c(buf, number < 0 ? "-Inf" : "Inf");
+        return;
+    }
+    buf_add_double(buf, number);
+    if (!buf_failed(buf) && !memchr(buf->p + from, '.', buf->len - from) &&
+        !memchr(buf->p + from, 'e', buf->len - from))
+        buf_add_c(buf, ".0");
+}
+
 void buf_addv(struct buf *buf, const char *format, va_list args)
 {
     va_list again;

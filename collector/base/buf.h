@@ -35,6 +35,8 @@ void buf_add_i64(struct buf *buf, int64_t number);
 void buf_add_double(struct buf *buf, double number);
 /* The same as JSON has it: "NaN", "Infinity", "-Infinity" are texts there. */
 void buf_add_json_double(struct buf *buf, double number);
+/* As SQL says a real: with a point or an exponent, so that it is not taken for an integer. */
+void buf_add_sql_double(struct buf *buf, double number);
 void buf_addf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_addv(struct buf *buf, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));

@@ -70,17 +70,23 @@ static int show_mermaid(const struct tree *tree)
     return EXIT_GOOD;
 }
 
+/* The minutes that are told of. */
+static void print_window(const struct options *options, const char *what, const struct tree *window)
+{
+    printf("%s%s", paint(DIM), what);
+    print_time(options, tree_get(window, "from")->text, 30);
+    printf(" .. ");
+    print_time(options, tree_get(window, "to")->text, 30);
+    printf("%s\n", paint(PLAIN));
+}
+
 static int show_graph(const struct options *options, const struct tree *tree)
 {
     if (wants(options, "dot"))
         return show_dot(tree);
     if (wants(options, "mermaid"))
         return show_mermaid(tree);
-    printf("%s", paint(DIM));
-    print_time(options, tree_get(tree, "from")->text, 30);
-    printf(" .. ");
-    print_time(options, tree_get(tree, "to")->text, 30);
-    printf("%s\n", paint(PLAIN));
+    print_window(options, "", tree);
     printf("%s%-34s    %-34s %8s %7s %7s %8s %10s %10s  %s%s\n", paint(DIM), "caller", "callee",
            "calls", "failed", "began", "retries", "p50", "p95", "via", paint(PLAIN));
     for (const struct tree *edge = tree_get(tree, "edges")->first; edge; edge = edge->next) {
@@ -128,7 +134,8 @@ static void print_edge(const char *what, const struct tree *edge)
 static int show_diff(const struct options *options, const struct tree *tree)
 {
     static const char *const alone[] = {"new", "gone"}, *const worse[] = {"slower", "redder"};
-    (void)options;
+    print_window(options, "", tree);
+    print_window(options, "was     ", tree_get(tree, "base"));
     printf("%s%-8s%-34s    %-34s %8s %7s %10s%s\n", paint(DIM), "", "caller", "callee", "calls",
            "failed", "p95", paint(PLAIN));
     for (int i = 0; i < 2; i++) {

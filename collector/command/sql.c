@@ -43,7 +43,7 @@ static bool is_json_number(int type, struct str text)
 {
     int64_t number;
     if (type == SQL_FLOAT)
-        return true;
+        return text.p[text.len - 1] != 'f'; /* Inf is no number of JSON */
     return type == SQL_INTEGER && str_to_i64(text, &number) && number <= (INT64_C(1) << 53) - 1 &&
            number >= -((INT64_C(1) << 53) - 1);
 }

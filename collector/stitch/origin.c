@@ -80,7 +80,8 @@ static void write_origin_at(struct stitch *stitch, uint32_t number, struct trace
 {
     const struct work_call *at = &stitch->calls[number];
     bool itself = proxy_itself(stitch, at);
-    if (!itself && call_is_timeout(stitch, at)) {
+    bool given_up = !itself && call_is_timeout(stitch, at);
+    if (given_up) {
         number = time_user(stitch, number);
         at = &stitch->calls[number];
     }
@@ -95,7 +96,8 @@ static void write_origin_at(struct stitch *stitch, uint32_t number, struct trace
     if (!says || says->outcome == OUTCOME_OK)
         says = caller && caller->outcome != OUTCOME_OK ? caller : callee ? callee : caller;
     trace->origin_reason = reason_of(stitch, says);
-    if (says->outcome == OUTCOME_OK)
+    bool unsaid = trace->origin_reason == names_add(stitch->names, STR("error"));
+    if (says->outcome == OUTCOME_OK || (given_up && unsaid))
         trace->origin_reason = names_add(stitch->names, STR("timeout"));
 }
 

@@ -43,6 +43,13 @@ bool is_gateway(const struct stitch *stitch, const struct node *node)
            node_matches(stitch, node, knowledge->gateways, knowledge->n_gateways);
 }
 
+static bool is_sidecar(const struct stitch *stitch, const struct node *node)
+{
+    const struct knowledge *knowledge = stitch->knowledge;
+    return knowledge->n_sidecars &&
+           node_matches(stitch, node, knowledge->sidecars, knowledge->n_sidecars);
+}
+
 /* A proxy whose type is not said is what another span of the same service says, else what was
  * learnt of it from others' traces, else a sidecar. */
 static uint8_t proxy_kind(const struct stitch *stitch, const struct work_span *span)
@@ -51,8 +58,7 @@ static uint8_t proxy_kind(const struct stitch *stitch, const struct work_span *s
     const struct node *node = &span->shape->node;
     if (is_gateway(stitch, node))
         return PROXY_GATEWAY;
-    if (knowledge->n_sidecars &&
-        node_matches(stitch, node, knowledge->sidecars, knowledge->n_sidecars))
+    if (is_sidecar(stitch, node))
         return PROXY_SIDECAR;
     if (span->shape->proxy != PROXY_UNKNOWN)
         return span->shape->proxy;
@@ -95,7 +101,7 @@ static uint8_t gateway_half(const struct stitch *stitch, const struct work_span 
     bool answered_itself = (span->record->flags & FILTER_FLAGS) != 0;
     if (span->shape->kind == KIND_CLIENT) {
         const struct work_span *parent = parent_of(stitch, span);
-        bool inner = parent && parent->shape->proxy != PROXY_NONE &&
+        bool inner = parent && parent->proxy != PROXY_NONE &&
                      same_workload(&parent->shape->node, &span->shape->node);
         return inner ? HALF_OUT : answered_itself ? HALF_IN : HALF_BOTH;
     }
@@ -242,17 +248,28 @@ static uint8_t application_half(struct stitch *stitch, struct work_span *span)
     }
 }
 
+/* Who bears no mark of a proxy is a gateway where the settings say so. */
+static uint8_t kind_of_application(const struct stitch *stitch, const struct work_span *span)
+{
+    bool queued = span->shape->kind == KIND_PRODUCER || span->shape->kind == KIND_CONSUMER;
+    return !queued && is_gateway(stitch, &span->shape->node) ? PROXY_GATEWAY : PROXY_NONE;
+}
+
 void roles_find(struct stitch *stitch)
 {
     for (uint32_t i = 0; i < stitch->n; i++) {
         struct work_span *span = &stitch->spans[i];
-        if (span->shape->proxy == PROXY_NONE) {
-            span->half = application_half(stitch, span);
-            continue;
-        }
-        span->proxy = proxy_kind(stitch, span);
-        span->direction = upstream_parse(stitch, span->shape->upstream_cluster)->direction;
-        span->half =
-            span->proxy == PROXY_SIDECAR ? sidecar_half(stitch, span) : gateway_half(stitch, span);
+        bool marked = span->shape->proxy != PROXY_NONE;
+        span->proxy = marked ? proxy_kind(stitch, span) : kind_of_application(stitch, span);
+        if (marked)
+            span->direction = upstream_parse(stitch, span->shape->upstream_cluster)->direction;
+    }
+    for (uint32_t i = 0; i < stitch->n; i++) {
+        struct work_span *span = &stitch->spans[i];
+        bool plain = span->shape->proxy == PROXY_NONE && span->shape->kind != KIND_SERVER &&
+                     span->shape->kind != KIND_CLIENT;
+        span->half = plain || span->proxy == PROXY_NONE ? application_half(stitch, span)
+                     : span->proxy == PROXY_SIDECAR     ? sidecar_half(stitch, span)
+                                                        : gateway_half(stitch, span);
     }
 }

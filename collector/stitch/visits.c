@@ -101,10 +101,21 @@ static bool is_of_visit(const struct stitch *stitch, const struct work_span *spa
            parent->shape->node.service == node->service;
 }
 
+/* The next span beneath this gateway's, its own steps in between looked into. */
+static uint32_t next_beneath(const struct stitch *stitch, const struct work_span *span, uint32_t at)
+{
+    const struct work_span *child = &stitch->spans[at];
+    if (child->proxy == PROXY_GATEWAY && child->half == HALF_NONE && child->first_child != NONE)
+        return child->first_child;
+    while (child != span && child->next_sibling == NONE)
+        child = &stitch->spans[child->parent];
+    return child == span ? NONE : child->next_sibling;
+}
+
 /* A gateway that handed on: to a span of another workload beneath it, or to an upstream by name. */
 static bool handed_on(struct stitch *stitch, const struct work_span *span)
 {
-    for (uint32_t i = span->first_child; i != NONE; i = stitch->spans[i].next_sibling) {
+    for (uint32_t i = span->first_child; i != NONE; i = next_beneath(stitch, span, i)) {
         const struct work_span *child = &stitch->spans[i];
         if (child->half == HALF_OUT || !same_workload(&child->shape->node, &span->shape->node))
             return true;

@@ -11,6 +11,7 @@
 
 #define MAX_EDGES 5000u
 #define EXAMPLE_TRACES 1000
+#define WELL_TRACES 20000
 #define MARK_LEAST 3     /* failures */
 #define MARK_SHARE 0.005 /* of the calls */
 
@@ -398,8 +399,9 @@ static void example(struct gedge *edge, int kind, const char *id)
 {
     if (edge->n_examples[kind] == N_EXAMPLES)
         return;
-    if (edge->n_examples[kind] && strcmp(edge->examples[kind][edge->n_examples[kind] - 1], id) == 0)
-        return;
+    for (unsigned i = 0; i < edge->n_examples[kind]; i++)
+        if (strcmp(edge->examples[kind][i], id) == 0)
+            return;
     memcpy(edge->examples[kind][edge->n_examples[kind]++], id, 33);
 }
 
@@ -438,30 +440,65 @@ static void examples_of(struct graph_answer *answer, sqlite3_stmt *row)
         uint64_t ns = call.caller_ns != DURATION_UNKNOWN ? call.caller_ns : call.callee_ns;
         if (call.fault == FAULT_ORIGIN || call.fault == FAULT_CARRIED)
             example(edge, 0, id);
-        if (ns != DURATION_UNKNOWN && ns >= edge->slow_ns)
+        if (ns != DURATION_UNKNOWN && histogram_bucket(ns) >= histogram_bucket(edge->slow_ns))
             example(edge, 1, id);
     }
 }
 
-int graph_examples(struct graph_answer *answer, struct err *err)
+static int examples_among(struct graph_answer *answer, const char *sql, const int64_t bounds[2],
+                          struct err *err)
 {
     sqlite3_stmt *select;
-    int64_t before;
     int code;
-    if (query_trace_no_before(answer->mesh.query, answer->window.to_ns, &before, err) ||
-        query_begin(answer->mesh.query,
-                    "SELECT lower(hex(id)), calls FROM (SELECT id, calls, start_ns FROM trace_row "
-                    "WHERE trace_no < ?4 ORDER BY trace_no DESC LIMIT ?1) "
-                    "WHERE start_ns >= ?2 AND start_ns < ?3",
-                    &select, err))
+    if (query_begin(answer->mesh.query, sql, &select, err))
         return err->code;
     sqlite3_bind_int64(select, 1, EXAMPLE_TRACES);
     sqlite3_bind_int64(select, 2, (int64_t)answer->window.from_ns);
     sqlite3_bind_int64(select, 3, (int64_t)answer->window.to_ns);
-    sqlite3_bind_int64(select, 4, before);
+    sqlite3_bind_int64(select, 4, bounds[0]);
+    sqlite3_bind_int64(select, 5, bounds[1]);
     while ((code = sqlite3_step(select)) == SQLITE_ROW)
         examples_of(answer, select);
     return query_end(answer->mesh.query, select, code, err);
+}
+
+static bool lacks_errors(const struct graph_answer *answer)
+{
+    for (size_t i = 0; i < answer->n_edges; i++) {
+        const struct gedge *edge = &answer->edges[i];
+        uint64_t most = (uint64_t)(edge->now.began + edge->now.passed);
+        if (edge->n_examples[0] < (most < N_EXAMPLES ? most : N_EXAMPLES))
+            return true;
+    }
+    return false;
+}
+
+/* Among the newest traces; where failures are too rare to be there, among the newest that failed,
+ * and then among those that went well although a call in them failed. */
+int graph_examples(struct graph_answer *answer, struct err *err)
+{
+    struct query *query = answer->mesh.query;
+    int64_t before, numbers[2];
+    if (query_trace_no_before(query, answer->window.to_ns, &before, err) ||
+        examples_among(answer,
+                       "SELECT lower(hex(id)), calls FROM (SELECT id, calls, start_ns FROM "
+                       "trace_row WHERE trace_no BETWEEN ?4 AND ?5 ORDER BY trace_no DESC LIMIT "
+                       "?1) WHERE start_ns >= ?2 AND start_ns < ?3",
+                       (int64_t[2]){0, before - 1}, err) ||
+        !lacks_errors(answer) ||
+        query_trace_numbers(query, answer->window, &numbers[0], &numbers[1], err) ||
+        examples_among(answer,
+                       "SELECT lower(hex(id)), calls FROM trace_row INDEXED BY trace_failed WHERE "
+                       "bits & 1 AND trace_no BETWEEN ?4 AND ?5 AND start_ns >= ?2 AND start_ns < "
+                       "?3 ORDER BY trace_no DESC LIMIT ?1",
+                       numbers, err) ||
+        !lacks_errors(answer))
+        return err->code;
+    return examples_among(answer,
+                          "SELECT lower(hex(id)), calls FROM trace_row WHERE trace_no BETWEEN ?4 "
+                          "AND ?5 AND start_ns >= ?2 AND start_ns < ?3 AND error_count > 0 AND "
+                          "NOT bits & 1 ORDER BY trace_no DESC LIMIT ?1",
+                          (int64_t[2]){before - WELL_TRACES, before - 1}, err);
 }
 
 /* ---- the whole ---- */

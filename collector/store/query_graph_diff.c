@@ -124,6 +124,9 @@ static void diff_json(const struct graph_answer *now, const struct graph_answer 
     map_init(&of_was);
     if (map_edges(now, &of_now) && map_edges(was, &of_was)) {
         buf_add_char(out, '{');
+        graph_head_json(now, out);
+        graph_window_json("base", was->window, was->seconds, out);
+        buf_add_char(out, ',');
         alone_json("new", now, was, &of_was, out);
         buf_add_char(out, ',');
         alone_json("gone", was, now, &of_now, out);

@@ -231,6 +231,26 @@ static void requests_json(const struct now *now, struct buf *out)
     traffic_fini(&both[1]);
 }
 
+/* A step of the way is all that went from the one to the other, also where it crossed differently.
+ */
+static void step_json(const struct graph_answer *answer, const struct gedge *edge, struct buf *out)
+{
+    struct gedge all = *edge;
+    all.now = all.was = (struct traffic){0};
+    all.n_merged = 0;
+    for (uint32_t i = 0; i < answer->n_edges; i++) {
+        const struct gedge *other = &answer->edges[i];
+        if (other->caller != edge->caller || other->callee != edge->callee)
+            continue;
+        traffic_merge(&all.now, &other->now);
+        traffic_merge(&all.was, &other->was);
+        all.n_merged += other->n_merged;
+    }
+    graph_edge_json(answer, &all, out);
+    traffic_fini(&all.now);
+    traffic_fini(&all.was);
+}
+
 static void path_json(const struct now *now, struct buf *out)
 {
     const struct graph_answer *answer = &now->answer;
@@ -246,7 +266,7 @@ static void path_json(const struct now *now, struct buf *out)
     for (uint32_t i = 0; i < now->n_path; i++) {
         if (i)
             buf_add_char(out, ',');
-        graph_edge_json(answer, &answer->edges[now->path[i]], out);
+        step_json(answer, &answer->edges[now->path[i]], out);
     }
     buf_add_c(out, "]}");
 }

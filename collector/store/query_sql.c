@@ -127,6 +127,24 @@ int query_add_functions(sqlite3 *db)
                                           NULL);
 }
 
+#define REAL_ROOM 32 /* bytes a real takes as text */
+
+/* A column as text. A real as the API says it, digit for digit: SQLite's own text stops at 15. */
+static int value_text(sqlite3_stmt *row, int column, struct buf *reals, const char **text)
+{
+    *text = NULL;
+    if (sqlite3_column_type(row, column) == SQLITE_NULL)
+        return 0;
+    if (sqlite3_column_type(row, column) != SQLITE_FLOAT) {
+        *text = (const char *)sqlite3_column_text(row, column);
+        return sqlite3_column_bytes(row, column);
+    }
+    *text = reals->p + reals->len; /* there is room: nothing moves */
+    buf_add_sql_double(reals, sqlite3_column_double(row, column));
+    buf_add_char(reals, '\0');
+    return (int)strlen(*text);
+}
+
 int query_each(struct query *query, sqlite3_stmt *statement,
                bool (*row)(const struct query_rows *rows, void *ctx), void *ctx, struct err *err)
 {
@@ -135,14 +153,17 @@ int query_each(struct query *query, sqlite3_stmt *statement,
                **values = calloc((size_t)n + 1, sizeof(char *));
     int *types = calloc((size_t)n + 1, sizeof(int)), *lengths = calloc((size_t)n + 1, sizeof(int));
     struct query_rows rows = {n, names, types, values, lengths};
+    struct buf reals;
+    buf_init(&reals, REAL_ROOM * ((size_t)n + 1));
+    bool room = buf_reserve(&reals, REAL_ROOM * ((size_t)n + 1));
     for (int i = 0; names && i < n; i++)
         names[i] = sqlite3_column_name(statement, i);
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW && names && values && types && lengths) {
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW && names && values && types && lengths &&
+           room) {
+        buf_reset(&reals);
         for (int i = 0; i < n; i++) {
             types[i] = sqlite3_column_type(statement, i);
-            values[i] =
-                types[i] == SQLITE_NULL ? NULL : (const char *)sqlite3_column_text(statement, i);
-            lengths[i] = sqlite3_column_bytes(statement, i);
+            lengths[i] = value_text(statement, i, &reals, &values[i]);
         }
         if (!row(&rows, ctx))
             break;
@@ -151,6 +172,7 @@ int query_each(struct query *query, sqlite3_stmt *statement,
     free(values);
     free(types);
     free(lengths);
+    buf_fini(&reals);
     return query_end(query, statement, code, err);
 }
 

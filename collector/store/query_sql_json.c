@@ -1,4 +1,5 @@
 /* query_sql_json.c - one SQL question of a stranger, answered as JSON: POST /api/v1/sql. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "collector/base/clock.h"
@@ -167,13 +168,17 @@ static int bind_all(struct asking *asking)
 static void value_json(sqlite3_stmt *row, int column, struct buf *out)
 {
     int64_t whole = sqlite3_column_int64(row, column);
+    bool quote;
     switch (sqlite3_column_type(row, column)) {
     case SQLITE_INTEGER:
         buf_addf(out, whole > MOST_EXACT || whole < -MOST_EXACT ? "\"%lld\"" : "%lld",
                  (long long)whole);
         break;
     case SQLITE_FLOAT:
-        buf_add_double(out, sqlite3_column_double(row, column));
+        quote = !isfinite(sqlite3_column_double(row, column));
+        buf_add_c(out, quote ? "\"" : "");
+        buf_add_sql_double(out, sqlite3_column_double(row, column));
+        buf_add_c(out, quote ? "\"" : "");
         break;
     case SQLITE_TEXT:
         buf_add_json(out, column_str(row, column));

@@ -64,6 +64,45 @@ def scene_the_graph_is_what_sql_says(c):
         assert c.sql("SELECT status FROM trace WHERE trace_id = ?", trace) == [("error",)]
 
 
+def scene_rare_failures_have_examples(c):
+    """Older than any number of traces that went well: the edge still names them, also where the request as a whole went well."""
+    c.start()
+    now, ids = time.time() * 1e6 - BASE_US - 90e6, {}
+
+    def call(n, failed, whole):
+        t = Trace(n)
+        at = (now + n * 10_000) / 1000
+        a = t.server("a", at, 8, status=2 if whole else 0)
+        t.server("b", at + 2, 4, t.client("a", at + 1, 6, a, status=2 if failed else 0), status=2 if failed else 0)
+        ids[n] = t.id
+        return t.spans
+    for of in (range(1, 4), range(4, 2004)):
+        assert c.post_otlp(otlp([s for n in of for s in call(n, n < 4, n < 3)]), True)[0] == 200
+        c.flush()
+    edges = {short(e["caller"]) + ">" + short(e["callee"]): e for e in c.api("graph?from=10m")["edges"]}
+    assert edges["/a>/b"]["errors"] == 3 and sorted(edges["/a>/b"]["examples"]["error"]) == sorted(ids[n] for n in (1, 2, 3)), edges
+    assert sorted(edges["/user>/a"]["examples"]["error"]) == sorted(ids[n] for n in (1, 2)), edges
+    assert all(len(e["examples"]["slow"]) == 3 for e in edges.values())
+
+
+def scene_a_step_of_the_way_is_all_that_went(c):
+    """Calls from one service to another are two edges where some go to another zone: the way of the failure counts both."""
+    c.start()
+    begin, spans = time.time() * 1e6 - BASE_US - 90e6, []
+    for n in range(40):
+        t, at, place = Trace(n), (begin + n * 10_000) / 1000, lambda zone: {"resource": {"k8s.cluster.name": "c", "cloud.availability_zone": zone}}
+        a = t.server("s/a", at, 8, status=2, **place("z1"))
+        b = t.server("s/b", at + 1.5, 5, t.client("s/a", at + 1, 6, a, status=2, **place("z1")), status=2, **place("z%d" % (1 + n % 2)))
+        t.server("s/d", at + 2.5, 2, t.client("s/b", at + 2, 3, b, status=2, **place("z%d" % (1 + n % 2))), status=2, **place("z1"))
+        spans += t.spans
+    assert c.post_otlp(otlp(spans), True)[0] == 200
+    c.flush()
+    assert sorted(e["calls"] for e in c.api("graph?from=10m")["edges"]) == [20, 20, 20, 20, 40]
+    way = c.api("now?from=10m")["path"]
+    assert [x["node"]["service"] for x in way["nodes"]] == ["user", "a", "b", "d"]
+    assert [(e["calls"], e["errors"], e["errors_origin"]) for e in way["edges"]] == [(40, 40, 0), (40, 40, 0), (40, 40, 40)], way["edges"]
+
+
 def run_sql(c, query):
     """By `faultline sql`, which has the functions for histograms."""
     import subprocess

@@ -1,6 +1,7 @@
 """POST /api/v1/sql: what is answered, what is refused and with which status, limits of time, rows and memory; answers packed with gzip."""
 import gzip
 import json
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,22 @@ def scene_sql_answers_as_the_file_does(c):
                         ("SELECT replace('aXbX', 'X', 'yy'), replace('a', '', 'z'), replace(NULL, 'a', 'b'), replace(121, 1, 0)", ["ayybyy", "a", None, "020"]),
                         ("SELECT trim('éxé', 'é'), ltrim('xxa', 'x'), rtrim('axx', 'x'), trim('  a '), trim('', 'x'), trim('xx', 'x')", ["x", "a", "a", "a", "", ""])):
         assert ask(c, sql)[1]["rows"] == [wanted] == [list(lib.sqlite3.connect(":memory:").execute(sql).fetchone())], sql
+
+
+def scene_sql_says_numbers_alike_by_file_and_by_url(c):
+    """A real is a real, to its last digit, and what JSON has no number for is a text."""
+    c.start()
+    c.flush()
+    sql = "SELECT 2.0 AS a, 1e300 AS b, 1e-9 AS c, 0.1 + 0.2 AS d, 9e999 AS e, -9e999 AS f, 3 AS g, NULL AS h"
+    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) SELECT i * 0.5 AS x, i / 3.0 AS y FROM n"
+    assert len(json.loads(subprocess.run([c.program, "sql", "--db", c.db, "--format", "json", many], stdout=subprocess.PIPE, check=True).stdout)) == 100
+    for form in ("table", "csv", "json", "ndjson", "markdown"):
+        told = [subprocess.run([c.program, "sql", "--format", form, *where, sql], stdout=subprocess.PIPE, check=True).stdout.decode()
+                for where in (("--db", c.db), ("--url", "http://" + c.web))]
+        assert told[0] == told[1], told
+    assert told[0].splitlines()[-1] == "| 2.0 | 1e+300 | 1e-09 | 0.30000000000000004 | Inf | -Inf | 3 |  |", told
+    row = json.loads(subprocess.run([c.program, "sql", "--db", c.db, "--format", "json", sql], stdout=subprocess.PIPE, check=True).stdout)[0]
+    assert list(row.values()) == [2.0, 1e300, 1e-9, 0.1 + 0.2, "Inf", "-Inf", 3, None] == ask(c, sql)[1]["rows"][0] and isinstance(row["a"], float), row
 
 
 def scene_sql_takes_parameters(c):

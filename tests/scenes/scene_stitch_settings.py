@@ -69,6 +69,30 @@ def scene_settings_say_who_is_a_sidecar_and_who_a_gateway(c):
     assert graph(c, t) == {"user > a#workload in ": 1, "a > b#workload unknown relay": 1}
 
 
+def scene_a_gateway_without_marks_is_one_by_its_name(c):
+    """An own gateway, its spans by an SDK: with and without steps in between, alone in front, and one that answers itself."""
+    def calls(n):
+        t = Trace(n)
+        a = t.server("a", 0, 100)
+        g = t.server("bff", 11, 48, t.client("a", 10, 50, a))
+        t.server("b", 13, 40, t.client("bff", 12, 42, t.span("bff", "internal", 11.5, 47, g)))
+        t.server("bff", 71, 8, t.client("a", 70, 10, a), status=2)
+        front = t.server("bff", 200, 50)
+        t.server("b", 211, 8, t.client("bff", 210, 10, front))
+        return graph(c, t)
+
+    plain = {"user > a#workload in ": 1, "user > bff#workload in ": 1, "a > bff#workload unknown ": 2, "bff > b#workload unknown ": 2}
+    named = {"user > a#workload in ": 1, "user > bff#gateway in ": 1, "a > b#workload unknown bff": 1, "a > bff#gateway unknown ": 1, "bff > b#workload unknown ": 1}
+    settle(c, "log.level: info\n")
+    assert calls(1) == plain, calls(11)
+    settle(c, "stitch.gateways: [b*f]\n")
+    assert calls(2) == named, calls(12)
+    way = c.sql("SELECT hop, hop_name, sum(time_ns_sum) FROM hop_minute WHERE caller_service = 'a' AND callee_service = 'b' GROUP BY 1, 2")
+    assert {(h, n): ns / 1_000_000 for h, n, ns in way} == {("network", "bff"): 2, ("gateway", "bff"): 6, ("network", "b"): 2, ("application", "b"): 40}, way
+    settle(c, "log.level: info\n")
+    assert calls(3) == plain
+
+
 def scene_what_is_inside_is_a_setting(c):
     def calls(n):
         t = Trace(n)

@@ -357,7 +357,9 @@ def scene_graph_diff_names_what_changed(c):
     shown = [subprocess.run([c.program, *args, *where], capture_output=True, text=True, check=True).stdout
              for where in (["--url", "http://" + c.web], ["--db", c.db])]
     assert shown[0] == shown[1]
-    assert [line[:8].strip() for line in shown[0].splitlines()[1:]] == ["new", "gone", "slower", "was", "redder", "was"], shown[0]
+    assert shown[0].splitlines()[:2] == ["2023-11-14T23:03:00.000000000Z .. 2023-11-14T23:24:00.000000000Z", "was     2023-11-14T22:10:00.000000000Z .. 2023-11-14T22:30:00.000000000Z"], shown[0]
+    assert (diff["from"], diff["base"]["to"]) == ("2023-11-14T23:03:00.000000000Z", "2023-11-14T22:30:00.000000000Z")
+    assert [line[:8].strip() for line in shown[0].splitlines()[3:]] == ["new", "gone", "slower", "was", "redder", "was"], shown[0]
     assert subprocess.run([c.program, "graph", "--db", c.db, "--diff", "x"], capture_output=True).returncode == 2
 
 

@@ -226,6 +226,16 @@ def a_timeout_while_the_callee_succeeds():
 
 
 @case
+def a_timeout_of_a_callee_that_calls_nobody():
+    t = new()
+    a = t.server("a", 0, 1010, status=2, attrs={"http__response__status_code": 504})
+    t.server("b", 4, 3000, t.client("a", 2, 1000, a, status=2, attrs={"error__type": "timeout"}))
+    return t.spans, """user > a entry carried
+        a > b both origin
+        trace error entry=a origin=b reason=timeout"""
+
+
+@case
 def a_call_that_fails_only_after_it_was_given_up_explains_nothing():
     t = new()
     a = t.server("a", 0, 1010, status=2, attrs={"http__response__status_code": 504})

@@ -54,6 +54,7 @@ scenes.incident_is_told = open => async () => {
   await page.goto(f.base + '/incident/99');
   await page.waitForSelector('.big');
   assert.equal(await one(page, 'h1'), 'There is no incident 99.');
+  assert.equal(await page.title(), 'incident 99 · faultline'); /* not what the present is like */
 };
 
 // Several that are open: the worst whole, a headline each for two more, the rest in one line.

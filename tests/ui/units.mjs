@@ -1,6 +1,7 @@
 // units.mjs: the pure parts of the page by tables of input and output. node tests/ui/units.mjs
 import assert from 'node:assert/strict';
-import { conditions, condition, join, readBox, writeBox, write } from '../../web/ui/traces/line.js';
+import { conditions, condition, join, readBox, valueWords, writeBox, write } from '../../web/ui/traces/line.js';
+import { fit as shorten } from '../../web/ui/now/fit.js';
 import { traceIdIn } from '../../web/ui/frame/traceid.js';
 import * as text from '../../web/ui/draw/text.js';
 import { firstDifference, hairpinOf, markOf, modelOf, rowsOf, selfOf, summary, union } from '../../web/ui/trace/model.js';
@@ -64,3 +65,10 @@ assert.deepEqual([...fit.clocks.hosts], [['b', 5000e6]]);
 assert.equal(modelOf(ahead).to, 5080e6);
 assert.equal(modelOf(layout(true)).clocks.hosts.size, 0);
 console.log('units of the page: good');
+
+/* a value of nothing but blanks is said, not shown */
+assert.deepEqual(['', '  ', ' TLSv1.3'].map(v => valueWords('tls', v)), ['empty', 'empty', ' TLSv1.3']);
+
+/* the gateway that a way leaves out stands before the next node of it alone */
+const way = ['user', 'gateway', 'workload', 'workload', 'cache'].map(role => ({ node: { role } })), [shown, folded, before] = shorten(way, 3);
+assert.deepEqual([shown, folded, shown.map(before)], [[0, 2, 3, 4], [], [undefined, 1, undefined, undefined]]);

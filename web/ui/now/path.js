@@ -4,6 +4,7 @@ import { Icon, Mark } from '../draw/marks.js';
 import { change, msWhole, rate, share } from '../draw/text.js';
 import { edgeHref, hasPage, isStore, isUser, nameOf, serviceHref } from '../graph/names.js';
 import { best, marked, ratio } from '../graph/numbers.js';
+import { fit } from './fit.js';
 
 // The version in which failures began, when that is one of several.
 const guilty = n => { const bad = (n.versions || []).filter(v => marked(v.calls, v.began));
@@ -37,15 +38,6 @@ export function pathTo(graph, node, peer, slow) {
 export function counted({ nodes, edges }) {
   const origin = edges.at(-1);
   return origin && { nodes, edges, at: nodes.length - (origin.unreached * 2 > origin.errors_origin ? 2 : 1) };
-}
-
-// At most five nodes: gateways go first, then the middle folds. Gives [nodes to show, folded ones, the gateway before a node].
-function fit(nodes, at) {
-  const gates = nodes.map((n, i) => i).filter(i => i && i < nodes.length - 1 && nodes[i].node.role == 'gateway' && i != at);
-  let show = nodes.map((n, i) => i);
-  for (const i of gates) if (show.length > 4) show = show.filter(x => x != i);
-  const folded = show.length > 5 ? show.splice(2, show.length - 4) : [];
-  return [show, folded, i => gates.find(x => x < i && !show.includes(x))];
 }
 
 // path: what pathTo or counted gave; failed: share of requests that fail; others: of the last node's other callers;

@@ -113,7 +113,7 @@ export function Now({ query, id = '' }) {
     i = one.data?.id == wanted ? one.data : null, q = d?.requests;
   useEffect(() => { if (id && i && !query.from) showQuery(windowOf(i)); }, [id, i?.id, query.from]);
   const bad = q?.calls && !last && standsOut(q);
-  useTitle(i ? i.summary : bad ? `${share(ratio(q.errors, q.calls))} of requests fail` : q?.calls && 'All normal',
+  useTitle(i ? i.summary : id ? '' : bad ? `${share(ratio(q.errors, q.calls))} of requests fail` : q?.calls && 'All normal',
     id ? `incident ${id}` : 'Now');
   if (id && one.error?.status == 404)
     return html`<${NoPage} title=${`There is no incident ${id}.`}><a href=${href('/')}>The state of things</a></${NoPage}>`;

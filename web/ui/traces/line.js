@@ -59,7 +59,7 @@ export function keyWords({ key, scope, attribute }) {
   return (scope ? scope + ' ' : '') + (!attribute && NAMES[key] || key);
 }
 export const valueWords = (key, value) =>
-  key == 'status' ? value == 'error' ? 'failed' : 'good' : key == 'began' ? arrow(value) : value || 'empty';
+  key == 'status' ? value == 'error' ? 'failed' : 'good' : key == 'began' ? arrow(value) : value?.trim() ? value : 'empty';
 // A condition as one reads it: [key and operator, value]; a bare word has only a value.
 export const chipWords = c =>
   c.key ? [`${c.key == 'service' && !c.quoted ? 'service' : keyWords({ ...c, attribute: c.quoted })} ${c.op}`,
