@@ -135,7 +135,7 @@ scenes.keyboard_only = open => async () => {
   await page.waitForURL('**/service/**');
   await press('g', 'n');
   await page.waitForSelector('.fpath');
-  await page.locator('.sus summary').focus();
+  await page.locator('.sus summary').first().focus();
   await press('Enter');
   await page.waitForFunction(() => !document.querySelector('.sus').open);
 };
