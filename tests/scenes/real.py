@@ -69,7 +69,11 @@ class Process:
 
     def __exit__(self, *_):
         if self.process.poll() is None:
-            self.process.kill()
+            self.process.send_signal(signal.SIGTERM)  # a mesh takes its own processes with it
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
         self.process.stdin.close()
         self.process.stdout.close()
         self.process.wait()
