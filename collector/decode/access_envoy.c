@@ -269,11 +269,10 @@ static bool is_access_log(struct decoding *decoding, struct access *access,
                           const struct access_record *record)
 {
     struct str body = str_trim(record->body);
-    if (is_map_of_proxy(decoding, access, record->body_map)) {
-        set_attrs(access, record->attrs, record->n_attrs);
-        return true;
-    }
+    bool map = is_map_of_proxy(decoding, access, record->body_map);
     set_attrs(access, record->attrs, record->n_attrs);
+    if (map)
+        return true;
     bool labels = access->at[ACCESS_FLAGS].len || access->at[ACCESS_UPSTREAM_NAME].len ||
                   (access->at[ACCESS_STATUS].len && access->at[ACCESS_DURATION].len &&
                    access->at[ACCESS_METHOD].len);
