@@ -79,19 +79,23 @@ static void count_version_calls(const struct work *work, struct newcomer *newcom
     }
 }
 
-/* Its calls to each other service, by their groups; NULL when memory is short. */
-static struct beside *count_calls_made(const struct work *work, const struct newcomer *newcomer)
+/* The calls that a newcomer and its sisters make to each service, by its group. */
+static void count_calls_made(const struct work *work, const struct newcomer *newcomer,
+                             struct beside *made)
 {
-    struct beside *made = arena_calloc(work->arena, (work->services.n + 1) * sizeof(*made));
-    for (uint32_t i = 0; i < work->by_version.n && made; i++) {
-        const struct pair *pair = &work->by_version.items[i];
-        if (pair->key.channel == TALLY_CALL && pair->key.peer != NO_GROUP &&
-            pair->key.node != NO_GROUP &&
-            work->versions.items[pair->key.node].service == newcomer->service)
-            count_call(pair, pair->key.node == newcomer->version,
-                       &made[work->versions.items[pair->key.peer].service]);
+    const struct groups *versions = &work->versions;
+    memset(made, 0, work->services.n * sizeof(*made));
+    for (uint32_t v = 0; v < versions->n; v++) {
+        uint32_t i, to;
+        if (versions->items[v].service != newcomer->service)
+            continue;
+        for (pairs_range(&work->by_version, TALLY_CALL, v, &i, &to); i < to; i++) {
+            const struct pair *pair = &work->by_version.items[i];
+            if (pair->key.peer != NO_GROUP)
+                count_call(pair, v == newcomer->version,
+                           &made[versions->items[pair->key.peer].service]);
+        }
     }
-    return made;
 }
 
 /* ---- findings ---- */
@@ -134,11 +138,10 @@ static struct finding fail_more(const struct work *work, const struct beside *ca
 }
 
 /* Its calls to another that fail where its sisters' do not: they never came there, or are wrong. */
-static bool judge_calls_made(struct work *work, const struct newcomer *newcomer, struct str name)
+static bool judge_calls_made(struct work *work, const struct newcomer *newcomer,
+                             const struct beside *made, struct str name)
 {
     bool worse = false;
-    const struct beside *made = count_calls_made(work, newcomer);
-    work->memory_short = work->memory_short || !made;
     for (uint32_t s = 0; s < work->services.n && made; s++) {
         struct finding finding = fail_more(work, &made[s]);
         work->n_tests[TEST_CHANGE] += made[s].n >= MIN_TIMES;
@@ -157,7 +160,8 @@ static bool judge_calls_made(struct work *work, const struct newcomer *newcomer,
     return worse;
 }
 
-static void judge(struct work *work, const struct newcomer *newcomer)
+/* `made`: its calls to each service; NULL of an instance. */
+static void judge(struct work *work, const struct newcomer *newcomer, const struct beside *made)
 {
     struct str name = newcomer_name(work, newcomer);
     work->n_tests[TEST_CHANGE]++;
@@ -177,8 +181,7 @@ static void judge(struct work *work, const struct newcomer *newcomer)
                       STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_ns(work, slow->was_ns)));
     bool worse = failing.z > SIGNIFICANT_Z || slower.z > SIGNIFICANT_Z;
     blame_newcomer(work, newcomer, failing.z > SIGNIFICANT_Z ? &failing : &slower);
-    if (newcomer->version != NO_GROUP)
-        worse = judge_calls_made(work, newcomer, name) || worse;
+    worse = judge_calls_made(work, newcomer, made, name) || worse;
     if (worse)
         return;
     there.observed = newcomer->come.n;
@@ -204,6 +207,8 @@ static bool has_sisters(const struct work *work, uint32_t version)
 
 static void find_new_versions(struct work *work)
 {
+    struct beside *made = arena_calloc(work->arena, (work->services.n + 1) * sizeof(*made));
+    work->memory_short = work->memory_short || !made;
     for (uint32_t v = 0; v < work->versions.n; v++) {
         uint32_t i, to;
         bool fresh = false, old = false;
@@ -216,7 +221,9 @@ static void find_new_versions(struct work *work)
         struct newcomer newcomer = {.service = work->versions.items[v].service, .version = v};
         count_version_calls(work, &newcomer);
         compare_version_times(work, &newcomer);
-        judge(work, &newcomer);
+        if (made)
+            count_calls_made(work, &newcomer, made);
+        judge(work, &newcomer, made);
     }
 }
 
@@ -236,7 +243,7 @@ static void judge_instance(struct work *work, const struct pair *own, uint32_t f
                                     (double)sisters.bad};
     compare_own(work, &sisters, &own->t[1], &newcomer);
     if (sisters.n > 0)
-        judge(work, &newcomer);
+        judge(work, &newcomer, NULL);
     histogram_fini(&sisters.histogram);
 }
 
