@@ -109,8 +109,9 @@
 /* An entry shows a symptom: a look every ten seconds at ten entries is a hundred thousand tests a
  * day, of which 4.5 standard errors let less than one through by chance. Longer looks are so many
  * times fewer that do not overlap: they need less, to the same number of false ones. The rise must
- * be felt: so many of its requests more fail, or are slower than normal's p95. Normal is known from
- * so many requests; of those now, five that all fail are what fewer could not tell from one client.
+ * be felt: so many of its requests more fail, or are slower than normal's p95 by SLOW_BUCKETS.
+ * Normal is known from so many requests; of those now, five that all fail are what fewer could not
+ * tell from one client.
  */
 #define SYMPTOM_Z 4.5
 #define SYMPTOM_FAILED 0.02

@@ -1,6 +1,8 @@
 /* explain.c - what stands beside a suspect: its evidence, who only shows it, and what it is not. */
 #include "collector/localise/work.h"
 
+#define MAX_OPERATIONS_TOLD 3 /* of one sentence */
+
 static uint32_t service_of(const struct work *work, uint32_t group)
 {
     return group == NO_GROUP ? NO_GROUP : work->level->items[group].service;
@@ -158,38 +160,64 @@ static enum suspect_level level_of(const struct work *work, const struct candida
     return work->input->level;
 }
 
-/* A finding with those of its kind that are worth telling; 0 when one before it told it. */
-static unsigned gather_alike(const struct candidate *candidate, const struct finding *finding,
-                             const struct finding *alike[MAX_EVIDENCE])
+/* Failures by one reason, of which an operation that spoils more was told. */
+static bool is_told_with_another(const struct candidate *candidate, const struct finding *finding)
 {
-    unsigned n = 0;
-    for (const struct finding *at = candidate->findings; at && n < MAX_EVIDENCE; at = at->next) {
-        if (at != finding && !are_failures_alike(at, finding))
-            continue;
-        if (!is_worth_telling(candidate, at))
-            continue;
-        if (n == 0 && at != finding)
-            return 0;
-        alike[n++] = at;
+    for (const struct finding *at = candidate->findings; at != finding; at = at->next) {
+        if (are_failures_alike(at, finding))
+            return true;
     }
-    return n;
+    return false;
+}
+
+/* ": HGETALL 3 %, HSET 0.5 %" */
+static struct str name_share(struct work *work, const char *before, const struct finding *finding)
+{
+    return say(work, "%s%.*s %.*s", before, STR_ARG(name_text(work, finding->operation)),
+               STR_ARG(say_share(work, finding->observed)));
+}
+
+/* A finding with all that are like it: a request fails first once, so their shares add up.
+ * `operations`: which they are, '' of one alone. */
+static struct finding sum_alike(struct work *work, const struct candidate *candidate,
+                                const struct finding *first, struct str *operations)
+{
+    struct finding sum = *first;
+    unsigned n = 1;
+    *operations = STR("");
+    for (const struct finding *at = first->next; at && first->began; at = at->next) {
+        if (!are_failures_alike(first, at) || !is_worth_telling(candidate, at))
+            continue;
+        sum.baseline += at->baseline;
+        sum.observed += at->observed;
+        sum.z = at->z > sum.z ? at->z : sum.z;
+        sum.all_z = at->all_z > sum.all_z ? at->all_z : sum.all_z;
+        if (n == 1)
+            *operations = name_share(work, ": ", first);
+        if (n++ < MAX_OPERATIONS_TOLD)
+            *operations =
+                say(work, "%.*s%.*s", STR_ARG(*operations), STR_ARG(name_share(work, ", ", at)));
+    }
+    if (n > MAX_OPERATIONS_TOLD)
+        *operations = say(work, "%.*s and %u more", STR_ARG(*operations), n - MAX_OPERATIONS_TOLD);
+    if (n > 1)
+        sum.text = failures_text(work, &sum, true);
+    return sum;
 }
 
 static void write_evidence(struct work *work, const struct candidate *candidate,
                            struct suspect *suspect)
 {
-    const struct finding *alike[MAX_EVIDENCE];
     for (const struct finding *at = candidate->findings; at && suspect->n_evidence < MAX_EVIDENCE;
          at = at->next) {
-        unsigned n = gather_alike(candidate, at, alike);
-        if (n == 0)
+        struct str operations;
+        if (!is_worth_telling(candidate, at) || is_told_with_another(candidate, at))
             continue;
-        struct finding told = sum_failures(work, alike, n);
+        struct finding told = sum_alike(work, candidate, at, &operations);
         if (at == candidate->findings)
             suspect->reason = told.text;
-        if (n > 1)
-            told.text = say(work, "%.*s%.*s", STR_ARG(told.text),
-                            STR_ARG(say_failures_by_operation(work, alike, n)));
+        if (operations.len)
+            told.text = say(work, "%.*s%.*s", STR_ARG(told.text), STR_ARG(operations));
         if (!is_told(suspect, &told))
             suspect->evidence[suspect->n_evidence++] =
                 (struct evidence){told.kind,     told.metric,   told.unit, told.baseline,

@@ -9,8 +9,6 @@
 #include "collector/localise/work.h"
 #include "collector/model/flag_words.h"
 
-enum { MAX_OPERATIONS_TOLD = 3 }; /* of one sentence */
-
 struct origin_rise {
     bool survived;  /* by the requests that saw them */
     double was, is; /* shares of all requests */
@@ -143,8 +141,7 @@ static struct str where_text(struct work *work, const struct pair *pair, bool un
                      : say(work, "%.*s when %.*s calls", STR_ARG(who), STR_ARG(whom));
 }
 
-/* "12 % of requests fail first at cart → redis HSET, UO: connection pool full (normal 0 %)" */
-static struct str failures_text(struct work *work, const struct finding *finding, bool all)
+struct str failures_text(struct work *work, const struct finding *finding, bool all)
 {
     return say(
         work, "%.*s of requests %s first at %.*s%.*s (normal %.*s)",
@@ -159,33 +156,6 @@ bool are_failures_alike(const struct finding *a, const struct finding *b)
         return false;
     const struct tally_key *x = &a->began->key, *y = &b->began->key;
     return x->node == y->node && x->peer == y->peer && x->detail == y->detail;
-}
-
-struct finding sum_failures(struct work *work, const struct finding *const *alike, unsigned n)
-{
-    struct finding sum = *alike[0];
-    for (unsigned i = 1; i < n; i++) {
-        sum.baseline += alike[i]->baseline;
-        sum.observed += alike[i]->observed;
-        sum.z = fmax(sum.z, alike[i]->z);
-        sum.all_z = fmax(sum.all_z, alike[i]->all_z);
-    }
-    if (n > 1)
-        sum.text = failures_text(work, &sum, true);
-    return sum;
-}
-
-struct str say_failures_by_operation(struct work *work, const struct finding *const *alike,
-                                     unsigned n)
-{
-    struct str text = STR("");
-    for (unsigned i = 0; i < n && i < MAX_OPERATIONS_TOLD; i++)
-        text = say(work, "%.*s%s%.*s %.*s", STR_ARG(text), i ? ", " : ": ",
-                   STR_ARG(name_text(work, alike[i]->operation)),
-                   STR_ARG(say_share(work, alike[i]->observed)));
-    return n > MAX_OPERATIONS_TOLD
-               ? say(work, "%.*s and %u more", STR_ARG(text), n - MAX_OPERATIONS_TOLD)
-               : text;
 }
 
 /* The group is the pair's own, or the caller that never came there. */

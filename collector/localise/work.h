@@ -201,11 +201,9 @@ bool is_of_mix(const struct work *work, uint32_t caller, const double calls[2],
 /* Do failures of two operations begin at one place for one reason? Told apart they read as four
  * facts where there is one. */
 bool are_failures_alike(const struct finding *a, const struct finding *b);
-/* All of them as one finding: a request fails first once, so their shares add up. */
-struct finding sum_failures(struct work *work, const struct finding *const *alike, unsigned n);
-/* ": HGETALL 3 %, HSET 0.5 %" */
-struct str say_failures_by_operation(struct work *work, const struct finding *const *alike,
-                                     unsigned n);
+/* "12 % of requests fail first at cart → redis HSET, UO: connection pool full (normal 0 %)"; `all`:
+ * whatever the operation. */
+struct str failures_text(struct work *work, const struct finding *finding, bool all);
 
 /* missing.c */
 /* A callee to which calls are missing, and its part of its caller's own failures. */

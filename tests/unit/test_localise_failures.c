@@ -138,6 +138,18 @@ static void every_finding_says_what_it_is_of(void **state)
     assert_tells(first, "9 % of requests fail first at cart (normal 0 %): get 6 %, put 3 %");
     assert_tells(first, "9 % of requests see a failure first at cart get");
     assert_true(str_eq(first->reason, STR("9 % of requests fail first at cart (normal 0 %)")));
+    /* However many they are, all are in the sum, and the first are named. */
+    char name[] = "op0";
+    for (; name[2] < '9'; name[2]++) {
+        struct tally *more = shop_count(&shop, 1, TALLY_ORIGIN, shop.cart1, NODE_NONE, name);
+        more->n = more->bad = 20;
+    }
+    shop_ask(&shop, SUSPECT_SERVICE);
+    assert_tells(&shop.diagnosis.suspects[0],
+                 "27.0 % of requests fail first at cart (normal 0 %): get 6 %, put 3 %, op");
+    assert_true(str_contains(shop.diagnosis.suspects[0].evidence[0].text, STR(" and 8 more")));
+    for (name[2] = '0'; name[2] < '9'; name[2]++)
+        *shop_count(&shop, 1, TALLY_ORIGIN, shop.cart1, NODE_NONE, name) = (struct tally){.n = 0};
     /* The only operation needs no name. */
     put->n = put->bad = 0;
     shop_ask(&shop, SUSPECT_SERVICE);
