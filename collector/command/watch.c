@@ -11,13 +11,15 @@
 #include "collector/localise/symptom.h"
 
 #define LEARN_MINUTES 5u             /* with requests, before anything is judged */
-#define LOOK_WINDOWS 3u              /* what a look tests, and not less than its first length */
 #define KEEP_NS (10 * NS_PER_MINUTE) /* so far back the onset is looked for by steps */
 #define METRIC_BYTES (1u << 16)
 
-/* With a few requests a second less than half a minute says nothing; with one, that needs minutes.
- */
-static const uint64_t look_ns[N_LOOKS] = {30 * NS_PER_S, 2 * NS_PER_MINUTE, 5 * NS_PER_MINUTE};
+/* What a look tests, and not less than so many windows. With a few requests a second less than half
+ * a minute says nothing; with one, that needs minutes. */
+static const struct {
+    uint64_t ns, windows;
+} look_lengths[N_LOOKS] = {
+    {10 * NS_PER_S, 1}, {30 * NS_PER_S, 3}, {2 * NS_PER_MINUTE, 3}, {5 * NS_PER_MINUTE, 3}};
 
 uint64_t watch_step_ns(const struct watch *watch, uint64_t step)
 {
@@ -43,12 +45,14 @@ bool watch_init(struct watch *watch)
     uint64_t step_ns = watch->step_s * NS_PER_S, window_ns = settings->window_ns;
     watch->look_every = (unsigned)((window_ns + step_ns - 1) / step_ns);
     for (unsigned i = 0; i < N_LOOKS; i++) {
-        uint64_t ns = LOOK_WINDOWS * window_ns > look_ns[i] ? LOOK_WINDOWS * window_ns : look_ns[i];
+        uint64_t ns = look_lengths[i].windows * window_ns;
+        ns = ns > look_lengths[i].ns ? ns : look_lengths[i].ns;
         watch->look_steps[i] = (unsigned)((ns + step_ns - 1) / step_ns);
-        watch->look_z[i] =
-            z_beyond(chance_beyond(SYMPTOM_Z) * watch->look_steps[i] / watch->look_steps[0]);
         rollup_init(&watch->far[i], UINT32_MAX);
     }
+    for (unsigned i = 0; i < N_LOOKS; i++)
+        watch->look_z[i] = z_beyond(chance_beyond(SYMPTOM_Z) * watch->look_steps[i] /
+                                    watch->look_steps[FIRST_WHOLE_LOOK]);
     watch->keep_steps = (unsigned)(KEEP_NS / step_ns);
     if (watch->keep_steps < watch->look_steps[N_LOOKS - 1])
         watch->keep_steps = watch->look_steps[N_LOOKS - 1];
@@ -190,7 +194,8 @@ static bool shares_entry(const struct watch *watch, const struct watched *watche
     return false;
 }
 
-/* An incident goes on while looks as long as the one that opened it, or shorter ones, show it. */
+/* An incident goes on while looks as long as the one that opened it, or shorter ones, show it; the
+ * quick one would let a moment keep it open. */
 static void find_those_that_show(struct watch *watch, const struct look *look,
                                  struct symptom_found *found, unsigned n)
 {
@@ -295,7 +300,7 @@ static unsigned find_symptoms(struct watch *watch, struct look *look,
     unsigned n_minutes = 0;
     bool learnt = true;
     uint64_t reach = watch->settings->baseline_ns / NS_PER_MINUTE;
-    uint64_t to = watch_minute_of(watch, look->from);
+    uint64_t to = watch_minute_of(watch, look->calm_to);
     if (watch->open) {
         to = watch->open->incident->onset_ns / NS_PER_MINUTE;
         look->normal_entries = &watch->open->normal_entries;
@@ -319,6 +324,13 @@ static unsigned find_symptoms(struct watch *watch, struct look *look,
     return symptom_find(&input, found);
 }
 
+/* What an incident that is over left is no sign of another. */
+static uint64_t look_from(const struct watch *watch, unsigned window, uint64_t end)
+{
+    uint64_t steps = watch->look_steps[window], from = end > steps ? end - steps : 0;
+    return watch->calm_from > from && watch->calm_from < end ? watch->calm_from : from;
+}
+
 void watch_look(struct watch *watch, uint64_t end)
 {
     struct symptom_found found[N_LOOKS][MAX_SYMPTOMS];
@@ -328,22 +340,22 @@ void watch_look(struct watch *watch, uint64_t end)
         at->shows = NULL;
     for (unsigned i = 0; i < N_LOOKS; i++) {
         struct look *look = &looks[i];
-        uint64_t steps = watch->look_steps[i];
-        *look = (struct look){.window = i, .from = end > steps ? end - steps : 0, .end = end};
+        *look = (struct look){.window = i, .from = look_from(watch, i, end), .end = end};
         look->since = watch->calm_from < end ? watch->calm_from : 0;
-        /* What an incident that is over left is no sign of another. */
-        if (watch->calm_from > look->from && watch->calm_from < end)
-            look->from = watch->calm_from;
+        /* What the quick one sees may have begun a little before it. */
+        look->calm_to = look_from(watch, i > FIRST_WHOLE_LOOK ? i : FIRST_WHOLE_LOOK, end);
         look->normal_entries = &look->calm;
         rollup_init(&look->calm, UINT32_MAX);
         rollup_init(&look->now_entries, UINT32_MAX);
         n[i] = find_symptoms(watch, look, found[i]);
-        find_those_that_show(watch, look, found[i], n[i]);
+        if (i != QUICK_LOOK)
+            find_those_that_show(watch, look, found[i], n[i]);
     }
     tell_sharers_apart(watch, looks);
     for (unsigned i = 0; i < N_LOOKS; i++) {
         watch_open_new(watch, &looks[i], found[i], n[i]);
-        watch_open_second(watch, &looks[i]);
+        if (i >= FIRST_WHOLE_LOOK)
+            watch_open_second(watch, &looks[i]);
     }
     update_all(watch, end);
     watch->changed(watch->ctx);

@@ -35,7 +35,7 @@ struct watched {
     struct tally_key entries[MAX_ENTRIES];
     unsigned n_entries;          /* where it shows; it is named by the first */
     bool together;               /* opened by what several entries show as one */
-    unsigned window;             /* number of the look by which it opened, and goes on */
+    unsigned window;             /* number of the look by which it goes on */
     uint64_t bad_ns;             /* end of the last look that showed a symptom */
     uint64_t paused;             /* step of the last such look before it paused; 0: never did */
     uint64_t counted_to;         /* step before which affected calls are counted */
@@ -52,8 +52,12 @@ struct suspicion {
     uint64_t end; /* of the look */
 };
 
-/* How far back looks test: the first where there is traffic, the others for entries with little. */
-#define N_LOOKS 3
+/* How far back looks test: the quick one sees what is plain at once, the next is for where there is
+ * traffic, the others are for entries with little. What the quick one opened goes on by the next:
+ * a single window shows too little to tell that it is over. */
+#define N_LOOKS 4
+#define QUICK_LOOK 0
+#define FIRST_WHOLE_LOOK 1
 
 struct watch {
     const struct localiser_settings *settings;
@@ -96,6 +100,7 @@ void watch_put(struct watch *watch, struct watched *watched, struct incident *in
 struct look {
     unsigned window;    /* its number */
     uint64_t from, end; /* first step that is looked at, and the one behind the last */
+    uint64_t calm_to;   /* what is before this step's minute may be normal */
     uint64_t since;     /* an onset lies behind this step: what is before it is another's */
     const struct rollup *normal_entries;
     double normal_s;

@@ -56,7 +56,7 @@ static bool add_far(struct watch *watch, unsigned window, uint64_t from, uint64_
 bool watch_sum_normal(struct watch *watch, const struct look *look, bool entries,
                       struct rollup *sum, unsigned *n_minutes)
 {
-    uint64_t to = watch_minute_of(watch, look->from);
+    uint64_t to = watch_minute_of(watch, look->calm_to);
     uint64_t reach = watch->settings->baseline_ns / NS_PER_MINUTE;
     uint64_t from = to > reach ? to - reach : 0;
     uint64_t near = to > STEP_MINUTES_SURE ? to - STEP_MINUTES_SURE : 0;

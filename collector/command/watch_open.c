@@ -106,7 +106,8 @@ static void candidate_open(struct watch *watch, struct candidate *candidate)
     struct watched *watched = candidate->watched;
     struct incident *incident = candidate->incident;
     add_entry(watched, &candidate->found->entry);
-    watched->window = candidate->look->window;
+    watched->window =
+        candidate->look->window > FIRST_WHOLE_LOOK ? candidate->look->window : FIRST_WHOLE_LOOK;
     watched->counted_to = candidate->onset;
     candidate->watched = NULL;
     candidate->incident = NULL;
