@@ -116,7 +116,7 @@ static void write_not(struct work *work, const struct candidate *candidate, uint
         add_not(suspect, STR("its callees are normal"));
     unsigned n = n_instances(work, service);
     if (n > 1 && work->input->level != SUSPECT_INSTANCE && !is_narrowed(suspect, "instance"))
-        add_not(suspect, say(work, "not one instance: %u do alike", n));
+        add_not(suspect, say(work, "not one instance: none of the %u explains it alone", n));
 }
 
 /* By itself, or with all that it is one of. */
@@ -215,7 +215,7 @@ static void write_evidence(struct work *work, const struct candidate *candidate,
             continue;
         struct finding told = sum_alike(work, candidate, at, &operations);
         if (at == candidate->findings)
-            suspect->reason = told.text;
+            suspect->reason = at->began ? failures_reason(work, at) : told.text;
         if (operations.len)
             told.text = say(work, "%.*s%.*s", STR_ARG(told.text), STR_ARG(operations));
         if (!is_told(suspect, &told))
