@@ -161,8 +161,9 @@ struct str failures_reason(struct work *work, const struct finding *finding)
         calls = say(work, "calls from %.*s", STR_ARG(level_name(work, key->peer)));
     if (words)
         return say(work, "%s at %.*s", words, STR_ARG(calls));
-    return say(work, "%.*s fail%s%.*s", STR_ARG(calls), detail.len ? " with " : "",
-               STR_ARG(detail));
+    if (!detail.len || str_eq(detail, STR("error"))) /* of which no more was said */
+        return say(work, "%.*s fail", STR_ARG(calls));
+    return say(work, "%.*s fail with %.*s", STR_ARG(calls), STR_ARG(detail));
 }
 
 bool are_failures_alike(const struct finding *a, const struct finding *b)

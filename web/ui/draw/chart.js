@@ -18,7 +18,7 @@ export function timeTicks(from, to, most) {
 function niceMax(value) {
   const unit = value > 0 ? 10 ** Math.floor(Math.log10(value)) : 1,
     m = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find(f => f * unit >= value);
-  const parts = m == 3 || m == 6 || m == 1.2 || m == 1.5 ? 3 : 2;
+  const parts = { 1.2: 3, 1.5: 3, 2: 4, 3: 3, 4: 4, 6: 3, 8: 4 }[m] || 2;
   return [m * unit, Array.from({ length: parts + 1 }, (_, i) => +(m * unit * i / parts).toPrecision(6))];
 }
 

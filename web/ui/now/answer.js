@@ -9,8 +9,7 @@ import { listed } from '../draw/parts.js';
 import { asMarkdown, bare, clock, count, day, kept, ms, parseTime, plural, share, span } from '../draw/text.js';
 import { traceHref } from '../graph/names.js';
 import { ratio } from '../graph/numbers.js';
-import { endOf, graphOf, incidentHref, lasted, NORMAL_MS, pageOf, placeOf, reasonOf, symptom, versionOf } from './finding.js';
-import { isBad } from './beside.js';
+import { endOf, graphOf, incidentHref, isBad, lasted, NORMAL_MS, pageOf, placeOf, reasonOf, symptom, versionOf } from './finding.js';
 
 // need: requests that a judgement still wants, null for none; q: those there are, in `per` seconds.
 function Origin({ f: { suspects: [s], window, need }, q, per }) {
@@ -52,6 +51,7 @@ export function Told({ f, d, changes }) {
     q = d?.requests, per = d?.seconds || 1, title = symptom(f, d);
   const fresh = v && changes?.find(c => c.kind == 'new_version' && c.version == v),
     ahead = fresh && Math.round((onset - parseTime(fresh.at)) / 1000), bad = d ? d.entries.filter(e => isBad(e, slow)).slice(0, 4) : [];
+  const rest = s && d?.path.nodes.find(n => n.node.service == s.node.service)?.versions?.filter(x => x.version != v) || [];
   const so = i ? html`<b>${count(i.affected_calls)}</b> ${q ? slow ? 'affected so far' : over ? 'in all' : 'so far' : 'requests so far'}`
     : html`<b>${count(q.errors)}</b> in this window`;
   const counts = !q ? so
@@ -77,7 +77,7 @@ export function Told({ f, d, changes }) {
       ${s?.examples?.[0]
         && html`<a class="btn pri" href=${traceHref(s.examples[0], window)}>Open a ${slow ? 'slow' : 'failing'} trace</a>`}
       ${s && html`<a class="btn" href=${graphOf(s, { ...window, ...slow && { overlay: 'slow' } })}>See it in the graph</a>`}
-        ${v && html`<a class="btn" href=${pageOf(s, window)}>Compare ${v} with the others</a>`}</${Acts}></section>`;
+        ${v && html`<a class="btn" href=${pageOf(s, window)}>Compare ${v} with ${rest.length == 1 && rest[0].version || 'the others'}</a>`}</${Acts}></section>`;
 }
 
 // What was, when it is over: the incident that ended last.
