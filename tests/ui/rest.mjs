@@ -294,7 +294,13 @@ scenes.service_compares = open => async () => {
   await page.waitForSelector('#vs');
   await settled(page);
   assert.equal(await one(page, '[aria-labelledby=vs] .verdict'), 'Worse');
-  assert.ok((await cells(page, '[aria-labelledby=vs] tbody tr')).some(r => r[0] == 'Calls that fail' && r.at(-1) == 'worse'));
+  const checks = await cells(page, '[aria-labelledby=vs] tbody tr'), numbers = r => r.slice(1, 4).map(t => parseFloat(t.replace('−', '-')));
+  assert.ok(checks.some(r => r[0] == 'Calls that fail' && r.at(-1) == 'worse'));
+  /* both sides of each are there, and differ by what stands beside them */
+  for (const r of checks.filter(r => r[3].endsWith(' points'))) {
+    const [was, is, by] = numbers(r);
+    assert.ok(Math.abs(is - was - by) <= 1.1, r.join(' | '));
+  }
   await page.route('**/api/v1/service/**', async r => {
     const answer = await r.fetch(), json = await answer.json();
     json.compare.verdict = 'not_enough_data';
@@ -303,7 +309,7 @@ scenes.service_compares = open => async () => {
   });
   await page.goto(f.base + cart);
   await page.waitForSelector('[aria-labelledby=vs] .verdict:has-text("Not enough data")');
-  assert.deepEqual(await cells(page, '[aria-labelledby=vs] tbody tr'), [['Failed calls to <b>redis</b>', '', '', '', '', 'about 260 more calls needed', 'not enough data']]);
+  assert.deepEqual(await cells(page, '[aria-labelledby=vs] tbody tr'), [['Failed calls to <b>redis</b>', 'unknown', 'unknown', '', '', 'about 260 more calls needed', 'not enough data']]);
   await page.unroute('**/api/v1/service/**');
   await page.goto(f.base + cart);
   await page.waitForSelector('[aria-labelledby=vs] .verdict:has-text("Worse")');

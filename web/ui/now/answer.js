@@ -6,7 +6,7 @@ import { rangeParams, useRange } from '../frame/range.js';
 import { href } from '../frame/url.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { listed } from '../draw/parts.js';
-import { asMarkdown, bare, clock, count, day, kept, ms, parseTime, plural, share, span } from '../draw/text.js';
+import { asMarkdown, bare, clock, count, day, kept, ms, NB, parseTime, plural, share, span } from '../draw/text.js';
 import { traceHref } from '../graph/names.js';
 import { ratio } from '../graph/numbers.js';
 import { endOf, graphOf, incidentHref, isBad, lasted, NORMAL_MS, pageOf, placeOf, reasonOf, symptom, versionOf } from './finding.js';
@@ -15,7 +15,7 @@ import { endOf, graphOf, incidentHref, isBad, lasted, NORMAL_MS, pageOf, placeOf
 function Origin({ f: { suspects: [s], window, need }, q, per }) {
   if (need) return `Not enough data: ${count(q.calls)} requests, about ${count(need)} more needed (${ms(need / q.calls * per * 1e9)} at this rate).`;
   if (!s || s.confidence < .4) return 'No clear origin yet.';
-  return html`It ${s.confidence < .7 && 'probably '}began in <a class="q" href=${pageOf(s, window)}>${placeOf(s)}</a>: ${reasonOf(s)}.`;
+  return html`It ${s.confidence < .7 && 'probably '}began in <a class="q" href=${pageOf(s, window)}>${placeOf(s).replace(' ', NB)}</a>: ${reasonOf(s)}.`;
 }
 
 // Everything as a note to paste elsewhere.

@@ -35,7 +35,7 @@ function Failures({ d, onset, last, calm }) {
   const before = began < parseTime(fresh?.at);
   const since = v => {
     let n = 0, per = 0;
-    v.forEach((x, i) => { if (x != null && (calm || !(time.x[i] < began))) { n += x * d.series.seconds[i]; per += d.series.seconds[i]; } });
+    v.forEach((x, i) => { if (x != null && (calm || !(time.x[i] + step / 2 < began))) { n += x * d.series.seconds[i]; per += d.series.seconds[i]; } });
     return rate(n / (per || 1));
   };
   const legend = html`<p class="legend only-l">

@@ -11,7 +11,7 @@ import { cell, loud, Table } from '../draw/table.js';
 import { bare, clock, count, day, ms, msWhole, parseTime, plural, rate, share, span, sqlText } from '../draw/text.js';
 import { edgeRate, end, failed, MarkOr, p95, perSecond, rateCell, worstFirst } from '../graph/columns.js';
 import { edgeHref, nameOf, nameOfId, securityOf, serviceHref, servicePath, traces, versionWord } from '../graph/names.js';
-import { best, failuresIn, marked, markOf, ratio, seriesOf, sum } from '../graph/numbers.js';
+import { best, failuresIn, marked, markOf, plus, ratio, seriesOf, sum } from '../graph/numbers.js';
 import { byVersion, Charts } from '../service/charts.js';
 import { againstOthers } from '../service/judged.js';
 import { Operation } from '../service/operation.js';
@@ -117,7 +117,10 @@ function Verdict({ d, onset, ended, s }) {
     own = open.find(i => { const x = i.suspects[0]?.node;
       return x?.service == d.service.node.service && x.namespace == d.service.node.namespace; });
   const n = d.service, to = e => html`<a href=${edgeHref(e.caller, e.callee)}>${nameOfId(e.callee)}</a>`,
-    share_ = share(ratio(n.errors, n.calls));
+    { x, step } = seriesOf(d.series, d.from), fails = plus(d.series.began, d.series.passed);
+  /* Since they began: of the window's failures those that fall into that time, of the calls of that time. */
+  const then = list => sum(list.filter((_, i) => !(x[i] + step / 2 <= onset || x[i] - step / 2 >= (ended || Infinity))), v => v),
+    share_ = share(ratio(n.errors * ratio(then(fails), sum(fails, v => v)), then(d.series.calls)));
   if (!n.mark) return html`No failures stand out: ${share_} of ${bare(n.calls / s)} calls per second fail.`;
   const bad = n.versions.length > 1 ? n.versions.filter(x => marked(x.calls, x.began)) : [],
     out = best(d.callees.filter(e => e.mark == 'began' && e.unreached * 2 > e.errors_origin), e => e.unreached);

@@ -31,10 +31,11 @@ function useViews() {
 }
 
 // The first of a long list, and the others when asked for.
-function Few({ all, draw }) {
+function Few({ all, c, draw }) {
   const [more, show] = useState(false), n = all.length - FEW;
   return [(more ? all : all.slice(0, FEW)).map(draw), n > 0 && !more
-    && html`<button class="m3" aria-expanded="false" onClick=${() => show(true)}>${n} more</button>`];
+    && html`<button class=${c} aria-expanded="false" onClick=${() => show(true)}>${!c
+    && html`<span class="m3"><${Icon} n="right"/></span>`}${n} more</button>`];
 }
 
 const Views = ({ views, open, insert }) =>
@@ -44,7 +45,7 @@ const Views = ({ views, open, insert }) =>
     <button aria-expanded=${flag(is)} title=${text} onClick=${() => showQuery({ open: is ? '-' : name })}>
     <span class="m3"><${Icon} n=${is ? 'down' : 'right'}/></span>${is ? html`<b>${name}</b>` : name}</button>
     ${is && html`<div class="cols"><p class="m2">${text} <${Word} act=${() => insert(name)}>insert</${Word}></p>
-      <${Few} all=${columns} draw=${([c, words]) =>
+      <${Few} all=${columns} c="col" draw=${([c, words]) =>
         html`<button key=${c} class="col" title=${words} onClick=${() => insert(c)}>${c}</button>`}/></div>`}</div>`;
 }}/></section>`;
 

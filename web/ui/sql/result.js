@@ -17,12 +17,19 @@ const isNumber = c => c.type == 'integer' || c.type == 'real';
 // Unix ms of a cell of a time column, else null.
 const timeOf = (name, v) => TIME_TEXT.test(v) ? parseTime(v) : TIME_NS.test(name) && Math.abs(v) > 1e17 ? Number(v) / 1e6 : null;
 
-function Cell({ name, v }) {
+// Digits behind the point, the same for all of a column where they are few.
+const MOST_DIGITS = 3;
+const digitsOf = (rows, k) => {
+  const most = rows.reduce((n, r) => Math.max(n, /\.(\d+)$/.exec(r[k])?.[1].length || 0), 0);
+  return most <= MOST_DIGITS ? most : 0;
+};
+
+function Cell({ name, v, digits }) {
   if (v == null) return html`<span class="m3">null</span>`;
   if (/^[0-9a-f]{32}$/.test(v) && /trace/.test(name)) return html`<a class="mono" href=${traceHref(v)}>${v}</a>`;
   const time = timeOf(name, v),
     text = TIME_TEXT.test(v) ? v.replace('T', ' ').replace(name == 'minute' ? /:\d\d\.?\d*Z$/ : /\.?0*Z$/, '')
-    : Number.isInteger(v) && !/_ns$/.test(name) ? count(v) : String(v),
+    : digits && typeof v == 'number' ? v.toFixed(digits) : Number.isInteger(v) && !/_ns$/.test(name) ? count(v) : String(v),
     meant = time != null ? `${when(time, 2)} ${zoneName()}` : /_ns(_sum)?$/.test(name) && Number(v) ? ms(Number(v)) : null;
   return meant ? html`<span title=${meant}>${text}</span>` : text;
 }
@@ -94,7 +101,8 @@ export function Plan({ d }) {
 
 export function Result({ d, query }) {
   const can = drawable(d), table = query.view == 'table', shown = query.rows == 'all' ? d.rows : d.rows.slice(0, SHOWN),
-    names = d.columns.map(c => c.name), c = d.columns.map(c => isNumber(c) ? 'r' : '');
+    names = d.columns.map(c => c.name), c = d.columns.map(c => isNumber(c) ? 'r' : ''),
+    digits = c.map((r, k) => r && digitsOf(d.rows, k));
   const csv = () => save(asCsv([names, ...d.rows]), 'text/csv', 'faultline.csv'),
     json = () => save(JSON.stringify(d.rows.map(r => Object.fromEntries(names.map((n, i) => [n, r[i]]))), null, 1), 'application/json',
     'faultline.json');
@@ -110,7 +118,7 @@ export function Result({ d, query }) {
       ? html`<div class="scrollx tdata" tabindex="0" role="region" aria-label="Rows">
       <table class="data"><thead><tr>${names.map((n, i) => html`<th key=${i} scope="col" class=${c[i]}>${n}</th>`)}</tr></thead>
       <tbody>${shown.map((r, i) =>
-        html`<tr key=${i}>${r.map((v, k) => html`<td key=${k} class=${c[k]}><${Cell} name=${names[k]} v=${v}/></td>`)}</tr>`)}</tbody>
+        html`<tr key=${i}>${r.map((v, k) => html`<td key=${k} class=${c[k]}><${Cell} name=${names[k]} v=${v} digits=${digits[k]}/></td>`)}</tr>`)}</tbody>
         </table></div>`
     : html`<p class="m2">No row fits. ${plural(names.length, 'column')}: <code>${names.join(', ')}</code>.</p>`}
     ${d.rows.length > shown.length

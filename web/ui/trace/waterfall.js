@@ -168,7 +168,7 @@ export function Waterfall({ m, hue, hops, selected, select, find, phone, legend,
       <div class="m3 xs wcol">Service and operation${wanted
       && [', ', html`<${Word} act=${jump(found, 1)}>${plural(found.length, 'span')} found</${Word}>`]}</div>
       <div class="waxis">
-        ${ticks.filter(([t]) => P(t) < 95)
+        ${ticks.filter(([t]) => P(t) < 94)
         .map(([t, words]) => html`<span class="xs m3" key=${t} style=${{ left: P(t) + '%' }}>${words}</span>`)}</div>
         <${Grip} width=${nameWidth} set=${setNameWidth}/></div></div>`,
   html`<div class="wrows" role="tree" aria-label="Spans" ref=${box} style=${{ height: rows.length * height + 'px' }}
