@@ -116,7 +116,8 @@ static void write_not(struct work *work, const struct candidate *candidate, uint
         add_not(suspect, STR("its callees are normal"));
     unsigned n = n_instances(work, service);
     if (n > 1 && work->input->level != SUSPECT_INSTANCE && !is_narrowed(suspect, "instance"))
-        add_not(suspect, say(work, "not one instance: none of the %u explains it alone", n));
+        add_not(suspect,
+                say(work, "not one instance: none of its %u instances explains it alone", n));
 }
 
 /* By itself, or with all that it is one of. */

@@ -157,7 +157,7 @@ export function NodePanel({ node: n, graph: g, keys, act }) {
       && html`<${Block} title="By version">
       <${Table} rows=${versions} id=${v => v.version} cols=${[version('Version'), perSecond(g.seconds), failed(undefined, '')]}/>
       </${Block}>`}
-    <${Block} title="Facts"><${Facts} rows=${facts}/></${Block}>
+    ${facts.some(Boolean) && html`<${Block} title="Facts"><${Facts} rows=${facts}/></${Block}>`}
     <${Ends} title="Callers" edges=${g.into.get(n.id)} side="caller" g=${g} keys=${keys}/>
       <${Ends} title="Callees" edges=${out} side="callee" g=${g} keys=${keys}/>
     <div class="row w blk">

@@ -119,7 +119,7 @@ export function Picture({ graph: g, overlay, selected, matches, versions, act, e
   const { order, labels, boxes } = useMemo(() => {
     for (const d of g.drawn) {
       const twins = d.icon ? g.drawn.filter(o => o.icon && isTwin(o, d)) : [d];
-      d.way = wayOf(d.e, g.byId.get(d.e.caller), (twins.indexOf(d) + .5) / twins.length); /* their marks stand beside each other */
+      d.way = wayOf(d.e, g.byId.get(d.e.caller), 26 * (twins.indexOf(d) - (twins.length - 1) / 2)); /* their marks stand beside each other */
       d.few = g.seconds && d.rate.passed < 2;
     }
     return { order: [...g.drawn].sort((a, b) => !!a.hot - !!b.hot), labels: placeLabels(g.drawn, g.nodes), boxes: clusterBoxes(g.nodes) };

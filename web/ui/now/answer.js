@@ -68,7 +68,7 @@ export function Told({ f, d, changes }) {
     <p class="sub">${counts}
       ${bad.length > 0 && [', on ', listed(bad.map(e => html`<code>${e.operation}</code>`))]}. ${ahead > 0
       && `${s.node.service} ${v} took its first traffic ${ms(ahead * 1e9)} before. `}${
-      s?.not?.length > 0 && kept(`${s.node.service}: ${s.not.join('; ')}.`)}</p>
+      s?.not?.length > 0 && kept(`${s.node.service}: ${s.not.map(t => t.replace(/^not [^:]+: /, '')).join('; ')}.`)}</p>
     <${Acts} i=${i} r=${r}
       items=${[['Markdown', () => markdown(f, d, title + (s ? `Suspect: ${placeOf(s)}.` : ''))], i && ['SQL', SQL(i.id)],
       ['curl', () => i ? curlOf('incidents/' + i.id, { from: null, to: null }) : curlOf('diagnose')],

@@ -13,7 +13,7 @@ import { Seg, Select, Swatch, Word } from '../draw/parts.js';
 import { clock, count, iso, parseTime, plural, rate, share, span } from '../draw/text.js';
 import { EdgePanel, NodePanel } from '../graph/panel.js';
 import { edgeHref, findSelected, keysOf, nameOf, nameOfId, pairOfIds } from '../graph/names.js';
-import { ratio, seriesOf } from '../graph/numbers.js';
+import { best, ratio, seriesOf } from '../graph/numbers.js';
 import { matchesOf } from '../graph/match.js';
 import { needsBase, overlaid, OVERLAYS } from '../graph/overlay.js';
 import { Picture } from '../graph/picture.js';
@@ -150,7 +150,8 @@ export function Graph({ query }) {
   const matches = useMemo(() => matchesOf(g, query.find), [g, query.find]),
     worst = g && [...g.edges].filter(e => e.mark)
     .sort((a, b) => (b.mark == 'began') - (a.mark == 'began') || b.errors_origin - a.errors_origin || b.errors - a.errors)[0];
-  const selected = findSelected(g, query.sel), shown = selected || (overlay != 'diff' && worst) || null, node = shown?.node,
+  const late = drawn == 'slow' && g && best(g.drawn.filter(d => d.kind == 's'), ({ e }) => (e.p95_ns - e.was.p95_ns) * e.calls)?.e;
+  const selected = findSelected(g, query.sel), shown = selected || (overlay != 'diff' && worst) || late || null, node = shown?.node,
     centre = findSelected(g, query.focus)?.node;
   const edge = e => showQuery({ sel: `${keys(e.caller)}>${keys(e.callee)}` });
   const act = (n, further) =>

@@ -58,7 +58,7 @@ function Slowness({ i }) {
   const r = useRange(), x = i.timeline.map(t => parseTime(t.at) + 3e4), v = i.timeline.map(t => t.p95_ns == null ? null : t.p95_ns / 1e6);
   return x.length > 0
     && html`<${Block} id="ch" title="Duration of user requests, p95, in ms">
-    <${Chart} h=${150} x=${x} from=${Math.min(r.fromMs, x[0])} to=${r.toMs}
+    <${Chart} h=${150} x=${x} from=${Math.min(r.fromMs, x[0])} to=${Math.max(r.toMs, x.at(-1))}
     label=${`p95 of user requests over time, ${msWhole(1e6 * (v.at(-1) || 0))} in the last minute`}
       series=${[{ kind: 'line', stroke: '--slow-mark', w: 2, v }]}
     marks=${[{ at: onsetOf(i), label: `began ${clock(onsetOf(i), 1)}` }, overMark(i)]}/></${Block}>`;

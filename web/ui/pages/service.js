@@ -73,7 +73,7 @@ function Three({ d, s, onset }) {
     latency=${latency} failing=${marked(n.calls, n.errors)}
     numbers=${[bare(n.calls / s), bare((n.began + n.passed) / s), msWhole(n.p95_ns)]}
       legend=${html`<span class="m3">p50, p95, p99</span>`}
-    marks=${[[split && { ...split, label: `${newest.version} first seen`, left: true, dy: 34 }, began],
+    marks=${[[split && { ...split, label: `${newest.version} first seen`, left: !(onset < fresh), dy: 34 }, began],
       [split, began && { ...began, label: `began ${clock(onset)}` }], [split, began]]}
     words=${[`Calls per second over time, ${bare(n.calls / s)} on average`,
       `Failures per second: ${bare(n.began / s)} began here, ${bare(n.passed / s)} passed on`,

@@ -41,6 +41,8 @@ function Bar({ m, i, mark, colour, P, grid, hops, selected }) {
       </div></div>`;
 }
 
+const CALL = /^[\w.]+\.\w+\/(?=\w+$)/; /* "shop.Cart/" of "shop.Cart/GetCart", for which a phone has no room */
+
 // A sidecar's span stands before the call that it carries, or behind it.
 function sidecarWords(m, i) {
   const p = m.s.parent[i], near = p >= 0 && m.s.node[p] != m.s.node[i] && m.nodes[m.s.node[p]].service == m.nodes[m.s.node[i]].service;
@@ -61,7 +63,7 @@ function Row({ m, row, hops, selected, dim, closed, P, grid, hue, phone, select,
       ${group || (kids && closed) ? '▸' : kids ? '▾' : ''}</span>
       <span class="sq" style=${{ background: colour }}></span>${mark && html`<${Mark} k=${mark}/>`}<span class="sv">${nameOf(m, i)}</span>
         ${attempt > 0 && node.version && html`<span class="tag">${node.version}</span>`}
-      ${node.role == 'gateway' && html`<${Icon} n="gw"/>`}<span class="op">${operation}</span>
+      ${node.role == 'gateway' && html`<${Icon} n="gw"/>`}<span class="op">${phone ? operation.replace(CALL, '') : operation}</span>
         ${m.s.attempts[i] > 0 && !attempt && html`<span class="tag"><${Icon} n="retry"/>${m.s.attempts[i]} attempts</span>`}
       ${hairpin != null && html`<span class="tag turn"><${Icon} n="turn"/>hairpin${hairpin > 0 && ' +' + ms(hairpin)}</span>`}
         ${m.s.orphan[i] > 0 && html`<span class="tag">parent missing</span>`}

@@ -21,7 +21,7 @@ function logAxis(least, most) {
 
 function paint(ctx, { failed }, at, width) {
   ctx.fillStyle = css('--ctl');
-  ctx.globalAlpha = Math.max(.2, Math.min(.5, width * 1.6 / failed.length)); /* many are lighter: what lies over each other adds up */
+  ctx.globalAlpha = Math.max(.2, Math.min(.5, width * 2.2 / failed.length)); /* many are lighter: what lies over each other adds up */
   failed.forEach((f, i) => { if (!f) { ctx.beginPath(); ctx.arc(...at(i), 1.7, 0, 7); ctx.fill(); } });
   Object.assign(ctx, { globalAlpha: 1, fillStyle: css('--fault'), strokeStyle: css('--bg'), lineWidth: .6 });
   failed.forEach((f, i) => {
@@ -75,7 +75,7 @@ export function Scatter({ data, from, to, box, marks, select, open, label }) {
     select({ from: Math.round(time(x0)), to: Math.round(time(x1)), least: value(y1), most: value(y0), only: null });
   };
   const bars = barsOf(data.histogram, lo, hi), most = Math.max(1, ...bars.map(b => b.good + b.failed)),
-    corners = drag || box && [[Math.max(L - 4, X(box.from)), Y(Math.min(box.most, hi))], [Math.min(W, X(box.to)), Y(box.least)]];
+    corners = drag || box && box.from < to && box.to > from && [[Math.max(L - 4, X(box.from)), Y(Math.min(box.most, hi))], [Math.min(W, X(box.to)), Y(box.least)]];
   const [x0, x1] = corners ? sorted(corners[0][0], corners[1][0]) : [], [y0, y1] = corners ? sorted(corners[0][1], corners[1][1]) : [],
     part = (b, n, before, c) =>
     html`<rect class=${c} x=${W + 14 + before / most * hist} y=${b.y + .5} width=${n / most * hist} height=${Math.max(.5, b.h - 1)}/>`;
