@@ -146,7 +146,7 @@ function Operations({ d, query, s }) {
 
 export function Service({ cluster, namespace, name, query }) {
   const path = servicePath({ cluster, namespace, service: name }), answer = useApi(path, { compare: query.compare }), d = answer.data,
-    s = d?.seconds || 1, n = d?.service, { began: onset, ended } = d ? failuresIn(d) : {};
+    s = d?.seconds || 1, n = d?.service, { began: onset, ended } = n?.mark ? failuresIn(d) : {};
   useTitle(n && (n.mark ? `${share(ratio(n.errors, n.calls))} of calls to ${name} fail` : name), namespace != '-' && namespace, n?.mark
     && name);
   if (answer.error?.status == 404)
