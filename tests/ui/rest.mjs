@@ -110,6 +110,12 @@ scenes.slowness_is_told = open => async () => {
   assert.match(await one(page, '.fpath.late .began'), /cart/);
   assert.equal(await page.locator('.fpath .mk-b, .sus .mk-b').count(), 0);
   await axe(page, 'slow incident');
+  /* without failures the graph's overlay of latency shows an edge that is slow, with its numbers */
+  const { onset } = (await (await fetch(f.base + '/api/v1/incidents?state=open')).json()).items[0], start = Math.floor(Date.parse(onset) / 6e4) * 60;
+  const time = s => new Date(s * 1000).toISOString();
+  await page.goto(f.base + '/graph?' + new URLSearchParams({ overlay: 'slow', from: time(start), to: time(start + 600), base: `${time(start - 600)}..${time(start)}` }));
+  await page.waitForSelector('.gside h1:has-text("→")');
+  assert.match(await one(page, '.gside .kv'), /^Latency p50 .+, p95 .+, p99 /);
 };
 
 // Clear text, hairpins and crossings are those of the file; a cell of the matrix lists its edges.
@@ -190,6 +196,13 @@ scenes.sql_answers = open => async () => {
   await page.click('nav.vlist button >> nth=0');
   await page.waitForSelector('.drawn');
   assert.ok(await page.locator('.plot .cl').count() >= 1);
+  /* minutes read as minutes, shares with their unit and as many digits each; the view that is asked stands open, cut where it is long */
+  const first = await cells(page, '.tdata tbody tr'), decimals = new Set(first.map(r => r.at(-1).split('.')[1]?.length));
+  assert.ok(first.every(r => /^\d{4}-\d\d-\d\d \d\d:\d\d$/.test(r[0])) && decimals.size == 1, JSON.stringify(first[0]));
+  assert.ok((await page.locator('.plot .ax[text-anchor=end]').allTextContents()).filter(t => /^[\d.]+\s%$/.test(t)).length >= 2);
+  assert.equal(await one(page, '.vlist [aria-expanded=true]'), 'edge_minute');
+  await page.click('.cols [aria-expanded=false]');
+  assert.ok(await page.locator('.cols .col').count() > 20);
   await page.click('.edrun .btn:text("Plan")');
   await page.waitForSelector('.plan li');
   assert.match(page.url(), /plan=1/);
@@ -341,6 +354,7 @@ scenes.on_a_phone = open => async () => {
       await page.goto(f.base + path);
       await ready(page);
       assert.ok(await sideways(page) <= 0, `${path} scrolls sideways by ${await sideways(page)} at ${size}`);
+      assert.ok(await page.locator('.rng').evaluate(b => b.scrollWidth <= b.clientWidth) || range || size[0] < 375, `the range is cut on ${path} at ${size}`);
       for (const link of size[0] > 720 ? [] : await page.locator('.nav a').all()) { const b = await link.boundingBox(); assert.ok(b.width >= 44 && b.height >= 44, JSON.stringify(b)); }
     }
     await page.context().close();
