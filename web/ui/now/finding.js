@@ -20,7 +20,9 @@ export const lasted = (i, now) => { const long = (endOf(i) || now) - onsetOf(i),
 
 // Of the questions about what an incident did: since it began, against the half hour before; and of those about what came after it.
 const beforeOnset = i => { const onset = floor(onsetOf(i)); return { base: `${iso(onset - NORMAL_MS)}..${iso(onset)}` }; };
-const sinceOnset = i => ({ from: floor(onsetOf(i)) / 1000, ...i.closed && { to: endOf(i) / 1000 }, ...beforeOnset(i) });
+const firstMinute = i => { const next = floor(onsetOf(i) + MINUTE / 2); /* the minute of the onset, unless most of that was as ever */
+  return next + MINUTE <= parseTime(i.updated) ? next : floor(onsetOf(i)); };
+const sinceOnset = i => ({ from: firstMinute(i) / 1000, ...i.closed && { to: endOf(i) / 1000 }, ...beforeOnset(i) });
 export const sinceEnd = i => ({ from: (floor(endOf(i)) + MINUTE) / 1000, ...beforeOnset(i) }); /* the minute in which it ended is not clean */
 
 /* {i: the incident or null, suspects, slow, onset: Unix ms or NaN, since: parameters of questions about what it did, window: of links to other views,
@@ -44,7 +46,8 @@ export const graphOf = (s, query) =>
 // Where more is said about a suspect: its page, or its place in the graph.
 export const pageOf = (s, query) => isOwn(s.node) ? serviceHref(s.node, query) : graphOf(s, query);
 // Without the name that stands before it.
-export const reasonOf = s => kept(s.reason.startsWith(s.node.service + ' ') ? s.reason.slice(s.node.service.length + 1) : s.reason);
+export const reasonOf = ({ reason: r, node: { service } }) =>
+  kept(r.startsWith(service) && /^:? (.*)/s.exec(r.slice(service.length))?.[1] || r);
 
 export const isBad = (e, slow) => slow ? slowerThan(e, e.was) : marked(e.calls, e.errors);
 
