@@ -58,7 +58,8 @@ export const Axes = ({ X, Y, ticks, fmt = String, l, right, bottom, times }) =>
     text-anchor=${X(t) < l + 16 ? 'start' : X(t) > right - 16 ? 'end' : 'middle'}>${words}</text>`)];
 
 // Words of a time stand on its right, or on its left where that is asked for or there is no room.
-const stand = (x, words, left, width) => left && x > 40 + 6.6 * words.length || x + 6 + 6.6 * words.length > width;
+const LETTER = 6.2; /* px of one, about */
+const stand = (x, words, left, width) => left && x > 40 + LETTER * words.length || x + 6 + LETTER * words.length > width;
 
 // A time with its words, as a line down the chart.
 export function Moment({ x, top, bottom, words = '', left, dy = 0, dash, colour, width }) {
@@ -131,7 +132,7 @@ export function Chart(props) {
     html`<rect class=${c} x=${Math.min(x0, x1)} width=${Math.abs(x1 - x0)} y=${y0} height=${y1 - y0}/>`;
   const marks = (o.marks || []).filter(m => m && m.at >= o.from && m.at <= o.to), taken = [];
   /* Words that would lie over another mark's go a line lower. */
-  const lower = (x, left, words) => { const w = 6.6 * words.length, from = stand(x, words, left, W) ? x - 6 - w : x + 6, is = taken.some(([a, b]) => from < b && from + w > a);
+  const lower = (x, left, words) => { const w = LETTER * words.length, from = stand(x, words, left, W) ? x - 6 - w : x + 6, is = taken.some(([a, b]) => from < b && from + w > a);
     taken.push([from, from + w]);
     return is ? 15 : 0; };
   return html`<div class="plot chart" role="img" aria-label=${o.label} ref=${box} style=${{ height: o.h + 'px' }} onPointerDown=${down}
