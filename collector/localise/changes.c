@@ -105,7 +105,7 @@ static struct str newcomer_name(struct work *work, const struct newcomer *newcom
     if (newcomer->version == NO_GROUP)
         return name_text(work, newcomer->instance);
     struct node_text node = group_text(work, &work->versions, newcomer->version);
-    return node_text_short(work->arena, &node);
+    return say(work, "%.*s %.*s", STR_ARG(node.service), STR_ARG(node.version));
 }
 
 static void blame_newcomer(struct work *work, const struct newcomer *newcomer,
@@ -150,7 +150,8 @@ static bool judge_calls_made(struct work *work, const struct newcomer *newcomer,
         struct node_text callee = group_text(work, &work->services, s);
         finding.metric = STR("newcomer_calls_failed");
         finding.text =
-            say(work, "%.*s is new: %.*s of its calls to %.*s begin to fail, of its sisters' %.*s",
+            say(work,
+                "%.*s is new: %.*s of its calls to %.*s begin to fail, against %.*s of the others",
                 STR_ARG(name), STR_ARG(say_share(work, finding.observed)),
                 STR_ARG(node_text_short(work->arena, &callee)),
                 STR_ARG(say_share(work, finding.baseline)));
@@ -171,14 +172,16 @@ static void judge(struct work *work, const struct newcomer *newcomer, const stru
                    there = {.unit = UNIT_COUNT, .metric = STR("newcomer")};
     failing.metric = STR("newcomer_failures");
     failing.text =
-        say(work, "%.*s is new: %.*s of its calls fail there, of its sisters' %.*s", STR_ARG(name),
-            STR_ARG(say_share(work, failing.observed)), STR_ARG(say_share(work, failing.baseline)));
+        say(work, "%.*s is new: %.*s of its calls fail there, against %.*s of the others",
+            STR_ARG(name), STR_ARG(say_share(work, failing.observed)),
+            STR_ARG(say_share(work, failing.baseline)));
     slower.baseline = slow->was_ns;
     slower.observed = slow->is_ns;
     slower.z = slow->z;
     slower.value = CHANGE_WEIGHT * slow->value;
-    slower.text = say(work, "%.*s is new: its own time is %.*s, its sisters' %.*s", STR_ARG(name),
-                      STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_ns(work, slow->was_ns)));
+    slower.text =
+        say(work, "%.*s is new: its own time is %.*s, against %.*s of the others", STR_ARG(name),
+            STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_ns(work, slow->was_ns)));
     bool worse = failing.z > SIGNIFICANT_Z || slower.z > SIGNIFICANT_Z;
     blame_newcomer(work, newcomer, failing.z > SIGNIFICANT_Z ? &failing : &slower);
     worse = judge_calls_made(work, newcomer, made, name) || worse;
@@ -187,7 +190,7 @@ static void judge(struct work *work, const struct newcomer *newcomer, const stru
     there.observed = newcomer->come.n;
     there.z = COINCIDENCE_Z;
     there.value = COINCIDENCE_VALUE;
-    there.text = say(work, "%.*s is new, and does no worse than its sisters", STR_ARG(name));
+    there.text = say(work, "%.*s is new, and does no worse than the others", STR_ARG(name));
     blame_newcomer(work, newcomer, &there);
 }
 

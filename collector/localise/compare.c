@@ -110,8 +110,12 @@ static void check_amounts(struct comparison *comparison, struct compared_check *
 {
     struct estimate is = {0, -1, 1};
     bool known = of->n > 0 && of->m > 0;
-    if (known)
+    if (known) {
         is = estimate_of(of, 1);
+        check->sides[0] = of->a / of->n;
+        check->sides[1] = of->b / of->m;
+    }
+    check->has_sides = known;
     set_estimate(check, judge, &is);
     if (known && check->verdict == COMPARED_NOT_ENOUGH)
         check->need = calls_more(comparison, times_needed(of, judge));

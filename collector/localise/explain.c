@@ -116,7 +116,8 @@ static void write_not(struct work *work, const struct candidate *candidate, uint
         add_not(suspect, STR("its callees are normal"));
     unsigned n = n_instances(work, service);
     if (n > 1 && work->input->level != SUSPECT_INSTANCE && !is_narrowed(suspect, "instance"))
-        add_not(suspect, say(work, "not one instance: %u do alike", n));
+        add_not(suspect,
+                say(work, "not one instance: none of its %u instances explains it alone", n));
 }
 
 /* By itself, or with all that it is one of. */
@@ -205,8 +206,19 @@ static struct finding sum_alike(struct work *work, const struct candidate *candi
     return sum;
 }
 
+/* What it does, which says more than that it is new; the first of several. */
+static const struct finding *what_it_does(const struct candidate *candidate)
+{
+    for (const struct finding *at = candidate->findings; at; at = at->next) {
+        if (at->kind != EVIDENCE_CHANGE && is_worth_telling(candidate, at))
+            return at;
+    }
+    return candidate->findings;
+}
+
+/* The reason is that of `top`. */
 static void write_evidence(struct work *work, const struct candidate *candidate,
-                           struct suspect *suspect)
+                           const struct finding *top, struct suspect *suspect)
 {
     for (const struct finding *at = candidate->findings; at && suspect->n_evidence < MAX_EVIDENCE;
          at = at->next) {
@@ -214,8 +226,8 @@ static void write_evidence(struct work *work, const struct candidate *candidate,
         if (!is_worth_telling(candidate, at) || is_told_with_another(candidate, at))
             continue;
         struct finding told = sum_alike(work, candidate, at, &operations);
-        if (at == candidate->findings)
-            suspect->reason = told.text;
+        if (at == top)
+            suspect->reason = at->began ? failures_reason(work, at) : told.text;
         if (operations.len)
             told.text = say(work, "%.*s%.*s", STR_ARG(told.text), STR_ARG(operations));
         if (!is_told(suspect, &told))
@@ -227,11 +239,13 @@ static void write_evidence(struct work *work, const struct candidate *candidate,
 
 void explain(struct work *work, const struct candidate *candidate, struct suspect *suspect)
 {
-    const struct finding *top = candidate->findings;
+    const struct finding *top = what_it_does(candidate);
     uint32_t service = service_of(work, candidate->group);
-    write_evidence(work, candidate, suspect);
+    write_evidence(work, candidate, top, suspect);
     if (!top)
         return;
+    if (!suspect->reason.len)
+        suspect->reason = top->text; /* of more evidence than is told */
     suspect->level = level_of(work, candidate);
     suspect->has_peer = top->peer != NO_GROUP;
     if (suspect->has_peer)

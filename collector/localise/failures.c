@@ -150,6 +150,22 @@ struct str failures_text(struct work *work, const struct finding *finding, bool 
         STR_ARG(reason_text(work, finding->began)), STR_ARG(say_share(work, finding->baseline)));
 }
 
+struct str failures_reason(struct work *work, const struct finding *finding)
+{
+    const struct tally_key *key = &finding->began->key;
+    struct str detail = name_text(work, key->detail), calls = STR("calls to it");
+    const char *words = flag_reason(detail);
+    if (finding->end == END_CALLER)
+        calls = say(work, "its calls to %.*s", STR_ARG(level_name(work, key->node)));
+    else if (finding->end == END_CALLEE)
+        calls = say(work, "calls from %.*s", STR_ARG(level_name(work, key->peer)));
+    if (words)
+        return say(work, "%s at %.*s", words, STR_ARG(calls));
+    if (!detail.len || str_eq(detail, STR("error"))) /* of which no more was said */
+        return say(work, "%.*s fail", STR_ARG(calls));
+    return say(work, "%.*s fail with %.*s", STR_ARG(calls), STR_ARG(detail));
+}
+
 bool are_failures_alike(const struct finding *a, const struct finding *b)
 {
     if (!a->began || !b->began || a->survived != b->survived || a->peer != b->peer)

@@ -204,6 +204,8 @@ bool are_failures_alike(const struct finding *a, const struct finding *b);
 /* "12 % of requests fail first at cart → redis HSET, UO: connection pool full (normal 0 %)"; `all`:
  * whatever the operation. */
 struct str failures_text(struct work *work, const struct finding *finding, bool all);
+/* "connection pool full at its calls to redis": what it is, as seen from the suspect. */
+struct str failures_reason(struct work *work, const struct finding *finding);
 
 /* missing.c */
 /* A callee to which calls are missing, and its part of its caller's own failures. */

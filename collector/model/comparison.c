@@ -43,7 +43,15 @@ static void check_json(const struct compared_check *check, struct buf *out)
         node_text_json(&check->peer, out);
     else
         buf_add_c(out, "null");
-    buf_addf(out, ",\"test\":\"%s\",\"effect\":", check->test);
+    buf_addf(out, ",\"test\":\"%s\"", check->test);
+    for (int k = 0; k < 2; k++) {
+        buf_addf(out, ",\"%s\":", k ? "candidate" : "baseline");
+        if (check->has_sides)
+            buf_add_double(out, check->sides[k]);
+        else
+            buf_add_c(out, "null");
+    }
+    buf_add_c(out, ",\"effect\":");
     buf_add_double(out, check->effect);
     buf_add_c(out, ",\"interval\":[");
     buf_add_double(out, check->low);

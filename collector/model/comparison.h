@@ -34,6 +34,8 @@ struct compared_check {
     bool has_peer;
     const char *test; /* score_interval, mann_whitney, two_proportions */
     enum evidence_unit unit;
+    bool has_sides;
+    double sides[2]; /* of the baseline and of the candidate: `effect` is between them */
     double effect, low, high;
     double margin; /* less is no difference */
     enum compared verdict;

@@ -331,7 +331,10 @@ uint32_t trace_view_origin(const struct trace_view *view)
             last = half;
     }
     if (last != NO_ROW)
-        return shown(view, last);
+        last = shown(view, last);
+    if (last != NO_ROW && view->tree_spans[last].lent == FAULT_ORIGIN)
+        return last;
+    /* A folded proxy's mark may be lent to the span below it. */
     for (uint32_t k = 0; k < view->tree.n; k++) {
         const struct tree_span *span = &view->tree_spans[view->tree.order[k]];
         if (span->lent == FAULT_ORIGIN && !span->folded)

@@ -78,6 +78,7 @@ def scene_a_worse_version_is_worse_where_it_is(c):
         if kind != "redis":
             assert {x["metric"] for x in answer["checks"] if x["verdict"] == "worse"} == {metric}, (kind, answer["checks"])
         for x in answer["checks"]:
+            assert x["unit"] == "ns" or abs(x["candidate"] - x["baseline"] - x["effect"]) < 1e-6, x
             assert x["interval"][0] <= x["effect"] <= x["interval"][1] and (x["peer"] is None) == (x["metric"] in ("errors", "latency")), x
             assert (x["need"] is not None) == (x["verdict"] == "not_enough_data"), x
         rows = dict(c.sql("SELECT version, count(*) FROM span WHERE service = 'cart' AND kind = 'server' GROUP BY 1"))

@@ -389,3 +389,17 @@ def scene_series_of_an_edge_say_what_the_table_says(c):
     assert c.sql("SELECT sum(calls), sum(errors), sum(transit_ns_sum) FROM edge_minute WHERE callee_service = 'd'") == [(1, 1, 2_000_000)]
     assert series("errors_total", "d") == 0 and c.counter("traces_service_graph_request_total", client="a", server="d") == 1
     assert c.counter("faultline_stitch_corrections_total") >= 1
+
+
+def scene_a_trace_opens_where_its_failure_began(c):
+    """Behind folded proxies that is the application's span, which their mark is lent to; not a caller's."""
+    c.start()
+    t = Trace(1)
+    g = t.proxy("edge", "server", 0, 100, None, role="gateway", upstream=out("b"), cluster="c1", namespace="istio-system", code=500)
+    g = t.proxy("edge", "client", 1, 98, g, role="gateway", upstream=out("b"), cluster="c1", namespace="istio-system", code=500)
+    i = t.proxy("b", "server", 3, 90, g, upstream=INBOUND, cluster="c1", code=500)
+    t.server("default/b", 5, 80, i, status=2, attrs={"http__response__status_code": 500}, resource={"k8s.cluster.name": "c1"})
+    send(c, t.spans)
+    layout = c.api("traces/%s/layout" % t.id)
+    row, spans = layout["began"]["row"], layout["spans"]
+    assert (row, spans["lent"][row], spans["folded"][row]) == (3, 1, 0), (layout["began"], spans["lent"], spans["folded"])

@@ -19,7 +19,11 @@ scenes.incident_is_told = open => async () => {
   await settled(page);
   assert.match(await one(page, '.kick .tag'), new RegExp(`^Incident ${f.id}, open$`));
   const h1 = await one(page, 'h1');
-  assert.ok(h1.startsWith(`${f.share} of ${f.operation} fail. It `) && h1.includes(`began in ${f.suspects[0][0]}`), h1);
+  assert.ok(h1.includes(`began in ${f.suspects[0][0]}`), h1);
+  /* of all requests as the way begins, where several entries fail; else of the one, as among the entries */
+  const bad = (await cells(page, '[aria-labelledby=en] tbody tr:has(.fault)')).map(r => `${r[2]} of ${r[0]}`),
+    who = bad.length > 1 ? (await one(page, '.fp-n .cap')).replace('requests', 'user requests').replace(/ fail$/, '') : bad[0];
+  assert.ok(h1.startsWith(`${who} fail. It `), h1);
   assert.ok((await one(page, '.sub')).includes(`${f.affected} so far`), await one(page, '.sub'));
   const shown = await page.locator('.sus').evaluateAll(all => all.map(s => s.querySelector('.who').textContent));
   assert.deepEqual(shown, f.suspects.slice(0, 5).map(s => s[0]));
@@ -106,6 +110,12 @@ scenes.slowness_is_told = open => async () => {
   assert.match(await one(page, '.fpath.late .began'), /cart/);
   assert.equal(await page.locator('.fpath .mk-b, .sus .mk-b').count(), 0);
   await axe(page, 'slow incident');
+  /* without failures the graph's overlay of latency shows an edge that is slow, with its numbers */
+  const { onset } = (await (await fetch(f.base + '/api/v1/incidents?state=open')).json()).items[0], start = Math.floor(Date.parse(onset) / 6e4) * 60;
+  const time = s => new Date(s * 1000).toISOString();
+  await page.goto(f.base + '/graph?' + new URLSearchParams({ overlay: 'slow', from: time(start), to: time(start + 600), base: `${time(start - 600)}..${time(start)}` }));
+  await page.waitForSelector('.gside h1:has-text("→")');
+  assert.match(await one(page, '.gside .kv'), /^Latency p50 .+, p95 .+, p99 /);
 };
 
 // Clear text, hairpins and crossings are those of the file; a cell of the matrix lists its edges.
@@ -186,6 +196,13 @@ scenes.sql_answers = open => async () => {
   await page.click('nav.vlist button >> nth=0');
   await page.waitForSelector('.drawn');
   assert.ok(await page.locator('.plot .cl').count() >= 1);
+  /* minutes read as minutes, shares with their unit and as many digits each; the view that is asked stands open, cut where it is long */
+  const first = await cells(page, '.tdata tbody tr'), decimals = new Set(first.map(r => r.at(-1).split('.')[1]?.length));
+  assert.ok(first.every(r => /^\d{4}-\d\d-\d\d \d\d:\d\d$/.test(r[0])) && decimals.size == 1, JSON.stringify(first[0]));
+  assert.ok((await page.locator('.plot .ax[text-anchor=end]').allTextContents()).filter(t => /^[\d.]+\s%$/.test(t)).length >= 2);
+  assert.equal(await one(page, '.vlist [aria-expanded=true]'), 'edge_minute');
+  await page.click('.cols [aria-expanded=false]');
+  assert.ok(await page.locator('.cols .col').count() > 20);
   await page.click('.edrun .btn:text("Plan")');
   await page.waitForSelector('.plan li');
   assert.match(page.url(), /plan=1/);
@@ -290,7 +307,13 @@ scenes.service_compares = open => async () => {
   await page.waitForSelector('#vs');
   await settled(page);
   assert.equal(await one(page, '[aria-labelledby=vs] .verdict'), 'Worse');
-  assert.ok((await cells(page, '[aria-labelledby=vs] tbody tr')).some(r => r[0] == 'Calls that fail' && r.at(-1) == 'worse'));
+  const checks = await cells(page, '[aria-labelledby=vs] tbody tr'), numbers = r => r.slice(1, 4).map(t => parseFloat(t.replace('−', '-')));
+  assert.ok(checks.some(r => r[0] == 'Calls that fail' && r.at(-1) == 'worse'));
+  /* both sides of each are there, and differ by what stands beside them */
+  for (const r of checks.filter(r => r[3].endsWith(' points'))) {
+    const [was, is, by] = numbers(r);
+    assert.ok(Math.abs(is - was - by) <= 1.1, r.join(' | '));
+  }
   await page.route('**/api/v1/service/**', async r => {
     const answer = await r.fetch(), json = await answer.json();
     json.compare.verdict = 'not_enough_data';
@@ -299,7 +322,7 @@ scenes.service_compares = open => async () => {
   });
   await page.goto(f.base + cart);
   await page.waitForSelector('[aria-labelledby=vs] .verdict:has-text("Not enough data")');
-  assert.deepEqual(await cells(page, '[aria-labelledby=vs] tbody tr'), [['Failed calls to <b>redis</b>', '', '', '', '', 'about 260 more calls needed', 'not enough data']]);
+  assert.deepEqual(await cells(page, '[aria-labelledby=vs] tbody tr'), [['Failed calls to <b>redis</b>', 'unknown', 'unknown', '', '', 'about 260 more calls needed', 'not enough data']]);
   await page.unroute('**/api/v1/service/**');
   await page.goto(f.base + cart);
   await page.waitForSelector('[aria-labelledby=vs] .verdict:has-text("Worse")');
@@ -331,6 +354,7 @@ scenes.on_a_phone = open => async () => {
       await page.goto(f.base + path);
       await ready(page);
       assert.ok(await sideways(page) <= 0, `${path} scrolls sideways by ${await sideways(page)} at ${size}`);
+      assert.ok(await page.locator('.rng').evaluate(b => b.scrollWidth <= b.clientWidth) || range || size[0] < 375, `the range is cut on ${path} at ${size}`);
       for (const link of size[0] > 720 ? [] : await page.locator('.nav a').all()) { const b = await link.boundingBox(); assert.ok(b.width >= 44 && b.height >= 44, JSON.stringify(b)); }
     }
     await page.context().close();

@@ -58,11 +58,16 @@ static void a_newcomer_whose_calls_fail_is_worse_than_its_sisters(void **state)
     const struct evidence *change = evidence_of(&shop.diagnosis.suspects[0], EVIDENCE_CHANGE);
     assert_non_null(change);
     assert_string_equal(change->text.p,
-                        "cart@v3 is new: 10.0 % of its calls to redis begin to fail, "
-                        "of its sisters' 0 %");
+                        "cart v3 is new: 10.0 % of its calls to redis begin to fail, "
+                        "against 0 % of the others");
     assert_near(change->observed, 0.1, 1e-9);
     assert_near(change->baseline, 0, 1e-9);
     assert_near(change->deviation, 10.25, 0.01); /* 100/1000 against 0/1000: pooled 1/20 */
+    /* What it does is told, whichever of the two weighs more. */
+    assert_string_equal(shop.diagnosis.suspects[0].reason.p,
+                        "connection pool full at its calls to redis");
+    assert_string_equal(shop.diagnosis.suspects[0].narrowed[0].value.p, "v3");
+    assert_string_equal(shop.diagnosis.suspects[0].peer.service.p, "redis");
     shop_ask(&shop, SUSPECT_VERSION);
     assert_string_equal(shop.diagnosis.suspects[0].node.version.p, "v3");
     shop_fini(&shop);

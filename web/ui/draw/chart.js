@@ -18,7 +18,7 @@ export function timeTicks(from, to, most) {
 function niceMax(value) {
   const unit = value > 0 ? 10 ** Math.floor(Math.log10(value)) : 1,
     m = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find(f => f * unit >= value);
-  const parts = m == 3 || m == 6 || m == 1.2 || m == 1.5 ? 3 : 2;
+  const parts = { 1.2: 3, 1.5: 3, 2: 4, 3: 3, 4: 4, 6: 3, 8: 4 }[m] || 2;
   return [m * unit, Array.from({ length: parts + 1 }, (_, i) => +(m * unit * i / parts).toPrecision(6))];
 }
 
@@ -57,9 +57,13 @@ export const Axes = ({ X, Y, ticks, fmt = String, l, right, bottom, times }) =>
     html`<text class="ax" key=${'x' + t} x=${X(t)} y=${bottom}
     text-anchor=${X(t) < l + 16 ? 'start' : X(t) > right - 16 ? 'end' : 'middle'}>${words}</text>`)];
 
-// A time with its words, as a line down the chart; words that would leave it on the right stand on the left.
+// Words of a time stand on its right, or on its left where that is asked for or there is no room.
+const LETTER = 6.2; /* px of one, about */
+const stand = (x, words, left, width) => left && x > 40 + LETTER * words.length || x + 6 + LETTER * words.length > width;
+
+// A time with its words, as a line down the chart.
 export function Moment({ x, top, bottom, words = '', left, dy = 0, dash, colour, width }) {
-  const before = left || x + 6 + 6.6 * words.length > width;
+  const before = stand(x, words, left, width);
   return html`<g class="onset" style=${colour && { '--c': `var(${colour})` }}>
     <line x1=${x} x2=${x} y1=${top} y2=${bottom} stroke-dasharray=${dash}/>
     <text x=${x + (before ? -6 : 6)} y=${top + 10 + dy} text-anchor=${before ? 'end' : 'start'}>${words}</text></g>`;
@@ -128,7 +132,7 @@ export function Chart(props) {
     html`<rect class=${c} x=${Math.min(x0, x1)} width=${Math.abs(x1 - x0)} y=${y0} height=${y1 - y0}/>`;
   const marks = (o.marks || []).filter(m => m && m.at >= o.from && m.at <= o.to), taken = [];
   /* Words that would lie over another mark's go a line lower. */
-  const lower = (x, left, w) => { const from = left || x + 6 + w > W ? x - 6 - w : x + 6, is = taken.some(([a, b]) => from < b && from + w > a);
+  const lower = (x, left, words) => { const w = LETTER * words.length, from = stand(x, words, left, W) ? x - 6 - w : x + 6, is = taken.some(([a, b]) => from < b && from + w > a);
     taken.push([from, from + w]);
     return is ? 15 : 0; };
   return html`<div class="plot chart" role="img" aria-label=${o.label} ref=${box} style=${{ height: o.h + 'px' }} onPointerDown=${down}
@@ -140,7 +144,7 @@ export function Chart(props) {
         ${drag && shade('cw', drag.map(X))}
       ${marks.map(m => { const words = W < 420 && m.short || m.label || '';
         return html`<${Moment} key=${m.at + words} x=${X(m.at)} top=${o.t - 2} bottom=${bottom} words=${words}
-        ...${m} width=${W} dy=${(m.dy || 0) + lower(X(m.at), m.left, 6.6 * words.length)}/>`; })}
+        ...${m} width=${W} dy=${(m.dy || 0) + lower(X(m.at), m.left, words)}/>`; })}
       ${at != null && at >= o.from && at <= o.to && html`<line class="cur" x1=${X(at)} x2=${X(at)} y1=${o.t} y2=${bottom}/>`}</svg>`}
         </div>`;
 }

@@ -72,5 +72,5 @@ export function hues(nodes) {
 export const Sure = ({ share }) => {
   const bars = share >= .9 ? 4 : share >= .7 ? 3 : share >= .4 ? 2 : 1;
   return html`<span class="sure" aria-hidden="true">${[1, 2, 3, 4].map(i => html`<i class=${i > bars ? 'o' : ''}></i>`)}
-    </span> ${['weak', 'possible', 'likely', 'very likely'][bars - 1]}`;
+    </span>${'\u00a0 '}${['weak', 'possible', 'likely', 'very likely'][bars - 1]}`;
 };

@@ -1,7 +1,8 @@
 // text.js: numbers and times as people read them. Two or three digits, a unit, a no-break space before it.
 import { remember, remembered } from '../frame/memory.js';
 
-const THIN = '\u202f', NB = '\u00a0', MINUS = '−';
+export const NB = '\u00a0';
+const THIN = '\u202f', MINUS = '−';
 const withUnit = (x, digits, unit) => x.toFixed(digits) + NB + unit;
 
 // 14270 -> "14 270"

@@ -42,6 +42,11 @@ function place({ kind, text, node, peer, id }) {
   return href('/traces', { q: `service=${quote(node.service)} operation=${quote(text)}` });
 }
 
+// A name of an unknown cluster is not told beside the same of a known one.
+const isKnown = ({ kind, text, node }, all) => !node || node.cluster
+  || !all.some(o => o.kind == kind && o.text == text && o.node.cluster && o.node.service == node.service && o.node.namespace == node.namespace);
+const noteOf = ({ kind, note, node }) => note || kind == 'operation' && node.service || kind == 'service' && node.namespace;
+
 export function Find() {
   const [text, setText] = useState(''), [list, setList] = useState([]), id = traceIdIn(text), words = text.trim();
   const all = id ? [{ kind: 'trace', text: id, key: trace(id) }]
@@ -50,7 +55,7 @@ export function Find() {
   useEffect(() => {
     if (id || !words) return setList([]);
     const stop = new AbortController();
-    ask(apiUrl('search', { q: words, ...rangeParams(range()) }), { signal: stop.signal }).then(({ data }) => setList(data.items))
+    ask(apiUrl('search', { q: words, ...rangeParams(range()) }), { signal: stop.signal }).then(({ data: { items } }) => setList(items.filter(o => isKnown(o, items))))
       .catch(() => {});
     return () => stop.abort();
   }, [words, id]);
@@ -71,5 +76,5 @@ export function Find() {
       setText=${setText} onPaste=${paste}
       placeholder=${innerWidth <= 720 ? 'Find' : 'Trace id or name'}
         words=${o => html`<span class="m3 xs">${o.kind}</span><span class="el">${o.text}</span>${
-      o.note && html`<span class="m3 s el">${o.note}</span>`}`}/><kbd aria-hidden="true">/</kbd></form>`;
+      noteOf(o) && html`<span class="m3 s el">${noteOf(o)}</span>`}`}/><kbd aria-hidden="true">/</kbd></form>`;
 }

@@ -55,10 +55,12 @@ function ByVersion({ rows, side, name, s }) {
       ['Began', 'r', v => failedCell(v.errors_origin, v.calls, marked(v.calls, v.errors_origin), '')], p95()]}/></${Block}>`;
 }
 
+const latency = x => ['Latency', `p50 ${ms(x.p50_ns)}, p95 ${ms(x.p95_ns)}, p99 ${ms(x.p99_ns)}`];
+
 function factsOf(d, e) {
   const s = securityOf(e), others = d.others, fails = sum(others, 'errors'), one = others.length == 1 && others[0],
     looked = d.reasons_of < e.errors_origin && ` (of ${count(d.reasons_of)} looked at)`;
-  return [d.reasons_of > 0
+  return [!e.mark && e.p50_ns != null && latency(e), d.reasons_of > 0
     && ['Failures',
     d.reasons.slice(0, 3).map(x => `${x.reason || 'no reason given'}, ${share(x.n / d.reasons_of)}`).join('; ') + (looked || '')],
     e.retries + e.recovered > 0
@@ -141,7 +143,7 @@ export function NodePanel({ node: n, graph: g, keys, act }) {
   const out = g.out.get(n.id) || [], user = isUser(n), calls = user ? n.out_calls : n.calls, bad = user ? sum(out, 'errors') : n.errors,
     k = markOf(n), per = bare(calls / (g.seconds || 1)), versions = n.versions || [];
   const where = { began: html` <b>They begin here.</b>`, passed: ' They began further on and are passed on here.' }[n.mark];
-  const facts = [!user && ['Latency', `p50 ${ms(n.p50_ns)}, p95 ${ms(n.p95_ns)}, p99 ${ms(n.p99_ns)}`],
+  const facts = [!user && latency(n),
     n.client_errors > 0 && ['Client errors', share(ratio(n.client_errors, n.calls))],
     versions.length > 0 && ['Versions', versions.map(v => versionWord(v.version)).join(', ') + (n.more_versions ? ' and more' : '')],
       n.node.cluster && ['Cluster', n.node.cluster]];
@@ -157,7 +159,7 @@ export function NodePanel({ node: n, graph: g, keys, act }) {
       && html`<${Block} title="By version">
       <${Table} rows=${versions} id=${v => v.version} cols=${[version('Version'), perSecond(g.seconds), failed(undefined, '')]}/>
       </${Block}>`}
-    <${Block} title="Facts"><${Facts} rows=${facts}/></${Block}>
+    ${facts.some(Boolean) && html`<${Block} title="Facts"><${Facts} rows=${facts}/></${Block}>`}
     <${Ends} title="Callers" edges=${g.into.get(n.id)} side="caller" g=${g} keys=${keys}/>
       <${Ends} title="Callees" edges=${out} side="callee" g=${g} keys=${keys}/>
     <div class="row w blk">

@@ -9,7 +9,7 @@ import { count, ms, rate, share } from '../draw/text.js';
 import { edgeWords, isGone } from './overlay.js';
 import { isStore, isUser, nameOf } from './names.js';
 import { best, marked, ratio } from './numbers.js';
-import { clusterBoxes, fitted, headOf, placeLabels, wayOf, widthOf } from './ways.js';
+import { clusterBoxes, fitted, headOf, isTwin, placeLabels, wayOf, widthOf } from './ways.js';
 
 const LEAST = .45, MOST = 1.3; /* px of screen for one of the picture, before anybody zooms */
 const SMALL = '400 11px';
@@ -117,7 +117,11 @@ export function Picture({ graph: g, overlay, selected, matches, versions, act, e
     size = { w: inside.w || 1000, h: Math.max(200, (inside.h || 704) - 44) }, [view, setView] = useState(null),
     [over, setOver] = useState(null), [at, setAt] = useState(null);
   const { order, labels, boxes } = useMemo(() => {
-    for (const d of g.drawn) { d.way = wayOf(d.e, g.byId.get(d.e.caller)); d.few = g.seconds && d.rate.passed < 2; }
+    for (const d of g.drawn) {
+      const twins = d.icon ? g.drawn.filter(o => o.icon && isTwin(o, d)) : [d];
+      d.way = wayOf(d.e, g.byId.get(d.e.caller), 26 * (twins.indexOf(d) - (twins.length - 1) / 2)); /* their marks stand beside each other */
+      d.few = g.seconds && d.rate.passed < 2;
+    }
     return { order: [...g.drawn].sort((a, b) => !!a.hot - !!b.hot), labels: placeLabels(g.drawn, g.nodes), boxes: clusterBoxes(g.nodes) };
   }, [g]);
   const v = view || fitBox(g, size), onScreen = () => svg.current.getBoundingClientRect();

@@ -6,17 +6,16 @@ import { rangeParams, useRange } from '../frame/range.js';
 import { href } from '../frame/url.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { listed } from '../draw/parts.js';
-import { asMarkdown, bare, clock, count, day, kept, ms, parseTime, plural, share, span } from '../draw/text.js';
+import { asMarkdown, bare, clock, count, day, kept, ms, NB, parseTime, plural, share, span } from '../draw/text.js';
 import { traceHref } from '../graph/names.js';
 import { ratio } from '../graph/numbers.js';
-import { endOf, graphOf, incidentHref, lasted, NORMAL_MS, pageOf, placeOf, reasonOf, symptom, versionOf } from './finding.js';
-import { isBad } from './beside.js';
+import { endOf, graphOf, incidentHref, isBad, lasted, NORMAL_MS, pageOf, placeOf, reasonOf, symptom, versionOf } from './finding.js';
 
 // need: requests that a judgement still wants, null for none; q: those there are, in `per` seconds.
 function Origin({ f: { suspects: [s], window, need }, q, per }) {
   if (need) return `Not enough data: ${count(q.calls)} requests, about ${count(need)} more needed (${ms(need / q.calls * per * 1e9)} at this rate).`;
   if (!s || s.confidence < .4) return 'No clear origin yet.';
-  return html`It ${s.confidence < .7 && 'probably '}began in <a class="q" href=${pageOf(s, window)}>${placeOf(s)}</a>: ${reasonOf(s)}.`;
+  return html`It ${s.confidence < .7 && 'probably '}began in <a class="q" href=${pageOf(s, window)}>${placeOf(s).replace(' ', NB)}</a>: ${reasonOf(s)}.`;
 }
 
 // Everything as a note to paste elsewhere.
@@ -52,6 +51,7 @@ export function Told({ f, d, changes }) {
     q = d?.requests, per = d?.seconds || 1, title = symptom(f, d);
   const fresh = v && changes?.find(c => c.kind == 'new_version' && c.version == v),
     ahead = fresh && Math.round((onset - parseTime(fresh.at)) / 1000), bad = d ? d.entries.filter(e => isBad(e, slow)).slice(0, 4) : [];
+  const rest = s && d?.path.nodes.find(n => n.node.service == s.node.service)?.versions?.filter(x => x.version != v) || [];
   const so = i ? html`<b>${count(i.affected_calls)}</b> ${q ? slow ? 'affected so far' : over ? 'in all' : 'so far' : 'requests so far'}`
     : html`<b>${count(q.errors)}</b> in this window`;
   const counts = !q ? so
@@ -68,7 +68,7 @@ export function Told({ f, d, changes }) {
     <p class="sub">${counts}
       ${bad.length > 0 && [', on ', listed(bad.map(e => html`<code>${e.operation}</code>`))]}. ${ahead > 0
       && `${s.node.service} ${v} took its first traffic ${ms(ahead * 1e9)} before. `}${
-      s?.not?.length > 0 && kept(`${s.node.service}: ${s.not.join('; ')}.`)}</p>
+      s?.not?.length > 0 && kept(`${s.node.service}: ${s.not.map(t => t.replace(/^not [^:]+: /, '')).join('; ')}.`)}</p>
     <${Acts} i=${i} r=${r}
       items=${[['Markdown', () => markdown(f, d, title + (s ? `Suspect: ${placeOf(s)}.` : ''))], i && ['SQL', SQL(i.id)],
       ['curl', () => i ? curlOf('incidents/' + i.id, { from: null, to: null }) : curlOf('diagnose')],
@@ -77,7 +77,7 @@ export function Told({ f, d, changes }) {
       ${s?.examples?.[0]
         && html`<a class="btn pri" href=${traceHref(s.examples[0], window)}>Open a ${slow ? 'slow' : 'failing'} trace</a>`}
       ${s && html`<a class="btn" href=${graphOf(s, { ...window, ...slow && { overlay: 'slow' } })}>See it in the graph</a>`}
-        ${v && html`<a class="btn" href=${pageOf(s, window)}>Compare ${v} with the others</a>`}</${Acts}></section>`;
+        ${v && html`<a class="btn" href=${pageOf(s, window)}>Compare ${v} with ${rest.length == 1 && rest[0].version || 'the others'}</a>`}</${Acts}></section>`;
 }
 
 // What was, when it is over: the incident that ended last.

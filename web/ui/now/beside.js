@@ -9,11 +9,10 @@ import { cell, loud, Table } from '../draw/table.js';
 import { clock, count, ms, msWhole, parseTime, rate, share, span, when } from '../draw/text.js';
 import { perSecond } from '../graph/columns.js';
 import { edgeHref, nameOfId, pairOfIds, traces } from '../graph/names.js';
-import { marked, ratio, slowerThan } from '../graph/numbers.js';
-import { incidentHref, isSlow, lasted, onsetOf, placeOf } from './finding.js';
+import { ratio } from '../graph/numbers.js';
+import { incidentHref, isBad, isSlow, lasted, onsetOf, placeOf } from './finding.js';
 
 const MOST = 20, FEW = 4, FEW_STANDING = 6;
-export const isBad = (e, slow) => slow ? slowerThan(e, e.was) : marked(e.calls, e.errors);
 
 const pair = (c, overlay) =>
   html`<a class="q" href=${edgeHref(nameOfId(c.caller), nameOfId(c.callee), { overlay })}><b>${pairOfIds(c)}</b></a>`;

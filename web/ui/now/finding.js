@@ -20,7 +20,9 @@ export const lasted = (i, now) => { const long = (endOf(i) || now) - onsetOf(i),
 
 // Of the questions about what an incident did: since it began, against the half hour before; and of those about what came after it.
 const beforeOnset = i => { const onset = floor(onsetOf(i)); return { base: `${iso(onset - NORMAL_MS)}..${iso(onset)}` }; };
-const sinceOnset = i => ({ from: floor(onsetOf(i)) / 1000, ...i.closed && { to: endOf(i) / 1000 }, ...beforeOnset(i) });
+const firstMinute = i => { const next = floor(onsetOf(i) + MINUTE / 2); /* the minute of the onset, unless most of that was as ever */
+  return next + MINUTE <= parseTime(i.updated) ? next : floor(onsetOf(i)); };
+const sinceOnset = i => ({ from: firstMinute(i) / 1000, ...i.closed && { to: endOf(i) / 1000 }, ...beforeOnset(i) });
 export const sinceEnd = i => ({ from: (floor(endOf(i)) + MINUTE) / 1000, ...beforeOnset(i) }); /* the minute in which it ended is not clean */
 
 /* {i: the incident or null, suspects, slow, onset: Unix ms or NaN, since: parameters of questions about what it did, window: of links to other views,
@@ -44,17 +46,21 @@ export const graphOf = (s, query) =>
 // Where more is said about a suspect: its page, or its place in the graph.
 export const pageOf = (s, query) => isOwn(s.node) ? serviceHref(s.node, query) : graphOf(s, query);
 // Without the name that stands before it.
-export const reasonOf = s => kept(s.reason.startsWith(s.node.service + ' ') ? s.reason.slice(s.node.service.length + 1) : s.reason);
+export const reasonOf = ({ reason: r, node: { service } }) =>
+  kept(r.startsWith(service) && /^:? (.*)/s.exec(r.slice(service.length))?.[1] || r);
 
-// The symptom as users see it. d: the counts since it began against normal (null while they come).
+export const isBad = (e, slow) => slow ? slowerThan(e, e.was) : marked(e.calls, e.errors);
+
+// The symptom as users see it: of the entry, or of all requests where several fail. d: the counts since it began against normal (null while they come).
 export function symptom({ i, slow }, d) {
   const over = i?.state == 'closed', [fail, take, be] = over ? ['failed', 'took', 'was'] : ['fail', i ? 'takes' : 'take', 'is'],
     q = d?.requests;
   const who = i ? i.entry.operation || nodeName(i.entry.node) : 'User requests',
     e = i ? d?.entries.find(e => e.operation == i.entry.operation && e.service == i.entry.node.service) : q;
   if (i?.symptom == 'traffic') return `The traffic of ${who} ${be} not what is normal. `;
-  const part = !i ? ratio(q?.errors, q?.calls) : over && e?.calls ? ratio(e.errors, e.calls) : i.failed_share; /* at the end, or of the whole */
-  if (!slow) return `${share(part)} of ${i ? who : 'user requests'} ${fail}. `;
+  const all = !i || d?.entries.filter(e => isBad(e)).length > 1, of = all ? q : e,
+    part = all || of?.calls ? ratio(of?.errors, of?.calls) : i.failed_share; /* until more is known */
+  if (!slow) return `${share(part)} of ${all ? 'user requests' : who} ${fail}. `;
   return e && slowerThan(e, e.was) ? `${who} ${take} ${ms(e.p95_ns)} instead of ${ms(e.was.p95_ns)} at p95. `
     : `${who} ${i ? be : 'are'} slower than normal. `;
 }

@@ -41,8 +41,8 @@ export function counted({ nodes, edges }) {
 }
 
 // path: what pathTo or counted gave; failed: share of requests that fail; others: of the last node's other callers;
-// over: it is told in the past; version: of the node where it began.
-export function Path({ path: { nodes, edges, at }, seconds, keys, failed, others, slow, over, version, query }) {
+// over: it is told in the past; version: of the node where it began; reason: why, in few words.
+export function Path({ path: { nodes, edges, at }, seconds, keys, failed, others, slow, over, version, reason, query }) {
   const s = seconds || 1, fail = over ? 'failed' : 'fail', v = version || guilty(nodes[at]),
     of = nodes[at].versions?.find(x => x.version == v) || nodes[at],
     [show, folded, via] = fit(nodes, at);
@@ -68,7 +68,7 @@ export function Path({ path: { nodes, edges, at }, seconds, keys, failed, others
     const text = calm ? rate(e.calls / s) : slow
       ? `p95 ${e.was?.p95_ns != null ? change(msWhole(e.was.p95_ns), msWhole(e.p95_ns)) : msWhole(e.p95_ns)}`
       : `${rate((solid && e.errors_origin || e.errors) / s)} ${solid ? 'began here' : 'passed on'}`;
-    const note = solid ? e.protocol : gate != null ? `via ${nameOf(nodes[gate])}` : e.recovered
+    const note = solid ? reason : gate != null ? `via ${nameOf(nodes[gate])}` : e.recovered
       ? `${rate(e.recovered / s)} recovered by retry` : '';
     return html`<li class=${'fp-e' + (solid ? ' solid' : calm ? ' calm' : '')} key=${'e' + i}>
       <a class="wire" aria-label=${`${text}: edge into ${nameOf(nodes[i])}, in the graph`}

@@ -133,7 +133,7 @@ export function Examples({ f: { suspects: [s], slow, window } }) {
     : slow ? `${nodeName(s.node)}, slow` : grey('unknown');
   return rows.length > 0
     && html`<${Block} id="ex" title="Example traces"
-    note=${`${bad} that ${slow ? 'were slow' : 'failed'}${rows.length > bad ? ', one good for contrast' : ''}`}>
+    note=${`${['none', 'one', 'two', 'three'][bad]} that ${slow ? 'were slow' : 'failed'}${rows.length > bad ? ', one good for contrast' : ''}`}>
     <${Table} rows=${rows} id=${t => t.trace_id} to=${to} name="Example traces" cols=${[
       ['Time', 'nw',
         t => [isGood(t) ? html`<span class="good ok">✓</span>` : html`<${Mark} k=${slow ? 's' : 'b'}/>`, ' ',

@@ -13,7 +13,7 @@ import { Seg, Select, Swatch, Word } from '../draw/parts.js';
 import { clock, count, iso, parseTime, plural, rate, share, span } from '../draw/text.js';
 import { EdgePanel, NodePanel } from '../graph/panel.js';
 import { edgeHref, findSelected, keysOf, nameOf, nameOfId, pairOfIds } from '../graph/names.js';
-import { ratio, seriesOf } from '../graph/numbers.js';
+import { best, ratio, seriesOf } from '../graph/numbers.js';
 import { matchesOf } from '../graph/match.js';
 import { needsBase, overlaid, OVERLAYS } from '../graph/overlay.js';
 import { Picture } from '../graph/picture.js';
@@ -29,8 +29,8 @@ function baseOf(r, kind = '') {
   return r.live && r.relative ? `${(back || minutes) + minutes}m..${back || minutes}m`
     : `${iso(r.fromMs - shift)}..${iso(r.toMs - shift)}`;
 }
-const baseWords = (r, own) =>
-  [['', `${clock(2 * r.fromMs - r.toMs)}–${clock(r.fromMs)}`], ['day', 'same time yesterday'], ['week', 'same time last week'],
+const baseWords = (r, own, words) =>
+  [['', !own && words || `${clock(2 * r.fromMs - r.toMs)}–${clock(r.fromMs)}`], ['day', 'same time yesterday'], ['week', 'same time last week'],
   ...own ? [[own, own]] : []];
 
 const Sign = ({ n, c, children }) => html`<span><${Icon} n=${n} c=${c}/>${children}</span>`;
@@ -87,7 +87,7 @@ const List = ({ words, ...list }) => html`<label class="row s m2 only-l">${words
 const Chip = ({ children, clear, what }) =>
   html`<span class="chip">${children} <button aria-label=${what} onClick=${clear}>×</button></span>`;
 
-function Bar({ g, overlay, setOverlay, query, matches, counts, around, table, phone, asTable }) {
+function Bar({ g, overlay, setOverlay, query, matches, words, counts, around, table, phone, asTable }) {
   const r = useRange(), own = /\.\./.test(query.base) && query.base, open = query.unfold?.split(',') || [],
     cut = g && g.nodes.length < g.all.nodes && !g.all.folds && !query.focus;
   const against = v => setQuery({ base: v == '?' ? baseOf({ ...r, live: false }) : v }), find = e => showQuery({ find: e.target.value });
@@ -95,7 +95,7 @@ function Bar({ g, overlay, setOverlay, query, matches, counts, around, table, ph
     <${Seg} label="Overlay" options=${OVERLAYS} value=${overlay} set=${setOverlay}/>
     ${overlay == 'diff'
       && html`<${List} words="against" value=${query.base || ''} set=${against}
-      options=${[...baseWords(r, own), ...own ? [] : [['?', 'another window …']]]}/>`}
+      options=${[...baseWords(r, own, !query.base && g?.base && words), ...own ? [] : [['?', 'another window …']]]}/>`}
     ${overlay == 'diff' && own
       && html`<input type="text" aria-label="Window to compare with" class="gfind" value=${own}
       onChange=${e => /\.\./.test(e.target.value) && setQuery({ base: e.target.value.trim() })}/>`}
@@ -111,7 +111,7 @@ function Bar({ g, overlay, setOverlay, query, matches, counts, around, table, ph
       && html`<${Chip} what="Fold again" clear=${() => setQuery({ unfold: null })}>
       ${open.length > 1 ? `${open.length} namespaces` : open} unfolded</${Chip}>`}
     <span class="grow"></span>
-      <span class="s m3 only-l el">${matches ? `${count(matches.edges.size)} of ${plural(g.edges.length, 'edge')} match` : counts}</span>
+      <span class="s m3 only-l el">${matches ? `${count(matches.edges.size)} of ${plural(g.edges.length, 'edge')} match` : overlay != 'diff' && counts}</span>
     ${cut && html`<${Word} c="s only-l nw" act=${() => setQuery({ all: 1 })}>show all</${Word}>`}
     ${asTable && g
       && html`<${Menu} c="bare only-l"
@@ -150,7 +150,8 @@ export function Graph({ query }) {
   const matches = useMemo(() => matchesOf(g, query.find), [g, query.find]),
     worst = g && [...g.edges].filter(e => e.mark)
     .sort((a, b) => (b.mark == 'began') - (a.mark == 'began') || b.errors_origin - a.errors_origin || b.errors - a.errors)[0];
-  const selected = findSelected(g, query.sel), shown = selected || (overlay != 'diff' && worst) || null, node = shown?.node,
+  const late = drawn == 'slow' && g && best(g.drawn.filter(d => d.kind == 's'), ({ e }) => (e.p95_ns - e.was.p95_ns) * e.calls)?.e;
+  const selected = findSelected(g, query.sel), shown = selected || (overlay != 'diff' && worst) || late || null, node = shown?.node,
     centre = findSelected(g, query.focus)?.node;
   const edge = e => showQuery({ sel: `${keys(e.caller)}>${keys(e.callee)}` });
   const act = (n, further) =>
@@ -169,7 +170,7 @@ export function Graph({ query }) {
   const around = query.focus && (centre ? nameOf(centre) : nameOfId(query.focus)),
     failed = answer.error && html`<${Failed} what="The graph" answer=${answer}/>`, common = { matches, edge, keys, query };
   return html`<main id="main" tabindex="-1" class="gpage">
-    <${Bar} ...${{ g, overlay, setOverlay, query, matches, counts, around, table, phone, asTable }}/>
+    <${Bar} ...${{ g, overlay, setOverlay, query, matches, words, counts, around, table, phone, asTable }}/>
     ${(!g && !failed) || (g && !empty && !asTable)
       ? g ? html`<${Picture} graph=${g} overlay=${drawn} selected=${shown} versions=${query.versions} act=${act} ...${common}>
       <${Legend} overlay=${drawn} words=${words}/></${Picture}>` : html`<div class="gcanvas"></div>`

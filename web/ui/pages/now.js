@@ -9,10 +9,10 @@ import { Chart } from '../draw/chart.js';
 import { Block, Swatch } from '../draw/parts.js';
 import { clock, msWhole, parseTime, rate, share } from '../draw/text.js';
 import { keysOf, nameOf, nameOfId } from '../graph/names.js';
-import { best, marked, ratio, seriesOf, slowerThan, sum } from '../graph/numbers.js';
+import { best, marked, ratio, seriesOf, slowerThan } from '../graph/numbers.js';
 import { Calm, Told } from '../now/answer.js';
 import { Also, Beside } from '../now/beside.js';
-import { endOf, isSlow, ofDiagnosis, ofIncident, onsetOf, overlaps, sinceEnd, versionOf, windowOf } from '../now/finding.js';
+import { endOf, isSlow, ofDiagnosis, ofIncident, onsetOf, overlaps, reasonOf, sinceEnd, versionOf, windowOf } from '../now/finding.js';
 import { counted, Path, pathTo } from '../now/path.js';
 import { Examples, Suspects } from '../now/suspects.js';
 
@@ -25,25 +25,31 @@ const ORDINARY = .02; /* of the requests: the least that the axis of a calm char
 const overMark = i => i.closed && { at: endOf(i), label: `over ${clock(endOf(i))}`, dash: '3 3' };
 // calm: the axis does not magnify what is ordinary; last: the incident that is over.
 function Failures({ d, onset, last, calm }) {
-  const { v: per, from, step, ...time } = seriesOf(d.series, d.from), s = d.seconds || 1, [first] = d.origins, all = per(d.series.failed),
-    here = first && per(first.began);
-  const rest = all.map((v, i) => v == null ? null : Math.max(0, v - (here?.[i] || 0))),
-    elsewhere = sum(rest.map((v, i) => v * d.series.seconds[i]), v => v) / s;
+  const { v: per, from, step, ...time } = seriesOf(d.series, d.from), s = d.seconds || 1, [first] = d.origins, all = per(d.series.failed);
+  /* A request may meet several failures that begin there, and be saved from some. */
+  const here = first && per(first.began).map((v, i) => v == null ? null : Math.min(v, all[i])),
+    rest = all.map((v, i) => v == null ? null : v - (here?.[i] || 0));
   const change = kind => d.changes.find(c => c.kind == kind), fresh = change('new_version'),
     began = onset || (last ? onsetOf(last) : parseTime(change('failures')?.at)),
     title = 'Failed user requests per second, by where they began';
+  const before = began < parseTime(fresh?.at);
+  const since = v => {
+    let n = 0, per = 0;
+    v.forEach((x, i) => { if (x != null && (calm || !(time.x[i] + step / 2 < began))) { n += x * d.series.seconds[i]; per += d.series.seconds[i]; } });
+    return rate(n / (per || 1));
+  };
   const legend = html`<p class="legend only-l">
-    ${first && html`<${Swatch} c="ba">${nameOf(first.caller)} → ${nameOf(first.callee)}, ${rate(first.edge.errors_origin / s)}
+    ${first && html`<${Swatch} c="ba">${nameOf(first.caller)} → ${nameOf(first.callee)}, ${since(here)}
     </${Swatch}>`}
-    <${Swatch} c="k">${first ? 'elsewhere' : 'all'}, ${rate(elsewhere)}</${Swatch}></p>`;
+    <${Swatch} c="k">${first ? 'elsewhere' : 'all'}, ${since(rest)}</${Swatch}></p>`;
   return html`<${Block} id="ch" title=${title} right=${legend}>
     <${Chart} h=${150} from=${from} ...${time}
     label=${`${title}. ${rate(d.requests.errors / s)} on average${began ? `, since ${clock(began)}` : ''}.`}
     least=${calm && d.requests.calls / s * ORDINARY}
     series=${[{ v: rest, stroke: '--edge', fill: '--edge' }, ...here ? [{ v: here }] : []]} marks=${[
       fresh && { at: parseTime(fresh.at), label: `${nameOfId(fresh.id)} ${fresh.version} first seen ${clock(parseTime(fresh.at), 1)}`,
-        short: `${fresh.version} first seen`, left: true, colour: '--ink-2', dash: '3 3' },
-      began && { at: began, label: `began ${clock(began, onset ? 1 : 0)}` },
+        short: `${fresh.version} first seen`, left: !before, colour: '--ink-2', dash: '3 3' },
+      began && { at: began, label: `began ${clock(began, onset ? 1 : 0)}`, left: before },
       last && overMark(last)]}/></${Block}>`;
 }
 
@@ -52,7 +58,7 @@ function Slowness({ i }) {
   const r = useRange(), x = i.timeline.map(t => parseTime(t.at) + 3e4), v = i.timeline.map(t => t.p95_ns == null ? null : t.p95_ns / 1e6);
   return x.length > 0
     && html`<${Block} id="ch" title="Duration of user requests, p95, in ms">
-    <${Chart} h=${150} x=${x} from=${Math.min(r.fromMs, x[0])} to=${r.toMs}
+    <${Chart} h=${150} x=${x} from=${Math.min(r.fromMs, x[0])} to=${Math.max(r.toMs, x.at(-1))}
     label=${`p95 of user requests over time, ${msWhole(1e6 * (v.at(-1) || 0))} in the last minute`}
       series=${[{ kind: 'line', stroke: '--slow-mark', w: 2, v }]}
     marks=${[{ at: onsetOf(i), label: `began ${clock(onsetOf(i), 1)}` }, overMark(i)]}/></${Block}>`;
@@ -75,7 +81,8 @@ function Finding({ f, d, others, query }) {
   return [html`<div><${Told} f=${f} d=${own} changes=${d.changes}/><${Also} others=${others}/>
       ${path && html`<${Path} path=${path} seconds=${(leads ? own : graph).seconds} keys=${keys}
         failed=${ratio(own.requests.errors, own.requests.calls)} others=${leads && own.origins[0]?.others}
-        slow=${slow} over=${i?.state == 'closed'} version=${s && versionOf(s)} query=${window}/>`}
+        slow=${slow} over=${i?.state == 'closed'} version=${s && versionOf(s)}
+        reason=${s && reasonOf(s)} query=${window}/>`}
       ${slow && i ? html`<${Slowness} i=${i}/>` : html`<${Failures} d=${d} onset=${f.onset}/>`}<${Suspects} f=${f} query=${query}/>
         <${Examples} f=${f}/></div>`,
     html`<${Beside} d=${d} incident=${i} entries=${own || d} words=${i && own ? 'since it began, against normal' : undefined}

@@ -11,7 +11,7 @@ import { cell, loud, Table } from '../draw/table.js';
 import { bare, clock, count, day, ms, msWhole, parseTime, plural, rate, share, span, sqlText } from '../draw/text.js';
 import { edgeRate, end, failed, MarkOr, p95, perSecond, rateCell, worstFirst } from '../graph/columns.js';
 import { edgeHref, nameOf, nameOfId, securityOf, serviceHref, servicePath, traces, versionWord } from '../graph/names.js';
-import { best, failuresIn, marked, markOf, ratio, seriesOf, sum } from '../graph/numbers.js';
+import { best, failuresIn, marked, markOf, plus, ratio, seriesOf, sum } from '../graph/numbers.js';
 import { byVersion, Charts } from '../service/charts.js';
 import { againstOthers } from '../service/judged.js';
 import { Operation } from '../service/operation.js';
@@ -73,7 +73,7 @@ function Three({ d, s, onset }) {
     latency=${latency} failing=${marked(n.calls, n.errors)}
     numbers=${[bare(n.calls / s), bare((n.began + n.passed) / s), msWhole(n.p95_ns)]}
       legend=${html`<span class="m3">p50, p95, p99</span>`}
-    marks=${[[split && { ...split, label: `${newest.version} first seen`, left: true, dy: 34 }, began],
+    marks=${[[split && { ...split, label: `${newest.version} first seen`, left: !(onset < fresh), dy: 34 }, began],
       [split, began && { ...began, label: `began ${clock(onset)}` }], [split, began]]}
     words=${[`Calls per second over time, ${bare(n.calls / s)} on average`,
       `Failures per second: ${bare(n.began / s)} began here, ${bare(n.passed / s)} passed on`,
@@ -117,7 +117,10 @@ function Verdict({ d, onset, ended, s }) {
     own = open.find(i => { const x = i.suspects[0]?.node;
       return x?.service == d.service.node.service && x.namespace == d.service.node.namespace; });
   const n = d.service, to = e => html`<a href=${edgeHref(e.caller, e.callee)}>${nameOfId(e.callee)}</a>`,
-    share_ = share(ratio(n.errors, n.calls));
+    { x, step } = seriesOf(d.series, d.from), fails = plus(d.series.began, d.series.passed);
+  /* Since they began: of the window's failures those that fall into that time, of the calls of that time. */
+  const then = list => sum(list.filter((_, i) => !(x[i] + step / 2 <= onset || x[i] - step / 2 >= (ended || Infinity))), v => v),
+    share_ = share(ratio(n.errors * ratio(then(fails), sum(fails, v => v)), then(d.series.calls)));
   if (!n.mark) return html`No failures stand out: ${share_} of ${bare(n.calls / s)} calls per second fail.`;
   const bad = n.versions.length > 1 ? n.versions.filter(x => marked(x.calls, x.began)) : [],
     out = best(d.callees.filter(e => e.mark == 'began' && e.unreached * 2 > e.errors_origin), e => e.unreached);
@@ -143,7 +146,7 @@ function Operations({ d, query, s }) {
 
 export function Service({ cluster, namespace, name, query }) {
   const path = servicePath({ cluster, namespace, service: name }), answer = useApi(path, { compare: query.compare }), d = answer.data,
-    s = d?.seconds || 1, n = d?.service, { began: onset, ended } = d ? failuresIn(d) : {};
+    s = d?.seconds || 1, n = d?.service, { began: onset, ended } = n?.mark ? failuresIn(d) : {};
   useTitle(n && (n.mark ? `${share(ratio(n.errors, n.calls))} of calls to ${name} fail` : name), namespace != '-' && namespace, n?.mark
     && name);
   if (answer.error?.status == 404)

@@ -14,6 +14,7 @@ import { nearest } from '../sql/text.js';
 
 const FUNCTIONS = 'histogram_quantile histogram_merge percentile ns now_ns count sum avg min max round coalesce nullif json_extract group_concat'
   .split(' ');
+const FEW = 9; /* views, or columns of one */
 const FRESH = { plan: null, draw: null, by: null, rows: null }; /* what a new question forgets of the last */
 
 // Views with their columns, as the table help has them: [{name, text, columns: [[name, text]]}]
@@ -29,16 +30,24 @@ function useViews() {
   }, [data]);
 }
 
+// The first of a long list, and the others when asked for.
+function Few({ all, c, draw }) {
+  const [more, show] = useState(false), n = all.length - FEW;
+  return [(more ? all : all.slice(0, FEW)).map(draw), n > 0 && !more
+    && html`<button class=${c} aria-expanded="false" onClick=${() => show(true)}>${!c
+    && html`<span class="m3"><${Icon} n="right"/></span>`}${n} more</button>`];
+}
+
 const Views = ({ views, open, insert }) =>
-  html`<section class="vlist blk" aria-labelledby="vw"><h2 id="vw">Views</h2>${views.map(({ name, text, columns }) => {
+  html`<section class="vlist blk" aria-labelledby="vw"><h2 id="vw">Views</h2><${Few} all=${views} draw=${({ name, text, columns }) => {
   const is = open == name;
   return html`<div key=${name}>
-    <button aria-expanded=${flag(is)} title=${text} onClick=${() => showQuery({ open: is ? null : name })}>
+    <button aria-expanded=${flag(is)} title=${text} onClick=${() => showQuery({ open: is ? '-' : name })}>
     <span class="m3"><${Icon} n=${is ? 'down' : 'right'}/></span>${is ? html`<b>${name}</b>` : name}</button>
     ${is && html`<div class="cols"><p class="m2">${text} <${Word} act=${() => insert(name)}>insert</${Word}></p>
-      ${columns.map(([c, words]) => html`<button key=${c} class="col" title=${words} onClick=${() => insert(c)}>${c}</button>`)}</div>`}
-      </div>`;
-})}</section>`;
+      <${Few} all=${columns} c="col" draw=${([c, words]) =>
+        html`<button key=${c} class="col" title=${words} onClick=${() => insert(c)}>${c}</button>`}/></div>`}</div>`;
+}}/></section>`;
 
 const curlSql = (q, r) =>
   `curl -s '${location.origin}/api/v1/sql' -H 'Content-Type: application/json' -d ${shellText(JSON.stringify(r
@@ -77,7 +86,7 @@ export function Sql({ query }) {
       <nav class="vlist" aria-label="Examples"><h2>Examples</h2>
       ${examples.map(({ name }) =>
       html`<button key=${name} aria-current=${name == example ? 'true' : null} onClick=${() => choose(name)}>${name}</button>`)}</nav>
-      <${Views} views=${views} open=${query.open} insert=${put}/></div>
+      <${Views} views=${views} open=${query.open || /\bFROM (\w+)/i.exec(q)?.[1]} insert=${put}/></div>
     <div><label class="row s m2 only-s">Example <${Select} label="Example" value=${example || ''} set=${choose}
       options=${[...example ? [] : [['', 'own']], ...examples.map(e => [e.name, e.name])]}/></label>
       <${Editor} value=${draft} onChange=${setDraft} run=${() => run()} names=${names} wrong=${line && Number(line[1])} insert=${insert}/>

@@ -30,7 +30,7 @@ const Summary = ({ m, hue, hops, select }) =>
   rowProps=${r => ({ class: 'go', onClick: () => select(r.row) })} cols=${[
   ['Service and operation', '',
     r => html`<span class="row"><i class="sq4" style=${{ background: `var(--s${hue(nodeOf(m, r.row))})` }}></i>
-    ${r.failed > 0 && html`<${Mark} k=${r.began ? 'b' : 'p'}/>`}
+    ${r.failed > 0 ? html`<${Mark} k=${r.began ? 'b' : 'p'}/>` : html`<span class="mk"></span>`}
     <${Word} c="q" act=${() => select(r.row)}><b>${nameOf(m, r.row)}</b> ${operationOf(m, r.row)}</${Word}></span>`],
       ['Count', 'r', r => count(r.count)], ['Failed', 'r', r => cell(r.failed, r.failed ? 'fault' : 'm3')],
   ['Total', 'r', r => ms(r.total)], ['Self', 'r', r => ms(r.self)]]}/></div>`;

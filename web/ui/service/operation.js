@@ -24,7 +24,9 @@ export function Operation({ d, op, s }) {
     known = d.operations.find(o => o.operation == op);
   const rows = (answer.data?.rows || []).map(([t, version, calls, errors, p95_ns]) => ({ t: Number(t), version, calls, errors, p95_ns }));
   const times = [...new Set(rows.map(x => x.t))], names = [...new Set(rows.map(x => x.version))],
-    at = (t, of) => sum(rows.filter(x => x.t == t), of), total = of => bare(sum(rows, of) / times.length / 60);
+    seconds = t => Math.min(60, (r.toMs - t) / 1e3), /* of a minute; the last may have just begun */
+    per = of => times.map(t => seconds(t) < 20 ? null : sum(rows.filter(x => x.t == t), of) / seconds(t)),
+    total = of => bare(sum(rows, of) / (sum(times, seconds) || 1));
   const versions = names.map(version => { const all = rows.filter(x => x.version == version);
     return { version, calls: sum(all, 'calls'), errors: sum(all, 'errors'), p95_ns: Math.max(...all.map(x => x.p95_ns || 0)) }; });
   const p95 = names.map(version => ({ version,
@@ -39,8 +41,8 @@ export function Operation({ d, op, s }) {
     : answer.data && !rows.length ? html`<p class="m2">No calls of it in this window.</p>` : times.length > 0 && html`
       <${Charts} time=${{ x: times.map(t => t + 3e4) }} numbers=${[total('calls'), total('errors'), msWhole(known?.p95_ns)]}
         failing=${known && marked(known.calls, known.errors)}
-        rate=${[{ kind: 'line', stroke: '--ctl', v: times.map(t => at(t, 'calls') / 60) }]}
-          failures=${[{ v: times.map(t => at(t, 'errors') / 60) }]} latency=${byVersion(p95)}
+        rate=${[{ kind: 'line', stroke: '--ctl', v: per('calls') }]}
+          failures=${[{ v: per('errors') }]} latency=${byVersion(p95)}
         words=${['Calls', 'Failures', 'p95'].map(w => w + ' of the operation over time')}/>
       ${names.length > 1
         && html`<${Table} rows=${versions} id=${v => v.version} name="By version"

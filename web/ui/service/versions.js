@@ -23,9 +23,8 @@ const isTail = x => x.metric == 'latency' && x.test == 'two_proportions';
 const measure = (x, was) =>
   ({ errors: 'Calls that fail', latency: isTail(x) ? `Calls above the p95 of ${was}` : 'Latency of all calls, p50',
   downstream_errors: `Failed calls to ${x.peer?.service}`, flow: `Calls to ${x.peer?.service} per call` })[x.metric];
-const valueOf = (x, side) =>
-  x.metric == 'errors' ? share(side.error_share) : x.metric == 'latency' && side.p50_ns != null
-  ? ms(isTail(x) ? side.p95_ns : side.p50_ns) : '';
+const valueOf = (x, c, which) =>
+  x.metric == 'errors' ? share(c[which].error_share) : x[which] != null ? UNITS[x.unit](x[which]) : x.unit == 'ns' ? ms(c[which].p50_ns) : 'unknown';
 
 // A dot and its interval, in units of the margin: at the edge from four on.
 function Interval({ c }) {
@@ -50,8 +49,7 @@ function Checks({ c, a, b }) {
     difference = x => x.effect == null ? '' : words(x, x.effect) + (x.unit == 'ratio' && words(x, x.effect) != '0' ? ' points' : '');
   return html`<${Table} rows=${c.checks} id=${x => x.metric + x.test + (x.peer ? x.peer.namespace + '/' + x.peer.service : '')}
     cols=${[['Measure', '', x => measure(x, a)],
-    [a, 'r', x => valueOf(x, c.baseline)],
-    [b, 'r', x => loud(valueOf(x, c.candidate) || html`<span class="only-s">${difference(x)}</span>`, isWorse(x), '')],
+    [a, 'r', x => valueOf(x, c, 'baseline')], [b, 'r', x => loud(valueOf(x, c, 'candidate'), isWorse(x), '')],
     ['Difference', 'r only-l', x => loud(difference(x), isWorse(x), '', '')],
       ['less ← → more', 'only-l mid', x => html`<${Interval} c=${x}/>`],
     ['95 % interval', 'only-l after',

@@ -6,7 +6,7 @@ import { showQuery } from '../frame/url.js';
 import { Chart } from '../draw/chart.js';
 import { Icon } from '../draw/marks.js';
 import { Block, Seg, Select, Word } from '../draw/parts.js';
-import { asCsv, count, ms, parseTime, plural, when, zoneName } from '../draw/text.js';
+import { asCsv, count, ms, parseTime, NB, plural, when, zoneName } from '../draw/text.js';
 import { traceHref } from '../graph/names.js';
 
 const SHOWN = 1000, MOST_LINES = 8, TIME_NS = /^(at|minute|onset|opened|updated|closed|start|first_seen|last_seen)_ns$/,
@@ -17,10 +17,19 @@ const isNumber = c => c.type == 'integer' || c.type == 'real';
 // Unix ms of a cell of a time column, else null.
 const timeOf = (name, v) => TIME_TEXT.test(v) ? parseTime(v) : TIME_NS.test(name) && Math.abs(v) > 1e17 ? Number(v) / 1e6 : null;
 
-function Cell({ name, v }) {
+// Digits behind the point, the same for all of a column where they are few.
+const MOST_DIGITS = 3;
+const digitsOf = (rows, k) => {
+  const most = rows.reduce((n, r) => Math.max(n, /\.(\d+)$/.exec(r[k])?.[1].length || 0), 0);
+  return most <= MOST_DIGITS ? most : 0;
+};
+
+function Cell({ name, v, digits }) {
   if (v == null) return html`<span class="m3">null</span>`;
   if (/^[0-9a-f]{32}$/.test(v) && /trace/.test(name)) return html`<a class="mono" href=${traceHref(v)}>${v}</a>`;
-  const time = timeOf(name, v), text = Number.isInteger(v) && !/_ns$/.test(name) ? count(v) : String(v),
+  const time = timeOf(name, v),
+    text = TIME_TEXT.test(v) ? v.replace('T', ' ').replace(name == 'minute' ? /:\d\d\.?\d*Z$/ : /\.?0*Z$/, '')
+    : digits && typeof v == 'number' ? v.toFixed(digits) : Number.isInteger(v) && !/_ns$/.test(name) ? count(v) : String(v),
     meant = time != null ? `${when(time, 2)} ${zoneName()}` : /_ns(_sum)?$/.test(name) && Number(v) ? ms(Number(v)) : null;
   return meant ? html`<span title=${meant}>${text}</span>` : text;
 }
@@ -69,6 +78,7 @@ function Drawing({ d, can, query }) {
       <span class="legend">${split != null && lines.map(key)}</span></div>
     ${values.some(v => v < 0) ? html`<p class="m3 s">Some values are below 0: they are in the table alone.</p>`
       : html`<${Chart} h=${150} l=${48} x=${x} series=${lines.map((l, i) => ({ ...line(i), kind: 'line', w: 2, v: l.v }))}
+      fmt=${/_pct$/.test(name) ? v => v + NB + '%' : String}
       marks=${marks} label=${`${name} over time${split == null ? '' : ` by ${nameOf(split)}`}, at most ${count(Math.max(...values, 0))}`}/>`}`;
 }
 
@@ -91,13 +101,14 @@ export function Plan({ d }) {
 
 export function Result({ d, query }) {
   const can = drawable(d), table = query.view == 'table', shown = query.rows == 'all' ? d.rows : d.rows.slice(0, SHOWN),
-    names = d.columns.map(c => c.name), c = d.columns.map(c => isNumber(c) ? 'r' : '');
+    names = d.columns.map(c => c.name), c = d.columns.map(c => isNumber(c) ? 'r' : ''),
+    digits = c.map((r, k) => r && digitsOf(d.rows, k));
   const csv = () => save(asCsv([names, ...d.rows]), 'text/csv', 'faultline.csv'),
     json = () => save(JSON.stringify(d.rows.map(r => Object.fromEntries(names.map((n, i) => [n, r[i]]))), null, 1), 'application/json',
     'faultline.json');
   return html`<${Block} id="rs" at="mid" title=${plural(d.rows.length, 'row')}
     note=${[`${d.elapsed_ms < 10 ? d.elapsed_ms.toFixed(1) : count(d.elapsed_ms)} ms, `,
-    d.truncated ? html`<b class="slow">cut: there are more</b>` : 'all rows']}
+    d.truncated ? html`<b class="slow">cut: there are more</b>` : 'all rows shown']}
       right=${[can && html`<${Seg} label="Result" options=${[['', 'Chart and table'], ['table', 'Table']]} value=${table ? 'table' : ''}
         set=${v => showQuery({ view: v })}/>`, html`<button class="btn" onClick=${csv}><${Icon} n="dl"/>CSV</button>`,
         html`<button class="btn only-l" onClick=${json}>JSON</button>`,
@@ -107,7 +118,7 @@ export function Result({ d, query }) {
       ? html`<div class="scrollx tdata" tabindex="0" role="region" aria-label="Rows">
       <table class="data"><thead><tr>${names.map((n, i) => html`<th key=${i} scope="col" class=${c[i]}>${n}</th>`)}</tr></thead>
       <tbody>${shown.map((r, i) =>
-        html`<tr key=${i}>${r.map((v, k) => html`<td key=${k} class=${c[k]}><${Cell} name=${names[k]} v=${v}/></td>`)}</tr>`)}</tbody>
+        html`<tr key=${i}>${r.map((v, k) => html`<td key=${k} class=${c[k]}><${Cell} name=${names[k]} v=${v} digits=${digits[k]}/></td>`)}</tr>`)}</tbody>
         </table></div>`
     : html`<p class="m2">No row fits. ${plural(names.length, 'column')}: <code>${names.join(', ')}</code>.</p>`}
     ${d.rows.length > shown.length

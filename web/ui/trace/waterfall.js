@@ -41,6 +41,8 @@ function Bar({ m, i, mark, colour, P, grid, hops, selected }) {
       </div></div>`;
 }
 
+const CALL = /^[\w.]+\.\w+\/(?=\w+$)/; /* "shop.Cart/" of "shop.Cart/GetCart", for which a phone has no room */
+
 // A sidecar's span stands before the call that it carries, or behind it.
 function sidecarWords(m, i) {
   const p = m.s.parent[i], near = p >= 0 && m.s.node[p] != m.s.node[i] && m.nodes[m.s.node[p]].service == m.nodes[m.s.node[i]].service;
@@ -61,7 +63,7 @@ function Row({ m, row, hops, selected, dim, closed, P, grid, hue, phone, select,
       ${group || (kids && closed) ? '▸' : kids ? '▾' : ''}</span>
       <span class="sq" style=${{ background: colour }}></span>${mark && html`<${Mark} k=${mark}/>`}<span class="sv">${nameOf(m, i)}</span>
         ${attempt > 0 && node.version && html`<span class="tag">${node.version}</span>`}
-      ${node.role == 'gateway' && html`<${Icon} n="gw"/>`}<span class="op">${operation}</span>
+      ${node.role == 'gateway' && html`<${Icon} n="gw"/>`}<span class="op">${phone ? operation.replace(CALL, '') : operation}</span>
         ${m.s.attempts[i] > 0 && !attempt && html`<span class="tag"><${Icon} n="retry"/>${m.s.attempts[i]} attempts</span>`}
       ${hairpin != null && html`<span class="tag turn"><${Icon} n="turn"/>hairpin${hairpin > 0 && ' +' + ms(hairpin)}</span>`}
         ${m.s.orphan[i] > 0 && html`<span class="tag">parent missing</span>`}
@@ -168,7 +170,7 @@ export function Waterfall({ m, hue, hops, selected, select, find, phone, legend,
       <div class="m3 xs wcol">Service and operation${wanted
       && [', ', html`<${Word} act=${jump(found, 1)}>${plural(found.length, 'span')} found</${Word}>`]}</div>
       <div class="waxis">
-        ${ticks.filter(([t]) => P(t) < 95)
+        ${ticks.filter(([t]) => P(t) < 94)
         .map(([t, words]) => html`<span class="xs m3" key=${t} style=${{ left: P(t) + '%' }}>${words}</span>`)}</div>
         <${Grip} width=${nameWidth} set=${setNameWidth}/></div></div>`,
   html`<div class="wrows" role="tree" aria-label="Spans" ref=${box} style=${{ height: rows.length * height + 'px' }}

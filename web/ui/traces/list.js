@@ -80,7 +80,7 @@ export function List({ answer, question, params, title, total, side }) {
         ${all.map((t, i) =>
         html`<${Row} key=${t.trace_id} t=${t} longest=${longest} at=${i == at} marked=${marked.includes(t.trace_id)}/>`)}</tbody></table>
         </div>
-    ${all.length > 0
+    ${shown && !all.length && html`<p class="m2 below">None in this window.</p>`}${all.length > 0
       && html`<p class="s m3 below">
       ${count(all.length)} of ${count(Math.max(total || 0, all.length))} shown. ${next
       && [html`<${Word} act=${load}>More</${Word}>`, ', or ']}<a href=${apiUrl('search/traces.csv', params())} download>all as CSV</a>

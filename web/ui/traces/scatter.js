@@ -8,7 +8,7 @@ import { clock, count, ms, parseTime } from '../draw/text.js';
 const H = 276, L = 44, T = 6, B = 22, BOTTOM = H - B;
 const NEAR = 81; /* squared px within which the pointer is at a point */
 
-// Ends of the axis at 1, 2 or 5 times a power of ten, and the ticks between, at most eight.
+// Ends of the axis at 1, 2 or 5 times a power of ten, and the ticks between, at most ten.
 function logAxis(least, most) {
   const all = [];
   for (let e = -4; e < 7; e++) for (const s of [1, 2, 5]) all.push(+(s * 10 ** e).toPrecision(1));
@@ -16,12 +16,12 @@ function logAxis(least, most) {
     wide = all[up] / all[down] >= 9 ? 0 : 1, at = i => Math.max(0, Math.min(all.length - 1, i));
   const lo = all[at(down - wide)], hi = all[at((up < 0 ? all.length : up) + wide)], ticks = all.filter(t => t >= lo && t <= hi),
     isWhole = t => Math.abs(Math.log10(t) - Math.round(Math.log10(t))) < .01;
-  return { lo, hi, ticks: ticks.length > 8 ? ticks.filter(isWhole) : ticks };
+  return { lo, hi, ticks: ticks.length > 10 ? ticks.filter(isWhole) : ticks };
 }
 
-function paint(ctx, { failed }, at) {
+function paint(ctx, { failed }, at, width) {
   ctx.fillStyle = css('--ctl');
-  ctx.globalAlpha = .5;
+  ctx.globalAlpha = Math.max(.2, Math.min(.5, width * 2.2 / failed.length)); /* many are lighter: what lies over each other adds up */
   failed.forEach((f, i) => { if (!f) { ctx.beginPath(); ctx.arc(...at(i), 1.7, 0, 7); ctx.fill(); } });
   Object.assign(ctx, { globalAlpha: 1, fillStyle: css('--fault'), strokeStyle: css('--bg'), lineWidth: .6 });
   failed.forEach((f, i) => {
@@ -51,7 +51,7 @@ export function Scatter({ data, from, to, box, marks, select, open, label }) {
   const X = t => L + (W - L) * (t - from) / (to - from), Y = v => T + (BOTTOM - T) * (1 - Math.log10(Math.max(v, lo) / lo) / decades),
     at = i => [X(base + points.time_ms[i]), Y(points.duration_ns[i] / 1e6)];
   const time = x => from + (to - from) * (x - L) / (W - L), value = y => lo * 10 ** (decades * (1 - (y - T) / (BOTTOM - T)));
-  useEffect(() => { if (W0) paint(pen(canvas.current, W, H), points, at); });
+  useEffect(() => { if (W0) paint(pen(canvas.current, W, H), points, at, W); });
   const spot = e => { const r = plot.current.getBoundingClientRect();
     return [Math.min(W, Math.max(L, e.clientX - r.left)), Math.min(BOTTOM, Math.max(T, e.clientY - r.top))]; };
   const nearest = ([x, y]) => {
@@ -75,7 +75,7 @@ export function Scatter({ data, from, to, box, marks, select, open, label }) {
     select({ from: Math.round(time(x0)), to: Math.round(time(x1)), least: value(y1), most: value(y0), only: null });
   };
   const bars = barsOf(data.histogram, lo, hi), most = Math.max(1, ...bars.map(b => b.good + b.failed)),
-    corners = drag || box && [[Math.max(L - 4, X(box.from)), Y(Math.min(box.most, hi))], [Math.min(W, X(box.to)), Y(box.least)]];
+    corners = drag || box && box.from < to && box.to > from && [[Math.max(L - 4, X(box.from)), Y(Math.min(box.most, hi))], [Math.min(W, X(box.to)), Y(box.least)]];
   const [x0, x1] = corners ? sorted(corners[0][0], corners[1][0]) : [], [y0, y1] = corners ? sorted(corners[0][1], corners[1][1]) : [],
     part = (b, n, before, c) =>
     html`<rect class=${c} x=${W + 14 + before / most * hist} y=${b.y + .5} width=${n / most * hist} height=${Math.max(.5, b.h - 1)}/>`;
