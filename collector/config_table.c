@@ -65,7 +65,7 @@ const struct setting config_table[] = {
     {"limit.operations", SETTING_COUNT, AT(limit_operations), "500", 1, 1000000, NULL, false, "operations of a service; beyond: other"},
     {"limit.edges", SETTING_COUNT, AT(limit_edges), "20000", 1, 10000000, NULL, false, "edges; beyond: other"},
     {"localise.enabled", SETTING_BOOL, AT(localise_enabled), "true", 0, 0, NULL, false, "look for faults by itself, and keep incidents"},
-    {"localise.window", SETTING_DURATION, AT(localise_window_ns), "10s", S, 10 * MIN, NULL, false, "how often it looks; a look is at three of them, half a minute at least, and at 2 and 5 minutes where requests are few"},
+    {"localise.window", SETTING_DURATION, AT(localise_window_ns), "10s", S, 10 * MIN, NULL, false, "how often it looks: at one of them (10 s at least) and at three (30 s at least), and at 2 and 5 minutes where requests are few"},
     {"localise.baseline", SETTING_DURATION, AT(localise_baseline_ns), "30m", MIN, 30 * DAY, NULL, false, "what is normal"},
     {"localise.min_requests", SETTING_COUNT, AT(localise_min_requests), "30", 1, 1000000, NULL, false, "least requests for a verdict"},
     {"localise.close_after", SETTING_DURATION, AT(localise_close_after_ns), "5m", S, DAY, NULL, false, "calm before an incident closes"},

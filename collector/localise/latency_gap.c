@@ -61,20 +61,20 @@ static struct finding gap_finding(struct work *work, const struct gap *gap)
     const struct slowness *slow = gap->slow;
     struct str caller = level_name(work, pair->key.node), callee = level_name(work, pair->key.peer);
     struct str crossing = crossing_words(work, gap);
-    return (struct finding){
-        .channel = CHANNEL_LATENCY,
-        .kind = EVIDENCE_GAP,
-        .unit = UNIT_NS,
-        .test = TEST_GAP,
-        .z = slow->z,
-        .baseline = slow->was_ns,
-        .observed = slow->is_ns,
-        .only_edge = gap->only_edge && !gap->crossed,
-        .metric = STR("gap"),
-        .text = say(work, "from %.*s to %.*s %.*s → %.*s, %.*s of calls slow%.*s", STR_ARG(caller),
-                    STR_ARG(callee), STR_ARG(say_ns(work, slow->was_ns)),
-                    STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_share(work, slow->share)),
-                    STR_ARG(crossing))};
+    return (struct finding){.channel = CHANNEL_LATENCY,
+                            .kind = EVIDENCE_GAP,
+                            .unit = UNIT_NS,
+                            .test = TEST_GAP,
+                            .z = slow->z,
+                            .baseline = slow->was_ns,
+                            .observed = slow->is_ns,
+                            .only_edge = gap->only_edge && !gap->crossed,
+                            .metric = STR("gap"),
+                            .text = say(work, "%.*s → %.*s gap %.*s → %.*s, %.*s of calls slow%.*s",
+                                        STR_ARG(caller), STR_ARG(callee),
+                                        STR_ARG(say_ns(work, slow->was_ns)),
+                                        STR_ARG(say_ns(work, slow->is_ns)),
+                                        STR_ARG(say_share(work, slow->share)), STR_ARG(crossing))};
 }
 
 /* Where on its way a gap grew, as proxies at both ends tell: parts of 1. */

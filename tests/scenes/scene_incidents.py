@@ -15,7 +15,7 @@ PAST = 8 * 60  # seconds of quiet past
 
 
 class Shop:
-    """front → cart → redis, ten requests a second; `bad` fails or slows cart."""
+    """front → cart → redis, ten requests a second; `bad` fails or slows cart, much or somewhat."""
 
     def __init__(self, seed):
         self.random, self.ids = random.Random(seed), []
@@ -25,7 +25,7 @@ class Shop:
 
     def request(self, at, bad):
         trace, front, call, cart = self.new_id(32), self.new_id(), self.new_id(), self.new_id()
-        own = self.random.lognormvariate(1.5, 0.3) * (20 if bad == "slow" else 1)
+        own = self.random.lognormvariate(1.5, 0.3) * {"slow": 20, "slower": 2.3}.get(bad, 1)
         failed = bad == "fail" and self.random.random() < 0.6
         status = 2 if failed else 0
         self.ids.append(trace)
@@ -317,6 +317,16 @@ def scene_minutes_that_scatter_by_themselves_are_no_incident(c):
 def scene_an_entry_that_loses_its_traffic_is_an_incident(c):
     rows = Mall(8).run(c, 1_600_000_020, [(0, 480, {}), (480, 660, {"missing": ("buy",)})])
     assert len(rows) == 1 and rows[0][2:5] == ("traffic", "GET /buy", "front") and 460 <= rows[0][5] <= 490, rows
+
+
+def scene_what_is_plain_is_seen_at_the_first_look(c):
+    """Requests of a window's last three seconds are slower: too few of half a minute to be felt, enough of that window."""
+    begin, shop, path = 1_600_000_020, Shop(11), os.path.join(c.folder, "past.jsonl")
+    spans = [span for i in range(660 * 8) for span in shop.request((begin + i / 8) * 1000, "slower" if i >= 607 * 8 else "")]
+    write_bodies(path, [spans])
+    subprocess.run([c.program, "replay", "--db", c.db, path], check=True, stdout=subprocess.DEVNULL)
+    seen = c.sql("SELECT opened_ns / 1000000000 - ?, symptom FROM incident", begin)
+    assert seen == [(610, "latency")] and c.sql("SELECT service FROM suspect WHERE rank = 1") == [("cart",)], seen
 
 
 def scene_the_window_and_a_long_baseline_are_obeyed(c):
