@@ -52,7 +52,7 @@ bool watch_init(struct watch *watch)
     }
     for (unsigned i = 0; i < N_LOOKS; i++)
         watch->look_z[i] = z_beyond(chance_beyond(SYMPTOM_Z) * watch->look_steps[i] /
-                                    watch->look_steps[FIRST_WHOLE_LOOK]);
+                                    watch->look_steps[watch_whole_look(0)]);
     watch->keep_steps = (unsigned)(KEEP_NS / step_ns);
     if (watch->keep_steps < watch->look_steps[N_LOOKS - 1])
         watch->keep_steps = watch->look_steps[N_LOOKS - 1];
@@ -294,22 +294,33 @@ static void update_all(struct watch *watch, uint64_t end)
 
 /* ---- a look ---- */
 
+static void learn_normal(struct watch *watch, const struct look *whole, struct look *look)
+{
+    unsigned n_minutes = 0;
+    if (look != whole) {
+        look->learnt = whole->learnt;
+        look->normal_entries = whole->normal_entries;
+        look->normal_s = whole->normal_s;
+        return;
+    }
+    if (watch->open) {
+        look->learnt = true;
+        look->normal_entries = &watch->open->normal_entries;
+        look->normal_s = watch->open->entries_s;
+        return;
+    }
+    look->learnt =
+        watch_sum_normal(watch, look, true, &look->calm, &n_minutes) && n_minutes >= LEARN_MINUTES;
+    look->normal_entries = &look->calm;
+    look->normal_s = (double)n_minutes * ROLLUP_MINUTE_S;
+}
+
 static unsigned find_symptoms(struct watch *watch, struct look *look,
                               struct symptom_found found[MAX_SYMPTOMS])
 {
-    unsigned n_minutes = 0;
-    bool learnt = true;
     uint64_t reach = watch->settings->baseline_ns / NS_PER_MINUTE;
-    uint64_t to = watch_minute_of(watch, look->calm_to);
-    if (watch->open) {
-        to = watch->open->incident->onset_ns / NS_PER_MINUTE;
-        look->normal_entries = &watch->open->normal_entries;
-        look->normal_s = watch->open->entries_s;
-    } else {
-        learnt = watch_sum_normal(watch, look, true, &look->calm, &n_minutes) &&
-                 n_minutes >= LEARN_MINUTES;
-        look->normal_s = (double)n_minutes * ROLLUP_MINUTE_S;
-    }
+    uint64_t to = watch->open ? watch->open->incident->onset_ns / NS_PER_MINUTE
+                              : watch_minute_of(watch, look->calm_to);
     const struct rollup *parts[STEPS_MOST_PARTS];
     struct symptom_input input = {
         .normal = look->normal_entries,
@@ -319,7 +330,7 @@ static unsigned find_symptoms(struct watch *watch, struct look *look,
         .least_z = watch->look_z[look->window],
         .parts = parts,
         .n_parts = steps_minutes_apart(watch->steps, to > reach ? to - reach : 0, to, parts)};
-    if (!learnt || !steps_sum(watch->steps, look->from, look->end, true, &look->now_entries))
+    if (!look->learnt || !steps_sum(watch->steps, look->from, look->end, true, &look->now_entries))
         return 0;
     return symptom_find(&input, found);
 }
@@ -338,15 +349,16 @@ void watch_look(struct watch *watch, uint64_t end)
     unsigned n[N_LOOKS];
     for (struct watched *at = watch->open; at; at = at->next)
         at->shows = NULL;
-    for (unsigned i = 0; i < N_LOOKS; i++) {
+    /* The quick one last: its normal is another's. */
+    for (unsigned i = N_LOOKS; i-- > 0;) {
         struct look *look = &looks[i];
+        unsigned whole = watch_whole_look(i);
         *look = (struct look){.window = i, .from = look_from(watch, i, end), .end = end};
+        look->calm_to = look_from(watch, whole, end);
         look->since = watch->calm_from < end ? watch->calm_from : 0;
-        /* What the quick one sees may have begun a little before it. */
-        look->calm_to = look_from(watch, i > FIRST_WHOLE_LOOK ? i : FIRST_WHOLE_LOOK, end);
-        look->normal_entries = &look->calm;
         rollup_init(&look->calm, UINT32_MAX);
         rollup_init(&look->now_entries, UINT32_MAX);
+        learn_normal(watch, &looks[whole], look);
         n[i] = find_symptoms(watch, look, found[i]);
         if (i != QUICK_LOOK)
             find_those_that_show(watch, look, found[i], n[i]);
@@ -354,7 +366,7 @@ void watch_look(struct watch *watch, uint64_t end)
     tell_sharers_apart(watch, looks);
     for (unsigned i = 0; i < N_LOOKS; i++) {
         watch_open_new(watch, &looks[i], found[i], n[i]);
-        if (i >= FIRST_WHOLE_LOOK)
+        if (i != QUICK_LOOK)
             watch_open_second(watch, &looks[i]);
     }
     update_all(watch, end);

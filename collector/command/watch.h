@@ -53,11 +53,16 @@ struct suspicion {
 };
 
 /* How far back looks test: the quick one sees what is plain at once, the next is for where there is
- * traffic, the others are for entries with little. What the quick one opened goes on by the next:
- * a single window shows too little to tell that it is over. */
+ * traffic, the others are for entries with little. A single window shows too little to tell that
+ * an incident is over, and what is seen in it may have begun a little before: what the quick one
+ * opens goes on by the whole look behind it, and has its normal. */
 #define N_LOOKS 4
 #define QUICK_LOOK 0
-#define FIRST_WHOLE_LOOK 1
+
+static inline unsigned watch_whole_look(unsigned window)
+{
+    return window == QUICK_LOOK ? QUICK_LOOK + 1 : window;
+}
 
 struct watch {
     const struct localiser_settings *settings;
@@ -102,6 +107,7 @@ struct look {
     uint64_t from, end; /* first step that is looked at, and the one behind the last */
     uint64_t calm_to;   /* what is before this step's minute may be normal */
     uint64_t since;     /* an onset lies behind this step: what is before it is another's */
+    bool learnt;        /* normal is known from enough minutes */
     const struct rollup *normal_entries;
     double normal_s;
     struct rollup calm, now_entries;

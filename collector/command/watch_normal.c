@@ -60,11 +60,12 @@ bool watch_sum_normal(struct watch *watch, const struct look *look, bool entries
     uint64_t reach = watch->settings->baseline_ns / NS_PER_MINUTE;
     uint64_t from = to > reach ? to - reach : 0;
     uint64_t near = to > STEP_MINUTES_SURE ? to - STEP_MINUTES_SURE : 0;
+    unsigned whole = watch_whole_look(look->window);
     bool good =
         steps_sum_minutes(watch->steps, from > near ? from : near, to, entries, sum, n_minutes);
     if (good && from < near) {
-        good = add_far(watch, look->window, from, near, entries, sum);
-        *n_minutes += watch->far[look->window].n ? (unsigned)(near - from) : 0;
+        good = add_far(watch, whole, from, near, entries, sum);
+        *n_minutes += watch->far[whole].n ? (unsigned)(near - from) : 0;
     }
     return good;
 }

@@ -106,8 +106,7 @@ static void candidate_open(struct watch *watch, struct candidate *candidate)
     struct watched *watched = candidate->watched;
     struct incident *incident = candidate->incident;
     add_entry(watched, &candidate->found->entry);
-    watched->window =
-        candidate->look->window > FIRST_WHOLE_LOOK ? candidate->look->window : FIRST_WHOLE_LOOK;
+    watched->window = watch_whole_look(candidate->look->window);
     watched->counted_to = candidate->onset;
     candidate->watched = NULL;
     candidate->incident = NULL;
