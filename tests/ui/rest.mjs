@@ -203,6 +203,12 @@ scenes.sql_answers = open => async () => {
   assert.equal(await one(page, '.vlist [aria-expanded=true]'), 'edge_minute');
   await page.click('.cols [aria-expanded=false]');
   assert.ok(await page.locator('.cols .col').count() > 20);
+  const ninth = await page.locator('section.vlist > div').count();
+  await page.goto(f.base + '/sql?q=' + encodeURIComponent('SELECT count(*) FROM suspect'));
+  await page.waitForSelector('.vlist [aria-expanded=true] b:text-is("suspect")'); /* also one that stands further down */
+  assert.equal(await page.locator('section.vlist > div').count(), ninth + 1);
+  await page.goBack();
+  await page.waitForSelector('.drawn');
   await page.click('.edrun .btn:text("Plan")');
   await page.waitForSelector('.plan li');
   assert.match(page.url(), /plan=1/);

@@ -1,5 +1,6 @@
 // marks.js: the icons and the four marks of failure and slowness, the same on every page.
 import { html } from '../html.js';
+import { NB } from './text.js';
 
 const BOXES = 'M1.5 5H6v6H1.5zM10 5h4.5v6H10zM6 8h4', DRUM = 'M3 4c0-2.7 10-2.7 10 0s-10 2.7-10 0v8c0 2.7 10 2.7 10 0V4',
   CORNERS = 'M5.5 5.5h8v8h-8z', LOCK = 'M5 7V5a3 3 0 016 0v2';
@@ -72,5 +73,5 @@ export function hues(nodes) {
 export const Sure = ({ share }) => {
   const bars = share >= .9 ? 4 : share >= .7 ? 3 : share >= .4 ? 2 : 1;
   return html`<span class="sure" aria-hidden="true">${[1, 2, 3, 4].map(i => html`<i class=${i > bars ? 'o' : ''}></i>`)}
-    </span>${'\u00a0 '}${['weak', 'possible', 'likely', 'very likely'][bars - 1]}`;
+    </span>${NB + ' '}${['weak', 'possible', 'likely', 'very likely'][bars - 1]}`;
 };

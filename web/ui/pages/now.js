@@ -9,7 +9,7 @@ import { Chart } from '../draw/chart.js';
 import { Block, Swatch } from '../draw/parts.js';
 import { clock, msWhole, parseTime, rate, share } from '../draw/text.js';
 import { keysOf, nameOf, nameOfId } from '../graph/names.js';
-import { best, marked, ratio, seriesOf, slowerThan } from '../graph/numbers.js';
+import { best, marked, ratio, seriesOf, slowerThan, sum } from '../graph/numbers.js';
 import { Calm, Told } from '../now/answer.js';
 import { Also, Beside } from '../now/beside.js';
 import { endOf, isSlow, ofDiagnosis, ofIncident, onsetOf, overlaps, reasonOf, sinceEnd, versionOf, windowOf } from '../now/finding.js';
@@ -33,10 +33,10 @@ function Failures({ d, onset, last, calm }) {
     began = onset || (last ? onsetOf(last) : parseTime(change('failures')?.at)),
     title = 'Failed user requests per second, by where they began';
   const before = began < parseTime(fresh?.at);
-  const since = v => {
-    let n = 0, per = 0;
-    v.forEach((x, i) => { if (x != null && (calm || !(time.x[i] + step / 2 < began))) { n += x * d.series.seconds[i]; per += d.series.seconds[i]; } });
-    return rate(n / (per || 1));
+  /* Per second, of the time since it began. */
+  const { seconds } = d.series, since = v => {
+    const told = v.map((x, i) => x != null && (calm || !(time.x[i] + step / 2 < began)) ? i : -1).filter(i => i >= 0);
+    return rate(sum(told, i => v[i] * seconds[i]) / (sum(told, i => seconds[i]) || 1));
   };
   const legend = html`<p class="legend only-l">
     ${first && html`<${Swatch} c="ba">${nameOf(first.caller)} → ${nameOf(first.callee)}, ${since(here)}

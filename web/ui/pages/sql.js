@@ -30,16 +30,16 @@ function useViews() {
   }, [data]);
 }
 
-// The first of a long list, and the others when asked for.
-function Few({ all, c, draw }) {
-  const [more, show] = useState(false), n = all.length - FEW;
-  return [(more ? all : all.slice(0, FEW)).map(draw), n > 0 && !more
+// The first of a long list, those that must be there, and the others when asked for.
+function Few({ all, must, c, draw }) {
+  const [more, show] = useState(false), shown = all.filter((x, i) => more || i < FEW || must?.(x)), n = all.length - shown.length;
+  return [shown.map(draw), n > 0
     && html`<button class=${c} aria-expanded="false" onClick=${() => show(true)}>${!c
     && html`<span class="m3"><${Icon} n="right"/></span>`}${n} more</button>`];
 }
 
 const Views = ({ views, open, insert }) =>
-  html`<section class="vlist blk" aria-labelledby="vw"><h2 id="vw">Views</h2><${Few} all=${views} draw=${({ name, text, columns }) => {
+  html`<section class="vlist blk" aria-labelledby="vw"><h2 id="vw">Views</h2><${Few} all=${views} must=${v => v.name == open} draw=${({ name, text, columns }) => {
   const is = open == name;
   return html`<div key=${name}>
     <button aria-expanded=${flag(is)} title=${text} onClick=${() => showQuery({ open: is ? '-' : name })}>
