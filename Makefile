@@ -39,7 +39,7 @@ FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ALL_WRAPS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
 WRAPS = $(if $(SAN),$(ALL_WRAPS))
 
-.PHONY: FORCE all setup deps demo run test tested check tidy units tools fuzzers replays scenes bench bench-faults mesh-faults torture slow model mesh fuzz asan tsan pictures dist install clean help
+.PHONY: FORCE all setup deps demo run test tested built check tidy units tools fuzzers replays scenes bench bench-faults mesh-faults torture slow model mesh fuzz asan tsan pictures dist install clean help
 .DELETE_ON_ERROR:
 
 all: $(B)/faultline ## builds build/faultline
@@ -186,7 +186,10 @@ test: deps ## installs, builds, and runs every test
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory tested
 
-tested: all units tools replays tests/ui/node_modules/.done
+built: all units tools replays tests/ui/node_modules/.done
+
+tested:
+	@$(MAKE) --no-print-directory -j2 built
 	@python3 tests/run.py $(B)
 
 bench: all $(BENCHES) $(B)/bench/uncounted ## the table of figures; takes minutes
