@@ -126,25 +126,36 @@ static bool is_later(const struct record *a, const struct record *b)
     return a->start_ns != b->start_ns ? a->start_ns > b->start_ns : a->span_id > b->span_id;
 }
 
+/* A step of a visit: a call, or work inside that is no more than what is around other steps. */
+static void note_step(struct counting *counting, uint32_t i)
+{
+    const struct counted_trace *trace = counting->trace;
+    struct counted_span *span = &counting->spans[i];
+    uint8_t part = trace->graph.spans[i].part;
+    if (span->parent == NONE || trace->graph.spans[span->parent].part > PART_IN ||
+        (part == PART_INSIDE && span->first_child != NONE))
+        return;
+    uint32_t visit = visit_of(counting, span->parent);
+    if (visit == NONE)
+        return;
+    struct counted_span *of = &counting->spans[visit];
+    if (part == PART_IN && span->node == of->node)
+        of->outer = true;
+    else if (of->last == NONE || is_later(&trace->records[i], &trace->records[of->last]))
+        of->last = i;
+}
+
 /* What a visit did last, seen from its innermost incoming half. */
 static void count_flow(struct counting *counting, uint32_t i)
 {
     const struct counted_trace *trace = counting->trace;
     const struct span_result *result = &trace->graph.spans[i];
-    uint32_t last = NONE;
-    if (result->part != PART_IN || trace->records[i].unstitched)
+    const struct counted_span *visit = &counting->spans[i];
+    uint32_t last = visit->last;
+    if (result->part != PART_IN || trace->records[i].unstitched || visit->outer)
         return;
-    for (uint32_t k = counting->spans[i].first_child; k != NONE;
-         k = counting->spans[k].next_sibling) {
-        bool inner = trace->graph.spans[k].part == PART_IN &&
-                     counting->spans[k].node == counting->spans[i].node;
-        if (inner)
-            return;
-        if (last == NONE || is_later(&trace->records[k], &trace->records[last]))
-            last = k;
-    }
     struct tally_key key = {.channel = TALLY_FLOW,
-                            .node = counting->spans[i].node,
+                            .node = visit->node,
                             .name = trace->records[i].shape->operation,
                             .what = FLOW_NONE};
     if (result->fault == FAULT_ORIGIN || result->fault == FAULT_CARRIED) {
@@ -282,8 +293,10 @@ bool count_trace(struct counting *counting, const struct counted_trace *trace, i
     find_troubled(counting);
     for (uint32_t i = 0; i < trace->n_records; i++) {
         count_self(counting, i);
-        count_flow(counting, i);
+        note_step(counting, i);
     }
+    for (uint32_t i = 0; i < trace->n_records; i++)
+        count_flow(counting, i);
     for (uint32_t i = 0; i < graph->n_calls; i++)
         count_call(counting, &graph->calls[i]);
     count_request(counting);

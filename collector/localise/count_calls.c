@@ -143,6 +143,18 @@ static void count_hops(struct counting *counting, const struct call *call)
     }
 }
 
+/* What the caller was asked for when it made the call; NAME_NONE where nobody asked it. */
+static name_no asked_for(struct counting *counting, const struct call *call)
+{
+    uint32_t from = call->caller_span;
+    if (from == NO_SPAN && call->callee_span != NO_SPAN)
+        from = counting->spans[call->callee_span].parent;
+    uint32_t visit = from == NONE ? NONE : visit_of(counting, from);
+    return visit == NONE || counting->spans[visit].node != call->caller
+               ? NAME_NONE
+               : counting->trace->records[visit].shape->operation;
+}
+
 void count_call(struct counting *counting, const struct call *call)
 {
     int sign = counting->sign;
@@ -152,7 +164,8 @@ void count_call(struct counting *counting, const struct call *call)
     struct tally *calls = tally(counting, &(struct tally_key){.channel = TALLY_CALL,
                                                               .node = call->caller,
                                                               .peer = call->callee,
-                                                              .name = call->operation});
+                                                              .name = call->operation,
+                                                              .detail = asked_for(counting, call)});
     if (!calls)
         return;
     calls->n += sign;

@@ -11,8 +11,12 @@
 struct counted_span {
     uint32_t next_same;                 /* next record with the same hash slot */
     uint32_t first_child, next_sibling; /* in order of the records */
-    node_no node;                       /* workload, gateway or waypoint: never a sidecar */
-    bool troubled;                      /* it failed, or a call that it made did */
+    uint32_t parent;
+    uint32_t visit; /* the incoming half that it is work of: see visit_of() */
+    uint32_t last;  /* of an incoming half: the step of its visit that started last */
+    node_no node;   /* workload, gateway or waypoint: never a sidecar */
+    bool outer;     /* of two incoming halves of one visit the outer one */
+    bool troubled;  /* it failed, or a call that it made did */
 };
 
 struct counting {
@@ -46,6 +50,9 @@ void add_time(struct counting *counting, struct tally *to, uint64_t ns);
 /* First of all: fills `spans` and `slots`. */
 void link_spans(struct counting *counting);
 uint32_t find_parent(const struct counting *counting, const struct record *child); /* or NONE */
+/* The innermost incoming half that the span, or what is around it at the same node, is work of: the
+ * visit. NONE where there is none. */
+uint32_t visit_of(struct counting *counting, uint32_t i);
 /* Marks visits that wait before they try again, or give up, because something failed: that time is
  * the failure's, not their own. */
 void find_troubled(struct counting *counting);

@@ -8,6 +8,8 @@
 /* A span with more children than this is not looked at for siblings. */
 #define MAX_SIBLINGS 256u
 
+#define UNKNOWN (NONE - 1) /* the visit of a span, not looked for yet */
+
 static uint32_t slot_of(const struct counting *counting, uint64_t span_id)
 {
     return (uint32_t)hash_u64(span_id) & (counting->n_slots - 1);
@@ -55,6 +57,9 @@ void link_spans(struct counting *counting)
             (struct counted_span){.next_same = *slot,
                                   .first_child = NONE,
                                   .next_sibling = NONE,
+                                  .parent = NONE,
+                                  .visit = UNKNOWN,
+                                  .last = NONE,
                                   .node = workload_of(counting, trace->graph.spans[i].node)};
         if (!trace->graph.spans[i].again)
             *slot = i;
@@ -63,9 +68,33 @@ void link_spans(struct counting *counting)
         uint32_t parent = find_parent(counting, &trace->records[i]);
         if (parent == NONE || parent == i || trace->graph.spans[i].again)
             continue;
+        counting->spans[i].parent = parent;
         counting->spans[i].next_sibling = counting->spans[parent].first_child;
         counting->spans[parent].first_child = i;
     }
+}
+
+/* What is found is noted all along the way, so that a chain of spans is gone up once. While it is
+ * being looked for it is NONE: spans that are each other's parents end there. */
+uint32_t visit_of(struct counting *counting, uint32_t i)
+{
+    struct counted_span *spans = counting->spans;
+    uint32_t at = i, found = NONE, next;
+    while (at != NONE && spans[at].node == spans[i].node) {
+        if (spans[at].visit != UNKNOWN || counting->trace->graph.spans[at].part == PART_IN) {
+            found = spans[at].visit != UNKNOWN ? spans[at].visit : at;
+            break;
+        }
+        spans[at].visit = NONE;
+        at = spans[at].parent;
+    }
+    for (uint32_t end = at, k = i; k != end; k = next) {
+        next = spans[k].parent;
+        spans[k].visit = found;
+    }
+    if (found == at && found != NONE)
+        spans[at].visit = at;
+    return found;
 }
 
 uint64_t record_end_ns(const struct record *record)

@@ -5,57 +5,6 @@
 #include "collector/localise/symptom.h"
 #include "collector/localise/work.h"
 
-/* Of who reports no visits: the calls that came in, or that were requests. */
-static void count_calls_in(const struct work *work, uint32_t group, double calls[2])
-{
-    double requests[2] = {0, 0};
-    for (uint32_t i = 0; i < work->pairs->n; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        bool in = pair->key.channel == TALLY_CALL && pair->key.peer == group;
-        bool begun = pair->key.channel == TALLY_REQUEST && pair->key.node == group;
-        for (int t = 0; t < 2; t++) {
-            calls[t] += in ? (double)pair->t[t].n : 0;
-            requests[t] += begun ? (double)pair->t[t].n : 0;
-        }
-    }
-    for (int t = 0; t < 2; t++)
-        calls[t] = calls[t] > 0 ? calls[t] : requests[t];
-}
-
-void count_visits(const struct work *work, uint32_t group, name_no operation, double visits[2])
-{
-    uint32_t from, to, i;
-    visits[0] = visits[1] = 0;
-    pairs_range(work->pairs, TALLY_FLOW, group, &from, &to);
-    for (i = from; i < to; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        for (int t = 0; t < 2 && (!operation || pair->key.name == operation); t++)
-            visits[t] += (double)pair->t[t].n;
-    }
-    if (from == to && !operation)
-        count_calls_in(work, group, visits);
-}
-
-bool is_failed_visit(const struct pair *pair)
-{
-    return pair->key.what == FLOW_FAILED || pair->key.what == FLOW_CARRIED;
-}
-
-uint32_t sum_edge(const struct work *work, uint32_t first, double calls[2])
-{
-    const struct pair *edge = &work->pairs->items[first], *pair = edge;
-    uint32_t n = 0;
-    calls[0] = calls[1] = 0;
-    while (first + n < work->pairs->n && pair->key.channel == TALLY_CALL &&
-           pair->key.node == edge->key.node && pair->key.peer == edge->key.peer) {
-        for (int t = 0; t < 2; t++)
-            calls[t] += (double)(pair->t[t].n + pair->t[t].retries);
-        pair++;
-        n++;
-    }
-    return n;
-}
-
 /* A step that visits make at most once is a share of them; what is called over and over is a rate.
  */
 double calls_z(const double calls[2], const double visits[2])
@@ -73,83 +22,71 @@ bool is_of_mix(const struct work *work, uint32_t caller, const double calls[2],
            fabs(is - was) <= mix_lost(work, caller, NAME_NONE) * fmax(1, fmax(was, is));
 }
 
-/* Calls of an edge that did not fail: tries again, because they failed, are no more of them. */
-static double more_good_calls(const struct work *work, const struct pair *first,
-                              const double visits[2])
+/* By how many times calls that did not fail became more: tries again, because they failed, are no
+ * more of them. */
+static double more_good_calls(const struct work *work, uint32_t first)
 {
-    double good[2] = {0, 0};
-    for (const struct pair *pair = first;
-         pair < work->pairs->items + work->pairs->n && pair->key.channel == TALLY_CALL &&
-         pair->key.node == first->key.node && pair->key.peer == first->key.peer;
-         pair++) {
-        for (int t = 0; t < 2; t++)
-            good[t] += (double)(pair->t[t].n - pair->t[t].bad);
-    }
-    return good[0] > 0 ? good[1] / visits[1] / (good[0] / visits[0]) : 0;
+    struct made good;
+    count_made(work, first, CALLS_GOOD, MISSING_BY_ALL, &good);
+    return good.calls[0] > 0 && good.visits[1] > 0
+               ? good.calls[1] / good.visits[1] / (good.calls[0] / good.visits[0])
+               : 0;
 }
 
-static void blame_traffic(struct work *work, const struct pair *pair, const double calls[2],
-                          const double visits[2])
+/* What calls a visit that became more or fewer say; 0 when they hardly did. */
+static double traffic_value(const struct work *work, uint32_t caller, const struct made *made)
 {
-    double was = calls[0] / visits[0], is = calls[1] / visits[1];
+    double was = made->calls[0] / made->visits[0], is = made->calls[1] / made->visits[1];
     bool more = is >= TRAFFIC_FACTOR * was, less = is * TRAFFIC_FACTOR <= was;
-    double share = visits[1] / (double)work->requests[1].n;
-    if ((!more && !less) || was <= 0 || is_of_mix(work, pair->key.node, calls, visits))
-        return;
-    double value =
-        TRAFFIC_WEIGHT * (share < 1 ? share : 1) *
-        (more ? (1 - was / is) * (is < 1 ? is : 1) : (1 - is / was) * (was < 1 ? was : 1));
+    double share = fmin(1, made->visits[1] / (double)work->requests[1].n);
+    if ((!more && !less) || was <= 0 || made->visits[1] < MIN_TIMES ||
+        is_of_mix(work, caller, made->calls, made->visits))
+        return 0;
+    return TRAFFIC_WEIGHT * share *
+           (more ? (1 - was / is) * fmin(1, is) : (1 - is / was) * fmin(1, was));
+}
+
+static void blame_traffic(struct work *work, uint32_t first, const struct made *made)
+{
+    const struct pair *pair = &work->pairs->items[first];
+    double was = made->calls[0] / made->visits[0], is = made->calls[1] / made->visits[1];
+    double value = traffic_value(work, pair->key.node, made);
     struct finding finding = {.channel = CHANNEL_TRAFFIC,
                               .kind = EVIDENCE_TRAFFIC,
                               .unit = UNIT_RATIO,
                               .test = TEST_TRAFFIC,
-                              .z = fabs(calls_z(calls, visits)),
+                              .z = fabs(calls_z(made->calls, made->visits)),
                               .baseline = was,
                               .observed = is,
-                              .metric = STR("calls_a_visit"),
-                              .text = say(work, "%.*s → %.*s: %.3g → %.3g calls a visit",
-                                          STR_ARG(level_name(work, pair->key.node)),
-                                          STR_ARG(level_name(work, pair->key.peer)), was, is)};
+                              .metric = STR("calls_a_visit")};
+    if (value <= 0)
+        return;
+    finding.text = say(work, "%.*s → %.*s: %.3g → %.3g calls a visit",
+                       STR_ARG(level_name(work, pair->key.node)),
+                       STR_ARG(level_name(work, pair->key.peer)), was, is);
     /* Who calls more does so by itself, or because its calls fail; who calls less may not get
      * through. */
-    bool fails = more && more_good_calls(work, pair, visits) < TRAFFIC_FACTOR;
-    double reach = less ? missing_share(work, pair->key.node, pair->key.peer) : fails;
+    bool more = is > was, fails = more && more_good_calls(work, first) < TRAFFIC_FACTOR;
+    double reach = more ? fails : missing_share(work, pair->key.node, pair->key.peer);
     blame_end(work, pair, 0, value * (1 - reach), &finding);
     blame_end(work, pair, 1, value * reach, &finding);
-}
-
-double newly_failed(const struct work *work, uint32_t group, bool carried, const double visits[2])
-{
-    double failed[2] = {0, 0};
-    uint32_t i, to;
-    for (pairs_range(work->pairs, TALLY_FLOW, group, &i, &to); i < to; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        bool counts = carried ? pair->key.what == FLOW_CARRIED : is_failed_visit(pair);
-        for (int t = 0; t < 2 && counts; t++)
-            failed[t] += (double)pair->t[t].n;
-    }
-    double more = failed[1] - failed[0] / visits[0] * visits[1];
-    return more > 0 ? more : 0;
 }
 
 void find_traffic(struct work *work)
 {
     for (uint32_t i = 0, step = 1; i < work->pairs->n; i += step) {
         const struct pair *pair = &work->pairs->items[i];
-        double calls[2], visits[2];
+        struct made made;
         step = 1;
         if (pair->key.channel != TALLY_CALL || pair->key.node == NO_GROUP ||
             pair->key.peer == NO_GROUP)
             continue;
-        step = sum_edge(work, i, calls);
-        count_visits(work, pair->key.node, NAME_NONE, visits);
-        if (visits[0] < MIN_TIMES || visits[1] < MIN_TIMES)
+        step = count_made(work, i, CALLS_ALL, MISSING_BY_ALL, &made);
+        if (made.visits[0] < MIN_TIMES || made.visits[1] < MIN_TIMES)
             continue;
-        if (calls[1] * visits[0] < calls[0] * visits[1])
-            visits[1] -= newly_failed(work, pair->key.node, false, visits);
-        work->n_tests[TEST_TRAFFIC] += calls[0] + calls[1] >= TEST_EVENTS;
-        if (visits[1] >= MIN_TIMES)
-            blame_traffic(work, pair, calls, visits);
+        work->n_tests[TEST_TRAFFIC] += made.calls[0] + made.calls[1] >= TEST_EVENTS;
+        count_made(work, i, CALLS_ALL, MISSING_BY_FAILED, &made);
+        blame_traffic(work, i, &made);
     }
 }
 

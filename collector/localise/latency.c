@@ -49,6 +49,24 @@ struct slowness slowness_of(const struct work *work, const struct tally *normal,
     return slow;
 }
 
+bool is_own_time_shorter(const struct work *work, uint32_t group)
+{
+    uint32_t i, to;
+    for (pairs_range(work->pairs, TALLY_SELF, group, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        const struct histogram *normal = &pair->t[0].histogram, *now = &pair->t[1].histogram;
+        if (is_thin(&pair->t[0], &pair->t[1]))
+            continue;
+        int low = (int)histogram_bucket(histogram_quantile(normal, 1 - SLOW_QUANTILE));
+        low -= MEDIAN_BUCKETS;
+        double n = (double)normal->n, m = (double)now->n;
+        double below = low > 0 ? 1 - share_above(now, (unsigned)low - 1) : 0;
+        if (two_proportions((1 - SLOW_QUANTILE) * n, n, below * m, m) > SIGNIFICANT_Z)
+            return true;
+    }
+    return false;
+}
+
 const struct tally *usual_of(const struct work *work, const struct pair *pair)
 {
     if (pair->t[0].histogram.n >= MIN_TIMES || work->level == &work->services)

@@ -42,26 +42,22 @@ static bool lost_instance(const struct work *work, uint32_t group)
     return false;
 }
 
-static void measure(struct work *work, const struct pair *pair, const double calls[2])
+static void measure(struct work *work, const struct pair *pair, const struct made *made)
 {
-    double visits[2];
-    count_visits(work, pair->key.node, NAME_NONE, visits);
-    /* What came after a call that failed is not missing. */
-    if (visits[0] > 0 && calls[1] * visits[0] < calls[0] * visits[1])
-        visits[1] -= newly_failed(work, pair->key.node, true, visits);
-    if (visits[0] < MIN_TIMES || visits[1] < MIN_TIMES || calls[0] < MIN_TIMES)
+    double was = made->calls[0] / made->visits[0], is = made->calls[1] / made->visits[1];
+    if (made->visits[0] < MIN_TIMES || made->visits[1] < MIN_TIMES || made->calls[0] < MIN_TIMES)
         return;
-    double was = calls[0] / visits[0], is = calls[1] / visits[1];
-    bool gone = lost_instance(work, pair->key.peer);
+    bool gone = lost_instance(work, pair->key.peer),
+         of_mix = is_of_mix(work, pair->key.node, made->calls, made->visits);
     work->missing[work->n_missing++] = (struct missing_edge){
         .caller = pair->key.node,
         .callee = pair->key.peer,
         .was = was,
         .is = is,
-        .drop = is < was && !is_of_mix(work, pair->key.node, calls, visits) ? 1 - is / was : 0,
+        .drop = is < was && !of_mix ? 1 - is / was : 0,
         .gone = gone,
-        .significant = calls_z(calls, visits) < (gone ? -GONE_Z : -SIGNIFICANT_Z),
-        .blind = is_blind(work, pair, calls[0])};
+        .significant = calls_z(made->calls, made->visits) < (gone ? -GONE_Z : -SIGNIFICANT_Z),
+        .blind = is_blind(work, pair, made->calls[0])};
 }
 
 bool missing_measure(struct work *work)
@@ -71,13 +67,13 @@ bool missing_measure(struct work *work)
         return false;
     for (uint32_t i = 0, step = 1; i < work->pairs->n; i += step) {
         const struct pair *pair = &work->pairs->items[i];
-        double calls[2];
+        struct made made;
         step = 1;
         if (pair->key.channel != TALLY_CALL || pair->key.node == NO_GROUP ||
             pair->key.peer == NO_GROUP)
             continue;
-        step = sum_edge(work, i, calls);
-        measure(work, pair, calls);
+        step = count_made(work, i, CALLS_ALL, MISSING_BY_CARRIED, &made);
+        measure(work, pair, &made);
     }
     return true;
 }
@@ -136,7 +132,7 @@ static bool fails_newly(const struct work *work, uint32_t caller)
 {
     double visits[2];
     count_visits(work, caller, NAME_NONE, visits);
-    return visits[0] > 0 && newly_failed(work, caller, false, visits) >= TEST_EVENTS;
+    return visits[0] > 0 && newly_failed(work, caller, visits) >= TEST_EVENTS;
 }
 
 double missing_share(const struct work *work, uint32_t caller, uint32_t callee)

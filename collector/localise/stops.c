@@ -2,166 +2,97 @@
  *
  * After a call, either its caller stops by itself or the callee gave it no reason to go on. A
  * callee does that to whoever calls it: where most of its calls are still followed by others, it is
- * the caller. And it is rather the caller where the callee does all else as ever.
+ * the caller; where several callers stop after it, it is the callee. And it is rather the caller
+ * where the callee does all else as ever.
+ *
+ * Whose own visits stop as well passes it on: A stops after B because B stopped after C. What A
+ * spoils so is told where the way down ends.
  */
 #include <math.h>
 
 #include "collector/localise/statistics.h"
 #include "collector/localise/work.h"
 
-/* Of all calls to a callee. */
-struct stopped {
-    double calls, last; /* now: all; those beyond normal that were the last of a visit */
-    bool odd;           /* besides something changed there, or nobody could see it */
+/* A step after which more visits end than before. */
+struct stop {
+    const struct pair *pair;
+    double visits[2]; /* of its operation */
+    double z, all_z;
+    double more;  /* visits of now */
+    double value; /* what it spoils by itself */
+    double total; /* … with what its callers spoil by it */
+    enum { NOT_ADDED, ADDING, ADDED } state;
 };
 
-/* The pairs of one service: [from, to), and the visits of each one's operation. */
-struct steps_of {
-    uint32_t from, to;
-    const double (*visits)[2];
+/* What is known of a group in this. */
+struct stopper {
+    uint32_t from, to;    /* its stops */
+    double own;           /* visits of its own that stop, beyond chance */
+    double calls, last;   /* now: all to it; those beyond normal that were the last of a visit */
+    double last_sure;     /* … beyond chance */
+    uint32_t last_caller; /* that was counted */
+    unsigned n_callers;   /* that stop after it, beyond chance */
+    bool odd;             /* besides something changed there, or nobody could see it */
+};
+
+struct stops {
+    struct work *work;
+    struct stop *items;
+    uint32_t n;
+    struct stopper *of; /* by group of the level */
 };
 
 static bool is_last_call(const struct pair *pair)
 {
-    return pair->key.what == FLOW_CALL && pair->key.peer != NO_GROUP;
+    return pair->key.what == FLOW_CALL && pair->key.peer != NO_GROUP &&
+           pair->key.peer != pair->key.node;
 }
 
-static double visits_z(const struct pair *pair, const double visits[2])
+static bool is_sure(const struct stop *stop)
 {
-    return two_proportions((double)pair->t[0].n, visits[0], (double)pair->t[1].n, visits[1]);
+    return stop->z > SIGNIFICANT_Z;
 }
 
-static double more_visits(const struct pair *pair, const double visits[2])
-{
-    return (double)pair->t[1].n / visits[1] - (double)pair->t[0].n / visits[0];
-}
+/* ---- what stops ---- */
 
-/* ---- callees ---- */
-
-/* Do its own visits end otherwise than they did? */
-static bool ends_otherwise(const struct work *work, uint32_t group)
-{
-    uint32_t i, to;
-    double visits[2];
-    for (pairs_range(work->pairs, TALLY_FLOW, group, &i, &to); i < to; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        count_visits(work, group, pair->key.name, visits);
-        if (visits[0] > 0 && visits[1] > 0 && visits_z(pair, visits) > SIGNIFICANT_Z)
-            return true;
-    }
-    return false;
-}
-
-/* Known so far: own times, ways and failures. */
-static bool is_found_odd(const struct work *work, uint32_t group)
-{
-    for (uint32_t i = 0; i < work->n_candidates; i++) {
-        const struct finding *at = work->candidates[i].findings;
-        for (; at && work->candidates[i].group == group; at = at->next) {
-            if (at->z > SIGNIFICANT_Z)
-                return true;
-        }
-    }
-    return false;
-}
-
-/* By group of the level; NULL when memory is short. */
-static struct stopped *stopped_at(const struct work *work)
-{
-    struct stopped *stopped = arena_calloc(work->arena, (work->level->n + 1) * sizeof(*stopped));
-    double visits[2];
-    for (uint32_t i = 0; i < work->pairs->n && stopped; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        if (pair->key.channel == TALLY_CALL && pair->key.peer != NO_GROUP)
-            stopped[pair->key.peer].calls += (double)pair->t[1].n;
-        if (pair->key.channel != TALLY_FLOW || !is_last_call(pair))
-            continue;
-        count_visits(work, pair->key.node, pair->key.name, visits);
-        if (visits[0] > 0 && visits[1] > 0)
-            stopped[pair->key.peer].last += fmax(0, more_visits(pair, visits) * visits[1]);
-    }
-    for (uint32_t group = 0; group < work->level->n && stopped; group++) {
-        if (stopped[group].last > 0)
-            stopped[group].odd = !pairs_any(work->pairs, TALLY_FLOW, group) ||
-                                 ends_otherwise(work, group) || is_found_odd(work, group);
-    }
-    return stopped;
-}
-
-/* The callee's part of a stop after a call to it, 0…1. `rise`: of the caller's visits. */
-static double callee_part(const struct stopped *callee, double rise)
-{
-    double followed = callee->calls > 0 ? fmin(1, callee->last / callee->calls / rise) : 1;
-    double odds = FLOW_CALLEE * pow(followed, END_POWER) * (callee->odd ? 1 : FLOW_AS_EVER);
-    return odds / (odds + FLOW_CALLER);
-}
-
-/* ---- findings ---- */
-
-static struct str step_text(struct work *work, const struct pair *pair)
-{
-    if (pair->key.what == FLOW_CALL)
-        return say(work, "after calling %.*s", STR_ARG(level_name(work, pair->key.peer)));
-    return pair->key.what == FLOW_LOCAL ? STR("after a step of its own")
-                                        : STR("without calling anybody");
-}
-
-/* The same step after all operations of a service. */
-static double all_stops_z(const struct work *work, const struct pair *pair,
-                          const struct steps_of *steps)
+/* The pairs of a service's visits are [from, to): the same step after all its operations. */
+static double all_stops_z(const struct work *work, const struct pair *pair, uint32_t from,
+                          uint32_t to)
 {
     struct strata strata = {0};
-    for (uint32_t i = steps->from; i < steps->to; i++) {
+    for (uint32_t i = from; i < to; i++) {
         const struct pair *other = &work->pairs->items[i];
-        const double *visits = steps->visits[i - steps->from];
-        if (other->key.what == pair->key.what && other->key.peer == pair->key.peer)
-            strata_add(&strata, (double)other->t[0].n, visits[0], (double)other->t[1].n, visits[1]);
+        double visits[2];
+        if (other->key.what != pair->key.what || other->key.peer != pair->key.peer)
+            continue;
+        count_visits(work, pair->key.node, other->key.name, visits);
+        strata_add(&strata, (double)other->t[0].n, visits[0], (double)other->t[1].n, visits[1]);
     }
     return strata_z(&strata);
 }
 
-static struct finding stop_finding(struct work *work, const struct pair *pair,
-                                   const double visits[2])
+static void add_stop(struct stops *stops, const struct pair *pair, uint32_t from, uint32_t to)
 {
-    double was = (double)pair->t[0].n / visits[0], is = (double)pair->t[1].n / visits[1];
-    return (struct finding){
-        .channel = CHANNEL_FLOW,
-        .kind = EVIDENCE_FLOW,
-        .unit = UNIT_RATIO,
-        .test = TEST_FLOW,
-        .z = visits_z(pair, visits),
-        .baseline = was,
-        .observed = is,
-        .operation = pair->key.name,
-        .metric = STR("stops_here"),
-        .text = say(work, "%.*s %.*s: %.*s of visits end %.*s (normal %.*s)",
-                    STR_ARG(level_name(work, pair->key.node)),
-                    STR_ARG(name_text(work, pair->key.name)), STR_ARG(say_share(work, is)),
-                    STR_ARG(step_text(work, pair)), STR_ARG(say_share(work, was)))};
-}
-
-static void blame_stop(struct work *work, const struct pair *pair, const double visits[2],
-                       double all_z, const struct stopped *stopped)
-{
-    double rise = more_visits(pair, visits), calls = visits[1] / (double)work->requests[1].n;
-    struct finding finding = stop_finding(work, pair, visits);
-    finding.all_z = all_z;
-    if (finding.z > SIGNIFICANT_Z)
+    const struct work *work = stops->work;
+    struct stop stop = {.pair = pair};
+    count_visits(work, pair->key.node, pair->key.name, stop.visits);
+    if (stop.visits[0] <= 0 || stop.visits[1] <= 0)
+        return;
+    double was = (double)pair->t[0].n / stop.visits[0], is = (double)pair->t[1].n / stop.visits[1];
+    double rise = is - was;
+    if (rise <= 0)
+        return;
+    stop.z =
+        two_proportions((double)pair->t[0].n, stop.visits[0], (double)pair->t[1].n, stop.visits[1]);
+    if (is_sure(&stop))
         rise -= mix_lost(work, pair->key.node, pair->key.name);
     if (rise <= 0)
         return;
-    double value = rise * fmin(1, FLOW_STEEPNESS * rise) * calls;
-    if (!is_last_call(pair)) {
-        finding.value = value;
-        finding.group = pair->key.node;
-        finding.peer = NO_GROUP;
-        blame(work, &finding);
-        return;
-    }
-    double callees = callee_part(&stopped[pair->key.peer], rise);
-    blame_end(work, pair, 0, value * (1 - callees), &finding);
-    finding.operation = NAME_NONE;
-    blame_end(work, pair, 1, value * callees, &finding);
+    stop.all_z = all_stops_z(work, pair, from, to);
+    stop.more = rise * stop.visits[1];
+    stop.value =
+        rise * fmin(1, FLOW_STEEPNESS * rise) * stop.visits[1] / (double)work->requests[1].n;
+    stops->items[stops->n++] = stop;
 }
 
 /* Does the pair begin another step than the ones before it? */
@@ -176,38 +107,175 @@ static bool is_first_of_step(const struct work *work, uint32_t from, uint32_t at
     return true;
 }
 
-static void find_stops(struct work *work, uint32_t from, uint32_t to, const struct stopped *stopped)
+static void collect(struct stops *stops, uint32_t group)
 {
-    double(*visits)[2] = arena_alloc(work->arena, (to - from) * sizeof(*visits));
-    if (!visits) {
-        work->memory_short = true;
-        return;
-    }
-    for (uint32_t i = from; i < to; i++) {
-        const struct tally_key *key = &work->pairs->items[i].key;
-        count_visits(work, key->node, key->name, visits[i - from]);
-    }
-    const struct steps_of steps = {from, to, visits};
+    struct work *work = stops->work;
+    uint32_t from, to;
+    stops->of[group].from = stops->n;
+    pairs_range(work->pairs, TALLY_FLOW, group, &from, &to);
     for (uint32_t i = from; i < to; i++) {
         const struct pair *pair = &work->pairs->items[i];
-        const double *all = visits[i - from];
         if (is_failed_visit(pair))
             continue;
         work->n_tests[TEST_FLOW] += pair->t[0].n + pair->t[1].n >= TEST_EVENTS;
         work->n_tests[TEST_FLOW_ALL] += is_first_of_step(work, from, i);
-        if (all[0] > 0 && (double)pair->t[1].n * all[0] > (double)pair->t[0].n * all[1])
-            blame_stop(work, pair, all, all_stops_z(work, pair, &steps), stopped);
+        add_stop(stops, pair, from, to);
     }
+    stops->of[group].to = stops->n;
+}
+
+/* ---- who stops, and after whom ---- */
+
+/* Known so far: own times, ways and failures. */
+static bool is_found_odd(const struct work *work, uint32_t group)
+{
+    for (uint32_t i = 0; i < work->n_candidates; i++) {
+        const struct finding *at = work->candidates[i].findings;
+        for (; at && work->candidates[i].group == group; at = at->next) {
+            if (at->z > SIGNIFICANT_Z)
+                return true;
+        }
+    }
+    return false;
+}
+
+static void count_stop(struct stops *stops, const struct stop *stop)
+{
+    stops->of[stop->pair->key.node].own += is_sure(stop) ? stop->more : 0;
+    if (!is_last_call(stop->pair))
+        return;
+    struct stopper *callee = &stops->of[stop->pair->key.peer];
+    callee->last += stop->more;
+    if (!is_sure(stop))
+        return;
+    callee->last_sure += stop->more;
+    callee->n_callers += callee->n_callers == 0 || callee->last_caller != stop->pair->key.node;
+    callee->last_caller = stop->pair->key.node;
+}
+
+static void count_stops(struct stops *stops)
+{
+    const struct work *work = stops->work;
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->key.channel == TALLY_CALL && pair->key.peer != NO_GROUP)
+            stops->of[pair->key.peer].calls += (double)pair->t[1].n;
+    }
+    for (uint32_t i = 0; i < stops->n; i++)
+        count_stop(stops, &stops->items[i]);
+    for (uint32_t group = 0; group < work->level->n; group++) {
+        struct stopper *stopper = &stops->of[group];
+        if (stopper->last > 0)
+            stopper->odd = !pairs_any(work->pairs, TALLY_FLOW, group) || stopper->own > 0 ||
+                           is_found_odd(work, group) || is_own_time_shorter(work, group);
+    }
+}
+
+/* ---- whose it is ---- */
+
+/* How much of the stops after a call is told by the callee's own, 0…1. */
+static double told_below(const struct stops *stops, const struct stop *stop)
+{
+    if (!is_last_call(stop->pair) || !is_sure(stop))
+        return 0;
+    const struct stopper *callee = &stops->of[stop->pair->key.peer];
+    return callee->last_sure > 0 ? fmin(1, callee->own / callee->last_sure) : 0;
+}
+
+/* In a ring of callers each counts by itself once. */
+static double total_of(struct stops *stops, struct stop *stop)
+{
+    const struct stopper *self = &stops->of[stop->pair->key.node];
+    double from_callers = 0;
+    if (stop->state != NOT_ADDED || !is_sure(stop))
+        return stop->state == ADDED ? stop->total : stop->value;
+    stop->state = ADDING;
+    for (uint32_t i = 0; i < stops->n && self->last_sure > 0; i++) {
+        struct stop *above = &stops->items[i];
+        if (is_last_call(above->pair) && above->pair->key.peer == stop->pair->key.node &&
+            is_sure(above))
+            from_callers += total_of(stops, above) * told_below(stops, above);
+    }
+    stop->total = fmax(stop->value, from_callers * stop->more / self->own);
+    stop->state = ADDED;
+    return stop->total;
+}
+
+/* The callee's part of a stop after a call to it, 0…1. */
+static double callee_part(const struct stopper *callee, const struct stop *stop)
+{
+    double rise = stop->more / stop->visits[1];
+    double followed = callee->calls > 0 ? fmin(1, callee->last / callee->calls / rise) : 1;
+    double odds = FLOW_CALLEE * pow(followed, END_POWER) * (callee->odd ? 1 : FLOW_AS_EVER);
+    odds *= callee->n_callers > 1 ? callee->n_callers : 1;
+    return odds / (odds + FLOW_CALLER);
+}
+
+static struct str step_text(struct work *work, const struct pair *pair)
+{
+    if (pair->key.what == FLOW_CALL)
+        return say(work, "after calling %.*s", STR_ARG(level_name(work, pair->key.peer)));
+    return pair->key.what == FLOW_LOCAL ? STR("after a step of its own")
+                                        : STR("without calling anybody");
+}
+
+static struct finding stop_finding(struct work *work, const struct stop *stop)
+{
+    const struct pair *pair = stop->pair;
+    double was = (double)pair->t[0].n / stop->visits[0],
+           is = (double)pair->t[1].n / stop->visits[1];
+    return (struct finding){
+        .channel = CHANNEL_FLOW,
+        .kind = EVIDENCE_FLOW,
+        .unit = UNIT_RATIO,
+        .test = TEST_FLOW,
+        .z = stop->z,
+        .all_z = stop->all_z,
+        .baseline = was,
+        .observed = is,
+        .group = pair->key.node,
+        .peer = NO_GROUP,
+        .operation = pair->key.name,
+        .metric = STR("stops_here"),
+        .text = say(work, "%.*s %.*s: %.*s of visits end %.*s (normal %.*s)",
+                    STR_ARG(level_name(work, pair->key.node)),
+                    STR_ARG(name_text(work, pair->key.name)), STR_ARG(say_share(work, is)),
+                    STR_ARG(step_text(work, pair)), STR_ARG(say_share(work, was)))};
+}
+
+static void blame_stop(struct stops *stops, struct stop *stop)
+{
+    struct work *work = stops->work;
+    double value = total_of(stops, stop) * (1 - told_below(stops, stop));
+    struct finding finding = stop_finding(work, stop);
+    if (!is_last_call(stop->pair)) {
+        finding.value = value;
+        blame(work, &finding);
+        return;
+    }
+    double callees = callee_part(&stops->of[stop->pair->key.peer], stop);
+    blame_end(work, stop->pair, 0, value * (1 - callees), &finding);
+    finding.operation = NAME_NONE;
+    blame_end(work, stop->pair, 1, value * callees, &finding);
 }
 
 void find_flow(struct work *work)
 {
-    const struct stopped *stopped = stopped_at(work);
-    work->memory_short = work->memory_short || !stopped;
-    for (uint32_t group = 0; group < work->level->n && stopped; group++) {
-        uint32_t from, to;
-        pairs_range(work->pairs, TALLY_FLOW, group, &from, &to);
-        if (from < to)
-            find_stops(work, from, to, stopped);
+    struct stops stops = {
+        .work = work,
+        .items = arena_alloc(work->arena, (work->pairs->n + 1) * sizeof(*stops.items)),
+        .of = arena_calloc(work->arena, (work->level->n + 1) * sizeof(*stops.of))};
+    if (!stops.items || !stops.of) {
+        work->memory_short = true;
+        return;
+    }
+    for (uint32_t group = 0; group < work->level->n; group++)
+        collect(&stops, group);
+    count_stops(&stops);
+    for (uint32_t i = 0; i < stops.n; i++) {
+        struct stop *stop = &stops.items[i];
+        blame_stop(&stops, stop);
+        if (is_sure(stop))
+            note_stopped(work, stop->pair, stop->more);
     }
 }

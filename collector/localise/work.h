@@ -10,6 +10,7 @@
  *   kin.c        the keys of one suspect as one, where each is too thin
  *   ends.c       which of the two ends of a call, by the other calls of either
  *   failures.c   failures that begin here
+ *   visits.c     for what services were visited, and how many calls they made a visit
  *   flow.c       calls that vanished or multiplied
  *   stops.c      visits that stop
  *   mix.c        visits of which other kinds come than before
@@ -125,6 +126,8 @@ struct work {
     struct rollup siblings;  /* INSTANCE and GAP_INSTANCE of normal times, of all instances */
     double n_tests[N_TESTS]; /* that were made */
     double *origin_z; /* by group: of all failures that begin there; survived, of failed requests */
+    struct visits *visits; /* by group of the level, then operation */
+    uint32_t n_visits;
     struct edges *edges;          /* how slow the ways between two are */
     struct missing_edge *missing; /* edges whose calls became fewer */
     uint32_t n_missing;
@@ -169,21 +172,41 @@ struct str say_ns(struct work *work, double ns);
 /* "4.7 %" */
 struct str say_share(struct work *work, double share);
 
-/* flow.c */
-/* Visits by (service, operation), or of the whole service: the sum of their last steps; of who
- * reports none, the calls that came in. */
+/* visits.c */
+/* Visits of one service for one operation. */
+struct visits {
+    uint32_t group;
+    name_no operation;
+    double n[2], failed[2], carried[2]; /* all; those that failed; … because a call they made did */
+    double stopped;                     /* now, beyond normal, before they came to their end */
+    double calls[2];                    /* made to whom count_made() is asked of */
+};
+bool visits_make(struct work *work);
+/* By (service, operation), or of the whole service (NAME_NONE); of who reports none, the calls that
+ * came in. */
 void count_visits(const struct work *work, uint32_t group, name_no operation, double visits[2]);
-/* Calls of a whole edge, over all its operations: pairs of one edge stand side by side. Gives how
- * many there are. */
-uint32_t sum_edge(const struct work *work, uint32_t first, double calls[2]);
-
 /* Of a pair of FLOW: did the visit fail? */
 bool is_failed_visit(const struct pair *pair);
+/* Visits that fail now and did not before: what they no longer came to is told by the failure. */
+double newly_failed(const struct work *work, uint32_t group, const double visits[2]);
 
-/* Visits that fail now and did not before: what they no longer came to is told by the failure.
- * `carried`: only those that failed because a call that they made did. */
-double newly_failed(const struct work *work, uint32_t group, bool carried, const double visits[2]);
+/* Of the pair's operation so many more visits than in normal times stop early. */
+void note_stopped(const struct work *work, const struct pair *pair, double more);
 
+/* Calls of an edge over all its operations, and visits of its caller that made them: normal's as
+ * they would be had its visits been made up as now's are. */
+struct made {
+    double calls[2], visits[2];
+};
+enum calls_counted { CALLS_ALL, CALLS_GOOD }; /* with those tried again; that did not fail */
+/* Calls that are missing by a visit that failed because a call that it made did, or failed by
+ * itself or stopped, are none: that is told by the failure, by the stop. */
+enum missing_by { MISSING_BY_ALL, MISSING_BY_CARRIED, MISSING_BY_FAILED };
+/* Of the edge whose first pair that is; gives how many pairs it has. */
+uint32_t count_made(const struct work *work, uint32_t first, enum calls_counted counted,
+                    enum missing_by by, struct made *made);
+
+/* flow.c */
 /* How far from chance the change of calls a visit is, in standard errors. */
 double calls_z(const double calls[2], const double visits[2]);
 
@@ -235,6 +258,9 @@ struct slowness slowness_of(const struct work *work, const struct tally *normal,
 /* Share and z of two histograms. */
 void compare_times(const struct histogram *normal, const struct histogram *now,
                    struct slowness *slow);
+
+/* Does a service take much less time than it ever did, as who gives up early does? */
+bool is_own_time_shorter(const struct work *work, uint32_t group);
 
 /* kin.c: by group of the level. */
 struct kin;

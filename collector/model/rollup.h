@@ -9,12 +9,11 @@
  *   SELF: service, operation: spans, own time
  *   INSTANCE: service, instance: spans, origins, own time
  *   GAP: caller, callee: calls, the caller's time less the callee's
- *   CALL: caller, callee, operation: calls, failed, time as the caller saw them
- *   FLOW: service, last call, operation: visits that ended so
- *   ORIGIN: origin, caller, operation, reason: traces of failed requests
- *   GAP_INSTANCE: an end, instance: calls, as of GAP, or of BESIDE where the caller reports none
- *   HOP: caller, callee, of whom: calls, failed, time spent there
- *   ZONE: caller, callee, zone of each: calls whose halves both say it, failed, on the way
+ *   CALL: caller, callee, operation, what the caller was asked for: calls, failed, time as the
+ * caller saw them FLOW: service, last call, operation: visits that ended so ORIGIN: origin, caller,
+ * operation, reason: traces of failed requests GAP_INSTANCE: an end, instance: calls, as of GAP, or
+ * of BESIDE where the caller reports none HOP: caller, callee, of whom: calls, failed, time spent
+ * there ZONE: caller, callee, zone of each: calls whose halves both say it, failed, on the way
  *   BESIDE: caller, callee, the caller's operation: calls that the caller does not report, its own
  *           time directly before and behind them
  *

@@ -1,0 +1,233 @@
+/* visits.c - for what a service was visited, how that went, and how many calls it made a visit.
+ *
+ * A service that is asked for other things than before makes other calls, and does nothing else
+ * than it did: so calls a visit are compared operation by operation, and added up as now's visits
+ * are made up (direct standardisation). Operations that are each too thin count as one.
+ */
+#include <stdlib.h>
+
+#include "collector/localise/work.h"
+
+static int by_operation(const void *a, const void *b)
+{
+    const struct visits *x = a, *y = b;
+    int order = (x->group > y->group) - (x->group < y->group);
+    return order ? order : (x->operation > y->operation) - (x->operation < y->operation);
+}
+
+static struct visits visits_of_pair(const struct pair *pair)
+{
+    struct visits visits = {.group = pair->key.node, .operation = pair->key.name};
+    for (int t = 0; t < 2; t++) {
+        double n = (double)pair->t[t].n;
+        visits.n[t] = n;
+        visits.failed[t] = is_failed_visit(pair) ? n : 0;
+        visits.carried[t] = pair->key.what == FLOW_CARRIED ? n : 0;
+    }
+    return visits;
+}
+
+bool visits_make(struct work *work)
+{
+    uint32_t n = 0, kept = 0;
+    struct visits *visits = arena_alloc(work->arena, (work->pairs->n + 1) * sizeof(*visits));
+    if (!visits)
+        return false;
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->key.channel == TALLY_FLOW)
+            visits[n++] = visits_of_pair(pair);
+    }
+    if (n)
+        qsort(visits, n, sizeof(*visits), by_operation);
+    for (uint32_t i = 0; i < n; i++) {
+        struct visits *last = kept ? &visits[kept - 1] : NULL;
+        if (!last || by_operation(last, &visits[i]) != 0) {
+            visits[kept++] = visits[i];
+            continue;
+        }
+        for (int t = 0; t < 2; t++) {
+            last->n[t] += visits[i].n[t];
+            last->failed[t] += visits[i].failed[t];
+            last->carried[t] += visits[i].carried[t];
+        }
+    }
+    work->visits = visits;
+    work->n_visits = kept;
+    return true;
+}
+
+/* The first that is not before this one. */
+static uint32_t find_visits(const struct work *work, uint32_t group, name_no operation)
+{
+    const struct visits wanted = {.group = group, .operation = operation};
+    uint32_t low = 0, high = work->n_visits;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (by_operation(&work->visits[middle], &wanted) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct visits *visits_of(const struct work *work, uint32_t group, name_no operation)
+{
+    uint32_t i = find_visits(work, group, operation);
+    bool found = i < work->n_visits && work->visits[i].group == group &&
+                 work->visits[i].operation == operation;
+    return found ? &work->visits[i] : NULL;
+}
+
+/* Of who reports no visits: the calls that came in, or that were requests. */
+static void count_calls_in(const struct work *work, uint32_t group, double calls[2])
+{
+    double requests[2] = {0, 0};
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        bool in = pair->key.channel == TALLY_CALL && pair->key.peer == group;
+        bool begun = pair->key.channel == TALLY_REQUEST && pair->key.node == group;
+        for (int t = 0; t < 2; t++) {
+            calls[t] += in ? (double)pair->t[t].n : 0;
+            requests[t] += begun ? (double)pair->t[t].n : 0;
+        }
+    }
+    for (int t = 0; t < 2; t++)
+        calls[t] = calls[t] > 0 ? calls[t] : requests[t];
+}
+
+void count_visits(const struct work *work, uint32_t group, name_no operation, double visits[2])
+{
+    uint32_t from = find_visits(work, group, operation), i = from;
+    visits[0] = visits[1] = 0;
+    for (; i < work->n_visits && work->visits[i].group == group; i++) {
+        if (operation && work->visits[i].operation != operation)
+            break;
+        for (int t = 0; t < 2; t++)
+            visits[t] += work->visits[i].n[t];
+    }
+    if (i == from && !operation)
+        count_calls_in(work, group, visits);
+}
+
+bool is_failed_visit(const struct pair *pair)
+{
+    return pair->key.what == FLOW_FAILED || pair->key.what == FLOW_CARRIED;
+}
+
+void note_stopped(const struct work *work, const struct pair *pair, double more)
+{
+    struct visits *visits = visits_of(work, pair->key.node, pair->key.name);
+    if (visits)
+        visits->stopped += more;
+}
+
+static double newly(const double of[2], const double visits[2])
+{
+    double more = visits[0] > 0 ? of[1] - of[0] / visits[0] * visits[1] : 0;
+    return more > 0 ? more : 0;
+}
+
+double newly_failed(const struct work *work, uint32_t group, const double visits[2])
+{
+    double failed[2] = {0, 0};
+    for (uint32_t i = find_visits(work, group, NAME_NONE);
+         i < work->n_visits && work->visits[i].group == group; i++) {
+        for (int t = 0; t < 2; t++)
+            failed[t] += work->visits[i].failed[t];
+    }
+    return newly(failed, visits);
+}
+
+/* ---- calls a visit ---- */
+
+/* Sums over kinds of visits. */
+struct standard {
+    double expected, variance; /* calls of now's visits, had each made as many as in normal times */
+    double calls, visits;      /* now */
+};
+
+/* Visits of one kind and the calls that they made. What came after a failure is not missing. */
+static void add_kind(const struct visits *kind, enum missing_by by, struct standard *standard)
+{
+    double visits = kind->n[1], factor;
+    if (kind->n[0] <= 0)
+        return;
+    if (kind->calls[1] * kind->n[0] < kind->calls[0] * visits) {
+        visits -= by == MISSING_BY_CARRIED  ? newly(kind->carried, kind->n)
+                  : by == MISSING_BY_FAILED ? newly(kind->failed, kind->n)
+                                            : 0;
+        visits -= by == MISSING_BY_FAILED ? kind->stopped : 0;
+    }
+    visits = visits > 0 ? visits : 0;
+    factor = visits / kind->n[0];
+    standard->expected += factor * kind->calls[0];
+    standard->variance += factor * factor * kind->calls[0];
+    standard->calls += kind->calls[1];
+    standard->visits += visits;
+}
+
+static void pool(const struct visits *from, struct visits *into)
+{
+    into->stopped += from->stopped;
+    for (int t = 0; t < 2; t++) {
+        into->n[t] += from->n[t];
+        into->failed[t] += from->failed[t];
+        into->carried[t] += from->carried[t];
+        into->calls[t] += from->calls[t];
+    }
+}
+
+/* Are pairs of one edge left? They stand side by side. */
+static bool is_same_edge(const struct work *work, uint32_t first, uint32_t i)
+{
+    const struct tally_key *edge = &work->pairs->items[first].key;
+    if (i >= work->pairs->n)
+        return false;
+    const struct tally_key *key = &work->pairs->items[i].key;
+    return key->channel == TALLY_CALL && key->node == edge->node && key->peer == edge->peer;
+}
+
+static double calls_of(const struct pair *pair, int t, enum calls_counted counted)
+{
+    const struct tally *tally = &pair->t[t];
+    return (double)(counted == CALLS_GOOD ? tally->n - tally->bad : tally->n + tally->retries);
+}
+
+uint32_t count_made(const struct work *work, uint32_t first, enum calls_counted counted,
+                    enum missing_by by, struct made *made)
+{
+    uint32_t caller = work->pairs->items[first].key.node, i;
+    uint32_t from = find_visits(work, caller, NAME_NONE), to = from;
+    struct visits rest = {.group = caller};
+    struct standard standard = {0};
+    double all[2];
+    bool known = true; /* for what the caller was visited when it made the calls */
+    while (to < work->n_visits && work->visits[to].group == caller)
+        memset(work->visits[to++].calls, 0, sizeof(rest.calls));
+    for (i = first; is_same_edge(work, first, i); i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        struct visits *kind = visits_of(work, caller, pair->key.detail);
+        known = known && pair->key.detail && kind;
+        for (int t = 0; t < 2; t++)
+            (kind ? kind : &rest)->calls[t] += calls_of(pair, t, counted);
+    }
+    count_visits(work, caller, NAME_NONE, all);
+    for (uint32_t k = from; k < to; k++) {
+        if (known && work->visits[k].n[0] >= MIN_TIMES)
+            add_kind(&work->visits[k], by, &standard);
+        else
+            pool(&work->visits[k], &rest);
+    }
+    if (from == to)
+        memcpy(rest.n, all, sizeof(all));
+    add_kind(&rest, by, &standard);
+    made->calls[1] = standard.calls;
+    made->visits[1] = standard.visits;
+    made->calls[0] =
+        standard.variance > 0 ? standard.expected * standard.expected / standard.variance : 0;
+    made->visits[0] =
+        standard.expected > 0 ? standard.visits * made->calls[0] / standard.expected : all[0];
+    return i - first;
+}
