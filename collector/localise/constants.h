@@ -23,6 +23,15 @@
 /* … and of all keys of a suspect together, tested by ranks: of five against five, one in 250 by
  * chance is the most that can be told. */
 #define MIN_KIN_TIMES 5
+/* Calls far beyond normal: twice, four and eight times its p95 are looked at. What is to be
+ * expected there is told by the slowest tenth of normal's, the most that is still its tail, and by
+ * one more call of no known kind, a doubling away: few calls must not make a tail steep. */
+#define FAR_DOUBLING 8
+#define FAR_LOOKS 3
+#define FAR_TAIL 0.10
+/* … and by those that were seen there; where there were none, such calls may be of another kind
+ * than the tail, too rare to be seen before: one key of twenty has them. */
+#define FAR_UNSEEN 0.05
 /* Who of two ends owes a gap or an unreached call: the mean trouble of all its edges, to this power
  * (LOCALISING §3). */
 #define END_POWER 3

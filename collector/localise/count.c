@@ -1,4 +1,4 @@
-/* count.c - requests, self times, flow and origins of one trace.
+/* count.c - requests, self times and flow of one trace.
  *
  * Outgoing halves have no self time of their own: what is not their callee's is the gap of the
  * call (count_calls.c).
@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #define SECOND_NS UINT64_C(1000000000)
-#define MAX_ORIGINS 32u /* of one trace */
 
 struct counting *counting_new(struct nodes *nodes, uint32_t step_s)
 {
@@ -174,94 +173,6 @@ static void count_flow(struct counting *counting, uint32_t i)
         flow->n += counting->sign;
 }
 
-/* ---- origins ---- */
-
-static void count_origin(struct counting *counting, const struct tally_key *key, bool request)
-{
-    struct tally *origin = tally(counting, key);
-    if (!origin)
-        return;
-    origin->n += counting->sign;
-    origin->bad += request ? counting->sign : 0;
-}
-
-/* The failed call that ends at the origin: who made it, and whether it came there. */
-static const struct call *origin_call(const struct graph *graph, node_no origin)
-{
-    const struct call *found = NULL;
-    for (uint32_t i = 0; i < graph->n_calls; i++) {
-        const struct call *call = &graph->calls[i];
-        if (call->callee == origin && call->fault == FAULT_ORIGIN)
-            found = call;
-    }
-    return found;
-}
-
-static void count_request_origin(struct counting *counting)
-{
-    const struct graph *graph = &counting->trace->graph;
-    const struct call *call = origin_call(graph, graph->trace.origin);
-    struct tally_key key = {.channel = TALLY_ORIGIN,
-                            .node = workload_of(counting, graph->trace.origin),
-                            .peer = call ? call->caller : NODE_NONE,
-                            .name = graph->trace.origin_operation,
-                            .detail = graph->trace.origin_reason,
-                            .what = call && call->callee_span == NO_SPAN ? ORIGIN_UNREACHED
-                                                                         : ORIGIN_REACHED};
-    count_origin(counting, &key, true);
-}
-
-/* Failures that the request survived: each origin once a trace. */
-static void count_survived(struct counting *counting)
-{
-    const struct graph *graph = &counting->trace->graph;
-    node_no seen[MAX_ORIGINS];
-    unsigned n = 0;
-    for (uint32_t i = 0; i < graph->n_calls && n < MAX_ORIGINS; i++) {
-        const struct call *call = &graph->calls[i];
-        bool again = false;
-        if (call->fault != FAULT_ORIGIN)
-            continue;
-        for (unsigned k = 0; k < n && !again; k++)
-            again = seen[k] == call->callee;
-        if (again)
-            continue;
-        seen[n++] = call->callee;
-        struct tally_key key = {.channel = TALLY_ORIGIN,
-                                .node = call->callee,
-                                .peer = call->caller,
-                                .name = call->operation,
-                                .what = call->callee_span == NO_SPAN ? ORIGIN_UNREACHED
-                                                                     : ORIGIN_REACHED};
-        count_origin(counting, &key, false);
-    }
-}
-
-/* A failure inside a workload that no call reports, in a trace without any other origin. */
-static void count_inside(struct counting *counting)
-{
-    const struct counted_trace *trace = counting->trace;
-    for (uint32_t i = 0; i < trace->n_records; i++) {
-        const struct span_result *result = &trace->graph.spans[i];
-        if (result->fault != FAULT_ORIGIN || result->part != PART_INSIDE)
-            continue;
-        struct tally_key key = {.channel = TALLY_ORIGIN,
-                                .node = counting->spans[i].node,
-                                .name = trace->records[i].shape->operation};
-        count_origin(counting, &key, false);
-        return;
-    }
-}
-
-static bool has_origin_call(const struct graph *graph)
-{
-    for (uint32_t i = 0; i < graph->n_calls; i++) {
-        if (graph->calls[i].fault == FAULT_ORIGIN)
-            return true;
-    }
-    return false;
-}
-
 /* ---- the trace ---- */
 
 static void count_request(struct counting *counting)
@@ -300,11 +211,6 @@ bool count_trace(struct counting *counting, const struct counted_trace *trace, i
     for (uint32_t i = 0; i < graph->n_calls; i++)
         count_call(counting, &graph->calls[i]);
     count_request(counting);
-    if (graph->trace.error)
-        count_request_origin(counting);
-    else if (has_origin_call(graph))
-        count_survived(counting);
-    else
-        count_inside(counting);
+    count_origins(counting);
     return counting->good;
 }

@@ -1,5 +1,6 @@
 /* count_internal.h - what the files that count a trace share: count.c has what is of a span and of
- * the whole trace, count_calls.c what is of a call, count_tree.c who called from where.
+ * the whole trace, count_origins.c where failures began, count_calls.c what is of a call,
+ * count_tree.c who called from where.
  */
 #ifndef LOCALISE_COUNT_INTERNAL_H
 #define LOCALISE_COUNT_INTERNAL_H
@@ -15,6 +16,7 @@ struct counted_span {
     uint32_t visit; /* the incoming half that it is work of: see visit_of() */
     uint32_t last;  /* of an incoming half: the step of its visit that started last */
     node_no node;   /* workload, gateway or waypoint: never a sidecar */
+    bool thrown;    /* an exception was noted on a span below it */
     bool outer;     /* of two incoming halves of one visit the outer one */
     bool troubled;  /* it failed, or a call that it made did */
 };
@@ -53,6 +55,10 @@ uint32_t find_parent(const struct counting *counting, const struct record *child
 /* The innermost incoming half that the span, or what is around it at the same node, is work of: the
  * visit. NONE where there is none. */
 uint32_t visit_of(struct counting *counting, uint32_t i);
+/* Was an exception noted on the span, and on none below it, from where it would have come? */
+bool threw_first(const struct counting *counting, uint32_t i);
+/* Marks spans below which one was; gives whether there is any. */
+bool find_thrown(struct counting *counting);
 /* Marks visits that wait before they try again, or give up, because something failed: that time is
  * the failure's, not their own. */
 void find_troubled(struct counting *counting);
@@ -63,6 +69,10 @@ uint64_t waiting_ns(const struct counting *counting, uint32_t i);
 /* Before a call and behind it, since the step of its caller before it ended and until the next one
  * began. */
 uint64_t alone_ns(const struct counting *counting, uint32_t parent, uint32_t callee);
+
+/* ---- count_origins.c ---- */
+
+void count_origins(struct counting *counting);
 
 /* ---- count_calls.c ---- */
 

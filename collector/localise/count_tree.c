@@ -149,6 +149,35 @@ void find_troubled(struct counting *counting)
     }
 }
 
+/* Events are stored as text (record.h); an attribute's value has its quotes escaped. */
+static bool has_exception(const struct record *record)
+{
+    static const char noted[] = "\"name\":\"exception\"";
+    struct str events = own_events(record->own);
+    return events.len && memmem(events.p, events.len, noted, sizeof(noted) - 1);
+}
+
+bool find_thrown(struct counting *counting)
+{
+    const struct counted_trace *trace = counting->trace;
+    bool any = false;
+    for (uint32_t i = 0; i < trace->n_records; i++) {
+        if (!has_exception(&trace->records[i]) || trace->graph.spans[i].again)
+            continue;
+        any = true;
+        for (uint32_t at = counting->spans[i].parent; at != NONE && !counting->spans[at].thrown;
+             at = counting->spans[at].parent)
+            counting->spans[at].thrown = true;
+    }
+    return any;
+}
+
+bool threw_first(const struct counting *counting, uint32_t i)
+{
+    return !counting->spans[i].thrown && !counting->trace->graph.spans[i].again &&
+           has_exception(&counting->trace->records[i]);
+}
+
 uint64_t alone_ns(const struct counting *counting, uint32_t parent, uint32_t callee)
 {
     const struct record *records = counting->trace->records;

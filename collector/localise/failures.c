@@ -141,13 +141,28 @@ static struct str where_text(struct work *work, const struct pair *pair, bool un
                      : say(work, "%.*s when %.*s calls", STR_ARG(who), STR_ARG(whom));
 }
 
+/* Nobody knows which end it is. */
+static bool is_between(const struct pair *pair)
+{
+    return pair->key.peer != NO_GROUP &&
+           (pair->key.what == ORIGIN_UNREACHED || pair->key.what == ORIGIN_THROWN_AT_CALL);
+}
+
+static bool is_thrown(const struct pair *pair)
+{
+    return pair->key.what == ORIGIN_THROWN || pair->key.what == ORIGIN_THROWN_AT_CALL;
+}
+
 struct str failures_text(struct work *work, const struct finding *finding, bool all)
 {
-    return say(
-        work, "%.*s of requests %s first at %.*s%.*s (normal %.*s)",
-        STR_ARG(say_share(work, finding->observed)), finding->survived ? "see a failure" : "fail",
-        STR_ARG(where_text(work, finding->began, finding->peer != NO_GROUP, all)),
-        STR_ARG(reason_text(work, finding->began)), STR_ARG(say_share(work, finding->baseline)));
+    const char *what = is_thrown(finding->began) ? "note an exception"
+                       : finding->survived       ? "see a failure"
+                                                 : "fail";
+    return say(work, "%.*s of requests %s first at %.*s%.*s (normal %.*s)",
+               STR_ARG(say_share(work, finding->observed)), what,
+               STR_ARG(where_text(work, finding->began, finding->peer != NO_GROUP, all)),
+               STR_ARG(reason_text(work, finding->began)),
+               STR_ARG(say_share(work, finding->baseline)));
 }
 
 struct str failures_reason(struct work *work, const struct finding *finding)
@@ -159,6 +174,8 @@ struct str failures_reason(struct work *work, const struct finding *finding)
         calls = say(work, "its calls to %.*s", STR_ARG(level_name(work, key->node)));
     else if (finding->end == END_CALLEE)
         calls = say(work, "calls from %.*s", STR_ARG(level_name(work, key->peer)));
+    if (is_thrown(finding->began))
+        return say(work, "%.*s note exceptions", STR_ARG(calls));
     if (words)
         return say(work, "%s at %.*s", words, STR_ARG(calls));
     if (!detail.len || str_eq(detail, STR("error"))) /* of which no more was said */
@@ -171,7 +188,8 @@ bool are_failures_alike(const struct finding *a, const struct finding *b)
     if (!a->began || !b->began || a->survived != b->survived || a->peer != b->peer)
         return false;
     const struct tally_key *x = &a->began->key, *y = &b->began->key;
-    return x->node == y->node && x->peer == y->peer && x->detail == y->detail;
+    return x->node == y->node && x->peer == y->peer && x->detail == y->detail &&
+           is_thrown(a->began) == is_thrown(b->began);
 }
 
 /* The group is the pair's own, or the caller that never came there. */
@@ -289,7 +307,7 @@ static void blame_pair(struct work *work, const struct pair *pair, const struct 
                        const struct ends *edges)
 {
     uint32_t callee = pair->key.node, caller = pair->key.peer;
-    if (pair->key.what != ORIGIN_UNREACHED || caller == NO_GROUP) {
+    if (!is_between(pair)) {
         blame_own(work, pair, rise);
         return;
     }

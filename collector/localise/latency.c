@@ -2,10 +2,11 @@
  *
  * How much of a key is slow: the share of its calls above normal's p95, or the shift of the whole
  * distribution. What that costs: the time above normal, as a share of the normal time of all
- * requests.
+ * requests. Few calls that are far beyond normal cost all that they take longer.
  */
 #include <math.h>
 
+#include "collector/localise/far.h"
 #include "collector/localise/statistics.h"
 #include "collector/localise/work.h"
 
@@ -30,6 +31,12 @@ void compare_times(const struct histogram *normal, const struct histogram *now,
         slow->share = fmax(slow->share, test.effect);
         slow->z = fmax(slow->z, test.z);
     }
+    struct far_calls far = far_calls(normal, now);
+    if (far.z > slow->z) {
+        slow->share = fmax(slow->share, fmin(1, far.share / SLOW_ALL));
+        slow->z = far.z;
+        slow->far_ns = far.ns;
+    }
 }
 
 double spoilt_time(const struct work *work, double share, double extra_ns)
@@ -45,7 +52,8 @@ struct slowness slowness_of(const struct work *work, const struct tally *normal,
     if (normal->histogram.n < MIN_TIMES || now->histogram.n < MIN_TIMES)
         return slow;
     compare_times(&normal->histogram, &now->histogram, &slow);
-    slow.value = spoilt_time(work, slow.share, tally_extra_ns(normal, now));
+    slow.value = fmax(spoilt_time(work, slow.share, tally_extra_ns(normal, now)),
+                      spoilt_time(work, 1, slow.far_ns));
     return slow;
 }
 

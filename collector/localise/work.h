@@ -3,6 +3,7 @@
  *   localise.c   totals, the order of things, ranking
  *   groups.c     nodes added up by service or version; roll-ups of both times side by side
  *   latency.c    self times that grew
+ *   far.c        … for few calls, but far
  *   edges.c      how slow the ways between two are
  *   latency_gap.c  … and whose time that is
  *   zones.c      … and who has none left near those who call
@@ -250,6 +251,7 @@ struct slowness {
     double z;
     double value; /* spoilt share of normal request time */
     double was_ns, is_ns;
+    double far_ns; /* what calls far beyond normal take longer, where those say most; else 0 */
 };
 /* Both times must be of one kind of call. */
 struct slowness slowness_of(const struct work *work, const struct tally *normal,

@@ -56,8 +56,10 @@ enum self_what { SELF_CALM, SELF_TROUBLED };
 enum gap_what { GAP_GOOD, GAP_FAILED };
 /* tally_key.what of ORIGIN. */
 enum origin_what {
-    ORIGIN_REACHED,  /* the node had the call and failed it */
-    ORIGIN_UNREACHED /* the call never came there: the peer, or the way, may be to blame */
+    ORIGIN_REACHED,   /* the node had the call and failed it */
+    ORIGIN_UNREACHED, /* the call never came there: the peer, or the way, may be to blame */
+    ORIGIN_THROWN, /* an exception was noted there first, and no status says that anything failed */
+    ORIGIN_THROWN_AT_CALL /* … at the peer's call to the node, which noted none */
 };
 
 /* tally_key.what of GAP_INSTANCE: which end the instance is. */

@@ -14,7 +14,8 @@ MESH = {"front": ["cart", "ads", "checkout"], "cart": ["redis"], "ads": ["redis"
 
 
 class Mesh:
-    """A few services whose faults are drawn by name: slow_X, fail_X, stop_X."""
+    """A few services whose faults are drawn by name: slow_X, fail_X, stop_X; rare_X: one visit in 25 takes very long; quit_X, throw_X: some
+    visits end at their start, without or with an exception noted, and whoever called stops as well, and no status tells."""
 
     def __init__(self, fault, seed):
         self.random, self.fault, self.spans = random.Random(seed), fault, []
@@ -25,8 +26,9 @@ class Mesh:
     def call(self, trace, caller, parent, callee, at):
         """One call; gives its end and whether it failed."""
         span, start = self.new_id(), at
+        quits = False
         if callee in MESH:
-            at, failed = self.visit(trace, callee, span, at + 0.3)
+            at, failed, quits = self.visit(trace, callee, span, at + 0.3)
             at += 0.3
             peer = {"peer__service": callee}
         else:
@@ -34,22 +36,27 @@ class Mesh:
             failed = self.fault == "fail_" + callee and self.random.random() < 0.4
             peer = {"db__system": "postgresql", "server__address": callee}
         self.spans.append(otlp_span(trace, span, parent, caller, "call " + callee, 3, start, at - start, 2 if failed else 0, **peer))
-        return at, failed
+        return at, failed, quits
 
     def visit(self, trace, service, parent, start):
         own = self.random.lognormvariate(1.0, 0.4) * (6 if self.fault == "slow_" + service else 1)
+        if self.fault == "rare_" + service and self.random.random() < 0.04:
+            own *= 30
         span, at, failed = self.new_id(), start + own / 2, False
-        callees = MESH[service]
+        quits = self.fault in ("quit_" + service, "throw_" + service) and self.random.random() < 0.4
+        callees = [] if quits else MESH[service]
         if service == "front":
             callees = [self.random.choice(callees)]
         for callee in callees:
-            at, failed = self.call(trace, service, span, callee, at)
-            if failed or (self.fault == "stop_" + service and self.random.random() < 0.6):
+            at, failed, quits = self.call(trace, service, span, callee, at)
+            if failed or quits or (self.fault == "stop_" + service and self.random.random() < 0.6):
                 break
         failed = failed or (self.fault == "fail_" + service and self.random.random() < 0.3)
         at += own / 2
         self.spans.append(otlp_span(trace, span, parent, service, "GET /" + service, 2, start, at - start, 2 if failed else 0))
-        return at, failed
+        if quits and self.fault.startswith("throw_"):
+            self.spans[-1][1]["events"] = [{"timeUnixNano": str(int(at * 1e6)), "name": "exception", "attributes": []}]
+        return at, failed, quits
 
 
 def servers_only(spans):
@@ -62,20 +69,36 @@ def servers_only(spans):
     return [(service, span) for service, span in spans if span["spanId"] not in dropped]
 
 
+def behind_inner_spans(spans):
+    """What a visit does stands below a span of its own framework."""
+    inner = {}
+    for service, span in spans:
+        if span["kind"] == 2:
+            inner[span["spanId"]] = "%016x" % (int(span["spanId"], 16) ^ 1 << 63)
+    wrapped = []
+    for service, span in spans:
+        if span["kind"] == 2:
+            wrapped.append((service, {**span, "spanId": inner[span["spanId"]], "parentSpanId": span["spanId"], "kind": 1, "name": "handle",
+                                      "events": []}))
+        elif span.get("parentSpanId") in inner:
+            span["parentSpanId"] = inner[span["parentSpanId"]]
+    return spans + wrapped
+
+
 def without_kinds(spans):
     for _, span in spans:
         span["kind"] = 0
     return spans
 
 
-SHAPES = {"": lambda spans: spans, "servers": servers_only, "no kinds": without_kinds, "servers without kinds": lambda s: without_kinds(servers_only(s))}
+SHAPES = {"": lambda spans: spans, "inner spans": behind_inner_spans, "servers": servers_only, "no kinds": without_kinds, "servers without kinds": lambda s: without_kinds(servers_only(s))}
 
 
 def write(path, fault, seed, begin, requests, shape=""):
     mesh = Mesh(fault, seed)
     for i in range(requests):
         mesh.visit("%032x" % (mesh.random.getrandbits(127) + 1), "front", "", begin + i * MINUTES * 60e3 / requests)
-    mesh.spans = SHAPES[shape](mesh.spans)
+    mesh.spans = (shape if callable(shape) else SHAPES[shape])(mesh.spans)
     by_service = {}
     for service, span in mesh.spans:
         by_service.setdefault(service, []).append(span)
@@ -119,6 +142,37 @@ def scene_senders_that_say_less_and_few_requests(c):
             answer = diagnosed(c, fault, seed=100 + 10 * i, requests=300, shape=shape)
             names = [s["node"]["service"] for s in answer["suspects"]]
             assert names[0] == fault.split("_")[1], (shape, fault, names)
+
+
+def scene_faults_that_no_status_tells_of(c):
+    for shape in ("", "inner spans"):
+        for i, fault in enumerate(("quit_pay", "throw_pay", "throw_ship", "stop_checkout")):
+            answer = diagnosed(c, fault, seed=200 + 10 * i, requests=600, shape=shape)
+            suspects = answer["suspects"]
+            assert suspects[0]["node"]["service"] == fault.split("_")[1], (shape, fault, [(s["node"]["service"], s["score"]) for s in suspects])
+            noted = [e["text"] for s in suspects for e in s["evidence"] if "note an exception" in e["text"]]
+            assert bool(noted) == fault.startswith("throw"), (fault, noted)
+
+
+def scene_few_calls_that_take_very_long(c):
+    for i, fault in enumerate(("rare_cart", "rare_ship")):
+        first = diagnosed(c, fault, seed=300 + 10 * i, requests=600)["suspects"][0]
+        assert first["node"]["service"] == fault.split("_")[1] and first["significant"], (fault, first)
+
+
+def scene_other_requests_than_before_are_no_fault(c):
+    """Checks of health come three times as often: front makes fewer calls a visit, and of none of its requests."""
+    def more_checks(part):
+        return lambda spans: spans + [otlp_span("%032x" % (i + 1), "%016x" % (i + 1), "", "front", "GET /health", 2,
+                                                BEGIN + (part > 1) * 600_000 + i * 200, 1) for i in range(200 * part)]
+    base, now, db = (os.path.join(c.folder, name) for name in ("base.json", "now.json", "mix.db"))
+    for path, begin, seed, part in ((base, BEGIN, 41, 1), (now, BEGIN + 600_000, 42, 6)):
+        write(path, "", seed, begin, 400, more_checks(part))
+    subprocess.run([c.program, "replay", "--db", db, base, now], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    p = subprocess.run([c.program, "diagnose", "--db", db, "--baseline", "1600000000..1600000300", "--from", "1600000600", "--to",
+                        "1600000900", "--format", "json"], stdout=subprocess.PIPE)
+    answer = json.loads(p.stdout)
+    assert answer["verdict"] == "no significant change", answer["suspects"][:2]
 
 
 def write_metrics(path, begin, cause, bad):
