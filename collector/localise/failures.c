@@ -86,8 +86,6 @@ static bool measure_edges(struct work *work, struct ends *edges)
 static double guilt(const struct work *work, const struct ends *edges, int end, uint32_t group)
 {
     double worst = 0;
-    if (work->level == &work->versions)
-        return pow(ends_mean(edges, end, group), END_POWER);
     for (uint32_t i = 0; i < work->versions.n; i++) {
         if (work->versions.items[i].service == group)
             worst = fmax(worst, ends_mean(edges, end, i));
@@ -115,12 +113,18 @@ static struct str reason_text(struct work *work, const struct pair *pair)
                  : say(work, ", %.*s", STR_ARG(detail));
 }
 
+/* Failures are counted by service, whatever the suspects are. */
+static struct str service_name(struct work *work, uint32_t service)
+{
+    return level_name(work, any_version(work, service));
+}
+
 /* Do failures of other operations begin there as well? */
 static bool is_one_of_several(const struct work *work, const struct pair *pair)
 {
     uint32_t i, to;
-    for (pairs_range(work->pairs, TALLY_ORIGIN, pair->key.node, &i, &to); i < to; i++) {
-        const struct pair *other = &work->pairs->items[i];
+    for (pairs_range(&work->by_service, TALLY_ORIGIN, pair->key.node, &i, &to); i < to; i++) {
+        const struct pair *other = &work->by_service.items[i];
         if (other->key.peer == pair->key.peer && other->key.name != pair->key.name &&
             other->t[1].n > 0)
             return true;
@@ -131,12 +135,12 @@ static bool is_one_of_several(const struct work *work, const struct pair *pair)
 /* "cart → redis HSET": the operation where it tells one from another and not all are spoken of. */
 static struct str where_text(struct work *work, const struct pair *pair, bool unreached, bool all)
 {
-    struct str who = level_name(work, pair->key.node);
+    struct str who = service_name(work, pair->key.node);
     if (!all && is_one_of_several(work, pair) && pair->key.name)
         who = say(work, "%.*s %.*s", STR_ARG(who), STR_ARG(name_text(work, pair->key.name)));
     if (pair->key.peer == NO_GROUP)
         return who;
-    struct str whom = level_name(work, pair->key.peer);
+    struct str whom = service_name(work, pair->key.peer);
     return unreached ? say(work, "%.*s → %.*s", STR_ARG(whom), STR_ARG(who))
                      : say(work, "%.*s when %.*s calls", STR_ARG(who), STR_ARG(whom));
 }
@@ -171,9 +175,9 @@ struct str failures_reason(struct work *work, const struct finding *finding)
     struct str detail = name_text(work, key->detail), calls = STR("calls to it");
     const char *words = flag_reason(detail);
     if (finding->end == END_CALLER)
-        calls = say(work, "its calls to %.*s", STR_ARG(level_name(work, key->node)));
+        calls = say(work, "its calls to %.*s", STR_ARG(service_name(work, key->node)));
     else if (finding->end == END_CALLEE)
-        calls = say(work, "calls from %.*s", STR_ARG(level_name(work, key->peer)));
+        calls = say(work, "calls from %.*s", STR_ARG(service_name(work, key->peer)));
     if (is_thrown(finding->began))
         return say(work, "%.*s note exceptions", STR_ARG(calls));
     if (words)
@@ -218,53 +222,6 @@ static void blame_origin(struct work *work, const struct pair *pair, uint32_t gr
                                   rise->survived ? STR("survived_failures") : STR("origin_share")};
     finding.text = failures_text(work, &finding, false);
     blame(work, &finding);
-}
-
-/* Calls that came to a version, or were for its service and came to nobody. */
-static void count_calls_to(const struct work *work, uint32_t version, double calls[2])
-{
-    calls[0] = calls[1] = 0;
-    for (uint32_t i = 0; i < work->by_version.n; i++) {
-        const struct pair *pair = &work->by_version.items[i];
-        for (int t = 0; t < 2 && pair->key.channel == TALLY_CALL && pair->key.peer == version; t++)
-            calls[t] += (double)pair->t[t].n;
-    }
-}
-
-/* Calls that a known version would have had, had they been spread as in normal times. */
-static double missing_at(const struct work *work, uint32_t version, const double all[2])
-{
-    double calls[2];
-    if (!work->versions.items[version].node.version)
-        return 0;
-    count_calls_to(work, version, calls);
-    double missing = all[0] > 0 ? calls[0] / all[0] * all[1] - calls[1] : 0;
-    return missing > 0 ? missing : 0;
-}
-
-/* Whoever is not reached does not say which version it is: the one whose calls are missing. */
-static void blame_lost_versions(struct work *work, const struct pair *pair,
-                                const struct origin_rise *rise, double share)
-{
-    const struct groups *versions = &work->versions;
-    uint32_t service = versions->items[pair->key.node].service, v;
-    double all[2] = {0, 0}, calls[2], lost = 0;
-    for (v = 0; v < versions->n; v++) {
-        if (versions->items[v].service != service)
-            continue;
-        count_calls_to(work, v, calls);
-        for (int t = 0; t < 2; t++)
-            all[t] += calls[t];
-    }
-    for (v = 0; v < versions->n; v++)
-        lost += versions->items[v].service == service ? missing_at(work, v, all) : 0;
-    for (v = 0; v < versions->n && lost > 0; v++) {
-        if (versions->items[v].service == service)
-            blame_origin(work, pair, v, pair->key.peer, rise,
-                         share * missing_at(work, v, all) / lost);
-    }
-    if (lost == 0)
-        blame_origin(work, pair, pair->key.node, pair->key.peer, rise, share);
 }
 
 /* Failures that seem to be the caller's own, and calls that are missing at a callee. */
@@ -317,10 +274,7 @@ static void blame_pair(struct work *work, const struct pair *pair, const struct 
         by_caller + by_callee > 0 ? by_caller / (by_caller + by_callee) : 1 / (1 + CALLEE_PRIOR);
     if (caller_refused(work, pair))
         share = 1;
-    if (work->level == &work->versions && !work->versions.items[callee].node.version)
-        blame_lost_versions(work, pair, rise, 1 - share);
-    else
-        blame_origin(work, pair, callee, caller, rise, 1 - share);
+    blame_origin(work, pair, callee, caller, rise, 1 - share);
     blame_origin(work, pair, caller, callee, rise, share);
 }
 

@@ -59,7 +59,8 @@ bool groups_make(struct work *work, bool by_version, struct groups *groups)
     uint32_t n_nodes = nodes_count(nodes);
     bool *used = arena_calloc(work->arena, n_nodes + 1);
     groups->n = 0;
-    groups->items = arena_alloc(work->arena, (n_nodes + 1) * sizeof(*groups->items));
+    groups->items =
+        arena_alloc(work->arena, (n_nodes + work->services.n + 1) * sizeof(*groups->items));
     groups->of_node = arena_alloc(work->arena, (n_nodes + 1) * sizeof(uint32_t));
     if (!used || !groups->items || !groups->of_node)
         return false;
@@ -86,7 +87,14 @@ bool groups_make(struct work *work, bool by_version, struct groups *groups)
                 groups->items[group].service = work->services.of_node[no];
         }
     }
+    for (uint32_t i = 0; by_version && i < work->services.n; i++)
+        groups->items[groups->n + i] = work->services.items[i];
     return true;
+}
+
+uint32_t any_version(const struct work *work, uint32_t service)
+{
+    return work->level == &work->versions ? work->versions.n + service : service;
 }
 
 static uint32_t group_or_none(const struct groups *groups, node_no node)

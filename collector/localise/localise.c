@@ -279,11 +279,24 @@ static bool write_suspects(struct work *work, struct diagnosis *diagnosis)
     return !work->memory_short;
 }
 
+/* What versions are judged by themselves in. */
+static bool look_at_versions(struct work *work)
+{
+    static const enum test again[] = {TEST_SELF, TEST_SELF_ALL, TEST_GAP, TEST_GAP_ALL};
+    share_out_to_versions(work);
+    for (unsigned i = 0; i < sizeof(again) / sizeof(again[0]); i++)
+        work->n_tests[again[i]] = 0;
+    if (!edges_measure(work))
+        return false;
+    find_slow_own(work);
+    find_slow_gaps(work);
+    return true;
+}
+
 static bool look(struct work *work)
 {
-    bool by_version = work->input->level == SUSPECT_VERSION;
-    work->level = by_version ? &work->versions : &work->services;
-    work->pairs = by_version ? &work->by_version : &work->by_service;
+    work->level = &work->services;
+    work->pairs = &work->by_service;
     if (!groups_make(work, false, &work->services) || !groups_make(work, true, &work->versions) ||
         !pairs_make(work, &work->services, &work->by_service) ||
         !pairs_make(work, &work->versions, &work->by_version) || !siblings_make(work) ||
@@ -295,6 +308,8 @@ static bool look(struct work *work)
     find_flow(work);
     find_traffic(work);
     find_entries(work);
+    if (work->input->level == SUSPECT_VERSION && !look_at_versions(work))
+        return false;
     find_changes(work);
     if (work->input->level == SUSPECT_INSTANCE)
         share_out_to_instances(work);

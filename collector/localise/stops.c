@@ -236,6 +236,7 @@ static struct finding stop_finding(struct work *work, const struct stop *stop)
         .group = pair->key.node,
         .peer = NO_GROUP,
         .operation = pair->key.name,
+        .step = pair,
         .metric = STR("stops_here"),
         .text = say(work, "%.*s %.*s: %.*s of visits end %.*s (normal %.*s)",
                     STR_ARG(level_name(work, pair->key.node)),

@@ -17,7 +17,8 @@
  *   mix.c        visits of which other kinds come than before
  *   missing.c    failures of callers that never came to their callee, where only callees report
  *   changes.c    versions and instances that are new, against their sisters
- *   instances.c  the same by instance: what a service owes, shared out among its instances
+ *   versions.c   suspects by version: what is judged by service, shared out among its versions
+ *   instances.c  the same by instance
  *   narrow.c     the part of a suspect that explains it
  *   explain.c    evidence, effects, what it is not
  *   metrics.c    what rose at a suspect besides: behind localise(), on its answer (metrics.h)
@@ -56,7 +57,8 @@ enum test {
     N_TESTS
 };
 
-/* Nodes that are one suspect: all versions of a service, or one version. */
+/* Nodes that are one suspect: all versions of a service, or one version. Behind the versions stand
+ * the services once more, for who is only spoken of: see any_version(). */
 struct group {
     struct node node; /* version NAME_NONE at the service's level */
     uint32_t service; /* the group of its service among the services */
@@ -100,7 +102,8 @@ struct finding {
     name_no instance;         /* a newcomer that it speaks of; else NAME_NONE */
     bool between;             /* on the way from one to the other: neither spent it */
     bool only_edge;           /* all other calls of either end are as ever */
-    const struct pair *began; /* failures: what was counted of them; else NULL */
+    const struct pair *began; /* failures: what was counted of them, by service; else NULL */
+    const struct pair *step;  /* stops: the same of the step after which they end; else NULL */
     bool survived;            /* … by the requests that saw them */
     struct str metric, text;
 };
@@ -121,7 +124,7 @@ struct work {
     const struct localise_input *input;
     struct arena *arena;
     struct groups services, versions; /* of all nodes of both roll-ups */
-    struct groups *level;             /* which of them the suspects are */
+    struct groups *level;             /* which of them the suspects are; first the services */
     struct pairs by_service, by_version;
     struct pairs *pairs;     /* which of them, by the level */
     struct rollup siblings;  /* INSTANCE and GAP_INSTANCE of normal times, of all instances */
@@ -141,6 +144,8 @@ struct work {
 
 /* groups.c */
 bool groups_make(struct work *work, bool by_version, struct groups *groups);
+/* At the level of versions what stands for all of a service's. */
+uint32_t any_version(const struct work *work, uint32_t service);
 bool pairs_make(struct work *work, const struct groups *groups, struct pairs *pairs);
 void pairs_free(struct pairs *pairs);
 /* The pairs of one channel and node: [*from, *to). */
@@ -343,6 +348,11 @@ void find_flow(struct work *work);
 void find_traffic(struct work *work);
 void find_entries(struct work *work);
 void find_changes(struct work *work);
+
+/* versions.c */
+/* Makes suspects of the services' versions, and of nobody else; the level is theirs from here on.
+ * What is judged by version itself is for others to find. */
+void share_out_to_versions(struct work *work);
 
 /* instances.c */
 /* Makes suspects of the services' instances, and of nobody else. */

@@ -100,6 +100,61 @@ static void calls_that_reach_nobody_are_laid_to_the_version_that_misses_them(voi
     shop_fini(&shop);
 }
 
+/* Visits of the front call that version of mail, and so many of them end then. */
+static void call_mail(struct shop *shop, int time, node_no mail, int calls, int n)
+{
+    struct tally_key flow = {.channel = TALLY_FLOW,
+                             .node = shop->front,
+                             .peer = mail,
+                             .name = names_add(shop->names, STR("GET /")),
+                             .what = FLOW_CALL};
+    shop_tally(shop, time, &flow)->n += n;
+    shop_times(shop, time, TALLY_SELF, mail, NODE_NONE, "Send", 4, calls);
+    shop_count(shop, time, TALLY_FLOW, mail, NODE_NONE, "Send")->n += calls;
+    shop_calls(shop, time, shop->front, mail, 5, calls, 0);
+}
+
+/* All that mail v1 did v2 does now. */
+static void a_version_that_takes_the_place_of_another_is_no_fault(void **state)
+{
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    call_mail(&shop, 0, shop_node(&shop, "mail", "v1", ROLE_WORKLOAD), 1000, 1000);
+    call_mail(&shop, 1, shop_node(&shop, "mail", "v2", ROLE_WORKLOAD), 1000, 1000);
+    shop_ask(&shop, SUSPECT_VERSION);
+    assert_int_equal(shop.diagnosis.verdict, VERDICT_NOTHING);
+    shop_fini(&shop);
+}
+
+/* Half of the visits go on to ads after mail; after v2, new beside v1, none does. */
+static void visits_stop_after_the_version_that_they_end_with(void **state)
+{
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    node_no mail1 = shop_node(&shop, "mail", "v1", ROLE_WORKLOAD),
+            mail2 = shop_node(&shop, "mail", "v2", ROLE_WORKLOAD);
+    for (int time = 0; time < 2; time++) {
+        struct tally_key flow = {.channel = TALLY_FLOW,
+                                 .node = shop.front,
+                                 .peer = shop.ads,
+                                 .name = names_add(shop.names, STR("GET /")),
+                                 .what = FLOW_CALL};
+        shop_tally(&shop, time, &flow)->n += time ? 250 : 500;
+        call_mail(&shop, time, mail1, time ? 500 : 1000, time ? 250 : 500);
+    }
+    call_mail(&shop, 1, mail2, 500, 500);
+    shop_ask(&shop, SUSPECT_VERSION);
+    assert_int_equal(shop.diagnosis.verdict, VERDICT_INCIDENT);
+    for (uint32_t i = 0; i < shop.diagnosis.n_suspects; i++) {
+        const struct suspect *suspect = &shop.diagnosis.suspects[i];
+        assert_false(strcmp(suspect->node.service.p, "mail") == 0 && suspect->significant &&
+                     strcmp(suspect->node.version.p, "v2") != 0);
+    }
+    shop_fini(&shop);
+}
+
 /* One of ads' two instances answers at once and calls nobody. */
 static void requests_that_stop_speak_against_the_instance_whose_calls_are_missing(void **state)
 {
@@ -187,6 +242,8 @@ int main(void)
         cmocka_unit_test(a_newcomer_is_judged_by_its_sisters_and_not_by_its_date),
         cmocka_unit_test(a_newcomer_whose_calls_fail_is_worse_than_its_sisters),
         cmocka_unit_test(calls_that_reach_nobody_are_laid_to_the_version_that_misses_them),
+        cmocka_unit_test(a_version_that_takes_the_place_of_another_is_no_fault),
+        cmocka_unit_test(visits_stop_after_the_version_that_they_end_with),
         cmocka_unit_test(requests_that_stop_speak_against_the_instance_whose_calls_are_missing),
         cmocka_unit_test(a_gap_speaks_against_the_instance_that_is_slow_to_reach),
         cmocka_unit_test(an_instance_with_few_calls_is_found_by_those_of_its_service),
