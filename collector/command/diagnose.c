@@ -299,13 +299,13 @@ static void print_diagnosis(const struct options *options, const struct tree *tr
     const struct tree *was = tree_get(tree_get(tree, "requests"), "baseline");
     print_clean(tree_get(tree, "verdict")->text, 1000);
     print_window(options, "now     ", window);
-    printf("  %.0f requests, %.0f failed, p95", tree_number(tree_get(now, "n")),
+    printf("  %.0f requests, %.0f failed, p95 ", tree_number(tree_get(now, "n")),
            tree_number(tree_get(now, "failed")));
-    print_ns(tree_get(now, "p95_ns"), 9);
+    print_ns(tree_get(now, "p95_ns"), 8);
     print_window(options, "normal  ", base);
-    printf("  %.0f requests, %.0f failed, p95", tree_number(tree_get(was, "n")),
+    printf("  %.0f requests, %.0f failed, p95 ", tree_number(tree_get(was, "n")),
            tree_number(tree_get(was, "failed")));
-    print_ns(tree_get(was, "p95_ns"), 9);
+    print_ns(tree_get(was, "p95_ns"), 8);
     if (tree_get(tree, "onset")->type == JSON_STRING)
         printf("\nsince   "), print_time(options, tree_get(tree, "onset")->text, 19);
     if (tree_get(tree, "incident")->type == JSON_STRING)

@@ -81,10 +81,23 @@ static bool is_narrowed(const struct suspect *suspect, const char *dimension)
     return false;
 }
 
-static bool has_finding(const struct candidate *candidate, enum evidence_kind kind)
+/* By itself, or with all that it is one of. */
+static double sure_z(const struct finding *finding)
+{
+    return finding->z > finding->all_z ? finding->z : finding->all_z;
+}
+
+/* Beside what is beyond chance, noise only distracts. */
+static bool is_worth_telling(const struct candidate *candidate, const struct finding *finding)
+{
+    return finding == candidate->findings ||
+           sure_z(finding) > (candidate->significant ? TELL_Z : TELL_Z_OF_HINT);
+}
+
+static bool is_own_time_told(const struct candidate *candidate)
 {
     for (const struct finding *finding = candidate->findings; finding; finding = finding->next) {
-        if (finding->kind == kind && passes(finding))
+        if (finding->kind == EVIDENCE_SELF_TIME && is_worth_telling(candidate, finding))
             return true;
     }
     return false;
@@ -109,7 +122,7 @@ static void add_not(struct suspect *suspect, struct str text)
 static void write_not(struct work *work, const struct candidate *candidate, uint32_t service,
                       struct suspect *suspect)
 {
-    if (!has_finding(candidate, EVIDENCE_SELF_TIME) && has_own_time(work, service))
+    if (!is_own_time_told(candidate) && has_own_time(work, service))
         add_not(suspect, STR("its own time is normal"));
     if (pairs_any(&work->by_service, TALLY_CALL, service) &&
         !callees_are_suspects(work, candidate->group))
@@ -118,19 +131,6 @@ static void write_not(struct work *work, const struct candidate *candidate, uint
     if (n > 1 && work->input->level != SUSPECT_INSTANCE && !is_narrowed(suspect, "instance"))
         add_not(suspect,
                 say(work, "not one instance: none of its %u instances explains it alone", n));
-}
-
-/* By itself, or with all that it is one of. */
-static double sure_z(const struct finding *finding)
-{
-    return finding->z > finding->all_z ? finding->z : finding->all_z;
-}
-
-/* Beside what is beyond chance, noise only distracts. */
-static bool is_worth_telling(const struct candidate *candidate, const struct finding *finding)
-{
-    return finding == candidate->findings ||
-           sure_z(finding) > (candidate->significant ? TELL_Z : TELL_Z_OF_HINT);
 }
 
 /* Of several facts that read alike, such as calls that are missing and failures by several causes,
