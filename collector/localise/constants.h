@@ -92,6 +92,9 @@
 #define TRAFFIC_FACTOR 2.0
 #define TRAFFIC_WEIGHT 0.25
 
+/* Calls are compared by what their caller was visited for when so many of them do not tell it. */
+#define UNKNOWN_SHARE 0.1
+
 /* A newcomer that is worse than its sisters: the failures and the time are counted already, that
  * they are a newcomer's alone adds a quarter. One that came and does no worse is a hint, no more.
  */

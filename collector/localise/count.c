@@ -144,6 +144,14 @@ static void note_step(struct counting *counting, uint32_t i)
         of->last = i;
 }
 
+/* Did the call fail that this half is of? */
+static bool is_failed_step(const struct counting *counting, uint32_t i)
+{
+    const struct span_result *half = &counting->trace->graph.spans[i];
+    return half->failed ||
+           (half->part != PART_INSIDE && half->part != PART_IN && counting->spans[i].troubled);
+}
+
 /* What a visit did last, seen from its innermost incoming half. */
 static void count_flow(struct counting *counting, uint32_t i)
 {
@@ -159,6 +167,8 @@ static void count_flow(struct counting *counting, uint32_t i)
                             .what = FLOW_NONE};
     if (result->fault == FAULT_ORIGIN || result->fault == FAULT_CARRIED) {
         key.what = result->fault == FAULT_ORIGIN ? FLOW_FAILED : FLOW_CARRIED;
+    } else if (last != NONE && is_failed_step(counting, last)) {
+        key.what = FLOW_CARRIED; /* it went no further, whatever it made of that */
     } else if (last != NONE && trace->graph.spans[last].part == PART_INSIDE) {
         key.what = FLOW_LOCAL;
     } else if (last != NONE) {

@@ -14,79 +14,96 @@ double calls_z(const double calls[2], const double visits[2])
                 : rates_z(calls[0], visits[0], calls[1], visits[1]);
 }
 
-bool is_of_mix(const struct work *work, uint32_t caller, const double calls[2],
-               const double visits[2])
+bool is_of_mix(const struct work *work, uint32_t caller, name_no operation, const struct made *made)
 {
-    double was = calls[0] / visits[0], is = calls[1] / visits[1];
-    return fabs(calls_z(calls, visits)) > SIGNIFICANT_Z &&
-           fabs(is - was) <= mix_lost(work, caller, NAME_NONE) * fmax(1, fmax(was, is));
-}
-
-/* By how many times calls that did not fail became more: tries again, because they failed, are no
- * more of them. */
-static double more_good_calls(const struct work *work, uint32_t first)
-{
-    struct made good;
-    count_made(work, first, CALLS_GOOD, MISSING_BY_ALL, &good);
-    return good.calls[0] > 0 && good.visits[1] > 0
-               ? good.calls[1] / good.visits[1] / (good.calls[0] / good.visits[0])
-               : 0;
+    double was = made->calls[0] / made->visits[0], is = made->calls[1] / made->visits[1];
+    return fabs(calls_z(made->calls, made->visits)) > SIGNIFICANT_Z &&
+           fabs(is - was) <= mix_lost(work, caller, operation) * fmax(1, fmax(was, is));
 }
 
 /* What calls a visit that became more or fewer say; 0 when they hardly did. */
-static double traffic_value(const struct work *work, uint32_t caller, const struct made *made)
+static double traffic_value(const struct work *work, uint32_t caller, name_no operation,
+                            const struct made *made)
 {
     double was = made->calls[0] / made->visits[0], is = made->calls[1] / made->visits[1];
     bool more = is >= TRAFFIC_FACTOR * was, less = is * TRAFFIC_FACTOR <= was;
     double share = fmin(1, made->visits[1] / (double)work->requests[1].n);
     if ((!more && !less) || was <= 0 || made->visits[1] < MIN_TIMES ||
-        is_of_mix(work, caller, made->calls, made->visits))
+        is_of_mix(work, caller, operation, made))
         return 0;
     return TRAFFIC_WEIGHT * share *
            (more ? (1 - was / is) * fmin(1, is) : (1 - is / was) * fmin(1, was));
 }
 
-static void blame_traffic(struct work *work, uint32_t first, const struct made *made)
+static struct str caller_text(struct work *work, uint32_t caller, name_no operation)
 {
-    const struct pair *pair = &work->pairs->items[first];
-    double was = made->calls[0] / made->visits[0], is = made->calls[1] / made->visits[1];
-    double value = traffic_value(work, pair->key.node, made);
+    struct str name = level_name(work, caller);
+    return operation ? say(work, "%.*s %.*s", STR_ARG(name), STR_ARG(name_text(work, operation)))
+                     : name;
+}
+
+/* `all_z`: of all that its caller was visited for. */
+static void blame_traffic(struct work *work, const struct pair *pair, const struct made_kind *kind,
+                          double all_z)
+{
+    uint32_t caller = pair->key.node, callee = pair->key.peer;
+    double was = kind->all.calls[0] / kind->all.visits[0],
+           is = kind->all.calls[1] / kind->all.visits[1];
+    double value = traffic_value(work, caller, kind->operation, &kind->all),
+           unstopped =
+               is > was ? value : traffic_value(work, caller, kind->operation, &kind->unstopped);
     struct finding finding = {.channel = CHANNEL_TRAFFIC,
                               .kind = EVIDENCE_TRAFFIC,
                               .unit = UNIT_RATIO,
                               .test = TEST_TRAFFIC,
-                              .z = fabs(calls_z(made->calls, made->visits)),
+                              .z = fabs(calls_z(kind->all.calls, kind->all.visits)),
+                              .all_z = is > was ? all_z : -all_z,
                               .baseline = was,
                               .observed = is,
                               .metric = STR("calls_a_visit")};
     if (value <= 0)
         return;
     finding.text = say(work, "%.*s → %.*s: %.3g → %.3g calls a visit",
-                       STR_ARG(level_name(work, pair->key.node)),
-                       STR_ARG(level_name(work, pair->key.peer)), was, is);
-    /* Who calls more does so by itself, or because its calls fail; who calls less may not get
-     * through. */
-    bool more = is > was, fails = more && more_good_calls(work, first) < TRAFFIC_FACTOR;
-    double reach = more ? fails : missing_share(work, pair->key.node, pair->key.peer);
-    blame_end(work, pair, 0, value * (1 - reach), &finding);
+                       STR_ARG(caller_text(work, caller, kind->operation)),
+                       STR_ARG(level_name(work, callee)), was, is);
+    /* Who calls more does so by itself, or because its calls fail: tries again are no more of them.
+     * Who calls less may not get through. */
+    double reach =
+        is > was ? kind->good_growth < TRAFFIC_FACTOR : missing_share(work, caller, callee);
     blame_end(work, pair, 1, value * reach, &finding);
+    finding.operation = kind->operation;
+    blame_end(work, pair, 0, unstopped * (1 - reach), &finding);
+}
+
+static uint32_t find_edge_traffic(struct work *work, uint32_t first)
+{
+    struct made all;
+    struct made_kinds kinds;
+    uint32_t n = count_made(work, first, CALLS_ALL, MISSING_BY_FAILED, &all);
+    if (!count_made_by_kind(work, first, &kinds)) {
+        work->memory_short = true;
+        return n;
+    }
+    bool enough = all.visits[0] >= MIN_TIMES && all.visits[1] >= MIN_TIMES;
+    work->n_tests[TEST_TRAFFIC_ALL] += enough && all.calls[0] + all.calls[1] >= TEST_EVENTS;
+    for (uint32_t i = 0; i < kinds.n; i++) {
+        const struct made_kind *kind = &kinds.items[i];
+        if (kind->all.visits[0] < MIN_TIMES || kind->all.visits[1] < MIN_TIMES)
+            continue;
+        work->n_tests[TEST_TRAFFIC] += kind->all.calls[0] + kind->all.calls[1] >= TEST_EVENTS;
+        blame_traffic(work, &work->pairs->items[first], kind,
+                      enough ? calls_z(all.calls, all.visits) : 0);
+    }
+    return n;
 }
 
 void find_traffic(struct work *work)
 {
     for (uint32_t i = 0, step = 1; i < work->pairs->n; i += step) {
         const struct pair *pair = &work->pairs->items[i];
-        struct made made;
-        step = 1;
-        if (pair->key.channel != TALLY_CALL || pair->key.node == NO_GROUP ||
-            pair->key.peer == NO_GROUP)
-            continue;
-        step = count_made(work, i, CALLS_ALL, MISSING_BY_ALL, &made);
-        if (made.visits[0] < MIN_TIMES || made.visits[1] < MIN_TIMES)
-            continue;
-        work->n_tests[TEST_TRAFFIC] += made.calls[0] + made.calls[1] >= TEST_EVENTS;
-        count_made(work, i, CALLS_ALL, MISSING_BY_FAILED, &made);
-        blame_traffic(work, i, &made);
+        bool edge = pair->key.channel == TALLY_CALL && pair->key.node != NO_GROUP &&
+                    pair->key.peer != NO_GROUP;
+        step = edge ? find_edge_traffic(work, i) : 1;
     }
 }
 

@@ -48,7 +48,7 @@ static void measure(struct work *work, const struct pair *pair, const struct mad
     if (made->visits[0] < MIN_TIMES || made->visits[1] < MIN_TIMES || made->calls[0] < MIN_TIMES)
         return;
     bool gone = lost_instance(work, pair->key.peer),
-         of_mix = is_of_mix(work, pair->key.node, made->calls, made->visits);
+         of_mix = is_of_mix(work, pair->key.node, NAME_NONE, made);
     work->missing[work->n_missing++] = (struct missing_edge){
         .caller = pair->key.node,
         .callee = pair->key.peer,

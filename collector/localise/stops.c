@@ -28,7 +28,8 @@ struct stop {
 struct stopper {
     uint32_t from, to;    /* its stops */
     double own;           /* visits of its own that stop, beyond chance */
-    double calls, last;   /* now: all to it; those beyond normal that were the last of a visit */
+    double calls, last;   /* now: to it, but for those that always are the last of a visit; those
+                             that are and were not */
     double last_sure;     /* … beyond chance */
     uint32_t last_caller; /* that was counted */
     unsigned n_callers;   /* that stop after it, beyond chance */
@@ -158,8 +159,14 @@ static void count_stops(struct stops *stops)
     const struct work *work = stops->work;
     for (uint32_t i = 0; i < work->pairs->n; i++) {
         const struct pair *pair = &work->pairs->items[i];
+        double visits[2];
         if (pair->key.channel == TALLY_CALL && pair->key.peer != NO_GROUP)
             stops->of[pair->key.peer].calls += (double)pair->t[1].n;
+        if (pair->key.channel != TALLY_FLOW || !is_last_call(pair))
+            continue;
+        count_visits(work, pair->key.node, pair->key.name, visits);
+        if (visits[0] > 0)
+            stops->of[pair->key.peer].calls -= (double)pair->t[0].n / visits[0] * visits[1];
     }
     for (uint32_t i = 0; i < stops->n; i++)
         count_stop(stops, &stops->items[i]);
@@ -205,8 +212,9 @@ static double total_of(struct stops *stops, struct stop *stop)
 static double callee_part(const struct stopper *callee, const struct stop *stop)
 {
     double rise = stop->more / stop->visits[1];
-    double followed = callee->calls > 0 ? fmin(1, callee->last / callee->calls / rise) : 1;
-    double odds = FLOW_CALLEE * pow(followed, END_POWER) * (callee->odd ? 1 : FLOW_AS_EVER);
+    double followed = callee->calls > callee->last ? callee->last / callee->calls / rise : 1;
+    double odds =
+        FLOW_CALLEE * pow(fmin(1, followed), END_POWER) * (callee->odd ? 1 : FLOW_AS_EVER);
     odds *= callee->n_callers > 1 ? callee->n_callers : 1;
     return odds / (odds + FLOW_CALLER);
 }

@@ -155,10 +155,8 @@ static void add_kind(const struct visits *kind, enum missing_by by, struct stand
     if (kind->n[0] <= 0)
         return;
     if (kind->calls[1] * kind->n[0] < kind->calls[0] * visits) {
-        visits -= by == MISSING_BY_CARRIED  ? newly(kind->carried, kind->n)
-                  : by == MISSING_BY_FAILED ? newly(kind->failed, kind->n)
-                                            : 0;
-        visits -= by == MISSING_BY_FAILED ? kind->stopped : 0;
+        visits -= newly(by == MISSING_BY_CARRIED ? kind->carried : kind->failed, kind->n);
+        visits -= by == MISSING_BY_STOPPED ? kind->stopped : 0;
     }
     visits = visits > 0 ? visits : 0;
     factor = visits / kind->n[0];
@@ -168,15 +166,26 @@ static void add_kind(const struct visits *kind, enum missing_by by, struct stand
     standard->visits += visits;
 }
 
-static void pool(const struct visits *from, struct visits *into)
+static void add_weighed(const struct visits *from, double weight, struct visits *into)
 {
-    into->stopped += from->stopped;
+    into->stopped += weight * from->stopped;
     for (int t = 0; t < 2; t++) {
-        into->n[t] += from->n[t];
-        into->failed[t] += from->failed[t];
-        into->carried[t] += from->carried[t];
-        into->calls[t] += from->calls[t];
+        double of = t ? weight : 1;
+        into->n[t] += of * from->n[t];
+        into->failed[t] += of * from->failed[t];
+        into->carried[t] += of * from->carried[t];
+        into->calls[t] += of * from->calls[t];
     }
+}
+
+/* Kinds that came more often than all did count as if they had not: nor does one without a normal.
+ */
+static void pool(const struct visits *from, double longer, struct visits *into)
+{
+    if (from->n[0] <= 0)
+        return;
+    double weight = from->n[1] > from->n[0] * longer ? from->n[0] * longer / from->n[1] : 1;
+    add_weighed(from, weight, into);
 }
 
 /* Are pairs of one edge left? They stand side by side. */
@@ -195,39 +204,139 @@ static double calls_of(const struct pair *pair, int t, enum calls_counted counte
     return (double)(counted == CALLS_GOOD ? tally->n - tally->bad : tally->n + tally->retries);
 }
 
+/* Of an edge's calls: by what the caller was visited for, as far as it is known. */
+struct spread {
+    uint32_t from, to, end; /* the caller's visits, and behind the edge's pairs */
+    double known[2], unknown[2];
+};
+
+static struct spread spread_calls(const struct work *work, uint32_t first,
+                                  enum calls_counted counted)
+{
+    uint32_t caller = work->pairs->items[first].key.node, i;
+    struct spread spread = {.from = find_visits(work, caller, NAME_NONE)};
+    for (i = spread.from; i < work->n_visits && work->visits[i].group == caller; i++)
+        memset(work->visits[i].calls, 0, sizeof(work->visits[i].calls));
+    spread.to = i;
+    for (i = first; is_same_edge(work, first, i); i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        struct visits *kind = pair->key.detail ? visits_of(work, caller, pair->key.detail) : NULL;
+        for (int t = 0; t < 2; t++) {
+            double calls = calls_of(pair, t, counted);
+            (kind ? spread.known : spread.unknown)[t] += calls;
+            if (kind)
+                kind->calls[t] += calls;
+        }
+    }
+    spread.end = i;
+    return spread;
+}
+
+/* What is not known of a few calls, a span of the caller was lost, is not known of all. */
+static bool is_spread_known(const struct spread *spread)
+{
+    bool known = spread->from < spread->to;
+    for (int t = 0; t < 2; t++)
+        known =
+            known && spread->unknown[t] <= UNKNOWN_SHARE * (spread->known[t] + spread->unknown[t]);
+    return known;
+}
+
+static struct made made_of(const struct standard *standard, const double all[2])
+{
+    struct made made = {.visits = {all[0], standard->visits}, .calls = {0, standard->calls}};
+    if (standard->variance > 0) {
+        made.calls[0] = standard->expected * standard->expected / standard->variance;
+        made.visits[0] = standard->visits * made.calls[0] / standard->expected;
+    }
+    return made;
+}
+
+/* By how many times calls a visit became more. */
+static double growth(const struct visits *kind)
+{
+    return kind->calls[0] > 0 && kind->n[1] > 0
+               ? kind->calls[1] / kind->n[1] / (kind->calls[0] / kind->n[0])
+               : 0;
+}
+
+static struct made made_by_kind(const struct visits *kind, enum missing_by by)
+{
+    struct standard standard = {0};
+    add_kind(kind, by, &standard);
+    return made_of(&standard, kind->n);
+}
+
+/* Is this one of those that are looked at by themselves? */
+static bool stands_alone(const struct visits *kind)
+{
+    return kind->n[0] >= MIN_TIMES;
+}
+
+/* All that do not stand alone, as one. */
+static struct visits rest_of(const struct work *work, const struct spread *spread, bool known,
+                             const double all[2])
+{
+    struct visits rest = {.operation = NAME_NONE};
+    double longer = (double)work->requests[1].n / (double)work->requests[0].n;
+    for (uint32_t k = spread->from; k < spread->to; k++) {
+        if (!known)
+            add_weighed(&work->visits[k], 1, &rest);
+        else if (!stands_alone(&work->visits[k]))
+            pool(&work->visits[k], longer, &rest);
+    }
+    for (int t = 0; t < 2; t++) {
+        rest.calls[t] += known ? 0 : spread->unknown[t];
+        rest.n[t] = spread->from == spread->to ? all[t] : rest.n[t];
+    }
+    return rest;
+}
+
 uint32_t count_made(const struct work *work, uint32_t first, enum calls_counted counted,
                     enum missing_by by, struct made *made)
 {
-    uint32_t caller = work->pairs->items[first].key.node, i;
-    uint32_t from = find_visits(work, caller, NAME_NONE), to = from;
-    struct visits rest = {.group = caller};
+    struct spread spread = spread_calls(work, first, counted);
     struct standard standard = {0};
+    bool known = is_spread_known(&spread);
     double all[2];
-    bool known = true; /* for what the caller was visited when it made the calls */
-    while (to < work->n_visits && work->visits[to].group == caller)
-        memset(work->visits[to++].calls, 0, sizeof(rest.calls));
-    for (i = first; is_same_edge(work, first, i); i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        struct visits *kind = visits_of(work, caller, pair->key.detail);
-        known = known && pair->key.detail && kind;
-        for (int t = 0; t < 2; t++)
-            (kind ? kind : &rest)->calls[t] += calls_of(pair, t, counted);
-    }
-    count_visits(work, caller, NAME_NONE, all);
-    for (uint32_t k = from; k < to; k++) {
-        if (known && work->visits[k].n[0] >= MIN_TIMES)
+    count_visits(work, work->pairs->items[first].key.node, NAME_NONE, all);
+    struct visits rest = rest_of(work, &spread, known, all);
+    for (uint32_t k = spread.from; k < spread.to; k++) {
+        if (known && stands_alone(&work->visits[k]))
             add_kind(&work->visits[k], by, &standard);
-        else
-            pool(&work->visits[k], &rest);
     }
-    if (from == to)
-        memcpy(rest.n, all, sizeof(all));
     add_kind(&rest, by, &standard);
-    made->calls[1] = standard.calls;
-    made->visits[1] = standard.visits;
-    made->calls[0] =
-        standard.variance > 0 ? standard.expected * standard.expected / standard.variance : 0;
-    made->visits[0] =
-        standard.expected > 0 ? standard.visits * made->calls[0] / standard.expected : all[0];
-    return i - first;
+    *made = made_of(&standard, all);
+    return spread.end - first;
+}
+
+bool count_made_by_kind(struct work *work, uint32_t first, struct made_kinds *kinds)
+{
+    struct spread spread = spread_calls(work, first, CALLS_GOOD);
+    double all[2];
+    uint32_t n = spread.to - spread.from + 1;
+    kinds->n = 0;
+    kinds->items = arena_calloc(work->arena, n * sizeof(*kinds->items));
+    double *good = arena_alloc(work->arena, n * sizeof(*good));
+    if (!kinds->items || !good)
+        return false;
+    count_visits(work, work->pairs->items[first].key.node, NAME_NONE, all);
+    for (uint32_t k = spread.from; k < spread.to; k++)
+        good[k - spread.from] = growth(&work->visits[k]);
+    struct visits rest = rest_of(work, &spread, is_spread_known(&spread), all);
+    good[n - 1] = growth(&rest);
+    spread = spread_calls(work, first, CALLS_ALL);
+    bool known = is_spread_known(&spread);
+    rest = rest_of(work, &spread, known, all);
+    for (uint32_t k = spread.from; k <= spread.to; k++) {
+        const struct visits *kind = k < spread.to ? &work->visits[k] : &rest;
+        if (k < spread.to && (!known || !stands_alone(kind)))
+            continue;
+        kinds->items[kinds->n++] =
+            (struct made_kind){.operation = kind->operation,
+                               .all = made_by_kind(kind, MISSING_BY_FAILED),
+                               .unstopped = made_by_kind(kind, MISSING_BY_STOPPED),
+                               .good_growth = good[k - spread.from]};
+    }
+    return true;
 }

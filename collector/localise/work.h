@@ -53,6 +53,7 @@ enum test {
     TEST_FLOW,
     TEST_FLOW_ALL,
     TEST_TRAFFIC,
+    TEST_TRAFFIC_ALL,
     TEST_CHANGE,
     N_TESTS
 };
@@ -205,12 +206,24 @@ struct made {
     double calls[2], visits[2];
 };
 enum calls_counted { CALLS_ALL, CALLS_GOOD }; /* with those tried again; that did not fail */
-/* Calls that are missing by a visit that failed because a call that it made did, or failed by
- * itself or stopped, are none: that is told by the failure, by the stop. */
-enum missing_by { MISSING_BY_ALL, MISSING_BY_CARRIED, MISSING_BY_FAILED };
+/* Calls that a visit did not make that failed because a call that it made did; that failed; or that
+ * failed or stopped early, are not missing: that is told by the failure, by the stop. */
+enum missing_by { MISSING_BY_CARRIED, MISSING_BY_FAILED, MISSING_BY_STOPPED };
 /* Of the edge whose first pair that is; gives how many pairs it has. */
 uint32_t count_made(const struct work *work, uint32_t first, enum calls_counted counted,
                     enum missing_by by, struct made *made);
+
+/* The same by what the caller was visited for. */
+struct made_kind {
+    name_no operation;          /* NAME_NONE: what is too rare by itself, or not known */
+    struct made all, unstopped; /* MISSING_BY_FAILED, MISSING_BY_STOPPED */
+    double good_growth;         /* calls a visit that did not fail: times as many as before */
+};
+struct made_kinds {
+    struct made_kind *items; /* in the arena */
+    uint32_t n;
+};
+bool count_made_by_kind(struct work *work, uint32_t first, struct made_kinds *kinds);
 
 /* flow.c */
 /* How far from chance the change of calls a visit is, in standard errors. */
@@ -223,8 +236,8 @@ double calls_z(const double calls[2], const double visits[2]);
 double mix_lost(const struct work *work, uint32_t group, name_no operation);
 
 /* Is the change of an edge's calls a visit no more than other kinds of visits bring about? */
-bool is_of_mix(const struct work *work, uint32_t caller, const double calls[2],
-               const double visits[2]);
+bool is_of_mix(const struct work *work, uint32_t caller, name_no operation,
+               const struct made *made);
 
 /* failures.c */
 /* Do failures of two operations begin at one place for one reason? Told apart they read as four
