@@ -21,78 +21,83 @@ bool is_of_mix(const struct work *work, uint32_t caller, name_no operation, cons
            fabs(is - was) <= mix_lost(work, caller, operation) * fmax(1, fmax(was, is));
 }
 
-/* What calls a visit that became more or fewer say; 0 when they hardly did. */
-static double traffic_value(const struct work *work, uint32_t caller, name_no operation,
-                            const struct made *made)
+/* What calls a visit that became more or fewer say, of all that go to that callee; 0 when they
+ * hardly did. */
+static double traffic_value(const struct work *work, const struct pair *pair,
+                            const struct made *made, const double edge[2])
 {
     double was = made->calls[0] / made->visits[0], is = made->calls[1] / made->visits[1];
     bool more = is >= TRAFFIC_FACTOR * was, less = is * TRAFFIC_FACTOR <= was;
     double share = fmin(1, made->visits[1] / (double)work->requests[1].n);
-    if ((!more && !less) || was <= 0 || made->visits[1] < MIN_TIMES ||
-        is_of_mix(work, caller, operation, made))
+    double all = fmax(fmax(was, is), more ? edge[1] : edge[0]);
+    if ((!more && !less) || was <= 0 || made->visits[1] < TEST_EVENTS ||
+        is_of_mix(work, pair->key.node, pair->key.detail, made))
         return 0;
-    return TRAFFIC_WEIGHT * share *
-           (more ? (1 - was / is) * fmin(1, is) : (1 - is / was) * fmin(1, was));
+    return TRAFFIC_WEIGHT * share * fabs(is - was) / all * fmin(1, all);
 }
 
-static struct str caller_text(struct work *work, uint32_t caller, name_no operation)
+/* "front GET /cart → redis HGETALL": what tells one from another. */
+static struct str calls_text(struct work *work, const struct pair *pair)
 {
-    struct str name = level_name(work, caller);
-    return operation ? say(work, "%.*s %.*s", STR_ARG(name), STR_ARG(name_text(work, operation)))
-                     : name;
+    struct str caller = level_name(work, pair->key.node), callee = level_name(work, pair->key.peer);
+    return say(work, "%.*s%s%.*s → %.*s%s%.*s", STR_ARG(caller), pair->key.detail ? " " : "",
+               STR_ARG(name_text(work, pair->key.detail)), STR_ARG(callee),
+               pair->key.name ? " " : "", STR_ARG(name_text(work, pair->key.name)));
 }
 
-/* `all_z`: of all that its caller was visited for. */
-static void blame_traffic(struct work *work, const struct pair *pair, const struct made_kind *kind,
+/* `pair`: without operations when all calls of the edge are spoken of. `all_z`: of all of them. */
+static void blame_traffic(struct work *work, const struct pair *pair, const struct made_by *made,
                           double all_z)
 {
-    uint32_t caller = pair->key.node, callee = pair->key.peer;
-    double was = kind->all.calls[0] / kind->all.visits[0],
-           is = kind->all.calls[1] / kind->all.visits[1];
-    double value = traffic_value(work, caller, kind->operation, &kind->all),
-           unstopped =
-               is > was ? value : traffic_value(work, caller, kind->operation, &kind->unstopped);
+    double was = made->all.calls[0] / made->all.visits[0],
+           is = made->all.calls[1] / made->all.visits[1];
+    double value = traffic_value(work, pair, &made->all, made->edge),
+           unstopped = is > was ? value : traffic_value(work, pair, &made->unstopped, made->edge);
     struct finding finding = {.channel = CHANNEL_TRAFFIC,
                               .kind = EVIDENCE_TRAFFIC,
                               .unit = UNIT_RATIO,
                               .test = TEST_TRAFFIC,
-                              .z = fabs(calls_z(kind->all.calls, kind->all.visits)),
+                              .z = fabs(calls_z(made->all.calls, made->all.visits)),
                               .all_z = is > was ? all_z : -all_z,
+                              .made = pair->key.detail ? pair : NULL,
                               .baseline = was,
                               .observed = is,
                               .metric = STR("calls_a_visit")};
     if (value <= 0)
         return;
-    finding.text = say(work, "%.*s → %.*s: %.3g → %.3g calls a visit",
-                       STR_ARG(caller_text(work, caller, kind->operation)),
-                       STR_ARG(level_name(work, callee)), was, is);
+    finding.text =
+        say(work, "%.*s: %.3g → %.3g calls a visit", STR_ARG(calls_text(work, pair)), was, is);
     /* Who calls more does so by itself, or because its calls fail: tries again are no more of them.
      * Who calls less may not get through. */
-    double reach =
-        is > was ? kind->good_growth < TRAFFIC_FACTOR : missing_share(work, caller, callee);
+    double reach = is > was ? made->good_growth < TRAFFIC_FACTOR
+                            : missing_share(work, pair->key.node, pair->key.peer);
     blame_end(work, pair, 1, value * reach, &finding);
-    finding.operation = kind->operation;
+    finding.operation = pair->key.detail;
     blame_end(work, pair, 0, unstopped * (1 - reach), &finding);
 }
 
 static uint32_t find_edge_traffic(struct work *work, uint32_t first)
 {
+    struct pair edge = work->pairs->items[first];
+    struct made_by made;
     struct made all;
-    struct made_kinds kinds;
     uint32_t n = count_made(work, first, CALLS_ALL, MISSING_BY_FAILED, &all);
-    if (!count_made_by_kind(work, first, &kinds)) {
-        work->memory_short = true;
+    bool enough = made_by_edge(work, first, &made);
+    double all_z = enough ? calls_z(all.calls, all.visits) : 0;
+    work->n_tests[TEST_TRAFFIC_ALL] += enough && all.calls[0] + all.calls[1] >= TEST_EVENTS;
+    if (!is_asked_known(work, first)) {
+        edge.key.name = edge.key.detail = NAME_NONE;
+        work->n_tests[TEST_TRAFFIC] += enough && all.calls[0] + all.calls[1] >= TEST_EVENTS;
+        if (enough)
+            blame_traffic(work, &edge, &made, 0);
         return n;
     }
-    bool enough = all.visits[0] >= MIN_TIMES && all.visits[1] >= MIN_TIMES;
-    work->n_tests[TEST_TRAFFIC_ALL] += enough && all.calls[0] + all.calls[1] >= TEST_EVENTS;
-    for (uint32_t i = 0; i < kinds.n; i++) {
-        const struct made_kind *kind = &kinds.items[i];
-        if (kind->all.visits[0] < MIN_TIMES || kind->all.visits[1] < MIN_TIMES)
+    for (uint32_t i = first; i < first + n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (!made_by_pair(work, pair, &made))
             continue;
-        work->n_tests[TEST_TRAFFIC] += kind->all.calls[0] + kind->all.calls[1] >= TEST_EVENTS;
-        blame_traffic(work, &work->pairs->items[first], kind,
-                      enough ? calls_z(all.calls, all.visits) : 0);
+        work->n_tests[TEST_TRAFFIC] += pair->t[0].n + pair->t[1].n >= TEST_EVENTS;
+        blame_traffic(work, pair, &made, all_z);
     }
     return n;
 }
@@ -105,6 +110,14 @@ void find_traffic(struct work *work)
                     pair->key.peer != NO_GROUP;
         step = edge ? find_edge_traffic(work, i) : 1;
     }
+}
+
+/* Of all requests or of their time, whichever is less: many that ask for nothing are no loss. */
+static double entry_share(const struct work *work, const struct pair *pair)
+{
+    double n = (double)work->requests[0].n, all_ns = n * work->normal_ns;
+    double of_time = all_ns > 0 ? (double)pair->t[0].sum_ns / all_ns : 1;
+    return fmin((double)pair->t[0].n / n, of_time);
 }
 
 /* An entry that has lost its traffic while the others have theirs. */
@@ -124,7 +137,7 @@ static void blame_entry(struct work *work, const struct rollup entries[2], const
         .channel = CHANNEL_TRAFFIC,
         .kind = EVIDENCE_TRAFFIC,
         .unit = UNIT_COUNT,
-        .value = TRAFFIC_WEIGHT * found.share * (double)pair->t[0].n / (double)work->requests[0].n,
+        .value = TRAFFIC_WEIGHT * found.share * entry_share(work, pair),
         .test = TEST_TRAFFIC,
         .z = found.z,
         .baseline = was,

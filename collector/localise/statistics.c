@@ -9,14 +9,6 @@
 #define EXACT_BELOW 5.0
 #define MOST_EVENTS 1e6 /* beyond, a binomial number is Poisson's */
 
-double rates_z(double a, double n, double b, double m)
-{
-    if (n <= 0 || m <= 0)
-        return 0;
-    double variance = a / (n * n) + b / (m * m);
-    return variance > 0 ? (b / m - a / n) / sqrt(variance) : 0;
-}
-
 double rare_z(double a, double n, double b, double m, double mean)
 {
     if (n <= 0 || m <= 0 || mean <= 0 || b * n <= a * m)
@@ -96,6 +88,24 @@ static double binomial_tail(double n, double mean, double least)
     for (double k = least; k <= n && p < 1; k++)
         above += exp(ln_choose(n, k) + k * log(p) + (n - k) * log1p(-p));
     return p < 1 ? above : 1;
+}
+
+/* Given how many there are in all, those of b are a binomial number: exactly, where few are
+ * expected. */
+double rates_z(double a, double n, double b, double m)
+{
+    if (n <= 0 || m <= 0)
+        return 0;
+    double variance = a / (n * n) + b / (m * m), all = round(a + b);
+    if (variance <= 0)
+        return 0;
+    double difference = b / m - a / n;
+    if (all * fmin(n, m) / (n + m) < EXACT_BELOW) {
+        double p = difference > 0 ? binomial_tail(all, all * m / (n + m), round(b))
+                                  : binomial_tail(all, all * n / (n + m), round(a));
+        return p < 0.5 ? copysign(z_beyond(fmax(p, 1e-300)), difference) : 0;
+    }
+    return difference / sqrt(variance);
 }
 
 /* Given how many are bad in each table, those of b are sums of hypergeometric numbers: as a

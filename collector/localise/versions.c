@@ -145,15 +145,24 @@ static double stopped_after(const struct work *work, const struct finding *findi
     return all[1] > 0 ? own - usual * calls[1] / all[1] : own;
 }
 
-/* Calls that the version made fewer than its service's visits made, or more. */
+/* Calls that the version made fewer than its service's visits made, or more: of one kind, or all.
+ */
 static double made_trouble(const struct work *work, const struct finding *finding, uint32_t version)
 {
-    double visits = 0, calls[2], origins[2];
+    const struct tally_key *kind = finding->made ? &finding->made->key : NULL;
+    double visits = 0, calls = 0;
     uint32_t i, to;
-    for (pairs_range(&work->by_version, TALLY_FLOW, version, &i, &to); i < to; i++)
-        visits += (double)work->by_version.items[i].t[1].n;
-    sum_calls(work, version, CALLING, finding->peer, calls, origins);
-    double more = calls[1] - finding->baseline * visits;
+    for (pairs_range(&work->by_version, TALLY_FLOW, version, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->by_version.items[i];
+        visits += !kind || pair->key.name == kind->detail ? (double)pair->t[1].n : 0;
+    }
+    for (pairs_range(&work->by_version, TALLY_CALL, version, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->by_version.items[i];
+        bool counts = service_of(work, pair->key.peer) == finding->peer &&
+                      (!kind || (pair->key.name == kind->name && pair->key.detail == kind->detail));
+        calls += counts ? (double)(pair->t[1].n + pair->t[1].retries) : 0;
+    }
+    double more = calls - finding->baseline * visits;
     return finding->observed > finding->baseline ? more : -more;
 }
 

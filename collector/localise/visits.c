@@ -310,33 +310,40 @@ uint32_t count_made(const struct work *work, uint32_t first, enum calls_counted 
     return spread.end - first;
 }
 
-bool count_made_by_kind(struct work *work, uint32_t first, struct made_kinds *kinds)
+bool is_asked_known(const struct work *work, uint32_t first)
 {
-    struct spread spread = spread_calls(work, first, CALLS_GOOD);
-    double all[2];
-    uint32_t n = spread.to - spread.from + 1;
-    kinds->n = 0;
-    kinds->items = arena_calloc(work->arena, n * sizeof(*kinds->items));
-    double *good = arena_alloc(work->arena, n * sizeof(*good));
-    if (!kinds->items || !good)
+    struct spread spread = spread_calls(work, first, CALLS_ALL);
+    return is_spread_known(&spread);
+}
+
+bool made_by_pair(const struct work *work, const struct pair *pair, struct made_by *made)
+{
+    const struct visits *asked =
+        pair->key.detail ? visits_of(work, pair->key.node, pair->key.detail) : NULL;
+    if (!asked || asked->n[0] < TEST_EVENTS || asked->n[1] < TEST_EVENTS)
         return false;
-    count_visits(work, work->pairs->items[first].key.node, NAME_NONE, all);
-    for (uint32_t k = spread.from; k < spread.to; k++)
-        good[k - spread.from] = growth(&work->visits[k]);
-    struct visits rest = rest_of(work, &spread, is_spread_known(&spread), all);
-    good[n - 1] = growth(&rest);
-    spread = spread_calls(work, first, CALLS_ALL);
-    bool known = is_spread_known(&spread);
-    rest = rest_of(work, &spread, known, all);
-    for (uint32_t k = spread.from; k <= spread.to; k++) {
-        const struct visits *kind = k < spread.to ? &work->visits[k] : &rest;
-        if (k < spread.to && (!known || !stands_alone(kind)))
-            continue;
-        kinds->items[kinds->n++] =
-            (struct made_kind){.operation = kind->operation,
-                               .all = made_by_kind(kind, MISSING_BY_FAILED),
-                               .unstopped = made_by_kind(kind, MISSING_BY_STOPPED),
-                               .good_growth = good[k - spread.from]};
+    struct visits all = *asked, good = *asked;
+    for (int t = 0; t < 2; t++) {
+        all.calls[t] = calls_of(pair, t, CALLS_ALL);
+        good.calls[t] = calls_of(pair, t, CALLS_GOOD);
+        made->edge[t] = asked->calls[t] / asked->n[t];
     }
+    made->all = made_by_kind(&all, MISSING_BY_FAILED);
+    made->unstopped = made_by_kind(&all, MISSING_BY_STOPPED);
+    made->good_growth = growth(&good);
     return true;
+}
+
+bool made_by_edge(const struct work *work, uint32_t first, struct made_by *made)
+{
+    struct made good;
+    count_made(work, first, CALLS_ALL, MISSING_BY_FAILED, &made->all);
+    count_made(work, first, CALLS_ALL, MISSING_BY_STOPPED, &made->unstopped);
+    count_made(work, first, CALLS_GOOD, MISSING_BY_FAILED, &good);
+    for (int t = 0; t < 2; t++)
+        made->edge[t] = made->all.visits[t] > 0 ? made->all.calls[t] / made->all.visits[t] : 0;
+    made->good_growth = good.calls[0] > 0 && good.visits[1] > 0
+                            ? good.calls[1] / good.visits[1] / (good.calls[0] / good.visits[0])
+                            : 0;
+    return made->all.visits[0] >= MIN_TIMES && made->all.visits[1] >= MIN_TIMES;
 }

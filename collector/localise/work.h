@@ -104,6 +104,7 @@ struct finding {
     bool between;             /* on the way from one to the other: neither spent it */
     bool only_edge;           /* all other calls of either end are as ever */
     const struct pair *began; /* failures: what was counted of them, by service; else NULL */
+    const struct pair *made;  /* calls: … of those of one kind, NULL of all of an edge */
     const struct pair *step;  /* stops: the same of the step after which they end; else NULL */
     bool survived;            /* … by the requests that saw them */
     struct str metric, text;
@@ -213,17 +214,19 @@ enum missing_by { MISSING_BY_CARRIED, MISSING_BY_FAILED, MISSING_BY_STOPPED };
 uint32_t count_made(const struct work *work, uint32_t first, enum calls_counted counted,
                     enum missing_by by, struct made *made);
 
-/* The same by what the caller was visited for. */
-struct made_kind {
-    name_no operation;          /* NAME_NONE: what is too rare by itself, or not known */
+/* Calls of one kind, and what is to be told of them. */
+struct made_by {
     struct made all, unstopped; /* MISSING_BY_FAILED, MISSING_BY_STOPPED */
+    double edge[2];             /* calls a visit of all kinds to that callee */
     double good_growth;         /* calls a visit that did not fail: times as many as before */
 };
-struct made_kinds {
-    struct made_kind *items; /* in the arena */
-    uint32_t n;
-};
-bool count_made_by_kind(struct work *work, uint32_t first, struct made_kinds *kinds);
+/* Is it known of the edge for what its caller was visited when it made the calls? Then its pairs
+ * can be asked for, until another edge is. */
+bool is_asked_known(const struct work *work, uint32_t first);
+/* Of one operation in visits for one operation; false: too few. */
+bool made_by_pair(const struct work *work, const struct pair *pair, struct made_by *made);
+/* Of all its calls. */
+bool made_by_edge(const struct work *work, uint32_t first, struct made_by *made);
 
 /* flow.c */
 /* How far from chance the change of calls a visit is, in standard errors. */

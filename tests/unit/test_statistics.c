@@ -30,6 +30,11 @@ static void rates_and_quantiles_have_known_answers(void **state)
     /* 0.05 / sqrt(100/1000² + 150/1000²) */
     assert_near(rates_z(100, 1000, 150, 1000), 3.162278, 1e-6);
     assert_near(rates_z(100, 0, 150, 1000), 0, 1e-12);
+    /* Few: five of five in half of the time are by chance in one of 32, as the five of nought are.
+     */
+    assert_near(rates_z(0, 10, 5, 10), 1.862732, 1e-5);
+    assert_near(rates_z(5, 10, 0, 10), -1.862732, 1e-5);
+    assert_near(rates_z(2, 10, 2, 10), 0, 1e-12);
     /* tables of the normal distribution */
     assert_near(z_beyond(0.025), 1.959964, 1e-6);
     assert_near(z_beyond(0.00134989803), 3, 1e-6);
