@@ -1,0 +1,276 @@
+"""Draws a case from its seed and number: an application, how its spans are written, what drifts, and what breaks.
+
+Seeds 1 to 99 are for development. Seeds of 100 and above are held out: run for a figure, and never looked into by case.
+"""
+import random
+
+import defects
+import faults
+from runtime import Pod, Runtime
+from shops import SHOPS
+from spans import attributes, write_lines
+from steps import inside, reached
+
+EPOCH_NS = 1772445600 * 10**9
+SLOW = [faults.Cpu, faults.Cpu, faults.Lock, faults.Delay, faults.Delay, faults.Loss, faults.Pauses, faults.Memory]
+CODE = [defects.Error, defects.Error, defects.Exception_, defects.Exception_, defects.Early, defects.Missing, defects.Loop]
+GONE = [defects.Refused, defects.Timeouts]
+KINDS = {"service": SLOW + CODE + GONE + [faults.Disk, faults.Disk],
+         "version": CODE + [faults.Cpu, faults.Lock],
+         "instance": SLOW + [defects.Error, defects.Exception_, defects.Refused]}
+TRIES = 200
+
+
+class Style:
+    """How this case's spans are written, and how noisy its machines are."""
+
+    def __init__(self, rng, shop):
+        self.clients, self.internals = rng.random() < 0.7, rng.random() < shop.internals
+        self.status = rng.choices(["none", "server", "chain"], [35, 25, 40])[0]
+        self.event, self.codes = rng.random() < 0.4, rng.random() < 0.35
+        self.newer = rng.random() < 0.6
+        self.lost = 0 if rng.random() < 0.5 else rng.uniform(0, 0.02)
+        self.skew_ms = 0 if rng.random() < 0.4 else rng.uniform(0.2, 3)
+        self.sigma, self.tail = rng.uniform(0.2, 0.5), rng.uniform(0.001, 0.01)
+        self.hop_ms = rng.uniform(0.15, 0.8)
+        self.timeout = 0 if rng.random() < 0.7 else rng.uniform(2000, 8000)
+        self.sampled = 1.0 if rng.random() < 0.75 else rng.uniform(0.4, 0.9)
+        self.retriers = {rng.choice(shop.services)} if rng.random() < 0.15 else set()
+        pairs = sorted({(caller, step[1]) for (caller, _), program in shop.programs.items() for step in inside(program) if step[0] == "call"})
+        self.lenient = {pair for pair in pairs if rng.random() < 0.12}
+        self.by_version, self.by_pod, self.by_instance = rng.random() < 0.6, rng.random() < 0.7, rng.random() < 0.5
+        self.checks = rng.random() < 0.4
+
+    def visibility(self, fault):
+        """In what the spans say that something failed, if anything did."""
+        if fault is None or fault.fails is None:
+            return "no failure"
+        if self.status != "none":
+            return "status"
+        return "code" if self.codes else "event" if self.event and fault.fails else "nothing"
+
+
+class Case:
+    def __init__(self, seed, number):
+        self.seed, self.number = seed, number
+        for self.attempt in range(TRIES):
+            rng = self.rng = random.Random("lookalike %d %d %d" % (seed, number, self.attempt))
+            if self.draw(rng) and self.happen(rng):
+                return
+        raise RuntimeError("no fair case in %d tries" % TRIES)
+
+    # What is drawn
+
+    def draw(self, rng):
+        first = random.Random("lookalike %d %d" % (self.seed, self.number))     # kept over tries: no kind is rarer for being hard to draw
+        self.shop = first.choice(SHOPS)
+        self.level = first.choices(["quiet", "service", "version", "instance"], [15, 55, 15, 15])[0]
+        quiet = self.level == "quiet"
+        self.make = None if quiet else first.choice(KINDS[self.level])
+        self.asked = first.choice(["service", "version", "instance"]) if quiet else self.level
+        style = self.style = Style(rng, self.shop)
+        style.by_version = style.by_version or self.asked == "version"
+        style.by_instance = style.by_instance or (self.asked == "instance" and not style.by_pod)
+        if self.make is faults.Disk:
+            style.clients = True
+        self.lengths = [rng.uniform(180, 600) * 1000, rng.uniform(120, 400) * 1000]
+        self.requests = rng.randint(150, 400)
+        self.load = rng.uniform(0.6, 1.5) if quiet else rng.uniform(0.85, 1.15)
+        self.speed = rng.uniform(0.87, 1.15)
+        drift = 0.35 if quiet else 0.2
+        self.mixes = [self.shop.mix, {kind: share * rng.lognormvariate(0, drift) for kind, share in self.shop.mix.items()}]
+        self.gap_ms = rng.uniform(0, 600) * 1000
+        self.noise = {place: rng.uniform(0.002, 0.02) for place in self.shop.programs if rng.random() < 0.06}
+        self.service = self.place = self.fault = self.rollout = None
+        if not quiet and not self.draw_fault(rng):
+            return False
+        if rng.random() < (0.5 if quiet else 0.08):
+            self.rollout = rng.choice([service for service in self.shop.services if service != self.service])
+        self.draw_pods(rng)
+        return True
+
+    def draw_fault(self, rng):
+        total, visits = sum(self.shop.mix.values()), {}
+        for (service, operation), share in self.shop.mix.items():
+            for place, times in reached(self.shop, service, operation).items():
+                visits[place] = visits.get(place, 0) + times * share / total
+        enough = [place for place, times in sorted(visits.items()) if times * self.requests >= 20]
+        make, window = self.make, self.lengths[1]
+        if make is faults.Disk:
+            self.service = rng.choice(sorted({service for service, _ in enough if service in self.shop.stores}))
+            self.fault = make(rng, window, self.service)
+            return True
+        self.service = rng.choice(sorted({service for service, _ in enough if service not in self.shop.stores}))
+        operations = [operation for service, operation in enough if service == self.service]
+        self.place = self.service, rng.choice(operations)
+        if make in GONE and self.service == self.shop.entry:
+            return False                                 # nobody would write a span
+        near = self.neighbours()
+        if not self.style.clients and ((make in (faults.Delay, faults.Loss) and len(near[0] | near[1]) < 2)
+                                       or (make in GONE and len(near[0]) < 2)):
+            return False                                 # its only caller's fault would look the same
+        if make is faults.Lock:
+            self.fault = make(rng, window, self.place[1])
+        elif make in CODE:
+            step = self.draw_step(rng)
+            if step is False:
+                return False
+            self.fault = make(rng, window, self.place[1], self.shop.programs[self.place], step)
+        else:
+            self.fault = make(rng, window)
+        return True
+
+    def neighbours(self):
+        """The services that call it, and those which it calls."""
+        callers, callees = set(), set()
+        for (service, _), program in self.shop.programs.items():
+            for step in inside(program):
+                if step[0] == "call" and step[1] == self.service:
+                    callers.add(service)
+                elif step[0] == "call" and service == self.service:
+                    callees.add(step[1])
+        return callers, callees
+
+    def spoken(self, steps):
+        """Whether any of these steps would be seen in spans."""
+        seen = ("call", "send", "store") if self.style.clients else ("call", "send")
+        return any(step[0] in seen or (step[0] == "inner" and self.style.internals) for step in steps)
+
+    def draw_step(self, rng):
+        """A place in the program where the defect leaves a trace; False: there is none."""
+        program, make = self.shop.programs[self.place], self.make
+        steps = list(inside(program))
+        if make is defects.Loop:
+            steps = [step for step in steps if step[0] == "loop" and self.spoken(step[3])]
+        elif make is defects.Missing:
+            steps = [step for step in steps if step[0] in ("call", "send", "store") and self.spoken([step])]
+        elif make is defects.Early:
+            steps = [step for step in steps if self.spoken(defects.behind(program, step))]
+        else:
+            said = self.style.status != "none" or self.style.codes or (self.style.event and make.fails)
+            stopped = {service for (service, _), caller in self.shop.programs.items() if self.stops(caller)}
+            half = sum(step[1] for step in steps if step[0] == "work") / 2
+            short = {id(step) for step in steps if sum(s[1] for s in defects.behind(program, step) if s[0] == "work") > half}
+            steps = [step for step in steps + [None] if said or len(stopped) > 1 or self.spoken(defects.behind(program, step))
+                     or (stopped and id(step) in short)]
+        return rng.choice(steps) if steps else False
+
+    def stops(self, program):
+        """Whether this caller of the place, when it fails, leaves calls undone."""
+        steps = list(inside(program))
+        return any(step[0] == "call" and step[1:3] == self.place and not step[3] and self.spoken(steps[i + 1:]) for i, step in enumerate(steps))
+
+    # Pods
+
+    def draw_pods(self, rng):
+        hosts = [rng.gauss(0, self.style.skew_ms) for _ in range(rng.randint(3, 6))]
+        self.pods, self.before, self.after = {}, {}, {}
+        for service in self.shop.services:
+            count = 1 if rng.random() < 0.6 else rng.randint(2, 4)
+            if service == self.service and self.level == "instance":
+                count = rng.randint(2, 5)
+            version = "1.%d.%d" % (rng.randint(0, 9), rng.randint(0, 9))
+            self.pods[service] = [self.new_pod(rng, service, version, hosts) for _ in range(count)]
+        self.bad, self.fresh = [], []
+        if self.service in self.pods and self.level == "service":
+            self.bad = self.pods[self.service]
+        elif self.level == "instance":
+            self.bad = [rng.choice(self.pods[self.service])]
+        elif self.level == "version":
+            self.draw_version(rng, hosts)
+        if self.rollout:
+            old = self.pods[self.rollout]
+            same = self.asked != "version" and rng.random() < 0.4           # new pods of the same version
+            new = [self.new_pod(rng, self.rollout, old[0].version if same else old[0].version + "1", hosts) for _ in old]
+            gone = rng.random() < 0.6                                       # else both are there
+            self.fresh.append((old if gone else [], new))
+            self.pods[self.rollout] = old + new
+
+    def draw_version(self, rng, hosts):
+        old = self.pods[self.service]
+        self.share = rng.uniform(0.05, 0.5)
+        bad = self.new_pod(rng, self.service, old[0].version + "-rc%d" % rng.randint(1, 9), hosts)
+        bad.weight = len(old) * self.share / (1 - self.share)
+        self.bad, self.pods[self.service] = [bad], old + [bad]
+        if rng.random() < 0.7:
+            self.fresh.append(([], [bad]))               # else it was there before, and well
+
+    def new_pod(self, rng, service, version, hosts):
+        style = self.style
+        name = "%s-%08x-%s" % (service, rng.getrandbits(32), "".join(rng.choice("bcdfghjklmnpqrstvwxz2456789") for _ in range(5)))
+        pairs = [("service.name", service)]
+        if style.by_version:
+            pairs.append(("service.version", version))
+        if style.by_pod:
+            pairs.append(("k8s.pod.name", name))
+        instance = name
+        if style.by_instance:
+            instance = "%08x-%04x-4%03x-a%03x-%012x" % tuple(rng.getrandbits(bits) for bits in (32, 16, 12, 12, 48))
+            pairs.append(("service.instance.id", instance))
+        pod = Pod(service, name, version, attributes(pairs), rng.choice(hosts))
+        pod.instance = instance
+        return pod
+
+    # What happens
+
+    def happen(self, rng):
+        start = EPOCH_NS + rng.randrange(0, 86400) * 10**9
+        starts = [start, start + int((self.lengths[0] + self.gap_ms) * 1e6)]
+        self.windows, self.files = [], []
+        steady = {pod: pod.weight for pods in self.pods.values() for pod in pods}
+        for now in (0, 1):
+            everyone = [pod for pods in self.pods.values() for pod in pods]
+            for pod in everyone:
+                pod.out, pod.bad, pod.weight = [], False, steady[pod]
+            for gone, new in self.fresh:
+                for pod in gone if now else new:
+                    pod.weight = 0
+            for pod in self.bad if now else []:
+                pod.bad = True
+            self.window(rng, now, starts[now])
+            self.files.append([(pod.resource, pod.out) for pod in everyone])
+        if self.level == "instance" and isinstance(self.fault, defects.Refused) and self.fault.share < 0.5:
+            return False                                 # no span says which pod: only that its share of the calls fell
+        return self.fault is None or self.fault.visible()
+
+    def window(self, rng, now, base_ns):
+        length, style, fault = self.lengths[now], self.style, self.fault if now else None
+        runtime = Runtime(self.shop, style, self.pods, rng, base_ns, self.speed if now else 1.0, fault, self.noise)
+        if fault:
+            fault.runtime = runtime
+        kinds, weights = zip(*self.mixes[now].items())
+        count = int(self.requests * (self.load if now else 1))
+        for t in sorted(rng.uniform(0, length - 5000) for _ in range(count)):
+            service, operation = rng.choices(kinds, weights)[0]
+            runtime.kept = rng.random() < style.sampled
+            runtime.visit("%032x" % rng.getrandbits(128), runtime.pick(service), service, operation, "", t)
+        if style.checks:
+            self.check_health(rng, runtime, length, now)
+        self.windows.append((base_ns, base_ns + int(length * 1e6)))
+
+    def check_health(self, rng, runtime, length, now):
+        """Probes of a few services: in one window more often than in the other, or only in one."""
+        every = rng.uniform(5000, 30000)
+        if rng.random() < 0.25:
+            return
+        for service in rng.sample(self.shop.services, min(6, len(self.shop.services))):
+            name, more = runtime.words.of("server", service, "GET /health" if self.shop.protocol == "http" else "Check")
+            for pod in self.pods[service]:
+                t = rng.uniform(0, every)
+                while t < length - 5000 and pod.weight:
+                    runtime.kept = True
+                    runtime.write(pod, "%032x" % rng.getrandbits(128), runtime.new_id(), "", name, "server", t, t + runtime.took(0.3), more)
+                    t += every
+
+    def write(self, folder):
+        return [write_lines("%s/%s.json" % (folder, name), files, 5000) for name, files in zip(("baseline", "fault"), self.files)]
+
+    def truth(self):
+        if self.fault is None:
+            return {"case": self.number, "shop": self.shop.name, "kind": "quiet", "level": self.asked, "rollout": self.rollout}
+        bad = self.bad[0] if self.bad else None
+        return {"case": self.number, "shop": self.shop.name, "kind": self.fault.kind, "level": self.level, "service": self.service,
+                "version": bad.version if self.level == "version" else None,
+                "instance": [bad.name, bad.instance] if self.level == "instance" else None,
+                "place": self.place and self.place[1], "drawn": str(self.fault), "hits": self.fault.hits,
+                "added_ms": round(self.fault.added / max(1, self.fault.hits), 1), "rollout": self.rollout}

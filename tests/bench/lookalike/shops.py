@@ -1,0 +1,4 @@
+"""The applications whose look-alikes are drawn."""
+from boutique import BOUTIQUE
+
+SHOPS = [BOUTIQUE]
