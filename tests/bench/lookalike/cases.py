@@ -100,9 +100,14 @@ class Case:
             self.service = rng.choice(sorted({service for service, _ in enough if service in self.shop.stores}))
             self.fault = make(rng, window, self.service)
             return True
-        self.service = rng.choice(sorted({service for service, _ in enough if service not in self.shop.stores}))
-        operations = [operation for service, operation in enough if service == self.service]
-        self.place = self.service, rng.choice(operations)
+        steps = {place: [None] for place in enough if place[0] not in self.shop.stores}
+        if make in CODE:
+            steps = {place: self.places(place) for place in steps}
+        steps = {place: some for place, some in steps.items() if some}
+        if not steps:
+            return False
+        self.service = rng.choice(sorted({service for service, _ in steps}))
+        self.place = rng.choice([place for place in steps if place[0] == self.service])
         if make in GONE and self.service == self.shop.entry:
             return False                                 # nobody would write a span
         near = self.neighbours()
@@ -112,12 +117,11 @@ class Case:
         if make is faults.Lock:
             self.fault = make(rng, window, self.place[1])
         elif make in CODE:
-            step = self.draw_step(rng)
-            if step is False:
-                return False
-            self.fault = make(rng, window, self.place[1], self.shop.programs[self.place], step)
+            self.fault = make(rng, window, self.place[1], rng.choice(steps[self.place]))
         else:
             self.fault = make(rng, window)
+            if self.level == "instance" and make is defects.Refused and self.fault.share < 0.5:
+                return False                             # no span says which pod: only that its share of the calls fell
         return True
 
     def neighbours(self):
@@ -136,29 +140,30 @@ class Case:
         seen = ("call", "send", "store") if self.style.clients else ("call", "send")
         return any(step[0] in seen or (step[0] == "inner" and self.style.internals) for step in steps)
 
-    def draw_step(self, rng):
-        """A place in the program where the defect leaves a trace; False: there is none."""
-        program, make = self.shop.programs[self.place], self.make
-        steps = list(inside(program))
+    def places(self, place):
+        """The places in a program where the defect leaves a trace."""
+        make = self.make
+        steps = list(inside(self.shop.programs[place]))
+        behind = {id(step): steps[i:] for i, step in enumerate(steps)}
         if make is defects.Loop:
-            steps = [step for step in steps if step[0] == "loop" and self.spoken(step[3])]
-        elif make is defects.Missing:
-            steps = [step for step in steps if step[0] in ("call", "send", "store") and self.spoken([step])]
-        elif make is defects.Early:
-            steps = [step for step in steps if self.spoken(defects.behind(program, step))]
-        else:
-            said = self.style.status != "none" or self.style.codes or (self.style.event and make.fails)
-            stopped = {service for (service, _), caller in self.shop.programs.items() if self.stops(caller)}
-            half = sum(step[1] for step in steps if step[0] == "work") / 2
-            short = {id(step) for step in steps if sum(s[1] for s in defects.behind(program, step) if s[0] == "work") > half}
-            steps = [step for step in steps + [None] if said or len(stopped) > 1 or self.spoken(defects.behind(program, step))
-                     or (stopped and id(step) in short)]
-        return rng.choice(steps) if steps else False
+            return [step for step in steps if step[0] == "loop" and self.spoken(step[3])]
+        if make is defects.Missing:
+            return [step for step in steps if step[0] in ("call", "send", "store") and self.spoken([step])]
+        if make is defects.Early:
+            return [step for step in steps if self.spoken(behind[id(step)])]
+        if self.style.status != "none" or self.style.codes or (self.style.event and make.fails):
+            return steps + [None]                        # it is said
+        stopped = {service for (service, _), caller in self.shop.programs.items() if self.stops(caller, place)}
+        if len(stopped) > 1:
+            return steps + [None]                        # what they have in common
+        half = sum(step[1] for step in steps if step[0] == "work") / 2
+        short = [step for step in steps if stopped and sum(s[1] for s in behind[id(step)] if s[0] == "work") > half]
+        return [step for step in steps if self.spoken(behind[id(step)]) or step in short]
 
-    def stops(self, program):
-        """Whether this caller of the place, when it fails, leaves calls undone."""
+    def stops(self, program, place):
+        """Whether this caller of a place, when it fails, leaves calls undone."""
         steps = list(inside(program))
-        return any(step[0] == "call" and step[1:3] == self.place and not step[3] and self.spoken(steps[i + 1:]) for i, step in enumerate(steps))
+        return any(step[0] == "call" and step[1:3] == place and not step[3] and self.spoken(steps[i + 1:]) for i, step in enumerate(steps))
 
     # Pods
 
@@ -216,9 +221,9 @@ class Case:
     def happen(self, rng):
         start = EPOCH_NS + rng.randrange(0, 86400) * 10**9
         starts = [start, start + int((self.lengths[0] + self.gap_ms) * 1e6)]
-        self.windows, self.files = [], []
+        self.windows, self.files = [None, None], [None, None]
         steady = {pod: pod.weight for pods in self.pods.values() for pod in pods}
-        for now in (0, 1):
+        for now in (1, 0):
             everyone = [pod for pods in self.pods.values() for pod in pods]
             for pod in everyone:
                 pod.out, pod.bad, pod.weight = [], False, steady[pod]
@@ -228,10 +233,10 @@ class Case:
             for pod in self.bad if now else []:
                 pod.bad = True
             self.window(rng, now, starts[now])
-            self.files.append([(pod.resource, pod.out) for pod in everyone])
-        if self.level == "instance" and isinstance(self.fault, defects.Refused) and self.fault.share < 0.5:
-            return False                                 # no span says which pod: only that its share of the calls fell
-        return self.fault is None or self.fault.visible()
+            self.files[now] = [(pod.resource, pod.out) for pod in everyone]
+            if now and self.fault and not self.fault.visible():
+                return False
+        return True
 
     def window(self, rng, now, base_ns):
         length, style, fault = self.lengths[now], self.style, self.fault if now else None
@@ -246,7 +251,7 @@ class Case:
             runtime.visit("%032x" % rng.getrandbits(128), runtime.pick(service), service, operation, "", t)
         if style.checks:
             self.check_health(rng, runtime, length, now)
-        self.windows.append((base_ns, base_ns + int(length * 1e6)))
+        self.windows[now] = base_ns, base_ns + int(length * 1e6)
 
     def check_health(self, rng, runtime, length, now):
         """Probes of a few services: in one window more often than in the other, or only in one."""

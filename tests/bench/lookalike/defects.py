@@ -1,16 +1,15 @@
 """Faults of code, at one place of one operation's program, and a service that cannot be reached."""
 from faults import Fault
 from runtime import FAIL, RETURN
-from steps import inside
 
 
 class Defect(Fault):
     """`place` is a step of the operation's program, or None: behind the last."""
     least_added = 0.0
 
-    def __init__(self, rng, window_ms, operation, program, place):
+    def __init__(self, rng, window_ms, operation, place):
         super().__init__(rng, window_ms)
-        self.operation, self.program, self.place = operation, program, place
+        self.operation, self.place = operation, place
         self.share = 1.0 if rng.random() < 0.35 else self.draw("share", 0.08, 0.9)
         self.words.append("at %s" % operation)
 
@@ -103,12 +102,3 @@ class Timeouts(Refused):
         if t >= self.onset and self.rng.random() < self.share:
             self.note()
             return self.fails, self.ms
-
-
-def behind(program, place):
-    """The steps that are not run any more when a visit ends before `place`, about: those that stand behind it."""
-    steps = list(inside(program))
-    if place is None:
-        return []
-    at = next(i for i, step in enumerate(steps) if step is place)
-    return steps[at:]
