@@ -1,5 +1,16 @@
 """Draws a case from its seed and number: an application, how its spans are written, what drifts, and what breaks.
 
+Application, level, kind: each application is as likely; 15 % of cases are quiet, 55 % ask for a service, 15 % for a version,
+15 % for an instance. Requests: 150 to 400 before, and 85 to 115 % of that during the fault (60 to 150 % when quiet); a quarter
+of the cases keep only 40 to 90 % of them. Windows of 3 to 10 and 2 to 7 minutes, up to ten minutes between them. Drift: all work
+times by 0.87 to 1.15, each request kind's weight by a log-normal factor (sigma 0.2, quiet 0.35); probes of /health in 40 % of
+cases, in one window perhaps none. A harmless rollout, of a new version or of new pods, comes with half of the quiet cases and
+with 8 % of the faults, at another service.
+
+Fairness: the service, and for defects the operation, is one that is visited 20 times or more; a defect is put only where the
+spans that are written can tell it from a fault of its caller; and a case in which the fault did something fewer than 8 times,
+or of less than a millisecond each, is drawn again. `faults.py` and `defects.py` say what a reader can see of each kind.
+
 Seeds 1 to 99 are for development. Seeds of 100 and above are held out: run for a figure, and never looked into by case.
 """
 import random
@@ -270,12 +281,24 @@ class Case:
     def write(self, folder):
         return [write_lines("%s/%s.json" % (folder, name), files, 5000) for name, files in zip(("baseline", "fault"), self.files)]
 
+    def drawn(self):
+        """What was drawn besides the fault, in words."""
+        style, words = self.style, []
+        words.append("client spans" if style.clients else "no client spans")
+        words += [name for name in ("internals", "event", "codes", "by_version", "by_pod", "by_instance", "checks") if getattr(style, name)]
+        words += ["status=" + style.status, "lost=%.3f" % style.lost, "skew_ms=%.1f" % style.skew_ms, "sigma=%.2f" % style.sigma,
+                  "timeout_ms=%d" % style.timeout, "sampled=%.2f" % style.sampled, "requests=%d" % self.requests, "load=%.2f" % self.load,
+                  "speed=%.2f" % self.speed, "retries=%s" % ",".join(style.retriers),
+                  "goes_on=%s" % ",".join(">".join(pair) for pair in sorted(style.lenient))]
+        return " ".join(words)
+
     def truth(self):
         if self.fault is None:
-            return {"case": self.number, "shop": self.shop.name, "kind": "quiet", "level": self.asked, "rollout": self.rollout}
+            return {"case": self.number, "shop": self.shop.name, "kind": "quiet", "level": self.asked, "rollout": self.rollout,
+                    "style": self.drawn()}
         bad = self.bad[0] if self.bad else None
         return {"case": self.number, "shop": self.shop.name, "kind": self.fault.kind, "level": self.level, "service": self.service,
                 "version": bad.version if self.level == "version" else None,
                 "instance": [bad.name, bad.instance] if self.level == "instance" else None,
                 "place": self.place and self.place[1], "drawn": str(self.fault), "hits": self.fault.hits,
-                "added_ms": round(self.fault.added / max(1, self.fault.hits), 1), "rollout": self.rollout}
+                "added_ms": round(self.fault.added / max(1, self.fault.hits), 1), "rollout": self.rollout, "style": self.drawn()}

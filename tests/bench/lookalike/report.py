@@ -1,6 +1,11 @@
 """The table, and what was missed."""
 
 
+def how_often(r):
+    hits = r["truth"].get("hits", 0)
+    return "8-14" if hits < 15 else "15-49" if hits < 50 else "50+"
+
+
 def groups(results):
     def by(name, key):
         for value in sorted({key(r) for r in results}):
@@ -10,6 +15,10 @@ def groups(results):
     yield from by("level", lambda r: r["truth"]["level"])
     yield from by("kind", lambda r: r["truth"]["kind"])
     yield from by("failure shows in:", lambda r: r["sight"])
+    if all("hits" in r["truth"] for r in results):
+        yield from by("fault struck:", how_often)
+    yield from by("rollout:", lambda r: "yes" if r["truth"]["rollout"] else "no")
+    yield from by("probes:", lambda r: "yes" if r["probes"] else "no")
     yield from by("client spans:", lambda r: "yes" if r["clients"] else "no")
 
 

@@ -72,7 +72,7 @@ def run(program, seed, number, keep):
                 with open(os.path.join(folder, name), "w") as f:
                     json.dump(what, f, indent=1)
     suspects = answer["suspects"]
-    result = {"truth": truth, "sight": case.style.visibility(case.fault), "clients": case.style.clients, "spans": sum(spans), "made_s": made,
+    result = {"truth": truth, "sight": case.style.visibility(case.fault), "clients": case.style.clients, "probes": case.style.checks, "spans": sum(spans), "made_s": made,
               "verdict": answer["verdict"], "suspects": suspects, "false": any(s["significant"] for s in suspects)}
     if truth["kind"] != "quiet":
         result["rank"] = rank(truth, suspects, truth["level"])
@@ -93,6 +93,8 @@ def main():
     for number in args.case or range(args.n):
         results.append(run(program, args.seed, number, args.keep))
     report.show(results, args.seed, time.monotonic() - began)
+    for result in results if args.case else []:
+        print("\ncase %d drawn: %s" % (result["truth"]["case"], result["truth"]["style"]))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,17 @@
 Requests do not wait for each other: load shows only as a factor on every work time. Times are milliseconds since the window
 began; a host's clock error is added when a span is written.
 """
+import random
+
 from spans import Words, span_text
 
 GO, FAIL, RETURN = 0, -1, -2                             # how a list of steps ended
+
+
+def log_normal(sigma, size=4096):
+    """Factors around 1, drawn once: a draw from a table is much faster than a new one."""
+    rng = random.Random(size)
+    return [rng.lognormvariate(0, sigma) for _ in range(size)]
 
 
 class Pod:
@@ -29,25 +37,28 @@ class Visit:
 
 class Runtime:
     def __init__(self, shop, style, pods, rng, base_ns, speed, fault, noise):
-        self.shop, self.style, self.pods, self.rng = shop, style, pods, rng
+        self.shop, self.style, self.rng = shop, style, rng
         self.base_ns, self.speed, self.fault, self.noise = base_ns, speed, fault, noise
         self.words = Words(shop.protocol, style.newer)
         self.kept = True                                 # whether this request is sampled
+        self.draw = rng.random
+        self.works, self.hops = log_normal(style.sigma), log_normal(0.35)
+        self.ready = {service: [pod for pod in some if pod.weight > 0] for service, some in pods.items()}
 
     def new_id(self):
         return "%016x" % (self.rng.getrandbits(64) or 1)
 
     def took(self, ms):
-        rng = self.rng
-        ms *= self.speed * rng.lognormvariate(0, self.style.sigma)
-        return ms * rng.uniform(3, 12) if rng.random() < self.style.tail else ms
+        draw = self.draw
+        ms *= self.speed * self.works[int(draw() * 4096)]
+        return ms * (3 + 9 * draw()) if draw() < self.style.tail else ms
 
     def pick(self, service):
-        pods = [pod for pod in self.pods[service] if pod.weight > 0]
+        pods = self.ready[service]
         return pods[0] if len(pods) == 1 else self.rng.choices(pods, [pod.weight for pod in pods])[0]
 
     def write(self, pod, trace, span, parent, name, kind, start, end, more, error=False, event=None):
-        if not self.kept or self.rng.random() < self.style.lost:
+        if not self.kept or self.draw() < self.style.lost:
             return
         start_ns = self.base_ns + int((start + pod.skew_ms) * 1e6)
         end_ns = self.base_ns + int((end + pod.skew_ms) * 1e6)
@@ -177,7 +188,7 @@ class Runtime:
         return t, good
 
     def hop(self, sender, receiver, t):
-        ms = self.style.hop_ms * self.rng.lognormvariate(0, 0.35)
+        ms = self.style.hop_ms * self.hops[int(self.draw() * 4096)]
         if sender.bad or receiver.bad:
             ms += self.fault.packet(sender, receiver, t)
         return ms
@@ -185,7 +196,7 @@ class Runtime:
     def store(self, v, step, t):
         _, node, words, ms, write = step
         start = t
-        t += 2 * self.style.hop_ms * self.rng.lognormvariate(0, 0.3) + self.took(ms)
+        t += 2 * self.style.hop_ms * self.hops[int(self.draw() * 4096)] + self.took(ms)
         if v.pod.bad:
             t += self.fault.packet(v.pod, None, t) + self.fault.packet(None, v.pod, t)
         if self.fault is not None and self.fault.node == node:
