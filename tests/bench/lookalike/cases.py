@@ -4,12 +4,12 @@ Application, level, kind: each application is as likely; 15 % of cases are quiet
 15 % for an instance. Requests: 150 to 400 before, and 85 to 115 % of that during the fault (60 to 150 % when quiet); a quarter
 of the cases keep only 40 to 90 % of them. Windows of 3 to 10 and 2 to 7 minutes, up to ten minutes between them. Drift: all work
 times by 0.87 to 1.15, each request kind's weight by a log-normal factor (sigma 0.2, quiet 0.35); probes of /health in 40 % of
-cases, in one window perhaps none. A harmless rollout, of a new version or of new pods, comes with half of the quiet cases and
+cases: as often before as after in half of those, new in a quarter, at another rate in a fifth, gone in a twentieth. A harmless rollout, of a new version or of new pods, comes with half of the quiet cases and
 with 8 % of the faults, at another service.
 
 Fairness: the service, and for defects the operation, is one that is visited 20 times or more; a defect is put only where the
-spans that are written can tell it from a fault of its caller; and a case in which the fault did something fewer than 8 times,
-or of less than a millisecond each, is drawn again. `faults.py` and `defects.py` say what a reader can see of each kind.
+spans that are written can tell it from a fault of its caller; and a case in which the fault struck fewer than 8 requests that
+were kept, or added less than a millisecond to each, is drawn again. `faults.py` and `defects.py` say what a reader can see of each kind.
 
 Seeds 1 to 99 are for development. Seeds of 100 and above are held out: run for a figure, and never looked into by case.
 """
@@ -92,6 +92,9 @@ class Case:
         self.mixes = [self.shop.mix, {kind: share * rng.lognormvariate(0, drift) for kind, share in self.shop.mix.items()}]
         self.gap_ms = rng.uniform(0, 600) * 1000
         self.noise = {place: rng.uniform(0.002, 0.02) for place in self.shop.programs if rng.random() < 0.06}
+        every = rng.uniform(5, 30) * 1000
+        self.probes = rng.choices([(every, every), (0, every), (every, every * rng.uniform(0.5, 2)), (every, 0)], [50, 25, 20, 5])[0]
+        self.probed = rng.sample(self.shop.services, min(6, len(self.shop.services)))
         self.service = self.place = self.fault = self.rollout = None
         if not quiet and not self.draw_fault(rng):
             return False
@@ -258,18 +261,18 @@ class Case:
         count = int(self.requests * (self.load if now else 1))
         for t in sorted(rng.uniform(0, length - 5000) for _ in range(count)):
             service, operation = rng.choices(kinds, weights)[0]
-            runtime.kept = rng.random() < style.sampled
+            runtime.kept, runtime.request = rng.random() < style.sampled, runtime.request + 1
             runtime.visit("%032x" % rng.getrandbits(128), runtime.pick(service), service, operation, "", t)
         if style.checks:
             self.check_health(rng, runtime, length, now)
         self.windows[now] = base_ns, base_ns + int(length * 1e6)
 
     def check_health(self, rng, runtime, length, now):
-        """Probes of a few services: in one window more often than in the other, or only in one."""
-        every = rng.uniform(5000, 30000)
-        if rng.random() < 0.25:
+        """Probes of a few services, all by one clock."""
+        every = self.probes[now]
+        if not every:
             return
-        for service in rng.sample(self.shop.services, min(6, len(self.shop.services))):
+        for service in self.probed:
             name, more = runtime.words.of("server", service, "GET /health" if self.shop.protocol == "http" else "Check")
             for pod in self.pods[service]:
                 t = rng.uniform(0, every)
@@ -289,6 +292,7 @@ class Case:
         words += ["status=" + style.status, "lost=%.3f" % style.lost, "skew_ms=%.1f" % style.skew_ms, "sigma=%.2f" % style.sigma,
                   "timeout_ms=%d" % style.timeout, "sampled=%.2f" % style.sampled, "requests=%d" % self.requests, "load=%.2f" % self.load,
                   "speed=%.2f" % self.speed, "retries=%s" % ",".join(style.retriers),
+                  "probes_ms=%d,%d" % self.probes,
                   "goes_on=%s" % ",".join(">".join(pair) for pair in sorted(style.lenient))]
         return " ".join(words)
 

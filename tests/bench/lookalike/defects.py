@@ -69,9 +69,7 @@ class Loop(Defect):
         self.times = self.draw("times", 2, 5) if rng.random() < 0.75 else self.draw("times", 0.1, 0.4)
 
     def before(self, v, step, t):
-        if self.here(v, step, t):
-            self.note()
-            return self.times
+        return self.times if self.here(v, step, t) else None
 
 
 class Refused(Fault):

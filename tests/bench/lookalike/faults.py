@@ -12,7 +12,7 @@ class Fault:
     def __init__(self, rng, window_ms):
         self.rng, self.words = rng, []
         self.onset = window_ms * rng.uniform(0, 0.25) if rng.random() < 0.3 else 0
-        self.hits, self.added, self.runtime = 0, 0.0, None
+        self.hits, self.added, self.runtime, self.last = 0, 0.0, None, None
 
     def draw(self, name, least, most, digits=2):
         value = round(self.rng.uniform(least, most), digits)
@@ -20,8 +20,10 @@ class Fault:
         return value
 
     def note(self, ms=0.0):
+        """Counts requests that it struck, not how often it did."""
         if self.runtime.kept:
-            self.hits += 1
+            self.hits += self.last != self.runtime.request
+            self.last = self.runtime.request
             self.added += ms
         return ms
 

@@ -40,7 +40,7 @@ class Runtime:
         self.shop, self.style, self.rng = shop, style, rng
         self.base_ns, self.speed, self.fault, self.noise = base_ns, speed, fault, noise
         self.words = Words(shop.protocol, style.newer)
-        self.kept = True                                 # whether this request is sampled
+        self.kept, self.request = True, 0                # whether this request is sampled; its number
         self.draw = rng.random
         self.works, self.hops = log_normal(style.sigma), log_normal(0.35)
         self.ready = {service: [pod for pod in some if pod.weight > 0] for service, some in pods.items()}
@@ -85,7 +85,7 @@ class Runtime:
         else:
             name, more = self.words.of("server", service, operation)
             if style.codes:
-                more += "," + self.words.code(operation, good)
+                more += self.words.code(operation, good)
         self.write(pod, trace, v.server, parent, name, kind, start, t, more, error, event)
         return t, good
 
@@ -113,8 +113,12 @@ class Runtime:
                 t, state = self.steps(step[2], v, t) if self.rng.random() < step[1] else (t, GO)
             elif what == "loop":
                 state = GO
-                rounds = self.rng.randint(step[1], step[2])
-                for _ in range(int(rounds * times + 0.5)):
+                rounds = meant = self.rng.randint(step[1], step[2])
+                if times != 1:
+                    rounds = int(meant * times + 0.5)
+                    if rounds != meant:
+                        self.fault.note()
+                for _ in range(rounds):
                     t, state = self.steps(step[3], v, t)
                     if state != GO:
                         break
@@ -181,8 +185,8 @@ class Runtime:
                 v.event = v.event or event
         if client:
             name, more = self.words.of("client", service, operation)
-            if style.codes and event is None:
-                more += "," + self.words.code(operation, good)
+            if style.codes:
+                more += self.words.code(operation, good, event)
             error = not good and (style.status == "chain" or (style.status == "server" and event is not None))
             self.write(v.pod, v.trace, client, v.span, name, "client", start, t, more, error, event if style.event else None)
         return t, good

@@ -43,11 +43,13 @@ class Words:
             pairs.append(("url.full" if self.newer else "http.url", "http://%s%s" % (service, route)))
         return method if kind == "client" else operation, attributes(pairs)
 
-    def code(self, operation, good):
-        """How the call ended, as an attribute: not the span's status."""
-        if " " in operation:
-            return attribute("http.response.status_code" if self.newer else "http.status_code", 200 if good else 500)
-        return attribute("rpc.grpc.status_code", 0 if good else 13)
+    def code(self, operation, good, lost=None):
+        """How the call ended, as an attribute behind others: not the span's status. `lost`: why there was no answer at all."""
+        if " " not in operation:
+            return "," + attribute("rpc.grpc.status_code", 0 if good else {None: 13, "Timeout": 4, "TimeoutException": 4}.get(lost, 14))
+        if not lost:
+            return "," + attribute("http.response.status_code" if self.newer else "http.status_code", 200 if good else 500)
+        return "," + attribute("error.type", lost) if self.newer else ""
 
     def store(self, node, system, words):
         key = "store", node, words
