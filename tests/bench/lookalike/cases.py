@@ -4,8 +4,8 @@ Application, level, kind: each application is as likely; 15 % of cases are quiet
 15 % for an instance. Requests: 150 to 400 before, and 85 to 115 % of that during the fault (60 to 150 % when quiet); a quarter
 of the cases keep only 40 to 90 % of them. Windows of 3 to 10 and 2 to 7 minutes, up to ten minutes between them. Drift: all work
 times by 0.87 to 1.15, each request kind's weight by a log-normal factor (sigma 0.2, quiet 0.35); probes of /health in 40 % of
-cases: as often before as after in half of those, new in a quarter, at another rate in a fifth, gone in a twentieth. A harmless rollout, of a new version or of new pods, comes with half of the quiet cases and
-with 8 % of the faults, at another service.
+cases: as often before as after in half of those, new in a quarter, at another rate in a fifth, gone in a twentieth.
+A harmless rollout, of a new version or of new pods, comes with half of the quiet cases and with 8 % of the faults, at another service.
 
 Fairness: the service, and for defects the operation, is one that is visited 20 times or more; a defect is put only where the
 spans that are written can tell it from a fault of its caller; and a case in which the fault struck fewer than 8 requests that
@@ -21,6 +21,7 @@ from runtime import Pod, Runtime
 from shops import SHOPS
 from spans import attributes, write_lines
 from steps import inside, reached
+from style import Style
 
 EPOCH_NS = 1772445600 * 10**9
 SLOW = [faults.Cpu, faults.Cpu, faults.Lock, faults.Delay, faults.Delay, faults.Loss, faults.Pauses, faults.Memory]
@@ -30,35 +31,6 @@ KINDS = {"service": SLOW + CODE + GONE + [faults.Disk, faults.Disk],
          "version": CODE + [faults.Cpu, faults.Lock],
          "instance": SLOW + [defects.Error, defects.Exception_, defects.Refused]}
 TRIES = 200
-
-
-class Style:
-    """How this case's spans are written, and how noisy its machines are."""
-
-    def __init__(self, rng, shop):
-        self.clients, self.internals = rng.random() < 0.7, rng.random() < shop.internals
-        self.status = rng.choices(["none", "server", "chain"], [35, 25, 40])[0]
-        self.event, self.codes = rng.random() < 0.4, rng.random() < 0.35
-        self.newer = rng.random() < 0.6
-        self.lost = 0 if rng.random() < 0.5 else rng.uniform(0, 0.02)
-        self.skew_ms = 0 if rng.random() < 0.4 else rng.uniform(0.2, 3)
-        self.sigma, self.tail = rng.uniform(0.2, 0.5), rng.uniform(0.001, 0.01)
-        self.hop_ms = rng.uniform(0.15, 0.8)
-        self.timeout = 0 if rng.random() < 0.7 else rng.uniform(2000, 8000)
-        self.sampled = 1.0 if rng.random() < 0.75 else rng.uniform(0.4, 0.9)
-        self.retriers = {rng.choice(shop.services)} if rng.random() < 0.15 else set()
-        pairs = sorted({(caller, step[1]) for (caller, _), program in shop.programs.items() for step in inside(program) if step[0] == "call"})
-        self.lenient = {pair for pair in pairs if rng.random() < 0.12}
-        self.by_version, self.by_pod, self.by_instance = rng.random() < 0.6, rng.random() < 0.7, rng.random() < 0.5
-        self.checks = rng.random() < 0.4
-
-    def visibility(self, fault):
-        """In what the spans say that something failed, if anything did."""
-        if fault is None or fault.fails is None:
-            return "no failure"
-        if self.status != "none":
-            return "status"
-        return "code" if self.codes else "event" if self.event and fault.fails else "nothing"
 
 
 class Case:
@@ -76,6 +48,7 @@ class Case:
         first = random.Random("lookalike %d %d" % (self.seed, self.number))     # kept over tries: no kind is rarer for being hard to draw
         self.shop = first.choice(SHOPS)
         self.level = first.choices(["quiet", "service", "version", "instance"], [15, 55, 15, 15])[0]
+        self.listening = {step[2:4] for program in self.shop.programs.values() for step in inside(program) if step[0] == "send"}
         quiet = self.level == "quiet"
         self.make = None if quiet else first.choice(KINDS[self.level])
         self.asked = first.choice(["service", "version", "instance"]) if quiet else self.level
@@ -165,14 +138,14 @@ class Case:
             return [step for step in steps if step[0] in ("call", "send", "store") and self.spoken([step])]
         if make is defects.Early:
             return [step for step in steps if self.spoken(behind[id(step)])]
-        if self.style.status != "none" or self.style.codes or (self.style.event and make.fails):
-            return steps + [None]                        # it is said
+        if self.style.said(make.fails, place not in self.listening) != "nothing":
+            return steps + [None]
         stopped = {service for (service, _), caller in self.shop.programs.items() if self.stops(caller, place)}
         if len(stopped) > 1:
             return steps + [None]                        # what they have in common
         half = sum(step[1] for step in steps if step[0] == "work") / 2
-        short = [step for step in steps if stopped and sum(s[1] for s in behind[id(step)] if s[0] == "work") > half]
-        return [step for step in steps if self.spoken(behind[id(step)]) or step in short]
+        short = {id(step) for step in steps if stopped and sum(s[1] for s in behind[id(step)] if s[0] == "work") > half}
+        return [step for step in steps if self.spoken(behind[id(step)]) or id(step) in short]
 
     def stops(self, program, place):
         """Whether this caller of a place, when it fails, leaves calls undone."""
@@ -286,15 +259,13 @@ class Case:
 
     def drawn(self):
         """What was drawn besides the fault, in words."""
-        style, words = self.style, []
-        words.append("client spans" if style.clients else "no client spans")
-        words += [name for name in ("internals", "event", "codes", "by_version", "by_pod", "by_instance", "checks") if getattr(style, name)]
-        words += ["status=" + style.status, "lost=%.3f" % style.lost, "skew_ms=%.1f" % style.skew_ms, "sigma=%.2f" % style.sigma,
-                  "timeout_ms=%d" % style.timeout, "sampled=%.2f" % style.sampled, "requests=%d" % self.requests, "load=%.2f" % self.load,
-                  "speed=%.2f" % self.speed, "retries=%s" % ",".join(style.retriers),
-                  "probes_ms=%d,%d" % self.probes,
-                  "goes_on=%s" % ",".join(">".join(pair) for pair in sorted(style.lenient))]
-        return " ".join(words)
+        return "%s requests=%d load=%.2f speed=%.2f probes_ms=%d,%d" % (self.style, self.requests, self.load, self.speed, *self.probes)
+
+    def visibility(self):
+        """In what the spans say that something failed, if anything did."""
+        if self.fault is None or self.fault.fails is None:
+            return "no failure"
+        return self.style.said(self.fault.fails, self.place not in self.listening)
 
     def truth(self):
         if self.fault is None:

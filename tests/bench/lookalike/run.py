@@ -56,7 +56,6 @@ def rank(truth, suspects, level):
 
 
 def run(program, seed, number, keep):
-    began = time.process_time()
     case = Case(seed, number)
     with tempfile.TemporaryDirectory() as scratch:
         folder = keep or scratch
@@ -65,14 +64,15 @@ def run(program, seed, number, keep):
             if os.path.exists(os.path.join(folder, left)):
                 os.unlink(os.path.join(folder, left))
         spans = case.write(folder)
-        truth, made = case.truth(), time.process_time() - began
+        truth = case.truth()
         answer = ask(program, folder, case)
         if keep:
             for name, what in (("truth.json", truth), ("answer.json", answer)):
                 with open(os.path.join(folder, name), "w") as f:
                     json.dump(what, f, indent=1)
     suspects = answer["suspects"]
-    result = {"truth": truth, "sight": case.style.visibility(case.fault), "clients": case.style.clients, "probes": case.style.checks, "spans": sum(spans), "made_s": made,
+    result = {"truth": truth, "sight": case.visibility(), "clients": case.style.clients,
+              "probes": case.style.checks, "spans": sum(spans),
               "verdict": answer["verdict"], "suspects": suspects, "false": any(s["significant"] for s in suspects)}
     if truth["kind"] != "quiet":
         result["rank"] = rank(truth, suspects, truth["level"])

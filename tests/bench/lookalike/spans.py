@@ -1,5 +1,6 @@
 """Spans as text: one OTLP/JSON object each, put together to the lines that a collector's file exporter writes."""
 import json
+import re
 
 KINDS = {"internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
 
@@ -40,7 +41,7 @@ class Words:
         if kind == "server":
             pairs.append(("http.route", route))
         else:
-            pairs.append(("url.full" if self.newer else "http.url", "http://%s%s" % (service, route)))
+            pairs.append(("url.full" if self.newer else "http.url", "http://%s%s" % (service, re.sub("{[^}]*}", "4f2a17", route))))
         return method if kind == "client" else operation, attributes(pairs)
 
     def code(self, operation, good, lost=None):
