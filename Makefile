@@ -39,7 +39,7 @@ FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ALL_WRAPS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
 WRAPS = $(if $(SAN),$(ALL_WRAPS))
 
-.PHONY: FORCE all setup deps demo run test tested built check tidy units tools fuzzers replays scenes bench bench-faults mesh-faults torture slow model mesh fuzz asan tsan pictures dist install clean help
+.PHONY: FORCE all setup deps demo run test tested built check tidy units tools fuzzers replays scenes bench bench-faults bench-lookalike mesh-faults torture slow model mesh fuzz asan tsan pictures dist install clean help
 .DELETE_ON_ERROR:
 
 all: $(B)/faultline ## builds build/faultline
@@ -197,6 +197,9 @@ bench: all $(BENCHES) $(B)/bench/uncounted ## the table of figures; takes minute
 
 bench-faults: all ## where diagnose says that simulated faults began; SEED=1, FULL=1, HELD_OUT=1
 	@python3 tests/bench/bench_faults.py $(B)
+
+bench-lookalike: all ## the same with look-alikes of public data sets, written without looking at diagnose; SEED=1, N=200
+	@python3 tests/bench/lookalike/run.py $(B) --seed $(or $(SEED),1) --n $(or $(N),200)
 
 mesh-faults: all ## four real faults in the real Envoy mesh; a quarter of an hour
 	@python3 tests/scenes/mesh_faults.py $(B)
