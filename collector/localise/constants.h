@@ -75,6 +75,10 @@
  */
 #define CROSSED_Z 4.0
 
+/* Calls that never come to their callee: so many more of an edge's, for exporters that drop spans
+ * when there is much to do lose a few of a hundred. */
+#define UNANSWERED_LEAST 0.05
+
 /* A failure that the request survived spoils half of it: somebody still had to do without. */
 #define SURVIVED_WEIGHT 0.5
 

@@ -71,12 +71,11 @@ static void count_gap(struct counting *counting, const struct call *call)
         call->caller_ns != DURATION_UNKNOWN ? gap_of(counting, call) : DURATION_UNKNOWN;
     const node_no ends[2] = {call->caller, call->callee};
     bool failed = is_failed(call);
+    uint8_t what = failed ? GAP_FAILED : call->callee_span == NO_SPAN ? GAP_UNANSWERED : GAP_GOOD;
     if (gap_ns != DURATION_UNKNOWN)
         add_gap(counting,
-                &(struct tally_key){.channel = TALLY_GAP,
-                                    .node = call->caller,
-                                    .peer = call->callee,
-                                    .what = failed ? GAP_FAILED : GAP_GOOD},
+                &(struct tally_key){
+                    .channel = TALLY_GAP, .node = call->caller, .peer = call->callee, .what = what},
                 gap_ns);
     else
         gap_ns = count_beside(counting, call);

@@ -21,7 +21,7 @@ static bool is_of(const struct pair *pair, unsigned channel)
 
 bool is_gap(const struct pair *pair)
 {
-    return is_of(pair, TALLY_GAP);
+    return is_of(pair, TALLY_GAP) && pair->key.what != GAP_UNANSWERED;
 }
 
 /* An edge with few calls is judged by all calls to its callee. */

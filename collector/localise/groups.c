@@ -103,13 +103,34 @@ static uint32_t group_or_none(const struct groups *groups, node_no node)
     return group == NO_GROUP ? 0 : group + 1;
 }
 
-/* Keys of the merged bag have groups + 1 in the place of nodes, so that 0 stays "nobody". */
-static bool merge(struct pairs *pairs, const struct groups *groups, const struct rollup *from,
-                  uint32_t time)
+/* By service: do spans tell of its visits? Else no call to it is answered. */
+static void mark_reporting(const struct work *work, const struct rollup *rollup, bool *reports)
 {
+    for (uint32_t i = 0; i < rollup->n; i++) {
+        const struct tally_key *key = &rollup->items[i].key;
+        uint32_t service = work->services.of_node[key->node];
+        if (key->channel == TALLY_SELF && service != NO_GROUP)
+            reports[service] = true;
+    }
+}
+
+static bool does_report(const struct work *work, const struct tally_key *key, const bool *reports)
+{
+    uint32_t service = work->services.of_node[key->peer];
+    return service != NO_GROUP && reports[service];
+}
+
+/* Keys of the merged bag have groups + 1 in the place of nodes, so that 0 stays "nobody". */
+static bool merge(const struct work *work, struct pairs *pairs, const struct groups *groups,
+                  uint32_t time, const bool *reports)
+{
+    const struct rollup *from = time ? work->input->now : work->input->normal;
     for (uint32_t i = 0; i < from->n; i++) {
         const struct tally *tally = &from->items[i];
         struct tally_key key = tally->key;
+        if (key.channel == TALLY_GAP && key.what == GAP_UNANSWERED &&
+            !does_report(work, &key, reports))
+            key.what = GAP_GOOD;
         key.node = group_or_none(groups, key.node);
         key.peer = group_or_none(groups, key.peer);
         struct tally *into = rollup_tally(&pairs->merged, &key, time);
@@ -162,7 +183,12 @@ bool pairs_make(struct work *work, const struct groups *groups, struct pairs *pa
 {
     rollup_init(&pairs->merged, UINT32_MAX);
     map_init(&pairs->map);
-    if (!merge(pairs, groups, work->input->normal, 0) || !merge(pairs, groups, work->input->now, 1))
+    bool *reports = arena_calloc(work->arena, work->services.n + 1);
+    if (!reports)
+        return false;
+    mark_reporting(work, work->input->normal, reports);
+    mark_reporting(work, work->input->now, reports);
+    if (!merge(work, pairs, groups, 0, reports) || !merge(work, pairs, groups, 1, reports))
         return false;
     pairs->items = arena_alloc(work->arena, (pairs->merged.n + 1) * sizeof(*pairs->items));
     pairs->n = pairs->merged.n;

@@ -305,6 +305,7 @@ static bool look(struct work *work)
     find_slow_own(work);
     find_slow_gaps(work);
     find_failures(work);
+    find_unanswered(work);
     find_flow(work);
     find_traffic(work);
     find_entries(work);

@@ -124,7 +124,8 @@ static struct str version_text(const struct work *work, uint32_t version)
 /* Between two, as far as it is known. */
 static bool is_way(const struct pair *pair)
 {
-    return pair->key.channel == TALLY_GAP || pair->key.channel == TALLY_BESIDE;
+    return (pair->key.channel == TALLY_GAP && pair->key.what != GAP_UNANSWERED) ||
+           pair->key.channel == TALLY_BESIDE;
 }
 
 /* A version's part in a finding: as the one that is slow or fails, or as the caller that is

@@ -32,6 +32,7 @@ struct stopper {
                              that are and were not */
     double last_sure;     /* … beyond chance */
     uint32_t last_caller; /* that was counted */
+    double unanswered;    /* of calls to it, more than before, 0…1 */
     unsigned n_callers;   /* that stop after it, beyond chance */
     bool odd;             /* besides something changed there, or nobody could see it */
 };
@@ -172,6 +173,7 @@ static void count_stops(struct stops *stops)
         count_stop(stops, &stops->items[i]);
     for (uint32_t group = 0; group < work->level->n; group++) {
         struct stopper *stopper = &stops->of[group];
+        stopper->unanswered = work->unanswered[group];
         if (stopper->last > 0)
             stopper->odd = !pairs_any(work->pairs, TALLY_FLOW, group) || stopper->own > 0 ||
                            is_found_odd(work, group) || is_own_time_shorter(work, group);
@@ -216,6 +218,7 @@ static double callee_part(const struct stopper *callee, const struct stop *stop)
     double odds =
         FLOW_CALLEE * pow(fmin(1, followed), END_POWER) * (callee->odd ? 1 : FLOW_AS_EVER);
     odds *= callee->n_callers > 1 ? callee->n_callers : 1;
+    odds *= 1 + GONE_ODDS * callee->unanswered;
     return odds / (odds + FLOW_CALLER);
 }
 

@@ -12,6 +12,7 @@
  *   ends.c       which of the two ends of a call, by the other calls of either
  *   failures.c   failures that begin here
  *   visits.c     for what services were visited, and how many calls they made a visit
+ *   unanswered.c calls that never come to their callee, where no status says so
  *   flow.c       calls that vanished or multiplied
  *   stops.c      visits that stop
  *   mix.c        visits of which other kinds come than before
@@ -52,6 +53,7 @@ enum test {
     TEST_ORIGIN_ALL,
     TEST_FLOW,
     TEST_FLOW_ALL,
+    TEST_UNANSWERED,
     TEST_TRAFFIC,
     TEST_TRAFFIC_ALL,
     TEST_CHANGE,
@@ -134,7 +136,8 @@ struct work {
     double *origin_z; /* by group: of all failures that begin there; survived, of failed requests */
     struct visits *visits; /* by group of the level, then operation */
     uint32_t n_visits;
-    struct edges *edges;          /* how slow the ways between two are */
+    struct edges *edges; /* how slow the ways between two are */
+    double *unanswered; /* by group: how many more calls to it than before never come there, 0…1 */
     struct missing_edge *missing; /* edges whose calls became fewer */
     uint32_t n_missing;
     struct request_numbers requests[2];
@@ -356,10 +359,11 @@ bool zones_shifted(const struct work *work, const struct pair *edge, struct zone
 double blame_beside(struct work *work, uint32_t group, const struct pair *self, double value,
                     double extra_ns);
 
-/* latency.c, failures.c, stops.c, flow.c, changes.c */
+/* latency.c, failures.c, unanswered.c, stops.c, flow.c, changes.c */
 void find_slow_own(struct work *work);
 void find_slow_gaps(struct work *work);
 void find_failures(struct work *work);
+void find_unanswered(struct work *work);
 void find_flow(struct work *work);
 void find_traffic(struct work *work);
 void find_entries(struct work *work);

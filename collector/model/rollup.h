@@ -50,10 +50,14 @@ enum flow_last {
     FLOW_FAILED, /* the visit failed: where it stopped is told by the failure */
     FLOW_CARRIED /* … because a call that it made did */
 };
-/* tally_key.what of SELF and GAP: the time of a visit in which a call failed, and of a failed call,
- * is another kind of time. */
+/* tally_key.what of SELF and GAP: the time of a visit in which a call failed, of a failed call, and
+ * of one that may not have come there, is another kind of time. */
 enum self_what { SELF_CALM, SELF_TROUBLED };
-enum gap_what { GAP_GOOD, GAP_FAILED };
+enum gap_what {
+    GAP_GOOD,
+    GAP_FAILED,
+    GAP_UNANSWERED /* the callee tells nothing of it: where it tells of others, it did not come */
+};
 /* tally_key.what of ORIGIN. */
 enum origin_what {
     ORIGIN_REACHED,   /* the node had the call and failed it */

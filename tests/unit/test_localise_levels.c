@@ -18,6 +18,7 @@ static void a_newcomer_is_judged_by_its_sisters_and_not_by_its_date(void **state
         shop_init(&shop);
         node_no cart3 = shop_node(&shop, "cart", "v3", ROLE_WORKLOAD);
         shop_times(&shop, 1, TALLY_SELF, cart3, NODE_NONE, "GetCart", 8, 500);
+        shop_calls(&shop, 0, shop.front, shop.cart1, 12, 500, 0); /* no more calls than before */
         shop_calls(&shop, 1, shop.front, cart3, 12, 500, bad ? 50 : 0);
         if (bad)
             shop_fail_at(&shop, cart3, 50);
