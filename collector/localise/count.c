@@ -152,6 +152,16 @@ static bool is_failed_step(const struct counting *counting, uint32_t i)
            (half->part != PART_INSIDE && half->part != PART_IN && counting->spans[i].troubled);
 }
 
+/* What was asked for by the call that this half is of, as its callee knows it if that tells. */
+static name_no called_operation(const struct counting *counting, uint32_t i)
+{
+    const struct counted_trace *trace = counting->trace;
+    uint32_t at = i;
+    while (at != NONE && trace->graph.spans[at].part != PART_IN)
+        at = counting->spans[at].first_child;
+    return trace->records[at == NONE ? i : at].shape->operation;
+}
+
 /* What a visit did last, seen from its innermost incoming half. */
 static void count_flow(struct counting *counting, uint32_t i)
 {
@@ -177,6 +187,7 @@ static void count_flow(struct counting *counting, uint32_t i)
         key.peer = child->part == PART_OUT || child->part == PART_BETWEEN
                        ? child->peer
                        : counting->spans[last].node;
+        key.detail = called_operation(counting, last);
     }
     struct tally *flow = tally(counting, &key);
     if (flow)

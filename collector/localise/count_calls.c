@@ -160,11 +160,14 @@ void count_call(struct counting *counting, const struct call *call)
     count_gap(counting, call);
     count_zones(counting, call);
     count_hops(counting, call);
-    struct tally *calls = tally(counting, &(struct tally_key){.channel = TALLY_CALL,
-                                                              .node = call->caller,
-                                                              .peer = call->callee,
-                                                              .name = call->operation,
-                                                              .detail = asked_for(counting, call)});
+    struct tally *calls =
+        tally(counting, &(struct tally_key){.channel = TALLY_CALL,
+                                            .node = call->caller,
+                                            .peer = call->callee,
+                                            .name = call->operation,
+                                            .detail = asked_for(counting, call),
+                                            .what = call->callee_span == NO_SPAN ? CALL_UNANSWERED
+                                                                                 : CALL_ANSWERED});
     if (!calls)
         return;
     calls->n += sign;

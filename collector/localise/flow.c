@@ -68,10 +68,12 @@ static void blame_traffic(struct work *work, const struct pair *pair, const stru
     finding.text =
         say(work, "%.*s: %.3g → %.3g calls a visit", STR_ARG(calls_text(work, pair)), was, is);
     /* Who calls more does so by itself, or because its calls fail: tries again are no more of them.
-     * Who calls less may not get through. */
+     * Who calls less may not get through; where that would leave nothing, a stop before the call
+     * may be nothing else. */
     double reach = is > was ? made->good_growth < TRAFFIC_FACTOR
                             : missing_share(work, pair->key.node, pair->key.peer);
-    blame_end(work, pair, 1, value * reach, &finding);
+    bool blind = !tries_would_show(work, pair->key.node, pair->key.peer);
+    blame_end(work, pair, 1, (blind ? value : unstopped) * reach, &finding);
     finding.operation = pair->key.detail;
     blame_end(work, pair, 0, unstopped * (1 - reach), &finding);
 }

@@ -120,17 +120,39 @@ static bool does_report(const struct work *work, const struct tally_key *key, co
     return service != NO_GROUP && reports[service];
 }
 
+/* Do visits tell for what they made their last call? Those of an older file do not. */
+static bool are_last_calls_told(const struct rollup *rollup)
+{
+    int64_t n[2] = {0, 0};
+    for (uint32_t i = 0; i < rollup->n; i++) {
+        const struct tally *tally = &rollup->items[i];
+        if (tally->key.channel == TALLY_FLOW && tally->key.what == FLOW_CALL)
+            n[tally->key.detail != NAME_NONE] += tally->n;
+    }
+    return n[1] >= n[0];
+}
+
+/* What differs between senders, or files, is no difference between two times. */
+static void level_key(const struct work *work, const bool *reports, bool last_told,
+                      struct tally_key *key)
+{
+    bool unanswered = (key->channel == TALLY_GAP && key->what == GAP_UNANSWERED) ||
+                      (key->channel == TALLY_CALL && key->what == CALL_UNANSWERED);
+    if (unanswered && !does_report(work, key, reports))
+        key->what = 0;
+    if (key->channel == TALLY_FLOW && !last_told)
+        key->detail = NAME_NONE;
+}
+
 /* Keys of the merged bag have groups + 1 in the place of nodes, so that 0 stays "nobody". */
 static bool merge(const struct work *work, struct pairs *pairs, const struct groups *groups,
-                  uint32_t time, const bool *reports)
+                  uint32_t time, const bool *reports, bool last_told)
 {
     const struct rollup *from = time ? work->input->now : work->input->normal;
     for (uint32_t i = 0; i < from->n; i++) {
         const struct tally *tally = &from->items[i];
         struct tally_key key = tally->key;
-        if (key.channel == TALLY_GAP && key.what == GAP_UNANSWERED &&
-            !does_report(work, &key, reports))
-            key.what = GAP_GOOD;
+        level_key(work, reports, last_told, &key);
         key.node = group_or_none(groups, key.node);
         key.peer = group_or_none(groups, key.peer);
         struct tally *into = rollup_tally(&pairs->merged, &key, time);
@@ -188,7 +210,10 @@ bool pairs_make(struct work *work, const struct groups *groups, struct pairs *pa
         return false;
     mark_reporting(work, work->input->normal, reports);
     mark_reporting(work, work->input->now, reports);
-    if (!merge(work, pairs, groups, 0, reports) || !merge(work, pairs, groups, 1, reports))
+    bool last_told =
+        are_last_calls_told(work->input->normal) && are_last_calls_told(work->input->now);
+    if (!merge(work, pairs, groups, 0, reports, last_told) ||
+        !merge(work, pairs, groups, 1, reports, last_told))
         return false;
     pairs->items = arena_alloc(work->arena, (pairs->merged.n + 1) * sizeof(*pairs->items));
     pairs->n = pairs->merged.n;

@@ -118,7 +118,7 @@ unsigned missing_callees(const struct work *work, uint32_t caller, struct missin
 
 /* A caller that reports its calls and makes none has not tried: that is its own doing, unless
  * others do the same. So it is of one that would not show it, and does not fail. */
-static bool tries_would_show(const struct work *work, uint32_t caller, uint32_t callee)
+bool tries_would_show(const struct work *work, uint32_t caller, uint32_t callee)
 {
     for (uint32_t i = 0; i < work->n_missing; i++) {
         if (work->missing[i].caller == caller && work->missing[i].callee == callee)

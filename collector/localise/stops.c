@@ -9,6 +9,7 @@
  * spoils so is told where the way down ends.
  */
 #include <math.h>
+#include <stdlib.h>
 
 #include "collector/localise/statistics.h"
 #include "collector/localise/work.h"
@@ -26,15 +27,18 @@ struct stop {
 
 /* What is known of a group in this. */
 struct stopper {
-    uint32_t from, to;    /* its stops */
-    double own;           /* visits of its own that stop, beyond chance */
-    double calls, last;   /* now: to it, but for those that always are the last of a visit; those
-                             that are and were not */
-    double last_sure;     /* … beyond chance */
-    uint32_t last_caller; /* that was counted */
-    double unanswered;    /* of calls to it, more than before, 0…1 */
-    unsigned n_callers;   /* that stop after it, beyond chance */
-    bool odd;             /* besides something changed there, or nobody could see it */
+    double own;       /* visits of its own that stop, beyond chance */
+    double failed;    /* … that fail, and did not */
+    double last_sure; /* now: calls to it that end a visit and did not, beyond chance */
+    bool odd;         /* besides something changed there, or nobody could see it */
+};
+
+/* What one asks of another by an operation. */
+struct called {
+    uint32_t callee;
+    name_no operation;
+    double calls, last; /* now: but for those that always end a visit; those that do and did not */
+    unsigned n_callers; /* that stop after it, beyond chance: by what they were asked for */
 };
 
 struct stops {
@@ -42,6 +46,8 @@ struct stops {
     struct stop *items;
     uint32_t n;
     struct stopper *of; /* by group of the level */
+    struct called *called;
+    uint32_t n_called;
 };
 
 static bool is_last_call(const struct pair *pair)
@@ -113,7 +119,6 @@ static void collect(struct stops *stops, uint32_t group)
 {
     struct work *work = stops->work;
     uint32_t from, to;
-    stops->of[group].from = stops->n;
     pairs_range(work->pairs, TALLY_FLOW, group, &from, &to);
     for (uint32_t i = from; i < to; i++) {
         const struct pair *pair = &work->pairs->items[i];
@@ -123,7 +128,6 @@ static void collect(struct stops *stops, uint32_t group)
         work->n_tests[TEST_FLOW_ALL] += is_first_of_step(work, from, i);
         add_stop(stops, pair, from, to);
     }
-    stops->of[group].to = stops->n;
 }
 
 /* ---- who stops, and after whom ---- */
@@ -141,54 +145,108 @@ static bool is_found_odd(const struct work *work, uint32_t group)
     return false;
 }
 
+static int by_called(const void *a, const void *b)
+{
+    const struct called *x = a, *y = b;
+    int order = (x->callee > y->callee) - (x->callee < y->callee);
+    return order ? order : (x->operation > y->operation) - (x->operation < y->operation);
+}
+
+/* All that visits end with. */
+static bool make_called(struct stops *stops)
+{
+    const struct work *work = stops->work;
+    uint32_t n = 0, kept = 0;
+    stops->called = arena_alloc(work->arena, (work->pairs->n + 1) * sizeof(*stops->called));
+    for (uint32_t i = 0; i < work->pairs->n && stops->called; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->key.channel == TALLY_FLOW && is_last_call(pair))
+            stops->called[n++] =
+                (struct called){.callee = pair->key.peer, .operation = pair->key.detail};
+    }
+    if (n)
+        qsort(stops->called, n, sizeof(*stops->called), by_called);
+    for (uint32_t i = 0; i < n; i++) {
+        if (kept == 0 || by_called(&stops->called[kept - 1], &stops->called[i]) != 0)
+            stops->called[kept++] = stops->called[i];
+    }
+    stops->n_called = kept;
+    return stops->called;
+}
+
+/* The call; of a file that does not tell operations, to that callee. NULL: no visit ends with it.
+ */
+static struct called *called_by(const struct stops *stops, uint32_t callee, name_no operation)
+{
+    struct called wanted = {.callee = callee, .operation = operation};
+    struct called *found = stops->n_called ? bsearch(&wanted, stops->called, stops->n_called,
+                                                     sizeof(wanted), by_called)
+                                           : NULL;
+    return found || !operation ? found : called_by(stops, callee, NAME_NONE);
+}
+
 static void count_stop(struct stops *stops, const struct stop *stop)
 {
-    stops->of[stop->pair->key.node].own += is_sure(stop) ? stop->more : 0;
+    const struct tally_key *key = &stop->pair->key;
+    stops->of[key->node].own += is_sure(stop) ? stop->more : 0;
     if (!is_last_call(stop->pair))
         return;
-    struct stopper *callee = &stops->of[stop->pair->key.peer];
-    callee->last += stop->more;
-    if (!is_sure(stop))
-        return;
-    callee->last_sure += stop->more;
-    callee->n_callers += callee->n_callers == 0 || callee->last_caller != stop->pair->key.node;
-    callee->last_caller = stop->pair->key.node;
+    struct called *called = called_by(stops, key->peer, key->detail);
+    called->last += stop->more;
+    called->n_callers += is_sure(stop);
+    stops->of[key->peer].last_sure += is_sure(stop) ? stop->more : 0;
+}
+
+static void count_calls(struct stops *stops)
+{
+    const struct work *work = stops->work;
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        const struct tally_key *key = &pair->key;
+        double visits[2];
+        bool last = key->channel == TALLY_FLOW && is_last_call(pair);
+        struct called *called = key->channel == TALLY_CALL ? called_by(stops, key->peer, key->name)
+                                : last ? called_by(stops, key->peer, key->detail)
+                                       : NULL;
+        if (!called)
+            continue;
+        count_visits(work, key->node, key->name, visits);
+        if (!last)
+            called->calls += (double)pair->t[1].n;
+        else if (visits[0] > 0)
+            called->calls -= (double)pair->t[0].n / visits[0] * visits[1];
+    }
 }
 
 static void count_stops(struct stops *stops)
 {
     const struct work *work = stops->work;
-    for (uint32_t i = 0; i < work->pairs->n; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        double visits[2];
-        if (pair->key.channel == TALLY_CALL && pair->key.peer != NO_GROUP)
-            stops->of[pair->key.peer].calls += (double)pair->t[1].n;
-        if (pair->key.channel != TALLY_FLOW || !is_last_call(pair))
-            continue;
-        count_visits(work, pair->key.node, pair->key.name, visits);
-        if (visits[0] > 0)
-            stops->of[pair->key.peer].calls -= (double)pair->t[0].n / visits[0] * visits[1];
-    }
+    count_calls(stops);
     for (uint32_t i = 0; i < stops->n; i++)
         count_stop(stops, &stops->items[i]);
     for (uint32_t group = 0; group < work->level->n; group++) {
         struct stopper *stopper = &stops->of[group];
-        stopper->unanswered = work->unanswered[group];
-        if (stopper->last > 0)
-            stopper->odd = !pairs_any(work->pairs, TALLY_FLOW, group) || stopper->own > 0 ||
-                           is_found_odd(work, group) || is_own_time_shorter(work, group);
+        double visits[2];
+        if (stopper->last_sure <= 0)
+            continue;
+        count_visits(work, group, NAME_NONE, visits);
+        stopper->failed = newly_failed(work, group, visits);
+        stopper->odd = !pairs_any(work->pairs, TALLY_FLOW, group) || stopper->own > 0 ||
+                       stopper->failed >= TEST_EVENTS || is_found_odd(work, group) ||
+                       is_own_time_shorter(work, group);
     }
 }
 
 /* ---- whose it is ---- */
 
-/* How much of the stops after a call is told by the callee's own, 0…1. */
+/* How much of the stops after a call is told by the callee's own, and by its failures, 0…1. */
 static double told_below(const struct stops *stops, const struct stop *stop)
 {
     if (!is_last_call(stop->pair) || !is_sure(stop))
         return 0;
     const struct stopper *callee = &stops->of[stop->pair->key.peer];
-    return callee->last_sure > 0 ? fmin(1, callee->own / callee->last_sure) : 0;
+    double own = callee->own + callee->failed;
+    return callee->last_sure > 0 ? fmin(1, own / callee->last_sure) : 0;
 }
 
 /* In a ring of callers each counts by itself once. */
@@ -205,27 +263,32 @@ static double total_of(struct stops *stops, struct stop *stop)
             is_sure(above))
             from_callers += total_of(stops, above) * told_below(stops, above);
     }
-    stop->total = fmax(stop->value, from_callers * stop->more / self->own);
+    stop->total = fmax(stop->value, from_callers * stop->more / (self->own + self->failed));
     stop->state = ADDED;
     return stop->total;
 }
 
 /* The callee's part of a stop after a call to it, 0…1. */
-static double callee_part(const struct stopper *callee, const struct stop *stop)
+static double callee_part(const struct stops *stops, const struct stop *stop)
 {
+    const struct work *work = stops->work;
+    const struct tally_key *key = &stop->pair->key;
+    const struct called *called = called_by(stops, key->peer, key->detail);
     double rise = stop->more / stop->visits[1];
-    double followed = callee->calls > callee->last ? callee->last / callee->calls / rise : 1;
-    double odds =
-        FLOW_CALLEE * pow(fmin(1, followed), END_POWER) * (callee->odd ? 1 : FLOW_AS_EVER);
-    odds *= callee->n_callers > 1 ? callee->n_callers : 1;
-    odds *= 1 + GONE_ODDS * callee->unanswered;
+    double followed = called->calls > called->last ? called->last / called->calls / rise : 1;
+    double odds = FLOW_CALLEE * pow(fmin(1, followed), END_POWER);
+    odds *= stops->of[key->peer].odd ? 1 : FLOW_AS_EVER;
+    odds *= called->n_callers > 1 ? called->n_callers : 1;
+    odds *= 1 + GONE_ODDS * work->unanswered[key->peer];
+    odds *= version_odds(work, stop->pair);
     return odds / (odds + FLOW_CALLER);
 }
 
 static struct str step_text(struct work *work, const struct pair *pair)
 {
     if (pair->key.what == FLOW_CALL)
-        return say(work, "after calling %.*s", STR_ARG(level_name(work, pair->key.peer)));
+        return say(work, "after calling %.*s%s%.*s", STR_ARG(level_name(work, pair->key.peer)),
+                   pair->key.detail ? " " : "", STR_ARG(name_text(work, pair->key.detail)));
     return pair->key.what == FLOW_LOCAL ? STR("after a step of its own")
                                         : STR("without calling anybody");
 }
@@ -265,7 +328,7 @@ static void blame_stop(struct stops *stops, struct stop *stop)
         blame(work, &finding);
         return;
     }
-    double callees = callee_part(&stops->of[stop->pair->key.peer], stop);
+    double callees = callee_part(stops, stop);
     blame_end(work, stop->pair, 0, value * (1 - callees), &finding);
     finding.operation = NAME_NONE;
     blame_end(work, stop->pair, 1, value * callees, &finding);
@@ -277,7 +340,7 @@ void find_flow(struct work *work)
         .work = work,
         .items = arena_alloc(work->arena, (work->pairs->n + 1) * sizeof(*stops.items)),
         .of = arena_calloc(work->arena, (work->level->n + 1) * sizeof(*stops.of))};
-    if (!stops.items || !stops.of) {
+    if (!stops.items || !stops.of || !make_called(&stops)) {
         work->memory_short = true;
         return;
     }

@@ -5,6 +5,7 @@
  * another's place changes nothing: then each fact goes to the service's versions by what they have
  * of the trouble. So both levels tell one story, and a deploy by itself is none.
  */
+#include "collector/localise/statistics.h"
 #include "collector/localise/work.h"
 
 #define MAX_VERSIONS 64 /* of one service, that are weighed against each other */
@@ -99,7 +100,8 @@ static void sum_visits(const struct work *work, const struct pair *step, uint32_
         if (pair->key.name != step->key.name)
             continue;
         *visits += (double)pair->t[1].n;
-        if (pair->key.what == step->key.what && service_of(work, pair->key.peer) == step->key.peer)
+        if (pair->key.what == step->key.what && pair->key.detail == step->key.detail &&
+            service_of(work, pair->key.peer) == step->key.peer)
             *ended += (double)pair->t[1].n;
     }
 }
@@ -136,6 +138,7 @@ static double stopped_after(const struct work *work, const struct finding *findi
         const struct pair *pair = &work->by_version.items[i];
         bool same = pair->key.channel == TALLY_FLOW && pair->key.name == step->name &&
                     pair->key.what == FLOW_CALL && pair->key.peer == version &&
+                    pair->key.detail == step->detail &&
                     service_of(work, pair->key.node) == step->node;
         own += same ? (double)pair->t[1].n : 0;
     }
@@ -259,6 +262,60 @@ static void share_out(struct work *work, const struct finding *finding)
                                       STR_ARG(say_share(work, share)), STR_ARG(version));
         blame(work, &own);
     }
+}
+
+/* ---- whose a stop is ---- */
+
+/* Does one version have it, and the others of its service not? */
+struct version_stops {
+    double n, ended; /* visits that could end so, that did */
+};
+
+static bool is_of_one(const struct version_stops *one, const struct version_stops *all)
+{
+    double rest = all->n - one->n, ended = all->ended - one->ended;
+    return rest > 0 && one->n > 0 &&
+           two_proportions(ended, rest, one->ended, one->n) > SIGNIFICANT_Z &&
+           one->ended > NARROW_SHARE * all->ended;
+}
+
+/* Of now, by version of either end of the step. */
+static void sum_stops(const struct work *work, const struct pair *step, int as, uint32_t version,
+                      struct version_stops *sum)
+{
+    for (uint32_t i = 0; i < work->by_version.n; i++) {
+        const struct tally_key *key = &work->by_version.items[i].key;
+        double n = (double)work->by_version.items[i].t[1].n;
+        bool caller = service_of(work, key->node) == step->key.node &&
+                      (as == CALLED || version == NO_GROUP || key->node == version);
+        bool callee = service_of(work, key->peer) == step->key.peer &&
+                      (as == CALLING || version == NO_GROUP || key->peer == version);
+        bool step_of = key->channel == TALLY_FLOW && key->name == step->key.name && caller;
+        sum->ended +=
+            step_of && callee && key->what == FLOW_CALL && key->detail == step->key.detail ? n : 0;
+        if (as == CALLING)
+            sum->n += step_of ? n : 0;
+        else if (key->channel == TALLY_CALL && caller && callee && key->detail == step->key.name)
+            sum->n += n;
+    }
+}
+
+double version_odds(const struct work *work, const struct pair *step)
+{
+    const uint32_t ends[2] = {step->key.peer, step->key.node}; /* CALLED, CALLING */
+    bool one_has_it[2] = {false, false};
+    for (int as = CALLED; as <= CALLING; as++) {
+        struct version_stops all = {0, 0};
+        sum_stops(work, step, as, NO_GROUP, &all);
+        for (uint32_t v = 0; v < work->versions.n && !one_has_it[as]; v++) {
+            struct version_stops own = {0, 0};
+            if (service_of(work, v) != ends[as])
+                continue;
+            sum_stops(work, step, as, v, &own);
+            one_has_it[as] = is_of_one(&own, &all);
+        }
+    }
+    return (one_has_it[CALLED] ? INSTANCE_ODDS : 1) / (one_has_it[CALLING] ? INSTANCE_ODDS : 1);
 }
 
 void share_out_to_versions(struct work *work)

@@ -148,8 +148,10 @@ struct standard {
     double calls, visits;      /* now */
 };
 
-/* Visits of one kind and the calls that they made. What came after a failure is not missing. */
-static void add_kind(const struct visits *kind, enum missing_by by, struct standard *standard)
+/* Visits of one kind and the calls that they made. What came after a failure is not missing; nor is
+ * one of the kinds of calls that never came there, of which nobody knows the kind. */
+static void add_kind(const struct visits *kind, enum missing_by by, bool one_kind,
+                     struct standard *standard)
 {
     double visits = kind->n[1], factor;
     if (kind->n[0] <= 0)
@@ -157,6 +159,7 @@ static void add_kind(const struct visits *kind, enum missing_by by, struct stand
     if (kind->calls[1] * kind->n[0] < kind->calls[0] * visits) {
         visits -= newly(by == MISSING_BY_CARRIED ? kind->carried : kind->failed, kind->n);
         visits -= by == MISSING_BY_STOPPED ? kind->stopped : 0;
+        visits -= one_kind ? newly(kind->lost, kind->n) : 0;
     }
     visits = visits > 0 ? visits : 0;
     factor = visits / kind->n[0];
@@ -216,7 +219,8 @@ static struct spread spread_calls(const struct work *work, uint32_t first,
     uint32_t caller = work->pairs->items[first].key.node, i;
     struct spread spread = {.from = find_visits(work, caller, NAME_NONE)};
     for (i = spread.from; i < work->n_visits && work->visits[i].group == caller; i++)
-        memset(work->visits[i].calls, 0, sizeof(work->visits[i].calls));
+        for (int t = 0; t < 2; t++)
+            work->visits[i].calls[t] = work->visits[i].lost[t] = 0;
     spread.to = i;
     for (i = first; is_same_edge(work, first, i); i++) {
         const struct pair *pair = &work->pairs->items[i];
@@ -226,6 +230,8 @@ static struct spread spread_calls(const struct work *work, uint32_t first,
             (kind ? spread.known : spread.unknown)[t] += calls;
             if (kind)
                 kind->calls[t] += calls;
+            if (kind && pair->key.what == CALL_UNANSWERED)
+                kind->lost[t] += calls;
         }
     }
     spread.end = i;
@@ -263,7 +269,7 @@ static double growth(const struct visits *kind)
 static struct made made_by_kind(const struct visits *kind, enum missing_by by)
 {
     struct standard standard = {0};
-    add_kind(kind, by, &standard);
+    add_kind(kind, by, true, &standard);
     return made_of(&standard, kind->n);
 }
 
@@ -303,9 +309,9 @@ uint32_t count_made(const struct work *work, uint32_t first, enum calls_counted 
     struct visits rest = rest_of(work, &spread, known, all);
     for (uint32_t k = spread.from; k < spread.to; k++) {
         if (known && stands_alone(&work->visits[k]))
-            add_kind(&work->visits[k], by, &standard);
+            add_kind(&work->visits[k], by, false, &standard);
     }
-    add_kind(&rest, by, &standard);
+    add_kind(&rest, by, false, &standard);
     *made = made_of(&standard, all);
     return spread.end - first;
 }
@@ -318,6 +324,8 @@ bool is_asked_known(const struct work *work, uint32_t first)
 
 bool made_by_pair(const struct work *work, const struct pair *pair, struct made_by *made)
 {
+    if (pair->key.what == CALL_UNANSWERED)
+        return false;
     const struct visits *asked =
         pair->key.detail ? visits_of(work, pair->key.node, pair->key.detail) : NULL;
     if (!asked || asked->n[0] < TEST_EVENTS || asked->n[1] < TEST_EVENTS)

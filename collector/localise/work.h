@@ -190,7 +190,7 @@ struct visits {
     name_no operation;
     double n[2], failed[2], carried[2]; /* all; those that failed; … because a call they made did */
     double stopped;                     /* now, beyond normal, before they came to their end */
-    double calls[2];                    /* made to whom count_made() is asked of */
+    double calls[2], lost[2]; /* made to whom count_made() is asked of; that never came there */
 };
 bool visits_make(struct work *work);
 /* By (service, operation), or of the whole service (NAME_NONE); of who reports none, the calls that
@@ -226,7 +226,7 @@ struct made_by {
 /* Is it known of the edge for what its caller was visited when it made the calls? Then its pairs
  * can be asked for, until another edge is. */
 bool is_asked_known(const struct work *work, uint32_t first);
-/* Of one operation in visits for one operation; false: too few. */
+/* Of one operation in visits for one operation; false: too few, or of calls of no known kind. */
 bool made_by_pair(const struct work *work, const struct pair *pair, struct made_by *made);
 /* Of all its calls. */
 bool made_by_edge(const struct work *work, uint32_t first, struct made_by *made);
@@ -256,6 +256,8 @@ struct str failures_text(struct work *work, const struct finding *finding, bool 
 struct str failures_reason(struct work *work, const struct finding *finding);
 
 /* missing.c */
+/* Does the caller report its calls? Then one that it made and did not arrive would show. */
+bool tries_would_show(const struct work *work, uint32_t caller, uint32_t callee);
 /* A callee to which calls are missing, and its part of its caller's own failures. */
 struct missing {
     uint32_t callee;
@@ -370,6 +372,9 @@ void find_entries(struct work *work);
 void find_changes(struct work *work);
 
 /* versions.c */
+/* Of a step that ends more visits than before: more than 1 when it does after calls to one version
+ * of the callee alone, less when at one version of the caller alone. */
+double version_odds(const struct work *work, const struct pair *step);
 /* Makes suspects of the services' versions, and of nobody else; the level is theirs from here on.
  * What is judged by version itself is for others to find. */
 void share_out_to_versions(struct work *work);

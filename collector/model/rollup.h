@@ -66,6 +66,9 @@ enum origin_what {
     ORIGIN_THROWN_AT_CALL /* … at the peer's call to the node, which noted none */
 };
 
+/* tally_key.what of CALL: its callee tells nothing of it, as GAP_UNANSWERED. */
+enum call_what { CALL_ANSWERED, CALL_UNANSWERED };
+
 /* tally_key.what of GAP_INSTANCE: which end the instance is. */
 enum gap_end { GAP_CALLER, GAP_CALLEE };
 
