@@ -224,40 +224,53 @@ static void blame_origin(struct work *work, const struct pair *pair, uint32_t gr
     blame(work, &finding);
 }
 
-/* Failures that seem to be the caller's own, and calls that are missing at a callee. */
+/* Failures that seem to be the caller's own, by a callee that it does not get through to. `text`:
+ * what is seen of that. */
 static void blame_missing(struct work *work, const struct pair *pair, const struct missing *missing,
-                          const struct origin_rise *rise)
+                          const struct origin_rise *rise, const char *metric, struct str text)
 {
-    struct str who = level_name(work, pair->key.node), whom = level_name(work, missing->callee);
-    struct finding finding = {
-        .channel = CHANNEL_ERRORS,
-        .kind = EVIDENCE_TRAFFIC,
-        .unit = UNIT_RATIO,
-        .value = rise->value * missing->share,
-        .test = TEST_ORIGIN,
-        .z = rise->z,
-        .all_z = rise->all_z,
-        .baseline = missing->was,
-        .observed = missing->is,
-        .group = missing->callee,
-        .peer = pair->key.node,
-        .end = END_CALLEE,
-        .metric = STR("calls_a_visit"),
-        .text = say(work, "%.*s fails without having called %.*s: %.3g → %.3g calls a visit",
-                    STR_ARG(who), STR_ARG(whom), missing->was, missing->is)};
+    struct finding finding = {.channel = CHANNEL_ERRORS,
+                              .kind = EVIDENCE_TRAFFIC,
+                              .unit = UNIT_RATIO,
+                              .value = rise->value * missing->share,
+                              .test = TEST_ORIGIN,
+                              .z = rise->z,
+                              .all_z = rise->all_z,
+                              .baseline = missing->was,
+                              .observed = missing->is,
+                              .group = missing->callee,
+                              .peer = pair->key.node,
+                              .end = END_CALLEE,
+                              .metric = str_of(metric),
+                              .text = text};
     blame(work, &finding);
 }
 
 static void blame_own(struct work *work, const struct pair *pair, const struct origin_rise *rise)
 {
     struct missing missing[MAX_MISSING];
-    unsigned n = missing_callees(work, pair->key.node, missing);
-    double own = 1;
+    uint32_t caller = pair->key.node;
+    double failures = (rise->is - rise->was) * (double)work->requests[1].n, own = 1, left;
+    struct str who = level_name(work, caller);
+    unsigned n = unanswered_callees(work, caller, failures, missing);
     for (unsigned i = 0; i < n; i++) {
-        blame_missing(work, pair, &missing[i], rise);
+        struct str whom = level_name(work, missing[i].callee);
+        blame_missing(work, pair, &missing[i], rise, "unanswered_share",
+                      say(work, "%.*s fails, and %.*s of its calls to %.*s never come there",
+                          STR_ARG(who), STR_ARG(say_share(work, missing[i].is)), STR_ARG(whom)));
         own -= missing[i].share;
     }
-    blame_origin(work, pair, pair->key.node, NO_GROUP, rise, own);
+    left = own;
+    n = missing_callees(work, caller, missing);
+    for (unsigned i = 0; i < n; i++) {
+        struct str whom = level_name(work, missing[i].callee);
+        missing[i].share *= left;
+        blame_missing(work, pair, &missing[i], rise, "calls_a_visit",
+                      say(work, "%.*s fails without having called %.*s: %.3g → %.3g calls a visit",
+                          STR_ARG(who), STR_ARG(whom), missing[i].was, missing[i].is));
+        own -= missing[i].share;
+    }
+    blame_origin(work, pair, caller, NO_GROUP, rise, own);
 }
 
 static void blame_pair(struct work *work, const struct pair *pair, const struct origin_rise *rise,
@@ -281,7 +294,8 @@ static void blame_pair(struct work *work, const struct pair *pair, const struct 
 void find_failures(struct work *work)
 {
     struct ends edges;
-    if (!measure_edges(work, &edges) || !missing_measure(work) || !measure_origins(work)) {
+    if (!measure_edges(work, &edges) || !missing_measure(work) || !unanswered_measure(work) ||
+        !measure_origins(work)) {
         work->memory_short = true;
         return;
     }

@@ -157,11 +157,14 @@ static void add_kind(const struct visits *kind, enum missing_by by, bool one_kin
     if (kind->n[0] <= 0)
         return;
     if (kind->calls[1] * kind->n[0] < kind->calls[0] * visits) {
-        visits -= newly(by == MISSING_BY_CARRIED ? kind->carried : kind->failed, kind->n);
-        visits -= by == MISSING_BY_STOPPED ? kind->stopped : 0;
-        visits -= one_kind ? newly(kind->lost, kind->n) : 0;
+        /* Who gets no answer often fails, or stops: that is one and the same. */
+        double told = newly(by == MISSING_BY_CARRIED ? kind->carried : kind->failed, kind->n) +
+                      (by == MISSING_BY_STOPPED ? kind->stopped : 0);
+        double lost = one_kind ? newly(kind->lost, kind->n) : 0;
+        double enough = kind->calls[1] * kind->n[0] / kind->calls[0];
+        visits -= told > lost ? told : lost;
+        visits = visits > enough ? visits : enough; /* fewer calls never become more */
     }
-    visits = visits > 0 ? visits : 0;
     factor = visits / kind->n[0];
     standard->expected += factor * kind->calls[0];
     standard->variance += factor * factor * kind->calls[0];

@@ -113,7 +113,14 @@ struct finding {
 };
 
 struct missing_edge;
+struct answers;
 struct edges;
+
+/* By group, as a caller and as a callee: how bad its edges are, by how well they are known, and
+ * what they weigh (ends.c). */
+struct ends {
+    double *sum[2], *n[2];
+};
 
 struct candidate {
     uint32_t group;           /* of the level's groups */
@@ -136,8 +143,11 @@ struct work {
     double *origin_z; /* by group: of all failures that begin there; survived, of failed requests */
     struct visits *visits; /* by group of the level, then operation */
     uint32_t n_visits;
-    struct edges *edges; /* how slow the ways between two are */
-    double *unanswered; /* by group: how many more calls to it than before never come there, 0…1 */
+    struct edges *edges;     /* how slow the ways between two are */
+    struct answers *answers; /* of edges whose callees tell of their visits */
+    uint32_t n_answers;
+    struct ends unmet;  /* by group: calls that never come to their callee, more than before */
+    double *unanswered; /* … as a callee, 0…1 */
     struct missing_edge *missing; /* edges whose calls became fewer */
     uint32_t n_missing;
     struct request_numbers requests[2];
@@ -266,6 +276,13 @@ struct missing {
 #define MAX_MISSING 8
 /* The callee's part of calls that are missing between the two, 0…1. */
 double missing_share(const struct work *work, uint32_t caller, uint32_t callee);
+/* unanswered.c */
+bool unanswered_measure(struct work *work); /* once; false when memory is short */
+/* Those whose missing answers explain so many failures that seem to begin at `caller`; gives how
+ * many. was, is: shares of its calls that never come there. */
+unsigned unanswered_callees(const struct work *work, uint32_t caller, double failures,
+                            struct missing missing[]);
+
 /* Measures all edges, once. False when memory is short. */
 bool missing_measure(struct work *work);
 /* Those that explain failures that seem to begin at `caller`; gives how many. */
@@ -300,11 +317,6 @@ void kin_add(struct work *work, struct kin *all, uint32_t group, const struct ta
 bool kin_test(const struct kin *all, uint32_t group, struct slowness *slow);
 
 /* ends.c */
-/* By group, as a caller and as a callee: how bad its edges are, by how well they are known, and
- * what they weigh. Groups must be known. */
-struct ends {
-    double *sum[2], *n[2];
-};
 /* All 0; in the arena. False when memory is short. */
 bool ends_init(struct work *work, uint32_t n_groups, struct ends *ends);
 /* How well an edge with so many calls is known, 0…1. */
