@@ -152,14 +152,26 @@ static bool is_failed_step(const struct counting *counting, uint32_t i)
            (half->part != PART_INSIDE && half->part != PART_IN && counting->spans[i].troubled);
 }
 
-/* What was asked for by the call that this half is of, as its callee knows it if that tells. */
-static name_no called_operation(const struct counting *counting, uint32_t i)
+/* The callee's half of the call that this half is of; else itself. */
+static uint32_t called_half(const struct counting *counting, uint32_t i)
 {
-    const struct counted_trace *trace = counting->trace;
     uint32_t at = i;
-    while (at != NONE && trace->graph.spans[at].part != PART_IN)
+    while (at != NONE && counting->trace->graph.spans[at].part != PART_IN)
         at = counting->spans[at].first_child;
-    return trace->records[at == NONE ? i : at].shape->operation;
+    return at == NONE ? i : at;
+}
+
+static void count_last(struct counting *counting, uint32_t half)
+{
+    const struct shape *shape = counting->trace->records[half].shape;
+    if (counting->trace->graph.spans[half].part != PART_IN || !shape->instance)
+        return;
+    struct tally *last = tally(counting, &(struct tally_key){.channel = TALLY_LAST,
+                                                             .node = counting->spans[half].node,
+                                                             .name = shape->instance,
+                                                             .detail = shape->operation});
+    if (last)
+        last->n += counting->sign;
 }
 
 /* What a visit did last, seen from its innermost incoming half. */
@@ -187,7 +199,9 @@ static void count_flow(struct counting *counting, uint32_t i)
         key.peer = child->part == PART_OUT || child->part == PART_BETWEEN
                        ? child->peer
                        : counting->spans[last].node;
-        key.detail = called_operation(counting, last);
+        last = called_half(counting, last);
+        key.detail = trace->records[last].shape->operation;
+        count_last(counting, last);
     }
     struct tally *flow = tally(counting, &key);
     if (flow)

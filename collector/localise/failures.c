@@ -261,7 +261,7 @@ static void blame_own(struct work *work, const struct pair *pair, const struct o
         own -= missing[i].share;
     }
     left = own;
-    n = missing_callees(work, caller, missing);
+    n = missing_callees(work, caller, pair->key.name, missing);
     for (unsigned i = 0; i < n; i++) {
         struct str whom = level_name(work, missing[i].callee);
         missing[i].share *= left;

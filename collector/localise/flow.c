@@ -96,7 +96,7 @@ static uint32_t find_edge_traffic(struct work *work, uint32_t first)
     }
     for (uint32_t i = first; i < first + n; i++) {
         const struct pair *pair = &work->pairs->items[i];
-        if (!made_by_pair(work, pair, &made))
+        if (!made_by_pair(work, pair, MISSING_BY_FAILED, &made))
             continue;
         work->n_tests[TEST_TRAFFIC] += pair->t[0].n + pair->t[1].n >= TEST_EVENTS;
         blame_traffic(work, pair, &made, all_z);

@@ -76,6 +76,18 @@ static void add_unreached(const struct work *work, uint32_t from, uint32_t to, d
     }
 }
 
+/* Calls to each of them that end a visit now, and did not. */
+static void add_last(const struct work *work, const struct finding *finding, struct parts *parts)
+{
+    double longer = (double)work->requests[1].n / (double)work->requests[0].n;
+    uint32_t i, to;
+    for (pairs_range(work->pairs, TALLY_LAST, finding->group, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->key.detail == finding->step->key.detail)
+            part_add(parts, pair->key.name, (double)pair->t[1].n - (double)pair->t[0].n * longer);
+    }
+}
+
 static void measure_parts(struct work *work, const struct finding *finding, struct parts *parts)
 {
     bool gap = finding->kind == EVIDENCE_GAP, unreached = finding->end == END_CALLEE;
@@ -84,6 +96,10 @@ static void measure_parts(struct work *work, const struct finding *finding, stru
     parts->sum = 0;
     if (finding->kind == EVIDENCE_CHANGE) {
         part_add(parts, finding->instance, finding->instance ? 1 : 0);
+        return;
+    }
+    if (finding->step && unreached) {
+        add_last(work, finding, parts);
         return;
     }
     pairs_range(work->pairs, gap ? TALLY_GAP_INSTANCE : TALLY_INSTANCE, finding->group, &i, &to);
@@ -104,6 +120,49 @@ static void measure_parts(struct work *work, const struct finding *finding, stru
                  !unreached)
             part_add(parts, pair->key.name, silent_trouble(work, pair));
     }
+}
+
+/* Calls to one instance, to all that are known, and those that end a visit, now. */
+struct last_calls {
+    double own, all, own_last, all_last;
+};
+
+static struct last_calls last_calls_of(const struct work *work, uint32_t group, name_no instance)
+{
+    struct last_calls calls = {0};
+    uint32_t i, to;
+    for (pairs_range(work->pairs, TALLY_GAP_INSTANCE, group, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        double n = pair->key.what == GAP_CALLEE ? (double)pair->t[1].n : 0;
+        calls.all += n;
+        calls.own += pair->key.name == instance ? n : 0;
+    }
+    for (pairs_range(work->pairs, TALLY_LAST, group, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        calls.all_last += (double)pair->t[1].n;
+        calls.own_last += pair->key.name == instance ? (double)pair->t[1].n : 0;
+    }
+    return calls;
+}
+
+bool stops_after_one_instance(const struct work *work, uint32_t group)
+{
+    uint32_t i, to;
+    name_no seen = NAME_NONE;
+    for (pairs_range(work->pairs, TALLY_LAST, group, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->key.name == seen)
+            continue;
+        seen = pair->key.name;
+        struct last_calls calls = last_calls_of(work, group, seen);
+        double rest = calls.all - calls.own, last = calls.all_last - calls.own_last;
+        if (rest >= MIN_TIMES && calls.own >= MIN_TIMES && last <= rest &&
+            calls.own_last <= calls.own &&
+            last / rest * NARROW_EFFECT < calls.own_last / calls.own &&
+            two_proportions(last, rest, calls.own_last, calls.own) > SIGNIFICANT_Z)
+            return true;
+    }
+    return false;
 }
 
 /* The instance that a service has now, NAME_NONE when there are several or none is known. */

@@ -94,10 +94,32 @@ static double guilt(const struct work *work, bool as_callee, uint32_t group, dou
     return all > 0 ? pow(sum / all, END_POWER) : 0;
 }
 
-unsigned missing_callees(const struct work *work, uint32_t caller, struct missing missing[])
+/* The same of a caller's visits for one operation alone, which fail: who fails before it calls
+ * anybody for it misses all calls of that. */
+static double guilt_for(const struct work *work, uint32_t caller, name_no operation)
+{
+    double sum = 0, n = 0;
+    uint32_t i, to;
+    for (pairs_range(work->pairs, TALLY_CALL, caller, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        struct made_by made;
+        if (pair->key.detail != operation || pair->key.what == CALL_UNANSWERED ||
+            pair->t[0].n < TEST_EVENTS || !made_by_pair(work, pair, MISSING_BY_CARRIED, &made))
+            continue;
+        double was = made.all.calls[0] / made.all.visits[0],
+               is = made.all.visits[1] > 0 ? made.all.calls[1] / made.all.visits[1] : 0;
+        sum += is < was ? 1 - is / was : 0;
+        n++;
+    }
+    return n > 1 ? pow(sum / n, END_POWER) : 0;
+}
+
+unsigned missing_callees(const struct work *work, uint32_t caller, name_no operation,
+                         struct missing missing[])
 {
     unsigned n = 0;
-    double n_callees, by_caller = guilt(work, false, caller, &n_callees), sum = by_caller;
+    double n_callees, by_caller = guilt(work, false, caller, &n_callees), sum;
+    by_caller = sum = fmax(by_caller, operation ? guilt_for(work, caller, operation) : 0);
     for (uint32_t i = 0; i < work->n_missing && n < MAX_MISSING; i++) {
         const struct missing_edge *edge = &work->missing[i];
         double n_callers;

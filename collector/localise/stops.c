@@ -281,6 +281,7 @@ static double callee_part(const struct stops *stops, const struct stop *stop)
     odds *= called->n_callers > 1 ? called->n_callers : 1;
     odds *= 1 + GONE_ODDS * work->unanswered[key->peer];
     odds *= version_odds(work, stop->pair);
+    odds *= is_sure(stop) && stops_after_one_instance(work, key->peer) ? INSTANCE_ODDS : 1;
     return odds / (odds + FLOW_CALLER);
 }
 

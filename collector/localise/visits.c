@@ -325,7 +325,8 @@ bool is_asked_known(const struct work *work, uint32_t first)
     return is_spread_known(&spread);
 }
 
-bool made_by_pair(const struct work *work, const struct pair *pair, struct made_by *made)
+bool made_by_pair(const struct work *work, const struct pair *pair, enum missing_by by,
+                  struct made_by *made)
 {
     if (pair->key.what == CALL_UNANSWERED)
         return false;
@@ -339,7 +340,7 @@ bool made_by_pair(const struct work *work, const struct pair *pair, struct made_
         good.calls[t] = calls_of(pair, t, CALLS_GOOD);
         made->edge[t] = asked->calls[t] / asked->n[t];
     }
-    made->all = made_by_kind(&all, MISSING_BY_FAILED);
+    made->all = made_by_kind(&all, by);
     made->unstopped = made_by_kind(&all, MISSING_BY_STOPPED);
     made->good_growth = growth(&good);
     return true;

@@ -229,7 +229,7 @@ uint32_t count_made(const struct work *work, uint32_t first, enum calls_counted 
 
 /* Calls of one kind, and what is to be told of them. */
 struct made_by {
-    struct made all, unstopped; /* MISSING_BY_FAILED, MISSING_BY_STOPPED */
+    struct made all, unstopped; /* as asked for, of edges MISSING_BY_FAILED; MISSING_BY_STOPPED */
     double edge[2];             /* calls a visit of all kinds to that callee */
     double good_growth;         /* calls a visit that did not fail: times as many as before */
 };
@@ -237,7 +237,8 @@ struct made_by {
  * can be asked for, until another edge is. */
 bool is_asked_known(const struct work *work, uint32_t first);
 /* Of one operation in visits for one operation; false: too few, or of calls of no known kind. */
-bool made_by_pair(const struct work *work, const struct pair *pair, struct made_by *made);
+bool made_by_pair(const struct work *work, const struct pair *pair, enum missing_by by,
+                  struct made_by *made);
 /* Of all its calls. */
 bool made_by_edge(const struct work *work, uint32_t first, struct made_by *made);
 
@@ -285,8 +286,10 @@ unsigned unanswered_callees(const struct work *work, uint32_t caller, double fai
 
 /* Measures all edges, once. False when memory is short. */
 bool missing_measure(struct work *work);
-/* Those that explain failures that seem to begin at `caller`; gives how many. */
-unsigned missing_callees(const struct work *work, uint32_t caller, struct missing missing[]);
+/* Those that explain failures that seem to begin at `caller` in its visits for the operation; gives
+ * how many. */
+unsigned missing_callees(const struct work *work, uint32_t caller, name_no operation,
+                         struct missing missing[]);
 
 /* latency.c */
 struct slowness {
@@ -392,6 +395,8 @@ double version_odds(const struct work *work, const struct pair *step);
 void share_out_to_versions(struct work *work);
 
 /* instances.c */
+/* Do many more visits end with calls to one instance of a service than to its others? */
+bool stops_after_one_instance(const struct work *work, uint32_t group);
 /* Makes suspects of the services' instances, and of nobody else. */
 void share_out_to_instances(struct work *work);
 

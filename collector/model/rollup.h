@@ -16,6 +16,7 @@
  * there ZONE: caller, callee, zone of each: calls whose halves both say it, failed, on the way
  *   BESIDE: caller, callee, the caller's operation: calls that the caller does not report, its own
  *           time directly before and behind them
+ *   LAST: callee, its instance, operation: calls to it that were the last of a visit
  *
  * Nodes carry their version; whoever asks by service adds versions up.
  */
@@ -39,6 +40,7 @@ enum tally_channel {
     TALLY_HOP,  /* what: enum hop_kind; of calls whose way proxies report */
     TALLY_ZONE, /* name: the caller's zone, detail: the callee's; what: 1 with a time */
     TALLY_BESIDE,
+    TALLY_LAST,
     N_TALLY_CHANNELS
 };
 
