@@ -118,8 +118,8 @@ unsigned missing_callees(const struct work *work, uint32_t caller, name_no opera
                          struct missing missing[])
 {
     unsigned n = 0;
-    double n_callees, by_caller = guilt(work, false, caller, &n_callees), sum;
-    by_caller = sum = fmax(by_caller, operation ? guilt_for(work, caller, operation) : 0);
+    double n_callees, sum = guilt(work, false, caller, &n_callees); /* the caller's own */
+    sum = fmax(sum, operation ? guilt_for(work, caller, operation) : 0);
     for (uint32_t i = 0; i < work->n_missing && n < MAX_MISSING; i++) {
         const struct missing_edge *edge = &work->missing[i];
         double n_callers;
