@@ -15,7 +15,8 @@ MESH = {"front": ["cart", "ads", "checkout"], "cart": ["redis"], "ads": ["redis"
 
 class Mesh:
     """A few services whose faults are drawn by name: slow_X, fail_X, stop_X; rare_X: one visit in 25 takes very long; quit_X, throw_X: some
-    visits end at their start, without or with an exception noted, and whoever called stops as well, and no status tells."""
+    visits end at their start, without or with an exception noted, and whoever called stops as well, and no status tells; lost_X: some calls
+    do not come there, and nobody says so."""
 
     def __init__(self, fault, seed):
         self.random, self.fault, self.spans = random.Random(seed), fault, []
@@ -27,7 +28,9 @@ class Mesh:
         """One call; gives its end and whether it failed."""
         span, start = self.new_id(), at
         quits = False
-        if callee in MESH:
+        if callee in MESH and self.fault == "lost_" + callee and self.random.random() < 0.4:
+            at, failed, peer = at + 1, False, {"peer__service": callee}
+        elif callee in MESH:
             at, failed, quits = self.visit(trace, callee, span, at + 0.3)
             at += 0.3
             peer = {"peer__service": callee}
@@ -145,13 +148,20 @@ def scene_senders_that_say_less_and_few_requests(c):
 
 
 def scene_faults_that_no_status_tells_of(c):
-    for shape in ("", "inner spans"):
-        for i, fault in enumerate(("quit_pay", "throw_pay", "throw_ship", "stop_checkout")):
+    for shape, faults in (("", ("quit_pay", "throw_pay", "throw_ship", "stop_checkout")), ("inner spans", ("throw_pay", "quit_pay"))):
+        for i, fault in enumerate(faults):
             answer = diagnosed(c, fault, seed=200 + 10 * i, requests=600, shape=shape)
             suspects = answer["suspects"]
             assert suspects[0]["node"]["service"] == fault.split("_")[1], (shape, fault, [(s["node"]["service"], s["score"]) for s in suspects])
             noted = [e["text"] for s in suspects for e in s["evidence"] if "note an exception" in e["text"]]
             assert bool(noted) == fault.startswith("throw"), (fault, noted)
+
+
+def scene_calls_that_never_come_to_their_callee(c):
+    for i, fault in enumerate(("lost_pay", "lost_cart")):
+        first = diagnosed(c, fault, seed=400 + 10 * i, requests=600)["suspects"][0]
+        assert first["node"]["service"] == fault.split("_")[1] and first["significant"], (fault, first)
+        assert any("never come there" in e["text"] for e in first["evidence"]), first["evidence"]
 
 
 def scene_few_calls_that_take_very_long(c):

@@ -190,6 +190,126 @@ static void what_belongs_to_visits_that_come_no_longer_is_not_missing(void **sta
     }
 }
 
+/* The front ends after ads, which does not call redis any more, or does and fails: the front's part
+ * is told below. */
+static void a_stop_is_told_where_the_way_down_ends(void **state)
+{
+    (void)state;
+    for (int fails = 0; fails < 2; fails++) {
+        struct shop shop;
+        shop_init(&shop);
+        ends_after(&shop, "GET /", shop.ads, 0, 100);
+        for (int time = 0; time < 2; time++) {
+            struct tally_key step = {.channel = TALLY_FLOW,
+                                     .node = shop.ads,
+                                     .peer = shop.redis,
+                                     .name = names_add(shop.names, STR("GetAds")),
+                                     .what = FLOW_CALL};
+            shop_count(&shop, time, TALLY_CALL, shop.front, shop.ads, "call")->n = 1000;
+            shop_tally(&shop, time, &step)->n = time ? 0 : 1000;
+            step.peer = NODE_NONE;
+            step.what = fails ? FLOW_FAILED : FLOW_NONE;
+            shop_tally(&shop, time, &step)->n = time ? 1000 : 0;
+        }
+        if (fails)
+            shop_count(&shop, 1, TALLY_ORIGIN, shop.ads, NODE_NONE, "GetAds")->n = 1000;
+        shop_ask(&shop, SUSPECT_SERVICE);
+        shop_assert_first(&shop, "ads");
+        for (uint32_t i = 1; i < shop.diagnosis.n_suspects; i++)
+            assert_string_not_equal(shop.diagnosis.suspects[i].node.service.p, "front");
+        shop_fini(&shop);
+    }
+}
+
+/* Two instances of ads: only after one of them does the front stop. */
+static void a_stop_after_one_instance_of_several_is_the_callees(void **state)
+{
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    ends_after(&shop, "GET /", shop.ads, 0, 50);
+    for (int time = 0; time < 2; time++) {
+        shop_count(&shop, time, TALLY_CALL, shop.front, shop.ads, "call")->n = 100;
+        shop_count(&shop, time, TALLY_FLOW, shop.ads, NODE_NONE, "GetAds")->n = 100;
+        for (int i = 0; i < 2; i++) {
+            struct tally_key key = {.channel = TALLY_GAP_INSTANCE,
+                                    .node = shop.ads,
+                                    .name = names_add(shop.names, i ? STR("ads-b") : STR("ads-a")),
+                                    .what = GAP_CALLEE};
+            shop_tally(&shop, time, &key)->n = 50;
+            key.what = 0;
+            key.channel = TALLY_LAST;
+            shop_tally(&shop, time, &key)->n = i && time ? 50 : 0;
+        }
+    }
+    shop_ask(&shop, SUSPECT_INSTANCE);
+    shop_assert_first(&shop, "ads");
+    assert_string_equal(shop.diagnosis.suspects[0].instance.p, "ads-b");
+    shop_fini(&shop);
+}
+
+/* Six of ten calls to ads come nowhere, and no status says so. */
+static void calls_without_an_answer_speak_against_the_callee(void **state)
+{
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    struct tally *answered = shop_count(&shop, 1, TALLY_GAP, shop.front, shop.ads, "");
+    struct tally_key key = answered->key;
+    answered->n = 400;
+    key.what = GAP_UNANSWERED;
+    shop_tally(&shop, 1, &key)->n = 600;
+    shop_ask(&shop, SUSPECT_SERVICE);
+    shop_assert_first(&shop, "ads");
+    assert_string_equal(shop.diagnosis.suspects[0].evidence[0].text.p,
+                        "60.0 % of calls from front to ads never come there (normal 0 %)");
+    shop_fini(&shop);
+    /* Of one that never told of its visits they say nothing. */
+    shop_init(&shop);
+    key.node = shop.ads;
+    key.peer = shop.redis;
+    shop_tally(&shop, 1, &key)->n = 600;
+    shop_ask(&shop, SUSPECT_SERVICE);
+    assert_int_equal(shop.diagnosis.verdict, VERDICT_NOTHING);
+    shop_fini(&shop);
+}
+
+/* For one thing the front is asked for it calls ads three times, where it did once; for the other,
+ * that comes much more often, it never does. */
+static void calls_a_visit_are_compared_by_what_was_asked_for(void **state)
+{
+    (void)state;
+    for (int more = 0; more < 2; more++) {
+        struct shop shop;
+        shop_init(&shop);
+        for (int time = 0; time < 2; time++) {
+            struct tally_key key = {.channel = TALLY_FLOW,
+                                    .node = shop.front,
+                                    .name = names_add(shop.names, STR("GET /")),
+                                    .what = FLOW_LOCAL};
+            name_no page = key.name;
+            const node_no callees[] = {shop.ads, shop.cart1, shop.cart2};
+            for (int i = 0; i < 3; i++) /* of these it is not told what was asked for */
+                shop_count(&shop, time, TALLY_CALL, shop.front, callees[i], "call")->n = 0;
+            shop_tally(&shop, time, &key)->n = 500;
+            key.name = names_add(shop.names, STR("GET /health"));
+            shop_tally(&shop, time, &key)->n = time ? 5000 : 500;
+            key = (struct tally_key){.channel = TALLY_CALL,
+                                     .node = shop.front,
+                                     .peer = shop.ads,
+                                     .name = names_add(shop.names, STR("GetAds")),
+                                     .detail = page};
+            shop_tally(&shop, time, &key)->n = time && more ? 1500 : 500;
+        }
+        shop_ask(&shop, SUSPECT_SERVICE);
+        if (more)
+            shop_assert_first(&shop, "front");
+        else
+            assert_int_equal(shop.diagnosis.verdict, VERDICT_NOTHING);
+        shop_fini(&shop);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +320,10 @@ int main(void)
         cmocka_unit_test(requests_that_stop_speak_against_where_they_stop),
         cmocka_unit_test(a_stop_is_the_callees_when_all_its_calls_are_the_last),
         cmocka_unit_test(what_belongs_to_visits_that_come_no_longer_is_not_missing),
+        cmocka_unit_test(a_stop_is_told_where_the_way_down_ends),
+        cmocka_unit_test(a_stop_after_one_instance_of_several_is_the_callees),
+        cmocka_unit_test(calls_without_an_answer_speak_against_the_callee),
+        cmocka_unit_test(calls_a_visit_are_compared_by_what_was_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
