@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Does `diagnose` find faults which were written by somebody who never looked at how it works? run.py BUILD [--seed S] [--n N]
+"""Does `diagnose` find faults that were made up without a look at how it works? run.py BUILD [--seed S] [--n N]
 
 Look-alikes of the public data sets of root causes in microservices: Online Boutique, Sock Shop and TrainTicket, their spans
 as collectors write them, with the faults which those sets inject. Nothing here uses the program's own simulator. Each case is
