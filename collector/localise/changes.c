@@ -26,7 +26,7 @@ static bool is_new(const struct pair *pair)
 static void compare_own(struct work *work, const struct tally *sisters, const struct tally *own,
                         struct newcomer *newcomer)
 {
-    struct slowness slow = slowness_of(work, sisters, own);
+    struct slowness slow = slowness_beside(work, sisters, own);
     if (slow.value > newcomer->slow.value)
         newcomer->slow = slow;
 }

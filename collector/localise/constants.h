@@ -17,6 +17,9 @@
 #define SLOW_ALL 0.50
 /* The shift of the whole distribution counts when the median moved three buckets: 2^(3/8), 30 %. */
 #define MEDIAN_BUCKETS 3
+/* That half of the services are slower by a factor is the hour's or the machine's: of at least so
+ * many, and no more than would be a shift by itself. */
+#define DRIFT_SERVICES 5
 /* A key with fewer calls than this on either side says nothing about latency by itself: its p95 is
  * one call. */
 #define MIN_TIMES 20

@@ -34,7 +34,7 @@ static void measure_edge(struct work *work, struct edges *edges, uint32_t i)
     work->n_tests[TEST_GAP] += !thin;
     const struct kin *kin = is_gap(pair) ? edges->kin[1] : edges->besides;
     if (thin && normal->histogram.n > 0 && now->histogram.n > 0 &&
-        kin_test(kin, pair->key.peer, &all)) {
+        kin_test(work, kin, pair->key.peer, &all)) {
         slow.share = all.share;
         slow.z = is_gap(pair) ? 0 : all.z;
         slow.value = spoilt_time(work, all.share, tally_extra_ns(normal, now));
@@ -79,8 +79,8 @@ static void count_tests(struct work *work, const struct edges *edges)
     struct slowness all;
     for (uint32_t group = 0; group < work->level->n; group++) {
         for (int e = 0; e < 2; e++)
-            work->n_tests[TEST_GAP_ALL] += kin_test(edges->kin[e], group, &all);
-        work->n_tests[TEST_GAP_ALL] += kin_test(edges->besides, group, &all);
+            work->n_tests[TEST_GAP_ALL] += kin_test(work, edges->kin[e], group, &all);
+        work->n_tests[TEST_GAP_ALL] += kin_test(work, edges->besides, group, &all);
     }
 }
 
@@ -135,7 +135,7 @@ const struct ends *edge_ends(const struct work *work)
 double edge_kin_z(const struct work *work, int end, uint32_t group)
 {
     struct slowness all;
-    return kin_test(work->edges->kin[end], group, &all) ? all.z : 0;
+    return kin_test(work, work->edges->kin[end], group, &all) ? all.z : 0;
 }
 
 unsigned edge_slow_callers(const struct work *work, uint32_t callee)

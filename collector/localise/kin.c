@@ -61,7 +61,7 @@ void kin_add(struct work *work, struct kin *all, uint32_t group, const struct ta
     }
 }
 
-bool kin_test(const struct kin *all, uint32_t group, struct slowness *slow)
+bool kin_test(const struct work *work, const struct kin *all, uint32_t group, struct slowness *slow)
 {
     *slow = (struct slowness){0};
     if (!all || group == NO_GROUP || all[group].n[0] < MIN_KIN_TIMES ||
@@ -73,6 +73,6 @@ bool kin_test(const struct kin *all, uint32_t group, struct slowness *slow)
                                            .low = 0,
                                            .cap = HISTOGRAM_BUCKETS,
                                            .counts = all[group].counts[t]};
-    compare_times(&histograms[0], &histograms[1], slow);
+    compare_times(&histograms[0], &histograms[1], work->drift, slow);
     return true;
 }

@@ -5,6 +5,7 @@
  * requests. Few calls that are far beyond normal cost all that they take longer.
  */
 #include <math.h>
+#include <stdlib.h>
 
 #include "collector/localise/far.h"
 #include "collector/localise/statistics.h"
@@ -15,18 +16,67 @@ static double clamp(double value, double low, double high)
     return value < low ? low : value > high ? high : value;
 }
 
-void compare_times(const struct histogram *normal, const struct histogram *now,
+/* ---- what is slower everywhere ---- */
+
+/* By how many buckets the middle of a service's own times moved; false: too few to tell. */
+static bool moved_by(const struct work *work, uint32_t group, double *buckets)
+{
+    static const double quarters[] = {0.25, 0.5, 0.75};
+    double sum = 0, n = 0;
+    uint32_t i, to;
+    for (pairs_range(work->pairs, TALLY_SELF, group, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (is_thin(&pair->t[0], &pair->t[1]))
+            continue;
+        double calls = (double)pair->t[1].histogram.n;
+        for (int q = 0; q < 3; q++) {
+            int now = (int)histogram_bucket(histogram_quantile(&pair->t[1].histogram, quarters[q])),
+                was = (int)histogram_bucket(histogram_quantile(&pair->t[0].histogram, quarters[q]));
+            sum += calls * (now - was) / 3;
+        }
+        n += calls;
+    }
+    *buckets = n > 0 ? sum / n : 0;
+    return n > 0;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+bool drift_measure(struct work *work)
+{
+    double *moved = arena_alloc(work->arena, (work->level->n + 1) * sizeof(*moved));
+    uint32_t n = 0;
+    if (!moved)
+        return false;
+    for (uint32_t group = 0; group < work->level->n; group++)
+        n += moved_by(work, group, &moved[n]);
+    if (n < DRIFT_SERVICES)
+        return true;
+    qsort(moved, n, sizeof(*moved), by_size);
+    double median = (moved[(n - 1) / 2] + moved[n / 2]) / 2;
+    work->drift = (unsigned)clamp(round(median), 0, MEDIAN_BUCKETS - 1);
+    return true;
+}
+
+/* ---- one key ---- */
+
+/* `drift`: buckets that all is slower by. */
+void compare_times(const struct histogram *normal, const struct histogram *now, unsigned drift,
                    struct slowness *slow)
 {
     double n = (double)normal->n, m = (double)now->n;
-    unsigned p95 = histogram_bucket(histogram_quantile(normal, SLOW_QUANTILE));
+    unsigned p95 = histogram_bucket(histogram_quantile(normal, SLOW_QUANTILE)) + drift;
     /* Of few, the share above the greatest is one more than they are. */
     double usual = fmax(1 - SLOW_QUANTILE, 1 / (n + 1)), after = share_above(now, p95);
     slow->share = clamp((after - usual) / (SLOW_ALL - usual), 0, 1);
     slow->z = two_proportions(usual * n, n, after * m, m);
     int moved = (int)histogram_bucket(histogram_quantile(now, 0.5)) -
                 (int)histogram_bucket(histogram_quantile(normal, 0.5));
-    if (moved >= MEDIAN_BUCKETS) {
+    if (moved >= MEDIAN_BUCKETS + (int)drift) {
         struct rank_test test = mann_whitney(normal, now);
         slow->share = fmax(slow->share, test.effect);
         slow->z = fmax(slow->z, test.z);
@@ -45,16 +95,28 @@ double spoilt_time(const struct work *work, double share, double extra_ns)
     return extra_ns > 0 && all_ns > 0 ? share * extra_ns / all_ns : 0;
 }
 
-struct slowness slowness_of(const struct work *work, const struct tally *normal,
-                            const struct tally *now)
+static struct slowness slowness(const struct work *work, const struct tally *normal,
+                                const struct tally *now, unsigned drift)
 {
     struct slowness slow = {.was_ns = tally_mean_ns(normal), .is_ns = tally_mean_ns(now)};
     if (normal->histogram.n < MIN_TIMES || now->histogram.n < MIN_TIMES)
         return slow;
-    compare_times(&normal->histogram, &now->histogram, &slow);
+    compare_times(&normal->histogram, &now->histogram, drift, &slow);
     slow.value = fmax(spoilt_time(work, slow.share, tally_extra_ns(normal, now)),
                       spoilt_time(work, 1, slow.far_ns));
     return slow;
+}
+
+struct slowness slowness_of(const struct work *work, const struct tally *normal,
+                            const struct tally *now)
+{
+    return slowness(work, normal, now, work->drift);
+}
+
+struct slowness slowness_beside(const struct work *work, const struct tally *others,
+                                const struct tally *own)
+{
+    return slowness(work, others, own, 0);
 }
 
 bool is_own_time_shorter(const struct work *work, uint32_t group)
@@ -157,7 +219,7 @@ static void find_slow_service(struct work *work, const struct own_kin *kin, uint
     uint32_t group = work->pairs->items[from].key.node;
     double normal_ns = 0, now_ns = 0, calls = 0;
     struct slowness all, rare;
-    work->n_tests[TEST_SELF_ALL] += kin_test(kin->all, group, &all);
+    work->n_tests[TEST_SELF_ALL] += kin_test(work, kin->all, group, &all);
     for (uint32_t i = from; i < to; i++) {
         const struct pair *pair = &work->pairs->items[i];
         const struct tally *normal = usual_of(work, pair), *now = &pair->t[1];
@@ -172,7 +234,7 @@ static void find_slow_service(struct work *work, const struct own_kin *kin, uint
             calls += (double)now->histogram.n;
         }
     }
-    if (work->input->level == SUSPECT_OPERATION || !kin_test(kin->thin, group, &rare))
+    if (work->input->level == SUSPECT_OPERATION || !kin_test(work, kin->thin, group, &rare))
         return;
     work->n_tests[TEST_SELF_ALL]++;
     blame_thin(work, group, &rare, normal_ns, now_ns, calls);

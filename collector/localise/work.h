@@ -151,6 +151,7 @@ struct work {
     struct missing_edge *missing; /* edges whose calls became fewer */
     uint32_t n_missing;
     struct request_numbers requests[2];
+    unsigned drift;   /* buckets that half of the services are slower by, at least */
     double normal_ns; /* mean root duration in normal times */
     struct candidate *candidates;
     uint32_t n_candidates, cap_candidates;
@@ -304,8 +305,15 @@ struct slowness slowness_of(const struct work *work, const struct tally *normal,
                             const struct tally *now);
 
 /* Share and z of two histograms. */
-void compare_times(const struct histogram *normal, const struct histogram *now,
+void compare_times(const struct histogram *normal, const struct histogram *now, unsigned drift,
                    struct slowness *slow);
+
+/* The same of two that were called at the same time. */
+struct slowness slowness_beside(const struct work *work, const struct tally *others,
+                                const struct tally *own);
+
+/* By how much all services are slower, another hour or another machine: nobody's fault. Once. */
+bool drift_measure(struct work *work);
 
 /* Does a service take much less time than it ever did, as who gives up early does? */
 bool is_own_time_shorter(const struct work *work, uint32_t group);
@@ -317,7 +325,8 @@ struct kin *kin_new(struct work *work);
 void kin_add(struct work *work, struct kin *all, uint32_t group, const struct tally *normal,
              const struct tally *now);
 /* Share and z of all that was added to the group; false when it is too little. */
-bool kin_test(const struct kin *all, uint32_t group, struct slowness *slow);
+bool kin_test(const struct work *work, const struct kin *all, uint32_t group,
+              struct slowness *slow);
 
 /* ends.c */
 /* All 0; in the arena. False when memory is short. */
