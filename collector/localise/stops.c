@@ -280,8 +280,10 @@ static double callee_part(const struct stops *stops, const struct stop *stop)
     odds *= stops->of[key->peer].odd ? 1 : FLOW_AS_EVER;
     odds *= called->n_callers > 1 ? called->n_callers : 1;
     odds *= 1 + GONE_ODDS * work->unanswered[key->peer];
-    odds *= version_odds(work, stop->pair);
-    odds *= is_sure(stop) && stops_after_one_instance(work, key->peer) ? INSTANCE_ODDS : 1;
+    if (is_sure(stop)) {
+        odds *= version_odds(work, stop->pair);
+        odds *= stops_after_one_instance(work, key->peer) ? INSTANCE_ODDS : 1;
+    }
     return odds / (odds + FLOW_CALLER);
 }
 
