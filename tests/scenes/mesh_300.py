@@ -2,6 +2,7 @@
 measured and pictured with. Ten namespaces in three tiers, stores and externals at the end; for the last 17 minutes calls of the cart to its
 cache fail, and the way back to the users passes that on.
 """
+import functools
 import random
 import sqlite3
 
@@ -17,9 +18,11 @@ def varint(n):
     return out + bytes([n])
 
 
-def histogram(r, calls, middle):
-    counts, out, last = {}, b"", 0
-    for _ in range(min(calls, 60)):
+@functools.lru_cache(None)
+def histogram(middle, variant):
+    """Sixty times around a bucket."""
+    r, counts, out, last = random.Random(97 * middle + variant), {}, b"", 0
+    for _ in range(60):
         bucket = max(17, int(r.gauss(middle, 5)))
         counts[bucket] = counts.get(bucket, 0) + 1
     for bucket in sorted(counts):
@@ -81,7 +84,7 @@ def fill(path, minute, n=300, n_edges=1000, minutes=60):
             bad = calls // 8 if (a, b) in failing and at > minute - 17 else 0
             began = (bad, 0) if b == last else (0, bad)
             rows.append((at, row, calls, *began, 0, 0, 0, 0, 0, 0, 0, 0, calls, 0, calls * 1024, 0, None, None, None, None, minute * 60,
-                         histogram(r, calls, 150 + row % 40), histogram(r, calls, 120)))
+                         histogram(150 + row % 40, at % 8), histogram(120, (row + at) % 8)))
     db.executemany("INSERT INTO edge_minute_row VALUES (%s, 0, 0, 0)" % ",".join("?" * 24), rows)
     db.commit()
     db.close()
