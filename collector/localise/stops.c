@@ -239,13 +239,28 @@ static void count_stops(struct stops *stops)
 
 /* ---- whose it is ---- */
 
+/* The callee's visits that stop after calling back: who calls each other tell nothing of each
+ * other.
+ */
+static double stops_back(const struct stops *stops, const struct tally_key *key)
+{
+    double back = 0;
+    for (uint32_t i = 0; i < stops->n; i++) {
+        const struct stop *own = &stops->items[i];
+        if (own->pair->key.node == key->peer && own->pair->key.peer == key->node && is_sure(own))
+            back += own->more;
+    }
+    return back;
+}
+
 /* How much of the stops after a call is told by the callee's own, and by its failures, 0…1. */
 static double told_below(const struct stops *stops, const struct stop *stop)
 {
     if (!is_last_call(stop->pair) || !is_sure(stop))
         return 0;
-    const struct stopper *callee = &stops->of[stop->pair->key.peer];
-    double own = callee->own + callee->failed;
+    const struct tally_key *key = &stop->pair->key;
+    const struct stopper *callee = &stops->of[key->peer];
+    double own = fmax(0, callee->own - stops_back(stops, key)) + callee->failed;
     return callee->last_sure > 0 ? fmin(1, own / callee->last_sure) : 0;
 }
 
