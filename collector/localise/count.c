@@ -152,12 +152,18 @@ static bool is_failed_step(const struct counting *counting, uint32_t i)
            (half->part != PART_INSIDE && half->part != PART_IN && counting->spans[i].troubled);
 }
 
-/* The callee's half of the call that this half is of; else itself. */
+/* The callee's half of the call that this half is of; else itself. What a client does besides,
+ * connecting for one, stands beside it. */
 static uint32_t called_half(const struct counting *counting, uint32_t i)
 {
-    uint32_t at = i;
-    while (at != NONE && counting->trace->graph.spans[at].part != PART_IN)
-        at = counting->spans[at].first_child;
+    const struct counted_span *spans = counting->spans;
+    uint32_t at = i, next;
+    while (at != NONE && counting->trace->graph.spans[at].part != PART_IN) {
+        for (next = spans[at].first_child;
+             next != NONE && counting->trace->graph.spans[next].part == PART_INSIDE;)
+            next = spans[next].next_sibling;
+        at = next;
+    }
     return at == NONE ? i : at;
 }
 

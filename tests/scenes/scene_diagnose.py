@@ -73,19 +73,23 @@ def servers_only(spans):
 
 
 def behind_inner_spans(spans):
-    """What a visit does stands below a span of its own framework."""
+    """What a visit does stands below a span of its own framework, and a client says when it connects."""
     inner = {}
     for service, span in spans:
         if span["kind"] == 2:
             inner[span["spanId"]] = "%016x" % (int(span["spanId"], 16) ^ 1 << 63)
     wrapped = []
     for service, span in spans:
+        if span["kind"] == 3:
+            wrapped.append((service, {**span, "spanId": "%016x" % (int(span["spanId"], 16) ^ 1 << 63), "parentSpanId": span["spanId"],
+                                      "kind": 1, "name": "connect", "attributes": [],
+                                      "endTimeUnixNano": str(int(span["startTimeUnixNano"]) + 100_000)}))
         if span["kind"] == 2:
             wrapped.append((service, {**span, "spanId": inner[span["spanId"]], "parentSpanId": span["spanId"], "kind": 1, "name": "handle",
                                       "events": []}))
         elif span.get("parentSpanId") in inner:
             span["parentSpanId"] = inner[span["parentSpanId"]]
-    return spans + wrapped
+    return wrapped + spans
 
 
 def without_kinds(spans):
@@ -153,6 +157,8 @@ def scene_faults_that_no_status_tells_of(c):
             answer = diagnosed(c, fault, seed=200 + 10 * i, requests=600, shape=shape)
             suspects = answer["suspects"]
             assert suspects[0]["node"]["service"] == fault.split("_")[1], (shape, fault, [(s["node"]["service"], s["score"]) for s in suspects])
+            told = [e["text"] for e in suspects[0]["evidence"] if e["metric"] == "stops_here"]
+            assert all("call " not in text for text in told), told      # the callee's word for it, not its client's
             noted = [e["text"] for s in suspects for e in s["evidence"] if "note an exception" in e["text"]]
             assert bool(noted) == fault.startswith("throw"), (fault, noted)
 
