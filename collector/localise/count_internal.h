@@ -16,7 +16,8 @@ struct counted_span {
     uint32_t visit; /* the incoming half that it is work of: see visit_of() */
     uint32_t last;  /* of an incoming half: the step of its visit that started last */
     node_no node;   /* workload, gateway or waypoint: never a sidecar */
-    bool thrown;    /* an exception was noted on a span below it */
+    bool threw;     /* an exception was noted on it, if one was looked for: see find_thrown() */
+    bool below;     /* … on a span below it, from where it would have come */
     bool outer;     /* of two incoming halves of one visit the outer one */
     bool troubled;  /* it failed, or a call that it made did */
 };
@@ -55,9 +56,7 @@ uint32_t find_parent(const struct counting *counting, const struct record *child
 /* The innermost incoming half that the span, or what is around it at the same node, is work of: the
  * visit. NONE where there is none. */
 uint32_t visit_of(struct counting *counting, uint32_t i);
-/* Was an exception noted on the span, and on none below it, from where it would have come? */
-bool threw_first(const struct counting *counting, uint32_t i);
-/* Marks spans below which one was; gives whether there is any. */
+/* Marks spans on which an exception was noted, and those above them; gives whether there is any. */
 bool find_thrown(struct counting *counting);
 /* Marks visits that wait before they try again, or give up, because something failed: that time is
  * the failure's, not their own. */

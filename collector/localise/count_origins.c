@@ -107,7 +107,7 @@ static void count_thrown(struct counting *counting)
         return;
     for (uint32_t i = 0; i < counting->trace->n_records && n < MAX_ORIGINS; i++) {
         bool again = false;
-        if (!threw_first(counting, i))
+        if (!counting->spans[i].threw || counting->spans[i].below)
             continue;
         seen[n] = thrown_key(counting, i);
         for (unsigned k = 0; k < n && !again; k++)

@@ -162,20 +162,14 @@ bool find_thrown(struct counting *counting)
     const struct counted_trace *trace = counting->trace;
     bool any = false;
     for (uint32_t i = 0; i < trace->n_records; i++) {
-        if (!has_exception(&trace->records[i]) || trace->graph.spans[i].again)
+        if (trace->graph.spans[i].again || !has_exception(&trace->records[i]))
             continue;
-        any = true;
-        for (uint32_t at = counting->spans[i].parent; at != NONE && !counting->spans[at].thrown;
+        any = counting->spans[i].threw = true;
+        for (uint32_t at = counting->spans[i].parent; at != NONE && !counting->spans[at].below;
              at = counting->spans[at].parent)
-            counting->spans[at].thrown = true;
+            counting->spans[at].below = true;
     }
     return any;
-}
-
-bool threw_first(const struct counting *counting, uint32_t i)
-{
-    return !counting->spans[i].thrown && !counting->trace->graph.spans[i].again &&
-           has_exception(&counting->trace->records[i]);
 }
 
 uint64_t alone_ns(const struct counting *counting, uint32_t parent, uint32_t callee)
