@@ -84,14 +84,16 @@ static uint32_t find_edge_traffic(struct work *work, uint32_t first)
     struct made_by made;
     struct made all;
     uint32_t n = count_made(work, first, CALLS_ALL, MISSING_BY_FAILED, &all);
-    bool enough = made_by_edge(work, first, &made);
-    double all_z = enough ? calls_z(all.calls, all.visits) : 0;
-    work->n_tests[TEST_TRAFFIC_ALL] += enough && all.calls[0] + all.calls[1] >= TEST_EVENTS;
+    bool enough = all.visits[0] >= MIN_TIMES && all.visits[1] >= MIN_TIMES,
+         tested = enough && all.calls[0] + all.calls[1] >= TEST_EVENTS;
+    work->n_tests[TEST_TRAFFIC_ALL] += tested;
     if (!is_asked_known(work, first)) {
+        work->n_tests[TEST_TRAFFIC] += tested;
+        if (!enough)
+            return n;
         edge.key.name = edge.key.detail = NAME_NONE;
-        work->n_tests[TEST_TRAFFIC] += enough && all.calls[0] + all.calls[1] >= TEST_EVENTS;
-        if (enough)
-            blame_traffic(work, &edge, &made, 0);
+        made = made_by_edge(work, first);
+        blame_traffic(work, &edge, &made, 0);
         return n;
     }
     for (uint32_t i = first; i < first + n; i++) {
@@ -99,7 +101,7 @@ static uint32_t find_edge_traffic(struct work *work, uint32_t first)
         if (!made_by_pair(work, pair, MISSING_BY_FAILED, &made))
             continue;
         work->n_tests[TEST_TRAFFIC] += pair->t[0].n + pair->t[1].n >= TEST_EVENTS;
-        blame_traffic(work, pair, &made, all_z);
+        blame_traffic(work, pair, &made, enough ? calls_z(all.calls, all.visits) : 0);
     }
     return n;
 }

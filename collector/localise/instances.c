@@ -38,7 +38,7 @@ static double slow_trouble(struct work *work, const struct pair *pair)
 
 static double failed_trouble(const struct work *work, const struct pair *pair)
 {
-    double longer = (double)work->requests[1].n / (double)work->requests[0].n;
+    double longer = now_longer(work);
     return (double)pair->t[1].bad - (double)pair->t[0].bad * longer;
 }
 
@@ -79,7 +79,7 @@ static void add_unreached(const struct work *work, uint32_t from, uint32_t to, d
 /* Calls to each of them that end a visit now, and did not. */
 static void add_last(const struct work *work, const struct finding *finding, struct parts *parts)
 {
-    double longer = (double)work->requests[1].n / (double)work->requests[0].n;
+    double longer = now_longer(work);
     uint32_t i, to;
     for (pairs_range(work->pairs, TALLY_LAST, finding->group, &i, &to); i < to; i++) {
         const struct pair *pair = &work->pairs->items[i];

@@ -32,7 +32,7 @@ static bool is_blind(const struct work *work, const struct pair *edge, double ca
 /* Has it lost an instance that by chance would not be without a single call? */
 static bool lost_instance(const struct work *work, uint32_t group)
 {
-    double longer = (double)work->requests[1].n / (double)work->requests[0].n;
+    double longer = now_longer(work);
     uint32_t i, to;
     for (pairs_range(work->pairs, TALLY_INSTANCE, group, &i, &to); i < to; i++) {
         const struct pair *pair = &work->pairs->items[i];
@@ -44,9 +44,9 @@ static bool lost_instance(const struct work *work, uint32_t group)
 
 static void measure(struct work *work, const struct pair *pair, const struct made *made)
 {
-    double was = made->calls[0] / made->visits[0], is = made->calls[1] / made->visits[1];
     if (made->visits[0] < MIN_TIMES || made->visits[1] < MIN_TIMES || made->calls[0] < MIN_TIMES)
         return;
+    double was = made->calls[0] / made->visits[0], is = made->calls[1] / made->visits[1];
     bool gone = lost_instance(work, pair->key.peer),
          of_mix = is_of_mix(work, pair->key.node, NAME_NONE, made);
     work->missing[work->n_missing++] = (struct missing_edge){

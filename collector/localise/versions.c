@@ -26,12 +26,6 @@ static uint32_t service_of(const struct work *work, uint32_t version)
     return version == NO_GROUP ? NO_GROUP : work->versions.items[version].service;
 }
 
-/* By how much longer now is, in requests. */
-static double longer(const struct work *work)
-{
-    return (double)work->requests[1].n / (double)work->requests[0].n;
-}
-
 /* ---- sums over one version ---- */
 
 enum { CALLED, CALLING }; /* which end the version is */
@@ -77,7 +71,7 @@ static double failed_trouble(const struct work *work, const struct finding *find
         for (int t = 0; t < 2; t++)
             n[t] += (double)(finding->survived ? pair->t[t].n - pair->t[t].bad : pair->t[t].bad);
     }
-    return n[1] - n[0] * longer(work);
+    return n[1] - n[0] * now_longer(work);
 }
 
 /* Failures of calls between the version and the finding's other end. */
@@ -86,7 +80,7 @@ static double call_trouble(const struct work *work, const struct finding *findin
     double calls[2], origins[2];
     sum_calls(work, version, finding->end == END_CALLEE ? CALLED : CALLING, finding->peer, calls,
               origins);
-    return origins[1] - origins[0] * longer(work);
+    return origins[1] - origins[0] * now_longer(work);
 }
 
 /* Visits of one operation: all, and those that ended with the step that was found. */

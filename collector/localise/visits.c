@@ -262,10 +262,10 @@ static struct made made_of(const struct standard *standard, const double all[2])
 }
 
 /* By how many times calls a visit became more. */
-static double growth(const struct visits *kind)
+static double growth(const struct made *made)
 {
-    return kind->calls[0] > 0 && kind->n[1] > 0
-               ? kind->calls[1] / kind->n[1] / (kind->calls[0] / kind->n[0])
+    return made->calls[0] > 0 && made->visits[1] > 0
+               ? made->calls[1] / made->visits[1] / (made->calls[0] / made->visits[0])
                : 0;
 }
 
@@ -287,7 +287,7 @@ static struct visits rest_of(const struct work *work, const struct spread *sprea
                              const double all[2])
 {
     struct visits rest = {.operation = NAME_NONE};
-    double longer = (double)work->requests[1].n / (double)work->requests[0].n;
+    double longer = now_longer(work);
     for (uint32_t k = spread->from; k < spread->to; k++) {
         if (!known)
             add_weighed(&work->visits[k], 1, &rest);
@@ -342,20 +342,20 @@ bool made_by_pair(const struct work *work, const struct pair *pair, enum missing
     }
     made->all = made_by_kind(&all, by);
     made->unstopped = made_by_kind(&all, MISSING_BY_STOPPED);
-    made->good_growth = growth(&good);
+    struct made good_made = made_by_kind(&good, by);
+    made->good_growth = growth(&good_made);
     return true;
 }
 
-bool made_by_edge(const struct work *work, uint32_t first, struct made_by *made)
+struct made_by made_by_edge(const struct work *work, uint32_t first)
 {
+    struct made_by made;
     struct made good;
-    count_made(work, first, CALLS_ALL, MISSING_BY_FAILED, &made->all);
-    count_made(work, first, CALLS_ALL, MISSING_BY_STOPPED, &made->unstopped);
+    count_made(work, first, CALLS_ALL, MISSING_BY_FAILED, &made.all);
+    count_made(work, first, CALLS_ALL, MISSING_BY_STOPPED, &made.unstopped);
     count_made(work, first, CALLS_GOOD, MISSING_BY_FAILED, &good);
     for (int t = 0; t < 2; t++)
-        made->edge[t] = made->all.visits[t] > 0 ? made->all.calls[t] / made->all.visits[t] : 0;
-    made->good_growth = good.calls[0] > 0 && good.visits[1] > 0
-                            ? good.calls[1] / good.visits[1] / (good.calls[0] / good.visits[0])
-                            : 0;
-    return made->all.visits[0] >= MIN_TIMES && made->all.visits[1] >= MIN_TIMES;
+        made.edge[t] = made.all.visits[t] > 0 ? made.all.calls[t] / made.all.visits[t] : 0;
+    made.good_growth = growth(&good);
+    return made;
 }

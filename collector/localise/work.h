@@ -158,6 +158,12 @@ struct work {
     bool memory_short;
 };
 
+/* By how many times now has the requests of normal times. */
+static inline double now_longer(const struct work *work)
+{
+    return (double)work->requests[1].n / (double)work->requests[0].n;
+}
+
 /* groups.c */
 bool groups_make(struct work *work, bool by_version, struct groups *groups);
 /* At the level of versions what stands for all of a service's. */
@@ -241,7 +247,7 @@ bool is_asked_known(const struct work *work, uint32_t first);
 bool made_by_pair(const struct work *work, const struct pair *pair, enum missing_by by,
                   struct made_by *made);
 /* Of all its calls. */
-bool made_by_edge(const struct work *work, uint32_t first, struct made_by *made);
+struct made_by made_by_edge(const struct work *work, uint32_t first);
 
 /* flow.c */
 /* How far from chance the change of calls a visit is, in standard errors. */
