@@ -42,7 +42,7 @@ static void what_chance_gives_among_many_is_no_finding(void **state)
     for (int many = 0; many < 2; many++) {
         shop_init(&shop);
         for (int i = 0; i < (many ? 100 : 0); i++) {
-            char name[16], op[16];
+            char name[24], op[16];
             snprintf(name, sizeof(name), "service-%d", i);
             node_no node = shop_node(&shop, name, "", ROLE_WORKLOAD);
             for (int k = 0; k < 10; k++) {

@@ -46,7 +46,7 @@ static uint32_t held(struct steps *steps, uint64_t from, uint64_t to, unsigned *
 
 static struct steps *begun(void)
 {
-    char text[8];
+    char text[24];
     names = names_new(1000, 1 << 20);
     nodes = nodes_new(10);
     for (int i = 0; i < 256; i++) {
