@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Runs every test, four at a time, and ends with the plain line of counts. run.py BUILD [name ...]; `slow` is the name of those that
-have a target of their own.
+"""Runs every test and ends with the plain line of counts. run.py BUILD [name ...]; `slow` is the name of those that have a target of
+their own.
 
-What takes long begins first, and a worker keeps its browser from one scene of the page to the next.
+Three at a time, and beside them two of those that mostly wait. What takes long begins first, and a worker keeps its browser from one
+scene of the page to the next.
 """
 import concurrent.futures
 import glob
@@ -22,9 +23,10 @@ build, only = os.path.abspath(sys.argv[1]), sys.argv[2:]
 counts = {"passed": 0, "failed": 0, "skipped": 0}
 
 
-# Scenes that wait for others for long: Envoy's buffers, deadlines, brokers. Begun last, they would be waited for alone.
-LONG = ("scene_slow", "scene_demo", "scene_envoy", "scene_kafka", "scene_kill", "scene_graph_page", "scene_page", "scene_rest_page", "scene_sdk", "scene_faults",
-        "scene_incidents", "scene_metrics", "scene_search", "scene_diagnose", "scene_keep")
+# Scenes that wait for others for most of their time: Envoy's buffers, deadlines, brokers, a demo's fault.
+WAITING = ("scene_slow", "scene_demo", "scene_kafka", "scene_envoy", "scene_sdk", "scene_kill")
+# Of the others those that take long. Begun last, they would be waited for alone.
+LONG = ("scene_page", "scene_rest_page", "scene_graph_page", "scene_faults", "scene_incidents", "scene_metrics", "scene_search", "scene_diagnose", "scene_keep")
 
 
 def report(kind, name, seconds, text=""):
@@ -99,9 +101,14 @@ def programs(pattern):
     return [p for p in sorted(glob.glob(pattern)) if os.access(p, os.X_OK) and (not only or any(o in p for o in only))]
 
 
-def begins_early(work):
+def waits(work):
+    return work[0] is scene and work[1].__name__ in WAITING
+
+
+def begins(work):
+    """The place in its line."""
     name = work[1].__name__ if work[0] is scene else ""
-    return LONG.index(name) if name in LONG else len(LONG)
+    return next((line.index(name) for line in (WAITING, LONG) if name in line), len(LONG))
 
 
 def main():
@@ -111,8 +118,8 @@ def main():
     for path in sorted(slow or glob.glob(os.path.join(here, "scenes", "scene_*.py"))):
         module = importlib.import_module(os.path.basename(path)[:-3])
         work += [(scene, module, f) for f in dir(module) if f.startswith("scene_") and (not only or any(o in f or o in module.__name__ for o in only))]
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        for result in concurrent.futures.as_completed([pool.submit(*w) for w in sorted(work, key=begins_early)]):
+    with concurrent.futures.ThreadPoolExecutor(3) as working, concurrent.futures.ThreadPoolExecutor(2) as waiting:
+        for result in concurrent.futures.as_completed([(waiting if waits(w) else working).submit(*w) for w in sorted(work, key=begins)]):
             report(*result.result())
     browsers.close()
     ci = os.environ.get("CI", "").lower() not in ("", "0", "false")

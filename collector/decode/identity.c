@@ -3,6 +3,8 @@
 
 #include "collector/decode/semconv.h"
 
+#include <string.h>
+
 #define LIST(...) ((const uint8_t[]){__VA_ARGS__, N_KNOWN_KEYS})
 
 static bool is_unknown_service(struct str name)
@@ -20,16 +22,71 @@ static struct str without_namespace(struct str name, struct str namespace)
     return name;
 }
 
+static bool only_of(struct str text, const char *characters)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (!memchr(characters, text.p[i], strlen(characters)))
+            return false;
+    }
+    return text.len;
+}
+
+/* Without its last part, should that be of so many of these characters: `cart-x2x7q` is `cart`. */
+static bool drop_part(struct str *name, const char *characters, size_t least, size_t most)
+{
+    size_t dash = name->len;
+    while (dash > 0 && name->p[dash - 1] != '-')
+        dash--;
+    struct str part = {name->p + dash, name->len - dash};
+    if (dash < 2 || part.len < least || part.len > most || !only_of(part, characters))
+        return false;
+    name->len = dash - 1;
+    return true;
+}
+
+/* What Kubernetes draws names from: it spells no words. */
+#define K8S_RANDOM "bcdfghjklmnpqrstvwxz2456789"
+#define DIGITS "0123456789"
+
+/* Of a Deployment's ReplicaSet `cart-6b9f7c5d8` the name that stays over rollouts. */
+static struct str without_template_hash(struct str name)
+{
+    drop_part(&name, K8S_RANDOM, 6, 10);
+    return name;
+}
+
+/* The workload of a pod: a Deployment's `cart-6b9f7c5d8-x2x7q`, a DaemonSet's or a Job's `cart-x2x7q`, a StatefulSet's `cart-0`. */
+static struct str workload_of_pod(struct str pod)
+{
+    if (drop_part(&pod, K8S_RANDOM, 5, 5))
+        return without_template_hash(pod);
+    drop_part(&pod, DIGITS, 1, 5);
+    return pod;
+}
+
+/* Who has no name of his own has his workload's. */
+static struct str workload_name(const struct seen_keys *seen)
+{
+    struct str name = keys_first_text(seen, LIST(KEY_K8S_DEPLOYMENT_NAME));
+    if (!name.len)
+        name = without_template_hash(keys_first_text(seen, LIST(KEY_K8S_REPLICASET_NAME)));
+    if (!name.len)
+        name = keys_first_text(seen, LIST(KEY_K8S_STATEFULSET_NAME, KEY_K8S_DAEMONSET_NAME,
+                                          KEY_K8S_JOB_NAME, KEY_FAAS_NAME));
+    if (!name.len)
+        name = workload_of_pod(keys_first_text(seen, LIST(KEY_K8S_POD_NAME)));
+    if (!name.len)
+        name = keys_first_text(seen, LIST(KEY_K8S_CONTAINER_NAME, KEY_PROCESS_EXECUTABLE_NAME));
+    return name;
+}
+
 void semconv_resource(struct resource *resource)
 {
     struct seen_keys seen;
     keys_seen(&seen, resource->attrs, resource->n_attrs);
     struct str name = keys_first_text(&seen, LIST(KEY_SERVICE_NAME));
     if (is_unknown_service(name)) {
-        struct str other = keys_first_text(
-            &seen, LIST(KEY_K8S_DEPLOYMENT_NAME, KEY_K8S_REPLICASET_NAME, KEY_K8S_STATEFULSET_NAME,
-                        KEY_K8S_DAEMONSET_NAME, KEY_K8S_JOB_NAME, KEY_FAAS_NAME,
-                        KEY_K8S_CONTAINER_NAME, KEY_PROCESS_EXECUTABLE_NAME));
+        struct str other = workload_name(&seen);
         name = other.len ? other : name.len ? name : STR("unknown_service");
     }
     resource->namespace = keys_first_text(

@@ -15,6 +15,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "scenes"))
+import browse  # noqa: E402
 import lib  # noqa: E402
 import otlp  # noqa: E402
 
@@ -349,9 +350,14 @@ def millions():
 
 def page():
     """The page in the system's Chromium: shop data, a trace of 10,000 spans; five new browsers."""
-    ui = os.path.join(HERE, "..", "ui")
-    if not os.path.exists(os.path.join(ui, "node_modules")) or not os.path.exists("/usr/bin/chromium"):
-        print("page: no Chromium or npm packages here; make deps installs them")
+    ui = browse.UI
+    try:
+        browse.chromium()
+    except lib.Skip as why:
+        print("page: %s" % why)
+        return
+    if not os.path.exists(os.path.join(ui, "node_modules")):
+        print("page: no npm packages here; make deps installs them")
         return
     sys.path.insert(0, ui)
     import shop

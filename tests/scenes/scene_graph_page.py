@@ -4,33 +4,15 @@ import glob
 import gzip
 import json
 import os
-import shutil
-import subprocess
 import time
 
 import lib
 import mesh_300
 import mesh_shop
+from browse import browse, units
 from lib import frames, otlp_body, otlp_span
 
-UI = os.path.join(lib.HERE, "..", "ui")
 MINUTE = 60
-
-
-def browse(c, name, **facts):
-    """Runs one scene of tests/ui/graph.mjs."""
-    if not shutil.which("node") or not os.path.exists(os.path.join(UI, "node_modules", "playwright-core")):
-        raise lib.Skip("no Node or its packages here: make deps installs them")
-    if not os.path.exists(os.environ.get("CHROMIUM", "/usr/bin/chromium")):
-        raise lib.Skip("no Chromium here: make deps installs it")
-    if b"/assets/" not in c.get("/graph")[1]:
-        raise lib.Skip("built with UI=0: there is no page")
-    path = os.path.join(c.folder, name + ".json")
-    with open(path, "w") as f:
-        json.dump({"base": "http://" + c.web, "otlp": "http://%s/v1/traces" % c.otlp, **facts}, f)
-    p = subprocess.run(["node", os.path.join(UI, "graph.mjs"), name, path], env=c.page_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=200)
-    assert p.returncode == 0, p.stderr.decode(errors="replace")[-3000:]
-    return p.stdout.decode()
 
 
 def ns(seconds):
@@ -63,30 +45,30 @@ def facts_of(c, facts):
 def scene_graph_page_shows_what_sql_says(c):
     c.start()
     facts = facts_of(c, fill(c))
-    browse(c, "graph_shows_what_sql_says", **facts)
-    browse(c, "now_shows_what_sql_says", **facts)
-    browse(c, "services_show_what_sql_says", **facts)
+    browse(c, "graph.mjs", "graph_shows_what_sql_says", **facts)
+    browse(c, "graph.mjs", "now_shows_what_sql_says", **facts)
+    browse(c, "graph.mjs", "services_show_what_sql_says", **facts)
 
 
 def scene_graph_page_by_keyboard_only(c):
     c.start()
-    browse(c, "keyboard_only", **facts_of(c, fill(c)))
+    browse(c, "graph.mjs", "keyboard_only", **facts_of(c, fill(c)))
 
 
 def scene_graph_page_on_a_phone(c):
     c.start()
-    browse(c, "on_a_phone", **fill(c, 30))
+    browse(c, "graph.mjs", "on_a_phone", **fill(c, 30))
 
 
 def scene_graph_page_gives_axe_nothing_to_say(c):
     c.start()
-    browse(c, "axe_finds_nothing", **fill(c, 60, 1))
+    browse(c, "graph.mjs", "axe_finds_nothing", **fill(c, 60, 1))
 
 
 def scene_graph_page_urls_round_trip(c):
     c.start()
     fill(c, 30)
-    browse(c, "urls_round_trip")
+    browse(c, "graph.mjs", "urls_round_trip")
 
 
 def scene_graph_page_live_does_not_move_what_one_reads(c):
@@ -95,16 +77,16 @@ def scene_graph_page_live_does_not_move_what_one_reads(c):
     more, now = mesh_shop.Shop(99), time.time()
     for i in range(3000):
         more.request(now - 20 - i / 3000, "GET /search")
-    browse(c, "live_does_not_move_what_one_reads", bodies=[more.body().decode()])
+    browse(c, "graph.mjs", "live_does_not_move_what_one_reads", bodies=[more.body().decode()])
 
 
 def scene_graph_page_says_failures_and_emptiness(c):
     c.start()
-    browse(c, "failures_and_emptiness_are_said", **fill(c, 30))
+    browse(c, "graph.mjs", "failures_and_emptiness_are_said", **fill(c, 30))
 
 
 def scene_graph_page_on_first_start(c):
-    browse(c.start(), "first_start")
+    browse(c.start(), "graph.mjs", "first_start")
 
 
 HOSTILE = ["<script>window.ran=1</script>", "<img src=x onerror=window.ran=1>", "\"><svg onload=window.ran=1>", "javascript:window.ran=1", "a>b", "a/b/c", "x#user", "\u202egnihtemos\u2066",
@@ -127,7 +109,7 @@ def scene_graph_page_hostile_names_stay_text(c):
     assert status == 200, text
     c.flush()
     nodes = c.sql("SELECT count(*) FROM (SELECT caller_service, caller_role FROM edge_minute UNION SELECT callee_service, callee_role FROM edge_minute)")[0][0]
-    browse(c, "hostile_names_stay_text", nodes=nodes)
+    browse(c, "graph.mjs", "hostile_names_stay_text", nodes=nodes)
 
 
 def scene_graph_page_opens_captured_data(c):
@@ -144,7 +126,7 @@ def scene_graph_page_opens_captured_data(c):
     calls = c.sql("SELECT sum(calls) FROM edge_minute")[0][0]
     assert sum(e["calls"] for e in graph["edges"]) == calls > 100, calls
     services = [[n["node"][k] for k in ("cluster", "namespace", "service")] for n in graph["nodes"] if n["node"]["role"] in ("workload", "gateway")][:4]
-    browse(c, "captured_data_opens", edges=len(graph["edges"]), nodes=len(graph["nodes"]), services=services, **{"from": low // 1_000_000_000, "to": high // 1_000_000_000 + 60})
+    browse(c, "graph.mjs", "captured_data_opens", edges=len(graph["edges"]), nodes=len(graph["nodes"]), services=services, **{"from": low // 1_000_000_000, "to": high // 1_000_000_000 + 60})
 
 
 def scene_graph_page_of_three_hundred_services(c):
@@ -153,7 +135,7 @@ def scene_graph_page_of_three_hundred_services(c):
     mesh_300.fill(c.db, int(time.time() - 15) // 60)
     c.start()
     now = int(time.time() - 15) // 60 * 60
-    print(browse(c, "three_hundred_services", **{"from": now - 1800, "to": now}))
+    print(browse(c, "graph.mjs", "three_hundred_services", **{"from": now - 1800, "to": now}))
 
 
 def scene_graph_page_of_too_many_edges_is_a_table(c):
@@ -162,11 +144,8 @@ def scene_graph_page_of_too_many_edges_is_a_table(c):
     mesh_300.fill(c.db, int(time.time() - 15) // 60, 300, 2200, 3)
     c.start()
     now = int(time.time() - 15) // 60 * 60
-    browse(c, "too_many_edges_are_a_table", **{"from": now - 120, "to": now})
+    browse(c, "graph.mjs", "too_many_edges_are_a_table", **{"from": now - 120, "to": now})
 
 
 def scene_pure_parts_of_the_graph_page(c):
-    if not shutil.which("node"):
-        raise lib.Skip("no Node here: make deps installs it")
-    p = subprocess.run(["node", os.path.join(UI, "graph_units.mjs")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
-    assert p.returncode == 0, p.stdout.decode()[-3000:]
+    units("graph_units.mjs")

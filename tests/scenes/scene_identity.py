@@ -128,3 +128,21 @@ def scene_whom_a_lone_call_names(c):
     assert c.post_otlp(otlp_body(spans), True)[0] == 200
     c.flush()
     assert c.sql("SELECT peer FROM span ORDER BY start_ns") == [(peer,) for _, peer in rows]
+
+
+def scene_who_has_no_name_has_his_workloads(c):
+    """Without a service's name Kubernetes' will do, but for what it draws anew with every rollout; a word is nothing drawn."""
+    rows = [({"k8s.pod.name": "cart-6b9f7c5d8-x2x7q"}, "cart"), ({"k8s.pod.name": "ts-order-service-58d6cc9f4b-7kzmh"}, "ts-order-service"),
+            ({"k8s.pod.name": "stock-12"}, "stock"), ({"k8s.pod.name": "agent-x2x7q"}, "agent"), ({"k8s.pod.name": "front-end"}, "front-end"),
+            ({"k8s.pod.name": "x2x7q"}, "x2x7q"), ({"k8s.pod.name": "pay-6b9f7c5d8-x2x7q", "k8s.container.name": "main"}, "pay"),
+            ({"k8s.replicaset.name": "mail-6b9f7c5d8", "k8s.pod.name": "mail-6b9f7c5d8-x2x7q"}, "mail"),
+            ({"k8s.deployment.name": "tax-6b9f7c5d8", "k8s.pod.name": "tax-6b9f7c5d8-x2x7q"}, "tax-6b9f7c5d8"),
+            ({"service.name": "unknown_service:java", "k8s.pod.name": "ads-6b9f7c5d8-x2x7q"}, "ads"),
+            ({"service.name": "web-6b9f7c5d8-x2x7q", "k8s.pod.name": "web-6b9f7c5d8-x2x7q"}, "web-6b9f7c5d8-x2x7q"), ({}, "unknown_service")]
+    c.start()
+    body = json.loads(otlp_body([otlp_span("%032x" % (i + 1), "%016x" % 1, start=1_700_000_000_000 + i, service=str(i)) for i in range(len(rows))]))
+    for group, (names, _) in zip(body["resourceSpans"], rows):
+        group["resource"]["attributes"] = [{"key": key, "value": {"stringValue": value}} for key, value in names.items()]
+    assert c.post_otlp(json.dumps(body).encode(), True)[0] == 200
+    c.flush()
+    assert c.sql("SELECT service FROM span ORDER BY start_ns") == [(service,) for _, service in rows]

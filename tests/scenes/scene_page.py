@@ -1,34 +1,15 @@
 """The page in a real browser: what it shows is what SQL says; keys, phones, themes, URLs, live answers, hostile names, large traces."""
 import gzip
 import json
-import os
-import shutil
-import subprocess
 import sys
 import time
 
 import lib
+from browse import UI, browse, units
 from lib import frames, golden, otlp_body, otlp_span
 
-UI = os.path.join(lib.HERE, "..", "ui")
 sys.path.insert(0, UI)
 import shop  # noqa: E402
-
-
-def browse(c, name, **facts):
-    """Runs one scene of tests/ui/page.mjs; gives what it printed."""
-    if not shutil.which("node") or not os.path.exists(os.path.join(UI, "node_modules", "playwright-core")):
-        raise lib.Skip("no Node or its packages here: make deps installs them")
-    if not os.path.exists(os.environ.get("CHROMIUM", "/usr/bin/chromium")):
-        raise lib.Skip("no Chromium here: make deps installs it")
-    if b"/assets/" not in c.get("/traces")[1]:
-        raise lib.Skip("built with UI=0: there is no page")
-    path = os.path.join(c.folder, name + ".json")
-    with open(path, "w") as f:
-        json.dump({"base": "http://" + c.web, "otlp": "http://%s/v1/traces" % c.otlp, **facts}, f)
-    p = subprocess.run(["node", os.path.join(UI, "page.mjs"), name, path], env=c.page_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=150)
-    assert p.returncode == 0, p.stderr.decode(errors="replace")[-3000:]
-    return p.stdout.decode()
 
 
 def fill(c, n=300, seed=1):
@@ -65,10 +46,7 @@ def ms(ns):
 
 
 def scene_pure_parts_of_the_page(c):
-    if not shutil.which("node"):
-        raise lib.Skip("no Node here: make deps installs it")
-    p = subprocess.run(["node", os.path.join(UI, "units.mjs")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
-    assert p.returncode == 0, p.stdout.decode()[-3000:]
+    units("units.mjs")
 
 
 def scene_page_shows_what_sql_says(c):
@@ -80,7 +58,7 @@ def scene_page_shows_what_sql_says(c):
     facts["origins"] = sum(role == "sidecar" and fault == "origin" for _, _, role, fault, *_ in spans)
     last = [json.loads(a) for o, _, _, fault, a, _ in spans if o.startswith("HGETALL")][-1]
     facts["attributes"] = {k: v if isinstance(v, str) else json.dumps(v) for k, v in last.items()}
-    out = browse(c, "shows_what_sql_says", **facts)
+    out = browse(c, "page.mjs", "shows_what_sql_says", **facts)
     query = json.loads(out[out.index("SQL ") + 4:].splitlines()[0])
     window = [int(float(facts[k]) * 1e9) for k in ("from", "to")]
     wanted = [r[0] for r in c.sql("SELECT trace_id FROM trace WHERE %s AND status = 'error' AND trace_id IN (SELECT trace_id FROM span WHERE "
@@ -97,36 +75,36 @@ def scene_page_head_and_clocks(c):
         otlp_span(skewed, "%016x" % 3, "%016x" % 2, "stock", "GET /stock", 2, now + 4920, 60), otlp_span(skewed, "%016x" % 4, "%016x" % 3, "stock", "read", 1, now + 4930, 40),
         otlp_span(orphan, "%016x" % 5, "%016x" % 99, "lost", "read", 2, now, 40)]), True)[0] == 200
     c.flush()
-    browse(c, "head_and_clocks", skewed=skewed, orphan=orphan, **facts)
+    browse(c, "page.mjs", "head_and_clocks", skewed=skewed, orphan=orphan, **facts)
 
 
 def scene_page_links_to_where_logs_are(c):
     c.start(web__log_link='https://logs.example/find?a="b"&q={trace_id}')
     facts = fill(c, 30)
     assert b'content="https://logs.example/find?a=&quot;b&quot;&amp;q={trace_id}"' in c.get("/traces")[1]
-    browse(c, "links_to_logs", **facts)
+    browse(c, "page.mjs", "links_to_logs", **facts)
 
 
 def scene_page_selection_says_what_is_different(c):
-    browse(c.start(), "selecting_says_what_is_different", **fill(c))
+    browse(c.start(), "page.mjs", "selecting_says_what_is_different", **fill(c))
 
 
 def scene_page_by_keyboard_only(c):
     c.start()
-    browse(c, "keyboard_only", **facts_of(c, fill(c, 120)))
+    browse(c, "page.mjs", "keyboard_only", **facts_of(c, fill(c, 120)))
 
 
 def scene_page_on_a_phone(c):
-    browse(c.start(), "on_a_phone", **fill(c, 120))
+    browse(c.start(), "page.mjs", "on_a_phone", **fill(c, 120))
 
 
 def scene_page_gives_axe_nothing_to_say(c):
     c.start()
-    browse(c, "axe_finds_nothing", **facts_of(c, fill(c, 120)))
+    browse(c, "page.mjs", "axe_finds_nothing", **facts_of(c, fill(c, 120)))
 
 
 def scene_page_urls_round_trip(c):
-    browse(c.start(), "urls_round_trip", **fill(c, 120))
+    browse(c.start(), "page.mjs", "urls_round_trip", **fill(c, 120))
 
 
 def scene_page_live_does_not_move_what_one_reads(c):
@@ -135,22 +113,22 @@ def scene_page_live_does_not_move_what_one_reads(c):
     maker, now = shop.Maker(77), time.time()
     for i in range(12):
         shop.simple(maker, now - 2 - i / 100, 1.0, "GET /p/7", "catalog", "GetProduct")
-    browse(c, "live_does_not_move_what_one_reads", bodies=[b.decode() for b in maker.bodies()], fresh=12)
+    browse(c, "page.mjs", "live_does_not_move_what_one_reads", bodies=[b.decode() for b in maker.bodies()], fresh=12)
 
 
 def scene_page_says_when_contact_is_lost(c):
     c.start()
     fill(c, 60)
-    browse(c, "lost_contact_is_said")
+    browse(c, "page.mjs", "lost_contact_is_said")
 
 
 def scene_page_failure_is_one_line(c):
     c.start()
-    browse(c, "a_failure_is_one_line", **facts_of(c, fill(c, 60)))
+    browse(c, "page.mjs", "a_failure_is_one_line", **facts_of(c, fill(c, 60)))
 
 
 def scene_page_on_first_start(c):
-    browse(c.start(), "first_start")
+    browse(c.start(), "page.mjs", "first_start")
 
 
 HOSTILE = ["<script>window.ran=1</script>", "<img src=x onerror=window.ran=1>", "\"><svg onload=window.ran=1>", "javascript:window.ran=1",
@@ -177,7 +155,7 @@ def scene_page_hostile_names_stay_text(c):
     assert status == 200, text
     c.flush()
     assert c.sql("SELECT count(*) FROM span")[0][0] == 2 * len(HOSTILE)
-    browse(c, "hostile_names_stay_text", ids=[i for k, i in enumerate(ids) if k in (0, 1, 5, 6, 8, 9, 11, 12)])
+    browse(c, "page.mjs", "hostile_names_stay_text", ids=[i for k, i in enumerate(ids) if k in (0, 1, 5, 6, 8, 9, 11, 12)])
 
 
 def scene_page_ten_thousand_spans(c):
@@ -187,7 +165,7 @@ def scene_page_ten_thousand_spans(c):
     for body in maker.bodies(4000):
         assert c.post_otlp(body, True)[0] == 200
     c.flush()
-    browse(c, "ten_thousand_spans", id=trace.id, n=10001)
+    browse(c, "page.mjs", "ten_thousand_spans", id=trace.id, n=10001)
 
 
 def scene_page_opens_captured_data(c):
@@ -203,13 +181,13 @@ def scene_page_opens_captured_data(c):
     low, high, n = c.sql("SELECT min(start_ns), max(start_ns), count(*) FROM trace")[0]
     rows = c.sql("SELECT trace_id, span_count, status = 'error' FROM (SELECT *, row_number() OVER (PARTITION BY entry_service, status ORDER BY span_count DESC, trace_id) "
                  "AS place FROM trace) WHERE place <= 2 ORDER BY span_count DESC LIMIT 10")
-    browse(c, "captured_data_opens", count=n, traces=[(i, s, bool(e)) for i, s, e in rows], **{"from": "%.3f" % (low / 1e9 - 1), "to": "%.3f" % (high / 1e9 + 1)})
+    browse(c, "page.mjs", "captured_data_opens", count=n, traces=[(i, s, bool(e)) for i, s, e in rows], **{"from": "%.3f" % (low / 1e9 - 1), "to": "%.3f" % (high / 1e9 + 1)})
 
 
 def scene_page_without_scripts(c):
     c.start()
     fill(c, 60)
-    browse(c, "without_scripts", rows=50)
+    browse(c, "page.mjs", "without_scripts", rows=50)
 
 
 def scene_page_and_files_have_their_headers(c):

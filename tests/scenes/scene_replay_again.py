@@ -88,6 +88,7 @@ def scene_shifted_times_are_shifted_alike(c):
     paths, db = big_files(c, 2), os.path.join(c.folder, "shift.db")
     p = start(c, paths, "--db", db, "--shift", hold=paths[1], at=2)  # the first is to look for the latest time
     wait_for(lambda: p.poll() is not None or number(db, "SELECT needed_from FROM position") > 4, what="some are stored")
+    assert p.poll() is None, p.communicate()
     p.kill()
     p.communicate()
     out, said = start(c, paths, "--db", db, "--shift").communicate(timeout=60)
@@ -102,6 +103,7 @@ def scene_sent_to_a_collector_it_goes_on(c):
     url, received = "http://" + c.otlp, lambda: c.counter("faultline_ingest_records_total", transport="http")
     p = start(c, paths, "--to", url, "--shift", hold=paths[1], at=2)
     wait_for(lambda: p.poll() is not None or received() > 4000, what="some are received")
+    assert p.poll() is None, p.communicate()
     p.kill()
     p.communicate()
     before = received()

@@ -1,36 +1,16 @@
 """Now with an incident, Network, SQL and Status in a real browser: what they show is what SQL says; keys, phones, themes, URLs, states, hostile names."""
 import json
-import os
 import re
-import shutil
-import subprocess
 import time
 
 import lib
+from browse import browse, units
 from lib import otlp_body, otlp_span, wait_for
 from scene_graph_page import fill
 from scene_incidents import begun
 from scene_page import HOSTILE
 from scene_ways import between_sidecars, clear, u_turn
 from stitching import BASE_US, otlp
-
-UI = os.path.join(lib.HERE, "..", "ui")
-
-
-def browse(c, name, **facts):
-    """Runs one scene of tests/ui/rest.mjs."""
-    if not shutil.which("node") or not os.path.exists(os.path.join(UI, "node_modules", "playwright-core")):
-        raise lib.Skip("no Node or its packages here: make deps installs them")
-    if not os.path.exists(os.environ.get("CHROMIUM", "/usr/bin/chromium")):
-        raise lib.Skip("no Chromium here: make deps installs it")
-    if b"/assets/" not in c.get("/graph")[1]:
-        raise lib.Skip("built with UI=0: there is no page")
-    path = os.path.join(c.folder, name + ".json")
-    with open(path, "w") as f:
-        json.dump({"base": "http://" + c.web, **facts}, f)
-    p = subprocess.run(["node", os.path.join(UI, "rest.mjs"), name, path], env=c.page_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=200)
-    assert p.returncode == 0, p.stderr.decode(errors="replace")[-3000:]
-    return p.stdout.decode()
 
 
 def share(x):
@@ -66,8 +46,8 @@ def facts_of(c):
 def scene_rest_page_tells_an_incident(c):
     shop = fault(c, "fail")
     facts = facts_of(c)
-    browse(c, "incident_is_told", **facts)
-    browse(c, "several_incidents", **facts)
+    browse(c, "rest.mjs", "incident_is_told", **facts)
+    browse(c, "rest.mjs", "several_incidents", **facts)
     begin, end = time.time(), time.time() + 60
 
     def closed():
@@ -78,12 +58,12 @@ def scene_rest_page_tells_an_incident(c):
         time.sleep(1)
         return c.api("incidents?state=closed")["items"]
     wait_for(closed, end - time.time(), "the end")
-    browse(c, "incident_is_over")
+    browse(c, "rest.mjs", "incident_is_over")
 
 
 def scene_rest_page_tells_slowness(c):
     fault(c, "slow", localise__close_after="10m")
-    browse(c, "slowness_is_told", operation="GET /cart")
+    browse(c, "rest.mjs", "slowness_is_told", operation="GET /cart")
 
 
 def scene_rest_page_network_shows_what_sql_says(c):
@@ -97,7 +77,7 @@ def scene_rest_page_network_shows_what_sql_says(c):
     bad = {tuple(r) for r in c.sql("SELECT caller_service, callee_service FROM edge_violation")}
     pins = c.sql("SELECT caller_service, gateway, callee_service, 1.0 * sum(added_ns_sum) / sum(calls) / 1e6 FROM hairpin GROUP BY 1, 2, 3")
     assert len(plain) == 3 and len(bad) == 2 and len(pins) == 1, (plain, bad, pins)
-    browse(c, "network_shows_what_sql_says", clear=sorted([[a, b, share(s), (a, b) in bad] for a, b, s in plain], key=lambda r: (not r[3], r[0])),
+    browse(c, "rest.mjs", "network_shows_what_sql_says", clear=sorted([[a, b, share(s), (a, b) in bad] for a, b, s in plain], key=lambda r: (not r[3], r[0])),
            pins=[[a, g, b, "%.1f ms" % ms] for a, g, b, ms in pins], **{"from": at // 60 * 60, "to": (at // 60 + 2) * 60})
 
 
@@ -114,12 +94,12 @@ def scene_rest_page_sql(c):
     filled(c)
     sql = "SELECT trace_id, entry_operation, duration_ns, status\nFROM trace WHERE status = 'error'\nORDER BY start_ns"
     now = int(time.time()) // 60 * 60
-    browse(c, "sql_answers", sql=sql, rows=[[str(v) for v in r] for r in c.sql(sql)], columns=["trace_id", "entry_operation", "duration_ns", "status"], **{"from": now - 1800, "to": now})
+    browse(c, "rest.mjs", "sql_answers", sql=sql, rows=[[str(v) for v in r] for r in c.sql(sql)], columns=["trace_id", "entry_operation", "duration_ns", "status"], **{"from": now - 1800, "to": now})
 
 
 def scene_rest_page_sql_limits(c):
     c.start(web__sql_timeout="200ms", web__sql_rows=1500)
-    browse(c, "sql_limits_are_said")
+    browse(c, "rest.mjs", "sql_limits_are_said")
 
 
 def scene_rest_page_trace_has_the_hops_of_a_call(c):
@@ -133,7 +113,7 @@ def scene_rest_page_trace_has_the_hops_of_a_call(c):
     names = {"sidecar_out": "sidecar out", "sidecar_in": "sidecar in"}
     ms = lambda ns: "%.1f ms" % (ns / 1e6)  # noqa: E731
     assert outer["role"] == "sidecar" and len(outer["hops"]) >= 4, outer
-    browse(c, "hops_of_a_call", id=t.id, app=app["span_id"], sidecar=outer["span_id"], hops=[[names.get(h["hop"], h["name"] if h["hop"] == "application" else h["hop"]), ms(h["time_ns"])] for h in outer["hops"]])
+    browse(c, "rest.mjs", "hops_of_a_call", id=t.id, app=app["span_id"], sidecar=outer["span_id"], hops=[[names.get(h["hop"], h["name"] if h["hop"] == "application" else h["hop"]), ms(h["time_ns"])] for h in outer["hops"]])
 
 
 def scene_rest_page_service_compares(c):
@@ -142,37 +122,37 @@ def scene_rest_page_service_compares(c):
     window = (facts["from"] * 1_000_000_000, facts["to"] * 1_000_000_000)
     op = c.sql("SELECT operation, sum(calls) FROM operation_minute WHERE service = 'cart' AND kind = 'server' AND minute_ns >= ? AND minute_ns < ? GROUP BY 1 ORDER BY 2 DESC", *window)[0]
     versions = c.sql("SELECT version, sum(calls), 1.0 * sum(errors) / sum(calls) FROM operation_minute WHERE service = 'cart' AND operation = ? AND minute_ns >= ? AND minute_ns < ? GROUP BY 1 ORDER BY 1", op[0], *window)
-    browse(c, "service_compares", op=op, op_versions=[[v, n, share(x)] for v, n, x in versions], **facts)
+    browse(c, "rest.mjs", "service_compares", op=op, op_versions=[[v, n, share(x)] for v, n, x in versions], **facts)
 
 
 def scene_rest_page_by_keyboard_only(c):
     fault(c, "fail", localise__close_after="10m")
-    browse(c, "keyboard_only")
+    browse(c, "rest.mjs", "keyboard_only")
 
 
 def scene_rest_page_on_a_phone(c):
     fault(c, "fail", localise__close_after="10m")
-    browse(c, "on_a_phone")
+    browse(c, "rest.mjs", "on_a_phone")
 
 
 def scene_rest_page_gives_axe_nothing_to_say(c):
     fault(c, "fail", localise__close_after="10m")
-    browse(c, "axe_finds_nothing")
+    browse(c, "rest.mjs", "axe_finds_nothing")
 
 
 def scene_rest_page_says_failures(c):
     fault(c, "fail", localise__close_after="10m")
-    browse(c, "failures_are_said")
+    browse(c, "rest.mjs", "failures_are_said")
 
 
 def scene_rest_page_on_first_start(c):
-    browse(c.start(), "first_start")
+    browse(c.start(), "rest.mjs", "first_start")
 
 
 def scene_rest_page_without_sql(c):
     c.start(web__sql="false")
     filled(c)
-    browse(c, "sql_is_off")
+    browse(c, "rest.mjs", "sql_is_off")
 
 
 def scene_rest_page_hostile_names_stay_text(c):
@@ -184,11 +164,8 @@ def scene_rest_page_hostile_names_stay_text(c):
         spans.append(otlp_span(trace, "%016x" % (100 * i + 2), "%016x" % (100 * i + 1), name, name, 3, now - 4990, 30, 2, db__system=name, peer__service=name + "2", url__full="http://x/"))
     assert c.post_otlp(otlp_body(spans), True)[0] == 200
     c.flush()
-    browse(c, "hostile_names_stay_text")
+    browse(c, "rest.mjs", "hostile_names_stay_text")
 
 
 def scene_rest_page_pure_parts(c):
-    if not shutil.which("node"):
-        raise lib.Skip("no Node here: make deps installs it")
-    p = subprocess.run(["node", os.path.join(UI, "rest_units.mjs")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
-    assert p.returncode == 0, p.stdout.decode()[-3000:]
+    units("rest_units.mjs")

@@ -4,13 +4,14 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
+import { LAUNCH } from './launch.mjs';
 
 export { assert };
 const require = createRequire(import.meta.url);
 
 export async function withBrowser(base, scene) {
   const browser = process.env.BROWSER ? await chromium.connect(process.env.BROWSER) /* server.mjs, of who runs the scenes */
-    : await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+    : await chromium.launch(LAUNCH);
   const trouble = [];
   const open = async (path, { size = [1440, 900], theme = 'light', js = true, wait = true, allow = [] } = {}) => {
     const context = await browser.newContext({ viewport: { width: size[0], height: size[1] }, colorScheme: theme, javaScriptEnabled: js, reducedMotion: 'reduce', permissions: ['clipboard-read', 'clipboard-write'] });

@@ -1,11 +1,12 @@
 // measure.mjs: how fast the page is, in the system's Chromium. node measure.mjs BASE TRACE_ID RUNS; prints JSON: ms of each run, a new browser
 // for each, so that nothing is cached.
 import { chromium } from 'playwright-core';
+import { LAUNCH } from './launch.mjs';
 
 const [base, id, runs] = process.argv.slice(2);
 const out = { first_paint_ms: [], content_ms: [], open_trace_ms: [], frames_per_s: [], slowest_frame_ms: [], bytes: 0 };
 for (let i = 0; i < runs; i++) {
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+  const browser = await chromium.launch(LAUNCH);
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
   const sizes = new Map(); /* by name: what a second page takes from the cache counts once */
   page.on('response', async r => { if (r.url().includes('/assets/')) sizes.set(r.url(), Number((await r.allHeaders())['content-length'] || 0)); });

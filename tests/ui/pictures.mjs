@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { LAUNCH } from './launch.mjs';
 import { smaller } from './png.mjs';
 
 const f = JSON.parse(process.argv[2]), time = 'from=-10m', trace = `/trace/${f.failed}`, cart = `/service/eu-1/shop/cart?${time}`;
@@ -12,7 +13,7 @@ const SETS = {
     ['services', `/services?${time}`, '#main tbody tr'], ['service', cart, '.spark3 svg'], ['network', `/network?${time}`, '.matrix'], ['sql', `/sql?${time}`, '.tdata'], ['status', `/status?${time}`, '#ta']],
   large: [['graph-300', '/graph', '.gside .chart svg', 'light']],
 };
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+const browser = await chromium.launch(LAUNCH);
 for (const [name, path, ready, only] of SETS[f.set]) for (const theme of only ? [only] : ['light', 'dark', 'phone']) {
   const phone = theme == 'phone', page = await browser.newPage({ viewport: phone ? { width: 390, height: 844 } : { width: 1440, height: 900 }, colorScheme: phone ? 'light' : theme, deviceScaleFactor: phone ? 2 : 1 });
   await page.goto(f.base + path);
