@@ -55,7 +55,8 @@ static struct str without_template_hash(struct str name)
     return name;
 }
 
-/* The workload of a pod: a Deployment's `cart-6b9f7c5d8-x2x7q`, a DaemonSet's or a Job's `cart-x2x7q`, a StatefulSet's `cart-0`. */
+/* The workload of a pod: a Deployment's `cart-6b9f7c5d8-x2x7q`, a DaemonSet's or a Job's
+ * `cart-x2x7q`, a StatefulSet's `cart-0`. */
 static struct str workload_of_pod(struct str pod)
 {
     if (drop_part(&pod, K8S_RANDOM, 5, 5))

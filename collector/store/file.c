@@ -80,6 +80,9 @@ static int read_number(sqlite3 *db, const char *sql, int64_t *number)
 
 enum look { LOOK_NEW, LOOK_OURS, LOOK_DAMAGED, LOOK_REFUSED };
 
+/* Who reads the file while it is opened, a shell say, holds it for a moment. */
+#define OPEN_WAIT_MS 5000
+
 #define LOOK_AGAIN 3
 #define LOOK_AGAIN_NS (50 * NS_PER_MS)
 
@@ -94,6 +97,8 @@ static int read_marks(const char *path, struct marks *marks)
     int64_t position = 0;
     *marks = (struct marks){0};
     int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL);
+    if (!code)
+        sqlite3_busy_timeout(db, OPEN_WAIT_MS);
     code = code ? code : read_number(db, "PRAGMA application_id", &marks->id);
     code = code ? code : read_number(db, "PRAGMA user_version", &marks->version);
     code = code ? code : read_number(db, "SELECT count(*) FROM sqlite_schema", &marks->n_tables);
@@ -214,13 +219,14 @@ static int open_database(const struct store_settings *settings, sqlite3 **db, st
     char pragmas[400];
     int code = sqlite3_open_v2(
         settings->path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (!code)
+        sqlite3_busy_timeout(*db, OPEN_WAIT_MS);
     snprintf(
         pragmas, sizeof(pragmas),
         "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; "
         "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA secure_delete = OFF; "
         "PRAGMA cache_size = -%llu; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = "
-        "67108864; "
-        "PRAGMA busy_timeout = 5000",
+        "67108864",
         (unsigned long long)(settings->cache_bytes / 1024));
     code = code ? code : sqlite3_exec(*db, pragmas, NULL, NULL, NULL);
     code = code ? code : store_file_migrate(*db);

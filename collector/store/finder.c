@@ -31,7 +31,8 @@ int trace_finder_open(struct store *store, uint32_t max_spans, struct trace_find
     finder->max_spans = max_spans;
     int code = sqlite3_open_v2(store->settings.path, &finder->db,
                                SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
-    sqlite3_busy_timeout(finder->db, 5000);
+    if (!code)
+        sqlite3_busy_timeout(finder->db, 5000);
     code = code ? code
                 : prepare(finder,
                           "SELECT trace_no FROM trace_key WHERE run = ? AND hash = ? "

@@ -1,4 +1,5 @@
 """What a start refuses, with the file untouched; what it sets aside; what it says when all is well."""
+import glob
 import os
 import re
 import socket
@@ -85,6 +86,22 @@ def scene_a_start_that_cannot_be_says_why_and_changes_nothing(c):
         c.flush()
         assert c.sql("SELECT count(*) FROM span") == [(1,)]
         c.stop()
+
+
+def scene_who_reads_the_file_while_it_is_opened_is_waited_for(c):
+    """A shell, or a scrape of the file, at the moment when it is made or opened again."""
+    body = os.path.join(c.folder, "body.json")
+    with open(body, "wb") as f:
+        f.write(otlp_body([otlp_span("a" * 32, "b" * 16)]))
+    reader = sqlite3.connect(database(c.db, "PRAGMA journal_mode = DELETE"))
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    p = subprocess.Popen([c.program, "replay", body, "--db", c.db], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    opened = lambda: c.db in [os.readlink(fd) for fd in glob.glob("/proc/%d/fd/*" % p.pid) if os.path.exists(fd)]  # noqa: E731
+    wait_for(lambda: opened() or p.poll() is not None, what="the file is opened")
+    reader.close()
+    out, said = p.communicate(timeout=20)
+    assert (p.returncode, said) == (0, "") and '"accepted":1,' in out, (p.returncode, out, said)
 
 
 def scene_the_ready_line_and_the_service_manager(c):
