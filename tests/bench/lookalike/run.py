@@ -22,6 +22,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cases import Case  # noqa: E402
 import report  # noqa: E402
+import spans  # noqa: E402
 
 
 def said(ns):
@@ -63,7 +64,7 @@ def run(program, seed, number, keep):
         for left in ("case.db", "case.db-wal", "case.db-shm"):
             if os.path.exists(os.path.join(folder, left)):
                 os.unlink(os.path.join(folder, left))
-        spans = case.write(folder)
+        n_spans = case.write(folder)
         truth = case.truth()
         answer = ask(program, folder, case)
         if keep:
@@ -72,7 +73,7 @@ def run(program, seed, number, keep):
                     json.dump(what, f, indent=1)
     suspects = answer["suspects"]
     result = {"truth": truth, "sight": case.visibility(), "clients": case.style.clients,
-              "probes": case.style.checks, "spans": sum(spans),
+              "probes": case.style.checks, "spans": sum(n_spans),
               "verdict": answer["verdict"], "suspects": suspects, "false": any(s["significant"] for s in suspects)}
     if truth["kind"] != "quiet":
         result["rank"] = rank(truth, suspects, truth["level"])
@@ -87,7 +88,9 @@ def main():
     parser.add_argument("--n", type=int, default=200)
     parser.add_argument("--case", type=int, action="append", help="only this one; may stand more than once")
     parser.add_argument("--keep", help="where the files of a case stay")
+    parser.add_argument("--bare", action="store_true", help="spans as tables have them: no kinds, no attributes, times in microseconds")
     args = parser.parse_args()
+    spans.bare = args.bare
     program = os.path.join(os.path.abspath(args.build), "faultline")
     began, results = time.monotonic(), []
     for number in args.case or range(args.n):

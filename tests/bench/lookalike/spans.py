@@ -2,7 +2,8 @@
 import json
 import re
 
-KINDS = {"internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
+bare = False      # as tables of spans have them: no kinds, no attributes, times in microseconds
+KINDS = {"unset": 0, "internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
 
 
 def attribute(key, value):
@@ -68,6 +69,8 @@ class Words:
 
 def span_text(trace, span, parent, name, kind, start, end, more, error, event):
     """start, end in ns; error: status ERROR; event: what an exception event says, or None."""
+    if bare:
+        kind, more, start, end = "unset", "", start // 1000 * 1000, end // 1000 * 1000
     status = '{"code":2}' if error else "{}"
     events = ""
     if event:
