@@ -112,6 +112,22 @@ void page_shell_rest(struct web *web, struct http_request *request, struct str r
     page_shell(web, request);
 }
 
+void page_unknown(struct web *web, struct http_request *request)
+{
+    struct buf out;
+    if (!N_UI_FILES) {
+        web_refuse(request, 404, "there is no such page");
+        return;
+    }
+    buf_init(&out, 1u << 14);
+    begin_shell(web, &out, http_path(request));
+    buf_add_c(&out, "</head><body><div id=\"app\"></div><noscript><main><h1>faultline</h1>"
+                    "<p>There is no such page; <a href=\"/plain\">calls and traces</a>.</p></main>"
+                    "</noscript></body></html>\n");
+    page_answer(request, 404, &out);
+    buf_fini(&out);
+}
+
 /* The page of a trace that is not there is 404; a collector that cannot tell sends it all the same.
  */
 static unsigned trace_status(struct web *web, struct str id)

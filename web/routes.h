@@ -77,6 +77,7 @@ void page_answer(struct http_request *request, unsigned status, struct buf *out)
 /* pages.c: the built page and its files; without one (UI=0) the plain pages under the same paths */
 void page_shell(struct web *web, struct http_request *request);
 void page_shell_rest(struct web *web, struct http_request *request, struct str rest);
+void page_unknown(struct web *web, struct http_request *request);
 void page_trace(struct web *web, struct http_request *request, struct str id);
 void page_file(struct web *web, struct http_request *request, struct str name);
 

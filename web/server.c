@@ -435,6 +435,19 @@ static void refuse_unknown(const struct web *web, struct http_request *request)
     web_refuse(request, 404, "there is no such page");
 }
 
+/* Somebody's browser that was sent where no page is: the page says so, and leads on. */
+static bool wants_page(struct http_request *request)
+{
+    static const struct str machines[] = {STR("/api/"), STR("/v1/"), STR("/-/"), STR("/assets/")};
+    struct str accept = http_header(request, "Accept"), path = http_path(request);
+    for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++) {
+        if (str_starts(path, machines[i]))
+            return false;
+    }
+    return accept.len && memmem(accept.p, accept.len, "text/html", 9) &&
+           !str_eq(http_method(request), STR("POST"));
+}
+
 /* What the head decides: unknown paths, wrong methods, other sites' forms. */
 static int begin(struct http_request *request, void *ctx)
 {
@@ -442,7 +455,10 @@ static int begin(struct http_request *request, void *ctx)
     struct str method = http_method(request);
     bool head = str_eq(method, STR("HEAD"));
     if (!route) {
-        refuse_unknown(ctx, request);
+        if (!wants_page(request))
+            refuse_unknown(ctx, request);
+        else if (web_may_read(ctx, request))
+            page_unknown(ctx, request);
         return 1;
     }
     if (!str_eq(head ? STR("GET") : method, str_of(route->method))) {

@@ -214,5 +214,11 @@ def scene_page_and_files_have_their_headers(c):
         wanted = re.findall(rb'/assets/([^"]+)', c.get(path)[1])
         assert sum(len(c.get("/assets/" + n.decode(), **{"Accept-Encoding": "gzip"})[1]) for n in wanted) <= 60000, path
     assert c.get("/assets/app-000000000000.js")[0] == 404
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}  # is led on by a page; who asks for anything else gets the error as JSON
+    status, page, headers = c.get("/no/such/<page>", **browser)
+    assert status == 404 and b'<div id="app">' in page and b"such/<" not in page and headers["content-security-policy"] == policy
+    for path, accept in (("/no/such", {}), ("/no/such", {"Accept": "application/json"}), ("/api/v1/nothing", browser)):
+        status, text, headers = c.get(path, **accept)
+        assert status == 404 and headers["content-type"].startswith("application/json") and json.loads(text)["error"], (path, text)
     for path in ("/assets/../server.c", "/assets/%2e%2e%2fserver.c", "//assets/x"):
         assert c.get(path)[0] in (400, 404), path

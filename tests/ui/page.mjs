@@ -322,6 +322,11 @@ scenes.first_start = open => async () => {
   assert.match(await one(page, 'h1'), /^No spans yet\.$/);
   assert.equal(await page.locator('.first dt').count(), 3);
   await axe(page, 'first start');
+  const lost = await open('/no/such/page', { allow: ['404'] });
+  assert.match(await one(lost, 'h1'), /^There is no page \/no\/such\/page\.$/);
+  await axe(lost, 'a path of none');
+  await lost.click('#main a[href^="/graph"]');
+  await lost.waitForURL('**/graph');
 };
 
 // Names that would be markup, break lines, turn text around or fill the page: nothing runs, nothing leaves its place.
