@@ -35,6 +35,8 @@ static bool only_of(struct str text, const char *characters)
 static bool drop_part(struct str *name, const char *characters, size_t least, size_t most)
 {
     size_t dash = name->len;
+    if (!dash)
+        return false;
     while (dash > 0 && name->p[dash - 1] != '-')
         dash--;
     struct str part = {name->p + dash, name->len - dash};

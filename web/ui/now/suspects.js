@@ -54,12 +54,13 @@ function lines(s, window) {
     html`<b>${share(n.share)}</b> of it is ${n.dimension == 'attribute' && html`<code>${n.name}</code> = `}<b>${n.value}</b>${
     n.effect > 0 && n.effect < 100 && `, ${n.effect.toFixed(1)} times as much as elsewhere`}.`,
       ...(ONLY[n.dimension]?.(n) || ['traces', failed])]);
-  const not = (s.not || []).map(text => {
-    const [, what, words] = /^not ([^:]+): (.*)$/.exec(text) || [], instances = /instance/.test(what);
-    return [what ? 'not ' + what : 'not deeper', capital(words || text) + '.', instances ? 'instances' : 'graph',
-      instances ? page : graph(), true];
-  });
-  return [...because, ...only, ...not];
+  const not = new Map(); /* by what is spoken against, which stands once */
+  for (const text of s.not || []) {
+    const [, what, words] = /^not ([^:]+): (.*)$/.exec(text) || [], kind = what ? 'not ' + what : 'not deeper',
+      instances = /instance/.test(what), line = not.get(kind), said = capital(words || text) + '.';
+    not.set(kind, [kind, line ? `${line[1]} ${said}` : said, instances ? 'instances' : 'graph', instances ? page : graph(), true]);
+  }
+  return [...because, ...only, ...not.values()];
 }
 
 // A suspect that may be chance: how many times the calls there are would tell, as a deviation grows with their square root;
