@@ -85,24 +85,27 @@ static bool keep_key(struct cohort_reading *reading, int64_t row, const struct t
 static int read_keys(struct cohort_reading *reading, struct err *err)
 {
     struct str service = reading->question->service;
+    struct key_reader keys;
     sqlite3_stmt *select;
-    int code;
+    int code = SQLITE_DONE;
     bool good = true;
-    if (query_begin(reading->query,
+    if (key_reader_begin(&keys, reading->query, reading->names, reading->nodes, err) == 0 &&
+        query_begin(reading->query,
                     "SELECT k.id, " TALLY_KEY_SELECT
                     "WHERE k.channel = ?1 AND (k.node IN (SELECT o.id FROM node o JOIN name s ON "
                     "s.id = o.service WHERE s.text = ?2) OR k.peer IN (SELECT o.id FROM node o "
                     "JOIN name s ON s.id = o.service WHERE s.text = ?2))",
-                    &select, err))
-        return err->code;
-    sqlite3_bind_int(select, 1, TALLY_CALL);
-    sqlite3_bind_text(select, 2, service.p, (int)service.len, SQLITE_STATIC);
-    while (good && (code = sqlite3_step(select)) == SQLITE_ROW) {
-        struct tally_key key = read_tally_key(select, 1, reading->names, reading->nodes);
-        good = keep_key(reading, sqlite3_column_int64(select, 0), &key);
+                    &select, err) == 0) {
+        sqlite3_bind_int(select, 1, TALLY_CALL);
+        sqlite3_bind_text(select, 2, service.p, (int)service.len, SQLITE_STATIC);
+        while (good && (code = sqlite3_step(select)) == SQLITE_ROW) {
+            struct tally_key key = read_tally_key(&keys, select, 1);
+            good = keep_key(reading, sqlite3_column_int64(select, 0), &key);
+        }
+        if (query_end(reading->query, select, good ? code : SQLITE_DONE, err) == 0 && !good)
+            err_set(err, ERR_BUSY, "memory is short for a comparison");
     }
-    if (query_end(reading->query, select, good ? code : SQLITE_DONE, err) == 0 && !good)
-        err_set(err, ERR_BUSY, "memory is short for a comparison");
+    key_reader_end(&keys);
     return err->code;
 }
 

@@ -11,75 +11,12 @@
 #define SHARE_AMONG_TEXT "500"
 #define SHARE_OF_TEXT "20000"
 
-/* Row ids of tally_key to items of the roll-up; they are given one after the other. */
 struct reading {
-    struct query *query;
-    struct names *names;
-    struct nodes *nodes;
     struct rollup *rollup;
+    struct key_reader keys;
     sqlite3_stmt *key;
-    uint32_t *items; /* by row id: 1 + item; 0: not seen yet */
-    int64_t cap;
+    struct known_rows known; /* rows of tally_key: items of the roll-up */
 };
-
-static struct tally *known_tally(const struct reading *reading, int64_t row)
-{
-    uint32_t item = row >= 0 && row < reading->cap ? reading->items[row] : 0;
-    return item ? &reading->rollup->items[item - 1] : NULL;
-}
-
-static node_no read_node(sqlite3_stmt *row, int first, struct names *names, struct nodes *nodes)
-{
-    name_no parts[4];
-    for (int i = 0; i < 4; i++)
-        parts[i] = names_add(names, column_str(row, first + i));
-    if (sqlite3_column_bytes(row, first + 2) == 0)
-        return NODE_NONE;
-    return nodes_add(nodes, &(struct node){parts[0], parts[1], parts[2], parts[3],
-                                           (uint8_t)sqlite3_column_int(row, first + 4)});
-}
-
-struct tally_key read_tally_key(sqlite3_stmt *row, int first, struct names *names,
-                                struct nodes *nodes)
-{
-    return (struct tally_key){.channel = (uint8_t)sqlite3_column_int(row, first),
-                              .what = (uint8_t)sqlite3_column_int(row, first + 1),
-                              .name = names_add(names, column_str(row, first + 2)),
-                              .detail = names_add(names, column_str(row, first + 3)),
-                              .node = read_node(row, first + 4, names, nodes),
-                              .peer = read_node(row, first + 9, names, nodes)};
-}
-
-bool read_tally_row(sqlite3_stmt *row, int first, struct tally *tally)
-{
-    int64_t *const fields[] = {&tally->n,       &tally->bad,     &tally->client_errors,
-                               &tally->origins, &tally->retries, &tally->recovered,
-                               &tally->sum_ns};
-    for (int i = 0; i < 7; i++)
-        *fields[i] += sqlite3_column_int64(row, first + i);
-    struct str blob = {sqlite3_column_blob(row, first + 7),
-                       (size_t)sqlite3_column_bytes(row, first + 7)};
-    return histogram_decode(&tally->histogram, blob);
-}
-
-static bool remember(struct reading *reading, int64_t row, uint32_t item)
-{
-    if (row < 0)
-        return false;
-    if (row >= reading->cap) {
-        int64_t cap = reading->cap ? reading->cap : 4096;
-        while (cap <= row)
-            cap *= 2;
-        uint32_t *grown = realloc(reading->items, (size_t)cap * sizeof(*grown));
-        if (!grown)
-            return false;
-        memset(grown + reading->cap, 0, (size_t)(cap - reading->cap) * sizeof(*grown));
-        reading->items = grown;
-        reading->cap = cap;
-    }
-    reading->items[row] = item + 1;
-    return true;
-}
 
 static struct tally *new_tally(struct reading *reading, int64_t row)
 {
@@ -87,11 +24,11 @@ static struct tally *new_tally(struct reading *reading, int64_t row)
     struct tally *tally = NULL;
     sqlite3_bind_int64(key, 1, row);
     if (sqlite3_step(key) == SQLITE_ROW) {
-        struct tally_key fields = read_tally_key(key, 0, reading->names, reading->nodes);
+        struct tally_key fields = read_tally_key(&reading->keys, key, 0);
         tally = rollup_tally(reading->rollup, &fields, 0);
     }
     sqlite3_reset(key);
-    if (tally && !remember(reading, row, (uint32_t)(tally - reading->rollup->items)))
+    if (tally && !know_row(&reading->known, row, (uint32_t)(tally - reading->rollup->items)))
         tally = NULL;
     return tally;
 }
@@ -99,11 +36,10 @@ static struct tally *new_tally(struct reading *reading, int64_t row)
 static bool add_row(struct reading *reading, sqlite3_stmt *row)
 {
     int64_t id = sqlite3_column_int64(row, 0);
-    struct tally *tally = known_tally(reading, id);
-    tally = tally ? tally : new_tally(reading, id);
-    if (!tally)
-        return false;
-    return read_tally_row(row, 1, tally);
+    uint32_t item;
+    struct tally *tally = known_row(&reading->known, id, &item) ? &reading->rollup->items[item]
+                                                                : new_tally(reading, id);
+    return tally && read_tally_row(row, 1, tally);
 }
 
 #define ROWS_SQL "SELECT tally, " TALLY_ROW_SELECT "t WHERE t.minute >= ?1 AND t.minute < ?2"
@@ -118,24 +54,22 @@ int query_rollup(struct query *query, const struct rollup_question *question, st
     static const char *const row_sql[] = {ROWS_SQL, ROWS_SQL NOT_IN_INCIDENT,
                                           ROWS_SQL NOT_IN_INCIDENT ONLY_REQUESTS};
     static const char key_sql[] = "SELECT " TALLY_KEY_SELECT "WHERE k.id = ?";
-    struct reading reading = {
-        .query = query, .names = question->names, .nodes = question->nodes, .rollup = rollup};
-    sqlite3_stmt *rows;
+    struct reading reading = {.rollup = rollup};
+    sqlite3_stmt *rows = NULL;
     int code = SQLITE_DONE;
-    if (query_begin(query, row_sql[question->part], &rows, err))
-        return err->code;
-    if (query_begin(query, key_sql, &reading.key, err)) {
-        sqlite3_finalize(rows);
-        return err->code;
-    }
-    sqlite3_bind_int64(rows, 1, (int64_t)(question->window.from_ns / NS_PER_MINUTE));
-    sqlite3_bind_int64(rows, 2, (int64_t)(question->window.to_ns / NS_PER_MINUTE));
     bool good = true;
-    while (good && (code = sqlite3_step(rows)) == SQLITE_ROW)
-        good = add_row(&reading, rows);
+    if (key_reader_begin(&reading.keys, query, question->names, question->nodes, err) == 0 &&
+        query_begin(query, key_sql, &reading.key, err) == 0 &&
+        query_begin(query, row_sql[question->part], &rows, err) == 0) {
+        sqlite3_bind_int64(rows, 1, (int64_t)(question->window.from_ns / NS_PER_MINUTE));
+        sqlite3_bind_int64(rows, 2, (int64_t)(question->window.to_ns / NS_PER_MINUTE));
+        while (good && (code = sqlite3_step(rows)) == SQLITE_ROW)
+            good = add_row(&reading, rows);
+        query_end(query, rows, code, err);
+    }
     sqlite3_finalize(reading.key);
-    free(reading.items);
-    query_end(query, rows, code, err);
+    key_reader_end(&reading.keys);
+    known_rows_fini(&reading.known);
     if (!good)
         err_set(err, ERR_BUSY, "memory is short for the roll-ups");
     return err->code;

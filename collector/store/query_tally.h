@@ -4,22 +4,35 @@
 
 #include "collector/store/query_internal.h"
 
-/* A key's columns, TALLY_KEY_COLUMNS of them, and the tables they come from: k the key, a its node,
- * p its peer. */
-#define TALLY_KEY_SELECT                                                                           \
-    "k.channel, k.what, n.text, d.text, "                                                          \
-    "ac.text, an.text, aa.text, av.text, a.role, pc.text, pn.text, pp.text, pv.text, p.role "      \
-    "FROM tally_key k JOIN name n ON n.id = k.name JOIN name d ON d.id = k.detail "                \
-    "JOIN node a ON a.id = k.node JOIN name ac ON ac.id = a.cluster "                              \
-    "JOIN name an ON an.id = a.namespace JOIN name aa ON aa.id = a.service "                       \
-    "JOIN name av ON av.id = a.version JOIN node p ON p.id = k.peer "                              \
-    "JOIN name pc ON pc.id = p.cluster JOIN name pn ON pn.id = p.namespace "                       \
-    "JOIN name pp ON pp.id = p.service JOIN name pv ON pv.id = p.version "
-#define TALLY_KEY_COLUMNS 14
+/* What rows of a table are here, by their id; zeroed is empty. */
+struct known_rows {
+    uint32_t *numbers; /* 1 + number; 0: not seen yet */
+    int64_t cap;
+};
+
+/* False when it is not seen yet. */
+bool known_row(const struct known_rows *known, int64_t row, uint32_t *number);
+/* False when memory is short. */
+bool know_row(struct known_rows *known, int64_t row, uint32_t number);
+void known_rows_fini(struct known_rows *known);
+
+/* Keys have few names and nodes between them, so each of these is read once. */
+struct key_reader {
+    struct names *names;
+    struct nodes *nodes;
+    sqlite3_stmt *name, *node;
+    struct known_rows known_names, known_nodes;
+};
+
+/* Borrows all. To be ended also when it fails. */
+int key_reader_begin(struct key_reader *reader, struct query *query, struct names *names,
+                     struct nodes *nodes, struct err *err);
+void key_reader_end(struct key_reader *reader);
+
+#define TALLY_KEY_SELECT "k.channel, k.what, k.name, k.detail, k.node, k.peer FROM tally_key k "
 
 /* The columns of TALLY_KEY_SELECT from `first` on. */
-struct tally_key read_tally_key(sqlite3_stmt *row, int first, struct names *names,
-                                struct nodes *nodes);
+struct tally_key read_tally_key(struct key_reader *reader, sqlite3_stmt *row, int first);
 
 #define TALLY_ROW_SELECT                                                                           \
     "n, bad, client_errors, origins, retries, recovered, sum_ns, histogram FROM tally_row "
