@@ -5,6 +5,7 @@
  * million calls, so that clients spread anew.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -41,7 +42,7 @@ void grpc_connection_new(struct grpcd *grpcd, int fd, const char *peer)
     connection->leave_ns =
         connection->begun_ns + AGE_NS + hash_u64((uint64_t)fd) % AGE_SPREAD_S * NS_PER_S;
     buf_init(&connection->out, OUT_BYTES);
-    memcpy(connection->peer, peer, sizeof(connection->peer));
+    snprintf(connection->peer, sizeof(connection->peer), "%s", peer);
     connection->next = grpcd->connections;
     if (connection->next)
         connection->next->prev = connection;

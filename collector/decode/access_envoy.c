@@ -6,7 +6,7 @@
  * adds them; else names and addresses tell what they can.
  */
 #include "collector/decode/access_envoy.h"
-
+#include "collector/decode/identity.h"
 #include "collector/model/access_id.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -162,6 +162,8 @@ static void name_sender(struct access *access, bool inbound)
         name_by_proxy(access);
     else if (inbound)
         name_by_asked(access);
+    if (!access->at[ACCESS_SERVICE].len)
+        access->at[ACCESS_SERVICE] = workload_of_pod(node_id_parse(access->at[ACCESS_NODE_ID]).pod);
     if (access->at[ACCESS_SERVICE].len)
         return;
     if (inbound)

@@ -53,6 +53,8 @@ static const struct name {
     {"httpxb3traceid", ACCESS_TRACE_ID},
     {"httpxforwardedfor", ACCESS_FORWARDED_FOR},
     {"httpxrequestid", ACCESS_REQUEST_ID},
+    {"identitysourceip", ACCESS_CLIENT},
+    {"identityuseragent", ACCESS_USER_AGENT},
     {"integrationerror", ACCESS_REASON},
     {"integrationerrormessage", ACCESS_REASON},
     {"integrationlatency", ACCESS_UPSTREAM_TIME},

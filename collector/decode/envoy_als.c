@@ -7,6 +7,7 @@
 #include "collector/base/wire.h"
 #include "collector/decode/access_log.h"
 #include "collector/decode/decode.h"
+#include "collector/decode/identity.h"
 #include "collector/decode/span_list.h"
 #include "collector/model/access_id.h"
 
@@ -412,17 +413,6 @@ static struct str labels_of(struct str fields)
     return labels;
 }
 
-/* type~ip~pod.namespace~namespace.svc.domain: the pod. */
-static struct str pod_of(struct str id)
-{
-    struct str part, pod, rest, namespace;
-    str_cut(id, '~', &part, &rest);
-    str_cut(rest, '~', &part, &rest);
-    str_cut(rest, '~', &pod, &rest);
-    str_cut(pod, '.', &pod, &namespace);
-    return pod;
-}
-
 static void read_node(struct access *sender, struct str node)
 {
     struct str id = STR_NONE, cluster = STR_NONE, metadata = STR_NONE, locality, zone = STR_NONE;
@@ -431,7 +421,7 @@ static void read_node(struct access *sender, struct str node)
     als_field(node, 3, &metadata);
     access_set(sender, ACCESS_NODE_ID, id);
     access_set(sender, ACCESS_PROXY_NAME, cluster);
-    access_set(sender, ACCESS_INSTANCE, pod_of(id));
+    access_set(sender, ACCESS_INSTANCE, node_id_parse(id).pod);
     if (als_field(node, 4, &locality) && als_field(locality, 2, &zone))
         access_set(sender, ACCESS_ZONE, zone);
     struct str labels = labels_of(metadata);

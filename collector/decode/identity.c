@@ -57,9 +57,7 @@ static struct str without_template_hash(struct str name)
     return name;
 }
 
-/* The workload of a pod: a Deployment's `cart-6b9f7c5d8-x2x7q`, a DaemonSet's or a Job's
- * `cart-x2x7q`, a StatefulSet's `cart-0`. */
-static struct str workload_of_pod(struct str pod)
+struct str workload_of_pod(struct str pod)
 {
     if (drop_part(&pod, K8S_RANDOM, 5, 5))
         return without_template_hash(pod);
@@ -106,12 +104,7 @@ void semconv_resource(struct resource *resource)
         keys_first_text(&seen, LIST(KEY_K8S_POD_IP, KEY_NET_HOST_IP, KEY_HOST_IP));
 }
 
-/* type~ip~pod.namespace~namespace.svc.domain */
-struct node_id {
-    struct str type, ip, pod, namespace;
-};
-
-static struct node_id node_id_parse(struct str text)
+struct node_id node_id_parse(struct str text)
 {
     struct node_id id = {0};
     struct str rest, pod;
@@ -198,6 +191,8 @@ void identity_of_span(struct span *span, const struct seen_keys *seen)
         unless(keys_first_text(seen, LIST(KEY_ISTIO_CANONICAL_REVISION)), STR("latest"));
     struct str cluster = unless(keys_first_text(seen, LIST(KEY_ISTIO_CLUSTER_ID)), STR("unknown"));
     facts->namespace = or_else(namespace, resource->namespace);
+    if (!service.len && id.pod.len && is_unknown_service(resource->service))
+        service = workload_of_pod(id.pod);
     facts->service = service.len ? service : without_namespace(resource->service, facts->namespace);
     if (facts->proxy != PROXY_NONE && !facts->namespace.len)
         facts->service = split_istio_name(facts->service, seen, &facts->namespace);

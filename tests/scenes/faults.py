@@ -36,7 +36,7 @@ def load(c, acked_file, seed, spans=30000):
 
 def start_with_fault(c, case, told):
     op, path, at, times, number = case
-    c.environment = {"LD_PRELOAD": os.path.join(c.build, "shims", "faults.so"), "FAULT_OP": op, "FAULT_PATH": path, "FAULT_AT": str(at),
+    c.environment = {"ASAN_OPTIONS": "verify_asan_link_order=0", "LD_PRELOAD": os.path.join(c.build, "shims", "faults.so"), "FAULT_OP": op, "FAULT_PATH": path, "FAULT_AT": str(at),
                      "FAULT_TIMES": str(times), "FAULT_ERRNO": str(number), "FAULT_TOLD": told}
     try:
         c.start(stitch__trace_idle="100ms", store__commit_interval="50ms")

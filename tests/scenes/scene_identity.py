@@ -146,3 +146,12 @@ def scene_who_has_no_name_has_his_workloads(c):
     assert c.post_otlp(json.dumps(body).encode(), True)[0] == 200
     c.flush()
     assert c.sql("SELECT service FROM span ORDER BY start_ns") == [(service,) for _, service in rows]
+    # A proxy's log says no more than its node, unless its operator set a name.
+    body = [{"start_time": "2023-11-14T22:13:40.%03dZ" % i, "method": "GET", "path": "/x", "response_code": 200, "duration": 7, "authority": "other:80",
+             "upstream_cluster": "outbound|80||other.shop.svc.cluster.local", "request_id": "7d3f0003-1111-9222-8333-44443333%04d" % i,
+             "node_id": "%s~10.1.1.%d~%s.shop~shop.svc.cluster.local" % (kind, i, pod)}
+            for i, (kind, pod) in enumerate((("sidecar", "web-7d9f8b6c5d-x2x9z"), ("sidecar", "db-0"), ("router", "edge-7d9f8b6c5d-x2x9z")))]
+    assert c.request(c.otlp, "POST", "/v1/access-logs/envoy_log", "\n".join(map(json.dumps, body)) + "\n", {"Content-Type": "text/plain"})[0] == 204
+    c.flush()
+    assert c.sql("SELECT service, namespace, instance FROM span WHERE format = 'envoy_log' ORDER BY start_ns") == [
+        ("web", "shop", "web-7d9f8b6c5d-x2x9z"), ("db", "shop", "db-0"), ("edge", "shop", "edge-7d9f8b6c5d-x2x9z")]
