@@ -50,6 +50,14 @@
 /* A gap is of one edge alone when of the other calls of either end no more are slow than this. */
 #define CALM_SHARE 0.1
 
+/* Calls that come later in a visit lack because one before them had no answer when no more than
+ * this times its share of them do. */
+#define FOLLOWS_MOST 1.25
+
+/* A callee may be the one that a call without name and answer was for when its own calls became
+ * fewer by so much of what those became more. */
+#define NAMELESS_LEAST 0.5
+
 /* With nothing to tell them apart a call that did not arrive is its callee's: so many times the
  * caller's part. So is the time of a callee that sends no spans: it is in the gap, its caller's is
  * not. */

@@ -193,11 +193,13 @@ static void count_flow(struct counting *counting, uint32_t i)
                             .node = visit->node,
                             .name = trace->records[i].shape->operation,
                             .what = FLOW_NONE};
-    if (result->fault == FAULT_ORIGIN || result->fault == FAULT_CARRIED) {
-        key.what = result->fault == FAULT_ORIGIN ? FLOW_FAILED : FLOW_CARRIED;
-    } else if (last != NONE && is_failed_step(counting, last)) {
+    bool stuck = last != NONE && is_failed_step(counting, last),
+         inside = last != NONE && trace->graph.spans[last].part == PART_INSIDE;
+    if (result->fault == FAULT_ORIGIN || (stuck && inside)) {
+        key.what = FLOW_FAILED;
+    } else if (result->fault == FAULT_CARRIED || stuck) {
         key.what = FLOW_CARRIED; /* it went no further, whatever it made of that */
-    } else if (last != NONE && trace->graph.spans[last].part == PART_INSIDE) {
+    } else if (inside) {
         key.what = FLOW_LOCAL;
     } else if (last != NONE) {
         const struct span_result *child = &trace->graph.spans[last];

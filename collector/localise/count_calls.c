@@ -142,30 +142,63 @@ static void count_hops(struct counting *counting, const struct call *call)
     }
 }
 
-/* What the caller was asked for when it made the call; NAME_NONE where nobody asked it. */
-static name_no asked_for(struct counting *counting, const struct call *call)
+/* The caller's visit in which it made the call; NONE where nobody asked it for anything. */
+static uint32_t visit_of_call(struct counting *counting, const struct call *call)
 {
     uint32_t from = call->caller_span;
     if (from == NO_SPAN && call->callee_span != NO_SPAN)
         from = counting->spans[call->callee_span].parent;
     uint32_t visit = from == NONE ? NONE : visit_of(counting, from);
-    return visit == NONE || counting->spans[visit].node != call->caller
-               ? NAME_NONE
-               : counting->trace->records[visit].shape->operation;
+    return visit == NONE || counting->spans[visit].node != call->caller ? NONE : visit;
+}
+
+/* Later in a visit than this is as late as this. */
+#define MAX_START_NS (INT64_C(3600) * 1000000000)
+
+/* Would the caller's half tell of the call also if nobody answered it? What bears no kind is a call
+ * by its answer alone. */
+static bool is_told_unanswered(const struct record *caller_half)
+{
+    uint8_t kind = caller_half->shape->kind;
+    return kind == KIND_CLIENT || kind == KIND_PRODUCER;
+}
+
+/* When in a visit its calls begin: so one that is missing has its place among the others. */
+static void count_start(struct counting *counting, const struct call *call, uint32_t visit)
+{
+    const struct record *records = counting->trace->records;
+    if (visit == NONE || call->callee_span == NO_SPAN || records[visit].bad_times)
+        return;
+    uint32_t first = call->caller_span == NO_SPAN ? call->callee_span : call->caller_span;
+    struct tally *start =
+        tally(counting, &(struct tally_key){.channel = TALLY_START,
+                                            .node = call->caller,
+                                            .peer = call->callee,
+                                            .name = records[visit].shape->operation});
+    int64_t after_ns = (int64_t)(records[first].start_ns - records[visit].start_ns);
+    if (!start)
+        return;
+    after_ns = after_ns > 0 ? after_ns : 0; /* clocks differ */
+    start->n += counting->sign;
+    start->bad += is_told_unanswered(&records[first]) ? counting->sign : 0;
+    start->sum_ns += counting->sign * (after_ns < MAX_START_NS ? after_ns : MAX_START_NS);
 }
 
 void count_call(struct counting *counting, const struct call *call)
 {
     int sign = counting->sign;
+    uint32_t visit = visit_of_call(counting, call);
+    name_no asked = visit == NONE ? NAME_NONE : counting->trace->records[visit].shape->operation;
     count_gap(counting, call);
     count_zones(counting, call);
     count_hops(counting, call);
+    count_start(counting, call, visit);
     struct tally *calls =
         tally(counting, &(struct tally_key){.channel = TALLY_CALL,
                                             .node = call->caller,
                                             .peer = call->callee,
                                             .name = call->operation,
-                                            .detail = asked_for(counting, call),
+                                            .detail = asked,
                                             .what = call->callee_span == NO_SPAN ? CALL_UNANSWERED
                                                                                  : CALL_ANSWERED});
     if (!calls)

@@ -53,6 +53,26 @@ static uint32_t n_unknown(const struct node *node)
     return !node->cluster + !node->namespace;
 }
 
+/* The group of those of a service whose version is not known; NO_GROUP without. */
+static uint32_t unversioned(const struct groups *groups, uint32_t service)
+{
+    for (uint32_t i = 0; i < groups->n; i++) {
+        if (groups->items[i].service == service && !groups->items[i].node.version)
+            return i;
+    }
+    return NO_GROUP;
+}
+
+/* Nobody knows which version did not answer. */
+static void add_unversioned(const struct work *work, struct groups *groups)
+{
+    for (uint32_t caller = 0; caller < work->services.n; caller++) {
+        uint32_t service = work->callee_of_nameless[caller];
+        if (service != NO_GROUP && unversioned(groups, service) == NO_GROUP)
+            groups->items[groups->n++] = work->services.items[service];
+    }
+}
+
 bool groups_make(struct work *work, bool by_version, struct groups *groups)
 {
     const struct nodes *nodes = work->input->nodes;
@@ -60,7 +80,7 @@ bool groups_make(struct work *work, bool by_version, struct groups *groups)
     bool *used = arena_calloc(work->arena, n_nodes + 1);
     groups->n = 0;
     groups->items =
-        arena_alloc(work->arena, (n_nodes + work->services.n + 1) * sizeof(*groups->items));
+        arena_alloc(work->arena, (n_nodes + 2 * work->services.n + 1) * sizeof(*groups->items));
     groups->of_node = arena_alloc(work->arena, (n_nodes + 1) * sizeof(uint32_t));
     if (!used || !groups->items || !groups->of_node)
         return false;
@@ -87,6 +107,8 @@ bool groups_make(struct work *work, bool by_version, struct groups *groups)
                 groups->items[group].service = work->services.of_node[no];
         }
     }
+    if (by_version)
+        add_unversioned(work, groups);
     for (uint32_t i = 0; by_version && i < work->services.n; i++)
         groups->items[groups->n + i] = work->services.items[i];
     return true;
@@ -114,12 +136,6 @@ static void mark_reporting(const struct work *work, const struct rollup *rollup,
     }
 }
 
-static bool does_report(const struct work *work, const struct tally_key *key, const bool *reports)
-{
-    uint32_t service = work->services.of_node[key->peer];
-    return service != NO_GROUP && reports[service];
-}
-
 /* Do visits tell for what they made their last call? Those of an older file do not. */
 static bool are_last_calls_told(const struct rollup *rollup)
 {
@@ -133,12 +149,11 @@ static bool are_last_calls_told(const struct rollup *rollup)
 }
 
 /* What differs between senders, or files, is no difference between two times. */
-static void level_key(const struct work *work, const bool *reports, bool last_told,
-                      struct tally_key *key)
+static void level_key(const bool *reports, bool last_told, uint32_t callee, struct tally_key *key)
 {
     bool unanswered = (key->channel == TALLY_GAP && key->what == GAP_UNANSWERED) ||
                       (key->channel == TALLY_CALL && key->what == CALL_UNANSWERED);
-    if (unanswered && !does_report(work, key, reports))
+    if (unanswered && (callee == NO_GROUP || !reports[callee]))
         key->what = 0;
     if (key->channel == TALLY_FLOW && !last_told)
         key->detail = NAME_NONE;
@@ -152,9 +167,14 @@ static bool merge(const struct work *work, struct pairs *pairs, const struct gro
     for (uint32_t i = 0; i < from->n; i++) {
         const struct tally *tally = &from->items[i];
         struct tally_key key = tally->key;
-        level_key(work, reports, last_told, &key);
+        uint32_t named = nameless_callee(work, &key);
+        level_key(reports, last_told, named == NO_GROUP ? work->services.of_node[key.peer] : named,
+                  &key);
         key.node = group_or_none(groups, key.node);
         key.peer = group_or_none(groups, key.peer);
+        if (named != NO_GROUP)
+            *(key.channel == TALLY_ORIGIN ? &key.node : &key.peer) =
+                1 + (groups == &work->services ? named : unversioned(groups, named));
         struct tally *into = rollup_tally(&pairs->merged, &key, time);
         if (!into || !tally_merge(into, tally))
             return false;

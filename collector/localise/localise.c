@@ -297,7 +297,8 @@ static bool look(struct work *work)
 {
     work->level = &work->services;
     work->pairs = &work->by_service;
-    if (!groups_make(work, false, &work->services) || !groups_make(work, true, &work->versions) ||
+    if (!groups_make(work, false, &work->services) || !nameless_make(work) ||
+        !groups_make(work, true, &work->versions) ||
         !pairs_make(work, &work->services, &work->by_service) ||
         !pairs_make(work, &work->versions, &work->by_version) || !siblings_make(work) ||
         !visits_make(work) || !drift_measure(work) || !edges_measure(work))

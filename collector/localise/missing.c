@@ -19,14 +19,35 @@ struct missing_edge {
     bool blind;       /* the caller reports no calls: one that does not arrive leaves nothing */
 };
 
-/* Does the caller report its side of the call? */
+/* How many of a caller's calls to a callee it would tell of if nobody answered, 0…1; 1 when that is
+ * not known. */
+static double told_share(const struct work *work, uint32_t caller, uint32_t callee)
+{
+    double n = 0, told = 0;
+    uint32_t i, to;
+    for (pairs_range(&work->by_service, TALLY_START, caller, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->by_service.items[i];
+        if (pair->key.peer != callee)
+            continue;
+        n += (double)pair->t[0].n;
+        told += (double)pair->t[0].bad;
+    }
+    return n > 0 ? told / n : 1;
+}
+
+/* Does the caller report its side of the call, answered or not? */
 static bool is_blind(const struct work *work, const struct pair *edge, double calls)
 {
     struct tally_key key = {.channel = TALLY_GAP, .node = edge->key.node, .peer = edge->key.peer};
     const struct pair *gap = pairs_find(&work->by_service, &key);
-    if (work->pairs != &work->by_service)
-        gap = pairs_find(work->pairs, &key);
-    return !gap || (double)gap->t[0].n < BLIND_SHARE * calls;
+    return !gap || (double)gap->t[0].n < BLIND_SHARE * calls ||
+           told_share(work, edge->key.node, edge->key.peer) < BLIND_SHARE;
+}
+
+/* Calls that nobody tells of, were they made or not, and that are not there. */
+static bool is_missed(const struct missing_edge *edge)
+{
+    return edge->blind && edge->significant;
 }
 
 /* Has it lost an instance that by chance would not be without a single call? */
@@ -114,6 +135,52 @@ static double guilt_for(const struct work *work, uint32_t caller, name_no operat
     return n > 1 ? pow(sum / n, END_POWER) : 0;
 }
 
+static double starts_ns(const struct pair *calls)
+{
+    return calls && calls->t[0].n > 0 ? (double)calls->t[0].sum_ns / (double)calls->t[0].n
+                                      : INFINITY;
+}
+
+/* Normally, do calls to the first begin before those to the other, in most visits that make both or
+ * the other alone? */
+static bool comes_before(const struct work *work, uint32_t caller, uint32_t first, uint32_t other)
+{
+    double before = 0, all = 0;
+    uint32_t i, to;
+    for (pairs_range(&work->by_service, TALLY_START, caller, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->by_service.items[i];
+        struct tally_key key = pair->key;
+        if (pair->key.peer != other)
+            continue;
+        key.peer = first;
+        all += (double)pair->t[0].n;
+        if (starts_ns(pairs_find(&work->by_service, &key)) < starts_ns(pair))
+            before += (double)pair->t[0].n;
+    }
+    return before > all / 2;
+}
+
+/* Does the one lack its calls because the other did not answer: no more of them, and they come
+ * later in a visit? */
+static bool is_told_by(const struct work *work, const struct missing_edge *one,
+                       const struct missing_edge *other)
+{
+    return one->drop <= FOLLOWS_MOST * other->drop &&
+           comes_before(work, one->caller, other->callee, one->callee);
+}
+
+/* What would have followed a call without an answer is never begun. */
+static bool is_follower(const struct work *work, const struct missing_edge *edge)
+{
+    for (uint32_t i = 0; i < work->n_missing; i++) {
+        const struct missing_edge *other = &work->missing[i];
+        if (other->caller == edge->caller && other != edge && is_missed(other) &&
+            is_told_by(work, edge, other))
+            return true;
+    }
+    return false;
+}
+
 unsigned missing_callees(const struct work *work, uint32_t caller, name_no operation,
                          struct missing missing[])
 {
@@ -123,7 +190,7 @@ unsigned missing_callees(const struct work *work, uint32_t caller, name_no opera
     for (uint32_t i = 0; i < work->n_missing && n < MAX_MISSING; i++) {
         const struct missing_edge *edge = &work->missing[i];
         double n_callers;
-        if (edge->caller != caller || !edge->blind || !edge->significant)
+        if (edge->caller != caller || !is_missed(edge) || is_follower(work, edge))
             continue;
         double by_callee = guilt(work, true, edge->callee, &n_callers);
         by_callee *= edge->gone ? GONE_ODDS : 1;
@@ -163,4 +230,17 @@ double missing_share(const struct work *work, uint32_t caller, uint32_t callee)
     n -= n > 0 && (tries_would_show(work, caller, callee) || !fails_newly(work, caller));
     by_callee *= BLIND_PRIOR * n;
     return by_caller + by_callee > 0 ? by_callee / (by_caller + by_callee) : 0;
+}
+
+uint32_t missing_next(const struct work *work, uint32_t caller, double *share)
+{
+    *share = 0;
+    for (uint32_t i = 0; i < work->n_missing; i++) {
+        const struct missing_edge *edge = &work->missing[i];
+        if (edge->caller != caller || !is_missed(edge) || is_follower(work, edge))
+            continue;
+        *share = missing_share(work, caller, edge->callee);
+        return edge->callee;
+    }
+    return NO_GROUP;
 }

@@ -336,11 +336,33 @@ static struct finding stop_finding(struct work *work, const struct stop *stop)
                     STR_ARG(step_text(work, pair)), STR_ARG(say_share(work, was)))};
 }
 
+/* Where only callees tell of calls, visits also end early because the call that comes next has no
+ * answer. Gives what is left to blame others for. */
+static double blame_next(struct work *work, const struct stop *stop, double value,
+                         struct finding finding)
+{
+    double share;
+    uint32_t caller = stop->pair->key.node, next = missing_next(work, caller, &share);
+    if (next == NO_GROUP || next == stop->pair->key.peer || share <= 0)
+        return value;
+    finding.value = value * share;
+    finding.group = next;
+    finding.peer = caller;
+    finding.end = END_CALLEE;
+    finding.operation = NAME_NONE;
+    finding.text = say(work, "%.*s, before they call %.*s", STR_ARG(finding.text),
+                       STR_ARG(level_name(work, next)));
+    blame(work, &finding);
+    return value * (1 - share);
+}
+
 static void blame_stop(struct stops *stops, struct stop *stop)
 {
     struct work *work = stops->work;
     double value = total_of(stops, stop) * (1 - told_below(stops, stop));
     struct finding finding = stop_finding(work, stop);
+    if (is_sure(stop))
+        value = blame_next(work, stop, value, finding);
     if (!is_last_call(stop->pair)) {
         finding.value = value;
         blame(work, &finding);

@@ -148,6 +148,7 @@ struct work {
     uint32_t n_answers;
     struct ends unmet;  /* by group: calls that never come to their callee, more than before */
     double *unanswered; /* … as a callee, 0…1 */
+    uint32_t *callee_of_nameless; /* by caller, services: see nameless_make() */
     struct missing_edge *missing; /* edges whose calls became fewer */
     uint32_t n_missing;
     struct request_numbers requests[2];
@@ -181,6 +182,13 @@ bool siblings_make(struct work *work);
 const struct tally *siblings_normal(struct work *work, const struct tally_key *instance);
 struct node_text group_text(const struct work *work, const struct groups *groups, uint32_t group);
 struct str name_text(const struct work *work, name_no name);
+
+/* nameless.c */
+/* For callers of whom calls without name and answer became many: whom they must have called. Once,
+ * when services are known. False when memory is short. */
+bool nameless_make(struct work *work);
+/* The service that the nameless callee in a key of nodes must be; else NO_GROUP. */
+uint32_t nameless_callee(const struct work *work, const struct tally_key *key);
 
 /* localise.c */
 /* 0…1, from the smaller sample and the distance to the score of the next, or of the first. */
@@ -284,6 +292,9 @@ struct missing {
 #define MAX_MISSING 8
 /* The callee's part of calls that are missing between the two, 0…1. */
 double missing_share(const struct work *work, uint32_t caller, uint32_t callee);
+/* Of the callees that the caller's visits lack the one that used to come first, and its part in
+ * that; NO_GROUP without. */
+uint32_t missing_next(const struct work *work, uint32_t caller, double *share);
 /* unanswered.c */
 bool unanswered_measure(struct work *work); /* once; false when memory is short */
 /* Those whose missing answers explain so many failures that seem to begin at `caller`; gives how

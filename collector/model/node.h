@@ -16,6 +16,8 @@ struct node {
 
 typedef uint32_t node_no;
 #define NODE_NONE 0u /* the node with nothing in it */
+/* The service of whom nobody names, role external. */
+#define NAMELESS_SERVICE "unknown"
 
 struct nodes;
 struct nodes *nodes_new(uint32_t max_nodes);

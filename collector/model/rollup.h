@@ -5,18 +5,35 @@
  * just what it had added. One owner at a time.
  *
  * Each channel has node, peer, name and detail; then what n, bad and the times count:
+ *
  *   REQUEST: entry, operation: requests, failed, time of the root
+ *
  *   SELF: service, operation: spans, own time
+ *
  *   INSTANCE: service, instance: spans, origins, own time
+ *
  *   GAP: caller, callee: calls, the caller's time less the callee's
+ *
  *   CALL: caller, callee, operation, what the caller was asked for: calls, failed, time as the
- * caller saw them FLOW: service, last call, operation: visits that ended so ORIGIN: origin, caller,
- * operation, reason: traces of failed requests GAP_INSTANCE: an end, instance: calls, as of GAP, or
- * of BESIDE where the caller reports none HOP: caller, callee, of whom: calls, failed, time spent
- * there ZONE: caller, callee, zone of each: calls whose halves both say it, failed, on the way
+ *   caller saw them
+ *
+ *   FLOW: service, last call, operation: visits that ended so
+ *
+ *   ORIGIN: origin, caller, operation, reason: traces of failed requests
+ *
+ *   GAP_INSTANCE: an end, instance: calls, as of GAP, or of BESIDE where the caller reports none
+ *
+ *   HOP: caller, callee, of whom: calls, failed, time spent there
+ *
+ *   ZONE: caller, callee, zone of each: calls whose halves both say it, failed, on the way
+ *
  *   BESIDE: caller, callee, the caller's operation: calls that the caller does not report, its own
- *           time directly before and behind them
+ *   time directly before and behind them
+ *
  *   LAST: callee, its instance, operation: calls to it that were the last of a visit
+ *
+ *   START: caller, callee, what the caller was asked for: calls that were answered, those that
+ *   would be told of if they were not, since the visit began (the sum alone)
  *
  * Nodes carry their version; whoever asks by service adds versions up.
  */
@@ -41,6 +58,7 @@ enum tally_channel {
     TALLY_ZONE, /* name: the caller's zone, detail: the callee's; what: 1 with a time */
     TALLY_BESIDE,
     TALLY_LAST,
+    TALLY_START,
     N_TALLY_CHANNELS
 };
 

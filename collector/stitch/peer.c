@@ -121,7 +121,7 @@ static void name_peer(struct stitch *stitch, const struct work_call *call, struc
     if (host)
         peer_name_host(stitch, host, node);
     else
-        *node = (struct node){.service = names_add(stitch->names, STR("unknown")),
+        *node = (struct node){.service = names_add(stitch->names, STR(NAMELESS_SERVICE)),
                               .role = ROLE_EXTERNAL};
 }
 

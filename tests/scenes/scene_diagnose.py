@@ -16,7 +16,7 @@ MESH = {"front": ["cart", "ads", "checkout"], "cart": ["redis"], "ads": ["redis"
 class Mesh:
     """A few services whose faults are drawn by name: slow_X, fail_X, stop_X; rare_X: one visit in 25 takes very long; quit_X, throw_X: some
     visits end at their start, without or with an exception noted, and whoever called stops as well, and no status tells; lost_X: some calls
-    do not come there, and nobody says so."""
+    do not come there, and nobody says so; dead_X, died_X: the same, and whoever called stops, in silence or with a failure."""
 
     def __init__(self, fault, seed):
         self.random, self.fault, self.spans = random.Random(seed), fault, []
@@ -28,8 +28,8 @@ class Mesh:
         """One call; gives its end and whether it failed."""
         span, start = self.new_id(), at
         quits = False
-        if callee in MESH and self.fault == "lost_" + callee and self.random.random() < 0.4:
-            at, failed, peer = at + 1, False, {"peer__service": callee}
+        if callee in MESH and self.fault in ("lost_" + callee, "dead_" + callee, "died_" + callee) and self.random.random() < 0.4:
+            at, failed, peer, quits = at + 1, self.fault[:4] == "died", {"peer__service": callee}, self.fault[:4] == "dead"
         elif callee in MESH:
             at, failed, quits = self.visit(trace, callee, span, at + 0.3)
             at += 0.3
@@ -98,6 +98,14 @@ def without_kinds(spans):
     return spans
 
 
+def nameless(spans):
+    """Clients that do not say whom they call."""
+    for _, span in spans:
+        if span["kind"] == 3 and any(a["key"] == "peer.service" for a in span["attributes"]):
+            span["name"], span["attributes"] = "call", []
+    return spans
+
+
 SHAPES = {"": lambda spans: spans, "inner spans": behind_inner_spans, "servers": servers_only, "no kinds": without_kinds, "servers without kinds": lambda s: without_kinds(servers_only(s))}
 
 
@@ -118,7 +126,7 @@ def write(path, fault, seed, begin, requests, shape=""):
 
 def diagnosed(c, fault, seed=1, requests=1200, level="service", code=1, now_requests=None, shape=""):
     base, now = os.path.join(c.folder, "base.json"), os.path.join(c.folder, "fault.json")
-    db = os.path.join(c.folder, fault + level + shape.replace(" ", "") + ".db")
+    db = os.path.join(c.folder, "%s%s%s.db" % (fault, level, shape.__name__ if callable(shape) else shape.replace(" ", "")))
     write(base, "", seed, BEGIN, requests, shape)
     write(now, fault, seed + 1, BEGIN + 600_000, now_requests or requests, shape)
     subprocess.run([c.program, "replay", "--db", db, base, now], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -168,6 +176,14 @@ def scene_calls_that_never_come_to_their_callee(c):
         first = diagnosed(c, fault, seed=400 + 10 * i, requests=600)["suspects"][0]
         assert first["node"]["service"] == fault.split("_")[1] and first["significant"], (fault, first)
         assert any("never come there" in e["text"] for e in first["evidence"]), first["evidence"]
+
+
+def scene_who_did_not_answer_is_told_by_what_comes_next(c):
+    """Nobody names whom the lost calls were for: it is who used to be called at that place. What comes behind it lacks its calls as well."""
+    for i, (shape, fault) in enumerate((shape, fault) for shape in (nameless, "servers", "servers without kinds") for fault in ("dead_cart", "died_cart")):
+        suspects = diagnosed(c, fault, seed=500 + 10 * i, requests=900, shape=shape)["suspects"]
+        names = [s["node"]["service"] for s in suspects if s["significant"]]
+        assert names[0] == "cart" and "ship" not in names and "unknown" not in names, (shape, fault, [(s["node"]["service"], s["score"]) for s in suspects])
 
 
 def scene_few_calls_that_take_very_long(c):
