@@ -208,14 +208,16 @@ void buf_add_json_time(struct buf *buf, uint64_t unix_ns)
     buf_add_char(buf, '"');
 }
 
+/* The NUL stands behind what the buffer may hold: a full one has room for it too. */
 char *buf_detach(struct buf *buf, size_t *len)
 {
-    char *bytes = NULL;
-    buf_add_char(buf, '\0');
-    if (!buf->failed) {
-        bytes = buf->p;
+    char *bytes = buf->failed            ? NULL
+                  : buf->len == buf->cap ? realloc(buf->p, buf->len + 1)
+                                         : buf->p;
+    if (bytes) {
+        bytes[buf->len] = '\0';
         if (len)
-            *len = buf->len - 1;
+            *len = buf->len;
         buf->p = NULL;
     }
     buf_fini(buf);

@@ -182,6 +182,19 @@ def scene_a_body_too_large_is_refused_while_it_comes(c):
         assert [a.status for a in answers] == [413] and closed
 
 
+def scene_a_body_of_exactly_the_limit_is_taken(c):
+    c.start(receive__max_body="1KiB")
+    for n, answers in ((1023, (200, 202)), (1024, (200, 202)), (1025, (413, 413))):
+        json_body = b"{}" + b" " * (n - 2)
+        pb_body = body_pb(span_pb(field(999, b"x" * 500)))
+        pb_body += field(999, b"x" * (n - len(pb_body) - 4))
+        assert len(pb_body) == n
+        assert c.post_otlp(json_body, True)[0] == answers[0], n
+        assert c.post_otlp(pb_body)[0] == answers[0], n
+        assert c.post_otlp(iter((json_body[:700], json_body[700:])), True)[0] == answers[0], n
+        assert c.post_zipkin(b"[]" + b" " * (n - 2))[0] == answers[1], n
+
+
 def scene_spans_are_refused_alone(c):
     c.start()
     good = otlp_span(TRACE, "00000000000000a1")[1]
