@@ -72,7 +72,8 @@ uint64_t http_received_mono_ns(const struct http_request *request); /* when its 
 void *http_data(const struct http_request *request); /* what http_set_data() stored, NULL before */
 void http_set_data(struct http_request *request, void *data);
 
-/* Adds a header to the answer to come; name and value are copied. */
+/* Adds a header to the answer to come, in the place of one of the same name; name and value are
+ * copied. */
 void http_add_header(struct http_request *request, const char *name, const char *value);
 /* Answers 200 with a file from its start on, a piece at a time; takes `fd`. Its size is told before
  * it is read: nobody may change it. Else as httpd_answer(). */

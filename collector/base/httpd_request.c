@@ -123,13 +123,14 @@ void http_set_data(struct http_request *request, void *data)
 
 void http_add_header(struct http_request *request, const char *name, const char *value)
 {
-    if (request->n_headers == MAX_ANSWER_HEADERS)
+    unsigned at = 0;
+    while (at < request->n_headers && strcmp(request->headers[at].name, name) != 0)
+        at++;
+    if (at == MAX_ANSWER_HEADERS)
         return;
-    snprintf(request->headers[request->n_headers].name, sizeof(request->headers[0].name), "%s",
-             name);
-    snprintf(request->headers[request->n_headers].value, sizeof(request->headers[0].value), "%s",
-             value);
-    request->n_headers++;
+    snprintf(request->headers[at].name, sizeof(request->headers[0].name), "%s", name);
+    snprintf(request->headers[at].value, sizeof(request->headers[0].value), "%s", value);
+    request->n_headers += at == request->n_headers;
 }
 
 static const char *phrase(unsigned status)

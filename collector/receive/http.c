@@ -140,6 +140,8 @@ static void word_refusal(struct http_request *request, unsigned status, const ch
         reason = "this port takes HTTP/1.1; gRPC goes to receive.otlp_grpc.listen (4317)";
     bool logs = is_for_logs(request), series = is_for_remote_write(request);
     bool otlp = receiver->protocol == OTLP && !logs && !series;
+    if (receiver->protocol == OTLP) /* the server refuses before begin_otlp() sees the request */
+        cors_begin(request, receiver->settings.cors_origins);
     bool typed =
         str_eq(http_method(request), STR("POST")) || http_header(request, "Content-Type").len > 0;
     if (otlp && typed) {

@@ -107,3 +107,16 @@ def scene_preflights_to_the_letter(c):
     assert status == 405 and answer["allow"] == "POST" and "access-control-allow-origin" not in answer, (status, answer)
     status, _, answer = c.request(c.otlp, "POST", "/v1/traces", b"{}", {"Content-Type": "application/json", "Origin": "https://other.example"})
     assert status == 200 and not any(k.startswith("access-control") for k in answer), answer
+
+
+def scene_a_page_sees_every_refusal(c):
+    """Also those of the HTTP server itself: without the headers the browser hides them, and the page sees a network that failed."""
+    c.start(receive__otlp_http__cors_origins="https://shop.example", receive__max_body="1KiB")
+    big, chunks = b" " * 2000, (b" " * 600 for _ in range(4))
+    page = {"Origin": "https://shop.example", "Content-Type": "application/json"}
+    for status, body, more in ((413, big, {}), (413, chunks, {}), (417, b"{}", {"Expect": "x"}), (400, b"{", {}),
+                               (415, b"{}", {"Content-Type": "text/html"})):
+        got, _, answer = c.request(c.otlp, "POST", "/v1/traces", body, {**page, **more})
+        assert (got, answer.get("access-control-allow-origin"), answer.get("vary")) == (status, "https://shop.example", "Origin"), (got, answer)
+    got, _, answer = c.request(c.otlp, "POST", "/v1/traces", big, {**page, "Origin": "https://other.example"})
+    assert got == 413 and not any(k.startswith("access-control") for k in answer), answer
