@@ -63,12 +63,13 @@ static bool read_name(struct reading *reading, struct json *json, struct str *te
            no_room(reading, json);
 }
 
+/* Negative microseconds become as great as no time is. */
 static bool read_us(struct json *json, uint64_t *us)
 {
     int64_t number;
     if (!json_read_i64(json, &number))
         return false;
-    *us = number > 0 ? (uint64_t)number : 0;
+    *us = (uint64_t)number;
     return true;
 }
 
@@ -417,8 +418,8 @@ static void set_times(struct span *span, const struct raw_span *raw)
 {
     uint64_t most = UINT64_MAX / NS_PER_US / 2;
     uint64_t start_us = raw->start_us < most ? raw->start_us : 0;
-    uint64_t end_us = start_us + (raw->duration_us < most ? raw->duration_us : 0);
-    times_set(span, start_us * NS_PER_US, raw->has_duration && start_us ? end_us * NS_PER_US : 0);
+    bool ended = raw->has_duration && raw->duration_us < most && start_us;
+    times_set(span, start_us * NS_PER_US, ended ? (start_us + raw->duration_us) * NS_PER_US : 0);
 }
 
 static bool finish_span(struct reading *reading, struct json *json, struct span *span,

@@ -67,13 +67,14 @@ static bool read_kind(struct reading *reading, struct span *span)
     return true;
 }
 
-/* Microseconds as a number or text, with or without a fraction; negative ones are unknown. */
+/* Microseconds as a number or text, with or without a fraction; negative ones become as great as no
+ * time is. */
 static bool read_us(struct json *json, uint64_t *us)
 {
     int64_t number;
     if (!json_read_i64(json, &number))
         return false;
-    *us = number > 0 ? (uint64_t)number : 0;
+    *us = (uint64_t)number;
     return true;
 }
 

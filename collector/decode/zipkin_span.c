@@ -13,6 +13,7 @@
 #include "collector/decode/times.h"
 
 #define NS_PER_US UINT64_C(1000)
+#define MOST_US (UINT64_MAX / NS_PER_US / 2) /* a time and a duration of less can be added */
 
 void zipkin_senders_init(struct zipkin_senders *senders, struct decoding *decoding)
 {
@@ -30,7 +31,8 @@ bool zipkin_span_annotate(struct decoding *decoding, struct zipkin_span *raw, st
                           uint64_t us, uint32_t n)
 {
     struct batch *batch = decoding->batch;
-    struct span_item item = {.time_ns = us < UINT64_MAX / NS_PER_US ? us * NS_PER_US : 0};
+    us = us < MOST_US ? us : 0;
+    struct span_item item = {.time_ns = us * NS_PER_US};
     if ((str_eq(value, STR("ss")) || str_eq(value, STR("cr"))) && us > raw->ended_us)
         raw->ended_us = us;
     if (n >= decoding->limits->events) {
@@ -167,12 +169,12 @@ static void read_error(struct span *span, const struct attr_list *tags, bool sta
  * it. When it really ended is in its annotation. */
 static void set_times(struct span *span, const struct zipkin_span *raw)
 {
-    uint64_t most = UINT64_MAX / NS_PER_US / 2;
-    uint64_t start_us = raw->start_us < most ? raw->start_us : 0;
-    uint64_t end_us = start_us + (raw->duration_us < most ? raw->duration_us : 0);
-    if (raw->ended_us > end_us && raw->ended_us < most)
+    uint64_t start_us = raw->start_us < MOST_US ? raw->start_us : 0;
+    bool ended = raw->has_duration && raw->duration_us < MOST_US && start_us;
+    uint64_t end_us = ended ? start_us + raw->duration_us : 0;
+    if (ended && raw->ended_us > end_us)
         end_us = raw->ended_us;
-    times_set(span, start_us * NS_PER_US, raw->has_duration && start_us ? end_us * NS_PER_US : 0);
+    times_set(span, start_us * NS_PER_US, end_us * NS_PER_US);
 }
 
 bool zipkin_span_take(struct zipkin_senders *senders, struct span *span, struct zipkin_span *raw,

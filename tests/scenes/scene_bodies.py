@@ -352,6 +352,24 @@ def scene_zipkin_bodies(c):
     c.check_ledger()
 
 
+def scene_durations_that_cannot_be_are_in_no_statistics(c):
+    """Negative, or beyond what any time can hold: unknown, as if there were none, and not 0 ns that would pull every percentile down."""
+    c.start()
+    at = 1_700_000_000_000_000
+    for i, duration in enumerate((1000, -1, 1 << 62, -(1 << 63))):
+        body = [{"traceId": "%032x" % (i + 1), "id": "1", "name": "get", "kind": "SERVER", "timestamp": at, "duration": duration, "localEndpoint": {"serviceName": "z"},
+                 "annotations": [{"timestamp": -1, "value": "ss"}]}]
+        assert c.post_zipkin(json.dumps(body))[0] == 202
+    pb = field(1, b"\x05" * 16) + field(3, b"\1" * 8) + varint(4 << 3) + varint(2) + field(5, b"get") + varint(6 << 3 | 1) + struct.pack("<Q", at) + \
+        varint(7 << 3) + varint((1 << 64) - 1) + field(8, field(1, b"z"))
+    assert c.request(c.zipkin, "POST", "/api/v2/spans", field(1, pb), {"Content-Type": "application/x-protobuf"})[0] == 202
+    c.flush()
+    assert c.sql("SELECT duration_ns, self_ns, count(*) FROM span GROUP BY 1, 2 ORDER BY 1") == [(None, None, 4), (1_000_000, 1_000_000, 1)]
+    calls, least = c.sql("SELECT sum(calls), min(p50_ns) FROM operation_minute")[0]
+    assert calls == 5 and least > 900_000, (calls, least)
+    c.check_ledger()
+
+
 def scene_zipkin_errors(c):
     """The tag `error` is Zipkin's status, whatever it says but false; a stated status comes before it. A 4xx stays a client's error."""
     c.start()
