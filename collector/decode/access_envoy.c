@@ -191,7 +191,8 @@ const char *access_finish_envoy(struct access *access)
     uint64_t lasted;
     if (at[ACCESS_REQUEST].len && !str_eq(at[ACCESS_REQUEST], STR("- - -")))
         access_set_request(access, at[ACCESS_REQUEST]);
-    if (!access->start_ns && !access_time(at[ACCESS_TIME], &access->start_ns))
+    if (!access->start_ns && !access_time(at[ACCESS_TIME], &access->start_ns) &&
+        !access->may_lack_time)
         return "the start time is unreadable";
     if (!access->end_ns && access_number_ns(at[ACCESS_DURATION], NS_PER_MS, &lasted))
         access->end_ns = access->start_ns + lasted;

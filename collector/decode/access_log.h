@@ -96,6 +96,7 @@ struct access {
     uint8_t format;            /* enum format */
     bool tcp;                  /* a connection: neither method nor status */
     bool plaintext;            /* the entry says that there was no TLS */
+    bool may_lack_time;        /* it is an entry without a start too */
 };
 
 /* Sets a field; "" and "-" say nothing. */
@@ -132,7 +133,8 @@ bool token_next(struct str *line, struct token *token, bool *broken);
 int tokens_cut(struct str line, struct token *tokens, int max);
 
 /* ISO 8601 (without a zone: UTC), Apache's 10/Oct/2000:13:55:36 -0700 (HAProxy's with milliseconds
- * and no zone: UTC), or Unix seconds with or without a fraction. */
+ * and no zone: UTC), or Unix seconds with or without a fraction. 0 (unknown) for a time before 1970
+ * or beyond what the number can hold; false for what is no time. */
 bool access_time(struct str text, uint64_t *ns);
 /* A number with a fraction, in units of `unit_ns`; false for anything else, and below 0. */
 bool access_number_ns(struct str text, uint64_t unit_ns, uint64_t *ns);

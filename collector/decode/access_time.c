@@ -41,19 +41,24 @@ static int64_t days_of(unsigned year, unsigned month, unsigned day)
     return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
+static bool is_date(const struct moment *moment)
+{
+    static const uint8_t days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    unsigned year = moment->year, month = moment->month;
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    return month >= 1 && month <= 12 && moment->day >= 1 && moment->day <= days[month - 1] &&
+           (month != 2 || moment->day < 29 || leap);
+}
+
+/* A time that the number cannot hold is one nobody meant, but a time: 0, which is unknown. */
 static bool moment_ns(const struct moment *moment, uint64_t *ns)
 {
-    bool good = moment->year >= 1970 && moment->year < 2262 && moment->month >= 1 &&
-                moment->month <= 12 && moment->day >= 1 && moment->day <= 31 && moment->hour < 24 &&
-                moment->minute < 60 && moment->second <= 60;
-    if (!good)
+    if (!is_date(moment) || moment->hour > 23 || moment->minute > 59 || moment->second > 60)
         return false;
     int64_t s = days_of(moment->year, moment->month, moment->day) * 86400 +
                 (int64_t)moment->hour * 3600 + (int64_t)moment->minute * 60 + moment->second -
                 moment->zone_s;
-    if (s <= 0)
-        return false;
-    *ns = (uint64_t)s * NS + moment->ns;
+    *ns = s >= 0 && (uint64_t)s < UINT64_MAX / NS ? (uint64_t)s * NS + moment->ns : 0;
     return true;
 }
 
@@ -130,26 +135,42 @@ static bool apache_time(struct str text, uint64_t *ns)
     return zone(&text, &moment.zone_s) && !text.len && moment_ns(&moment, ns);
 }
 
-bool access_number_ns(struct str text, uint64_t unit_ns, uint64_t *ns)
+/* 12 or 12.5 */
+static bool number(struct str text, uint64_t *whole, uint64_t *billionths)
 {
     size_t n = 0;
-    uint64_t whole, part;
     while (n < text.len && text.p[n] >= '0' && text.p[n] <= '9')
         n++;
-    if (!n || !str_to_u64((struct str){text.p, n}, &whole) || whole > INT64_MAX / unit_ns)
+    if (!n || !str_to_u64((struct str){text.p, n}, whole))
         return false;
     struct str rest = str_skip(text, n);
     bool dotted = rest.len > 1 && rest.p[0] == '.';
     if (rest.len && !dotted)
         return false;
-    fraction(&rest, &part);
-    *ns = whole * unit_ns + part * (unit_ns / 1000) / (NS / 1000);
+    fraction(&rest, billionths);
     return !rest.len;
+}
+
+bool access_number_ns(struct str text, uint64_t unit_ns, uint64_t *ns)
+{
+    uint64_t whole, part;
+    if (!number(text, &whole, &part) || whole > INT64_MAX / unit_ns)
+        return false;
+    *ns = whole * unit_ns + part * (unit_ns / 1000) / (NS / 1000);
+    return true;
+}
+
+static bool unix_time(struct str text, uint64_t *ns)
+{
+    uint64_t s, part;
+    if (text.len < 9 || !number(text, &s, &part))
+        return false;
+    *ns = s < UINT64_MAX / NS ? s * NS + part : 0;
+    return true;
 }
 
 bool access_time(struct str text, uint64_t *ns)
 {
     text = str_trim(text);
-    return iso_time(text, ns) || apache_time(text, ns) ||
-           (text.len >= 9 && access_number_ns(text, NS, ns));
+    return iso_time(text, ns) || apache_time(text, ns) || unix_time(text, ns);
 }

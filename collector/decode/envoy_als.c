@@ -49,8 +49,8 @@ static void set_number(struct als *als, struct access *access, enum access_field
     access_set(access, field, number_text(als, number));
 }
 
-/* Timestamp and Duration: seconds, nanoseconds. */
-static uint64_t time_ns(struct str message)
+/* Timestamp and Duration: seconds, nanoseconds. False for what is negative or cannot be held. */
+static bool time_ns(struct str message, uint64_t *time)
 {
     struct wire wire = wire_of(message);
     uint64_t s = 0, ns = 0;
@@ -60,7 +60,10 @@ static uint64_t time_ns(struct str message)
         else if (wire.type == WIRE_VARINT && wire.field == 2)
             ns = wire.number;
     }
-    return s < INT64_MAX / NS_PER_S && ns < NS_PER_S ? s * NS_PER_S + ns : 0;
+    if (s >= UINT64_MAX / NS_PER_S || ns >= NS_PER_S)
+        return false;
+    *time = s * NS_PER_S + ns;
+    return true;
 }
 
 /* Address {socket_address {address = 2, port_value = 3}}, as address:port. */
@@ -151,7 +154,7 @@ struct common {
     uint64_t last_ns; /* time_to_last_downstream_tx_byte */
     uint64_t lasted_ns;
     uint64_t type;
-    bool intermediate, has_start, has_duration;
+    bool intermediate, has_duration;
 };
 
 static void set_common_number(struct als *als, struct access *access, const struct wire *wire,
@@ -184,22 +187,22 @@ static void set_common_bytes(struct als *als, struct access *access, const struc
     else if (field == 4)
         set_tls(access, wire->bytes);
     else if (field == 5)
-        access->start_ns = time_ns(wire->bytes);
+        time_ns(wire->bytes, &access->start_ns);
     else if (field == 12)
-        common->last_ns = time_ns(wire->bytes);
+        common->has_duration |= time_ns(wire->bytes, &common->last_ns);
     else if (field == 16)
         set_flags(als, access, wire->bytes);
     else if (field == 22)
         set_pairs(access, wire->bytes, false);
     else if (field == 23)
-        common->lasted_ns = time_ns(wire->bytes);
-    common->has_duration = common->has_duration || field == 12 || field == 23;
+        common->has_duration |= time_ns(wire->bytes, &common->lasted_ns);
 }
 
 static bool set_common(struct als *als, struct access *access, struct str message,
                        struct common *common)
 {
     struct wire wire = wire_of(message);
+    access->may_lack_time = true; /* without these properties at all it is no entry */
     while (wire_next(&wire)) {
         if (wire.type == WIRE_VARINT)
             set_common_number(als, access, &wire, common);

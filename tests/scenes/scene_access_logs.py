@@ -421,6 +421,22 @@ def scene_bad_lines(c):
     c.check_ledger()
 
 
+def scene_no_line_is_refused_for_its_time(c):
+    c.start()
+    line = '[%s] "POST /a HTTP/2" 204 - 154 0 226 100 "10.0.35.28" "x" "cc21d9b0-cf5c-432b-8c7e-98aeb7988cd2" "locations" "tcp://10.0.2.1:80"'
+    times = ["2023-11-14T22:13:20Z", "1960-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "1970-01-01T00:00:07Z", "2262-02-01T00:00:00Z", "2300-01-01T00:00:00Z",
+             "9999-12-31T23:59:59Z"]
+    good(c, "envoy_log", "\n".join(line % t for t in times).encode())
+    assert c.api("tail")["items"][0]["rejected"] == 0
+    good(c, "envoy_log", "\n".join(line % t for t in ("-", "yesterday", "2026-02-30T00:00:00Z")).encode())
+    assert c.api("tail")["items"][0]["rejected"] == 3
+    c.flush()
+    assert c.sql("SELECT start_ns, count(*) FROM span GROUP BY 1 ORDER BY 1") == [
+        (0, 4), (7_000_000_000, 1), (1_700_000_000_000_000_000, 1), (9_217_324_800_000_000_000, 1)]
+    assert c.sql("SELECT sum(calls), min(p50_ns) > 200000000 FROM operation_minute WHERE p50_ns > 0") == [(1, 1)]
+    c.check_ledger()
+
+
 def scene_files(c):
     """replay knows each kind by its first line, and --as says it; from a file and over HTTP the records are the same."""
     folder = os.path.join(GOLDEN, "access_logs")

@@ -47,9 +47,9 @@ def identifier(node="sidecar~10.1.0.6~reviews-v2-7b8c.default~default.svc.cluste
 
 
 def http(start=1_795_428_000, request_id="7d3f0001-1111-9222-8333-444455556666", status=200, upstream="inbound|9080||", flags=b"", tls=b"", kind=0, between=0,
-         headers=(), path="/reviews/0", more=b"", authority="reviews:9080"):
-    common = field(2, address("10.1.0.5", 41000)) + field(3, address("10.1.0.6", 9080)) + field(5, field(1, start)) + field(15, upstream) + \
-        field(23, field(2, 5_000_000))
+         headers=(), path="/reviews/0", more=b"", authority="reviews:9080", lasted=5_000_000):
+    common = field(2, address("10.1.0.5", 41000)) + field(3, address("10.1.0.6", 9080)) + field(5, start if isinstance(start, bytes) else field(1, start)) + \
+        field(15, upstream) + field(23, field(2, lasted))
     common += (field(4, tls) if tls else b"") + (field(16, flags) if flags else b"") + (field(33, kind) if kind else b"") + (field(27, between) if between else b"")
     request = field(1, 1) + field(3, authority) + field(5, path) + field(9, request_id) + b"".join(field(13, pair(k, v)) for k, v in headers)
     response = field(1, field(1, status)) if status else b""
@@ -181,6 +181,23 @@ def scene_entries(c):
     assert c.sql("SELECT trace_id, json_extract(attributes, '$.\"url.query\"') FROM span WHERE parent_span_id = '00000000000000a1'") == [
         ("0af7651916cd43dd8448eb211c80319c", "password=REDACTED")]
     assert c.sql("SELECT sum(received), sum(duplicate) FROM ingest_minute") == [(10, 1)]
+    c.check_ledger()
+
+
+def scene_nothing_is_refused_for_its_time(c):
+    """No start, one before 1970, one that no number holds; a duration below zero: accepted, marked, and in no statistics of time."""
+    c.start()
+    below = (1 << 64) - 5
+    starts = [1_795_428_000, below, 1 << 40, field(2, 2_000_000_000), 5, b""]
+    entries = [http(request_id="r%d" % i, start=start) for i, start in enumerate(starts)] + [http(request_id="r9", lasted=below)]
+    with Peer(c.grpc) as peer:
+        stream = open_stream(peer, identifier() + logs(*entries))
+        stored(c, len(entries))
+        assert end(peer, stream).status == 0
+    c.flush()
+    assert c.counter("faultline_ingest_rejected_total") == 0
+    assert c.sql("SELECT duration_ns IS NULL OR self_ns IS NULL, count(*) FROM span GROUP BY 1 ORDER BY 1") == [(0, 1), (1, len(entries) - 1)]
+    assert c.sql("SELECT count(*) FROM span WHERE start_ns = 5000000000") == [(1,)]
     c.check_ledger()
 
 
