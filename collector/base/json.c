@@ -328,10 +328,13 @@ static unsigned hex4(const char *at)
     return value;
 }
 
+static bool is_no_character(unsigned c)
+{
+    return c == 0 || (c >= 0xd800 && c <= 0xdfff);
+}
+
 static char *put_character(char *to, unsigned c)
 {
-    if (c == 0 || (c >= 0xd800 && c <= 0xdfff))
-        c = 0xfffd;
     if (c < 0x80) {
         *to++ = (char)c;
     } else if (c < 0x800) {
@@ -369,23 +372,44 @@ static unsigned read_escape(const char **at, const char *end)
     return 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
 }
 
-struct str json_unescape(struct arena *arena, struct json_text text)
+/* False when a lone surrogate or a NUL was replaced. */
+static bool resolve_escapes(struct str raw, char *to, size_t *len)
 {
-    if (text.plain)
-        return text.raw;
+    const char *at = raw.p, *end = at + raw.len, *begin = to;
+    bool good = true;
+    while (at < end) {
+        if (*at != '\\') {
+            *to++ = *at++;
+            continue;
+        }
+        unsigned c = read_escape(&at, end);
+        good = good && !is_no_character(c);
+        to = put_character(to, is_no_character(c) ? 0xfffd : c);
+    }
+    *len = (size_t)(to - begin);
+    return good;
+}
+
+struct str json_unescape_count(struct arena *arena, struct json_text text, uint32_t *n_cleaned)
+{
     struct str out = text.raw;
+    bool good = true;
+    if (text.plain)
+        return out;
     if (text.escaped) {
-        char *copy = arena_alloc_aligned(arena, text.raw.len + 1, 1), *to = copy;
-        const char *at = text.raw.p, *end = at + text.raw.len;
+        char *copy = arena_alloc_aligned(arena, text.raw.len + 1, 1);
         if (!copy)
             return STR_NONE;
-        while (at < end) {
-            if (*at == '\\')
-                to = put_character(to, read_escape(&at, end));
-            else
-                *to++ = *at++;
-        }
-        out = (struct str){copy, (size_t)(to - copy)};
+        good = resolve_escapes(text.raw, copy, &out.len);
+        out.p = copy;
     }
-    return utf8_classify(out) == TEXT_BAD ? utf8_clean(arena, out) : out;
+    bool bad = utf8_classify(out) == TEXT_BAD;
+    *n_cleaned += bad || !good;
+    return bad ? utf8_clean(arena, out) : out;
+}
+
+struct str json_unescape(struct arena *arena, struct json_text text)
+{
+    uint32_t n_cleaned = 0;
+    return json_unescape_count(arena, text, &n_cleaned);
 }

@@ -67,5 +67,7 @@ bool json_end(struct json *json);
 /* Resolves escapes; lone surrogates, \u0000 and malformed UTF-8 become U+FFFD. p NULL when memory
  * is short. */
 struct str json_unescape(struct arena *arena, struct json_text text);
+/* The same; adds 1 to *n_cleaned when something was replaced. */
+struct str json_unescape_count(struct arena *arena, struct json_text text, uint32_t *n_cleaned);
 
 #endif

@@ -18,7 +18,8 @@ bool json_is_null(struct json *json)
 bool json_clean_text(struct decoding *decoding, struct json *json, struct json_text raw,
                      struct str *text)
 {
-    *text = json_unescape(&decoding->batch->arena, raw);
+    struct batch *batch = decoding->batch;
+    *text = json_unescape_count(&batch->arena, raw, &batch->counts.n_cleaned_texts);
     if (!raw.raw.len || text->p)
         return true;
     decoding_too_big(decoding);
@@ -117,6 +118,15 @@ int json_finish(struct decoding *decoding, struct json *json)
                    (size_t)(json->at - json->start), json->error);
 }
 
+static bool copy_text(struct decoding *decoding, struct json *json, struct json_text raw)
+{
+    struct str text;
+    if (!json_clean_text(decoding, json, raw, &text))
+        return false;
+    buf_add_json(&decoding->json, text);
+    return true;
+}
+
 /* Copies one value as JSON text, its strings cleaned. No recursion: the reader keeps the depth. */
 static bool copy_value(struct decoding *decoding, struct json *json)
 {
@@ -141,7 +151,8 @@ static bool copy_value(struct decoding *decoding, struct json *json)
             if (!begin)
                 buf_add_char(out, ',');
             if (object) {
-                buf_add_json(out, json_unescape(&decoding->batch->arena, text));
+                if (!copy_text(decoding, json, text))
+                    return false;
                 buf_add_char(out, ':');
             }
         }
@@ -153,9 +164,8 @@ static bool copy_value(struct decoding *decoding, struct json *json)
             buf_add_char(out, type == JSON_OBJECT ? '{' : '[');
             begin = true;
         } else if (type == JSON_STRING) {
-            if (!json_string(json, &text))
+            if (!json_string(json, &text) || !copy_text(decoding, json, text))
                 return false;
-            buf_add_json(out, json_unescape(&decoding->batch->arena, text));
         } else {
             if (!json_skip(json, &raw))
                 return false;

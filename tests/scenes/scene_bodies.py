@@ -257,7 +257,7 @@ def scene_text_is_cleaned_and_cut(c):
     for what, n in (("attribute_value", 5), ("attributes", 4), ("name", 1), ("events", 3), ("links", 3)):
         assert c.counter("faultline_ingest_truncated_total", field=what) == n, (what, c.counter("faultline_ingest_truncated_total", field=what))
     n = c.counter("faultline_ingest_truncated_total", field="utf8")
-    assert n == 3, n  # the name, the key and the value of the protobuf span; JSON is cleaned as it is read
+    assert n == 6, n  # the name, the key and the value of the protobuf span; the three values of JSON
     c.check_ledger()
 
 
@@ -349,6 +349,7 @@ def scene_zipkin_bodies(c):
         ("0000000000000000463ac35c9f6413ad", "a2fb4a1d1a96d313", 1700000000000001000, 10000)]
     assert c.sql("SELECT sum(rejected), sum(entry) FROM ingest_minute") == [(1, 2)]
     assert "\ufffd" in c.sql("SELECT attributes FROM span LIMIT 1")[0][0]
+    assert c.counter("faultline_ingest_truncated_total", field="utf8") == 6  # key and value of a tag, in three spans: one of them has a bad id
     c.check_ledger()
 
 
