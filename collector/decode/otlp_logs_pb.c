@@ -90,7 +90,7 @@ int decode_otlp_logs_pb(struct str input, const struct limits *limits, struct ba
     err->code = ERR_NONE;
     senders_init(&senders);
     buf_init(&decoding.json, SCRATCH_BYTES);
-    if (otlp_pb_count(&decoding, input, &n))
+    if (otlp_pb_count(&decoding, input, "log records", &n))
         otlp_pb_walk(&decoding, input, read_record);
     buf_fini(&decoding.json);
     senders_fini(&senders);

@@ -241,7 +241,7 @@ int decode_otlp_metrics_pb(struct str input, const struct limits *limits, struct
     size_t n;
     err->code = ERR_NONE;
     metric_reading_init(&reading, limits, batch, err);
-    if (otlp_pb_count(&reading.decoding, input, &n))
+    if (otlp_pb_count(&reading.decoding, input, "metrics", &n))
         otlp_pb_walk(&reading.decoding, input, read_metric);
     metric_reading_fini(&reading);
     return err->code;

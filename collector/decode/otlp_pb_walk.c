@@ -128,12 +128,12 @@ static size_t count_items(struct str body)
     return n;
 }
 
-bool otlp_pb_count(struct decoding *decoding, struct str body, size_t *n)
+bool otlp_pb_count(struct decoding *decoding, struct str body, const char *items, size_t *n)
 {
     *n = count_items(body);
     if (*n <= decoding->limits->max_spans)
         return true;
-    err_set(decoding->err, ERR_TOO_BIG, "the body holds %zu spans, receive.max_spans is %u", *n,
+    err_set(decoding->err, ERR_TOO_BIG, "the body holds %zu %s, receive.max_spans is %u", *n, items,
             decoding->limits->max_spans);
     return false;
 }

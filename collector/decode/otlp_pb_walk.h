@@ -14,8 +14,9 @@ struct scope {
 typedef bool otlp_pb_item_f(struct decoding *decoding, struct str bytes,
                             const struct resource *resource, const struct scope *scope);
 
-/* How many items there are; false when that is more than receive.max_spans. */
-bool otlp_pb_count(struct decoding *decoding, struct str body, size_t *n);
+/* How many items there are; false when that is more than receive.max_spans. `items`: what they are
+ * called. */
+bool otlp_pb_count(struct decoding *decoding, struct str body, const char *items, size_t *n);
 /* Reads every item, in the order they came. */
 bool otlp_pb_walk(struct decoding *decoding, struct str body, otlp_pb_item_f *read_item);
 

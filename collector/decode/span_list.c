@@ -10,7 +10,8 @@ struct span *span_list_next(struct decoding *decoding)
     struct batch *batch = decoding->batch;
     uint32_t n = batch->n_spans;
     if (n + batch->counts.n_rejected >= decoding->limits->max_spans) {
-        err_set(decoding->err, ERR_TOO_BIG, "the body holds more than receive.max_spans (%u) spans",
+        err_set(decoding->err, ERR_TOO_BIG,
+                "the body holds more than receive.max_spans (%u) records",
                 decoding->limits->max_spans);
         return NULL;
     }

@@ -219,8 +219,12 @@ def scene_spans_are_refused_alone(c):
     for trace, span in ((b"\1" * 15, b"\2" * 8), (b"\1" * 17, b"\2" * 8), (b"", b"\2" * 8), (b"\0" * 16, b"\2" * 8), (b"\1" * 16, b"\0" * 8), (b"\1" * 16, b"")):
         status, text, _ = c.post_otlp(body_pb(span_pb(trace=trace, span=span), span_pb()))
         assert status == 200 and text[:1] == b"\x0a" and text[2:4] == b"\x08\x01", (58, trace, span, text)
+    # as many as a body may hold, of next to nothing each: rejected one by one, not the body for what it would take
+    for short, good_ones in ((b"", 0), (b"", 1), (field(1, b"\1" * 16), 1), (field(2, b"\1" * 8) * 3, 1)):
+        status, text, _ = c.post_otlp(body_pb(*[short] * (10_000 - good_ones), *[span_pb()] * good_ones))
+        assert status == 200 and field(1, varint(1 << 3) + varint(10_000 - good_ones))[2:] in text, (short, status, text[:100])
     c.flush()
-    n_bad = sum(not taken for _, _, taken, _ in rows) + 6
+    n_bad = sum(not taken for _, _, taken, _ in rows) + 6 + 39_997
     assert c.sql("SELECT sum(rejected) FROM ingest_minute") == [(n_bad,)]
     assert c.sql("SELECT count(*) FROM span WHERE start_ns < 0 OR duration_ns < 0") == [(0,)]
     c.check_ledger()

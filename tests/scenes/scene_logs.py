@@ -126,6 +126,7 @@ def scene_refused(c):
     for kind, body, wanted in rows:
         status, text, _ = c.request(c.otlp, "POST", "/v1/logs", body, {"Content-Type": kind})
         assert status == wanted, (kind, body[:40], status, text)
+        assert wanted != 413 or b"records" in text and b" spans" not in text, text
     c.flush()
     assert c.sql("SELECT sum(received), sum(rejected), sum(stored), sum(duplicate) FROM ingest_minute") == [(11, 9, 1, 1)]
     c.check_ledger()
