@@ -104,20 +104,24 @@ bool otlp_json_enum(struct json *json, struct str prefix, const char *const *wor
                     uint64_t *number)
 {
     struct json_text text;
-    if (json_peek(json) != JSON_STRING)
-        return json_read_u64(json, number);
+    int64_t wide = 0;
+    *number = 0;
+    if (json_peek(json) != JSON_STRING) {
+        bool good = json_read_i64(json, &wide);
+        *number = (uint64_t)wide;
+        return good;
+    }
     if (!json_string(json, &text))
         return false;
-    if (str_to_u64(text.raw, number))
+    if (str_to_i64(text.raw, &wide)) {
+        *number = (uint64_t)wide;
         return true;
+    }
     struct str word = str_starts(text.raw, prefix) ? str_skip(text.raw, prefix.len) : text.raw;
     for (unsigned i = 0; i < n; i++) {
-        if (str_eq_nocase(word, str_of(words[i]))) {
+        if (str_eq_nocase(word, str_of(words[i])))
             *number = i;
-            return true;
-        }
     }
-    *number = 0;
     return true;
 }
 

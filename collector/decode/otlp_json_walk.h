@@ -24,7 +24,8 @@ bool otlp_json_name(struct decoding *decoding, struct json *json, struct str *te
 bool otlp_json_id(struct decoding *decoding, struct json *json, struct str *text);
 /* The two halves of an id of 8 or 16 bytes, in hexadecimal digits or base64. */
 bool otlp_json_id_halves(struct str text, size_t n_bytes, uint64_t halves[2]);
-/* A number, which some senders write as a word; unknown words are 0. */
+/* A number, which some senders write as a word; unknown words are 0, and what is negative is beyond
+ * every known number, as in protobuf. */
 bool otlp_json_enum(struct json *json, struct str prefix, const char *const *words, unsigned n,
                     uint64_t *number);
 

@@ -31,6 +31,11 @@ static void take_ids(struct raw_log *raw, struct str trace_id, struct str span_i
         raw->trace_id = (struct trace_id){halves[0], halves[1]};
 }
 
+#define FOUR(name) name, name "2", name "3", name "4"
+static const char *const severities[] = {"UNSPECIFIED", FOUR("TRACE"), FOUR("DEBUG"), FOUR("INFO"),
+                                         FOUR("WARN"),  FOUR("ERROR"), FOUR("FATAL")};
+#define N_SEVERITIES (sizeof(severities) / sizeof(severities[0]))
+
 static bool read_member(struct decoding *decoding, struct json *json, const struct json_text *key,
                         struct raw_log *raw)
 {
@@ -42,11 +47,9 @@ static bool read_member(struct decoding *decoding, struct json *json, const stru
         return otlp_json_name(decoding, json, &raw->severity_text);
     if (key_is(key, STR("eventName")))
         return otlp_json_name(decoding, json, &raw->event_name);
-    if (key_is(key, STR("severityNumber"))) {
-        static const char *const none[] = {"UNSPECIFIED"};
-        return json_is_null(json) ||
-               otlp_json_enum(json, STR("SEVERITY_NUMBER_"), none, 1, &raw->severity);
-    }
+    if (key_is(key, STR("severityNumber")))
+        return otlp_json_enum(json, STR("SEVERITY_NUMBER_"), severities, N_SEVERITIES,
+                              &raw->severity);
     if (key_is(key, STR("body"))) {
         raw->body = (struct attr){0};
         return json_any_read(decoding, json, &raw->body);

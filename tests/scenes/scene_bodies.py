@@ -234,6 +234,29 @@ def text_of(c, span):
     return json.loads(c.sql("SELECT attributes FROM span WHERE span_id = ?", span)[0][0])
 
 
+def scene_enums_by_number_and_by_word(c):
+    """What is no known number or word is a value that this version does not know, never a body that is refused."""
+    c.start()
+    kinds = [(3, "client"), ("SPAN_KIND_CLIENT", "client"), ("3", "client"), (-1, "internal"), ("-1", "internal"), (99, "internal"), (None, "unset"),
+             ("SPAN_KIND_NEW", "unset")]
+    for i, (kind, wanted) in enumerate(kinds):
+        body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [dict(otlp_span(TRACE, "%016x" % (i + 1))[1], kind=kind, status={"code": -1})]}]}]})
+        assert c.post_otlp(body.encode(), True)[:2] == (200, b"{}"), kind
+    assert c.post_otlp(body_pb(span_pb(varint(6 << 3) + varint((1 << 64) - 1), span=b"\x99" * 8, trace=bytes.fromhex(TRACE))))[0] == 200
+    c.flush()
+    assert [k for (k,) in c.sql("SELECT kind FROM span ORDER BY span_id")] == [wanted for _, wanted in kinds] + ["internal"]
+    severities = [("SEVERITY_NUMBER_WARN", "WARN"), ("SEVERITY_NUMBER_INFO3", "INFO"), ("SEVERITY_NUMBER_FATAL4", "FATAL"), ("13", "WARN"), (1, "TRACE"), (-1, None),
+                  ("SEVERITY_NUMBER_UNSPECIFIED", None), (None, None)]
+    records = [{"traceId": TRACE, "spanId": "%016x" % 1, "timeUnixNano": str(1_700_000_000_000_000_000 + i), "severityNumber": number}
+               for i, (number, _) in enumerate(severities)]
+    status, text, _ = c.request(c.otlp, "POST", "/v1/logs", json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}), {"Content-Type": "application/json"})
+    assert (status, text) == (200, b"{}"), text
+    c.flush()
+    events = json.loads(c.sql("SELECT events FROM span WHERE span_id = '0000000000000001'")[0][0])
+    assert [e.get("severity") for e in events] == [word for _, word in severities], events
+    c.check_ledger()
+
+
 def scene_text_is_cleaned_and_cut(c):
     c.start(limit__attribute_bytes="16", limit__attributes="5", limit__name_bytes="20", limit__events="2", limit__links="2")
     body = otlp_body([otlp_span(TRACE, "00000000000000b1", a="1", b="2", c="3")])
