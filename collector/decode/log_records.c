@@ -126,6 +126,7 @@ bool log_record_take(struct decoding *decoding, struct raw_log *raw)
         return true;
     }
     if (raw->bad_id) {
+        batch->counts.n_bad_ids++;
         batch_reject(batch, "log record %u: %s", batch->n_logs + batch->counts.n_rejected + 1,
                      raw->bad_id);
         return true;

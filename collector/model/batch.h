@@ -30,6 +30,7 @@ extern const struct limits limits_default;
 /* Why records were cut or dropped, counted by decoders and added to stats by the receiver. */
 struct batch_counts {
     uint32_t n_rejected;
+    uint32_t n_bad_ids; /* of them: log records with an id that cannot be read */
     uint32_t n_cut_values, n_cut_names, n_dropped_attributes, n_dropped_events, n_dropped_links,
         n_dropped_exemplars, n_cleaned_texts;
 };

@@ -18,8 +18,8 @@ static struct stat_family requests_family =
 static struct stat_family rejected_family =
     STAT_COUNTER("faultline_ingest_rejected_total", "Bodies and records refused, by reason.");
 
-/* Records that are refused alone, by what they are: each has one thing that it cannot be without.
- */
+/* Records that are refused alone, by what they are: each has one thing that it cannot be without. A
+ * log record whose ids are there, but cannot be read, counts as a span with such ids. */
 enum record_kind { SPAN_RECORD, POINT_RECORD, LOG_RECORD, LINE_RECORD, N_RECORD_KINDS };
 
 struct acceptor {
@@ -124,7 +124,9 @@ static void count_batch(struct acceptor *acceptor, struct pending *pending, stru
     snprintf(pending->acceptance.first_reason, sizeof(pending->acceptance.first_reason), "%s",
              batch->first_reason);
     if (counts->n_rejected)
-        stat_add(acceptor->bad_records[kind_of(content)], counts->n_rejected);
+        stat_add(acceptor->bad_records[kind_of(content)], counts->n_rejected - counts->n_bad_ids);
+    if (counts->n_bad_ids)
+        stat_add(acceptor->bad_records[SPAN_RECORD], counts->n_bad_ids);
     const uint32_t n[] = {counts->n_cut_values,         counts->n_cut_names,
                           counts->n_dropped_attributes, counts->n_dropped_events,
                           counts->n_dropped_links,      counts->n_dropped_exemplars,

@@ -429,7 +429,10 @@ def scene_refusals_are_counted_by_reason(c):
     histogram = {"name": "h", "histogram": {"dataPoints": [{"timeUnixNano": "5", "bucketCounts": ["1"], "explicitBounds": [1, 2]}]}}
     assert post_("/v1/metrics", json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": [histogram]}]}]}), "application/json") == 200
     assert post_("/v1/access-logs/alb", b"none\n" * 3, "text/plain") == 204
-    for reason, n in (("unsupported", 2), ("invalid", 1), ("too_big", 1), ("bad_id", 1), ("no_trace_id", 2), ("bad_point", 1), ("bad_entry", 3), ("disk", 0)):
+    bad_ids = [{"traceId": "ab" * 8}, {"traceId": TRACE, "spanId": "12"}]
+    assert post_("/v1/logs", json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": bad_ids}]}]}), "application/json") == 200
+    assert post_("/v1/logs", field(1, field(2, field(2, field(9, b"\1" * 15)))), "application/x-protobuf") == 200
+    for reason, n in (("unsupported", 2), ("invalid", 1), ("too_big", 1), ("bad_id", 4), ("no_trace_id", 2), ("bad_point", 1), ("bad_entry", 3), ("disk", 0)):
         assert c.counter("faultline_ingest_rejected_total", reason=reason) == n, (reason, n)
     c.check_ledger()
 
