@@ -19,6 +19,7 @@
 #include "collector/command/replay_send.h"
 #include "collector/decode/decode.h"
 #include "collector/decode/move_times.h"
+#include "collector/decode/repeats.h"
 #include "collector/decode/times.h"
 #include "collector/model/ingest_stats.h"
 #include "collector/store/store.h"
@@ -31,7 +32,8 @@ struct replay {
     struct limits limits;
     struct pipeline *pipeline; /* --db */
     struct replay_mark mark;
-    struct sender *sender; /* --to */
+    struct repeats *repeats; /* of the file of lines that is read; NULL: none so far */
+    struct sender *sender;   /* --to */
     struct replay_note note;
     struct progress progress;
     const char *to;
@@ -162,6 +164,24 @@ static void count(struct replay *replay, const struct batch *batch)
     replay->n_rejected += batch->counts.n_rejected;
 }
 
+/* A file's pieces are many bodies, its equal lines so many requests wherever they stand. Pieces
+ * that are skipped count as well. */
+static int tell_repeats(struct replay *replay, struct str *bytes)
+{
+    struct buf out;
+    buf_init(&out, MAX_PIECE);
+    if (!replay->repeats)
+        replay->repeats = repeats_new();
+    if (replay->repeats && repeats_write(replay->repeats, *bytes, &out)) {
+        free((char *)(uintptr_t)bytes->p);
+        bytes->p = buf_detach(&out, &bytes->len);
+    } else {
+        err_set(&replay->err, ERR_BUSY, "memory is short");
+    }
+    buf_fini(&out);
+    return replay->err.code;
+}
+
 /* One piece; takes its bytes. */
 static int feed(struct replay *replay, const struct pieces *pieces, char *bytes, size_t n)
 {
@@ -170,11 +190,16 @@ static int feed(struct replay *replay, const struct pieces *pieces, char *bytes,
     struct str text = {bytes, n};
     int said = replay->format >= 0 ? replay->format : pieces_format(pieces);
     bool known = content_of(said, text, &content);
+    if (known && !replay->looking && format_is_lines((enum format)content.format) &&
+        tell_repeats(replay, &text)) {
+        free(bytes);
+        return replay->err.code;
+    }
     bool skipped = known && !replay->looking && ++replay->n_pieces <= replay->mark.n_done;
     if (skipped)
         progress_skipped(&replay->progress, pieces_passed(pieces));
     if (skipped || (!known && pieces_is_rest(pieces))) {
-        free(bytes);
+        free((char *)(uintptr_t)text.p);
         return 0;
     }
     bool shift = !replay->looking && replay->mark.shift_ns, moved = false;
@@ -197,7 +222,7 @@ static int feed(struct replay *replay, const struct pieces *pieces, char *bytes,
     note_times(replay, batch);
     if (replay->looking) {
         batch_free(batch);
-        free(bytes);
+        free((char *)(uintptr_t)text.p);
         return 0;
     }
     count(replay, batch);
@@ -220,6 +245,8 @@ static int replay_file(struct replay *replay, const char *path)
         progress_show(&replay->progress, pieces_passed(pieces), replay->n_records);
     }
     pieces_close(pieces);
+    repeats_free(replay->repeats);
+    replay->repeats = NULL;
     if (replay->err.code)
         err_prefix(&replay->err, "%s", path);
     progress_next_file(&replay->progress, path);

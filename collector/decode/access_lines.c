@@ -8,6 +8,7 @@
 #include "collector/decode/access_log.h"
 #include "collector/decode/decode.h"
 #include "collector/decode/json_value.h"
+#include "collector/decode/repeats.h"
 #include "collector/decode/span_list.h"
 #include "collector/model/access_id.h"
 
@@ -40,6 +41,7 @@ struct lines {
     } * repeats;
     uint32_t n_repeats, cap_repeats;
     uint32_t number; /* of the line, from 1 */
+    uint32_t before; /* lines equal to the next one that earlier bodies hold (repeats.h) */
     const struct kind *kind;
 };
 
@@ -56,8 +58,8 @@ static bool is_again(struct lines *lines, uint64_t id, uint32_t *n)
     return false;
 }
 
-/* The line's id; 0 when memory is short. */
-static uint64_t line_id(struct lines *lines, struct str line)
+/* The line's id, of whose equals `before` came in other bodies; 0 when memory is short. */
+static uint64_t line_id(struct lines *lines, struct str line, uint32_t before)
 {
     uint64_t id = access_id_of(line);
     uint32_t n;
@@ -73,8 +75,8 @@ static uint64_t line_id(struct lines *lines, struct str line)
     }
     if (!map_add(&lines->seen, id, lines->n_repeats))
         return 0;
-    lines->repeats[lines->n_repeats++] = (struct repeated){.id = id};
-    return id;
+    lines->repeats[lines->n_repeats++] = (struct repeated){.id = id, .n = before};
+    return access_id_repeated(id, before);
 }
 
 /* ---- JSON ---- */
@@ -156,6 +158,11 @@ static bool take_line(struct lines *lines, struct str line)
     struct decoding *decoding = &lines->decoding;
     struct batch *batch = decoding->batch;
     struct access access;
+    uint32_t before = lines->before;
+    if (repeats_line(line, &lines->before))
+        return true;
+    lines->before = 0;
+    lines->number++;
     struct span *span = span_list_next(decoding);
     if (!span)
         return false;
@@ -167,7 +174,7 @@ static bool take_line(struct lines *lines, struct str line)
                      wrong);
         return true;
     }
-    uint64_t id = line_id(lines, line);
+    uint64_t id = line_id(lines, line, before);
     if (!id) {
         batch->arena.short_of_memory = true;
         decoding_too_big(decoding);
@@ -195,8 +202,9 @@ static int decode_lines(enum format format, struct str input, const struct limit
     while (input.len) {
         str_cut(input, '\n', &line, &input);
         line = str_trim(line);
-        lines.number++;
-        if (line.len && !take_line(&lines, line))
+        if (!line.len)
+            lines.number++;
+        else if (!take_line(&lines, line))
             break;
     }
     buf_fini(&lines.decoding.json);

@@ -6,9 +6,9 @@
  *
  * Identity. An entry without a span id of its own gets one from its line (access_id.h): the same
  * line is the same record, so a batch that comes again changes nothing. Lines that are equal byte
- * by byte and stand in one body are so many requests: the second is told from the first by its
- * number. An entry without a trace id is put into the trace of its request id, else into one of its
- * own.
+ * by byte and stand in one body, or in pieces of one log (repeats.h), are so many requests: the
+ * second is told from the first by its number. An entry without a trace id is put into the trace of
+ * its request id, else into one of its own.
  */
 #ifndef DECODE_ACCESS_LOG_H
 #define DECODE_ACCESS_LOG_H

@@ -1,11 +1,13 @@
 """A replay that is interrupted goes on where it was, and adds nothing twice; a terminal shows how far it is."""
 import gzip
+import http.server
 import json
 import os
 import pty
 import signal
 import sqlite3
 import subprocess
+import threading
 
 import lib
 from lib import wait_for
@@ -114,6 +116,79 @@ def scene_sent_to_a_collector_it_goes_on(c):
     assert c.sql("SELECT max(start_ns) - min(start_ns) FROM span") == [((N_TRACES - 1) * 1000000 + 1,)]  # both parts are shifted alike
     c.check_ledger()
     assert not os.listdir(os.path.join(c.folder, "faultline"))
+
+
+def equal_lines(c):
+    """An access log of several pieces, in order of time: 100 equal lines a second, and two that cannot be read. Gives its path, and how many are good."""
+    line = b'10.1.2.3 - - [28/Nov/2026:02:%02d:%02d +0000] "GET /health HTTP/1.1" 200 2 "-" "kube-probe/1.30"\n'
+    text = b"".join(line % (i // 6000, i // 100 % 60) for i in range(30000))
+    path = os.path.join(c.folder, "probes.log")
+    with open(path, "wb") as f:
+        f.write(b"\r\n" + text[:150000] + b"not a line\n" + text[150000:])
+    return path, text.count(b"\n") - 1  # one was cut in two
+
+
+class Sink(http.server.ThreadingHTTPServer):
+    """Takes bodies, of which all behind `most` are answered 503."""
+    def __init__(self, most):
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.bodies, self.most = [], most
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        taken = len(self.server.bodies) < self.server.most
+        if taken:
+            self.server.bodies.append(body)
+        self.answer(204 if taken else 503)
+
+    def do_GET(self):
+        self.answer(404)
+
+    def answer(self, status):
+        self.send_response(status)
+        if status != 204:
+            self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def scene_equal_lines_of_one_log_all_count(c):
+    """A file's pieces are its own matter: equal lines count on both sides of a cut, into a file, to a collector, and behind an interruption; and once."""
+    path, n = equal_lines(c)
+    own, c.db = c.db, os.path.join(c.folder, "lines.db")
+    rows = "SELECT trace_id, span_id, start_ns FROM span ORDER BY 1, 2"
+    for accepted, duplicate in ((n, 0), (0, n)):
+        out, said = start(c, [path], "--db", c.db).communicate(timeout=60)
+        done = json.loads(out)
+        assert (done["accepted"], done["duplicate"], done["rejected"]) == (accepted, duplicate, 2), (done, said)
+    direct = c.sql(rows)
+    assert len(direct) == n and {k for k, in c.sql("SELECT count(*) FROM span GROUP BY start_ns")} == {100, 99}
+    sink = Sink(2)
+    url = "http://127.0.0.1:%d" % sink.server_port
+    p = start(c, [path], "--to", url)
+    assert p.communicate(timeout=60)[0] == "" and p.returncode == 3 and len(sink.bodies) == 2
+    sink.most = 100
+    p = start(c, [path], "--to", url)
+    said = p.communicate(timeout=60)
+    assert p.returncode == 0 and "goes on where it was interrupted, behind 2 pieces" in said[1] and len(sink.bodies) > 2, said
+    sink.shutdown()
+    c.db = own
+    c.start()
+    for body in sink.bodies:
+        assert c.request(c.otlp, "POST", "/v1/access-logs/nginx", body, {"Content-Type": "text/plain"})[0] == 204
+    c.flush()
+    assert c.sql(rows) == direct
+    assert start(c, [path], "--to", "http://" + c.otlp).wait(60) == 0
+    counted = c.sql("SELECT sum(received), sum(duplicate) FROM ingest_minute")
+    assert counted == [(2 * (n + 2), n)] and c.sql(rows) == direct, (counted, n)
+    c.check_ledger()
 
 
 def scene_a_terminal_shows_how_far_it_is(c):

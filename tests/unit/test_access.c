@@ -11,6 +11,7 @@
 #include "collector/decode/access_trace.h"
 #include "collector/decode/decode.h"
 #include "collector/decode/envoy_als.h"
+#include "collector/decode/repeats.h"
 #include "collector/model/access_id.h"
 
 #define N(rows) (sizeof(rows) / sizeof((rows)[0]))
@@ -241,6 +242,49 @@ static void equal_lines_are_so_many_requests(void **state)
     assert_true(again->spans[1].span_id == s[1].span_id);
     batch_free(batch);
     batch_free(again);
+}
+
+/* A log in pieces: each line has the id that it has when the log comes whole. What the table has
+ * forgotten is the first of its kind again; then it has been a while. */
+static void equal_lines_are_counted_over_pieces(void **state)
+{
+    (void)state;
+    static const char *const pieces[] = {COMBINED "\n\n" COMBINED "\n", COMBINED "\n",
+                                         "a line of none\n" COMBINED "\r\n" COMBINED};
+    static const int n[] = {2, 1, 2};
+    struct batch *whole = decoded(
+        FORMAT_NGINX, COMBINED "\n" COMBINED "\n" COMBINED "\n" COMBINED "\n" COMBINED, 5, 0);
+    struct repeats *repeats = repeats_new();
+    struct buf out;
+    buf_init(&out, 1 << 26);
+    assert_non_null(repeats);
+    for (size_t i = 0, at = 0; i < N(pieces); i++) {
+        buf_reset(&out);
+        assert_true(repeats_write(repeats, str_of(pieces[i]), &out));
+        buf_add_char(&out, '\0');
+        struct batch *batch = decoded(FORMAT_NGINX, out.p, n[i], i == 2);
+        for (int k = 0; k < n[i]; k++, at++) {
+            assert_true(batch->spans[k].span_id == whole->spans[at].span_id);
+            assert_true(trace_id_eq(batch->spans[k].trace_id, whole->spans[at].trace_id));
+        }
+        if (i == 2) /* lines are numbered as the piece has them */
+            assert_true(str_starts(str_of(batch->first_reason), STR("line 1:")));
+        batch_free(batch);
+    }
+    buf_reset(&out);
+    for (uint32_t i = 0; i < 3 * REPEATS_REMEMBERED; i++)
+        buf_addf(&out, "%u\n%s", i, i == REPEATS_REMEMBERED ? COMBINED "\n" : "");
+    size_t len;
+    char *many = buf_detach(&out, &len);
+    assert_true(repeats_write(repeats, (struct str){many, len}, &out));
+    struct str told = buf_str(&out);
+    assert_true(told.len == len + sizeof("#repeated 5"));
+    free(many);
+    buf_reset(&out);
+    assert_true(repeats_write(repeats, STR(COMBINED), &out) && out.len == sizeof(COMBINED) - 1);
+    buf_fini(&out);
+    repeats_free(repeats);
+    batch_free(whole);
 }
 
 /* What each says of one kind of line. */
@@ -488,6 +532,7 @@ int main(void)
         cmocka_unit_test(names_are_found),
         cmocka_unit_test(ids_stay_what_they_are),
         cmocka_unit_test(equal_lines_are_so_many_requests),
+        cmocka_unit_test(equal_lines_are_counted_over_pieces),
         cmocka_unit_test(lines_say_what_they_say),
         cmocka_unit_test(kinds_are_guessed),
         cmocka_unit_test(otlp_records_are_told_apart),
