@@ -60,14 +60,20 @@ static void note_time(struct replay *replay, uint64_t from_ns, uint64_t to_ns)
     replay->to_ns = to_ns > replay->to_ns ? to_ns : replay->to_ns;
 }
 
+/* Its start is a time, though its end may not be known. */
+static bool has_time(const struct span *span)
+{
+    bool open_end = span->duration_ns == DURATION_UNKNOWN && !time_is_odd(span->start_ns);
+    return !span->bad_times || open_end;
+}
+
 static void note_times(struct replay *replay, const struct batch *batch)
 {
     for (uint32_t i = 0; i < batch->n_spans; i++) {
         const struct span *span = &batch->spans[i];
         uint64_t end_ns =
             span->start_ns + (span->duration_ns == DURATION_UNKNOWN ? 0 : span->duration_ns);
-        bool open_end = span->duration_ns == DURATION_UNKNOWN && !time_is_odd(span->start_ns);
-        if (span->bad_times && !open_end)
+        if (!has_time(span))
             continue;
         note_time(replay, span->start_ns, end_ns);
         replay->spans_to_ns = end_ns > replay->spans_to_ns ? end_ns : replay->spans_to_ns;
@@ -103,7 +109,7 @@ static bool shift_bytes(struct replay *replay, struct content content, struct st
 static void shift_spans(const struct replay *replay, struct batch *batch)
 {
     for (uint32_t i = 0; i < batch->n_spans; i++) {
-        if (!batch->spans[i].bad_times)
+        if (has_time(&batch->spans[i]))
             batch->spans[i].start_ns += (uint64_t)replay->mark.shift_ns;
     }
 }
@@ -266,20 +272,24 @@ static int replay_all(struct replay *replay, const char *what)
     return replay->err.code;
 }
 
+/* A collector says that it took a body, not what of it was there: `accepted` is then what it took,
+ * and `duplicate` not known. */
 static void print_result(const struct replay *replay)
 {
     struct buf out;
     buf_init(&out, 4096);
-    buf_addf(&out,
-             "{\"files\":%llu,\"records\":%llu,\"accepted\":%llu,\"duplicate\":%llu,\"rejected\":%"
-             "llu,\"from\":\"",
+    buf_addf(&out, "{\"files\":%llu,\"records\":%llu,\"accepted\":%llu,\"duplicate\":",
              (unsigned long long)replay->n_files, (unsigned long long)replay->n_records,
-             (unsigned long long)(replay->n_accepted - replay->n_duplicate),
-             (unsigned long long)replay->n_duplicate, (unsigned long long)replay->n_rejected);
-    buf_add_time(&out, replay->from_ns);
-    buf_add_c(&out, "\",\"to\":\"");
-    buf_add_time(&out, replay->to_ns);
-    buf_add_c(&out, "\"}\n");
+             (unsigned long long)(replay->n_accepted - replay->n_duplicate));
+    if (replay->to)
+        buf_add_c(&out, "null");
+    else
+        buf_add_u64(&out, replay->n_duplicate);
+    buf_addf(&out, ",\"rejected\":%llu,\"from\":", (unsigned long long)replay->n_rejected);
+    buf_add_json_time(&out, replay->from_ns);
+    buf_add_c(&out, ",\"to\":");
+    buf_add_json_time(&out, replay->to_ns);
+    buf_add_c(&out, "}\n");
     fwrite(out.p, 1, out.len, stdout);
     buf_fini(&out);
 }

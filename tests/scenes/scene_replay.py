@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import subprocess
+import time
 
 import otlp
 from lib import frames, golden, otlp_body, otlp_span
@@ -64,6 +65,10 @@ def scene_times_of_what_has_no_end(c):
     line = b'10.0.0.3 - - [23/Nov/2026:10:00:0%d +0000] "GET /cart HTTP/1.1" 200 9 "-" "-"\n'
     done = replay(c, line % 2 + line % 5)
     assert (done["from"], done["to"]) == ("2026-11-23T10:00:02.000000000Z", "2026-11-23T10:00:05.000000000Z"), done
+    before = time.time_ns()
+    done = replay(c, line % 2 + line % 5, "--shift")
+    first, last = c.sql("SELECT min(start_ns), max(start_ns) FROM span")[0]
+    assert last - first == 3 * 10**9 and before - 10**6 < last < time.time_ns(), (first, last, before)
 
 
 def scene_to_a_collector(c):
@@ -80,6 +85,8 @@ def scene_to_a_collector(c):
     c.start()
     done = subprocess.run([c.program, "replay", *names, "--to", "http://" + c.otlp], capture_output=True, text=True)
     assert done.returncode == 0, done
+    said = json.loads(done.stdout)
+    assert (said["accepted"], said["duplicate"], said["rejected"]) == (said["records"] - 1, None, 1), said
     sent, points = c.sql(columns), c.sql("SELECT count(*) FROM metric_point")
     c.stop()
     direct = os.path.join(c.folder, "direct.db")
@@ -278,7 +285,7 @@ def scene_bad_files_are_named(c):
         if code:
             assert "f.bin" in said and text in said and said.count("\n") == 1, (data[:40], said)
         else:
-            assert said["records"] == 0, (data, said)
+            assert said == {"files": 1, "records": 0, "accepted": 0, "duplicate": 0, "rejected": 0, "from": None, "to": None}, (data, said)
     assert "larger than 256 MiB" in replay(c, otlp.frames_of([good]) + b"\xff\xff\xff\xffx", code=3)
     said = subprocess.run([c.program, "replay", "/no/such/file", "--db", c.db], capture_output=True, text=True)
     assert said.returncode == 3 and "/no/such/file" in said.stderr, said
