@@ -15,6 +15,7 @@
 struct sender {
     struct client *client;
     const char *to;
+    uint32_t most_spans; /* what it takes in one request, as far as is known */
 };
 
 struct sender *sender_new(const char *to)
@@ -23,6 +24,7 @@ struct sender *sender_new(const char *to)
     if (!sender)
         return NULL;
     sender->to = to;
+    sender->most_spans = UINT32_MAX;
     sender->client = client_new(SEND_LIMIT_NS);
     if (sender->client)
         return sender;
@@ -37,6 +39,22 @@ void sender_free(struct sender *sender)
     free(sender);
 }
 
+/* A collector takes Zipkin at another port than everything else. */
+static void word_refusal(const char *url, unsigned status, struct str answer, bool zipkin,
+                         struct err *err)
+{
+    int shown = (int)(answer.len < 200 ? answer.len : 200);
+    if (status == 404 && zipkin)
+        err_set(err, ERR_IO,
+                "%s takes no Zipkin; send these files by themselves to the collector's Zipkin "
+                "address: --to http://HOST:9411 (receive.zipkin.listen)",
+                url);
+    else
+        err_set(err, status == 413 ? ERR_TOO_BIG : ERR_IO, "%s answered %u: %.*s", url, status,
+                shown, answer.p ? answer.p : "");
+}
+
+/* ERR_TOO_BIG: the collector does not take that much at once. */
 static int post(struct sender *sender, struct content content, struct str bytes, struct err *err)
 {
     static const char *const paths[N_SIGNALS] = {"/v1/traces", "/v1/metrics", "/v1/logs"};
@@ -61,19 +79,21 @@ static int post(struct sender *sender, struct content content, struct str bytes,
         .body = bytes,
     };
     if (client_send(sender->client, &request, &status, &answer, err) == 0 && status / 100 != 2)
-        err_set(err, ERR_IO, "%s answered %u: %.*s", url, status,
-                (int)(answer.len < 200 ? answer.len : 200), answer.p ? answer.p : "");
+        word_refusal(url, status, buf_str(&answer), zipkin, err);
     buf_fini(&answer);
     return err->code;
 }
 
-/* No port takes Jaeger's JSON: its spans go as OTLP. Those that were refused stay here. */
-static int post_as_otlp(struct sender *sender, const struct batch *batch, struct err *err)
+static int post_spans(struct sender *sender, const struct batch *batch, uint32_t from, uint32_t n,
+                      struct err *err)
 {
     struct content content = {SIGNAL_TRACES, FORMAT_OTLP_JSON, ENCODING_IDENTITY};
+    struct batch part = *batch;
     struct buf body;
+    part.spans += from;
+    part.n_spans = n;
     buf_init(&body, MAX_PIECE);
-    otlp_json_write(&body, batch);
+    otlp_json_write(&body, &part);
     if (buf_failed(&body))
         err_set(err, ERR_BUSY, "memory is short");
     else
@@ -82,11 +102,35 @@ static int post_as_otlp(struct sender *sender, const struct batch *batch, struct
     return err->code;
 }
 
+/* Spans by themselves, as many at once as the collector takes. Those that were refused stay here.
+ */
+static int post_as_otlp(struct sender *sender, const struct batch *batch, struct err *err)
+{
+    uint32_t n;
+    for (uint32_t at = 0; at < batch->n_spans && !err->code; at += n) {
+        uint32_t left = batch->n_spans - at;
+        n = left < sender->most_spans ? left : sender->most_spans;
+        if (post_spans(sender, batch, at, n, err) == ERR_TOO_BIG && n > 1) {
+            sender->most_spans = n / 2;
+            err->code = ERR_NONE;
+            n = 0;
+        }
+    }
+    return err->code;
+}
+
+/* No port takes Jaeger's JSON, and a document of OTLP may be larger than a collector takes. */
 int sender_send(struct sender *sender, struct content content, struct str bytes,
                 const struct batch *batch, struct err *err)
 {
-    return content.format == FORMAT_JAEGER_JSON ? post_as_otlp(sender, batch, err)
-                                                : post(sender, content, bytes, err);
+    bool otlp = content.format == FORMAT_OTLP_JSON || content.format == FORMAT_OTLP_PB;
+    if (content.format == FORMAT_JAEGER_JSON)
+        return post_as_otlp(sender, batch, err);
+    if (post(sender, content, bytes, err) != ERR_TOO_BIG || !otlp ||
+        content.signal != SIGNAL_TRACES)
+        return err->code;
+    err->code = ERR_NONE;
+    return post_as_otlp(sender, batch, err);
 }
 
 /* Where a collector flushes: its port for data says where its page is. */

@@ -96,6 +96,27 @@ def scene_to_a_collector(c):
     assert points == c.sql("SELECT count(*) FROM metric_point") and points[0][0] > 0
 
 
+def scene_a_document_larger_than_a_collector_takes(c):
+    """By the number of spans and by bytes: it is sent in parts, and nothing is missing; what cannot be parted is said."""
+    span = {"traceId": TRACE % 1, "name": "n", "kind": 2, "startTimeUnixNano": str(otlp.AT), "endTimeUnixNano": str(otlp.AT + 10**6)}
+    many = [{**span, "spanId": "%016x" % (i + 1)} for i in range(60000)]
+    large = [{**s, "traceId": TRACE % 2, "attributes": [{"key": "k", "value": {"stringValue": "x" * 4000}}]} for s in many[:5000]]
+    c.start()
+    for spans, total in ((many, 60000), (large, 65000)):
+        path = os.path.join(c.folder, "document.json")
+        with open(path, "w") as f:
+            json.dump({"resourceSpans": [{"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "s"}}]}, "scopeSpans": [{"spans": spans}]}]}, f)
+        done = subprocess.run([c.program, "replay", path, "--to", "http://" + c.otlp], capture_output=True, text=True)
+        assert done.returncode == 0 and json.loads(done.stdout)["accepted"] == len(spans), done
+        assert c.sql("SELECT count(*), count(DISTINCT trace_id || span_id) FROM span WHERE service = 's'") == [(total, total)]
+    c.check_ledger()
+    with open(path, "w") as f:
+        json.dump([{"traceId": "1", "id": "1", "timestamp": otlp.AT // 1000}], f)
+    done = subprocess.run([c.program, "replay", path, "--to", "http://" + c.otlp], capture_output=True, text=True)
+    assert done.returncode == 3 and "--to http://HOST:9411" in done.stderr, done
+    assert subprocess.run([c.program, "replay", path, "--to", "http://" + c.zipkin], capture_output=True).returncode == 0
+
+
 def scene_zipkin_protobuf(c):
     """The capture of Envoy's HTTP_PROTO, from a file and over HTTP: the graph that JSON with shared ids gives of the same requests."""
     edges = "SELECT caller_service, callee_service, sum(calls), sum(errors), sum(errors_origin), sum(recovered) FROM edge_minute GROUP BY 1, 2 ORDER BY 1, 2"
