@@ -26,6 +26,8 @@
 
 #define PIECE ((size_t)1 << 20)
 #define MAX_PIECE ((size_t)512 << 20)
+#define REFUSAL_BYTES 4096
+#define MOST_TOLD 10
 
 struct replay {
     const struct options *options;
@@ -39,6 +41,8 @@ struct replay {
     const char *to;
     int format;        /* --as; −1: by content */
     bool looking;      /* first pass of --shift: only the times are wanted */
+    const char *path;  /* the file at hand */
+    uint32_t n_told;   /* lines that were left out, and were told of */
     uint64_t n_pieces; /* so far, those that are skipped too */
     uint64_t n_files, n_records, n_accepted, n_rejected, n_duplicate, from_ns, to_ns;
     uint64_t spans_to_ns; /* the end of the latest span, which --shift makes now */
@@ -150,13 +154,13 @@ static bool content_of(int said, struct str bytes, struct content *content)
     return true;
 }
 
-/* A decoded piece on its way; takes bytes and batch. */
+/* A decoded piece on its way; takes bytes and batch. `refused`: a collector need not see it. */
 static int hand_on(struct replay *replay, struct content content, struct str bytes,
-                   struct batch *batch)
+                   struct batch *batch, bool refused)
 {
     if (replay->pipeline)
         return feed_db(replay, content, (char *)(uintptr_t)bytes.p, bytes.len, batch);
-    if (sender_send(replay->sender, content, bytes, batch, &replay->err) == 0)
+    if (refused || sender_send(replay->sender, content, bytes, batch, &replay->err) == 0)
         replay_note_put(&replay->note, replay->n_pieces, replay->mark.shift_ns);
     batch_free(batch);
     free((char *)(uintptr_t)bytes.p);
@@ -188,43 +192,80 @@ static int tell_repeats(struct replay *replay, struct str *bytes)
     return replay->err.code;
 }
 
-/* One piece; takes its bytes. */
-static int feed(struct replay *replay, const struct pieces *pieces, char *bytes, size_t n)
+/* A line that is no document counts as one record that was refused: an empty batch takes its place,
+ * so that pieces keep their numbers. */
+static int refuse_line(struct replay *replay, uint64_t line, struct batch **batch)
 {
-    struct batch *batch;
-    struct content content;
-    struct str text = {bytes, n};
-    int said = replay->format >= 0 ? replay->format : pieces_format(pieces);
-    bool known = content_of(said, text, &content);
-    if (known && !replay->looking && format_is_lines((enum format)content.format) &&
-        tell_repeats(replay, &text)) {
-        free(bytes);
-        return replay->err.code;
-    }
-    bool skipped = known && !replay->looking && ++replay->n_pieces <= replay->mark.n_done;
-    if (skipped)
-        progress_skipped(&replay->progress, pieces_passed(pieces));
-    if (skipped || (!known && pieces_is_rest(pieces))) {
-        free((char *)(uintptr_t)text.p);
+    struct err why = replay->err;
+    *batch = batch_new(REFUSAL_BYTES);
+    if (!*batch)
+        return err_set(&replay->err, ERR_BUSY, "memory is short");
+    replay->err.code = ERR_NONE;
+    batch_reject(*batch, "line %llu: %s", (unsigned long long)line, why.text);
+    if (replay->looking || replay->n_told > MOST_TOLD)
         return 0;
-    }
+    progress_wipe(&replay->progress);
+    if (replay->n_told++ < MOST_TOLD)
+        fprintf(stderr, "faultline replay: %s: line %llu is left out: %s\n", replay->path,
+                (unsigned long long)line, why.text);
+    else
+        fprintf(stderr, "faultline replay: further lines that are left out are only counted\n");
+    return 0;
+}
+
+/* Gives the batch of a piece, whose bytes may be others then. `known`: what it is. */
+static int read_piece(struct replay *replay, const struct pieces *pieces, struct content content,
+                      bool known, struct str *bytes, struct batch **batch)
+{
     bool shift = !replay->looking && replay->mark.shift_ns, moved = false;
-    if (!known)
+    if (pieces_is_broken(pieces))
+        err_set(&replay->err, ERR_INVALID, "not one whole document of JSON");
+    else if (!known)
         err_set(&replay->err, ERR_INVALID, "the format is not known; say --as");
     else if (replay->looking && replay->to && format_is_lines((enum format)content.format))
         err_set(&replay->err, ERR_INVALID,
                 "lines of access logs keep their times on the way to a collector; leave out "
                 "--shift, or replay them into a file with --db");
     else if (shift)
-        moved = shift_bytes(replay, content, &text);
-    if (!replay->err.code)
-        decode_content(content, text, &replay->limits, &batch, &replay->err);
+        moved = shift_bytes(replay, content, bytes);
+    if (replay->err.code || decode_content(content, *bytes, &replay->limits, batch, &replay->err))
+        return replay->err.code;
+    if (shift && !moved)
+        shift_spans(replay, *batch);
+    return 0;
+}
+
+/* One piece; takes its bytes. */
+static int feed(struct replay *replay, const struct pieces *pieces, char *bytes, size_t n)
+{
+    struct batch *batch;
+    struct content content = {SIGNAL_TRACES, FORMAT_OTLP_JSON, ENCODING_IDENTITY};
+    struct str text = {bytes, n};
+    int said = replay->format >= 0 ? replay->format : pieces_format(pieces);
+    bool known = !pieces_is_broken(pieces) && content_of(said, text, &content);
+    if (known && !replay->looking && format_is_lines((enum format)content.format) &&
+        tell_repeats(replay, &text)) {
+        free(bytes);
+        return replay->err.code;
+    }
+    bool nothing = !known && pieces_is_rest(pieces);
+    uint64_t line = nothing ? 0 : pieces_line(pieces);
+    bool skipped = (known || line) && !replay->looking && ++replay->n_pieces <= replay->mark.n_done;
+    if (skipped)
+        progress_skipped(&replay->progress, pieces_passed(pieces));
+    if (skipped || nothing) {
+        free((char *)(uintptr_t)text.p);
+        return 0;
+    }
+    read_piece(replay, pieces, content, known, &text, &batch);
+    bool refused =
+        line && replay->err.code == ERR_INVALID && !format_is_lines((enum format)content.format);
+    if (refused)
+        refuse_line(replay, line, &batch);
     if (replay->err.code) {
         free((char *)(uintptr_t)text.p);
         return replay->err.code;
     }
-    if (shift && !moved)
-        shift_spans(replay, batch);
     note_times(replay, batch);
     if (replay->looking) {
         batch_free(batch);
@@ -232,7 +273,7 @@ static int feed(struct replay *replay, const struct pieces *pieces, char *bytes,
         return 0;
     }
     count(replay, batch);
-    return hand_on(replay, content, text, batch);
+    return hand_on(replay, content, text, batch, refused);
 }
 
 static int replay_file(struct replay *replay, const char *path)
@@ -240,6 +281,7 @@ static int replay_file(struct replay *replay, const char *path)
     struct pieces *pieces;
     char *bytes;
     size_t n;
+    replay->path = path;
     if (pieces_open(path, replay->format, PIECE, &pieces, &replay->err))
         return err_prefix(&replay->err, "%s", path);
     while (!interrupted && pieces_next(pieces, &bytes, &n, &replay->err) == 0 && bytes) {

@@ -28,7 +28,11 @@ struct document {
     size_t key_begin, key_end; /* of the last text in the object itself: a member's name */
     size_t from;               /* of the first element of the list that was not given */
     size_t last_end;           /* behind the last whole element; 0: none since */
+    uint64_t line;             /* where it began: so many line ends stand before */
 };
+
+/* How documents stand in a file: the first and what follows it tell. */
+enum form { FORM_UNKNOWN, FORM_LINES, FORM_OTHER };
 
 struct pieces {
     struct inflate_file *file;
@@ -43,6 +47,11 @@ struct pieces {
     struct document document;
     struct buf opening; /* {"name":[ of the list that is cut */
     bool rest;          /* the last piece was a further one, and may hold nothing known */
+    enum form form;
+    bool one_ended, line_ended; /* the first document, and then its line */
+    bool skipping;              /* what stands in this line is not looked at */
+    uint64_t line, piece_line;  /* line ends so far; 0, or the number of the last piece's line */
+    bool broken;                /* the last piece was a line that is no document */
 };
 
 static void subtract(size_t *offset, size_t n)
@@ -164,6 +173,16 @@ bool pieces_is_rest(const struct pieces *pieces)
     return pieces->rest;
 }
 
+uint64_t pieces_line(const struct pieces *pieces)
+{
+    return pieces->piece_line;
+}
+
+bool pieces_is_broken(const struct pieces *pieces)
+{
+    return pieces->broken;
+}
+
 uint64_t pieces_offset(const struct pieces *pieces)
 {
     return pieces->offset;
@@ -239,23 +258,42 @@ static size_t list_depth(const struct document *document)
     return document->object ? 2 : 1;
 }
 
-enum found { FOUND_NOTHING, FOUND_CUT, FOUND_LIST_END, FOUND_END };
+enum found { FOUND_NOTHING, FOUND_CUT, FOUND_LIST_END, FOUND_END, FOUND_BROKEN, FOUND_UNKNOWN };
 
-static void open_bracket(struct pieces *pieces, char c)
+static void begin_document(struct pieces *pieces, char c)
+{
+    if (pieces->form == FORM_UNKNOWN && pieces->one_ended)
+        pieces->form = pieces->line_ended ? FORM_LINES : FORM_OTHER;
+    pieces->document = (struct document){
+        .begun = true, .begin = pieces->at, .object = c == '{', .line = pieces->line};
+}
+
+static enum found open_bracket(struct pieces *pieces, char c)
 {
     struct document *document = &pieces->document;
-    if (!document->begun) {
-        *document = (struct document){.begun = true, .begin = pieces->at, .object = c == '{'};
-    }
+    if (!document->begun)
+        begin_document(pieces, c);
+    else if (pieces->form == FORM_LINES && pieces->at && pieces->window.p[pieces->at - 1] == '\n')
+        return FOUND_BROKEN; /* the next line's document: this one was cut off */
     document->depth++;
     if (c == '[' && document->depth == list_depth(document) && !document->in_list)
         begin_list(pieces);
+    return FOUND_NOTHING;
+}
+
+static void end_document(struct pieces *pieces)
+{
+    pieces->one_ended = true;
+    if (pieces->document.line != pieces->line && pieces->form == FORM_UNKNOWN)
+        pieces->form = FORM_OTHER;
 }
 
 static enum found close_bracket(struct pieces *pieces)
 {
     struct document *document = &pieces->document;
     document->depth--;
+    if (!document->depth)
+        end_document(pieces);
     if (document->in_list && document->depth + 1 == list_depth(document)) {
         document->in_list = false;
         if (document->cut)
@@ -265,9 +303,14 @@ static enum found close_bracket(struct pieces *pieces)
 }
 
 /* Whether this byte of a text ends it. */
-static void in_text(struct pieces *pieces, char c)
+static enum found in_text(struct pieces *pieces, char c)
 {
     struct document *document = &pieces->document;
+    if (c == '\n') {
+        pieces->line++;
+        if (pieces->form == FORM_LINES)
+            return FOUND_BROKEN;
+    }
     if (document->escaped) {
         document->escaped = false;
     } else if (c == '\\') {
@@ -279,6 +322,7 @@ static void in_text(struct pieces *pieces, char c)
             document->key_end = pieces->at + 1;
         }
     }
+    return FOUND_NOTHING;
 }
 
 static enum found look_at(struct pieces *pieces, char c)
@@ -291,8 +335,7 @@ static enum found look_at(struct pieces *pieces, char c)
         return FOUND_NOTHING;
     case '{':
     case '[':
-        open_bracket(pieces, c);
-        return FOUND_NOTHING;
+        return open_bracket(pieces, c);
     case '}':
     case ']':
         return close_bracket(pieces);
@@ -301,6 +344,9 @@ static enum found look_at(struct pieces *pieces, char c)
             return FOUND_NOTHING;
         document->last_end = pieces->at;
         return pieces->at - document->from >= pieces->piece ? FOUND_CUT : FOUND_NOTHING;
+    case '\n':
+        pieces->line++;
+        return FOUND_NOTHING;
     default:
         return FOUND_NOTHING;
     }
@@ -342,24 +388,83 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
+/* Outside of documents. */
+static enum found between(struct pieces *pieces, char c)
+{
+    if (c == '\n') {
+        pieces->line++;
+        pieces->line_ended |= pieces->one_ended;
+        pieces->skipping = false;
+    }
+    if (pieces->skipping || is_blank(c))
+        return FOUND_NOTHING;
+    if (pieces->form == FORM_UNKNOWN && pieces->line_ended)
+        pieces->form = FORM_LINES;
+    return pieces->form == FORM_LINES ? FOUND_BROKEN : FOUND_UNKNOWN;
+}
+
+/* A line that is no document is a piece without bytes; what was given of it stays given. `c`: what
+ * showed it; '\0': the end of the file. */
+static int give_broken(struct pieces *pieces, char c, char **bytes, size_t *n, struct err *err)
+{
+    struct document *document = &pieces->document;
+    bool begun = document->begun, next = begun && (c == '{' || c == '[');
+    pieces->piece_line = 1 + (begun ? document->line : pieces->line);
+    pieces->broken = true;
+    pieces->skipping = !begun;
+    pieces->at += c && !next;
+    pieces->keep = pieces->at;
+    *document = (struct document){0};
+    return give(pieces, (struct str[]){STR_NONE, STR_NONE, STR_NONE}, pieces->at, bytes, n, err);
+}
+
+/* Does the document that ends here stand in a line by itself? Of the first tells what follows. */
+static bool is_line(const struct pieces *pieces)
+{
+    const struct buf *window = &pieces->window;
+    struct str behind = str_skip(buf_str(window), pieces->at + 1), line;
+    return pieces->form == FORM_LINES ||
+           (pieces->form == FORM_UNKNOWN && str_cut(behind, '\n', &line, &behind) &&
+            !str_trim(line).len && str_trim(behind).len);
+}
+
+/* Most bytes of a file are those of texts, and say nothing. */
+static void skip_text(struct pieces *pieces)
+{
+    const char *at = pieces->window.p + pieces->at, *end = pieces->window.p + pieces->window.len;
+    while (at < end && *at != '"' && *at != '\\' && *at != '\n')
+        at++;
+    pieces->at = (size_t)(at - pieces->window.p);
+}
+
+static enum found look(struct pieces *pieces, char c)
+{
+    const struct document *document = &pieces->document;
+    if (document->in_string)
+        return in_text(pieces, c);
+    if (!document->begun && (pieces->skipping || (c != '{' && c != '[')))
+        return between(pieces, c);
+    return look_at(pieces, c);
+}
+
 static int next_json(struct pieces *pieces, char **bytes, size_t *n, struct err *err)
 {
     struct document *document = &pieces->document;
     for (;;) {
         for (; pieces->at < pieces->window.len; pieces->at++) {
+            if (document->in_string && !document->escaped)
+                skip_text(pieces);
+            if (pieces->at == pieces->window.len)
+                break;
             char c = pieces->window.p[pieces->at];
-            if (document->in_string) {
-                in_text(pieces, c);
-                continue;
-            }
-            if (!document->begun && c != '{' && c != '[') {
-                if (is_blank(c))
-                    continue;
-                return not_json(pieces, err);
-            }
-            enum found found = look_at(pieces, c);
+            enum found found = look(pieces, c);
             if (found == FOUND_NOTHING)
                 continue;
+            if (found == FOUND_UNKNOWN)
+                return not_json(pieces, err);
+            if (found == FOUND_BROKEN)
+                return give_broken(pieces, c, bytes, n, err);
+            pieces->piece_line = is_line(pieces) ? document->line + 1 : 0;
             if (found_something(pieces, found, bytes, n, err))
                 return err->code;
             if (*bytes)
@@ -368,6 +473,8 @@ static int next_json(struct pieces *pieces, char **bytes, size_t *n, struct err 
         }
         if (!document->begun)
             pieces->keep = pieces->at;
+        if (pieces->ended && document->begun && pieces->form == FORM_LINES)
+            return give_broken(pieces, '\0', bytes, n, err);
         if (pieces->ended && document->begun)
             return err_set(err, ERR_INVALID, "the last document ends in the middle");
         if (pieces->ended)
@@ -500,7 +607,8 @@ int pieces_next(struct pieces *pieces, char **bytes, size_t *n, struct err *err)
     *bytes = NULL;
     *n = 0;
     err->code = ERR_NONE;
-    pieces->rest = false;
+    pieces->rest = pieces->broken = false;
+    pieces->piece_line = 0;
     switch (pieces->kind) {
     case KIND_FIELDS:
         return next_fields(pieces, bytes, n, err);

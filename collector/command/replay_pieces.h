@@ -2,9 +2,10 @@
  *
  * JSON: each document by itself; a document larger than a piece is cut between the elements of its
  * list (a list, or an object that holds one: {"resourceSpans":[…]}, {"data":[…]}), and each cut
- * gets the brackets that it lost. Protobuf: cut between two fields. Framed files (each message
- * behind its length in four bytes, as the OpenTelemetry Collector writes protobuf and compressed
- * JSON): message by message. Access logs: behind whole lines.
+ * gets the brackets that it lost; where each stands in a line, a line that is none is told.
+ * Protobuf: cut between two fields. Framed files (each message behind its length in four bytes, as
+ * the OpenTelemetry Collector writes protobuf and compressed JSON): message by message. Access
+ * logs: behind whole lines.
  */
 #ifndef COMMAND_REPLAY_PIECES_H
 #define COMMAND_REPLAY_PIECES_H
@@ -32,6 +33,12 @@ uint64_t pieces_passed(const struct pieces *pieces);
 /* Of a file of lines the format that its first line showed, for any line may be a bad one; -1: each
  * piece tells by itself. */
 int pieces_format(const struct pieces *pieces);
+/* Of documents that stand each in a line: the number of the last piece's, from 1; 0: they do not.
+ */
+uint64_t pieces_line(const struct pieces *pieces);
+/* Was the last piece such a line that is no document? Then it has no bytes, and the next one is
+ * behind it. */
+bool pieces_is_broken(const struct pieces *pieces);
 /* Is the last piece a further one of a document that began before, and may it hold nothing that is
  * known? */
 bool pieces_is_rest(const struct pieces *pieces);

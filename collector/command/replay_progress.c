@@ -87,10 +87,15 @@ void progress_next_file(struct progress *progress, const char *path)
         progress->before += size;
 }
 
-void progress_end(struct progress *progress)
+void progress_wipe(struct progress *progress)
 {
     if (progress->painted_ns)
         fprintf(stderr, "\r\033[K");
     progress->painted_ns = 0;
+}
+
+void progress_end(struct progress *progress)
+{
+    progress_wipe(progress);
     progress->shown = false;
 }

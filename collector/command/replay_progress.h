@@ -24,7 +24,9 @@ void progress_show(struct progress *progress, uint64_t passed, uint64_t n_record
 /* From here on time counts: what was before was only skipped. */
 void progress_skipped(struct progress *progress, uint64_t passed);
 void progress_next_file(struct progress *progress, const char *path);
-/* Wipes it away. */
+/* Wipes it away, until it is drawn again: something else is to be printed. */
+void progress_wipe(struct progress *progress);
+/* For good. */
 void progress_end(struct progress *progress);
 
 #endif

@@ -22,6 +22,11 @@ static void count(struct file *file, const struct pieces *pieces, struct str byt
     struct batch *batch;
     struct err err = {0};
     int lines = pieces_format(pieces);
+    if (pieces_is_broken(pieces)) {
+        FUZZ_CHECK(!bytes.len && pieces_line(pieces), "a broken line of no number, or with bytes");
+        file->all_known = false;
+        return;
+    }
     if (lines >= 0) {
         content = (struct content){SIGNAL_TRACES, (uint8_t)lines, ENCODING_IDENTITY};
     } else if (!decode_guess(bytes, &content)) {

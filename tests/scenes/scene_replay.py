@@ -294,10 +294,44 @@ def scene_lines_keep_the_format_of_the_first(c):
     c.check_ledger()
 
 
+def scene_a_broken_line_is_left_out(c):
+    """A document a line: one that is cut off, in a text or between, is none at all, or is not what it should be, is told by its number and counted."""
+    good = [json.dumps(json.loads(otlp_body([otlp_span(TRACE % (i + 1), "%016x" % (i + 1), service="cart")]))).encode() for i in range(5)]
+    long = json.loads(good[3])
+    long["resourceSpans"] = [json.loads(json.dumps(long["resourceSpans"][0]).replace('"%016x"' % 4, '"%016x"' % (100 + i))) for i in range(9000)]
+    long = json.dumps(long).encode()
+    assert len(long) > 2 << 20
+    cut = good[0].index(b"endTime") - 3
+    for bad in (good[0][:cut], good[0][:cut + 6], b'{"a', b"{broken", b"hello", b"]", b'"', b'{"resourceSpans":7}', b'{"resourceSpans":[}', b'{"a":1}', good[0][:-1] + b"]",
+                b"hello {} \" {", b"\xff\0"):
+        for end, at in ((b"\n", 1), (b"\r\n", 3), (b"\n\n", 5)):
+            path = os.path.join(c.folder, "lines.jsonl")
+            with open(path, "wb") as f:
+                f.write(end.join(good[:at] + [bad] + good[at:]) + (end if at < 5 else b""))
+            done = subprocess.run([c.program, "replay", path, "--db", c.db], capture_output=True, text=True)
+            said = json.loads(done.stdout)
+            assert (said["records"], said["rejected"]) == (6, 1), (bad, end, at, done)
+            assert "lines.jsonl: line %d is left out: " % (at * end.count(b"\n") + 1) in done.stderr and done.stderr.count("\n") == 1, (bad, end, at, done)
+    assert c.sql("SELECT count(*) FROM span") == [(5,)]
+    c.check_ledger()
+    done = replay(c, b"\n".join([good[0], long[:-len(long) // 8], good[1], b"x", good[2], b'{"resourceSpans":7}', long, good[4]]))
+    assert done["rejected"] == 3 and c.sql("SELECT count(DISTINCT span_id) FROM span") == [(9004,)], done
+    c.check_ledger()
+    c.stop()
+    data = b"\n".join([b'{"resourceSpans":7}', good[0]] + [b"x"] * 30 + [b"\n", good[1]])
+    with open(path, "wb") as f:
+        f.write(data)
+    c.start()
+    done = subprocess.run([c.program, "replay", path, "--to", "http://" + c.otlp, "--shift"], capture_output=True, text=True)
+    said = json.loads(done.stdout)
+    assert (said["accepted"], said["rejected"], done.stderr.count("\n")) == (2, 31, 11), done
+    assert c.counter("faultline_ingest_requests_total", code="400") == 0
+
+
 def scene_bad_files_are_named(c):
     good = golden("otel_js", "json", "traces.frontend.json")
     packed = gzip.compress(good)
-    rows = [(good + b"\n" + good[:500], 2, "ends in the middle"), (b"nonsense", 2, "--as"), (good + b"\n!", 2, "byte %d" % (len(good) + 1)),
+    rows = [(good[:500], 2, "ends in the middle"), (b"nonsense", 2, "--as"), (b"[\n]\n!", 2, "byte 4"), (good + b"!", 2, "byte %d" % len(good)),
             (packed[:-20], 2, "ends in the middle"), (packed[:50] + b"\xff" * 40 + packed[90:], 2, "damaged"), (zstd(good)[:-9], 2, "ends in the middle"),
             (b"\0\0\0\x09abc", 2, "ends in the middle"), (b"\xff\xff\xff\xff", 2, ""), (b'{"resourceSpans":7}', 2, "malformed"),
             (b'{"data":[{"spans":[{"traceID":1}],"processes":[]}]}', 2, "malformed"), (b"{}{}", 0, None), (b"", 0, None), (b" \n\n", 0, None), (b"[]", 0, None)]
