@@ -314,20 +314,18 @@ static int replay_all(struct replay *replay, const char *what)
     return replay->err.code;
 }
 
-/* A collector says that it took a body, not what of it was there: `accepted` is then what it took,
- * and `duplicate` not known. */
+/* A collector says that it took a body, not what of it was there: `accepted` is then what it took.
+ */
 static void print_result(const struct replay *replay)
 {
     struct buf out;
     buf_init(&out, 4096);
-    buf_addf(&out, "{\"files\":%llu,\"records\":%llu,\"accepted\":%llu,\"duplicate\":",
+    buf_addf(&out,
+             "{\"files\":%llu,\"records\":%llu,\"accepted\":%llu,\"duplicate\":%llu,"
+             "\"rejected\":%llu,\"from\":",
              (unsigned long long)replay->n_files, (unsigned long long)replay->n_records,
-             (unsigned long long)(replay->n_accepted - replay->n_duplicate));
-    if (replay->to)
-        buf_add_c(&out, "null");
-    else
-        buf_add_u64(&out, replay->n_duplicate);
-    buf_addf(&out, ",\"rejected\":%llu,\"from\":", (unsigned long long)replay->n_rejected);
+             (unsigned long long)(replay->n_accepted - replay->n_duplicate),
+             (unsigned long long)replay->n_duplicate, (unsigned long long)replay->n_rejected);
     buf_add_json_time(&out, replay->from_ns);
     buf_add_c(&out, ",\"to\":");
     buf_add_json_time(&out, replay->to_ns);
