@@ -80,7 +80,7 @@ static void blame_callee(struct work *work, const struct pair *pair, double valu
                     "%.*s → %.*s: %.*s → %.*s of the caller's own time beside the call, %.*s "
                     "of calls slow",
                     STR_ARG(caller), STR_ARG(callee), STR_ARG(say_ns(work, slow->was_ns)),
-                    STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_share(work, slow->share)))};
+                    STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_share(work, slow->told)))};
     blame_end(work, pair, 1, value, &finding);
 }
 

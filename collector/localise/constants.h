@@ -117,11 +117,12 @@
 #define COINCIDENCE_VALUE 0.001
 #define COINCIDENCE_Z 1.5
 
-/* Narrowing: a value of a dimension that has this share of the trouble, and not that share of the
- * traffic; at least so many times worse than the rest. */
+/* Narrowing: a value of a dimension that has this share of the trouble; at least so many times
+ * worse than the rest, and where it has more than that share of the traffic, many times. */
 #define NARROW_SHARE 0.8
 #define NARROW_TRAFFIC 0.7
 #define NARROW_EFFECT 2.0
+#define NARROW_MAJOR_EFFECT 10.0
 /* … and by chance in one of so many, over all values that were looked at. */
 #define NARROW_CHANCE 0.001
 
@@ -185,6 +186,8 @@
 #define METRIC_FLOOR_COUNT 1.0
 /* The median deviation of fewer values says nothing. */
 #define METRIC_LEAST 5
+/* So often no counter of one process steps back in between. */
+#define METRIC_STEPS_BACK 2
 /* All that a metric can add to a score (LOCALISING §3), reached as z grows beyond 3; and how many
  * causes are told of one suspect. */
 #define METRIC_BONUS 0.05

@@ -36,6 +36,7 @@ static void measure_edge(struct work *work, struct edges *edges, uint32_t i)
     if (thin && normal->histogram.n > 0 && now->histogram.n > 0 &&
         kin_test(work, kin, pair->key.peer, &all)) {
         slow.share = all.share;
+        slow.told = all.told;
         slow.z = is_gap(pair) ? 0 : all.z;
         slow.value = spoilt_time(work, all.share, tally_extra_ns(normal, now));
     } else if (thin) {

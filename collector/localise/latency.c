@@ -73,17 +73,20 @@ void compare_times(const struct histogram *normal, const struct histogram *now, 
     /* Of few, the share above the greatest is one more than they are. */
     double usual = fmax(1 - SLOW_QUANTILE, 1 / (n + 1)), after = share_above(now, p95);
     slow->share = clamp((after - usual) / (SLOW_ALL - usual), 0, 1);
+    slow->told = clamp((after - usual) / (1 - usual), 0, 1);
     slow->z = two_proportions(usual * n, n, after * m, m);
     int moved = (int)histogram_bucket(histogram_quantile(now, 0.5)) -
                 (int)histogram_bucket(histogram_quantile(normal, 0.5));
     if (moved >= MEDIAN_BUCKETS + (int)drift) {
         struct rank_test test = mann_whitney(normal, now);
         slow->share = fmax(slow->share, test.effect);
+        slow->told = fmax(slow->told, test.effect);
         slow->z = fmax(slow->z, test.z);
     }
     struct far_calls far = far_calls(normal, now);
     if (far.z > slow->z) {
         slow->share = fmax(slow->share, fmin(1, far.share / SLOW_ALL));
+        slow->told = fmax(slow->told, far.share);
         slow->z = far.z;
         slow->far_ns = far.ns;
     }
@@ -175,7 +178,7 @@ static void blame_self(struct work *work, const struct pair *pair, const struct 
         .metric = STR("self_time"),
         .text = say(work, "%.*s %.*s: own time %.*s → %.*s, %.*s of calls slow", STR_ARG(who),
                     STR_ARG(name), STR_ARG(say_ns(work, slow->was_ns)),
-                    STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_share(work, slow->share)))};
+                    STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_share(work, slow->told)))};
     blame(work, &finding);
 }
 
@@ -198,7 +201,7 @@ static void blame_thin(struct work *work, uint32_t group, const struct slowness 
     finding.text =
         say(work, "%.*s: own time %.*s → %.*s over its rare operations, %.*s of calls slow",
             STR_ARG(level_name(work, group)), STR_ARG(say_ns(work, finding.baseline)),
-            STR_ARG(say_ns(work, finding.observed)), STR_ARG(say_share(work, all->share)));
+            STR_ARG(say_ns(work, finding.observed)), STR_ARG(say_share(work, all->told)));
     blame(work, &finding);
 }
 

@@ -74,7 +74,7 @@ static struct finding gap_finding(struct work *work, const struct gap *gap)
                                         STR_ARG(caller), STR_ARG(callee),
                                         STR_ARG(say_ns(work, slow->was_ns)),
                                         STR_ARG(say_ns(work, slow->is_ns)),
-                                        STR_ARG(say_share(work, slow->share)), STR_ARG(crossing))};
+                                        STR_ARG(say_share(work, slow->told)), STR_ARG(crossing))};
 }
 
 /* Where on its way a gap grew, as proxies at both ends tell: parts of 1. */

@@ -34,6 +34,29 @@ static double grown(double before, double after)
     return after < before ? after : after - before;
 }
 
+/* Does a counter step back time and again, and not to its beginning? Then several processes count
+ * under one name, and nobody can tell which is which. */
+static bool steps_back(const struct metric_samples *series)
+{
+    unsigned n = 0;
+    for (uint32_t i = 1; i < series->n && reading_of(series) == READ_COUNTER; i++) {
+        double before = series->points[i - 1].value, after = series->points[i].value;
+        n += after < before && after > before / 2;
+    }
+    return n >= METRIC_STEPS_BACK;
+}
+
+/* … then nothing that comes from there is one's own. */
+static bool is_of_several(const struct metric_samples_list *list,
+                          const struct metric_samples *series)
+{
+    for (uint32_t i = 0; i < list->n; i++) {
+        if (list->items[i].sender == series->sender && steps_back(&list->items[i]))
+            return true;
+    }
+    return false;
+}
+
 /* Of what a histogram got since the point before. */
 static double mean_since(const struct metric_samples *series, uint32_t i)
 {
@@ -247,7 +270,7 @@ static bool find_causes(const struct metric_samples_list *list, uint32_t suspect
             continue;
         if (!metric_compare(found.series, list, &found.change))
             return false;
-        if (found.change.z > SIGNIFICANT_Z)
+        if (found.change.z > SIGNIFICANT_Z && !is_of_several(list, found.series))
             keep_strongest(causes, &found);
     }
     return true;

@@ -51,7 +51,7 @@ static bool is_worse(const struct part *worst, const struct part *rest, unsigned
     return z > z_beyond(NARROW_CHANCE / n_values);
 }
 
-/* True when one value has the trouble and not the traffic. */
+/* True when one value has the trouble, and not for its traffic alone. */
 static bool slices_narrow(const struct slices *slices, struct narrowed *narrowed)
 {
     const struct slice *worst = NULL;
@@ -67,8 +67,10 @@ static bool slices_narrow(const struct slices *slices, struct narrowed *narrowed
     double share = part->trouble / all->trouble, traffic = part->n / all->n;
     double others = rest.n > 0 ? rest.trouble / rest.n : 0;
     double effect = others > 0 ? part->trouble / part->n / others : 0;
-    if (share < NARROW_SHARE || traffic > NARROW_TRAFFIC ||
-        (others > 0 && effect < NARROW_EFFECT) || !is_worse(part, &rest, slices->n))
+    /* Who has most of the traffic has most of any trouble: then the others must be all but clean.
+     */
+    double least = traffic > NARROW_TRAFFIC ? NARROW_MAJOR_EFFECT : NARROW_EFFECT;
+    if (share < NARROW_SHARE || (others > 0 && effect < least) || !is_worse(part, &rest, slices->n))
         return false;
     narrowed->value = worst->value;
     narrowed->share = share;

@@ -311,7 +311,8 @@ unsigned missing_callees(const struct work *work, uint32_t caller, name_no opera
 
 /* latency.c */
 struct slowness {
-    double share; /* of its calls, 0…1 */
+    double share; /* of its calls, 0…1: half of them count as all */
+    double told;  /* … as they are counted for people */
     double z;
     double value; /* spoilt share of normal request time */
     double was_ns, is_ns;

@@ -232,8 +232,8 @@ struct query_entry {
  * suspects. *last_id: the greatest number that was given. The caller frees. */
 int query_open_incidents(struct query *query, struct incident **incidents, uint64_t *last_id,
                          struct err *err);
-/* Of the window's traces that began at this entry, the share that the service takes part in; of
- * those that failed where `failed`. 0 when there are none. */
+/* Of the window's traces that began at this entry, the share that the service takes part in, or
+ * whose failure began there; of those that failed where `failed`. 0 when there are none. */
 double query_entry_share(struct query *query, struct window window, const struct query_entry *entry,
                          struct str service, bool failed);
 

@@ -177,11 +177,14 @@ double query_entry_share(struct query *query, struct window window, const struct
     if (query_trace_numbers(query, window, &first, &last, &err) ||
         query_begin(
             query,
-            "SELECT avg(services & ?4 <> 0) FROM (SELECT t.services FROM (SELECT * FROM "
+            /* A call that was shed before it came there has no span of whose failure it is. */
+            "SELECT avg(services & ?4 <> 0 OR origin = ?9) FROM (SELECT t.services, b.text origin "
+            "FROM (SELECT * FROM "
             "trace_row WHERE trace_no BETWEEN ?3 AND ?8 AND start_ns >= ?1 AND start_ns < ?2 "
             "ORDER BY trace_no DESC LIMIT " SHARE_OF_TEXT
             ") t JOIN node e ON e.id = t.entry JOIN name n ON n.id = e.service "
             "JOIN name o ON o.id = t.entry_operation "
+            "JOIN node a ON a.id = t.origin JOIN name b ON b.id = a.service "
             "WHERE n.text = ?5 AND o.text = ?6 AND (NOT ?7 OR t.bits & 1) "
             "LIMIT " SHARE_AMONG_TEXT ")",
             &select, &err))
@@ -194,6 +197,7 @@ double query_entry_share(struct query *query, struct window window, const struct
     statement_bind_text(select, 5, entry->service);
     statement_bind_text(select, 6, entry->operation);
     sqlite3_bind_int(select, 7, failed);
+    statement_bind_text(select, 9, service);
     int code = sqlite3_step(select);
     if (code == SQLITE_ROW)
         share = sqlite3_column_double(select, 0);

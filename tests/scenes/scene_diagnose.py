@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import re
 import subprocess
 
 import otlp
@@ -184,6 +185,34 @@ def scene_who_did_not_answer_is_told_by_what_comes_next(c):
         suspects = diagnosed(c, fault, seed=500 + 10 * i, requests=900, shape=shape)["suspects"]
         names = [s["node"]["service"] for s in suspects if s["significant"]]
         assert names[0] == "cart" and "ship" not in names and "unknown" not in names, (shape, fault, [(s["node"]["service"], s["score"]) for s in suspects])
+
+
+def pods(path, begin, bad):
+    """1,200 visits of a service of two pods, one of which has six of seven; bad: it fails a third, or is slow for all of its half."""
+    spans, draw = {"web-a": [], "web-b": []}, random.Random(begin)
+    for i in range(1200):
+        pod = "web-b" if (i % 2 if bad == "slow" else i % 7 == 0) else "web-a"
+        fails, slow = bad == "fail" and pod == "web-a" and i % 3 == 1, bad == "slow" and pod == "web-a"
+        spans[pod].append(otlp_span("%032x" % draw.getrandbits(127), "%016x" % draw.getrandbits(63), "", "web", "GET /", 2, begin + i * 250,
+                                    draw.lognormvariate(1, .3) + 200 * slow, 2 * fails)[1])
+    with open(path, "w") as out:
+        json.dump({"resourceSpans": [{"resource": {"attributes": [{"key": k, "value": {"stringValue": v}} for k, v in (("service.name", "web"), ("k8s.pod.name", pod))]},
+                                      "scopeSpans": [{"spans": some}]} for pod, some in spans.items()]}, out)
+
+
+def scene_the_pod_with_most_of_the_traffic_may_be_the_bad_one(c):
+    for bad in ("fail", "slow"):
+        base, now, db = (os.path.join(c.folder, bad + name) for name in ("base.json", "now.json", ".db"))
+        pods(base, BEGIN, "")
+        pods(now, BEGIN + 600_000, bad)
+        subprocess.run([c.program, "replay", "--db", db, base, now], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        p = subprocess.run([c.program, "diagnose", "--db", db, "--baseline", "1600000000..1600000300", "--from", "1600000600", "--to", "1600000900",
+                            "--format", "json"], stdout=subprocess.PIPE)
+        first = json.loads(p.stdout)["suspects"][0]
+        assert [n["value"] for n in first["narrowed"] if n["dimension"] == "instance"] == ["web-a"], first
+        assert not any("instance" in text for text in first["not"]), first["not"]
+        if bad == "slow":  # what is said of so many calls is so of them, though half of them count as all
+            assert re.search(r", (4[6-9]|5[0-4])(\.\d)? % of calls slow", first["evidence"][0]["text"]), first["evidence"]
 
 
 def scene_few_calls_that_take_very_long(c):

@@ -15,7 +15,7 @@ PAST = 8 * 60  # seconds of quiet past
 
 
 class Shop:
-    """front → cart → redis, ten requests a second; `bad` fails or slows cart, much or somewhat."""
+    """front → cart → redis, ten requests a second; `bad` fails or slows cart, much or somewhat; or cart fails and front's proxy sheds most calls."""
 
     def __init__(self, seed):
         self.random, self.ids = random.Random(seed), []
@@ -26,9 +26,12 @@ class Shop:
     def request(self, at, bad):
         trace, front, call, cart = self.new_id(32), self.new_id(), self.new_id(), self.new_id()
         own = self.random.lognormvariate(1.5, 0.3) * {"slow": 20, "slower": 2.3}.get(bad, 1)
-        failed = bad == "fail" and self.random.random() < 0.6
+        failed = bad == "fail" and self.random.random() < 0.6 or bad == "shed" and self.random.random() < 0.9
         status = 2 if failed else 0
         self.ids.append(trace)
+        if bad == "shed" and failed and self.random.random() < 0.65:
+            return [otlp_span(trace, front, "", "front", "GET /cart", 2, at, 3, status),
+                    otlp_span(trace, call, front, "front", "call cart", 3, at + 1, 0.5, status, peer__service="cart", response_flags="UH")]
         return [otlp_span(trace, front, "", "front", "GET /cart", 2, at, own + 3, status),
                 otlp_span(trace, call, front, "front", "call cart", 3, at + 1, own + 1.5, status),
                 otlp_span(trace, cart, call, "cart", "get", 2, at + 1.5, own, status),
@@ -50,6 +53,16 @@ def begun(c, seed=1, **sets):
     shop.send(c, now - PAST, now - 20)
     c.flush()
     return shop, now
+
+
+def scene_who_fails_is_named_although_most_of_its_calls_are_shed(c):
+    """What a proxy sheds because the callee failed leaves no span of the callee, and is its failure."""
+    shop, now = begun(c)
+    shop.send(c, now - 20, time.time(), "shed")
+    c.flush()
+    item = wait_for(lambda: c.api("incidents?state=open")["items"], 15, "an incident")[0]
+    names = [s["node"]["service"] for s in c.api("incidents/" + item["id"])["suspects"]]
+    assert names[0] == "cart", (names, item)
 
 
 def scene_a_fault_opens_an_incident_that_names_it(c):

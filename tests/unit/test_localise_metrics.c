@@ -199,6 +199,35 @@ static void histograms(void **state)
     assert_near(change.observed, 5000e6 / 600, 1e-3);
 }
 
+/* Two proxies that do not say which they are send one counter by turns. */
+static void counters_of_several(void **state)
+{
+    (void)state;
+    static struct made gauge, mixed;
+    const double normal[] = {3, 3, 3, 3, 3}, now[] = {15, 3, 15},
+                 by_turns[] = {179, 174, 179, 174, 179, 175, 180}, begun[] = {179, 2, 5, 9};
+    for (int of_several = 0; of_several < 2; of_several++) {
+        struct suspect list[1] = {
+            {.node.service = STR("cart"), .score = .5, .significant = true, .n_evidence = 1}};
+        struct diagnosis diagnosis = {
+            .suspects = list, .n_suspects = 1, .baseline.n = 1000, .now.n = 300};
+        struct arena arena;
+        arena_init(&arena, 1 << 20);
+        begin(&gauge, "envoy_cluster_upstream_rq_pending_active", "", METRIC_GAUGE);
+        values(&gauge, 1000, 60, normal, 5);
+        values(&gauge, 1300, 60, now, 3);
+        begin(&mixed, "envoy_cluster_upstream_rq_pending_overflow", "", METRIC_SUM);
+        values(&mixed, 1000, 60, of_several ? by_turns : begun, of_several ? 7 : 4);
+        struct metric_samples two[2] = {gauge.series, mixed.series};
+        two[0].sender = two[1].sender = 7;
+        gauge.list.items = two;
+        gauge.list.n = 2;
+        assert_true(metrics_weigh(&gauge.list, &arena, 1, &diagnosis));
+        assert_int_equal(list[0].n_evidence, of_several ? 1 : 2);
+        arena_fini(&arena);
+    }
+}
+
 static void suspects(void **state)
 {
     (void)state;
@@ -247,8 +276,12 @@ static void suspects(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names),      cmocka_unit_test(gauges),   cmocka_unit_test(counters),
-        cmocka_unit_test(histograms), cmocka_unit_test(suspects),
+        cmocka_unit_test(names),
+        cmocka_unit_test(gauges),
+        cmocka_unit_test(counters),
+        cmocka_unit_test(histograms),
+        cmocka_unit_test(counters_of_several),
+        cmocka_unit_test(suspects),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
