@@ -50,10 +50,11 @@ static bool read_filter(const struct http_request *request, uint64_t default_ns,
     uint64_t number = DEFAULT_LIMIT;
     *filter = (struct query_filter){.cluster = http_query(request, "cluster"),
                                     .namespace = http_query(request, "namespace"),
-                                    .service = http_query(request, "service"),
                                     .operation = http_query(request, "operation"),
                                     .status = http_query(request, "status"),
                                     .cursor = http_query(request, "cursor")};
+    node_read_text(http_query(request, "service"), &filter->cluster, &filter->namespace,
+                   &filter->service);
     if (!(default_ns ? web_window(request, default_ns, &filter->window, err)
                      : web_any_window(request, &filter->window, err)))
         return false;

@@ -21,7 +21,7 @@ static bool read_request(const struct http_request *request, uint32_t min_calls,
                                          .min_calls = min_calls};
     if (!service.len)
         return !err_set(err, ERR_INVALID, "service is missing: whose versions?");
-    comparison_read_service(service, asked);
+    node_read_text(service, &asked->cluster, &asked->namespace, &asked->service);
     asked->namespace = space.len ? space : asked->namespace;
     asked->cluster = cluster.len ? cluster : asked->cluster;
     return true;

@@ -17,9 +17,10 @@ static bool read_filter(const struct http_request *request, struct query_filter 
     *filter = (struct query_filter){.status = all ? STR_NONE : state,
                                     .cluster = http_query(request, "cluster"),
                                     .namespace = http_query(request, "namespace"),
-                                    .service = http_query(request, "service"),
                                     .limit = (uint32_t)number,
                                     .cursor = http_query(request, "cursor")};
+    node_read_text(http_query(request, "service"), &filter->cluster, &filter->namespace,
+                   &filter->service);
     return web_any_window(request, &filter->window, err);
 }
 

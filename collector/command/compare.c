@@ -42,7 +42,7 @@ static bool read_request(const struct options *options, struct comparison_reques
         return complain("--from is before --to");
     if (request->candidate.len && str_eq(request->candidate, request->baseline))
         return complain("--baseline and --candidate are the same version");
-    comparison_read_service(str_of(service), request);
+    node_read_text(str_of(service), &request->cluster, &request->namespace, &request->service);
     return true;
 }
 

@@ -67,9 +67,10 @@ static bool read_filter(const struct options *options, struct query_filter *filt
     const char *attr = option(options, "attr"), *status = option(options, "status");
     uint64_t number = 20;
     const char *wrong = NULL;
-    *filter = (struct query_filter){.service = str_of(option(options, "service")),
-                                    .operation = str_of(option(options, "operation")),
+    *filter = (struct query_filter){.operation = str_of(option(options, "operation")),
                                     .status = str_of(status)};
+    node_read_text(str_of(option(options, "service")), &filter->cluster, &filter->namespace,
+                   &filter->service);
     if (!read_window(options, 24 * 60 * NS_PER_MINUTE, &filter->window))
         return false;
     if (limit && (!str_to_u64(str_of(limit), &number) || number < 1 || number > 1000))

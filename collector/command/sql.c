@@ -38,6 +38,20 @@ static void print_csv(struct str text)
     putchar('"');
 }
 
+/* A cell ends at a pipe, and a row at a line's end. */
+static void print_markdown(struct str text)
+{
+    while (text.len) {
+        size_t n = 0;
+        while (n < text.len && !strchr("|\n\r", text.p[n]))
+            n++;
+        print_clean((struct str){text.p, n}, 1000);
+        if (n < text.len)
+            printf(text.p[n] == '|' ? "\\|" : text.p[n] == '\n' ? "<br>" : "");
+        text = str_skip(text, n < text.len ? n + 1 : n);
+    }
+}
+
 /* Integers beyond 2^53 are no numbers to every reader: they go as strings. */
 static bool is_json_number(int type, struct str text)
 {
@@ -89,7 +103,7 @@ static void print_cells(const struct printing *printing, const struct query_rows
             print_csv(text);
         } else if (printing->output == OUTPUT_MARKDOWN) {
             printf("%s", i ? " | " : "| ");
-            print_clean(text, 1000);
+            print_markdown(text);
         } else {
             printf("%s", i ? "  " : "");
             bool last = i + 1 == rows->n_columns;

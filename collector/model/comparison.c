@@ -87,18 +87,3 @@ void comparison_json(const struct comparison *comparison, struct buf *out)
         buf_addf(out, "%s\"%s\"", i ? "," : "", comparison->examples[i]);
     buf_add_c(out, "]}");
 }
-
-void comparison_read_service(struct str text, struct comparison_request *request)
-{
-    struct str *const parts[3] = {&request->service, &request->namespace, &request->cluster};
-    for (int i = 0; i < 3; i++) {
-        size_t at = text.len;
-        while (i < 2 && at > 0 && text.p[at - 1] != '/')
-            at--;
-        at = i < 2 ? at : 0;
-        *parts[i] = str_skip(text, at);
-        if (at == 0)
-            return;
-        text.len = at - 1;
-    }
-}

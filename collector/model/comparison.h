@@ -61,8 +61,6 @@ struct comparison {
 /* worse same better not_enough_data */
 const char *compared_word(enum compared verdict);
 const char *compared_metric_word(enum compared_metric metric);
-/* service, namespace/service or cluster/namespace/service into the request's parts; borrows. */
-void comparison_read_service(struct str text, struct comparison_request *request);
 /* The object of CONTRACT §7. */
 void comparison_json(const struct comparison *comparison, struct buf *out);
 

@@ -93,3 +93,19 @@ uint32_t nodes_count(const struct nodes *nodes)
 {
     return nodes->n;
 }
+
+void node_read_text(struct str text, struct str *cluster, struct str *namespace,
+                    struct str *service)
+{
+    struct str *const parts[3] = {service, namespace, cluster};
+    for (int i = 0; i < 3; i++) {
+        size_t at = text.len;
+        while (i < 2 && at > 0 && text.p[at - 1] != '/')
+            at--;
+        at = i < 2 ? at : 0;
+        *parts[i] = str_skip(text, at);
+        if (at == 0)
+            return;
+        text.len = at - 1;
+    }
+}

@@ -26,6 +26,10 @@ void nodes_free(struct nodes *nodes);
 node_no nodes_add(struct nodes *nodes, const struct node *node);
 const struct node *nodes_get(const struct nodes *nodes, node_no no);
 uint32_t nodes_count(const struct nodes *nodes);
+/* service, namespace/service or cluster/namespace/service into its parts, borrowed from the text;
+ * what it does not say stays as it is. */
+void node_read_text(struct str text, struct str *cluster, struct str *namespace,
+                    struct str *service);
 
 /* What spans of one place in a program have in common: everything about a span that has few values.
  * A span row in the database names its shape. */

@@ -120,6 +120,9 @@ def scene_every_answer_is_as_documented(c):
     # Windows are half open; of names those seen in them; without any, all.
     assert c.api("services?from=2001-01-01T00:00:00Z&to=2002-01-01T00:00:00Z")["items"] == [] == c.api("operations?to=3h")["items"]
     assert c.api("services?service=cart&namespace=shop&cluster=eu-1")["items"] and not c.api("services?service=cart&namespace=other")["items"]
+    for name in ("services", "operations", "crossings", "security", "traces", "incidents"):  # a node as one text
+        asked = lambda node: c.api("%s?from=1h&service=%s" % (name, node))["items"]  # noqa: E731
+        assert asked("cart") and asked("cart") == asked("shop/cart") == asked("eu-1/shop/cart") and not asked("other/cart"), name
     assert not c.api("incidents?to=3h")["items"] and not c.api("incidents?service=nobody")["items"]
     assert len(c.api("incidents?from=1h&service=cart&namespace=shop")["items"]) == 1
     one = c.api("traces?from=1h&service=cart&min_duration=40ms")["items"][0]

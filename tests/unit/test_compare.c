@@ -447,9 +447,9 @@ static void a_service_is_named_with_its_place(void **state)
 {
     struct comparison_request request = {0};
     (void)state;
-    comparison_read_service(STR("cart"), &request);
+    node_read_text(STR("cart"), &request.cluster, &request.namespace, &request.service);
     assert_true(str_eq(request.service, STR("cart")) && !request.namespace.len);
-    comparison_read_service(STR("eu-1/shop/cart"), &request);
+    node_read_text(STR("eu-1/shop/cart"), &request.cluster, &request.namespace, &request.service);
     assert_true(str_eq(request.service, STR("cart")) && str_eq(request.namespace, STR("shop")) &&
                 str_eq(request.cluster, STR("eu-1")));
 }
