@@ -132,8 +132,9 @@ static struct live *live_for(struct intake *intake, struct trace_id id)
     return live;
 }
 
-/* Entries of logs that were cut before a span told of the same request: they are stitched again, so
- * that they count no more. While no such entries come, nothing is looked for. */
+/* Entries of logs that were cut before a span, or an entry of its trace, told of the same request:
+ * they are stitched again, so that they count no more. While no such entries come, nothing is
+ * looked for. */
 static void recall_entries(struct intake *intake, struct str request_id)
 {
     struct stitcher *stitcher = intake->stitcher;
@@ -162,10 +163,10 @@ static void note_request(struct intake *intake, const struct span *span,
                          const struct record *record)
 {
     struct stitcher *stitcher = intake->stitcher;
-    if (record->shape->log == LOG_OF_REQUEST)
+    if (record->shape->log == LOG_OF_REQUEST) {
         stitcher->asked_ns = intake->now_ns;
-    if (record->shape->log != LOG_NONE)
         return;
+    }
     requests_add(stitcher->requests, request_trace(span->trace_id), record);
     if (record->shape->proxy != PROXY_NONE)
         recall_entries(intake, span->facts.request_id);

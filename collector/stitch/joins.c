@@ -88,11 +88,21 @@ static bool is_inner(const struct request_place *place, const struct request_pla
            (place->start_ns == than->start_ns && place->span_id > than->span_id);
 }
 
+/* The next place of a span; of log entries only joins_has_told() asks. */
+static struct request_place *next_span(const struct stitch *stitch, struct requests_iter *iter)
+{
+    struct request_place *place;
+    do
+        place = requests_next(stitch->requests, iter);
+    while (place && place->shape->log != LOG_NONE);
+    return place;
+}
+
 static struct request_place *own_place(const struct stitch *stitch, const struct record *record)
 {
     struct requests_iter iter = requests_find(stitch->requests, record->request_id);
     struct request_place *place;
-    for (unsigned n = 0; n < MAX_PLACES && (place = requests_next(stitch->requests, &iter)); n++) {
+    for (unsigned n = 0; n < MAX_PLACES && (place = next_span(stitch, &iter)); n++) {
         if (place->trace == stitch->trace && place->span_id == record->span_id &&
             place->shape == record->shape)
             return place;
@@ -107,7 +117,7 @@ static const struct request_place *caller_place(struct stitch *stitch, const str
 {
     struct requests_iter iter = requests_find(stitch->requests, first->request_id);
     const struct request_place *place, *best = NULL;
-    for (unsigned n = 0; n < MAX_PLACES && (place = requests_next(stitch->requests, &iter)); n++) {
+    for (unsigned n = 0; n < MAX_PLACES && (place = next_span(stitch, &iter)); n++) {
         if (place->trace == stitch->trace || !is_inner(place, best) ||
             !was_under_way(stitch, place, first, visit->node.service))
             continue;
@@ -157,7 +167,7 @@ static struct request_place *callee_place(struct stitch *stitch, const struct re
 {
     struct requests_iter iter = requests_find(stitch->requests, half->request_id);
     struct request_place *place, *best = NULL;
-    for (unsigned n = 0; n < MAX_PLACES && (place = requests_next(stitch->requests, &iter)); n++) {
+    for (unsigned n = 0; n < MAX_PLACES && (place = next_span(stitch, &iter)); n++) {
         bool fits = place->trace != stitch->trace && place->shape->node.service == service &&
                     is_inner(place, best) && came_bare(stitch, place) &&
                     began_within(half->start_ns, half->duration_ns, place->start_ns);
@@ -282,9 +292,8 @@ uint32_t joins_add(struct stitch *stitch, struct call *calls)
         n_ids++;
         struct requests_iter iter = requests_find(stitch->requests, request_id);
         struct request_place *place;
-        for (unsigned n = 0; n < MAX_PLACES && n_calls < MAX_JOINED &&
-                             (place = requests_next(stitch->requests, &iter));
-             n++) {
+        for (unsigned n = 0;
+             n < MAX_PLACES && n_calls < MAX_JOINED && (place = next_span(stitch, &iter)); n++) {
             if (is_mine_to_add(stitch, place) && add(stitch, place, &calls[n_calls]))
                 n_calls++;
         }

@@ -47,9 +47,17 @@ static bool wants_place(const struct requests *requests, const struct record *re
     return n < PLACES_OF_ONE;
 }
 
+uint32_t request_client(const struct record *record)
+{
+    struct str text = record->attr_set ? span_text(record, STR("peer.address")) : STR_NONE;
+    uint32_t client = (uint32_t)hash_str(text);
+    return !text.len ? 0 : client ? client : 1;
+}
+
 struct request_place *requests_add(struct requests *requests, uint64_t trace,
                                    const struct record *record)
 {
+    bool log = record->shape->log != LOG_NONE;
     if (!requests->places)
         requests->places = malloc(PLACES * sizeof(*requests->places));
     if (!requests->places || !wants_place(requests, record))
@@ -63,6 +71,7 @@ struct request_place *requests_add(struct requests *requests, uint64_t trace,
                                     .duration_ns = record->duration_ns,
                                     .shape = record->shape,
                                     .trace = trace,
+                                    .client = log ? request_client(record) : 0,
                                     .outcome = record_outcome(record),
                                     .root = !record->parent_id};
     if (!map_add(&requests->map, hash_u64(record->request_id), requests->next))

@@ -25,6 +25,7 @@ struct request_place {
     const struct shape *shape;
     uint64_t trace;   /* of its trace's id: tells traces apart */
     uint64_t told_in; /* the caller's trace, of REQUEST_BY_HALF and REQUEST_ADDED */
+    uint32_t client;  /* request_client(), of a log's entry that came in this life; else 0 */
     uint8_t outcome;  /* enum outcome, of its own codes */
     uint8_t told;     /* enum request_told, of one without parent */
     bool root;        /* it has no parent */
@@ -36,10 +37,13 @@ struct requests;
 /* NULL when memory is short. The memory of places is taken with the first of them. */
 struct requests *requests_new(void);
 void requests_free(struct requests *requests);
-/* Notes a span of this trace that has a request id; gives its place, NULL where it gets none. Short
- * memory leaves it out: the join is a help, no promise. */
+/* Notes a span, or a log's entry, of this trace that has a request id; gives its place, NULL where
+ * it gets none. Short memory leaves it out: the join is a help, no promise. */
 struct request_place *requests_add(struct requests *requests, uint64_t trace,
                                    const struct record *record);
+
+/* The client's end of the connection on which the request came, as far as that is said: 0 not. */
+uint32_t request_client(const struct record *record);
 
 struct requests_iter {
     struct map_iter it;

@@ -362,8 +362,9 @@ static void know_request(void *ctx, const struct known_request *known)
     if (log == LOG_OF_REQUEST)
         stitcher->asked_ns = clock_mono_ns();
     struct request_place *place =
-        log == LOG_NONE ? requests_add(stitcher->requests, request_trace(known->id), &known->record)
-                        : NULL;
+        log == LOG_OF_REQUEST
+            ? NULL
+            : requests_add(stitcher->requests, request_trace(known->id), &known->record);
     if (!place)
         return;
     place->told = known->entry ? REQUEST_ENTRY : known->joined ? REQUEST_JOINED : REQUEST_UNTOLD;

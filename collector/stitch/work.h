@@ -60,8 +60,8 @@ struct work_span {
     uint8_t half;      /* enum half */
     uint8_t outcome;   /* enum outcome, of its own codes */
     uint8_t security;  /* enum security: its own word, or that of its log entry */
-    bool twin;         /* a log entry told of the same request */
-    bool again;        /* it is that entry */
+    uint32_t told;     /* logs, a bit each, of which an entry told of the same hop */
+    bool again;        /* it is such an entry, and something else tells of the hop */
     name_no named_by;  /* the cluster that knows the name which this entry does not; NAME_NONE */
     bool of_sidecar;   /* the outgoing entry of the sidecar of whom its parent tells */
     bool orphan;       /* its parent was named and never came */
@@ -150,8 +150,8 @@ static inline bool visit_answered(const struct stitch *stitch, const struct visi
 /* tree.c */
 bool tree_build(struct stitch *stitch, const struct record *records, uint32_t n);
 /* logs.c */
-/* Moves the entries that say again what a span said behind the others, where stitching does not see
- * them. False when memory is short. */
+/* Moves the entries that say again what a span or another log said behind the others, where
+ * stitching does not see them. False when memory is short. */
 bool logs_take_twins(struct stitch *stitch);
 /* Parents of entries, and of spans beneath them, where ids do not tell. */
 void logs_find_parents(struct stitch *stitch);
@@ -166,7 +166,7 @@ void joins_find_callees(struct stitch *stitch);
  * `calls` has room for MAX_JOINED. Gives how many. */
 #define MAX_JOINED 16u
 uint32_t joins_add(struct stitch *stitch, struct call *calls);
-/* Did a span of another trace say what this log entry says? */
+/* Did a span, or an entry, of another trace say what this log entry says? */
 bool joins_has_told(struct stitch *stitch, const struct record *entry,
                     bool (*is_same)(struct stitch *stitch, const struct record *entry,
                                     const struct request_place *place));

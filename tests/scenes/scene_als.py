@@ -1,6 +1,8 @@
 """Envoy's access log service over gRPC: streams by raw frames, what they become, how they are held, how they end. What a real Envoy sent is in
 golden/envoy/als.frames.gz, a message a frame; als.streams says of each which of the four streams it came on."""
+import calendar
 import gzip
+import json
 import os
 import resource
 import struct
@@ -135,6 +137,148 @@ def scene_what_envoy_sent(c):
         assert with_logs == alone.sql(rows), [x for x in with_logs if x not in alone.sql(rows)]
     finally:
         alone.close()
+
+
+def send_als(c):
+    streams = {}
+    before = received(c)
+    with Peer(c.grpc) as peer:
+        for body, which in zip(frames("als"), golden("envoy", "als.streams").split()):
+            streams.setdefault(which, []).append(message(body))
+        for bodies in streams.values():
+            stream = peer.call(b"".join(bodies), head(ALS))
+            assert peer.answer(stream).status == 0
+    wait_for(lambda: received(c) >= before + 222, 10, "all entries")
+
+
+def send_spans(c):
+    for body in frames("otlp_grpc"):
+        assert c.post_otlp(body)[0] == 200
+
+
+def send_logs(c):
+    with Peer(c.grpc) as peer:
+        for body in frames("otlp_grpc_logs"):
+            assert peer.ask(message(body), head("/opentelemetry.proto.collector.logs.v1.LogsService/Export")).status == 0
+
+
+def scene_every_way_at_once(c):
+    """One run, told by spans, by records of the OpenTelemetry access logger and by ALS: whatever is there, in whatever order, in one turn or several, a hop
+    counts once. Without spans the two logs are one as well."""
+    rows = ("SELECT caller_service, callee_service, known_by, sum(calls), sum(errors), sum(retries), sum(mtls) FROM edge_minute WHERE protocol != 'tcp' "
+            "GROUP BY 1, 2, 3 HAVING sum(calls) ORDER BY 1, 2, 3")
+    first = c.db
+
+    def after(*ways, turns=False):
+        after.n += 1
+        c.db = first + str(after.n)
+        c.start(stitch__trace_idle="1m", stitch__trace_max_age="5m")
+        for way in ways:
+            way(c)
+            if turns:
+                c.flush()
+        c.flush()
+        c.check_ledger()
+        found = c.sql(rows)
+        assert c.stop() == 0
+        return found
+
+    after.n = 0
+    of_spans = [r[:6] for r in after(send_spans)]
+    two = after(send_spans, send_als)
+    assert [r[:6] for r in two] == of_spans and ("reviews", "ratings", "both", 36, 12, 6, 36) in two, two
+    for ways in ((send_spans, send_logs, send_als), (send_als, send_logs, send_spans), (send_logs, send_spans, send_als)):
+        for turns in (False, True):
+            all_three = after(*ways, turns=turns)
+            assert all_three == two, (ways, turns, [r for r in all_three if r not in two])
+    for turns in (False, True):
+        logs_alone = after(send_logs, send_als, turns=turns)
+        assert logs_alone == after(send_als, send_logs, turns=turns)
+        calls = {}
+        for caller, callee, _, n, *_ in logs_alone:
+            calls[caller, callee] = calls.get((caller, callee), 0) + n
+        assert calls["user", "istio-ingressgateway"] == 63 and calls["istio-ingressgateway", "productpage"] == 60 and calls["reviews", "ratings"] == 43, calls
+        assert ("user", "ratings") not in calls and ("envoy", "ratings") not in calls, calls
+
+
+def scene_text_beside_als(c):
+    """A proxy that writes lines and sends ALS: what is one request in both is one, also where only ALS has the trace, whichever comes first and across a restart.
+    Entries that are equal within one log stay so many requests, and another start is another hop."""
+    def line(request_id, at="2026-11-23T10:00:00.000Z", n=1, **more):
+        text = json.dumps({"start_time": at, "duration": 5, "method": "GET", "path": "/reviews/0", "response_code": 200, "upstream_cluster": "inbound|9080||",
+                           "authority": "reviews:9080", "request_id": request_id, "service": "reviews", "namespace": "default",
+                           "downstream_remote_address": "10.1.0.5:41000", **more}) + "\n"
+        assert c.request(c.otlp, "POST", "/v1/access-logs/envoy_log", text * n, {"Content-Type": "text/plain"})[0] == 204
+
+    def als(request_id, n=1, trace=""):
+        before = received(c)
+        headers = [("traceparent", "00-%s-00000000000000a1-01" % trace)] if trace else []
+        with Peer(c.grpc) as peer:
+            stream = open_stream(peer, identifier() + logs(*[http(start=int(START), request_id=request_id, headers=headers)] * n))
+            wait_for(lambda: received(c) >= before + n, 10, "entries")
+            assert end(peer, stream).status == 0
+
+    def calls():
+        c.flush()
+        return c.sql("SELECT sum(calls) FROM edge_minute WHERE callee_service = 'reviews'")[0][0] or 0
+
+    START = calendar.timegm((2026, 11, 23, 10, 0, 0))
+    c.start()
+    now = 0
+    for n, (says, counts) in enumerate([
+            ([lambda i: als(i), lambda i: line(i)], 1),
+            ([lambda i: line(i), lambda i: als(i)], 1),
+            ([lambda i: als(i, 2), lambda i: line(i, n=2)], 2),
+            ([lambda i: als(i), lambda i: line(i, "2026-11-23T10:00:00.005Z")], 2),
+            ([lambda i: als(i), lambda i: line(i, service="ratings", authority="ratings:9080")], 1),
+            ([lambda i: als(i, trace="%032x" % 0xa11), lambda i: line(i)], 1),
+            ([lambda i: line(i), lambda i: als(i, trace="%032x" % 0xa12)], 1)]):
+        for turns in (False, True):
+            request_id = "7d3f%04x-1111-9222-8333-44445555%04x" % (n, turns)
+            for say in says:
+                say(request_id)
+                if turns:
+                    c.flush()
+                    assert c.stop() == 0
+                    c.start()
+            assert calls() == now + counts, (n, turns, calls() - now)
+            now += counts
+    c.check_ledger()
+
+
+def scene_istios_lines_beside_als(c):
+    """Istio's own text, which names neither its proxy nor a trace, beside the ALS of the same run, whose entries do: the lines add nothing, before or after."""
+    rows = "SELECT caller_service, callee_service, known_by, sum(calls), sum(errors), sum(mtls) FROM edge_minute GROUP BY 1, 2, 3 HAVING sum(calls) ORDER BY 1, 2, 3"
+    c.start(stitch__trace_idle="1m", stitch__trace_max_age="5m")
+    send_als(c)
+    c.flush()
+    alone = c.sql(rows)
+    text = []
+    for start, ns, code, attributes in c.sql("SELECT start_time, duration_ns, http_status, attributes FROM span WHERE operation != 'tcp'"):
+        a = json.loads(attributes)
+        at = [a.get(k, "-") for k in ("upstream_cluster", "upstream_local_address", "downstream_local_address", "peer.address", "requested_server_name")]
+        text.append('[%sZ] "GET %s HTTP/1.1" %d - %s - "-" 0 10 %d 3 "-" "x" "%s" "%s" "%s" %s default' % (
+            start[:23], a["url.path"], code, a.get("response_code_details", "-"), ns // 10**6, a["guid:x-request-id"], a["http.host"],
+            a.get("upstream_address", "-"), " ".join(at)))
+    assert len(text) == 191, len(text)
+    text = "\n".join(text)
+
+    def send_lines():
+        assert c.request(c.otlp, "POST", "/v1/access-logs/envoy_log", text, {"Content-Type": "text/plain"})[0] == 204
+        c.flush()
+
+    send_lines()
+    assert c.sql(rows) == alone, [r for r in c.sql(rows) if r not in alone]
+    c.check_ledger()
+    c.stop()
+    c.db += "2"
+    c.start()
+    send_lines()
+    assert c.sql(rows) != alone
+    send_als(c)
+    c.flush()
+    assert c.sql(rows) == alone, [r for r in c.sql(rows) if r not in alone]
+    c.check_ledger()
 
 
 def scene_identity_comes_once(c):
