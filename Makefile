@@ -32,7 +32,7 @@ ORACLES = $(patsubst %.c,$(B)/obj/%.o,$(filter-out tests/oracle/json_theirs.c,$(
 FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 # What the fuzz targets read bytes with: the rest of the program need not be built once more for them.
 FUZZED = $(wildcard collector/base/*.c collector/model/*.c collector/decode/*.c collector/stitch/*.c collector/config*.c collector/store/inbox*.c) \
-	collector/command/replay_pieces.c exporters/otlp.c exporters/otlp_pb.c exporters/jaeger.c exporters/zipkin.c exporters/span_items.c
+	collector/command/replay_pieces.c collector/command/replay_pieces_json.c exporters/otlp.c exporters/otlp_pb.c exporters/jaeger.c exporters/zipkin.c exporters/span_items.c
 FUZZ_MAIN ?= $(B)/obj/tests/fuzz/replay.o
 FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 # In sanitized builds the sanitizer owns malloc, so tests that make it fail wrap it (tests/oracle/short_memory.h).

@@ -124,16 +124,9 @@ static const char *const statements[] = {
 
 bool export_of_service(struct str text, struct export_request *request)
 {
-    struct str first, rest, second, third;
     request->cluster = request->namespace = STR_NONE;
-    request->service = text;
-    if (!str_cut(text, '/', &first, &rest))
-        return true;
-    bool three = str_cut(rest, '/', &second, &third);
-    request->cluster = three ? first : STR_NONE;
-    request->namespace = three ? second : first;
-    request->service = three ? third : rest;
-    return !memchr(request->service.p, '/', request->service.len);
+    node_read_text(text, &request->cluster, &request->namespace, &request->service);
+    return str_find(request->cluster, '/') < 0;
 }
 
 /* ---- what is asked for, as numbers ---- */
