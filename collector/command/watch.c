@@ -127,26 +127,6 @@ void watch_forget_later(struct watch *watch, uint64_t ns)
     }
 }
 
-/* ---- what users felt ---- */
-
-int64_t watch_count_affected(struct watch *watch, struct watched *watched, enum symptom kind,
-                             uint64_t end)
-{
-    struct rollup sum;
-    int64_t n = 0;
-    rollup_init(&sum, UINT32_MAX);
-    steps_sum(watch->steps, watched->counted_to, end, true, &sum);
-    struct symptom_input input = {.normal = &watched->normal_entries,
-                                  .now = &sum,
-                                  .normal_s = watched->entries_s,
-                                  .now_s = (double)(end - watched->counted_to) * watch->step_s};
-    for (unsigned i = 0; i < watched->n_entries; i++)
-        n += symptom_count(kind, &watched->entries[i], &input);
-    rollup_fini(&sum);
-    watched->counted_to = end;
-    return n;
-}
-
 void watch_put(struct watch *watch, struct watched *watched, struct incident *incident)
 {
     struct incident *kept = incident_copy(incident);
@@ -157,42 +137,7 @@ void watch_put(struct watch *watch, struct watched *watched, struct incident *in
     watch->settings->put(incident, watch->settings->ctx);
 }
 
-/* ---- entries and who shows there ---- */
-
-bool watched_has_entry(const struct watched *watched, const struct tally_key *entry)
-{
-    for (unsigned i = 0; i < watched->n_entries; i++) {
-        if (tally_key_eq(&watched->entries[i], entry))
-            return true;
-    }
-    return false;
-}
-
-struct watched *watch_owner(const struct watch *watch, const struct tally_key *entry)
-{
-    struct watched *at = watch->open;
-    while (at && !watched_has_entry(at, entry))
-        at = at->next;
-    return at;
-}
-
-static bool share_one(const struct watched *a, const struct watched *b)
-{
-    for (unsigned i = 0; i < a->n_entries; i++) {
-        if (watched_has_entry(b, &a->entries[i]))
-            return true;
-    }
-    return false;
-}
-
-static bool shares_entry(const struct watch *watch, const struct watched *watched)
-{
-    for (const struct watched *at = watch->open; at; at = at->next) {
-        if (at != watched && share_one(at, watched))
-            return true;
-    }
-    return false;
-}
+/* ---- who shows ---- */
 
 /* An incident goes on while looks as long as the one that opened it, or shorter ones, show it; the
  * quick one would let a moment keep it open. */
@@ -201,9 +146,8 @@ static void find_those_that_show(struct watch *watch, const struct look *look,
 {
     for (unsigned i = 0; i < n; i++) {
         for (struct watched *at = watch->open; at; at = at->next) {
-            if (watched_has_entry(at, &found[i].entry) && look->window <= at->window &&
-                (!at->shows || found[i].z > at->shows->z))
-                at->shows = &found[i];
+            if (look->window <= at->window)
+                watched_note(at, &found[i]);
         }
     }
 }
@@ -213,12 +157,12 @@ static void tell_sharers_apart(struct watch *watch, const struct look looks[N_LO
 {
     for (struct watched *at = watch->open; at; at = at->next) {
         const struct look *look = &looks[at->window];
-        at->blamed = !at->shows || !shares_entry(watch, at) ||
+        at->blamed = !at->shows || !watch_shares_entry(watch, at) ||
                      watched_is_to_blame(watch, at, look->from, look->end);
     }
     for (struct watched *at = watch->open; at; at = at->next) {
         for (const struct watched *other = watch->open; other && !at->blamed; other = other->next) {
-            if (other->shows && other->blamed && share_one(at, other)) {
+            if (other->shows && other->blamed && watched_share_one(at, other)) {
                 at->shows = NULL;
                 break;
             }
@@ -238,8 +182,9 @@ static void find_suspects_again(struct watch *watch, struct watched *watched, ui
                                      .from_step = onset > reach ? onset : reach,
                                      .end = end,
                                      .together = watched->together,
-                                     .shared = shares_entry(watch, watched),
-                                     .owner = watched};
+                                     .shared = watch_shares_entry(watch, watched),
+                                     .watched = watched,
+                                     .spare_others = true};
     if (!watch_suspects(watch, &wanted, incident))
         return;
     incident_summarise(incident);
@@ -263,11 +208,11 @@ static bool update_incident(struct watch *watch, struct watched *watched, uint64
         return false;
     incident->updated_ns = end_ns;
     if (end > watched->counted_to)
-        incident->affected_calls += watch_count_affected(watch, watched, incident->symptom, end);
+        incident->affected_calls += watch_count_affected(watch, watched, end);
     if (watched->shows) {
         watched->bad_ns = end_ns;
-        if (watched->shows->kind == incident->symptom || !watched->second)
-            incident->failed_share = watched->shows->share;
+        watched_take_shown(watched);
+        watch_name_entry(watch, watched, incident);
         find_suspects_again(watch, watched, end, incident);
     } else {
         note_pause(watch, watched, end);
@@ -348,7 +293,7 @@ void watch_look(struct watch *watch, uint64_t end)
     struct look looks[N_LOOKS];
     unsigned n[N_LOOKS];
     for (struct watched *at = watch->open; at; at = at->next)
-        at->shows = NULL;
+        watched_forget_shown(at);
     /* The quick one last: its normal is another's. */
     for (unsigned i = N_LOOKS; i-- > 0;) {
         struct look *look = &looks[i];

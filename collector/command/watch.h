@@ -23,6 +23,16 @@
 
 #define MAX_ENTRIES 32 /* of one incident */
 
+/* Where an open incident shows. */
+struct watched_entry {
+    struct tally_key key;
+    enum symptom symptom;              /* failures, once there are any */
+    double share;                      /* of its requests when it showed that last */
+    double worst;                      /* … and in the worst look */
+    int64_t affected;                  /* of its calls, by what it shows */
+    const struct symptom_found *shows; /* during a look; NULL: nothing */
+};
+
 /* An open incident as it stands. */
 struct watched {
     struct watched *next;
@@ -32,17 +42,17 @@ struct watched {
     struct rollup normal_entries; /* what symptoms are told from: normal */
     double normal_s, entries_s;   /* how long these were */
     bool second;
-    struct tally_key entries[MAX_ENTRIES];
-    unsigned n_entries;          /* where it shows; it is named by the first */
-    bool together;               /* opened by what several entries show as one */
-    unsigned window;             /* number of the look by which it goes on */
-    uint64_t bad_ns;             /* end of the last look that showed a symptom */
-    uint64_t paused;             /* step of the last such look before it paused; 0: never did */
-    uint64_t counted_to;         /* step before which affected calls are counted */
-    bool fresh;                  /* opened by this look */
-    bool blamed;                 /* during a look: its cause is to blame */
-    struct symptom_found *shows; /* during a look: at its sharpest entry; NULL: nowhere */
-    struct buf active, scores;   /* its lines of /metrics */
+    struct watched_entry entries[MAX_ENTRIES];
+    unsigned n_entries, named; /* by which of them the incident is named */
+    bool together;             /* opened by what several entries show as one */
+    unsigned window;           /* number of the look by which it goes on */
+    uint64_t bad_ns;           /* end of the last look that showed a symptom */
+    uint64_t paused;           /* step of the last such look before it paused; 0: never did */
+    uint64_t counted_to;       /* step before which affected calls are counted */
+    bool fresh;                /* opened by this look */
+    bool blamed;               /* during a look: its cause is to blame */
+    const struct symptom_found *shows; /* during a look: at its sharpest entry; NULL: nowhere */
+    struct buf active, scores;         /* its lines of /metrics */
 };
 
 /* The last weak symptom of an entry, or of several as one, which must show twice. */
@@ -116,12 +126,29 @@ struct look {
 uint64_t watch_step_of(const struct watch *watch, uint64_t ns);
 uint64_t watch_minute_of(const struct watch *watch, uint64_t step);
 void watch_append(struct watch *watch, struct watched *watched);
-/* Calls of its entries that its symptom spoilt, from where they were counted last up to `end`. */
-int64_t watch_count_affected(struct watch *watch, struct watched *watched, enum symptom kind,
-                             uint64_t end);
+/* ---- watch_entries.c ---- */
+
 bool watched_has_entry(const struct watched *watched, const struct tally_key *entry);
+/* Adds the entry where it was found. */
+void watched_add_entry(struct watched *watched, const struct symptom_found *found);
 /* The first one that shows at this entry; NULL when none does. */
 struct watched *watch_owner(const struct watch *watch, const struct tally_key *entry);
+bool watched_share_one(const struct watched *a, const struct watched *b);
+/* Does it share an entry with another that is open? */
+bool watch_shares_entry(const struct watch *watch, const struct watched *watched);
+/* The look shows this; where it is an entry of the incident's, the incident goes on. */
+void watched_note(struct watched *watched, const struct symptom_found *found);
+void watched_forget_shown(struct watched *watched);
+/* What the look shows at each entry is how it stands. */
+void watched_take_shown(struct watched *watched);
+/* Calls of its entries that what they show spoilt, from where they were counted last up to `end`.
+ */
+int64_t watch_count_affected(struct watch *watch, struct watched *watched, uint64_t end);
+/* The incident's entry, symptom and share: of where most calls are spoilt. */
+void watch_name_entry(struct watch *watch, struct watched *watched, struct incident *incident);
+/* The entries with most spoilt calls, the named one first; gives how many, up to `max`. */
+unsigned watch_worst_entries(const struct watch *watch, const struct watched *watched,
+                             struct query_entry entries[], unsigned max);
 
 /* ---- watch_normal.c ---- */
 
@@ -163,15 +190,16 @@ struct incident *incident_copy(const struct incident *from);
 /* The first step that is another, at the entry that shows it. */
 uint64_t watch_onset(struct watch *watch, const struct look *look,
                      const struct symptom_found *found);
-/* Suspects of the time from `from_step`, that the entry's requests pass; `owner`: not those that
- * another incident is about. False when none is significant or memory is short. */
+/* Suspects of the time from `from_step`, that the requests of its entries pass. False when none is
+ * significant or memory is short. */
 struct suspects_wanted {
     const struct rollup *normal;
     double normal_s;
     uint64_t from_step, end;
-    bool together;               /* several entries show it as one: any may pass there */
-    bool shared;                 /* others spoil requests there too */
-    const struct watched *owner; /* NULL: a new one */
+    bool together; /* several entries show it as one: any may pass there */
+    bool shared;   /* others spoil requests there too */
+    const struct watched *watched;
+    bool spare_others; /* not those that another incident is about */
 };
 bool watch_suspects(struct watch *watch, const struct suspects_wanted *wanted,
                     struct incident *incident);
@@ -181,6 +209,8 @@ bool watched_is_to_blame(struct watch *watch, const struct watched *watched, uin
                          uint64_t end);
 bool same_service(const struct node_text *a, const struct node_text *b);
 void incident_summarise(struct incident *incident);
+/* Of one that was read from the file: its sentence where it began. */
+void incident_recall_began(struct incident *incident);
 /* Writes the lines of /metrics of one incident. */
 void watched_show(struct watched *watched, const struct incident *incident);
 

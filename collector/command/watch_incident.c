@@ -17,19 +17,6 @@
 #define PASSED 0.1
 #define BLAME_BYTES ((size_t)64 << 20)
 
-/* ---- its end ---- */
-
-bool watched_close(const struct watched *watched, uint64_t end_ns, uint64_t calm_ns,
-                   struct incident *incident)
-{
-    if (end_ns < watched->bad_ns + calm_ns)
-        return false;
-    incident->closed_ns = watched->bad_ns + calm_ns;
-    incident->updated_ns = watched->bad_ns;
-    log_event(LOG_INFO, "incident_closed", "incident=%llu", (unsigned long long)incident->id);
-    return true;
-}
-
 /* ---- texts ---- */
 
 struct node_text node_text_copy(struct arena *arena, const struct node_text *node)
@@ -54,6 +41,7 @@ struct incident *incident_copy(const struct incident *from)
     copy->cause = node_text_copy(&copy->arena, &from->cause);
     copy->operation = arena_dup(&copy->arena, from->operation);
     copy->summary = arena_dup(&copy->arena, from->summary);
+    copy->began = arena_dup(&copy->arena, from->began);
     return copy;
 }
 
@@ -71,16 +59,59 @@ void suspect_own_texts(struct arena *arena, struct suspect *suspect)
         suspect->effects[k] = node_text_copy(arena, &suspect->effects[k]);
 }
 
+/* What is felt: "12 % of GET /cart fail." */
+static struct str feels_text(struct incident *incident, bool over)
+{
+    static const char *const is[N_SYMPTOMS] = {"fail", "are slower than normal", "are missing"};
+    static const char *const was[N_SYMPTOMS] = {"failed", "were slower than normal",
+                                                "were missing"};
+    char text[1024];
+    snprintf(text, sizeof(text), "%s%.3g %% of %.*s %s.", over ? "Up to " : "",
+             100 * incident->failed_share, STR_ARG(incident->operation),
+             (over ? was : is)[incident->symptom]);
+    return arena_dup(&incident->arena, str_of(text));
+}
+
+static void put_together(struct incident *incident, struct str feels)
+{
+    char text[2048];
+    snprintf(text, sizeof(text), "%.*s %.*s", STR_ARG(feels), STR_ARG(incident->began));
+    incident->summary = arena_dup(&incident->arena, str_of(text));
+}
+
 void incident_summarise(struct incident *incident)
 {
-    static const char *const verbs[N_SYMPTOMS] = {"fail", "are slower than normal", "are missing"};
     char text[1024];
     const struct suspect *first = incident->suspects;
-    snprintf(text, sizeof(text), "%.3g %% of %.*s %s. It %s in %.*s: %.*s.",
-             100 * incident->failed_share, STR_ARG(incident->operation), verbs[incident->symptom],
+    snprintf(text, sizeof(text), "It %s in %.*s: %.*s.",
              first->confidence < 0.7 ? "probably began" : "began", STR_ARG(first->node.service),
              STR_ARG(first->reason));
-    incident->summary = arena_dup(&incident->arena, str_of(text));
+    incident->began = arena_dup(&incident->arena, str_of(text));
+    put_together(incident, feels_text(incident, false));
+}
+
+void incident_recall_began(struct incident *incident)
+{
+    struct str feels = feels_text(incident, false);
+    if (str_starts(incident->summary, feels) && incident->summary.len > feels.len)
+        incident->began = str_skip(incident->summary, feels.len + 1);
+}
+
+/* ---- its end ---- */
+
+bool watched_close(const struct watched *watched, uint64_t end_ns, uint64_t calm_ns,
+                   struct incident *incident)
+{
+    if (end_ns < watched->bad_ns + calm_ns)
+        return false;
+    incident->closed_ns = watched->bad_ns + calm_ns;
+    incident->updated_ns = watched->bad_ns;
+    if (watched->n_entries && incident->began.len) {
+        incident->failed_share = watched->entries[watched->named].worst;
+        put_together(incident, feels_text(incident, true));
+    }
+    log_event(LOG_INFO, "incident_closed", "incident=%llu", (unsigned long long)incident->id);
+    return true;
 }
 
 /* ---- onset ---- */
@@ -135,7 +166,7 @@ bool same_service(const struct node_text *a, const struct node_text *b)
 static bool is_others_cause(const struct watch *watch, const struct watched *owner,
                             const struct suspect *suspect)
 {
-    for (const struct watched *at = watch->open; owner && at; at = at->next) {
+    for (const struct watched *at = watch->open; at; at = at->next) {
         bool own = same_service(&owner->incident->cause, &suspect->node);
         if (at != owner && !own && same_service(&at->incident->cause, &suspect->node))
             return true;
@@ -143,26 +174,29 @@ static bool is_others_cause(const struct watch *watch, const struct watched *own
     return false;
 }
 
-/* Do the entry's requests pass there: most of those that failed (where others let them fail too:
- * some), or some of all? Who sends no spans is passed where its caller is; whom nobody reaches any
- * more was passed in normal times. */
-static bool is_passed(struct watch *watch, const struct diagnosis *diagnosis, bool shared,
-                      const struct incident *incident, const struct suspect *suspect)
+/* Do the requests of its entries pass there: most of those that failed (where others let them fail
+ * too: some), or some of all? Who sends no spans is passed where its caller is; whom nobody reaches
+ * any more was passed in normal times. */
+static bool is_passed(struct watch *watch, const struct diagnosis *diagnosis,
+                      const struct suspects_wanted *wanted, const struct incident *incident,
+                      const struct suspect *suspect)
 {
     struct window now = {diagnosis->from_ns, diagnosis->to_ns};
     struct window normal = {diagnosis->baseline_from_ns, diagnosis->baseline_to_ns};
-    struct query_entry entry = {incident->entry.service, incident->operation};
+    struct query_entry entries[QUERY_MAX_ENTRIES];
+    unsigned n = watch_worst_entries(watch, wanted->watched, entries, QUERY_MAX_ENTRIES);
     bool failed = incident->symptom == SYMPTOM_ERRORS;
-    double least = failed && !shared ? PASSED_FAILED : PASSED;
+    double least = failed && !wanted->shared ? PASSED_FAILED : PASSED;
     const struct str services[2] = {suspect->node.service, suspect->peer.service};
     if (incident->symptom == SYMPTOM_TRAFFIC && same_service(&incident->entry, &suspect->node))
         return true;
     for (int i = 0; i < 1 + suspect->has_peer; i++) {
-        if (query_entry_share(watch->query, now, &entry, services[i], failed) >= least)
+        if (query_entry_share(watch->query, now, entries, n, services[i], failed) >= least)
             return true;
     }
     bool gone = suspect->evidence[0].kind == EVIDENCE_TRAFFIC;
-    return gone && query_entry_share(watch->query, normal, &entry, services[0], false) >= PASSED;
+    return gone &&
+           query_entry_share(watch->query, normal, entries, n, services[0], false) >= PASSED;
 }
 
 /* Keeps the suspects of this incident, in their order. */
@@ -172,8 +206,8 @@ static void keep_own(struct watch *watch, const struct suspects_wanted *wanted,
     uint32_t kept = 0;
     for (uint32_t i = 0; i < diagnosis->n_suspects && kept < MAX_SUSPECTS; i++) {
         struct suspect *suspect = &diagnosis->suspects[i];
-        if (is_others_cause(watch, wanted->owner, suspect) ||
-            (!wanted->together && !is_passed(watch, diagnosis, wanted->shared, incident, suspect)))
+        if ((wanted->spare_others && is_others_cause(watch, wanted->watched, suspect)) ||
+            (!wanted->together && !is_passed(watch, diagnosis, wanted, incident, suspect)))
             continue;
         diagnosis->suspects[kept] = *suspect;
         diagnosis->suspects[kept].rank = kept + 1;

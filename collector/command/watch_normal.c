@@ -80,10 +80,13 @@ static void read_entry(struct watch *watch, struct watched *watched)
                         .namespace = names_add(names, incident->entry.namespace),
                         .service = names_add(names, incident->entry.service),
                         .role = (uint8_t)role_from_word(incident->entry.role)};
-    watched->entries[0] = (struct tally_key){.channel = TALLY_REQUEST,
-                                             .node = nodes_add(steps_nodes(watch->steps), &node),
-                                             .name = names_add(names, incident->operation)};
-    watched->n_entries = 1;
+    struct symptom_found found = {.kind = incident->symptom,
+                                  .entry = {.channel = TALLY_REQUEST,
+                                            .node = nodes_add(steps_nodes(watch->steps), &node),
+                                            .name = names_add(names, incident->operation)},
+                                  .share = incident->failed_share};
+    watched_add_entry(watched, &found);
+    watched->entries[0].affected = incident->affected_calls;
     watched->window = N_LOOKS - 1; /* whatever it was */
 }
 
@@ -111,6 +114,7 @@ static void go_on(struct watch *watch, struct incident *incident)
     uint64_t reach_ns = watch->settings->baseline_ns;
     struct window window = {onset_ns > reach_ns ? onset_ns - reach_ns : 0, onset_ns};
     incident->next = NULL;
+    incident_recall_began(incident);
     watched->incident = incident;
     watched->bad_ns = incident->updated_ns;
     watched->counted_to = watch_step_of(watch, incident->updated_ns);

@@ -10,20 +10,6 @@
 
 /* ---- one ---- */
 
-static void name_entry(struct watch *watch, const struct symptom_found *found,
-                       struct incident *incident)
-{
-    struct names *names = steps_names(watch->steps);
-    const struct node *node = nodes_get(steps_nodes(watch->steps), found->entry.node);
-    struct node_text entry = {names_text(names, node->cluster), names_text(names, node->namespace),
-                              names_text(names, node->service), STR_NONE,
-                              str_of(role_word(node->role))};
-    incident->entry = node_text_copy(&incident->arena, &entry);
-    incident->operation = arena_dup(&incident->arena, names_text(names, found->entry.name));
-    incident->symptom = found->kind;
-    incident->failed_share = found->share;
-}
-
 /* What an open incident explains: the same is first among the suspects, or who it is about. */
 static struct watched *find_same(struct watch *watch, const struct incident *incident)
 {
@@ -32,12 +18,6 @@ static struct watched *find_same(struct watch *watch, const struct incident *inc
             return at;
     }
     return NULL;
-}
-
-static void add_entry(struct watched *watched, const struct tally_key *entry)
-{
-    if (watched->n_entries < MAX_ENTRIES && !watched_has_entry(watched, entry))
-        watched->entries[watched->n_entries++] = *entry;
 }
 
 static void begin_incident(struct watch *watch, const struct look *look, struct watched *watched,
@@ -49,7 +29,7 @@ static void begin_incident(struct watch *watch, const struct look *look, struct 
     incident->id = ++watch->last_id;
     incident->opened_ns = settings->event_time ? end_ns : clock_wall_ns();
     incident->updated_ns = watched->bad_ns = end_ns;
-    incident->affected_calls = watch_count_affected(watch, watched, incident->symptom, look->end);
+    incident->affected_calls = watch_count_affected(watch, watched, look->end);
     incident_summarise(incident);
     watch_append(watch, watched);
     stat_add(watch->n_opened, 1);
@@ -63,18 +43,22 @@ static void begin_incident(struct watch *watch, const struct look *look, struct 
 /* An incident that may come of it. */
 struct candidate {
     const struct look *look; /* what is normal there, and which time */
-    struct symptom_found *found;
+    const struct symptom_found *found;
     uint64_t onset;
     struct watched *watched; /* NULL: memory is short, or it was given away */
     struct incident *incident;
 };
 
-static bool candidate_new(struct watch *watch, const struct look *look, struct symptom_found *found,
-                          struct candidate *candidate)
+static bool candidate_new(struct watch *watch, const struct look *look,
+                          const struct symptom_found *found, struct candidate *candidate)
 {
     *candidate = (struct candidate){look, found, watch_onset(watch, look, found), watched_new(),
                                     incident_new()};
-    return candidate->watched && candidate->incident;
+    if (!candidate->watched || !candidate->incident)
+        return false;
+    watched_add_entry(candidate->watched, found);
+    watch_name_entry(watch, candidate->watched, candidate->incident);
+    return true;
 }
 
 static void candidate_free(struct candidate *candidate)
@@ -89,14 +73,14 @@ static bool candidate_has_cause(struct watch *watch, struct candidate *candidate
 {
     struct watched *watched = candidate->watched;
     watched->together = !candidate->found->scope.name;
-    name_entry(watch, candidate->found, candidate->incident);
     candidate->incident->onset_ns = watch_step_ns(watch, candidate->onset);
     struct suspects_wanted wanted = {.normal = &watched->normal,
                                      .normal_s = watched->normal_s,
                                      .from_step = candidate->onset,
                                      .end = candidate->look->end,
                                      .together = watched->together,
-                                     .shared = watched->second};
+                                     .shared = watched->second,
+                                     .watched = watched};
     return watch_suspects(watch, &wanted, candidate->incident);
 }
 
@@ -105,7 +89,6 @@ static void candidate_open(struct watch *watch, struct candidate *candidate)
 {
     struct watched *watched = candidate->watched;
     struct incident *incident = candidate->incident;
-    add_entry(watched, &candidate->found->entry);
     watched->window = watch_whole_look(candidate->look->window);
     watched->counted_to = candidate->onset;
     candidate->watched = NULL;
@@ -139,9 +122,8 @@ static void open_or_join(struct watch *watch, const struct look *look, struct sy
         take_normal(watch, look, candidate.watched) && candidate_has_cause(watch, &candidate)) {
         struct watched *same = find_same(watch, candidate.incident);
         if (same) {
-            add_entry(same, &found->entry);
-            if (!same->shows || found->z > same->shows->z)
-                same->shows = found;
+            watched_add_entry(same, found);
+            watched_note(same, found);
         } else {
             candidate_open(watch, &candidate);
         }
@@ -211,7 +193,8 @@ static bool was_of_another(struct watch *watch, struct watched *watched, uint64_
                                      .from_step = onset,
                                      .end = end,
                                      .together = watched->together,
-                                     .owner = watched};
+                                     .watched = watched,
+                                     .spare_others = true};
     if (!incident)
         return false;
     if (onset >= end || !watch_suspects(watch, &wanted, incident) ||
@@ -245,7 +228,7 @@ static void open_behind(struct watch *watch, const struct look *look, struct sym
         if (!same || was_of_another(watch, same, candidate.onset, candidate.incident))
             candidate_open(watch, &candidate);
         else
-            add_entry(same, &found->entry); /* it shows there too, from the next look on */
+            watched_add_entry(same, found); /* it shows there too, from the next look on */
     }
     candidate_free(&candidate);
 }

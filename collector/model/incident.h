@@ -19,9 +19,10 @@ struct incident {
     struct node_text entry; /* where it shows most */
     struct str operation;
     enum symptom symptom;
-    double failed_share;
+    double failed_share; /* when that was seen last; closed: at its worst */
     int64_t affected_calls;
     struct str summary;
+    struct str began;         /* its sentence that says where; not stored by itself */
     struct node_text cause;   /* the first suspect when suspects were looked for last */
     struct suspect *suspects; /* none: those that are stored stay */
     uint32_t n_suspects;

@@ -225,17 +225,19 @@ int query_incident_json(struct query *query, uint64_t id, struct buf *out, struc
 int query_incident_at(struct query *query, struct window window, uint64_t *id, struct err *err);
 /* The earliest onset of the incidents that go on at a time; 0: none does. */
 int query_onset_before(struct query *query, uint64_t at_ns, uint64_t *onset_ns, struct err *err);
-struct query_entry {
-    struct str service, operation;
-};
 /* The incidents that are open, in order of their numbers, for who goes on with them: without
  * suspects. *last_id: the greatest number that was given. The caller frees. */
 int query_open_incidents(struct query *query, struct incident **incidents, uint64_t *last_id,
                          struct err *err);
-/* Of the window's traces that began at this entry, the share that the service takes part in, or
- * whose failure began there; of those that failed where `failed`. 0 when there are none. */
-double query_entry_share(struct query *query, struct window window, const struct query_entry *entry,
-                         struct str service, bool failed);
+struct query_entry {
+    struct str service, operation;
+};
+#define QUERY_MAX_ENTRIES 4
+/* Of the window's traces that began at one of these entries, the share that the service takes part
+ * in, or whose failure began there; of those that failed where `failed`. 0 when there are none. */
+double query_entry_share(struct query *query, struct window window,
+                         const struct query_entry entries[], unsigned n, struct str service,
+                         bool failed);
 
 /* Version of the SQLite library in use. */
 const char *query_sqlite_version(void);

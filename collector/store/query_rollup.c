@@ -167,8 +167,9 @@ bool query_good_example(struct query *query, struct window window, struct str se
                     window, service, id, 1) == 1;
 }
 
-double query_entry_share(struct query *query, struct window window, const struct query_entry *entry,
-                         struct str service, bool failed)
+double query_entry_share(struct query *query, struct window window,
+                         const struct query_entry entries[], unsigned n, struct str service,
+                         bool failed)
 {
     struct err err = {0};
     sqlite3_stmt *select;
@@ -185,7 +186,8 @@ double query_entry_share(struct query *query, struct window window, const struct
             ") t JOIN node e ON e.id = t.entry JOIN name n ON n.id = e.service "
             "JOIN name o ON o.id = t.entry_operation "
             "JOIN node a ON a.id = t.origin JOIN name b ON b.id = a.service "
-            "WHERE n.text = ?5 AND o.text = ?6 AND (NOT ?7 OR t.bits & 1) "
+            "WHERE (n.text, o.text) IN (VALUES (?5, ?6), (?10, ?11), (?12, ?13), (?14, ?15)) "
+            "AND (NOT ?7 OR t.bits & 1) "
             "LIMIT " SHARE_AMONG_TEXT ")",
             &select, &err))
         return 0;
@@ -194,8 +196,11 @@ double query_entry_share(struct query *query, struct window window, const struct
     sqlite3_bind_int64(select, 3, first);
     sqlite3_bind_int64(select, 8, last);
     sqlite3_bind_int64(select, 4, service_bit(query, service));
-    statement_bind_text(select, 5, entry->service);
-    statement_bind_text(select, 6, entry->operation);
+    for (unsigned i = 0; i < n && i < QUERY_MAX_ENTRIES; i++) {
+        int at = i ? 8 + 2 * (int)i : 5;
+        statement_bind_text(select, at, entries[i].service);
+        statement_bind_text(select, at + 1, entries[i].operation);
+    }
     sqlite3_bind_int(select, 7, failed);
     statement_bind_text(select, 9, service);
     int code = sqlite3_step(select);

@@ -307,6 +307,30 @@ def scene_a_second_fault_behind_one_entry_is_an_incident_of_its_own(c):
     assert [r[2:3] + r[4:5] for r in rows] == [("errors", "cart")], rows
 
 
+class Spreading(Mall):
+    """/cart has a quarter of the requests of /buy; cart is bad for those entries alone that `bad` names."""
+
+    def visit(self, at, operation, callee, bad):
+        if operation == "cart" and self.random.random() < 0.75:
+            return []
+        return super().visit(at, operation, callee, {callee: bad[operation]} if operation in bad else {})
+
+
+def scene_an_incident_is_named_by_the_entry_that_suffers_most(c):
+    """It opens where it is felt first. Before, it kept that name, and told the share of slow requests there as failures."""
+    calm, told = (0, 480, {}), "SELECT round(failed_share, 1), summary FROM incident"
+    rows = Spreading(22).run(c, 1_600_000_020, [calm, (480, 540, {"cart": "fail"})], rate=6)
+    assert [r[2:5] for r in rows] == [("errors", "GET /cart", "cart")], rows
+    c.db += "+"
+    rows = Spreading(22).run(c, 1_600_000_020, [calm, (480, 540, {"cart": "fail"}), (540, 720, {"cart": "fail", "buy": "fail"})], rate=6)
+    assert [r[2:5] for r in rows] == [("errors", "GET /buy", "cart")] and 470 <= rows[0][5] <= 490, rows
+    c.db += "+"  # slow, then failing; then over, and half of the last look was calm
+    rows = Spreading(23).run(c, 1_600_000_020, [calm, (480, 540, {"buy": "slow"}), (540, 660, {"buy": "fail"}), (660, 1200, {})], rate=6)
+    assert [r[1:5] for r in rows] == [("closed", "errors", "GET /buy", "cart")], rows
+    (share, summary), = c.sql(told)
+    assert share == 0.6 and summary.startswith("Up to ") and " of GET /buy failed. It " in summary and " in cart: " in summary, (share, summary)
+
+
 class Noisy(Mall):
     """Fails as often as it does from minute to minute: 3 % on average, between none and 9 %."""
 
