@@ -90,7 +90,9 @@ static void set_windows(struct query *query, const struct diagnosis_request *req
 
 /* ---- onset ---- */
 
-static int find_onset(struct query *query, struct diagnosis *diagnosis, struct err *err)
+/* What is over belongs to another incident, and what was said to be normal is. */
+static int find_onset(struct query *query, bool stated, struct diagnosis *diagnosis,
+                      struct err *err)
 {
     size_t n;
     struct request_minute *rows = malloc(MAX_MINUTES * sizeof(*rows));
@@ -100,8 +102,9 @@ static int find_onset(struct query *query, struct diagnosis *diagnosis, struct e
                                 ? diagnosis->baseline_from_ns
                                 : diagnosis->from_ns,
                             diagnosis->to_ns};
-    if (query_request_minutes(query, window, rows, MAX_MINUTES, &n, err) == 0)
-        diagnosis->onset_ns = onset_ns(rows, n);
+    bool before = stated && diagnosis->baseline_to_ns <= diagnosis->from_ns;
+    if (query_request_minutes(query, window, diagnosis->from_ns, rows, MAX_MINUTES, &n, err) == 0)
+        diagnosis->onset_ns = onset_ns(rows, n, before ? diagnosis->baseline_to_ns : 0);
     free(rows);
     return err->code;
 }
@@ -154,7 +157,7 @@ int diagnose(struct query *query, const struct diagnosis_request *request, struc
         rollup_fini(&rollups[i]);
     bool spans = diagnosis->baseline.n > 0 || diagnosis->now.n > 0;
     if (!err->code && spans && diagnosis->verdict == VERDICT_INCIDENT)
-        find_onset(query, diagnosis, err);
+        find_onset(query, request->baseline_to_ns, diagnosis, err);
     if (!err->code && !spans)
         diagnose_series(query, request, arena, diagnosis, err);
     if (!err->code)

@@ -90,14 +90,15 @@ static void read_entry(struct watch *watch, struct watched *watched)
     watched->window = N_LOOKS - 1; /* whatever it was */
 }
 
-/* How long normal was: minutes in which requests came. */
+/* How long normal was: minutes in which requests came, without those that other incidents spoilt.
+ */
 static double stored_length_s(struct watch *watch, struct window window)
 {
     struct err err = {0};
     size_t n = 0, max = (window.to_ns - window.from_ns) / NS_PER_MINUTE + 1;
     struct request_minute *rows = malloc(max * sizeof(*rows));
     if (rows)
-        query_request_minutes(watch->query, window, rows, max, &n, &err);
+        query_request_minutes(watch->query, window, window.to_ns, rows, max, &n, &err);
     free(rows);
     return err.code ? 0 : (double)n * ROLLUP_MINUTE_S;
 }

@@ -36,7 +36,7 @@ static bool spans_came(struct watch *watch, uint64_t minute)
     uint64_t reach = watch->settings->baseline_ns / NS_PER_MINUTE;
     uint64_t from = minute > reach ? minute - reach : 0;
     struct window window = {from * NS_PER_MINUTE, minute * NS_PER_MINUTE};
-    return query_request_minutes(watch->query, window, &row, 1, &n, &err) == 0 && n > 0;
+    return query_request_minutes(watch->query, window, 0, &row, 1, &n, &err) == 0 && n > 0;
 }
 
 /* The series of both windows as one list. */

@@ -36,7 +36,7 @@ bool find_onset(struct mesh *mesh, struct diagnosis *diagnosis)
         if (rows[i].n > 0)
             rows[n++] = rows[i];
     }
-    diagnosis->onset_ns = onset_ns(rows, n);
+    diagnosis->onset_ns = onset_ns(rows, n, 0);
     free(rows);
     return true;
 }

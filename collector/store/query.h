@@ -200,9 +200,10 @@ int query_cohort_services(struct query *query, struct window window, struct name
 size_t query_version_examples(struct query *query, struct window window, const struct node *node,
                               const struct names *names, struct trace_text *ids, size_t max);
 
-/* Requests by the minute of their start. At most `max` rows, in order; *n says how many. */
-int query_request_minutes(struct query *query, struct window window, struct request_minute *rows,
-                          size_t max, size_t *n, struct err *err);
+/* Requests by the minute of their start, but for minutes of incidents that were over before
+ * `over_ns` (0: all minutes). At most `max` rows, in order; *n says how many. */
+int query_request_minutes(struct query *query, struct window window, uint64_t over_ns,
+                          struct request_minute *rows, size_t max, size_t *n, struct err *err);
 
 /* Traces of the window that show the trouble of a service: newest failed ones that began there, or
  * the slowest it takes part in. At most `max` ids of 32 digits. */

@@ -75,8 +75,8 @@ int query_rollup(struct query *query, const struct rollup_question *question, st
     return err->code;
 }
 
-int query_request_minutes(struct query *query, struct window window, struct request_minute *rows,
-                          size_t max, size_t *n, struct err *err)
+int query_request_minutes(struct query *query, struct window window, uint64_t over_ns,
+                          struct request_minute *rows, size_t max, size_t *n, struct err *err)
 {
     sqlite3_stmt *select;
     int code;
@@ -85,13 +85,18 @@ int query_request_minutes(struct query *query, struct window window, struct requ
                     /* By the few keys of each minute that was written, not by all its rows. */
                     "SELECT t.minute, sum(t.n), sum(t.bad), sum(t.sum_ns) FROM minute_age m "
                     "CROSS JOIN tally_key k CROSS JOIN tally_row t ON t.minute = m.minute AND "
-                    "t.tally = k.id WHERE m.minute >= ? AND m.minute < ? AND k.channel = 0 "
-                    "GROUP BY t.minute ORDER BY t.minute LIMIT ?",
+                    "t.tally = k.id WHERE m.minute >= ?1 AND m.minute < ?2 AND k.channel = 0 "
+                    "AND (?4 = 0 OR NOT EXISTS (SELECT 1 FROM incident_row i WHERE "
+                    "m.minute >= i.onset_ns / 60000000000 AND m.minute <= "
+                    "coalesce(i.closed_ns, i.updated_ns) / 60000000000 AND "
+                    "coalesce(i.closed_ns, i.updated_ns) < ?4)) "
+                    "GROUP BY t.minute ORDER BY t.minute LIMIT ?3",
                     &select, err))
         return err->code;
     sqlite3_bind_int64(select, 1, (int64_t)(window.from_ns / NS_PER_MINUTE));
     sqlite3_bind_int64(select, 2, (int64_t)(window.to_ns / NS_PER_MINUTE));
     sqlite3_bind_int64(select, 3, (int64_t)max);
+    sqlite3_bind_int64(select, 4, (int64_t)over_ns);
     while ((code = sqlite3_step(select)) == SQLITE_ROW)
         rows[(*n)++] = (struct request_minute){
             (uint64_t)sqlite3_column_int64(select, 0), sqlite3_column_int64(select, 1),

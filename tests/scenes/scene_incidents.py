@@ -204,6 +204,7 @@ def scene_a_replay_opens_incidents_in_its_own_time(c):
     assert p.returncode == 1 and answer["baseline"] == {"from": "2020-09-13T12:22:00.000000000Z", "to": "2020-09-13T12:52:00.000000000Z"}
     assert answer["requests"]["baseline"]["failed"] == 0 and answer["requests"]["baseline"]["n"] >= 3000, answer["requests"]
     assert answer["suspects"][0]["node"]["service"] == "cart", answer["suspects"][0]
+    assert answer["onset"] == "2020-09-13T12:52:00.000000000Z", answer["onset"]  # and not that of what was over
     c.start()  # what is open goes on, and ends when it was to end
     wait_for(lambda: not c.api("incidents?state=open")["items"], 30, "the end of the second")
     assert c.sql("SELECT (closed_ns - ?) / 1000000000 FROM incident WHERE id = 2", begin * 10**9) == [(2100,)]
