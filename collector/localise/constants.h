@@ -54,6 +54,10 @@
  * this times its share of them do. */
 #define FOLLOWS_MOST 1.25
 
+/* A step of its own is new where its visits had no more than this share of it: exporters lose a few
+ * spans of a hundred, and an answer that was lost looks like none. */
+#define NEW_STEP_LEFT 0.25
+
 /* A callee may be the one that a call without name and answer was for when its own calls became
  * fewer by so much of what those became more. */
 #define NAMELESS_LEAST 0.5
@@ -75,6 +79,8 @@
  * to which the same happens. */
 #define BLIND_SHARE 0.1
 #define BLIND_PRIOR 0.5
+/* … to this power: that two are struck by chance at once is unlikelier than that one is. */
+#define PLACES_POWER 2
 /* … and so many times that where it has lost an instance: one that would have had so many calls and
  * had none (by chance in one of 20,000). Then it takes less to tell that calls are missing. */
 #define GONE_ODDS 5.0

@@ -163,13 +163,46 @@ static bool is_told_unanswered(const struct record *caller_half)
     return kind == KIND_CLIENT || kind == KIND_PRODUCER;
 }
 
-/* When in a visit its calls begin: so one that is missing has its place among the others. */
+/* A call's first record. */
+static uint32_t half_of(const struct call *call)
+{
+    return call->caller_span == NO_SPAN ? call->callee_span : call->caller_span;
+}
+
+/* So many calls before and behind one are looked at for others of its visit: more are counted as if
+ * they were of another. */
+#define CALLS_NEAR 12u
+
+/* Does the same visit call the same callee before? */
+static bool is_again(struct counting *counting, const struct call *call, uint32_t visit)
+{
+    const struct graph *graph = &counting->trace->graph;
+    const struct record *records = counting->trace->records;
+    uint32_t i = (uint32_t)(call - graph->calls);
+    uint32_t from = i > CALLS_NEAR ? i - CALLS_NEAR : 0, to = i + CALLS_NEAR + 1;
+    to = to < graph->n_calls ? to : graph->n_calls;
+    for (uint32_t k = from; k < to; k++) {
+        const struct call *other = &graph->calls[k];
+        if (other->callee != call->callee || other->caller != call->caller || k == i ||
+            visit_of_call(counting, other) != visit)
+            continue;
+        uint64_t own_ns = records[half_of(call)].start_ns,
+                 other_ns = records[half_of(other)].start_ns;
+        if (other_ns < own_ns || (other_ns == own_ns && k < i))
+            return true;
+    }
+    return false;
+}
+
+/* When in a visit its calls to a callee begin: so one that is missing has its place among the
+ * others. */
 static void count_start(struct counting *counting, const struct call *call, uint32_t visit)
 {
     const struct record *records = counting->trace->records;
-    if (visit == NONE || call->callee_span == NO_SPAN || records[visit].bad_times)
+    if (visit == NONE || call->callee_span == NO_SPAN || records[visit].bad_times ||
+        is_again(counting, call, visit))
         return;
-    uint32_t first = call->caller_span == NO_SPAN ? call->callee_span : call->caller_span;
+    uint32_t first = half_of(call);
     struct tally *start =
         tally(counting, &(struct tally_key){.channel = TALLY_START,
                                             .node = call->caller,

@@ -3,11 +3,16 @@
  *
  * The caller's, when all its callees miss calls: it failed before it called them. The callee's,
  * when all its callers fail and call it less: that several fail by themselves at once is unlikely,
- * so every caller adds to the odds. And rather the callee's that has lost an instance, for that no
- * caller's failure brings about.
+ * so every caller adds to the odds, and so does every operation of one caller that comes as far as
+ * the call and no further. And rather the callee's that has lost an instance, for that no caller's
+ * failure brings about.
+ *
+ * Where nothing says which span is a call, one without an answer looks like a step of the caller's
+ * own that it never made before: then the calls were made (see tried_share()).
  */
 #include <math.h>
 
+#include "collector/localise/statistics.h"
 #include "collector/localise/work.h"
 
 struct missing_edge {
@@ -17,6 +22,8 @@ struct missing_edge {
     bool gone;        /* with an instance of the callee */
     bool significant; /* beyond chance */
     bool blind;       /* the caller reports no calls: one that does not arrive leaves nothing */
+    double tried;     /* share of the missing calls that seem to have been made, 0…1 */
+    unsigned further; /* operations of the caller, but for one, that end right before the call */
 };
 
 /* How many of a caller's calls to a callee it would tell of if nobody answered, 0…1; 1 when that is
@@ -50,90 +57,47 @@ static bool is_missed(const struct missing_edge *edge)
     return edge->blind && edge->significant;
 }
 
-/* Has it lost an instance that by chance would not be without a single call? */
+/* Has it lost an instance that by chance would not be without a single call, while others have
+ * calls? Whom nobody calls has none at all. */
 static bool lost_instance(const struct work *work, uint32_t group)
 {
     double longer = now_longer(work);
+    bool lost = false, others = false;
     uint32_t i, to;
     for (pairs_range(work->pairs, TALLY_INSTANCE, group, &i, &to); i < to; i++) {
         const struct pair *pair = &work->pairs->items[i];
-        if (pair->key.name && pair->t[1].n == 0 && (double)pair->t[0].n * longer > GONE_CALLS)
-            return true;
+        lost = lost ||
+               (pair->key.name && pair->t[1].n == 0 && (double)pair->t[0].n * longer > GONE_CALLS);
+        others = others || pair->t[1].n > 0;
     }
-    return false;
+    return lost && others;
 }
 
 static void measure(struct work *work, const struct pair *pair, const struct made *made)
 {
-    if (made->visits[0] < MIN_TIMES || made->visits[1] < MIN_TIMES || made->calls[0] < MIN_TIMES)
+    if (made->visits[0] < TEST_EVENTS || made->visits[1] < TEST_EVENTS ||
+        made->calls[0] < TEST_EVENTS)
         return;
     double was = made->calls[0] / made->visits[0], is = made->calls[1] / made->visits[1];
+    bool thin =
+        made->visits[0] < MIN_TIMES || made->visits[1] < MIN_TIMES || made->calls[0] < MIN_TIMES;
     bool gone = lost_instance(work, pair->key.peer),
          of_mix = is_of_mix(work, pair->key.node, NAME_NONE, made);
-    work->missing[work->n_missing++] = (struct missing_edge){
-        .caller = pair->key.node,
-        .callee = pair->key.peer,
-        .was = was,
-        .is = is,
-        .drop = is < was && !of_mix ? 1 - is / was : 0,
-        .gone = gone,
-        .significant = calls_z(made->calls, made->visits) < (gone ? -GONE_Z : -SIGNIFICANT_Z),
-        .blind = is_blind(work, pair, made->calls[0])};
+    bool significant = calls_z(made->calls, made->visits) < (gone ? -GONE_Z : -SIGNIFICANT_Z);
+    if (thin && !significant)
+        return;
+    work->missing[work->n_missing++] =
+        (struct missing_edge){.caller = pair->key.node,
+                              .callee = pair->key.peer,
+                              .was = was,
+                              .is = is,
+                              .drop = is < was && !of_mix ? 1 - is / was : 0,
+                              .gone = gone,
+                              .significant = significant,
+                              .blind = is_blind(work, pair, made->calls[0])};
 }
 
-bool missing_measure(struct work *work)
-{
-    work->missing = arena_alloc(work->arena, (work->pairs->n + 1) * sizeof(*work->missing));
-    if (!work->missing)
-        return false;
-    for (uint32_t i = 0, step = 1; i < work->pairs->n; i += step) {
-        const struct pair *pair = &work->pairs->items[i];
-        struct made made;
-        step = 1;
-        if (pair->key.channel != TALLY_CALL || pair->key.node == NO_GROUP ||
-            pair->key.peer == NO_GROUP)
-            continue;
-        step = count_made(work, i, CALLS_ALL, MISSING_BY_CARRIED, &made);
-        measure(work, pair, &made);
-    }
-    return true;
-}
-
-/* The mean drop of a node's edges, cubed; *n counts those that are significant. */
-static double guilt(const struct work *work, bool as_callee, uint32_t group, double *n)
-{
-    double sum = 0, all = 0;
-    *n = 0;
-    for (uint32_t i = 0; i < work->n_missing; i++) {
-        const struct missing_edge *edge = &work->missing[i];
-        if ((as_callee ? edge->callee : edge->caller) != group)
-            continue;
-        sum += edge->drop;
-        all += 1;
-        *n += edge->significant;
-    }
-    return all > 0 ? pow(sum / all, END_POWER) : 0;
-}
-
-/* The same of a caller's visits for one operation alone, which fail: who fails before it calls
- * anybody for it misses all calls of that. */
-static double guilt_for(const struct work *work, uint32_t caller, name_no operation)
-{
-    double sum = 0, n = 0;
-    uint32_t i, to;
-    for (pairs_range(work->pairs, TALLY_CALL, caller, &i, &to); i < to; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        struct made_by made;
-        if (pair->key.detail != operation || pair->key.what == CALL_UNANSWERED ||
-            pair->t[0].n < TEST_EVENTS || !made_by_pair(work, pair, MISSING_BY_CARRIED, &made))
-            continue;
-        double was = made.all.calls[0] / made.all.visits[0],
-               is = made.all.visits[1] > 0 ? made.all.calls[1] / made.all.visits[1] : 0;
-        sum += is < was ? 1 - is / was : 0;
-        n++;
-    }
-    return n > 1 ? pow(sum / n, END_POWER) : 0;
-}
+/* ---- what comes next ---- */
 
 static double starts_ns(const struct pair *calls)
 {
@@ -181,6 +145,186 @@ static bool is_follower(const struct work *work, const struct missing_edge *edge
     return false;
 }
 
+/* ---- were they made? ---- */
+
+/* Steps of its own a visit, of a kind that its visits did not use to have. */
+static double new_steps(const struct work *work, uint32_t caller)
+{
+    double visits[2], more = 0;
+    uint32_t i, to;
+    count_visits(work, caller, NAME_NONE, visits);
+    for (pairs_range(work->pairs, TALLY_SELF, caller, &i, &to);
+         i < to && visits[0] > 0 && visits[1] > 0; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        struct tally_key other_key = pair->key;
+        double asked[2], n[2];
+        other_key.what = pair->key.what == SELF_CALM ? SELF_TROUBLED : SELF_CALM;
+        const struct pair *other = pairs_find(work->pairs, &other_key);
+        count_visits(work, caller, pair->key.name, asked);
+        if (other && other < pair)
+            continue;
+        for (int t = 0; t < 2; t++)
+            n[t] = fmax(0, (double)(pair->t[t].n + (other ? other->t[t].n : 0)) - asked[t]);
+        double was = n[0] / visits[0], is = n[1] / visits[1];
+        if (was < NEW_STEP_LEFT * is && rates_z(n[0], visits[0], n[1], visits[1]) > SIGNIFICANT_Z)
+            more += is - was;
+    }
+    return more;
+}
+
+/* All that follows a call without an answer is missing too, and was not tried. */
+static double tried_share(const struct work *work, uint32_t caller)
+{
+    double lacking = 0;
+    for (uint32_t i = 0; i < work->n_missing; i++) {
+        const struct missing_edge *edge = &work->missing[i];
+        if (edge->caller == caller && is_missed(edge) && !is_follower(work, edge))
+            lacking += edge->was - edge->is;
+    }
+    return lacking > 0 ? fmin(1, new_steps(work, caller) / lacking) : 0;
+}
+
+/* ---- how far do visits come? ---- */
+
+/* Calls of the caller's visits for one operation to one callee. */
+struct asked_calls {
+    double drop; /* share that is missing */
+    bool significant;
+};
+
+static struct asked_calls calls_asked(const struct work *work, uint32_t caller, uint32_t callee,
+                                      name_no operation)
+{
+    struct asked_calls asked = {0, false};
+    double calls[2] = {0, 0}, visits[2];
+    uint32_t i, to;
+    count_visits(work, caller, operation, visits);
+    for (pairs_range(work->pairs, TALLY_CALL, caller, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->key.peer != callee || pair->key.detail != operation ||
+            pair->key.what == CALL_UNANSWERED)
+            continue;
+        calls[0] += (double)pair->t[0].n;
+        calls[1] += (double)pair->t[1].n;
+    }
+    if (calls[0] < TEST_EVENTS || visits[0] <= 0 || visits[1] < TEST_EVENTS)
+        return asked;
+    double was = calls[0] / visits[0], is = calls[1] / visits[1];
+    asked.drop = is < was ? 1 - is / was : 0;
+    asked.significant = calls_z(calls, visits) < -SIGNIFICANT_Z;
+    return asked;
+}
+
+enum came { CAME_ELSEWHERE, CAME_TO_BEGIN, CAME_RIGHT_BEFORE };
+
+/* Do visits for this operation (`start`: of their calls to the callee) end right before the call,
+ * behind others that are made as ever, or as they begin? */
+static enum came came_before(const struct work *work, const struct pair *start)
+{
+    uint32_t caller = start->key.node, i, to;
+    struct asked_calls own = calls_asked(work, caller, start->key.peer, start->key.name);
+    enum came came = CAME_TO_BEGIN;
+    if (!own.significant)
+        return CAME_ELSEWHERE;
+    for (pairs_range(&work->by_service, TALLY_START, caller, &i, &to); i < to; i++) {
+        const struct pair *other = &work->by_service.items[i];
+        if (other->key.name != start->key.name || other->key.peer == start->key.peer ||
+            starts_ns(other) >= starts_ns(start))
+            continue;
+        struct asked_calls before = calls_asked(work, caller, other->key.peer, other->key.name);
+        if (before.drop * FOLLOWS_MOST >= own.drop)
+            return CAME_ELSEWHERE;
+        came = CAME_RIGHT_BEFORE;
+    }
+    return came;
+}
+
+/* That visits for several operations end as they begin is the caller's as well as the callee's;
+ * that they come to different places, and no further than the same callee, is hardly the caller's.
+ */
+static unsigned further_operations(const struct work *work, const struct missing_edge *edge)
+{
+    unsigned n[3] = {0, 0, 0};
+    uint32_t i, to;
+    for (pairs_range(&work->by_service, TALLY_START, edge->caller, &i, &to); i < to; i++) {
+        const struct pair *start = &work->by_service.items[i];
+        if (start->key.peer == edge->callee)
+            n[came_before(work, start)]++;
+    }
+    return n[CAME_RIGHT_BEFORE] ? n[CAME_RIGHT_BEFORE] + n[CAME_TO_BEGIN] - 1 : 0;
+}
+
+bool missing_measure(struct work *work)
+{
+    work->missing = arena_alloc(work->arena, (work->pairs->n + 1) * sizeof(*work->missing));
+    if (!work->missing)
+        return false;
+    for (uint32_t i = 0, step = 1; i < work->pairs->n; i += step) {
+        const struct pair *pair = &work->pairs->items[i];
+        struct made made;
+        step = 1;
+        if (pair->key.channel != TALLY_CALL || pair->key.node == NO_GROUP ||
+            pair->key.peer == NO_GROUP)
+            continue;
+        step = count_made(work, i, CALLS_ALL, MISSING_BY_CARRIED, &made);
+        measure(work, pair, &made);
+    }
+    for (uint32_t i = 0; i < work->n_missing; i++) {
+        struct missing_edge *edge = &work->missing[i];
+        if (!is_missed(edge) || is_follower(work, edge))
+            continue;
+        edge->tried = tried_share(work, edge->caller);
+        edge->further = further_operations(work, edge);
+    }
+    return true;
+}
+
+/* ---- guilt ---- */
+
+/* The mean drop of a node's edges, cubed; *n counts those that are significant. */
+static double guilt(const struct work *work, bool as_callee, uint32_t group, double *n)
+{
+    double sum = 0, all = 0;
+    *n = 0;
+    for (uint32_t i = 0; i < work->n_missing; i++) {
+        const struct missing_edge *edge = &work->missing[i];
+        if ((as_callee ? edge->callee : edge->caller) != group)
+            continue;
+        sum += edge->drop;
+        all += 1;
+        *n += edge->significant;
+    }
+    return all > 0 ? pow(sum / all, END_POWER) : 0;
+}
+
+/* The same of a caller's visits for one operation alone, which fail: who fails before it calls
+ * anybody for it misses all calls of that. */
+static double guilt_for(const struct work *work, uint32_t caller, name_no operation)
+{
+    double sum = 0, n = 0;
+    uint32_t i, to;
+    for (pairs_range(work->pairs, TALLY_CALL, caller, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        struct made_by made;
+        if (pair->key.detail != operation || pair->key.what == CALL_UNANSWERED ||
+            pair->t[0].n < TEST_EVENTS || !made_by_pair(work, pair, MISSING_BY_CARRIED, &made))
+            continue;
+        double was = made.all.calls[0] / made.all.visits[0],
+               is = made.all.visits[1] > 0 ? made.all.calls[1] / made.all.visits[1] : 0;
+        sum += is < was ? 1 - is / was : 0;
+        n++;
+    }
+    return n > 1 ? pow(sum / n, END_POWER) : 0;
+}
+
+/* The callee's odds against the caller's by so many callers, and operations of one, that lack it:
+ * each is another coincidence, if it is not the callee's. */
+static double odds_by_places(const struct missing_edge *edge, double n_callers)
+{
+    double prior = BLIND_PRIOR + edge->tried * (CALLEE_PRIOR - BLIND_PRIOR);
+    return prior * pow(n_callers + edge->further, PLACES_POWER);
+}
+
 unsigned missing_callees(const struct work *work, uint32_t caller, name_no operation,
                          struct missing missing[])
 {
@@ -195,7 +339,7 @@ unsigned missing_callees(const struct work *work, uint32_t caller, name_no opera
         double by_callee = guilt(work, true, edge->callee, &n_callers);
         by_callee *= edge->gone ? GONE_ODDS : 1;
         missing[n] = (struct missing){.callee = edge->callee,
-                                      .share = BLIND_PRIOR * n_callers * by_callee,
+                                      .share = odds_by_places(edge, n_callers) * by_callee,
                                       .was = edge->was,
                                       .is = edge->is};
         sum += missing[n++].share;
@@ -205,15 +349,22 @@ unsigned missing_callees(const struct work *work, uint32_t caller, name_no opera
     return n;
 }
 
+static const struct missing_edge *find_missing(const struct work *work, uint32_t caller,
+                                               uint32_t callee)
+{
+    for (uint32_t i = 0; i < work->n_missing; i++) {
+        if (work->missing[i].caller == caller && work->missing[i].callee == callee)
+            return &work->missing[i];
+    }
+    return NULL;
+}
+
 /* A caller that reports its calls and makes none has not tried: that is its own doing, unless
  * others do the same. So it is of one that would not show it, and does not fail. */
 bool tries_would_show(const struct work *work, uint32_t caller, uint32_t callee)
 {
-    for (uint32_t i = 0; i < work->n_missing; i++) {
-        if (work->missing[i].caller == caller && work->missing[i].callee == callee)
-            return !work->missing[i].blind;
-    }
-    return true;
+    const struct missing_edge *edge = find_missing(work, caller, callee);
+    return !edge || !edge->blind;
 }
 
 /* Who does not get through fails, as a rule. */
@@ -227,20 +378,29 @@ static bool fails_newly(const struct work *work, uint32_t caller)
 double missing_share(const struct work *work, uint32_t caller, uint32_t callee)
 {
     double n, by_caller = guilt(work, false, caller, &n), by_callee = guilt(work, true, callee, &n);
-    n -= n > 0 && (tries_would_show(work, caller, callee) || !fails_newly(work, caller));
-    by_callee *= BLIND_PRIOR * n;
+    const struct missing_edge *edge = find_missing(work, caller, callee);
+    if (!edge)
+        return 0;
+    bool alone = n <= 1 && edge->further == 0;
+    if (edge->tried <= 0 && n > 0 && (!edge->blind || (alone && !fails_newly(work, caller))))
+        n--;
+    by_callee *= odds_by_places(edge, n);
     return by_caller + by_callee > 0 ? by_callee / (by_caller + by_callee) : 0;
 }
 
 uint32_t missing_next(const struct work *work, uint32_t caller, double *share)
 {
+    uint32_t next = NO_GROUP;
     *share = 0;
     for (uint32_t i = 0; i < work->n_missing; i++) {
         const struct missing_edge *edge = &work->missing[i];
         if (edge->caller != caller || !is_missed(edge) || is_follower(work, edge))
             continue;
-        *share = missing_share(work, caller, edge->callee);
-        return edge->callee;
+        double part = missing_share(work, caller, edge->callee);
+        if (part > *share) {
+            *share = part;
+            next = edge->callee;
+        }
     }
-    return NO_GROUP;
+    return next;
 }

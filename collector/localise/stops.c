@@ -31,6 +31,8 @@ struct stopper {
     double failed;    /* … that fail, and did not */
     double last_sure; /* now: calls to it that end a visit and did not, beyond chance */
     bool odd;         /* besides something changed there, or nobody could see it */
+    uint32_t next;    /* whom its visits that stop would have called next: see missing_next() */
+    double next_share;
 };
 
 /* What one asks of another by an operation. */
@@ -227,6 +229,8 @@ static void count_stops(struct stops *stops)
     for (uint32_t group = 0; group < work->level->n; group++) {
         struct stopper *stopper = &stops->of[group];
         double visits[2];
+        stopper->next =
+            stopper->own > 0 ? missing_next(work, group, &stopper->next_share) : NO_GROUP;
         if (stopper->last_sure <= 0)
             continue;
         count_visits(work, group, NAME_NONE, visits);
@@ -336,15 +340,34 @@ static struct finding stop_finding(struct work *work, const struct stop *stop)
                     STR_ARG(step_text(work, pair)), STR_ARG(say_share(work, was)))};
 }
 
+/* Of the stops after one callee, the share that would have gone on to the same one: who has no
+ * answer ends them all alike; where they would have gone on to others it was the last answer. */
+static double goes_on_alike(const struct stops *stops, const struct stop *stop)
+{
+    uint32_t next = stops->of[stop->pair->key.node].next;
+    double all = 0, alike = 0;
+    for (uint32_t i = 0; i < stops->n && is_last_call(stop->pair); i++) {
+        const struct stop *other = &stops->items[i];
+        if (!is_sure(other) || !is_last_call(other->pair) ||
+            other->pair->key.peer != stop->pair->key.peer)
+            continue;
+        all++;
+        alike += stops->of[other->pair->key.node].next == next;
+    }
+    return all > 0 ? alike / all : 1;
+}
+
 /* Where only callees tell of calls, visits also end early because the call that comes next has no
  * answer. Gives what is left to blame others for. */
-static double blame_next(struct work *work, const struct stop *stop, double value,
+static double blame_next(const struct stops *stops, const struct stop *stop, double value,
                          struct finding finding)
 {
-    double share;
-    uint32_t caller = stop->pair->key.node, next = missing_next(work, caller, &share);
+    struct work *work = stops->work;
+    uint32_t caller = stop->pair->key.node, next = stops->of[caller].next;
+    double share = stops->of[caller].next_share;
     if (next == NO_GROUP || next == stop->pair->key.peer || share <= 0)
         return value;
+    share *= pow(goes_on_alike(stops, stop), END_POWER);
     finding.value = value * share;
     finding.group = next;
     finding.peer = caller;
@@ -362,7 +385,7 @@ static void blame_stop(struct stops *stops, struct stop *stop)
     double value = total_of(stops, stop) * (1 - told_below(stops, stop));
     struct finding finding = stop_finding(work, stop);
     if (is_sure(stop))
-        value = blame_next(work, stop, value, finding);
+        value = blame_next(stops, stop, value, finding);
     if (!is_last_call(stop->pair)) {
         finding.value = value;
         blame(work, &finding);

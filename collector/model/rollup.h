@@ -32,8 +32,9 @@
  *
  *   LAST: callee, its instance, operation: calls to it that were the last of a visit
  *
- *   START: caller, callee, what the caller was asked for: calls that were answered, those that
- *   would be told of if they were not, since the visit began (the sum alone)
+ *   START: caller, callee, what the caller was asked for: visits with calls that were answered; of
+ *   their first ones: those that would be told of if they were not, since the visit began (the sum
+ *   alone)
  *
  * Nodes carry their version; whoever asks by service adds versions up.
  */

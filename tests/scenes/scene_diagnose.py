@@ -114,9 +114,12 @@ def write(path, fault, seed, begin, requests, shape=""):
     mesh = Mesh(fault, seed)
     for i in range(requests):
         mesh.visit("%032x" % (mesh.random.getrandbits(127) + 1), "front", "", begin + i * MINUTES * 60e3 / requests)
-    mesh.spans = (shape if callable(shape) else SHAPES[shape])(mesh.spans)
+    write_spans(path, (shape if callable(shape) else SHAPES[shape])(mesh.spans))
+
+
+def write_spans(path, spans):
     by_service = {}
-    for service, span in mesh.spans:
+    for service, span in spans:
         by_service.setdefault(service, []).append(span)
     with open(path, "w") as out:
         json.dump({"resourceSpans": [
@@ -130,10 +133,14 @@ def diagnosed(c, fault, seed=1, requests=1200, level="service", code=1, now_requ
     db = os.path.join(c.folder, "%s%s%s.db" % (fault, level, shape.__name__ if callable(shape) else shape.replace(" ", "")))
     write(base, "", seed, BEGIN, requests, shape)
     write(now, fault, seed + 1, BEGIN + 600_000, now_requests or requests, shape)
+    return asked(c, db, base, now, level, code)
+
+
+def asked(c, db, base, now, level="service", code=1):
     subprocess.run([c.program, "replay", "--db", db, base, now], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     p = subprocess.run([c.program, "diagnose", "--db", db, "--baseline", "1600000000..1600000300", "--from", "1600000600",
                         "--to", "1600000900", "--level", level, "--format", "json"], stdout=subprocess.PIPE)
-    assert p.returncode == code, (fault, p.returncode, p.stdout)
+    assert p.returncode == code, (db, p.returncode, p.stdout)
     return json.loads(p.stdout)
 
 

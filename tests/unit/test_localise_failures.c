@@ -114,6 +114,23 @@ static void missing_calls_are_laid_to_who_has_lost_an_instance(void **state)
     }
 }
 
+/* Whom nobody calls any more has no call at any instance: that is none that it has lost. */
+static void who_is_not_called_has_lost_no_instance(void **state)
+{
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    node_no stock = shop_node(&shop, "stock", "v1", ROLE_WORKLOAD);
+    for (int time = 0; time < 2; time++) {
+        shop_visits(&shop, time, shop.front, stock, 500, time ? 0 : 500);
+        shop_count(&shop, time, TALLY_INSTANCE, stock, NODE_NONE, "stock-1")->n = time ? 0 : 500;
+    }
+    shop_fail_at(&shop, shop.front, 500);
+    shop_ask(&shop, SUSPECT_SERVICE);
+    shop_assert_first(&shop, "front");
+    shop_fini(&shop);
+}
+
 static void assert_tells(const struct suspect *suspect, const char *text)
 {
     for (unsigned i = 0; i < suspect->n_evidence; i++) {
@@ -168,6 +185,7 @@ int main(void)
         cmocka_unit_test(few_calls_are_weighed_and_not_ignored),
         cmocka_unit_test(failures_in_pieces_are_tested_together),
         cmocka_unit_test(missing_calls_are_laid_to_who_has_lost_an_instance),
+        cmocka_unit_test(who_is_not_called_has_lost_no_instance),
         cmocka_unit_test(every_finding_says_what_it_is_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

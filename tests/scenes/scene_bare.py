@@ -1,0 +1,72 @@
+"""Spans that bear no kind and no attribute, as tables of old traces have them: who did not answer leaves nothing, or a span like any other."""
+import os
+import random
+
+from lib import otlp_span
+from scene_diagnose import BEGIN, MINUTES, asked, write_spans
+
+# What the front does for each thing that it is asked for. The list calls the stock by itself, and the rates twice.
+FRONT = {"GET /": ("list", "rate", "cart"), "GET /look": ("list", "rate", "rate", "cart", "rate"), "GET /cart": ("rate", "cart"), "POST /buy": ("cart", "pay", "mail")}
+
+
+class Page:
+    """`refused`: a service that answers nobody; `throws`: what the front is asked for and how many calls it makes for it before it stops by
+    itself; `leaf`: the caller's half of a call is a span too."""
+
+    def __init__(self, seed, refused="", throws=None, leaf=False):
+        self.random, self.spans, self.leaf = random.Random(seed), [], leaf
+        self.refused, self.throws = refused, throws or {}
+
+    def span(self, trace, service, name, parent, begin, end):
+        self.spans.append(otlp_span(trace, "%016x" % (self.random.getrandbits(63) + 1), parent, service, name, 0, begin, end - begin, 0))
+        return self.spans[-1][1]
+
+    def call(self, trace, caller, parent, callee, at):
+        """Its end, and whether it was answered."""
+        begin, at = at, at + 0.2
+        half = self.span(trace, caller, "GET", parent, begin, at) if self.leaf else None
+        if callee == self.refused:
+            return at, False
+        at = self.visit(trace, callee, half["spanId"] if half else parent, "do " + callee, at)
+        if half:
+            half["endTimeUnixNano"] = str(int((at + 0.2) * 1e6))
+        return at + 0.2, True
+
+    def visit(self, trace, service, parent, name, begin):
+        at = begin + self.random.lognormvariate(0, 0.4)
+        own = self.span(trace, service, name, parent, begin, at)
+        for i, callee in enumerate(FRONT.get(name, ())):
+            if self.throws.get(name) == i:
+                break
+            at, answered = self.call(trace, service, own["spanId"], callee, at)
+            if not answered:
+                break
+        at += self.random.lognormvariate(0, 0.4)
+        own["endTimeUnixNano"] = str(int(at * 1e6))
+        return at
+
+
+def first_of(c, name, seed, **fault):
+    paths = [os.path.join(c.folder, name + when + ".json") for when in ("base", "now")]
+    for i, path in enumerate(paths):
+        page = Page(seed + i, leaf=fault.get("leaf", False), **({k: v for k, v in fault.items() if k != "leaf"} if i else {}))
+        for k in range(400):
+            page.visit("%032x" % (page.random.getrandbits(127) + 1), "front", "", page.random.choice(list(FRONT)), BEGIN + 600_000 * i + k * MINUTES * 150)
+        write_spans(path, page.spans)
+    answer = asked(c, os.path.join(c.folder, name + ".db"), *paths)
+    return answer["suspects"][0]["node"]["service"], [(s["node"]["service"], round(s["score"], 3)) for s in answer["suspects"]]
+
+
+def scene_what_several_things_end_right_before_is_to_blame(c):
+    """They come to different places, and no further than the same callee; one that ends somewhere is its caller's own."""
+    for name, wanted, fault in (("cart", "cart", {"refused": "cart"}), ("rate", "rate", {"refused": "rate"}),
+                                ("own", "front", {"throws": {"GET /": 2}}), ("first", "front", {"throws": {"POST /buy": 0}})):
+        first, all_of_them = first_of(c, name, 700, **fault)
+        assert first == wanted, (name, all_of_them)
+
+
+def scene_a_step_that_was_never_made_before_is_a_call_without_an_answer(c):
+    """The caller's half was never alone before. Without it the caller has stopped before it called."""
+    for name, wanted, fault in (("pay", "pay", {"refused": "pay"}), ("list", "list", {"refused": "list"}), ("own", "front", {"throws": {"POST /buy": 1}})):
+        first, all_of_them = first_of(c, "leaf" + name, 800, leaf=True, **fault)
+        assert first == wanted, (name, all_of_them)
