@@ -294,8 +294,7 @@ static void blame_pair(struct work *work, const struct pair *pair, const struct 
 void find_failures(struct work *work)
 {
     struct ends edges;
-    if (!measure_edges(work, &edges) || !missing_measure(work) || !unanswered_measure(work) ||
-        !measure_origins(work)) {
+    if (!measure_edges(work, &edges) || !unanswered_measure(work) || !measure_origins(work)) {
         work->memory_short = true;
         return;
     }

@@ -157,6 +157,27 @@ struct str level_name(struct work *work, uint32_t group)
     return node_text_short(work->arena, &node);
 }
 
+/* Who waits for an answer that never comes is slow, and lacks the call: that is the callee's. Gives
+ * what is left to blame the caller for. */
+static double blame_waited(struct work *work, const struct pair *pair, const struct slowness *slow,
+                           struct finding finding)
+{
+    double share, value = finding.value;
+    uint32_t caller = pair->key.node,
+             callee = missing_waited_for(work, caller, pair->key.name, slow->told, &share);
+    if (callee == NO_GROUP)
+        return value;
+    finding.value = value * share;
+    finding.group = callee;
+    finding.peer = caller;
+    finding.end = END_CALLEE;
+    finding.operation = NAME_NONE;
+    finding.text = say(work, "%.*s, as many as lack their call to %.*s", STR_ARG(finding.text),
+                       STR_ARG(level_name(work, callee)));
+    blame(work, &finding);
+    return value * (1 - share);
+}
+
 static void blame_self(struct work *work, const struct pair *pair, const struct slowness *slow,
                        double all_z)
 {
@@ -179,6 +200,7 @@ static void blame_self(struct work *work, const struct pair *pair, const struct 
         .text = say(work, "%.*s %.*s: own time %.*s → %.*s, %.*s of calls slow", STR_ARG(who),
                     STR_ARG(name), STR_ARG(say_ns(work, slow->was_ns)),
                     STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_share(work, slow->told)))};
+    finding.value = blame_waited(work, pair, slow, finding);
     blame(work, &finding);
 }
 

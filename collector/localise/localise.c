@@ -301,7 +301,8 @@ static bool look(struct work *work)
         !groups_make(work, true, &work->versions) ||
         !pairs_make(work, &work->services, &work->by_service) ||
         !pairs_make(work, &work->versions, &work->by_version) || !siblings_make(work) ||
-        !visits_make(work) || !drift_measure(work) || !edges_measure(work))
+        !visits_make(work) || !drift_measure(work) || !edges_measure(work) ||
+        !missing_measure(work))
         return false;
     find_slow_own(work);
     find_slow_gaps(work);

@@ -188,6 +188,7 @@ static double tried_share(const struct work *work, uint32_t caller)
 
 /* Calls of the caller's visits for one operation to one callee. */
 struct asked_calls {
+    bool known;  /* enough of them in normal times */
     double drop; /* share that is missing */
     bool significant;
 };
@@ -195,7 +196,7 @@ struct asked_calls {
 static struct asked_calls calls_asked(const struct work *work, uint32_t caller, uint32_t callee,
                                       name_no operation)
 {
-    struct asked_calls asked = {0, false};
+    struct asked_calls asked = {0};
     double calls[2] = {0, 0}, visits[2];
     uint32_t i, to;
     count_visits(work, caller, operation, visits);
@@ -210,6 +211,7 @@ static struct asked_calls calls_asked(const struct work *work, uint32_t caller, 
     if (calls[0] < TEST_EVENTS || visits[0] <= 0 || visits[1] < TEST_EVENTS)
         return asked;
     double was = calls[0] / visits[0], is = calls[1] / visits[1];
+    asked.known = true;
     asked.drop = is < was ? 1 - is / was : 0;
     asked.significant = calls_z(calls, visits) < -SIGNIFICANT_Z;
     return asked;
@@ -239,9 +241,23 @@ static enum came came_before(const struct work *work, const struct pair *start)
     return came;
 }
 
-/* That visits for several operations end as they begin is the caller's as well as the callee's;
- * that they come to different places, and no further than the same callee, is hardly the caller's.
- */
+/* Does the caller do other things as ever, for which it does not call the callee? */
+static bool does_others(const struct work *work, const struct missing_edge *edge)
+{
+    uint32_t i, to;
+    for (pairs_range(&work->by_service, TALLY_START, edge->caller, &i, &to); i < to; i++) {
+        const struct tally_key *key = &work->by_service.items[i].key;
+        struct asked_calls others = calls_asked(work, edge->caller, key->peer, key->name);
+        if (others.known && !others.significant &&
+            !calls_asked(work, edge->caller, edge->callee, key->name).known)
+            return true;
+    }
+    return false;
+}
+
+/* That all visits end as they begin is the caller's as well as the callee's; that they come to
+ * different places, or all those for which the callee is called and no others, and no further than
+ * the same callee, is hardly the caller's. */
 static unsigned further_operations(const struct work *work, const struct missing_edge *edge)
 {
     unsigned n[3] = {0, 0, 0};
@@ -251,7 +267,8 @@ static unsigned further_operations(const struct work *work, const struct missing
         if (start->key.peer == edge->callee)
             n[came_before(work, start)]++;
     }
-    return n[CAME_RIGHT_BEFORE] ? n[CAME_RIGHT_BEFORE] + n[CAME_TO_BEGIN] - 1 : 0;
+    unsigned all = n[CAME_RIGHT_BEFORE] + n[CAME_TO_BEGIN];
+    return all > 1 && (n[CAME_RIGHT_BEFORE] || does_others(work, edge)) ? all - 1 : 0;
 }
 
 bool missing_measure(struct work *work)
@@ -403,4 +420,26 @@ uint32_t missing_next(const struct work *work, uint32_t caller, double *share)
         }
     }
     return next;
+}
+
+uint32_t missing_waited_for(const struct work *work, uint32_t caller, name_no operation,
+                            double slow, double *share)
+{
+    uint32_t waited = NO_GROUP;
+    *share = 0;
+    for (uint32_t i = 0; i < work->n_missing; i++) {
+        const struct missing_edge *edge = &work->missing[i];
+        if (edge->caller != caller || !is_missed(edge) || is_follower(work, edge))
+            continue;
+        struct asked_calls asked = calls_asked(work, caller, edge->callee, operation);
+        if (!asked.significant || slow > FOLLOWS_MOST * asked.drop ||
+            asked.drop > FOLLOWS_MOST * slow)
+            continue;
+        double part = missing_share(work, caller, edge->callee);
+        if (part > *share) {
+            *share = part;
+            waited = edge->callee;
+        }
+    }
+    return waited;
 }

@@ -295,6 +295,10 @@ double missing_share(const struct work *work, uint32_t caller, uint32_t callee);
 /* Of the callees that the caller's visits lack the one that used to come first, and its part in
  * that; NO_GROUP without. */
 uint32_t missing_next(const struct work *work, uint32_t caller, double *share);
+/* The callee to which calls are missing from so many visits for the operation as are slow, and its
+ * part in that: they waited for it in vain. NO_GROUP without. */
+uint32_t missing_waited_for(const struct work *work, uint32_t caller, name_no operation,
+                            double slow, double *share);
 /* unanswered.c */
 bool unanswered_measure(struct work *work); /* once; false when memory is short */
 /* Those whose missing answers explain so many failures that seem to begin at `caller`; gives how

@@ -10,12 +10,12 @@ FRONT = {"GET /": ("list", "rate", "cart"), "GET /look": ("list", "rate", "rate"
 
 
 class Page:
-    """`refused`: a service that answers nobody; `throws`: what the front is asked for and how many calls it makes for it before it stops by
+    """`refused`: a service that answers nobody, for which the caller waits in vain so many ms; `throws`: what the front is asked for and how many calls it makes for it before it stops by
     itself; `leaf`: the caller's half of a call is a span too."""
 
-    def __init__(self, seed, refused="", throws=None, leaf=False):
+    def __init__(self, seed, refused="", wait=0, throws=None, leaf=False):
         self.random, self.spans, self.leaf = random.Random(seed), [], leaf
-        self.refused, self.throws = refused, throws or {}
+        self.refused, self.wait, self.throws = refused, wait, throws or {}
 
     def span(self, trace, service, name, parent, begin, end):
         self.spans.append(otlp_span(trace, "%016x" % (self.random.getrandbits(63) + 1), parent, service, name, 0, begin, end - begin, 0))
@@ -26,6 +26,9 @@ class Page:
         begin, at = at, at + 0.2
         half = self.span(trace, caller, "GET", parent, begin, at) if self.leaf else None
         if callee == self.refused:
+            at += self.wait
+            if half:
+                half["endTimeUnixNano"] = str(int(at * 1e6))
             return at, False
         at = self.visit(trace, callee, half["spanId"] if half else parent, "do " + callee, at)
         if half:
@@ -59,7 +62,7 @@ def first_of(c, name, seed, **fault):
 
 def scene_what_several_things_end_right_before_is_to_blame(c):
     """They come to different places, and no further than the same callee; one that ends somewhere is its caller's own."""
-    for name, wanted, fault in (("cart", "cart", {"refused": "cart"}), ("rate", "rate", {"refused": "rate"}),
+    for name, wanted, fault in (("cart", "cart", {"refused": "cart"}), ("rate", "rate", {"refused": "rate"}), ("waited", "rate", {"refused": "rate", "wait": 1500}),
                                 ("own", "front", {"throws": {"GET /": 2}}), ("first", "front", {"throws": {"POST /buy": 0}})):
         first, all_of_them = first_of(c, name, 700, **fault)
         assert first == wanted, (name, all_of_them)

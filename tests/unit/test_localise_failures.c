@@ -120,14 +120,15 @@ static void who_is_not_called_has_lost_no_instance(void **state)
     struct shop shop;
     (void)state;
     shop_init(&shop);
-    node_no stock = shop_node(&shop, "stock", "v1", ROLE_WORKLOAD);
+    node_no gate = shop_node(&shop, "gate", "v1", ROLE_WORKLOAD),
+            stock = shop_node(&shop, "stock", "v1", ROLE_WORKLOAD);
     for (int time = 0; time < 2; time++) {
-        shop_visits(&shop, time, shop.front, stock, 500, time ? 0 : 500);
+        shop_visits(&shop, time, gate, stock, 500, time ? 0 : 500);
         shop_count(&shop, time, TALLY_INSTANCE, stock, NODE_NONE, "stock-1")->n = time ? 0 : 500;
     }
-    shop_fail_at(&shop, shop.front, 500);
+    shop_fail_at(&shop, gate, 500);
     shop_ask(&shop, SUSPECT_SERVICE);
-    shop_assert_first(&shop, "front");
+    shop_assert_first(&shop, "gate");
     shop_fini(&shop);
 }
 
