@@ -199,6 +199,8 @@ static void count_flow(struct counting *counting, uint32_t i)
         key.what = FLOW_FAILED;
     } else if (result->fault == FAULT_CARRIED || stuck) {
         key.what = FLOW_CARRIED; /* it went no further, whatever it made of that */
+    } else if (result->failed) {
+        key.what = FLOW_FAILED; /* an attempt that another one made good */
     } else if (inside) {
         key.what = FLOW_LOCAL;
     } else if (last != NONE) {

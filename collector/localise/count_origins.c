@@ -64,6 +64,50 @@ static void count_survived(struct counting *counting)
     }
 }
 
+/* Did the callee tell of a failure in this trace? */
+static bool has_failed_visit(const struct counting *counting, node_no callee)
+{
+    const struct span_result *spans = counting->trace->graph.spans;
+    for (uint32_t i = 0; i < counting->trace->n_records; i++) {
+        if (spans[i].part == PART_IN && spans[i].failed && counting->spans[i].node == callee)
+            return true;
+    }
+    return false;
+}
+
+/* Who was called made a call itself that was made again: that is why it failed. */
+static bool is_made_good_below(const struct graph *graph, const struct call *call)
+{
+    for (uint32_t i = 0; i < graph->n_calls; i++) {
+        const struct call *below = &graph->calls[i];
+        if (below->recovered && below->caller == call->callee && below->caller != below->callee)
+            return true;
+    }
+    return false;
+}
+
+/* Failed attempts that another made good, in a trace where nothing else failed. False when there
+ * are none. */
+static bool count_made_good(struct counting *counting)
+{
+    const struct graph *graph = &counting->trace->graph;
+    unsigned n = 0;
+    for (uint32_t i = 0; i < graph->n_calls && n < MAX_ORIGINS; i++) {
+        const struct call *call = &graph->calls[i];
+        if (!call->recovered || is_made_good_below(graph, call))
+            continue;
+        bool reached = has_failed_visit(counting, call->callee);
+        struct tally_key key = {.channel = TALLY_ORIGIN,
+                                .node = call->callee,
+                                .peer = call->caller,
+                                .name = call->operation,
+                                .what = reached ? ORIGIN_REACHED : ORIGIN_UNREACHED};
+        count_origin(counting, &key, false);
+        n++;
+    }
+    return n > 0;
+}
+
 /* A failure inside a workload that no call reports, in a trace without any other origin. */
 static bool count_inside(struct counting *counting)
 {
@@ -132,6 +176,6 @@ void count_origins(struct counting *counting)
         count_request_origin(counting);
     else if (has_origin_call(&counting->trace->graph))
         count_survived(counting);
-    else if (!count_inside(counting))
+    else if (!count_made_good(counting) && !count_inside(counting))
         count_thrown(counting);
 }

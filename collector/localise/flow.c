@@ -45,6 +45,18 @@ static struct str calls_text(struct work *work, const struct pair *pair)
                pair->key.name ? " " : "", STR_ARG(name_text(work, pair->key.name)));
 }
 
+/* ", 41 % are tried again (normal 0 %)": where that is what most of the calls more are. */
+static struct str tried_text(struct work *work, const struct pair *pair, double more)
+{
+    double tried[2];
+    for (int t = 0; t < 2; t++)
+        tried[t] = pair->t[t].n > 0 ? (double)pair->t[t].retries / (double)pair->t[t].n : 0;
+    if (tried[1] - tried[0] < more / 2)
+        return STR("");
+    return say(work, ", %.*s are tried again (normal %.*s)", STR_ARG(say_share(work, tried[1])),
+               STR_ARG(say_share(work, tried[0])));
+}
+
 /* `pair`: without operations when all calls of the edge are spoken of. `all_z`: of all of them. */
 static void blame_traffic(struct work *work, const struct pair *pair, const struct made_by *made,
                           double all_z)
@@ -65,8 +77,8 @@ static void blame_traffic(struct work *work, const struct pair *pair, const stru
                               .metric = STR("calls_a_visit")};
     if (value <= 0)
         return;
-    finding.text =
-        say(work, "%.*s: %.3g → %.3g calls a visit", STR_ARG(calls_text(work, pair)), was, is);
+    finding.text = say(work, "%.*s: %.3g → %.3g calls a visit%.*s", STR_ARG(calls_text(work, pair)),
+                       was, is, STR_ARG(is > was ? tried_text(work, pair, is / was - 1) : STR("")));
     /* Who calls more does so by itself, or because its calls fail: tries again are no more of them.
      * Who calls less may not get through; where that would leave nothing, a stop before the call
      * may be nothing else. */

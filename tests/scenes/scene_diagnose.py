@@ -17,7 +17,8 @@ MESH = {"front": ["cart", "ads", "checkout"], "cart": ["redis"], "ads": ["redis"
 class Mesh:
     """A few services whose faults are drawn by name: slow_X, fail_X, stop_X; rare_X: one visit in 25 takes very long; quit_X, throw_X: some
     visits end at their start, without or with an exception noted, and whoever called stops as well, and no status tells; lost_X: some calls
-    do not come there, and nobody says so; dead_X, died_X: the same, and whoever called stops, in silence or with a failure."""
+    do not come there, and nobody says so; dead_X, died_X: the same, and whoever called stops, in silence or with a failure; again_X: some fail
+    at once and are made again, with success."""
 
     def __init__(self, fault, seed):
         self.random, self.fault, self.spans = random.Random(seed), fault, []
@@ -27,6 +28,11 @@ class Mesh:
 
     def call(self, trace, caller, parent, callee, at):
         """One call; gives its end and whether it failed."""
+        if self.fault == "again_" + callee and self.random.random() < 0.4:
+            span = self.new_id()
+            self.spans += [otlp_span(trace, span, parent, caller, "call " + callee, 3, at, 1, 2, peer__service=callee),
+                           otlp_span(trace, self.new_id(), span, callee, "GET /" + callee, 2, at + 0.3, 0.4, 2)]
+            at += 1.5
         span, start = self.new_id(), at
         quits = False
         if callee in MESH and self.fault in ("lost_" + callee, "dead_" + callee, "died_" + callee) and self.random.random() < 0.4:
@@ -184,6 +190,15 @@ def scene_calls_that_never_come_to_their_callee(c):
         first = diagnosed(c, fault, seed=400 + 10 * i, requests=600)["suspects"][0]
         assert first["node"]["service"] == fault.split("_")[1] and first["significant"], (fault, first)
         assert any("never come there" in e["text"] for e in first["evidence"]), first["evidence"]
+
+
+def scene_calls_that_are_made_again_are_told_as_such(c):
+    """A visit whose failure another attempt made good has failed: before, it had stopped without calling anybody."""
+    first = diagnosed(c, "again_pay", seed=450, requests=600)["suspects"][0]
+    told = [e["text"] for e in first["evidence"]]
+    assert first["node"]["service"] == "pay" and first["significant"] and not any("visits end" in t for t in told), first
+    assert any(t.endswith(" of requests see a failure first at pay when checkout calls (normal 0 %)") for t in told), told
+    assert any(re.search(r"→ pay GET /pay: 1 → 1\.[34]\d* calls a visit, [34]\d\.\d % are tried again \(normal 0 %\)$", t) for t in told), told
 
 
 def scene_who_did_not_answer_is_told_by_what_comes_next(c):
