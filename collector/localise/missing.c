@@ -7,24 +7,11 @@
  * the call and no further. And rather the callee's that has lost an instance, for that no caller's
  * failure brings about.
  *
- * Where nothing says which span is a call, one without an answer looks like a step of the caller's
- * own that it never made before: then the calls were made (see tried_share()).
+ * What else is known of the calls that are missing is told by missing_places.c.
  */
 #include <math.h>
 
-#include "collector/localise/statistics.h"
-#include "collector/localise/work.h"
-
-struct missing_edge {
-    uint32_t caller, callee;
-    double was, is;   /* calls a visit of the caller */
-    double drop;      /* share of the calls that are missing */
-    bool gone;        /* with an instance of the callee */
-    bool significant; /* beyond chance */
-    bool blind;       /* the caller reports no calls: one that does not arrive leaves nothing */
-    double tried;     /* share of the missing calls that seem to have been made, 0…1 */
-    unsigned further; /* operations of the caller, but for one, that end right before the call */
-};
+#include "collector/localise/missing_internal.h"
 
 /* How many of a caller's calls to a callee it would tell of if nobody answered, 0…1; 1 when that is
  * not known. */
@@ -49,12 +36,6 @@ static bool is_blind(const struct work *work, const struct pair *edge, double ca
     const struct pair *gap = pairs_find(&work->by_service, &key);
     return !gap || (double)gap->t[0].n < BLIND_SHARE * calls ||
            told_share(work, edge->key.node, edge->key.peer) < BLIND_SHARE;
-}
-
-/* Calls that nobody tells of, were they made or not, and that are not there. */
-static bool is_missed(const struct missing_edge *edge)
-{
-    return edge->blind && edge->significant;
 }
 
 /* Has it lost an instance that by chance would not be without a single call, while others have
@@ -97,180 +78,6 @@ static void measure(struct work *work, const struct pair *pair, const struct mad
                               .blind = is_blind(work, pair, made->calls[0])};
 }
 
-/* ---- what comes next ---- */
-
-static double starts_ns(const struct pair *calls)
-{
-    return calls && calls->t[0].n > 0 ? (double)calls->t[0].sum_ns / (double)calls->t[0].n
-                                      : INFINITY;
-}
-
-/* Normally, do calls to the first begin before those to the other, in most visits that make both or
- * the other alone? */
-static bool comes_before(const struct work *work, uint32_t caller, uint32_t first, uint32_t other)
-{
-    double before = 0, all = 0;
-    uint32_t i, to;
-    for (pairs_range(&work->by_service, TALLY_START, caller, &i, &to); i < to; i++) {
-        const struct pair *pair = &work->by_service.items[i];
-        struct tally_key key = pair->key;
-        if (pair->key.peer != other)
-            continue;
-        key.peer = first;
-        all += (double)pair->t[0].n;
-        if (starts_ns(pairs_find(&work->by_service, &key)) < starts_ns(pair))
-            before += (double)pair->t[0].n;
-    }
-    return before > all / 2;
-}
-
-/* Does the one lack its calls because the other did not answer: no more of them, and they come
- * later in a visit? */
-static bool is_told_by(const struct work *work, const struct missing_edge *one,
-                       const struct missing_edge *other)
-{
-    return one->drop <= FOLLOWS_MOST * other->drop &&
-           comes_before(work, one->caller, other->callee, one->callee);
-}
-
-/* What would have followed a call without an answer is never begun. */
-static bool is_follower(const struct work *work, const struct missing_edge *edge)
-{
-    for (uint32_t i = 0; i < work->n_missing; i++) {
-        const struct missing_edge *other = &work->missing[i];
-        if (other->caller == edge->caller && other != edge && is_missed(other) &&
-            is_told_by(work, edge, other))
-            return true;
-    }
-    return false;
-}
-
-/* ---- were they made? ---- */
-
-/* Steps of its own a visit, of a kind that its visits did not use to have. */
-static double new_steps(const struct work *work, uint32_t caller)
-{
-    double visits[2], more = 0;
-    uint32_t i, to;
-    count_visits(work, caller, NAME_NONE, visits);
-    for (pairs_range(work->pairs, TALLY_SELF, caller, &i, &to);
-         i < to && visits[0] > 0 && visits[1] > 0; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        struct tally_key other_key = pair->key;
-        double asked[2], n[2];
-        other_key.what = pair->key.what == SELF_CALM ? SELF_TROUBLED : SELF_CALM;
-        const struct pair *other = pairs_find(work->pairs, &other_key);
-        count_visits(work, caller, pair->key.name, asked);
-        if (other && other < pair)
-            continue;
-        for (int t = 0; t < 2; t++)
-            n[t] = fmax(0, (double)(pair->t[t].n + (other ? other->t[t].n : 0)) - asked[t]);
-        double was = n[0] / visits[0], is = n[1] / visits[1];
-        if (was < NEW_STEP_LEFT * is && rates_z(n[0], visits[0], n[1], visits[1]) > SIGNIFICANT_Z)
-            more += is - was;
-    }
-    return more;
-}
-
-/* All that follows a call without an answer is missing too, and was not tried. */
-static double tried_share(const struct work *work, uint32_t caller)
-{
-    double lacking = 0;
-    for (uint32_t i = 0; i < work->n_missing; i++) {
-        const struct missing_edge *edge = &work->missing[i];
-        if (edge->caller == caller && is_missed(edge) && !is_follower(work, edge))
-            lacking += edge->was - edge->is;
-    }
-    return lacking > 0 ? fmin(1, new_steps(work, caller) / lacking) : 0;
-}
-
-/* ---- how far do visits come? ---- */
-
-/* Calls of the caller's visits for one operation to one callee. */
-struct asked_calls {
-    bool known;  /* enough of them in normal times */
-    double drop; /* share that is missing */
-    bool significant;
-};
-
-static struct asked_calls calls_asked(const struct work *work, uint32_t caller, uint32_t callee,
-                                      name_no operation)
-{
-    struct asked_calls asked = {0};
-    double calls[2] = {0, 0}, visits[2];
-    uint32_t i, to;
-    count_visits(work, caller, operation, visits);
-    for (pairs_range(work->pairs, TALLY_CALL, caller, &i, &to); i < to; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        if (pair->key.peer != callee || pair->key.detail != operation ||
-            pair->key.what == CALL_UNANSWERED)
-            continue;
-        calls[0] += (double)pair->t[0].n;
-        calls[1] += (double)pair->t[1].n;
-    }
-    if (calls[0] < TEST_EVENTS || visits[0] <= 0 || visits[1] < TEST_EVENTS)
-        return asked;
-    double was = calls[0] / visits[0], is = calls[1] / visits[1];
-    asked.known = true;
-    asked.drop = is < was ? 1 - is / was : 0;
-    asked.significant = calls_z(calls, visits) < -SIGNIFICANT_Z;
-    return asked;
-}
-
-enum came { CAME_ELSEWHERE, CAME_TO_BEGIN, CAME_RIGHT_BEFORE };
-
-/* Do visits for this operation (`start`: of their calls to the callee) end right before the call,
- * behind others that are made as ever, or as they begin? */
-static enum came came_before(const struct work *work, const struct pair *start)
-{
-    uint32_t caller = start->key.node, i, to;
-    struct asked_calls own = calls_asked(work, caller, start->key.peer, start->key.name);
-    enum came came = CAME_TO_BEGIN;
-    if (!own.significant)
-        return CAME_ELSEWHERE;
-    for (pairs_range(&work->by_service, TALLY_START, caller, &i, &to); i < to; i++) {
-        const struct pair *other = &work->by_service.items[i];
-        if (other->key.name != start->key.name || other->key.peer == start->key.peer ||
-            starts_ns(other) >= starts_ns(start))
-            continue;
-        struct asked_calls before = calls_asked(work, caller, other->key.peer, other->key.name);
-        if (before.drop * FOLLOWS_MOST >= own.drop)
-            return CAME_ELSEWHERE;
-        came = CAME_RIGHT_BEFORE;
-    }
-    return came;
-}
-
-/* Does the caller do other things as ever, for which it does not call the callee? */
-static bool does_others(const struct work *work, const struct missing_edge *edge)
-{
-    uint32_t i, to;
-    for (pairs_range(&work->by_service, TALLY_START, edge->caller, &i, &to); i < to; i++) {
-        const struct tally_key *key = &work->by_service.items[i].key;
-        struct asked_calls others = calls_asked(work, edge->caller, key->peer, key->name);
-        if (others.known && !others.significant &&
-            !calls_asked(work, edge->caller, edge->callee, key->name).known)
-            return true;
-    }
-    return false;
-}
-
-/* That all visits end as they begin is the caller's as well as the callee's; that they come to
- * different places, or all those for which the callee is called and no others, and no further than
- * the same callee, is hardly the caller's. */
-static unsigned further_operations(const struct work *work, const struct missing_edge *edge)
-{
-    unsigned n[3] = {0, 0, 0};
-    uint32_t i, to;
-    for (pairs_range(&work->by_service, TALLY_START, edge->caller, &i, &to); i < to; i++) {
-        const struct pair *start = &work->by_service.items[i];
-        if (start->key.peer == edge->callee)
-            n[came_before(work, start)]++;
-    }
-    unsigned all = n[CAME_RIGHT_BEFORE] + n[CAME_TO_BEGIN];
-    return all > 1 && (n[CAME_RIGHT_BEFORE] || does_others(work, edge)) ? all - 1 : 0;
-}
-
 bool missing_measure(struct work *work)
 {
     work->missing = arena_alloc(work->arena, (work->pairs->n + 1) * sizeof(*work->missing));
@@ -286,13 +93,7 @@ bool missing_measure(struct work *work)
         step = count_made(work, i, CALLS_ALL, MISSING_BY_CARRIED, &made);
         measure(work, pair, &made);
     }
-    for (uint32_t i = 0; i < work->n_missing; i++) {
-        struct missing_edge *edge = &work->missing[i];
-        if (!is_missed(edge) || is_follower(work, edge))
-            continue;
-        edge->tried = tried_share(work, edge->caller);
-        edge->further = further_operations(work, edge);
-    }
+    missing_place(work);
     return true;
 }
 
@@ -351,7 +152,7 @@ unsigned missing_callees(const struct work *work, uint32_t caller, name_no opera
     for (uint32_t i = 0; i < work->n_missing && n < MAX_MISSING; i++) {
         const struct missing_edge *edge = &work->missing[i];
         double n_callers;
-        if (edge->caller != caller || !is_missed(edge) || is_follower(work, edge))
+        if (edge->caller != caller || !edge->first)
             continue;
         double by_callee = guilt(work, true, edge->callee, &n_callers);
         by_callee *= edge->gone ? GONE_ODDS : 1;
@@ -411,7 +212,7 @@ uint32_t missing_next(const struct work *work, uint32_t caller, double *share)
     *share = 0;
     for (uint32_t i = 0; i < work->n_missing; i++) {
         const struct missing_edge *edge = &work->missing[i];
-        if (edge->caller != caller || !is_missed(edge) || is_follower(work, edge))
+        if (edge->caller != caller || !edge->first)
             continue;
         double part = missing_share(work, caller, edge->callee);
         if (part > *share) {
@@ -429,7 +230,7 @@ uint32_t missing_waited_for(const struct work *work, uint32_t caller, name_no op
     *share = 0;
     for (uint32_t i = 0; i < work->n_missing; i++) {
         const struct missing_edge *edge = &work->missing[i];
-        if (edge->caller != caller || !is_missed(edge) || is_follower(work, edge))
+        if (edge->caller != caller || !edge->first)
             continue;
         struct asked_calls asked = calls_asked(work, caller, edge->callee, operation);
         if (!asked.significant || slow > FOLLOWS_MOST * asked.drop ||

@@ -17,6 +17,7 @@
  *   stops.c      visits that stop
  *   mix.c        visits of which other kinds come than before
  *   missing.c    failures of callers that never came to their callee, where only callees report
+ *   missing_places.c  … where calls are missing, and whether they were made
  *   changes.c    versions and instances that are new, against their sisters
  *   versions.c   suspects by version: what is judged by service, shared out among its versions
  *   instances.c  the same by instance

@@ -1,0 +1,39 @@
+/* missing_internal.h - calls of one edge that are missing; shared by missing.c and
+ * missing_places.c. Groups are services. */
+#ifndef LOCALISE_MISSING_INTERNAL_H
+#define LOCALISE_MISSING_INTERNAL_H
+
+#include "collector/localise/work.h"
+
+struct missing_edge {
+    uint32_t caller, callee;
+    double was, is;   /* calls a visit of the caller */
+    double drop;      /* share of the calls that are missing, 0…1 */
+    bool gone;        /* with an instance of the callee */
+    bool significant; /* beyond chance */
+    bool blind;       /* the caller reports no calls: one that does not arrive leaves nothing */
+    /* By missing_place(), of calls that are missing and leave nothing: */
+    bool first;       /* not for those of another callee, that would have come before */
+    double tried;     /* share of them that seem to have been made, 0…1 */
+    unsigned further; /* operations of the caller, but for one, that end right before the call */
+};
+
+/* Calls that nobody tells of, were they made or not, and that are not there. */
+static inline bool is_missed(const struct missing_edge *edge)
+{
+    return edge->blind && edge->significant;
+}
+
+/* Calls of the caller's visits for one operation to one callee. */
+struct asked_calls {
+    bool known;  /* enough of them in normal times */
+    double drop; /* share that is missing */
+    bool significant;
+};
+struct asked_calls calls_asked(const struct work *work, uint32_t caller, uint32_t callee,
+                               name_no operation);
+
+/* Once all edges are measured. */
+void missing_place(struct work *work);
+
+#endif
