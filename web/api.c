@@ -42,12 +42,20 @@ bool web_any_window(const struct http_request *request, struct window *window, s
     return true;
 }
 
+static bool read_limit(const struct http_request *request, uint32_t *limit, struct err *err)
+{
+    struct str text = http_query(request, "limit");
+    uint64_t number = DEFAULT_LIMIT;
+    if (text.len && (!str_to_u64(text, &number) || number < 1 || number > MAX_LIMIT))
+        return !err_set(err, ERR_INVALID, "limit is 1 to %d", MAX_LIMIT);
+    *limit = (uint32_t)number;
+    return true;
+}
+
 static bool read_filter(const struct http_request *request, uint64_t default_ns,
                         struct query_filter *filter, struct err *err)
 {
-    struct str limit = http_query(request, "limit"), duration = http_query(request, "min_duration");
-    struct str attr = http_query(request, "attr");
-    uint64_t number = DEFAULT_LIMIT;
+    struct str attr = http_query(request, "attr"), duration = http_query(request, "min_duration");
     *filter = (struct query_filter){.cluster = http_query(request, "cluster"),
                                     .namespace = http_query(request, "namespace"),
                                     .operation = http_query(request, "operation"),
@@ -58,8 +66,8 @@ static bool read_filter(const struct http_request *request, uint64_t default_ns,
     if (!(default_ns ? web_window(request, default_ns, &filter->window, err)
                      : web_any_window(request, &filter->window, err)))
         return false;
-    if (limit.len && (!str_to_u64(limit, &number) || number < 1 || number > MAX_LIMIT))
-        return !err_set(err, ERR_INVALID, "limit is 1 to %d", MAX_LIMIT);
+    if (!read_limit(request, &filter->limit, err))
+        return false;
     if (filter->status.len && !str_eq(filter->status, STR("ok")) &&
         !str_eq(filter->status, STR("error")))
         return !err_set(err, ERR_INVALID, "status is ok or error");
@@ -67,7 +75,6 @@ static bool read_filter(const struct http_request *request, uint64_t default_ns,
         return !err_set(err, ERR_INVALID, "min_duration: a duration is 250ms, 2s …");
     if (attr.len && !str_cut(attr, '=', &filter->attr_key, &filter->attr_value))
         return !err_set(err, ERR_INVALID, "attr is key=value");
-    filter->limit = (uint32_t)number;
     return true;
 }
 
@@ -256,9 +263,15 @@ void api_openapi(struct web *web, struct http_request *request)
 
 void api_tail(struct web *web, struct http_request *request)
 {
+    struct str cursor = http_query(request, "cursor");
+    uint64_t before = 0;
+    uint32_t limit;
+    struct err err = {0};
     struct buf out;
     buf_init(&out, 1u << 20);
-    web->settings.hooks.tail(web->settings.hooks.ctx, &out);
-    web_answer_json(request, &out);
-    buf_fini(&out);
+    if (cursor.len && !str_to_u64(cursor, &before))
+        err_set(&err, ERR_INVALID, "cursor is not one that an answer gave");
+    else if (read_limit(request, &limit, &err))
+        web->settings.hooks.tail(web->settings.hooks.ctx, before, limit, &out);
+    web_answer_asked(web, request, NULL, &out, &err);
 }

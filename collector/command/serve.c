@@ -94,9 +94,9 @@ static void metrics(void *ctx, struct str accept, struct buf *out, const char **
     pipeline_metrics(((struct server *)ctx)->pipeline, accept, out, content_type);
 }
 
-static void tail(void *ctx, struct buf *out)
+static void tail(void *ctx, uint64_t before, uint32_t limit, struct buf *out)
 {
-    tail_json(((struct server *)ctx)->tail, out);
+    tail_json(((struct server *)ctx)->tail, before, limit, out);
 }
 
 /* Spans that came to the page's port. */

@@ -112,18 +112,23 @@ static void entry_json(const struct tail_entry *entry, struct buf *out)
     buf_add_char(out, '}');
 }
 
-void tail_json(struct tail *tail, struct buf *out)
+/* Batches are numbered from 1 since the start, so a cursor names the same place when more came. */
+void tail_json(struct tail *tail, uint64_t before, uint32_t limit, struct buf *out)
 {
     buf_add_c(out, "{\"items\":[");
     pthread_mutex_lock(&tail->mutex);
-    uint64_t n = tail->n < N_TAIL ? tail->n : N_TAIL;
-    for (uint64_t i = 0; i < n; i++) {
-        if (i)
+    uint64_t oldest = tail->n < N_TAIL ? 1 : tail->n - N_TAIL + 1;
+    uint64_t no = before && before <= tail->n ? before - 1 : tail->n;
+    for (uint32_t n = 0; n < limit && no >= oldest; n++, no--) {
+        if (n)
             buf_add_char(out, ',');
-        entry_json(&tail->entries[(tail->n - 1 - i) % N_TAIL], out);
+        entry_json(&tail->entries[(no - 1) % N_TAIL], out);
     }
     pthread_mutex_unlock(&tail->mutex);
-    buf_add_c(out, "],\"next\":null}");
+    if (no >= oldest)
+        buf_addf(out, "],\"next\":\"%llu\"}", (unsigned long long)no + 1);
+    else
+        buf_add_c(out, "],\"next\":null}");
 }
 
 static int by_last(const void *a, const void *b)

@@ -23,8 +23,9 @@ struct tail;
 struct tail *tail_new(void); /* NULL when memory is short */
 void tail_free(struct tail *tail);
 void tail_add(struct tail *tail, const struct tail_entry *entry);
-/* The last 20, newest first: {"items":[…],"next":null} of /api/v1/tail. */
-void tail_json(struct tail *tail, struct buf *out);
+/* Of the last 20 those before batch `before` (0: all), at most `limit`, newest first:
+ * {"items":[…],"next":…} of /api/v1/tail; `next` is the `before` of the rest. */
+void tail_json(struct tail *tail, uint64_t before, uint32_t limit, struct buf *out);
 /* "senders":[…] of /api/v1/status: who sent what since the start, the last heard of first; the 64
  * last. */
 void tail_senders_json(struct tail *tail, struct buf *out);

@@ -239,8 +239,10 @@ def scene_page_and_api(c):
     assert {"trace", "spans", "calls"} <= set(trace) and trace["spans"][0]["attributes"]
     status = c.api("status")
     assert status["store"]["spans"] == 37 and status["live"]["traces"] == 0 and status["inbox"]["records"] == 0
-    assert len(c.api("tail")["items"]) == 3
-    for bad in ("traces?limit=0", "traces?limit=1001", "traces?limit=x", "traces?from=tomorrow", "graph?from=now&to=1h",
+    assert len(c.api("tail")["items"]) == 3 and c.api("tail")["next"] is None
+    page = c.api("tail?limit=2")
+    assert page["items"] + c.api("tail?limit=2&cursor=" + page["next"])["items"] == c.api("tail")["items"]
+    for bad in ("traces?limit=0", "tail?limit=0", "tail?limit=1001", "tail?limit=x", "tail?cursor=x", "traces?limit=1001", "traces?limit=x", "traces?from=tomorrow", "graph?from=now&to=1h",
                 "graph?level=pod", "traces/xyz"):
         code, text, _ = c.get("/api/v1/" + bad)
         assert code == 400 and json.loads(text)["error"]["code"] == "invalid", (bad, code, text)
