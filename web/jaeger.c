@@ -53,13 +53,23 @@ bool jaeger_add_operation(const struct query_rows *rows, void *ctx)
     return !buf_failed(list->out);
 }
 
+bool jaeger_kind(const struct http_request *request, const char *name, struct str *kind,
+                 struct err *err)
+{
+    *kind = http_query(request, name);
+    return !kind->len || kind_from_word(*kind) >= 0 ||
+           !err_set(err, ERR_INVALID, "%s is server, client, producer, consumer, internal or unset",
+                    name);
+}
+
 static int operations(struct others_ask *ask, struct err *err)
 {
     struct others_list list = {.out = ask->out};
-    struct name_filter filter = {.service = http_query(ask->request, "service"),
-                                 .kind = http_query(ask->request, "spanKind")};
+    struct name_filter filter = {.service = http_query(ask->request, "service")};
     if (!filter.service.len)
         return err_set(err, ERR_INVALID, "parameter 'service' is required");
+    if (!jaeger_kind(ask->request, "spanKind", &filter.kind, err))
+        return err->code;
     open_data(ask);
     query_span_operations(ask->query, &filter, jaeger_add_operation, &list, err);
     close_data(ask, list.n);

@@ -21,6 +21,9 @@ bool jaeger_tags(const struct http_request *request, const char *name, struct ja
 bool jaeger_duration(const struct http_request *request, const char *name, uint64_t *ns,
                      struct err *err);
 
+/* `name` is a kind of spans; '' any. */
+bool jaeger_kind(const struct http_request *request, const char *name, struct str *kind,
+                 struct err *err);
 /* A row of query_span_operations() as {"name","spanKind"}; `ctx` is a struct others_list. */
 bool jaeger_add_operation(const struct query_rows *rows, void *ctx);
 

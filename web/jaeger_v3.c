@@ -35,11 +35,12 @@ static const char *spelled(const struct http_request *request, const char *name,
 static int operations(struct others_ask *ask, struct err *err)
 {
     struct others_list list = {.out = ask->out};
-    struct name_filter filter = {
-        .service = http_query(ask->request, "service"),
-        .kind = http_query(ask->request, spelled(ask->request, "spanKind", "span_kind"))};
+    struct name_filter filter = {.service = http_query(ask->request, "service")};
+    const char *kind = spelled(ask->request, "spanKind", "span_kind");
     if (!filter.service.len)
         return err_set(err, ERR_INVALID, "parameter 'service' is required");
+    if (!jaeger_kind(ask->request, kind, &filter.kind, err))
+        return err->code;
     buf_add_c(ask->out, "{\"operations\":[");
     query_span_operations(ask->query, &filter, jaeger_add_operation, &list, err);
     buf_add_c(ask->out, "]}");

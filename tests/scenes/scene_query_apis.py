@@ -270,6 +270,7 @@ def scene_jaegers_third_version_answers_the_same(c):
     now = fill(c, 40)
     copy = copied(c)
     assert v3(c, "services") == {"services": jaeger(c, "/api/services")["data"]}
+    assert v3(c, "operations", 400, service="cart", span_kind="SERVER")
     assert v3(c, "operations", service="cart", span_kind="server")["operations"] == jaeger(c, "/api/operations", service="cart", spanKind="server")["data"] != []
     first, last = int((now - 1900) * 1e9), int(now * 1e9)
     camel = {"query.serviceName": "cart", "query.startTimeMin": instant(first), "query.startTimeMax": instant(last), "query.searchDepth": 1000}
@@ -321,7 +322,7 @@ BAD_JAEGER = ["traces", "traces?service=", "traces?service=a&limit=0", "traces?s
               "traces?service=a&start=20&end=10", "traces?service=a&end=99999999999999999999", "traces?service=a&end=9223372036854775807", "traces?service=a&minDuration=5", "traces?service=a&minDuration=-1s",
               "traces?service=a&minDuration=2s&maxDuration=1s", "traces?service=a&maxDuration=1d", "traces?service=a&tag=x", "traces?service=a&tag=:x", "traces?service=a&tags=x", "traces?service=a&tags=[]",
               "traces?service=a&tags={\"a\":{}}", "traces?service=a&tags={\"a\":null}", "traces?service=a&tags={\"a\":\"b\"}}", "traces?service=a&tags=" + "{" * 100, "traces?traceID=xyz", "traces/xyz",
-              "traces/" + "0" * 33, "traces/1%202", "operations", "operations?service=", "dependencies?endTs=x", "dependencies?lookback=-1", "dependencies?endTs=18446744073709551615",
+              "traces/" + "0" * 33, "traces/1%202", "operations", "operations?service=", "operations?service=a&spanKind=bad", "dependencies?endTs=x", "dependencies?lookback=-1", "dependencies?endTs=18446744073709551615",
               "traces?service=a&" + "&".join("tag=k%d:v" % i for i in range(17))]
 BAD_ZIPKIN = ["traces?limit=0", "traces?limit=1001", "traces?limit=x", "traces?endTs=now", "traces?endTs=9223372036854775807", "traces?lookback=-1", "traces?minDuration=1s", "traces?maxDuration=5",
               "traces?minDuration=6&maxDuration=5", "traces?annotationQuery==x", "traces?annotationQuery=" + " and ".join("a%d" % i for i in range(17)), "trace/xyz", "trace/" + "1" * 33, "traceMany", "traceMany?traceIds=1",
