@@ -225,10 +225,15 @@ static bool read_request(const struct options *options, struct diagnosis_request
     if (!option_time(options, "from", now_ns, &request->from_ns) ||
         !read_baseline(options, now_ns, request))
         return false;
-    if (request->from_ns > request->to_ns || word < 0 ||
-        (limit && (!str_to_u64(str_of(limit), &number) || number < 1 || number > 1000))) {
-        fprintf(stderr, "faultline diagnose: --from before --to; --level is service, version, "
-                        "instance or operation; --limit 1 to 1000\n");
+    const char *wrong = NULL;
+    if (request->from_ns > request->to_ns)
+        wrong = "--from is after --to";
+    else if (word < 0)
+        wrong = "--level is service, version, instance or operation";
+    else if (limit && (!str_to_u64(str_of(limit), &number) || number < 1 || number > 1000))
+        wrong = "--limit is 1 to 1000";
+    if (wrong) {
+        fprintf(stderr, "faultline diagnose: %s\n", wrong);
         return false;
     }
     request->level = (enum suspect_level)word;

@@ -165,15 +165,14 @@ static bool read_request(const struct options *options, struct export_request *w
     const char *from = option(options, "from"), *to = option(options, "to");
     const char *service = option(options, "service"), *incident = option(options, "incident");
     struct window *window = &what->window;
-    bool good = true;
+    bool good;
     if (from || to || !incident)
         window->to_ns = now_ns;
-    bool read = !to || time_parse(str_of(to), now_ns, &window->to_ns);
+    good = option_time(options, "to", now_ns, &window->to_ns);
     window->from_ns = window->to_ns > DEFAULT_NS ? window->to_ns - DEFAULT_NS : 0;
-    if (!read || (from && !time_parse(str_of(from), now_ns, &window->from_ns)) ||
-        window->from_ns > window->to_ns) {
-        fprintf(stderr, "faultline export: --from and --to are times (15m, now, "
-                        "2026-11-23T10:00:00Z, Unix seconds), from before to\n");
+    good = option_time(options, "from", now_ns, &window->from_ns) && good;
+    if (good && window->from_ns > window->to_ns) {
+        fprintf(stderr, "faultline export: --from is after --to\n");
         good = false;
     }
     if (service && !export_of_service(str_of(service), what)) {

@@ -24,17 +24,15 @@ int bad_format(const struct options *options, const char *formats)
 bool read_window(const struct options *options, uint64_t default_ns, struct window *window)
 {
     uint64_t now_ns = clock_wall_ns();
-    const char *from = option(options, "from"), *to = option(options, "to");
     *window = (struct window){.to_ns = now_ns + NS_PER_MINUTE};
-    bool good = !to || time_parse(str_of(to), now_ns, &window->to_ns);
+    if (!option_time(options, "to", now_ns, &window->to_ns))
+        return false;
     uint64_t end_ns = window->to_ns < now_ns ? window->to_ns : now_ns;
     window->from_ns = end_ns > default_ns ? end_ns - default_ns : 0;
-    if (!good || (from && !time_parse(str_of(from), now_ns, &window->from_ns)) ||
-        window->from_ns > window->to_ns) {
-        fprintf(
-            stderr,
-            "faultline %s: --from and --to are times (15m, 2026-11-23T10:00:00Z), from before to\n",
-            options->command->name);
+    if (!option_time(options, "from", now_ns, &window->from_ns))
+        return false;
+    if (window->from_ns > window->to_ns) {
+        fprintf(stderr, "faultline %s: --from is after --to\n", options->command->name);
         return false;
     }
     return true;

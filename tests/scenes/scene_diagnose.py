@@ -324,6 +324,18 @@ def scene_too_little_data_is_said(c):
     assert answer["verdict"] == "not enough data" and answer["need"] == {"requests": 18} and answer["suspects"] == []
 
 
+def scene_the_option_that_is_wrong_is_named_alone(c):
+    good = {"--from": "10", "--to": "20", "--level": "service", "--limit": "3", "--baseline": "1..5"}
+    for name, value, said in (("--from", "30", "--from is after --to"), ("--from", "x", "--from is a time"), ("--to", "x", "--to is a time"), ("--limit", "0", "--limit is 1 to 1000"),
+                              ("--level", "pod", "--level is service, version, instance or operation"), ("--baseline", "5..1", "--baseline is FROM..TO")):
+        p = subprocess.run([c.program, "diagnose", "--db", "x", *sum({**good, name: value}.items(), ())], capture_output=True, text=True)
+        assert p.returncode == 2 and p.stderr.startswith("faultline diagnose: " + said) and len(p.stderr.splitlines()) == 1, (name, value, p.stderr)
+    for command in (["graph"], ["traces"], ["export", "out.db"]):
+        for name, value, said in (("--from", "30", "--from is after --to"), ("--from", "x", "--from is a time"), ("--to", "x", "--to is a time")):
+            p = subprocess.run([c.program, *command, "--db", "x", *sum({"--from": "10", "--to": "20", name: value}.items(), ())], capture_output=True, text=True)
+            assert p.returncode == 2 and p.stderr.startswith("faultline %s: %s" % (command[0], said)), (command, name, value, p.stderr)
+
+
 def scene_levels_and_the_api_say_the_same(c):
     assert diagnosed(c, "slow_cart", level="version")["suspects"][0]["node"]["version"] == "v1"
     assert diagnosed(c, "slow_cart", level="instance")["suspects"][0]["instance"] == "cart-0"
