@@ -63,6 +63,15 @@ static bool read_view(struct web *web, const struct http_request *request, struc
     return true;
 }
 
+/* service, namespace and cluster of one end, as lists take them. */
+static void read_ends(const struct http_request *request, struct graph_view *view)
+{
+    view->cluster = http_query(request, "cluster");
+    view->namespace = http_query(request, "namespace");
+    node_read_text(http_query(request, "service"), &view->cluster, &view->namespace,
+                   &view->service);
+}
+
 /* ---- answers that need a window and a connection ---- */
 
 static struct query *begin_answer(struct web *web, struct http_request *request,
@@ -111,6 +120,7 @@ void api_graph(struct web *web, struct http_request *request)
         read_choice(request, "layer", layers, &layer, &err))
         read_view(web, request, &view, &err);
     view.physical = layer == 1;
+    read_ends(request, &view);
     struct query *query = begin_answer(web, request, &window, &out, &err);
     if (query)
         query_graph_json(query, window, level ? LEVEL_VERSION : LEVEL_SERVICE, &view, &out, &err);
@@ -120,14 +130,16 @@ void api_graph(struct web *web, struct http_request *request)
 void api_graph_diff(struct web *web, struct http_request *request)
 {
     static const char *const levels[] = {"service", "version", NULL};
-    struct window window, base;
+    struct graph_view view = {0};
+    struct window window;
     struct err err = {0};
     struct buf out;
     int level = 0;
     read_choice(request, "level", levels, &level, &err);
+    read_ends(request, &view);
     struct query *query = begin_minutes(web, request, &window, &out, &err);
-    if (!err.code && read_base(request, window, &base, &err))
-        query_graph_diff_json(query, window, base, level ? LEVEL_VERSION : LEVEL_SERVICE, &out,
+    if (!err.code && read_base(request, window, &view.base, &err))
+        query_graph_diff_json(query, window, level ? LEVEL_VERSION : LEVEL_SERVICE, &view, &out,
                               &err);
     web_answer_asked(web, request, query, &out, &err);
 }

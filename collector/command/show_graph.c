@@ -108,15 +108,10 @@ static int show_graph(const struct options *options, const struct tree *tree)
 
 /* ---- graph --diff ---- */
 
-struct diff_question {
-    struct window window, base;
-    enum graph_level level;
-};
-
 static int ask_diff(struct query *query, const void *what, struct buf *out, struct err *err)
 {
-    const struct diff_question *diff = what;
-    return query_graph_diff_json(query, diff->window, diff->base, diff->level, out, err);
+    const struct graph_question *diff = what;
+    return query_graph_diff_json(query, diff->window, diff->level, &diff->view, out, err);
 }
 
 static void print_edge(const char *what, const struct tree *edge)
@@ -153,10 +148,11 @@ static int show_diff(const struct options *options, const struct tree *tree)
 
 static int diff_graph(const struct options *options, struct window window, enum graph_level level)
 {
-    struct diff_question diff = {.window = window, .level = level};
+    struct graph_question diff = {.window = window, .level = level};
+    struct window *base_window = &diff.view.base;
     const char *base = option(options, "diff");
     struct buf path;
-    if (!window_parse(str_of(base), clock_wall_ns(), &diff.base.from_ns, &diff.base.to_ns)) {
+    if (!window_parse(str_of(base), clock_wall_ns(), &base_window->from_ns, &base_window->to_ns)) {
         fprintf(stderr, "faultline graph: --diff is a window: FROM..TO\n");
         return EXIT_USAGE;
     }

@@ -51,6 +51,8 @@ struct graph_view {
     struct str unfold;    /* names of folds that stay open, with commas between */
     struct str focus;     /* a node; only what is within `hops` steps of it. '' none */
     unsigned hops;
+    struct str cluster, namespace, service; /* of one end: only such edges and their ends, none
+                                               folded; '' any */
     unsigned most;      /* nodes: beyond, those on the ways of failures, their neighbours, then the
                            busiest; 0: all */
     bool physical;      /* hop by hop, proxies and gateways as nodes; nothing folds */
@@ -64,10 +66,10 @@ struct graph_view {
 int query_graph_json(struct query *query, struct window window, enum graph_level level,
                      const struct graph_view *view, struct buf *out, struct err *err);
 /* Edges of the window that are new, gone, slower (p95 half as much again and 1 ms more) or redder
- * (twice the share of failures and 1 % of the calls more) than in the base window; of both the
- * latter with at least 20 calls in each. */
-int query_graph_diff_json(struct query *query, struct window window, struct window base,
-                          enum graph_level level, struct buf *out, struct err *err);
+ * (twice the share of failures and 1 % of the calls more) than in the view's base window; of both
+ * the latter with at least 20 calls in each. Of the view also counts what one end is. */
+int query_graph_diff_json(struct query *query, struct window window, enum graph_level level,
+                          const struct graph_view *view, struct buf *out, struct err *err);
 /* What users asked for and what of it failed, over time (API: series). */
 int query_series_json(struct query *query, struct window window, struct buf *out, struct err *err);
 /* The state of the entries against the base window, the sharpest way of failures, what changed. */

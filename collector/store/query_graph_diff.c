@@ -85,7 +85,7 @@ static void alone_json(const char *name, const struct graph_answer *one,
     bool first = true;
     buf_addf(out, "\"%s\":[", name);
     for (uint32_t i = 0; i < one->n_edges; i++) {
-        if (find_twin(one, &one->edges[i], other, map))
+        if (!one->edges[i].shown || find_twin(one, &one->edges[i], other, map))
             continue;
         if (!first)
             buf_add_char(out, ',');
@@ -104,7 +104,7 @@ static void worse_json(const char *name, const struct graph_answer *now,
     buf_addf(out, ",\"%s\":[", name);
     for (uint32_t i = 0; i < now->n_edges; i++) {
         const struct gedge *twin = find_twin(now, &now->edges[i], was, map);
-        if (!twin || !is_worse(&now->edges[i], twin))
+        if (!now->edges[i].shown || !twin || !is_worse(&now->edges[i], twin))
             continue;
         buf_add_c(out, first ? "{\"edge\":" : ",{\"edge\":");
         first = false;
@@ -141,21 +141,22 @@ static void diff_json(const struct graph_answer *now, const struct graph_answer 
 }
 
 static int load(struct graph_answer *answer, struct query *query, enum graph_level level,
-                struct window window, struct err *err)
+                struct window window, const struct graph_view *view, struct err *err)
 {
-    static const struct graph_view everything;
     if (graph_load(answer, query, level, window, (struct window){0}, err) ||
         graph_examples(answer, err))
         return err->code;
-    return graph_view(answer, &everything) ? 0 : err_set(err, ERR_BUSY, "memory is short");
+    return graph_view(answer, view) ? 0 : err_set(err, ERR_BUSY, "memory is short");
 }
 
-int query_graph_diff_json(struct query *query, struct window window, struct window base,
-                          enum graph_level level, struct buf *out, struct err *err)
+int query_graph_diff_json(struct query *query, struct window window, enum graph_level level,
+                          const struct graph_view *view, struct buf *out, struct err *err)
 {
+    const struct graph_view ends = {
+        .cluster = view->cluster, .namespace = view->namespace, .service = view->service};
     struct graph_answer now, was;
-    if (!load(&now, query, level, window, err)) {
-        if (!load(&was, query, level, base, err))
+    if (!load(&now, query, level, window, &ends, err)) {
+        if (!load(&was, query, level, view->base, &ends, err))
             diff_json(&now, &was, out, err);
         graph_fini(&was);
     }

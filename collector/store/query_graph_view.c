@@ -302,6 +302,38 @@ static bool focus_view(struct graph_answer *answer, const struct graph_view *vie
     return true;
 }
 
+static bool is_asked(const struct gnode *node, const struct graph_view *view)
+{
+    const struct str asked[] = {view->cluster, view->namespace, view->service};
+    static const int parts[] = {CLUSTER, NAMESPACE, SERVICE};
+    for (int i = 0; i < 3; i++) {
+        if (asked[i].len && !str_eq(str_of(node->node->text[parts[i]]), asked[i]))
+            return false;
+    }
+    return true;
+}
+
+/* Edges with an end that is asked for, their ends, and who is asked for without an edge. */
+static bool ends_view(struct graph_answer *answer, const struct graph_view *view)
+{
+    uint8_t *asked = calloc(answer->n_nodes + 1, 1);
+    uint8_t *near = calloc(answer->n_nodes + 1, 1);
+    bool good = asked && near;
+    for (uint32_t i = 0; good && i < answer->n_nodes; i++)
+        near[i] = asked[i] = is_asked(&answer->nodes[i], view);
+    for (uint32_t i = 0; good && i < answer->n_edges; i++) {
+        struct gedge *edge = &answer->edges[i];
+        edge->shown = asked[edge->caller] || asked[edge->callee];
+        near[edge->caller] |= edge->shown;
+        near[edge->callee] |= edge->shown;
+    }
+    if (good)
+        keep_near(answer, near);
+    free(near);
+    free(asked);
+    return good;
+}
+
 static int by_calls(const void *a, const void *b, void *ctx)
 {
     const struct graph_answer *answer = ctx;
@@ -399,7 +431,8 @@ static bool place(struct graph_answer *answer, const struct graph_view *view,
     }
     for (uint32_t i = 0; i < answer->n_edges; i++) {
         struct gedge *edge = &answer->edges[i];
-        edge->shown = answer->nodes[edge->caller].shown && answer->nodes[edge->callee].shown;
+        edge->shown =
+            edge->shown && answer->nodes[edge->caller].shown && answer->nodes[edge->callee].shown;
         if (edge->shown)
             layout->edges[layout->n_edges++] = (struct layout_edge){
                 .from = number[edge->caller], .to = number[edge->callee], .tie = edge->tie};
@@ -448,9 +481,12 @@ static void sort_edges(struct graph_answer *answer)
 
 bool graph_view(struct graph_answer *answer, const struct graph_view *view)
 {
-    bool folds =
-        view->fold == FOLD_ALL || (view->fold == FOLD_QUIET && answer->n_nodes > FOLD_FROM);
+    bool by_ends = view->cluster.len || view->namespace.len || view->service.len;
+    bool folds = !by_ends && (view->fold == FOLD_ALL ||
+                              (view->fold == FOLD_QUIET && answer->n_nodes > FOLD_FROM));
     if (folds && !fold_view(answer, view))
+        return false;
+    if (by_ends && !ends_view(answer, view))
         return false;
     if (view->focus.len && !focus_view(answer, view))
         return false;
@@ -459,7 +495,7 @@ bool graph_view(struct graph_answer *answer, const struct graph_view *view)
         return false;
     sort_edges(answer);
     uint32_t *number = calloc(answer->n_nodes + 1, sizeof(*number));
-    struct graph_memory *memory = view->focus.len ? NULL : view->memory;
+    struct graph_memory *memory = view->focus.len || by_ends ? NULL : view->memory;
     if (!number)
         return false;
     if (memory)

@@ -166,6 +166,24 @@ def scene_views_fold_and_focus(c):
     assert len(quiet["nodes"]) == 20  # so few are never folded
 
 
+def scene_a_graph_of_one_end_has_its_edges_alone(c):
+    begin, end = fill(c)
+    span = "from=%d&to=%d" % (begin, end)
+    whole = c.api("graph?%s" % span)
+    for asked, fits in (("service=payment", lambda n: n["service"] == "payment"), ("service=shop/payment", lambda n: n["service"] == "payment" and n["namespace"] == "shop"),
+                        ("namespace=shop&fold=all", lambda n: n["namespace"] == "shop"), ("service=stores/payment", lambda n: False)):
+        of = {n["id"] for n in whole["nodes"] if fits(n["node"])}
+        edges = [e for e in whole["edges"] if e["caller"] in of or e["callee"] in of]
+        part = c.api("graph?%s&%s" % (span, asked))
+        assert sorted(e["id"] for e in part["edges"]) == sorted(e["id"] for e in edges) and bool(edges) == bool(of), asked
+        assert {n["id"] for n in part["nodes"]} == of.union(*[{e["caller"], e["callee"]} for e in edges]), asked
+        assert len(part["edges"]) < len(whole["edges"])
+    base = "graph/diff?%s&base=%d..%d" % (span, begin - 7200, begin - 3600)
+    new, of_payment = c.api(base)["new"], c.api(base + "&service=payment")["new"]
+    assert {e["id"] for e in of_payment} == {e["id"] for e in new if "/payment" in e["caller"] + e["callee"]} != set()
+    assert len(of_payment) < len(new)
+
+
 def scene_now_is_what_sql_says(c):
     begin, end = fill(c)
     n = c.api("now?from=%d&to=%d" % (begin, end))
