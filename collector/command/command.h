@@ -52,8 +52,10 @@ bool option_time(const struct options *options, const char *name, uint64_t now_n
 /* The settings by --config, the environment and --set. NULL (mistakes printed) when there are some.
  */
 struct config *options_config(const struct options *options, struct config_input *input);
+/* log.level and log.format are in force from here on. */
+void settings_log(const struct settings *settings);
 /* The same for a command that takes --db, which comes in place of the path they say. *settings
- * borrows from both. */
+ * borrows from both; its log is in force. */
 struct config *options_store(const struct options *options, struct settings *settings);
 /* One of --db and --url, or neither; false (printed) with both. */
 bool options_one_source(const struct options *options);

@@ -1,7 +1,9 @@
 /* options.c - `--name value` and `--name=value`; all mistakes at once. */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "collector/base/log.h"
 #include "collector/base/times.h"
 #include "collector/command/command.h"
 
@@ -96,6 +98,22 @@ struct config *options_config(const struct options *options, struct config_input
     return config;
 }
 
+static enum log_level level_of(const char *word)
+{
+    static const char *const words[] = {"debug", "info", "warn", "error"};
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(word, words[i]) == 0)
+            return (enum log_level)i;
+    }
+    return LOG_INFO;
+}
+
+void settings_log(const struct settings *settings)
+{
+    log_setup(level_of(settings->log_level),
+              strcmp(settings->log_format, "json") == 0 ? LOG_JSON : LOG_LOGFMT);
+}
+
 struct config *options_store(const struct options *options, struct settings *settings)
 {
     struct config_input input;
@@ -104,6 +122,7 @@ struct config *options_store(const struct options *options, struct settings *set
     if (!config)
         return NULL;
     *settings = *config_settings(config);
+    settings_log(settings);
     if (db)
         settings->store_path = (char *)(uintptr_t)db;
     return config;

@@ -18,6 +18,7 @@
 #include "collector/base/log.h"
 #include "collector/base/stats.h"
 #include "collector/base/tls.h"
+#include "collector/command/command.h"
 #include "collector/command/compare.h"
 #include "collector/command/diagnose.h"
 #include "collector/command/limits.h"
@@ -136,22 +137,6 @@ static void status(void *ctx, struct buf *out)
     tail_senders_json(server->tail, out);
 }
 
-static enum log_level level_of(const char *word)
-{
-    static const char *const words[] = {"debug", "info", "warn", "error"};
-    for (int i = 0; i < 4; i++) {
-        if (strcmp(word, words[i]) == 0)
-            return (enum log_level)i;
-    }
-    return LOG_INFO;
-}
-
-static void setup_log(const struct settings *settings)
-{
-    log_setup(level_of(settings->log_level),
-              strcmp(settings->log_format, "json") == 0 ? LOG_JSON : LOG_LOGFMT);
-}
-
 /* Who may come in, and what the listeners show of themselves. */
 static int load_keys(struct server *server, const struct settings *settings, struct err *err)
 {
@@ -192,7 +177,7 @@ static int reload(void *ctx, struct buf *mistakes)
         n = 1;
     }
     if (n == 0) {
-        setup_log(config_settings(fresh));
+        settings_log(config_settings(fresh));
         say_stale(server, fresh);
     }
     config_free(fresh);
@@ -559,7 +544,7 @@ int serve_with(const struct config *config, const struct config_input *input,
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
-    setup_log(server.settings);
+    settings_log(server.settings);
     raise_descriptors(server.settings);
     server.auth = auth_new();
     server.tls = tls_new();
