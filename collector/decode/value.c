@@ -2,6 +2,7 @@
 #include "collector/decode/value.h"
 
 #include "collector/decode/redact.h"
+#include "collector/decode/unique_keys.h"
 #include "collector/model/shapes.h"
 
 int decoding_too_big(struct decoding *decoding)
@@ -211,6 +212,9 @@ static bool render_value(struct decoding *decoding, struct str list, bool map)
 bool value_set_json(struct decoding *decoding, struct attr *attr)
 {
     struct str text;
+    /* What is longer is cut, and then no object any more. */
+    if (decoding->json.len <= decoding->limits->attribute_bytes)
+        unique_keys(&decoding->json);
     if (!value_take_json(decoding, &text))
         return false;
     if (text.len > decoding->limits->attribute_bytes) {

@@ -117,6 +117,7 @@ static bool is_common(const ProtobufCMessageDescriptor *message, const uint8_t *
 struct telling {
     struct buf *out;
     const struct limits *limits;
+    bool unique;   /* maps are told without what has a later twin */
     bool too_deep; /* a value that was read is nested deeper than the limit */
 };
 
@@ -158,6 +159,19 @@ static void add_base64(struct buf *out, ProtobufCBinaryData data)
 static void add_value(struct telling *telling, struct buf *out, const Otlp__AnyValue *value,
                       unsigned depth);
 
+static bool has_later_twin(const Otlp__KeyValueList *map, size_t i)
+{
+    bool twin = false;
+    char *key = naive_clean(str_of_data(map->values[i]->key));
+    for (size_t k = i + 1; k < map->n_values && !twin; k++) {
+        char *other = naive_clean(str_of_data(map->values[k]->key));
+        twin = strcmp(key, other) == 0;
+        free(other);
+    }
+    free(key);
+    return twin;
+}
+
 static void add_nested(struct telling *telling, struct buf *out, const Otlp__AnyValue *value,
                        unsigned depth)
 {
@@ -168,8 +182,11 @@ static void add_nested(struct telling *telling, struct buf *out, const Otlp__Any
         return;
     }
     buf_add_char(out, map ? '{' : '[');
+    size_t before = out->len;
     for (size_t i = 0; i < n; i++) {
-        buf_add_c(out, i ? "," : "");
+        if (map && telling->unique && has_later_twin(value->kvlist_value, i))
+            continue;
+        buf_add_c(out, out->len > before ? "," : "");
         if (map) {
             add_quoted(out, value->kvlist_value->values[i]->key);
             buf_add_char(out, ':');
@@ -235,6 +252,10 @@ static void add_attribute_value(struct telling *telling, struct buf *out,
         buf_add_json(out, str_of(kept));
         free(kept);
     } else {
+        buf_reset(&whole);
+        telling->unique = true;
+        add_value(telling, &whole, value, 0);
+        telling->unique = false;
         buf_add_str(out, buf_str(&whole));
     }
     buf_fini(&whole);

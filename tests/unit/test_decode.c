@@ -7,6 +7,7 @@
 
 #include "collector/base/buf.h"
 #include "collector/decode/decode.h"
+#include "collector/decode/unique_keys.h"
 
 #define IDS "\"traceId\":\"0af7651916cd43dd8448eb211c80319c\",\"spanId\":\"00000000000000a1\""
 #define ZIPKIN_IDS "\"traceId\":\"0af7651916cd43dd8448eb211c80319c\",\"id\":\"00000000000000a1\""
@@ -103,6 +104,61 @@ static void attributes_are_the_same_with_and_without_blanks(void **state)
         buf_fini(&bodies[i]);
 }
 
+static void an_object_has_each_key_once(void **state)
+{
+    static const char *const rows[][2] = {
+        {"{\"a\":1,\"b\":2,\"a\":3}", "{\"b\":2,\"a\":3}"},
+        {"{\"a\":{\"a\":1,\"a\":[]},\"a\":{\"a\":[1,2],\"a\":\"},{\\\"a\\\":1\"},\"c\":[]}",
+         "{\"a\":{\"a\":\"},{\\\"a\\\":1\"},\"c\":[]}"},
+        {"[{\"a\":1},{\"a\":1},\"a\",\"a\",{\"\":{},\"\":[\"\"],\"\":null}]",
+         "[{\"a\":1},{\"a\":1},\"a\",\"a\",{\"\":null}]"},
+        {"{}", "{}"},
+        {"[]", "[]"},
+    };
+    struct buf many, one;
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        buf_init(&one, 1u << 16);
+        buf_add_c(&one, rows[i][0]);
+        unique_keys(&one);
+        buf_add_char(&one, '\0');
+        assert_string_equal(one.p, rows[i][1]);
+        buf_fini(&one);
+    }
+    /* More keys than a mask tells apart, each twice. */
+    buf_init(&many, 1u << 20);
+    buf_init(&one, 1u << 20);
+    for (int i = 0; i < 2000; i++)
+        buf_addf(&many, "%s\"k%d\":%d", i ? "," : "{", i % 1000, i);
+    for (int i = 1000; i < 2000; i++)
+        buf_addf(&one, "%s\"k%d\":%d", i > 1000 ? "," : "{", i - 1000, i);
+    buf_add_char(&many, '}');
+    buf_add_char(&one, '}');
+    unique_keys(&many);
+    assert_int_equal(many.len, one.len);
+    assert_memory_equal(many.p, one.p, one.len);
+    buf_fini(&many);
+    buf_fini(&one);
+}
+
+static void a_map_as_a_value_keeps_the_last_of_equal_keys(void **state)
+{
+    struct buf body;
+    (void)state;
+    buf_init(&body, 1u << 16);
+    buf_addf(&body,
+             "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{%s,\"attributes\":[{\"key\":"
+             "\"m\",\"value\":{\"kvlistValue\":{\"values\":[{\"key\":\"a\",\"value\":{"
+             "\"intValue\":1}},{\"key\":\"a\",\"value\":{\"intValue\":2}}]}}}]}]}]}]}",
+             IDS);
+    struct batch *batch = decode(FORMAT_OTLP_JSON, &body, &limits_default);
+    const struct attr *attr = &batch->spans[0].attrs[0];
+    assert_int_equal(attr->type, VALUE_JSON);
+    assert_true(str_eq(attr->text, STR("{\"a\":2}")));
+    batch_free(batch);
+    buf_fini(&body);
+}
+
 /* Cut anywhere, the usual spelling is refused and read within its bytes. */
 static void a_cut_body_is_refused(void **state)
 {
@@ -127,6 +183,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attributes_are_the_same_with_and_without_blanks),
+        cmocka_unit_test(an_object_has_each_key_once),
+        cmocka_unit_test(a_map_as_a_value_keeps_the_last_of_equal_keys),
         cmocka_unit_test(a_cut_body_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
