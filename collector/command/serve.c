@@ -249,6 +249,7 @@ static int start_receiver(struct server *server, const char *listen,
                          : (struct receiver_questions){begin_question, answer_question, server},
         .web_address = is_off(settings->web_listen) ? NULL : web,
         .not_ready = cannot_take,
+        .unhealthy = unhealthy,
         .ctx = server,
     };
     int code = start(&own, receiver, err);

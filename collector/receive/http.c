@@ -467,6 +467,19 @@ static int begin_question(const struct receiver *receiver, struct http_request *
     return questions->begin ? questions->begin(request, questions->ctx) : -1;
 }
 
+/* As Zipkin's server has it: the whole, and below it the part that is down. */
+static void answer_health(const struct receiver_settings *settings, struct http_request *request)
+{
+    const char *stuck = settings->unhealthy ? settings->unhealthy(settings->ctx) : "";
+    char text[160], details[64] = "";
+    if (stuck[0])
+        snprintf(details, sizeof(details), "\"%s\":{\"status\":\"DOWN\"}", stuck);
+    snprintf(text, sizeof(text),
+             "{\"status\":\"%s\",\"zipkin\":{\"status\":\"%s\",\"details\":{%s}}}",
+             stuck[0] ? "DOWN" : "UP", stuck[0] ? "DOWN" : "UP", details);
+    httpd_answer(request, stuck[0] ? 503 : 200, JSON, str_of(text), false);
+}
+
 static int begin_zipkin(struct receiver *receiver, struct http_request *request)
 {
     struct str method = http_method(request), type = http_header(request, "Content-Type");
@@ -475,7 +488,7 @@ static int begin_zipkin(struct receiver *receiver, struct http_request *request)
     if (question >= 0)
         return question;
     if (path_is(request, STR("/health")) && get)
-        httpd_answer(request, 200, JSON, STR("{\"status\":\"UP\"}"), false);
+        answer_health(&receiver->settings, request);
     else if (!may_ask(receiver, request))
         return 1;
     else if (path_is(request, STR("/")) && get)

@@ -28,6 +28,7 @@ struct receiver_settings {
     const char *web_address;             /* for the line of GET /; may be NULL */
     const char *(*not_ready)(
         void *ctx); /* a word of CONTRACT §3 when bodies cannot be taken, "" when they can */
+    const char *(*unhealthy)(void *ctx); /* the stage that is stuck, "" none: Zipkin's /health */
     void *ctx;
 };
 
