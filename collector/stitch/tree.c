@@ -298,7 +298,7 @@ bool tree_build(struct stitch *stitch, const struct record *records, uint32_t n)
         };
     }
     sort(stitch);
-    if (stitch->n_logs && !logs_take_twins(stitch))
+    if (stitch->n_logs && !twins_take(stitch))
         return false;
     index_ids(stitch);
     find_parents(stitch);

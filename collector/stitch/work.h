@@ -1,6 +1,7 @@
 /* work.h - the working state of one trace while it is stitched; shared by the files of stitch().
  *
- *   logs.c       entries of access logs: what a span said already, and where the others stand
+ *   twins.c      entries of access logs that say what a span, or another log, said already
+ *   logs.c       where the other entries stand
  *   joins.c      a request that goes on in another trace
  *   tree.c       who is whose child: parents, shared ids, attempts, cycles
  *   upstream.c   names of Envoy's clusters, taken apart
@@ -149,10 +150,11 @@ static inline bool visit_answered(const struct stitch *stitch, const struct visi
 
 /* tree.c */
 bool tree_build(struct stitch *stitch, const struct record *records, uint32_t n);
-/* logs.c */
+/* twins.c */
 /* Moves the entries that say again what a span or another log said behind the others, where
  * stitching does not see them. False when memory is short. */
-bool logs_take_twins(struct stitch *stitch);
+bool twins_take(struct stitch *stitch);
+/* logs.c */
 /* Parents of entries, and of spans beneath them, where ids do not tell. */
 void logs_find_parents(struct stitch *stitch);
 /* Calls that are known by entries alone, or by a request id. */
