@@ -98,8 +98,11 @@ static void add_operation(const struct stitch *stitch, struct work_call *work)
     uint32_t known = by_callee ? visit->application : hop_request(stitch, work->bottom);
     call->operation = stitch->spans[known].shape->operation;
     call->protocol = stitch->spans[known].shape->protocol;
-    if (!call->protocol && work->top != NONE)
-        call->protocol = stitch->spans[work->top].shape->protocol;
+    const struct shape *top = work->top == NONE ? NULL : stitch->spans[work->top].shape;
+    /* To a proxy a store or a queue is one more request of HTTP; its caller knows what it is. */
+    bool by_caller = top && !by_callee && (top->database || top->messaging);
+    if (top && top->protocol && (by_caller || !call->protocol))
+        call->protocol = top->protocol;
 }
 
 /* ---- spans ---- */

@@ -31,6 +31,18 @@ def scene_graphs(c):
     assert not wrong, wrong
 
 
+def scene_a_store_behind_a_sidecar_keeps_its_protocol(c):
+    """What the application calls a store, or a queue, is http to its proxy at most; of others the proxy's word counts, and a store that the proxy itself names."""
+    for own, proxy, wanted in (({"db__system": "elasticsearch", "db__name": "orders"}, {}, "elasticsearch"), ({"messaging__system": "aws_sqs", "messaging__destination__name": "q"}, {}, "aws_sqs"),
+                               ({}, {}, "http"), ({}, {"db__system": "redis"}, "redis"), ({"db__system": "mongodb", "db__name": "carts"}, None, "mongodb")):
+        t = Trace(1)
+        k = t.client("a", 1, 50, t.server("a", 0, 100), attrs=own)
+        if proxy is not None:
+            t.proxy("a", "client", 2, 48, k, upstream="outbound|9200||store.shop.svc.cluster.local", attrs=proxy)
+        calls, = ([call for call in trace["calls"] if call["caller"][2] == "a"] for trace in stitch(c, "otlp_json", [otlp(t.spans)]))
+        assert [call["protocol"] for call in calls] == [wanted], (own, proxy, calls)
+
+
 def scene_any_order_any_split_any_repetition(c):
     draw = random.Random(20261123)
     for function in CASES:
