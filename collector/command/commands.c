@@ -34,8 +34,8 @@ static const struct option_row replay_rows[] = {
      "move all times so that the latest span ends now (lines of access logs only with --db)"},
     {"db", "PATH", "feed this database (default: store.path)"},
     {"to", "URL",
-     "feed a collector: its OTLP/HTTP address, http://host:4318; files of Zipkin by themselves to "
-     "its Zipkin address, http://host:9411"},
+     "feed a collector: its OTLP/HTTP address, http://host:4318, or for files of Zipkin alone its "
+     "Zipkin address, http://host:9411"},
     SETTINGS,
     END};
 static const struct option_row simulate_rows[] = {

@@ -16,6 +16,7 @@ struct sender {
     struct client *client;
     const char *to;
     uint32_t most_spans; /* what it takes in one request, as far as is known */
+    bool no_zipkin;      /* it does not take Zipkin: that is another port */
 };
 
 struct sender *sender_new(const char *to)
@@ -39,29 +40,26 @@ void sender_free(struct sender *sender)
     free(sender);
 }
 
-/* A collector takes Zipkin at another port than everything else. */
-static void word_refusal(const char *url, unsigned status, struct str answer, bool zipkin,
-                         struct err *err)
+static bool is_zipkin(struct content content)
 {
-    int shown = (int)(answer.len < 200 ? answer.len : 200);
-    if (status == 404 && zipkin)
-        err_set(err, ERR_IO,
-                "%s takes no Zipkin; send these files by themselves to the collector's Zipkin "
-                "address: --to http://HOST:9411 (receive.zipkin.listen)",
-                url);
-    else
-        err_set(err, status == 413 ? ERR_TOO_BIG : ERR_IO, "%s answered %u: %.*s", url, status,
-                shown, answer.p ? answer.p : "");
+    return content.format == FORMAT_ZIPKIN_JSON || content.format == FORMAT_ZIPKIN_PB;
 }
 
-/* ERR_TOO_BIG: the collector does not take that much at once. */
+static void word_refusal(const char *url, unsigned status, struct str answer, struct err *err)
+{
+    int shown = (int)(answer.len < 200 ? answer.len : 200);
+    int code = status == 413 ? ERR_TOO_BIG : status == 404 ? ERR_UNSUPPORTED : ERR_IO;
+    err_set(err, code, "%s answered %u: %.*s", url, status, shown, answer.p ? answer.p : "");
+}
+
+/* ERR_TOO_BIG: the collector does not take that much at once; ERR_UNSUPPORTED: not this format. */
 static int post(struct sender *sender, struct content content, struct str bytes, struct err *err)
 {
     static const char *const paths[N_SIGNALS] = {"/v1/traces", "/v1/metrics", "/v1/logs"};
     char url[4096];
     unsigned status = 0;
     struct buf answer;
-    bool zipkin = content.format == FORMAT_ZIPKIN_JSON || content.format == FORMAT_ZIPKIN_PB;
+    bool zipkin = is_zipkin(content);
     bool protobuf = content.format == FORMAT_OTLP_PB || content.format == FORMAT_ZIPKIN_PB;
     buf_init(&answer, 1u << 20);
     bool lines = format_is_lines((enum format)content.format);
@@ -79,7 +77,7 @@ static int post(struct sender *sender, struct content content, struct str bytes,
         .body = bytes,
     };
     if (client_send(sender->client, &request, &status, &answer, err) == 0 && status / 100 != 2)
-        word_refusal(url, status, buf_str(&answer), zipkin, err);
+        word_refusal(url, status, buf_str(&answer), err);
     buf_fini(&answer);
     return err->code;
 }
@@ -119,16 +117,20 @@ static int post_as_otlp(struct sender *sender, const struct batch *batch, struct
     return err->code;
 }
 
-/* No port takes Jaeger's JSON, and a document of OTLP may be larger than a collector takes. */
+/* No port takes Jaeger's JSON, the one of OTLP no Zipkin, and a document of OTLP may be larger than
+ * a collector takes. */
 int sender_send(struct sender *sender, struct content content, struct str bytes,
                 const struct batch *batch, struct err *err)
 {
     bool otlp = content.format == FORMAT_OTLP_JSON || content.format == FORMAT_OTLP_PB;
-    if (content.format == FORMAT_JAEGER_JSON)
+    if (content.format == FORMAT_JAEGER_JSON || (is_zipkin(content) && sender->no_zipkin))
         return post_as_otlp(sender, batch, err);
-    if (post(sender, content, bytes, err) != ERR_TOO_BIG || !otlp ||
-        content.signal != SIGNAL_TRACES)
-        return err->code;
+    int code = post(sender, content, bytes, err);
+    bool parts = code == ERR_TOO_BIG && otlp && content.signal == SIGNAL_TRACES;
+    bool elsewhere = code == ERR_UNSUPPORTED && is_zipkin(content);
+    if (!parts && !elsewhere)
+        return code;
+    sender->no_zipkin = sender->no_zipkin || elsewhere;
     err->code = ERR_NONE;
     return post_as_otlp(sender, batch, err);
 }
