@@ -81,6 +81,11 @@ export const span = (from, to) => between(from, to, to - from < 300000 || (to - 
 export const exactSpan = (from, to) => between(from, to, 1);
 // RFC 3339 text of the API (nine digits) to Unix ms, with the fraction
 export const parseTime = text => text ? Date.parse(text.slice(0, 19) + 'Z') + Number('0' + (/\.\d+/.exec(text) || '')) * 1000 : NaN;
+// How long after `base` (Unix ms) an event was; a time of 0 is that of who said none
+export function after(time, base) {
+  const at = parseTime(time);
+  return at > 0 ? (at < base ? MINUS : '+') + ms(Math.abs(at - base) * 1e6) : 'no time';
+}
 export const iso = t => new Date(t).toISOString().replace('.000Z', 'Z');
 
 // A value as it stands in a search line; a text as SQL, and as a shell, writes it.

@@ -2,7 +2,7 @@
 import { html, useState } from '../html.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { Block, Facts, HopBar, Word, flag } from '../draw/parts.js';
-import { count, ms, parseTime, plural, when } from '../draw/text.js';
+import { after, count, ms, parseTime, plural, when } from '../draw/text.js';
 import { apiUrl, curl, useApi } from '../frame/api.js';
 import { keysOf, useKeys } from '../frame/keys.js';
 import { copy, copyItem } from '../frame/menu.js';
@@ -53,7 +53,7 @@ function Events({ list, base, open, none }) {
   if (!list.length) return html`<p class="s m2 top12">${none}</p>`;
   return html`<dl class="kv events">
     ${list.map((e, i) =>
-    [html`<dt key=${'t' + i}>+${ms(((parseTime(e.time) || Number(e.time_ns ?? e.timeUnixNano) / 1e6) - base) * 1e6)}</dt>`,
+    [html`<dt key=${'t' + i}>${after(e.time, base)}</dt>`,
     html`<dd key=${i}>${e.name || e.body || ''}
     <span class="m3"> ${open ? Object.entries(e.attributes || {}).map(([k, v]) => html`<div class="pre">${k} = ${text(v)}</div>`)
       : brief(e.attributes)}</span></dd>`])}</dl>`;
