@@ -54,7 +54,17 @@ static bool lost_instance(const struct work *work, uint32_t group)
     return lost && others;
 }
 
-static void measure(struct work *work, const struct pair *pair, const struct made *made)
+/* Fewer calls than by chance; so many fewer as an instance had that is gone, or as its caller makes
+ * new steps a visit, needs less to tell that. */
+static bool is_significant(const struct made *made, bool gone, double new_steps)
+{
+    double lacking = made->calls[0] / made->visits[0] - made->calls[1] / made->visits[1];
+    bool seen = gone || (new_steps > 0 && lacking >= NAMELESS_LEAST * new_steps);
+    return calls_z(made->calls, made->visits) < (seen ? -GONE_Z : -SIGNIFICANT_Z);
+}
+
+static void measure(struct work *work, const struct pair *pair, const struct made *made,
+                    double new_steps)
 {
     if (made->visits[0] < TEST_EVENTS || made->visits[1] < TEST_EVENTS ||
         made->calls[0] < TEST_EVENTS)
@@ -64,7 +74,7 @@ static void measure(struct work *work, const struct pair *pair, const struct mad
         made->visits[0] < MIN_TIMES || made->visits[1] < MIN_TIMES || made->calls[0] < MIN_TIMES;
     bool gone = lost_instance(work, pair->key.peer),
          of_mix = is_of_mix(work, pair->key.node, NAME_NONE, made);
-    bool significant = calls_z(made->calls, made->visits) < (gone ? -GONE_Z : -SIGNIFICANT_Z);
+    bool significant = is_significant(made, gone, new_steps);
     if (thin && !significant)
         return;
     work->missing[work->n_missing++] =
@@ -83,6 +93,8 @@ bool missing_measure(struct work *work)
     work->missing = arena_alloc(work->arena, (work->pairs->n + 1) * sizeof(*work->missing));
     if (!work->missing)
         return false;
+    uint32_t caller = NO_GROUP;
+    double new_steps = 0;
     for (uint32_t i = 0, step = 1; i < work->pairs->n; i += step) {
         const struct pair *pair = &work->pairs->items[i];
         struct made made;
@@ -91,7 +103,11 @@ bool missing_measure(struct work *work)
             pair->key.peer == NO_GROUP)
             continue;
         step = count_made(work, i, CALLS_ALL, MISSING_BY_CARRIED, &made);
-        measure(work, pair, &made);
+        if (caller != pair->key.node) { /* the pairs of one stand side by side */
+            caller = pair->key.node;
+            new_steps = missing_new_steps(work, caller);
+        }
+        measure(work, pair, &made, new_steps);
     }
     missing_place(work);
     return true;

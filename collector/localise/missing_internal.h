@@ -33,6 +33,8 @@ struct asked_calls {
 struct asked_calls calls_asked(const struct work *work, uint32_t caller, uint32_t callee,
                                name_no operation);
 
+/* Steps of its own a visit, of a kind that the caller's visits did not use to have. */
+double missing_new_steps(const struct work *work, uint32_t caller);
 /* Once all edges are measured. */
 void missing_place(struct work *work);
 

@@ -59,8 +59,7 @@ static bool is_follower(const struct work *work, const struct missing_edge *edge
 
 /* ---- were they made? ---- */
 
-/* Steps of its own a visit, of a kind that its visits did not use to have. */
-static double new_steps(const struct work *work, uint32_t caller)
+double missing_new_steps(const struct work *work, uint32_t caller)
 {
     double visits[2], more = 0;
     uint32_t i, to;
@@ -93,7 +92,7 @@ static double tried_share(const struct work *work, uint32_t caller)
         if (edge->caller == caller && edge->first)
             lacking += edge->was - edge->is;
     }
-    return lacking > 0 ? fmin(1, new_steps(work, caller) / lacking) : 0;
+    return lacking > 0 ? fmin(1, missing_new_steps(work, caller) / lacking) : 0;
 }
 
 /* ---- how far do visits come? ---- */

@@ -10,12 +10,12 @@ FRONT = {"GET /": ("list", "rate", "cart"), "GET /look": ("list", "rate", "rate"
 
 
 class Page:
-    """`refused`: a service that answers nobody, for which the caller waits in vain so many ms; `throws`: what the front is asked for and how many calls it makes for it before it stops by
+    """`refused`: a service that does not answer a share of its calls, for which the caller waits in vain so many ms; `throws`: what the front is asked for and how many calls it makes for it before it stops by
     itself; `leaf`: the caller's half of a call is a span too."""
 
-    def __init__(self, seed, refused="", wait=0, throws=None, leaf=False):
+    def __init__(self, seed, refused="", share=1, wait=0, throws=None, leaf=False):
         self.random, self.spans, self.leaf = random.Random(seed), [], leaf
-        self.refused, self.wait, self.throws = refused, wait, throws or {}
+        self.refused, self.share, self.wait, self.throws = refused, share, wait, throws or {}
 
     def span(self, trace, service, name, parent, begin, end):
         self.spans.append(otlp_span(trace, "%016x" % (self.random.getrandbits(63) + 1), parent, service, name, 0, begin, end - begin, 0))
@@ -25,7 +25,7 @@ class Page:
         """Its end, and whether it was answered."""
         begin, at = at, at + 0.2
         half = self.span(trace, caller, "GET", parent, begin, at) if self.leaf else None
-        if callee == self.refused:
+        if callee == self.refused and self.random.random() < self.share:
             at += self.wait
             if half:
                 half["endTimeUnixNano"] = str(int(at * 1e6))
@@ -70,6 +70,6 @@ def scene_what_several_things_end_right_before_is_to_blame(c):
 
 def scene_a_step_that_was_never_made_before_is_a_call_without_an_answer(c):
     """The caller's half was never alone before. Without it the caller has stopped before it called."""
-    for name, wanted, fault in (("pay", "pay", {"refused": "pay"}), ("list", "list", {"refused": "list"}), ("own", "front", {"throws": {"POST /buy": 1}})):
+    for name, wanted, fault in (("pay", "pay", {"refused": "pay"}), ("list", "list", {"refused": "list"}), ("few", "rate", {"refused": "rate", "share": 0.1}), ("own", "front", {"throws": {"POST /buy": 1}})):
         first, all_of_them = first_of(c, "leaf" + name, 800, leaf=True, **fault)
         assert first == wanted, (name, all_of_them)
