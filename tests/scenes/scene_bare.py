@@ -6,12 +6,13 @@ from lib import otlp_span
 from scene_diagnose import BEGIN, MINUTES, asked, write_spans
 
 # What the front does for each thing that it is asked for. The list calls the stock by itself, and the rates twice.
-FRONT = {"GET /": ("list", "rate", "cart"), "GET /look": ("list", "rate", "rate", "cart", "rate"), "GET /cart": ("rate", "cart"), "POST /buy": ("cart", "pay", "mail")}
+FRONT = {"GET /": ("list", "rate", "cart"), "GET /look": ("list", "rate", "rate", "cart", "rate"), "GET /cart": ("rate", "cart"),
+         "POST /buy": ("cart", "pay", "mail")}
 
 
 class Page:
-    """`refused`: a service that does not answer a share of its calls, for which the caller waits in vain so many ms; `throws`: what the front is asked for and how many calls it makes for it before it stops by
-    itself; `leaf`: the caller's half of a call is a span too."""
+    """`refused`: a service that does not answer a share of its calls, for which the caller waits in vain so many ms; `throws`: what the
+    front is asked for and how many calls it makes for it before it stops by itself; `leaf`: the caller's half of a call is a span too."""
 
     def __init__(self, seed, refused="", share=1, wait=0, throws=None, leaf=False):
         self.random, self.spans, self.leaf = random.Random(seed), [], leaf
@@ -70,6 +71,7 @@ def scene_what_several_things_end_right_before_is_to_blame(c):
 
 def scene_a_step_that_was_never_made_before_is_a_call_without_an_answer(c):
     """The caller's half was never alone before. Without it the caller has stopped before it called."""
-    for name, wanted, fault in (("pay", "pay", {"refused": "pay"}), ("list", "list", {"refused": "list"}), ("few", "rate", {"refused": "rate", "share": 0.1}), ("own", "front", {"throws": {"POST /buy": 1}})):
+    for name, wanted, fault in (("pay", "pay", {"refused": "pay"}), ("list", "list", {"refused": "list"}),
+                                ("few", "rate", {"refused": "rate", "share": 0.1}), ("own", "front", {"throws": {"POST /buy": 1}})):
         first, all_of_them = first_of(c, "leaf" + name, 800, leaf=True, **fault)
         assert first == wanted, (name, all_of_them)
