@@ -1,5 +1,5 @@
-/* http.c - OTLP, access logs and Prometheus' remote write on 4318, Zipkin on 9411: paths, content
- * types, and how each protocol words its answers. */
+/* http.c - OTLP, access logs and Prometheus' remote write on 4318, Zipkin on 9411: paths and content
+ * types. How each protocol words its answers: http_answers.c. */
 #include "collector/receive/http.h"
 
 #include <stdatomic.h>
@@ -10,37 +10,12 @@
 #include "collector/base/clock.h"
 #include "collector/decode/decode.h"
 #include "collector/receive/cors.h"
-#include "collector/receive/otlp_answer.h"
+#include "collector/receive/http_internal.h"
 
-#define PROTOBUF "application/x-protobuf"
-#define JSON "application/json"
-#define TEXT "text/plain; charset=utf-8"
 #define LOGS "/v1/access-logs"
 #define REMOTE_WRITE "/api/v1/write"
 #define LOG_KINDS "alb, nlb, apigw, nginx, haproxy, envoy_log"
 #define DRAIN_NS (10 * NS_PER_S)
-
-enum protocol { OTLP, ZIPKIN };
-
-struct receiver {
-    struct receiver_settings settings;
-    enum protocol protocol;
-    struct httpd *httpd;
-    char *web;               /* owns settings.web_address */
-    char *_Atomic found_web; /* what receiver_tell_web() said, in its place */
-};
-
-/* What is needed to answer once the body is on disk. */
-struct exchange {
-    struct receiver *receiver;
-    struct http_request *request;
-    struct content content; /* what was taken */
-};
-
-static void count_request(unsigned status)
-{
-    accept_count_request(TRANSPORT_HTTP, status);
-}
 
 /* ---- content types ---- */
 
@@ -51,7 +26,7 @@ static bool type_is(struct str type, const char *wanted)
     return str_eq_nocase(str_trim(name), str_of(wanted));
 }
 
-static bool wants_json(const struct http_request *request)
+bool wants_json(const struct http_request *request)
 {
     return !type_is(http_header(request, "Content-Type"), PROTOBUF);
 }
@@ -66,12 +41,12 @@ static bool path_is(const struct http_request *request, struct str path)
     return str_eq(asked, path);
 }
 
-static bool is_for_remote_write(const struct http_request *request)
+bool is_for_remote_write(const struct http_request *request)
 {
     return path_is(request, STR(REMOTE_WRITE));
 }
 
-static bool is_for_logs(const struct http_request *request)
+bool is_for_logs(const struct http_request *request)
 {
     struct str path = http_path(request);
     return str_starts(path, STR(LOGS)) &&
@@ -102,178 +77,7 @@ static int encoding_of(const struct http_request *request)
     return str_eq_nocase(coding, STR("zstd")) ? ENCODING_ZSTD : -1;
 }
 
-/* ---- refusals ---- */
-
-static unsigned grpc_code(unsigned status)
-{
-    switch (status) {
-    case 400:
-    case 431:
-        return 3; /* INVALID_ARGUMENT */
-    case 413:
-        return 8; /* RESOURCE_EXHAUSTED */
-    case 401:
-        return 16; /* UNAUTHENTICATED */
-    case 403:
-        return 7; /* PERMISSION_DENIED */
-    case 404:
-    case 405:
-    case 415:
-        return 12; /* UNIMPLEMENTED */
-    default:
-        return 14; /* UNAVAILABLE */
-    }
-}
-
-static void stranger(const char *peer, const char *reason, void *ctx)
-{
-    struct receiver *receiver = ctx;
-    accept_refused(receiver->settings.acceptor, TRANSPORT_HTTP, 0,
-                   receiver->protocol == OTLP ? "otlp" : "zipkin", 0, str_of(peer), reason);
-}
-
-static void word_refusal(struct http_request *request, unsigned status, const char *reason,
-                         struct buf *body, const char **content_type, void *ctx)
-{
-    struct receiver *receiver = ctx;
-    if (status == 505)
-        reason = "this port takes HTTP/1.1; gRPC goes to receive.otlp_grpc.listen (4317)";
-    bool logs = is_for_logs(request), series = is_for_remote_write(request);
-    bool otlp = receiver->protocol == OTLP && !logs && !series;
-    if (receiver->protocol == OTLP) /* the server refuses before begin_otlp() sees the request */
-        cors_begin(request, receiver->settings.cors_origins);
-    bool typed =
-        str_eq(http_method(request), STR("POST")) || http_header(request, "Content-Type").len > 0;
-    if (otlp && typed) {
-        bool json = wants_json(request);
-        otlp_write_status(body, json, grpc_code(status), reason);
-        *content_type = json ? JSON : PROTOBUF;
-    } else {
-        buf_addf(body, "%s\n", reason);
-        *content_type = TEXT;
-    }
-    count_request(status);
-    accept_refused(receiver->settings.acceptor, TRANSPORT_HTTP, status,
-                   otlp     ? "otlp"
-                   : logs   ? "access_log"
-                   : series ? format_word(FORMAT_REMOTE_WRITE)
-                            : "zipkin",
-                   0, http_peer(request), reason);
-}
-
-static void refuse(struct receiver *receiver, struct http_request *request, unsigned status,
-                   const char *reason)
-{
-    struct buf body;
-    const char *content_type;
-    buf_init(&body, 4096);
-    word_refusal(request, status, reason, &body, &content_type, receiver);
-    if (status == 503 || status == 429)
-        http_add_header(request, "Retry-After", "1");
-    httpd_answer(request, status, content_type, buf_str(&body), status == 413);
-    buf_fini(&body);
-}
-
-/* The same, with what came before the reason. */
-static void refuse_with(struct receiver *receiver, struct http_request *request, unsigned status,
-                        struct str came, const char *reason)
-{
-    char text[ACCEPT_REASON];
-    accept_reason(text, came, reason);
-    refuse(receiver, request, status, text);
-}
-
-/* ---- the good answers ---- */
-
-static bool is_otlp(enum format format)
-{
-    return format == FORMAT_OTLP_PB || format == FORMAT_OTLP_JSON;
-}
-
-/* Zipkin's, those of access logs and of remote write have no body. */
-static void answer_empty(struct exchange *exchange, unsigned status)
-{
-    count_request(status);
-    httpd_answer(exchange->request, status, NULL, STR_NONE, false);
-}
-
-/* Remote write has no partial success: 400 says that some samples are bad, and that none need be
- * sent again (formats: remote write). */
-static void answer_partly(struct exchange *exchange, const struct acceptance *acceptance)
-{
-    struct buf body;
-    buf_init(&body, 4096);
-    buf_addf(&body, "%u of %u samples were rejected, the others are kept; %s\n",
-             acceptance->n_rejected, acceptance->n_records, acceptance->first_reason);
-    count_request(400);
-    httpd_answer(exchange->request, 400, TEXT, buf_str(&body), false);
-    buf_fini(&body);
-}
-
-static void answer_good(struct exchange *exchange, const struct acceptance *acceptance)
-{
-    bool json = exchange->content.format == FORMAT_OTLP_JSON;
-    struct buf body;
-    if (exchange->content.format == FORMAT_REMOTE_WRITE && acceptance->n_rejected) {
-        answer_partly(exchange, acceptance);
-        return;
-    }
-    if (!is_otlp((enum format)exchange->content.format)) {
-        answer_empty(exchange, exchange->receiver->protocol == ZIPKIN ? 202 : 204);
-        return;
-    }
-    buf_init(&body, 4096);
-    otlp_write_answer(&body, (enum signal)exchange->content.signal, json, acceptance);
-    count_request(200);
-    httpd_answer(exchange->request, 200, json ? JSON : PROTOBUF, buf_str(&body), false);
-    buf_fini(&body);
-}
-
-static unsigned status_of(enum err_code code)
-{
-    switch (code) {
-    case ERR_INVALID:
-        return 400;
-    case ERR_UNSUPPORTED:
-        return 415;
-    case ERR_TOO_BIG:
-        return 413;
-    default:
-        return 503;
-    }
-}
-
-static void answer_refusal(struct exchange *exchange, const struct err *err)
-{
-    bool otlp = is_otlp(exchange->content.format),
-         json = exchange->content.format == FORMAT_OTLP_JSON;
-    unsigned status = status_of(err->code);
-    struct buf body;
-    buf_init(&body, 4096);
-    if (otlp)
-        otlp_write_status(&body, json, grpc_code(status), err->text);
-    else
-        buf_addf(&body, "%s\n", err->text);
-    if (status == 503)
-        http_add_header(exchange->request, "Retry-After", err->code == ERR_IO ? "5" : "1");
-    count_request(status);
-    httpd_answer(exchange->request, status,
-                 !otlp  ? TEXT
-                 : json ? JSON
-                        : PROTOBUF,
-                 buf_str(&body), false);
-    buf_fini(&body);
-}
-
-static void accepted(const struct acceptance *acceptance, void *ctx)
-{
-    struct exchange *exchange = ctx;
-    if (acceptance->err.code)
-        answer_refusal(exchange, &acceptance->err);
-    else
-        answer_good(exchange, acceptance);
-    free(exchange);
-}
+/* ---- bodies ---- */
 
 static void take(struct receiver *receiver, struct http_request *request, enum signal signal,
                  enum format format)
@@ -284,13 +88,13 @@ static void take(struct receiver *receiver, struct http_request *request, enum s
     if (!exchange || !bytes) {
         free(exchange);
         free(bytes);
-        refuse(receiver, request, 503, "memory is short; try again");
+        receiver_refuse(receiver, request, 503, "memory is short; try again");
         return;
     }
     struct content content = {(uint8_t)signal, (uint8_t)format, (uint8_t)encoding_of(request)};
     *exchange = (struct exchange){receiver, request, content};
     accept_body(receiver->settings.acceptor, content, TRANSPORT_HTTP, bytes, n, http_peer(request),
-                accepted, exchange);
+                receiver_answer, exchange);
 }
 
 /* ---- requests ---- */
@@ -329,7 +133,7 @@ static void answer_root(struct receiver *receiver, struct http_request *request)
 static void wrong_method(struct receiver *receiver, struct http_request *request, const char *allow)
 {
     http_add_header(request, "Allow", allow);
-    refuse(receiver, request, 405, "this path takes another method");
+    receiver_refuse(receiver, request, 405, "this path takes another method");
 }
 
 /* True when the sender may ask; else it was answered. */
@@ -340,12 +144,13 @@ static bool may_ask(struct receiver *receiver, struct http_request *request)
     case AUTH_GOOD:
         return true;
     case AUTH_FORBIDDEN:
-        refuse(receiver, request, 403, "this token may not send; it needs the role ingest");
+        receiver_refuse(receiver, request, 403,
+                        "this token may not send; it needs the role ingest");
         return false;
     default:
         http_add_header(request, "WWW-Authenticate", "Bearer realm=\"faultline\"");
-        refuse(receiver, request, 401,
-               http_header(request, "Authorization").len ? TOKEN_UNKNOWN : TOKEN_MISSING);
+        receiver_refuse(receiver, request, 401,
+                        http_header(request, "Authorization").len ? TOKEN_UNKNOWN : TOKEN_MISSING);
         return false;
     }
 }
@@ -358,17 +163,18 @@ static int check_post(struct receiver *receiver, struct http_request *request)
     int encoding = encoding_of(request);
     bool series = is_for_remote_write(request);
     if (series && encoding != ENCODING_SNAPPY) {
-        refuse(receiver, request, 415, "Content-Encoding must be snappy");
+        receiver_refuse(receiver, request, 415, "Content-Encoding must be snappy");
         return 1;
     }
     if (!series && (encoding == ENCODING_SNAPPY || encoding < 0)) {
-        refuse(receiver, request, 415, "Content-Encoding may be gzip, deflate, zstd or identity");
+        receiver_refuse(receiver, request, 415,
+                        "Content-Encoding may be gzip, deflate, zstd or identity");
         return 1;
     }
     if (word[0]) {
         char reason[100];
         snprintf(reason, sizeof(reason), "the collector takes nothing now: %s", word);
-        refuse(receiver, request, 503, reason);
+        receiver_refuse(receiver, request, 503, reason);
         return 1;
     }
     return 0;
@@ -377,11 +183,13 @@ static int check_post(struct receiver *receiver, struct http_request *request)
 static int begin_logs(struct receiver *receiver, struct http_request *request)
 {
     if (kind_of_logs(request) < 0)
-        refuse(receiver, request, 404, "this port takes POST " LOGS "/KIND; KIND is " LOG_KINDS);
+        receiver_refuse(receiver, request, 404,
+                        "this port takes POST " LOGS "/KIND; KIND is " LOG_KINDS);
     else if (!str_eq(http_method(request), STR("POST")))
         wrong_method(receiver, request, "POST");
     else if (!type_is(http_header(request, "Content-Type"), "text/plain"))
-        refuse(receiver, request, 415, "Content-Type must be text/plain, one entry a line");
+        receiver_refuse(receiver, request, 415,
+                        "Content-Type must be text/plain, one entry a line");
     else
         return check_post(receiver, request);
     return 1;
@@ -391,8 +199,9 @@ static int begin_logs(struct receiver *receiver, struct http_request *request)
  * said why. */
 static void refuse_origin(struct receiver *receiver, struct http_request *request)
 {
-    refuse_with(receiver, request, 403, http_header(request, "Origin"),
-                "a page of this origin may not send: it is not in receive.otlp_http.cors_origins");
+    receiver_refuse_with(
+        receiver, request, 403, http_header(request, "Origin"),
+        "a page of this origin may not send: it is not in receive.otlp_http.cors_origins");
 }
 
 /* A parameter `proto` names the message; without it is 1.0's. */
@@ -414,9 +223,9 @@ static int begin_remote_write(struct receiver *receiver, struct http_request *re
     if (!str_eq(http_method(request), STR("POST")))
         wrong_method(receiver, request, "POST");
     else if (!is_write_request(http_header(request, "Content-Type")))
-        refuse(receiver, request, 415,
-               "Content-Type must be application/x-protobuf, of remote write 1.0 "
-               "(protobuf_message: prometheus.WriteRequest)");
+        receiver_refuse(receiver, request, 415,
+                        "Content-Type must be application/x-protobuf, of remote write 1.0 "
+                        "(protobuf_message: prometheus.WriteRequest)");
     else
         return check_post(receiver, request);
     return 1;
@@ -445,16 +254,17 @@ static int begin_otlp(struct receiver *receiver, struct http_request *request)
     else if (is_for_remote_write(request))
         return begin_remote_write(receiver, request);
     else if (!known)
-        refuse_with(receiver, request, 404, http_path(request),
-                    path_is(request, STR("/api/v2/spans"))
-                        ? "Zipkin spans go to receive.zipkin.listen (9411)"
-                        : "this port takes POST /v1/traces, /v1/metrics and /v1/logs; the sender's "
-                          "endpoint may lack the path, or have it twice");
+        receiver_refuse_with(
+            receiver, request, 404, http_path(request),
+            path_is(request, STR("/api/v2/spans"))
+                ? "Zipkin spans go to receive.zipkin.listen (9411)"
+                : "this port takes POST /v1/traces, /v1/metrics and /v1/logs; the sender's "
+                  "endpoint may lack the path, or have it twice");
     else if (!str_eq(method, STR("POST")))
         wrong_method(receiver, request, "POST");
     else if (!type_is(type, PROTOBUF) && !type_is(type, JSON))
-        refuse_with(receiver, request, 415, type,
-                    "Content-Type must be application/x-protobuf or application/json");
+        receiver_refuse_with(receiver, request, 415, type,
+                             "Content-Type must be application/x-protobuf or application/json");
     else
         return check_post(receiver, request);
     return 1;
@@ -494,18 +304,18 @@ static int begin_zipkin(struct receiver *receiver, struct http_request *request)
     else if (path_is(request, STR("/")) && get)
         answer_root(receiver, request);
     else if (path_is(request, STR("/api/v1/spans")))
-        refuse(receiver, request, 404, "Zipkin v1 is not taken; send v2 to /api/v2/spans");
+        receiver_refuse(receiver, request, 404, "Zipkin v1 is not taken; send v2 to /api/v2/spans");
     else if (!path_is(request, STR("/api/v2/spans")))
-        refuse_with(receiver, request, 404, http_path(request),
-                    str_starts(http_path(request), STR("/v1/"))
-                        ? "OTLP goes to receive.otlp_http.listen (4318)"
-                        : "this port takes POST /api/v2/spans");
+        receiver_refuse_with(receiver, request, 404, http_path(request),
+                             str_starts(http_path(request), STR("/v1/"))
+                                 ? "OTLP goes to receive.otlp_http.listen (4318)"
+                                 : "this port takes POST /api/v2/spans");
     else if (!str_eq(method, STR("POST")))
         wrong_method(receiver, request,
                      receiver->settings.questions.begin ? "GET, HEAD, POST" : "POST");
     else if (type.len && !type_is(type, JSON) && !type_is(type, PROTOBUF))
-        refuse_with(receiver, request, 415, type,
-                    "Content-Type must be application/json or application/x-protobuf");
+        receiver_refuse_with(receiver, request, 415, type,
+                             "Content-Type must be application/json or application/x-protobuf");
     else
         return check_post(receiver, request);
     return 1;
@@ -559,8 +369,8 @@ static int start(const struct receiver_settings *settings, enum protocol protoco
         .threads = 1,
         .begin = begin,
         .finish = finish,
-        .refuse = word_refusal,
-        .stranger = stranger,
+        .refuse = receiver_word_refusal,
+        .stranger = receiver_stranger,
         .ctx = receiver,
     };
     if (httpd_start(&httpd, &receiver->httpd, err)) {
