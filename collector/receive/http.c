@@ -1,5 +1,5 @@
-/* http.c - OTLP, access logs and Prometheus' remote write on 4318, Zipkin on 9411: paths and content
- * types. How each protocol words its answers: http_answers.c. */
+/* http.c - OTLP, access logs and Prometheus' remote write on 4318, Zipkin on 9411: paths and
+ * content types. How each protocol words its answers: http_answers.c. */
 #include "collector/receive/http.h"
 
 #include <stdatomic.h>
