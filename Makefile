@@ -81,8 +81,14 @@ $(B)/gen/openapi.h: web/openapi.json
 	@mkdir -p $(@D)
 	{ echo 'static const unsigned char openapi_json[] = {'; od -An -v -tu1 $< | sed 's/  */,/g; s/^,//; s/$$/,/'; echo '};'; } > $@
 
+$(B)/gen/revision: always # so that a build that goes on says which revision it is, everywhere
+	@mkdir -p $(@D)
+	@echo '$(REVISION)' | cmp -s - $@ || echo '$(REVISION)' > $@
+.PHONY: always
+
 $(B)/obj/web/pages.o: $(B)/gen/ui_files.h
 $(B)/obj/web/api.o: $(B)/gen/openapi.h
+$(B)/obj/collector/command/basics.o $(B)/obj/exporters/prometheus_render.o: $(B)/gen/revision
 $(B)/obj/collector/command/basics.o $(B)/obj/exporters/prometheus_render.o: ALL_CFLAGS += -DFAULTLINE_REVISION='"$(REVISION)"'
 
 $(B)/obj/%.o: %.c

@@ -162,6 +162,19 @@ static void set_from_secret(struct gathering *gathering, const char *where,
     set(gathering, where, setting, (struct str){value, n}, "environment");
 }
 
+/* Kubernetes tells every pod of a namespace where its services are: of one named faultline by
+ * FAULTLINE_SERVICE_HOST, FAULTLINE_SERVICE_PORT_WEB, FAULTLINE_PORT=tcp://…,
+ * FAULTLINE_PORT_4318_TCP_ADDR and the like. */
+static bool is_service_link(struct str rest, struct str value)
+{
+    struct str all = {rest.p - 1, rest.len + 1}; /* with the underscore before it */
+    bool address = str_starts(value, STR("tcp://")) || str_starts(value, STR("udp://")) ||
+                   str_starts(value, STR("sctp://"));
+    return str_ends(all, STR("_SERVICE_HOST")) || str_contains(all, STR("_SERVICE_PORT")) ||
+           str_contains(all, STR("_TCP")) || str_contains(all, STR("_UDP")) ||
+           str_contains(all, STR("_SCTP")) || (str_ends(all, STR("_PORT")) && address);
+}
+
 static void read_environment(struct gathering *gathering, char *const *environment)
 {
     struct str name, value;
@@ -186,7 +199,8 @@ static void read_environment(struct gathering *gathering, char *const *environme
                 continue;
             }
         }
-        mistake(gathering, "%s: unknown setting", where);
+        if (!is_service_link(rest, value))
+            mistake(gathering, "%s: unknown setting", where);
     }
 }
 

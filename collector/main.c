@@ -1,4 +1,5 @@
 /* main.c - finds the command and runs it. What a collector does is in command/serve.c. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -10,6 +11,17 @@
 static bool asks_for_help(int argc, char **argv)
 {
     return argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0);
+}
+
+/* An answer that nobody could read whole is none. */
+static int answered(int code)
+{
+    bool written = fflush(stdout) == 0 && !ferror(stdout);
+    if (written || code != EXIT_GOOD)
+        return code;
+    if (errno != EPIPE) /* who closed it knows */
+        fprintf(stderr, "faultline: the answer could not be written: %s\n", strerror(errno));
+    return EXIT_NOT_DONE;
 }
 
 int main(int argc, char **argv)
@@ -31,7 +43,7 @@ int main(int argc, char **argv)
             continue;
         if (!options_read(command, argc > 2 ? argc - 2 : 0, argv + 2, &options))
             return EXIT_USAGE;
-        return command->run(&options);
+        return answered(command->run(&options));
     }
     fprintf(stderr, "faultline: there is no command '%s'; see 'faultline help'\n", name);
     return EXIT_USAGE;

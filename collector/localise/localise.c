@@ -310,6 +310,7 @@ static bool look(struct work *work)
     find_unanswered(work);
     find_flow(work);
     find_traffic(work);
+    find_own_steps(work);
     find_entries(work);
     if (work->input->level == SUSPECT_VERSION && !look_at_versions(work))
         return false;

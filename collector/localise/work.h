@@ -14,6 +14,7 @@
  *   visits.c     for what services were visited, and how many calls they made a visit
  *   unanswered.c calls that never come to their callee, where no status says so
  *   flow.c       calls that vanished or multiplied
+ *   own_steps.c  work of its own that a service does no more
  *   stops.c      visits that stop
  *   mix.c        visits of which other kinds come than before
  *   missing.c    failures of callers that never came to their callee, where only callees report
@@ -415,6 +416,7 @@ void find_failures(struct work *work);
 void find_unanswered(struct work *work);
 void find_flow(struct work *work);
 void find_traffic(struct work *work);
+void find_own_steps(struct work *work);
 void find_entries(struct work *work);
 void find_changes(struct work *work);
 

@@ -12,10 +12,12 @@ FRONT = {"GET /": ("list", "rate", "cart"), "GET /look": ("list", "rate", "rate"
 
 class Page:
     """`refused`: a service that does not answer a share of its calls, for which the caller waits in vain so many ms; `throws`: what the
-    front is asked for and how many calls it makes for it before it stops by itself; `leaf`: the caller's half of a call is a span too."""
+    front is asked for and how many calls it makes for it before it stops by itself; `leaf`: the caller's half of a call is a span too;
+    `forgets`: a service that mostly does no more what it does by itself; `asked`: what the front is asked for, else any."""
 
-    def __init__(self, seed, refused="", share=1, wait=0, throws=None, leaf=False):
+    def __init__(self, seed, refused="", share=1, wait=0, throws=None, leaf=False, forgets="", asked=None):
         self.random, self.spans, self.leaf = random.Random(seed), [], leaf
+        self.forgets, self.asked = forgets, asked or list(FRONT)
         self.refused, self.share, self.wait, self.throws = refused, share, wait, throws or {}
 
     def span(self, trace, service, name, parent, begin, end):
@@ -45,19 +47,27 @@ class Page:
             at, answered = self.call(trace, service, own["spanId"], callee, at)
             if not answered:
                 break
+        for step in ("find", "note") if service != "front" else ():
+            if step == "note" or service != self.forgets or self.random.random() > 0.7:
+                at += 0.3
+                self.span(trace, service, step, own["spanId"], at - 0.3, at)
         at += self.random.lognormvariate(0, 0.4)
         own["endTimeUnixNano"] = str(int(at * 1e6))
         return at
 
 
-def first_of(c, name, seed, **fault):
+def answer_of(c, name, seed, code=1, **fault):
     paths = [os.path.join(c.folder, name + when + ".json") for when in ("base", "now")]
     for i, path in enumerate(paths):
         page = Page(seed + i, leaf=fault.get("leaf", False), **({k: v for k, v in fault.items() if k != "leaf"} if i else {}))
         for k in range(400):
-            page.visit("%032x" % (page.random.getrandbits(127) + 1), "front", "", page.random.choice(list(FRONT)), BEGIN + 600_000 * i + k * MINUTES * 150)
+            page.visit("%032x" % (page.random.getrandbits(127) + 1), "front", "", page.random.choice(page.asked), BEGIN + 600_000 * i + k * MINUTES * 150)
         write_spans(path, page.spans)
-    answer = asked(c, os.path.join(c.folder, name + ".db"), *paths)
+    return asked(c, os.path.join(c.folder, name + ".db"), *paths, code=code)
+
+
+def first_of(c, name, seed, **fault):
+    answer = answer_of(c, name, seed, **fault)
     return answer["suspects"][0]["node"]["service"], [(s["node"]["service"], round(s["score"], 3)) for s in answer["suspects"]]
 
 
@@ -75,3 +85,12 @@ def scene_a_step_that_was_never_made_before_is_a_call_without_an_answer(c):
                                 ("few", "rate", {"refused": "rate", "share": 0.1}), ("own", "front", {"throws": {"POST /buy": 1}})):
         first, all_of_them = first_of(c, "leaf" + name, 800, leaf=True, **fault)
         assert first == wanted, (name, all_of_them)
+
+
+def scene_what_a_service_does_no_more_is_told(c):
+    """No call tells of it, and nobody knows for which operation it was done: that others are asked for than before is no such fault."""
+    first = answer_of(c, "forgets", 1000, forgets="rate")["suspects"][0]
+    told = [e["text"] for e in first["evidence"] if e["metric"] == "steps_a_visit"]
+    assert first["node"]["service"] == "rate" and first["significant"] and told and told[0].startswith("rate does find less: 1 → 0."), first
+    others = answer_of(c, "others", 1010, code=0, asked=["GET /cart", "GET /cart", "GET /look", "POST /buy", "GET /"])
+    assert "no significant change" == others["verdict"], others["suspects"][0]

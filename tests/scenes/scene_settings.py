@@ -140,6 +140,13 @@ def scene_every_setting_has_its_default_and_says_where_it_is_from(c):
     code, said, _ = check_config(c, "--set", "web.sql=false", FAULTLINE_CONFIG="f.yml", FAULTLINE_WEB_SQL="true", FAULTLINE_WEB_HOSTS="a, b",
                                  FAULTLINE_STITCH_TRACE_IDLE="4s", FAULTLINE_WEB_LOG_LINK_FILE="secret")
     changed = [line for line in said if not line.endswith("# default")]
+    # what Kubernetes tells of services that are named faultline and faultline-web is no setting
+    assert check_config(c, FAULTLINE_SERVICE_HOST="10.0.0.1", FAULTLINE_SERVICE_PORT_WEB="4319", FAULTLINE_PORT="tcp://10.0.0.1:4318",
+                        FAULTLINE_PORT_4318_TCP_ADDR="10.0.0.1", FAULTLINE_WEB_PORT="tcp://10.0.0.1:4319")[0] == 0
+    for command in ("check-config", "version", "help"):
+        with open("/dev/full", "w") as full:
+            p = subprocess.run([c.program, command], stdout=full, stderr=subprocess.PIPE, text=True, cwd=c.folder)
+        assert p.returncode == 3 and "could not be written: No space left" in p.stderr, (command, p)
     assert code == 0 and changed == [
         "security.allow_plaintext = ['* -> legacy/ftp']  # f.yml:6", "stitch.trace_idle = 4s  # environment",
         "stitch.zones = {z1=10.0.0.0/8, z1=10.1.0.0/16}  # f.yml:4", "store.max_size = 10GB  # f.yml:7", "store.path = a.db  # f.yml:1",
