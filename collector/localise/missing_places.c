@@ -59,6 +59,20 @@ static bool is_follower(const struct work *work, const struct missing_edge *edge
 
 /* ---- were they made? ---- */
 
+bool count_own_step(const struct work *work, const struct pair *pair, double n[2])
+{
+    struct tally_key key = pair->key;
+    double asked[2];
+    key.what = pair->key.what == SELF_CALM ? SELF_TROUBLED : SELF_CALM;
+    const struct pair *other = pairs_find(work->pairs, &key);
+    if (other && other < pair)
+        return false;
+    count_visits(work, pair->key.node, pair->key.name, asked);
+    for (int t = 0; t < 2; t++)
+        n[t] = fmax(0, (double)(pair->t[t].n + (other ? other->t[t].n : 0)) - asked[t]);
+    return true;
+}
+
 double missing_new_steps(const struct work *work, uint32_t caller)
 {
     double visits[2], more = 0;
@@ -66,16 +80,9 @@ double missing_new_steps(const struct work *work, uint32_t caller)
     count_visits(work, caller, NAME_NONE, visits);
     for (pairs_range(work->pairs, TALLY_SELF, caller, &i, &to);
          i < to && visits[0] > 0 && visits[1] > 0; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        struct tally_key other_key = pair->key;
-        double asked[2], n[2];
-        other_key.what = pair->key.what == SELF_CALM ? SELF_TROUBLED : SELF_CALM;
-        const struct pair *other = pairs_find(work->pairs, &other_key);
-        count_visits(work, caller, pair->key.name, asked);
-        if (other && other < pair)
+        double n[2];
+        if (!count_own_step(work, &work->pairs->items[i], n))
             continue;
-        for (int t = 0; t < 2; t++)
-            n[t] = fmax(0, (double)(pair->t[t].n + (other ? other->t[t].n : 0)) - asked[t]);
         double was = n[0] / visits[0], is = n[1] / visits[1];
         if (was < NEW_STEP_LEFT * is && rates_z(n[0], visits[0], n[1], visits[1]) > SIGNIFICANT_Z)
             more += is - was;

@@ -19,11 +19,12 @@ static struct stay stay_of(const struct work *work, uint32_t group)
 {
     struct stay stay = {.least = 1};
     double all[2], rest[2] = {0, 0}, told = 0;
+    uint32_t n;
     count_visits(work, group, NAME_NONE, all);
-    for (uint32_t i = 0; i < work->n_visits; i++) {
-        const struct visits *kind = &work->visits[i];
-        if (kind->group != group || all[0] <= 0 || all[1] <= 0)
-            continue;
+    const struct visits *kind = visits_of_group(work, group, &n);
+    if (n == 0) /* nobody says for what it was visited */
+        return stay;
+    for (; n > 0 && all[0] > 0 && all[1] > 0; kind++, n--) {
         double more =
             kind->n[0] > 0 ? kind->failed[1] - kind->failed[0] / kind->n[0] * kind->n[1] : 0;
         told += fmax(0, more) + kind->stopped;
@@ -38,21 +39,6 @@ static struct stay stay_of(const struct work *work, uint32_t group)
     stay.visits[0] = all[0];
     stay.visits[1] = fmax(0, all[1] - told);
     return stay;
-}
-
-/* How often the service did it beside what it was asked for by that name. */
-static bool count_step(const struct work *work, const struct pair *pair, double n[2])
-{
-    struct tally_key key = pair->key;
-    double asked[2];
-    key.what = pair->key.what == SELF_CALM ? SELF_TROUBLED : SELF_CALM;
-    const struct pair *other = pairs_find(work->pairs, &key);
-    if (other && other < pair)
-        return false;
-    count_visits(work, pair->key.node, pair->key.name, asked);
-    for (int t = 0; t < 2; t++)
-        n[t] = fmax(0, (double)(pair->t[t].n + (other ? other->t[t].n : 0)) - asked[t]);
-    return true;
 }
 
 static void blame_step(struct work *work, const struct pair *pair, const struct stay *stay,
@@ -89,7 +75,7 @@ static void find_gone(struct work *work, uint32_t from, uint32_t to)
     for (uint32_t i = from; i < to; i++) {
         const struct pair *pair = &work->pairs->items[i];
         double n[2];
-        if (!count_step(work, pair, n) || n[0] < MIN_TIMES)
+        if (!count_own_step(work, pair, n) || n[0] < MIN_TIMES)
             continue;
         work->n_tests[TEST_TRAFFIC]++;
         double expected[2] = {stay.visits[0] / stay.least, stay.visits[1]};

@@ -220,6 +220,8 @@ struct visits {
     double calls[2], lost[2]; /* made to whom count_made() is asked of; that never came there */
 };
 bool visits_make(struct work *work);
+/* Those of one service: *n of them. */
+const struct visits *visits_of_group(const struct work *work, uint32_t group, uint32_t *n);
 /* By (service, operation), or of the whole service (NAME_NONE); of who reports none, the calls that
  * came in. */
 void count_visits(const struct work *work, uint32_t group, name_no operation, double visits[2]);
