@@ -31,9 +31,6 @@ static int fail(const struct asking *asking, int code, const char *sql)
 {
     sqlite3 *db = asking->query->db;
     int offset = sqlite3_error_offset(db);
-    if (asking->query->denied && strstr(sqlite3_errmsg(db), "function"))
-        return err_set(asking->err, ERR_FORBIDDEN, "%s: it may take longer than a question may",
-                       sqlite3_errmsg(db));
     if (asking->query->denied || sql_guard_is_write(db))
         return err_set(asking->err, ERR_FORBIDDEN, "only reading is allowed: %s",
                        sqlite3_errmsg(db));
