@@ -168,11 +168,12 @@ static void set_from_secret(struct gathering *gathering, const char *where,
 static bool is_service_link(struct str rest, struct str value)
 {
     struct str all = {rest.p - 1, rest.len + 1}; /* with the underscore before it */
+    const char *port = memmem(all.p, all.len, "_PORT_", 6);
+    bool numbered = port && port + 6 < all.p + all.len && isdigit((unsigned char)port[6]);
     bool address = str_starts(value, STR("tcp://")) || str_starts(value, STR("udp://")) ||
                    str_starts(value, STR("sctp://"));
-    return str_ends(all, STR("_SERVICE_HOST")) || str_contains(all, STR("_SERVICE_PORT")) ||
-           str_contains(all, STR("_TCP")) || str_contains(all, STR("_UDP")) ||
-           str_contains(all, STR("_SCTP")) || (str_ends(all, STR("_PORT")) && address);
+    return numbered || str_ends(all, STR("_SERVICE_HOST")) ||
+           str_contains(all, STR("_SERVICE_PORT")) || (str_ends(all, STR("_PORT")) && address);
 }
 
 static void read_environment(struct gathering *gathering, char *const *environment)

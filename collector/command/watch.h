@@ -126,6 +126,7 @@ struct look {
 uint64_t watch_step_of(const struct watch *watch, uint64_t ns);
 uint64_t watch_minute_of(const struct watch *watch, uint64_t step);
 void watch_append(struct watch *watch, struct watched *watched);
+
 /* ---- watch_entries.c ---- */
 
 bool watched_has_entry(const struct watched *watched, const struct tally_key *entry);

@@ -9,18 +9,18 @@
 
 /* ---- which ---- */
 
-static struct watched_entry *entry_of(struct watched *watched, const struct tally_key *key)
+/* n_entries: none. */
+static unsigned number_of(const struct watched *watched, const struct tally_key *key)
 {
-    for (unsigned i = 0; i < watched->n_entries; i++) {
-        if (tally_key_eq(&watched->entries[i].key, key))
-            return &watched->entries[i];
-    }
-    return NULL;
+    unsigned i = 0;
+    while (i < watched->n_entries && !tally_key_eq(&watched->entries[i].key, key))
+        i++;
+    return i;
 }
 
 bool watched_has_entry(const struct watched *watched, const struct tally_key *entry)
 {
-    return entry_of((struct watched *)watched, entry) != NULL;
+    return number_of(watched, entry) < watched->n_entries;
 }
 
 void watched_add_entry(struct watched *watched, const struct symptom_found *found)
@@ -62,9 +62,10 @@ bool watch_shares_entry(const struct watch *watch, const struct watched *watched
 
 void watched_note(struct watched *watched, const struct symptom_found *found)
 {
-    struct watched_entry *entry = entry_of(watched, &found->entry);
-    if (!entry)
+    unsigned i = number_of(watched, &found->entry);
+    if (i == watched->n_entries)
         return;
+    struct watched_entry *entry = &watched->entries[i];
     if (!entry->shows || found->z > entry->shows->z)
         entry->shows = found;
     if (!watched->shows || found->z > watched->shows->z)
@@ -83,7 +84,7 @@ void watched_forget_shown(struct watched *watched)
 static void take_shown(struct watched_entry *entry, bool shared)
 {
     const struct symptom_found *shows = entry->shows;
-    if (!shows || (shows->kind > entry->symptom) || (shared && shows->kind != entry->symptom))
+    if (!shows || shows->kind > entry->symptom || (shared && shows->kind != entry->symptom))
         return;
     if (shows->kind < entry->symptom)
         entry->worst = 0;

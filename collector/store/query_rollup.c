@@ -43,9 +43,10 @@ static bool add_row(struct reading *reading, sqlite3_stmt *row)
 }
 
 #define ROWS_SQL "SELECT tally, " TALLY_ROW_SELECT "t WHERE t.minute >= ?1 AND t.minute < ?2"
-#define NOT_IN_INCIDENT                                                                            \
-    " AND NOT EXISTS (SELECT 1 FROM incident_row i WHERE t.minute >= i.onset_ns / 60000000000 "    \
-    "AND t.minute <= coalesce(i.closed_ns, i.updated_ns) / 60000000000)"
+#define OF_INCIDENT(minute)                                                                        \
+    "incident_row i WHERE " minute " >= i.onset_ns / 60000000000 AND " minute                      \
+    " <= coalesce(i.closed_ns, i.updated_ns) / 60000000000"
+#define NOT_IN_INCIDENT " AND NOT EXISTS (SELECT 1 FROM " OF_INCIDENT("t.minute") ")"
 #define ONLY_REQUESTS " AND t.tally IN (SELECT id FROM tally_key WHERE channel = 0)"
 
 int query_rollup(struct query *query, const struct rollup_question *question, struct rollup *rollup,
@@ -86,11 +87,9 @@ int query_request_minutes(struct query *query, struct window window, uint64_t ov
                     "SELECT t.minute, sum(t.n), sum(t.bad), sum(t.sum_ns) FROM minute_age m "
                     "CROSS JOIN tally_key k CROSS JOIN tally_row t ON t.minute = m.minute AND "
                     "t.tally = k.id WHERE m.minute >= ?1 AND m.minute < ?2 AND k.channel = 0 "
-                    "AND (?4 = 0 OR NOT EXISTS (SELECT 1 FROM incident_row i WHERE "
-                    "m.minute >= i.onset_ns / 60000000000 AND m.minute <= "
-                    "coalesce(i.closed_ns, i.updated_ns) / 60000000000 AND "
-                    "coalesce(i.closed_ns, i.updated_ns) < ?4)) "
-                    "GROUP BY t.minute ORDER BY t.minute LIMIT ?3",
+                    "AND (?4 = 0 OR NOT EXISTS (SELECT 1 FROM " OF_INCIDENT(
+                        "m.minute") " AND coalesce(i.closed_ns, i.updated_ns) < ?4)) "
+                                    "GROUP BY t.minute ORDER BY t.minute LIMIT ?3",
                     &select, err))
         return err->code;
     sqlite3_bind_int64(select, 1, (int64_t)(window.from_ns / NS_PER_MINUTE));

@@ -71,21 +71,25 @@ def scene_times_of_what_has_no_end(c):
     assert last - first == 3 * 10**9 and before - 10**6 < last < time.time_ns(), (first, last, before)
 
 
+def sent_on(c, files):
+    """Starts, and replays these to it as files: their names, and what the command says."""
+    names = [os.path.join(c.folder, "file%d" % i) for i in range(len(files))]
+    for name, data in zip(names, files):
+        with open(name, "wb") as f:
+            f.write(data)
+    c.start()
+    done = subprocess.run([c.program, "replay", *names, "--to", "http://" + c.otlp], capture_output=True, text=True)
+    assert done.returncode == 0, done
+    return names, json.loads(done.stdout)
+
+
 def scene_to_a_collector(c):
     """Files of every kind sent on: the same rows as in a database, flushed when the command returns. Jaeger's spans go as OTLP."""
     columns = ("SELECT trace_id, span_id, parent_span_id, service, version, operation, kind, start_ns, duration_ns, status, status_message, http_status, resource, "
                "attributes, events, links FROM span ORDER BY 1, 2")
     files = [golden("jaeger", "checkout.json"), golden("otel_js", "json", "traces.frontend.json"), golden("otel_js", "proto", "metrics.backend.bin"),
              otlp.request_json("Logs", [otlp.log_json("x", "0" * 16 + "5eed0000000000a1", "%016x" % 0xb1)])]
-    names = []
-    for i, data in enumerate(files):
-        names.append(os.path.join(c.folder, "file%d" % i))
-        with open(names[-1], "wb") as f:
-            f.write(data)
-    c.start()
-    done = subprocess.run([c.program, "replay", *names, "--to", "http://" + c.otlp], capture_output=True, text=True)
-    assert done.returncode == 0, done
-    said = json.loads(done.stdout)
+    names, said = sent_on(c, files)
     assert (said["accepted"], said["duplicate"], said["rejected"]) == (said["records"] - 1, 0, 1), said
     sent, points = c.sql(columns), c.sql("SELECT count(*) FROM metric_point")
     c.stop()
@@ -100,15 +104,9 @@ def scene_files_of_zipkin_beside_others_go_as_otlp(c):
     """One command for a folder of files: the graph of Zipkin's is what it is from the files themselves, shared ids included."""
     edges = ("SELECT caller_service, callee_service, connection_type, protocol, via, crossing, known_by, sum(calls), sum(errors), sum(errors_origin), sum(recovered), "
              "sum(plaintext), sum(mtls) FROM edge_minute GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7")
-    names = []
-    for i, data in enumerate([golden("otel_js", "json", "traces.frontend.json")] + frames("zipkin_shared") + frames("zipkin_pb")[:3] + [golden("otel_js", "json", "traces.backend.json")]):
-        names.append(os.path.join(c.folder, "file%d" % i))
-        with open(names[-1], "wb") as f:
-            f.write(data)
-    c.start()
-    done = subprocess.run([c.program, "replay", *names, "--to", "http://" + c.otlp], capture_output=True, text=True)
-    assert done.returncode == 0, done
-    said, sent = json.loads(done.stdout), c.sql(edges)
+    names, said = sent_on(c, [golden("otel_js", "json", "traces.frontend.json")] + frames("zipkin_shared") + frames("zipkin_pb")[:3] +
+                          [golden("otel_js", "json", "traces.backend.json")])
+    sent = c.sql(edges)
     assert said["accepted"] == said["records"] > 100, said
     wrong = subprocess.run([c.program, "replay", names[0], "--to", "http://" + c.zipkin], capture_output=True, text=True)
     assert wrong.returncode == 3 and "receive.otlp_http.listen" in wrong.stderr, wrong

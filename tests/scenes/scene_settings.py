@@ -143,6 +143,8 @@ def scene_every_setting_has_its_default_and_says_where_it_is_from(c):
     # what Kubernetes tells of services that are named faultline and faultline-web is no setting
     assert check_config(c, FAULTLINE_SERVICE_HOST="10.0.0.1", FAULTLINE_SERVICE_PORT_WEB="4319", FAULTLINE_PORT="tcp://10.0.0.1:4318",
                         FAULTLINE_PORT_4318_TCP_ADDR="10.0.0.1", FAULTLINE_WEB_PORT="tcp://10.0.0.1:4319")[0] == 0
+    assert check_config(c, FAULTLINE_STORE_TCP="1", FAULTLINE_PORT="4318", FAULTLINE_PORT_X="1")[2] == [
+        "environment FAULTLINE_%s: unknown setting" % name for name in ("STORE_TCP", "PORT", "PORT_X")]
     for command in ("check-config", "version", "help"):
         with open("/dev/full", "w") as full:
             p = subprocess.run([c.program, command], stdout=full, stderr=subprocess.PIPE, text=True, cwd=c.folder)
