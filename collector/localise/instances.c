@@ -94,6 +94,8 @@ static void measure_parts(struct work *work, const struct finding *finding, stru
     uint32_t i, to;
     parts->n = 0;
     parts->sum = 0;
+    if (finding->done) /* nobody counts it by instance */
+        return;
     if (finding->kind == EVIDENCE_CHANGE) {
         part_add(parts, finding->instance, finding->instance ? 1 : 0);
         return;
@@ -165,20 +167,31 @@ bool stops_after_one_instance(const struct work *work, uint32_t group)
     return false;
 }
 
-/* The instance that a service has now, NAME_NONE when there are several or none is known. */
-static name_no only_instance(const struct work *work, uint32_t group)
+/* The only instance that a service had at a time, NAME_NONE when there were several or none is
+ * known. *any: it had some. */
+static name_no only_at(const struct work *work, uint32_t group, int t, bool *any)
 {
     uint32_t i, to;
     name_no only = NAME_NONE;
+    *any = false;
     for (pairs_range(work->pairs, TALLY_INSTANCE, group, &i, &to); i < to; i++) {
         const struct pair *pair = &work->pairs->items[i];
-        if (pair->t[1].n <= 0)
+        if (pair->t[t].n <= 0)
             continue;
-        if (only || !pair->key.name)
+        if (*any || !pair->key.name)
             return NAME_NONE;
         only = pair->key.name;
+        *any = true;
     }
     return only;
+}
+
+/* The one it has now; of a service that answers nobody any more, the one it had. */
+static name_no only_instance(const struct work *work, uint32_t group)
+{
+    bool any;
+    name_no only = only_at(work, group, 1, &any);
+    return any ? only : only_at(work, group, 0, &any);
 }
 
 static struct str part_text(struct work *work, const struct finding *finding,

@@ -157,25 +157,24 @@ struct str level_name(struct work *work, uint32_t group)
     return node_text_short(work->arena, &node);
 }
 
-/* Who waits for an answer that never comes is slow, and lacks the call: that is the callee's. Gives
- * what is left to blame the caller for. */
+/* Who waits for an answer that never comes is slow, and lacks the call: that is the callee's, and
+ * told once, by service. Gives what is left to blame the caller for. */
 static double blame_waited(struct work *work, const struct pair *pair, const struct slowness *slow,
                            struct finding finding)
 {
-    double share, value = finding.value;
-    uint32_t caller = pair->key.node,
-             callee = missing_waited_for(work, caller, pair->key.name, slow->told, &share);
-    if (callee == NO_GROUP)
-        return value;
-    finding.value = value * share;
-    finding.group = callee;
-    finding.peer = caller;
-    finding.end = END_CALLEE;
-    finding.operation = NAME_NONE;
-    finding.text = say(work, "%.*s, as many as lack their call to %.*s", STR_ARG(finding.text),
-                       STR_ARG(level_name(work, callee)));
-    blame(work, &finding);
-    return value * (1 - share);
+    uint32_t caller = work->level->items[pair->key.node].service;
+    struct missing waited;
+    if (!missing_waited_for(work, caller, pair->key.name, slow->told, &waited))
+        return finding.value;
+    if (work->level != &work->services)
+        return finding.value * (1 - waited.share);
+    finding.channel = CHANNEL_TRAFFIC;
+    finding.kind = EVIDENCE_TRAFFIC;
+    finding.unit = UNIT_RATIO;
+    finding.metric = STR("calls_a_visit");
+    finding.baseline = waited.was;
+    finding.observed = waited.is;
+    return blame_lacking(work, &waited, "as many as lack their call to", finding);
 }
 
 static void blame_self(struct work *work, const struct pair *pair, const struct slowness *slow,

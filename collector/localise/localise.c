@@ -302,7 +302,7 @@ static bool look(struct work *work)
         !pairs_make(work, &work->services, &work->by_service) ||
         !pairs_make(work, &work->versions, &work->by_version) || !siblings_make(work) ||
         !visits_make(work) || !drift_measure(work) || !edges_measure(work) ||
-        !missing_measure(work))
+        !own_steps_measure(work) || !missing_measure(work))
         return false;
     find_slow_own(work);
     find_slow_gaps(work);

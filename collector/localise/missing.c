@@ -63,8 +63,7 @@ static bool is_significant(const struct made *made, bool gone, double new_steps)
     return calls_z(made->calls, made->visits) < (seen ? -GONE_Z : -SIGNIFICANT_Z);
 }
 
-static void measure(struct work *work, const struct pair *pair, const struct made *made,
-                    double new_steps)
+static void measure(struct work *work, const struct pair *pair, const struct made *made)
 {
     if (made->visits[0] < TEST_EVENTS || made->visits[1] < TEST_EVENTS ||
         made->calls[0] < TEST_EVENTS)
@@ -74,7 +73,7 @@ static void measure(struct work *work, const struct pair *pair, const struct mad
         made->visits[0] < MIN_TIMES || made->visits[1] < MIN_TIMES || made->calls[0] < MIN_TIMES;
     bool gone = lost_instance(work, pair->key.peer),
          of_mix = is_of_mix(work, pair->key.node, NAME_NONE, made);
-    bool significant = is_significant(made, gone, new_steps);
+    bool significant = is_significant(made, gone, work->new_steps[pair->key.node]);
     if (thin && !significant)
         return;
     work->missing[work->n_missing++] =
@@ -93,8 +92,6 @@ bool missing_measure(struct work *work)
     work->missing = arena_alloc(work->arena, (work->pairs->n + 1) * sizeof(*work->missing));
     if (!work->missing)
         return false;
-    uint32_t caller = NO_GROUP;
-    double new_steps = 0;
     for (uint32_t i = 0, step = 1; i < work->pairs->n; i += step) {
         const struct pair *pair = &work->pairs->items[i];
         struct made made;
@@ -103,11 +100,7 @@ bool missing_measure(struct work *work)
             pair->key.peer == NO_GROUP)
             continue;
         step = count_made(work, i, CALLS_ALL, MISSING_BY_CARRIED, &made);
-        if (caller != pair->key.node) { /* the pairs of one stand side by side */
-            caller = pair->key.node;
-            new_steps = missing_new_steps(work, caller);
-        }
-        measure(work, pair, &made, new_steps);
+        measure(work, pair, &made);
     }
     missing_place(work);
     return true;
@@ -222,41 +215,50 @@ double missing_share(const struct work *work, uint32_t caller, uint32_t callee)
     return by_caller + by_callee > 0 ? by_callee / (by_caller + by_callee) : 0;
 }
 
-uint32_t missing_next(const struct work *work, uint32_t caller, double *share)
+/* `operation`: only where so many of its visits lack the call as are slow; NAME_NONE: any. */
+static bool choose(const struct work *work, uint32_t caller, name_no operation, double slow,
+                   struct missing *chosen)
 {
-    uint32_t next = NO_GROUP;
-    *share = 0;
+    *chosen = (struct missing){.callee = NO_GROUP};
     for (uint32_t i = 0; i < work->n_missing; i++) {
         const struct missing_edge *edge = &work->missing[i];
         if (edge->caller != caller || !edge->first)
             continue;
-        double part = missing_share(work, caller, edge->callee);
-        if (part > *share) {
-            *share = part;
-            next = edge->callee;
-        }
+        struct asked_calls asked = {0};
+        if (operation)
+            asked = calls_asked(work, caller, edge->callee, operation);
+        if (operation && (!asked.significant || slow > FOLLOWS_MOST * asked.drop ||
+                          asked.drop > FOLLOWS_MOST * slow))
+            continue;
+        double share = missing_share(work, caller, edge->callee);
+        if (share > chosen->share)
+            *chosen = (struct missing){edge->callee, share, edge->was, edge->is};
     }
-    return next;
+    return chosen->callee != NO_GROUP;
 }
 
-uint32_t missing_waited_for(const struct work *work, uint32_t caller, name_no operation,
-                            double slow, double *share)
+bool missing_next(const struct work *work, uint32_t caller, struct missing *next)
 {
-    uint32_t waited = NO_GROUP;
-    *share = 0;
-    for (uint32_t i = 0; i < work->n_missing; i++) {
-        const struct missing_edge *edge = &work->missing[i];
-        if (edge->caller != caller || !edge->first)
-            continue;
-        struct asked_calls asked = calls_asked(work, caller, edge->callee, operation);
-        if (!asked.significant || slow > FOLLOWS_MOST * asked.drop ||
-            asked.drop > FOLLOWS_MOST * slow)
-            continue;
-        double part = missing_share(work, caller, edge->callee);
-        if (part > *share) {
-            *share = part;
-            waited = edge->callee;
-        }
-    }
-    return waited;
+    return choose(work, caller, NAME_NONE, 0, next);
+}
+
+bool missing_waited_for(const struct work *work, uint32_t caller, name_no operation, double slow,
+                        struct missing *waited)
+{
+    return operation && choose(work, caller, operation, slow, waited);
+}
+
+double blame_lacking(struct work *work, const struct missing *lacking, const char *words,
+                     struct finding finding)
+{
+    double left = finding.value * (1 - lacking->share);
+    finding.value *= lacking->share;
+    finding.peer = finding.group;
+    finding.group = lacking->callee;
+    finding.end = END_CALLEE;
+    finding.operation = NAME_NONE;
+    finding.text = say(work, "%.*s, %s %.*s", STR_ARG(finding.text), words,
+                       STR_ARG(level_name(work, lacking->callee)));
+    blame(work, &finding);
+    return left;
 }

@@ -33,11 +33,6 @@ struct asked_calls {
 struct asked_calls calls_asked(const struct work *work, uint32_t caller, uint32_t callee,
                                name_no operation);
 
-/* How often a service did what a pair of SELF is of, beside what it was asked for by that name.
- * False where another pair of the same name counts it. */
-bool count_own_step(const struct work *work, const struct pair *pair, double n[2]);
-/* Steps of its own a visit, of a kind that the caller's visits did not use to have. */
-double missing_new_steps(const struct work *work, uint32_t caller);
 /* Once all edges are measured. */
 void missing_place(struct work *work);
 

@@ -7,7 +7,6 @@
 #include <math.h>
 
 #include "collector/localise/missing_internal.h"
-#include "collector/localise/statistics.h"
 
 /* ---- what comes next ---- */
 
@@ -59,37 +58,6 @@ static bool is_follower(const struct work *work, const struct missing_edge *edge
 
 /* ---- were they made? ---- */
 
-bool count_own_step(const struct work *work, const struct pair *pair, double n[2])
-{
-    struct tally_key key = pair->key;
-    double asked[2];
-    key.what = pair->key.what == SELF_CALM ? SELF_TROUBLED : SELF_CALM;
-    const struct pair *other = pairs_find(work->pairs, &key);
-    if (other && other < pair)
-        return false;
-    count_visits(work, pair->key.node, pair->key.name, asked);
-    for (int t = 0; t < 2; t++)
-        n[t] = fmax(0, (double)(pair->t[t].n + (other ? other->t[t].n : 0)) - asked[t]);
-    return true;
-}
-
-double missing_new_steps(const struct work *work, uint32_t caller)
-{
-    double visits[2], more = 0;
-    uint32_t i, to;
-    count_visits(work, caller, NAME_NONE, visits);
-    for (pairs_range(work->pairs, TALLY_SELF, caller, &i, &to);
-         i < to && visits[0] > 0 && visits[1] > 0; i++) {
-        double n[2];
-        if (!count_own_step(work, &work->pairs->items[i], n))
-            continue;
-        double was = n[0] / visits[0], is = n[1] / visits[1];
-        if (was < NEW_STEP_LEFT * is && rates_z(n[0], visits[0], n[1], visits[1]) > SIGNIFICANT_Z)
-            more += is - was;
-    }
-    return more;
-}
-
 /* All that follows a call without an answer is missing too, and was not tried. */
 static double tried_share(const struct work *work, uint32_t caller)
 {
@@ -99,7 +67,7 @@ static double tried_share(const struct work *work, uint32_t caller)
         if (edge->caller == caller && edge->first)
             lacking += edge->was - edge->is;
     }
-    return lacking > 0 ? fmin(1, missing_new_steps(work, caller) / lacking) : 0;
+    return lacking > 0 ? fmin(1, work->new_steps[caller] / lacking) : 0;
 }
 
 /* ---- how far do visits come? ---- */
@@ -111,8 +79,8 @@ struct asked_calls calls_asked(const struct work *work, uint32_t caller, uint32_
     double calls[2] = {0, 0}, visits[2];
     uint32_t i, to;
     count_visits(work, caller, operation, visits);
-    for (pairs_range(work->pairs, TALLY_CALL, caller, &i, &to); i < to; i++) {
-        const struct pair *pair = &work->pairs->items[i];
+    for (pairs_range(&work->by_service, TALLY_CALL, caller, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->by_service.items[i];
         if (pair->key.peer != callee || pair->key.detail != operation ||
             pair->key.what == CALL_UNANSWERED)
             continue;

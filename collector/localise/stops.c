@@ -27,12 +27,11 @@ struct stop {
 
 /* What is known of a group in this. */
 struct stopper {
-    double own;       /* visits of its own that stop, beyond chance */
-    double failed;    /* … that fail, and did not */
-    double last_sure; /* now: calls to it that end a visit and did not, beyond chance */
-    bool odd;         /* besides something changed there, or nobody could see it */
-    uint32_t next;    /* whom its visits that stop would have called next: see missing_next() */
-    double next_share;
+    double own;          /* visits of its own that stop, beyond chance */
+    double failed;       /* … that fail, and did not */
+    double last_sure;    /* now: calls to it that end a visit and did not, beyond chance */
+    bool odd;            /* besides something changed there, or nobody could see it */
+    struct missing next; /* whom its visits that stop would have called next; its share 0: nobody */
 };
 
 /* What one asks of another by an operation. */
@@ -229,8 +228,9 @@ static void count_stops(struct stops *stops)
     for (uint32_t group = 0; group < work->level->n; group++) {
         struct stopper *stopper = &stops->of[group];
         double visits[2];
-        stopper->next =
-            stopper->own > 0 ? missing_next(work, group, &stopper->next_share) : NO_GROUP;
+        stopper->next.callee = NO_GROUP;
+        if (stopper->own > 0)
+            missing_next(work, group, &stopper->next);
         if (stopper->last_sure <= 0)
             continue;
         count_visits(work, group, NAME_NONE, visits);
@@ -344,7 +344,7 @@ static struct finding stop_finding(struct work *work, const struct stop *stop)
  * answer ends them all alike; where they would have gone on to others it was the last answer. */
 static double goes_on_alike(const struct stops *stops, const struct stop *stop)
 {
-    uint32_t next = stops->of[stop->pair->key.node].next;
+    uint32_t next = stops->of[stop->pair->key.node].next.callee;
     double all = 0, alike = 0;
     for (uint32_t i = 0; i < stops->n && is_last_call(stop->pair); i++) {
         const struct stop *other = &stops->items[i];
@@ -352,7 +352,7 @@ static double goes_on_alike(const struct stops *stops, const struct stop *stop)
             other->pair->key.peer != stop->pair->key.peer)
             continue;
         all++;
-        alike += stops->of[other->pair->key.node].next == next;
+        alike += stops->of[other->pair->key.node].next.callee == next;
     }
     return all > 0 ? alike / all : 1;
 }
@@ -362,21 +362,12 @@ static double goes_on_alike(const struct stops *stops, const struct stop *stop)
 static double blame_next(const struct stops *stops, const struct stop *stop, double value,
                          struct finding finding)
 {
-    struct work *work = stops->work;
-    uint32_t caller = stop->pair->key.node, next = stops->of[caller].next;
-    double share = stops->of[caller].next_share;
-    if (next == NO_GROUP || next == stop->pair->key.peer || share <= 0)
+    struct missing next = stops->of[stop->pair->key.node].next;
+    if (next.callee == NO_GROUP || next.callee == stop->pair->key.peer)
         return value;
-    share *= pow(goes_on_alike(stops, stop), END_POWER);
-    finding.value = value * share;
-    finding.group = next;
-    finding.peer = caller;
-    finding.end = END_CALLEE;
-    finding.operation = NAME_NONE;
-    finding.text = say(work, "%.*s, before they call %.*s", STR_ARG(finding.text),
-                       STR_ARG(level_name(work, next)));
-    blame(work, &finding);
-    return value * (1 - share);
+    next.share *= pow(goes_on_alike(stops, stop), END_POWER);
+    finding.value = value;
+    return blame_lacking(stops->work, &next, "before they call", finding);
 }
 
 static void blame_stop(struct stops *stops, struct stop *stop)

@@ -163,6 +163,20 @@ static double made_trouble(const struct work *work, const struct finding *findin
     return finding->observed > finding->baseline ? more : -more;
 }
 
+/* Steps of its own that the version did fewer than its service's visits made. */
+static double done_trouble(const struct work *work, const struct finding *finding, uint32_t version)
+{
+    double visits = 0, done = 0;
+    uint32_t i, to;
+    for (pairs_range(&work->by_version, TALLY_FLOW, version, &i, &to); i < to; i++)
+        visits += (double)work->by_version.items[i].t[1].n;
+    for (pairs_range(&work->by_version, TALLY_SELF, version, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->by_version.items[i];
+        done += pair->key.name == finding->done->key.name ? (double)pair->t[1].n : 0;
+    }
+    return finding->baseline * visits - done;
+}
+
 /* Calls that a known version would have had, had they been spread as in normal times: whoever is
  * not reached does not say which version it is. */
 static double missing_trouble(const struct work *work, const struct finding *finding,
@@ -185,6 +199,8 @@ static double trouble_of(const struct work *work, const struct finding *finding,
     if (finding->kind == EVIDENCE_ERRORS)
         return finding->end == END_NEITHER ? failed_trouble(work, finding, version)
                                            : call_trouble(work, finding, version);
+    if (finding->done)
+        return done_trouble(work, finding, version);
     if (finding->peer == NO_GROUP) /* requests that come no longer */
         return 0;
     if (!callee)

@@ -14,7 +14,7 @@
  *   visits.c     for what services were visited, and how many calls they made a visit
  *   unanswered.c calls that never come to their callee, where no status says so
  *   flow.c       calls that vanished or multiplied
- *   own_steps.c  work of its own that a service does no more
+ *   own_steps.c  work of its own that a service did not do, or does no more
  *   stops.c      visits that stop
  *   mix.c        visits of which other kinds come than before
  *   missing.c    failures of callers that never came to their callee, where only callees report
@@ -110,6 +110,7 @@ struct finding {
     const struct pair *began; /* failures: what was counted of them, by service; else NULL */
     const struct pair *made;  /* calls: … of those of one kind, NULL of all of an edge */
     const struct pair *step;  /* stops: the same of the step after which they end; else NULL */
+    const struct pair *done;  /* own steps: … of what is done less; else NULL */
     bool survived;            /* … by the requests that saw them */
     struct str metric, text;
 };
@@ -151,6 +152,7 @@ struct work {
     struct ends unmet;  /* by group: calls that never come to their callee, more than before */
     double *unanswered; /* … as a callee, 0…1 */
     uint32_t *callee_of_nameless; /* by caller, services: see nameless_make() */
+    double *new_steps;            /* by service: see own_steps_measure() */
     struct missing_edge *missing; /* edges whose calls became fewer */
     uint32_t n_missing;
     struct request_numbers requests[2];
@@ -285,6 +287,11 @@ struct str failures_text(struct work *work, const struct finding *finding, bool 
 /* "connection pool full at its calls to redis": what it is, as seen from the suspect. */
 struct str failures_reason(struct work *work, const struct finding *finding);
 
+/* own_steps.c */
+/* Steps of its own a visit, of a kind that a service's visits did not use to have; once, and before
+ * missing_measure(). False when memory is short. */
+bool own_steps_measure(struct work *work);
+
 /* missing.c */
 /* Does the caller report its calls? Then one that it made and did not arrive would show. */
 bool tries_would_show(const struct work *work, uint32_t caller, uint32_t callee);
@@ -296,13 +303,16 @@ struct missing {
 #define MAX_MISSING 8
 /* The callee's part of calls that are missing between the two, 0…1. */
 double missing_share(const struct work *work, uint32_t caller, uint32_t callee);
-/* Of the callees that the caller's visits lack the one that used to come first, and its part in
- * that; NO_GROUP without. */
-uint32_t missing_next(const struct work *work, uint32_t caller, double *share);
-/* The callee to which calls are missing from so many visits for the operation as are slow, and its
- * part in that: they waited for it in vain. NO_GROUP without. */
-uint32_t missing_waited_for(const struct work *work, uint32_t caller, name_no operation,
-                            double slow, double *share);
+/* Of the callees that the caller's visits lack the one that owes most of it. False without. */
+bool missing_next(const struct work *work, uint32_t caller, struct missing *next);
+/* The callee to which calls are missing from so many visits for the operation as are slow: they
+ * waited for it in vain. False without. */
+bool missing_waited_for(const struct work *work, uint32_t caller, name_no operation, double slow,
+                        struct missing *waited);
+/* Lays to the callee its part of what is told of its caller, with these words and its name behind
+ * that; gives what is left to blame the caller for. */
+double blame_lacking(struct work *work, const struct missing *lacking, const char *words,
+                     struct finding finding);
 /* unanswered.c */
 bool unanswered_measure(struct work *work); /* once; false when memory is short */
 /* Those whose missing answers explain so many failures that seem to begin at `caller`; gives how

@@ -56,14 +56,14 @@ class Page:
         return at
 
 
-def answer_of(c, name, seed, code=1, **fault):
+def answer_of(c, name, seed, code=1, level="service", **fault):
     paths = [os.path.join(c.folder, name + when + ".json") for when in ("base", "now")]
     for i, path in enumerate(paths):
         page = Page(seed + i, leaf=fault.get("leaf", False), **({k: v for k, v in fault.items() if k != "leaf"} if i else {}))
         for k in range(400):
             page.visit("%032x" % (page.random.getrandbits(127) + 1), "front", "", page.random.choice(page.asked), BEGIN + 600_000 * i + k * MINUTES * 150)
         write_spans(path, page.spans)
-    return asked(c, os.path.join(c.folder, name + ".db"), *paths, code=code)
+    return asked(c, os.path.join(c.folder, name + ".db"), *paths, level, code)
 
 
 def first_of(c, name, seed, **fault):
@@ -77,6 +77,10 @@ def scene_what_several_things_end_right_before_is_to_blame(c):
                                 ("own", "front", {"throws": {"GET /": 2}}), ("first", "front", {"throws": {"POST /buy": 0}})):
         first, all_of_them = first_of(c, name, 700, **fault)
         assert first == wanted, (name, all_of_them)
+    suspects = answer_of(c, "versions", 700, level="version", refused="rate", wait=1500)["suspects"]
+    assert (suspects[0]["node"]["service"], suspects[0]["node"]["version"]) == ("rate", "v1"), [(s["node"], s["score"]) for s in suspects]
+    suspects = answer_of(c, "instances", 700, level="instance", refused="rate", wait=1500)["suspects"]
+    assert (suspects[0]["node"]["service"], suspects[0]["instance"]) == ("rate", "rate-0"), [(s["node"], s["instance"], s["score"]) for s in suspects]
 
 
 def scene_a_step_that_was_never_made_before_is_a_call_without_an_answer(c):
@@ -92,5 +96,8 @@ def scene_what_a_service_does_no_more_is_told(c):
     first = answer_of(c, "forgets", 1000, forgets="rate")["suspects"][0]
     told = [e["text"] for e in first["evidence"] if e["metric"] == "steps_a_visit"]
     assert first["node"]["service"] == "rate" and first["significant"] and told and told[0].startswith("rate does find less: 1 → 0."), first
+    for level, wanted in (("version", ("v1", "")), ("instance", ("", "rate-0"))):
+        first = answer_of(c, "forgets" + level, 1000, level=level, forgets="rate")["suspects"][0]
+        assert (first["node"]["service"], first["node"]["version"], first["instance"]) == ("rate",) + wanted, first
     others = answer_of(c, "others", 1010, code=0, asked=["GET /cart", "GET /cart", "GET /look", "POST /buy", "GET /"])
     assert "no significant change" == others["verdict"], others["suspects"][0]
