@@ -90,6 +90,8 @@ static void flush_answers(struct grpcd *grpcd)
     }
 }
 
+/* As in httpd_loop.c, `now_ns` is when this turn's events were asked for: nobody is late for what
+ * the thread has not read yet. */
 static void look_at_deadlines(struct grpcd *grpcd, uint64_t now_ns)
 {
     struct grpc_connection *next;
@@ -127,12 +129,12 @@ static void *run(void *arg)
     grpcd_of_thread = grpcd;
     while (!grpcd->stopping || grpcd->n_working) {
         int n = epoll_wait(grpcd->epoll_fd, events, EVENTS, (int)(LOOK_EVERY_NS / NS_PER_MS));
+        uint64_t woke_ns = clock_mono_ns();
         take_events(grpcd, events, n);
         take_answers(grpcd);
         flush_answers(grpcd);
-        uint64_t now_ns = clock_mono_ns();
-        if (now_ns >= grpcd->looked_ns + LOOK_EVERY_NS)
-            look_at_deadlines(grpcd, now_ns);
+        if (n < EVENTS && woke_ns >= grpcd->looked_ns + LOOK_EVERY_NS)
+            look_at_deadlines(grpcd, woke_ns);
     }
     while (grpcd->connections)
         grpc_connection_close(grpcd->connections);

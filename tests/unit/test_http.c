@@ -271,6 +271,17 @@ static void finish(struct http_request *request, void *ctx)
     httpd_answer(request, 200, "text/plain", STR("done"), false);
 }
 
+/* As `finish`, of a thread that is kept at work for as long as the test wants. */
+static _Atomic bool held, holds;
+
+static void finish_held(struct http_request *request, void *ctx)
+{
+    holds = true;
+    while (held)
+        sched_yield();
+    finish(request, ctx);
+}
+
 static int connect_to(const char *address)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -314,6 +325,53 @@ static void a_body_that_comes_after_the_drain_reaches_no_handler(void **state)
     httpd_budget_free(settings.budget);
 }
 
+static void ask(int fd)
+{
+    static const char question[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    assert_int_equal(write(fd, question, sizeof(question) - 1), sizeof(question) - 1);
+}
+
+static void is_answered(int fd)
+{
+    char answer[200] = "";
+    assert_true(read(fd, answer, sizeof(answer) - 1) > 0 && strstr(answer, " 200 "));
+}
+
+/* Whoever asks while the thread works for another is not late, however long that takes. */
+static void a_question_that_waits_for_its_thread_is_in_time(void **state)
+{
+    struct httpd_settings settings = {.listen = "127.0.0.1:0",
+                                      .budget = httpd_budget_new(8, 1 << 20),
+                                      .head_deadline_ns = NS_PER_S,
+                                      .body_deadline_ns = 30 * NS_PER_S,
+                                      .idle_deadline_ns = NS_PER_S,
+                                      .threads = 1,
+                                      .finish = finish_held};
+    struct httpd *httpd;
+    struct err err = {0};
+    (void)state;
+    assert_int_equal(httpd_start(&settings, &httpd, &err), 0);
+    int waits = connect_to(httpd_address(httpd)), first = connect_to(httpd_address(httpd));
+    ask(waits);
+    is_answered(waits);
+    held = true;
+    holds = false;
+    ask(first);
+    while (!holds)
+        sched_yield();
+    ask(waits);
+    uint64_t late_ns = clock_mono_ns() + settings.idle_deadline_ns;
+    while (clock_mono_ns() <= late_ns)
+        sched_yield();
+    held = false;
+    is_answered(first);
+    is_answered(waits);
+    close(first);
+    close(waits);
+    httpd_stop(httpd);
+    httpd_budget_free(settings.budget);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +382,7 @@ int main(void)
         cmocka_unit_test(chunks_in_any_pieces),
         cmocka_unit_test(extensions_and_trailers_have_an_end),
         cmocka_unit_test(a_body_that_comes_after_the_drain_reaches_no_handler),
+        cmocka_unit_test(a_question_that_waits_for_its_thread_is_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
