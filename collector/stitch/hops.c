@@ -210,9 +210,11 @@ static void add_between(struct way *way, uint32_t from, uint32_t to)
         add_place(way, near->place == PLACE_SIDECAR ? from : to, time_ns);
         return;
     }
-    /* A gateway with one span: what it took itself and the way on are one. */
-    bool single = near->passes && (from == 0 || !is_same_place(way, from - 1, from));
-    if (single) {
+    /* A gateway with one span: what it took itself and the way on are one. So is a sidecar's, but
+     * one that says it delayed the request took that time itself. */
+    bool delayed = way->stitch->spans[near->span].record->flags & FLAG_BIT(FLAG_DI);
+    bool keeps = near->passes || (near->place == PLACE_SIDECAR && delayed);
+    if (keeps && (from == 0 || !is_same_place(way, from - 1, from))) {
         add_place(way, from, time_ns);
         time_ns = DURATION_UNKNOWN;
     }

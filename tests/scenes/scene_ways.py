@@ -97,6 +97,15 @@ def scene_hops_add_up_whatever_comes_late(c):
     c.check_ledger()
 
 
+def scene_a_delay_that_a_sidecar_says_it_made_is_its_own(c):
+    c.start()
+    spans = between_sidecars(1).spans
+    spans[2]["attrs"]["response_flags"] = "DI"
+    send(c, spans)
+    rows = hops(c)
+    assert rows == {("sidecar_out", "a"): [1, 6 + 14], ("network", "b"): [1, 0], ("sidecar_in", "b"): [1, 20], ("application", "b"): [1, 60]}, rows
+
+
 def scene_a_call_through_the_gateway_and_back_is_a_hairpin(c):
     c.start()
     for n in range(4):
