@@ -113,12 +113,13 @@ static void count_zones(struct counting *counting, const struct call *call)
     add_time(counting, zones, call->transit_ns);
 }
 
-/* Between two applications that no proxy stands before, the network is all of the gap. */
+/* Between two applications that no proxy stands before, the network is all of the gap. Where a
+ * proxy took the network's time with its own, the call went between proxies all the same. */
 static bool is_split(const struct hop *hop)
 {
-    bool bare = hop->from_place == PLACE_APPLICATION || hop->to_place == PLACE_APPLICATION;
-    return hop->kind != HOP_APPLICATION && hop->time_ns != DURATION_UNKNOWN &&
-           !(hop->kind == HOP_NETWORK && bare);
+    if (hop->kind == HOP_NETWORK)
+        return hop->from_place != PLACE_APPLICATION && hop->to_place != PLACE_APPLICATION;
+    return hop->kind != HOP_APPLICATION && hop->time_ns != DURATION_UNKNOWN;
 }
 
 static void count_hops(struct counting *counting, const struct call *call)

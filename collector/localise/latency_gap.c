@@ -55,26 +55,27 @@ static struct str crossing_words(struct work *work, const struct gap *gap)
                STR_ARG(say_share(work, gap->shift.is)), STR_ARG(say_share(work, gap->shift.was)));
 }
 
-static struct finding gap_finding(struct work *work, const struct gap *gap)
+/* `where`: in whose proxy, when one spent most of it. */
+static struct finding gap_finding(struct work *work, const struct gap *gap, struct str where)
 {
     const struct pair *pair = gap->pair;
     const struct slowness *slow = gap->slow;
     struct str caller = level_name(work, pair->key.node), callee = level_name(work, pair->key.peer);
     struct str crossing = crossing_words(work, gap);
-    return (struct finding){.channel = CHANNEL_LATENCY,
-                            .kind = EVIDENCE_GAP,
-                            .unit = UNIT_NS,
-                            .test = TEST_GAP,
-                            .z = slow->z,
-                            .baseline = slow->was_ns,
-                            .observed = slow->is_ns,
-                            .only_edge = gap->only_edge && !gap->crossed,
-                            .metric = STR("gap"),
-                            .text = say(work, "%.*s → %.*s gap %.*s → %.*s, %.*s of calls slow%.*s",
-                                        STR_ARG(caller), STR_ARG(callee),
-                                        STR_ARG(say_ns(work, slow->was_ns)),
-                                        STR_ARG(say_ns(work, slow->is_ns)),
-                                        STR_ARG(say_share(work, slow->told)), STR_ARG(crossing))};
+    return (struct finding){
+        .channel = CHANNEL_LATENCY,
+        .kind = EVIDENCE_GAP,
+        .unit = UNIT_NS,
+        .test = TEST_GAP,
+        .z = slow->z,
+        .baseline = slow->was_ns,
+        .observed = slow->is_ns,
+        .only_edge = gap->only_edge && !gap->crossed,
+        .metric = STR("gap"),
+        .text = say(work, "%.*s → %.*s gap %.*s → %.*s, %.*s of calls slow%.*s%.*s",
+                    STR_ARG(caller), STR_ARG(callee), STR_ARG(say_ns(work, slow->was_ns)),
+                    STR_ARG(say_ns(work, slow->is_ns)), STR_ARG(say_share(work, slow->told)),
+                    STR_ARG(where), STR_ARG(crossing))};
 }
 
 /* Where on its way a gap grew, as proxies at both ends tell: parts of 1. */
@@ -127,7 +128,7 @@ static void blame_network(struct work *work, const struct gap *gap, const struct
     const struct slowness *way = &split->of_network;
     struct str caller = level_name(work, gap->pair->key.node),
                callee = level_name(work, gap->pair->key.peer);
-    struct finding finding = gap_finding(work, gap);
+    struct finding finding = gap_finding(work, gap, STR_NONE);
     finding.between = true;
     finding.metric = STR("network");
     finding.baseline = way->was_ns;
@@ -141,6 +142,16 @@ static void blame_network(struct work *work, const struct gap *gap, const struct
     }
 }
 
+static struct str proxy_words(struct work *work, const struct gap *gap, const struct split *split)
+{
+    bool callee = split->callee_proxy > split->caller_proxy;
+    if ((callee ? split->callee_proxy : split->caller_proxy) <= NETWORK_SHARE)
+        return STR_NONE;
+    const struct tally_key *key = &gap->pair->key;
+    return say(work, ", most of it in %.*s's proxy",
+               STR_ARG(level_name(work, callee ? key->peer : key->node)));
+}
+
 static void blame_gap(struct work *work, const struct gap *gap)
 {
     struct split split = split_of(work, gap->pair);
@@ -152,7 +163,7 @@ static void blame_gap(struct work *work, const struct gap *gap)
         double own = e == 0 ? split.caller_proxy : split.callee_proxy;
         parts[e] = network ? own : own + split.network * parts[e];
     }
-    struct finding finding = gap_finding(work, gap);
+    struct finding finding = gap_finding(work, gap, proxy_words(work, gap, &split));
     for (int e = 0; e < 2; e++) {
         finding.all_z = gap->all_z[e];
         blame_end(work, gap->pair, e, gap->slow->value * parts[e], &finding);

@@ -31,14 +31,14 @@ def send(c, spans):
     c.flush()
 
 
-def between_sidecars(number, at=0, peer=None, version="", cluster="c1"):
-    """a -> b, each with its application and its sidecar: 100 ms at the caller, 60 at the callee; from outermost to innermost."""
+def between_sidecars(number, at=0, peer=None, version="", cluster="c1", callee="b"):
+    """a -> the callee, each with its application and its sidecar: 100 ms at the caller, 60 at the callee; from outermost to innermost."""
     t = Trace(number)
     a = t.server("default/a", at, 120, resource={"k8s.cluster.name": cluster})
     ac = t.client("default/a", at + 1, 100, a, resource={"k8s.cluster.name": cluster})
-    o = t.proxy("a", "client", at + 3, 94, ac, upstream=out("b"), cluster=cluster, host="b")
-    i = t.proxy("b@" + version if version else "b", "server", at + 10, 80, o, upstream=INBOUND, cluster=cluster, host="b")
-    t.server("default/b" + ("@" + version if version else ""), at + 15, 60, i, resource={"k8s.cluster.name": cluster})
+    o = t.proxy("a", "client", at + 3, 94, ac, upstream=out(callee), cluster=cluster, host=callee)
+    i = t.proxy(callee + "@" + version if version else callee, "server", at + 10, 80, o, upstream=INBOUND, cluster=cluster, host=callee)
+    t.server("default/" + callee + ("@" + version if version else ""), at + 15, 60, i, resource={"k8s.cluster.name": cluster})
     return t
 
 
@@ -104,6 +104,28 @@ def scene_a_delay_that_a_sidecar_says_it_made_is_its_own(c):
     send(c, spans)
     rows = hops(c)
     assert rows == {("sidecar_out", "a"): [1, 6 + 14], ("network", "b"): [1, 0], ("sidecar_in", "b"): [1, 20], ("application", "b"): [1, 60]}, rows
+
+
+def scene_a_sidecar_that_delays_is_to_blame_for_it(c):
+    c.start()
+    minute = 60_000
+    begin = -(BASE_US // 1000) % minute
+    for n in range(200):
+        at = begin + (minute if n >= 100 else 0) + 100 * (n % 100)
+        spans = between_sidecars(n, at=at).spans
+        if n >= 100 and n % 3:  # the callee's half is as ever, and begins when the delay is over
+            for i, span in enumerate(spans):
+                span["start_us"] += 150_000 * (i > 2)
+                span["us"] += 150_000 * (i <= 2)
+            spans[2]["attrs"]["response_flags"] = "DI"
+        spans += between_sidecars(1000 + n, at=at, callee="c").spans  # its other calls are as ever
+        assert c.post_otlp(otlp(spans), True)[0] == 200
+    c.flush()
+    from_s = (BASE_US // 1000 + begin) // 1000
+    found = c.api("diagnose?baseline=%d..%d&from=%d&to=%d" % (from_s, from_s + 60, from_s + 60, from_s + 120))
+    first = found["suspects"][0]
+    assert found["verdict"] == "incident" and first["node"]["service"] == "a", found["suspects"]
+    assert "most of it in a's proxy" in first["evidence"][0]["text"], first["evidence"]
 
 
 def scene_a_call_through_the_gateway_and_back_is_a_hairpin(c):
