@@ -10,7 +10,7 @@
 #include "collector/localise/statistics.h"
 #include "collector/localise/symptom.h"
 
-#define LEARN_MINUTES 5u             /* with requests, before anything is judged */
+#define YOUNG_MINUTES 2u             /* with requests, before what is gross is judged */
 #define KEEP_NS (10 * NS_PER_MINUTE) /* so far back the onset is looked for by steps */
 #define METRIC_BYTES (1u << 16)
 
@@ -20,6 +20,12 @@ static const struct {
     uint64_t ns, windows;
 } look_lengths[N_LOOKS] = {
     {10 * NS_PER_S, 1}, {30 * NS_PER_S, 3}, {2 * NS_PER_MINUTE, 3}, {5 * NS_PER_MINUTE, 3}};
+
+unsigned watch_learn_minutes(const struct watch *watch)
+{
+    uint64_t reach = watch->settings->baseline_ns / NS_PER_MINUTE;
+    return reach < WATCH_LEARN_MINUTES ? (unsigned)reach : WATCH_LEARN_MINUTES;
+}
 
 uint64_t watch_step_ns(const struct watch *watch, uint64_t step)
 {
@@ -241,29 +247,29 @@ static void update_all(struct watch *watch, uint64_t end)
 
 static void learn_normal(struct watch *watch, const struct look *whole, struct look *look)
 {
-    unsigned n_minutes = 0;
     if (look != whole) {
-        look->learnt = whole->learnt;
+        look->n_minutes = whole->n_minutes;
         look->normal_entries = whole->normal_entries;
         look->normal_s = whole->normal_s;
         return;
     }
     if (watch->open) {
-        look->learnt = true;
+        look->n_minutes = WATCH_LEARN_MINUTES;
         look->normal_entries = &watch->open->normal_entries;
         look->normal_s = watch->open->entries_s;
         return;
     }
-    look->learnt =
-        watch_sum_normal(watch, look, true, &look->calm, &n_minutes) && n_minutes >= LEARN_MINUTES;
+    if (!watch_sum_normal(watch, look, true, &look->calm, &look->n_minutes))
+        look->n_minutes = 0;
     look->normal_entries = &look->calm;
-    look->normal_s = (double)n_minutes * ROLLUP_MINUTE_S;
+    look->normal_s = (double)look->n_minutes * ROLLUP_MINUTE_S;
 }
 
 static unsigned find_symptoms(struct watch *watch, struct look *look,
                               struct symptom_found found[MAX_SYMPTOMS])
 {
     uint64_t reach = watch->settings->baseline_ns / NS_PER_MINUTE;
+    unsigned learnt = watch_learn_minutes(watch);
     uint64_t to = watch->open ? watch->open->incident->onset_ns / NS_PER_MINUTE
                               : watch_minute_of(watch, look->calm_to);
     const struct rollup *parts[STEPS_MOST_PARTS];
@@ -273,9 +279,11 @@ static unsigned find_symptoms(struct watch *watch, struct look *look,
         .normal_s = look->normal_s,
         .now_s = (double)(look->end - look->from) * watch->step_s,
         .least_z = watch->look_z[look->window],
+        .gross = look->n_minutes < learnt,
         .parts = parts,
         .n_parts = steps_minutes_apart(watch->steps, to > reach ? to - reach : 0, to, parts)};
-    if (!look->learnt || !steps_sum(watch->steps, look->from, look->end, true, &look->now_entries))
+    if (look->n_minutes < (learnt < YOUNG_MINUTES ? learnt : YOUNG_MINUTES) ||
+        !steps_sum(watch->steps, look->from, look->end, true, &look->now_entries))
         return 0;
     return symptom_find(&input, found);
 }

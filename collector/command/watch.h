@@ -117,12 +117,16 @@ struct look {
     uint64_t from, end; /* first step that is looked at, and the one behind the last */
     uint64_t calm_to;   /* what is before this step's minute may be normal */
     uint64_t since;     /* an onset lies behind this step: what is before it is another's */
-    bool learnt;        /* normal is known from enough minutes */
+    unsigned n_minutes; /* of normal with requests */
     const struct rollup *normal_entries;
     double normal_s;
     struct rollup calm, now_entries;
 };
 
+/* So many minutes with requests are learnt before all is judged: WATCH_LEARN_MINUTES, or all of a
+ * shorter baseline. */
+#define WATCH_LEARN_MINUTES 5u
+unsigned watch_learn_minutes(const struct watch *watch);
 uint64_t watch_step_of(const struct watch *watch, uint64_t ns);
 uint64_t watch_minute_of(const struct watch *watch, uint64_t step);
 void watch_append(struct watch *watch, struct watched *watched);

@@ -15,7 +15,6 @@
 #include "collector/localise/series.h"
 
 #define LOOK_MINUTES 2u
-#define LEARN_MINUTES 5u /* with calls, before anything is judged */
 #define MAX_SUSPECTS 5
 #define MOST_WALKED (6 * 60u)                /* minutes of a replay, the last ones */
 #define ONSET_WITHIN_NS (10 * NS_PER_MINUTE) /* before the look: else it is another's */
@@ -94,10 +93,11 @@ static bool look_at(struct watch *watch, struct arena *arena, struct series_look
                                  .limit = SUSPECTS_WEIGHED,
                                  .min_requests = watch->settings->min_requests,
                                  .symptom = &look->symptom};
-    bool found =
-        read_series(watch, diagnosis, &points, &list) &&
-        localise_series(&input, arena, diagnosis) && diagnosis->verdict == VERDICT_INCIDENT &&
-        look->symptom.n_minutes >= LEARN_MINUTES && (look->symptom.failing || look->symptom.slower);
+    bool found = read_series(watch, diagnosis, &points, &list) &&
+                 localise_series(&input, arena, diagnosis) &&
+                 diagnosis->verdict == VERDICT_INCIDENT &&
+                 look->symptom.n_minutes >= watch_learn_minutes(watch) &&
+                 (look->symptom.failing || look->symptom.slower);
     if (found) {
         add_metrics(watch, arena, diagnosis);
         look->symptom.entry = node_text_copy(arena, &look->symptom.entry);
@@ -221,7 +221,7 @@ void watch_series_walk(struct watch *watch)
     struct window window;
     if (!query_mesh_series_times(watch->query, &window))
         return;
-    uint64_t first = window.from_ns / NS_PER_MINUTE + LEARN_MINUTES + LOOK_MINUTES;
+    uint64_t first = window.from_ns / NS_PER_MINUTE + watch_learn_minutes(watch) + LOOK_MINUTES;
     uint64_t last = (window.to_ns + NS_PER_MINUTE - 1) / NS_PER_MINUTE;
     if (last > MOST_WALKED && first < last - MOST_WALKED)
         first = last - MOST_WALKED;

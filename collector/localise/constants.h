@@ -157,6 +157,10 @@
 #define SYMPTOM_Z_PLAIN 5.5
 #define SYMPTOM_FAILED_HEAVY 0.15
 #define SYMPTOM_SLOW_HEAVY 0.30
+/* From two or three minutes it is not known how far normal scatters, nor what comes when traffic
+ * has grown: against them so many more must fail, or be slower than twice normal's p95. */
+#define SYMPTOM_FAILED_GROSS 0.25
+#define SYMPTOM_SLOW_GROSS 0.50
 /* One entry, tested exactly, needs no more normal requests than have a p95 that is not the slowest
  * of them. */
 #define SYMPTOM_NORMAL_THIN 20

@@ -148,7 +148,7 @@ static struct str proxy_words(struct work *work, const struct gap *gap, const st
     if ((callee ? split->callee_proxy : split->caller_proxy) <= NETWORK_SHARE)
         return STR_NONE;
     const struct tally_key *key = &gap->pair->key;
-    return say(work, ", most of it in %.*s's proxy",
+    return say(work, ", most of it in the proxy of %.*s",
                STR_ARG(level_name(work, callee ? key->peer : key->node)));
 }
 

@@ -23,11 +23,13 @@ struct feeling {
     enum symptom kind;
     unsigned beyond; /* buckets above normal's p95 from which a request is slow */
     double least;    /* rise of the share of such requests */
+    double gross;    /* … against few minutes */
 };
 
-static const struct feeling feelings[] = {{SYMPTOM_ERRORS, 0, SYMPTOM_FAILED},
-                                          {SYMPTOM_LATENCY, SLOW_BUCKETS, SYMPTOM_SLOW},
-                                          {SYMPTOM_LATENCY, SLOWER_BUCKETS, SYMPTOM_FAILED}};
+static const struct feeling feelings[] = {
+    {SYMPTOM_ERRORS, 0, SYMPTOM_FAILED, SYMPTOM_FAILED_GROSS},
+    {SYMPTOM_LATENCY, SLOW_BUCKETS, SYMPTOM_SLOW, HUGE_VAL},
+    {SYMPTOM_LATENCY, SLOWER_BUCKETS, SYMPTOM_FAILED, SYMPTOM_SLOW_GROSS}};
 #define N_FEELINGS (sizeof(feelings) / sizeof(feelings[0]))
 
 /* What one counts by which a symptom is known already. */
@@ -135,7 +137,8 @@ static bool is_felt(const struct symptom_input *input, const struct feeling *fee
     found->kind = feeling->kind;
     found->normal_share = c->normal / c->normal_n;
     found->share = c->now / c->now_n;
-    if (z <= least_z || found->share - found->normal_share < feeling->least)
+    double least = input->gross ? feeling->gross : feeling->least;
+    if (z <= least_z || found->share - found->normal_share < least)
         return false;
     found->z = z / overdispersion(feeling, input, &found->scope);
     return found->z > least_z;
@@ -233,7 +236,8 @@ bool symptom_vanished(const struct symptom_input *input, const struct tally_key 
                       struct symptom_found *found)
 {
     const struct tally *was = tally_find(input->normal, entry), *is = tally_find(input->now, entry);
-    if (!was || was->n < SYMPTOM_NORMAL || input->normal_s <= 0 || input->now_s <= 0)
+    if (input->gross || !was || was->n < SYMPTOM_NORMAL || input->normal_s <= 0 ||
+        input->now_s <= 0)
         return false;
     double n = is ? (double)is->n : 0, length = input->now_s / input->normal_s;
     double expected = (double)was->n * length;

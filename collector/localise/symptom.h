@@ -30,6 +30,7 @@ struct symptom_input {
     const struct rollup *const *parts;
     unsigned n_parts;
     double least_z; /* that counts; 0: SYMPTOM_Z */
+    bool gross; /* normal is known from few minutes: only what no wave of traffic makes is found */
 };
 
 #define MAX_SYMPTOMS 32

@@ -379,3 +379,19 @@ def scene_the_window_and_a_long_baseline_are_obeyed(c):
     c.db += "2"
     c.sets.update({"localise.baseline": "30m"})
     assert Mall(9).run(c, 1_600_000_020, plan, rate=1) == []
+
+
+def scene_what_is_gross_is_no_normal_of_the_first_minutes(c):
+    begin = 1_600_000_020
+    for i, (how, symptom) in enumerate((("fail", "errors"), ("slow", "latency"), ("rare", None))):
+        c.db = os.path.join(c.folder, "young-%d.db" % i)
+        rows = Mall(12 + i).run(c, begin, [(0, 150, {}), (150, 210, {"cart": how})], rate=6)
+        assert [r[1:3] + r[4:5] for r in rows] == [("open", symptom, "cart")] * bool(symptom), (how, rows)
+        assert not rows or 140 <= rows[0][5] <= 160, rows
+
+
+def scene_a_short_baseline_is_enough_by_itself(c):
+    """Before, what is normal had to be five minutes long, and with less nothing ever opened."""
+    c.sets["localise.baseline"] = "2m"
+    rows = Mall(15).run(c, 1_600_000_020, [(0, 400, {}), (400, 520, {"cart": "rare"})], rate=6)
+    assert [r[1:3] + r[4:5] for r in rows] == [("open", "errors", "cart")] and 390 <= rows[0][5] <= 410, rows

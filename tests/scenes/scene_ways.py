@@ -125,7 +125,7 @@ def scene_a_sidecar_that_delays_is_to_blame_for_it(c):
     found = c.api("diagnose?baseline=%d..%d&from=%d&to=%d" % (from_s, from_s + 60, from_s + 60, from_s + 120))
     first = found["suspects"][0]
     assert found["verdict"] == "incident" and first["node"]["service"] == "a", found["suspects"]
-    assert "most of it in a's proxy" in first["evidence"][0]["text"], first["evidence"]
+    assert "most of it in the proxy of a" in first["evidence"][0]["text"], first["evidence"]
 
 
 def scene_a_call_through_the_gateway_and_back_is_a_hairpin(c):

@@ -43,6 +43,26 @@ static void end(struct times *times)
         rollup_fini(&times->rollups[time]);
 }
 
+/* Against few minutes of normal: what may be the hour's is not told. */
+static void test_little_is_known_of_the_first_minutes(void **state)
+{
+    static const struct {
+        int64_t bad;
+        uint64_t ns;
+        bool found;
+    } rows[] = {{30, 1000000, true}, {20, 1000000, false}, {1, 3000000, true}, {1, 1600000, false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct times times;
+        begin(&times);
+        times.input.gross = true;
+        add_entry(&times.rollups[0], 0, 1000, 10, 1000000);
+        add_entry(&times.rollups[1], 0, 100, rows[i].bad, rows[i].ns);
+        assert_int_equal(symptom_find(&times.input, times.found), rows[i].found);
+        end(&times);
+    }
+}
+
 static void test_symptom_is_what_is_felt(void **state)
 {
     static const struct {
@@ -267,6 +287,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_symptom_is_what_is_felt),
+        cmocka_unit_test(test_little_is_known_of_the_first_minutes),
         cmocka_unit_test(test_traffic_that_vanished_is_a_symptom),
         cmocka_unit_test(test_entries_with_few_requests_are_one),
         cmocka_unit_test(test_a_thin_entry_is_tested_exactly),
