@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "collector/base/clock.h"
+#include "collector/base/url.h"
 
 struct client {
     CURL *curl;
@@ -17,10 +18,27 @@ struct client {
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static struct client_files files;
 
 static void init_curl(void)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+void client_use_files(const struct client_files *given)
+{
+    files = *given;
+}
+
+static void set_files(CURL *curl)
+{
+    const char *ca = files.ca ? files.ca : getenv("SSL_CERT_FILE"); /* as other programs read it */
+    if (ca && ca[0])
+        curl_easy_setopt(curl, CURLOPT_CAINFO, ca);
+    if (files.cert)
+        curl_easy_setopt(curl, CURLOPT_SSLCERT, files.cert);
+    if (files.key)
+        curl_easy_setopt(curl, CURLOPT_SSLKEY, files.key);
 }
 
 struct client *client_new(uint64_t timeout_ns)
@@ -38,9 +56,7 @@ struct client *client_new(uint64_t timeout_ns)
     curl_easy_setopt(client->curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, client->reason);
     curl_easy_setopt(client->curl, CURLOPT_NOPROXY, "*");
-    const char *trusted = getenv("SSL_CERT_FILE"); /* as other programs read it */
-    if (trusted && trusted[0])
-        curl_easy_setopt(client->curl, CURLOPT_CAINFO, trusted);
+    set_files(client->curl);
     curl_easy_setopt(client->curl, CURLOPT_TCP_NODELAY, 1L);
     return client;
 }
@@ -87,6 +103,7 @@ static int send_it(struct client *client, const struct client_request *request, 
 {
     CURL *curl = client->curl;
     struct curl_slist *headers = make_headers(request);
+    char shown[URL_SHOWN_BYTES];
     long code = 0;
     curl_easy_setopt(curl, CURLOPT_URL, request->url);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
@@ -103,7 +120,7 @@ static int send_it(struct client *client, const struct client_request *request, 
     CURLcode result = curl_easy_perform(curl);
     curl_slist_free_all(headers);
     if (result != CURLE_OK)
-        return err_set(err, ERR_IO, "%s: %s", request->url,
+        return err_set(err, ERR_IO, "%s: %s", url_shown(request->url, shown),
                        client->reason[0] ? client->reason : curl_easy_strerror(result));
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
     *status = (unsigned)code;

@@ -6,6 +6,15 @@
 #include "collector/base/buf.h"
 #include "collector/base/err.h"
 
+/* PEM files of TLS; NULL for none. */
+struct client_files {
+    const char *ca;   /* trusted in place of SSL_CERT_FILE, and of the system's */
+    const char *cert; /* shown to who asks for one; may hold its key too */
+    const char *key;
+};
+/* For all clients made from now on; borrows the names for ever. */
+void client_use_files(const struct client_files *files);
+
 struct client; /* keeps its connection open between requests */
 
 struct client *client_new(uint64_t timeout_ns);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "collector/base/clock.h"
+#include "collector/base/url.h"
 
 #define PREFIX 5 /* a byte for compression, four for the length */
 #define IN_BYTES ((size_t)64 << 10)
@@ -92,8 +93,9 @@ static void disconnect(struct grpc_client *client)
 
 static int failed(struct grpc_client *client, const char *what, struct err *err)
 {
+    char shown[URL_SHOWN_BYTES];
     disconnect(client);
-    return err_set(err, ERR_IO, "%s: %s", client->address, what);
+    return err_set(err, ERR_IO, "%s: %s", url_shown(client->address, shown), what);
 }
 
 static int open_socket(const struct grpc_client *client)

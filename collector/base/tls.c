@@ -211,6 +211,16 @@ static void end_session(struct channel_tls *tls)
     free(tls);
 }
 
+bool tls_is_on(struct tls *tls)
+{
+    if (!tls)
+        return false;
+    pthread_mutex_lock(&tls->mutex);
+    bool on = tls->newest != NULL;
+    pthread_mutex_unlock(&tls->mutex);
+    return on;
+}
+
 bool channel_open(struct channel *channel, int fd, struct tls *tls, const char *protocol)
 {
     struct certificate *certificate = tls ? newest_of(tls) : NULL;

@@ -27,6 +27,8 @@ struct tls_files {    /* PEM; '' for none */
 int tls_check(const struct tls_files *files, struct err *err);
 /* ERR_INVALID names the file and says what is wrong with it; all stays as it was. Any thread. */
 int tls_load(struct tls *tls, const struct tls_files *files, struct err *err);
+/* Is a certificate loaded? `tls` may be NULL. */
+bool tls_is_on(struct tls *tls);
 
 struct channel {
     int fd;

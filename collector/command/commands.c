@@ -6,6 +6,13 @@
     {                                                                                              \
         "set", "NAME=VALUE", "one setting; may be repeated"                                        \
     }
+/* Whom a command trusts, and what it shows (TLS). */
+#define TLS_FILES                                                                                  \
+    {"ca-file", "FILE", "trust this CA (PEM); default: SSL_CERT_FILE, else the system's"},         \
+        {"cert-file", "FILE", "certificate to show to a collector with tls.client_ca_file"},       \
+    {                                                                                              \
+        "key-file", "FILE", "its key; default: in --cert-file"                                     \
+    }
 #define SOURCE                                                                                     \
     {"db", "PATH", "read this database (default: store.path)"},                                    \
     {                                                                                              \
@@ -36,6 +43,7 @@ static const struct option_row replay_rows[] = {
     {"to", "URL",
      "feed a collector: its OTLP/HTTP address, http://host:4318, or for files of Zipkin alone its "
      "Zipkin address, http://host:9411"},
+    TLS_FILES,
     SETTINGS,
     END};
 static const struct option_row simulate_rows[] = {
@@ -62,6 +70,7 @@ static const struct option_row simulate_rows[] = {
     {"batch", "N", "most spans a body"},
     {"encoding", "none|gzip", "compression of bodies"},
     {"acked", "FILE", "write every acknowledged span's ids there, with --load"},
+    TLS_FILES,
     END};
 static const struct option_row demo_rows[] = {
     {"fault", "NAME", "what goes wrong; list: all there are; default pool-overflow"},
@@ -70,7 +79,7 @@ static const struct option_row demo_rows[] = {
     SETTINGS,
     END};
 static const struct option_row sql_rows[] = {
-    SOURCE, {"format", "NAME", "table, csv, json, ndjson or markdown"}, SETTINGS, END};
+    SOURCE, {"format", "NAME", "table, csv, json, ndjson or markdown"}, TLS_FILES, SETTINGS, END};
 static const struct option_row traces_rows[] = {
     SOURCE,
     {"service", "NAME", "a service that takes part"},
@@ -82,14 +91,13 @@ static const struct option_row traces_rows[] = {
     {"limit", "N", "1 to 1000; default 20"},
     {"format", "NAME", "text, json; the whole spans: otlp, jaeger, zipkin"},
     LOCAL,
+    TLS_FILES,
     SETTINGS,
     END};
 static const struct option_row trace_rows[] = {
-    SOURCE,
-    {"format", "NAME", "text, json; for other tools and replay: otlp, jaeger, zipkin"},
-    LOCAL,
-    SETTINGS,
-    END};
+    SOURCE,   {"format", "NAME", "text, json; for other tools and replay: otlp, jaeger, zipkin"},
+    LOCAL,    TLS_FILES,
+    SETTINGS, END};
 static const struct option_row graph_rows[] = {
     SOURCE,
     WINDOW,
@@ -99,6 +107,7 @@ static const struct option_row graph_rows[] = {
     {"check", NULL, "only clear text where it is not allowed; exit 1 when there is any"},
     {"format", "NAME", "table, dot, mermaid or json"},
     LOCAL,
+    TLS_FILES,
     SETTINGS,
     END};
 static const struct option_row diagnose_rows[] = {
@@ -109,6 +118,7 @@ static const struct option_row diagnose_rows[] = {
     {"limit", "N", "most suspects; default 10"},
     {"format", "NAME", "text or json"},
     LOCAL,
+    TLS_FILES,
     SETTINGS,
     END};
 static const struct option_row compare_rows[] = {
@@ -120,6 +130,7 @@ static const struct option_row compare_rows[] = {
     {"to", "TIME", "default now"},
     {"format", "NAME", "text or json"},
     LOCAL,
+    TLS_FILES,
     SETTINGS,
     END};
 static const struct option_row export_rows[] = {
@@ -127,14 +138,16 @@ static const struct option_row export_rows[] = {
     WINDOW,
     {"service", "NAME", "what a service takes part in: service, namespace/service …"},
     {"incident", "N", "one incident; its own window where none is given"},
+    TLS_FILES,
     SETTINGS,
     END};
-static const struct option_row backup_rows[] = {SOURCE, SETTINGS, END};
+static const struct option_row backup_rows[] = {SOURCE, TLS_FILES, SETTINGS, END};
 static const struct option_row tail_rows[] = {
     {"url", "URL", "the collector; default http://127.0.0.1:4319"},
     {"follow", NULL, "go on as batches come"},
     {"format", "NAME", "text or json"},
     LOCAL,
+    TLS_FILES,
     END};
 static const struct option_row no_rows[] = {END};
 

@@ -1,8 +1,10 @@
 /* options.c - `--name value` and `--name=value`; all mistakes at once. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "collector/base/client.h"
 #include "collector/base/log.h"
 #include "collector/base/times.h"
 #include "collector/command/command.h"
@@ -43,6 +45,29 @@ static bool read_option(struct options *options, int argc, char **argv, int *at,
     return true;
 }
 
+/* --ca-file, --cert-file and --key-file, of commands that have them. */
+static bool use_files(const struct options *options)
+{
+    static const char *const names[] = {"ca-file", "cert-file", "key-file"};
+    struct client_files files = {option(options, names[0]), option(options, names[1]),
+                                 option(options, names[2])};
+    bool good = true;
+    for (int i = 0; i < 3; i++) {
+        const char *file = option(options, names[i]);
+        if (!file || access(file, R_OK) == 0)
+            continue;
+        fprintf(stderr, "faultline %s: --%s: %s: %s\n", options->command->name, names[i], file,
+                strerror(errno));
+        good = false;
+    }
+    if (files.key && !files.cert) {
+        fprintf(stderr, "faultline %s: --key-file needs --cert-file\n", options->command->name);
+        good = false;
+    }
+    client_use_files(&files);
+    return good;
+}
+
 bool options_read(const struct command *command, int argc, char **argv, struct options *options)
 {
     static const char *rest[4096];
@@ -64,7 +89,7 @@ bool options_read(const struct command *command, int argc, char **argv, struct o
                 command->name, rest[0], command->name);
         good = false;
     }
-    return good;
+    return use_files(options) && good;
 }
 
 const char *option(const struct options *options, const char *name)

@@ -6,6 +6,7 @@
 
 #include "collector/base/client.h"
 #include "collector/base/clock.h"
+#include "collector/base/url.h"
 #include "collector/decode/decode.h"
 #include "exporters/otlp.h"
 
@@ -47,9 +48,11 @@ static bool is_zipkin(struct content content)
 
 static void word_refusal(const char *url, unsigned status, struct str answer, struct err *err)
 {
-    int shown = (int)(answer.len < 200 ? answer.len : 200);
+    int n = (int)(answer.len < 200 ? answer.len : 200);
+    char shown[URL_SHOWN_BYTES];
     int code = status == 413 ? ERR_TOO_BIG : status == 404 ? ERR_UNSUPPORTED : ERR_IO;
-    err_set(err, code, "%s answered %u: %.*s", url, status, shown, answer.p ? answer.p : "");
+    err_set(err, code, "%s answered %u: %.*s", url_shown(url, shown), status, n,
+            answer.p ? answer.p : "");
 }
 
 /* ERR_TOO_BIG: the collector does not take that much at once; ERR_UNSUPPORTED: not this format. */

@@ -358,7 +358,7 @@ static void tell_web(struct server *server)
     char url[300];
     if (!server->web)
         return;
-    snprintf(url, sizeof(url), "http%s://%s", server->settings->tls_cert_file[0] ? "s" : "",
+    snprintf(url, sizeof(url), "http%s://%s", tls_is_on(server->tls) ? "s" : "",
              web_address(server->web, 0));
     pipeline_tell_web(server->pipeline, url);
 }

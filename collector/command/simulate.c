@@ -126,8 +126,20 @@ static int simulate_load(const struct options *options)
     return code;
 }
 
+/* Who names files of TLS does not mean to send in clear text. */
+static bool would_be_clear_text(const struct options *options)
+{
+    const char *to = option(options, "to");
+    return to && str_starts(str_of(to), STR("grpc://")) &&
+           (option(options, "ca-file") || option(options, "cert-file"));
+}
+
 int command_simulate(const struct options *options)
 {
+    if (would_be_clear_text(options)) {
+        fprintf(stderr, "faultline simulate: grpc:// is clear text; use https://host:4318\n");
+        return EXIT_USAGE;
+    }
     return option(options, "mesh") || option(options, "fault") ? simulate_mesh(options)
                                                                : simulate_load(options);
 }

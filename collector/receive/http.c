@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "collector/base/clock.h"
+#include "collector/base/tls.h"
 #include "collector/decode/decode.h"
 #include "collector/receive/cors.h"
 #include "collector/receive/http_internal.h"
@@ -125,7 +126,10 @@ static void answer_root(struct receiver *receiver, struct http_request *request)
                  ? "Zipkin v2 spans (POST /api/v2/spans, JSON or protobuf) and answers Zipkin's "
                    "query API (GET /api/v2/traces)"
                  : "Zipkin v2 spans (POST /api/v2/spans, JSON or protobuf)",
-             web ? "http://" : "web.listen", web ? web : "");
+             !web                                ? "web.listen"
+             : tls_is_on(receiver->settings.tls) ? "https://"
+                                                 : "http://",
+             web ? web : "");
     httpd_answer(request, 200, TEXT, buf_str(&body), false);
     buf_fini(&body);
 }

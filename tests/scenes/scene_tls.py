@@ -157,6 +157,51 @@ def scene_a_client_must_show_its_certificate(c):
                 pass
 
 
+def scene_commands_show_a_certificate(c):
+    """Before, with tls.client_ca_file no command could ask a collector."""
+    authority = Authority(c.folder)
+    cert, key = authority.issue("server")
+    c.start(tls__cert_file=cert, tls__key_file=key, tls__client_ca_file=authority.path)
+    own, its_key = authority.issue("client")
+    c.tls = authority.trusting(own, its_key)
+    both = os.path.join(c.folder, "both.pem")
+    with open(both, "w") as out:
+        out.write(open(own).read() + open(its_key).read())
+    spans = os.path.join(c.folder, "spans.json")
+    with open(spans, "wb") as out:
+        out.write(GOOD)
+    web, made = "https://" + c.web, iter(range(100))
+
+    def run(*args, code=0, shown=("--ca-file", authority.path, "--cert-file", own, "--key-file", its_key)):
+        p = subprocess.run([c.program, *args, *shown], capture_output=True, text=True, timeout=60)
+        assert p.returncode == code, (args, p)
+        return p
+
+    def new():
+        return os.path.join(c.folder, "new%d.db" % next(made))
+
+    assert '"accepted":1' in run("replay", spans, "--to", "https://" + c.otlp).stdout
+    assert c.sql("SELECT count(*) FROM span") == [(1,)], "replay flushed"
+    run("simulate", "--to", "https://" + c.otlp, "--spans", "100")
+    for args in (("sql", "SELECT 1"), ("traces",), ("trace", "1"), ("graph",), ("tail",), ("export", new(), "--from", "1000h"), ("backup", new()), ("vacuum",)):
+        run(*args, "--url", web, code=3 if args[0] == "trace" else 0)
+        if args[0] in ("export", "backup", "vacuum"):  # the collector is found by its file
+            run(args[0], *(() if args[0] == "vacuum" else (new(),)), "--db", c.db)
+    for command, code in (("diagnose", 4), ("compare", 2)):
+        assert "http" not in run(command, "--url", web, code=code).stderr
+    run("traces", "--url", web, shown=("--ca-file", authority.path, "--cert-file", both))
+    assert "clear text" in run("simulate", "--to", "grpc://" + c.grpc, code=2).stderr
+    # Who shows none is told why, and a token in the address is in no text.
+    for args, to in ((("traces", "--url"), c.web), (("sql", "SELECT 1", "--url"), c.web), (("backup", new(), "--url"), c.web), (("replay", spans, "--to"), c.otlp),
+                     (("simulate", "--spans", "1", "--to"), c.otlp)):
+        for token in ("t0ken", "a/t0ken"):
+            said = run(*args, "https://any:%s@%s" % (token, to), code=3, shown=("--ca-file", authority.path)).stderr
+            assert "t0ken" not in said and ("https://" + to in said or "/" in token), said
+    assert "t0ken" not in run("simulate", "--spans", "1", "--to", "grpc://any:t0ken@127.0.0.1:1", code=3, shown=()).stderr
+    for shown, said in ((("--key-file", its_key), "needs --cert-file"), (("--ca-file", "none.pem"), "none.pem"), (("--cert-file", "none.pem"), "none.pem")):
+        assert said in run("traces", "--url", web, code=2, shown=shown).stderr
+
+
 def scene_a_reload_shows_another_certificate_and_drops_nobody(c):
     authority = Authority(c.folder)
     first, second = authority.issue("first"), authority.issue("second")
