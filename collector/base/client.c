@@ -98,11 +98,26 @@ static struct curl_slist *make_headers(const struct client_request *request)
     return headers;
 }
 
+/* The name stays that of the URL: for Host, and for the certificate. Gives what curl borrows. */
+static struct curl_slist *connect_to(CURL *curl, const char *at)
+{
+    char rule[300];
+    bool given = at && at[0], local = given && strncmp(at, "unix:", 5) == 0;
+    struct curl_slist *rules = NULL;
+    if (given && !local) {
+        snprintf(rule, sizeof(rule), "::%s", at);
+        rules = curl_slist_append(NULL, rule);
+    }
+    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, local ? at + 5 : NULL);
+    curl_easy_setopt(curl, CURLOPT_CONNECT_TO, rules);
+    return rules;
+}
+
 static int send_it(struct client *client, const struct client_request *request, unsigned *status,
                    struct err *err)
 {
     CURL *curl = client->curl;
-    struct curl_slist *headers = make_headers(request);
+    struct curl_slist *headers = make_headers(request), *rules = connect_to(curl, request->at);
     char shown[URL_SHOWN_BYTES];
     long code = 0;
     curl_easy_setopt(curl, CURLOPT_URL, request->url);
@@ -119,6 +134,7 @@ static int send_it(struct client *client, const struct client_request *request, 
     client->reason[0] = '\0';
     CURLcode result = curl_easy_perform(curl);
     curl_slist_free_all(headers);
+    curl_slist_free_all(rules);
     if (result != CURLE_OK)
         return err_set(err, ERR_IO, "%s: %s", url_shown(request->url, shown),
                        client->reason[0] ? client->reason : curl_easy_strerror(result));

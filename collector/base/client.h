@@ -23,6 +23,7 @@ void client_free(struct client *client);
 struct client_request {
     const char *method; /* GET or POST */
     const char *url;
+    const char *at; /* who is asked: "host:port" or "unix:/path"; NULL or '': whom `url` names */
     const char *content_type; /* of the body; NULL without */
     const char *encoding;     /* Content-Encoding; NULL without */
     struct str body;

@@ -320,8 +320,7 @@ static bool is_port(struct str text)
     return true;
 }
 
-/* Without brackets and without a port; '' when what stands there is none. */
-static struct str bare_host(struct str host)
+struct str http_bare_host(struct str host)
 {
     if (host.len && host.p[0] == '[') {
         ptrdiff_t close = str_find(host, ']');
@@ -336,9 +335,9 @@ static struct str bare_host(struct str host)
 
 bool http_host_is(struct str host, const char *const *names)
 {
-    host = bare_host(host);
+    host = http_bare_host(host);
     for (; *names; names++) {
-        if (str_eq_nocase(host, bare_host(str_of(*names))))
+        if (str_eq_nocase(host, http_bare_host(str_of(*names))))
             return true;
     }
     return false;

@@ -45,6 +45,8 @@ unsigned http_head_read(struct str bytes, char *space, struct http_head *head);
 
 /* The first header of this name; '' with p NULL when absent. */
 struct str http_head_get(const struct http_head *head, struct str name);
+/* The name or the address in `host`, without brackets and without a port; '' when it holds none. */
+struct str http_bare_host(struct str host);
 /* Is `host`, a port aside, one of the names? */
 bool http_host_is(struct str host, const char *const *names);
 

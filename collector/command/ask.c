@@ -82,9 +82,9 @@ static int send_to(const char *url, const char *root, struct str path,
     return err->code;
 }
 
-int ask_deed(const char *url, const char *deed, struct buf *answer, struct err *err)
+int ask_deed(const char *url, const char *at, const char *deed, struct buf *answer, struct err *err)
 {
-    struct client_request request = {.method = "POST"};
+    struct client_request request = {.method = "POST", .at = at};
     return url[0] ? send_to(url, "/-/", str_of(deed), request, DEED_LIMIT_NS, answer, err)
                   : err_set(err, ERR_IO, "its web is off");
 }

@@ -19,8 +19,10 @@ int ask(const struct options *options, const struct question *question, struct b
 void ask_refusal(unsigned status, const struct buf *answer, struct err *err);
 /* POST /api/v1/sql. */
 int ask_sql(const char *url, const char *sql, struct buf *answer, struct err *err);
-/* POST /-/DEED at a running collector ('' : its web is off, which is an error); waits for it. */
-int ask_deed(const char *url, const char *deed, struct buf *answer, struct err *err);
+/* POST /-/DEED at a running collector ('' : its web is off, which is an error); waits for it.
+ * `at`: where it listens, NULL: where `url` says. */
+int ask_deed(const char *url, const char *at, const char *deed, struct buf *answer,
+             struct err *err);
 
 #define API "/api/v1/"
 /* Begins a question's path; buf_fini() ends it. */

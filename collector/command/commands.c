@@ -27,6 +27,10 @@
     {                                                                                              \
         "local", NULL, "times by the clock of this place, not UTC"                                 \
     }
+#define WITHOUT_FLUSH                                                                              \
+    {                                                                                              \
+        "without-flush", NULL, "with --db: what the last seconds brought may be missing"           \
+    }
 #define END                                                                                        \
     {                                                                                              \
         NULL, NULL, NULL                                                                           \
@@ -138,10 +142,12 @@ static const struct option_row export_rows[] = {
     WINDOW,
     {"service", "NAME", "what a service takes part in: service, namespace/service …"},
     {"incident", "N", "one incident; its own window where none is given"},
+    WITHOUT_FLUSH,
     TLS_FILES,
     SETTINGS,
     END};
-static const struct option_row backup_rows[] = {SOURCE, TLS_FILES, SETTINGS, END};
+static const struct option_row backup_rows[] = {SOURCE, WITHOUT_FLUSH, TLS_FILES, SETTINGS, END};
+static const struct option_row vacuum_rows[] = {SOURCE, TLS_FILES, SETTINGS, END};
 static const struct option_row tail_rows[] = {
     {"url", "URL", "the collector; default http://127.0.0.1:4319"},
     {"follow", NULL, "go on as batches come"},
@@ -172,7 +178,7 @@ const struct command commands[] = {
      command_export, export_rows},
     {"backup", "OUT.db", "a consistent copy of the database, also while it is written", false,
      command_backup, backup_rows},
-    {"vacuum", "", "give disk back now", false, command_vacuum, backup_rows},
+    {"vacuum", "", "give disk back now", false, command_vacuum, vacuum_rows},
     {"completion", "SHELL", "what bash, zsh or fish complete; man: the manual page", false,
      command_completion, no_rows},
     {"simulate", "", "send simulated traffic: a mesh with a fault, or a load", true,

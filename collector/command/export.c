@@ -1,6 +1,7 @@
 /* export.c - `export` and `backup`: a new database from another, of a running collector or of a
  * file. What was accepted before is in it: the collector is asked to flush, or, when none runs,
- * what a killed one left in its inbox is brought in first. */
+ * what a killed one left in its inbox is brought in first. Without that there is no copy, unless
+ * --without-flush asks for one. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -37,17 +38,20 @@ static bool go_on(void *ctx)
 
 /* ---- flushing first ---- */
 
-static void flush_running(const char *url)
+/* A copy that may lack what was accepted is made only for who asks for it. */
+static int flush_running(const struct store_web *web, struct err *err)
 {
-    struct err err = {0};
+    struct err own = {0};
     struct buf answer;
     buf_init(&answer, 1u << 16);
-    if (ask_deed(url, "flush", &answer, &err))
-        fprintf(stderr,
-                "faultline: the collector of this database could not be asked to flush (%s): what "
-                "it accepted in the last seconds may be missing\n",
-                err.text);
+    if (ask_deed(web->url, web->at, "flush", &answer, &own))
+        err_set(err, ERR_IO,
+                "the collector of this database could not be asked to flush (%.160s); give --url "
+                "(with tokens http://any:TOKEN@host:4319), or --without-flush for what is in the "
+                "file now",
+                own.text);
     buf_fini(&answer);
+    return err->code;
 }
 
 /* What a killed collector accepted is brought into the database, as its next start would. */
@@ -68,12 +72,9 @@ static int bring_in(const struct settings *settings, struct err *err)
 
 static int flush_first(const struct settings *settings, struct err *err)
 {
-    char url[300];
-    if (store_is_running(settings->store_path, url, sizeof(url)))
-        flush_running(url);
-    else
-        return bring_in(settings, err);
-    return 0;
+    struct store_web web;
+    return store_is_running(settings->store_path, &web) ? flush_running(&web, err)
+                                                        : bring_in(settings, err);
 }
 
 /* ---- from a file, or from a collector ---- */
@@ -90,7 +91,7 @@ static int copy_file(const struct options *options, const struct export_request 
                                  .to = options->rest[0],
                                  .min_free = settings.min_free,
                                  .go_on = go_on};
-    if (flush_first(&settings, err) == 0) {
+    if (option(options, "without-flush") || flush_first(&settings, err) == 0) {
         if (what)
             store_export(&copy, what, err);
         else
@@ -138,6 +139,10 @@ static int run(const struct options *options, const struct export_request *what,
     if (options->n_rest != 1 || (option(options, "db") && option(options, "url"))) {
         fprintf(stderr, "faultline %s: one name for the new file, and --db or --url, not both\n",
                 options->command->name);
+        return EXIT_USAGE;
+    }
+    if (option(options, "url") && option(options, "without-flush")) {
+        fprintf(stderr, "faultline %s: --without-flush goes with --db\n", options->command->name);
         return EXIT_USAGE;
     }
     signal(SIGINT, interrupt);

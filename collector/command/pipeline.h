@@ -46,7 +46,8 @@ int64_t pipeline_kafka_next(struct pipeline *pipeline, uint64_t topic, int32_t p
 /* store_vacuum(), for at most an hour. */
 int pipeline_vacuum(struct pipeline *pipeline, uint64_t bytes[2], struct err *err);
 /* The collector's web, for other programs on this machine (store_tell_web). */
-void pipeline_tell_web(struct pipeline *pipeline, const char *url);
+struct store_web;
+void pipeline_tell_web(struct pipeline *pipeline, const struct store_web *web);
 /* "" or a word of CONTRACT §3 (draining is the caller's to say). */
 const char *pipeline_not_ready(struct pipeline *pipeline);
 /* "" while every stage made progress in the last 30 s, else the stuck one's name. */

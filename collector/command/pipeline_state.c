@@ -56,9 +56,9 @@ void pipeline_status(struct pipeline *pipeline, struct buf *out)
              (unsigned long long)stitcher_live_bytes(pipeline->stitcher));
 }
 
-void pipeline_tell_web(struct pipeline *pipeline, const char *url)
+void pipeline_tell_web(struct pipeline *pipeline, const struct store_web *web)
 {
-    store_tell_web(pipeline->store, url);
+    store_tell_web(pipeline->store, web);
 }
 
 int pipeline_vacuum(struct pipeline *pipeline, uint64_t bytes[2], struct err *err)

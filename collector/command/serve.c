@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "collector/base/clock.h"
+#include "collector/base/http_head.h"
 #include "collector/base/log.h"
 #include "collector/base/stats.h"
 #include "collector/base/tls.h"
@@ -26,6 +27,7 @@
 #include "collector/receive/grpc.h"
 #include "collector/receive/http.h"
 #include "collector/receive/kafka.h"
+#include "collector/store/store.h"
 #include "collector/version.h"
 #include "web/server.h"
 
@@ -153,6 +155,26 @@ static int vacuum(void *ctx, uint64_t bytes[2], struct err *err)
     return pipeline_vacuum(((struct server *)ctx)->pipeline, bytes, err);
 }
 
+/* Who copies the database asks for a flush there: where it listens, by the first name of web.hosts,
+ * for by another it is not answered, and the certificate has that name rather than the address. */
+static void tell_web(struct server *server)
+{
+    struct store_web web;
+    const char *address = web_address(server->web, 0), *port = strrchr(address, ':');
+    const char *scheme = tls_is_on(server->tls) ? "https" : "http";
+    const struct text_list *hosts = &server->settings->web_hosts;
+    struct str name = http_bare_host(str_of(hosts->n ? hosts->items[0] : "localhost"));
+    bool v6 = str_find(name, ':') >= 0;
+    if (!server->web)
+        return;
+    if (!port || strncmp(address, "unix:", 5) == 0)
+        port = "";
+    snprintf(web.url, sizeof(web.url), v6 ? "%s://[%.*s]%s" : "%s://%.*s%s", scheme, STR_ARG(name),
+             port);
+    snprintf(web.at, sizeof(web.at), "%s", address);
+    pipeline_tell_web(server->pipeline, &web);
+}
+
 /* Settings that changed in the file and that only a start reads: said, or they would seem taken. */
 static void say_stale(const struct server *server, const struct config *fresh)
 {
@@ -179,6 +201,7 @@ static int reload(void *ctx, struct buf *mistakes)
     if (n == 0) {
         settings_log(config_settings(fresh));
         say_stale(server, fresh);
+        tell_web(server);
     }
     config_free(fresh);
     stat_set(server->reloaded, n == 0);
@@ -350,17 +373,6 @@ static int start_web(struct server *server, struct err *err)
                   .ctx = server},
     };
     return is_off(settings->web_listen) ? 0 : web_start(&web, &server->web, err);
-}
-
-/* Who copies the database asks for a flush there. */
-static void tell_web(struct server *server)
-{
-    char url[300];
-    if (!server->web)
-        return;
-    snprintf(url, sizeof(url), "http%s://%s", tls_is_on(server->tls) ? "s" : "",
-             web_address(server->web, 0));
-    pipeline_tell_web(server->pipeline, url);
 }
 
 static int start(struct server *server, struct err *err)

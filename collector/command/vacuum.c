@@ -16,13 +16,13 @@ static void say(double before, double after)
            before / (1 << 20), after / (1 << 20));
 }
 
-static int ask_running(const char *url, struct err *err)
+static int ask_running(const char *url, const char *at, struct err *err)
 {
     struct buf answer;
     struct arena arena;
     buf_init(&answer, 1u << 16);
     arena_init(&arena, 1u << 16);
-    if (ask_deed(url, "vacuum", &answer, err) == 0) {
+    if (ask_deed(url, at, "vacuum", &answer, err) == 0) {
         const struct tree *tree = tree_read(&arena, buf_str(&answer));
         say(tree_number(tree_get(tree, "before")), tree_number(tree_get(tree, "after")));
     }
@@ -49,7 +49,7 @@ static int open_and_do(const struct settings *settings, struct err *err)
 int command_vacuum(const struct options *options)
 {
     const char *url = option(options, "url");
-    char running[300];
+    struct store_web web;
     struct settings settings;
     struct err err = {0};
     if (!options_one_source(options))
@@ -58,9 +58,9 @@ int command_vacuum(const struct options *options)
     if (!config)
         return EXIT_USAGE;
     if (url)
-        ask_running(url, &err);
-    else if (store_is_running(settings.store_path, running, sizeof(running)))
-        ask_running(running, &err);
+        ask_running(url, NULL, &err);
+    else if (store_is_running(settings.store_path, &web))
+        ask_running(web.url, web.at, &err);
     else
         open_and_do(&settings, &err);
     config_free(config);

@@ -37,21 +37,26 @@ static int take_lock(const char *path, int *lock_fd, struct err *err)
     return err_set(err, ERR_IO, "%s is in use by another faultline", path);
 }
 
-void store_file_note(int lock_fd, const char *text)
+void store_file_note(int lock_fd, const struct store_web *web)
 {
-    size_t n = strlen(text);
-    if (ftruncate(lock_fd, 0) != 0 || pwrite(lock_fd, text, n, 0) != (ssize_t)n)
+    char text[sizeof(*web) + 2];
+    int n = snprintf(text, sizeof(text), "%s\n%s\n", web->url, web->at);
+    if (ftruncate(lock_fd, 0) != 0 || pwrite(lock_fd, text, (size_t)n, 0) != n)
         log_event(LOG_WARN, "lock_not_written", "reason=\"%s\"", strerror(errno));
 }
 
-bool store_is_running(const char *path, char *url, size_t size)
+bool store_is_running(const char *path, struct store_web *web)
 {
-    char name[4096];
+    char name[4096], text[sizeof(*web) + 2];
+    struct str url, at;
     snprintf(name, sizeof(name), "%s-lock", path);
     int fd = open(name, O_RDONLY | O_CLOEXEC);
     bool running = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0;
-    ssize_t n = running ? pread(fd, url, size - 1, 0) : 0;
-    url[n > 0 ? n : 0] = '\0';
+    ssize_t n = running ? pread(fd, text, sizeof(text), 0) : 0;
+    str_cut((struct str){text, n > 0 ? (size_t)n : 0}, '\n', &url, &at);
+    at = str_trim(at);
+    snprintf(web->url, sizeof(web->url), "%.*s", STR_ARG(url));
+    snprintf(web->at, sizeof(web->at), "%.*s", STR_ARG(at));
     if (fd >= 0)
         close(fd);
     return running;

@@ -10,7 +10,7 @@
 int store_file_open(const struct store_settings *settings, int *lock_fd, sqlite3 **db,
                     struct err *err);
 void store_file_unlock(const char *path, int lock_fd);
-void store_file_note(int lock_fd, const char *text);
+void store_file_note(int lock_fd, const struct store_web *web);
 /* Brings a database, which may be empty, to the newest version; an SQLite code. */
 int store_file_migrate(sqlite3 *db);
 int store_file_version(void);

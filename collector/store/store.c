@@ -293,9 +293,9 @@ int store_vacuum(struct store *store, uint64_t deadline_ns, uint64_t bytes[2], s
     return 0;
 }
 
-void store_tell_web(struct store *store, const char *url)
+void store_tell_web(struct store *store, const struct store_web *web)
 {
-    store_file_note(store->lock_fd, url);
+    store_file_note(store->lock_fd, web);
 }
 
 const char *store_sqlite_version(void)

@@ -36,10 +36,14 @@ struct store;
  * transaction, sets aside a corrupt one under a dated name (logged). ERR_IO for a newer schema, a
  * foreign file, a taken lock. */
 int store_open(const struct store_settings *settings, struct store **store, struct err *err);
-/* Tells other programs on this machine where the collector's web is: "http://127.0.0.1:4319". */
-void store_tell_web(struct store *store, const char *url);
-/* Has a collector this database open? Then `url` gets what it told, '' when that was nothing. */
-bool store_is_running(const char *path, char *url, size_t size);
+/* Where the web of a collector is for other programs on its machine. */
+struct store_web {
+    char url[300]; /* by a name it answers to: "http://localhost:4319"; '': it has none */
+    char at[300];  /* where it listens: "127.0.0.1:4319", "unix:/path" */
+};
+void store_tell_web(struct store *store, const struct store_web *web);
+/* Has a collector this database open? Then `web` gets what it told. */
+bool store_is_running(const char *path, struct store_web *web);
 /* Something could not be read at the start: if the file is damaged, the next start sets it aside.
  * Before store_start(). */
 void store_look_for_damage(struct store *store);

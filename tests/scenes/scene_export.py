@@ -1,4 +1,5 @@
 """`export`, `backup` and `vacuum`, by --db, by --url and by the API: what is in the new file, and what is refused."""
+import hashlib
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import subprocess
 import time
 
 import lib
+from scene_tls import Authority
 
 MINUTE = 60_000
 
@@ -143,6 +145,67 @@ def scene_export_holds_what_was_accepted_and_no_more(c):
     c.db = out("b3.db")
     c.start()
     assert c.api("traces/4")["trace"]["span_count"] == 3
+
+
+def scene_a_copy_holds_what_was_accepted_or_is_not_made(c):
+    """Before, beside a collector that could not be asked to flush, it was made without, with a warning and 0."""
+    body, n = lib.otlp_body(trace(1, time.time() * 1000)), 0
+    tokens, socket = os.path.join(c.folder, "tokens"), os.path.join(c.folder, "web")
+    with open(tokens, "w") as out:
+        out.write("admin %s x\n" % hashlib.sha256(b"t0ken").hexdigest())
+    authority = Authority(c.folder)
+    cert, key = authority.issue("server")
+    new = os.path.join(c.folder, "new.db")
+
+    def copy(command, spans, *args, code=0):
+        p = run(c, command, new, "--db", c.db, *args, code=code)
+        assert os.path.exists(new) == (code == 0), (command, args)
+        assert not [name for name in os.listdir(c.folder) if "partial" in name], os.listdir(c.folder)
+        if code == 0:
+            assert rows(new, "SELECT count(*) FROM span") == [(spans,)], (command, args)
+            os.unlink(new)
+        return p.stderr
+
+    # Where it listens and by which name it answers: all of these are asked.
+    for sets in ({}, {"listen__host": "0.0.0.0"}, {"web__hosts": "faultline.example"}, {"web__hosts": "[::1]"}, {"web__listen": "unix:" + socket},
+                 {"tls__cert_file": cert, "tls__key_file": key}):
+        c.start(store__commit_interval="60s", stitch__trace_idle="60s", **sets)
+        c.tls = authority.trusting() if "tls__cert_file" in sets else None
+        n += 1
+        assert c.post_otlp(body.replace(b"000001", b"%06d" % n), True)[0] == 200
+        for command in ("backup", "export"):
+            copy(command, 3 * n, *(("--ca-file", authority.path) if c.tls else ()))
+        c.stop()
+        for name in sets:
+            c.sets.pop(name.replace("__", "."))
+    # These are not.
+    for sets, said in (({"web__listen": "off"}, "web is off"), ({"auth__tokens_file": tokens}, "token is needed"),
+                       ({"tls__cert_file": cert, "tls__key_file": key}, "certificate")):
+        c.start(store__commit_interval="60s", stitch__trace_idle="60s", **sets)
+        c.tls = authority.trusting() if "tls__cert_file" in sets else None
+        c.headers = {"Authorization": "Bearer t0ken"} if "auth__tokens_file" in sets else {}
+        n += 1
+        assert c.post_otlp(body.replace(b"000001", b"%06d" % n), True)[0] == 200
+        for command in ("backup", "export"):
+            told = copy(command, 0, code=3)
+            assert said in told and "--url" in told and told.endswith("file now\n"), told
+            copy(command, 3 * (n - 1), "--without-flush")
+        if c.headers:
+            run(c, "backup", new, "--url", "http://any:t0ken@" + c.web)
+            os.unlink(new)
+            run(c, "backup", new, "--url", "http://any:t0ken@" + c.web, "--without-flush", code=2)
+        c.stop()
+        for name in sets:
+            c.sets.pop(name.replace("__", "."))
+    c.tls, c.headers = None, {}
+    # What a killed one left is brought in, or left alone.
+    c.start(store__commit_interval="60s", stitch__trace_idle="60s")
+    assert c.post_otlp(body.replace(b"000001", b"%06d" % (n + 1)), True)[0] == 200
+    c.kill()
+    copy("backup", 3 * n, "--without-flush")
+    assert os.path.exists(c.db + "-inbox")
+    copy("backup", 3 * n + 3)
+    assert not os.path.exists(c.db + "-inbox")
 
 
 def scene_vacuum_gives_disk_back(c):
