@@ -49,6 +49,8 @@ static int may_append(struct inbox *inbox, const struct body *body, struct err *
     check_space(inbox);
     if (inbox->disk_full)
         return err_set(err, ERR_IO, "the disk is full (store.min_free)");
+    if (inbox->refusing)
+        return err_set(err, ERR_IO, "the inbox cannot be written (%s)", inbox->refusing);
     if (inbox->bytes - inbox->released_bytes + body->n_bytes > inbox->settings.max_bytes)
         return err_set(err, ERR_IO, "the inbox is full (store.inbox_max)");
     if (inbox->first && inbox->waiting_bytes + body->n_bytes > 2 * inbox->settings.group_max)
@@ -96,7 +98,9 @@ int inbox_append(struct inbox *inbox, struct body *body, struct err *err)
 static void wait_for_work(struct inbox *inbox)
 {
     struct timespec until;
-    uint64_t wait_ns = inbox->unsynced_since_ns ? CRASH_SYNC_NS : IDLE_NS;
+    uint64_t wait_ns = inbox->refusing            ? SPACE_CHECK_NS
+                       : inbox->unsynced_since_ns ? CRASH_SYNC_NS
+                                                  : IDLE_NS;
     clock_gettime(CLOCK_MONOTONIC, &until);
     uint64_t ns = (uint64_t)until.tv_nsec + wait_ns;
     until.tv_sec += (time_t)(ns / NS_PER_S);
@@ -116,9 +120,10 @@ static void tend(struct inbox *inbox)
     stat_set(inbox->bytes_gauge, inbox_bytes(inbox));
     stat_set_real(inbox->oldest_gauge,
                   oldest_ns && now_ns > oldest_ns ? (double)(now_ns - oldest_ns) / 1e9 : 0);
-    if (!inbox->disk_full)
+    bool short_of_room = inbox->disk_full || inbox->refusing;
+    if (!short_of_room)
         inbox_make_spare(inbox);
-    if (inbox->disk_full || clock_mono_ns() > inbox->wrote_ns + RESERVE_IDLE_NS)
+    if (short_of_room || clock_mono_ns() > inbox->wrote_ns + RESERVE_IDLE_NS)
         inbox_drop_reserves(inbox);
     if (!inbox->unsynced_since_ns || clock_mono_ns() < inbox->unsynced_since_ns + CRASH_SYNC_NS)
         return;
@@ -251,7 +256,10 @@ const char *inbox_state(struct inbox *inbox)
     check_space(inbox);
     bool full =
         inbox->disk_full || inbox->bytes - inbox->released_bytes >= inbox->settings.max_bytes;
-    const char *state = inbox->failed ? "store_failed" : full ? "disk_full" : "";
+    const char *state = inbox->failed     ? "store_failed"
+                        : full            ? "disk_full"
+                        : inbox->refusing ? inbox->refusing
+                                          : "";
     pthread_mutex_unlock(&inbox->mutex);
     return state;
 }

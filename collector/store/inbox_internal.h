@@ -57,14 +57,17 @@ struct inbox {
     uint64_t bytes, records; /* ever written since the start, and what was found then */
     uint64_t released_bytes, released_records;
     uint64_t space_checked_ns;
-    bool disk_full, failed, stopping;
+    bool disk_full;       /* less free than store.min_free */
+    const char *refusing; /* what could not be written last: a word for /-/ready; NULL: it could */
+    bool failed, stopping;
 
     /* The thread's own. */
     int fd;          /* of the segment that is written; −1: none */
     uint64_t size;   /* of its file */
     uint64_t offset; /* where the next record goes */
     uint64_t next_seq;
-    uint64_t wrote_ns; /* monotonic time of the last group */
+    uint64_t wrote_ns;                /* monotonic time of the last group */
+    uint64_t refused_bytes, retry_ns; /* while refusing: of the record, and of the next try */
     uint64_t
         unsynced_since_ns; /* durability crash: when the oldest unsynced write was made; 0: none */
 
@@ -96,6 +99,9 @@ void inbox_drop_spare(struct inbox *inbox);
 /* inbox_write.c */
 /* Syncs the segment that is written; false with errno. */
 bool inbox_sync(struct inbox *inbox);
+/* Until a write succeeds, which inbox_step() tries: a record of `record_bytes` could not be
+ * written, by `reason` of errno. */
+void inbox_refuse(struct inbox *inbox, int reason, uint64_t record_bytes);
 /* For good: says so to settings.failed, once. */
 void inbox_set_failed(struct inbox *inbox, const struct err *err);
 

@@ -169,7 +169,7 @@ static int end_tail(struct inbox *inbox, const struct segment *last, size_t good
     inbox->size = last->n_bytes;
     if (good < inbox->settings.segment_bytes &&
         inbox_os.allocate(inbox->fd, (off_t)inbox->settings.segment_bytes) != 0)
-        inbox->disk_full = true;
+        inbox_refuse(inbox, errno, 0);
     return 0;
 }
 

@@ -1,7 +1,7 @@
 /* inbox_write.c - a group: written, synced, answered, handed on.
  *
- * A group that could not be written is refused and the file is cut back to where it was; after a
- * failed sync nothing is acknowledged any more.
+ * A group that could not be written is refused, the file is cut back to where it was, and bodies
+ * are refused until a write succeeds; after a failed sync nothing is acknowledged any more.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -133,6 +133,66 @@ static void undo_group(struct inbox *inbox, const struct group *group, uint64_t 
         inbox->offset = inbox->size; /* nothing more goes into this one */
 }
 
+/* ---- while it cannot be written ---- */
+
+#define RETRY_NS (200 * NS_PER_MS)
+
+void inbox_refuse(struct inbox *inbox, int reason, uint64_t record_bytes)
+{
+    static struct log_limit limit;
+    bool no_room = reason == ENOSPC || reason == EDQUOT || reason == EFBIG, first;
+    pthread_mutex_lock(&inbox->mutex);
+    first = !inbox->refusing;
+    inbox->refusing = no_room ? "disk_full" : "store_failed";
+    pthread_mutex_unlock(&inbox->mutex);
+    inbox->retry_ns = clock_mono_ns() + RETRY_NS;
+    inbox->refused_bytes = record_bytes;
+    if (first)
+        log_limited(&limit, LOG_ERROR, "inbox_refuses", "reason=\"%s\"", strerror(reason));
+}
+
+static void take_again(struct inbox *inbox)
+{
+    static struct log_limit limit;
+    if (!inbox->refusing)
+        return;
+    pthread_mutex_lock(&inbox->mutex);
+    inbox->refusing = NULL;
+    pthread_mutex_unlock(&inbox->mutex);
+    log_limited(&limit, LOG_INFO, "inbox_takes", "again=true");
+}
+
+/* Zeros end what is read: nothing is there until a record is written over them. */
+static bool write_nothing(struct inbox *inbox)
+{
+    static char zeros[4096];
+    struct iovec part = {zeros, sizeof(zeros)};
+    return inbox_os.allocate(inbox->fd, (off_t)(inbox->offset + inbox->refused_bytes)) == 0 &&
+           write_all(inbox, &part, 1, sizeof(zeros));
+}
+
+/* Who is not ready is sent nothing, so the inbox itself finds out when it can take bodies again:
+ * what a record like the refused one needs is done, and undone. */
+static void try_again(struct inbox *inbox, uint64_t now_ns)
+{
+    struct group nothing = {.first_seq = inbox->next_seq};
+    uint64_t offset = inbox->offset;
+    if (!inbox->refusing || inbox->disk_full || now_ns < inbox->retry_ns)
+        return;
+    bool fits = inbox->fd >= 0 && offset + inbox->refused_bytes <= inbox->size;
+    if (!fits)
+        nothing.n_begun = inbox_begin_segment(inbox, inbox->refused_bytes);
+    bool good = (fits || nothing.n_begun) && write_nothing(inbox);
+    int reason = errno;
+    undo_group(inbox, &nothing, offset);
+    if (good)
+        take_again(inbox);
+    else
+        inbox_refuse(inbox, reason, inbox->refused_bytes);
+}
+
+/* ---- a group ---- */
+
 static void publish_group(struct inbox *inbox, const struct group *group)
 {
     pthread_mutex_lock(&inbox->mutex);
@@ -222,6 +282,7 @@ static void commit_group(struct inbox *inbox, struct group *group)
     group->first_seq = inbox->next_seq;
     enum outcome outcome = inbox->failed ? SYNC_FAILED : write_group(inbox, group);
     if (outcome == WRITTEN) {
+        take_again(inbox);
         publish_group(inbox, group);
         answer_group(inbox, group);
         return;
@@ -231,14 +292,10 @@ static void commit_group(struct inbox *inbox, struct group *group)
         err_set(&err, ERR_IO, "the inbox could not be synced: %s", strerror(reason));
         inbox_set_failed(inbox, &err);
     } else {
+        uint64_t record = INBOX_HEAD_BYTES + group->at->n_bytes;
         undo_group(inbox, group, offset);
         err_set(&err, ERR_IO, "the inbox could not be written: %s", strerror(reason));
-        pthread_mutex_lock(&inbox->mutex);
-        inbox->disk_full = true;
-        inbox->space_checked_ns = clock_mono_ns();
-        pthread_mutex_unlock(&inbox->mutex);
-        static struct log_limit limit;
-        log_limited(&limit, LOG_ERROR, "inbox_refuses", "reason=\"%s\"", err.text);
+        inbox_refuse(inbox, reason, record);
     }
     refuse_group(inbox, group->first, &err);
 }
@@ -270,6 +327,7 @@ size_t inbox_step(struct inbox *inbox)
     pthread_mutex_unlock(&inbox->mutex);
     uint64_t now_ns = clock_mono_ns();
     atomic_store_explicit(&inbox->progress_ns, now_ns, memory_order_relaxed);
+    try_again(inbox, now_ns);
     if (group.first) {
         inbox->wrote_ns = now_ns;
         commit_group(inbox, &group);

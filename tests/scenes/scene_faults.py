@@ -1,5 +1,7 @@
 """File operations that fail: a part of what `make torture` goes through (faults.py)."""
 import os
+import resource
+import time
 
 import remote_write as rw
 from faults import DB, EIO, ENOSPC, INBOX, WAL, load, run_case, run_reread_case, start_with_fault
@@ -74,6 +76,34 @@ def scene_what_keeps_the_writer_is_said(c):
         wait_for(lambda: c.get("/-/ready")[0] == 200, 15, "the next try")
         c.flush()
         c.stop()
+
+
+def scene_not_ready_until_the_inbox_can_be_written(c):
+    """Before, free space above store.min_free was taken for a disk that takes writes: ready came and went each second, and a line of the log with it."""
+    c.start()
+    send = lambda n: c.post_otlp(otlp_body([otlp_span("%032x" % n, "b" * 16)]), True)[0]  # noqa: E731
+    assert send(1) == 200
+    prlimit = lambda most: resource.prlimit(c.process.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))  # noqa: E731
+    for n in range(2):
+        c.flush()  # the writer has nothing to write meanwhile
+        said = os.path.getsize(os.path.join(c.folder, "stderr"))
+        prlimit(said + 2000)  # the log goes on
+        big = otlp_body([otlp_span("%032x" % (10 + n), "b" * 16, text="x" * 4000) for _ in range(3)])
+        assert c.post_otlp(big, True)[0] == 503
+        until = time.monotonic() + 2.5
+        while time.monotonic() < until:
+            status, word, _ = c.get("/-/ready")
+            assert (status, word.strip()) == (503, b"disk_full"), (status, word, c.said())
+            time.sleep(0.05)
+        assert send(2 + n) == 503
+        prlimit(resource.RLIM_INFINITY)
+        wait_for(lambda: c.get("/-/ready")[0] == 200, 15, "ready")
+        assert send(2 + n) == 200
+        assert c.said().count("inbox_refuses") == c.said().count("inbox_takes") == n + 1, c.said()
+        assert "disk_has_room" not in c.said()
+    c.flush()
+    c.check_ledger()
+    assert c.sql("SELECT count(*) FROM trace") == [(3,)]
 
 
 def scene_a_commit_that_fails_counts_no_rate_twice(c):

@@ -287,8 +287,16 @@ static void a_failed_write_refuses_its_group_and_life_goes_on(void **state)
     inbox_step(inbox);
     assert_int_equal(n_answered, 1);
     assert_int_equal(n_refused, 1);
+    for (int i = 0; i < 3; i++) { /* room on the disk says nothing: only a write tells */
+        assert_string_equal(inbox_state(inbox), "disk_full");
+        assert_int_not_equal(append(inbox, 1), 0);
+        inbox->space_checked_ns = inbox->retry_ns = 0; /* as if the next look were due */
+        inbox_step(inbox);
+    }
     inbox_os = real;
-    inbox->space_checked_ns = 0; /* as if the next look at the disk were due */
+    inbox->retry_ns = 0;
+    inbox_step(inbox);
+    assert_string_equal(inbox_state(inbox), "");
     assert_int_equal(append(inbox, 1), 0);
     inbox_step(inbox);
     assert_int_equal(n_answered, 2);
@@ -296,6 +304,45 @@ static void a_failed_write_refuses_its_group_and_life_goes_on(void **state)
     inbox_close(inbox, false);
     inbox = open_inbox(16384);
     assert_int_equal(read_all(inbox, 1), 2);
+    inbox_close(inbox, false);
+    wipe();
+}
+
+static int no_allocation(int fd, off_t size)
+{
+    (void)fd, (void)size;
+    errno = EDQUOT;
+    return -1;
+}
+
+/* The probe for a new segment leaves none behind, whether it succeeds or not. */
+static void a_segment_that_cannot_be_made_is_waited_for(void **state)
+{
+    (void)state;
+    struct inbox_os real = inbox_os;
+    struct inbox *inbox = open_inbox(1024);
+    for (unsigned n = 1; n <= 10; n++) {
+        inbox_os.allocate = no_allocation;
+        while (n_refused < n && append(inbox, n_answered) == 0)
+            inbox_step(inbox);
+        assert_int_equal(n_refused, n);
+        for (int i = 0; i < 3; i++) {
+            assert_string_equal(inbox_state(inbox), "disk_full");
+            inbox->retry_ns = 0;
+            inbox_step(inbox);
+        }
+        inbox_os = real;
+        inbox->retry_ns = 0;
+        inbox_step(inbox);
+        assert_string_equal(inbox_state(inbox), "");
+        assert_int_equal(append(inbox, n_answered), 0);
+        inbox_step(inbox);
+        assert_int_equal(read_all(inbox, 1), n_answered);
+    }
+    unsigned n = n_answered;
+    inbox_close(inbox, false);
+    inbox = open_inbox(1024);
+    assert_int_equal(read_all(inbox, 1), n);
     inbox_close(inbox, false);
     wipe();
 }
@@ -324,6 +371,7 @@ int main(void)
         cmocka_unit_test(torn_or_flipped_at_every_byte_of_the_tail),
         cmocka_unit_test(no_acknowledgement_after_a_failed_sync),
         cmocka_unit_test(a_failed_write_refuses_its_group_and_life_goes_on),
+        cmocka_unit_test(a_segment_that_cannot_be_made_is_waited_for),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
