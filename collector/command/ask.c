@@ -106,13 +106,25 @@ int ask_sql(const char *url, const char *sql, struct buf *answer, struct err *er
     return err->code;
 }
 
-static int ask_db(const char *path, const struct question *question, struct buf *answer,
-                  struct err *err)
+int ask_open(const struct options *options, const char *path, struct query **query, struct err *err)
+{
+    if (query_open(path, query, err))
+        return err->code;
+    if (query_newer(*query)[0])
+        fprintf(stderr, "faultline %s: %s: %s\n", options->command->name, path,
+                query_newer(*query));
+    return 0;
+}
+
+static int ask_db(const struct options *options, const char *path, const struct question *question,
+                  struct buf *answer, struct err *err)
 {
     struct query *query;
-    if (query_open(path, &query, err))
+    if (ask_open(options, path, &query, err))
         return err->code;
-    question->ask(query, question->what, answer, err);
+    /* What it does not know of a newer file is no mistake of who asks. */
+    if (question->ask(query, question->what, answer, err) && query_newer(query)[0])
+        err->code = ERR_IO;
     query_close(query);
     return err->code;
 }
@@ -131,7 +143,7 @@ int ask(const struct options *options, const struct question *question, struct b
         send_to(url, API, question->path, (struct client_request){.method = "GET"}, ANSWER_LIMIT_NS,
                 answer, &err);
     else
-        ask_db(settings.store_path, question, answer, &err);
+        ask_db(options, settings.store_path, question, answer, &err);
     config_free(config);
     if (!err.code)
         return EXIT_GOOD;

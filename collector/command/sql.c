@@ -261,7 +261,7 @@ int command_sql(const struct options *options)
         return EXIT_USAGE;
     struct target target = {NULL, url};
     int code = EXIT_NOT_DONE;
-    if (!url && query_open(settings.store_path, &target.query, &err))
+    if (!url && ask_open(options, settings.store_path, &target.query, &err))
         fprintf(stderr, "faultline sql: %s\n", err.text);
     else if (options->n_rest)
         code = run_at(&target, options->rest[0], (enum output)output);

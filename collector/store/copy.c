@@ -78,6 +78,8 @@ static int open_source(struct copy *copy, struct err *err)
     int64_t version = 0;
     if (query_open(from, &copy->source, err))
         return err->code;
+    if (query_newer(copy->source)[0])
+        return err_set(err, ERR_IO, "%s: %s", from, query_newer(copy->source));
     sqlite3_progress_handler(copy->source->db, WATCH_OPS, is_over, (void *)copy->settings);
     int code = sqlite3_prepare_v2(copy->source->db, "PRAGMA user_version", -1, &select, NULL);
     code = code ? code : statement_id(select, &version);

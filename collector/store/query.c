@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "collector/base/clock.h"
+#include "collector/store/file.h"
 #include "collector/store/query_folded.h"
 #include "collector/store/sql_guard.h"
 #include "collector/store/statements.h"
@@ -24,16 +25,30 @@ void query_watch_deadline(struct query *query)
     sqlite3_progress_handler(query->db, 10000, past_deadline, query);
 }
 
-/* A file that cannot be read now may be ours all the same. */
-static int check_ours(sqlite3 *db, const char *path, struct err *err)
+/* A number of the file's head; SQLITE_ROW when it is there. */
+static int read_head(sqlite3 *db, const char *pragma, int64_t *number)
 {
     sqlite3_stmt *select = NULL;
-    int64_t id = 0;
-    int code = sqlite3_prepare_v2(db, "PRAGMA application_id", -1, &select, NULL);
+    int code = sqlite3_prepare_v2(db, pragma, -1, &select, NULL);
     code = code ? code : sqlite3_step(select);
     if (code == SQLITE_ROW)
-        id = sqlite3_column_int64(select, 0);
+        *number = sqlite3_column_int64(select, 0);
     sqlite3_finalize(select);
+    return code;
+}
+
+/* A file that cannot be read now may be ours all the same. */
+static int check_ours(struct query *query, const char *path, struct err *err)
+{
+    int64_t id = 0, version = 0;
+    int code = read_head(query->db, "PRAGMA application_id", &id);
+    if (code == SQLITE_ROW && id == APPLICATION_ID)
+        code = read_head(query->db, "PRAGMA user_version", &version);
+    if (version > store_file_version())
+        snprintf(query->newer, sizeof(query->newer),
+                 "the database has schema version %lld, this program knows %d; use a newer "
+                 "faultline",
+                 (long long)version, store_file_version());
     if (code != SQLITE_ROW && code != SQLITE_NOTADB)
         return err_set(err, ERR_IO, "%s: cannot be read: %s", path, sqlite3_errstr(code));
     return id == APPLICATION_ID ? 0 : err_set(err, ERR_IO, "%s is no faultline database", path);
@@ -53,7 +68,7 @@ int query_open(const char *path, struct query **result, struct err *err)
         return err_set(err, ERR_IO, "%s: cannot be opened: %s", path, sqlite3_errstr(code));
     }
     sqlite3_busy_timeout(query->db, 2000);
-    if (check_ours(query->db, path, err)) {
+    if (check_ours(query, path, err)) {
         query_close(query);
         return err->code;
     }
@@ -63,6 +78,11 @@ int query_open(const char *path, struct query **result, struct err *err)
     sql_guard_functions(query->db);
     *result = query;
     return 0;
+}
+
+const char *query_newer(const struct query *query)
+{
+    return query->newer;
 }
 
 void query_close(struct query *query)
