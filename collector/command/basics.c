@@ -25,6 +25,10 @@ int command_check_config(const struct options *options)
     struct config *config = options_config(options, &input);
     if (!config)
         return EXIT_USAGE;
+    if (!serve_check_keys(config_settings(config))) {
+        config_free(config);
+        return EXIT_USAGE;
+    }
     buf_init(&out, 1u << 20);
     config_print(config, &out);
     fwrite(out.p, 1, out.len, stdout);

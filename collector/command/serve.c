@@ -139,11 +139,34 @@ static void status(void *ctx, struct buf *out)
     tail_senders_json(server->tail, out);
 }
 
+static struct tls_files tls_files_of(const struct settings *settings)
+{
+    return (struct tls_files){settings->tls_cert_file, settings->tls_key_file,
+                              settings->tls_client_ca_file};
+}
+
+bool serve_check_keys(const struct settings *settings)
+{
+    struct tls_files files = tls_files_of(settings);
+    struct auth *auth = auth_new();
+    struct err errs[2] = {{0}, {0}};
+    tls_check(&files, &errs[0]);
+    if (auth)
+        auth_load(auth, settings->tokens_file, &errs[1]);
+    else
+        err_set(&errs[1], ERR_BUSY, "memory is short");
+    for (int i = 0; i < 2; i++) {
+        if (errs[i].code)
+            fprintf(stderr, "faultline: %s\n", errs[i].text);
+    }
+    auth_free(auth);
+    return !errs[0].code && !errs[1].code;
+}
+
 /* Who may come in, and what the listeners show of themselves. */
 static int load_keys(struct server *server, const struct settings *settings, struct err *err)
 {
-    struct tls_files files = {settings->tls_cert_file, settings->tls_key_file,
-                              settings->tls_client_ca_file};
+    struct tls_files files = tls_files_of(settings);
     /* Both or neither: a certificate that cannot be read leaves the tokens as they are. */
     int code = tls_check(&files, err);
     code = code ? code : auth_load(server->auth, settings->tokens_file, err);

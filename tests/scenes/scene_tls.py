@@ -238,7 +238,11 @@ def scene_a_reload_shows_another_certificate_and_drops_nobody(c):
 def scene_bad_files_are_named(c):
     authority = Authority(c.folder)
     cert, key = authority.issue("server")
-    for sets, said in (({"tls.cert_file": cert}, "go together"),
+    tokens = os.path.join(c.folder, "tokens")
+    with open(tokens, "w") as out:
+        out.write("read 123 too short\n")
+    for sets, said in (({"auth.tokens_file": tokens}, tokens + ":1"), ({"auth.tokens_file": tokens + "2"}, tokens + "2"),
+                       ({"tls.cert_file": cert}, "go together"),
                        ({"tls.client_ca_file": cert}, "needs both"),
                        ({"tls.cert_file": cert, "tls.key_file": key + ".not"}, key + ".not"),
                        ({"tls.cert_file": key, "tls.key_file": key}, key),
@@ -249,3 +253,10 @@ def scene_bad_files_are_named(c):
         told = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20)
         assert told.returncode == 2 and said in told.stderr.decode(), (sets, told)
         assert told.stdout == b""
+        checked = subprocess.run([c.program, "check-config", *args[2:]], capture_output=True, timeout=20)
+        assert (checked.returncode, checked.stdout, checked.stderr) == (2, b"", told.stderr), (sets, checked)
+    # The check names both at once.
+    checked = subprocess.run([c.program, "check-config", "--set", "auth.tokens_file=" + tokens, "--set", "tls.cert_file=" + cert], capture_output=True, text=True)
+    assert checked.returncode == 2 and "go together" in checked.stderr and tokens + ":1" in checked.stderr, checked
+    good = ["--set", "tls.cert_file=" + cert, "--set", "tls.key_file=" + key, "--set", "tls.client_ca_file=" + authority.path]
+    assert subprocess.run([c.program, "check-config", *good], stdout=subprocess.DEVNULL).returncode == 0
