@@ -74,7 +74,7 @@ const struct setting config_table[] = {
     {"export.prometheus.ingested", SETTING_BOOL, AT(prometheus_ingested), "false", 0, 0, NULL, false, "expose ingested metrics too, but those that Prometheus wrote"},
     {"web.listen", SETTING_LISTEN, AT(web_listen), "4319", 0, 0, NULL, false, "the web view, the API and /metrics"},
     {"web.extra_listen", SETTING_LISTENS, AT(web_extra_listen), "", 0, 0, NULL, false, "further addresses of the same server"},
-    {"web.hosts", SETTING_LIST, AT(web_hosts), "localhost,127.0.0.1,::1", 0, 0, NULL, false, "names accepted in Host, else 421"},
+    {"web.hosts", SETTING_LIST, AT(web_hosts), "localhost,127.0.0.1,::1", 0, 0, NULL, false, "names accepted in Host, else 421, and in a POST's Origin, else 403"},
     {"web.sql", SETTING_BOOL, AT(web_sql), "true", 0, 0, NULL, false, "SQL on the web"},
     {"web.sql_timeout", SETTING_DURATION, AT(web_sql_timeout_ns), "2s", 10 * MS, 10 * MIN, NULL, false, "longest SQL"},
     {"web.sql_rows", SETTING_COUNT, AT(web_sql_rows), "10000", 1, 10000000, NULL, false, "most rows of an SQL answer"},

@@ -6,6 +6,7 @@
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
+#include "collector/base/http_head.h"
 #include "web/routes.h"
 
 #define JSON "application/json"
@@ -448,6 +449,21 @@ static bool wants_page(struct http_request *request)
            !str_eq(http_method(request), STR("POST"));
 }
 
+/* Was a page of somebody else's the one to ask? Old browsers do not say it, nor does any to an
+ * address in clear text that is not its own machine's: there the page's origin tells ("null" for
+ * those that hide it). Programs send neither. */
+static bool is_of_another_site(const struct web *web, struct http_request *request)
+{
+    struct str site = http_header(request, "Sec-Fetch-Site");
+    struct str origin = http_header(request, "Origin"), scheme, host;
+    if (str_eq(site, STR("same-origin")) || str_eq(site, STR("none")))
+        return false;
+    if (str_eq(site, STR("cross-site")))
+        return true;
+    return origin.len && !(str_cut(origin, ':', &scheme, &host) && str_starts(host, STR("//")) &&
+                           http_host_is(str_skip(host, 2), web->settings.hosts));
+}
+
 /* What the head decides: unknown paths, wrong methods, other sites' forms. */
 static int begin(struct http_request *request, void *ctx)
 {
@@ -468,9 +484,8 @@ static int begin(struct http_request *request, void *ctx)
     }
     /* Making a file takes the disk: no picture on another site may ask for one. */
     bool costly = route->answer == api_export || route->answer == api_backup;
-    if ((costly || str_eq(method, STR("POST"))) &&
-        str_eq(http_header(request, "Sec-Fetch-Site"), STR("cross-site"))) {
-        web_refuse(request, 403, "not from another site");
+    if ((costly || str_eq(method, STR("POST"))) && is_of_another_site(ctx, request)) {
+        web_refuse(request, 403, "not from a page of another site (web.hosts)");
         return 1;
     }
     return may_ask(ctx, request, route) ? 0 : 1;

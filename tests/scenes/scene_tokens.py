@@ -89,6 +89,25 @@ def scene_78_a_reload_takes_a_token_away(c):
         assert p.returncode == 2 and path.encode() in p.stderr and not os.path.exists(c.db + "2"), (said, p)
 
 
+def scene_a_page_of_another_site_changes_nothing(c):
+    """Before, a browser that sends Origin alone was believed, and flushed what a stranger's page asked for."""
+    c.start()
+    port, evil = c.web.split(":")[1], "http://evil.example"
+    for good, rows in ((False, ({"Sec-Fetch-Site": "cross-site"}, {"Origin": evil}, {"Origin": "null"}, {"Origin": "http://localhost.evil.example:" + port},
+                                {"Origin": "http://evil.example:" + port, "Sec-Fetch-Site": "same-site"}, {"Origin": "localhost"}, {"Origin": "http://"},
+                                {"Origin": "http://localhost@evil.example"}, {"Origin": "http://localhost", "Sec-Fetch-Site": "cross-site"})),
+                       (True, ({}, {"Origin": "http://localhost:" + port}, {"Origin": "https://LOCALHOST"}, {"Origin": "http://127.0.0.1:" + port},
+                               {"Origin": "http://[::1]:" + port}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"},
+                               {"Origin": evil, "Sec-Fetch-Site": "same-origin"}))):  # a proxy that names another Host
+        for headers in rows:
+            for path in ("/-/flush", "/-/reload", "/-/vacuum"):
+                status, text, _ = c.request(c.web, "POST", path, headers=headers)
+                assert status == (200 if good else 403), (path, headers, status, text)
+            asked = c.request(c.web, "POST", "/api/v1/sql", b'{"sql":"SELECT 1"}', {"Content-Type": "application/json", **headers})
+            assert asked[0] == (200 if good else 403), (headers, asked)
+            assert c.get("/api/v1/status", **headers)[0] == 200
+
+
 def scene_70_browsers_of_listed_origins_may_send(c):
     path = os.path.join(c.folder, "tokens")
     write(path, TOKENS)
