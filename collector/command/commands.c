@@ -83,7 +83,12 @@ static const struct option_row demo_rows[] = {
     SETTINGS,
     END};
 static const struct option_row sql_rows[] = {
-    SOURCE, {"format", "NAME", "table, csv, json, ndjson or markdown"}, TLS_FILES, SETTINGS, END};
+    SOURCE,
+    {"format", "NAME",
+     "table, csv, json, ndjson or markdown; csv as it is stored: import it as text"},
+    TLS_FILES,
+    SETTINGS,
+    END};
 static const struct option_row traces_rows[] = {
     SOURCE,
     {"service", "NAME", "a service that takes part"},

@@ -56,6 +56,9 @@ def scene_sql_says_numbers_alike_by_file_and_by_url(c):
     assert told[0].splitlines()[-1] == "| 2.0 | 1e+300 | 1e-09 | 0.30000000000000004 | Inf | -Inf | 3 |  |", told
     cells = subprocess.run([c.program, "sql", "--db", c.db, "--format", "markdown", "SELECT 'a|b' x, 'c' || char(10) || 'd' y"], stdout=subprocess.PIPE, check=True)
     assert cells.stdout.decode() == "| x | y |\n|---|---|\n| a\\|b | c<br>d |\n", cells
+    # CSV is for programs: nothing is put before what a spreadsheet would run.
+    cells = subprocess.run([c.program, "sql", "--db", c.db, "--format", "csv", "SELECT '=1+1' x, -5 y, '-5' z, '@a,b' w"], stdout=subprocess.PIPE, check=True)
+    assert cells.stdout.decode() == 'x,y,z,w\n=1+1,-5,-5,"@a,b"\n', cells
     row = json.loads(subprocess.run([c.program, "sql", "--db", c.db, "--format", "json", sql], stdout=subprocess.PIPE, check=True).stdout)[0]
     assert list(row.values()) == [2.0, 1e300, 1e-9, 0.1 + 0.2, "Inf", "-Inf", 3, None] == ask(c, sql)[1]["rows"][0] and isinstance(row["a"], float), row
 
