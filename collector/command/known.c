@@ -113,13 +113,20 @@ bool redactions_set(struct redactions *redactions, const struct settings *settin
                     uint64_t now_mono_ns)
 {
     const struct text_list *keys = &settings->redact_keys;
-    forget_old(redactions, now_mono_ns);
-    if (redactions->n_old == sizeof(redactions->old) / sizeof(redactions->old[0]))
-        return false;
+    struct redaction *old = redactions->now;
     struct redaction *fresh = redaction_new((const char *const *)keys->items, keys->n);
     if (!fresh)
         return false;
-    struct redaction *old = atomic_exchange(&redactions->now, fresh);
+    if (old && redaction_same(old, fresh)) {
+        redaction_free(fresh);
+        return true;
+    }
+    forget_old(redactions, now_mono_ns);
+    if (redactions->n_old == sizeof(redactions->old) / sizeof(redactions->old[0])) {
+        redaction_free(fresh);
+        return false;
+    }
+    redactions->now = fresh;
     if (old) {
         redactions->old[redactions->n_old].redaction = old;
         redactions->old[redactions->n_old++].since_ns = now_mono_ns;

@@ -24,7 +24,7 @@ struct redactions {
     size_t n_old;
 };
 
-/* False when memory is short, or more reloads came within a minute than can be kept. */
+/* False when memory is short, or the keys changed more often within a minute than can be kept. */
 bool redactions_set(struct redactions *redactions, const struct settings *settings,
                     uint64_t now_mono_ns);
 void redactions_fini(struct redactions *redactions);

@@ -59,6 +59,14 @@ void redaction_free(struct redaction *redaction)
     free(redaction);
 }
 
+bool redaction_same(const struct redaction *a, const struct redaction *b)
+{
+    bool same = a->n == b->n;
+    for (size_t i = 0; i < a->n && same; i++)
+        same = strcmp(a->words[i], b->words[i]) == 0;
+    return same;
+}
+
 static bool has_word(struct str key, const char *word)
 {
     size_t n = strlen(word);

@@ -14,6 +14,7 @@ struct redaction; /* immutable */
 /* `words`: parts of keys, any case, '-' and '_' alike. NULL when memory is short. */
 struct redaction *redaction_new(const char *const *words, size_t n);
 void redaction_free(struct redaction *redaction);
+bool redaction_same(const struct redaction *a, const struct redaction *b);
 
 /* Puts REDACTED in the place of values; new texts lie in the batch's arena. False when it is full.
  */

@@ -43,6 +43,7 @@ static const char *const properties[][2] = {
     {"queued.max.messages.kbytes", "32768"},
     {"fetch.message.max.bytes", "262144"}, /* so that a backlog of one partition starves no other */
     {"socket.keepalive.enable", "true"},
+    {"topic.metadata.refresh.interval.ms", "5000"}, /* a topic may be made after our start */
 };
 #define N_OURS 4
 

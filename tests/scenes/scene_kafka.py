@@ -170,6 +170,19 @@ def scene_brokers_that_go_and_come(c):
         assert received(c) == (3, 0, 3)
 
 
+def scene_a_topic_may_be_made_after_the_start(c):
+    with Cluster(c) as cluster:
+        cluster.topic("spans")
+        cluster.topic("later")
+        cluster.ask("missing", "later", "yes")
+        start(c, cluster, "spans=otlp_json,later=otlp_json")
+        cluster.produce("spans", body(1))
+        arrive(c, 1)
+        cluster.ask("missing", "later", "no")
+        cluster.produce("later", body(2))
+        arrive(c, 2, 60)
+
+
 def scene_two_collectors_share_the_partitions(c):
     import lib
     other = lib.Collector(c.build)

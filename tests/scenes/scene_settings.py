@@ -77,7 +77,7 @@ def scene_a_reload_takes_over_what_it_can(c):
     assert attributes(c, send(3)) == {"colour": "red", "shape": "REDACTED", "component": "proxy"}
     assert c.counter("faultline_config_last_reload_successful") == 0
     write(c, "redact: {keys: []}\n")
-    for _ in range(40):  # a storm of reloads
+    for _ in range(100):  # a storm of reloads
         status, text, _ = c.request(c.web, "POST", "/-/reload")
         assert status == 200, text
     assert attributes(c, send(4)) == {"colour": "red", "shape": "round", "component": "proxy"}

@@ -1,11 +1,13 @@
 /* kafka_mock.c - librdkafka's mock cluster as a process of its own, steered by lines on standard
  * input; each is answered with one line.
  *
- *   topic NAME PARTITIONS        produce TOPIC PARTITION FILE [KEY]     committed GROUP TOPIC
- * PARTITION broker down|up               error REQUEST CODE TIMES               coordinator GROUP
- * BROKER null TOPIC PARTITION
+ *   topic NAME PARTITIONS        missing NAME yes|no
+ *   produce TOPIC PARTITION FILE [KEY]     null TOPIC PARTITION
+ *   committed GROUP TOPIC PARTITION        coordinator GROUP BROKER
+ *   broker down|up               error REQUEST CODE TIMES
  *
- * REQUEST and CODE are numbers of the protocol. Prints "ready BROKERS" first.
+ * A missing topic is there, and brokers say that it is not. REQUEST and CODE are numbers of the
+ * protocol. Prints "ready BROKERS" first.
  */
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -19,6 +21,14 @@
 static rd_kafka_t *producer;
 static rd_kafka_mock_cluster_t *cluster;
 static const char *brokers;
+
+static void set_missing(const char *topic, bool missing)
+{
+    rd_kafka_mock_topic_set_error(cluster, topic,
+                                  missing ? RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+                                          : RD_KAFKA_RESP_ERR_NO_ERROR);
+    printf("NO_ERROR\n");
+}
 
 static void delivered(rd_kafka_t *kafka, const rd_kafka_message_t *message, void *ctx)
 {
@@ -95,6 +105,8 @@ static void take_line(char *line)
     else if (n == 3 && strcmp(words[0], "topic") == 0)
         printf("%s\n",
                rd_kafka_err2name(rd_kafka_mock_topic_create(cluster, words[1], atoi(words[2]), 1)));
+    else if (n == 3 && strcmp(words[0], "missing") == 0)
+        set_missing(words[1], strcmp(words[2], "yes") == 0);
     else if (n >= 4 && strcmp(words[0], "produce") == 0)
         produce_file(words[1], atoi(words[2]), words[3], words[4]);
     else if (n == 3 && strcmp(words[0], "null") == 0)
