@@ -72,10 +72,26 @@ static bool end_item(struct reading *reading, size_t line)
     return true;
 }
 
+/* A section whose lines are all comments: "store:" and nothing. */
+static bool is_empty_section(const struct reading *reading, const yaml_event_t *event)
+{
+    if (event->data.scalar.length || event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+        return false;
+    size_t len = strlen(reading->key);
+    for (size_t i = 0; i < config_n_settings; i++) {
+        const char *name = config_table[i].name;
+        if (strncmp(name, reading->key, len) == 0 && name[len] == '.')
+            return true;
+    }
+    return false;
+}
+
 static bool take_scalar(struct reading *reading, const yaml_event_t *event)
 {
     const char *text = (const char *)event->data.scalar.value;
     size_t len = event->data.scalar.length, line = event->start_mark.line + 1;
+    if (memchr(text, '\0', len))
+        return mistake(reading, line, "a text with a null byte");
     if (reading->in_item)
         return take_item_scalar(reading, text, line);
     if (reading->in_map && !reading->map_key[0]) {
@@ -102,7 +118,9 @@ static bool take_scalar(struct reading *reading, const yaml_event_t *event)
         reading->key_line = line;
         return true;
     }
-    reading->found(str_of(reading->key), (struct str){text, len}, reading->key_line, reading->ctx);
+    if (!is_empty_section(reading, event))
+        reading->found(str_of(reading->key), (struct str){text, len}, reading->key_line,
+                       reading->ctx);
     reading->key[0] = '\0';
     return true;
 }

@@ -178,8 +178,12 @@ def scene_57_settings_files_that_mean_harm(c):
     bomb = "a: &a [x, x]\n" + "".join("%s: &%s [*%s, *%s]\n" % (n, n, p, p) for p, n in zip("abcdefgh", "bcdefghi")) + "web.hosts: *i\n"
     for text, said in ((bomb, ":2: aliases are not taken"), ("store:\n\tpath: x\n", ":2: "), ("store.path: a\nstore.path: b\n", "is set twice"),
                        ("store: {path: a\n", ":2"), ("- a\n- b\n", ":1"), ("store: " * 40 + "1\n", ":1"), ("web: " + "{a: " * 30 + "1" + "}" * 30 + "\n", ":1"),
-                       ("x" * 500 + ": 1\n", "too long"), ("log.level: [info, [warn]]\n", ":1"), ("\x00\n", ":")):
+                       ("x" * 500 + ": 1\n", "too long"), ("log.level: [info, [warn]]\n", ":1"), ('store.path: "x/a\\0b"\n', ":1: a text with a null byte"), ("\x00\n", ":")):
         with open(os.path.join(c.folder, "f.yml"), "w") as out:
             out.write(text)
         code, said_all, mistakes = check_config(c, "--config", "f.yml")
         assert code == 2 and not said_all and mistakes and any(said in line for line in mistakes), (text[:60], mistakes)
+    with open(os.path.join(c.folder, "f.yml"), "w") as out:
+        out.write("store:\n  # path: x\nreceive:\n  kafka:\nlog:\n  level: warn\n")  # sections whose lines are comments
+    code, said_all, mistakes = check_config(c, "--config", "f.yml")
+    assert code == 0 and not mistakes and "log.level = warn  # f.yml:6" in "\n".join(said_all), (mistakes, said_all)
