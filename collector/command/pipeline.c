@@ -474,7 +474,9 @@ int pipeline_reload(struct pipeline *pipeline, const struct settings *settings, 
     }
     if (!redactions_set(&pipeline->redactions, settings, clock_mono_ns())) {
         free(knowledge);
-        return err_set(err, ERR_BUSY, "redact.keys changed too often within a minute, or memory is short; try again");
+        return err_set(
+            err, ERR_BUSY,
+            "redact.keys changed too often within a minute, or memory is short; try again");
     }
     stitcher_learn(pipeline->stitcher, knowledge);
     return 0;
