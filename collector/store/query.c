@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "collector/base/clock.h"
 #include "collector/store/file.h"
@@ -54,6 +55,35 @@ static int check_ours(struct query *query, const char *path, struct err *err)
     return id == APPLICATION_ID ? 0 : err_set(err, ERR_IO, "%s is no faultline database", path);
 }
 
+/* On a file system that cannot be written, SQLite opens a file in WAL mode only when it is told that
+ * nobody changes it. Who has a journal beside it is not told so: it may be changed elsewhere. */
+static bool is_unchanging(const char *path)
+{
+    struct statvfs system;
+    struct stat info;
+    char journal[4096];
+    snprintf(journal, sizeof(journal), "%s-wal", path);
+    return statvfs(path, &system) == 0 && (system.f_flag & ST_RDONLY) && stat(journal, &info) != 0;
+}
+
+static int open_database(const char *path, sqlite3 **db)
+{
+    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX;
+    struct buf uri;
+    if (!is_unchanging(path))
+        return sqlite3_open_v2(path, db, flags, NULL);
+    buf_init(&uri, 1u << 16);
+    buf_add_c(&uri, "file:");
+    for (; *path; path++)
+        buf_addf(&uri, strchr("%?#", *path) ? "%%%02x" : "%c", *path);
+    buf_add_c(&uri, "?immutable=1");
+    buf_add_char(&uri, '\0');
+    int code = buf_failed(&uri) ? SQLITE_NOMEM
+                                : sqlite3_open_v2(uri.p, db, flags | SQLITE_OPEN_URI, NULL);
+    buf_fini(&uri);
+    return code;
+}
+
 int query_open(const char *path, struct query **result, struct err *err)
 {
     struct stat info;
@@ -62,7 +92,7 @@ int query_open(const char *path, struct query **result, struct err *err)
     struct query *query = calloc(1, sizeof(*query));
     if (!query)
         return err_set(err, ERR_BUSY, "memory is short");
-    int code = sqlite3_open_v2(path, &query->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+    int code = open_database(path, &query->db);
     if (code) {
         query_close(query);
         return err_set(err, ERR_IO, "%s: cannot be opened: %s", path, sqlite3_errstr(code));

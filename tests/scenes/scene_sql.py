@@ -1,13 +1,15 @@
 """POST /api/v1/sql: what is answered, what is refused and with which status, limits of time, rows and memory; answers packed with gzip."""
 import gzip
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import lib
-from lib import otlp_body, otlp_span, wait_for
+from lib import Skip, otlp_body, otlp_span, wait_for
 
 sys.path.insert(0, lib.os.path.join(lib.HERE, "..", "ui"))
 
@@ -61,6 +63,25 @@ def scene_sql_says_numbers_alike_by_file_and_by_url(c):
     assert cells.stdout.decode() == 'x,y,z,w\n=1+1,-5,-5,"@a,b"\n', cells
     row = json.loads(subprocess.run([c.program, "sql", "--db", c.db, "--format", "json", sql], stdout=subprocess.PIPE, check=True).stdout)[0]
     assert list(row.values()) == [2.0, 1e300, 1e-9, 0.1 + 0.2, "Inf", "-Inf", 3, None] == ask(c, sql)[1]["rows"][0] and isinstance(row["a"], float), row
+
+
+def scene_a_file_where_nothing_can_be_written_is_read(c):
+    """A collector's own file, with names that mean something in a URI, in a file system that was mounted to read."""
+    c.start()
+    fill(c)
+    c.stop()
+    place = os.path.join(c.folder, "place")
+    os.mkdir(place)
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "none", place], stderr=subprocess.DEVNULL).returncode:
+        raise Skip("nothing can be mounted here")
+    try:
+        path = shutil.copy(c.db, os.path.join(place, "a?b#c%20.db"))
+        subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+        for command in (["sql", "--format", "csv", "SELECT count(*) AS n FROM span"], ["traces", "--from", "0"]):
+            p = subprocess.run([c.program, command[0], "--db", path, *command[1:]], capture_output=True, text=True)
+            assert p.returncode == 0 and not p.stderr and p.stdout, p
+    finally:
+        subprocess.run(["umount", place], check=True)
 
 
 def scene_sql_takes_parameters(c):
