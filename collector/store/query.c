@@ -55,8 +55,9 @@ static int check_ours(struct query *query, const char *path, struct err *err)
     return id == APPLICATION_ID ? 0 : err_set(err, ERR_IO, "%s is no faultline database", path);
 }
 
-/* On a file system that cannot be written, SQLite opens a file in WAL mode only when it is told that
- * nobody changes it. Who has a journal beside it is not told so: it may be changed elsewhere. */
+/* On a file system that cannot be written, SQLite opens a file in WAL mode only when it is told
+ * that nobody changes it. Who has a journal beside it is not told so: it may be changed elsewhere.
+ */
 static bool is_unchanging(const char *path)
 {
     struct statvfs system;
@@ -78,8 +79,8 @@ static int open_database(const char *path, sqlite3 **db)
         buf_addf(&uri, strchr("%?#", *path) ? "%%%02x" : "%c", *path);
     buf_add_c(&uri, "?immutable=1");
     buf_add_char(&uri, '\0');
-    int code = buf_failed(&uri) ? SQLITE_NOMEM
-                                : sqlite3_open_v2(uri.p, db, flags | SQLITE_OPEN_URI, NULL);
+    int code =
+        buf_failed(&uri) ? SQLITE_NOMEM : sqlite3_open_v2(uri.p, db, flags | SQLITE_OPEN_URI, NULL);
     buf_fini(&uri);
     return code;
 }
