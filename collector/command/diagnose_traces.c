@@ -50,12 +50,15 @@ static const char *dimension_of(struct str key)
     return zone ? "zone" : "attribute";
 }
 
-/* What tells of the failure itself, or is a dimension of its own, explains nothing. */
+/* What tells of the answer or of the failure itself, or is a dimension of its own, explains
+ * nothing.
+ */
 static bool explains(struct str key)
 {
     static const char *const outcomes[] = {
-        "error", "exception",       "status",  "status_code", "response_flags",   "response.",
-        "code",  "service.version", "k8s.pod", "reason",      "service.instance", "message"};
+        "error",           "exception", "status",     "response",         "code",
+        "service.version", "k8s.pod",   "reason",     "service.instance", "message",
+        "duration",        "attempt",   "bytes_sent", "resend_count"};
     for (size_t i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
         if (key.len && memmem(key.p, key.len, outcomes[i], strlen(outcomes[i])))
             return false;

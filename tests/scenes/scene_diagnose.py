@@ -364,7 +364,8 @@ def scene_the_attribute_that_the_bad_ones_have_is_named(c):
                 own, status = r.lognormvariate(1, .3) * (20 if hit and how == "slow" else 1), 2 if hit and how == "fails" else 0
                 spans = by_zone.setdefault(zone, [])
                 spans.append(otlp_span(trace, inner, call, "cart", "get", 2, at + 1, own, status, tenant=tenant, colour=r.choice("rgb"),
-                                       tls=" " if hit else "v1.3"))  # what a sender does not know tells nothing
+                                       # what a sender does not know tells nothing, nor what the answer was
+                                       tls=" " if hit else "v1.3", response_size="0" if hit or r.random() < .02 else "1841"))
                 spans.append(otlp_span(trace, call, root, "front", "call", 3, at + .5, own + 1, status))
                 spans.append(otlp_span(trace, root, "", "front", "GET /", 2, at, own + 3, status))
             paths.append(os.path.join(c.folder, "%s-%d.json" % (how, begin)))
@@ -381,7 +382,7 @@ def scene_the_attribute_that_the_bad_ones_have_is_named(c):
         assert first["node"]["service"] == "cart", first
         found = {(n["dimension"], n["name"]): n["value"] for n in first["narrowed"]}
         assert found[("attribute", "tenant")] == "acme" and found[("zone", "cloud.availability_zone")] == "zone-b", (how, first["narrowed"])
-        assert ("attribute", "colour") not in found and ("attribute", "tls") not in found, first["narrowed"]
+        assert not {("attribute", k) for k in ("colour", "tls", "response_size")} & set(found), first["narrowed"]
         assert all(n["share"] >= .8 and (n["effect"] >= 2 or n["effect"] == 0) for n in first["narrowed"]), first["narrowed"]
 
 
