@@ -61,7 +61,7 @@ const struct setting config_table[] = {
     {"limit.name_bytes", SETTING_COUNT, AT(limit_name_bytes), "1024", 16, 65536, NULL, false, "bytes of a name"},
     {"limit.events", SETTING_COUNT, AT(limit_events), "128", 1, 65536, NULL, false, "events of a span"},
     {"limit.links", SETTING_COUNT, AT(limit_links), "128", 1, 65536, NULL, false, "links of a span"},
-    {"limit.services", SETTING_COUNT, AT(limit_services), "5000", 1, 1000000, NULL, false, "service names; beyond: other"},
+    {"limit.services", SETTING_COUNT, AT(limit_services), "5000", 1, 1000000, NULL, false, "services that send, and as many that only others name; beyond: other. Four times as many versions, of one service a tenth of them; beyond: none"},
     {"limit.operations", SETTING_COUNT, AT(limit_operations), "500", 1, 1000000, NULL, false, "operations of a service; beyond: other"},
     {"limit.edges", SETTING_COUNT, AT(limit_edges), "20000", 1, 10000000, NULL, false, "edges; beyond: other"},
     {"localise.enabled", SETTING_BOOL, AT(localise_enabled), "true", 0, 0, NULL, false, "look for faults by itself, and keep incidents"},

@@ -42,6 +42,8 @@ static const struct limit_row {
      COUNTED("faultline_ingest_truncated_total", "field", "links")},
     {"limit.services", "count", SETTING(limit_services),
      COUNTED("faultline_stitch_overflow_total", "limit", "services")},
+    {"limit.services", "count", SETTING(limit_services),
+     COUNTED("faultline_stitch_overflow_total", "limit", "versions")},
     {"limit.operations", "count", SETTING(limit_operations),
      COUNTED("faultline_stitch_overflow_total", "limit", "operations")},
     {"limit.edges", "count", SETTING(limit_edges),

@@ -15,17 +15,32 @@ struct node {
 };
 
 typedef uint32_t node_no;
-#define NODE_NONE 0u /* the node with nothing in it */
+#define NODE_NONE 0u  /* the node with nothing in it */
+#define NODE_OTHER 1u /* the workload 'other': who is beyond a limit */
 /* The service of whom nobody names, role external. */
 #define NAMELESS_SERVICE "unknown"
 
 struct nodes;
 struct nodes *nodes_new(uint32_t max_nodes);
 void nodes_free(struct nodes *nodes);
-/* Beyond the limit: the node (…, service NAME_OTHER, same role). */
+/* limit.services: so many (cluster, namespace, service) that tell of themselves, and as many that
+ * only others tell of, so that peers leave no sender without its name. Four times as many versions,
+ * of one service a tenth of them: one that calls every build or request a version leaves the others
+ * theirs. Beyond: service NAME_OTHER with the same role; no version. 0: no limit, as at first. */
+void nodes_limit(struct nodes *nodes, uint32_t services);
+/* The node that stands for one whose own spans tell of it, within the limit. */
+struct node nodes_bound_own(struct nodes *nodes, const struct node *node);
+/* One that was stored is known whatever the limit: what was counted for it must be found again. */
+void nodes_know(struct nodes *nodes, const struct node *node);
+/* The number of this node, or of what stands for it within the limits. */
 node_no nodes_add(struct nodes *nodes, const struct node *node);
 const struct node *nodes_get(const struct nodes *nodes, node_no no);
 uint32_t nodes_count(const struct nodes *nodes);
+/* How often a limit was met. */
+struct nodes_overflow {
+    uint64_t services, versions;
+};
+struct nodes_overflow nodes_overflowed(const struct nodes *nodes);
 /* service, namespace/service or cluster/namespace/service into its parts, borrowed from the text;
  * what it does not say stays as it is. */
 void node_read_text(struct str text, struct str *cluster, struct str *namespace,

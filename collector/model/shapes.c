@@ -50,6 +50,7 @@ struct shapes *shapes_new(struct names *names, struct nodes *nodes,
     shapes->names = names;
     shapes->nodes = nodes;
     shapes->limits = *limits;
+    nodes_limit(nodes, limits->services);
     arena_init(&shapes->texts, limits->max_set_bytes);
     buf_init(&shapes->json, 64u << 20);
     uint32_t max_shapes = limits->max_shapes < 16 ? 16 : limits->max_shapes;

@@ -18,7 +18,7 @@
 struct shapes;
 
 struct shapes_limits {
-    uint32_t services;    /* limit.services; 0: no limit */
+    uint32_t services;    /* limit.services, of service names and of nodes; 0: no limit */
     uint32_t operations;  /* limit.operations, per service; 0: no limit */
     uint32_t max_shapes;  /* beyond: counted, the span gets a shape with its node alone */
     size_t max_set_bytes; /* of sets and resources; beyond: attributes stay with the span */
@@ -32,7 +32,7 @@ struct shapes_limits {
     const void *ctx;
 };
 
-/* NULL when memory is short. Borrows names and nodes. */
+/* NULL when memory is short. Borrows names and nodes, and sets the limit of nodes. */
 struct shapes *shapes_new(struct names *names, struct nodes *nodes,
                           const struct shapes_limits *limits);
 void shapes_free(struct shapes *shapes);

@@ -229,6 +229,7 @@ static const struct shape *shape_slow(struct shapes *shapes, struct resource_slo
         .shared = span->shared,
     };
     shape.node.service = service_name(shapes, facts->service);
+    shape.node = nodes_bound_own(shapes->nodes, &shape.node);
     shape.operation = operation_name(shapes, shape.node.service, facts->operation);
     const struct shape *found = shapes_add(shapes, &shape, no);
     if (*no != 0 || !found)

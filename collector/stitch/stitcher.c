@@ -57,6 +57,7 @@ static void make_stats(struct stitcher *stitcher)
     stitcher->lateness = stat_get(&lateness_family, NULL);
     stitcher->n_over_spans = stat_get(&overflow_family, "limit", "spans_per_trace", NULL);
     stitcher->n_over_services = stat_get(&overflow_family, "limit", "services", NULL);
+    stitcher->n_over_versions = stat_get(&overflow_family, "limit", "versions", NULL);
     stitcher->n_over_operations = stat_get(&overflow_family, "limit", "operations", NULL);
     stitcher->n_over_names = stat_get(&overflow_family, "limit", "names", NULL);
     stitcher->n_memory_short = stat_get(&overflow_family, "limit", "memory", NULL);
@@ -238,7 +239,9 @@ static void publish(struct stitcher *stitcher)
     stat_set(stitcher->live_traces_gauge, table->n_live);
     stat_set(stitcher->live_bytes_gauge, table->bytes);
     struct shapes_overflow over = shapes_overflowed(stitcher->shapes);
-    stat_set(stitcher->n_over_services, over.services);
+    struct nodes_overflow nodes = nodes_overflowed(stitcher->nodes);
+    stat_set(stitcher->n_over_services, over.services + nodes.services);
+    stat_set(stitcher->n_over_versions, nodes.versions);
     stat_set(stitcher->n_over_operations, over.operations);
     stat_set(stitcher->n_over_names, names_overflowed(stitcher->names) + over.others);
 }

@@ -62,7 +62,8 @@ struct stitcher {
 
     struct stat_series *n_cut[N_CUT_REASONS];
     struct stat_series *n_reopened, *n_too_late, *lateness, *n_over_spans, *n_over_services,
-        *n_over_operations, *n_over_names, *live_traces_gauge, *live_bytes_gauge, *n_memory_short;
+        *n_over_versions, *n_over_operations, *n_over_names, *live_traces_gauge, *live_bytes_gauge,
+        *n_memory_short;
 };
 
 /* intake.c */

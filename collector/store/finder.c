@@ -123,6 +123,7 @@ static struct node read_node(struct fetching *fetching, int64_t id)
     node.namespace = finder_name(fetching, parts[1]);
     node.service = finder_name(fetching, parts[2]);
     node.version = finder_name(fetching, parts[3]);
+    nodes_know(fetching->nodes, &node);
     return node;
 }
 

@@ -140,9 +140,8 @@ static struct edge_entry *edge_entry(struct minutes *m, const struct call *call)
     return &m->edges[m->n_edges++];
 }
 
-/* Beyond limit.edges the callee becomes the one without a name but 'other'. */
-static struct edge_entry *bounded_edge(struct store *store, const struct turn *turn,
-                                       const struct call *call)
+/* Beyond limit.edges both ends become 'other'. */
+static struct edge_entry *bounded_edge(struct store *store, const struct call *call)
 {
     struct minutes *m = &store->minutes;
     struct call other = *call;
@@ -154,16 +153,7 @@ static struct edge_entry *bounded_edge(struct store *store, const struct turn *t
             return &m->edges[it.value];
     }
     stat_add(m->n_over_edges, 1);
-    for (node_no node = 1; node < nodes_count(turn->nodes); node++) {
-        const struct node *candidate = nodes_get(turn->nodes, node);
-        if (candidate->service == NAME_OTHER) {
-            other.callee = node;
-            break;
-        }
-    }
-    if (other.callee == call->callee)
-        other.callee = NODE_NONE;
-    other.caller = other.callee;
+    other.caller = other.callee = NODE_OTHER;
     other.via = NAME_NONE;
     return edge_entry(m, &other);
 }
@@ -311,7 +301,7 @@ static void add_hairpin(struct minute_row *row, const struct call *call, int sig
 int minutes_add_call(struct store *store, const struct turn *turn, const struct call *call,
                      int sign)
 {
-    struct edge_entry *edge = bounded_edge(store, turn, call);
+    struct edge_entry *edge = bounded_edge(store, call);
     struct minute_row *row;
     if (!edge)
         return SQLITE_NOMEM;

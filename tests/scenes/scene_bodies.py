@@ -459,3 +459,52 @@ def scene_61_64_names_without_end(c):
     lint = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
     assert lint.returncode == 0 and not lint.stderr, (lint.stdout, lint.stderr)
     c.check_ledger()
+
+
+def scene_61_peers_namespaces_and_versions_without_end(c):
+    """limit.services bounds every node: who only others name, namespaces, versions; peers leave senders their names, and one service others their versions."""
+    n = [0]
+
+    def post(*senders, **attributes):
+        spans = []
+        for resource in senders:
+            n[0] += 1
+            _, span = otlp_span("%032x" % n[0], "%016x" % n[0], **{k: v % n[0] if "%d" in str(v) else v for k, v in attributes.items()})
+            spans.append({"resource": {"attributes": [{"key": k, "value": {"stringValue": v}} for k, v in resource.items()]}, "scopeSpans": [{"spans": [span]}]})
+        assert c.post_otlp(json.dumps({"resourceSpans": spans}).encode(), True)[0] == 200
+        c.flush()
+
+    def over(limit):
+        return c.counter("faultline_stitch_overflow_total", limit=limit)
+
+    def services(where="1"):
+        return c.sql("SELECT count(*) FROM (SELECT DISTINCT cluster, namespace, service FROM service WHERE %s)" % where)[0][0]
+
+    c.start(limit__services="20")
+    front = [{"service.name": "front"}]
+    for kind, peer in enumerate(({"peer__service": "peer%d"}, {"server__address": "h%d.example"}, {"db__system": "postgresql", "db__name": "d%d"})):
+        post(*front * 30, kind=3, **peer)
+        assert services("service NOT IN ('front', 'other', 'user')") == 20, (peer, services())
+        assert c.sql("SELECT sum(calls) FROM edge_minute WHERE callee_service = 'other'") == [(10 + 30 * kind,)]
+    assert over("services") >= 70 and over("versions") == 0
+    assert "limit.services" in [l["name"] for l in c.api("status")["limits"] if l["hit"]]
+    # Nineteen more that send have their names all the same.
+    post(*[{"service.name": "s%d" % i} for i in range(9)], *[{"service.name": "s", "service.namespace": "n%d" % i} for i in range(40)])
+    assert services("service LIKE 's_'") == 9 and services("service = 's'") == 10
+    assert c.sql("SELECT sum(calls) FROM operation_minute WHERE service = 'other'") == [(30,)]
+    # Eighty versions, of one service eight.
+    post(*[{"service.name": "s1", "service.version": "v%d" % i} for i in range(50)], {"service.name": "s2", "service.version": "v"})
+    assert c.sql("SELECT service, count(*) FROM service WHERE version != '' GROUP BY 1 ORDER BY 1") == [("s1", 8), ("s2", 1)]
+    assert c.sql("SELECT sum(calls) FROM operation_minute WHERE service = 's1' AND version = ''") == [(43,)] and over("versions") >= 42
+    assert c.sql("SELECT count(*) FROM span") == [(n[0],)] and c.sql("SELECT sum(calls) FROM operation_minute") == [(n[0],)]
+    c.check_ledger()
+    # What was counted for a node is found again in the next life, whoever came first in it.
+    c.stop()
+    c.start()
+    post(*front * 20, kind=3, peer__service="later%d")
+    assert c.sql("SELECT sum(calls) FROM edge_minute WHERE callee_service = 'peer1'") == [(1,)]
+    assert c.post_otlp(otlp_body([otlp_span("%032x" % 1, "%016x" % 0xabc, parent="%016x" % 1, service="peer1", name="late")]), True)[0] == 200
+    c.flush()
+    assert c.sql("SELECT caller_service, callee_service, sum(calls) FROM edge_minute WHERE 'peer1' IN (caller_service, callee_service) GROUP BY 1, 2") == [
+        ("front", "peer1", 1)]
+    c.check_ledger()
