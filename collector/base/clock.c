@@ -1,4 +1,4 @@
-/* clock.c - the two clocks. */
+/* clock.c - the clocks. */
 #include "collector/base/clock.h"
 
 #include <time.h>
@@ -18,4 +18,9 @@ uint64_t clock_wall_ns(void)
 uint64_t clock_mono_ns(void)
 {
     return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t clock_boot_ns(void)
+{
+    return read_clock(CLOCK_BOOTTIME);
 }

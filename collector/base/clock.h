@@ -1,4 +1,4 @@
-/* clock.h - the two clocks. Timers use the monotonic one; what is shown or stored the other.
+/* clock.h - the clocks. Timers use the monotonic one; what is shown or stored the wall's.
  *
  * Stages take `now` as an argument of their _step() functions, so that tests own time.
  */
@@ -14,5 +14,6 @@
 
 uint64_t clock_wall_ns(void); /* Unix time */
 uint64_t clock_mono_ns(void); /* never jumps */
+uint64_t clock_boot_ns(void); /* the same, and goes on while the machine sleeps */
 
 #endif

@@ -8,14 +8,16 @@
  *
  * Where store.keep asks for it, the spans of ordinary traces go earlier (keep.c).
  *
- * A clock that jumped forward makes everything old at once: for age, one pass deletes at most a
- * tenth of the traces.
+ * A clock that jumped forward makes everything old at once. One that jumps while we run is not
+ * believed until what it would make too old is (base/jumps.h). Of one that jumped before the start
+ * nothing is known: for age, one pass deletes at most a tenth of the traces.
  */
 #include "collector/store/retention.h"
 
 #include <stdio.h>
 
 #include "collector/base/clock.h"
+#include "collector/base/log.h"
 #include "collector/store/points.h"
 #include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
@@ -39,6 +41,21 @@ static uint64_t used_bytes(struct store *store)
     return (uint64_t)pages * (uint64_t)store_number(store, "PRAGMA page_size", 0);
 }
 
+/* What was stored before this second is older than `keep_ns`, and has been there for so long. */
+static int64_t old_before_s(const struct store *store, uint64_t keep_ns)
+{
+    uint64_t away_ns = keep_ns + jumps_ahead_ns(&store->jumps, keep_ns);
+    return store->jumps.wall_ns > away_ns ? (int64_t)((store->jumps.wall_ns - away_ns) / NS_PER_S)
+                                          : 0;
+}
+
+static void look_at_clock(struct store *store, uint64_t now_wall_ns)
+{
+    int64_t by_ns = jumps_look(&store->jumps, now_wall_ns, clock_boot_ns());
+    if (by_ns)
+        log_event(LOG_WARN, "clock_jumped", "by_s=%lld", (long long)(by_ns / (int64_t)NS_PER_S));
+}
+
 /* The number below which traces are too old; by halving, as stored_s grows with trace_no but for
  * the reopened. */
 static int64_t too_old_below(struct store *store, int64_t oldest, int64_t newest, int64_t limit_s)
@@ -57,9 +74,9 @@ static int64_t too_old_below(struct store *store, int64_t oldest, int64_t newest
 }
 
 /* Traces that no late span can reopen. */
-static void look_what_stays(struct store *store, int64_t oldest, int64_t newest, uint64_t now_s)
+static void look_what_stays(struct store *store, int64_t oldest, int64_t newest)
 {
-    int64_t limit_s = (int64_t)now_s - (int64_t)(store->settings.reopen_window_ns / NS_PER_S);
+    int64_t limit_s = old_before_s(store, store->settings.reopen_window_ns);
     if (store->settings.keep_percent >= 100)
         return;
     if ((int64_t)store->position.kept_to < oldest)
@@ -72,7 +89,7 @@ static void look_what_stays(struct store *store, int64_t oldest, int64_t newest,
 
 /* The oldest generation of metric points when it is to go: all in it are too old, or the file is
  * too large and no trace is older. `trace_s`: when the oldest trace was stored; 0 without. */
-static int64_t old_generation(struct store *store, int64_t now_s, int64_t trace_s, bool too_large)
+static int64_t old_generation(struct store *store, int64_t limit_s, int64_t trace_s, bool too_large)
 {
     int64_t oldest = store_number(store, "SELECT min(id) FROM metric_generation", 0);
     if (!oldest)
@@ -84,19 +101,18 @@ static int64_t old_generation(struct store *store, int64_t now_s, int64_t trace_
     bool newest = end_s == 0;
     if (newest)
         end_s = begun_s + GENERATION_S;
-    int64_t keep_s = (int64_t)(store->settings.retention_ns / NS_PER_S);
-    bool too_old = end_s < now_s - keep_s;
+    bool too_old = end_s < limit_s;
     return too_old || (too_large && !newest && (!trace_s || begun_s <= trace_s)) ? oldest : 0;
 }
 
 /* Log records leave with their traces; those whose traces never came, or were older, by age. A file
  * that is too large without traces and metrics loses a tenth of them. */
-static int delete_old_logs(struct store *store, int64_t now_s)
+static int delete_old_logs(struct store *store)
 {
     int64_t trace_s = store_number(
         store, "SELECT stored_s FROM trace_row WHERE trace_no >= ? ORDER BY trace_no LIMIT 1",
         store->oldest_trace_no);
-    int64_t limit_s = now_s - (int64_t)(store->settings.retention_ns / NS_PER_S);
+    int64_t limit_s = old_before_s(store, store->settings.retention_ns);
     if (store->in_need && !trace_s && !store->metrics.deleting)
         return store_run(store,
                          "DELETE FROM log_row WHERE id <= (SELECT min(id) + (max(id) - min(id)) / "
@@ -113,9 +129,10 @@ static int delete_old_logs(struct store *store, int64_t now_s)
 }
 
 /* Decides how far to delete in this pass. */
-static void look(struct store *store, uint64_t now_wall_ns)
+static void look(struct store *store)
 {
     uint64_t used = used_bytes(store);
+    int64_t limit_s = old_before_s(store, store->settings.retention_ns);
     store->in_need = used > store->settings.max_size;
     int64_t oldest = store_number(store,
                                   "SELECT trace_no FROM trace_row WHERE trace_no NOT IN (SELECT "
@@ -124,27 +141,25 @@ static void look(struct store *store, uint64_t now_wall_ns)
     int64_t newest = (int64_t)store->position.next_trace_no;
     store->oldest_trace_no = oldest;
     if (!oldest) {
-        store->metrics.deleting =
-            old_generation(store, (int64_t)(now_wall_ns / NS_PER_S), 0, store->in_need);
+        store->metrics.deleting = old_generation(store, limit_s, 0, store->in_need);
         return;
     }
     int64_t oldest_s =
         store_number(store, "SELECT stored_s FROM trace_row WHERE trace_no = ?", oldest);
-    uint64_t now_s = now_wall_ns / NS_PER_S, keep_s = store->settings.retention_ns / NS_PER_S;
-    stat_set_real(store->oldest_seconds,
-                  now_s > (uint64_t)oldest_s ? (double)(now_s - (uint64_t)oldest_s) : 0);
+    int64_t now_s = limit_s + (int64_t)(store->settings.retention_ns / NS_PER_S);
+    stat_set_real(store->oldest_seconds, now_s > oldest_s ? (double)(now_s - oldest_s) : 0);
     int64_t below = 0, most = oldest + (newest - oldest) / 10 + 1;
-    if (now_s > keep_s && (uint64_t)oldest_s < now_s - keep_s)
-        below = too_old_below(store, oldest, newest, (int64_t)(now_s - keep_s));
+    if (oldest_s < limit_s)
+        below = too_old_below(store, oldest, newest, limit_s);
     below = below > most ? most : below;
-    store->metrics.deleting = old_generation(store, (int64_t)now_s, oldest_s, store->in_need);
+    store->metrics.deleting = old_generation(store, limit_s, oldest_s, store->in_need);
     if (store->in_need && !store->metrics.deleting) {
         double share = (double)(used - store->settings.max_size) / (double)used + 0.02;
         int64_t for_size = oldest + (int64_t)((double)(newest - oldest) * share) + 1;
         below = for_size > below ? for_size : below;
     }
     store->deleting_to = (uint64_t)below;
-    look_what_stays(store, oldest, newest, now_s);
+    look_what_stays(store, oldest, newest);
 }
 
 static int delete_rest(struct store *store, int64_t below)
@@ -161,7 +176,7 @@ static int delete_rest(struct store *store, int64_t below)
     return code;
 }
 
-static int delete_old_incidents(struct store *store, uint64_t now_wall_ns)
+static int delete_old_incidents(struct store *store)
 {
     static const char old[] =
         "SELECT id FROM incident_row WHERE closed_ns IS NOT NULL AND touched_s < ?1";
@@ -171,7 +186,7 @@ static int delete_old_incidents(struct store *store, uint64_t now_wall_ns)
         "DELETE FROM suspect_row WHERE incident_id IN (%s)",
         "DELETE FROM incident_row WHERE id IN (%s)",
     };
-    int64_t limit_s = (int64_t)((now_wall_ns - store->settings.minute_retention_ns) / NS_PER_S);
+    int64_t limit_s = old_before_s(store, store->settings.minute_retention_ns);
     int code = 0;
     for (int i = 0; i < 4 && !code; i++) {
         char sql[200];
@@ -196,7 +211,7 @@ static int delete_minutes(struct store *store, const char *find, int64_t limit_s
     return code;
 }
 
-static int delete_old_minutes(struct store *store, uint64_t now_wall_ns)
+static int delete_old_minutes(struct store *store)
 {
     static const char *const all[] = {"DELETE FROM edge_minute_row WHERE minute = ?",
                                       "DELETE FROM edge_told_minute WHERE minute = ?",
@@ -209,8 +224,7 @@ static int delete_old_minutes(struct store *store, uint64_t now_wall_ns)
     static const char *const tallies[] = {"DELETE FROM tally_row WHERE minute = ?",
                                           "UPDATE minute_age SET tallies = 0 WHERE minute = ?",
                                           NULL};
-    int64_t now_s = (int64_t)(now_wall_ns / NS_PER_S);
-    int64_t limit_s = now_s - (int64_t)(store->settings.minute_retention_ns / NS_PER_S);
+    int64_t limit_s = old_before_s(store, store->settings.minute_retention_ns);
     int code = store_run(store,
                          "DELETE FROM edge_event_row WHERE told_s < ?1 AND id IN (SELECT id FROM "
                          "edge_event_row ORDER BY id LIMIT ?2)",
@@ -224,8 +238,7 @@ static int delete_old_minutes(struct store *store, uint64_t now_wall_ns)
                 : delete_minutes(store,
                                  "SELECT coalesce((SELECT minute FROM minute_age WHERE tallies AND "
                                  "touched_s < ? LIMIT 1), -1)",
-                                 now_s - (int64_t)(store->settings.retention_ns / NS_PER_S),
-                                 tallies);
+                                 old_before_s(store, store->settings.retention_ns), tallies);
 }
 
 static int delete_slice(struct store *store)
@@ -302,12 +315,13 @@ bool retention_step(struct store *store, uint64_t now_wall_ns, int *code)
         if (!retention_is_due(store))
             return false;
         store->retention_ns = begin_ns;
-        look(store, now_wall_ns);
+        look_at_clock(store, now_wall_ns);
+        look(store);
         store->shrinking = is_too_large(store);
         int before = sqlite3_total_changes(store->db);
-        *code = delete_old_minutes(store, now_wall_ns);
-        *code = *code ? *code : delete_old_incidents(store, now_wall_ns);
-        *code = *code ? *code : delete_old_logs(store, (int64_t)(now_wall_ns / NS_PER_S));
+        *code = delete_old_minutes(store);
+        *code = *code ? *code : delete_old_incidents(store);
+        *code = *code ? *code : delete_old_logs(store);
         worked = sqlite3_total_changes(store->db) != before;
     }
     while (!*code && (has_slices(store) || store->shrinking) &&

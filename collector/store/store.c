@@ -62,6 +62,7 @@ int store_open(const struct store_settings *settings, struct store **result, str
         return err_set(err, ERR_BUSY, "memory is short");
     store->settings = *settings;
     store->lock_fd = -1;
+    jumps_look(&store->jumps, clock_wall_ns(), clock_boot_ns());
     pthread_mutex_init(&store->incidents_mutex, NULL);
     store->queue = queue_new(QUEUE_TURNS, 0);
     make_stats(store);

@@ -27,6 +27,7 @@
 #include <stdatomic.h>
 
 #include "collector/base/clock.h"
+#include "collector/base/jumps.h"
 #include "collector/base/queue.h"
 #include "collector/base/stats.h"
 #include "collector/store/dictionary.h"
@@ -101,6 +102,7 @@ struct store {
     uint64_t truncate_ns;  /* monotonic; before, the log is not truncated: a reader stays */
     bool in_log;           /* since then nothing was checkpointed to the end */
     uint64_t retention_ns; /* monotonic time of the last look */
+    struct jumps jumps;    /* of the wall clock, as retention looks at it */
     uint64_t deleting_to;  /* retention deletes traces below this number; 0: nothing to do */
     uint64_t dropping_to;  /* keep.c looks at the traces below this number; 0: nothing to do */
     bool in_need;          /* the file was larger than it may be when it was looked at */

@@ -1,7 +1,9 @@
 """What the store does by itself: retention by size and age, and search that stays quick."""
 import json
 import os
+import re
 import subprocess
+import time
 
 from lib import otlp_body, otlp_span, wait_for
 
@@ -66,3 +68,30 @@ def scene_what_was_stored_before_a_kill_is_needed_no_more(c):
     assert c.sql(position) == [(3, 4)], c.sql(position)
     assert c.stop() == 0
     assert c.sql(position) == [(3, 4)] and not os.path.exists(c.db + "-inbox"), os.listdir(c.folder)
+
+
+def scene_a_clock_that_jumps_deletes_nothing_early(c):
+    """What was just stored stays when the clock is set forward, and when it comes back."""
+    clock = os.path.join(c.folder, "clock")
+
+    def ahead(seconds):
+        open(clock + "-new", "w").write(str(seconds))
+        os.rename(clock + "-new", clock)
+
+    def jumps():
+        return re.findall(r"event=clock_jumped by_s=(-?\d+)", c.said())
+
+    ahead(0)
+    c.environment = {"ASAN_OPTIONS": "verify_asan_link_order=0", "LD_PRELOAD": os.path.join(c.build, "shims", "clock.so"), "CLOCK_AHEAD": clock}
+    c.start(store__retention="1h", store__minute_retention="2h", store__commit_interval="50ms")
+    simulate(c, 3000)
+    c.flush()
+    stored = c.sql("SELECT (SELECT count(*) FROM span), (SELECT count(*) FROM trace), (SELECT sum(calls) FROM edge_minute)")
+    day = 86400
+    for n, seconds in ((1, 400 * day), (2, -day)):
+        ahead(seconds)
+        wait_for(lambda: len(jumps()) == n, 30, "jump %d" % n)
+        now = time.monotonic()
+        wait_for(lambda: time.monotonic() > now + 0.5, 2)  # a pass deletes at once, in slices
+        assert c.sql("SELECT (SELECT count(*) FROM span), (SELECT count(*) FROM trace), (SELECT sum(calls) FROM edge_minute)") == stored, seconds
+    assert [round(int(by) / day) for by in jumps()] == [400, -401] and c.counter("faultline_store_deleted_spans_total") == 0

@@ -9,8 +9,10 @@
 
 #include "collector/base/base64.h"
 #include "collector/base/buf.h"
+#include "collector/base/clock.h"
 #include "collector/base/crc.h"
 #include "collector/base/hash.h"
+#include "collector/base/jumps.h"
 #include "collector/base/map.h"
 #include "collector/base/times.h"
 #include "collector/base/utf8.h"
@@ -302,6 +304,37 @@ static void stored_hashes_are_fnv_1a(void **state)
                 hash_stored(HASH_STORED, "foobar", 6));
 }
 
+/* What is stored at a time by the wall clock, and when it is old by both clocks. */
+static void jumps_make_nothing_older_than_it_is(void **state)
+{
+    enum { N = 400, KEEP = 50 };
+    const uint64_t minute = NS_PER_MINUTE, begin = 1000000 * NS_PER_MINUTE;
+    uint64_t stamps[N], wall_ns = begin;
+    struct jumps jumps = {0};
+    (void)state;
+    srand(3);
+    for (uint64_t i = 0; i < N; i++) {
+        int64_t by = i && rand() % 8 == 0 ? rand() % 2000 - 900 : 0;
+        wall_ns += minute + (uint64_t)by * minute;
+        assert_int_equal(jumps_look(&jumps, wall_ns, (i + 1) * minute) / (int64_t)minute, by);
+        stamps[i] = wall_ns;
+        uint64_t away_ns = KEEP * minute + jumps_ahead_ns(&jumps, KEEP * minute);
+        for (uint64_t k = i < KEEP ? 0 : i - KEEP + 1; k <= i; k++)
+            assert_true(stamps[k] + away_ns >= wall_ns);
+    }
+    /* A clock that goes on as it is is believed once what was there before it jumped is old. */
+    uint64_t boot_ns = (N + 1) * minute;
+    jumps_look(&jumps, wall_ns + 900 * minute, boot_ns);
+    assert_true(jumps_ahead_ns(&jumps, KEEP * minute) >= 800 * minute);
+    jumps_look(&jumps, wall_ns + (900 + KEEP) * minute, boot_ns + KEEP * minute);
+    assert_true(jumps_ahead_ns(&jumps, KEEP * minute) == 0);
+    /* The machine slept, and the clock is kept right by steps of seconds: neither is a jump. */
+    assert_true(jumps_look(&jumps, begin, boot_ns + 600 * minute) != 0);
+    assert_true(jumps_look(&jumps, begin + 5000 * minute, boot_ns + 5600 * minute) == 0);
+    assert_true(
+        jumps_look(&jumps, begin + 5001 * minute + 30 * NS_PER_S, boot_ns + 5601 * minute) == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +342,7 @@ int main(void)
         cmocka_unit_test(stored_hashes_are_fnv_1a),
         cmocka_unit_test(arrays_in_an_arena_grow),
         cmocka_unit_test(map_agrees_with_a_list),
+        cmocka_unit_test(jumps_make_nothing_older_than_it_is),
         cmocka_unit_test(histogram_buckets_hold_their_durations),
         cmocka_unit_test(histogram_subtracts_exactly_and_survives_its_blob),
         cmocka_unit_test(utf8_is_judged_and_cleaned),
