@@ -230,7 +230,7 @@ void api_status(struct web *web, struct http_request *request)
     if (query)
         query_status(query, &status, &err);
     web_query_give(web, query);
-    uint64_t uptime_ns = clock_wall_ns() - web->settings.started_ns;
+    uint64_t uptime_ns = clock_boot_ns() - web->settings.started_ns;
     buf_addf(&out, "{\"version\":\"%s\",\"uptime_s\":%llu,\"sqlite\":", FAULTLINE_VERSION,
              (unsigned long long)(uptime_ns / NS_PER_S));
     buf_add_json(&out, str_of(query_sqlite_version()));

@@ -51,7 +51,7 @@ struct web_settings {
     const char *db_path;
     uint64_t min_free;     /* store.min_free: bytes of the disk that files to download leave */
     const char *log_link;  /* web.log_link: where the reader keeps logs, "" nowhere */
-    uint64_t started_ns;   /* wall clock */
+    uint64_t started_ns;   /* by the clock that never jumps, clock_boot_ns() */
     uint32_t min_requests; /* localise.min_requests */
     bool sql;              /* web.sql: anybody's SQL is answered */
     uint64_t sql_timeout_ns, sql_rows;

@@ -401,7 +401,7 @@ static int start_web(struct server *server, struct err *err)
 static int start(struct server *server, struct err *err)
 {
     const struct settings *settings = server->settings;
-    server->started_ns = clock_wall_ns();
+    server->started_ns = clock_boot_ns();
     server->reloaded = stat_get(&reload_family, NULL);
     stat_set(server->reloaded, 1);
     server->budget = httpd_budget_new(settings->max_connections, settings->max_in_flight);
