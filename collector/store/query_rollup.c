@@ -171,6 +171,29 @@ bool query_good_example(struct query *query, struct window window, struct str se
                     window, service, id, 1) == 1;
 }
 
+/* The bits of a service in the traces that take part in it. A database, or whoever else sends no
+ * spans, is where its callers are. */
+static int64_t taking_part(struct query *query, struct str service)
+{
+    struct err err = {0};
+    sqlite3_stmt *select;
+    int64_t bits = service_bit(query, service);
+    int code;
+    if (query_begin(query,
+                    "SELECT DISTINCT c.service % 62 FROM name n CROSS JOIN node e ON e.service = "
+                    "n.id CROSS JOIN edge d ON d.callee = e.id CROSS JOIN node c ON c.id = "
+                    "d.caller WHERE n.text = ?1 AND e.role BETWEEN ?2 AND ?3",
+                    &select, &err))
+        return bits;
+    statement_bind_text(select, 1, service);
+    sqlite3_bind_int(select, 2, ROLE_DATABASE);
+    sqlite3_bind_int(select, 3, ROLE_EXTERNAL);
+    while ((code = sqlite3_step(select)) == SQLITE_ROW)
+        bits |= INT64_C(1) << sqlite3_column_int64(select, 0);
+    query_end(query, select, code, &err);
+    return bits;
+}
+
 double query_entry_share(struct query *query, struct window window,
                          const struct query_entry entries[], unsigned n, struct str service,
                          bool failed)
@@ -178,7 +201,7 @@ double query_entry_share(struct query *query, struct window window,
     struct err err = {0};
     sqlite3_stmt *select;
     double share = 0;
-    int64_t first, last;
+    int64_t first, last, bits = taking_part(query, service);
     if (query_trace_numbers(query, window, &first, &last, &err) ||
         query_begin(
             query,
@@ -199,7 +222,7 @@ double query_entry_share(struct query *query, struct window window,
     sqlite3_bind_int64(select, 2, (int64_t)window.to_ns);
     sqlite3_bind_int64(select, 3, first);
     sqlite3_bind_int64(select, 8, last);
-    sqlite3_bind_int64(select, 4, service_bit(query, service));
+    sqlite3_bind_int64(select, 4, bits);
     for (unsigned i = 0; i < n && i < QUERY_MAX_ENTRIES; i++) {
         int at = i ? 8 + 2 * (int)i : 5;
         statement_bind_text(select, at, entries[i].service);

@@ -395,3 +395,23 @@ def scene_a_short_baseline_is_enough_by_itself(c):
     c.sets["localise.baseline"] = "2m"
     rows = Mall(15).run(c, 1_600_000_020, [(0, 400, {}), (400, 520, {"cart": "rare"})], rate=6)
     assert [r[1:3] + r[4:5] for r in rows] == [("open", "errors", "cart")] and 390 <= rows[0][5] <= 410, rows
+
+
+class Stored(Mall):
+    """cart and ads each ask the same database, which sends no spans; /ads is rare, and shows later."""
+
+    def visit(self, at, operation, callee, bad):
+        if operation == "ads" and self.random.random() < .8:
+            return []
+        trace, front, call, inner = self.new_id(32), self.new_id(), self.new_id(), self.new_id()
+        own = self.random.lognormvariate(1, 0.3) * (20 if bad.get("pg") else 1)
+        return [otlp_span(trace, front, "", "front", "GET /" + operation, 2, at, own + 5),
+                otlp_span(trace, call, front, "front", "call " + callee, 3, at + 1, own + 3),
+                otlp_span(trace, inner, call, callee, "get", 2, at + 1.5, own + 2),
+                otlp_span(trace, self.new_id(), inner, callee, "SELECT", 3, at + 2, own, db__system="postgresql", server__address="pg")]
+
+
+def scene_a_database_is_one_cause_whoever_asks_it(c):
+    """Before, an entry was held to pass who sends no spans only where it passed the worst of his callers."""
+    rows = Stored(17).run(c, 1_600_000_020, [(0, 600, {}), (600, 900, {"pg": "slow"})], rate=4)
+    assert [r[1:3] + r[4:5] for r in rows] == [("open", "latency", "pg")], rows
