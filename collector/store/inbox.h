@@ -4,8 +4,9 @@
  * Segments of 64 MiB are preallocated (a full disk is met before a body is taken), one spare is
  * kept as ballast. One thread takes whatever waits, writes, syncs, answers all, takes what came
  * meanwhile. A record: magic, sequence number, receipt, format, transport, encoding, Kafka
- * position, length, CRC-32C of head and body. The first record that does not check ends a torn
- * tail.
+ * position, length, CRC-32C of head and body. A record that does not check, with whole ones behind
+ * it, is damage: reading goes on behind it, and the segment is set aside. With none behind it, it
+ * is a torn tail.
  *
  *   segment file name: %016llx.seg, the sequence number of its first record, hexadecimal
  */
@@ -69,13 +70,5 @@ int inbox_read_open(struct inbox *inbox, uint64_t from_seq, struct inbox_reader 
 /* Gives one body (answered = NULL, batch = NULL), or NULL at the end so far (call again later). */
 int inbox_read_next(struct inbox_reader *reader, struct body **body, struct err *err);
 void inbox_read_close(struct inbox_reader *reader);
-
-/* Checks one segment's bytes without a file: number of whole records, *good_bytes up to the torn
- * tail. For tests, fuzzing and inbox_open(). `visit` may be NULL; bodies given to it borrow from
- * `bytes`. */
-size_t inbox_scan(struct str bytes, size_t *good_bytes,
-                  void (*visit)(uint64_t seq, uint64_t received_ns, unsigned format,
-                                unsigned transport, unsigned encoding, struct str body, void *ctx),
-                  void *ctx);
 
 #endif

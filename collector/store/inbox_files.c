@@ -56,7 +56,7 @@ void inbox_retire_segment(struct inbox *inbox, const struct segment *segment)
     char name[32];
     struct stat info;
     inbox_segment_name(segment->first_seq, name);
-    bool whole = fstatat(inbox->folder_fd, name, &info, 0) == 0 &&
+    bool whole = fstatat(inbox->folder_fd, name, &info, 0) == 0 && info.st_nlink == 1 &&
                  (uint64_t)info.st_size == inbox->settings.segment_bytes;
     for (size_t i = 0; whole && !inbox->disk_full && !inbox->refusing && i < N_RESERVES; i++) {
         if (renameat2(inbox->folder_fd, name, inbox->folder_fd, reserves[i], RENAME_NOREPLACE) == 0)

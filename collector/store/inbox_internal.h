@@ -89,7 +89,7 @@ bool inbox_begin_segment(struct inbox *inbox, uint64_t record_bytes);
 /* A segment that is needed no more becomes a reserve: its blocks and its pages in memory are there
  * already, so writing it again is cheaper than a new file. What it held has smaller numbers than
  * what comes, and numbers must follow each other: old records are never read as new ones. Under the
- * mutex. */
+ * mutex. One that was set aside is not written again. */
 void inbox_retire_segment(struct inbox *inbox, const struct segment *segment);
 void inbox_drop_reserves(struct inbox *inbox);
 /* Ballast: a full disk is met here and not by a body; made after the answers, never before. */

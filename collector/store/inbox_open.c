@@ -108,32 +108,16 @@ static int list_segments(struct inbox *inbox, struct err *err)
     return 0;
 }
 
-struct scanned {
-    uint64_t n, last_seq, bytes, received_ns;
-};
-
-static void count(uint64_t seq, uint64_t received_ns, unsigned format, unsigned transport,
-                  unsigned encoding, struct str body, void *ctx)
-{
-    struct scanned *scanned = ctx;
-    (void)format, (void)transport, (void)encoding;
-    scanned->n++;
-    scanned->last_seq = seq;
-    scanned->bytes += body.len;
-    if (scanned->n == 1)
-        scanned->received_ns = received_ns;
-}
-
-static int scan(struct inbox *inbox, const struct segment *segment, struct scanned *scanned,
-                size_t *good, struct err *err)
+static int scan(struct inbox *inbox, const struct segment *segment, struct inbox_scanned *scanned,
+                struct err *err)
 {
     int fd = inbox_segment_open(inbox, segment->first_seq, O_RDONLY);
     void *bytes = MAP_FAILED;
-    *good = 0;
+    *scanned = (struct inbox_scanned){0};
     if (fd >= 0 && segment->n_bytes)
         bytes = mmap(NULL, segment->n_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
     if (bytes != MAP_FAILED) {
-        inbox_scan((struct str){bytes, segment->n_bytes}, good, count, scanned);
+        inbox_scan((struct str){bytes, segment->n_bytes}, segment->first_seq, scanned, NULL, NULL);
         munmap(bytes, segment->n_bytes);
     }
     int code = fd < 0 ? err_set(err, ERR_IO, "%s: a segment cannot be opened: %s",
@@ -144,13 +128,6 @@ static int scan(struct inbox *inbox, const struct segment *segment, struct scann
     return code;
 }
 
-/* A record that does not carry the number in the file's name is of another time: the file is not
- * ours to read. */
-static bool fits_name(const struct segment *segment, const struct scanned *scanned)
-{
-    return scanned->n > 0 && scanned->last_seq == segment->first_seq + scanned->n - 1;
-}
-
 static void drop_last(struct inbox *inbox)
 {
     char name[32];
@@ -158,35 +135,43 @@ static void drop_last(struct inbox *inbox)
     unlinkat(inbox->folder_fd, name, 0);
 }
 
-/* Ends the torn tail of the last segment, and goes on writing behind what is good. */
-static int end_tail(struct inbox *inbox, const struct segment *last, size_t good, struct err *err)
+/* Ends the torn tail of the last segment, and goes on writing behind what is good. A damaged one
+ * stays as it is, for its reader to set aside: the next record begins another. */
+static int end_tail(struct inbox *inbox, const struct segment *last,
+                    const struct inbox_scanned *scanned, struct err *err)
 {
+    size_t end = scanned->damaged ? last->n_bytes : scanned->end;
     inbox->fd = inbox_segment_open(inbox, last->first_seq, O_RDWR);
-    if (inbox->fd < 0 || ftruncate(inbox->fd, (off_t)good) != 0)
+    if (inbox->fd < 0 || (!scanned->damaged && ftruncate(inbox->fd, (off_t)end) != 0))
         return err_set(err, ERR_IO, "%s: cannot be written: %s", inbox->settings.folder,
                        strerror(errno));
-    inbox->offset = good;
+    inbox->offset = end;
     inbox->size = last->n_bytes;
-    if (good < inbox->settings.segment_bytes &&
+    if (end < inbox->settings.segment_bytes && !scanned->damaged &&
         inbox_os.allocate(inbox->fd, (off_t)inbox->settings.segment_bytes) != 0)
         inbox_refuse(inbox, errno, 0);
     return 0;
 }
 
+/* A segment without any record of its own number or a later one was begun and not written: what
+ * stands in it is of its past. */
 static int find_end(struct inbox *inbox, struct err *err)
 {
     while (inbox->n_segments) {
         struct segment *last = &inbox->segments[inbox->n_segments - 1];
-        struct scanned scanned = {0};
-        size_t good;
-        if (scan(inbox, last, &scanned, &good, err))
+        struct inbox_scanned scanned;
+        if (scan(inbox, last, &scanned, err))
             return err->code;
-        if (!fits_name(last, &scanned)) {
+        if (scanned.torn)
+            log_event(LOG_WARN, "inbox_torn", "seq=%llu segment=%016llx.seg offset=%zu",
+                      (unsigned long long)(scanned.n ? scanned.last_seq + 1 : last->first_seq),
+                      (unsigned long long)last->first_seq, scanned.end);
+        if (!scanned.n) {
             drop_last(inbox);
             continue;
         }
         last->last_seq = scanned.last_seq;
-        return end_tail(inbox, last, good, err);
+        return end_tail(inbox, last, &scanned, err);
     }
     return 0;
 }

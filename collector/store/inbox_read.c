@@ -4,8 +4,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "collector/base/log.h"
@@ -13,11 +16,24 @@
 
 struct inbox_reader {
     struct inbox *inbox;
-    uint64_t next_seq; /* wanted */
-    uint64_t at_seq;   /* of the record at `offset` */
-    uint64_t offset, last_seq;
-    int fd; /* −1: a segment is to be opened */
+    uint64_t next_seq;  /* wanted */
+    uint64_t first_seq; /* of the segment */
+    uint64_t last_seq;  /* of the segment, as far as it is synced */
+    uint64_t at_seq;    /* of the record at `offset` */
+    uint64_t offset;
+    uint64_t checked; /* up to here everything was whole; records that are not wanted are not
+                         checked */
+    int fd;           /* −1: a segment is to be opened */
+
+    /* Once damage was met in this segment. */
+    char *bytes; /* all of it */
+    size_t n_bytes;
+    uint64_t loaded_to; /* last_seq when it was read */
+    uint64_t budget;
+    unsigned n_damages;
 };
+
+#define DAMAGES_TOLD 1000 /* lines of the log for one segment */
 
 int inbox_read_open(struct inbox *inbox, uint64_t from_seq, struct inbox_reader **result,
                     struct err *err)
@@ -30,17 +46,25 @@ int inbox_read_open(struct inbox *inbox, uint64_t from_seq, struct inbox_reader 
     return 0;
 }
 
+static void leave_segment(struct inbox_reader *reader)
+{
+    close(reader->fd);
+    reader->fd = -1;
+    free(reader->bytes);
+    reader->bytes = NULL;
+}
+
 void inbox_read_close(struct inbox_reader *reader)
 {
     if (reader && reader->fd >= 0)
-        close(reader->fd);
+        leave_segment(reader);
     free(reader);
 }
 
-/* The first segment that holds the wanted number or a later one. False when there is none yet. */
 enum step { STEP_BODY, STEP_PASSED, STEP_DAMAGED, STEP_FAILED };
 
-/* STEP_PASSED when there is one; STEP_FAILED when it cannot be opened now. */
+/* The first segment that holds the wanted number or a later one: STEP_PASSED when there is one;
+ * STEP_FAILED when it cannot be opened now. */
 static enum step open_segment(struct inbox_reader *reader)
 {
     struct inbox *inbox = reader->inbox;
@@ -48,17 +72,17 @@ static enum step open_segment(struct inbox_reader *reader)
     enum step step = STEP_DAMAGED;
     for (size_t i = 0; i < inbox->n_segments && step == STEP_DAMAGED; i++) {
         const struct segment *segment = &inbox->segments[i];
-        bool last = i + 1 == inbox->n_segments;
-        if (!segment->last_seq || (segment->last_seq < reader->next_seq && !last))
+        if (segment->last_seq < reader->next_seq)
             continue;
         reader->fd = inbox_segment_open(inbox, segment->first_seq, O_RDONLY);
         if (reader->fd >= 0)
             step = STEP_PASSED;
         else if (errno != ENOENT)
             step = STEP_FAILED;
-        reader->at_seq = segment->first_seq;
-        reader->last_seq = last ? UINT64_MAX : segment->last_seq;
-        reader->offset = 0;
+        reader->first_seq = reader->at_seq = segment->first_seq;
+        reader->last_seq = segment->last_seq;
+        reader->offset = reader->checked = 0;
+        reader->n_damages = 0;
         if (reader->next_seq < segment->first_seq)
             reader->next_seq = segment->first_seq;
     }
@@ -66,10 +90,18 @@ static enum step open_segment(struct inbox_reader *reader)
     return step;
 }
 
-static void leave_segment(struct inbox_reader *reader)
+/* The segment that is written grows while it is read: is there more in it now? */
+static bool has_grown(struct inbox_reader *reader)
 {
-    close(reader->fd);
-    reader->fd = -1;
+    struct inbox *inbox = reader->inbox;
+    uint64_t before = reader->last_seq;
+    pthread_mutex_lock(&inbox->mutex);
+    for (size_t i = 0; i < inbox->n_segments; i++) {
+        if (inbox->segments[i].first_seq == reader->first_seq)
+            reader->last_seq = inbox->segments[i].last_seq;
+    }
+    pthread_mutex_unlock(&inbox->mutex);
+    return reader->last_seq > before;
 }
 
 /* STEP_PASSED when it was read; damaged is a file that ends too soon, and failed a disk that cannot
@@ -89,18 +121,70 @@ static enum step read_at(int fd, char *bytes, size_t n, uint64_t offset)
     return STEP_PASSED;
 }
 
-/* Damage in a segment: what stands behind it there is lost, the next segment is read. False when it
- * was the last. */
-static bool skip_damage(struct inbox_reader *reader)
+/* All of a damaged segment, which is read once however often it is damaged. */
+static enum step load(struct inbox_reader *reader)
 {
-    log_event(LOG_ERROR, "inbox_damaged", "seq=%llu skipped_to=%llu",
-              (unsigned long long)reader->at_seq,
-              (unsigned long long)(reader->last_seq == UINT64_MAX ? 0 : reader->last_seq + 1));
-    leave_segment(reader);
-    if (reader->last_seq == UINT64_MAX)
-        return false;
-    reader->next_seq = reader->last_seq + 1;
-    return true;
+    struct stat info;
+    if (reader->bytes && reader->loaded_to == reader->last_seq)
+        return STEP_PASSED;
+    if (fstat(reader->fd, &info) != 0)
+        return STEP_FAILED;
+    char *bytes = realloc(reader->bytes, (size_t)info.st_size + 1);
+    if (!bytes)
+        return STEP_FAILED;
+    reader->bytes = bytes;
+    reader->n_bytes = (size_t)info.st_size;
+    reader->loaded_to = 0;
+    reader->budget = inbox_find_budget(reader->n_bytes);
+    enum step step = read_at(reader->fd, bytes, reader->n_bytes, 0);
+    if (step == STEP_PASSED)
+        reader->loaded_to = reader->last_seq;
+    return step == STEP_PASSED ? STEP_PASSED : STEP_FAILED;
+}
+
+/* A damaged segment keeps a second name beside the database: what it holds is still read, and is
+ * there when the segment is not needed any more. Its date is that of its last write, so that it has
+ * one such name however often it is read. The name, or "none". */
+static void set_aside(const struct inbox *inbox, uint64_t first_seq, char *copy, size_t size)
+{
+    char name[32], stamp[32];
+    struct stat info;
+    struct tm parts;
+    inbox_segment_name(first_seq, name);
+    if (fstatat(inbox->folder_fd, name, &info, 0) != 0) {
+        snprintf(copy, size, "none");
+        return;
+    }
+    gmtime_r(&info.st_mtime, &parts);
+    strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &parts);
+    snprintf(copy, size, "%s.corrupt-%s-%s", inbox->settings.folder, stamp, name);
+    if (linkat(inbox->folder_fd, name, AT_FDCWD, copy, 0) != 0 && errno != EEXIST)
+        snprintf(copy, size, "none");
+}
+
+/* Goes to the next whole record behind damage, or behind the segment. */
+static enum step pass_damage(struct inbox_reader *reader)
+{
+    char copy[4300];
+    struct inbox_head head;
+    enum step step = load(reader);
+    if (step != STEP_PASSED)
+        return step;
+    size_t found = inbox_find((struct str){reader->bytes, reader->n_bytes}, reader->checked,
+                              reader->next_seq, reader->last_seq, &reader->budget, &head);
+    uint64_t lost_from = reader->next_seq;
+    uint64_t skipped_to = found < reader->n_bytes ? head.seq : reader->last_seq + 1;
+    set_aside(reader->inbox, reader->first_seq, copy, sizeof(copy));
+    uint64_t begin = found > reader->offset ? reader->offset : reader->checked;
+    if (reader->n_damages++ < DAMAGES_TOLD)
+        log_event(skipped_to > lost_from ? LOG_ERROR : LOG_WARN, "inbox_damaged",
+                  "seq=%llu skipped_to=%llu lost=%llu bytes=%llu copy=%s",
+                  (unsigned long long)lost_from, (unsigned long long)skipped_to,
+                  (unsigned long long)(skipped_to - lost_from), (unsigned long long)(found - begin),
+                  copy);
+    reader->next_seq = reader->at_seq = skipped_to;
+    reader->offset = reader->checked = found;
+    return STEP_PASSED;
 }
 
 static struct body *make_body(const struct inbox_head *head, char *bytes)
@@ -121,6 +205,11 @@ static struct body *make_body(const struct inbox_head *head, char *bytes)
 static enum step read_body(struct inbox_reader *reader, const char *raw,
                            const struct inbox_head *head, struct body **body)
 {
+    struct stat info;
+    if (fstat(reader->fd, &info) != 0)
+        return STEP_FAILED;
+    if (reader->offset + INBOX_HEAD_BYTES + head->n_bytes > (uint64_t)info.st_size)
+        return STEP_DAMAGED;
     char *bytes = malloc((size_t)head->n_bytes + 1);
     if (!bytes)
         return STEP_FAILED;
@@ -152,6 +241,8 @@ static enum step read_record(struct inbox_reader *reader, struct body **body)
     if (step == STEP_BODY || step == STEP_PASSED) {
         reader->offset += INBOX_HEAD_BYTES + head.n_bytes;
         reader->at_seq = head.seq + 1;
+        if (step == STEP_BODY)
+            reader->checked = reader->offset;
     }
     return step;
 }
@@ -168,35 +259,17 @@ int inbox_read_next(struct inbox_reader *reader, struct body **body, struct err 
         enum step opened = reader->fd >= 0 ? STEP_PASSED : open_segment(reader);
         if (opened != STEP_PASSED)
             return opened == STEP_FAILED ? cannot_read(err) : 0;
-        /* The segment that was the last may have been followed by another meanwhile. */
-        if (reader->at_seq > reader->last_seq) {
+        if (reader->at_seq > reader->last_seq && !has_grown(reader)) {
             leave_segment(reader);
             continue;
         }
-        switch (read_record(reader, body)) {
-        case STEP_BODY:
+        enum step step = read_record(reader, body);
+        if (step == STEP_BODY)
             return 0;
-        case STEP_FAILED:
+        if (step == STEP_DAMAGED)
+            step = pass_damage(reader);
+        if (step == STEP_FAILED)
             return cannot_read(err);
-        case STEP_DAMAGED:
-            if (reader->last_seq == UINT64_MAX) {
-                /* Perhaps it only ended: look again whether others follow now. */
-                uint64_t at_seq = reader->at_seq;
-                leave_segment(reader);
-                reader->next_seq = at_seq > reader->next_seq ? at_seq : reader->next_seq;
-                opened = open_segment(reader);
-                if (opened == STEP_FAILED)
-                    return cannot_read(err);
-                if (opened != STEP_PASSED || reader->last_seq == UINT64_MAX)
-                    return 0;
-                continue;
-            }
-            if (!skip_damage(reader))
-                return 0;
-            break;
-        case STEP_PASSED:
-            break;
-        }
     }
     return 0;
 }

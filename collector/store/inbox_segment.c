@@ -8,6 +8,7 @@
 
 #define MAGIC 0x31494c46u /* "FLI1" */
 #define HEAD_VERSION 1
+#define FIND_TIMES 16 /* what a search may check, in sizes of its segment */
 
 static void put(char *at, uint64_t number, size_t size)
 {
@@ -70,26 +71,74 @@ bool inbox_record_checks(const char head[INBOX_HEAD_BYTES], struct str body)
     return get(head + 4, 4) == checksum(head, body);
 }
 
-size_t inbox_scan(struct str bytes, size_t *good_bytes,
-                  void (*visit)(uint64_t seq, uint64_t received_ns, unsigned format,
-                                unsigned transport, unsigned encoding, struct str body, void *ctx),
-                  void *ctx)
+/* A whole record at `at`, with one of these numbers? What a CRC was made of is taken off the
+ * budget. */
+static bool record_at(struct str bytes, size_t at, uint64_t from_seq, uint64_t to_seq,
+                      uint64_t *budget, struct inbox_head *head)
 {
-    size_t at = 0, n = 0;
-    uint64_t expected = 0;
-    struct inbox_head head;
-    while (bytes.len - at >= INBOX_HEAD_BYTES && inbox_head_read(bytes.p + at, &head)) {
-        struct str body = {bytes.p + at + INBOX_HEAD_BYTES, head.n_bytes};
-        if (head.n_bytes > bytes.len - at - INBOX_HEAD_BYTES || (n && head.seq != expected) ||
-            !inbox_record_checks(bytes.p + at, body))
+    if (bytes.len - at < INBOX_HEAD_BYTES || !inbox_head_read(bytes.p + at, head) ||
+        head->seq < from_seq || head->seq > to_seq ||
+        head->n_bytes > bytes.len - at - INBOX_HEAD_BYTES || head->n_bytes > *budget)
+        return false;
+    *budget -= head->n_bytes;
+    return inbox_record_checks(bytes.p + at,
+                               (struct str){bytes.p + at + INBOX_HEAD_BYTES, head->n_bytes});
+}
+
+uint64_t inbox_find_budget(uint64_t segment_bytes)
+{
+    return FIND_TIMES * segment_bytes;
+}
+
+size_t inbox_find(struct str bytes, size_t at, uint64_t from_seq, uint64_t to_seq, uint64_t *budget,
+                  struct inbox_head *head)
+{
+    char magic[4];
+    put(magic, MAGIC, sizeof(magic));
+    while (at < bytes.len) {
+        const char *found = memmem(bytes.p + at, bytes.len - at, magic, sizeof(magic));
+        if (!found)
             break;
-        if (visit)
-            visit(head.seq, head.received_ns, head.format, head.transport, head.encoding, body,
-                  ctx);
-        expected = head.seq + 1;
-        at += INBOX_HEAD_BYTES + head.n_bytes;
-        n++;
+        at = (size_t)(found - bytes.p);
+        if (record_at(bytes, at, from_seq, to_seq, budget, head))
+            return at;
+        at++;
     }
-    *good_bytes = at;
-    return n;
+    return bytes.len;
+}
+
+/* The record that a write left unfinished, or whose damage nothing whole follows. */
+static bool begins_record(struct str bytes, size_t at, uint64_t seq)
+{
+    struct inbox_head head;
+    return bytes.len - at >= INBOX_HEAD_BYTES && inbox_head_read(bytes.p + at, &head) &&
+           head.seq == seq;
+}
+
+void inbox_scan(struct str bytes, uint64_t first_seq, struct inbox_scanned *scanned,
+                void (*visit)(const struct inbox_head *head, struct str body, void *ctx), void *ctx)
+{
+    size_t at = 0;
+    uint64_t next_seq = first_seq, budget = inbox_find_budget(bytes.len);
+    struct inbox_head head;
+    *scanned = (struct inbox_scanned){0};
+    for (;;) {
+        uint64_t enough = UINT64_MAX;
+        if (!record_at(bytes, at, next_seq, next_seq, &enough, &head)) {
+            uint64_t most = next_seq + (bytes.len - at) / INBOX_HEAD_BYTES;
+            size_t found = inbox_find(bytes, at, next_seq, most, &budget, &head);
+            if (found == bytes.len)
+                break;
+            scanned->damaged = true;
+            at = found;
+        }
+        if (visit)
+            visit(&head, (struct str){bytes.p + at + INBOX_HEAD_BYTES, head.n_bytes}, ctx);
+        at += INBOX_HEAD_BYTES + head.n_bytes;
+        scanned->n++;
+        scanned->end = at;
+        scanned->last_seq = head.seq;
+        next_seq = head.seq + 1;
+    }
+    scanned->torn = begins_record(bytes, at, next_seq);
 }

@@ -34,4 +34,25 @@ bool inbox_head_read(const char head[INBOX_HEAD_BYTES], struct inbox_head *field
 /* Does the CRC fit head and body? */
 bool inbox_record_checks(const char head[INBOX_HEAD_BYTES], struct str body);
 
+/* Where the first whole record stands, at `at` or behind it, whose number is one of these;
+ * bytes.len when there is none. Bodies may hold what looks like heads: `budget` is how many bytes
+ * of such are still checked. */
+size_t inbox_find(struct str bytes, size_t at, uint64_t from_seq, uint64_t to_seq, uint64_t *budget,
+                  struct inbox_head *head);
+/* The budget of one segment. */
+uint64_t inbox_find_budget(uint64_t segment_bytes);
+
+struct inbox_scanned {
+    size_t n;   /* whole records */
+    size_t end; /* of the last of them */
+    uint64_t last_seq;
+    bool damaged; /* something that is not whole stands before one that is */
+    bool torn;    /* a record begins behind the last, and is not whole */
+};
+/* All whole records of a segment that begins with this number. `visit` may be NULL; its bodies
+ * borrow from `bytes`. */
+void inbox_scan(struct str bytes, uint64_t first_seq, struct inbox_scanned *scanned,
+                void (*visit)(const struct inbox_head *head, struct str body, void *ctx),
+                void *ctx);
+
 #endif

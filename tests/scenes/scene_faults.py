@@ -1,5 +1,7 @@
 """File operations that fail: a part of what `make torture` goes through (faults.py)."""
+import glob
 import os
+import re
 import resource
 import time
 
@@ -120,3 +122,33 @@ def scene_a_commit_that_fails_counts_no_rate_twice(c):
     assert c.sql("SELECT sum(calls), sum(mtls), sum(server_ns_sum) FROM edge_minute") == [(110, 110, 110 * 20 * 10**6)]
     assert c.sql("SELECT count(*) FROM metric_point") == [(12 * 17,)]
     c.check_ledger()
+
+
+def scene_a_flipped_bit_in_the_inbox_takes_one_body(c):
+    """Before, all that stood behind it in its segment went with it, and in silence when the segment was the last."""
+    c.start(store__commit_interval="60s")
+    for n in range(1, 401, 10):
+        assert c.post_otlp(otlp_body([otlp_span("%032x" % i, "%016x" % i) for i in range(n, n + 10)]), True)[0] == 200
+    c.kill()
+    (segment,) = glob.glob(c.db + "-inbox/*.seg")
+    content = open(segment, "rb").read()
+    at = len(content.rstrip(b"\0")) // 4
+    damaged = content[:at] + bytes([content[at] ^ 1]) + content[at + 1:]
+    open(segment, "wb").write(damaged)
+    for again in range(2):  # found again after a kill, it is set aside once
+        c.start()
+        wait_for(lambda: c.said().count("event=inbox_damaged") == again + 1, 10, "the line that says so")
+        if not again:
+            c.kill()
+    c.flush()
+    assert c.sql("SELECT count(*) FROM span") == [(390,)]
+    assert re.search(r"level=error event=inbox_damaged seq=(\d+) skipped_to=\d+ lost=1 bytes=\d+ copy=", c.said()), c.said()
+    assert "inbox_damaged" in c.api("status")["last_errors"][0]
+    assert c.post_otlp(otlp_body([otlp_span("%032x" % 401, "%016x" % 401)]), True)[0] == 200
+    c.flush()
+    c.check_ledger()
+    assert c.stop() == 0
+    assert not os.path.exists(c.db + "-inbox")
+    (aside,) = glob.glob(c.db + "-inbox.corrupt-*Z-0000000000000001.seg")
+    assert open(aside, "rb").read() == damaged
+    assert aside in c.said()

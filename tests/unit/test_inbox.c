@@ -96,17 +96,21 @@ static int append(struct inbox *inbox, unsigned i)
     return code;
 }
 
-/* Reads everything again; checks that numbers go up one by one and contents are what was written.
- */
-static unsigned read_all(struct inbox *inbox, uint64_t from)
+static unsigned n_jumped; /* numbers that were not read */
+
+static unsigned read_jumping(struct inbox *inbox, uint64_t from)
 {
     struct inbox_reader *reader;
     struct err err = {0};
     struct body *body;
     unsigned n = 0;
     assert_int_equal(inbox_read_open(inbox, from, &reader, &err), 0);
+    uint64_t last_seq = from - 1;
+    n_jumped = 0;
     while (inbox_read_next(reader, &body, &err) == 0 && body) {
-        assert_true(body->seq == from + n);
+        assert_true(body->seq > last_seq);
+        n_jumped += (unsigned)(body->seq - last_seq - 1);
+        last_seq = body->seq;
         assert_int_equal(body->n_bytes, body_size((unsigned)body->seq - 1));
         assert_int_equal(body->bytes[0], (int)('a' + (body->seq - 1) % 26));
         assert_true(body->received_ns == 1000 + body->seq - 1);
@@ -114,6 +118,15 @@ static unsigned read_all(struct inbox *inbox, uint64_t from)
         n++;
     }
     inbox_read_close(reader);
+    return n;
+}
+
+/* Reads everything again; checks that numbers go up one by one and contents are what was written.
+ */
+static unsigned read_all(struct inbox *inbox, uint64_t from)
+{
+    unsigned n = read_jumping(inbox, from);
+    assert_int_equal(n_jumped, 0);
     return n;
 }
 
@@ -181,10 +194,33 @@ static void a_segment_used_again_shows_nothing_of_its_past(void **state)
     wipe();
 }
 
-/* Copies the one segment, cut or damaged at a byte, and opens what is left. */
+static unsigned count_set_aside(bool remove)
+{
+    char path[512];
+    unsigned n = 0;
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    while ((entry = readdir(dir))) {
+        if (!strstr(entry->d_name, "-inbox.corrupt-"))
+            continue;
+        n++;
+        snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+        if (remove)
+            unlink(path);
+    }
+    closedir(dir);
+    return n;
+}
+
+#define N_RECORDS 12
+
+/* Copies the one segment, cut or damaged at a byte, and opens what is left. A cut leaves the whole
+ * records before it; a flipped bit takes one record, and the segment is set aside, unless it is the
+ * last: that may be a torn tail. */
 static void damaged_at(const char *bytes, size_t n, size_t at, int how, unsigned whole_before)
 {
     char path[256];
+    bool amid = how == 1 && whole_before < N_RECORDS - 1;
     snprintf(path, sizeof(path), "%s/%016x.seg", inbox_folder, 1);
     mkdir(inbox_folder, 0750);
     int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0640);
@@ -197,43 +233,128 @@ static void damaged_at(const char *bytes, size_t n, size_t at, int how, unsigned
     close(fd);
     free(copy);
     struct inbox *inbox = open_inbox(16384);
-    unsigned n_read = read_all(inbox, 1);
-    assert_true(n_read >= whole_before);
+    unsigned n_read = read_jumping(inbox, 1);
+    assert_int_equal(n_read, amid ? N_RECORDS - 1 : whole_before);
+    assert_int_equal(n_jumped, amid);
+    assert_int_equal(count_set_aside(false), amid);
     /* What follows the damage goes on right behind what is whole. */
     unsigned next = (unsigned)inbox_last_seq(inbox);
-    assert_int_equal(next, n_read);
+    assert_int_equal(next, amid ? N_RECORDS : whole_before);
     assert_int_equal(append(inbox, next), 0);
     inbox_step(inbox);
     assert_int_equal(n_answered, 1);
-    assert_int_equal(read_all(inbox, 1), n_read + 1);
-    inbox_close(inbox, false);
-    wipe();
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(read_jumping(inbox, 1), n_read + 1);
+        assert_int_equal(n_jumped, amid);
+        /* What is wanted begins behind the damage, or on it. */
+        assert_int_equal(read_all(inbox, whole_before + 1 + amid), next - whole_before - amid + 1);
+        assert_int_equal(read_jumping(inbox, whole_before + 1), next - whole_before - amid + 1);
+        inbox_close(inbox, false);
+        inbox = open_inbox(16384);
+    }
+    inbox_release(inbox, next + 2);
+    inbox_close(inbox, true);
+    assert_int_equal(access(inbox_folder, F_OK), -1);
+    assert_int_equal(count_set_aside(true), amid);
 }
 
-static void torn_or_flipped_at_every_byte_of_the_tail(void **state)
+static int no_sync(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
+static void torn_at_every_byte_of_the_tail_or_flipped(void **state)
 {
     char path[256];
-    size_t ends[13] = {0};
+    size_t ends[N_RECORDS + 1] = {0};
     (void)state;
     struct inbox *inbox = open_inbox(16384);
-    for (unsigned i = 0; i < 12; i++) {
+    for (unsigned i = 0; i < N_RECORDS; i++) {
         append(inbox, i);
         ends[i + 1] = ends[i] + INBOX_HEAD_BYTES + body_size(i);
     }
     inbox_step(inbox);
     inbox_close(inbox, false);
     snprintf(path, sizeof(path), "%s/%016x.seg", inbox_folder, 1);
-    size_t n = ends[12];
+    size_t n = ends[N_RECORDS];
     char *bytes = malloc(n);
     int fd = open(path, O_RDONLY);
     assert_int_equal(read(fd, bytes, n), (ssize_t)n);
     close(fd);
     wipe();
+    struct inbox_os real = inbox_os;
+    inbox_os.sync = no_sync;
     for (size_t at = ends[9]; at < n; at++) {
         unsigned whole = at >= ends[11] ? 11 : at >= ends[10] ? 10 : 9;
         damaged_at(bytes, n, at, 0, whole);
-        damaged_at(bytes, n, at, 1, whole);
+        if (at % 3 == 0)
+            damaged_at(bytes, n, at, 1, whole);
     }
+    for (size_t at = 0; at < ends[2]; at += 3)
+        damaged_at(bytes, n, at, 1, at >= ends[1]);
+    inbox_os = real;
+    free(bytes);
+}
+
+/* Changes bytes of the segment that begins with this number. */
+static void spoil(unsigned first_seq, size_t at, const char *with, size_t n)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%s/%016x.seg", inbox_folder, first_seq);
+    int fd = open(path, O_RDWR);
+    assert_int_equal(pwrite(fd, with, n, (off_t)at), (ssize_t)n);
+    close(fd);
+}
+
+/* A segment that is not the last, twice damaged: what is whole in it is read, and it is set aside
+ * once, whether it is released, or is found again after a crash. */
+static void damage_takes_what_it_hit_and_no_more(void **state)
+{
+    (void)state;
+    static const char zeros[100];
+    struct inbox *inbox = open_inbox(4096);
+    for (unsigned i = 0; i < 100; i++) {
+        append(inbox, i);
+        inbox_step(inbox);
+    }
+    assert_true(inbox->n_segments > 3);
+    unsigned first = (unsigned)inbox->segments[1].first_seq;
+    unsigned last = (unsigned)inbox->segments[1].last_seq;
+    size_t second = INBOX_HEAD_BYTES + body_size(first - 1);
+    spoil(first, 24, "\xff\xff\xff\xff", 4); /* the length in the first head */
+    spoil(first, second + INBOX_HEAD_BYTES + body_size(first), zeros,
+          sizeof(zeros)); /* the third */
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(read_jumping(inbox, 1), 98);
+        assert_int_equal(n_jumped, 2);
+        assert_int_equal(read_jumping(inbox, first + 1), 100 - first - 1);
+        assert_int_equal(read_all(inbox, first + 3), 100 - first - 2);
+        assert_int_equal(count_set_aside(false), 1);
+        inbox_close(inbox, false);
+        inbox = open_inbox(4096);
+    }
+    inbox_release(inbox, last + 1);
+    assert_int_equal(read_all(inbox, last + 1), 100 - last);
+    assert_int_equal(count_set_aside(true), 1);
+    inbox_close(inbox, false);
+    wipe();
+}
+
+/* Bodies full of heads that are none cost a search no more than it may. */
+static void a_search_is_bounded(void **state)
+{
+    (void)state;
+    size_t n = 1u << 20;
+    char *bytes = malloc(n);
+    for (size_t at = 0; at + INBOX_HEAD_BYTES <= n; at += INBOX_HEAD_BYTES) {
+        inbox_head_write(&(struct body){.seq = 5}, bytes + at);
+        bytes[at + 26] = (char)(n / 2 >> 16); /* the length; it does not check */
+    }
+    struct inbox_head head;
+    uint64_t budget = inbox_find_budget(n);
+    assert_int_equal(inbox_find((struct str){bytes, n}, 0, 1, 9, &budget, &head), n);
+    assert_true(budget < n / 2);
     free(bytes);
 }
 
@@ -368,7 +489,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_answered_is_read_again),
         cmocka_unit_test(a_segment_used_again_shows_nothing_of_its_past),
-        cmocka_unit_test(torn_or_flipped_at_every_byte_of_the_tail),
+        cmocka_unit_test(torn_at_every_byte_of_the_tail_or_flipped),
+        cmocka_unit_test(damage_takes_what_it_hit_and_no_more),
+        cmocka_unit_test(a_search_is_bounded),
         cmocka_unit_test(no_acknowledgement_after_a_failed_sync),
         cmocka_unit_test(a_failed_write_refuses_its_group_and_life_goes_on),
         cmocka_unit_test(a_segment_that_cannot_be_made_is_waited_for),
