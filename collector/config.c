@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "collector/config_internal.h"
 
@@ -221,6 +222,34 @@ static void read_flags(struct gathering *gathering, const char *const *sets)
     }
 }
 
+#define MAX_LINKS 40 /* as the system's */
+
+const char *config_store_file(const char *path, char space[CONFIG_PATH_BYTES])
+{
+    char target[CONFIG_PATH_BYTES];
+    snprintf(space, CONFIG_PATH_BYTES, "%s", path);
+    for (int i = 0; i < MAX_LINKS; i++) {
+        ssize_t n = readlink(space, target, sizeof(target) - 1);
+        if (n < 0)
+            break;
+        target[n] = '\0';
+        char *folder_end = target[0] == '/' ? NULL : strrchr(space, '/');
+        char *at = folder_end ? folder_end + 1 : space;
+        snprintf(at, CONFIG_PATH_BYTES - (size_t)(at - space), "%s", target);
+    }
+    return space;
+}
+
+static void follow_store_path(struct settings *settings)
+{
+    char file[CONFIG_PATH_BYTES];
+    char *followed = strdup(config_store_file(settings->store_path, file));
+    if (!followed)
+        abort();
+    free(settings->store_path);
+    settings->store_path = followed;
+}
+
 size_t config_read(const struct config_input *input, struct config **result, struct buf *mistakes)
 {
     struct config *config = calloc(1, sizeof(*config));
@@ -240,6 +269,7 @@ size_t config_read(const struct config_input *input, struct config **result, str
                          &gathering.n_mistakes);
     read_environment(&gathering, input->environment);
     read_flags(&gathering, input->sets);
+    follow_store_path(&config->settings);
     *result = config;
     return gathering.n_mistakes;
 }

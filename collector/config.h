@@ -48,6 +48,8 @@ struct settings {
 
 struct config; /* settings and where each came from */
 
+#define CONFIG_PATH_BYTES 4096
+
 struct config_input {
     const char *file;         /* --config; NULL: FAULTLINE_CONFIG, else none */
     const char *const *sets;  /* "name=value" of every --set, NULL-terminated */
@@ -63,6 +65,9 @@ void config_free(struct config *config);
 /* The names of settings that have another value in `fresh` and that a reload does not take over,
  * separated by commas. */
 void config_stale(const struct config *config, const struct config *fresh, struct buf *names);
+/* The file of a database: where `path` leads when it is a symbolic link, though there be no file
+ * yet. Its lock, its log and its inbox are beside that. Gives `space`. */
+const char *config_store_file(const char *path, char space[CONFIG_PATH_BYTES]);
 /* An item of a map, "one=other", without the blanks around either; false when one is empty. */
 bool config_cut_pair(struct str item, struct str *one, struct str *other);
 /* `name = value  # source`, sorted; source is default, file:LINE, environment or flag. */

@@ -141,6 +141,7 @@ void settings_log(const struct settings *settings)
 
 struct config *options_store(const struct options *options, struct settings *settings)
 {
+    static char file[CONFIG_PATH_BYTES];
     struct config_input input;
     const char *db = option(options, "db");
     struct config *config = options_config(options, &input);
@@ -149,7 +150,7 @@ struct config *options_store(const struct options *options, struct settings *set
     *settings = *config_settings(config);
     settings_log(settings);
     if (db)
-        settings->store_path = (char *)(uintptr_t)db;
+        settings->store_path = (char *)(uintptr_t)config_store_file(db, file);
     return config;
 }
 

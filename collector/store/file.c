@@ -244,10 +244,23 @@ static int open_database(const struct store_settings *settings, sqlite3 **db, st
     return err->code;
 }
 
+/* Under another name it would have another lock, log and inbox. */
+static int refuse_names(const char *path, struct err *err)
+{
+    struct stat info;
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode) || info.st_nlink < 2)
+        return 0;
+    return err_set(
+        err, ERR_IO,
+        "%s has %lu names (hard links), and whoever opens it by another knows nothing of "
+        "its lock, its log and its inbox; remove the others, or copy it",
+        path, (unsigned long)info.st_nlink);
+}
+
 int store_file_open(const struct store_settings *settings, int *lock_fd, sqlite3 **db,
                     struct err *err)
 {
-    if (take_lock(settings->path, lock_fd, err))
+    if (take_lock(settings->path, lock_fd, err) || refuse_names(settings->path, err))
         return err->code;
     enum look look = look_at(settings->path, err);
     if (look == LOOK_REFUSED)

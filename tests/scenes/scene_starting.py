@@ -98,6 +98,41 @@ def scene_a_start_that_cannot_be_says_why_and_changes_nothing(c):
         c.stop()
 
 
+def scene_one_file_has_one_collector_whatever_it_is_called(c):
+    """Before, the lock and the inbox were beside a symbolic link, the database where it leads."""
+    file = lambda name: os.path.join(c.folder, name)  # noqa: E731
+    span = lambda n: otlp_body([otlp_span("%032x" % n, "%016x" % n)])  # noqa: E731
+    os.mkdir(file("links"))
+    os.symlink("../f.db", file("links/first.db"))
+    os.symlink("first.db", file("links/second.db"))
+    real, c.db = c.db, file("links/second.db")  # there is no file yet
+    c.start(store__commit_interval="60s")
+    assert c.post_otlp(span(1), True)[0] == 200
+    for path in (real, file("links/first.db")):
+        start(c, 3, "in use by another faultline", store__path=path)
+    for path in (real, c.db):  # each finds the collector by the lock
+        to = file("copy of %s" % os.path.basename(path))
+        p = subprocess.run([c.program, "backup", to, "--db", path], capture_output=True, text=True, timeout=20)
+        assert p.returncode == 0, p
+        assert sqlite3.connect(to).execute("SELECT count(*) FROM span").fetchone() == (1,)
+        p = subprocess.run([c.program, "replay", to, "--db", path], capture_output=True, text=True, timeout=20)
+        assert p.returncode == 3 and "f.db-inbox holds bodies that are not stored yet" in p.stderr, p
+    assert c.post_otlp(span(2), True)[0] == 200
+    c.kill()
+    c.db = real
+    c.start()  # with the inbox of the one that came by the link
+    c.flush()
+    assert c.sql("SELECT count(*) FROM span") == [(2,)]
+    os.link(real, file("links/hard.db"))
+    start(c, 3, "has 2 names (hard links)", store__path=file("links/hard.db"))
+    c.stop()
+    assert sorted(os.listdir(file("links"))) == ["first.db", "hard.db", "second.db"]
+    start(c, 3, "has 2 names (hard links)")
+    os.unlink(file("links/hard.db"))
+    c.start()
+    assert c.stop() == 0
+
+
 def scene_who_reads_the_file_while_it_is_opened_is_waited_for(c):
     """A shell, or a scrape of the file, at the moment when it is made or opened again."""
     body = os.path.join(c.folder, "body.json")
