@@ -445,6 +445,8 @@ static bool wait_for(struct pipeline *pipeline, const uint64_t *number, uint64_t
 
 int pipeline_flush(struct pipeline *pipeline, uint64_t *n_cut, struct err *err)
 {
+    if (store_is_taken_away(pipeline->store))
+        return err_set(err, ERR_BUSY, "the database was removed or replaced; restart");
     uint64_t deadline_ns = clock_wall_ns() + (pipeline->inbox ? FLUSH_LIMIT_NS : REPLAY_LIMIT_NS);
     if (pipeline->inbox &&
         !wait_for(pipeline, &pipeline->fed, inbox_last_seq(pipeline->inbox), deadline_ns))

@@ -120,6 +120,8 @@ static void tend(struct inbox *inbox)
     stat_set(inbox->bytes_gauge, inbox_bytes(inbox));
     stat_set_real(inbox->oldest_gauge,
                   oldest_ns && now_ns > oldest_ns ? (double)(now_ns - oldest_ns) / 1e9 : 0);
+    if (!inbox->refusing && !inbox_is_there(inbox))
+        inbox_refuse(inbox, errno, 0);
     bool short_of_room = inbox->disk_full || inbox->refusing;
     if (!short_of_room)
         inbox_make_spare(inbox);

@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #include "collector/base/stats.h"
@@ -40,6 +41,7 @@ struct mark {
 struct inbox {
     struct inbox_settings settings;
     int folder_fd;
+    struct stat folder; /* which it is */
 
     pthread_t thread;
     bool running;
@@ -102,6 +104,9 @@ bool inbox_sync(struct inbox *inbox);
 /* Until a write succeeds, which inbox_step() tries: a record of `record_bytes` could not be
  * written, by `reason` of errno. */
 void inbox_refuse(struct inbox *inbox, int reason, uint64_t record_bytes);
+/* Would the next start find what is written here? Else errno is ESTALE: the folder or the segment
+ * was taken away. */
+bool inbox_is_there(struct inbox *inbox);
 /* For good: says so to settings.failed, once. */
 void inbox_set_failed(struct inbox *inbox, const struct err *err);
 

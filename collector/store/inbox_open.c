@@ -212,6 +212,7 @@ int inbox_open(const struct inbox_settings *settings, uint64_t first_seq, struct
         err_set(err, ERR_IO, "%s: cannot be opened: %s", settings->folder, strerror(errno));
         goto failed;
     }
+    fstat(inbox->folder_fd, &inbox->folder);
     if (list_segments(inbox, err) || find_end(inbox, err))
         goto failed;
     count_found(inbox);

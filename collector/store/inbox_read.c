@@ -79,6 +79,10 @@ static enum step open_segment(struct inbox_reader *reader)
             step = STEP_PASSED;
         else if (errno != ENOENT)
             step = STEP_FAILED;
+        else /* what is released is on the list no more */
+            log_event(LOG_ERROR, "inbox_damaged", "seq=%llu skipped_to=%llu copy=none",
+                      (unsigned long long)reader->next_seq,
+                      (unsigned long long)segment->last_seq + 1);
         reader->first_seq = reader->at_seq = segment->first_seq;
         reader->last_seq = segment->last_seq;
         reader->offset = reader->checked = 0;

@@ -137,6 +137,27 @@ static void undo_group(struct inbox *inbox, const struct group *group, uint64_t 
 
 #define RETRY_NS (200 * NS_PER_MS)
 
+/* A path that cannot be looked at now says nothing. */
+bool inbox_is_there(struct inbox *inbox)
+{
+    struct stat named, file;
+    bool there = stat(inbox->settings.folder, &named) == 0
+                     ? named.st_dev == inbox->folder.st_dev && named.st_ino == inbox->folder.st_ino
+                     : errno != ENOENT && errno != ENOTDIR;
+    if (there && inbox->fd >= 0 && fstat(inbox->fd, &file) == 0)
+        there = file.st_nlink > 0;
+    if (!there)
+        errno = ESTALE;
+    return there;
+}
+
+static const char *why(int reason)
+{
+    return reason == ESTALE ? "its folder was removed or replaced while it was in use; stop and "
+                              "start the collector, which stores what it has taken"
+                            : strerror(reason);
+}
+
 void inbox_refuse(struct inbox *inbox, int reason, uint64_t record_bytes)
 {
     static struct log_limit limit;
@@ -148,7 +169,7 @@ void inbox_refuse(struct inbox *inbox, int reason, uint64_t record_bytes)
     inbox->retry_ns = clock_mono_ns() + RETRY_NS;
     inbox->refused_bytes = record_bytes;
     if (first)
-        log_limited(&limit, LOG_ERROR, "inbox_refuses", "reason=\"%s\"", strerror(reason));
+        log_limited(&limit, LOG_ERROR, "inbox_refuses", "reason=\"%s\"", why(reason));
 }
 
 static void take_again(struct inbox *inbox)
@@ -182,7 +203,7 @@ static void try_again(struct inbox *inbox, uint64_t now_ns)
     bool fits = inbox->fd >= 0 && offset + inbox->refused_bytes <= inbox->size;
     if (!fits)
         nothing.n_begun = inbox_begin_segment(inbox, inbox->refused_bytes);
-    bool good = (fits || nothing.n_begun) && write_nothing(inbox);
+    bool good = (fits || nothing.n_begun) && write_nothing(inbox) && inbox_is_there(inbox);
     int reason = errno;
     undo_group(inbox, &nothing, offset);
     if (good)
@@ -281,6 +302,8 @@ static void commit_group(struct inbox *inbox, struct group *group)
     uint64_t offset = inbox->offset;
     group->first_seq = inbox->next_seq;
     enum outcome outcome = inbox->failed ? SYNC_FAILED : write_group(inbox, group);
+    if (outcome == WRITTEN && !inbox_is_there(inbox))
+        outcome = REFUSED;
     if (outcome == WRITTEN) {
         take_again(inbox);
         publish_group(inbox, group);
@@ -292,9 +315,9 @@ static void commit_group(struct inbox *inbox, struct group *group)
         err_set(&err, ERR_IO, "the inbox could not be synced: %s", strerror(reason));
         inbox_set_failed(inbox, &err);
     } else {
-        uint64_t record = INBOX_HEAD_BYTES + group->at->n_bytes;
+        uint64_t record = INBOX_HEAD_BYTES + (group->at ? group->at : group->first)->n_bytes;
         undo_group(inbox, group, offset);
-        err_set(&err, ERR_IO, "the inbox could not be written: %s", strerror(reason));
+        err_set(&err, ERR_IO, "the inbox could not be written: %s", why(reason));
         inbox_refuse(inbox, reason, record);
     }
     refuse_group(inbox, group->first, &err);

@@ -18,6 +18,7 @@
 #define QUEUE_TURNS 16
 #define VACUUM_NAP_NS (20 * NS_PER_MS)
 #define TICK_NS (50 * NS_PER_MS)
+#define LOOK_NS NS_PER_S /* for the file, while nothing is committed */
 
 static struct stat_family bytes_family =
     STAT_GAUGE("faultline_store_bytes", "Bytes of the database file.");
@@ -172,6 +173,8 @@ static void tend(struct store *store)
 {
     if (atomic_load(&store->vacuuming))
         vacuum(store);
+    if (clock_mono_ns() >= store->looked_ns + LOOK_NS)
+        transaction_has_file(store);
     /* What has to be told although no turn came. */
     bool told = !store->in_transaction &&
                 (plaintext_is_due(store) || relations_are_due(store) || incidents_wait(store));
@@ -234,6 +237,7 @@ void store_join(struct store *store)
     queue_close(store->queue);
     pthread_join(store->thread, NULL);
     store->running = false;
+    transaction_has_file(store);
     transaction_note_sync(store, sqlite3_wal_checkpoint_v2(store->db, "main",
                                                            SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL));
 }

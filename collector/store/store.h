@@ -113,6 +113,9 @@ uint64_t
 store_progress_ns(struct store *store);       /* monotonic time of the writer's last turn of work */
 const char *store_state(struct store *store); /* "", "disk_full", "memory" or "store_failed" */
 
+/* Somebody removed or replaced its file. */
+bool store_is_taken_away(struct store *store);
+
 /* ---- reading back for the stitcher; its own read-only connection, one thread ---- */
 
 struct trace_finder;

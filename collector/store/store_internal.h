@@ -50,6 +50,8 @@ enum store_state {
     STATE_MEMORY,
     STATE_UNWRITTEN,
     STATE_DAMAGED,
+    STATE_TAKEN_AWAY, /* the file was removed or replaced: nothing is committed that no start finds
+                       */
     STATE_FAILED
 };
 
@@ -100,6 +102,7 @@ struct store {
     uint64_t committed_ns; /* when the last one was committed */
     unsigned n_damaged;    /* transactions in a row that found the file damaged */
     uint64_t truncate_ns;  /* monotonic; before, the log is not truncated: a reader stays */
+    uint64_t looked_ns;    /* monotonic time when the file was last looked for */
     bool in_log;           /* since then nothing was checkpointed to the end */
     uint64_t retention_ns; /* monotonic time of the last look */
     struct jumps jumps;    /* of the wall clock, as retention looks at it */
@@ -132,6 +135,8 @@ void transaction_roll_back(struct store *store, int code);
 /* Rolls back, and does the same turns again until they are committed. */
 void transaction_start_over(struct store *store, int code);
 void transaction_checkpoint(struct store *store);
+/* Is the file that is open the one that the next start would find? Told once when it is not. */
+bool transaction_has_file(struct store *store);
 /* Nothing may be committed behind a sync that failed: ends the process if this code says so. */
 void transaction_note_sync(struct store *store, int code);
 

@@ -66,6 +66,35 @@ static void failed_for_good(struct store *store, const char *what, int code)
         store->settings.failed(&err, store->settings.ctx);
 }
 
+/* Beside another file of that name the log would be taken for that one's. */
+static void empty_log(struct store *store)
+{
+    sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+}
+
+bool transaction_has_file(struct store *store)
+{
+    int moved = 0;
+    bool was_there = atomic_load(&store->state) != STATE_TAKEN_AWAY;
+    store->looked_ns = clock_mono_ns();
+    sqlite3_file_control(store->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    if (moved && was_there)
+        log_event(LOG_ERROR, "database_taken_away",
+                  "file=%s reason=\"it was removed or replaced while it was in use; restart the "
+                  "collector: what is not stored is in the inbox\"",
+                  store->settings.path);
+    if (moved)
+        atomic_store(&store->state, STATE_TAKEN_AWAY);
+    if (moved && !store->in_transaction)
+        empty_log(store);
+    /* Nobody brings it back before the end. */
+    if (moved && queue_closed(store->queue))
+        failed_for_good(store, "the database was removed or replaced", SQLITE_READONLY_DBMOVED);
+    else if (!moved && !was_there)
+        atomic_store(&store->state, STATE_GOOD);
+    return !moved;
+}
+
 /* Nothing may be committed behind a sync that failed. */
 void transaction_note_sync(struct store *store, int code)
 {
@@ -101,13 +130,14 @@ static enum store_state state_of(struct store *store, int code)
 void transaction_roll_back(struct store *store, int code)
 {
     static struct log_limit limit;
-    log_limited(&limit, LOG_ERROR, "store_rolled_back", "reason=\"%s\" extended=%d",
-                sqlite3_errmsg(store->db), sqlite3_extended_errcode(store->db));
+    if (code != SQLITE_READONLY_DBMOVED)
+        log_limited(&limit, LOG_ERROR, "store_rolled_back", "reason=\"%s\" extended=%d",
+                    sqlite3_errmsg(store->db), sqlite3_extended_errcode(store->db));
     if (sqlite3_extended_errcode(store->db) == SQLITE_IOERR_FSYNC)
         failed_for_good(store, "the database could not be synced", code);
     else if (damage_is(code))
         note_damage(store, code);
-    else
+    else if (code != SQLITE_READONLY_DBMOVED)
         atomic_store(&store->state, state_of(store, code));
     execute(store, "ROLLBACK");
     store->in_transaction = false;
@@ -209,6 +239,8 @@ int transaction_try(struct store *store)
     int code = parts_write(store);
     code = code ? code : incidents_write(store, &n_incidents);
     code = code ? code : write_position(store);
+    if (!code && !transaction_has_file(store))
+        code = SQLITE_READONLY_DBMOVED;
     code = code ? code : execute(store, "COMMIT");
     if (code)
         return code;
@@ -235,6 +267,8 @@ static void retry(struct store *store, int code)
         transaction_roll_back(store, code);
         if (store->state == STATE_FAILED)
             return;
+        if (code == SQLITE_READONLY_DBMOVED)
+            empty_log(store);
         struct timespec pause = {.tv_sec = RETRY_NS / NS_PER_S};
         nanosleep(&pause, NULL);
         atomic_store(&store->progress_ns, clock_mono_ns());
@@ -267,6 +301,12 @@ const char *store_state(struct store *store)
                                         [STATE_MEMORY] = "memory",
                                         [STATE_UNWRITTEN] = "store_failed",
                                         [STATE_DAMAGED] = "store_failed",
+                                        [STATE_TAKEN_AWAY] = "store_failed",
                                         [STATE_FAILED] = "store_failed"};
     return words[atomic_load(&store->state)];
+}
+
+bool store_is_taken_away(struct store *store)
+{
+    return atomic_load(&store->state) == STATE_TAKEN_AWAY;
 }

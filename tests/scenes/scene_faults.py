@@ -3,6 +3,7 @@ import glob
 import os
 import re
 import resource
+import shutil
 import time
 
 import remote_write as rw
@@ -152,3 +153,82 @@ def scene_a_flipped_bit_in_the_inbox_takes_one_body(c):
     (aside,) = glob.glob(c.db + "-inbox.corrupt-*Z-0000000000000001.seg")
     assert open(aside, "rb").read() == damaged
     assert aside in c.said()
+
+
+def scene_a_database_that_is_taken_away_is_missed(c):
+    """Before, all went into a file that no start finds: taken, flushed, ready, and gone."""
+    span = lambda *numbers: otlp_body([otlp_span("%032x" % n, "%016x" % n) for n in numbers])  # noqa: E731
+    refused = lambda: c.get("/-/ready")[0] == 503  # noqa: E731
+    old = os.path.join(c.folder, "old.db")
+    c.start(store__commit_interval="100ms", stitch__trace_idle="100ms")
+    assert c.post_otlp(span(1, 2), True)[0] == 200
+    c.flush()
+    assert c.stop() == 0
+    shutil.copy(c.db, old)
+    for n, take_away in ((10, lambda: os.unlink(c.db)), (20, lambda: os.rename(old, c.db))):
+        c.start()
+        assert c.post_otlp(span(n), True)[0] == 200
+        c.flush()
+        take_away()
+        posted = [m for m in (n + 1, n + 2, n + 3) if c.post_otlp(span(m), True)[0] == 200]
+        wait_for(refused, 5, "not ready")
+        assert c.get("/-/ready")[1].strip() == b"store_failed"
+        status, text, _ = c.post_otlp(span(n + 4), True)
+        assert status == 503 and b"store_failed" in text, (status, text)
+        assert c.request(c.web, "POST", "/-/flush")[0] == 503
+        time.sleep(2)
+        assert c.said().count("event=database_taken_away") == n // 10 and "restart" in c.said(), c.said()
+        if n == 10:
+            c.kill()
+        assert c.stop() == (0 if n == 10 else 3)
+        c.start()
+        c.flush()
+        assert c.sql("PRAGMA integrity_check") == [("ok",)]
+        count = c.sql("SELECT count(*) FROM span")[0][0]
+        assert count == len(posted) + 1 + (2 if n == 20 else 0), (posted, count)
+        c.check_ledger()
+        assert c.stop() == 0 and not os.path.exists(c.db + "-inbox")
+    # The log of a file that was replaced is not taken for that of the other, also when nothing was left to be written.
+    shutil.copy(c.db, old)
+    c.start()
+    for n in range(30, 60):
+        assert c.post_otlp(span(n), True)[0] == 200
+        c.flush()
+    os.rename(old, c.db)
+    wait_for(lambda: refused() and os.path.getsize(c.db + "-wal") == 0, 5, "the log is empty")
+    c.kill()
+    c.start()
+    c.flush()
+    assert c.sql("PRAGMA integrity_check") == [("ok",)]
+    assert c.sql("SELECT count(*) FROM span") == [(count + 30,)]
+    c.check_ledger()
+    # Back at its place it is written again.
+    os.rename(c.db, old)
+    wait_for(refused, 5, "not ready")
+    os.rename(old, c.db)
+    wait_for(lambda: not refused(), 5, "ready")
+    assert c.post_otlp(span(60), True)[0] == 200
+    c.flush()
+    assert c.stop() == 0
+
+
+def scene_an_inbox_that_is_taken_away_takes_nothing(c):
+    """Before, bodies were acknowledged that a kill lost."""
+    span = lambda n: otlp_body([otlp_span("%032x" % n, "%016x" % n)])  # noqa: E731
+    for n, take_away in ((1, shutil.rmtree), (11, lambda folder: os.rename(folder, folder + "-elsewhere"))):
+        c.start(store__commit_interval="100ms", stitch__trace_idle="60s")
+        assert c.post_otlp(span(n), True)[0] == 200
+        take_away(c.db + "-inbox")
+        assert c.post_otlp(span(n + 1), True)[0] == 503
+        status, word, _ = c.get("/-/ready")
+        assert (status, word.strip()) == (503, b"store_failed"), (status, word)
+        time.sleep(1)
+        assert c.post_otlp(span(n + 1), True)[0] == 503
+        assert c.said().count("event=inbox_refuses") == n // 10 + 1 and "was removed or replaced" in c.said(), c.said()
+        assert c.stop() == 0  # what was taken is in memory, and is stored
+        c.start()
+        assert c.post_otlp(span(n + 1), True)[0] == 200
+        c.flush()
+        assert c.sql("SELECT count(*) FROM span") == [(n // 10 * 2 + 2,)]
+        c.check_ledger()
+        c.stop()
