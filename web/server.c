@@ -543,7 +543,7 @@ int web_start(const struct web_settings *settings, struct web **result, struct e
         };
         if (httpd_start(&httpd, &web->servers[i], err)) {
             *result = NULL;
-            web_stop(web);
+            web_stop(web, 0);
             return err->code;
         }
         atomic_store(&web->n_servers, i + 1);
@@ -558,13 +558,15 @@ const char *web_address(const struct web *web, size_t i)
     return httpd_address(web->servers[i]);
 }
 
-void web_stop(struct web *web)
+void web_stop(struct web *web, uint64_t until_ns)
 {
     if (!web)
         return;
     atomic_store(&web->stopping, true);
+    for (size_t i = 0; i < web->n_servers; i++)
+        httpd_take_no_more(web->servers[i]);
     for (size_t i = 0; i < web->n_servers; i++) {
-        httpd_drain(web->servers[i], 5 * NS_PER_S);
+        httpd_drain(web->servers[i], until_ns);
         httpd_stop(web->servers[i]);
     }
     web_apart_drain(web);

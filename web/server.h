@@ -62,8 +62,9 @@ struct web;
 int web_start(const struct web_settings *settings, struct web **web, struct err *err);
 /* The i-th address, NULL after the last. */
 const char *web_address(const struct web *web, size_t i);
-/* Returns when everything it was asked is answered. */
-void web_stop(struct web *web);
+/* Returns when everything it was asked is answered, past `until_ns` (monotonic) what it was asked
+ * whole. */
+void web_stop(struct web *web, uint64_t until_ns);
 
 /* zipkin.c: questions that come to Zipkin's port, for the receiver there, which shows every request
  * first at its head. Roles and web.hosts are those of the web. */

@@ -183,10 +183,14 @@ const char *grpcd_address(const struct grpcd *grpcd)
     return grpcd->listener.address;
 }
 
-void grpcd_drain(struct grpcd *grpcd, uint64_t timeout_ns)
+void grpcd_take_no_more(struct grpcd *grpcd)
 {
-    uint64_t until_ns = clock_mono_ns() + timeout_ns;
     grpcd->draining = true;
+}
+
+void grpcd_drain(struct grpcd *grpcd, uint64_t until_ns)
+{
+    grpcd_take_no_more(grpcd);
     while (grpcd->n_calls > 0 && clock_mono_ns() < until_ns)
         nanosleep(&(struct timespec){.tv_nsec = (long)DRAIN_STEP_NS}, NULL);
     grpcd->drained = true; /* what is not whole by now reaches no handler any more */

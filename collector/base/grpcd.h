@@ -52,9 +52,11 @@ struct grpcd_settings {
 
 int grpcd_start(const struct grpcd_settings *settings, struct grpcd **grpcd, struct err *err);
 const char *grpcd_address(const struct grpcd *grpcd);
-/* Tells every peer to go elsewhere; waits until every call was answered: at most
- * `timeout_ns` for those that are not whole, which are refused then. */
-void grpcd_drain(struct grpcd *grpcd, uint64_t timeout_ns);
+/* From now on every peer is told to go elsewhere. */
+void grpcd_take_no_more(struct grpcd *grpcd);
+/* The same, and waits until every call was answered: until `until_ns` (monotonic) for those that
+ * are not whole, which are refused then; without an end for those that are at work. */
+void grpcd_drain(struct grpcd *grpcd, uint64_t until_ns);
 /* Waits until every whole call has its answer; closes all connections. */
 void grpcd_stop(struct grpcd *grpcd);
 

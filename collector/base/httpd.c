@@ -67,10 +67,14 @@ const char *httpd_address(const struct httpd *httpd)
     return httpd->listener.address;
 }
 
-void httpd_drain(struct httpd *httpd, uint64_t timeout_ns)
+void httpd_take_no_more(struct httpd *httpd)
 {
-    uint64_t until_ns = clock_mono_ns() + timeout_ns;
     httpd->draining = true;
+}
+
+void httpd_drain(struct httpd *httpd, uint64_t until_ns)
+{
+    httpd_take_no_more(httpd);
     while (httpd->n_requests > 0 && clock_mono_ns() < until_ns)
         nanosleep(&(struct timespec){.tv_nsec = (long)DRAIN_STEP_NS}, NULL);
     httpd->drained = true; /* what is not whole by now reaches no handler any more */

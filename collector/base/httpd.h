@@ -49,9 +49,12 @@ struct httpd_settings {
 int httpd_start(const struct httpd_settings *settings, struct httpd **httpd, struct err *err);
 /* The address it listens on, as the ready line prints it: "127.0.0.1:4318". */
 const char *httpd_address(const struct httpd *httpd);
-/* No new requests (503 with Retry-After on what still comes); waits until every request in flight
- * was answered, at most `timeout_ns`. */
-void httpd_drain(struct httpd *httpd, uint64_t timeout_ns);
+/* No new requests from now on: 503 with Retry-After on what still comes. */
+void httpd_take_no_more(struct httpd *httpd);
+/* The same, and waits until every request in flight was answered: until `until_ns` (monotonic) for
+ * those that are not whole, which are refused then, and for slow readers; without an end for those
+ * that are at work. */
+void httpd_drain(struct httpd *httpd, uint64_t until_ns);
 /* Waits until every request that was taken has its answer; closes all connections. */
 void httpd_stop(struct httpd *httpd);
 

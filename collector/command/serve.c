@@ -34,6 +34,8 @@
 #define EXIT_USAGE 2
 #define EXIT_FAILED 3
 #define OWN_DESCRIPTORS 256
+/* Of a stop, for requests that are not whole: their senders were told nothing yet. */
+#define HALF_NS (2 * NS_PER_S)
 
 static struct stat_family reload_family = STAT_GAUGE(
     "faultline_config_last_reload_successful", "1 when the last reload took the new settings.");
@@ -474,19 +476,34 @@ static void say_ready(struct server *server)
 
 /* ---- stopping ---- */
 
+/* All at once take nothing new, and what they took is waited for until one moment. The web is the
+ * last, for who asks it how things are. */
+static void stop_taking(struct server *server)
+{
+    uint64_t until_ns = clock_mono_ns() + HALF_NS;
+    struct receiver *const receivers[] = {server->otlp_http, server->zipkin};
+    if (server->otlp_grpc)
+        grpc_receiver_take_no_more(server->otlp_grpc);
+    for (int i = 0; i < 2; i++) {
+        if (receivers[i])
+            receiver_take_no_more(receivers[i]);
+    }
+    kafka_receiver_stop(server->kafka);
+    if (server->otlp_grpc)
+        grpc_receiver_drain(server->otlp_grpc, until_ns);
+    for (int i = 0; i < 2; i++) {
+        if (receivers[i])
+            receiver_drain(receivers[i], until_ns);
+    }
+    atomic_store(&server->asked, NULL);
+    if (server->web)
+        web_stop(server->web, until_ns);
+}
+
 static void stop(struct server *server)
 {
     server->draining = true;
-    kafka_receiver_stop(server->kafka);
-    if (server->otlp_grpc)
-        grpc_receiver_drain(server->otlp_grpc);
-    if (server->otlp_http)
-        receiver_drain(server->otlp_http);
-    if (server->zipkin)
-        receiver_drain(server->zipkin);
-    atomic_store(&server->asked, NULL);
-    if (server->web)
-        web_stop(server->web);
+    stop_taking(server);
     pipeline_stop(server->pipeline);
     if (server->otlp_grpc)
         grpc_receiver_stop(server->otlp_grpc);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "collector/base/clock.h"
 #include "collector/base/grpcd.h"
 #include "collector/base/wire.h"
 #include "collector/receive/als.h"
@@ -16,7 +15,6 @@
 #define EXPORT "/Export"
 #define HEALTH_CHECK "/grpc.health.v1.Health/Check"
 #define ENCODINGS "identity,gzip,deflate,zstd"
-#define DRAIN_NS (10 * NS_PER_S)
 
 static const char *const services[N_SIGNALS] = {
     OTLP "trace.v1.TraceService", OTLP "metrics.v1.MetricsService", OTLP "logs.v1.LogsService"};
@@ -272,9 +270,14 @@ const char *grpc_receiver_address(const struct grpc_receiver *receiver)
     return grpcd_address(receiver->grpcd);
 }
 
-void grpc_receiver_drain(struct grpc_receiver *receiver)
+void grpc_receiver_take_no_more(struct grpc_receiver *receiver)
 {
-    grpcd_drain(receiver->grpcd, DRAIN_NS);
+    grpcd_take_no_more(receiver->grpcd);
+}
+
+void grpc_receiver_drain(struct grpc_receiver *receiver, uint64_t until_ns)
+{
+    grpcd_drain(receiver->grpcd, until_ns);
 }
 
 void grpc_receiver_stop(struct grpc_receiver *receiver)

@@ -22,8 +22,11 @@ struct grpc_receiver;
 int grpc_receiver_start(const struct grpc_receiver_settings *settings,
                         struct grpc_receiver **receiver, struct err *err);
 const char *grpc_receiver_address(const struct grpc_receiver *receiver);
-/* Stops taking calls; returns when all that were taken are answered. */
-void grpc_receiver_drain(struct grpc_receiver *receiver);
+/* Stops taking calls. */
+void grpc_receiver_take_no_more(struct grpc_receiver *receiver);
+/* The same; returns when all that were taken are answered, past `until_ns` (monotonic) all that
+ * were whole. */
+void grpc_receiver_drain(struct grpc_receiver *receiver, uint64_t until_ns);
 void grpc_receiver_stop(struct grpc_receiver *receiver);
 
 #endif

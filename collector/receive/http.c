@@ -16,7 +16,6 @@
 #define LOGS "/v1/access-logs"
 #define REMOTE_WRITE "/api/v1/write"
 #define LOG_KINDS "alb, nlb, apigw, nginx, haproxy, envoy_log"
-#define DRAIN_NS (10 * NS_PER_S)
 
 /* ---- content types ---- */
 
@@ -410,9 +409,14 @@ void receiver_tell_web(struct receiver *receiver, const char *address)
         free(copy);
 }
 
-void receiver_drain(struct receiver *receiver)
+void receiver_take_no_more(struct receiver *receiver)
 {
-    httpd_drain(receiver->httpd, DRAIN_NS);
+    httpd_take_no_more(receiver->httpd);
+}
+
+void receiver_drain(struct receiver *receiver, uint64_t until_ns)
+{
+    httpd_drain(receiver->httpd, until_ns);
 }
 
 void receiver_stop(struct receiver *receiver)

@@ -40,8 +40,11 @@ int receiver_zipkin_start(const struct receiver_settings *settings, struct recei
 const char *receiver_address(const struct receiver *receiver);
 /* Where the page really is, once it is served: said by GET /. Once; any thread. */
 void receiver_tell_web(struct receiver *receiver, const char *address);
-/* Stops taking requests; returns when all that were taken are answered. */
-void receiver_drain(struct receiver *receiver);
+/* Stops taking requests. */
+void receiver_take_no_more(struct receiver *receiver);
+/* The same; returns when all that were taken are answered, past `until_ns` (monotonic) all that
+ * were whole. */
+void receiver_drain(struct receiver *receiver, uint64_t until_ns);
 void receiver_stop(struct receiver *receiver);
 
 #endif

@@ -7,6 +7,7 @@ import threading
 import time
 
 from lib import otlp_body, otlp_span, wait_for
+from h2raw import EXPORT, PING, Peer, frame, head, message
 from raw import CHUNKED, GOOD, connect, exchange, parse, post
 
 HEAD = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -103,6 +104,26 @@ def rss_mb(c):
 
 def descriptors(c):
     return len(os.listdir("/proc/%d/fd" % c.process.pid))
+
+
+def scene_half_requests_hold_no_stop_up(c):
+    """Before, each listener in turn waited for its own: 20 s in all. Nothing of theirs was acknowledged."""
+    c.start()
+    body = HEAD + b"Content-Length: 1000\r\n\r\n{"
+    halves = [connect(where) for where in (c.otlp, c.zipkin, c.web)]
+    for half, path in zip(halves, (b"/v1/traces", b"/api/v2/spans", b"/api/v1/sql")):
+        half.sendall(body.replace(b"/v1/traces", path).replace(b"Host: x", b"Host: localhost"))
+    with Peer(c.grpc) as peer:
+        peer.call(message(b"x" * 100, length=1000), head(EXPORT), end=False)
+        peer.send(frame(PING, 0, 0, b"it came?"))
+        assert peer.read(lambda: peer.pings == 1)
+        assert c.post_otlp(otlp_body([otlp_span("%032x" % 1, "%016x" % 1)]), True)[0] == 200
+        begun = time.monotonic()
+        assert c.stop() == 0
+        assert time.monotonic() - begun < 7, time.monotonic() - begun
+    for half in halves:
+        half.close()
+    assert c.sql("SELECT count(*) FROM span") == [(1,)]
 
 
 def scene_slow_readers_end_and_hold_little(c):
