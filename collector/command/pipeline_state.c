@@ -24,12 +24,13 @@ int64_t pipeline_kafka_next(struct pipeline *pipeline, uint64_t topic, int32_t p
 const char *pipeline_unhealthy(struct pipeline *pipeline)
 {
     uint64_t now_ns = clock_mono_ns();
-    if (pipeline->inbox && now_ns > inbox_progress_ns(pipeline->inbox) + STUCK_NS)
-        return "inbox";
-    if (now_ns > stitcher_progress_ns(pipeline->stitcher) + STUCK_NS)
-        return "stitcher";
+    /* Against the flow: who is stuck keeps those before him. */
     if (now_ns > store_progress_ns(pipeline->store) + STUCK_NS)
         return "writer";
+    if (now_ns > stitcher_progress_ns(pipeline->stitcher) + STUCK_NS)
+        return "stitcher";
+    if (pipeline->inbox && now_ns > inbox_progress_ns(pipeline->inbox) + STUCK_NS)
+        return "inbox";
     return "";
 }
 

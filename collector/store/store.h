@@ -110,7 +110,7 @@ void store_close(struct store *store);
 const char *store_sqlite_version(void);
 
 uint64_t
-store_progress_ns(struct store *store);       /* monotonic time of the writer's last turn of work */
+store_progress_ns(struct store *store); /* monotonic time when the writer last was not in vain */
 const char *store_state(struct store *store); /* "", "disk_full", "memory" or "store_failed" */
 
 /* Somebody removed or replaced its file. */

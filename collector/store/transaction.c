@@ -271,10 +271,12 @@ static void retry(struct store *store, int code)
             empty_log(store);
         struct timespec pause = {.tv_sec = RETRY_NS / NS_PER_S};
         nanosleep(&pause, NULL);
-        atomic_store(&store->progress_ns, clock_mono_ns());
         code = transaction_begin(store);
-        if (!code && retention_step(store, clock_wall_ns(), &code) && !code)
+        if (!code && retention_step(store, clock_wall_ns(), &code) && !code) {
             code = execute(store, "COMMIT");
+            if (!code)
+                atomic_store(&store->progress_ns, clock_mono_ns());
+        }
         store->in_transaction = store->in_transaction && !sqlite3_get_autocommit(store->db);
         code = code ? code : apply_again(store);
         code = code ? code : transaction_try(store);

@@ -3,6 +3,7 @@ the security cases (tests/README.md). A scene here measures when the other side 
 import os
 import resource
 import socket
+import sqlite3
 import threading
 import time
 
@@ -124,6 +125,29 @@ def scene_half_requests_hold_no_stop_up(c):
     for half in halves:
         half.close()
     assert c.sql("SELECT count(*) FROM span") == [(1,)]
+
+
+def scene_a_database_that_is_held_makes_nobody_wait_for_ever(c):
+    """Another program's transaction: health tells, a stop ends in time, and nothing is lost. Before, health was `ok` and the stop without an end."""
+    c.start()
+    send = lambda n: c.post_otlp(otlp_body([otlp_span("%032x" % n, "%016x" % n)]), True)[0]  # noqa: E731
+    assert send(1) == 200
+    c.flush()
+    held = sqlite3.connect(c.db, isolation_level=None)
+    held.execute("BEGIN IMMEDIATE")
+    assert send(2) == 200
+    wait_for(lambda: c.get("/-/healthy")[:2] == (503, b"writer"), 60, "a word about it")
+    begun = time.monotonic()
+    assert c.stop() == 3
+    assert time.monotonic() - begun < 12, time.monotonic() - begun
+    assert "stopped_early" in c.said() and "waited_for=commit" in c.said(), c.said()
+    held.close()
+    c.start()
+    c.flush()
+    assert c.get("/-/healthy")[:2] == (200, b"ok")
+    assert c.sql("SELECT count(*) FROM span") == [(2,)]
+    c.check_ledger()
+    assert c.stop() == 0
 
 
 def scene_slow_readers_end_and_hold_little(c):
