@@ -119,7 +119,7 @@ static int drop_spans(struct store *store, int64_t trace_no)
     if (code)
         return code;
     store->position.n_spans -= store->position.n_spans < n ? store->position.n_spans : n;
-    stat_add(store->n_deleted, n);
+    store->n_gone += n;
     return 0;
 }
 

@@ -262,7 +262,7 @@ static int delete_slice(struct store *store)
     store->oldest_trace_no = to;
     store->position.n_spans -=
         store->position.n_spans < (uint64_t)n ? store->position.n_spans : (uint64_t)n;
-    stat_add(store->n_deleted, (uint64_t)n);
+    store->n_gone += (uint64_t)n;
     if (!code && to >= (int64_t)store->deleting_to) {
         store->deleting_to = 0;
         code = delete_rest(store, to);

@@ -151,8 +151,7 @@ static void retain(struct store *store)
     if (code && store->applied_first) {
         transaction_start_over(store, code);
     } else if (code || (own && !worked)) {
-        sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
-        store->in_transaction = false;
+        transaction_drop(store);
     }
 }
 

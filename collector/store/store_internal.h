@@ -111,6 +111,7 @@ struct store {
     bool in_need;          /* the file was larger than it may be when it was looked at */
     bool shrinking;        /* retention gives free pages back to the disk */
     int64_t oldest_trace_no;
+    uint64_t n_gone; /* spans that retention deleted in the open transaction */
 
     /* Any thread. */
     _Atomic(char *) new_rules; /* security.allow_plaintext, not written yet */
@@ -132,6 +133,8 @@ void transaction_commit(struct store *store);
 /* Once. */
 int transaction_try(struct store *store);
 void transaction_roll_back(struct store *store, int code);
+/* One without turns, which nobody waits for. */
+void transaction_drop(struct store *store);
 /* Rolls back, and does the same turns again until they are committed. */
 void transaction_start_over(struct store *store, int code);
 void transaction_checkpoint(struct store *store);

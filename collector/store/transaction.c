@@ -139,10 +139,22 @@ void transaction_roll_back(struct store *store, int code)
         note_damage(store, code);
     else if (code != SQLITE_READONLY_DBMOVED)
         atomic_store(&store->state, state_of(store, code));
+    transaction_drop(store);
+    parts_forget(store);
+}
+
+void transaction_drop(struct store *store)
+{
     execute(store, "ROLLBACK");
     store->in_transaction = false;
-    parts_forget(store);
+    store->n_gone = 0;
     transaction_read_position(store);
+}
+
+static void count_gone(struct store *store)
+{
+    stat_add(store->n_deleted, store->n_gone);
+    store->n_gone = 0;
 }
 
 int transaction_apply(struct store *store, const struct turn *turn)
@@ -245,6 +257,7 @@ int transaction_try(struct store *store)
     if (code)
         return code;
     store->in_transaction = false;
+    count_gone(store);
     incidents_forget(store, n_incidents);
     stat_observe_ns(store->commit_seconds, clock_mono_ns() - begin_ns);
     stat_set(store->n_spans, store->position.n_spans);
@@ -273,9 +286,12 @@ static void retry(struct store *store, int code)
         nanosleep(&pause, NULL);
         code = transaction_begin(store);
         if (!code && retention_step(store, clock_wall_ns(), &code) && !code) {
-            code = execute(store, "COMMIT");
-            if (!code)
+            code = write_position(store);
+            code = code ? code : execute(store, "COMMIT");
+            if (!code) {
+                count_gone(store);
                 atomic_store(&store->progress_ns, clock_mono_ns());
+            }
         }
         store->in_transaction = store->in_transaction && !sqlite3_get_autocommit(store->db);
         code = code ? code : apply_again(store);

@@ -34,12 +34,12 @@ def load(c, acked_file, seed, spans=30000):
                     "--seed", str(seed), "--acked", acked_file], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
 
 
-def start_with_fault(c, case, told):
+def start_with_fault(c, case, told, **sets):
     op, path, at, times, number = case
     c.environment = {"ASAN_OPTIONS": "verify_asan_link_order=0", "LD_PRELOAD": os.path.join(c.build, "shims", "faults.so"), "FAULT_OP": op, "FAULT_PATH": path, "FAULT_AT": str(at),
                      "FAULT_TIMES": str(times), "FAULT_ERRNO": str(number), "FAULT_TOLD": told}
     try:
-        c.start(stitch__trace_idle="100ms", store__commit_interval="50ms")
+        c.start(stitch__trace_idle="100ms", store__commit_interval="50ms", **sets)
         return True
     except AssertionError:
         return False

@@ -109,6 +109,24 @@ def scene_not_ready_until_the_inbox_can_be_written(c):
     assert c.sql("SELECT count(*) FROM trace") == [(3,)]
 
 
+def scene_what_retention_deleted_is_counted_once_it_is_gone(c):
+    """Before, each transaction that was taken back counted what it had deleted."""
+    deleted = lambda: c.counter("faultline_store_deleted_spans_total")  # noqa: E731
+    c.start()
+    assert c.post_otlp(otlp_body([otlp_span("%032x" % 7, "%016x" % n) for n in range(1, 301)]), True)[0] == 200
+    c.stop()
+    time.sleep(2)  # what retention deletes is older than its limit
+    told = os.path.join(c.folder, "told")
+    assert start_with_fault(c, ("write", WAL, 8, 2, ENOSPC), told, store__retention="1s"), c.said()
+    wait_for(lambda: os.path.exists(told), 10, "a write that fails")
+    wait_for(lambda: c.sql("SELECT count(*) FROM span") == [(0,)] or deleted(), 25, "the next tries")
+    assert c.sql("SELECT count(*) FROM span") == [(0,)], (deleted(), c.said())
+    wait_for(lambda: deleted() == 300, 10, "their count")
+    c.post_otlp(otlp_body([otlp_span("%032x" % 1, "%016x" % 1)]), True)
+    c.flush()
+    assert deleted() == 300 and c.counter("faultline_store_spans") == 1
+
+
 def scene_a_commit_that_fails_counts_no_rate_twice(c):
     """Rates of a transaction that is taken back are counted again from the same points."""
     labels = rw.istio("front", "cart")
