@@ -65,6 +65,13 @@ static void turn_committed(struct turn *turn, void *ctx)
     queue_push(pipeline->exports, turn, 0);
 }
 
+static void make_room(void *ctx)
+{
+    struct pipeline *pipeline = ctx;
+    if (pipeline->inbox)
+        inbox_give_room(pipeline->inbox);
+}
+
 static void turn_done(struct turn *turn, void *ctx)
 {
     struct pipeline *pipeline = ctx;
@@ -181,6 +188,7 @@ static int start_store(struct pipeline *pipeline, struct err *err)
         .keep_percent = keep_percent(settings->keep),
         .events_max = settings->limit_events,
         .committed = turn_committed,
+        .no_room = make_room,
         .failed = sync_failed,
         .ctx = pipeline,
     };
@@ -213,6 +221,7 @@ static int open_inbox(struct pipeline *pipeline, struct err *err)
         .min_free = settings->min_free,
         .group_max = settings->group_max,
         .durability = durability_of(settings),
+        .gave_room = pipeline->gave_room,
         .synced = feeder_take_synced,
         .failed = sync_failed,
         .ctx = pipeline,
@@ -341,8 +350,30 @@ static int begin_replay(struct pipeline *pipeline, struct replay_mark *replay, s
 {
     if (replay)
         return store_begin_replay(pipeline->store, replay, err);
-    if (store_end_replay(pipeline->store))
-        return err_set(err, ERR_IO, "%s: cannot be written", pipeline->settings->store_path);
+    return store_end_replay(pipeline->store, err);
+}
+
+static void close_store(struct pipeline *pipeline)
+{
+    trace_finder_close(pipeline->finder);
+    store_close(pipeline->store);
+    pipeline->finder = NULL;
+    pipeline->store = NULL;
+}
+
+/* On a disk without room the ballast of the inbox goes first: without the database nothing could
+ * make room any more. */
+static int open_store(struct pipeline *pipeline, struct replay_mark *replay, struct err *err)
+{
+    if (start_store(pipeline, err) || begin_replay(pipeline, replay, err)) {
+        if (err->code != ERR_BUSY || !inbox_drop_ballast(pipeline->inbox_folder))
+            return err->code;
+        close_store(pipeline);
+        *err = (struct err){0};
+        pipeline->gave_room = true;
+        if (start_store(pipeline, err) || begin_replay(pipeline, replay, err))
+            return err->code;
+    }
     return 0;
 }
 
@@ -372,9 +403,8 @@ int pipeline_start(const struct settings *settings, struct replay_mark *replay,
         err_set(err, ERR_BUSY, "memory is short");
         goto failed;
     }
-    if ((replay && refuse_waiting_inbox(pipeline, err)) || start_store(pipeline, err) ||
-        begin_replay(pipeline, replay, err) || (!replay && open_inbox(pipeline, err)) ||
-        make_stitcher(pipeline, err))
+    if ((replay && refuse_waiting_inbox(pipeline, err)) || open_store(pipeline, replay, err) ||
+        (!replay && open_inbox(pipeline, err)) || make_stitcher(pipeline, err))
         goto failed;
     if (start_localiser(pipeline, err)) {
         store_look_for_damage(pipeline->store);
@@ -394,6 +424,7 @@ failed:
 
 void pipeline_stop(struct pipeline *pipeline)
 {
+    struct err err = {0}; /* of what the next replay finds again */
     if (!pipeline)
         return;
     if (pipeline->inbox)
@@ -405,17 +436,16 @@ void pipeline_stop(struct pipeline *pipeline)
     if (pipeline->store)
         store_join(pipeline->store);
     if (pipeline->replayed)
-        store_end_replay(pipeline->store);
+        store_end_replay(pipeline->store, &err);
     if (pipeline->exporting) {
         queue_close(pipeline->exports);
         pthread_join(pipeline->exporter, NULL);
     }
     localiser_stop(pipeline->localiser);
     canary_free(pipeline->canary);
-    if (pipeline->inbox)
-        inbox_close(pipeline->inbox, true);
-    trace_finder_close(pipeline->finder);
-    store_close(pipeline->store);
+    inbox_close(pipeline->inbox, true);
+    pipeline->inbox = NULL;
+    close_store(pipeline);
     stitcher_free(pipeline->stitcher);
     counting_free(pipeline->counting);
     prometheus_free(pipeline->prometheus);

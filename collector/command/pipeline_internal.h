@@ -34,7 +34,8 @@ struct pipeline {
     struct canary *canary;       /* NULL without an inbox */
     struct counting *counting;   /* the stitcher's thread's */
     struct redactions redactions;
-    bool replayed; /* a replay is done with */
+    bool replayed;  /* a replay is done with */
+    bool gave_room; /* the inbox, for the start */
 
     struct queue *exports; /* struct turn */
     pthread_t exporter, feeder;

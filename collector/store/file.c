@@ -93,7 +93,17 @@ enum look { LOOK_NEW, LOOK_OURS, LOOK_DAMAGED, LOOK_REFUSED };
 
 struct marks {
     int64_t id, version, n_tables, n_export;
+    bool full; /* the disk has no room for looking */
 };
+
+/* SQLite says "full" of a write only: of a log's index that cannot grow it says what the system
+ * said. */
+bool store_file_is_full(sqlite3 *db, int code)
+{
+    int error = sqlite3_system_errno(db);
+    bool io = (code & 0xff) == SQLITE_IOERR;
+    return (code & 0xff) == SQLITE_FULL || (io && (error == ENOSPC || error == EDQUOT));
+}
 
 /* What a file says of itself; an SQLite code. */
 static int read_marks(const char *path, struct marks *marks)
@@ -117,6 +127,7 @@ static int read_marks(const char *path, struct marks *marks)
         code = read_number(db, "SELECT booked_to FROM position", &position);
     if (!code && marks->id == APPLICATION_ID && known)
         code = damage_check(db, path);
+    marks->full = store_file_is_full(db, code);
     sqlite3_close(db);
     return code;
 }
@@ -140,7 +151,8 @@ static enum look look_at(const char *path, struct err *err)
         (code == SQLITE_ERROR && id == APPLICATION_ID))
         return LOOK_DAMAGED;
     if (code) {
-        err_set(err, ERR_IO, "%s: cannot be opened: %s", path, sqlite3_errstr(code));
+        err_set(err, marks.full ? ERR_BUSY : ERR_IO, "%s: cannot be opened: %s", path,
+                sqlite3_errstr(code));
         return LOOK_REFUSED;
     }
     if (id != APPLICATION_ID && (n_tables > 0 || id)) {
@@ -237,8 +249,8 @@ static int open_database(const struct store_settings *settings, sqlite3 **db, st
     code = code ? code : store_file_migrate(*db);
     if (!code)
         return 0;
-    err_set(err, ERR_IO, "%s: cannot be opened: %s", settings->path,
-            *db ? sqlite3_errmsg(*db) : sqlite3_errstr(code));
+    err_set(err, store_file_is_full(*db, code) ? ERR_BUSY : ERR_IO, "%s: cannot be opened: %s",
+            settings->path, *db ? sqlite3_errmsg(*db) : sqlite3_errstr(code));
     if (*db && !sqlite3_get_autocommit(*db))
         sqlite3_exec(*db, "ROLLBACK", NULL, NULL, NULL);
     return err->code;

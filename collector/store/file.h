@@ -14,5 +14,7 @@ void store_file_note(int lock_fd, const struct store_web *web);
 /* Brings a database, which may be empty, to the newest version; an SQLite code. */
 int store_file_migrate(sqlite3 *db);
 int store_file_version(void);
+/* Does this code say that the disk has no room? */
+bool store_file_is_full(sqlite3 *db, int code);
 
 #endif

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "collector/base/clock.h"
@@ -26,13 +25,12 @@
 static void check_space(struct inbox *inbox)
 {
     uint64_t now_ns = clock_mono_ns();
-    struct statvfs info;
+    uint64_t free_bytes;
     if (inbox->space_checked_ns && now_ns < inbox->space_checked_ns + SPACE_CHECK_NS)
         return;
     inbox->space_checked_ns = now_ns;
-    if (fstatvfs(inbox->folder_fd, &info) != 0)
+    if (inbox_os.free_bytes(inbox->folder_fd, &free_bytes) != 0)
         return;
-    uint64_t free_bytes = (uint64_t)info.f_bavail * info.f_frsize;
     bool full = free_bytes < inbox->settings.min_free;
     if (full != inbox->disk_full)
         log_event(full ? LOG_ERROR : LOG_INFO, full ? "disk_full" : "disk_has_room",
@@ -242,6 +240,8 @@ void inbox_release(struct inbox *inbox, uint64_t needed_from)
     if (needed_from > inbox->needed_from)
         inbox->needed_from = needed_from;
     release_marks(inbox);
+    if (inbox->ballast == GAVE_ROOM)
+        inbox->ballast = WAS_WRITTEN;
     size_t n = 0;
     while (n + 1 < inbox->n_segments && inbox->segments[n].last_seq &&
            inbox->segments[n].last_seq < inbox->needed_from)
@@ -250,6 +250,18 @@ void inbox_release(struct inbox *inbox, uint64_t needed_from)
     if (n)
         memmove(inbox->segments, inbox->segments + n, inbox->n_segments * sizeof(*inbox->segments));
     pthread_mutex_unlock(&inbox->mutex);
+}
+
+void inbox_give_room(struct inbox *inbox)
+{
+    pthread_mutex_lock(&inbox->mutex);
+    bool first = inbox->ballast == HAS_BALLAST;
+    inbox->ballast = GAVE_ROOM;
+    pthread_mutex_unlock(&inbox->mutex);
+    inbox_drop_spare(inbox);
+    inbox_drop_reserves(inbox);
+    if (first)
+        log_event(LOG_WARN, "inbox_gives_room", "reason=\"the disk has none for the database\"");
 }
 
 const char *inbox_state(struct inbox *inbox)

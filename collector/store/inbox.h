@@ -25,6 +25,7 @@ struct inbox_settings {
     uint64_t min_free;      /* store.min_free, bytes */
     size_t group_max;       /* store.group_max */
     enum durability durability;
+    bool gave_room; /* inbox_drop_ballast() did */
     /* Gets every body after its sync, in order of seq, from the inbox's thread. Takes it. Must not
      * block. */
     void (*synced)(struct body *body, void *ctx);
@@ -48,6 +49,12 @@ int inbox_append(struct inbox *inbox, struct body *body, struct err *err);
 void inbox_join(struct inbox *inbox);
 /* Frees; with `remove`, deletes the folder when nothing in it is needed any more. */
 void inbox_close(struct inbox *inbox, bool remove);
+
+/* The database has no room: the spare and reserves go, and no new file takes their place before
+ * it was written and the disk has room above store.min_free. Any thread. */
+void inbox_give_room(struct inbox *inbox);
+/* The same for an inbox that is not open; false when it had none. */
+bool inbox_drop_ballast(const char *folder);
 
 /* Deletes segments whose records are all below `needed_from`. Any thread. */
 void inbox_release(struct inbox *inbox, uint64_t needed_from);

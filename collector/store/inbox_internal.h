@@ -24,6 +24,7 @@ struct inbox_os {
     ssize_t (*writev)(int fd, const struct iovec *parts, int n, off_t offset);
     int (*sync)(int fd);
     int (*allocate)(int fd, off_t size);
+    int (*free_bytes)(int fd, uint64_t *n); /* of the disk */
 };
 extern struct inbox_os inbox_os;
 
@@ -62,6 +63,9 @@ struct inbox {
     bool disk_full;       /* less free than store.min_free */
     const char *refusing; /* what could not be written last: a word for /-/ready; NULL: it could */
     bool failed, stopping;
+    /* The database had no room, and got what could be given; until it was written again, and there
+     * is room for it. */
+    enum { HAS_BALLAST, GAVE_ROOM, WAS_WRITTEN } ballast;
 
     /* The thread's own. */
     int fd;          /* of the segment that is written; −1: none */

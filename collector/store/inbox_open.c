@@ -196,6 +196,7 @@ int inbox_open(const struct inbox_settings *settings, uint64_t first_seq, struct
         return err_set(err, ERR_BUSY, "memory is short");
     inbox->settings = *settings;
     inbox->fd = -1;
+    inbox->ballast = settings->gave_room ? GAVE_ROOM : HAS_BALLAST;
     pthread_mutex_init(&inbox->mutex, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);

@@ -1,4 +1,5 @@
 /* replay_mark.c - the one row that says which replay is under way. */
+#include "collector/store/file.h"
 #include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
@@ -37,6 +38,12 @@ static int write_mark(struct store *store, const struct replay_mark *mark)
     return code;
 }
 
+static int cannot_write(struct store *store, int code, struct err *err)
+{
+    return err_set(err, store_file_is_full(store->db, code) ? ERR_BUSY : ERR_IO,
+                   "%s: cannot be written: %s", store->settings.path, sqlite3_errmsg(store->db));
+}
+
 int store_begin_replay(struct store *store, struct replay_mark *mark, struct err *err)
 {
     bool found = false;
@@ -45,14 +52,15 @@ int store_begin_replay(struct store *store, struct replay_mark *mark, struct err
     mark->n_done = found && needed_from > mark->first_seq ? needed_from - mark->first_seq : 0;
     if (!code && !found) {
         mark->first_seq = store_booked_to(store) + 1;
-        code = mark->files ? write_mark(store, mark) : store_end_replay(store);
+        if (!mark->files)
+            return store_end_replay(store, err);
+        code = write_mark(store, mark);
     }
-    return code ? err_set(err, ERR_IO, "%s: cannot be written: %s", store->settings.path,
-                          sqlite3_errmsg(store->db))
-                : 0;
+    return code ? cannot_write(store, code, err) : 0;
 }
 
-int store_end_replay(struct store *store)
+int store_end_replay(struct store *store, struct err *err)
 {
-    return sqlite3_exec(store->db, "DELETE FROM replay_row", NULL, NULL, NULL);
+    int code = sqlite3_exec(store->db, "DELETE FROM replay_row", NULL, NULL, NULL);
+    return code ? cannot_write(store, code, err) : 0;
 }

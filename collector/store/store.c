@@ -151,7 +151,7 @@ static void retain(struct store *store)
     if (code && store->applied_first) {
         transaction_start_over(store, code);
     } else if (code || (own && !worked)) {
-        transaction_drop(store);
+        transaction_drop(store, code);
     }
 }
 

@@ -25,6 +25,9 @@ struct store_settings {
     uint32_t events_max;       /* limit.events: events and logs of a span */
     /* After a commit, from the writer's thread: takes the turn. */
     void (*committed)(struct turn *turn, void *ctx);
+    /* The disk has no room for the database: somebody may make some. From the writer's thread, or
+     * whose is store_close(). */
+    void (*no_room)(void *ctx);
     /* A sync of the database failed: ends the process. */
     void (*failed)(const struct err *err, void *ctx);
     void *ctx;
@@ -34,7 +37,7 @@ struct store;
 
 /* Takes the lock file (path + "-lock"), opens or makes the database, migrates it in one
  * transaction, sets aside a corrupt one under a dated name (logged). ERR_IO for a newer schema, a
- * foreign file, a taken lock. */
+ * foreign file, a taken lock; ERR_BUSY when memory is short, or the disk has no room. */
 int store_open(const struct store_settings *settings, struct store **store, struct err *err);
 /* Where the web of a collector is for other programs on its machine. */
 struct store_web {
@@ -85,8 +88,8 @@ struct replay_mark {
  * of the same files noted. Any other is forgotten. */
 int store_begin_replay(struct store *store, struct replay_mark *mark, struct err *err);
 /* All of it is stored, or somebody else numbers bodies from now on: forgets it. Before the start or
- * behind store_join(). Gives a code of SQLite. */
-int store_end_replay(struct store *store);
+ * behind store_join(). ERR_BUSY when the disk has no room. */
+int store_end_replay(struct store *store, struct err *err);
 
 int store_start(struct store *store, struct err *err);
 /* Takes the turn; waits while the writer's queue is full. False when the store is stopping. */

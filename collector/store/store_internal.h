@@ -133,8 +133,8 @@ void transaction_commit(struct store *store);
 /* Once. */
 int transaction_try(struct store *store);
 void transaction_roll_back(struct store *store, int code);
-/* One without turns, which nobody waits for. */
-void transaction_drop(struct store *store);
+/* One without turns, which nobody waits for; `code` is why, 0 when it has done nothing. */
+void transaction_drop(struct store *store, int code);
 /* Rolls back, and does the same turns again until they are committed. */
 void transaction_start_over(struct store *store, int code);
 void transaction_checkpoint(struct store *store);

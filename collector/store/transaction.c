@@ -4,13 +4,13 @@
  *   nothing open --apply--> open --commit--> nothing open, turns handed on
  *                             \__ failed: roll back, wait, apply the same turns again __/
  */
-#include <errno.h>
 #include <time.h>
 
 #include "collector/base/clock.h"
 #include "collector/base/log.h"
 #include "collector/model/ingest_stats.h"
 #include "collector/store/damage.h"
+#include "collector/store/file.h"
 #include "collector/store/parts.h"
 #include "collector/store/retention.h"
 #include "collector/store/statements.h"
@@ -113,13 +113,10 @@ static void note_damage(struct store *store, int code)
     failed_for_good(store, "the database is damaged; the next start sets it aside", code);
 }
 
-/* What keeps the writer from going on, until it can. SQLite says "full" of a write only: of a log's
- * index that cannot grow it says what the system said. */
+/* What keeps the writer from going on, until it can. */
 static enum store_state state_of(struct store *store, int code)
 {
-    int error = sqlite3_system_errno(store->db);
-    bool io = (code & 0xff) == SQLITE_IOERR;
-    if ((code & 0xff) == SQLITE_FULL || (io && (error == ENOSPC || error == EDQUOT)))
+    if (store_file_is_full(store->db, code))
         return STATE_DISK_FULL;
     return (code & 0xff) == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM ? STATE_MEMORY
                                                                        : STATE_UNWRITTEN;
@@ -139,13 +136,16 @@ void transaction_roll_back(struct store *store, int code)
         note_damage(store, code);
     else if (code != SQLITE_READONLY_DBMOVED)
         atomic_store(&store->state, state_of(store, code));
-    transaction_drop(store);
+    transaction_drop(store, code);
     parts_forget(store);
 }
 
-void transaction_drop(struct store *store)
+void transaction_drop(struct store *store, int code)
 {
+    bool full = store_file_is_full(store->db, code);
     execute(store, "ROLLBACK");
+    if (full && store->settings.no_room)
+        store->settings.no_room(store->settings.ctx);
     store->in_transaction = false;
     store->n_gone = 0;
     transaction_read_position(store);

@@ -109,6 +109,43 @@ def scene_not_ready_until_the_inbox_can_be_written(c):
     assert c.sql("SELECT count(*) FROM trace") == [(3,)]
 
 
+def spare_of(c):
+    return os.path.exists(c.db + "-inbox/spare")
+
+
+def scene_the_inbox_gives_its_ballast_for_the_database(c):
+    """Before, the spare lay there while the writer had no room, until the inbox was closed."""
+    c.start()
+    c.stop()
+    assert start_with_fault(c, ("write", WAL, 8, 3, ENOSPC), os.path.join(c.folder, "told")), c.said()
+    wait_for(lambda: spare_of(c), 10, "the ballast")
+    assert c.post_otlp(otlp_body([otlp_span("%032x" % 1, "b" * 16)]), True)[0] == 200
+    wait_for(lambda: c.get("/-/ready")[:2] == (503, b"disk_full"), 15, "a full disk")
+    assert not spare_of(c)
+    time.sleep(0.5)  # the inbox looks five times a second
+    assert not spare_of(c) and c.said().count("inbox_gives_room") == 1, c.said()
+    c.flush()
+    assert c.post_otlp(otlp_body([otlp_span("%032x" % 2, "b" * 16)]), True)[0] == 200
+    c.flush()
+    wait_for(lambda: spare_of(c), 10, "the ballast, once there is room")
+    c.check_ledger()
+
+
+def scene_a_start_without_room_gives_the_ballast(c):
+    """Before, the collector that was killed on a full disk could not start on it."""
+    c.start()
+    for n in range(1, 4):
+        told = os.path.join(c.folder, "told%d" % n)
+        assert c.post_otlp(otlp_body([otlp_span("%032x" % n, "b" * 16)]), True)[0] == 200
+        c.flush()
+        wait_for(lambda: spare_of(c), 10, "the ballast")
+        c.kill()
+        assert start_with_fault(c, ("write", WAL, n, 1, ENOSPC), told), (n, c.said())
+        assert os.path.exists(told) and c.said().count("inbox_gives_room") == n, (n, c.said())
+    c.flush()
+    assert c.sql("SELECT count(*) FROM span") == [(3,)]
+
+
 def scene_what_retention_deleted_is_counted_once_it_is_gone(c):
     """Before, each transaction that was taken back counted what it had deleted."""
     deleted = lambda: c.counter("faultline_store_deleted_spans_total")  # noqa: E731

@@ -468,6 +468,83 @@ static void a_segment_that_cannot_be_made_is_waited_for(void **state)
     wipe();
 }
 
+static uint64_t free_now;
+
+static int told_free(int fd, uint64_t *n)
+{
+    (void)fd;
+    *n = free_now;
+    return 0;
+}
+
+static bool has(const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/%s", inbox_folder, name);
+    return access(path, F_OK) == 0;
+}
+
+/* How many are taken until one is refused. */
+static unsigned fill(struct inbox *inbox)
+{
+    unsigned before = n_answered, refused = n_refused;
+    while (n_refused == refused && n_answered < before + 1000 && append(inbox, n_answered) == 0)
+        inbox_step(inbox);
+    return n_answered - before;
+}
+
+static void try_now(struct inbox *inbox)
+{
+    inbox->retry_ns = 0;
+    inbox_step(inbox);
+}
+
+/* What the inbox holds has to go into the database: the last segment of room is not the inbox's. */
+static void the_ballast_is_the_databases(void **state)
+{
+    (void)state;
+    struct inbox_os real = inbox_os;
+    struct inbox *inbox = open_inbox(1024);
+    inbox_os.free_bytes = told_free;
+    free_now = 5000;
+    assert_int_equal(append(inbox, 0), 0);
+    inbox_step(inbox);
+    inbox_make_spare(inbox);
+    assert_true(has("spare"));
+    free_now = 1023; /* no room for another spare */
+    fill(inbox);
+    assert_string_equal(inbox_state(inbox), "disk_full");
+    assert_true(has("spare"));
+    inbox_release(inbox, inbox->next_seq); /* now a segment only takes the place of the last */
+    try_now(inbox);
+    assert_string_equal(inbox_state(inbox), "");
+
+    inbox_give_room(inbox);
+    assert_false(has("spare"));
+    free_now = 5000; /* the database is not written yet */
+    inbox_make_spare(inbox);
+    assert_false(has("spare"));
+    inbox_release(inbox, inbox->needed_from);
+    free_now = 1023;
+    inbox_make_spare(inbox);
+    assert_false(has("spare"));
+    fill(inbox);
+    assert_string_equal(inbox_state(inbox), "disk_full");
+    inbox_release(inbox, inbox->next_seq);
+    try_now(inbox); /* what is stored goes, and the ballast has no room yet */
+    assert_string_equal(inbox_state(inbox), "disk_full");
+    assert_int_equal(inbox->n_segments, 0);
+    free_now = 2048;
+    try_now(inbox);
+    assert_string_equal(inbox_state(inbox), "");
+    inbox_make_spare(inbox);
+    assert_true(has("spare"));
+    assert_int_equal(read_all(inbox, inbox->needed_from), inbox->next_seq - inbox->needed_from);
+    inbox_os = real;
+    inbox_close(inbox, false);
+    wipe();
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -495,6 +572,7 @@ int main(void)
         cmocka_unit_test(no_acknowledgement_after_a_failed_sync),
         cmocka_unit_test(a_failed_write_refuses_its_group_and_life_goes_on),
         cmocka_unit_test(a_segment_that_cannot_be_made_is_waited_for),
+        cmocka_unit_test(the_ballast_is_the_databases),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
