@@ -102,6 +102,8 @@ int serve_reload(void *ctx, struct buf *mistakes)
     return n ? -1 : 0;
 }
 
+/* ---- starting ---- */
+
 static int start(struct server *server, struct err *err)
 {
     const struct settings *settings = server->settings;
