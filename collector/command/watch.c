@@ -13,6 +13,7 @@
 #define YOUNG_MINUTES 2u             /* with requests, before what is gross is judged */
 #define KEEP_NS (10 * NS_PER_MINUTE) /* so far back the onset is looked for by steps */
 #define METRIC_BYTES (1u << 16)
+#define PASS_ON_LOOKS 2 /* in a row that must say so: a single one may err */
 
 /* What a look tests, and not less than so many windows. With a few requests a second less than half
  * a minute says nothing; with one, that needs minutes. */
@@ -158,6 +159,44 @@ static void find_those_that_show(struct watch *watch, const struct look *look,
     }
 }
 
+/* It shows what another is about by now, and its own cause is not to blame: gives that other. */
+static struct watched *passed_to(struct watch *watch, struct watched *watched,
+                                 const struct look *look)
+{
+    struct suspects_wanted wanted = {.normal = &watched->normal,
+                                     .normal_s = watched->normal_s,
+                                     .from_step = look->from,
+                                     .end = look->end,
+                                     .together = watched->together,
+                                     .watched = watched};
+    struct watched *other = NULL;
+    struct incident *now = incident_copy(watched->incident);
+    if (now && !watched_is_to_blame(watch, watched, look->from, look->end) &&
+        watch_suspects(watch, &wanted, now))
+        other = watch_about(watch, &now->cause);
+    incident_free(now);
+    return other;
+}
+
+/* Incidents that come to one cause go on as that which is about it: from now on the entries are
+ * shared. */
+static void pass_on(struct watch *watch, const struct look looks[N_LOOKS])
+{
+    for (struct watched *at = watch->open; at && watch->open->next; at = at->next) {
+        struct watched *other = at->shows && !watch_shares_entry(watch, at)
+                                    ? passed_to(watch, at, &looks[at->window])
+                                    : NULL;
+        at->passes_on = other ? at->passes_on + 1 : 0;
+        for (unsigned i = 0; i < at->n_entries && at->passes_on >= PASS_ON_LOOKS; i++) {
+            const struct symptom_found *shows = at->entries[i].shows;
+            if (!shows)
+                continue;
+            watched_add_entry(other, shows);
+            watched_note(other, shows);
+        }
+    }
+}
+
 /* What a shared entry shows is of those whose cause is to blame now; of all, when none is. */
 static void tell_sharers_apart(struct watch *watch, const struct look looks[N_LOOKS])
 {
@@ -205,7 +244,7 @@ static void note_pause(struct watch *watch, struct watched *watched, uint64_t en
         watched->paused = bad;
 }
 
-/* True when it is over. */
+/* True when it is over. What others spoil at its entries is not counted as its own. */
 static bool update_incident(struct watch *watch, struct watched *watched, uint64_t end)
 {
     struct incident *incident = incident_copy(watched->incident);
@@ -213,7 +252,10 @@ static bool update_incident(struct watch *watch, struct watched *watched, uint64
     if (!incident)
         return false;
     incident->updated_ns = end_ns;
-    if (end > watched->counted_to)
+    bool is_others = !watched->shows && watch_shares_entry(watch, watched);
+    if (is_others)
+        watched->counted_to = end;
+    else if (end > watched->counted_to)
         incident->affected_calls += watch_count_affected(watch, watched, end);
     if (watched->shows) {
         watched->bad_ns = end_ns;
@@ -316,6 +358,7 @@ void watch_look(struct watch *watch, uint64_t end)
         if (i != QUICK_LOOK)
             find_those_that_show(watch, look, found[i], n[i]);
     }
+    pass_on(watch, looks);
     tell_sharers_apart(watch, looks);
     for (unsigned i = 0; i < N_LOOKS; i++) {
         watch_open_new(watch, &looks[i], found[i], n[i]);

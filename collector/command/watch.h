@@ -7,6 +7,9 @@
  * Several may be open: a further entry joins the one whose cause its requests pass too, and opens
  * another otherwise. While one is open, normal is what it was when the first of them opened.
  *
+ * What one shows may come to be what another is about: then it goes on as that other's, and the
+ * first closes with what it had found.
+ *
  * An entry that shows one may come to show a second: it is worse than it was since the first began,
  * or since that last paused, and who makes the difference is another. Such entries are shared: each
  * of their incidents goes on while its own cause is to blame.
@@ -49,6 +52,7 @@ struct watched {
     uint64_t bad_ns;           /* end of the last look that showed a symptom */
     uint64_t paused;           /* step of the last such look before it paused; 0: never did */
     uint64_t counted_to;       /* step before which affected calls are counted */
+    unsigned passes_on;        /* looks in a row that lay what it shows on another */
     bool fresh;                /* opened by this look */
     bool blamed;               /* during a look: its cause is to blame */
     const struct symptom_found *shows; /* during a look: at its sharpest entry; NULL: nowhere */
@@ -166,6 +170,8 @@ void watch_go_on(struct watch *watch, struct incident *incidents);
 
 /* ---- watch_open.c ---- */
 
+/* The open one that is about this; NULL when none is. */
+struct watched *watch_about(const struct watch *watch, const struct node_text *cause);
 /* Opens incidents for what the look found at entries that show none yet, or lets them join. */
 void watch_open_new(struct watch *watch, const struct look *look, struct symptom_found *found,
                     unsigned n);

@@ -10,11 +10,10 @@
 
 /* ---- one ---- */
 
-/* What an open incident explains: the same is first among the suspects, or who it is about. */
-static struct watched *find_same(struct watch *watch, const struct incident *incident)
+struct watched *watch_about(const struct watch *watch, const struct node_text *cause)
 {
     for (struct watched *at = watch->open; at; at = at->next) {
-        if (same_service(&at->incident->cause, &incident->cause))
+        if (same_service(&at->incident->cause, cause))
             return at;
     }
     return NULL;
@@ -120,7 +119,7 @@ static void open_or_join(struct watch *watch, const struct look *look, struct sy
     struct candidate candidate;
     if (candidate_new(watch, look, found, &candidate) &&
         take_normal(watch, look, candidate.watched) && candidate_has_cause(watch, &candidate)) {
-        struct watched *same = find_same(watch, candidate.incident);
+        struct watched *same = watch_about(watch, &candidate.incident->cause);
         if (same) {
             watched_add_entry(same, found);
             watched_note(same, found);
@@ -224,7 +223,7 @@ static void open_behind(struct watch *watch, const struct look *look, struct sym
     if (steps_sum(watch->steps, look->since, candidate.onset, false, &watched->normal) &&
         watch_add_all(&watched->normal_entries, &owner->normal_entries) &&
         candidate_has_cause(watch, &candidate)) {
-        struct watched *same = find_same(watch, candidate.incident);
+        struct watched *same = watch_about(watch, &candidate.incident->cause);
         if (!same || was_of_another(watch, same, candidate.onset, candidate.incident))
             candidate_open(watch, &candidate);
         else

@@ -309,6 +309,31 @@ def scene_a_second_fault_behind_one_entry_is_an_incident_of_its_own(c):
     assert [r[2:3] + r[4:5] for r in rows] == [("errors", "cart")], rows
 
 
+class Store(Mall):
+    """/cart passes cart and /buy passes buy, and both then pass store, which `bad` may make slow for one of them: `store-buy`."""
+
+    def visit(self, at, operation, callee, bad):
+        if operation == "ads":
+            return []
+        trace, front, call, inner, ask, store = self.new_id(32), self.new_id(), self.new_id(), self.new_id(), self.new_id(), self.new_id()
+        kept = self.random.lognormvariate(1.5, 0.3) * (20 if bad.get("store") or bad.get("store-" + operation) else 1)
+        own = self.random.lognormvariate(1.5, 0.3) * (20 if bad.get(operation) else 1)
+        return [otlp_span(trace, front, "", "front", "GET /" + operation, 2, at, own + kept + 4, 0),
+                otlp_span(trace, call, front, "front", "call " + operation, 3, at + 1, own + kept + 2, 0),
+                otlp_span(trace, inner, call, operation, "get", 2, at + 1.5, own + kept + 1, 0),
+                otlp_span(trace, ask, inner, operation, "ask", 3, at + 1.6 + own, kept + 0.5, 0),
+                otlp_span(trace, store, ask, "store", "get", 2, at + 1.8 + own, kept, 0)]
+
+
+def scene_what_comes_to_one_cause_goes_on_as_one(c):
+    """The first is about cart, whose requests are then slow for the reason of the second: that goes on alone, and the first ends with what it found."""
+    rows = Store(24).run(c, 1_600_000_020, [(0, 480, {}), (480, 520, {"cart": 1}), (520, 560, {"cart": 1, "store-buy": 1}), (560, 1100, {"store": 1})], rate=6)
+    assert [r[1:5] for r in rows] == [("closed", "latency", "GET /cart", "cart"), ("open", "latency", "GET /buy", "store")], rows
+    ended, = c.sql("SELECT updated_ns / 1000000000 - 1600000020 FROM incident WHERE id = 1")[0]
+    assert 560 <= ended <= 640 and abs(rows[1][5] - 520) <= 10, (ended, rows)
+    assert rows[0][6] <= 900 and rows[1][6] >= 6200, rows  # 80 s of 6 a second; 580 s of it, and 500 s of that entry too
+
+
 class Spreading(Mall):
     """/cart has a quarter of the requests of /buy; cart is bad for those entries alone that `bad` names."""
 
