@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +17,13 @@
 #include <cmocka.h>
 
 #include "collector/base/auth.h"
+
+/* The thread sanitizer notes every access, at a cost that depends on what came before. */
+#ifdef __SANITIZE_THREAD__
+#define COUNTS false
+#else
+#define COUNTS true
+#endif
 
 #define TOKENS 20
 #define TOKEN "a-token-of-somebody"
@@ -56,11 +64,14 @@ static void ask_and_exit(struct auth *auth, struct str header)
     _exit(verdict);
 }
 
-/* Instructions of one question, and its verdict; 0 where processes may not be watched. */
+/* Instructions of one question, and its verdict; 0 where they tell nothing, and where processes may
+ * not be watched. */
 static long instructions(struct auth *auth, struct str header, int *verdict)
 {
     int status;
     long n = 0;
+    if (!COUNTS)
+        return 0;
     pid_t child = fork();
     if (child == 0)
         ask_and_exit(auth, header);
