@@ -6,7 +6,10 @@
 
 #include "collector/base/client.h"
 #include "collector/base/clock.h"
+#include "collector/base/json.h"
 #include "collector/base/url.h"
+#include "collector/base/wire.h"
+#include "collector/command/ask.h"
 #include "collector/decode/decode.h"
 #include "exporters/otlp.h"
 
@@ -46,13 +49,28 @@ static bool is_zipkin(struct content content)
     return content.format == FORMAT_ZIPKIN_JSON || content.format == FORMAT_ZIPKIN_PB;
 }
 
-static void word_refusal(const char *url, unsigned status, struct str answer, struct err *err)
+/* What an answer says: the message of a google.rpc.Status, in the request's format, or its text. */
+static struct str refusal_words(struct arena *arena, bool protobuf, struct str answer)
 {
-    int n = (int)(answer.len < 200 ? answer.len : 200);
+    if (!protobuf) {
+        struct str message = tree_get(tree_read(arena, answer), "message")->text;
+        return message.len ? message : answer;
+    }
+    struct wire wire = wire_of(answer);
+    while (wire_next(&wire)) {
+        if (wire.field == 2 && wire.type == WIRE_BYTES)
+            return wire.bytes;
+    }
+    return answer;
+}
+
+static void word_refusal(const char *url, unsigned status, struct str words, struct err *err)
+{
+    int n = (int)(words.len < 200 ? words.len : 200);
     char shown[URL_SHOWN_BYTES];
     int code = status == 413 ? ERR_TOO_BIG : status == 404 ? ERR_UNSUPPORTED : ERR_IO;
     err_set(err, code, "%s answered %u: %.*s", url_shown(url, shown), status, n,
-            answer.p ? answer.p : "");
+            words.p ? words.p : "");
 }
 
 /* ERR_TOO_BIG: the collector does not take that much at once; ERR_UNSUPPORTED: not this format. */
@@ -62,9 +80,11 @@ static int post(struct sender *sender, struct content content, struct str bytes,
     char url[4096];
     unsigned status = 0;
     struct buf answer;
+    struct arena arena;
     bool zipkin = is_zipkin(content);
     bool protobuf = content.format == FORMAT_OTLP_PB || content.format == FORMAT_ZIPKIN_PB;
     buf_init(&answer, 1u << 20);
+    arena_init(&arena, 1u << 20);
     bool lines = format_is_lines((enum format)content.format);
     snprintf(url, sizeof(url), "%s%s%s", sender->to,
              lines    ? "/v1/access-logs/"
@@ -80,7 +100,8 @@ static int post(struct sender *sender, struct content content, struct str bytes,
         .body = bytes,
     };
     if (client_send(sender->client, &request, &status, &answer, err) == 0 && status / 100 != 2)
-        word_refusal(url, status, buf_str(&answer), err);
+        word_refusal(url, status, refusal_words(&arena, protobuf, buf_str(&answer)), err);
+    arena_fini(&arena);
     buf_fini(&answer);
     return err->code;
 }
@@ -138,16 +159,18 @@ int sender_send(struct sender *sender, struct content content, struct str bytes,
     return post_as_otlp(sender, batch, err);
 }
 
-/* Where a collector flushes: its port for data says where its page is. */
+/* Where a collector flushes: its port for data says where its page is. Whoever may send may not be
+ * one who may flush. */
 int sender_flush(struct sender *sender, struct err *err)
 {
     static const struct str mark = STR("page is at ");
     char url[4096];
     unsigned status = 0;
-    struct buf answer;
+    struct buf answer, said;
     struct client_request ask = {.method = "GET", .url = url};
     struct client_request flush = {.method = "POST", .url = url};
     buf_init(&answer, 1u << 16);
+    buf_init(&said, 1u << 16);
     snprintf(url, sizeof(url), "%s/", sender->to);
     client_send(sender->client, &ask, &status, &answer, err);
     struct str text = str_trim(buf_str(&answer));
@@ -155,13 +178,16 @@ int sender_flush(struct sender *sender, struct err *err)
     while (at < text.len && !str_starts(str_skip(text, at), mark))
         at++;
     struct str page = str_skip(text, at + mark.len);
-    if (!err->code && status == 200 && str_starts(page, STR("http"))) {
-        snprintf(url, sizeof(url), "%.*s/-/flush", STR_ARG(page));
-        client_send(sender->client, &flush, &status, NULL, err);
-        if (!err->code && status / 100 != 2)
-            fprintf(stderr, "faultline replay: all is sent, but not flushed: %s answered %u\n", url,
-                    status);
+    if (!err->code && status == 200 && str_starts(page, STR("http")) &&
+        url_as_user(sender->to, page, "/-/flush", url, sizeof(url)) &&
+        client_send(sender->client, &flush, &status, &said, err) == 0 && status / 100 != 2) {
+        struct err own = {0};
+        char shown[URL_SHOWN_BYTES];
+        ask_refusal(status, &said, &own);
+        fprintf(stderr, "faultline replay: all is sent, but not flushed: %s answered %u: %.200s\n",
+                url_shown(url, shown), status, own.text);
     }
+    buf_fini(&said);
     buf_fini(&answer);
     return err->code;
 }

@@ -31,6 +31,18 @@ static int ask_running(const char *url, const char *at, struct err *err)
     return err->code;
 }
 
+/* The collector of the database that was named. */
+static int ask_its_own(const struct store_web *web, struct err *err)
+{
+    struct err own = {0};
+    if (ask_running(web->url, web->at, &own))
+        err_set(err, ERR_IO,
+                "the collector of this database could not be asked (%.160s); give --url (with "
+                "tokens http://any:TOKEN@host:4319)",
+                own.text);
+    return err->code;
+}
+
 /* As a start and a clean stop: what a killed collector left is brought in too. */
 static int open_and_do(const struct settings *settings, struct err *err)
 {
@@ -60,7 +72,7 @@ int command_vacuum(const struct options *options)
     if (url)
         ask_running(url, NULL, &err);
     else if (store_is_running(settings.store_path, &web))
-        ask_running(web.url, web.at, &err);
+        ask_its_own(&web, &err);
     else
         open_and_do(&settings, &err);
     config_free(config);

@@ -52,6 +52,32 @@ def scene_each_role_may_what_is_its(c):
     assert "s3nd" not in c.said() and "adm1n" not in c.said()
 
 
+def scene_commands_say_which_token_is_missing(c):
+    """Refusals in protobuf were printed as bytes, a replay's flush went without its token, and who asked by the file was not told how to bring one."""
+    path, body = os.path.join(c.folder, "tokens"), os.path.join(c.folder, "spans")
+    write(path, TOKENS)
+    c.start(auth__tokens_file=path)
+    with open(body + ".json", "wb") as out:
+        out.write(GOOD)
+    subprocess.run([c.program, "simulate", "--mesh", "shop", "--speed", "fast", "--from", "2026-11-28T10:00:00Z", "--for", "2s", "--out", body + ".pb"],
+                   check=True, stdout=subprocess.DEVNULL)
+
+    def run(*args):
+        p = subprocess.run([c.program, *args], capture_output=True, text=True, timeout=60)
+        return p.returncode, p.stderr
+    for kind in (".json", ".pb"):
+        code, said = run("replay", "--to", "http://" + c.otlp, body + kind)
+        assert code == 3 and "answered 401: no token came; one of the role ingest is needed" in said, said
+        assert said.strip().isprintable(), said
+    for role, reason in (("ingest", "answered 403: this needs a token of the role admin"), ("admin", None)):
+        code, said = run("replay", "--to", "http://any:%s@%s" % (TOKENS[role], c.otlp), body + ".json")
+        assert code == 0 and (reason in said if reason else not said) and TOKENS[role] not in said, said
+    for command in (["vacuum"], ["backup", c.db + "-copy"]):
+        code, said = run(*command, "--db", c.db)
+        assert code == 3 and "http://any:TOKEN@host:4319" in said, said
+    assert run("vacuum", "--url", "http://any:%s@%s" % (TOKENS["admin"], c.web))[0] == 0
+
+
 def scene_75_bad_credentials_are_told_what_is_needed(c):
     path = os.path.join(c.folder, "tokens")
     write(path, TOKENS)
