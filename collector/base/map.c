@@ -66,20 +66,37 @@ bool map_add(struct map *map, uint64_t hash, uint32_t value)
     return true;
 }
 
-bool map_remove(struct map *map, uint64_t hash, uint32_t value)
+/* NULL: there is none. */
+static struct map_slot *slot_of(struct map *map, uint64_t hash, uint32_t value)
 {
     if (!map->slots)
-        return false;
+        return NULL;
     uint32_t upper = (uint32_t)(hash >> 32);
     size_t at = upper & map->mask;
     for (; map->slots[at].value != MAP_EMPTY; at = (at + 1) & map->mask) {
-        if (map->slots[at].value != value || map->slots[at].hash != upper)
-            continue;
-        bool last = map->slots[(at + 1) & map->mask].value == MAP_EMPTY;
-        map->slots[at].value = last ? MAP_EMPTY : MAP_GONE;
-        map->n--;
-        map->n_used -= last;
-        return true;
+        if (map->slots[at].value == value && map->slots[at].hash == upper)
+            return &map->slots[at];
     }
-    return false;
+    return NULL;
+}
+
+bool map_remove(struct map *map, uint64_t hash, uint32_t value)
+{
+    struct map_slot *slot = slot_of(map, hash, value);
+    if (!slot)
+        return false;
+    size_t at = (size_t)(slot - map->slots);
+    bool last = map->slots[(at + 1) & map->mask].value == MAP_EMPTY;
+    slot->value = last ? MAP_EMPTY : MAP_GONE;
+    map->n--;
+    map->n_used -= last;
+    return true;
+}
+
+bool map_replace(struct map *map, uint64_t hash, uint32_t value, uint32_t by)
+{
+    struct map_slot *slot = slot_of(map, hash, value);
+    if (slot)
+        slot->value = by;
+    return slot != NULL;
 }

@@ -43,6 +43,8 @@ void map_clear(struct map *map);
 bool map_add(struct map *map, uint64_t hash, uint32_t value);
 /* Removes the entry with this hash and value; false when there is none. */
 bool map_remove(struct map *map, uint64_t hash, uint32_t value);
+/* The entry with this hash and value has another value from now on; false when there is none. */
+bool map_replace(struct map *map, uint64_t hash, uint32_t value, uint32_t by);
 
 static inline struct map_iter map_find(const struct map *map, uint64_t hash)
 {

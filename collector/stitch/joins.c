@@ -115,8 +115,10 @@ static struct request_place *own_place(const struct stitch *stitch, const struct
 static const struct request_place *caller_place(struct stitch *stitch, const struct visit *visit,
                                                 const struct record *first)
 {
-    struct requests_iter iter = requests_find(stitch->requests, first->request_id);
     const struct request_place *place, *best = NULL;
+    if (requests_only_in(stitch->requests, first->request_id, stitch->trace))
+        return NULL;
+    struct requests_iter iter = requests_find(stitch->requests, first->request_id);
     for (unsigned n = 0; n < MAX_PLACES && (place = next_span(stitch, &iter)); n++) {
         if (place->trace == stitch->trace || !is_inner(place, best) ||
             !was_under_way(stitch, place, first, visit->node.service))
@@ -290,6 +292,8 @@ uint32_t joins_add(struct stitch *stitch, struct call *calls)
             continue;
         last = request_id;
         n_ids++;
+        if (requests_only_in(stitch->requests, request_id, stitch->trace))
+            continue;
         struct requests_iter iter = requests_find(stitch->requests, request_id);
         struct request_place *place;
         for (unsigned n = 0;

@@ -19,6 +19,8 @@ enum request_told {
     REQUEST_ADDED,   /* as an entry, and by the caller's trace too, which has no half of it */
 };
 
+#define NO_PLACE UINT32_MAX
+
 struct request_place {
     uint64_t request_id, span_id;
     uint64_t start_ns, duration_ns; /* as struct record */
@@ -26,6 +28,11 @@ struct request_place {
     uint64_t trace;   /* of its trace's id: tells traces apart */
     uint64_t told_in; /* the caller's trace, of REQUEST_BY_HALF and REQUEST_ADDED */
     uint32_t client;  /* request_client(), of a log's entry that came in this life; else 0 */
+    uint32_t next;    /* place of the same id; NO_PLACE */
+    uint32_t last;    /* of an id's first place: its last one, … */
+    uint32_t seen;    /* … a bit for each span that may have one of its places, … */
+    uint8_t n;        /* … how many these are, … */
+    bool several;     /* … and whether they were of several traces */
     uint8_t outcome;  /* enum outcome, of its own codes */
     uint8_t told;     /* enum request_told, of one without parent */
     bool root;        /* it has no parent */
@@ -46,12 +53,13 @@ struct request_place *requests_add(struct requests *requests, uint64_t trace,
 uint32_t request_client(const struct record *record);
 
 struct requests_iter {
-    struct map_iter it;
-    uint64_t request_id;
+    uint32_t next; /* place; NO_PLACE behind the last */
 };
 struct requests_iter requests_find(const struct requests *requests, uint64_t request_id);
-/* The next place of the id; NULL behind the last. */
+/* The next place of the id, in the order in which they came; NULL behind the last. */
 struct request_place *requests_next(const struct requests *requests, struct requests_iter *iter);
+/* Was the id seen in no other trace? */
+bool requests_only_in(const struct requests *requests, uint64_t request_id, uint64_t trace);
 
 /* What tells one trace from another here; never 0. */
 static inline uint64_t request_trace(struct trace_id id)
