@@ -3,6 +3,7 @@ import gzip
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -205,3 +206,22 @@ def scene_traces_by_their_ids(c):
     assert c.api("traces?ids=" + ids[0])["items"][0] == c.api("traces?ids=7")["items"][0]
     for bad in ("x", "1," * 21 + "1", "1" * 33):
         assert c.get("/api/v1/traces?ids=" + bad)[0] == 400, bad
+
+
+def scene_a_view_is_read_once_whatever_is_asked_of_it(c):
+    """The planner, which knows no sizes, began with a table of names and read all spans again for each: counting spans by service had no end."""
+    c.start()
+    fill(c)
+    c.stop()
+    db = sqlite3.connect(c.db)
+    views = [name for name, in db.execute("SELECT DISTINCT view_name FROM help")]
+    assert "span" in views and "edge_violation" in views
+    for view in views:
+        for column in [row[1] for row in db.execute("PRAGMA table_info(%s)" % view)]:
+            for sql in ("SELECT {0}, count(*) FROM {1} GROUP BY 1", "SELECT * FROM {1} WHERE {0} = 'x'", "SELECT DISTINCT {0} FROM {1} WHERE {0} IN ('x', 'y')"):
+                nests = {}
+                for _, parent, _, step in db.execute("EXPLAIN QUERY PLAN " + sql.format(column, view)):
+                    if step.startswith(("SCAN", "SEARCH")):
+                        nests.setdefault(parent, []).append(step)
+                for steps in nests.values():
+                    assert not [s for s in steps[1:] if s.startswith("SCAN") or "AUTOMATIC" in s], (sql.format(column, view), steps)
