@@ -26,6 +26,11 @@ int diagnosis_add_metrics(struct query *query, struct arena *arena, uint32_t lim
 int diagnose_series(struct query *query, const struct diagnosis_request *request,
                     struct arena *arena, struct diagnosis *diagnosis, struct err *err);
 
+/* The same from what single services say of themselves, where neither spans nor a mesh's series
+ * tell of requests. Leaves the verdict as it is when they say too little. */
+int diagnose_gauges(struct query *query, const struct diagnosis_request *request,
+                    struct arena *arena, struct diagnosis *diagnosis, struct err *err);
+
 /* Says it when not all series could be read. */
 void series_cut(const struct mesh_series_list *list);
 

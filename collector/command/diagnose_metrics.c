@@ -1,9 +1,18 @@
 /* diagnose_metrics.c - what stored metrics add to a diagnosis: the cause, in a sentence. */
 #include "collector/base/log.h"
 #include "collector/command/diagnose.h"
+#include "collector/localise/gauges.h"
 #include "collector/localise/metrics.h"
 
 #define POINTS_BYTES ((size_t)128 << 20)
+#define POINTS_OF_ALL_BYTES ((size_t)256 << 20)
+
+static void say_cut(const struct metric_samples_list *list)
+{
+    if (list->cut)
+        log_event(LOG_WARN, "metrics_cut",
+                  "reason=\"more series or points of causes than one diagnosis reads\"");
+}
 
 static int read_samples(struct query *query, const struct diagnosis *diagnosis, struct arena *arena,
                         struct metric_samples_list *list, struct err *err)
@@ -14,7 +23,8 @@ static int read_samples(struct query *query, const struct diagnosis *diagnosis, 
     struct metric_question question = {{diagnosis->baseline_from_ns, diagnosis->baseline_to_ns},
                                        {diagnosis->from_ns, diagnosis->to_ns},
                                        subjects,
-                                       n};
+                                       n,
+                                       false};
     if (!subjects)
         return err_set(err, ERR_BUSY, "memory is short for the metrics of this window");
     for (uint32_t i = 0; i < n; i++)
@@ -23,6 +33,25 @@ static int read_samples(struct query *query, const struct diagnosis *diagnosis, 
                                               .version = suspects[i].node.version,
                                               .instance = suspects[i].instance};
     return query_metric_samples(query, &question, arena, list, err);
+}
+
+int diagnose_gauges(struct query *query, const struct diagnosis_request *request,
+                    struct arena *arena, struct diagnosis *diagnosis, struct err *err)
+{
+    struct metric_samples_list list = {0};
+    struct metric_question question = {{diagnosis->baseline_from_ns, diagnosis->baseline_to_ns},
+                                       {diagnosis->from_ns, diagnosis->to_ns},
+                                       NULL,
+                                       0,
+                                       true};
+    struct arena points;
+    arena_init(&points, POINTS_OF_ALL_BYTES);
+    if (query_metric_samples(query, &question, &points, &list, err) == 0 &&
+        !localise_gauges(&list, arena, request->limit, diagnosis))
+        err_set(err, ERR_BUSY, "memory is short for the metrics of this window");
+    say_cut(&list);
+    arena_fini(&points);
+    return err->code;
 }
 
 int diagnosis_add_metrics(struct query *query, struct arena *arena, uint32_t limit,
@@ -35,9 +64,7 @@ int diagnosis_add_metrics(struct query *query, struct arena *arena, uint32_t lim
         read_samples(query, diagnosis, &points, &list, err);
     if (!err->code && !metrics_weigh(&list, arena, limit, diagnosis))
         err_set(err, ERR_BUSY, "memory is short for the metrics of this window");
-    if (list.cut)
-        log_event(LOG_WARN, "metrics_cut",
-                  "reason=\"more series or points of causes than one diagnosis reads\"");
+    say_cut(&list);
     arena_fini(&points);
     return err->code;
 }
