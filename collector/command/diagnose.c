@@ -164,7 +164,7 @@ int diagnose(struct query *query, const struct diagnosis_request *request, struc
     if (!err->code && !requests)
         diagnose_gauges(query, request, arena, diagnosis, err);
     else if (!err->code)
-        diagnosis_add_metrics(query, arena, request->limit, diagnosis, err);
+        diagnosis_add_metrics(query, arena, request->limit, spans, diagnosis, err);
     if (!err->code)
         query_incident_at(query, (struct window){diagnosis->from_ns, diagnosis->to_ns},
                           &diagnosis->incident, err);

@@ -17,8 +17,9 @@ void diagnosis_texts_free(struct diagnosis_texts *texts);
 /* The fewest suspects that are asked of localise() where metrics rank them again. */
 #define SUSPECTS_WEIGHED 10
 /* What metrics say of the suspects, in both windows of the diagnosis; then the first `limit` stay.
+ * With `stores` also whether it is the first one's database, cache or queue that sends no spans.
  */
-int diagnosis_add_metrics(struct query *query, struct arena *arena, uint32_t limit,
+int diagnosis_add_metrics(struct query *query, struct arena *arena, uint32_t limit, bool stores,
                           struct diagnosis *diagnosis, struct err *err);
 
 /* The same from the mesh's own series, where no span came in either window: windows as they are

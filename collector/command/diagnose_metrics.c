@@ -14,8 +14,8 @@ static void say_cut(const struct metric_samples_list *list)
                   "reason=\"more series or points of causes than one diagnosis reads\"");
 }
 
-static int read_samples(struct query *query, const struct diagnosis *diagnosis, struct arena *arena,
-                        struct metric_samples_list *list, struct err *err)
+static int read_samples(struct query *query, const struct diagnosis *diagnosis, bool stores,
+                        struct arena *arena, struct metric_samples_list *list, struct err *err)
 {
     const struct suspect *suspects = diagnosis->suspects;
     uint32_t n = diagnosis->n_suspects;
@@ -24,7 +24,8 @@ static int read_samples(struct query *query, const struct diagnosis *diagnosis, 
                                        {diagnosis->from_ns, diagnosis->to_ns},
                                        subjects,
                                        n,
-                                       false};
+                                       false,
+                                       stores};
     if (!subjects)
         return err_set(err, ERR_BUSY, "memory is short for the metrics of this window");
     for (uint32_t i = 0; i < n; i++)
@@ -43,7 +44,8 @@ int diagnose_gauges(struct query *query, const struct diagnosis_request *request
                                        {diagnosis->from_ns, diagnosis->to_ns},
                                        NULL,
                                        0,
-                                       true};
+                                       true,
+                                       false};
     struct arena points;
     arena_init(&points, POINTS_OF_ALL_BYTES);
     if (query_metric_samples(query, &question, &points, &list, err) == 0 &&
@@ -54,15 +56,16 @@ int diagnose_gauges(struct query *query, const struct diagnosis_request *request
     return err->code;
 }
 
-int diagnosis_add_metrics(struct query *query, struct arena *arena, uint32_t limit,
+int diagnosis_add_metrics(struct query *query, struct arena *arena, uint32_t limit, bool stores,
                           struct diagnosis *diagnosis, struct err *err)
 {
     struct metric_samples_list list = {0};
     struct arena points; /* many, and not needed for longer */
     arena_init(&points, POINTS_BYTES);
     if (diagnosis->n_suspects)
-        read_samples(query, diagnosis, &points, &list, err);
-    if (!err->code && !metrics_weigh(&list, arena, limit, diagnosis))
+        read_samples(query, diagnosis, stores, &points, &list, err);
+    if (!err->code && ((stores && !metrics_find_store(&list, arena, diagnosis)) ||
+                       !metrics_weigh(&list, arena, limit, diagnosis)))
         err_set(err, ERR_BUSY, "memory is short for the metrics of this window");
     say_cut(&list);
     arena_fini(&points);

@@ -47,19 +47,6 @@ struct gauges {
     bool any;          /* something could be compared */
 };
 
-/* How far it is to be believed: from 0 at what chance gives to 1. */
-static double sureness(double z)
-{
-    return z > SIGNIFICANT_Z ? 1 - SIGNIFICANT_Z / z : 0;
-}
-
-/* The log of how many times more it became, beyond what it scatters by. */
-static double growth(const struct metric_change *change, bool falls)
-{
-    double was = fabs(change->normal) + change->spread, is = fabs(change->held) + change->spread;
-    return falls ? log(was / is) : log(is / was);
-}
-
 /* ---- requests by the step ---- */
 
 static struct cell *cell_at(const struct gauges *gauges, uint32_t service, uint64_t at_ns)
@@ -187,7 +174,7 @@ static void keep_time(struct told *time, const struct metric_samples *series,
                       const struct metric_change *change)
 {
     double gain = change->held_z > SIGNIFICANT_Z
-                      ? fmax(0, growth(change, false)) * sureness(change->held_z)
+                      ? fmax(0, metric_growth(change, false)) * metric_sureness(change->held_z)
                       : 0;
     if (gain > time->gain)
         *time = (struct told){series, *change, gain};
@@ -202,7 +189,7 @@ static void weigh_requests(struct gauges *gauges, uint32_t at)
     gauges->any = gauges->any || (change.n_normal >= METRIC_LEAST && change.n_now > 0);
     change = compare_cells(gauges, at, VALUE_REQUESTS, METRIC_FLOOR_RATE);
     if (change.n_normal >= METRIC_LEAST && change.n_now > 0 && change.normal > 0)
-        service->traffic = fmax(0, growth(&change, false));
+        service->traffic = fmax(0, metric_growth(&change, false));
     service->shares = change.normal > 0;
     /* Three spreads are what users feel. */
     change = service->shares
@@ -212,7 +199,8 @@ static void weigh_requests(struct gauges *gauges, uint32_t at)
     service->failures.change = change;
     gauges->any = gauges->any || (change.n_normal >= METRIC_LEAST && change.n_now > 0);
     if (change.held_z > SIGNIFICANT_Z)
-        service->failures.gain = sureness(change.held_z) * (service->shares ? more : more / all);
+        service->failures.gain =
+            metric_sureness(change.held_z) * (service->shares ? more : more / all);
     service->suffers = service->failures.gain > 0;
 }
 
@@ -232,20 +220,13 @@ static bool weigh_series(struct gauges *gauges, const struct metric_samples *ser
         keep_time(&service->time, series, &change);
         return true;
     }
-    double gain = growth(&change, series->falls);
+    double gain = metric_growth(&change, series->falls);
     if (gain > service->causes[series->cause].gain)
         service->causes[series->cause] = (struct told){series, change, gain};
     return true;
 }
 
 /* ---- causes ---- */
-
-/* These pile up, too, where somebody waits for another who is slow. */
-static bool waits(enum metric_cause cause)
-{
-    return cause == CAUSE_QUEUE || cause == CAUSE_CONNECTIONS || cause == CAUSE_THREADS ||
-           cause == CAUSE_FILES || cause == CAUSE_LOCKS || cause == CAUSE_POOL_OVERFLOW;
-}
 
 /* What grew with half of all who have it is the load's. */
 static double common_gain(const struct gauges *gauges, int cause)
@@ -269,9 +250,9 @@ static void weigh_cause(struct gauges *gauges, int cause)
     for (uint32_t i = 0; i < gauges->list->n_services; i++) {
         struct service *service = &gauges->services[i];
         struct told *channel = &service->causes[cause];
-        double own = channel->gain - fmax(common, service->traffic);
-        own = fmin(fmax(own, 0), GAUGE_MOST) * sureness(channel->change.held_z);
-        channel->gain = waits((enum metric_cause)cause) ? GAUGE_WAITING * own : own;
+        if (channel->series)
+            channel->gain =
+                metric_gain(channel->series, &channel->change, fmax(common, service->traffic));
         if (channel->gain > service->cause_gain) {
             service->cause_gain = channel->gain;
             service->strongest = (enum metric_cause)cause;
@@ -329,7 +310,7 @@ static void score_all(struct gauges *gauges)
     for (uint32_t i = 0; i < gauges->list->n_services; i++) {
         struct service *service = &gauges->services[i];
         bool slower =
-            service->time.gain > 0 && growth(&service->time.change, false) > SERIES_SLOWER;
+            service->time.gain > 0 && metric_growth(&service->time.change, false) > SERIES_SLOWER;
         service->suffers = service->suffers || slower;
         somebody = somebody || service->suffers;
         service->score = service->time.gain + service->failures.gain + service->cause_gain;

@@ -269,6 +269,36 @@ bool metric_compare(const struct metric_samples *series, const struct metric_sam
     return good;
 }
 
+/* ---- what it says ---- */
+
+double metric_sureness(double z)
+{
+    return z > SIGNIFICANT_Z ? 1 - SIGNIFICANT_Z / z : 0;
+}
+
+double metric_growth(const struct metric_change *change, bool falls)
+{
+    double was = fabs(change->normal) + change->spread, is = fabs(change->held) + change->spread;
+    return falls ? log(was / is) : log(is / was);
+}
+
+/* These pile up, too, where somebody waits for another who is slow. */
+static bool piles_up(enum metric_cause cause)
+{
+    return cause == CAUSE_QUEUE || cause == CAUSE_CONNECTIONS || cause == CAUSE_THREADS ||
+           cause == CAUSE_FILES || cause == CAUSE_LOCKS || cause == CAUSE_POOL_OVERFLOW;
+}
+
+double metric_gain(const struct metric_samples *series, const struct metric_change *change,
+                   double less)
+{
+    if (!(change->held_z > SIGNIFICANT_Z))
+        return 0;
+    double own = metric_growth(change, series->falls) - less;
+    own = fmin(fmax(own, 0), GAUGE_MOST) * metric_sureness(change->held_z);
+    return piles_up(series->cause) ? GAUGE_WAITING * own : own;
+}
+
 /* ---- suspects ---- */
 
 /* The strongest series of a suspect, each of another cause. */

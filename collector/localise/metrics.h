@@ -40,8 +40,23 @@ bool metric_steps_back(const struct metric_samples *series);
 struct work;
 struct str metric_say(struct work *work, const struct metric_change *change, double value);
 
+/* The log of how many times more trouble it became, beyond what it scatters by and beyond `less`,
+ * the log of what the load makes of it: at most GAUGE_MOST, as sure as it is far from chance, half
+ * where it only shows that somebody waits. 0: nothing. */
+double metric_gain(const struct metric_samples *series, const struct metric_change *change,
+                   double less);
+double metric_growth(const struct metric_change *change, bool falls);
+/* From 0 at what chance gives to 1. */
+double metric_sureness(double z);
+
 /* Sorts the values; there is at least one. */
 double median_of(double *values, uint32_t n);
+
+/* Where spans say that the time of the first suspect is its own, or went where no span tells, and
+ * its own metrics say nothing of why, but those of a database, a cache or a queue do that may be
+ * its and sends no spans: that is one more suspect, before it. False when memory is short. */
+bool metrics_find_store(struct metric_samples_list *list, struct arena *arena,
+                        struct diagnosis *diagnosis);
 
 /* Adds evidence and bonus of the series to the suspects (metric_samples.service is a place among
  * them), ranks them again and keeps the first `limit`. Texts lie in `arena`. False when memory is

@@ -32,12 +32,14 @@ struct metric_samples {
 
 struct metric_service {
     struct str namespace, service;
+    bool tells_requests; /* it sends spans: known only where the stores of some were asked for */
 };
 
 struct metric_samples_list {
     struct metric_samples *items;
     uint32_t n, cap;
-    struct metric_service *services; /* by metric_samples.service, where everybody was asked for */
+    /* By metric_samples.service, where everybody was asked for; where stores were, behind those. */
+    struct metric_service *services;
     uint32_t n_services, cap_services;
     /* Windows of what was asked, half open. A point before the first shows what a counter was. */
     uint64_t normal_from_ns, normal_to_ns, from_ns, to_ns;

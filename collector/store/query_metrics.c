@@ -7,6 +7,7 @@
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
 #include "collector/base/map.h"
+#include "collector/model/store_name.h"
 #include "collector/store/metric_claims.h"
 #include "collector/store/query_points.h"
 #include "collector/store/statements.h"
@@ -68,9 +69,44 @@ static uint32_t service_of(struct metrics_reading *reading, struct metric_servic
                             !map_add(&reading->services, hash, list->n_services);
     if (reading->memory_short)
         return 0;
-    list->services[list->n_services] = (struct metric_service){
-        arena_dup(reading->arena, service.namespace), arena_dup(reading->arena, service.service)};
+    list->services[list->n_services] =
+        (struct metric_service){.namespace = arena_dup(reading->arena, service.namespace),
+                                .service = arena_dup(reading->arena, service.service)};
     return list->n_services++;
+}
+
+/* Whoever sends spans speaks for himself. */
+static bool sends_spans(struct metrics_reading *reading, struct str service)
+{
+    struct err err = {0};
+    sqlite3_stmt *select;
+    if (query_begin(reading->query,
+                    "SELECT 1 FROM service WHERE service = ?1 AND role IN ('workload', 'sidecar', "
+                    "'gateway', 'waypoint') LIMIT 1",
+                    &select, &err))
+        return true;
+    statement_bind_text(select, 1, service);
+    int code = sqlite3_step(select);
+    query_end(reading->query, select, code, &err);
+    return code != SQLITE_DONE;
+}
+
+/* Is it of what the first may keep its data in? */
+static bool find_store(struct metrics_reading *reading, const struct claims claims[2],
+                       struct metric_samples *series)
+{
+    const struct metric_subject *first = &reading->question->subjects[0];
+    struct metric_service service = claims_service(claims);
+    uint32_t known = reading->list->n_services, at;
+    if (!store_may_be_of(service.service, first->service))
+        return false;
+    at = service_of(reading, service);
+    if (reading->memory_short)
+        return false;
+    if (reading->list->n_services > known)
+        reading->list->services[at].tells_requests = sends_spans(reading, service.service);
+    series->service = reading->question->n_subjects + at;
+    return !reading->list->services[at].tells_requests;
 }
 
 /* Whom the series speaks of; false: nobody who was asked for. */
@@ -82,7 +118,9 @@ static bool find_service(struct metrics_reading *reading, const struct claims cl
         while (series->service < n &&
                !claims_speak_of(claims, &reading->question->subjects[series->service]))
             series->service++;
-        return series->service < n;
+        if (series->service < n || !reading->question->stores || n == 0)
+            return series->service < n;
+        return find_store(reading, claims, series);
     }
     struct metric_service service = claims_service(claims);
     if (reading->by_metric)

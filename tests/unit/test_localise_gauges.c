@@ -9,6 +9,7 @@
 #include "collector/base/clock.h"
 #include "collector/localise/constants.h"
 #include "collector/localise/gauges.h"
+#include "collector/model/store_name.h"
 #include "tests/unit/near.h"
 
 #define SERVICES 6
@@ -223,6 +224,34 @@ static void names(void **state)
     }
 }
 
+static void stores(void **state)
+{
+    (void)state;
+    const struct {
+        const char *store, *service;
+        bool may;
+    } rows[] = {
+        {"carts-db", "carts", true},
+        {"carts-db", "orders", false},
+        {"redis-cart", "cartservice", true},
+        {"user-db", "user", true},
+        {"ts-order-mongo", "ts-order-service", true},
+        {"mysql", "ts-order-service", true},
+        {"ts-order-mongo", "ts-travel-service", false},
+        {"orderdb", "order-service", true},
+        {"carts", "carts-db", false},
+        {"orders", "orders", false},
+        {"rabbitmq-0", "shipping", true},
+        {"shipping", "orders", false},
+        {"ts-order-other-mongo", "ts-order-service", false},
+        {"", "cart", false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (store_may_be_of(str_of(rows[i].store), str_of(rows[i].service)) != rows[i].may)
+            fail_msg("%s of %s", rows[i].store, rows[i].service);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +263,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(summary, begin, end),
         cmocka_unit_test_setup_teardown(quiet, begin, end),
         cmocka_unit_test(names),
+        cmocka_unit_test(stores),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
