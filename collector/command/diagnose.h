@@ -28,9 +28,13 @@ int diagnose_series(struct query *query, const struct diagnosis_request *request
                     struct arena *arena, struct diagnosis *diagnosis, struct err *err);
 
 /* The same from what single services say of themselves, where neither spans nor a mesh's series
- * tell of requests. Leaves the verdict as it is when they say too little. */
+ * tell of requests. Leaves the verdict as it is where they tell of none either. */
 int diagnose_gauges(struct query *query, const struct diagnosis_request *request,
                     struct arena *arena, struct diagnosis *diagnosis, struct err *err);
+
+/* What everybody's metrics say where requests speak against nobody: hints. */
+int diagnosis_add_hints(struct query *query, bool spans, uint32_t limit, struct arena *arena,
+                        struct diagnosis *diagnosis, struct err *err);
 
 /* Says it when not all series could be read. */
 void series_cut(const struct mesh_series_list *list);

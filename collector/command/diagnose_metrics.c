@@ -1,6 +1,7 @@
 /* diagnose_metrics.c - what stored metrics add to a diagnosis: the cause, in a sentence. */
 #include "collector/base/log.h"
 #include "collector/command/diagnose.h"
+#include "collector/localise/constants.h"
 #include "collector/localise/gauges.h"
 #include "collector/localise/metrics.h"
 
@@ -25,7 +26,8 @@ static int read_samples(struct query *query, const struct diagnosis *diagnosis, 
                                        subjects,
                                        n,
                                        false,
-                                       stores};
+                                       stores,
+                                       false};
     if (!subjects)
         return err_set(err, ERR_BUSY, "memory is short for the metrics of this window");
     for (uint32_t i = 0; i < n; i++)
@@ -36,22 +38,46 @@ static int read_samples(struct query *query, const struct diagnosis *diagnosis, 
     return query_metric_samples(query, &question, arena, list, err);
 }
 
-int diagnose_gauges(struct query *query, const struct diagnosis_request *request,
-                    struct arena *arena, struct diagnosis *diagnosis, struct err *err)
+/* What everybody says; `alone`: and nothing else does. */
+static int read_everybody(struct query *query, bool alone, const struct diagnosis *diagnosis,
+                          struct arena *points, struct metric_samples_list *list, struct err *err)
 {
-    struct metric_samples_list list = {0};
     struct metric_question question = {{diagnosis->baseline_from_ns, diagnosis->baseline_to_ns},
                                        {diagnosis->from_ns, diagnosis->to_ns},
                                        NULL,
                                        0,
                                        true,
-                                       false};
+                                       false,
+                                       alone};
+    query_metric_samples(query, &question, points, list, err);
+    say_cut(list);
+    return err->code;
+}
+
+int diagnose_gauges(struct query *query, const struct diagnosis_request *request,
+                    struct arena *arena, struct diagnosis *diagnosis, struct err *err)
+{
+    struct metric_samples_list list = {0};
     struct arena points;
     arena_init(&points, POINTS_OF_ALL_BYTES);
-    if (query_metric_samples(query, &question, &points, &list, err) == 0 &&
+    if (read_everybody(query, true, diagnosis, &points, &list, err) == 0 &&
         !localise_gauges(&list, arena, request->limit, diagnosis))
         err_set(err, ERR_BUSY, "memory is short for the metrics of this window");
-    say_cut(&list);
+    arena_fini(&points);
+    return err->code;
+}
+
+int diagnosis_add_hints(struct query *query, bool spans, uint32_t limit, struct arena *arena,
+                        struct diagnosis *diagnosis, struct err *err)
+{
+    struct metric_samples_list list = {0};
+    struct arena points;
+    /* A mesh's scores are logs of slowdowns, as what metrics say is. */
+    double most = spans ? METRIC_BONUS : GAUGE_MOST;
+    arena_init(&points, POINTS_BYTES);
+    if (read_everybody(query, false, diagnosis, &points, &list, err) == 0 &&
+        !hints_add(&list, arena, limit, most, diagnosis))
+        err_set(err, ERR_BUSY, "memory is short for the metrics of this window");
     arena_fini(&points);
     return err->code;
 }

@@ -44,7 +44,7 @@ struct gauges {
     uint64_t first_ns;
     uint32_t n_steps;
     double *values[2]; /* room for one service's steps, or one cause's gains */
-    bool any;          /* something could be compared */
+    bool requests;     /* somebody's could be compared */
 };
 
 /* ---- requests by the step ---- */
@@ -186,7 +186,7 @@ static void weigh_requests(struct gauges *gauges, uint32_t at)
     double floor = service->time_unit_ns > 0 ? METRIC_FLOOR_NS : 0;
     struct metric_change change = compare_cells(gauges, at, VALUE_TIME, floor);
     keep_time(&service->time, NULL, &change);
-    gauges->any = gauges->any || (change.n_normal >= METRIC_LEAST && change.n_now > 0);
+    gauges->requests = gauges->requests || (change.n_normal >= METRIC_LEAST && change.n_now > 0);
     change = compare_cells(gauges, at, VALUE_REQUESTS, METRIC_FLOOR_RATE);
     if (change.n_normal >= METRIC_LEAST && change.n_now > 0 && change.normal > 0)
         service->traffic = fmax(0, metric_growth(&change, false));
@@ -197,7 +197,7 @@ static void weigh_requests(struct gauges *gauges, uint32_t at)
                  : compare_cells(gauges, at, VALUE_FAILURES, METRIC_FLOOR_RATE);
     double more = change.held - change.normal, all = change.held + change.normal + change.spread;
     service->failures.change = change;
-    gauges->any = gauges->any || (change.n_normal >= METRIC_LEAST && change.n_now > 0);
+    gauges->requests = gauges->requests || (change.n_normal >= METRIC_LEAST && change.n_now > 0);
     if (change.held_z > SIGNIFICANT_Z)
         service->failures.gain =
             metric_sureness(change.held_z) * (service->shares ? more : more / all);
@@ -213,7 +213,9 @@ static bool weigh_series(struct gauges *gauges, const struct metric_samples *ser
         return true;
     if (!metric_compare(series, gauges->list, &change))
         return false;
-    gauges->any = gauges->any || (change.n_normal >= METRIC_LEAST && change.n_now > 0);
+    bool times = series->cause == CAUSE_NONE;
+    gauges->requests =
+        gauges->requests || (times && change.n_normal >= METRIC_LEAST && change.n_now > 0);
     if (!(change.held_z > SIGNIFICANT_Z) || metric_steps_back(series))
         return true;
     if (series->cause == CAUSE_NONE) {
@@ -366,9 +368,11 @@ static bool write_suspects(struct gauges *gauges, uint32_t limit, struct diagnos
             (service->significant ? 1 : 0.5) * service->score / (service->score + rival);
         write_suspect(&work, gauges, order[i], suspect);
     }
-    diagnosis->verdict =
-        listed && diagnosis->suspects[0].significant ? VERDICT_INCIDENT : VERDICT_NOTHING;
-    diagnosis->need_requests = 0;
+    if (gauges->requests) {
+        diagnosis->verdict =
+            listed && diagnosis->suspects[0].significant ? VERDICT_INCIDENT : VERDICT_NOTHING;
+        diagnosis->need_requests = 0;
+    }
     return !work.memory_short;
 }
 
@@ -407,8 +411,8 @@ bool localise_gauges(const struct metric_samples_list *list, struct arena *arena
                      struct diagnosis *diagnosis)
 {
     struct gauges gauges = {.list = list, .arena = arena};
-    bool good = gauges_init(&gauges, list) && measure(&gauges) &&
-                (!gauges.any || write_suspects(&gauges, limit, diagnosis));
+    bool good =
+        gauges_init(&gauges, list) && measure(&gauges) && write_suspects(&gauges, limit, diagnosis);
     free(gauges.services);
     free(gauges.cells);
     free(gauges.values[0]);

@@ -13,9 +13,14 @@
 #include "collector/model/diagnosis.h"
 #include "collector/model/metric_samples.h"
 
-/* Fills verdict, suspects and need of *diagnosis from a list of everybody, unless it says too
- * little; all texts lie in `arena`. False when memory is short. */
+/* Fills suspects of *diagnosis from a list of everybody, and where that tells of anybody's requests
+ * verdict and need; all texts lie in `arena`. False when memory is short. */
 bool localise_gauges(const struct metric_samples_list *list, struct arena *arena, uint32_t limit,
                      struct diagnosis *diagnosis);
+
+/* Where the verdict of requests is that nobody is to blame, it stays: what the list says comes to
+ * the hints, at most `most` for each, and they are ranked again. */
+bool hints_add(const struct metric_samples_list *list, struct arena *arena, uint32_t limit,
+               double most, struct diagnosis *diagnosis);
 
 #endif

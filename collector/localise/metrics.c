@@ -403,7 +403,7 @@ static bool stands_before(const struct suspect *a, const struct suspect *b)
     return a->significant != b->significant ? a->significant : a->score > b->score;
 }
 
-static void rank_again(struct diagnosis *diagnosis)
+void metrics_rank_again(struct diagnosis *diagnosis)
 {
     struct suspect *suspects = diagnosis->suspects;
     for (uint32_t i = 1; i < diagnosis->n_suspects; i++) {
@@ -439,7 +439,7 @@ bool metrics_weigh(const struct metric_samples_list *list, struct arena *arena, 
     }
     if (changed) {
         hold_hints_below(diagnosis);
-        rank_again(diagnosis);
+        metrics_rank_again(diagnosis);
     }
     diagnosis->n_suspects = diagnosis->n_suspects < limit ? diagnosis->n_suspects : limit;
     return !work.memory_short;

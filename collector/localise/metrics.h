@@ -58,6 +58,9 @@ double median_of(double *values, uint32_t n);
 bool metrics_find_store(struct metric_samples_list *list, struct arena *arena,
                         struct diagnosis *diagnosis);
 
+/* By significance and score; with ranks and confidence. */
+void metrics_rank_again(struct diagnosis *diagnosis);
+
 /* Adds evidence and bonus of the series to the suspects (metric_samples.service is a place among
  * them), ranks them again and keeps the first `limit`. Texts lie in `arena`. False when memory is
  * short. */

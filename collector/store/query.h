@@ -159,6 +159,7 @@ struct metric_question {
     const struct metric_subject *subjects;
     uint32_t n_subjects;
     bool everybody, stores;
+    bool alone; /* nothing else is known, so more are read */
 };
 int query_metric_samples(struct query *query, const struct metric_question *question,
                          struct arena *arena, struct metric_samples_list *list, struct err *err);

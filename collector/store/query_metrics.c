@@ -179,7 +179,7 @@ static bool find_new(struct metric_samples_list *list)
 
 static uint32_t most_series(const struct metric_question *question)
 {
-    return question->everybody ? MOST_SERIES_OF_ALL : MOST_SERIES;
+    return question->alone ? MOST_SERIES_OF_ALL : MOST_SERIES;
 }
 
 static bool is_over(const struct metrics_reading *reading)
@@ -256,7 +256,7 @@ static int read_windows(struct metrics_reading *reading, struct err *err)
                                                   .from_ns = question->now.from_ns,
                                                   .to_ns = question->now.to_ns};
     reading->points = (struct points_reading){
-        .query = reading->query, .max = question->everybody ? MOST_POINTS_OF_ALL : MOST_POINTS};
+        .query = reading->query, .max = question->alone ? MOST_POINTS_OF_ALL : MOST_POINTS};
     map_init(&reading->services);
     if (points_begin(&reading->points, first_ns, question->now.to_ns - 1, err) == 0)
         read_all(reading, err);

@@ -281,7 +281,7 @@ def write_metrics(path, begin, cause, bad):
 
 
 def scene_metrics_name_the_cause(c):
-    """They add a sentence and at most a twentieth to who is suspect anyway; with nobody suspect they say nothing."""
+    """They add a sentence and at most a twentieth to who is suspect anyway; with nobody suspect they accuse nobody."""
     for seed, (fault, cause) in enumerate((("slow_cart", "CPU"), ("fail_cart", "memory"), ("slow_cart", "pool overflow"), ("none", "CPU"))):
         db, files = os.path.join(c.folder, "m%d.db" % seed), []
         for i, begin in enumerate((BEGIN, BEGIN + 600_000)):

@@ -5,6 +5,7 @@ import random
 import subprocess
 
 import otlp
+from scene_diagnose import BEGIN as SPANS_BEGIN, write
 
 BEGIN, STEP = 1600000000 - 1600000000 % 60, 15  # ten minutes of normal times, five of now
 NORMAL, NOW = (BEGIN, BEGIN + 600), (BEGIN + 600, BEGIN + 900)
@@ -104,3 +105,33 @@ def scene_quiet(c):
         for metric in resource["scopeMetrics"][0]["metrics"]:
             del metric["gauge"]["dataPoints"][4:]
     assert diagnosed(c, "few", few, code=4)["verdict"] == "not enough data"
+
+
+def scene_hints_where_requests_speak_against_nobody(c):
+    """A leak that no request shows yet, of a database that no span names: a hint, the first one, and no incident."""
+    begins, files = (SPANS_BEGIN, SPANS_BEGIN + 600_000), []
+    for i, begin in enumerate(begins):
+        files += [os.path.join(c.folder, "%s%d.json" % (kind, i)) for kind in ("spans", "leak")]
+        write(files[-2], "", 900 + i, begin, 1200)
+        with open(files[-1], "w") as out:
+            for k, service in enumerate(("cart", "pay", "ship-db")):
+                used = [otlp.number_json((900 if i and service == "ship-db" else 300) * 2**20 + (j + k) % 3 * 2**20, at=(begin + j * 30_000) * 10**6) for j in range(10)]
+                out.write(otlp.request_json("Metrics", [otlp.metric_json("memory", otlp.GAUGE, used, "By")], service).decode() + "\n")
+    db = os.path.join(c.folder, "leak.db")
+    subprocess.run([c.program, "replay", "--db", db, *files], check=True, stdout=subprocess.DEVNULL)
+    p = subprocess.run([c.program, "diagnose", "--db", db, "--baseline", "1600000000..1600000300", "--from", "1600000600", "--to", "1600000900", "--format", "json"],
+                       capture_output=True, text=True)
+    answer = json.loads(p.stdout)
+    first = answer["suspects"][0]
+    assert p.returncode == 0 and answer["verdict"] == "no significant change" and not any(s["significant"] for s in answer["suspects"]), answer
+    assert first["node"]["service"] == "ship-db" and first["score"] <= 0.05 and first["evidence"][0]["text"].startswith("memory: "), first
+
+
+def scene_causes_alone_are_no_verdict(c):
+    """Nothing tells of anybody's requests: too little for a verdict, and the cause is a hint."""
+    body = written(Shop(7), plain)
+    for resource in body["resourceMetrics"]:
+        metrics = resource["scopeMetrics"][0]["metrics"]
+        metrics[:] = [metric for metric in metrics if metric["name"] in ("cpu", "memory")]
+    answer = diagnosed(c, "causes", body, code=4)
+    assert answer["verdict"] == "not enough data" and [s["node"]["service"] for s in answer["suspects"]] == ["cart"], answer

@@ -189,6 +189,29 @@ static void quiet(void **state)
     assert_int_equal(made.diagnosis.verdict, VERDICT_NOT_ENOUGH);
 }
 
+/* Requests speak against nobody, and a little of cart. */
+static void hints(void **state)
+{
+    (void)state;
+    struct suspect cart = {.rank = 1, .node.service = STR("cart"), .score = 0.001};
+    struct suspect list[2] = {cart};
+    made.diagnosis = (struct diagnosis){.verdict = VERDICT_NOTHING,
+                                        .suspects = list,
+                                        .n_suspects = 1,
+                                        .baseline.n = 1000,
+                                        .now.n = 1000};
+    add(2, "cpu", 0.1, 0.1);
+    add(5, "cpu", 0.1, 0.9);
+    assert_true(hints_add(&made.list, &made.arena, 10, METRIC_BONUS, &made.diagnosis));
+    assert_int_equal(made.diagnosis.n_suspects, 2);
+    assert_int_equal(made.diagnosis.verdict, VERDICT_NOTHING);
+    assert_string_equal(made.diagnosis.suspects[0].node.service.p, "cart-db");
+    assert_int_equal(made.diagnosis.suspects[0].rank, 1);
+    assert_false(made.diagnosis.suspects[0].significant);
+    assert_true(made.diagnosis.suspects[0].score <= METRIC_BONUS);
+    assert_near(made.diagnosis.suspects[1].score, 0.001, 1e-12);
+}
+
 static void names(void **state)
 {
     (void)state;
@@ -262,6 +285,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(failing, begin, end),
         cmocka_unit_test_setup_teardown(summary, begin, end),
         cmocka_unit_test_setup_teardown(quiet, begin, end),
+        cmocka_unit_test_setup_teardown(hints, begin, end),
         cmocka_unit_test(names),
         cmocka_unit_test(stores),
     };
