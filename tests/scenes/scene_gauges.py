@@ -5,6 +5,7 @@ import random
 import subprocess
 
 import otlp
+import remote_write as rw
 from scene_diagnose import BEGIN as SPANS_BEGIN, write
 
 BEGIN, STEP = 1600000000 - 1600000000 % 60, 15  # ten minutes of normal times, five of now
@@ -135,3 +136,35 @@ def scene_causes_alone_are_no_verdict(c):
         metrics[:] = [metric for metric in metrics if metric["name"] in ("cpu", "memory")]
     answer = diagnosed(c, "causes", body, code=4)
     assert answer["verdict"] == "not enough data" and [s["node"]["service"] for s in answer["suspects"]] == ["cart"], answer
+
+
+def scene_prometheus_writes_counters(c):
+    """By remote write, as a scrape of pods has them: sums and counts of a summary, CPU as a counter, requests by their status. The pay
+    fails half, and the front a quarter; then the cart is slow. The job names who scraped."""
+    series = {}
+    for service in CALLED:
+        labels = {"job": "kubernetes-pods", "instance": service + ":9090", "pod": pod_of(service)}
+        total = {"cpu": 0, "sum": 0, "count": 0, "200": 0, "500": 0}
+        for i in range(80):  # five minutes each: normal, failing, normal, slow
+            fails = {"pay": 0.5, "front": 0.25}.get(service, 0) if 20 <= i < 40 else 0
+            slow = 0.1 if i >= 60 and service in ("cart", "front") else 0
+            n = 100 + i % 7
+            total["cpu"] += 1.5 + 0.1 * (i % 3) + (9 if i >= 60 and service == "cart" else 0)
+            total["count"] += n
+            total["sum"] += n * (CALLED[service] / 1e3 * (1 + i % 5 / 50) + slow)
+            total["500"] += n * fails
+            total["200"] += n * (1 - fails)
+            for name, more, value in (("container_cpu_usage_seconds_total", {}, "cpu"), ("request_duration_seconds_sum", {}, "sum"),
+                                      ("request_duration_seconds_count", {}, "count"), ("http_requests_total", {"status": "200"}, "200"),
+                                      ("http_requests_total", {"status": "500"}, "500")):
+                if value != "500" or total["500"]:
+                    key = tuple({"__name__": name, **labels, **more}.items())
+                    series.setdefault(key, []).append(rw.sample(float(total[value]), (BEGIN + STEP * i) * 1000))
+    c.start()
+    for labels, samples in series.items():
+        assert rw.post(c, rw.series(dict(labels), *samples))[0] == 204
+    c.flush()
+    for begin, wanted, kinds in ((300, ["pay", "front"], "failures"), (900, ["cart", "front"], "CPU")):
+        answer = c.api("diagnose?baseline=%d..%d&from=%d&to=%d" % tuple(BEGIN + begin + s for s in (-300, 0, 0, 300)))
+        assert answer["verdict"] == "incident" and [s["node"]["service"] for s in answer["suspects"]][:2] == wanted, answer
+        assert answer["suspects"][0]["reason"].startswith(kinds), answer["suspects"][0]
