@@ -160,8 +160,14 @@ int diagnose(struct query *query, const struct diagnosis_request *request, struc
         find_onset(query, request->baseline_to_ns, diagnosis, err);
     if (!err->code && !spans)
         diagnose_series(query, request, arena, diagnosis, err);
-    if (!err->code)
-        diagnosis_add_metrics(query, arena, request->limit, diagnosis, err);
+    bool requests = spans || diagnosis->verdict != VERDICT_NOT_ENOUGH;
+    if (!err->code && !requests)
+        diagnose_gauges(query, request, arena, diagnosis, err);
+    else if (!err->code && diagnosis->verdict == VERDICT_NOTHING &&
+             request->level == SUSPECT_SERVICE)
+        diagnosis_add_hints(query, spans, request->limit, arena, diagnosis, err);
+    else if (!err->code)
+        diagnosis_add_metrics(query, arena, request->limit, true, diagnosis, err);
     if (!err->code)
         query_incident_at(query, (struct window){diagnosis->from_ns, diagnosis->to_ns},
                           &diagnosis->incident, err);

@@ -222,7 +222,7 @@ static void add_metrics(struct watch *watch, struct incident *incident, struct d
 {
     struct err err = {0};
     char quoted[256];
-    if (diagnosis_add_metrics(watch->query, &incident->arena, LOOKED_AT, diagnosis, &err))
+    if (diagnosis_add_metrics(watch->query, &incident->arena, LOOKED_AT, false, diagnosis, &err))
         log_event(LOG_WARN, "metrics_unread", "reason=%s", log_quote(str_of(err.text), quoted));
 }
 

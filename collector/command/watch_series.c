@@ -70,7 +70,7 @@ static void add_metrics(struct watch *watch, struct arena *arena, struct diagnos
 {
     struct err err = {0};
     char quoted[256];
-    if (diagnosis_add_metrics(watch->query, arena, MAX_SUSPECTS, diagnosis, &err))
+    if (diagnosis_add_metrics(watch->query, arena, MAX_SUSPECTS, false, diagnosis, &err))
         log_event(LOG_WARN, "metrics_unread", "reason=%s", log_quote(str_of(err.text), quoted));
 }
 

@@ -218,6 +218,14 @@
 #define SERIES_OF_MEAN 0.10 /* what they are taken to scatter by where there are fewer */
 #define SERIES_FLOOR_NS 1e5
 
+/* Series of single services, without anybody's requests (gauges.c): what they say of requests is
+ * summed by half a minute, two scrapes of the usual quarter. A cause says at most as much as ten
+ * times more of it does: how idle somebody was before says nothing. What piles up where somebody
+ * waits speaks half for it, as it is as often an effect. */
+#define GAUGE_STEP_NS (30 * NS_PER_S)
+#define GAUGE_MOST 2.302585
+#define GAUGE_WAITING 0.5
+
 /* An entry is slower by its series when its mean time grew by three buckets, as with medians. */
 #define SERIES_SLOWER 0.30
 

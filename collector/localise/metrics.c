@@ -28,15 +28,17 @@ static enum reading reading_of(const struct metric_samples *series)
     return !said && is_named_as_counter(series->name) ? READ_COUNTER : READ_VALUE;
 }
 
-/* A counter that is less than before began again. */
-static double grown(double before, double after)
+double metric_grown(double before, double after)
 {
     return after < before ? after : after - before;
 }
 
-/* Does a counter step back time and again, and not to its beginning? Then several processes count
- * under one name, and nobody can tell which is which. */
-static bool steps_back(const struct metric_samples *series)
+bool metric_is_counter(const struct metric_samples *series)
+{
+    return reading_of(series) == READ_COUNTER;
+}
+
+bool metric_steps_back(const struct metric_samples *series)
 {
     unsigned n = 0;
     for (uint32_t i = 1; i < series->n && reading_of(series) == READ_COUNTER; i++) {
@@ -51,7 +53,7 @@ static bool is_of_several(const struct metric_samples_list *list,
                           const struct metric_samples *series)
 {
     for (uint32_t i = 0; i < list->n; i++) {
-        if (list->items[i].sender == series->sender && steps_back(&list->items[i]))
+        if (list->items[i].sender == series->sender && metric_steps_back(&list->items[i]))
             return true;
     }
     return false;
@@ -89,7 +91,8 @@ static double value_at(const struct metric_samples *series, enum reading reading
     if (i == 0)
         return series->grew_from_0 ? rate_of_new(series) : NAN;
     double seconds = (double)(point->at_ns - point[-1].at_ns) / 1e9;
-    double more = reading == READ_DELTA ? point->value : grown(point[-1].value, point->value);
+    double more =
+        reading == READ_DELTA ? point->value : metric_grown(point[-1].value, point->value);
     return more / seconds;
 }
 
@@ -98,18 +101,26 @@ static double value_at(const struct metric_samples *series, enum reading reading
 static const struct {
     const char *unit;
     double ns;
-} times[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"min", 6e10}};
+} times[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"min", 6e10}},
+  endings[] = {{"_milliseconds", 1e6}, {"_seconds", 1e9}, {"_microseconds", 1e3}, {"_ms", 1e6}};
 
-static double ns_of(const struct metric_samples *series)
+double metric_ns(const struct metric_samples *series)
 {
     for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
         if (str_eq(series->unit, str_of(times[i].unit)))
             return times[i].ns;
     }
     struct str name = series->name;
-    if (str_ends(name, STR("_total")))
-        name.len -= strlen("_total");
-    return str_ends(name, STR("_seconds")) ? 1e9 : str_ends(name, STR("_milliseconds")) ? 1e6 : 0;
+    static const char *const parts[] = {"_total", "_sum", "_count"};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (str_ends(name, str_of(parts[i])))
+            name.len -= strlen(parts[i]);
+    }
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        if (str_ends(name, str_of(endings[i].unit)))
+            return endings[i].ns;
+    }
+    return 0;
 }
 
 static bool is_share(const struct metric_samples *series)
@@ -125,7 +136,7 @@ static bool is_share(const struct metric_samples *series)
 static void set_unit(const struct metric_samples *series, enum reading reading,
                      struct metric_change *change)
 {
-    double ns = ns_of(series);
+    double ns = metric_ns(series);
     change->rate = reading == READ_COUNTER || reading == READ_DELTA;
     change->unit = 1;
     if (ns > 0 && change->rate) { /* seconds a second */
@@ -145,9 +156,15 @@ static void set_unit(const struct metric_samples *series, enum reading reading,
     }
 }
 
-/* What no one would notice, in ns, shares or counts. */
-static double floor_of(const struct metric_change *change)
+/* What no one would notice, in ns, shares or counts. Of times without a unit nobody can say, and
+ * CPU without one is of cores. */
+static double floor_of(const struct metric_samples *series, const struct metric_change *change)
 {
+    bool plain = change->kind == UNIT_COUNT && !change->rate && !change->bytes;
+    if (plain && series->measure == MEASURE_TIME)
+        return 0;
+    if (plain && series->cause == CAUSE_CPU)
+        return METRIC_FLOOR_SHARE;
     return change->kind == UNIT_NS      ? METRIC_FLOOR_NS
            : change->kind == UNIT_RATIO ? METRIC_FLOOR_SHARE
            : change->bytes              ? METRIC_FLOOR_BYTES
@@ -197,7 +214,7 @@ static double mean_of(const double *values, uint32_t n)
     return sum / n;
 }
 
-static void weigh(struct values *values, bool falls, struct metric_change *change)
+static void weigh(struct values *values, bool falls, double floor, struct metric_change *change)
 {
     uint32_t n = values->n_normal;
     double mean = mean_of(values->normal, n) * change->unit;
@@ -205,12 +222,29 @@ static void weigh(struct values *values, bool falls, struct metric_change *chang
     change->normal = median_of(values->normal, n) * change->unit;
     for (uint32_t i = 0; i < n; i++)
         values->normal[i] = fabs(values->normal[i] * change->unit - change->normal);
-    change->spread = METRIC_MAD * median_of(values->normal, n) +
-                     METRIC_OF_MEDIAN * fabs(change->normal) + floor_of(change);
+    change->spread =
+        METRIC_MAD * median_of(values->normal, n) + METRIC_OF_MEDIAN * fabs(change->normal) + floor;
     /* What comes in bursts has a median without them: its mean knows better. */
     double usual = falls == (mean < change->normal) ? mean : change->normal;
-    double more = falls ? usual - change->observed : change->observed - usual;
-    change->z = more / change->spread;
+    double sign = falls ? -1 : 1;
+    change->z = sign * (change->observed - usual) / change->spread;
+    /* One outlier of now moves the mean, and nothing that a quarter of the values reach. */
+    qsort(values->now, values->n_now, sizeof(*values->now), by_value);
+    uint32_t quarter = values->n_now / 4;
+    double reached = values->now[falls ? quarter : values->n_now - 1 - quarter] * change->unit;
+    change->held = falls ? fmax(reached, change->observed) : fmin(reached, change->observed);
+    change->held_z = sign * (change->held - usual) / change->spread;
+}
+
+void metric_weigh(double *normal, uint32_t n_normal, double *now, uint32_t n_now, double floor,
+                  struct metric_change *change)
+{
+    struct values values = {normal, now, n_normal, n_now};
+    change->n_normal = n_normal;
+    change->n_now = n_now;
+    change->z = change->held_z = 0;
+    if (n_normal >= METRIC_LEAST && n_now > 0)
+        weigh(&values, false, floor, change);
 }
 
 bool metric_compare(const struct metric_samples *series, const struct metric_samples_list *windows,
@@ -229,10 +263,40 @@ bool metric_compare(const struct metric_samples *series, const struct metric_sam
     change->n_normal = values.n_normal;
     change->n_now = values.n_now;
     if (good && values.n_normal >= METRIC_LEAST && values.n_now > 0)
-        weigh(&values, series->falls, change);
+        weigh(&values, series->falls, floor_of(series, change), change);
     free(values.normal);
     free(values.now);
     return good;
+}
+
+/* ---- what it says ---- */
+
+double metric_sureness(double z)
+{
+    return z > SIGNIFICANT_Z ? 1 - SIGNIFICANT_Z / z : 0;
+}
+
+double metric_growth(const struct metric_change *change, bool falls)
+{
+    double was = fabs(change->normal) + change->spread, is = fabs(change->held) + change->spread;
+    return falls ? log(was / is) : log(is / was);
+}
+
+/* These pile up, too, where somebody waits for another who is slow. */
+static bool piles_up(enum metric_cause cause)
+{
+    return cause == CAUSE_QUEUE || cause == CAUSE_CONNECTIONS || cause == CAUSE_THREADS ||
+           cause == CAUSE_FILES || cause == CAUSE_LOCKS || cause == CAUSE_POOL_OVERFLOW;
+}
+
+double metric_gain(const struct metric_samples *series, const struct metric_change *change,
+                   double less)
+{
+    if (!(change->held_z > SIGNIFICANT_Z))
+        return 0;
+    double own = metric_growth(change, series->falls) - less;
+    own = fmin(fmax(own, 0), GAUGE_MOST) * metric_sureness(change->held_z);
+    return piles_up(series->cause) ? GAUGE_WAITING * own : own;
 }
 
 /* ---- suspects ---- */
@@ -276,7 +340,7 @@ static bool find_causes(const struct metric_samples_list *list, uint32_t suspect
     return true;
 }
 
-static struct str say_value(struct work *work, const struct metric_change *change, double value)
+struct str metric_say(struct work *work, const struct metric_change *change, double value)
 {
     static const char *const sizes[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
     if (change->kind == UNIT_NS)
@@ -307,8 +371,8 @@ static void tell(struct work *work, const struct cause *cause, struct suspect *s
         .observed = change->observed,
         .deviation = change->z,
         .text = say(work, "%s: %.*s %.*s → %.*s%s%s%.*s", metric_cause_word(series->cause),
-                    STR_ARG(series->name), STR_ARG(say_value(work, change, change->normal)),
-                    STR_ARG(say_value(work, change, change->observed)),
+                    STR_ARG(series->name), STR_ARG(metric_say(work, change, change->normal)),
+                    STR_ARG(metric_say(work, change, change->observed)),
                     change->rate ? " a second" : "", named ? " at " : "",
                     named ? (int)series->instance.len : 0, named ? series->instance.p : "")};
 }
@@ -339,7 +403,7 @@ static bool stands_before(const struct suspect *a, const struct suspect *b)
     return a->significant != b->significant ? a->significant : a->score > b->score;
 }
 
-static void rank_again(struct diagnosis *diagnosis)
+void metrics_rank_again(struct diagnosis *diagnosis)
 {
     struct suspect *suspects = diagnosis->suspects;
     for (uint32_t i = 1; i < diagnosis->n_suspects; i++) {
@@ -375,7 +439,7 @@ bool metrics_weigh(const struct metric_samples_list *list, struct arena *arena, 
     }
     if (changed) {
         hold_hints_below(diagnosis);
-        rank_again(diagnosis);
+        metrics_rank_again(diagnosis);
     }
     diagnosis->n_suspects = diagnosis->n_suspects < limit ? diagnosis->n_suspects : limit;
     return !work.memory_short;

@@ -105,6 +105,66 @@ bool metric_falls(struct str name)
     return false;
 }
 
+static bool has_any(struct str name, const char *const words[], size_t n)
+{
+    for (size_t i = 0; i < n && words[i]; i++) {
+        if (has_word(name, words[i]))
+            return true;
+    }
+    return false;
+}
+
+#define HAS_ANY(name, words) has_any(name, words, sizeof(words) / sizeof((words)[0]))
+
+static bool was_set(struct str name)
+{
+    return has_any(name, rows[0].words, MAX_WORDS);
+}
+
+/* Words of OpenTelemetry's conventions, the usual clients and exporters of Prometheus, and of
+ * tables that were made of these. */
+enum metric_measure metric_measure_of(struct str name)
+{
+    /* of what it asks others, of its own life, of the telemetry itself */
+    static const char *const others[] = {"client",   "outbound", "upstream", "scrape", "uptime",
+                                         "otelcol*", "exporter", "session",  "startup"};
+    static const char *const times[] = {"latency*",      "latencies", "duration*", "response_time*",
+                                        "request_time*", "rt",        "elapsed"};
+    static const char *const failures[] = {"error*", "fail*", "exception*", "5xx", "http_5*"};
+    static const char *const requests[] = {"request*", "workload",   "load",    "rps",
+                                           "qps",      "throughput", "handled", "calls"};
+    if (metric_cause_of(name) != CAUSE_NONE || was_set(name) || HAS_ANY(name, others) ||
+        str_ends(name, STR("_bucket")))
+        return MEASURE_NONE;
+    if (HAS_ANY(name, times))
+        return str_ends(name, STR("_sum"))     ? MEASURE_TIME_SUM
+               : str_ends(name, STR("_count")) ? MEASURE_TIME_COUNT
+                                               : MEASURE_TIME;
+    if (HAS_ANY(name, failures))
+        return MEASURE_FAILURES;
+    return HAS_ANY(name, requests) ? MEASURE_REQUESTS : MEASURE_NONE;
+}
+
+struct str metric_service_of(struct str name)
+{
+    /* what libraries and exporters begin their names with */
+    static const char *const families[] = {"process", "system", "container", "node",   "jvm",
+                                           "go",      "http",   "rpc",       "python", "nodejs",
+                                           "dotnet",  "kube",   "istio",     "envoy",  "scrape"};
+    size_t n = 0;
+    while (n < name.len && name.p[n] != '_' && name.p[n] != '.' && name.p[n] != ':' &&
+           name.p[n] != '/')
+        n++;
+    struct str service = {name.p, n}, what = str_skip(name, n + 1);
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        if (str_eq(service, str_of(families[i])))
+            return STR_NONE;
+    }
+    bool says = n + 1 < name.len &&
+                (metric_cause_of(what) != CAUSE_NONE || metric_measure_of(what) != MEASURE_NONE);
+    return says ? service : STR_NONE;
+}
+
 const char *metric_cause_word(enum metric_cause cause)
 {
     return cause_words[cause];

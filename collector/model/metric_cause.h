@@ -34,6 +34,23 @@ enum metric_cause {
 enum metric_cause metric_cause_of(struct str name);
 /* Does less of it mean trouble (free memory)? */
 bool metric_falls(struct str name);
+
+/* What a metric's name says of what a service does for others. */
+enum metric_measure {
+    MEASURE_NONE, /* or a cause */
+    MEASURE_TIME, /* of its requests: a mean, a quantile */
+    MEASURE_TIME_SUM,
+    MEASURE_TIME_COUNT, /* of a histogram or a summary of such times, as Prometheus parts them */
+    MEASURE_REQUESTS,
+    MEASURE_FAILURES,
+    N_METRIC_MEASURES
+};
+
+/* What it asks of others is measured at these: MEASURE_NONE, as are buckets. */
+enum metric_measure metric_measure_of(struct str name);
+/* SERVICE_WHAT: the service that stands before a name of a cause or a measure, '' for none. A name
+ * in a network has no '_', nor '.', ':' or '/'. */
+struct str metric_service_of(struct str name);
 /* As a sentence begins with it: "CPU", "pool overflow". */
 const char *metric_cause_word(enum metric_cause cause);
 

@@ -19,6 +19,8 @@ struct metric_samples {
     uint32_t service;    /* place in the list that was asked for */
     int64_t sender;      /* the same for all series of one resource */
     enum metric_cause cause;
+    enum metric_measure measure;  /* where it is no cause and everybody was asked for */
+    bool failed;                  /* of requests that failed, by an attribute */
     uint8_t type;                 /* enum metric_type */
     uint8_t temporality;          /* enum temporality */
     bool monotonic;               /* a sum that only grows */
@@ -28,9 +30,17 @@ struct metric_samples {
     uint32_t n;
 };
 
+struct metric_service {
+    struct str namespace, service;
+    bool tells_requests; /* it sends spans: known only where the stores of some were asked for */
+};
+
 struct metric_samples_list {
     struct metric_samples *items;
     uint32_t n, cap;
+    /* By metric_samples.service, where everybody was asked for; where stores were, behind those. */
+    struct metric_service *services;
+    uint32_t n_services, cap_services;
     /* Windows of what was asked, half open. A point before the first shows what a counter was. */
     uint64_t normal_from_ns, normal_to_ns, from_ns, to_ns;
     bool cut; /* there was more than is read for one answer */

@@ -149,7 +149,8 @@ int query_rollup(struct query *query, const struct rollup_question *question, st
                  struct err *err);
 
 /* The stored points, in two windows, of metrics that name a cause (metric_cause.h) and speak of one
- * of these services. Texts lie in `arena`. */
+ * of these services, and of the first one's databases, caches and queues that send no spans; or of
+ * everybody, of causes and of requests. Texts lie in `arena`. */
 struct metric_subject {
     struct str namespace, service, version, instance; /* '' any, but of the service */
 };
@@ -157,6 +158,8 @@ struct metric_question {
     struct window normal, now;
     const struct metric_subject *subjects;
     uint32_t n_subjects;
+    bool everybody, stores;
+    bool alone; /* nothing else is known, so more are read */
 };
 int query_metric_samples(struct query *query, const struct metric_question *question,
                          struct arena *arena, struct metric_samples_list *list, struct err *err);

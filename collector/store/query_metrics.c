@@ -1,16 +1,22 @@
 /* query_metrics.c - the stored points of what may be the cause of somebody's trouble.
  *
  * Metrics whose names are no causes are passed over by their name, once each; of the others the
- * series are looked at that speak of one of the services. Whom a series speaks of: the callee of an
- * Envoy's cluster, else who is named by its resource or its attributes.
+ * series are looked at that speak of one of the services. Where no requests tell of anybody, so are
+ * those of what services do for others, and whoever they speak of is a service.
  */
 #include "collector/base/clock.h"
-#include "collector/base/json.h"
+#include "collector/base/hash.h"
+#include "collector/base/map.h"
+#include "collector/model/store_name.h"
+#include "collector/store/metric_claims.h"
 #include "collector/store/query_points.h"
 #include "collector/store/statements.h"
 
 #define MOST_SERIES 2000u   /* for one answer */
 #define MOST_POINTS 400000u /* of all of them */
+/* … where they are all that is known. */
+#define MOST_SERIES_OF_ALL 20000u
+#define MOST_POINTS_OF_ALL 2000000u
 
 struct metrics_reading {
     struct query *query;
@@ -18,133 +24,10 @@ struct metrics_reading {
     struct arena *arena;
     struct metric_samples_list *list;
     struct points_reading points;
-    bool memory_short; /* for what is made of them */
+    struct map services; /* of the list, by name */
+    bool by_metric;      /* a service is who begins the metric's name */
+    bool memory_short;   /* for what is made of them */
 };
-
-/* ---- whom a series speaks of ---- */
-
-/* Texts of one JSON object that say who somebody is. */
-struct claims {
-    struct str names[8]; /* what bears the service's name, by what is surest */
-    struct str pod, namespace, version, instance, cluster_name;
-    bool idle; /* time or space that nobody uses */
-};
-
-static const char *const name_keys[] = {
-    "service.name", "k8s.deployment.name", "service_name", "deployment",
-    "workload",     "k8s.container.name",  "container",    "app"};
-
-static void claim(struct claims *claims, struct str key, struct str text)
-{
-    for (size_t i = 0; i < sizeof(name_keys) / sizeof(name_keys[0]); i++) {
-        if (str_eq(key, str_of(name_keys[i])))
-            claims->names[i] = text;
-    }
-    if (str_eq(key, STR("pod")) || str_eq(key, STR("k8s.pod.name")) || str_eq(key, STR("pod_name")))
-        claims->pod = text;
-    if (str_eq(key, STR("namespace")) || str_eq(key, STR("service.namespace")) ||
-        (str_eq(key, STR("k8s.namespace.name")) && !claims->namespace.len))
-        claims->namespace = text;
-    if (str_eq(key, STR("service.version")))
-        claims->version = text;
-    if (str_eq(key, STR("service.instance.id")) || str_eq(key, STR("instance")))
-        claims->instance = text;
-    if (str_eq(key, STR("cluster_name")) || str_eq(key, STR("envoy.cluster_name")) ||
-        str_eq(key, STR("envoy_cluster_name")))
-        claims->cluster_name = text;
-    claims->idle = claims->idle || str_eq(text, STR("idle")) || str_eq(text, STR("free"));
-}
-
-static void read_claims(struct metrics_reading *reading, struct str text, struct claims *claims)
-{
-    struct json json;
-    struct json_text key, value;
-    json_init(&json, text);
-    if (!json_open_object(&json))
-        return;
-    while (json_next_key(&json, &key)) {
-        if (json_peek(&json) != JSON_STRING) {
-            json_skip(&json, NULL);
-            continue;
-        }
-        if (json_string(&json, &value))
-            claim(claims, key.raw,
-                  value.escaped ? json_unescape(reading->arena, value) : value.raw);
-    }
-}
-
-/* The callee of outbound|PORT|SUBSET|HOST; '' for another cluster's name. */
-static struct str callee_of_cluster(struct str name)
-{
-    struct str part, rest = name;
-    if (!str_starts(name, STR("outbound|")))
-        return STR_NONE;
-    while (str_cut(rest, '|', &part, &rest))
-        ;
-    str_cut(part, '.', &part, &rest);
-    return part;
-}
-
-/* What Kubernetes puts behind a workload's name: a number, or letters that make no words. */
-static bool is_pod_part(struct str part)
-{
-    bool digits = part.len > 0;
-    for (size_t i = 0; i < part.len; i++) {
-        char c = part.p[i];
-        digits = digits && c >= '0' && c <= '9';
-        bool safe = (c >= '0' && c <= '9') || (c && strchr("bcdfghjklmnpqrstvwxz", c));
-        if (!safe)
-            return false;
-    }
-    return digits || part.len >= 5;
-}
-
-static bool is_pod_of(struct str pod, struct str service)
-{
-    struct str part, rest = str_skip(pod, service.len + 1);
-    if (!str_starts(pod, service) || pod.len <= service.len + 1 || pod.p[service.len] != '-')
-        return false;
-    bool more = str_cut(rest, '-', &part, &rest);
-    return is_pod_part(part) && (!more || is_pod_part(rest));
-}
-
-static bool is_named(struct str name, const struct metric_subject *subject)
-{
-    size_t n = subject->service.len;
-    if (str_eq(name, subject->service))
-        return true;
-    /* service.namespace, as Istio names its proxies */
-    return subject->namespace.len && name.len == n + 1 + subject->namespace.len &&
-           str_starts(name, subject->service) && name.p[n] == '.' &&
-           str_ends(name, subject->namespace);
-}
-
-static bool differ(struct str a, struct str b)
-{
-    return a.len && b.len && !str_eq(a, b);
-}
-
-static bool is_other_instance(const struct claims *claims, const struct metric_subject *subject)
-{
-    bool says = claims->pod.len || claims->instance.len;
-    return subject->instance.len && says && !str_eq(claims->pod, subject->instance) &&
-           !str_eq(claims->instance, subject->instance);
-}
-
-static bool speaks_of(const struct claims *claims, const struct metric_subject *subject)
-{
-    struct str callee = callee_of_cluster(claims->cluster_name);
-    if (callee.len)
-        return str_eq(callee, subject->service);
-    if (differ(claims->namespace, subject->namespace) ||
-        differ(claims->version, subject->version) || is_other_instance(claims, subject))
-        return false;
-    for (size_t i = 0; i < sizeof(name_keys) / sizeof(name_keys[0]); i++) {
-        if (is_named(claims->names[i], subject))
-            return true;
-    }
-    return is_pod_of(claims->pod, subject->service);
-}
 
 /* ---- series ---- */
 
@@ -165,51 +48,147 @@ static void add_series(struct metrics_reading *reading, const struct metric_samp
     added->n = read->n_points;
 }
 
+/* The place of the service in the list; made when new. */
+static uint32_t service_of(struct metrics_reading *reading, struct metric_service service)
+{
+    struct metric_samples_list *list = reading->list;
+    uint64_t hash = hash_str(service.service);
+    for (struct map_iter it = map_find(&reading->services, hash);
+         map_next(&reading->services, &it);) {
+        struct metric_service *known = &list->services[it.value];
+        bool other = known->namespace.len && service.namespace.len &&
+                     !str_eq(known->namespace, service.namespace);
+        if (other || !str_eq(known->service, service.service))
+            continue;
+        if (!known->namespace.len) /* some senders say it, and some do not */
+            known->namespace = arena_dup(reading->arena, service.namespace);
+        return it.value;
+    }
+    reading->memory_short = !arena_room(reading->arena, (void **)&list->services, list->n_services,
+                                        &list->cap_services, sizeof(*list->services)) ||
+                            !map_add(&reading->services, hash, list->n_services);
+    if (reading->memory_short)
+        return 0;
+    list->services[list->n_services] =
+        (struct metric_service){.namespace = arena_dup(reading->arena, service.namespace),
+                                .service = arena_dup(reading->arena, service.service)};
+    return list->n_services++;
+}
+
+/* Whoever sends spans speaks for himself. */
+static bool sends_spans(struct metrics_reading *reading, struct str service)
+{
+    struct err err = {0};
+    sqlite3_stmt *select;
+    if (query_begin(reading->query,
+                    "SELECT 1 FROM service WHERE service = ?1 AND role IN ('workload', 'sidecar', "
+                    "'gateway', 'waypoint') LIMIT 1",
+                    &select, &err))
+        return true;
+    statement_bind_text(select, 1, service);
+    int code = sqlite3_step(select);
+    query_end(reading->query, select, code, &err);
+    return code != SQLITE_DONE;
+}
+
+/* Is it of what the first may keep its data in? */
+static bool find_store(struct metrics_reading *reading, const struct claims claims[2],
+                       struct metric_samples *series)
+{
+    const struct metric_subject *first = &reading->question->subjects[0];
+    struct metric_service service = claims_service(claims);
+    uint32_t known = reading->list->n_services, at;
+    if (!store_may_be_of(service.service, first->service))
+        return false;
+    at = service_of(reading, service);
+    if (reading->memory_short)
+        return false;
+    if (reading->list->n_services > known)
+        reading->list->services[at].tells_requests = sends_spans(reading, service.service);
+    series->service = reading->question->n_subjects + at;
+    return !reading->list->services[at].tells_requests;
+}
+
+/* Whom the series speaks of; false: nobody who was asked for. */
+static bool find_service(struct metrics_reading *reading, const struct claims claims[2],
+                         struct metric_samples *series)
+{
+    uint32_t n = reading->question->n_subjects;
+    if (!reading->question->everybody) {
+        while (series->service < n &&
+               !claims_speak_of(claims, &reading->question->subjects[series->service]))
+            series->service++;
+        if (series->service < n || !reading->question->stores || n == 0)
+            return series->service < n;
+        return find_store(reading, claims, series);
+    }
+    struct metric_service service = claims_service(claims);
+    if (reading->by_metric)
+        service.service = metric_service_of(series->name);
+    if (service.service.len)
+        series->service = service_of(reading, service);
+    return service.service.len && !reading->memory_short;
+}
+
 /* Columns: id, type, unit, temporality, monotonic, attributes, resource's number, resource. */
-static void take_series(struct metrics_reading *reading, struct str name, enum metric_cause cause,
+static void take_series(struct metrics_reading *reading, const struct metric_samples *named,
                         sqlite3_stmt *row)
 {
-    struct claims claims = {.idle = false};
-    read_claims(reading, column_str(row, 7), &claims);
-    read_claims(reading, column_str(row, 5), &claims);
-    struct metric_samples series = {.name = name,
-                                    .type = (uint8_t)sqlite3_column_int(row, 1),
-                                    .temporality = (uint8_t)sqlite3_column_int(row, 3),
-                                    .monotonic = sqlite3_column_int(row, 4) != 0,
-                                    .sender = sqlite3_column_int64(row, 6),
-                                    .cause = cause,
-                                    .falls = metric_falls(name)};
-    uint32_t n = reading->question->n_subjects;
-    while (series.service < n && !speaks_of(&claims, &reading->question->subjects[series.service]))
-        series.service++;
-    if (series.service == n || claims.idle)
+    struct claims claims[2] = {{.idle = false}, {.idle = false}};
+    claims_read(reading->arena, column_str(row, 7), &claims[0]);
+    claims_read(reading->arena, column_str(row, 5), &claims[1]);
+    struct metric_samples series = *named;
+    series.type = (uint8_t)sqlite3_column_int(row, 1);
+    series.temporality = (uint8_t)sqlite3_column_int(row, 3);
+    series.monotonic = sqlite3_column_int(row, 4) != 0;
+    series.sender = sqlite3_column_int64(row, 6);
+    series.failed = claims[1].failed;
+    if (claims[0].idle || claims[1].idle || !find_service(reading, claims, &series))
         return;
     series.unit = arena_dup(reading->arena, column_str(row, 2));
-    series.instance = arena_dup(reading->arena, claims.pod.len ? claims.pod : claims.instance);
+    series.instance = arena_dup(reading->arena, claims_instance(claims));
     points_read(&reading->points, sqlite3_column_int64(row, 0));
     if (reading->points.n_points)
         add_series(reading, &series);
 }
 
 /* A counter whose sender had no reason to send it before. Told by the sender's other series. */
-static void find_new(struct metric_samples_list *list)
+static bool find_new(struct metric_samples_list *list)
 {
-    for (uint32_t i = 0; i < list->n; i++) {
-        struct metric_samples *series = &list->items[i];
-        uint64_t first_ns = series->points[0].at_ns;
-        for (uint32_t k = 0; k < list->n && !series->grew_from_0; k++)
-            series->grew_from_0 = list->items[k].sender == series->sender &&
-                                  list->items[k].points[0].at_ns + POINTS_NEW_AFTER_NS < first_ns;
+    struct map first; /* series of each sender that began first */
+    bool good = true;
+    map_init(&first);
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < list->n && good; i++) {
+            struct metric_samples *series = &list->items[i];
+            uint64_t hash = hash_u64((uint64_t)series->sender), at_ns = series->points[0].at_ns;
+            struct map_iter it = map_find(&first, hash);
+            const struct metric_samples *other = NULL;
+            while (!other && map_next(&first, &it))
+                other =
+                    list->items[it.value].sender == series->sender ? &list->items[it.value] : NULL;
+            if (pass == 1)
+                series->grew_from_0 = other && other->points[0].at_ns + POINTS_NEW_AFTER_NS < at_ns;
+            else if (!other || at_ns < other->points[0].at_ns)
+                good = (!other || map_remove(&first, hash, it.value)) && map_add(&first, hash, i);
+        }
     }
+    map_fini(&first);
+    return good;
+}
+
+static uint32_t most_series(const struct metric_question *question)
+{
+    return question->alone ? MOST_SERIES_OF_ALL : MOST_SERIES;
 }
 
 static bool is_over(const struct metrics_reading *reading)
 {
-    return reading->list->n >= MOST_SERIES || reading->memory_short ||
+    return reading->list->n >= most_series(reading->question) || reading->memory_short ||
            points_are_over(&reading->points);
 }
 
-static int take_name(struct metrics_reading *reading, struct str name, enum metric_cause cause,
+static int take_name(struct metrics_reading *reading, const struct metric_samples *named,
                      struct err *err)
 {
     sqlite3_stmt *rows;
@@ -221,10 +200,22 @@ static int take_name(struct metrics_reading *reading, struct str name, enum metr
                     "WHERE s.name = ?1 AND NOT s.overflow",
                     &rows, err))
         return err->code;
-    statement_bind_text(rows, 1, name);
+    statement_bind_text(rows, 1, named->name);
     while (!is_over(reading) && (code = sqlite3_step(rows)) == SQLITE_ROW)
-        take_series(reading, name, cause, rows);
+        take_series(reading, named, rows);
     return query_end(reading->query, rows, code, err);
+}
+
+/* What the name says. */
+static void read_name(const struct metrics_reading *reading, struct metric_samples *named)
+{
+    struct str what = named->name;
+    if (reading->by_metric)
+        what = str_skip(what, metric_service_of(what).len);
+    named->cause = metric_cause_of(what);
+    named->falls = metric_falls(what);
+    if (reading->question->everybody)
+        named->measure = metric_measure_of(what);
 }
 
 static int read_all(struct metrics_reading *reading, struct err *err)
@@ -245,33 +236,49 @@ static int read_all(struct metrics_reading *reading, struct err *err)
         name = arena_dup(reading->arena, column_str(next, 0));
         sqlite3_reset(next);
         reading->memory_short = !name.p;
-        enum metric_cause cause = name.p ? metric_cause_of(name) : CAUSE_NONE;
-        if (cause != CAUSE_NONE && take_name(reading, name, cause, err))
+        struct metric_samples named = {.name = name};
+        if (name.p)
+            read_name(reading, &named);
+        bool asked = named.cause != CAUSE_NONE || named.measure != MEASURE_NONE;
+        if (asked && take_name(reading, &named, err))
             break;
     }
     return query_end(reading->query, next, code, err);
 }
 
+static int read_windows(struct metrics_reading *reading, struct err *err)
+{
+    const struct metric_question *question = reading->question;
+    uint64_t first_ns = question->normal.from_ns < question->now.from_ns ? question->normal.from_ns
+                                                                         : question->now.from_ns;
+    *reading->list = (struct metric_samples_list){.normal_from_ns = question->normal.from_ns,
+                                                  .normal_to_ns = question->normal.to_ns,
+                                                  .from_ns = question->now.from_ns,
+                                                  .to_ns = question->now.to_ns};
+    reading->points = (struct points_reading){
+        .query = reading->query, .max = question->alone ? MOST_POINTS_OF_ALL : MOST_POINTS};
+    map_init(&reading->services);
+    if (points_begin(&reading->points, first_ns, question->now.to_ns - 1, err) == 0)
+        read_all(reading, err);
+    reading->memory_short = reading->memory_short || !find_new(reading->list);
+    reading->list->cut =
+        reading->list->n >= most_series(question) || reading->points.n >= reading->points.max;
+    if (!err->code && reading->memory_short)
+        err_set(err, ERR_BUSY, "memory is short for the metrics of this window");
+    points_end(&reading->points, err);
+    map_fini(&reading->services);
+    return err->code;
+}
+
 int query_metric_samples(struct query *query, const struct metric_question *question,
                          struct arena *arena, struct metric_samples_list *list, struct err *err)
 {
-    struct metrics_reading reading = {.query = query,
-                                      .question = question,
-                                      .arena = arena,
-                                      .list = list,
-                                      .points = {.query = query, .max = MOST_POINTS}};
-    *list = (struct metric_samples_list){.normal_from_ns = question->normal.from_ns,
-                                         .normal_to_ns = question->normal.to_ns,
-                                         .from_ns = question->now.from_ns,
-                                         .to_ns = question->now.to_ns};
-    uint64_t first_ns = question->normal.from_ns < question->now.from_ns ? question->normal.from_ns
-                                                                         : question->now.from_ns;
-    if (points_begin(&reading.points, first_ns, question->now.to_ns - 1, err) == 0)
-        read_all(&reading, err);
-    find_new(list);
-    list->cut = list->n >= MOST_SERIES || reading.points.n >= MOST_POINTS;
-    if (!err->code && reading.memory_short)
-        err_set(err, ERR_BUSY, "memory is short for the metrics of this window");
-    points_end(&reading.points, err);
+    struct metrics_reading reading = {
+        .query = query, .question = question, .arena = arena, .list = list};
+    /* One sender of all that a table has in columns: SERVICE_WHAT. */
+    if (read_windows(&reading, err) == 0 && question->everybody && list->n_services < 2) {
+        reading.by_metric = true;
+        read_windows(&reading, err);
+    }
     return err->code;
 }

@@ -281,7 +281,7 @@ def write_metrics(path, begin, cause, bad):
 
 
 def scene_metrics_name_the_cause(c):
-    """They add a sentence and at most a twentieth to who is suspect anyway; with nobody suspect they say nothing."""
+    """They add a sentence and at most a twentieth to who is suspect anyway; with nobody suspect they accuse nobody."""
     for seed, (fault, cause) in enumerate((("slow_cart", "CPU"), ("fail_cart", "memory"), ("slow_cart", "pool overflow"), ("none", "CPU"))):
         db, files = os.path.join(c.folder, "m%d.db" % seed), []
         for i, begin in enumerate((BEGIN, BEGIN + 600_000)):
@@ -311,6 +311,36 @@ def scene_metrics_name_the_cause(c):
             assert alone == [("cart-0", "process.cpu.utilization")], alone
         if cause == "pool overflow":
             assert said["cart", cause]["metric"] == "cluster.upstream_rq_pending_overflow", said
+
+
+def without_clients(spans):
+    return [(service, span) for service, span in servers_only(spans) if span["kind"] != 3]
+
+
+def write_store_metrics(path, begin, busy):
+    """Every half minute of five: CPU and disk of the ship, of its database and of another's; `busy`: whose rose."""
+    with open(path, "w") as out:
+        for k, service in enumerate(("ship", "ship-db", "cart-db")):
+            cpu = [otlp.number_json((0.9 if service == busy else 0.1) + 0.01 * ((i + k) % 3), at=(begin + i * 30_000) * 10**6) for i in range(10)]
+            out.write(otlp.request_json("Metrics", [otlp.metric_json("cpu", otlp.GAUGE, cpu)], service).decode() + "\n")
+
+
+def scene_a_database_that_only_its_metrics_name(c):
+    """The ship's own time grew. Its database sends no spans and no client tells of it: whose metrics say why decides between the two."""
+    for seed, (busy, first) in enumerate((("ship-db", "ship-db"), ("ship", "ship"), ("cart-db", "ship"), ("", "ship"))):
+        db, files = os.path.join(c.folder, "store%d.db" % seed), []
+        for i, begin in enumerate((BEGIN, BEGIN + 600_000)):
+            files += [os.path.join(c.folder, "%s%d.json" % (kind, i)) for kind in ("spans", "metrics")]
+            write(files[-2], "slow_pg" if i else "", 700 + 10 * seed + i, begin, 1200, without_clients)
+            write_store_metrics(files[-1], begin, busy if i else "")
+        subprocess.run([c.program, "replay", "--db", db, *files], check=True, stdout=subprocess.DEVNULL)
+        p = subprocess.run([c.program, "diagnose", "--db", db, "--baseline", "1600000000..1600000300", "--from", "1600000600", "--to", "1600000900",
+                            "--format", "json"], stdout=subprocess.PIPE)
+        suspects = json.loads(p.stdout)["suspects"]
+        assert p.returncode == 1 and suspects[0]["node"]["service"] == first, (busy, suspects)
+        if busy == "ship-db":
+            assert suspects[1]["node"]["service"] == "ship" and suspects[0]["effects"][-1]["service"] == "ship", suspects
+            assert [e["kind"] for e in suspects[0]["evidence"]] == ["gap", "metric"] and suspects[0]["score"] <= suspects[1]["score"] + 0.1, suspects
 
 
 def scene_no_fault_is_no_significant_change(c):

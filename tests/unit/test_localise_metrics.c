@@ -273,6 +273,41 @@ static void suspects(void **state)
     arena_fini(&arena);
 }
 
+/* The gap goes to its caller; the database's own CPU says better. */
+static void store_that_spans_name(void **state)
+{
+    (void)state;
+    static struct made made;
+    const double normal[] = {.2, .2, .2, .2, .2}, now[] = {.95, .95};
+    for (int busy = 0; busy < 2; busy++) {
+        struct suspect list[2] = {{.node = {.service = STR("pay"), .role = STR("workload")},
+                                   .rank = 1,
+                                   .score = .66,
+                                   .significant = true,
+                                   .evidence[0].kind = EVIDENCE_GAP,
+                                   .n_evidence = 1},
+                                  {.node = {.service = STR("mysql"), .role = STR("database")},
+                                   .rank = 2,
+                                   .score = .2,
+                                   .n_evidence = 1}};
+        struct diagnosis diagnosis = {
+            .suspects = list, .n_suspects = 2, .baseline.n = 1000, .now.n = 300};
+        struct arena arena;
+        arena_init(&arena, 1 << 20);
+        begin(&made, "process.cpu.utilization", "1", METRIC_GAUGE);
+        values(&made, 1000, 60, normal, 5);
+        values(&made, 1300, 60, busy ? now : normal, 2);
+        made.series.service = 1;
+        made.list.items = &made.series;
+        made.list.n = 1;
+        assert_true(metrics_find_store(&made.list, &arena, &diagnosis));
+        assert_true(metrics_weigh(&made.list, &arena, 2, &diagnosis));
+        assert_string_equal(list[0].node.service.p, busy ? "mysql" : "pay");
+        assert_int_equal(diagnosis.n_suspects, 2);
+        arena_fini(&arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +317,7 @@ int main(void)
         cmocka_unit_test(histograms),
         cmocka_unit_test(counters_of_several),
         cmocka_unit_test(suspects),
+        cmocka_unit_test(store_that_spans_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
