@@ -99,6 +99,19 @@ scenes.incident_is_over = open => async () => {
   await page.goto(f.base + '/' + new URL(page.url()).search);
   await told(page);
   assert.match(await one(page, '.kick .tag'), /^Incident 1, closed$/);
+  /* so does the service in which it began, and says why */
+  const search = new URL(page.url()).search, { onset } = (await (await fetch(f.base + '/api/v1/incidents?state=all')).json()).items[0];
+  await page.goto(f.base + '/service/-/-/cart' + search);
+  await page.waitForSelector('.answer .sub a:text-is("Incident 1")');
+  assert.match(await one(page, '.answer .sub'), /^[\d.]+\s% of calls fail.*: [a-z].*\. Incident 1$/);
+  /* of five seconds the one minute can be seen, and times stand beside each other */
+  const t = Date.parse(onset) - 12e4; /* a minute that is whole */
+  await page.goto(`${f.base}/service/-/-/cart?from=${t / 1000}&to=${t / 1000 + 5}`);
+  await page.waitForSelector('.spark3 .cl', { state: 'attached' });
+  const widths = await page.locator('.spark3 .cl').evaluateAll(all => all.map(p => p.getBBox().width));
+  assert.ok(Math.max(...widths) > 5.9, JSON.stringify(widths));
+  const ends = await page.locator('.spark3 .plot').first().locator('.ax').evaluateAll(all => all.map(e => e.getBoundingClientRect()).filter((b, i, l) => b.top == l.at(-1).top).map(b => [b.left, b.right]));
+  assert.ok(ends.length >= 2 && ends.every((b, i) => !i || b[0] >= ends[i - 1][1] + 4), JSON.stringify(ends));
 };
 
 scenes.slowness_is_told = open => async () => {

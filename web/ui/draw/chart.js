@@ -139,7 +139,7 @@ export function Chart(props) {
     onPointerMove=${move}
     onPointerUp=${up} onPointerLeave=${() => cursor.set(null)}>
       ${W > 0 && html`<svg viewBox=${`0 0 ${W} ${o.h}`} width=${W} height=${o.h} aria-hidden="true">
-      <${Axes} X=${X} Y=${Y} ...${o} right=${right} bottom=${o.h - 4} times=${timeTicks(o.from, o.to, W < 420 ? 3 : 7)}/>
+      <${Axes} X=${X} Y=${Y} ...${o} right=${right} bottom=${o.h - 4} times=${timeTicks(o.from, o.to, Math.min(7, W / 110))}/>
       ${o.win && shade('cw', o.win.map(X))}${o.band && shade('cb', [o.l, right], [Y(o.band[1]), Y(o.band[0])])}${paths(o, X, Y)}
         ${drag && shade('cw', drag.map(X))}
       ${marks.map(m => { const words = W < 420 && m.short || m.label || '';

@@ -113,8 +113,8 @@ const PROMQL = name =>
 
 // Where its failures began: in it, at a call of it, or further on.
 function Verdict({ d, onset, ended, s }) {
-  const open = useApi('incidents', { state: 'open' }, { timeless: true, every: 30000 }).data?.items || [],
-    own = open.find(i => { const x = i.suspects[0]?.node;
+  const all = useApi('incidents', { state: 'all' }, { every: 30000 }).data?.items || [],
+    own = all.find(i => { const x = i.suspects[0]?.node;
       return x?.service == d.service.node.service && x.namespace == d.service.node.namespace; });
   const n = d.service, to = e => html`<a href=${edgeHref(e.caller, e.callee)}>${nameOfId(e.callee)}</a>`,
     { x, step } = seriesOf(d.series, d.from), fails = plus(d.series.began, d.series.passed);
