@@ -56,6 +56,9 @@ assert.deepEqual(once.map(d => d.label !== ''), [true, false]);
 /* numbers */
 assert.deepEqual([ratesOf(edge(F, C), 60).text, ratesOf(edge(F, C, { adjusted_calls: 6000 }), 60).text], ['10.0/s', '≈ 100/s']);
 assert.equal(securityOf(edge(F, C, { security: { mtls: 75, tls: 0, plaintext: 25, unknown: 0 } })).words, 'mTLS 75 %, plaintext 25 %');
+const split = { tls: 90, unknown: 10, mtls: 0, plaintext: 0 }; /* calls that never left had no need of protection */
+assert.deepEqual([10, 5, 0].map(unreached => securityOf(edge(F, C, { security: split, unreached })).words), ['TLS', 'TLS 95 %, unknown 5 %', 'TLS 90 %, unknown 10 %']);
+assert.equal(securityOf(edge(F, C, { security: { ...split, tls: 0 }, unreached: 10 })).words, 'unknown');
 assert.equal(knownOf(edge(F, C, { known_by: { both: 97, caller_only: 3 } })), 'both sides 97 %, the caller alone 3 %');
 const x = [...Array(30).keys()];
 assert.equal(onsetOf(x, x.map(() => 100), x.map(i => i < 13 ? 0 : 12)), 13);

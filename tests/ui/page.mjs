@@ -75,6 +75,9 @@ scenes.selecting_says_what_is_different = open => async () => {
   await page.click('.note .lnk');
   await page.waitForSelector('.tlist tbody tr');
   assert.equal(await page.locator('.chip').count(), 1);
+  /* where nothing is, no condition is to blame */
+  await page.goto(f.base + '/traces?q=service%3Dcart&from=2020-01-01T00:00:00Z&to=2020-01-01T00:00:05Z');
+  assert.match(await one(page, '.note'), /^No traces in this time range\./);
 };
 
 // No pointer: search, list, trace, folding, flame, tabs, compare, back.

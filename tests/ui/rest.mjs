@@ -87,7 +87,7 @@ scenes.incident_is_over = open => async () => {
   assert.match((await words(page, '.chg li'))[0], /Incident 1 is over/);
   assert.match(await page.title(), /^All normal/);
   await page.goto(f.base + '/sql?from=-1h');
-  await page.waitForSelector('.chart .onset text:text("began")');
+  await page.waitForSelector('.chart .onset text:text("incident 1 began")');
   await page.goBack();
   await page.click('[aria-labelledby=ol] a');
   await told(page);
@@ -99,6 +99,19 @@ scenes.incident_is_over = open => async () => {
   await page.goto(f.base + '/' + new URL(page.url()).search);
   await told(page);
   assert.match(await one(page, '.kick .tag'), /^Incident 1, closed$/);
+  /* so does the service in which it began, and says why */
+  const search = new URL(page.url()).search, { onset } = (await (await fetch(f.base + '/api/v1/incidents?state=all')).json()).items[0];
+  await page.goto(f.base + '/service/-/-/cart' + search);
+  await page.waitForSelector('.answer .sub a:text-is("Incident 1")');
+  assert.match(await one(page, '.answer .sub'), /^[\d.]+\s% of calls fail.*: [a-z].*\. Incident 1$/);
+  /* of five seconds the one minute can be seen, and times stand beside each other */
+  const t = Date.parse(onset) - 12e4; /* a minute that is whole */
+  await page.goto(`${f.base}/service/-/-/cart?from=${t / 1000}&to=${t / 1000 + 5}`);
+  await page.waitForSelector('.spark3 .cl', { state: 'attached' });
+  const widths = await page.locator('.spark3 .cl').evaluateAll(all => all.map(p => p.getBBox().width));
+  assert.ok(Math.max(...widths) > 5.9, JSON.stringify(widths));
+  const ends = await page.locator('.spark3 .plot').first().locator('.ax').evaluateAll(all => all.map(e => e.getBoundingClientRect()).filter((b, i, l) => b.top == l.at(-1).top).map(b => [b.left, b.right]));
+  assert.ok(ends.length >= 2 && ends.every((b, i) => !i || b[0] >= ends[i - 1][1] + 4), JSON.stringify(ends));
 };
 
 scenes.slowness_is_told = open => async () => {
@@ -176,6 +189,11 @@ scenes.sql_answers = open => async () => {
   /* :from and :to are the window's */
   await page.goto(f.base + '/sql?' + new URLSearchParams({ q: 'SELECT :from AS a, :to AS b', from: f.from, to: f.to }));
   assert.deepEqual(await result(page), [[`${f.from}000000000`, `${f.to}000000000`]]);
+  const shown = await one(page, '.edrun .s.m2');
+  assert.match(shown, /^:from (\d+ \w+ )?\d\d:\d\d(:\d\d)?, :to (\d+ \w+ )?\d\d:\d\d(:\d\d)? follow/);
+  assert.equal(shown.split(/\d+ [A-Z]/).length % 2, 1, shown); /* both with their day, or neither */
+  assert.deepEqual((await words(page, 'section.vlist > div')).slice(0, 3), ['span', 'trace', 'edge_minute']);
+  assert.ok((await words(page, 'section.vlist > div')).includes('incident'));
   /* an error names the line and the name that is near */
   await typed(page, 'SELECT trace_id,\n  service_cont\nFROM trace');
   await page.click('.edrun .pri');
@@ -204,8 +222,8 @@ scenes.sql_answers = open => async () => {
   await page.click('.cols [aria-expanded=false]');
   assert.ok(await page.locator('.cols .col').count() > 20);
   const ninth = await page.locator('section.vlist > div').count();
-  await page.goto(f.base + '/sql?q=' + encodeURIComponent('SELECT count(*) FROM suspect'));
-  await page.waitForSelector('.vlist [aria-expanded=true] b:text-is("suspect")'); /* also one that stands further down */
+  await page.goto(f.base + '/sql?q=' + encodeURIComponent('SELECT count(*) FROM metric_point'));
+  await page.waitForSelector('.vlist [aria-expanded=true] b:text-is("metric_point")'); /* also one that stands further down */
   assert.equal(await page.locator('section.vlist > div').count(), ninth + 1);
   await page.goBack();
   await page.waitForSelector('.drawn');

@@ -1,7 +1,7 @@
 // rest_units.mjs: the pure parts of SQL and Service.
 import assert from 'node:assert/strict';
 import { againstOthers } from '../../web/ui/service/judged.js';
-import { asCsv } from '../../web/ui/draw/text.js';
+import { asCsv, change } from '../../web/ui/draw/text.js';
 import { nearest, tokens, wordAt } from '../../web/ui/sql/text.js';
 
 const of = (sql, c) => tokens(sql).filter(t => t[0] == c).map(t => t[1].trim());
@@ -21,6 +21,9 @@ assert.equal(nearest('line 2: no such column: t.origin', names), 'errors_origin'
 assert.equal(nearest('no such table: nothing_like_it', names), '');
 assert.equal(nearest('near "x": syntax error', names), '');
 assert.equal(asCsv([['a', 'b,c'], [1, '=1+1'], [-5, 'x"y'], [null, '-7'], [2.5, '-x']]), 'a,"b,c"\r\n1,\'=1+1\r\n-5,"x""y"\r\n,-7\r\n2.5,\'-x\r\n');
+
+assert.equal(change('+5.8\u00a0ms', '+10.0\u00a0ms', ' to '), '+5.8 to +10.0\u00a0ms');
+assert.equal(change('−40\u00a0µs', '+1.2\u00a0ms', ' to '), '−40\u00a0µs to +1.2\u00a0ms');
 
 const all = [{ calls: 1000, errors: 500 }, { calls: 1000, errors: 2 }, { calls: 1000, errors: 1 }, { calls: 10, errors: 10 }];
 assert.deepEqual(all.map(i => againstOthers(i, all)), ['worse', 'better', 'better', 'not_enough_data']);

@@ -23,7 +23,7 @@ const templates = {
 };
 const result = await build({
   entryPoints: { app: join(here, 'main.js') }, bundle: true, splitting: true, write: false, metafile: true, outdir: 'out', format: 'esm', target: 'esnext', charset: 'utf8',
-  entryNames: '[name]-[hash]', chunkNames: '[name]-[hash]', legalComments: 'none', logLevel: 'warning', plugins: [templates], minifyWhitespace: true, minifySyntax: true,
+  entryNames: '[name]-[hash]', chunkNames: '[name]-[hash]', legalComments: 'none', logLevel: 'warning', plugins: [templates], minify: true,
 });
 const { default: zopfli } = await import('@gfx/zopfli'); /* only now: it prints itself when something else fails */
 const files = new Map();

@@ -71,11 +71,11 @@ export function Moment({ x, top, bottom, words = '', left, dy = 0, dash, colour,
 
 const cursor = store(null); /* Unix ms; all charts share it */
 
-// A point between two gaps is a dot: a line of no length, which round ends show.
-const line = points =>
+// A point between two gaps is a dash as long as it takes to see it.
+const line = (points, half = 3) =>
   points.map((p, i) =>
-  p ? (i && points[i - 1] ? 'L' : 'M') + p[0].toFixed(1) + ' ' + p[1].toFixed(1) + (points[i - 1] || points[i + 1] ? '' : 'h0') : '')
-  .join('');
+  p ? points[i - 1] || points[i + 1] ? `${points[i - 1] ? 'L' : 'M'}${p[0].toFixed(1)} ${p[1].toFixed(1)}`
+    : `M${(p[0] - half).toFixed(1)} ${p[1].toFixed(1)}h${2 * half}` : '').join('');
 
 // An area between two lines; each run without a gap closes by itself.
 function area(upper, lower) {
@@ -84,7 +84,7 @@ function area(upper, lower) {
     to = from;
     if (!upper[from]) continue;
     while (upper[to + 1]) to++;
-    d += line(upper.slice(from, to + 1)) + line(lower.slice(from, to + 1).reverse()).replace('M', 'L') + 'Z';
+    d += line(upper.slice(from, to + 1)) + line(lower.slice(from, to + 1).reverse(), -3).replace('M', 'L') + 'Z';
   }
   return d;
 }
@@ -139,7 +139,7 @@ export function Chart(props) {
     onPointerMove=${move}
     onPointerUp=${up} onPointerLeave=${() => cursor.set(null)}>
       ${W > 0 && html`<svg viewBox=${`0 0 ${W} ${o.h}`} width=${W} height=${o.h} aria-hidden="true">
-      <${Axes} X=${X} Y=${Y} ...${o} right=${right} bottom=${o.h - 4} times=${timeTicks(o.from, o.to, W < 420 ? 3 : 7)}/>
+      <${Axes} X=${X} Y=${Y} ...${o} right=${right} bottom=${o.h - 4} times=${timeTicks(o.from, o.to, Math.min(7, W / 110))}/>
       ${o.win && shade('cw', o.win.map(X))}${o.band && shade('cb', [o.l, right], [Y(o.band[1]), Y(o.band[0])])}${paths(o, X, Y)}
         ${drag && shade('cw', drag.map(X))}
       ${marks.map(m => { const words = W < 420 && m.short || m.label || '';

@@ -81,9 +81,9 @@ export function useSteady(rows, id, asked) {
 export function useOnsets(fromMs, toMs) {
   const time = fromMs == null ? {} : { from: fromMs / 1000, to: toMs / 1000 },
     list = useApi('incidents', { state: 'all', ...time }, { every: 30000 }).data;
-  return [...new Set((list?.items || []).map(i => i.onset))].map(onset => {
+  return (list?.items || []).filter((i, k, all) => all.findIndex(o => o.onset == i.onset) == k).map(({ id, onset }) => {
     const at = parseTime(onset);
-    return { at, label: `began ${clock(at, 1)}`, short: clock(at) };
+    return { id, at, label: `began ${clock(at, 1)}`, short: clock(at) };
   });
 }
 

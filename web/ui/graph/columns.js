@@ -9,8 +9,8 @@ import { marked, markOf, ratio } from './numbers.js';
 // A mark, or the room for one.
 export const MarkOr = ({ k }) => k ? html`<${Mark} k=${k}/>` : html`<span class="ok"></span>`;
 
-// Failures by the second.
-export const rateCell = (n, s, bold) => n ? cell(bold ? html`<b>${rate(n / s)}</b>` : rate(n / s), 'fault') : cell('0', 'm3');
+// Failures by the second: loud where they began, grey where they are too few for a mark.
+export const rateCell = (n, s, calls, bold) => loud(n ? rate(n / s) : '0', bold, marked(calls, n) ? 'fault' : 'm3');
 export const failedCell = (failed, calls, isBad = marked(calls, failed), quiet) => loud(share(ratio(failed, calls)), isBad, quiet);
 
 export const perSecond = (s, of = x => x.calls) => ['Calls/s', 'r', x => bare(of(x) / s)];

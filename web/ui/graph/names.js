@@ -1,6 +1,7 @@
 // names.js: what nodes and edges of a graph are called: on the page, in URLs, in links to other pages.
 import { href } from '../frame/url.js';
 import { bare, count, quote, rate } from '../draw/text.js';
+import { sum } from './numbers.js';
 
 export const isUser = n => n.node.role == 'user';
 export const isStore = n => n.node.role == 'database' || n.node.role == 'cache';
@@ -66,12 +67,12 @@ export const sampledWords = e =>
   isSampled(e) ? `${count(e.calls)} calls seen, each stands for ${(e.adjusted_calls / e.calls).toFixed(1)}` : null;
 
 const SECURITY = { mtls: ['mTLS', 'lock'], tls: ['TLS', 'tls'], plaintext: ['plaintext', 'open'], unknown: ['unknown'] };
-// How calls were protected: {icon, words, plain}; shares where several ways are mixed.
-export function securityOf(e) {
-  const known = Object.keys(SECURITY).filter(k => e.security[k] > 0), all = Object.values(e.security).reduce((a, b) => a + b, 0);
-  const [words, icon] = SECURITY[e.security.plaintext ? 'plaintext' : known[0] || 'unknown'];
-  return { icon, plain: e.security.plaintext > 0,
-    words: known.length > 1 ? known.map(k => `${SECURITY[k][0]} ${Math.round(100 * e.security[k] / all)} %`).join(', ') : words };
+// How calls were protected: {icon, words, plain}; shares where several ways are mixed. Calls that never left had no need of it.
+export function securityOf({ security, unreached }) {
+  const ways = { ...security, unknown: security.unknown - (unreached || 0) }, known = Object.keys(SECURITY).filter(k => ways[k] > 0);
+  const all = sum(known, k => ways[k]), [words, icon] = SECURITY[ways.plaintext ? 'plaintext' : known[0] || 'unknown'];
+  return { icon, plain: ways.plaintext > 0,
+    words: known.length > 1 ? known.map(k => `${SECURITY[k][0]} ${Math.round(100 * ways[k] / all)} %`).join(', ') : words };
 }
 
 const KNOWN = { both: 'both sides', callee_only: 'the callee alone', caller_only: 'the caller alone', link: 'a link',

@@ -93,7 +93,7 @@ const promOf = (a, b) =>
   `sum by (fault) (rate(faultline_edge_errors_total{client=${JSON.stringify(a.node.service)},server=${JSON.stringify(b.node.service)}}[1m]))`;
 
 const linked = n => hasPage(n) ? html`<a class="q" href=${serviceHref(n.node)}>${nameOf(n)}</a>` : nameOf(n);
-const wayWords = x =>
+export const wayWords = x =>
   [x.protocol, x.via && `via ${x.via}`, x.crossing != 'unknown' && x.crossing.replace('_', ' ')].filter(Boolean).join(', ') || 'direct';
 
 // caller, callee: ids; keys: as they stand in URLs.

@@ -73,12 +73,12 @@ function wordsOf(n, r) {
 }
 const FOLDED = { stores: 'stores', outside: 'externals' };
 
-function Node({ n, seconds, overlay, versions, sel, dim, first, act, key_, took, over }) {
+function Node({ n, seconds, overlay, versions, sel, dim, hot, first, act, key_, took, over }) {
   const failing = overlay == 'fault' || overlay == 'diff', state = failing && { began: 'began', passed: 'pass' }[n.mark] || '',
     began = state == 'began', role = roleOf(n), tall = n.h > 42, gone = isLost(n);
   const r = rate((isUser(n) ? n.out_calls : n.calls) / (seconds || 1)), top = n.y - n.h / 2, right = n.x + n.w,
     tx = n.x + (began || tall || (role == 'gateway' && !n.fold) ? 14 : 10);
-  const y = (tall ? top + 19 : n.y - 2) + (isStore(n) && !n.fold ? 2 : 0), quiet = failing && !state && !isUser(n),
+  const y = (tall ? top + 19 : n.y - 2) + (isStore(n) && !n.fold ? 2 : 0), quiet = failing && !state && !isUser(n) && !hot,
     failed = !tall && state && !role && !isUser(n) && share(ratio(n.errors, n.calls) || ratio(n.began, n.out_calls));
   const second = n.fold ? `${count(n.fold.nodes)} ${FOLDED[n.fold.name] || 'services'}, ${r}` : gone ? 'gone'
     : [role, !role && versions == 'always' && !tall && n.versions?.[0]?.version, r].filter(Boolean).join(', ');
@@ -187,7 +187,7 @@ export function Picture({ graph: g, overlay, selected, matches, versions, act, e
         over=${setOver}/>`)}
       ${g.nodes.map(n =>
         html`<${Node} key=${n.id} n=${n} seconds=${g.seconds} overlay=${overlay} sel=${isSel(n)} dim=${dim('nodes', n)}
-        first=${n == first} act=${act} key_=${nodeKey(n)}
+        hot=${g.into.get(n.id)?.some(e => e.mark)} first=${n == first} act=${act} key_=${nodeKey(n)}
         took=${() => setAt(n.id)} over=${setOver} versions=${versions}/>`)}
       ${order.filter(d => d.icon)
         .map(d => { const [x, y] = d.way.mid;

@@ -6,7 +6,7 @@ import { cell, Table } from '../draw/table.js';
 import { asCsv, asMarkdown, ms, plural, rate } from '../draw/text.js';
 import { useKeys } from '../frame/keys.js';
 import { edgeHref, isUser, knownOf, nameOf, ratesOf, securityOf } from './names.js';
-import { markOf } from './numbers.js';
+import { marked, markOf } from './numbers.js';
 
 const worst = (a, b) => b.r.began - a.r.began || b.r.passed - a.r.passed || b.r.calls - a.r.calls;
 
@@ -20,11 +20,11 @@ function rowsOf(graph) {
   });
 }
 
-const failures = (n, calls) => cell(calls ? rate(n) : '0', calls ? 'fault' : 'm3');
+const failures = (r, n, e) => cell(n ? rate(r) : '0', marked(e.calls, n) ? 'fault' : 'm3');
 // [head, class, what it sorts by: words up first, numbers down, what stands in it]
 const COLUMNS = [['Edge', '', r => r.name], ['Calls/s', 'r', r => r.r.calls, r => r.r.bare],
-  ['Began', 'r', r => r.r.began, r => failures(r.r.began, r.e.errors_origin)],
-  ['Passed on', 'r', r => r.r.passed, r => failures(r.r.passed, r.e.errors_carried)],
+  ['Began', 'r', r => r.r.began, r => failures(r.r.began, r.e.errors_origin, r.e)],
+  ['Passed on', 'r', r => r.r.passed, r => failures(r.r.passed, r.e.errors_carried, r.e)],
     ['p95', 'r only-l', r => r.e.p95_ns || 0, r => ms(r.e.p95_ns)],
   ['Security', 'only-l after', r => r.s.words, r => cell(r.s.words, r.s.plain ? 'plain' : 'm2')],
     ['Known from', 'only-l m2', r => r.known, r => r.known]];
@@ -49,7 +49,7 @@ export function EdgeTable({ graph, matches, selected, edge, keys, query }) {
   return html`<${Table} c=${all ? 'all' : ''} name="Edges of the graph" rows=${rows} id=${r => r.e.id} asked=${by + turned}
     rowProps=${r => ({ class: 'go' + (r.e.mark ? '' : ' quiet'), 'aria-selected': flag(isSel(r)), onClick: () => edge(r.e) })}
     cols=${COLUMNS.map(c => [head(c), c[1], c[3] || name, by == c[0] ? up(c) ? 'ascending' : 'descending' : null])}>
-    ${!all && quiet > 0 && quiet < rows.length
+    ${!all && quiet > 0
       && html`<tr class="only-s">
       <td colspan="4">
       <button class="btn bare" onClick=${() => setAll(true)}><${Icon} n="right"/>${plural(quiet, 'edge')} without failures</button></td>

@@ -11,12 +11,13 @@ import { Chart } from '../draw/chart.js';
 import { Icon } from '../draw/marks.js';
 import { Seg, Select, Swatch, Word } from '../draw/parts.js';
 import { clock, count, iso, parseTime, plural, rate, share, span } from '../draw/text.js';
-import { EdgePanel, NodePanel } from '../graph/panel.js';
+import { EdgePanel, NodePanel, wayWords } from '../graph/panel.js';
 import { edgeHref, findSelected, keysOf, nameOf, nameOfId, pairOfIds } from '../graph/names.js';
 import { best, ratio, seriesOf } from '../graph/numbers.js';
 import { matchesOf } from '../graph/match.js';
 import { needsBase, overlaid, OVERLAYS } from '../graph/overlay.js';
 import { Picture } from '../graph/picture.js';
+import { isTwin } from '../graph/ways.js';
 import { asText, EdgeTable } from '../graph/table.js';
 
 const MOST = 150, TABLE_ONLY = 2000, HOURS_MS = 3 * 36e5; /* nodes shown at once; edges beyond which there is no picture; time below it */
@@ -71,10 +72,11 @@ function Changes({ g, keys, query, words }) {
   const size = ({ e }) => Math.max(e.errors, e.was.errors) * 1e6 + Math.max(e.calls, e.was.calls),
     rows = g.drawn.filter(d => d.hot).sort((a, b) => size(b) - size(a));
   return html`<h1>${plural(rows.length, 'change')}</h1><p class="s m2">against ${words}, largest first</p>
-    <ol class="chg kinds">${rows.map(({ e, what, cls, label, rate }) => html`<li key=${e.id}>
+    <ol class="chg kinds">${rows.map(d => { const { e, what, cls, label, rate } = d; return html`<li key=${e.id}>
     <span class=${({ gd: 'good', f: 'fault', sl: 'slow' }[cls] || 'm3') + ' s nw'}>${what || 'faster'}</span>
       <span><a class="q" href=${edgeHref(keys(e.caller), keys(e.callee), query)}><b>${pairOfIds(e)}</b></a>
-    <small>${what == 'new' ? rate.text : what == 'gone' ? `was ${count(e.was.calls)} calls` : label}</small></span></li>`)}</ol>`;
+    <small>${what == 'new' ? rate.text : what == 'gone' ? `was ${count(e.was.calls)} calls` : label}${
+    rows.some(o => o != d && isTwin(o, d)) && ', ' + wayWords(e)}</small></span></li>`; })}</ol>`;
 }
 
 /* ---- the bar above ---- */

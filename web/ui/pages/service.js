@@ -52,7 +52,7 @@ export function Services({ query }) {
         ${n.mark ? html`<b>${nameOf(n)}</b>` : nameOf(n)}</a>${
         n.node.role == 'gateway' && html` <span class="m3 s">gateway</span>`}`]),
           ['Namespace', 'only-l m2', n => n.node.namespace || 'unknown'], head('calls', perSecond(s)),
-      ['Began', 'r', n => rateCell(n.began, s, n.mark == 'began')], ['Passed on', 'r', n => rateCell(n.passed, s)],
+      ['Began', 'r', n => rateCell(n.began, s, n.calls, n.mark == 'began')], ['Passed on', 'r', n => rateCell(n.passed, s, n.calls)],
         head('p95', p95('r only-l')), ['Versions', 'only-l m2 after', versionsOf],
       ['Failures', 'only-l',
         n => n.errors ? html`<${Spark} v=${n.failed} words=${`${count(n.errors)} failed calls over the window`}/>`
@@ -86,8 +86,8 @@ const Ends = ({ title, edges, side, s, empty }) =>
   html`<${Block} title=${title + 's'}>
   <${Table} id=${e => e.id} rows=${worstFirst(edges)} to=${e => edgeHref(e.caller, e.callee)} name=${title + 's'}
   empty=${empty}
-    cols=${[end(title, e => nameOfId(e[side])), edgeRate(s), ['Began', 'r', e => rateCell(e.errors_origin, s, e.mark == 'began')],
-    ['Passed on', 'r', e => rateCell(e.errors_carried, s)], p95(), secured]}/></${Block}>`;
+    cols=${[end(title, e => nameOfId(e[side])), edgeRate(s), ['Began', 'r', e => rateCell(e.errors_origin, s, e.calls, e.mark == 'began')],
+    ['Passed on', 'r', e => rateCell(e.errors_carried, s, e.calls)], p95(), secured]}/></${Block}>`;
 
 function Instances({ d }) {
   const [all, setAll] = useState(false), isBad = i => marked(i.calls, i.errors), k = i => isBad(i) ? markOf(d.service) || 'p' : '',
@@ -113,8 +113,8 @@ const PROMQL = name =>
 
 // Where its failures began: in it, at a call of it, or further on.
 function Verdict({ d, onset, ended, s }) {
-  const open = useApi('incidents', { state: 'open' }, { timeless: true, every: 30000 }).data?.items || [],
-    own = open.find(i => { const x = i.suspects[0]?.node;
+  const all = useApi('incidents', { state: 'all' }, { every: 30000 }).data?.items || [],
+    own = all.find(i => { const x = i.suspects[0]?.node;
       return x?.service == d.service.node.service && x.namespace == d.service.node.namespace; });
   const n = d.service, to = e => html`<a href=${edgeHref(e.caller, e.callee)}>${nameOfId(e.callee)}</a>`,
     { x, step } = seriesOf(d.series, d.from), fails = plus(d.series.began, d.series.passed);
@@ -128,7 +128,8 @@ function Verdict({ d, onset, ended, s }) {
   return html`<${Mark} k=${markOf(n)} quiet/> <b>${share_} of calls ${
     ended ? `failed, ${span(onset, ended)}` : `fail${onset ? ` since ${clock(onset)}` : ''}`}.</b> ${n.mark == 'began'
     ? html`They ${ended ? 'began' : 'begin'} here${bad.length == 1 && html`, in <b>${bad[0].version}</b>`}${
-      out && html`, at its call to ${to(out)}`}.`
+      out && html`, at its call to ${to(out)}`}${
+      own && ': ' + own.suspects[0].reason.replace(out ? / at its calls .*/ : '', '')}.`
     : html`They began further on${deeper && html`, beyond ${to(deeper)}`}, and ${ended ? 'were' : 'are'} passed on here.`}
       ${own && html` <a href=${href('/incident/' + own.id)}>Incident ${own.id}</a>`}`;
 }

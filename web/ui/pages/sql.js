@@ -7,7 +7,7 @@ import { useTitle } from '../frame/states.js';
 import { setQuery, showQuery } from '../frame/url.js';
 import { Icon } from '../draw/marks.js';
 import { Select, Word, flag } from '../draw/parts.js';
-import { clock, plural, shellText, when } from '../draw/text.js';
+import { plural, shellText, span } from '../draw/text.js';
 import { Editor } from '../sql/editor.js';
 import { Plan, Result } from '../sql/result.js';
 import { nearest } from '../sql/text.js';
@@ -15,6 +15,7 @@ import { nearest } from '../sql/text.js';
 const FUNCTIONS = 'histogram_quantile histogram_merge percentile ns now_ns count sum avg min max round coalesce nullif json_extract group_concat'
   .split(' ');
 const FEW = 9; /* views, or columns of one */
+const FIRST = 'evidence suspect incident edge_event operation_minute hop_minute edge_minute trace span'.split(' '); /* of the views, from the last */
 const FRESH = { plan: null, draw: null, by: null, rows: null }; /* what a new question forgets of the last */
 
 // Views with their columns, as the table help has them: [{name, text, columns: [[name, text]]}]
@@ -26,7 +27,7 @@ function useViews() {
       const view = views[name] ||= { name, text: '', columns: [] };
       if (column) view.columns.push([column, text]); else view.text = text;
     }
-    return Object.values(views);
+    return Object.values(views).sort((a, b) => FIRST.indexOf(b.name) - FIRST.indexOf(a.name));
   }, [data]);
 }
 
@@ -78,7 +79,8 @@ export function Sql({ query }) {
     run = more => { ask(draft, more); if (draft == q && !more == !plan) answer.again(); };
   const choose = name => { const { sql } = examples.find(e => e.name == name); setDraft(sql); ask(sql, { view: null }); },
     example = examples.find(e => e.sql == draft)?.name;
-  const names = useMemo(() => [...new Set([...views.flatMap(v => [v.name, ...v.columns.map(c => c[0])]), ...FUNCTIONS])].sort(), [views]),
+  const [from, to] = span(fixed.fromMs, fixed.toMs).split(/ ?– ?/),
+    names = useMemo(() => [...new Set([...views.flatMap(v => [v.name, ...v.columns.map(c => c[0])]), ...FUNCTIONS])].sort(), [views]),
     put = text => setInsert({ text, n: insert.n + 1 });
   useTitle(!error && d && !answer.loading && (plan ? 'Plan' : plural(d.rows.length, 'row')), 'SQL');
   return html`<main id="main" class="qpage" tabindex="-1"><h1 class="sr">SQL</h1>
@@ -94,7 +96,7 @@ export function Sql({ query }) {
         <button class="btn" onClick=${() => run({ plan: 1 })}>Plan</button>
         <${Menu} c="bare" items=${[['SQL', draft], ['curl', () => curlSql(draft, r)], ['Command', `faultline sql ${shellText(draft)}`]]}/>
         <span class="s m2">
-          <span class="pa mono">:from</span> ${when(fixed.fromMs)}, <span class="pa mono">:to</span> ${clock(fixed.toMs)} <span
+          <span class="pa mono">:from</span> ${from}, <span class="pa mono">:to</span> ${to} <span
           class="m3">follow the time range</span></span><span class="grow"></span><span class="s m3 only-l">read-only</span></div>
       ${error ? html`<${Wrong} answer=${answer} names=${names} q=${q}/>`
         : d && (plan ? d.columns[3]?.name == 'detail' && html`<${Plan} d=${d}/>` : html`<${Result} d=${d} query=${query}/>`)}</div>

@@ -24,7 +24,7 @@ const wordsOf = c => c && chipWords(c).filter(Boolean).join(' ');
 function NothingFound({ o, q }) {
   const list = conditions(q), worst = o.conditions.map((c, i) => ({ ...c, i })).sort((a, b) => b.count_without - a.count_without)[0],
     words = worst && wordsOf(list[worst.i]);
-  if (!worst) return html`<p class="note">No traces in this time range. The newest are further back: choose a longer one.</p>`;
+  if (!worst?.count_without) return html`<p class="note">No traces in this time range. The newest are further back: choose a longer one.</p>`;
   return html`<p class="note">0 with <b>${words}
     </b>. ${count(worst.count_without)} without it. <${Word}
     act=${() => setQuery({ q: join(list.filter((_, i) => i != worst.i)) })}>Without ${words}</${Word}></p>`;

@@ -6,13 +6,13 @@ import { setQuery, showQuery } from '../frame/url.js';
 import { Icon } from '../draw/marks.js';
 import { Block, Select, Word } from '../draw/parts.js';
 import { grey, loud, Table } from '../draw/table.js';
-import { bare, capital, count, ms, parseTime, share, span } from '../draw/text.js';
+import { bare, capital, change, count, ms, parseTime, share, span } from '../draw/text.js';
 import { versionWord } from '../graph/names.js';
 import { ENOUGH, marked, ratio, slowerThan } from '../graph/numbers.js';
 
 export const WORDS = { worse: 'worse', better: 'better', same: 'same', not_enough_data: 'not enough data' };
 const UNITS = { ratio: x => share(x), ns: x => ms(x), count: x => x.toFixed(2) }, NOTHING = { ratio: 5e-5, ns: 5e4, count: .005 };
-// A difference with its sign; shares in points, of which the unit is said once.
+// A difference with its sign; shares in points, of which the unit is said once, as that of an interval is.
 function signed(x, unit) {
   const a = Math.abs(x);
   const digits = a < .00995 ? 2 : a < .0995 ? 1 : 0;
@@ -53,7 +53,7 @@ function Checks({ c, a, b }) {
     ['Difference', 'r only-l', x => loud(difference(x), isWorse(x), '', '')],
       ['less ← → more', 'only-l mid', x => html`<${Interval} c=${x}/>`],
     ['95 % interval', 'only-l after',
-      x => grey(x.interval ? x.interval.map(i => words(x, i)).join(' to ') : x.need ? `about ${count(x.need)} more calls needed`
+      x => grey(x.interval ? change(...x.interval.map(i => words(x, i)), ' to ') : x.need ? `about ${count(x.need)} more calls needed`
       : 'too few calls')],
     ['Answer', '', x => loud(WORDS[x.verdict], isWorse(x), x.verdict == 'not_enough_data' ? 'm2' : '')]]}/>`;
 }
@@ -85,12 +85,12 @@ export function Versions({ d, asked }) {
   const { baseline: was, candidate: is } = c, [a, b] = [was, is].map(x => versionWord(x.version)),
     need = c.verdict == 'not_enough_data' && Math.max(0, ...c.checks.map(x => x.peer ? 0 : x.need || 0));
   return html`<${Block} id="vs" c="rule" at="mid" title=${`${b} against ${a}`}
-    right=${html`<${Menu} label="JSON for a pipeline" c="bare low only-l" items=${[['JSON', JSON.stringify(c, null, 2)],
-      ['curl', curlOf('compare', { service: d.service.node.service, baseline: was.version, candidate: is.version })]]}/>
-        <${Choice} names=${d.versions.map(v => v.version)} baseline=${was.version} candidate=${is.version}/>`}
+    right=${html`<${Choice} names=${d.versions.map(v => v.version)} baseline=${was.version} candidate=${is.version}/>
+      <${Menu} label="JSON for a pipeline" c="bare low only-l" items=${[['JSON', JSON.stringify(c, null, 2)],
+      ['curl', curlOf('compare', { service: d.service.node.service, baseline: was.version, candidate: is.version })]]}/>`}
     more=${[html`<span class=${'verdict ' + (c.verdict == 'worse' ? 'worse' : 'tag')}><${Icon} n="split"/>${capital(WORDS[c.verdict])}
       </span>`,
-      html`<span class="m2 s">where both took calls, for the same callers and operations: ${count(is.calls)} of ${b}, ${count(was.calls)} of ${a}
+      html`<span class="m2 s">same callers and operations, at the same time: ${count(is.calls)} calls of ${b}, ${count(was.calls)} of ${a}
         ${need ? `; about ${count(need)} more needed` : ''}</span>`]}>
     <${Checks} c=${c} a=${a} b=${b}/></${Block}>`;
 }

@@ -17,10 +17,10 @@ const isNumber = c => c.type == 'integer' || c.type == 'real';
 // Unix ms of a cell of a time column, else null.
 const timeOf = (name, v) => TIME_TEXT.test(v) ? parseTime(v) : TIME_NS.test(name) && Math.abs(v) > 1e17 ? Number(v) / 1e6 : null;
 
-// Digits behind the point, the same for all of a column where they are few.
+// Digits behind the point, the same for all of a column where they are few; at least one where numbers are no counts.
 const MOST_DIGITS = 3;
-const digitsOf = (rows, k) => {
-  const most = rows.reduce((n, r) => Math.max(n, /\.(\d+)$/.exec(r[k])?.[1].length || 0), 0);
+const digitsOf = (rows, k, isReal) => {
+  const most = rows.reduce((n, r) => Math.max(n, /\.(\d+)$/.exec(r[k])?.[1].length || 0), isReal);
   return most <= MOST_DIGITS ? most : 0;
 };
 
@@ -61,7 +61,7 @@ function Drawing({ d, can, query }) {
   const { x, lines } = linesOf(d, can.time, number, split), values = lines.flatMap(l => l.v), name = nameOf(number),
     options = list => list.map(k => [nameOf(k), nameOf(k)]), last = x.at(-1),
     step = x.length > 1 ? Math.min(...x.slice(1).map((t, i) => t - x[i])) : 0, /* what the last point stands for has begun there */
-    marks = useOnsets(x[0], last + step).map(m => ({ ...m, at: Math.min(m.at, last) })),
+    marks = useOnsets(x[0], last + step).map(m => ({ ...m, at: Math.min(m.at, last), label: `incident ${m.id} began` })),
     line = i => ({ stroke: LINES[i], dash: DASHES[i % 4] });
   const key = (l, i) =>
     html`<span key=${l.name}>
@@ -102,7 +102,7 @@ export function Plan({ d }) {
 export function Result({ d, query }) {
   const can = drawable(d), table = query.view == 'table', shown = query.rows == 'all' ? d.rows : d.rows.slice(0, SHOWN),
     names = d.columns.map(c => c.name), c = d.columns.map(c => isNumber(c) ? 'r' : ''),
-    digits = c.map((r, k) => r && digitsOf(d.rows, k));
+    digits = d.columns.map((x, k) => c[k] && digitsOf(d.rows, k, +(x.type == 'real')));
   const csv = () => save(asCsv([names, ...d.rows]), 'text/csv', 'faultline.csv'),
     json = () => save(JSON.stringify(d.rows.map(r => Object.fromEntries(names.map((n, i) => [n, r[i]]))), null, 1), 'application/json',
     'faultline.json');
