@@ -32,7 +32,7 @@ struct prometheus *prometheus_new(const struct prometheus_settings *settings)
     prometheus->settings = *settings;
     prometheus->started_ns = clock_wall_ns();
     pthread_mutex_init(&prometheus->mutex, NULL);
-    buf_init(&prometheus->scratch, 1u << 16);
+    buf_init(&prometheus->scratch, LABELS_BYTES);
     prometheus->kept = stat_get(&kept_family, NULL);
     prometheus->limited_edges = series_limited("traces_service_graph");
     prometheus->limited_spans = series_limited("traces_spanmetrics");
@@ -236,7 +236,7 @@ static struct edge_series *edge_of(struct prometheus *prometheus, const struct t
     if (table_find(table, a, b, &index))
         return table->series[index];
     edge_labels(&prometheus->scratch, turn, call, &client, &server);
-    if (!has_room(prometheus)) {
+    if (!has_room(prometheus) || buf_failed(&prometheus->scratch)) {
         stat_add(prometheus->limited_edges, 1);
         buf_reset(&prometheus->scratch);
         prometheus_label(&prometheus->scratch, "client", STR("other"));
@@ -273,7 +273,7 @@ static void add_pair(struct prometheus *prometheus, const struct turn *turn,
     prometheus_label(labels, "server",
                      names_text(turn->names, nodes_get(turn->nodes, call->callee)->service));
     prometheus_label(labels, "gateway", names_text(turn->names, call->via));
-    series->pair = strndup(labels->p, labels->len);
+    series->pair = buf_failed(labels) ? NULL : strndup(labels->p, labels->len);
 }
 
 static void count_call(struct prometheus *prometheus, const struct turn *turn,
@@ -343,6 +343,16 @@ static bool operation_allowed(struct prometheus *prometheus, name_no service, st
     return map_add(&prometheus->operations, hash, 0);
 }
 
+static void put_span_labels(struct buf *labels, struct str service, struct str operation,
+                            const char *kind, const char *status)
+{
+    buf_reset(labels);
+    prometheus_label(labels, "service", service);
+    prometheus_label(labels, "span_name", operation);
+    prometheus_label(labels, "span_kind", str_of(kind));
+    prometheus_label(labels, "status_code", str_of(status));
+}
+
 static void span_labels(struct prometheus *prometheus, const struct turn *turn,
                         const struct record *record, name_no service)
 {
@@ -357,12 +367,13 @@ static void span_labels(struct prometheus *prometheus, const struct turn *turn,
     bool allowed = has_room(prometheus) && operation_allowed(prometheus, service, buf_str(&name));
     if (!allowed)
         stat_add(prometheus->limited_spans, 1);
-    buf_reset(&prometheus->scratch);
-    prometheus_label(&prometheus->scratch, "service",
-                     has_room(prometheus) ? names_text(turn->names, service) : STR("other"));
-    prometheus_label(&prometheus->scratch, "span_name", allowed ? buf_str(&name) : STR("other"));
-    prometheus_label(&prometheus->scratch, "span_kind", str_of(kinds[record->shape->kind]));
-    prometheus_label(&prometheus->scratch, "status_code", str_of(statuses[record->status]));
+    struct str operation = allowed ? buf_str(&name) : STR("other");
+    struct str text = has_room(prometheus) ? names_text(turn->names, service) : STR("other");
+    put_span_labels(&prometheus->scratch, text, operation, kinds[record->shape->kind],
+                    statuses[record->status]);
+    if (buf_failed(&prometheus->scratch))
+        put_span_labels(&prometheus->scratch, STR("other"), operation, kinds[record->shape->kind],
+                        statuses[record->status]);
     buf_fini(&name);
 }
 
@@ -472,7 +483,29 @@ void prometheus_take(struct prometheus *prometheus, const struct turn *turn, uin
     }
 }
 
+/* What an Accept header gives a type; -1 where it does not name it. */
+static double weight_of(struct str accept, struct str type)
+{
+    struct str one, name, rest;
+    while (accept.len) {
+        double q = 1;
+        str_cut(accept, ',', &one, &accept);
+        str_cut(one, ';', &name, &rest);
+        if (!str_eq(str_trim(name), type))
+            continue;
+        while (rest.len) {
+            str_cut(rest, ';', &one, &rest);
+            one = str_trim(one);
+            if (str_starts(one, STR("q=")) && !str_to_double(str_skip(one, 2), &q))
+                q = 0;
+        }
+        return q;
+    }
+    return -1;
+}
+
 bool prometheus_wants_openmetrics(struct str accept)
 {
-    return str_contains(accept, STR("application/openmetrics-text"));
+    double weight = weight_of(accept, STR("application/openmetrics-text"));
+    return weight > 0 && weight >= weight_of(accept, STR("text/plain"));
 }

@@ -10,6 +10,8 @@
 #include "exporters/ingested.h"
 #include "exporters/prometheus.h"
 
+#define LABELS_BYTES (1u << 18) /* of one series; whose names need more is `other` */
+
 struct exemplar {
     struct trace_id id; /* 0: none */
     double value;       /* seconds; 1 for counters */

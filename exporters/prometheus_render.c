@@ -157,31 +157,39 @@ static void render_edge_counter(struct prometheus *p, struct rendering *r,
     }
 }
 
+/* An edge's counter that has one label more. */
+static void split(struct rendering *r, const char *name, const struct edge_series *series,
+                  const char *label, const char *value, uint64_t n)
+{
+    struct buf labels;
+    buf_init(&labels, LABELS_BYTES);
+    buf_add_c(&labels, series->labels);
+    prometheus_label(&labels, label, str_of(value));
+    buf_add_char(&labels, '\0');
+    if (!buf_failed(&labels))
+        counter(r, name, labels.p, n, NULL, series->created_ns);
+    buf_fini(&labels);
+}
+
 static void render_edge_split(struct prometheus *p, struct rendering *r)
 {
-    char labels[8192];
     head(r, "faultline_edge_errors_total", "counter",
          "Failed calls, by whether the failure began here.");
     for (uint32_t i = 0; i < p->edges.n; i++) {
         const struct edge_series *series = p->edges.series[i];
-        for (int k = 0; k < 2 && is_fresh(r, series->last_ns); k++) {
-            snprintf(labels, sizeof(labels), "%s,fault=\"%s\"", series->labels,
-                     k ? "carried" : "origin");
-            counter(r, "faultline_edge_errors_total", labels, k ? series->carried : series->origin,
-                    NULL, series->created_ns);
-        }
+        if (!is_fresh(r, series->last_ns))
+            continue;
+        split(r, "faultline_edge_errors_total", series, "fault", "origin", series->origin);
+        split(r, "faultline_edge_errors_total", series, "fault", "carried", series->carried);
     }
     head(r, "faultline_edge_security_total", "counter",
          "Calls, by the security of their connection.");
     for (uint32_t i = 0; i < p->edges.n; i++) {
         const struct edge_series *series = p->edges.series[i];
         for (unsigned k = 0; k < N_SECURITIES && is_fresh(r, series->last_ns); k++) {
-            if (!series->security[k])
-                continue;
-            snprintf(labels, sizeof(labels), "%s,security=\"%s\"", series->labels,
-                     security_word(k));
-            counter(r, "faultline_edge_security_total", labels, series->security[k], NULL,
-                    series->created_ns);
+            if (series->security[k])
+                split(r, "faultline_edge_security_total", series, "security", security_word(k),
+                      series->security[k]);
         }
     }
 }

@@ -73,7 +73,8 @@ static bool read_filter(const struct http_request *request, uint64_t default_ns,
         return !err_set(err, ERR_INVALID, "status is ok or error");
     if (duration.len && !duration_parse(duration, &filter->min_duration_ns))
         return !err_set(err, ERR_INVALID, "min_duration: a duration is 250ms, 2s …");
-    if (attr.len && !str_cut(attr, '=', &filter->attr_key, &filter->attr_value))
+    if (attr.len &&
+        (!str_cut(attr, '=', &filter->attr_key, &filter->attr_value) || !filter->attr_key.len))
         return !err_set(err, ERR_INVALID, "attr is key=value");
     return true;
 }

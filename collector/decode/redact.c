@@ -67,14 +67,23 @@ bool redaction_same(const struct redaction *a, const struct redaction *b)
     return same;
 }
 
+/* A '-' of the word may be missing: api-key, apiKey. */
+static bool begins_with(struct str key, const char *word)
+{
+    size_t at = 0;
+    for (; *word; word++) {
+        bool same = at < key.len && folded(key.p[at]) == *word;
+        if (!same && *word != '-')
+            return false;
+        at += same;
+    }
+    return true;
+}
+
 static bool has_word(struct str key, const char *word)
 {
-    size_t n = strlen(word);
-    for (size_t at = 0; at + n <= key.len; at++) {
-        size_t i = 0;
-        while (i < n && folded(key.p[at + i]) == word[i])
-            i++;
-        if (i == n)
+    for (size_t at = 0; at < key.len; at++) {
+        if (begins_with(str_skip(key, at), word))
             return true;
     }
     return false;

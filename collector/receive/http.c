@@ -302,6 +302,8 @@ static int begin_zipkin(struct receiver *receiver, struct http_request *request)
         return question;
     if (path_is(request, STR("/health")) && get)
         answer_health(&receiver->settings, request);
+    else if (path_is(request, STR("/health")))
+        wrong_method(receiver, request, "GET, HEAD");
     else if (!may_ask(receiver, request))
         return 1;
     else if (path_is(request, STR("/")) && get)

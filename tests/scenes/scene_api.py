@@ -149,7 +149,7 @@ def scene_every_answer_is_as_documented(c):
         status, _, headers = c.get(base + "from=1h")
         assert headers["cache-control"] == "no-store" and headers["x-content-type-options"] == "nosniff", base
     for path, wanted in (("traces/1", 404), ("traces/zz", 400), ("traces/" + "1" * 33, 400), ("incidents/99", 404), ("incidents/x", 404), ("nope", 404),
-                         ("compare", 400), ("compare?service=nobody", 404), ("sql", 405)):
+                         ("compare", 400), ("compare?service=nobody", 404), ("sql", 405), ("traces?attr=x", 400), ("traces?attr==x", 400)):
         status, text, _ = c.get("/api/v1/" + path)
         assert status == wanted and set(json.loads(text)) == {"error"} and set(json.loads(text)["error"]) == {"code", "message"}, (path, status, text)
 

@@ -371,6 +371,8 @@ def scene_zipkin_bodies(c):
     assert c.request(c.zipkin, "POST", "/api/v1/spans", b"[]")[0] == 404
     status, _, headers = c.request(c.zipkin, "PUT", "/api/v2/spans", b"[]")
     assert status == 405 and headers["allow"] == "GET, HEAD, POST"
+    status, _, headers = c.request(c.zipkin, "POST", "/health", b"[]")
+    assert status == 405 and headers["allow"] == "GET, HEAD"
     c.flush()
     assert c.sql("SELECT trace_id, span_id, start_ns, duration_ns FROM span ORDER BY start_ns") == [
         ("0000000000000000463ac35c9f6413ad", "a2fb4a1d1a96d312", 1700000000000000000, 10000),

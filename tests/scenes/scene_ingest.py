@@ -307,7 +307,25 @@ def scene_metrics_are_clean(c):
     check_families(c.get("/metrics")[1].decode())
     status, text, headers = c.get("/metrics", Accept="application/openmetrics-text;version=1.0.0")
     assert text.endswith(b"# EOF\n") and b'# {trace_id="' in text and "openmetrics" in headers["content-type"]
+    for accept, wanted in (("application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.3,*/*;q=0.1", True), ("application/openmetrics-text; q=0", False),
+                           ("application/openmetrics-text;q=0.1, text/plain;q=0.9", False), ("text/plain", False), ("*/*", False)):
+        assert c.get("/metrics", Accept=accept)[1].endswith(b"# EOF\n") == wanted, accept
     status, packed, headers = c.get("/metrics", **{"Accept-Encoding": "gzip"})
     assert headers["content-encoding"] == "gzip" and b"process_cpu_seconds_total" in gzip.decompress(packed)
     lint = subprocess.run(["promtool", "check", "metrics"], input=c.get("/metrics")[1], capture_output=True)
     assert lint.returncode == 0 and not lint.stdout and not lint.stderr, (lint.returncode, lint.stdout, lint.stderr)
+
+
+def scene_long_names_leave_metrics_readable(c):
+    """Labels were cut in the middle of a value when names were long, and no scraper could read the rest. What no label can hold is `other`."""
+    c.start(limit__attribute_bytes="300000")
+    for i, n in enumerate((4096, 60000, 300000)):
+        body = json.loads(otlp_body([("x" * n, otlp_span("%032x" % (i + 1), "%016x" % (i + 1), status=2)[1])]))
+        body["resourceSpans"][0]["resource"]["attributes"].append({"key": "service.namespace", "value": {"stringValue": "\\" * n}})
+        assert c.post_otlp(json.dumps(body).encode(), True)[0] == 200
+    c.flush()
+    text = c.get("/metrics")[1].decode()
+    lint = subprocess.run(["promtool", "check", "metrics"], input=text.encode(), capture_output=True)
+    assert lint.returncode == 0 and not lint.stderr, lint
+    failed = re.findall(r'^faultline_edge_errors_total\{client="user",server="(x+|other)",.*fault="origin"\} 1$', text, re.M)
+    assert sorted(map(len, failed)) == [4096, 60000] and 'server="other"' in text, list(map(len, failed))

@@ -17,7 +17,7 @@ def scene_secrets_are_not_stored(c):
     c.start()
     trace = "0af7651916cd43dd8448eb211c80319c"
     _, span = otlp_span(trace, "00000000000000a1", service="shop", http__request__header__Authorization="Bearer s3cret-1", DB_PASSWD="s3cret-2",
-                        plain="kept", session_id="s3cret-3", url__query="a=1&token=s3cret-9&sig=s3cret-8",
+                        plain="kept", apiKey="s3cret-15", session_id="s3cret-3", url__query="a=1&token=s3cret-9&sig=s3cret-8",
                         url__full="https://ann:s3cret-4@shop.example/cart?x=1&sig=s3cret-5&X-Goog-Signature=s3cret-6&api-key=s3cret-7&y=2#z")
     span["events"] = [{"timeUnixNano": "1700000000000000000", "name": "login",
                        "attributes": [{"key": "user.token", "value": {"stringValue": "s3cret-10"}}, {"key": "user.name", "value": {"stringValue": "ann"}}]}]
@@ -29,7 +29,7 @@ def scene_secrets_are_not_stored(c):
     assert c.post_zipkin(json.dumps(zipkin).encode())[0] == 202
     c.flush()
     found = attributes(c, trace)
-    assert found["plain"] == "kept" and found["http.request.header.Authorization"] == found["DB_PASSWD"] == found["session_id"] == "REDACTED"
+    assert found["plain"] == "kept" and found["http.request.header.Authorization"] == found["DB_PASSWD"] == found["session_id"] == found["apiKey"] == "REDACTED"
     assert found["url.full"] == "https://REDACTED:REDACTED@shop.example/cart?x=1&sig=REDACTED&X-Goog-Signature=REDACTED&api-key=REDACTED&y=2#z"
     assert found["url.query"] == "a=1&token=REDACTED&sig=REDACTED"
     events = json.loads(c.sql("SELECT events FROM span WHERE trace_id = ?", trace)[0][0])
