@@ -66,7 +66,7 @@ static bool read_status(struct decoding *decoding, struct json *json, struct spa
         } else if (key_is(&key, STR("message"))) {
             if (!otlp_json_name(decoding, json, &span->status_message))
                 return false;
-        } else if (!json_skip(json, NULL)) {
+        } else if (!otlp_json_pass(json, &key)) {
             return false;
         }
     }
@@ -95,7 +95,7 @@ static bool read_item(struct decoding *decoding, struct json *json, struct span_
         else if (key_is(&key, STR("attributes")))
             ok = json_any_attributes(decoding, json, &list);
         else
-            ok = json_skip(json, NULL);
+            ok = otlp_json_pass(json, &key);
         if (!ok)
             return false;
     }
@@ -170,7 +170,7 @@ static bool read_member(struct decoding *decoding, struct json *json, const stru
     if (key_is(key, STR("links")))
         return read_items(decoding, json, true, &span->links);
     if (!key_is(key, STR("attributes")))
-        return json_skip(json, NULL);
+        return otlp_json_pass(json, key);
     struct attr_list list = {0};
     if (!json_any_attributes(decoding, json, &list))
         return false;

@@ -125,6 +125,17 @@ bool otlp_json_enum(struct json *json, struct str prefix, const char *const *wor
     return true;
 }
 
+bool otlp_json_pass(struct json *json, const struct json_text *key)
+{
+    int64_t number;
+    if (key_is(key, STR("flags")) ||
+        (str_starts(key->raw, STR("dropped")) && str_ends(key->raw, STR("Count"))))
+        return json_read_i64(json, &number);
+    if (key_is(key, STR("schemaUrl")) && json_peek(json) != JSON_STRING)
+        return json_is_null(json) || json_wrong(json, "a string was expected");
+    return json_skip(json, NULL);
+}
+
 /* ---- resources, scopes, items ---- */
 
 struct walk {
@@ -156,7 +167,7 @@ static bool read_scope(struct decoding *decoding, struct json *json, struct scop
     while (json_next_key(json, &key)) {
         bool ok = key_is(&key, STR("name"))      ? otlp_json_name(decoding, json, &scope->name)
                   : key_is(&key, STR("version")) ? otlp_json_name(decoding, json, &scope->version)
-                                                 : json_skip(json, NULL);
+                                                 : otlp_json_pass(json, &key);
         if (!ok)
             return false;
     }
@@ -185,7 +196,7 @@ static bool read_scope_items(struct walk *walk, struct json *json, const struct 
         } else if (key_is(&key, walk->kind->items)) {
             ok = have_scope ? read_items(walk, json, resource, &scope) : json_skip(json, &aside);
         } else {
-            ok = json_skip(json, NULL);
+            ok = otlp_json_pass(json, &key);
         }
         if (!ok)
             return false;
@@ -220,7 +231,7 @@ static bool read_resource(struct decoding *decoding, struct json *json, struct a
         return false;
     while (json_next_key(json, &key)) {
         if (!(key_is(&key, STR("attributes")) ? json_any_attributes(decoding, json, list)
-                                              : json_skip(json, NULL)))
+                                              : otlp_json_pass(json, &key)))
             return false;
     }
     return !json->error;
@@ -257,7 +268,7 @@ static bool read_resource_items(struct walk *walk, struct json *json)
         } else if (key_is(&key, walk->kind->scopes) || key_is(&key, walk->kind->old_scopes)) {
             ok = resource ? read_all_scopes(walk, json, resource) : json_skip(json, &aside);
         } else {
-            ok = json_skip(json, NULL);
+            ok = otlp_json_pass(json, &key);
         }
         if (!ok)
             return json_wrong(json, "memory");

@@ -28,5 +28,8 @@ bool otlp_json_id_halves(struct str text, size_t n_bytes, uint64_t halves[2]);
  * every known number, as in protobuf. */
 bool otlp_json_enum(struct json *json, struct str prefix, const char *const *words, unsigned n,
                     uint64_t *number);
+/* Passes over what is not kept; of the fields that OTLP has, only where the value is of their type.
+ */
+bool otlp_json_pass(struct json *json, const struct json_text *key);
 
 #endif

@@ -56,7 +56,7 @@ static bool read_member(struct decoding *decoding, struct json *json, const stru
     }
     if (key_is(key, STR("attributes")))
         return json_any_attributes(decoding, json, &raw->attributes);
-    return json_skip(json, NULL);
+    return otlp_json_pass(json, key);
 }
 
 static bool read_record(struct decoding *decoding, struct json *json,

@@ -510,3 +510,23 @@ def scene_61_peers_namespaces_and_versions_without_end(c):
     assert c.sql("SELECT caller_service, callee_service, sum(calls) FROM edge_minute WHERE 'peer1' IN (caller_service, callee_service) GROUP BY 1, 2") == [
         ("front", "peer1", 1)]
     c.check_ledger()
+
+
+def scene_a_wrong_type_is_told_also_where_the_value_is_not_kept(c):
+    c.start()
+    span = {"traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": "00000000000000a1", "name": "op", "startTimeUnixNano": "1700000000000000000",
+            "endTimeUnixNano": "1700000000001000000"}
+
+    def post(more={}, event={}, scope={}, scopes={}, resource={}, resources={}):
+        body = {"resourceSpans": [{"resource": {"attributes": [], **resource}, **resources,
+                                   "scopeSpans": [{"scope": {"name": "s", **scope}, **scopes, "spans": [{**span, **more, "events": [{"name": "e", **event}]}]}]}]}
+        return c.request(c.otlp, "POST", "/v1/traces", json.dumps(body).encode(), {"Content-Type": "application/json"})[0]
+    for good in (1, "1", None):
+        assert post({"flags": good, "droppedLinksCount": good}, {"droppedAttributesCount": good}, {"droppedAttributesCount": good},
+                    {"schemaUrl": "x"}, {"droppedAttributesCount": good}, {"schemaUrl": None}) == 200, good
+    assert post({"later": {"droppedThings": []}, "dropped": "x"}) == 200
+    for bad in ("x", {}, [], True):
+        assert post({"flags": bad}) == post({"droppedEventsCount": bad}) == post(event={"droppedAttributesCount": bad}) == 400, bad
+        assert post(scope={"droppedAttributesCount": bad}) == 400, bad
+        assert post(resource={"droppedAttributesCount": bad}) == 400, bad
+    assert post(scopes={"schemaUrl": 5}) == post(resources={"schemaUrl": {}}) == 400
