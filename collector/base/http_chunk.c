@@ -1,6 +1,8 @@
 /* http_chunk.c - one byte at a time where lines are, whole runs where data is. */
 #include "collector/base/http_chunk.h"
 
+#include "collector/base/http_head.h"
+
 #define MOST_DIGITS 16
 #define MOST_SKIPPED 4096
 
@@ -29,7 +31,7 @@ static enum chunk_state in_size(struct chunk_reader *reader, char c)
     return c == '\r' ? CHUNK_SIZE_LF : bad_if(c != ';', CHUNK_EXTENSION);
 }
 
-/* In an extension or a trailer's line: until its carriage return. */
+/* In an extension or a trailer's value: until its carriage return. */
 static enum chunk_state in_line(struct chunk_reader *reader, char c, enum chunk_state end)
 {
     unsigned char byte = (unsigned char)c;
@@ -45,12 +47,11 @@ static enum chunk_state after_size(struct chunk_reader *reader, char c)
     return bad_if(c != '\n', reader->left ? CHUNK_DATA : CHUNK_TRAILER);
 }
 
-static enum chunk_state in_trailer(struct chunk_reader *reader, char c)
+/* A name, as in the head. A request that follows where the empty line is missing has none. */
+static enum chunk_state in_name(struct chunk_reader *reader, char c)
 {
-    if (c == '\r')
-        return CHUNK_END_LF;
-    reader->state = CHUNK_TRAILER_LINE;
-    return bad_if(c == ' ' || c == '\t' || c == ':', in_line(reader, c, CHUNK_TRAILER_LF));
+    return bad_if(!http_is_token_byte((unsigned char)c) || ++reader->n_skipped > MOST_SKIPPED,
+                  CHUNK_TRAILER_NAME);
 }
 
 static enum chunk_state step(struct chunk_reader *reader, char c)
@@ -67,7 +68,9 @@ static enum chunk_state step(struct chunk_reader *reader, char c)
     case CHUNK_DATA_LF:
         return bad_if(c != '\n', CHUNK_SIZE);
     case CHUNK_TRAILER:
-        return in_trailer(reader, c);
+        return c == '\r' ? CHUNK_END_LF : in_name(reader, c);
+    case CHUNK_TRAILER_NAME:
+        return c == ':' ? CHUNK_TRAILER_LINE : in_name(reader, c);
     case CHUNK_TRAILER_LINE:
         return in_line(reader, c, CHUNK_TRAILER_LF);
     case CHUNK_TRAILER_LF:

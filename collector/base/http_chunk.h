@@ -12,7 +12,8 @@ enum chunk_state {
     CHUNK_DATA_CR,
     CHUNK_DATA_LF,
     CHUNK_TRAILER, /* at the beginning of a line behind the last chunk */
-    CHUNK_TRAILER_LINE,
+    CHUNK_TRAILER_NAME,
+    CHUNK_TRAILER_LINE, /* behind its colon */
     CHUNK_TRAILER_LF,
     CHUNK_END_LF,
     CHUNK_END,

@@ -3,7 +3,7 @@
 
 #define LONGEST_METHOD 32
 
-static bool is_token_byte(unsigned char c)
+bool http_is_token_byte(unsigned char c)
 {
     static const char marks[] = "!#$%&'*+-.^_`|~";
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
@@ -13,7 +13,7 @@ static bool is_token_byte(unsigned char c)
 static bool is_token(struct str text)
 {
     for (size_t i = 0; i < text.len; i++) {
-        if (!is_token_byte((unsigned char)text.p[i]))
+        if (!http_is_token_byte((unsigned char)text.p[i]))
             return false;
     }
     return text.len > 0;

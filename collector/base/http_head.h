@@ -43,6 +43,8 @@ enum http_scan http_head_scan(struct str bytes, size_t *at);
  * 505; what was read until then is in *head. */
 unsigned http_head_read(struct str bytes, char *space, struct http_head *head);
 
+/* May it stand in a method, or in a header's name? */
+bool http_is_token_byte(unsigned char c);
 /* The first header of this name; '' with p NULL when absent. */
 struct str http_head_get(const struct http_head *head, struct str name);
 /* The name or the address in `host`, without brackets and without a port; '' when it holds none. */

@@ -78,6 +78,8 @@ def rows(p):
         (16, "a bare LF behind a size", p.post(CHUNKED, b"%x\n%s\r\n0\r\n\r\n" % (n, body), length=False), [400], True),
         (16, "no end yet", p.post(CHUNKED, b"%x\r\n%s\r\n0\r\n" % (n, body), length=False), [], None),
         (16, "trailers", p.post(CHUNKED, b"%x\r\n%s\r\n0\r\nX-T: 1\r\n\r\n" % (n, body), length=False), [p.good], False),
+        (16, "a trailer without a colon", p.post(CHUNKED, b"%x\r\n%s\r\n0\r\nXTv\r\n\r\n" % (n, body), length=False), [400], True),
+        (16, "no empty line at the end", p.post(CHUNKED, b"%x\r\n%s\r\n0\r\n" % (n, body), length=False) + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", [400], True),
         (16, "chunked in HTTP/1.0", p.post(CHUNKED, chunked(body), length=False).replace(b"HTTP/1.1", b"HTTP/1.0"), [400], True),
         (17, "a body on GET", p.get(headers=b"Content-Length: 2\r\n") + b"{}", [400], True),
         (17, "a body on HEAD", b"HEAD" + p.get(headers=b"Content-Length: 2\r\n")[3:] + b"{}", [400], True),
