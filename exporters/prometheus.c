@@ -6,6 +6,7 @@
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
+#include "collector/base/http_head.h"
 #include "collector/model/ingest_stats.h"
 #include "exporters/known_parts.h"
 #include "exporters/prometheus_internal.h"
@@ -483,29 +484,8 @@ void prometheus_take(struct prometheus *prometheus, const struct turn *turn, uin
     }
 }
 
-/* What an Accept header gives a type; -1 where it does not name it. */
-static double weight_of(struct str accept, struct str type)
-{
-    struct str one, name, rest;
-    while (accept.len) {
-        double q = 1;
-        str_cut(accept, ',', &one, &accept);
-        str_cut(one, ';', &name, &rest);
-        if (!str_eq(str_trim(name), type))
-            continue;
-        while (rest.len) {
-            str_cut(rest, ';', &one, &rest);
-            one = str_trim(one);
-            if (str_starts(one, STR("q=")) && !str_to_double(str_skip(one, 2), &q))
-                q = 0;
-        }
-        return q;
-    }
-    return -1;
-}
-
 bool prometheus_wants_openmetrics(struct str accept)
 {
-    double weight = weight_of(accept, STR("application/openmetrics-text"));
-    return weight > 0 && weight >= weight_of(accept, STR("text/plain"));
+    double weight = http_weight(accept, STR("application/openmetrics-text"));
+    return weight > 0 && weight >= http_weight(accept, STR("text/plain"));
 }

@@ -1,24 +1,12 @@
 /* gzip.c - answers packed for who takes them so. */
 #include <zlib.h>
 
+#include "collector/base/http_head.h"
 #include "web/routes.h"
 
-/* "gzip", and not "gzip;q=0". */
 bool web_takes_gzip(const struct http_request *request)
 {
-    struct str rest = http_header(request, "Accept-Encoding"), one, name, weight;
-    while (rest.len) {
-        str_cut(rest, ',', &one, &rest);
-        str_cut(one, ';', &name, &weight);
-        double q = 1;
-        if (!str_eq(str_trim(name), STR("gzip")))
-            continue;
-        weight = str_trim(weight);
-        if (str_starts(weight, STR("q=")))
-            return str_to_double(str_skip(weight, 2), &q) && q > 0;
-        return true;
-    }
-    return false;
+    return http_weight(http_header(request, "Accept-Encoding"), STR("gzip")) > 0;
 }
 
 /* The fastest level: packing a graph takes a millisecond and saves nine tenths of it. */

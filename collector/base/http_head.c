@@ -342,3 +342,23 @@ bool http_host_is(struct str host, const char *const *names)
     }
     return false;
 }
+
+double http_weight(struct str header, struct str name)
+{
+    struct str one, named, rest;
+    while (header.len) {
+        double q = 1;
+        str_cut(header, ',', &one, &header);
+        str_cut(one, ';', &named, &rest);
+        if (!str_eq(str_trim(named), name))
+            continue;
+        while (rest.len) {
+            str_cut(rest, ';', &one, &rest);
+            one = str_trim(one);
+            if (str_starts(one, STR("q=")) && !str_to_double(str_skip(one, 2), &q))
+                q = 0;
+        }
+        return q;
+    }
+    return -1;
+}

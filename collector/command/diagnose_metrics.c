@@ -8,11 +8,18 @@
 #define POINTS_BYTES ((size_t)128 << 20)
 #define POINTS_OF_ALL_BYTES ((size_t)256 << 20)
 
-static void say_cut(const struct metric_samples_list *list)
+/* Of the diagnosis' windows. */
+static int ask_samples(struct query *query, const struct diagnosis *diagnosis,
+                       struct metric_question question, struct arena *points,
+                       struct metric_samples_list *list, struct err *err)
 {
+    question.normal = (struct window){diagnosis->baseline_from_ns, diagnosis->baseline_to_ns};
+    question.now = (struct window){diagnosis->from_ns, diagnosis->to_ns};
+    query_metric_samples(query, &question, points, list, err);
     if (list->cut)
         log_event(LOG_WARN, "metrics_cut",
                   "reason=\"more series or points of causes than one diagnosis reads\"");
+    return err->code;
 }
 
 static int read_samples(struct query *query, const struct diagnosis *diagnosis, bool stores,
@@ -21,13 +28,7 @@ static int read_samples(struct query *query, const struct diagnosis *diagnosis, 
     const struct suspect *suspects = diagnosis->suspects;
     uint32_t n = diagnosis->n_suspects;
     struct metric_subject *subjects = arena_calloc(arena, (n + 1) * sizeof(*subjects));
-    struct metric_question question = {{diagnosis->baseline_from_ns, diagnosis->baseline_to_ns},
-                                       {diagnosis->from_ns, diagnosis->to_ns},
-                                       subjects,
-                                       n,
-                                       false,
-                                       stores,
-                                       false};
+    struct metric_question question = {.subjects = subjects, .n_subjects = n, .stores = stores};
     if (!subjects)
         return err_set(err, ERR_BUSY, "memory is short for the metrics of this window");
     for (uint32_t i = 0; i < n; i++)
@@ -35,23 +36,15 @@ static int read_samples(struct query *query, const struct diagnosis *diagnosis, 
                                               .service = suspects[i].node.service,
                                               .version = suspects[i].node.version,
                                               .instance = suspects[i].instance};
-    return query_metric_samples(query, &question, arena, list, err);
+    return ask_samples(query, diagnosis, question, arena, list, err);
 }
 
 /* What everybody says; `alone`: and nothing else does. */
 static int read_everybody(struct query *query, bool alone, const struct diagnosis *diagnosis,
                           struct arena *points, struct metric_samples_list *list, struct err *err)
 {
-    struct metric_question question = {{diagnosis->baseline_from_ns, diagnosis->baseline_to_ns},
-                                       {diagnosis->from_ns, diagnosis->to_ns},
-                                       NULL,
-                                       0,
-                                       true,
-                                       false,
-                                       alone};
-    query_metric_samples(query, &question, points, list, err);
-    say_cut(list);
-    return err->code;
+    struct metric_question question = {.everybody = true, .alone = alone};
+    return ask_samples(query, diagnosis, question, points, list, err);
 }
 
 int diagnose_gauges(struct query *query, const struct diagnosis_request *request,
@@ -93,7 +86,6 @@ int diagnosis_add_metrics(struct query *query, struct arena *arena, uint32_t lim
     if (!err->code && ((stores && !metrics_find_store(&list, arena, diagnosis)) ||
                        !metrics_weigh(&list, arena, limit, diagnosis)))
         err_set(err, ERR_BUSY, "memory is short for the metrics of this window");
-    say_cut(&list);
     arena_fini(&points);
     return err->code;
 }

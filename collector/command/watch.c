@@ -159,32 +159,14 @@ static void find_those_that_show(struct watch *watch, const struct look *look,
     }
 }
 
-/* It shows what another is about by now, and its own cause is not to blame: gives that other. */
-static struct watched *passed_to(struct watch *watch, struct watched *watched,
-                                 const struct look *look)
-{
-    struct suspects_wanted wanted = {.normal = &watched->normal,
-                                     .normal_s = watched->normal_s,
-                                     .from_step = look->from,
-                                     .end = look->end,
-                                     .together = watched->together,
-                                     .watched = watched};
-    struct watched *other = NULL;
-    struct incident *now = incident_copy(watched->incident);
-    if (now && !watched_is_to_blame(watch, watched, look->from, look->end) &&
-        watch_suspects(watch, &wanted, now))
-        other = watch_about(watch, &now->cause);
-    incident_free(now);
-    return other;
-}
-
 /* Incidents that come to one cause go on as that which is about it: from now on the entries are
  * shared. */
 static void pass_on(struct watch *watch, const struct look looks[N_LOOKS])
 {
     for (struct watched *at = watch->open; at && watch->open->next; at = at->next) {
+        const struct look *look = &looks[at->window];
         struct watched *other = at->shows && !watch_shares_entry(watch, at)
-                                    ? passed_to(watch, at, &looks[at->window])
+                                    ? watched_passes_to(watch, at, look->from, look->end)
                                     : NULL;
         at->passes_on = other ? at->passes_on + 1 : 0;
         for (unsigned i = 0; i < at->n_entries && at->passes_on >= PASS_ON_LOOKS; i++) {

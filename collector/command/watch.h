@@ -218,6 +218,10 @@ bool watch_suspects(struct watch *watch, const struct suspects_wanted *wanted,
  * say. */
 bool watched_is_to_blame(struct watch *watch, const struct watched *watched, uint64_t from_step,
                          uint64_t end);
+/* The open one that is about the first suspect of these steps, where its own cause is none of them;
+ * NULL: there is none. */
+struct watched *watched_passes_to(struct watch *watch, const struct watched *watched,
+                                  uint64_t from_step, uint64_t end);
 bool same_service(const struct node_text *a, const struct node_text *b);
 void incident_summarise(struct incident *incident);
 /* Of one that was read from the file: its sentence where it began. */

@@ -275,23 +275,61 @@ bool watch_suspects(struct watch *watch, const struct suspects_wanted *wanted,
     return true;
 }
 
+/* Is its own cause significant there? */
+static bool is_blamed(const struct watched *watched, const struct diagnosis *diagnosis)
+{
+    for (uint32_t i = 0; i < diagnosis->n_suspects; i++) {
+        if (diagnosis->suspects[i].significant &&
+            same_service(&watched->incident->cause, &diagnosis->suspects[i].node))
+            return true;
+    }
+    return false;
+}
+
+static struct suspects_wanted wanted_in(const struct watched *watched, uint64_t from_step,
+                                        uint64_t end)
+{
+    return (struct suspects_wanted){.normal = &watched->normal,
+                                    .normal_s = watched->normal_s,
+                                    .from_step = from_step,
+                                    .end = end,
+                                    .together = watched->together,
+                                    .watched = watched};
+}
+
 bool watched_is_to_blame(struct watch *watch, const struct watched *watched, uint64_t from_step,
                          uint64_t end)
 {
-    struct suspects_wanted wanted = {.normal = &watched->normal,
-                                     .normal_s = watched->normal_s,
-                                     .from_step = from_step,
-                                     .end = end};
+    struct suspects_wanted wanted = wanted_in(watched, from_step, end);
     struct diagnosis diagnosis;
     struct arena arena;
     arena_init(&arena, BLAME_BYTES);
     bool good = localise_steps(watch, &wanted, &arena, &diagnosis);
-    bool blamed = !good || diagnosis.verdict == VERDICT_NOT_ENOUGH;
-    for (uint32_t i = 0; i < diagnosis.n_suspects && good && !blamed; i++)
-        blamed = diagnosis.suspects[i].significant &&
-                 same_service(&watched->incident->cause, &diagnosis.suspects[i].node);
+    bool blamed =
+        !good || diagnosis.verdict == VERDICT_NOT_ENOUGH || is_blamed(watched, &diagnosis);
     arena_fini(&arena);
     return blamed;
+}
+
+struct watched *watched_passes_to(struct watch *watch, const struct watched *watched,
+                                  uint64_t from_step, uint64_t end)
+{
+    struct suspects_wanted wanted = wanted_in(watched, from_step, end);
+    struct watched *other = NULL;
+    struct diagnosis diagnosis;
+    struct arena arena;
+    arena_init(&arena, BLAME_BYTES);
+    if (localise_steps(watch, &wanted, &arena, &diagnosis) && !is_blamed(watched, &diagnosis)) {
+        uint32_t first = 0;
+        while (
+            first < diagnosis.n_suspects && !wanted.together &&
+            !is_passed(watch, &diagnosis, &wanted, watched->incident, &diagnosis.suspects[first]))
+            first++;
+        if (first < diagnosis.n_suspects && diagnosis.suspects[first].significant)
+            other = watch_about(watch, &diagnosis.suspects[first].node);
+    }
+    arena_fini(&arena);
+    return other;
 }
 
 /* ---- what scrapes see ---- */

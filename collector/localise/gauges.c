@@ -15,7 +15,7 @@
 struct cell {
     float requests, failures; /* a second */
     float time_ns, n_times;   /* of what histograms got: unit as the series has it */
-    bool told, failures_told;
+    bool told;
 };
 
 struct told {
@@ -60,7 +60,6 @@ static void add_rate(const struct metric_samples *series, struct cell *cell, dou
 {
     bool failed = series->failed || series->measure == MEASURE_FAILURES;
     cell->told = true;
-    cell->failures_told = cell->failures_told || failed;
     cell->failures += failed ? (float)rate : 0;
     cell->requests += series->measure == MEASURE_FAILURES ? 0 : (float)rate;
 }

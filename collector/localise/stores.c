@@ -79,10 +79,29 @@ static struct suspect suspect_of_store(const struct metric_service *store, struc
     return suspect;
 }
 
+/* Behind the others; its series are its own, those of other stores nobody's. */
+static bool add_store(struct metric_samples_list *list, uint32_t store, struct arena *arena,
+                      struct diagnosis *diagnosis)
+{
+    struct work work = {.arena = arena};
+    uint32_t n = diagnosis->n_suspects;
+    struct suspect *suspects = arena_calloc(arena, (n + 2) * sizeof(*suspects));
+    if (!suspects)
+        return false;
+    memcpy(suspects, diagnosis->suspects, n * sizeof(*suspects));
+    suspects[n] = suspect_of_store(&list->services[store], &work, &suspects[0]);
+    for (uint32_t i = 0; i < list->n; i++) {
+        uint32_t *service = &list->items[i].service;
+        *service = *service == n + store ? n : *service >= n ? UINT32_MAX : *service;
+    }
+    diagnosis->suspects = suspects;
+    diagnosis->n_suspects++;
+    return !work.memory_short;
+}
+
 bool metrics_find_store(struct metric_samples_list *list, struct arena *arena,
                         struct diagnosis *diagnosis)
 {
-    struct work work = {.arena = arena};
     uint32_t n = diagnosis->n_suspects, found = 0, listed = 0;
     double less = load_growth(diagnosis), most, gain;
     if (!n || !may_be_a_stores(&diagnosis->suspects[0]))
@@ -116,16 +135,5 @@ bool metrics_find_store(struct metric_samples_list *list, struct arena *arena,
     }
     if (!found)
         return true;
-    struct suspect *suspects = arena_calloc(arena, (n + 2) * sizeof(*suspects));
-    if (!suspects)
-        return false;
-    memcpy(suspects, diagnosis->suspects, n * sizeof(*suspects));
-    suspects[n] = suspect_of_store(&list->services[found - 1], &work, &suspects[0]);
-    for (uint32_t i = 0; i < list->n; i++) {
-        uint32_t *service = &list->items[i].service;
-        *service = *service == n + found - 1 ? n : *service >= n ? UINT32_MAX : *service;
-    }
-    diagnosis->suspects = suspects;
-    diagnosis->n_suspects++;
-    return !work.memory_short;
+    return add_store(list, found - 1, arena, diagnosis);
 }
