@@ -278,6 +278,10 @@ const char *query_sqlite_version(void)
     return sqlite3_libversion();
 }
 
+/* Traces that the oldest and the newest start are looked for among: those stored first and last.
+ * One alone may have no time that can be. */
+#define NEAR_END "100"
+
 int query_status(struct query *query, struct query_status *status, struct err *err)
 {
     sqlite3_stmt *select;
@@ -287,8 +291,10 @@ int query_status(struct query *query, struct query_status *status, struct err *e
     if (query_begin(query,
                     "SELECT (SELECT n_spans FROM position), "
                     "(SELECT max(trace_no) - min(trace_no) + 1 FROM trace_row), "
-                    "(SELECT start_ns FROM trace_row ORDER BY trace_no LIMIT 1), "
-                    "(SELECT start_ns FROM trace_row ORDER BY trace_no DESC LIMIT 1)",
+                    "(SELECT min(start_ns) FROM (SELECT start_ns FROM trace_row ORDER BY trace_no "
+                    "LIMIT " NEAR_END ") WHERE start_ns > 0), "
+                    "(SELECT max(start_ns) FROM (SELECT start_ns FROM trace_row ORDER BY trace_no "
+                    "DESC LIMIT " NEAR_END "))",
                     &select, err))
         return err->code;
     int code = sqlite3_step(select);

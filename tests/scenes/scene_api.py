@@ -174,3 +174,13 @@ def scene_limits_say_which_were_met(c):
     c.sets = {}
     c.start(store__min_free="900GiB")  # as in life: no disk has it
     assert [l["name"] for l in c.api("status")["limits"] if l["hit"]] == ["store.min_free"]
+
+
+def scene_the_status_knows_the_newest_trace_beside_those_without_a_time(c):
+    from lib import otlp_body, otlp_span
+    c.start()
+    for n, start in enumerate((0, 1_700_000_000_000, 1_700_000_060_000, 0)):
+        assert c.post_otlp(otlp_body([otlp_span("%032x" % (n + 1), "%016x" % (n + 1), start=start)]), json_body=True)[0] == 200
+        c.flush()
+    store = c.api("status")["store"]
+    assert (store["oldest"], store["newest"]) == ("2023-11-14T22:13:20.000000000Z", "2023-11-14T22:14:20.000000000Z"), store
