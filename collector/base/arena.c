@@ -104,3 +104,9 @@ struct str arena_dup(struct arena *arena, struct str text)
     }
     return (struct str){copy, text.len};
 }
+
+const char *arena_text(struct arena *arena, struct str text)
+{
+    struct str copy = arena_dup(arena, text);
+    return copy.p ? copy.p : "";
+}

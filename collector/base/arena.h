@@ -54,5 +54,7 @@ void *arena_calloc(struct arena *arena, size_t size);
 bool arena_room(struct arena *arena, void **items, uint32_t n, uint32_t *cap, size_t size);
 /* A copy of the text; p is NULL (len kept) when there is no room. */
 struct str arena_dup(struct arena *arena, struct str text);
+/* The same for readers of text that ends with NUL; '' when there is no room. */
+const char *arena_text(struct arena *arena, struct str text);
 
 #endif

@@ -176,11 +176,7 @@ const char *graph_node_id(struct graph_answer *answer, const struct mesh_node *n
     struct buf id;
     buf_init(&id, 1u << 14);
     mesh_node_id(&answer->mesh, node, &id);
-    char *kept = arena_alloc_aligned(&answer->mesh.arena, id.len + 1, 1);
-    if (kept) {
-        memcpy(kept, id.p, id.len);
-        kept[id.len] = '\0';
-    }
+    const char *kept = arena_dup(&answer->mesh.arena, buf_str(&id)).p;
     buf_fini(&id);
     return kept;
 }

@@ -32,17 +32,6 @@ struct physical {
 
 /* ---- rows ---- */
 
-static const char *keep_text(struct mesh *mesh, struct str text)
-{
-    char *kept = arena_alloc_aligned(&mesh->arena, text.len + 1, 1);
-    if (!kept)
-        return "";
-    if (text.len)
-        memcpy(kept, text.p, text.len);
-    kept[text.len] = '\0';
-    return kept;
-}
-
 static bool read_hop(struct physical *physical, struct hop_sum *hop)
 {
     struct mesh *mesh = &physical->answer->mesh;
@@ -55,8 +44,8 @@ static bool read_hop(struct physical *physical, struct hop_sum *hop)
         hop->kind = (uint8_t)sqlite3_column_int(find, 2);
         hop->from_place = (uint8_t)sqlite3_column_int(find, 3);
         hop->to_place = (uint8_t)sqlite3_column_int(find, 4);
-        hop->name = keep_text(mesh, column_str(find, 5));
-        hop->from = keep_text(mesh, column_str(find, 6));
+        hop->name = arena_text(&mesh->arena, column_str(find, 5));
+        hop->from = arena_text(&mesh->arena, column_str(find, 6));
     }
     sqlite3_reset(find);
     return found;
@@ -231,8 +220,8 @@ static uint32_t proxy_by_name(struct physical *physical, const struct hop_sum *h
     sqlite3_bind_text(find, 1, name, -1, SQLITE_STATIC);
     sqlite3_bind_int(find, 2, (int)role);
     if (sqlite3_step(find) == SQLITE_ROW && sqlite3_column_int(find, 0) == 1) {
-        alone.text[CLUSTER] = keep_text(mesh, column_str(find, 1));
-        alone.text[NAMESPACE] = keep_text(mesh, column_str(find, 2));
+        alone.text[CLUSTER] = arena_text(&mesh->arena, column_str(find, 1));
+        alone.text[NAMESPACE] = arena_text(&mesh->arena, column_str(find, 2));
     }
     sqlite3_reset(find);
     return node_like(physical, &alone, role);

@@ -50,8 +50,14 @@ void query_bind_node(sqlite3_stmt *select, const struct query_filter *filter);
 void query_bind_filter(sqlite3_stmt *select, const struct query_filter *filter, int64_t offset);
 int query_offset(struct str cursor, int64_t *offset, struct err *err);
 void query_end_items(struct buf *out, bool more, uint64_t next);
-/* The columns of `trace`, as search_sql of query_traces.c selects them: trace_no, trace_id, … kept.
- */
+/* The number and the columns of `trace` from a `trace_numbered t`; and those of one number. */
+#define TRACE_COLUMNS                                                                              \
+    "SELECT t.trace_no, t.trace_id, t.start_time, t.duration_ns, t.entry_cluster, "                \
+    "t.entry_namespace, t.entry_service, t.entry_operation, t.span_count, t.service_count, "       \
+    "t.error_count, t.status, t.origin_service, t.origin_operation, t.origin_reason, "             \
+    "t.complete, t.parts, t.reopened, t.kept "
+#define TRACE_BY_NO TRACE_COLUMNS "FROM trace_numbered t WHERE t.trace_no = ?1"
+/* The same columns, of a row of TRACE_COLUMNS, as members of an object. */
 void trace_columns_json(sqlite3_stmt *row, struct buf *out);
 /* `,"services":[TEXT]` of a trace. */
 void trace_services_json(struct query *query, int64_t trace_no, struct buf *out);

@@ -377,12 +377,7 @@ static int head_json(struct layout *layout, struct buf *out, struct err *err)
     const struct trace_view *view = layout->view;
     sqlite3_stmt *select;
     struct query *query = view->search.query;
-    if (query_begin(query,
-                    "SELECT trace_no, trace_id, start_time, duration_ns, entry_cluster, "
-                    "entry_namespace, entry_service, entry_operation, span_count, service_count, "
-                    "error_count, status, origin_service, origin_operation, origin_reason, "
-                    "complete, parts, reopened, kept FROM trace_numbered WHERE trace_no = ?",
-                    &select, err))
+    if (query_begin(query, TRACE_BY_NO, &select, err))
         return err->code;
     sqlite3_bind_int64(select, 1, view->trace_no);
     int code = sqlite3_step(select);

@@ -24,19 +24,6 @@ static bool grow(void **things, uint32_t n, uint32_t *cap, size_t size)
     return true;
 }
 
-/* A text of a row, kept with a NUL at its end. */
-static const char *keep_text(struct mesh *mesh, sqlite3_stmt *row, int column)
-{
-    struct str text = column_str(row, column);
-    char *kept = arena_alloc_aligned(&mesh->arena, text.len + 1, 1);
-    if (!kept)
-        return "";
-    if (text.len)
-        memcpy(kept, text.p, text.len);
-    kept[text.len] = '\0';
-    return kept;
-}
-
 static uint32_t add_node(struct mesh *mesh, int64_t row)
 {
     sqlite3_stmt *find = mesh->find_node;
@@ -51,7 +38,7 @@ static uint32_t add_node(struct mesh *mesh, int64_t row)
     sqlite3_bind_int64(find, 1, row);
     if (sqlite3_step(find) == SQLITE_ROW) {
         for (int i = 0; i < N_TEXTS; i++)
-            node->text[i] = keep_text(mesh, find, i);
+            node->text[i] = arena_text(&mesh->arena, column_str(find, i));
         node->role = (enum role)sqlite3_column_int(find, 4);
         node->first_seen_ns = (uint64_t)sqlite3_column_int64(find, 5);
         node->last_seen_ns = (uint64_t)sqlite3_column_int64(find, 6);
@@ -95,8 +82,8 @@ static uint32_t add_edge(struct mesh *mesh, int64_t row)
         edge.known_by = (uint8_t)(sqlite3_column_int(find, 4) & ~KNOWN_BY_SERIES);
         edge.protocol = sqlite3_column_int64(find, 5);
         edge.via = sqlite3_column_int64(find, 6);
-        edge.protocol_text = keep_text(mesh, find, 7);
-        edge.via_text = keep_text(mesh, find, 8);
+        edge.protocol_text = arena_text(&mesh->arena, column_str(find, 7));
+        edge.via_text = arena_text(&mesh->arena, column_str(find, 8));
     }
     sqlite3_reset(find);
     mesh->edges[mesh->n_edges++] = edge;

@@ -41,12 +41,9 @@ static int load_entries(struct now *now, struct err *err)
                     break;
                 now->entries = grown;
             }
-            struct str text = column_str(select, 1);
-            char *name = arena_alloc_aligned(&now->answer.mesh.arena, text.len + 1, 1);
+            const char *name = arena_dup(&now->answer.mesh.arena, column_str(select, 1)).p;
             if (!name || !map_add(&now->entry_map, hash_u64((uint64_t)row), now->n_entries))
                 break;
-            memcpy(name, text.len ? text.p : "", text.len);
-            name[text.len] = '\0';
             now->entries[now->n_entries++] =
                 (struct entry){.node = answer->node_of[mesh_same(&answer->mesh, edge->callee)],
                                .name = name,

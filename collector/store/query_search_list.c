@@ -121,13 +121,7 @@ struct details {
 static int details_open(struct details *details, struct query *query, struct err *err)
 {
     sqlite3 *db = query->db;
-    int code = sqlite3_prepare_v2(
-        db,
-        "SELECT trace_no, trace_id, start_time, duration_ns, entry_cluster, entry_namespace, "
-        "entry_service, entry_operation, span_count, service_count, error_count, status, "
-        "origin_service, origin_operation, origin_reason, complete, parts, reopened, kept "
-        "FROM trace_numbered WHERE trace_no = ?",
-        -1, &details->trace, NULL);
+    int code = sqlite3_prepare_v2(db, TRACE_BY_NO, -1, &details->trace, NULL);
     code = code ? code
                 : sqlite3_prepare_v2(db,
                                      "SELECT http_status, grpc_status FROM span_row WHERE trace_no "
@@ -312,23 +306,33 @@ static int scan(struct search *search, struct listing *list, struct err *err)
                                              : search_scan(search, true, visit, list, err);
 }
 
+typedef int write_list(struct search *search, struct listing *list, struct buf *out,
+                       struct err *err);
+
+/* Searches, and writes what was found. */
+static int answer(struct query *query, struct listing *list, write_list *write, struct buf *out,
+                  struct err *err)
+{
+    struct search search;
+    if (search_open(&search, query, list->request->window, list->request->q, err))
+        return err->code;
+    list->places = malloc(list->cap * sizeof(*list->places));
+    if (!list->places)
+        err_set(err, ERR_BUSY, "memory is short");
+    else if (scan(&search, list, err) == 0)
+        write(&search, list, out, err);
+    free(list->places);
+    search_close(&search);
+    return err->code;
+}
+
 int query_search_traces_json(struct query *query, const struct search_request *request,
                              struct buf *out, struct err *err)
 {
     struct listing list = {.request = request, .cap = request->limit + 1};
-    struct search search;
     if (!read_cursor(request->cursor, &list))
         return err_set(err, ERR_INVALID, "cursor is not one that an answer gave");
-    if (search_open(&search, query, request->window, request->q, err))
-        return err->code;
-    list.places = malloc(list.cap * sizeof(*list.places));
-    if (!list.places)
-        err_set(err, ERR_BUSY, "memory is short");
-    else if (scan(&search, &list, err) == 0)
-        items_json(&search, &list, out, err);
-    free(list.places);
-    search_close(&search);
-    return err->code;
+    return answer(query, &list, items_json, out, err);
 }
 
 /* ---- CSV ---- */
@@ -380,15 +384,5 @@ int query_search_csv(struct query *query, const struct search_request *request, 
                      struct err *err)
 {
     struct listing list = {.request = request, .cap = CSV_ROWS};
-    struct search search;
-    if (search_open(&search, query, request->window, request->q, err))
-        return err->code;
-    list.places = malloc(list.cap * sizeof(*list.places));
-    if (!list.places)
-        err_set(err, ERR_BUSY, "memory is short");
-    else if (scan(&search, &list, err) == 0)
-        csv_rows(&search, &list, out, err);
-    free(list.places);
-    search_close(&search);
-    return err->code;
+    return answer(query, &list, csv_rows, out, err);
 }

@@ -8,11 +8,6 @@
 #include "collector/store/rows.h"
 #include "collector/store/statements.h"
 
-#define SEARCH_COLUMNS                                                                             \
-    "SELECT t.trace_no, t.trace_id, t.start_time, t.duration_ns, t.entry_cluster, "                \
-    "t.entry_namespace, t.entry_service, t.entry_operation, t.span_count, t.service_count, "       \
-    "t.error_count, t.status, t.origin_service, t.origin_operation, t.origin_reason, "             \
-    "t.complete, t.parts, t.reopened, t.kept "
 #define SEARCH_FILTER                                                                              \
     "t.start_ns >= ?2 AND t.start_ns < ?3 "                                                        \
     "AND (?4 = '' OR t.status = ?4) AND (?5 = 0 OR t.duration_ns >= ?5) "                          \
@@ -25,15 +20,14 @@
 
 /* Newest first; it stops at the limit, and at the first trace that was stored in the window. */
 static const char search_sql[] =
-    SEARCH_COLUMNS "FROM trace_numbered t WHERE t.trace_no < ?1 AND t.trace_no BETWEEN ?14 AND ?15 "
-                   "AND " SEARCH_FILTER "ORDER BY t.trace_no DESC LIMIT ?13";
-static const char search_failed_sql[] = SEARCH_COLUMNS
+    TRACE_COLUMNS "FROM trace_numbered t WHERE t.trace_no < ?1 AND t.trace_no BETWEEN ?14 AND ?15 "
+                  "AND " SEARCH_FILTER "ORDER BY t.trace_no DESC LIMIT ?13";
+static const char search_failed_sql[] = TRACE_COLUMNS
     "FROM trace_row f INDEXED BY trace_failed CROSS JOIN trace_numbered t ON "
     "t.trace_no = f.trace_no "
     "WHERE f.bits & 1 AND f.trace_no < ?1 AND f.trace_no BETWEEN ?14 AND ?15 AND " SEARCH_FILTER
     "ORDER BY f.trace_no DESC LIMIT ?13";
 
-static const char named_sql[] = SEARCH_COLUMNS "FROM trace_numbered t WHERE t.trace_no = ?1";
 #define MOST_NAMED 20
 
 int64_t service_bit(struct query *query, struct str service)
@@ -139,7 +133,7 @@ int query_named_traces_json(struct query *query, struct str ids, struct buf *out
         if (asked == MOST_NAMED)
             return err_set(err, ERR_INVALID, "ids names at most %d traces", MOST_NAMED);
         if (query_trace_number(query, id, &trace_no, err) ||
-            query_begin(query, named_sql, &select, err))
+            query_begin(query, TRACE_BY_NO, &select, err))
             return err->code;
         sqlite3_bind_int64(select, 1, trace_no);
         if (trace_no && (code = sqlite3_step(select)) == SQLITE_ROW)
