@@ -33,7 +33,7 @@ static const char *const left_out[] = {
 static bool is_left_out(struct str key)
 {
     for (size_t i = 0; i < sizeof(left_out) / sizeof(left_out[0]); i++) {
-        if (str_starts(key, str_of(left_out[i])))
+        if (key.len && key.p[0] == left_out[i][0] && str_starts(key, str_of(left_out[i])))
             return true;
     }
     return false;
