@@ -269,8 +269,11 @@ static void print_suspect(const struct tree *suspect)
         print_clean(tree_get(tree_get(suspect, "peer"), "service")->text, 1000);
         printf(" alone");
     }
-    printf("%s  score %.3f, %.0f %% sure%s\n", paint("\033[0m"),
-           tree_number(tree_get(suspect, "score")),
+    double score = tree_number(tree_get(suspect, "score"));
+    char worth[32] = "below 0.001";
+    if (score >= 0.0005)
+        snprintf(worth, sizeof(worth), "%.3f", score);
+    printf("%s  score %s, %.0f %% sure%s\n", paint("\033[0m"), worth,
            100 * tree_number(tree_get(suspect, "confidence")), significant ? "" : ", a hint");
     for (const struct tree *at = tree_get(suspect, "evidence")->first; at; at = at->next) {
         printf("      ");
