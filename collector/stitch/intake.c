@@ -77,7 +77,7 @@ static struct live *fetch(struct stitcher *stitcher, struct trace_id id, bool *t
     arena_init(&arena, FETCH_CEILING);
     int there = fetch_stored(stitcher, id, &arena, &found);
     *too_late = there == 2;
-    struct live *live = there == 1 ? live_add(&stitcher->table, id) : NULL;
+    struct live *live = there == 1 ? live_add(&stitcher->table, found.id) : NULL;
     if (live && found.base) {
         learn_giant(stitcher, &found);
         live_continue(&stitcher->table, live, &found, found.base);
@@ -112,12 +112,28 @@ static struct live *revive(struct intake *intake, struct live *live)
     return live;
 }
 
+/* The trace that is known by an id of another length. What was cut under the lower half alone keeps
+ * its name: the tables know it by no other. */
+static struct live *find_kin(struct intake *intake, struct trace_id id)
+{
+    struct live_table *table = &intake->stitcher->table;
+    struct live *live = live_find_kin(table, id);
+    if (!live || !id.high)
+        return live;
+    if (live->state != LIVE || live->trace_no)
+        return NULL;
+    live_complete_id(table, live, id);
+    return live;
+}
+
 static struct live *live_for(struct intake *intake, struct trace_id id)
 {
     struct stitcher *stitcher = intake->stitcher;
     if (intake->last && trace_id_eq(intake->last->id, id))
         return intake->last;
     struct live *live = live_find(&stitcher->table, id);
+    if (!live)
+        live = find_kin(intake, id);
     if (live && live->state == SETTLING) {
         live = revive(intake, live);
     } else if (!live) {
@@ -159,7 +175,7 @@ static void recall_entries(struct intake *intake, struct str request_id)
 }
 
 /* What a span's request id joins it to. */
-static void note_request(struct intake *intake, const struct span *span,
+static void note_request(struct intake *intake, struct trace_id id, const struct span *span,
                          const struct record *record)
 {
     struct stitcher *stitcher = intake->stitcher;
@@ -167,7 +183,7 @@ static void note_request(struct intake *intake, const struct span *span,
         stitcher->asked_ns = intake->now_ns;
         return;
     }
-    requests_add(stitcher->requests, request_trace(span->trace_id), record);
+    requests_add(stitcher->requests, request_trace(id), record);
     if (record->shape->proxy != PROXY_NONE)
         recall_entries(intake, span->facts.request_id);
 }
@@ -218,7 +234,7 @@ static bool take_span(struct intake *intake, const struct span *span)
         return false;
     record.arrival = ARRIVAL(body->received_ns / NS_PER_MINUTE, format, body->transport);
     if (record.request_id)
-        note_request(intake, span, &record);
+        note_request(intake, live->id, span, &record);
     struct live_record *same = live_find_same(live, &record);
     if (same)
         return merge_into(intake, live, same, &record);

@@ -35,6 +35,7 @@ void live_table_init(struct live_table *table)
 {
     *table = (struct live_table){0};
     map_init(&table->map);
+    map_init(&table->by_low);
     link_init(&table->idle);
     link_init(&table->age);
 }
@@ -58,12 +59,56 @@ void live_table_fini(struct live_table *table)
     free_slabs(table);
     free(table->entries);
     map_fini(&table->map);
+    map_fini(&table->by_low);
 }
 
 static uint64_t id_hash(struct trace_id id)
 {
     return hash_u128(id.high, id.low);
 }
+
+/* ---- ids that were cut short ---- */
+
+/* The first of those with this lower half; no more are kept, lest somebody sends a million. */
+static struct live *find_by_low(const struct live_table *table, uint64_t low)
+{
+    for (struct map_iter it = map_find(&table->by_low, hash_u64(low));
+         map_next(&table->by_low, &it);) {
+        if (table->entries[it.value]->id.low == low)
+            return table->entries[it.value];
+    }
+    return NULL;
+}
+
+/* Short memory leaves it out: then what is cut short is a trace of its own. */
+static void keep_low(struct live_table *table, const struct live *live)
+{
+    if (table->cut_short && live->id.high && !find_by_low(table, live->id.low))
+        map_add(&table->by_low, hash_u64(live->id.low), live->slot);
+}
+
+struct live *live_find_kin(struct live_table *table, struct trace_id id)
+{
+    if (id.high)
+        return table->cut_short ? live_find(table, (struct trace_id){0, id.low}) : NULL;
+    if (!table->cut_short) {
+        table->cut_short = true;
+        for (uint32_t i = 0; i < table->n; i++)
+            keep_low(table, table->entries[i]);
+    }
+    return find_by_low(table, id.low);
+}
+
+void live_complete_id(struct live_table *table, struct live *live, struct trace_id id)
+{
+    if (!map_add(&table->map, id_hash(id), live->slot))
+        return;
+    map_remove(&table->map, id_hash(live->id), live->slot);
+    live->id = id;
+    keep_low(table, live);
+}
+
+/* ---- entries ---- */
 
 struct live *live_find(const struct live_table *table, struct trace_id id)
 {
@@ -119,6 +164,7 @@ struct live *live_add(struct live_table *table, struct trace_id id)
     live->id = id;
     live->slot = table->n;
     table->entries[table->n++] = live;
+    keep_low(table, live);
     map_init(&live->by_id);
     link_last(&table->idle, &live->idle);
     link_last(&table->age, &live->age);
@@ -167,13 +213,16 @@ void live_remove(struct live_table *table, struct live *live)
 {
     leave_lists(table, live);
     map_remove(&table->map, id_hash(live->id), live->slot);
+    if (table->cut_short)
+        map_remove(&table->by_low, hash_u64(live->id.low), live->slot);
     struct live *moved = table->entries[--table->n];
     table->entries[table->n] = NULL;
     if (moved != live) {
-        map_remove(&table->map, id_hash(moved->id), moved->slot);
+        map_replace(&table->map, id_hash(moved->id), moved->slot, live->slot);
+        if (table->cut_short)
+            map_replace(&table->by_low, hash_u64(moved->id.low), moved->slot, live->slot);
         moved->slot = live->slot;
         table->entries[moved->slot] = moved;
-        map_add(&table->map, id_hash(moved->id), moved->slot);
     }
     free(live);
     if (table->n == 0)

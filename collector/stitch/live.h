@@ -74,6 +74,9 @@ struct live {
 
 struct live_table {
     struct map map; /* trace id -> slot */
+    /* lower half of an id of 128 bits -> slot, one of each: kept once somebody cut an id short */
+    struct map by_low;
+    bool cut_short;
     struct live **entries;
     uint32_t n, cap;
     struct link idle, age; /* sentinels */
@@ -86,6 +89,11 @@ struct live_table {
 void live_table_init(struct live_table *table);
 void live_table_fini(struct live_table *table);
 struct live *live_find(const struct live_table *table, struct trace_id id);
+/* Where there is none with this id: the one with the same lower half, when either id is of 64 bits.
+ * Some senders hand on only those. NULL when there is none. */
+struct live *live_find_kin(struct live_table *table, struct trace_id id);
+/* An entry of 64 bits is known by the whole id from now on. */
+void live_complete_id(struct live_table *table, struct live *live, struct trace_id id);
 /* Two steps that bring what live_find() and live_append() will touch into the cache; a few spans
  * lie between one step and the next, for memory answers later than a hundred instructions. */
 void live_prefetch_slot(const struct live_table *table, struct trace_id id);

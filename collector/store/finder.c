@@ -85,7 +85,8 @@ void trace_finder_close(struct trace_finder *finder)
 bool trace_finder_maybe(struct trace_finder *finder, struct trace_id id)
 {
     uint64_t run, trace_no;
-    return keys_candidates(finder->store, id, &run, 1, &trace_no) > 0 || trace_no;
+    return keys_candidates(finder->store, id, &run, 1, &trace_no) > 0 || trace_no ||
+           keys_kin(finder->store, &id, &trace_no);
 }
 
 static struct str column_text(sqlite3_stmt *row, int column)
@@ -392,6 +393,8 @@ int trace_finder_fetch(struct trace_finder *finder, struct trace_id id, struct n
     int there = trace_no ? read_trace(&fetching, id, trace_no, found) : 0;
     for (size_t i = 0; i < n && !there; i++)
         there = look_in_run(&fetching, id, runs[i], found);
+    if (!there && keys_kin(finder->store, &id, &trace_no))
+        there = read_trace(&fetching, id, trace_no, found);
     sqlite3_exec(finder->db, "COMMIT", NULL, NULL, NULL);
     there = fetching.failed ? -1 : there;
     if (there < 0)

@@ -68,12 +68,31 @@ static uint64_t id_hash(struct trace_id id)
     return hash_u128(id.high, id.low);
 }
 
+/* A trace of the open run with this lower half; −1 for none. */
+static int64_t find_low(const struct keys *keys, uint64_t low)
+{
+    for (struct map_iter it = map_find(&keys->low_map, hash_u64(low));
+         map_next(&keys->low_map, &it);) {
+        if (keys->ids[it.value].low == low)
+            return it.value;
+    }
+    return -1;
+}
+
+static void keep_low(struct keys *keys, uint32_t index)
+{
+    uint64_t low = keys->ids[index].low;
+    if (keys->cut_short && keys->ids[index].high && find_low(keys, low) < 0)
+        map_add(&keys->low_map, hash_u64(low), index);
+}
+
 static void open_run_put(struct keys *keys, uint32_t index, struct trace_id id)
 {
     if (trace_id_eq(keys->ids[index], id))
         return;
     keys->ids[index] = id;
     map_add(&keys->open_map, id_hash(id), index);
+    keep_low(keys, index);
 }
 
 static int load_open_run(struct store *store)
@@ -124,6 +143,7 @@ int keys_open(struct store *store)
     struct keys *keys = &store->keys;
     pthread_mutex_init(&keys->mutex, NULL);
     map_init(&keys->open_map);
+    map_init(&keys->low_map);
     keys->ids = calloc(RUN_TRACES, sizeof(*keys->ids));
     if (!keys->ids)
         return SQLITE_NOMEM;
@@ -142,6 +162,7 @@ void keys_close(struct store *store)
     free(keys->filters);
     free(keys->ids);
     map_fini(&keys->open_map);
+    map_fini(&keys->low_map);
     pthread_mutex_destroy(&keys->mutex);
 }
 
@@ -161,6 +182,7 @@ static int close_run(struct store *store, uint64_t next_run)
         free(bits);
     memset(keys->ids, 0, RUN_TRACES * sizeof(*keys->ids));
     map_clear(&keys->open_map);
+    map_clear(&keys->low_map);
     keys->open_run = next_run;
     while (keys->n_filters * FILTER_BYTES > store->settings.reopen_memory && keys->n_filters > 1) {
         free(keys->filters[0].bits);
@@ -235,4 +257,24 @@ size_t keys_candidates(struct store *store, struct trace_id id, uint64_t *runs, 
     }
     pthread_mutex_unlock(&keys->mutex);
     return n;
+}
+
+bool keys_kin(struct store *store, struct trace_id *id, uint64_t *trace_no)
+{
+    struct keys *keys = &store->keys;
+    if (id->high)
+        return false;
+    pthread_mutex_lock(&keys->mutex);
+    if (!keys->cut_short) {
+        keys->cut_short = true; /* once: milliseconds */
+        for (uint32_t i = 0; i < RUN_TRACES; i++)
+            keep_low(keys, i);
+    }
+    int64_t index = find_low(keys, id->low);
+    if (index >= 0) {
+        *id = keys->ids[index];
+        *trace_no = keys->open_run * RUN_TRACES + (uint64_t)index;
+    }
+    pthread_mutex_unlock(&keys->mutex);
+    return index >= 0;
 }

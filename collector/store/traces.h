@@ -39,6 +39,8 @@ struct keys {
     uint64_t open_run;
     struct trace_id *ids; /* of the open run, by trace_no − open_run × RUN_TRACES; zero: none */
     struct map open_map;  /* hash of id -> index into ids */
+    struct map low_map;   /* hash of the lower half of ids of 128 bits, one of each -> the same */
+    bool cut_short;       /* somebody sends ids of 64 bits: low_map is kept */
     struct run_filter *filters; /* of full runs, oldest first */
     size_t n_filters, cap_filters;
     sqlite3_stmt *add;
@@ -55,6 +57,9 @@ int64_t trace_id_key(struct trace_id id);
 /* Runs that may hold this id, newest first: at most `max`; UINT64_MAX − n never. Any thread. */
 size_t keys_candidates(struct store *store, struct trace_id id, uint64_t *runs, size_t max,
                        uint64_t *trace_no);
+/* For an id of 64 bits: a trace of the open run with the same lower half, whose whole id and number
+ * these become. Any thread. */
+bool keys_kin(struct store *store, struct trace_id *id, uint64_t *trace_no);
 
 /* Numbers of the traces that start in one minute, since the last commit. */
 #define TRACE_MINUTES 64

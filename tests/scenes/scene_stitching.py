@@ -182,3 +182,51 @@ def scene_what_comes_after_the_reopen_window_is_a_trace_of_its_own(c):
     assert c.counter("faultline_stitch_reopened_total") == 1 and c.counter("faultline_stitch_lateness_seconds_count") >= 1
     assert c.get("/api/v1/traces/" + t.id)[0] == 200
     c.check_ledger()
+
+
+def scene_an_id_that_was_cut_short_joins_the_whole_one(c):
+    """A hop that knows ids of 64 bits only hands on the lower half: one trace, in any order, late, and behind a restart; two whole ids stay two."""
+    from lib import otlp_body, otlp_span
+    short, n = "%032x", [0]
+
+    def spans():
+        n[0] += 1
+        whole = "%016x%016x" % (0xabc << 40 | n[0], n[0])
+        return whole, [otlp_span(whole, "%016x" % 1, service="a", ms=100), otlp_span(whole, "%016x" % 2, "%016x" % 1, service="a", kind=3, start=1_700_000_000_010, ms=60),
+                       otlp_span(short % n[0], "%016x" % 3, "%016x" % 2, service="b", start=1_700_000_000_015, ms=40)]
+
+    def give(*some):
+        assert c.post_otlp(otlp_body(some), json_body=True)[0] == 200
+
+    def is_one(whole):
+        rows = c.sql("SELECT trace_id, span_count, parts, complete FROM trace WHERE substr(trace_id, 17) = '%s'" % whole[16:])
+        assert [tuple(r) for r in rows] == [(whole, 3, 1, 1)], rows
+        assert len(c.api("traces/" + whole)["spans"]) == 3
+
+    c.start()
+    for order in ((0, 1, 2), (2, 1, 0), (1, 2, 0)):
+        whole, three = spans()
+        for i in order:
+            give(three[i])
+        c.flush()
+        is_one(whole)
+    whole, three = spans()
+    give(*three[:2])
+    c.flush()
+    give(three[2])  # the trace is stored
+    c.flush()
+    is_one(whole)
+    whole, three = spans()
+    give(*three[:2])
+    c.flush()
+    c.kill()
+    c.start()
+    give(three[2])
+    c.flush()
+    is_one(whole)
+    whole, three = spans()
+    other = "%016x%s" % (77, whole[16:])
+    give(*three[:2], otlp_span(other, "%016x" % 9, service="z"))
+    c.flush()
+    assert {tuple(r) for r in c.sql("SELECT trace_id, span_count FROM trace WHERE substr(trace_id, 17) = '%s'" % whole[16:])} == {(whole, 2), (other, 1)}
+    assert c.sql("SELECT known_by, sum(calls) FROM edge_minute WHERE caller_service = 'a' AND callee_service = 'b' GROUP BY 1") == [("both", 5)]
