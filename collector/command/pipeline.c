@@ -250,6 +250,7 @@ static int make_stitcher(struct pipeline *pipeline, struct err *err)
         .inbox_share = pipeline->inbox ? settings->inbox_max / 4 : 0,
         .max_spans_per_trace = settings->max_spans_per_trace,
         .turn_interval_ns = TURN_INTERVAL_NS,
+        .ahead = !pipeline->inbox,
         .first_trace_no = store_next_trace_no(pipeline->store),
         .booked_to = store_booked_to(pipeline->store),
         .stored_to = needed_from ? needed_from - 1 : 0,

@@ -172,17 +172,27 @@ static node_no node_of_claim(struct addresses *addresses, const struct claim *cl
     return nodes_add(addresses->nodes, &node);
 }
 
-void addresses_see(struct addresses *addresses, const struct record *record, node_no node)
+/* What spans like this claim; NULL for nothing. */
+static struct claim *claim_of_shape(struct addresses *addresses, const struct record *record)
 {
     uint32_t *slot = slot_of_shape(addresses, record->shape_no);
-    uint32_t minute = ARRIVAL_MINUTE(record->arrival);
-    if (!slot)
-        return;
-    if (*slot == UNASKED)
+    if (slot && *slot == UNASKED)
         *slot = ask_shape(addresses, record->shape);
-    if (*slot < FIRST_CLAIM)
+    return slot && *slot >= FIRST_CLAIM ? &addresses->claims[*slot - FIRST_CLAIM] : NULL;
+}
+
+bool addresses_is_news(struct addresses *addresses, const struct record *record)
+{
+    const struct claim *claim = claim_of_shape(addresses, record);
+    return claim && !claim->node;
+}
+
+void addresses_see(struct addresses *addresses, const struct record *record, node_no node)
+{
+    struct claim *claim = claim_of_shape(addresses, record);
+    uint32_t minute = ARRIVAL_MINUTE(record->arrival);
+    if (!claim)
         return;
-    struct claim *claim = &addresses->claims[*slot - FIRST_CLAIM];
     if (claim->seen >= minute && claim->node)
         return; /* told within this minute */
     claim->node = node_of_claim(addresses, claim, node);

@@ -18,6 +18,8 @@ void addresses_free(struct addresses *addresses);
 
 /* A claim that was stored; before the first snapshot. False beyond the limit. */
 bool addresses_claim(struct addresses *addresses, const struct known_address *known);
+/* Would the span's claim be the first of its kind? */
+bool addresses_is_news(struct addresses *addresses, const struct record *record);
 /* A span was cut: who it is, filled in, and where it says it is. */
 void addresses_see(struct addresses *addresses, const struct record *record, node_no node);
 /* Renews the snapshot when something changed and the last one is a minute old. */

@@ -199,6 +199,34 @@ static void learn_from(struct stitcher *stitcher, const struct cut_trace *cut)
         note_giant(stitcher, cut);
 }
 
+static bool tells_news(struct stitcher *stitcher, const struct live *live)
+{
+    for (const struct live_record *item = live->first; item; item = item->next) {
+        if (addresses_is_news(stitcher->addresses, &item->record))
+            return true;
+    }
+    return false;
+}
+
+void learn_ahead(struct stitcher *stitcher)
+{
+    const struct live_table *table = &stitcher->table;
+    struct turn none = {.number = 0}; /* for its memory */
+    struct cut_trace cut;
+    arena_init(&none.arena, TURN_CEILING);
+    for (struct link *at = table->idle.next; at != &table->idle; at = at->next) {
+        const struct live *live = live_of_idle(at);
+        if (live->base || !tells_news(stitcher, live))
+            continue;
+        arena_reset(&none.arena);
+        if (fill_cut(stitcher, &none, live, &cut))
+            learn_from(stitcher, &cut);
+    }
+    arena_fini(&none.arena);
+    addresses_renew(stitcher->addresses, clock_mono_ns());
+    proxies_renew(stitcher->proxies, clock_mono_ns());
+}
+
 static void count_cut(struct stitcher *stitcher, struct turn *turn, struct cut_trace *cut,
                       enum cut_reason reason)
 {

@@ -266,19 +266,20 @@ void stitcher_take(struct stitcher *stitcher, struct body *body, uint64_t now_ns
         cut_for_memory(stitcher);
 }
 
-uint64_t stitcher_flush_now(struct stitcher *stitcher, uint64_t now_ns, uint64_t *n_cut)
+uint64_t stitcher_flush_now(struct stitcher *stitcher, uint64_t *n_cut)
 {
     uint64_t n = 0;
     struct live *live;
     enum cut_reason reason = stitcher->stopping ? CUT_STOP : CUT_FLUSH;
     turns_settle(stitcher);
+    if (stitcher->settings.ahead)
+        learn_ahead(stitcher);
     while ((live = longest_idle(stitcher))) {
         n += live->changed;
         if (!cut_trace(stitcher, live, reason))
             break;
     }
     uint64_t turn = turn_hand_on(stitcher, true);
-    (void)now_ns;
     publish(stitcher);
     if (n_cut)
         *n_cut = n;
@@ -320,7 +321,7 @@ static void take_item(struct stitcher *stitcher, struct item *item)
     if (item->body) {
         stitcher_take(stitcher, item->body, now_ns);
     } else {
-        uint64_t turn = stitcher_flush_now(stitcher, now_ns, &n_cut);
+        uint64_t turn = stitcher_flush_now(stitcher, &n_cut);
         answer_flush(item->flush, turn, n_cut);
     }
     free(item);
@@ -344,7 +345,7 @@ static void *run(void *arg)
         }
     }
     stitcher->stopping = true;
-    stitcher_flush_now(stitcher, clock_mono_ns(), NULL);
+    stitcher_flush_now(stitcher, NULL);
     return NULL;
 }
 

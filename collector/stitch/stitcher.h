@@ -22,6 +22,7 @@ struct stitcher_settings {
     uint64_t inbox_share; /* bytes of bodies that a live trace may hold back; 0: no limit */
     uint32_t max_spans_per_trace;
     uint64_t turn_interval_ns; /* how often a turn is handed on when there is something in it */
+    bool ahead;                /* a flush learns who is where before it cuts: a replay's end */
     uint64_t first_trace_no;
     uint64_t booked_to;          /* bodies up to here are in the ledger already (after a restart) */
     uint64_t stored_to;          /* … and all that bodies up to here had is stored */
@@ -82,7 +83,7 @@ void stitcher_join(struct stitcher *stitcher);
 void stitcher_take(struct stitcher *stitcher, struct body *body, uint64_t now_mono_ns);
 void stitcher_step(struct stitcher *stitcher, uint64_t now_mono_ns);
 /* Without a thread: cuts everything and hands it on with `flush`; gives the turn's number. */
-uint64_t stitcher_flush_now(struct stitcher *stitcher, uint64_t now_mono_ns, uint64_t *n_cut);
+uint64_t stitcher_flush_now(struct stitcher *stitcher, uint64_t *n_cut);
 
 uint64_t stitcher_progress_ns(struct stitcher *stitcher); /* monotonic time of the last round */
 uint64_t stitcher_live_traces(struct stitcher *stitcher);

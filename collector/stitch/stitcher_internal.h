@@ -78,6 +78,9 @@ bool turn_add_body(struct stitcher *stitcher, struct body *body);
 /* Hands the turn on when there is one (with `flush`: also an empty one); gives its number, 0 when
  * none. */
 uint64_t turn_hand_on(struct stitcher *stitcher, bool flush);
+/* Stitches the live traces whose spans say something new of who is where, and forgets all but that.
+ */
+void learn_ahead(struct stitcher *stitcher);
 /* Takes back turns: their SETTLING entries leave the table. */
 void turns_settle(struct stitcher *stitcher);
 

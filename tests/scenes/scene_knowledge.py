@@ -1,6 +1,8 @@
 """What is learnt across traces: who is at which address, and which proxy is a gateway (STITCHING: knowledge, §1, §2.3, §2.7, §3, §8.27)."""
 
 import os
+import sqlite3
+import subprocess
 
 from stitching import INBOUND, Trace, otlp, out
 
@@ -53,6 +55,18 @@ def scene_an_address_learnt_after_the_cut_names_the_next_callee(c):
     c.start()  # what was learnt is kept
     give(c, asks(5))
     assert calls(c)[by_name] == 4, calls(c)
+
+
+def scene_a_replay_knows_every_address_its_files_tell(c):
+    """Whichever trace tells it, before or behind those that call there."""
+    for name, traces in (("behind", [asks(1), asks(2), speaks(3)]), ("before", [speaks(3), asks(1), asks(2)])):
+        path, db = os.path.join(c.folder, name + ".json"), os.path.join(c.folder, name + ".db")
+        with open(path, "wb") as f:
+            f.write(b"\n".join(otlp(t.spans) for t in traces))
+        said = subprocess.run([c.program, "replay", "--db", db, path], capture_output=True, text=True, check=True)
+        assert '"accepted":5' in said.stdout, said
+        rows = sqlite3.connect(db).execute("SELECT callee_service, sum(calls) FROM edge_minute WHERE caller_service = 'a' GROUP BY 1").fetchall()
+        assert rows == [("b", 2)], (name, rows)
 
 
 def scene_an_entry_from_a_known_address_has_its_workload_as_caller(c):
