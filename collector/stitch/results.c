@@ -55,7 +55,8 @@ static void add_times(const struct stitch *stitch, struct work_call *work)
     const struct work_span *top = &stitch->spans[work->top];
     call->caller_span = top->input;
     call->caller_ns = known_duration(top->record);
-    call->start_ns = work->begin_ns ? work->begin_ns : top->record->start_ns;
+    if (!call->start_ns || !top->record->bad_times) /* else the callee knows better */
+        call->start_ns = work->begin_ns ? work->begin_ns : top->record->start_ns;
     call->transit_ns = transit_of(stitch, work);
     /* Attempts that are siblings: from the first one's start to the last one's end. */
     if (call->retries && top->end_ns && call->start_ns && top->end_ns > call->start_ns)

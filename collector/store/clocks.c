@@ -109,6 +109,12 @@ static void look_at(struct clocks *c, const struct turn *turn, const struct coun
         observe(c, turn, caller, callee);
 }
 
+/* A trace that was opened again begins with the records that it had. */
+static bool had_both(const struct counted_trace *was, const struct call *call)
+{
+    return was && call->caller_span < was->n_records && call->callee_span < was->n_records;
+}
+
 void clocks_add(struct store *store, const struct turn *turn)
 {
     bool all = turn->n_traces <= LOOK_AT_ALL;
@@ -118,8 +124,11 @@ void clocks_add(struct store *store, const struct turn *turn)
         const struct cut_trace *trace = &turn->traces[i];
         if (!all && (trace->id.low & 7) != 0)
             continue;
-        for (uint32_t k = 0; k < trace->now.graph.n_calls; k++)
-            look_at(&store->clocks, turn, &trace->now, &trace->now.graph.calls[k]);
+        for (uint32_t k = 0; k < trace->now.graph.n_calls; k++) {
+            const struct call *call = &trace->now.graph.calls[k];
+            if (!had_both(trace->was, call))
+                look_at(&store->clocks, turn, &trace->now, call);
+        }
     }
 }
 

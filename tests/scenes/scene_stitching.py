@@ -230,3 +230,14 @@ def scene_an_id_that_was_cut_short_joins_the_whole_one(c):
     c.flush()
     assert {tuple(r) for r in c.sql("SELECT trace_id, span_count FROM trace WHERE substr(trace_id, 17) = '%s'" % whole[16:])} == {(whole, 2), (other, 1)}
     assert c.sql("SELECT known_by, sum(calls) FROM edge_minute WHERE caller_service = 'a' AND callee_service = 'b' GROUP BY 1") == [("both", 5)]
+
+
+def scene_a_call_whose_client_span_has_no_times_is_in_the_callee_s_minute(c):
+    c.start()
+    t = Trace(906)
+    a = t.server("a", 0, 100)
+    k = t.client("a", 0, 0, a, no_start=True, no_duration=True)
+    t.server("b", 5, 80, k)
+    assert c.post_otlp(otlp(t.spans), json_body=True)[0] == 200
+    c.flush()
+    assert c.sql("SELECT callee_service, minute FROM edge_minute ORDER BY 1") == [("a", "2023-11-14T22:13:00.000000000Z"), ("b", "2023-11-14T22:13:00.000000000Z")]

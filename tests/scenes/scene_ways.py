@@ -204,6 +204,9 @@ def scene_clock_offsets_lie_within_their_error(c):
         k = t.client("a", 1, 60 + n, a, resource={"host.name": "one"})
         t.server("b", 5_010 + n, 40, k, resource={"host.name": "two"})
         send(c, t.spans)
+    t.client("a", 2, 3, a)
+    send(c, t.spans[-1:])  # opens the last one again: its calls were looked at
+    assert c.counter("faultline_stitch_reopened_total") == 1
     c.stop()
     (a, b, offset, error, samples), = c.sql("SELECT host_a, host_b, offset_ns, error_ns, samples FROM clock_offset")
     assert (a, b, samples) == ("one", "two", 20)
