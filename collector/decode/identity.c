@@ -94,7 +94,8 @@ void semconv_resource(struct resource *resource)
         &seen, LIST(KEY_SERVICE_NAMESPACE, KEY_K8S_NAMESPACE_NAME, KEY_ISTIO_NAMESPACE));
     resource->service = without_namespace(name, resource->namespace);
     resource->cluster = keys_first_text(&seen, LIST(KEY_K8S_CLUSTER_NAME, KEY_ISTIO_CLUSTER_ID));
-    resource->version = keys_first_text(&seen, LIST(KEY_SERVICE_VERSION));
+    resource->version = keys_first_text(
+        &seen, LIST(KEY_SERVICE_VERSION, KEY_K8S_POD_LABEL_VERSION, KEY_K8S_POD_LABELS_VERSION));
     resource->instance = keys_first_text(&seen, LIST(KEY_SERVICE_INSTANCE_ID, KEY_K8S_POD_NAME));
     resource->host = keys_first_text(&seen, LIST(KEY_K8S_NODE_NAME, KEY_HOST_NAME));
     resource->host_instance = keys_first_text(&seen, LIST(KEY_HOST_NAME, KEY_NET_HOST_IP));

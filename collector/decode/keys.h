@@ -17,6 +17,8 @@
     X(K8S_NAMESPACE_NAME, "k8s.namespace.name")                                                    \
     X(K8S_POD_NAME, "k8s.pod.name")                                                                \
     X(K8S_POD_IP, "k8s.pod.ip")                                                                    \
+    X(K8S_POD_LABEL_VERSION, "k8s.pod.label.version")                                              \
+    X(K8S_POD_LABELS_VERSION, "k8s.pod.labels.version")                                            \
     X(K8S_NODE_NAME, "k8s.node.name")                                                              \
     X(K8S_DEPLOYMENT_NAME, "k8s.deployment.name")                                                  \
     X(K8S_REPLICASET_NAME, "k8s.replicaset.name")                                                  \

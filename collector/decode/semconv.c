@@ -199,6 +199,19 @@ static void name_peer(struct facts *facts, const struct seen_keys *seen, bool ca
         facts->peer = facts->protocol;
 }
 
+/* A host that was asked for by its address; '' for a name. */
+static struct str address_alone(struct str host)
+{
+    host = without_port(host);
+    if (str_find(host, ':') >= 0)
+        return host;
+    for (size_t i = 0; i < host.len; i++) {
+        if ((host.p[i] < '0' || host.p[i] > '9') && host.p[i] != '.')
+            return STR_NONE;
+    }
+    return host;
+}
+
 static void read_address(struct facts *facts, const struct seen_keys *seen, bool callee_side)
 {
     struct str address;
@@ -210,6 +223,8 @@ static void read_address(struct facts *facts, const struct seen_keys *seen, bool
         address = keys_first_text(seen, LIST(KEY_UPSTREAM_ADDRESS));
     if (!callee_side && !address.len)
         address = called_address(seen);
+    if (!callee_side && !address.len)
+        address = address_alone(keys_first_text(seen, LIST(KEY_SERVER_ADDRESS, KEY_NET_PEER_NAME)));
     facts->peer_address = without_port(address);
 }
 

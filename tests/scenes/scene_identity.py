@@ -155,3 +155,27 @@ def scene_who_has_no_name_has_his_workloads(c):
     c.flush()
     assert c.sql("SELECT service, namespace, instance FROM span WHERE format = 'envoy_log' ORDER BY start_ns") == [
         ("web", "shop", "web-7d9f8b6c5d-x2x9z"), ("db", "shop", "db-0"), ("edge", "shop", "edge-7d9f8b6c5d-x2x9z")]
+
+
+def scene_a_store_at_an_outside_address_is_outside_whichever_attribute_says_it(c):
+    c.start()
+    wanted = {"9.9.9.1": "out", "10.0.0.9": "inside", "2001:db8::1": "out", "pg.shop": "inside"}
+    for n, address in enumerate(wanted):
+        t = Trace(n)
+        a = t.server("a", 0, 100)
+        t.client("a", 1, 5, a, attrs={"db__system": "postgresql", "db__name": address, "server__address": address})
+        t.client("a", 1, 5, a, attrs={"db__system": "postgresql", "db__name": "net " + address, "net__peer__name": address})
+        assert c.post_otlp(otlp(t.spans), json_body=True)[0] == 200
+    c.flush()
+    rows = dict(c.sql("SELECT callee_service, crossing FROM edge_minute WHERE callee_role = 'database'"))
+    assert rows == {**wanted, **{"net " + a: way for a, way in wanted.items()}}, rows
+
+
+def scene_a_pod_s_label_is_its_version_where_the_service_says_none(c):
+    c.start()
+    for n, resource in enumerate(({"k8s.pod.label.version": "v1"}, {"k8s.pod.labels.version": "v2"}, {"k8s.pod.label.version": "v4", "service.version": "v3"})):
+        t = Trace(n)
+        t.server("a", 0, 100, resource=resource)
+        assert c.post_otlp(otlp(t.spans), json_body=True)[0] == 200
+    c.flush()
+    assert c.sql("SELECT DISTINCT version FROM span ORDER BY 1") == [("v1",), ("v2",), ("v3",)]
