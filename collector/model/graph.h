@@ -105,6 +105,14 @@ struct served {
     name_no name;  /* of whom it handed the request to; its own service: its own application */
 };
 
+/* Who answered to a name by which others call it and that is not its own, or not its alone: learnt
+ * from here (stitch/addresses.h).
+ */
+struct answered {
+    name_no name;
+    node_no node;
+};
+
 struct graph {
     struct call *calls;
     uint32_t n_calls;
@@ -113,6 +121,8 @@ struct graph {
     struct span_result *spans; /* one per record */
     struct served *served;     /* of proxies of unknown kind; not stored */
     uint32_t n_served;
+    struct answered *answered; /* not stored */
+    uint32_t n_answered;
     struct trace_result trace;
 };
 

@@ -1,6 +1,7 @@
-/* addresses.c - claims by address and service; the newest claim of an address wins unless another
- * service has made one within the hour: then it is of both (a node's own address, a pod's that was
- * given away), and nobody is named. A claim outlives its spans: who is silent is still there.
+/* addresses.c - claims by address, or name, and service; the newest claim of an address wins unless
+ * another service has made one within the hour: then it is of both (a node's own address, a pod's
+ * that was given away), and nobody is named. A claim outlives its spans: who is silent is still
+ * there.
  */
 #include "collector/stitch/addresses.h"
 
@@ -197,6 +198,18 @@ void addresses_see(struct addresses *addresses, const struct record *record, nod
         return; /* told within this minute */
     claim->node = node_of_claim(addresses, claim, node);
     claim->seen = minute;
+    addresses->changed = addresses->seen = true;
+}
+
+void addresses_answer(struct addresses *addresses, const struct answered *answered, uint32_t minute)
+{
+    name_no service = nodes_get(addresses->nodes, answered->node)->service;
+    uint32_t no = claim_of(addresses, answered->name, service);
+    if (no == UINT32_MAX)
+        return;
+    struct claim *claim = &addresses->claims[no];
+    claim->node = node_of_claim(addresses, claim, answered->node);
+    claim->seen = claim->seen > minute ? claim->seen : minute;
     addresses->changed = addresses->seen = true;
 }
 

@@ -1,5 +1,6 @@
-/* addresses.h - which workload is at which address, learnt across traces from what spans say of
- * themselves (STITCHING, knowledge).
+/* addresses.h - which workload is at which address, and answers to which name that is not its own,
+ * learnt across traces from what spans say of themselves and from who answered whom (STITCHING,
+ * knowledge; §2.1).
  *
  * Spans make claims: this service has this address. Who resolves an address reads a snapshot that
  * does not change while traces are stitched; it is renewed at most once a minute. All of it belongs
@@ -18,6 +19,9 @@ void addresses_free(struct addresses *addresses);
 
 /* A claim that was stored; before the first snapshot. False beyond the limit. */
 bool addresses_claim(struct addresses *addresses, const struct known_address *known);
+/* Who answered to a name: a claim as well. */
+void addresses_answer(struct addresses *addresses, const struct answered *answered,
+                      uint32_t minute);
 /* Would the span's claim be the first of its kind? */
 bool addresses_is_news(struct addresses *addresses, const struct record *record);
 /* A span was cut: who it is, filled in, and where it says it is. */

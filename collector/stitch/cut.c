@@ -101,6 +101,8 @@ static const struct counted_trace *copy_was(struct turn *turn, const struct live
     copy->graph.hops = memcpy(memory + records + results + calls, was->graph.hops, hops);
     copy->graph.served = NULL;
     copy->graph.n_served = 0;
+    copy->graph.answered = NULL;
+    copy->graph.n_answered = 0;
     return copy;
 }
 
@@ -193,19 +195,30 @@ static void learn_from(struct stitcher *stitcher, const struct cut_trace *cut)
     const struct graph *graph = &cut->now.graph;
     for (uint32_t i = 0; i < cut->now.n_records; i++)
         addresses_see(stitcher->addresses, &cut->now.records[i], graph->spans[i].node);
+    for (uint32_t i = 0; i < graph->n_answered; i++)
+        addresses_answer(stitcher->addresses, &graph->answered[i],
+                         ARRIVAL_MINUTE(cut->now.records[0].arrival));
     if (graph->n_served)
         proxies_see(stitcher->proxies, graph, ARRIVAL_MINUTE(cut->now.records[0].arrival));
     if (cut->base + cut->now.n_records >= stitcher->settings.max_spans_per_trace)
         note_giant(stitcher, cut);
 }
 
-static bool tells_news(struct stitcher *stitcher, const struct live *live)
+/* Of this many traces with a call of one shape the first that is answered tells who does. */
+#define TRIES 8
+
+static bool tells_news(struct stitcher *stitcher, const struct live *live, uint8_t *tries)
 {
+    bool news = false;
     for (const struct live_record *item = live->first; item; item = item->next) {
-        if (addresses_is_news(stitcher->addresses, &item->record))
-            return true;
+        const struct record *record = &item->record;
+        news |= addresses_is_news(stitcher->addresses, record);
+        if (record->shape->kind != KIND_CLIENT && !record->shape->upstream_cluster)
+            continue;
+        news |= tries[record->shape_no] < TRIES;
+        tries[record->shape_no] += tries[record->shape_no] < TRIES;
     }
-    return false;
+    return news;
 }
 
 void learn_ahead(struct stitcher *stitcher)
@@ -213,16 +226,20 @@ void learn_ahead(struct stitcher *stitcher)
     const struct live_table *table = &stitcher->table;
     struct turn none = {.number = 0}; /* for its memory */
     struct cut_trace cut;
+    uint8_t *tries = calloc(shapes_count(stitcher->shapes) + 1, 1);
+    if (!tries)
+        return;
     arena_init(&none.arena, TURN_CEILING);
     for (struct link *at = table->idle.next; at != &table->idle; at = at->next) {
         const struct live *live = live_of_idle(at);
-        if (live->base || !tells_news(stitcher, live))
+        if (live->base || !tells_news(stitcher, live, tries))
             continue;
         arena_reset(&none.arena);
         if (fill_cut(stitcher, &none, live, &cut))
             learn_from(stitcher, &cut);
     }
     arena_fini(&none.arena);
+    free(tries);
     addresses_renew(stitcher->addresses, clock_mono_ns());
     proxies_renew(stitcher->proxies, clock_mono_ns());
 }

@@ -50,6 +50,8 @@ const struct upstream *row_upstream(struct stitch *stitch, const struct work_cal
 static void name_upstream(struct stitch *stitch, const struct upstream *upstream, struct node *node)
 {
     name_no host = upstream->host;
+    if (answers_to(stitch, upstream, node))
+        return;
     *node = (struct node){.service = upstream->service,
                           .namespace = upstream->namespace,
                           .version = upstream->subset,
@@ -78,8 +80,7 @@ static bool name_behind_waypoint(struct stitch *stitch, const struct work_call *
     return false;
 }
 
-/* The host that was asked for: of the proxy's request, else as the application names it. */
-static name_no asked_host(const struct stitch *stitch, const struct work_call *call)
+name_no asked_host(const struct stitch *stitch, const struct work_call *call)
 {
     const struct shape *top = stitch->spans[call->top].shape;
     const struct work_span *request = &stitch->spans[hop_request(stitch, call->bottom)];
@@ -106,6 +107,8 @@ static void name_peer(struct stitch *stitch, const struct work_call *call, struc
         return;
     }
     if (top->peer_resolvable && top->peer) {
+        if (answers_to(stitch, upstream_of_host(stitch, top->peer), node))
+            return;
         peer_name_host(stitch, top->peer, node);
         node->namespace = top->peer_namespace ? top->peer_namespace : node->namespace;
         return;
@@ -118,6 +121,8 @@ static void name_peer(struct stitch *stitch, const struct work_call *call, struc
         return;
     }
     name_no host = asked_host(stitch, call);
+    if (host && answers_to(stitch, upstream_of_host(stitch, host), node))
+        return;
     if (host)
         peer_name_host(stitch, host, node);
     else

@@ -57,25 +57,35 @@ static struct node queue_of(struct stitch *stitch, uint32_t first)
     return (struct node){.service = name, .role = ROLE_QUEUE};
 }
 
-/* Both ends of every call, as numbers. */
-static void name_ends(struct stitch *stitch)
+/* Both ends of every call, as numbers: first those that are here, then those that are only named.
+ * False when memory is short. */
+static bool name_ends(struct stitch *stitch)
 {
+    uint32_t n_named = 0;
+    struct node node;
     for (uint32_t i = 0; i < stitch->n_calls; i++) {
         struct work_call *work = &stitch->calls[i];
         struct call *call = &work->call;
-        struct node node;
         if (work->callee_visit != NONE)
             call->callee = nodes_add(stitch->nodes, &stitch->visits[work->callee_visit].node);
         if (work->caller_visit != NONE)
             call->caller = nodes_add(stitch->nodes, &stitch->visits[work->caller_visit].node);
-        if (work->callee_visit == NONE) {
-            peer_name(stitch, work, &node, &call->connection_type);
-            call->callee = nodes_add(stitch->nodes, &node);
-        } else if (call->connection_type == CONNECTION_MESSAGING) {
+        n_named += work->callee_visit == NONE;
+        if (work->callee_visit != NONE && call->connection_type == CONNECTION_MESSAGING) {
             node = queue_of(stitch, stitch->visits[work->callee_visit].first);
             call->caller = nodes_add(stitch->nodes, &node);
         }
     }
+    if (!answers_find(stitch))
+        return false;
+    for (uint32_t i = 0; n_named && i < stitch->n_calls; i++) {
+        struct work_call *work = &stitch->calls[i];
+        if (work->callee_visit != NONE)
+            continue;
+        peer_name(stitch, work, &node, &work->call.connection_type);
+        work->call.callee = nodes_add(stitch->nodes, &node);
+    }
+    return true;
 }
 
 bool stitch_trace(struct stitch *stitch, const struct record *records, uint32_t n,
@@ -95,12 +105,15 @@ bool stitch_trace(struct stitch *stitch, const struct record *records, uint32_t 
     outcomes_find(stitch);
     if (!attempts_fold(stitch))
         return false;
-    name_ends(stitch);
+    if (!name_ends(stitch))
+        return false;
     identity_fill_callees(stitch);
     calls_end(stitch);
     if (!retries_fold(stitch))
         return false;
     joins_find_callees(stitch);
     blame_find(stitch);
+    graph->answered = stitch->answered;
+    graph->n_answered = stitch->n_answered;
     return results_write(stitch, graph, n) && served_find(stitch, graph);
 }

@@ -38,6 +38,12 @@ static bool cut_istio(struct str text, struct str *direction, struct str *subset
     return true;
 }
 
+static bool is_bare_name(struct str host)
+{
+    return str_find(host, '.') < 0 && str_find(host, ':') < 0 && str_find(host, '|') < 0 &&
+           !address_is_loopback(host);
+}
+
 static void parse_cluster(struct stitch *stitch, struct str text, struct upstream *upstream)
 {
     struct str direction = STR_NONE, subset = STR_NONE, host = text;
@@ -58,8 +64,9 @@ static void parse_cluster(struct stitch *stitch, struct str text, struct upstrea
         upstream->subset = names_add(stitch->names, subset);
     upstream->host = names_add(stitch->names, host);
     upstream->service = upstream->host;
-    upstream->kubernetes =
-        istio && cluster_host(stitch, host, &upstream->service, &upstream->namespace);
+    bool in_cluster = cluster_host(stitch, host, &upstream->service, &upstream->namespace);
+    upstream->kubernetes = istio && in_cluster;
+    upstream->of_one = in_cluster || is_bare_name(host);
 }
 
 const struct upstream *upstream_parse(struct stitch *stitch, name_no name)
@@ -88,4 +95,11 @@ const struct upstream *upstream_parse(struct stitch *stitch, name_no name)
         return &none;
     stitch->n_upstreams++;
     return upstream;
+}
+
+const struct upstream *upstream_of_host(struct stitch *stitch, name_no host)
+{
+    struct str text = names_text(stitch->names, host);
+    bool one = is_bare_name(text) || str_contains(text, STR(".svc"));
+    return upstream_parse(stitch, one ? host : NAME_NONE);
 }

@@ -9,6 +9,7 @@
  *   visits.c     a workload's visits, and the logical calls between them
  *   identity.c   what a visit's node does not know of itself and others of the trace do
  *   peer.c       the callee that a caller names when no span of it came
+ *   answers.c    … and who answers to that name
  *   attempts.c   calls that share a caller's spans: attempts of one call, mirrors, or calls apart
  *   retries.c    calls one after the other that are attempts of one
  *   blame.c      what failed, where it began, where it was only passed on
@@ -109,7 +110,10 @@ struct upstream {
     uint8_t direction;
     bool special; /* PassthroughCluster and the like: says nothing of the callee */
     bool kubernetes;
+    bool of_one; /* a name of one service, not of whoever is behind an address or a balancer */
     name_no service, namespace, subset, host;
+    uint64_t serial;        /* of the trace that was the last with a callee that was called by it */
+    node_no answered, told; /* that callee, NODE_NONE several; the last one handed on */
 };
 
 struct stitch {
@@ -138,6 +142,9 @@ struct stitch {
     uint32_t n_upstreams, cap_upstreams;
     struct map upstream_map;
     node_no user;
+    uint64_t serial; /* of this trace */
+    struct answered *answered;
+    uint32_t n_answered, cap_answered;
     struct hop *hops; /* of all calls, one behind the other */
     uint32_t n_hops, cap_hops;
 };
@@ -174,6 +181,8 @@ bool joins_has_told(struct stitch *stitch, const struct record *entry,
                                     const struct request_place *place));
 /* upstream.c */
 const struct upstream *upstream_parse(struct stitch *stitch, name_no name);
+/* Of a host, if it may be one service's; hosts of the world are nobody's. */
+const struct upstream *upstream_of_host(struct stitch *stitch, name_no host);
 /* service.namespace.svc.domain: true and the two parts. */
 bool cluster_host(struct stitch *stitch, struct str host, name_no *service, name_no *namespace);
 /* roles.c */
@@ -203,6 +212,14 @@ void peer_name(struct stitch *stitch, const struct work_call *call, struct node 
                uint8_t *connection_type);
 /* The deepest span of the row that names an upstream: what it names; nothing where none does. */
 const struct upstream *row_upstream(struct stitch *stitch, const struct work_call *call);
+/* The host that was asked for: of the proxy's request, else as the application names it. */
+name_no asked_host(const struct stitch *stitch, const struct work_call *call);
+/* answers.c */
+/* By the calls that have both ends: they are named by then. False when memory is short. */
+bool answers_find(struct stitch *stitch);
+/* The workload that answers to this name, as far as that is known. */
+bool answers_to(struct stitch *stitch, const struct upstream *upstream, struct node *node);
+/* peer.c */
 /* A host, an address, or a name that a caller gives: a workload when it resolves, is a cluster's
  * host, has no dot, or lies inside; else external. */
 void peer_name_host(struct stitch *stitch, name_no name, struct node *node);

@@ -155,3 +155,52 @@ def scene_a_proxy_that_serves_others_is_a_gateway(c):
     c.stop()
     c.start()
     assert came(6) == before, roads(c)
+
+
+def through(number, ratings="ratings", unreached=0, answered=1, cluster="rt-svc"):
+    """a calls a cluster: in vain so often, then answered by who calls himself otherwise."""
+    t = Trace(number)
+    a = t.proxy("a", "server", 0, 100, None, upstream=INBOUND)
+    at = 2
+    for n in range(unreached + answered):
+        in_vain = n < unreached
+        o = t.proxy("a", "client", at, 5 if in_vain else 20, a, upstream=out(cluster), host=cluster, path="/lost" if in_vain else "/found",
+                    code=503 if in_vain else 200, flags="UF" if in_vain else "-")
+        if not in_vain:
+            t.proxy(ratings, "server", at + 1, 15, o, upstream=INBOUND)
+        at += 30
+    return t
+
+
+def callees(c, db=None):
+    return sorted(sqlite3.connect(db or c.db).execute("SELECT callee_service, sum(calls), sum(errors) FROM edge_minute WHERE caller_service = 'a' GROUP BY 1").fetchall())
+
+
+def scene_who_answers_to_a_cluster_s_name_is_its_callee_when_nobody_answers(c):
+    """In one trace, in later ones, behind a restart, in a replay in either order; and by a bare name that an SDK says. Not when others answer to that name."""
+    c.start()
+    give(c, through(1, unreached=1))
+    assert callees(c) == [("ratings", 2, 1)], callees(c)
+    c.stop()
+    c.start()
+    give(c, through(2, unreached=1, answered=0))
+    assert callees(c) == [("ratings", 3, 2)], callees(c)
+    give(c, through(3, "others"))
+    c.stop()
+    c.start()
+    give(c, through(4, unreached=1, answered=0))
+    assert callees(c) == [("others", 1, 0), ("ratings", 3, 2), ("rt-svc", 1, 1)], callees(c)
+    for name, traces in (("before", [through(5), through(6, unreached=1, answered=0)]), ("behind", [through(6, unreached=1, answered=0), through(5)])):
+        path, db = os.path.join(c.folder, name + ".json"), os.path.join(c.folder, name + ".db")
+        with open(path, "wb") as f:
+            f.write(b"\n".join(otlp(t.spans) for t in traces))
+        subprocess.run([c.program, "replay", "--db", db, path], capture_output=True, check=True)
+        assert callees(c, db) == [("ratings", 2, 1)], (name, callees(c, db))
+    t = Trace(7)
+    x = t.server("x", 0, 100)
+    for host, answered in (("rt", True), ("rt", False), ("api.example.com", True), ("api.example.com", False)):
+        k = t.client("x", 2, 20, x, attrs={"server__address": host}, status=0 if answered else 2, name="GET /" + str(answered))
+        if answered:
+            t.server("stars", 3, 10, k)
+    give(c, t)
+    assert c.sql("SELECT callee_service, sum(calls) FROM edge_minute WHERE caller_service = 'x' GROUP BY 1") == [("api.example.com", 1), ("stars", 3)]
