@@ -25,8 +25,8 @@ static void add_comparison(struct buf *out, const char *column, const struct sea
         buf_addf(out, "instr(lower(%s), lower(", column);
         add_text(out, c->value);
         buf_add_c(out, "))");
-    } else if (c->op == OP_MORE || c->op == OP_LESS) {
-        buf_addf(out, "%s %c ", column, c->op == OP_MORE ? '>' : '<');
+    } else if (search_order_word(c->op)) {
+        buf_addf(out, "%s %s ", column, search_order_word(c->op));
         buf_add_double(out, c->number);
     } else {
         buf_addf(out, "%s = ", column);
@@ -36,7 +36,7 @@ static void add_comparison(struct buf *out, const char *column, const struct sea
 
 static void add_number(struct buf *out, const char *column, const struct search_condition *c)
 {
-    buf_addf(out, "%s %s ", column, c->op == OP_MORE ? ">" : c->op == OP_LESS ? "<" : "=");
+    buf_addf(out, "%s %s ", column, search_order_word(c->op) ? search_order_word(c->op) : "=");
     buf_add_double(out, c->number);
 }
 
@@ -54,6 +54,18 @@ static struct str origin_service(struct str value)
     return head;
 }
 
+/* An attribute as a value of SQL, "->>", or as it stands in JSON, "->". */
+static const char *attribute(struct buf *out, const char *home, const char *arrow, struct str path)
+{
+    buf_reset(out);
+    buf_addf(out, "%s %s ", home, arrow);
+    add_text(out, path);
+    buf_add_char(out, '\0');
+    return out->p ? out->p : "''";
+}
+
+/* Numbers and booleans are themselves in JSON, and no texts: they are compared as they are written,
+ * and ordered where they are numbers. */
 static void add_attribute(struct buf *out, const struct search_condition *c)
 {
     static const char *const homes[2] = {"attributes", "resource"};
@@ -65,12 +77,19 @@ static void add_attribute(struct buf *out, const struct search_condition *c)
     buf_add_char(&path, '"');
     buf_add_char(out, '(');
     for (int i = 0; i < 2; i++) {
-        buf_reset(&column);
-        buf_addf(&column, "%s ->> ", homes[i]);
-        add_text(&column, buf_str(&path));
-        buf_add_char(&column, '\0');
         buf_add_c(out, i ? " OR " : "");
-        add_comparison(out, column.p ? column.p : "''", c);
+        const char *value = attribute(&column, homes[i], "->>", buf_str(&path));
+        if (search_order_word(c->op)) {
+            buf_addf(out, "%s GLOB '*[0-9]*' AND %s NOT GLOB '*[^-+.0-9eE]*' AND ", value, value);
+            buf_addf(out, "CAST(%s AS REAL) %s ", value, search_order_word(c->op));
+            buf_add_double(out, c->number);
+            continue;
+        }
+        add_comparison(out, value, c);
+        if (c->op == OP_LIKE)
+            continue;
+        buf_add_c(out, " OR ");
+        add_comparison(out, attribute(&column, homes[i], "->", buf_str(&path)), c);
     }
     buf_add_char(out, ')');
     buf_fini(&path);
@@ -110,6 +129,13 @@ static void add_span_condition(struct buf *out, const struct search_condition *c
         break;
     case FIELD_ATTRIBUTE:
         add_attribute(out, c);
+        break;
+    case FIELD_SERVICE: /* who sends no spans is told of by those that call it */
+        buf_add_char(out, '(');
+        add_comparison(out, "service", c);
+        buf_add_c(out, " OR ");
+        add_comparison(out, "peer", c);
+        buf_add_char(out, ')');
         break;
     default:
         add_comparison(out, search_field_word(c->field), c);
@@ -213,7 +239,7 @@ static void command_text(const struct search_request *request, const struct sear
         const struct search_condition *c = &text->conditions[i];
         if (c->field == FIELD_STATUS && c->op == OP_EQUAL)
             buf_addf(out, " --status %s", c->number != 0 ? "error" : "ok");
-        else if (c->field == FIELD_TOOK && c->op == OP_MORE)
+        else if (c->field == FIELD_TOOK && (c->op == OP_MORE || c->op == OP_LEAST))
             buf_addf(out, " --min-duration %.*s", STR_ARG(c->value));
         else if ((c->field == FIELD_SERVICE || c->field == FIELD_OPERATION) && c->op == OP_EQUAL) {
             buf_addf(out, " --%s ", search_field_word(c->field));

@@ -18,6 +18,15 @@ const char *search_field_word(enum search_field field)
     return words[field] ? words[field] : "";
 }
 
+const char *search_order_word(enum search_op op)
+{
+    return op == OP_MORE    ? ">"
+           : op == OP_LEAST ? ">="
+           : op == OP_LESS  ? "<"
+           : op == OP_MOST  ? "<="
+                            : NULL;
+}
+
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
@@ -79,15 +88,23 @@ static bool take_operator(struct reading *reading, uint8_t *op)
     struct str rest = reading->rest;
     if (!rest.len || !is_operator(rest.p[0]))
         return false;
-    bool not = rest.p[0] == '!' && rest.len > 1 && rest.p[1] == '=';
-    if (rest.p[0] == '!' && !not )
+    bool two = rest.len > 1 && rest.p[1] == '=' && strchr("!<>", rest.p[0]);
+    switch (rest.p[0]) {
+    case '!':
+        *op = OP_NOT;
+        break;
+    case '>':
+        *op = two ? OP_LEAST : OP_MORE;
+        break;
+    case '<':
+        *op = two ? OP_MOST : OP_LESS;
+        break;
+    default:
+        *op = rest.p[0] == '=' ? OP_EQUAL : OP_LIKE;
+    }
+    if (rest.p[0] == '!' && !two)
         return false;
-    *op = not                ? OP_NOT
-          : rest.p[0] == '=' ? OP_EQUAL
-          : rest.p[0] == '>' ? OP_MORE
-          : rest.p[0] == '<' ? OP_LESS
-                             : OP_LIKE;
-    reading->rest = str_skip(rest, not ? 2 : 1);
+    reading->rest = str_skip(rest, two ? 2 : 1);
     return true;
 }
 
@@ -215,8 +232,12 @@ bool search_number_fits(const struct search_condition *condition, double number)
     switch (condition->op) {
     case OP_MORE:
         return condition->is_number && number > condition->number;
+    case OP_LEAST:
+        return condition->is_number && number >= condition->number;
     case OP_LESS:
         return condition->is_number && number < condition->number;
+    case OP_MOST:
+        return condition->is_number && number <= condition->number;
     default:
         return condition->is_number && number == condition->number;
     }
@@ -229,7 +250,9 @@ bool search_text_fits(const struct search_condition *condition, struct str text)
     case OP_LIKE:
         return search_contains(text, condition->value);
     case OP_MORE:
+    case OP_LEAST:
     case OP_LESS:
+    case OP_MOST:
         return str_to_double(text, &number) && search_number_fits(condition, number);
     default:
         return str_eq(text, condition->value);

@@ -3,8 +3,8 @@
  *     service=cart status=error took>200ms http.route=/cart cart:version=v2 began="cart v2→redis"
  * redis
  *
- * A condition is key, operator (= != > < ~), value; a value with blanks or operators stands in
- * quotes, as in JSON. `SERVICE:key` asks it of that service's spans, `CALLER→CALLEE:retries` of
+ * A condition is key, operator (= != > >= < <= ~), value; a value with blanks or operators stands
+ * in quotes, as in JSON. `SERVICE:key` asks it of that service's spans, `CALLER→CALLEE:retries` of
  * that call. A quoted key is an attribute's, whatever it looks like. A bare word is in a service's
  * or an operation's name.
  */
@@ -44,7 +44,7 @@ enum search_field {
 #define FIRST_NODE_FIELD FIELD_SERVICE
 #define FIRST_SPAN_FIELD FIELD_OPERATION
 
-enum search_op { OP_EQUAL, OP_NOT, OP_MORE, OP_LESS, OP_LIKE };
+enum search_op { OP_EQUAL, OP_NOT, OP_MORE, OP_LEAST, OP_LESS, OP_MOST, OP_LIKE };
 
 struct search_condition {
     uint8_t field, op;
@@ -62,6 +62,8 @@ struct search_text {
 
 /* Reads `q`; texts live in the arena or in `q`. ERR_INVALID says which part cannot be read. */
 int search_text_read(struct str q, struct arena *arena, struct search_text *text, struct err *err);
+/* Of the four that compare numbers: as typed, which is SQL's too; NULL for others. */
+const char *search_order_word(enum search_op op);
 /* The word for a field, as typed and as facets name it. */
 const char *search_field_word(enum search_field field);
 /* Does `text` satisfy the operator and value of a condition on texts? ~ is "contains", not minding

@@ -16,7 +16,8 @@ LINES = ["", "service=cart", "service!=cart", "service=nobody", "status=error", 
          "cart:version=v2", "cart:version=v1 status=ok", "catalog:version!=v7", "namespace=shop", "cluster=eu-1", "operation=Stock", "operation~select",
          "flag=UO", "flag=none", "flag!=UO", "code=503", "code>499", "http.route=/cart", '"http.route"~"cart"', "http.route!=/cart",
          "app.currency=EUR user_agent.original=Firefox", "in_use=10", "cart.items>4", "redis", "getcart", "nosuchword", "instance~x2x7q", "cart:instance~x2x7q",
-         "frontend:http.route=/cart", "service=cart status=error entry=\"GET /cart\" flag=UO cart:version=v2 http.route=/cart redis"]
+         "frontend:http.route=/cart", "service=redis", "service!=redis", "http.response.status_code=200", "http.response.status_code!=200",
+         "http.response.status_code>=503", "http.response.status_code<=200", "http.response.status_code~20", "spans>=20", "took<=10ms", "db.rows>=0", "service=cart status=error entry=\"GET /cart\" flag=UO cart:version=v2 http.route=/cart redis"]
 
 
 def fill(c, n=260):
