@@ -61,10 +61,25 @@ void query_end_items(struct buf *out, bool more, uint64_t next);
 void trace_columns_json(sqlite3_stmt *row, struct buf *out);
 /* `,"services":[TEXT]` of a trace. */
 void trace_services_json(struct query *query, int64_t trace_no, struct buf *out);
-/* Begins the search of query_traces_json(): a row a trace, trace_no first, one more than the limit
- * at most. The filter lives until query_end(). */
+struct search;
+
+/* The search of query_traces_json(): a row a trace, the columns of TRACE_COLUMNS, newest first,
+ * whatever the limit. */
+struct traces_reading {
+    struct query *query;
+    const struct query_filter *filter;
+    sqlite3_stmt *rows;    /* by what their rows say */
+    sqlite3_stmt *spans;   /* is there such a span in one? NULL: any will do */
+    struct search *search; /* NULL: not needed */
+    struct buf line;
+    bool by_calls; /* a service without spans: by who called it */
+};
+
+/* The filter lives until the end. Nothing to end when it fails. */
 int query_traces_begin(struct query *query, const struct query_filter *filter,
-                       sqlite3_stmt **statement, struct err *err);
+                       struct traces_reading *reading, struct err *err);
+int query_traces_next(struct traces_reading *reading); /* an SQLite code: ROW, DONE, … */
+int query_traces_end(struct traces_reading *reading, int code, struct err *err);
 /* Shows every row of a prepared statement, and ends it. */
 int query_each(struct query *query, sqlite3_stmt *statement,
                bool (*row)(const struct query_rows *rows, void *ctx), void *ctx, struct err *err);

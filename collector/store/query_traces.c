@@ -6,27 +6,32 @@
 #include "collector/base/clock.h"
 #include "collector/store/query_internal.h"
 #include "collector/store/rows.h"
+#include "collector/store/search.h"
+#include "collector/store/search_match.h"
 #include "collector/store/statements.h"
 
-#define SEARCH_FILTER                                                                              \
-    "t.start_ns >= ?2 AND t.start_ns < ?3 "                                                        \
-    "AND (?4 = '' OR t.status = ?4) AND (?5 = 0 OR t.duration_ns >= ?5) "                          \
-    "AND (?6 = 0 OR t.services & ?6 != 0) "                                                        \
-    "AND (?7 = '' AND ?8 = '' AND ?9 = '' AND ?10 = '' AND ?11 = '' OR EXISTS (SELECT 1 FROM "     \
-    "span_numbered s WHERE s.trace_no = t.trace_no AND (?7 = '' OR s.service = ?7) "               \
-    "AND (?8 = '' OR s.namespace = ?8) AND (?9 = '' OR s.cluster = ?9) "                           \
-    "AND (?10 = '' OR s.operation = ?10) AND (?11 = '' OR "                                        \
-    "json_extract(s.attributes, ?11) = ?12 OR json_extract(s.resource, ?11) = ?12))) "
+#define ROW_FILTER                                                                                 \
+    "t.start_ns >= ?2 AND t.start_ns < ?3 AND (?4 = '' OR t.status = ?4) "                         \
+    "AND (?5 = 0 OR t.duration_ns >= ?5) AND (?6 = 0 OR t.services & ?6 != 0) "
 
-/* Newest first; it stops at the limit, and at the first trace that was stored in the window. */
-static const char search_sql[] =
-    TRACE_COLUMNS "FROM trace_numbered t WHERE t.trace_no < ?1 AND t.trace_no BETWEEN ?14 AND ?15 "
-                  "AND " SEARCH_FILTER "ORDER BY t.trace_no DESC LIMIT ?13";
-static const char search_failed_sql[] = TRACE_COLUMNS
+/* Newest first; it stops at the first trace that was stored in the window. */
+static const char rows_sql[] =
+    TRACE_COLUMNS "FROM trace_numbered t WHERE t.trace_no < ?1 AND t.trace_no BETWEEN ?7 AND ?8 "
+                  "AND " ROW_FILTER "ORDER BY t.trace_no DESC";
+static const char failed_rows_sql[] = TRACE_COLUMNS
     "FROM trace_row f INDEXED BY trace_failed CROSS JOIN trace_numbered t ON "
     "t.trace_no = f.trace_no "
-    "WHERE f.bits & 1 AND f.trace_no < ?1 AND f.trace_no BETWEEN ?14 AND ?15 AND " SEARCH_FILTER
-    "ORDER BY f.trace_no DESC LIMIT ?13";
+    "WHERE f.bits & 1 AND f.trace_no < ?1 AND f.trace_no BETWEEN ?7 AND ?8 AND " ROW_FILTER
+    "ORDER BY f.trace_no DESC";
+
+/* A number or a boolean is compared as it is written. */
+static const char spans_sql[] =
+    "SELECT 1 FROM span_numbered s WHERE s.trace_no = ?1 AND (?2 = '' OR s.service = ?2) "
+    "AND (?3 = '' OR s.namespace = ?3) AND (?4 = '' OR s.cluster = ?4) "
+    "AND (?5 = '' OR s.operation = ?5) AND (?6 = '' OR "
+    "json_extract(s.attributes, ?6) = ?7 OR s.attributes -> ?6 = ?7 OR "
+    "json_extract(s.resource, ?6) = ?7 OR s.resource -> ?6 = ?7) AND (?8 = '' OR s.peer = ?8) "
+    "LIMIT 1";
 
 #define MOST_NAMED 20
 
@@ -145,58 +150,195 @@ int query_named_traces_json(struct query *query, struct str ids, struct buf *out
     return 0;
 }
 
-int query_traces_begin(struct query *query, const struct query_filter *filter,
-                       sqlite3_stmt **statement, struct err *err)
+/* ---- by filter ---- */
+
+/* Is there a node of this name that is known by the word of its callers alone? */
+static bool is_without_spans(struct query *query, struct str service)
 {
-    char path[600];
+    sqlite3_stmt *select = NULL;
+    bool without = false;
+    if (sqlite3_prepare_v2(query->db,
+                           "SELECT 1 FROM name n CROSS JOIN node d ON d.service = n.id WHERE "
+                           "n.text = ?1 AND d.role BETWEEN ?2 AND ?3",
+                           -1, &select, NULL) == SQLITE_OK) {
+        statement_bind_text(select, 1, service);
+        sqlite3_bind_int(select, 2, ROLE_DATABASE);
+        sqlite3_bind_int(select, 3, ROLE_USER);
+        without = sqlite3_step(select) == SQLITE_ROW;
+    }
+    sqlite3_finalize(select);
+    return without;
+}
+
+static int prepare_rows(struct traces_reading *reading, struct err *err)
+{
+    const struct query_filter *filter = reading->filter;
+    struct query *query = reading->query;
     uint64_t before = INT64_MAX;
     int64_t first_no, last_no;
     if (filter->cursor.len && !str_to_u64(filter->cursor, &before))
         return err_set(err, ERR_INVALID, "cursor is not one that an answer gave");
     bool failed = str_eq(filter->status, STR("error"));
     if (query_trace_numbers(query, filter->window, &first_no, &last_no, err) ||
-        query_begin(query, failed ? search_failed_sql : search_sql, statement, err))
+        query_begin(query, failed ? failed_rows_sql : rows_sql, &reading->rows, err))
         return err->code;
-    sqlite3_stmt *select = *statement;
+    sqlite3_stmt *rows = reading->rows;
+    int64_t stored_no = first_stored_after(query, filter->window.from_ns);
+    sqlite3_bind_int64(rows, 1, (int64_t)before);
+    sqlite3_bind_int64(rows, 2, (int64_t)filter->window.from_ns);
+    sqlite3_bind_int64(rows, 3, (int64_t)filter->window.to_ns);
+    statement_bind_text(rows, 4, filter->status);
+    sqlite3_bind_int64(rows, 5, (int64_t)filter->min_duration_ns);
+    sqlite3_bind_int64(rows, 6, reading->by_calls ? 0 : service_bit(query, filter->service));
+    sqlite3_bind_int64(rows, 7, first_no > stored_no ? first_no : stored_no);
+    sqlite3_bind_int64(rows, 8, last_no);
+    return 0;
+}
+
+/* Of a span in the trace: whose, which, with what. Who has no spans is known by his callers', and
+ * takes part by his calls. */
+static int prepare_spans(struct traces_reading *reading, struct err *err)
+{
+    const struct query_filter *filter = reading->filter;
+    bool whose =
+        !reading->by_calls && (filter->service.len || filter->namespace.len || filter->cluster.len);
+    char path[600];
+    if (!whose && !filter->operation.len)
+        return 0;
+    sqlite3 *db = reading->query->db;
+    if (sqlite3_prepare_v2(db, spans_sql, -1, &reading->spans, NULL) != SQLITE_OK)
+        return err_set(err, ERR_IO, "%s", sqlite3_errmsg(db));
     int n = snprintf(path, sizeof(path), "$.\"%.*s\"",
                      (int)(filter->attr_key.len < 256 ? filter->attr_key.len : 256),
                      filter->attr_key.p ? filter->attr_key.p : "");
-    sqlite3_bind_int64(select, 1, (int64_t)before);
-    sqlite3_bind_int64(select, 2, (int64_t)filter->window.from_ns);
-    sqlite3_bind_int64(select, 3, (int64_t)filter->window.to_ns);
-    statement_bind_text(select, 4, filter->status);
-    sqlite3_bind_int64(select, 5, (int64_t)filter->min_duration_ns);
-    sqlite3_bind_int64(select, 6, service_bit(query, filter->service));
-    statement_bind_text(select, 7, filter->service);
-    statement_bind_text(select, 8, filter->namespace);
-    statement_bind_text(select, 9, filter->cluster);
-    statement_bind_text(select, 10, filter->operation);
-    sqlite3_bind_text(select, 11, path, filter->attr_key.len ? n : 0, SQLITE_TRANSIENT);
-    statement_bind_text(select, 12, filter->attr_value);
-    sqlite3_bind_int64(select, 13, (int64_t)filter->limit + 1);
-    int64_t stored_no = first_stored_after(query, filter->window.from_ns);
-    sqlite3_bind_int64(select, 14, first_no > stored_no ? first_no : stored_no);
-    sqlite3_bind_int64(select, 15, last_no);
+    statement_bind_text(reading->spans, 2, whose ? filter->service : STR_NONE);
+    statement_bind_text(reading->spans, 3, whose ? filter->namespace : STR_NONE);
+    statement_bind_text(reading->spans, 4, whose ? filter->cluster : STR_NONE);
+    statement_bind_text(reading->spans, 5, filter->operation);
+    sqlite3_bind_text(reading->spans, 6, path, filter->attr_key.len ? n : 0, SQLITE_TRANSIENT);
+    statement_bind_text(reading->spans, 7, filter->attr_value);
+    statement_bind_text(reading->spans, 8, reading->by_calls ? filter->service : STR_NONE);
     return 0;
+}
+
+/* Attributes are looked at by the page's search, which reads each set of them once. */
+static int prepare_search(struct traces_reading *reading, struct err *err)
+{
+    const struct query_filter *filter = reading->filter;
+    struct buf line;
+    if (!reading->by_calls && !filter->attr_key.len)
+        return 0;
+    struct search *search = malloc(sizeof(*search));
+    if (!search)
+        return err_set(err, ERR_BUSY, "memory is short");
+    buf_init(&line, 1u << 16);
+    if (filter->attr_key.len) {
+        buf_add_json(&line, filter->attr_key);
+        buf_add_char(&line, '=');
+        buf_add_json(&line, filter->attr_value);
+    }
+    if (search_open(search, reading->query, filter->window, buf_str(&line), err))
+        free(search);
+    else
+        reading->search = search;
+    /* The conditions' texts lie in the line. */
+    reading->line = line;
+    return err->code;
+}
+
+int query_traces_begin(struct query *query, const struct query_filter *filter,
+                       struct traces_reading *reading, struct err *err)
+{
+    *reading = (struct traces_reading){.query = query, .filter = filter};
+    reading->by_calls = filter->service.len && is_without_spans(query, filter->service);
+    if (prepare_rows(reading, err) || prepare_spans(reading, err) || prepare_search(reading, err))
+        query_traces_end(reading, SQLITE_DONE, err);
+    return err->code;
+}
+
+int query_traces_end(struct traces_reading *reading, int code, struct err *err)
+{
+    if (reading->search)
+        search_close(reading->search);
+    free(reading->search);
+    buf_fini(&reading->line);
+    sqlite3_finalize(reading->spans);
+    if (!reading->rows)
+        return err->code;
+    if (err->code)
+        sqlite3_finalize(reading->rows);
+    else
+        query_end(reading->query, reading->rows, code, err);
+    return err->code;
+}
+
+static bool is_asked(const struct query_filter *filter, const struct search_node *node)
+{
+    return str_eq(node->service, filter->service) &&
+           (!filter->namespace.len || str_eq(node->namespace, filter->namespace)) &&
+           (!filter->cluster.len || str_eq(node->cluster, filter->cluster));
+}
+
+/* By the calls of the trace, at either end. */
+static bool takes_part(struct traces_reading *reading, int64_t trace_no)
+{
+    struct search *search = reading->search;
+    struct call_ids ids;
+    struct call call;
+    bool found = false;
+    sqlite3_bind_int64(search->row, 1, trace_no);
+    if (sqlite3_step(search->row) == SQLITE_ROW) {
+        struct str calls = column_str(search->row, 2);
+        while (!found && calls.len && calls_unpack_one(&calls, &call, &ids))
+            found = is_asked(reading->filter, search_node_of(search, ids.caller)) ||
+                    is_asked(reading->filter, search_node_of(search, ids.callee));
+    }
+    sqlite3_reset(search->row);
+    return found;
+}
+
+static bool passes(struct traces_reading *reading, int64_t trace_no)
+{
+    if (reading->by_calls && !takes_part(reading, trace_no))
+        return false;
+    struct search_trace trace = {.trace_no = trace_no};
+    if (reading->filter->attr_key.len && search_match(reading->search, &trace, 0))
+        return false;
+    if (!reading->spans)
+        return true;
+    sqlite3_bind_int64(reading->spans, 1, trace_no);
+    bool found = sqlite3_step(reading->spans) == SQLITE_ROW;
+    sqlite3_reset(reading->spans);
+    return found;
+}
+
+int query_traces_next(struct traces_reading *reading)
+{
+    int code;
+    while ((code = sqlite3_step(reading->rows)) == SQLITE_ROW) {
+        if (passes(reading, sqlite3_column_int64(reading->rows, 0)))
+            break;
+    }
+    return code;
 }
 
 int query_traces_json(struct query *query, const struct query_filter *filter, struct buf *out,
                       struct err *err)
 {
-    sqlite3_stmt *select;
+    struct traces_reading reading;
     uint32_t n = 0;
     int64_t last = 0;
     int code;
-    if (query_traces_begin(query, filter, &select, err))
+    if (query_traces_begin(query, filter, &reading, err))
         return err->code;
     buf_add_c(out, "{\"items\":[");
-    while ((code = sqlite3_step(select)) == SQLITE_ROW && n < filter->limit) {
-        last = sqlite3_column_int64(select, 0);
-        trace_item(query, select, n++ == 0, out);
+    while ((code = query_traces_next(&reading)) == SQLITE_ROW && n < filter->limit) {
+        last = sqlite3_column_int64(reading.rows, 0);
+        trace_item(query, reading.rows, n++ == 0, out);
     }
     if (code == SQLITE_ROW)
         buf_addf(out, "],\"next\":\"%lld\"}", (long long)last);
     else
         buf_add_c(out, "],\"next\":null}");
-    return query_end(query, select, code, err);
+    return query_traces_end(&reading, code, err);
 }

@@ -269,13 +269,14 @@ int spans_of_traces(struct query *query, const struct query_filter *filter, stru
 {
     int64_t numbers[MOST_TRACES];
     uint32_t n = 0;
-    sqlite3_stmt *select;
+    struct traces_reading reading;
     int code = SQLITE_DONE;
-    if (query_traces_begin(query, filter, &select, err))
+    if (query_traces_begin(query, filter, &reading, err))
         return err->code;
-    while (n < filter->limit && n < MOST_TRACES && (code = sqlite3_step(select)) == SQLITE_ROW)
-        numbers[n++] = sqlite3_column_int64(select, 0);
-    if (query_end(query, select, code, err))
+    while (n < filter->limit && n < MOST_TRACES &&
+           (code = query_traces_next(&reading)) == SQLITE_ROW)
+        numbers[n++] = sqlite3_column_int64(reading.rows, 0);
+    if (query_traces_end(&reading, code, err))
         return err->code;
     return read_traces(query, numbers, n, batch, err);
 }

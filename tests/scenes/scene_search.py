@@ -165,3 +165,26 @@ def scene_search_of_a_past_window_reads_its_minutes_only(c):
         assert len(c.api("traces?limit=1000&" + window)["items"]) == len(items)
     low, high, rows = c.sql("SELECT min(first_no), max(last_no), count(*) FROM trace_minute")[0]
     assert (low, high) == c.sql("SELECT min(trace_no), max(trace_no) FROM trace_row")[0] and rows >= 2
+
+
+def scene_traces_by_what_a_span_or_a_callee_is(c):
+    """`attr` finds numbers and booleans, of spans and resources; `service` also who sends no spans; through cursors, and as SQL has them."""
+    c.start()
+    window = fill(c)
+    body = otlp_body([otlp_span("%032x" % (n + 1), "%016x" % (n + 1), start=time.time() * 1000 - 5000 + n, service="typed") for n in range(4)])
+    spans = json.loads(body)
+    for n, value in enumerate(({"intValue": "500"}, {"boolValue": True}, {"doubleValue": 1.5}, {"stringValue": "500"})):
+        spans["resourceSpans"][0]["scopeSpans"][0]["spans"][n]["attributes"] = [{"key": "typed.value", "value": value}]
+    spans["resourceSpans"][0]["resource"]["attributes"].append({"key": "process.pid", "value": {"intValue": "77"}})
+    assert c.post_otlp(json.dumps(spans).encode(), True)[0] == 200
+    c.flush()
+    for value, n in (("500", 2), ("true", 1), ("1.5", 1), ("1", 0), ("false", 0)):
+        assert len(every(c, "traces?from=1h&attr=typed.value=" + value)) == n, value
+    assert len(every(c, "traces?from=1h&limit=3&attr=process.pid=77")) == 4
+    assert len(every(c, "traces?from=1h&attr=process.pid=77&service=typed&operation=op")) == 4 and not every(c, "traces?from=1h&attr=process.pid=77&service=cart")
+    for path, sql in (("attr=http.response.status_code=200", "attributes ->> '$.\"http.response.status_code\"' = 200"),
+                      ("attr=cart.items=3&service=cart", "service = 'cart' AND attributes ->> '$.\"cart.items\"' = 3"),
+                      ("service=redis", "peer = 'redis'"), ("service=redis&operation=Stock", "0"), ("service=nobody", "0"), ("service=catalog&namespace=shop", "service = 'catalog' AND namespace = 'shop'")):
+        wanted = [r[0] for r in c.sql("SELECT DISTINCT trace_id FROM span WHERE " + sql)]
+        found = [t["trace_id"] for t in every(c, "traces?limit=90&%s&%s" % (window, path))]
+        assert sorted(found) == sorted(wanted) and (wanted or sql == "0"), (path, len(found), len(wanted))
