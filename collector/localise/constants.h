@@ -219,10 +219,13 @@
 #define SERIES_FLOOR_NS 1e5
 
 /* Series of single services, without anybody's requests (gauges.c): what they say of requests is
- * summed by half a minute, two scrapes of the usual quarter. A cause says at most as much as ten
+ * summed by half a minute, two scrapes of the usual quarter; where normal times have fewer than ten
+ * such steps, by as little as two of the points that came. A cause says at most as much as ten
  * times more of it does: how idle somebody was before says nothing. What piles up where somebody
  * waits speaks half for it, as it is as often an effect. */
 #define GAUGE_STEP_NS (30 * NS_PER_S)
+#define GAUGE_STEP_LEAST_NS (10 * NS_PER_S)
+#define GAUGE_LEAST 10
 #define GAUGE_MOST 2.302585
 #define GAUGE_WAITING 0.5
 

@@ -41,7 +41,7 @@ struct gauges {
     struct arena *arena;
     struct service *services;
     struct cell *cells; /* by service and step */
-    uint64_t first_ns;
+    uint64_t first_ns, step_ns;
     uint32_t n_steps;
     double *values[2]; /* room for one service's steps, or one cause's gains */
     bool requests;     /* somebody's could be compared */
@@ -52,7 +52,7 @@ struct gauges {
 static struct cell *cell_at(const struct gauges *gauges, uint32_t service, uint64_t at_ns)
 {
     uint64_t step =
-        at_ns < gauges->first_ns ? UINT64_MAX : (at_ns - gauges->first_ns) / GAUGE_STEP_NS;
+        at_ns < gauges->first_ns ? UINT64_MAX : (at_ns - gauges->first_ns) / gauges->step_ns;
     return step < gauges->n_steps ? &gauges->cells[(size_t)service * gauges->n_steps + step] : NULL;
 }
 
@@ -67,7 +67,7 @@ static void add_rate(const struct metric_samples *series, struct cell *cell, dou
 /* A counter's growth counts for the step that its point is in. */
 static void count_growth(const struct gauges *gauges, const struct metric_samples *series)
 {
-    double seconds = GAUGE_STEP_NS / 1e9;
+    double seconds = gauges->step_ns / 1e9;
     bool delta = series->temporality == TEMPORALITY_DELTA;
     for (uint32_t i = 0; i < series->n; i++) {
         const struct metric_sample *point = &series->points[i];
@@ -155,7 +155,7 @@ static struct metric_change compare_cells(const struct gauges *gauges, uint32_t 
         change.unit = unit_ns;
     }
     for (uint32_t i = 0; i < gauges->n_steps; i++) {
-        uint64_t at_ns = gauges->first_ns + i * GAUGE_STEP_NS;
+        uint64_t at_ns = gauges->first_ns + i * gauges->step_ns;
         double value = value_of(&gauges->cells[(size_t)at * gauges->n_steps + i], what);
         int t = at_ns >= list->from_ns && at_ns < list->to_ns                 ? 1
                 : at_ns >= list->normal_from_ns && at_ns < list->normal_to_ns ? 0
@@ -375,11 +375,33 @@ static bool write_suspects(struct gauges *gauges, uint32_t limit, struct diagnos
     return !work.memory_short;
 }
 
+/* Two of the usual points make a step, as far as normal times are too short for long ones. */
+static uint64_t step_for(const struct metric_samples_list *list)
+{
+    uint64_t lasted_ns = 0, n = 0;
+    if (list->normal_to_ns - list->normal_from_ns >= GAUGE_LEAST * GAUGE_STEP_NS)
+        return GAUGE_STEP_NS;
+    for (uint32_t i = 0; i < list->n; i++) {
+        const struct metric_samples *series = &list->items[i];
+        uint32_t k = 0;
+        while (k < series->n && series->points[k].at_ns < list->normal_to_ns)
+            k++;
+        if (k < 2)
+            continue;
+        lasted_ns += series->points[k - 1].at_ns - series->points[0].at_ns;
+        n += k - 1;
+    }
+    uint64_t step_ns = n ? 2 * lasted_ns / n : GAUGE_STEP_NS;
+    step_ns = step_ns < GAUGE_STEP_LEAST_NS ? GAUGE_STEP_LEAST_NS : step_ns;
+    return step_ns < GAUGE_STEP_NS ? step_ns : GAUGE_STEP_NS;
+}
+
 static bool gauges_init(struct gauges *gauges, const struct metric_samples_list *list)
 {
     uint64_t last_ns = list->to_ns > list->normal_to_ns ? list->to_ns : list->normal_to_ns;
     gauges->first_ns = list->normal_from_ns < list->from_ns ? list->normal_from_ns : list->from_ns;
-    uint64_t n_steps = (last_ns - gauges->first_ns) / GAUGE_STEP_NS + 1;
+    gauges->step_ns = step_for(list);
+    uint64_t n_steps = (last_ns - gauges->first_ns) / gauges->step_ns + 1;
     uint64_t most = MOST_CELLS / (list->n_services + 1);
     gauges->n_steps = (uint32_t)(n_steps < most ? n_steps : most);
     uint32_t room = gauges->n_steps > list->n_services ? gauges->n_steps : list->n_services;

@@ -49,6 +49,12 @@ static bool is_failure(struct str text)
     return text.len == 3 && text.p[0] == '5';
 }
 
+/* error.type: a class of errors, or a status, a client's own fault (4xx) among them. */
+static bool is_error(struct str text)
+{
+    return text.len > 0 && !(text.len == 3 && text.p[0] == '4');
+}
+
 static void claim(struct claims *claims, struct str key, struct str text)
 {
     for (int i = 0; i < N_CLAIMED_NAMES; i++) {
@@ -67,7 +73,7 @@ static void claim(struct claims *claims, struct str key, struct str text)
     if (str_eq(key, STR("cluster_name")) || str_eq(key, STR("envoy.cluster_name")) ||
         str_eq(key, STR("envoy_cluster_name")))
         claims->cluster_name = text;
-    if (is_status(key) && is_failure(text))
+    if (str_eq(key, STR("error.type")) ? is_error(text) : is_status(key) && is_failure(text))
         claims->failed = true;
     claims->idle = claims->idle || str_eq(text, STR("idle")) || str_eq(text, STR("free"));
 }
@@ -80,12 +86,13 @@ void claims_read(struct arena *arena, struct str text, struct claims *claims)
     if (!json_open_object(&json))
         return;
     while (json_next_key(&json, &key)) {
+        struct str number; /* or a boolean, as it stands there */
         if (json_peek(&json) != JSON_STRING) {
-            json_skip(&json, NULL);
-            continue;
-        }
-        if (json_string(&json, &value))
+            if (json_skip(&json, &number))
+                claim(claims, key.raw, number);
+        } else if (json_string(&json, &value)) {
             claim(claims, key.raw, value.escaped ? json_unescape(arena, value) : value.raw);
+        }
     }
 }
 

@@ -46,7 +46,7 @@ def attributes_pb(at, attributes):
 
 
 def attributes_json(attributes):
-    return [{"key": k, "value": {"stringValue": v}} for k, v in attributes.items()]
+    return [{"key": k, "value": {"intValue": str(v)} if isinstance(v, int) else {"stringValue": v}} for k, v in attributes.items()]
 
 
 def request_pb(items, service="cart", scope="lib"):

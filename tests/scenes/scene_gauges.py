@@ -138,6 +138,31 @@ def scene_causes_alone_are_no_verdict(c):
     assert answer["verdict"] == "not enough data" and [s["node"]["service"] for s in answer["suspects"]] == ["cart"], answer
 
 
+def scene_what_an_sdk_counts_of_its_server(c):
+    """Histograms of durations by a status that is a number, and nothing else; ratings fails 40 %, and with it reviews. Normal times of four minutes by
+    exports of 15 s, and of one minute by exports of 5 s."""
+    for name, every_s, normal_s in (("slow", 15, 240), ("short", 5, 60)):
+        rows, total = {}, {}
+        for at in range(every_s, 2 * normal_s, every_s):
+            for service in ("productpage", "reviews", "ratings", "details"):
+                failing = at > normal_s and service in ("reviews", "ratings")
+                for status, n in ((500, 4 if failing else 0), (200, 6 if failing else 10)):
+                    made = total[service, status] = total.get((service, status), 0) + n * every_s / 5
+                    if made:
+                        rows.setdefault(service, {}).setdefault(status, []).append(otlp.histogram_json(
+                            [0, int(made), 0], [0.005, 0.1], made * 0.02, at=(BEGIN + at) * 10**9, **{"http.response.status_code": status, "http.route": "/x"}))
+        db, path = os.path.join(c.folder, name + ".db"), os.path.join(c.folder, name + ".json")
+        with open(path, "wb") as out:
+            for service, by_status in rows.items():
+                metrics = [otlp.metric_json("http.server.request.duration", otlp.HISTOGRAM, points, "s") for points in by_status.values()]
+                out.write(otlp.request_json("Metrics", metrics, service) + b"\n")
+        subprocess.run([c.program, "replay", "--db", db, path], check=True, stdout=subprocess.DEVNULL)
+        p = subprocess.run([c.program, "diagnose", "--db", db, "--baseline", "%d..%d" % (BEGIN, BEGIN + normal_s), "--from", str(BEGIN + normal_s), "--to",
+                            str(BEGIN + 2 * normal_s), "--format", "json"], capture_output=True, text=True)
+        answer = json.loads(p.stdout)
+        assert answer["verdict"] == "incident" and {s["node"]["service"] for s in answer["suspects"][:2]} == {"ratings", "reviews"}, (name, answer)
+
+
 def scene_prometheus_writes_counters(c):
     """By remote write, as a scrape of pods has them: sums and counts of a summary, CPU as a counter, requests by their status. The pay
     fails half, and the front a quarter; then the cart is slow. The job names who scraped."""
