@@ -58,6 +58,7 @@ struct graph_view {
                                                folded; '' any */
     unsigned most;      /* nodes: beyond, those on the ways of failures, their neighbours, then the
                            busiest; 0: all */
+    bool join;          /* edges that differ by their crossing alone are one, with the widest */
     bool physical;      /* hop by hop, proxies and gateways as nodes; nothing folds */
     bool versions;      /* room for versions in nodes with several */
     struct window base; /* to compare with; empty: none */

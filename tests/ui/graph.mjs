@@ -368,6 +368,13 @@ scenes.three_hundred_services = open => async () => {
   assert.ok(await page.locator('.node').count() < 60, `${await page.locator('.node').count()} nodes`);
   assert.match(await one(page, '.gbar .el'), /^300 services, \d+ quiet namespaces folded$/);
   assert.ok(await page.locator('.node.pass').count() >= 2);
+  /* calm: quiet edges are one shade, long ways to one node run together, what is no namespace is no pile; and the columns fill the height */
+  assert.ok(await page.locator('.calm .edge').count() > 40 && await page.locator('.calm .edge[style]').count() == 0);
+  const lines = await page.$$eval('.calm .base', all => new Set(all.flatMap(p => p.getAttribute('d').match(/L[\d. ]+/g) || [])).size);
+  assert.ok(lines <= 20, `${lines} straight pieces of long ways`);
+  assert.equal(await page.locator('.node.fold').filter({ hasText: /stores|externals/ }).count(), 0);
+  const rows = await page.$$eval('.node', all => all.map(n => n.getBoundingClientRect()).map(r => [r.top, r.bottom]));
+  assert.ok(Math.max(...rows.map(r => r[1])) - Math.min(...rows.map(r => r[0])) > 300);
   const fold = page.locator('.node.fold').first(), before = await page.locator('.node').count();
   await fold.dblclick();
   await page.waitForURL(/unfold=/);

@@ -140,7 +140,7 @@ export function Graph({ query }) {
   const r = useRange(), phone = usePhone(), overlay = OVERLAYS.some(([k]) => k == query.overlay) ? query.overlay : 'fault',
     table = query.view == 'table' || (phone && query.view != 'graph'), compares = needsBase(overlay);
   const answer = useApi('graph',
-    { ...table ? {} : { fold: { nothing: 'none', all: 'all' }[query.fold] || 'quiet', unfold: query.unfold }, focus: query.focus,
+    { crossings: 'joined', ...table ? {} : { fold: { nothing: 'none', all: 'all' }[query.fold] || 'quiet', unfold: query.unfold }, focus: query.focus,
     hops: query.focus && (query.hops || 1),
     versions: query.versions == 'never' ? null : 'show', most: table || query.all ? null : MOST,
       base: compares ? baseOf(r, query.base) : null, gone: overlay == 'diff' ? 'show' : null }), { data } = answer;
