@@ -86,7 +86,8 @@ scenes.services_show_what_sql_says = open => async () => {
     const row = b == 'cart' ? callers[a] : a == 'cart' ? callees[b] : null;
     if (row) assert.deepEqual(row.slice(0, 3), [rate(n / f.seconds).replace('/s', ''), began ? rate(began / f.seconds) : '0', passed ? rate(passed / f.seconds) : '0'], a + b);
   }
-  await page.click(':text("Turn round")');
+  await page.click(':text("Other versions")');
+  await page.click('[role=menuitem]:text-is("v1 against v2")');
   await page.waitForSelector('h2:text-is("v1 against v2")');
   assert.ok(page.url().includes('compare=v2..v1'), page.url());
   for (const [op, n, bad] of f.operations) assert.deepEqual(operations[op].slice(0, 2), [rate(n / f.seconds).replace('/s', ''), share(bad / n)], op);

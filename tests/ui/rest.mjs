@@ -332,7 +332,7 @@ scenes.service_compares = open => async () => {
   await settled(page);
   assert.equal(await one(page, '[aria-labelledby=vs] .verdict'), 'Worse');
   const checks = await cells(page, '[aria-labelledby=vs] tbody tr'), numbers = r => r.slice(1, 4).map(t => parseFloat(t.replace('−', '-')));
-  assert.ok(checks.some(r => r[0] == 'Calls that fail' && r.at(-1) == 'worse'));
+  assert.ok(checks.some(r => r[0] == 'Failures' && r.at(-1) == 'worse'));
   /* both sides of each are there, and differ by what stands beside them */
   for (const r of checks.filter(r => r[3].endsWith(' points'))) {
     const [was, is, by] = numbers(r);
@@ -346,14 +346,19 @@ scenes.service_compares = open => async () => {
   });
   await page.goto(f.base + cart);
   await page.waitForSelector('[aria-labelledby=vs] .verdict:has-text("Not enough data")');
-  assert.deepEqual(await cells(page, '[aria-labelledby=vs] tbody tr'), [['Failed calls to <b>redis</b>', 'unknown', 'unknown', '', '', 'about 260 more calls needed', 'not enough data']]);
+  assert.deepEqual(await cells(page, '[aria-labelledby=vs] tbody tr'), [['Failed calls to <b>redis</b>', 'unknown', 'unknown', '–', '', 'about 260 more calls needed', 'not enough data']]);
   await page.unroute('**/api/v1/service/**');
   await page.goto(f.base + cart);
   await page.waitForSelector('[aria-labelledby=vs] .verdict:has-text("Worse")');
   await axe(page, 'judged versions');
-  /* instances say how they stand against the others */
+  assert.match(await one(page, '[aria-labelledby=vs] header'), /same callers, same [\d hmins]+: [\d ]+ calls of v2, [\d ]+ of v1/);
+  assert.ok((await words(page, '[aria-labelledby=vs] thead th')).includes('better ← → worse'));
+  /* instances: the worst first, what is normal in one row; their rates are the service's */
   const instances = await cells(page, '[aria-label="Instances"] tbody tr, section:has(> header > h2:text("Instances")) tbody tr');
-  assert.ok(instances.length && instances.every(r => ['worse', 'same', 'better', 'not enough data'].includes(r[5])), JSON.stringify(instances));
+  assert.ok(instances.length > 1 && instances.every(r => r.length == 5), JSON.stringify(instances));
+  assert.match(instances.at(-1)[0], /^\d+ more, (all v1, )?normal$/);
+  const per = instances.reduce((n, r) => n + parseFloat(r[2]), 0), whole = parseFloat(await one(page, '.kpi .big'));
+  assert.ok(Math.abs(per - whole) < .05 * whole, `${per} of ${whole}`);
   /* one operation: its sums are the file's */
   await page.click(`td a:text-is("${f.op[0]}")`);
   await page.waitForURL(/op=/);
