@@ -211,7 +211,7 @@ scenes.sql_answers = open => async () => {
     assert.equal(await page.locator('[role=alert]').count(), 0, words);
     assert.equal(await page.locator('#rs').count(), 1, words);
   }
-  await page.click('nav.vlist button >> nth=0');
+  await page.click('nav.vlist button >> nth=1');
   await page.waitForSelector('.drawn');
   assert.ok(await page.locator('.plot .cl').count() >= 1);
   /* minutes read as minutes, shares with their unit and as many digits each; the view that is asked stands open, cut where it is long */
@@ -219,6 +219,17 @@ scenes.sql_answers = open => async () => {
   assert.ok(first.every(r => /^\d{4}-\d\d-\d\d \d\d:\d\d$/.test(r[0])) && decimals.size == 1, JSON.stringify(first[0]));
   assert.ok((await page.locator('.plot .ax[text-anchor=end]').allTextContents()).filter(t => /^[\d.]+\s%$/.test(t)).length >= 2);
   assert.equal(await one(page, '.vlist [aria-expanded=true]'), 'edge_minute');
+  /* columns have types; what the rows stand in order by has an arrow, and a press on a head sorts */
+  await page.waitForSelector('.col:has-text("caller_service") em:text-is("text")');
+  assert.equal(await page.locator('.col:has-text("minute_ns") em').innerText(), 'integer');
+  const sorted = () => page.locator('.data th[aria-sort]').evaluateAll(all => all.map(h => [h.innerText.trim(), h.ariaSort]).join());
+  assert.equal(await sorted(), 'minute ↓,descending');
+  await page.click('.data th:has-text("calls") button');
+  await page.waitForURL(/sort=-calls/);
+  assert.equal(await sorted(), 'calls ↓,descending');
+  const calls = (await cells(page, '.tdata tbody tr')).map(r => digits(r[2]));
+  assert.deepEqual(calls, [...calls].sort((a, b) => b - a));
+  assert.match(await one(page, '.edrun'), /read-only, 2\ss and [\d\s]+ rows at most$/);
   await page.click('.cols [aria-expanded=false]');
   assert.ok(await page.locator('.cols .col').count() > 20);
   const ninth = await page.locator('section.vlist > div').count();
@@ -232,9 +243,9 @@ scenes.sql_answers = open => async () => {
   assert.match(page.url(), /plan=1/);
   /* views and their columns come from the file and go into the text */
   await page.click('.vlist button:text("trace") >> nth=0');
-  await page.waitForSelector('.cols .col:text-is("entry_operation")');
+  await page.waitForSelector('.cols .col:has-text("entry_operation")');
   await typed(page, 'SELECT ');
-  await page.click('.cols .col:text-is("entry_operation")');
+  await page.click('.cols .col:has-text("entry_operation")');
   assert.equal(await page.inputValue('.edt textarea'), 'SELECT entry_operation');
 };
 
