@@ -16,7 +16,7 @@ export function ms(ns) {
   const two = (n, of, unit, part) => `${sign}${Math.floor(n / of)}${NB}${unit}${n % of ? ` ${n % of}${NB}${part}` : ''}`;
   if (a < .095 && a) return withUnit(x * 1e3, a < .00995 ? 1 : 0, 'µs');
   if (a < 999.5) return withUnit(x, a && a < 99.95 ? 1 : 0, 'ms');
-  if (a < 59950) return withUnit(x / 1e3, 1, 's');
+  if (a < 59950) return withUnit(x / 1e3, a % 1e3 ? 1 : 0, 's'); /* whole ones were not measured so finely */
   return s < 3600 ? two(s, 60, 'min', 's') : m < 2880 ? two(m, 60, 'h', 'min') : `${sign}${count(m / 1440)}${NB}days`;
 }
 // The same without decimals where a table compares: 19 ms

@@ -99,7 +99,7 @@ function Instances({ d, s }) {
     <${Table} rows=${[...rows.slice(0, n), ...rest.length ? [fold] : []]} id=${i => i.instance + i.version} name="Instances"
       rowProps=${i => isFold(i) && { class: 'go', onClick: open }}
       empty="None of its own spans are among the latest traces."
-        cols=${[['Instance', '', i => [html`<${MarkOr} k=${isFold(i) ? '' : k(i)}/> `, isFold(i) ? html`<button class="th">${words}</button>`
+        cols=${[['Instance', '', i => [html`<${MarkOr} k=${isFold(i) ? '' : k(i)}/> `, isFold(i) ? html`<button class="th m2">${words}</button>`
           : html`<code class="brk">${i.instance || 'without a name'}</code>`]],
         ['Version', '', i => isFold(i) ? '' : versionWord(i.version)], perSecond(s * among), failed(), p95()]}/></${Block}>`;
 }
