@@ -9,7 +9,7 @@ import { count, ms, rate, share } from '../draw/text.js';
 import { edgeWords, isGone } from './overlay.js';
 import { isStore, isUser, nameOf } from './names.js';
 import { best, marked, ratio } from './numbers.js';
-import { clusterBoxes, fitted, headOf, isTwin, placeLabels, wayOf, widthOf } from './ways.js';
+import { clusterBoxes, fitted, headOf, placeLabels, wayOf, widthOf } from './ways.js';
 
 const LEAST = .45, MOST = 1.3, MOST_OUT = 1.6; /* px of screen for one of the picture, before anybody zooms; how far columns are drawn out */
 const SMALL = '400 11px';
@@ -132,8 +132,7 @@ export function Picture({ graph, overlay, selected, matches, versions, act, edge
   const { g, order, labels, boxes } = useMemo(() => {
     const g = drawnOut(graph, k);
     for (const d of g.drawn) {
-      const twins = d.icon ? g.drawn.filter(o => o.icon && isTwin(o, d)) : [d];
-      d.way = wayOf(d.e, g.byId.get(d.e.caller), 26 * (twins.indexOf(d) - (twins.length - 1) / 2)); /* their marks stand beside each other */
+      d.way = wayOf(d.e, g.byId.get(d.e.caller));
       d.few = g.seconds && d.rate.passed < 2;
     }
     return { g, order: [...g.drawn].sort((a, b) => !!a.hot - !!b.hot), labels: placeLabels(g.drawn, g.nodes), boxes: clusterBoxes(g.nodes) };
