@@ -98,6 +98,9 @@ scenes.services_show_what_sql_says = open => async () => {
 scenes.keyboard_only = open => async () => {
   const page = await open(at('/traces')), press = async (...keys) => { for (const k of keys) await page.keyboard.press(k); };
   const focused = () => page.evaluate(() => document.activeElement.closest('.node')?.dataset.id || document.activeElement.tagName);
+  const chosen = await open(at('/graph', 'sel=shop%2Fcheckout'));
+  await drawn(chosen);
+  assert.deepEqual(await chosen.locator('.node [tabindex="0"]').evaluateAll(all => all.map(n => n.parentNode.dataset.id)), ['eu-1/shop/checkout'], 'Tab stops at what is selected');
   await press('g', 'g');
   await page.waitForURL('**/graph**');
   await drawn(page);

@@ -23,3 +23,4 @@ assert.equal(asCsv([['a', 'b,c'], [1, '=1+1'], [-5, 'x"y'], [null, '-7'], [2.5, 
 
 assert.equal(change('+5.8\u00a0ms', '+10.0\u00a0ms', ' to '), '+5.8 to +10.0\u00a0ms');
 assert.equal(change('−40\u00a0µs', '+1.2\u00a0ms', ' to '), '−40\u00a0µs to +1.2\u00a0ms');
+assert.equal(change('+46', '+56', ' to '), '+46 to +56'); /* without a unit nothing is cut off */

@@ -23,8 +23,8 @@ export function ms(ns) {
 export const msWhole = ns => ns >= 9.5e6 && ns < 1e9 ? withUnit(ns / 1e6, 0, 'ms') : ms(ns);
 // What something was and is: "0.9 → 12 ms"; the unit once where it is the same.
 export function change(was, is, to = ' → ') {
-  const unit = is.slice(is.indexOf(NB));
-  return (was.endsWith(unit) ? was.slice(0, -unit.length) : was) + to + is;
+  const [, unit] = is.split(/(?=\u00a0)/);
+  return (unit && was.endsWith(unit) ? was.slice(0, -unit.length) : was) + to + is;
 }
 
 // A share 0..1: 0 %, 0.02 %, 4.7 %, 94 %, 99.8 %

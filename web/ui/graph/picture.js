@@ -154,7 +154,7 @@ export function Picture({ graph, overlay, selected, matches, versions, act, edge
     if (grip) { const k = v.w / onScreen().width;
     setView({ w: v.w, h: v.h, x: grip.x - (e.clientX - grip.from[0]) * k, y: grip.y - (e.clientY - grip.from[1]) * k }); } };
   const isSel = n => selected?.node?.id == n.id, edgeSel = e => selected?.caller == e.caller && selected?.callee == e.callee;
-  const first = g.byId.get(at) || selected?.node || g.byId.get(selected?.caller) || g.nodes.find(isUser) || g.nodes[0];
+  const first = g.byId.get(at) || g.byId.get(selected?.node?.id || selected?.caller) || g.nodes.find(isUser) || g.nodes[0];
   // A node that the keys go to is brought into sight.
   const goTo = n => {
     if (!n) return;
