@@ -32,6 +32,9 @@ scenes.incident_is_told = open => async () => {
   for (const text of f.evidence) assert.ok(lines.some(l => l.includes(plain(text))), `${text} not in ${lines.join(' | ')}`);
   assert.deepEqual(await words(page, '[aria-labelledby=ex] tbody code'), f.examples.map(t => t.slice(0, 16)));
   assert.equal(await page.locator('[aria-labelledby=ex] .mk-b').count(), f.examples.length - 1);
+  /* what began is among the changes, once */
+  const began = (await words(page, '.chg li')).filter(words => / begins?\b/.test(words));
+  assert.ok(began.length == 1 && /change point; noticed after \d/.test(began[0]), began.join(' | '));
   /* the way of the failure goes from the users to where it began */
   const way = await words(page, '.fpath .box');
   assert.equal(way[0], 'users');
