@@ -389,7 +389,8 @@ static bool make_chains(struct work *work)
             if (work->wires[order[i + n]].to != work->wires[order[i]].to)
                 break;
         }
-        count_callers(work, order + i, n, &lanes);
+        if (work->layout->n_edges <= LAYOUT_MAX_EDGES)
+            count_callers(work, order + i, n, &lanes);
         for (uint32_t k = 0; k < n; k++)
             make_chain(work, &work->wires[order[i + k]], &lanes);
     }
