@@ -54,6 +54,11 @@ scenes.incident_is_told = open => async () => {
   await page.goBack();
   await told(page);
   assert.equal(page.url(), opened);
+  /* the page of who is suspected tells the reason as the incident has it, whole */
+  const { suspects: [{ reason, node }] } = await (await fetch(`${f.base}/api/v1/incidents/${f.id}`)).json();
+  await page.goto(`${f.base}/service/${node.cluster || '-'}/${node.namespace || '-'}/${node.service}`);
+  await page.waitForSelector('.answer .sub a:text("Incident")');
+  assert.ok((await one(page, '.answer .sub')).endsWith(`: ${plain(reason)}. Incident ${f.id}`), await one(page, '.answer .sub'));
   await page.goto(f.base + '/traces');
   await page.click('.rng');
   await page.click(`.presets .btn:text("incident ${f.id}")`);
