@@ -58,7 +58,7 @@ function Checks({ c, a, b, time }) {
     ['95 % interval', 'only-l after',
       x => grey(isKnown(x) ? change(...x.interval.map(i => words(x, i)), ' to ') + (isTail(x) ? ` points above that of ${a}` : '')
       : x.need ? `about ${count(x.need)} more calls needed${x.peer ? '' : ', ' + ms(x.need / c.candidate.calls * time)}` : 'too few calls')],
-    ['Answer', '', x => loud(WORDS[x.verdict], isWorse(x), x.verdict == 'not_enough_data' ? 'm2' : '')]]}/>`;
+    ['Answer', '', x => loud(WORDS[x.verdict], isWorse(x), isKnown(x) ? '' : 'm2 nw')]]}/>`;
 }
 
 // With one version there is none to compare it with but itself: now against the window before.
