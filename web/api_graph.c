@@ -43,14 +43,16 @@ static bool read_view(struct web *web, const struct http_request *request, struc
 {
     static const char *const folds[] = {"none", "quiet", "all", NULL};
     static const char *const shown[] = {"hide", "show", NULL};
+    static const char *const crossings[] = {"apart", "joined", NULL};
     struct str base = http_query(request, "base");
-    int fold, versions, gone;
+    int fold, versions, gone, join;
     *view = (struct graph_view){.unfold = http_query(request, "unfold"),
                                 .focus = http_query(request, "focus"),
                                 .memory = web->memory};
     if (!read_choice(request, "fold", folds, &fold, err) ||
         !read_choice(request, "versions", shown, &versions, err) ||
         !read_choice(request, "gone", shown, &gone, err) ||
+        !read_choice(request, "crossings", crossings, &join, err) ||
         !read_number(request, "hops", 1, 3, &view->hops, err) ||
         !read_number(request, "most", 1, MOST_NODES, &view->most, err))
         return false;
@@ -59,6 +61,7 @@ static bool read_view(struct web *web, const struct http_request *request, struc
     view->fold = (enum graph_fold)fold;
     view->versions = versions;
     view->gone = gone;
+    view->join = join;
     view->hops = view->hops ? view->hops : 1;
     return true;
 }

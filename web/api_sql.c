@@ -80,9 +80,8 @@ void api_sql(struct web *web, struct http_request *request)
 void api_sql_examples(struct web *web, struct http_request *request)
 {
     struct buf out;
-    (void)web;
     buf_init(&out, ANSWER_BYTES);
-    query_examples_json(&out);
+    query_examples_json(web->settings.sql_timeout_ns, web->settings.sql_rows, &out);
     web_answer_json(request, &out);
     buf_fini(&out);
 }

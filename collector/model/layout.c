@@ -46,8 +46,7 @@ static bool number_by_name(struct work *work)
             wires[work->n_wires++] = (struct wire){.from = number_of[edge->from],
                                                    .to = number_of[edge->to],
                                                    .tie = edge->tie,
-                                                   .edge = i,
-                                                   .chain = NO_VERTEX};
+                                                   .edge = i};
     }
     qsort(wires, work->n_wires, sizeof(*wires), by_ends);
     work->n_nodes = n;
@@ -292,30 +291,110 @@ static void add_link(struct work *work, uint32_t left, uint32_t right)
     work->links[work->n_links++] = (struct link){left, right, weights[n_places]};
 }
 
-static void make_chain(struct work *work, struct wire *wire)
+/* What passes the columns on its way to one node, drawn forwards. */
+struct lanes {
+    uint32_t *callers; /* by column: how many pass it */
+    uint32_t *vertex;  /* the lane they share there; NO_VERTEX while there is none */
+    bool *goes_on;     /* the lane has its link to the right */
+};
+
+static void count_callers(const struct work *work, const uint32_t *order, uint32_t n,
+                          struct lanes *lanes)
+{
+    for (uint32_t c = 0; c < work->n_columns; c++) {
+        lanes->callers[c] = 0;
+        lanes->vertex[c] = NO_VERTEX;
+        lanes->goes_on[c] = false;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const struct wire *wire = &work->wires[order[i]];
+        if (i && work->wires[order[i - 1]].from == wire->from)
+            continue;
+        for (uint32_t c = work->columns_of[wire->from] + 1; c < work->columns_of[wire->to]; c++)
+            lanes->callers[c]++;
+    }
+}
+
+/* Where a wire passes a column: in the lane, if there are many. */
+static uint32_t add_place(struct work *work, const struct wire *wire, uint32_t column,
+                          struct lanes *lanes)
+{
+    bool shares = !wire->back && lanes->callers[column] > LAYOUT_MOST_LANES;
+    uint64_t to = work->vertices[wire->to].key, key = hash_mix(work->vertices[wire->from].key, to);
+    if (shares && lanes->vertex[column] != NO_VERTEX)
+        return lanes->vertex[column];
+    if (shares)
+        lanes->vertex[column] = work->n_vertices;
+    struct vertex vertex = {.column = column,
+                            .first = shares ? wire->to : wire->from,
+                            .second = shares ? UINT32_MAX : wire->to + 1,
+                            .tie = shares ? 0 : wire->tie,
+                            .key = hash_mix(shares ? to : hash_mix(key, wire->tie), column)};
+    work->vertices[work->n_vertices] = vertex;
+    return work->n_vertices++;
+}
+
+static void make_chain(struct work *work, struct wire *wire, struct lanes *lanes)
 {
     uint32_t a = work->columns_of[wire->from], b = work->columns_of[wire->to];
     uint32_t left = a < b ? wire->from : wire->to, right = a < b ? wire->to : wire->from;
     uint32_t low = a < b ? a : b, high = a < b ? b : a;
-    uint64_t key =
-        hash_mix(hash_mix(work->vertices[wire->from].key, work->vertices[wire->to].key), wire->tie);
     wire->back = a >= b;
     if (low == high)
         return;
     wire->n_chain = work->layout->n_edges > LAYOUT_MAX_EDGES ? 0 : high - low - 1;
-    wire->chain = wire->n_chain ? work->n_vertices : NO_VERTEX;
+    wire->chain = work->n_places;
+    bool goes_on = false; /* a lane is linked once, for all in it */
     for (uint32_t i = 0; i < wire->n_chain; i++) {
-        struct vertex *vertex = &work->vertices[work->n_vertices];
-        *vertex = (struct vertex){.column = low + 1 + i,
-                                  .first = wire->from,
-                                  .second = wire->to + 1,
-                                  .tie = wire->tie,
-                                  .key = hash_mix(key, low + 1 + i)};
-        add_link(work, left, work->n_vertices);
-        left = work->n_vertices++;
+        uint32_t column = low + 1 + i, place = add_place(work, wire, column, lanes);
+        work->places[work->n_places++] = place;
+        if (!goes_on)
+            add_link(work, left, place);
+        left = place;
+        goes_on = false;
+        if (place == lanes->vertex[column]) {
+            goes_on = lanes->goes_on[column];
+            lanes->goes_on[column] = true;
+        }
     }
-    if (wire->n_chain || high - low == 1)
+    if (!goes_on && (wire->n_chain || high - low == 1))
         add_link(work, left, right);
+}
+
+static int by_callee(const void *a, const void *b, void *ctx)
+{
+    const struct wire *wires = ctx;
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    if (wires[x].to != wires[y].to)
+        return wires[x].to < wires[y].to ? -1 : 1;
+    return (x > y) - (x < y);
+}
+
+/* Callee by callee, so that the lanes to one are made together. */
+static bool make_chains(struct work *work)
+{
+    uint32_t *order = arena_calloc(&work->arena, (work->n_wires + 1) * sizeof(*order));
+    struct lanes lanes = {
+        .callers = arena_calloc(&work->arena, (work->n_columns + 1) * sizeof(uint32_t)),
+        .vertex = arena_calloc(&work->arena, (work->n_columns + 1) * sizeof(uint32_t)),
+        .goes_on = arena_calloc(&work->arena, work->n_columns + 1)};
+    if (!order || !lanes.callers || !lanes.vertex || !lanes.goes_on)
+        return false;
+    for (uint32_t i = 0; i < work->n_wires; i++)
+        order[i] = i;
+    if (work->n_wires > 1)
+        qsort_r(order, work->n_wires, sizeof(*order), by_callee, work->wires);
+    for (uint32_t i = 0, n; i < work->n_wires; i += n) {
+        for (n = 1; i + n < work->n_wires; n++) {
+            if (work->wires[order[i + n]].to != work->wires[order[i]].to)
+                break;
+        }
+        if (work->layout->n_edges <= LAYOUT_MAX_EDGES)
+            count_callers(work, order + i, n, &lanes);
+        for (uint32_t k = 0; k < n; k++)
+            make_chain(work, &work->wires[order[i + k]], &lanes);
+    }
+    return true;
 }
 
 static bool index_links(struct work *work)
@@ -353,7 +432,8 @@ static bool make_vertices(struct work *work)
     }
     work->vertices = arena_calloc(&work->arena, (most + 1) * sizeof(*work->vertices));
     work->links = arena_calloc(&work->arena, (n_links + 1) * sizeof(*work->links));
-    if (!work->vertices || !work->links)
+    work->places = arena_calloc(&work->arena, (most + 1) * sizeof(*work->places));
+    if (!work->vertices || !work->links || !work->places)
         return false;
     for (uint32_t i = 0; i < work->n_nodes; i++) {
         const struct layout_node *node = &work->layout->nodes[work->node_of[i]];
@@ -363,9 +443,7 @@ static bool make_vertices(struct work *work)
                                             .key = hash_str(node->name)};
     }
     work->n_vertices = work->n_nodes;
-    for (uint32_t i = 0; i < work->n_wires; i++)
-        make_chain(work, &work->wires[i]);
-    return index_links(work);
+    return make_chains(work) && index_links(work);
 }
 
 /* ---- the whole ---- */

@@ -5,7 +5,8 @@
  *      with the lowest name is drawn backwards;
  *   2. a node's column is its longest way from the entries; stores and externals that call nobody
  *      stand in the last one;
- *   3. an edge over several columns passes each between them at a place of its own;
+ *   3. an edge over several columns passes each between them at a place of its own, but where more
+ *      than LAYOUT_MOST_LANES callers of one node pass a column their edges share one: a lane;
  *   4. the order within columns: from the order of names, eight sweeps of barycentres, ties by
  *      name, and the order with the fewest crossings is kept;
  *   5. heights: packed in that order with LAYOUT_GAP between, as near to their neighbours as it
@@ -23,6 +24,7 @@
 
 #define LAYOUT_GAP 24          /* px between nodes of a column, at least */
 #define LAYOUT_COLUMN_GAP 50   /* px between a column's widest node and the next column */
+#define LAYOUT_MOST_LANES 3u   /* ways to one node through a column, before they are one */
 #define LAYOUT_MAX_EDGES 2000u /* beyond: no step 3 */
 
 struct layout_node {

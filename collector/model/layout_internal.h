@@ -17,17 +17,18 @@
 /* An edge between nodes by number of name; edges to oneself are none. */
 struct wire {
     uint32_t from, to, tie;
-    uint32_t edge;    /* index in layout.edges */
-    bool back;        /* against the columns */
-    uint32_t chain;   /* first of its places, lower column first; NO_VERTEX without */
-    uint32_t n_chain; /* they are numbered one after the other */
+    uint32_t edge;  /* index in layout.edges */
+    bool back;      /* against the columns */
+    uint32_t chain; /* first of its places in work.places, lower column first */
+    uint32_t n_chain;
 };
 
-/* A node, or the place where a long edge passes a column. */
+/* A node, or the place where a long edge passes a column: its own, or a lane of many. */
 struct vertex {
     uint32_t column;
     uint32_t at;            /* place within the column */
-    uint32_t first, second; /* order by name: a node (n, 0), a place of an edge (from, to + 1) */
+    uint32_t first, second; /* order by name: a node (n, 0), a place of an edge (from, to + 1), a
+                               lane (to, UINT32_MAX) */
     uint32_t tie;
     uint32_t height;
     uint32_t best; /* `at` in the best order so far */
@@ -54,6 +55,8 @@ struct work {
     uint32_t n_columns;
     struct vertex *vertices; /* the first n_nodes are the nodes */
     uint32_t n_vertices;
+    uint32_t *places; /* vertices that wires pass; see wire.chain */
+    uint32_t n_places;
     struct link *links;
     uint32_t n_links;
     uint32_t *right_start, *right_links; /* links of a vertex by their left end, and by their */

@@ -160,8 +160,8 @@ static void place_columns(struct work *work, int32_t *lefts, int32_t *widths)
 
 struct port {
     uint32_t wire, node;
-    double y; /* where it comes from */
-    uint32_t order;
+    double y;      /* where it comes from */
+    uint32_t lane; /* those of one lane arrive in one point; NO_VERTEX: it comes alone */
 };
 
 static int by_node(const void *a, const void *b)
@@ -171,7 +171,14 @@ static int by_node(const void *a, const void *b)
         return x->node < y->node ? -1 : 1;
     if (x->y != y->y)
         return x->y < y->y ? -1 : 1;
-    return (x->order > y->order) - (x->order < y->order);
+    if (x->lane != y->lane)
+        return x->lane < y->lane ? -1 : 1;
+    return (x->wire > y->wire) - (x->wire < y->wire);
+}
+
+static bool is_same_port(const struct port *x, const struct port *y)
+{
+    return x->node == y->node && x->lane == y->lane && x->lane != NO_VERTEX;
 }
 
 /* Spreads the edges at one end of their nodes, in the order in which they come, around the middle:
@@ -180,14 +187,15 @@ static void spread(struct work *work, struct port *ports, uint32_t few, int32_t 
 {
     qsort(ports, work->n_wires, sizeof(*ports), by_node);
     for (uint32_t i = 0; i < work->n_wires;) {
-        uint32_t n = 0;
-        while (i + n < work->n_wires && ports[i + n].node == ports[i].node)
-            n++;
+        uint32_t n = 0, end = i, k = 0;
+        for (; end < work->n_wires && ports[end].node == ports[i].node; end++)
+            n += end == i || !is_same_port(&ports[end - 1], &ports[end]);
         double room = work->vertices[ports[i].node].height - 16;
         double gap = n > 1 && n <= few ? fmin(PORT_GAP, room / (n - 1)) : 0;
-        for (uint32_t k = 0; k < n; k++)
-            offsets[ports[i + k].wire] = (int32_t)lround((k - (n - 1) / 2.0) * gap);
-        i += n;
+        for (uint32_t first = i; i < end; i++) {
+            k += i > first && !is_same_port(&ports[i - 1], &ports[i]);
+            offsets[ports[i].wire] = (int32_t)lround((k - (n - 1) / 2.0) * gap);
+        }
     }
 }
 
@@ -200,10 +208,10 @@ static bool spread_ends(struct work *work, int32_t *leaves, int32_t *arrives)
         for (uint32_t i = 0; i < work->n_wires; i++) {
             const struct wire *wire = &work->wires[i];
             uint32_t node = end ? wire->to : wire->from, other = end ? wire->from : wire->to;
-            uint32_t last = wire->chain == NO_VERTEX   ? other
-                            : (end == 1) == wire->back ? wire->chain
-                                                       : wire->chain + wire->n_chain - 1;
-            ports[i] = (struct port){i, node, work->vertices[last].y, i};
+            uint32_t at = (end == 1) == wire->back ? 0 : wire->n_chain - 1;
+            uint32_t last = wire->n_chain ? work->places[wire->chain + at] : other;
+            bool lane = work->vertices[last].second == UINT32_MAX;
+            ports[i] = (struct port){i, node, work->vertices[last].y, lane ? last : NO_VERTEX};
         }
         spread(work, ports, end ? 8 : 3, end ? arrives : leaves);
     }
@@ -231,8 +239,8 @@ static void add_points(struct work *work, const struct wire *wire, const int32_t
     add_point(layout, edge, wire->back && !within ? from->x : from->x + from->width,
               from->y + ends[0]);
     for (uint32_t i = 0; i < wire->n_chain; i++) {
-        const struct vertex *vertex =
-            &work->vertices[wire->chain + (wire->back ? wire->n_chain - 1 - i : i)];
+        uint32_t at = wire->back ? wire->n_chain - 1 - i : i;
+        const struct vertex *vertex = &work->vertices[work->places[wire->chain + at]];
         int32_t left = lefts[vertex->column], right = left + widths[vertex->column];
         add_point(layout, edge, wire->back ? right : left, (int32_t)vertex->y);
         add_point(layout, edge, wire->back ? left : right, (int32_t)vertex->y);
@@ -259,7 +267,7 @@ bool layout_place(struct work *work)
     place_columns(work, lefts, widths);
     if (!spread_ends(work, leaves, arrives))
         return false;
-    layout->points = malloc((2 * n_wires + 2 * (size_t)work->n_vertices) * sizeof(*layout->points));
+    layout->points = malloc((2 * n_wires + 2 * (size_t)work->n_places) * sizeof(*layout->points));
     if (!layout->points)
         return false;
     for (uint32_t i = 0; i < layout->n_edges; i++)

@@ -58,6 +58,7 @@ struct graph_view {
                                                folded; '' any */
     unsigned most;      /* nodes: beyond, those on the ways of failures, their neighbours, then the
                            busiest; 0: all */
+    bool join;          /* edges that differ by their crossing alone are one, with the widest */
     bool physical;      /* hop by hop, proxies and gateways as nodes; nothing folds */
     bool versions;      /* room for versions in nodes with several */
     struct window base; /* to compare with; empty: none */
@@ -104,7 +105,7 @@ int query_services_json(struct query *query, const struct query_filter *filter, 
 int query_operations_json(struct query *query, const struct query_filter *filter, struct buf *out,
                           struct err *err);
 /* Questions in SQL to begin with: their names and texts. */
-void query_examples_json(struct buf *out);
+void query_examples_json(uint64_t timeout_ns, uint64_t rows, struct buf *out);
 /* Pairs of services of the window, versions summed, unknown parts folded as in its graph: what
  * their calls cross; who could read them, violations first; which of them turn round at a gateway;
  * from which zone to which they go, of those that both ends tell. `service` … is of either end. */

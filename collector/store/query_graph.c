@@ -505,6 +505,7 @@ static int query_physical_json(struct query *query, struct window window, enum g
     struct graph_view unfolded = *view;
     struct graph_answer answer;
     unfolded.fold = FOLD_NONE;
+    unfolded.join = false;
     unfolded.memory = NULL;
     if (view->base.to_ns > view->base.from_ns)
         return err_set(err, ERR_INVALID, "base goes with the logical layer");

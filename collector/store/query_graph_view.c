@@ -206,12 +206,22 @@ static bool fold_nodes(struct graph_answer *answer, struct folds *folds, uint32_
     return true;
 }
 
-/* The edges between what remains; those with a fold at an end are one for each pair. */
-static bool fold_edges(struct graph_answer *answer, const uint32_t *to)
+/* The wider of two ways to cross: cluster, zone, namespace, … */
+static uint8_t wider(uint8_t a, uint8_t b)
+{
+    return a == CROSSING_CLUSTER || (a > b && b != CROSSING_CLUSTER) ? a : b;
+}
+
+/* The edges between what remains; those with a fold at an end are one for each pair. `join`: those
+ * that differ by their crossing alone are one, too, with the widest. */
+static bool fold_edges(struct graph_answer *answer, const uint32_t *to, bool join)
 {
     struct gedge *old = answer->edges;
     uint32_t n_old = answer->n_edges;
-    bool good = true;
+    uint8_t *widest = calloc(n_old + 1, 1);
+    bool good = widest != NULL;
+    if (!good)
+        return false;
     answer->edges = NULL;
     answer->n_edges = answer->cap_edges = 0;
     map_clear(&answer->edge_map);
@@ -221,6 +231,9 @@ static bool fold_edges(struct graph_answer *answer, const uint32_t *to)
         key.callee = to[key.callee];
         key.now = key.was = (struct traffic){0};
         bool folded = answer->nodes[key.caller].fold || answer->nodes[key.callee].fold;
+        uint8_t crossing = folded ? 0 : key.crossing;
+        if (join)
+            key.crossing = 0;
         if (folded) {
             key.protocol = key.via = key.crossing = key.connection_type = 0;
             key.protocol_text = key.via_text = "";
@@ -230,13 +243,30 @@ static bool fold_edges(struct graph_answer *answer, const uint32_t *to)
         if (no != UINT32_MAX) {
             struct gedge *edge = &answer->edges[no];
             edge->n_merged += folded;
+            widest[no] = wider(widest[no], crossing);
             good = good && traffic_merge(&edge->now, &old[i].now) &&
                    traffic_merge(&edge->was, &old[i].was);
         }
         traffic_fini(&old[i].now);
         traffic_fini(&old[i].was);
     }
+    for (uint32_t i = 0; join && i < answer->n_edges; i++)
+        answer->edges[i].crossing = widest[i];
+    free(widest);
     free(old);
+    return good;
+}
+
+/* Nothing folds, edges are joined. */
+static bool join_view(struct graph_answer *answer)
+{
+    uint32_t *to = calloc(answer->n_nodes + 1, sizeof(*to));
+    for (uint32_t i = 0; to && i < answer->n_nodes; i++)
+        to[i] = i;
+    bool good = to && fold_edges(answer, to, true);
+    free(to);
+    if (good)
+        graph_sum(answer);
     return good;
 }
 
@@ -251,7 +281,7 @@ static bool fold_view(struct graph_answer *answer, const struct graph_view *view
         mark_failing(answer, failing);
         find_folds(answer, view, failing, &folds);
     }
-    good = good && fold_nodes(answer, &folds, to) && fold_edges(answer, to);
+    good = good && fold_nodes(answer, &folds, to) && fold_edges(answer, to, view->join);
     free(folds.items);
     free(folds.of);
     free(failing);
@@ -485,6 +515,8 @@ bool graph_view(struct graph_answer *answer, const struct graph_view *view)
     bool folds = !by_ends && (view->fold == FOLD_ALL ||
                               (view->fold == FOLD_QUIET && answer->n_nodes > FOLD_FROM));
     if (folds && !fold_view(answer, view))
+        return false;
+    if (!folds && view->join && !join_view(answer))
         return false;
     if (by_ends && !ends_view(answer, view))
         return false;

@@ -55,6 +55,9 @@ static unsigned edges_json(const struct graph_answer *answer, struct buf *out)
             json_member(out, "via", str_of(edge->via_text));
             json_number_member(out, "calls", count);
             json_number_member(out, "of", calls);
+            uint64_t transit = histogram_quantile(&edge->now.transit, 0.5);
+            if (!kind && transit != UINT64_MAX)
+                json_number_member(out, "transit_p50_ns", (int64_t)transit);
             buf_add_char(out, '}');
         }
     }

@@ -7,6 +7,13 @@
 static const struct {
     const char *name, *sql;
 } examples[] = {
+    {"Slowest operations",
+     "-- Operations by their 95th percentile over the whole window\n"
+     "SELECT service, operation, sum(calls) AS calls,\n"
+     "       round(histogram_quantile(histogram_merge(histogram), 0.95) / 1e6, 1) AS p95_ms\n"
+     "FROM operation_minute\n"
+     "WHERE minute_ns >= :from AND minute_ns < :to AND kind = 'server'\n"
+     "GROUP BY 1, 2 ORDER BY 4 DESC LIMIT 20"},
     {"Where failures began, by version",
      "-- Failures that began, per minute and version of who they began in\n"
      "SELECT minute, caller_service || ' ' || caller_version AS place, sum(calls) AS calls,\n"
@@ -18,18 +25,12 @@ static const struct {
      "                         WHERE minute_ns >= :from AND minute_ns < :to\n"
      "                         GROUP BY 1 ORDER BY sum(errors_origin) DESC LIMIT 1)\n"
      "GROUP BY 1, 2 ORDER BY 1 DESC, 2"},
-    {"Slowest operations",
-     "-- Operations by their 95th percentile over the whole window\n"
-     "SELECT service, operation, sum(calls) AS calls,\n"
-     "       round(histogram_quantile(histogram_merge(histogram), 0.95) / 1e6, 1) AS p95_ms\n"
-     "FROM operation_minute\n"
-     "WHERE minute_ns >= :from AND minute_ns < :to AND kind = 'server'\n"
-     "GROUP BY 1, 2 ORDER BY 4 DESC LIMIT 20"},
-    {"New edges", "-- Relations that were first seen in this window, and other news of edges\n"
-                  "SELECT at, kind, caller_service, callee_service, detail\n"
-                  "FROM edge_event\n"
-                  "WHERE at_ns >= :from AND at_ns < :to ORDER BY at_ns DESC LIMIT 100"},
-    {"Clear text",
+    {"Edges first seen",
+     "-- Relations that were first seen in this window, and other news of edges\n"
+     "SELECT at, kind, caller_service, callee_service, detail\n"
+     "FROM edge_event\n"
+     "WHERE at_ns >= :from AND at_ns < :to ORDER BY at_ns DESC LIMIT 100"},
+    {"Plaintext edges",
      "-- Who sends what anybody on the way can read\n"
      "SELECT caller_service, callee_service, sum(plaintext) AS clear_text, sum(calls) AS calls\n"
      "FROM edge_minute\n"
@@ -65,7 +66,7 @@ static const struct {
 };
 /* clang-format on */
 
-void query_examples_json(struct buf *out)
+void query_examples_json(uint64_t timeout_ns, uint64_t rows, struct buf *out)
 {
     buf_add_c(out, "{\"items\":[");
     for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++) {
@@ -74,5 +75,6 @@ void query_examples_json(struct buf *out)
         json_member(out, "sql", str_of(examples[i].sql));
         buf_add_char(out, '}');
     }
-    buf_add_c(out, "],\"next\":null}");
+    buf_addf(out, "],\"next\":null,\"timeout_ns\":%llu,\"rows\":%llu}",
+             (unsigned long long)timeout_ns, (unsigned long long)rows);
 }

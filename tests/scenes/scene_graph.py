@@ -98,6 +98,10 @@ def scene_a_step_of_the_way_is_all_that_went(c):
     assert c.post_otlp(otlp(spans), True)[0] == 200
     c.flush()
     assert sorted(e["calls"] for e in c.api("graph?from=10m")["edges"]) == [20, 20, 20, 20, 40]
+    joined = c.api("graph?from=10m&crossings=joined")["edges"]  # as the page's picture has it: one edge a pair
+    assert sorted((e["caller"][-1], e["calls"], e["errors"], e["crossing"], len(e["points"])) for e in joined) == [
+        ("a", 40, 40, "cross_zone", 4), ("b", 40, 40, "cross_zone", 4), ("r", 40, 40, "in", 4)], joined
+    assert c.api("graph?from=10m&crossings=joined&fold=all&most=9")["edges"] and c.get("/api/v1/graph?crossings=some")[0] == 400
     way = c.api("now?from=10m")["path"]
     assert [x["node"]["service"] for x in way["nodes"]] == ["user", "a", "b", "d"]
     assert [(e["calls"], e["errors"], e["errors_origin"]) for e in way["edges"]] == [(40, 40, 0), (40, 40, 0), (40, 40, 40)], way["edges"]

@@ -86,17 +86,21 @@ scenes.services_show_what_sql_says = open => async () => {
     const row = b == 'cart' ? callers[a] : a == 'cart' ? callees[b] : null;
     if (row) assert.deepEqual(row.slice(0, 3), [rate(n / f.seconds).replace('/s', ''), began ? rate(began / f.seconds) : '0', passed ? rate(passed / f.seconds) : '0'], a + b);
   }
-  await page.click(':text("Turn round")');
+  await page.click(':text("Other versions")');
+  await page.click('[role=menuitem]:text-is("v1 against v2")');
   await page.waitForSelector('h2:text-is("v1 against v2")');
   assert.ok(page.url().includes('compare=v2..v1'), page.url());
   for (const [op, n, bad] of f.operations) assert.deepEqual(operations[op].slice(0, 2), [rate(n / f.seconds).replace('/s', ''), share(bad / n)], op);
-  assert.ok(Object.keys(await table('Instances')).every(i => i.startsWith('cart-v')));
+  assert.ok(Object.keys(await table('Instances')).every(i => /^cart-v|^\d+ more, .*normal$/.test(i)));
 };
 
 // No pointer: pages, nodes along edges, selection, focus, overlays, table, find.
 scenes.keyboard_only = open => async () => {
   const page = await open(at('/traces')), press = async (...keys) => { for (const k of keys) await page.keyboard.press(k); };
   const focused = () => page.evaluate(() => document.activeElement.closest('.node')?.dataset.id || document.activeElement.tagName);
+  const chosen = await open(at('/graph', 'sel=shop%2Fcheckout'));
+  await drawn(chosen);
+  assert.deepEqual(await chosen.locator('.node [tabindex="0"]').evaluateAll(all => all.map(n => n.parentNode.dataset.id)), ['eu-1/shop/checkout'], 'Tab stops at what is selected');
   await press('g', 'g');
   await page.waitForURL('**/graph**');
   await drawn(page);
@@ -368,6 +372,13 @@ scenes.three_hundred_services = open => async () => {
   assert.ok(await page.locator('.node').count() < 60, `${await page.locator('.node').count()} nodes`);
   assert.match(await one(page, '.gbar .el'), /^300 services, \d+ quiet namespaces folded$/);
   assert.ok(await page.locator('.node.pass').count() >= 2);
+  /* calm: quiet edges are one shade, long ways to one node run together, what is no namespace is no pile; and the columns fill the height */
+  assert.ok(await page.locator('.calm .edge').count() > 40 && await page.locator('.calm .edge[style]').count() == 0);
+  const lines = await page.$$eval('.calm .base', all => new Set(all.flatMap(p => p.getAttribute('d').match(/L[\d. ]+/g) || [])).size);
+  assert.ok(lines <= 20, `${lines} straight pieces of long ways`);
+  assert.equal(await page.locator('.node.fold').filter({ hasText: /stores|externals/ }).count(), 0);
+  const rows = await page.$$eval('.node', all => all.map(n => n.getBoundingClientRect()).map(r => [r.top, r.bottom]));
+  assert.ok(Math.max(...rows.map(r => r[1])) - Math.min(...rows.map(r => r[0])) > 300);
   const fold = page.locator('.node.fold').first(), before = await page.locator('.node').count();
   await fold.dblclick();
   await page.waitForURL(/unfold=/);

@@ -52,6 +52,9 @@ assert.equal(overlaid(graph([edge(F, C2, { crossing: 'cross_zone' })]), 'cross',
 assert.equal(label('diff', edge(F, C, { errors: 60, mark: 'passed', was })), 'p|0 → 10 %|');
 const once = overlaid(graph([edge(U, F, { errors: 60, errors_carried: 60, mark: 'passed' }), edge(F, C, { errors: 60, errors_carried: 60, mark: 'passed' })]), 'fault').drawn;
 assert.deepEqual(once.map(d => d.label !== ''), [true, false]);
+const was0 = { calls: 600, errors: 0, p95_ns: null }, redder = [edge(U, F, { errors: 60, errors_carried: 60, mark: 'passed', was: was0 }), edge(F, C, { errors: 60, errors_carried: 60, mark: 'passed', was: was0 })];
+assert.deepEqual(overlaid(graph(redder), 'diff').drawn.map(d => d.label !== ''), [true, false]);
+assert.equal(label('cross', edge(F, C2, { crossing: 'cross_namespace' })), '||');
 
 /* numbers */
 assert.deepEqual([ratesOf(edge(F, C), 60).text, ratesOf(edge(F, C, { adjusted_calls: 6000 }), 60).text], ['10.0/s', '≈ 100/s']);

@@ -32,6 +32,9 @@ scenes.incident_is_told = open => async () => {
   for (const text of f.evidence) assert.ok(lines.some(l => l.includes(plain(text))), `${text} not in ${lines.join(' | ')}`);
   assert.deepEqual(await words(page, '[aria-labelledby=ex] tbody code'), f.examples.map(t => t.slice(0, 16)));
   assert.equal(await page.locator('[aria-labelledby=ex] .mk-b').count(), f.examples.length - 1);
+  /* what began is among the changes, once */
+  const began = (await words(page, '.chg li')).filter(words => / begins?\b/.test(words));
+  assert.ok(began.length == 1 && /change point; noticed after \d/.test(began[0]), began.join(' | '));
   /* the way of the failure goes from the users to where it began */
   const way = await words(page, '.fpath .box');
   assert.equal(way[0], 'users');
@@ -51,6 +54,11 @@ scenes.incident_is_told = open => async () => {
   await page.goBack();
   await told(page);
   assert.equal(page.url(), opened);
+  /* the page of who is suspected tells the reason as the incident has it, whole */
+  const { suspects: [{ reason, node }] } = await (await fetch(`${f.base}/api/v1/incidents/${f.id}`)).json();
+  await page.goto(`${f.base}/service/${node.cluster || '-'}/${node.namespace || '-'}/${node.service}`);
+  await page.waitForSelector('.answer .sub a:text("Incident")');
+  assert.ok((await one(page, '.answer .sub')).endsWith(`: ${plain(reason)}. Incident ${f.id}`), await one(page, '.answer .sub'));
   await page.goto(f.base + '/traces');
   await page.click('.rng');
   await page.click(`.presets .btn:text("incident ${f.id}")`);
@@ -211,7 +219,7 @@ scenes.sql_answers = open => async () => {
     assert.equal(await page.locator('[role=alert]').count(), 0, words);
     assert.equal(await page.locator('#rs').count(), 1, words);
   }
-  await page.click('nav.vlist button >> nth=0');
+  await page.click('nav.vlist button >> nth=1');
   await page.waitForSelector('.drawn');
   assert.ok(await page.locator('.plot .cl').count() >= 1);
   /* minutes read as minutes, shares with their unit and as many digits each; the view that is asked stands open, cut where it is long */
@@ -219,6 +227,17 @@ scenes.sql_answers = open => async () => {
   assert.ok(first.every(r => /^\d{4}-\d\d-\d\d \d\d:\d\d$/.test(r[0])) && decimals.size == 1, JSON.stringify(first[0]));
   assert.ok((await page.locator('.plot .ax[text-anchor=end]').allTextContents()).filter(t => /^[\d.]+\s%$/.test(t)).length >= 2);
   assert.equal(await one(page, '.vlist [aria-expanded=true]'), 'edge_minute');
+  /* columns have types; what the rows stand in order by has an arrow, and a press on a head sorts */
+  await page.waitForSelector('.col:has-text("caller_service") em:text-is("text")');
+  assert.equal(await page.locator('.col:has-text("minute_ns") em').innerText(), 'integer');
+  const sorted = () => page.locator('.data th[aria-sort]').evaluateAll(all => all.map(h => [h.innerText.trim(), h.ariaSort]).join());
+  assert.equal(await sorted(), 'minute ↓,descending');
+  await page.click('.data th:has-text("calls") button');
+  await page.waitForURL(/sort=-calls/);
+  assert.equal(await sorted(), 'calls ↓,descending');
+  const calls = (await cells(page, '.tdata tbody tr')).map(r => digits(r[2]));
+  assert.deepEqual(calls, [...calls].sort((a, b) => b - a));
+  assert.match(await one(page, '.edrun'), /read-only, 2\ss and [\d\s]+ rows at most$/);
   await page.click('.cols [aria-expanded=false]');
   assert.ok(await page.locator('.cols .col').count() > 20);
   const ninth = await page.locator('section.vlist > div').count();
@@ -232,9 +251,9 @@ scenes.sql_answers = open => async () => {
   assert.match(page.url(), /plan=1/);
   /* views and their columns come from the file and go into the text */
   await page.click('.vlist button:text("trace") >> nth=0');
-  await page.waitForSelector('.cols .col:text-is("entry_operation")');
+  await page.waitForSelector('.cols .col:has-text("entry_operation")');
   await typed(page, 'SELECT ');
-  await page.click('.cols .col:text-is("entry_operation")');
+  await page.click('.cols .col:has-text("entry_operation")');
   assert.equal(await page.inputValue('.edt textarea'), 'SELECT entry_operation');
 };
 
@@ -332,7 +351,7 @@ scenes.service_compares = open => async () => {
   await settled(page);
   assert.equal(await one(page, '[aria-labelledby=vs] .verdict'), 'Worse');
   const checks = await cells(page, '[aria-labelledby=vs] tbody tr'), numbers = r => r.slice(1, 4).map(t => parseFloat(t.replace('−', '-')));
-  assert.ok(checks.some(r => r[0] == 'Calls that fail' && r.at(-1) == 'worse'));
+  assert.ok(checks.some(r => r[0] == 'Failures' && r.at(-1) == 'worse'));
   /* both sides of each are there, and differ by what stands beside them */
   for (const r of checks.filter(r => r[3].endsWith(' points'))) {
     const [was, is, by] = numbers(r);
@@ -346,14 +365,19 @@ scenes.service_compares = open => async () => {
   });
   await page.goto(f.base + cart);
   await page.waitForSelector('[aria-labelledby=vs] .verdict:has-text("Not enough data")');
-  assert.deepEqual(await cells(page, '[aria-labelledby=vs] tbody tr'), [['Failed calls to <b>redis</b>', 'unknown', 'unknown', '', '', 'about 260 more calls needed', 'not enough data']]);
+  assert.deepEqual(await cells(page, '[aria-labelledby=vs] tbody tr'), [['Failed calls to <b>redis</b>', 'unknown', 'unknown', '–', '', 'about 260 more calls needed', 'not enough data']]);
   await page.unroute('**/api/v1/service/**');
   await page.goto(f.base + cart);
   await page.waitForSelector('[aria-labelledby=vs] .verdict:has-text("Worse")');
   await axe(page, 'judged versions');
-  /* instances say how they stand against the others */
+  assert.match(await one(page, '[aria-labelledby=vs] header'), /same callers, same [\d hmins]+: [\d ]+ calls of v2, [\d ]+ of v1/);
+  assert.ok((await words(page, '[aria-labelledby=vs] thead th')).includes('better ← → worse'));
+  /* instances: the worst first, what is normal in one row; their rates are the service's */
   const instances = await cells(page, '[aria-label="Instances"] tbody tr, section:has(> header > h2:text("Instances")) tbody tr');
-  assert.ok(instances.length && instances.every(r => ['worse', 'same', 'better', 'not enough data'].includes(r[5])), JSON.stringify(instances));
+  assert.ok(instances.length > 1 && instances.every(r => r.length == 5), JSON.stringify(instances));
+  assert.match(instances.at(-1)[0], /^\d+ more, (all v1, )?normal$/);
+  const per = instances.reduce((n, r) => n + parseFloat(r[2]), 0), whole = parseFloat(await one(page, '.kpi .big'));
+  assert.ok(Math.abs(per - whole) < .05 * whole, `${per} of ${whole}`);
   /* one operation: its sums are the file's */
   await page.click(`td a:text-is("${f.op[0]}")`);
   await page.waitForURL(/op=/);

@@ -261,6 +261,34 @@ static void two_edges_between_the_same_nodes_have_their_own_ways(void **state)
     picture_free(picture);
 }
 
+/* Where an edge passes column 2. */
+static const struct layout_point *passes(const struct picture *picture, uint32_t edge)
+{
+    return &picture->layout.points[picture->edges[edge].first_point + 1];
+}
+
+static void many_ways_to_one_node_share_a_lane(void **state)
+{
+    static const char few[] = "@u>a @u>b @u>c @u>d @u>e d>x x>#z e>#z a>#z b>#z c>y",
+                      more[] = " d>#z";
+    struct picture *picture = picture_new();
+    (void)state;
+    add_edges(picture, few);
+    make(picture, NULL);
+    assert_int_not_equal(passes(picture, 7)->y, passes(picture, 8)->y);
+    assert_int_not_equal(passes(picture, 8)->y, passes(picture, 9)->y);
+    check_promises(picture);
+    add_edges(picture, more);
+    make(picture, NULL);
+    const struct layout_point *end = &passes(picture, 7)[2];
+    for (uint32_t edge = 8; edge < 12; edge += edge == 9 ? 2 : 1) {
+        assert_int_equal(passes(picture, edge)->y, passes(picture, 7)->y);
+        assert_int_equal(passes(picture, edge)[2].y, end->y); /* and arrive in one point */
+    }
+    check_promises(picture);
+    picture_free(picture);
+}
+
 /* ---- random meshes ---- */
 
 static void random_mesh(struct picture *picture, unsigned seed, uint32_t n, uint32_t n_edges)
@@ -517,6 +545,7 @@ int main(void)
         cmocka_unit_test(crossings_that_need_not_be_are_not),
         cmocka_unit_test(a_long_edge_passes_between_nodes),
         cmocka_unit_test(two_edges_between_the_same_nodes_have_their_own_ways),
+        cmocka_unit_test(many_ways_to_one_node_share_a_lane),
         cmocka_unit_test(the_order_of_input_changes_nothing),
         cmocka_unit_test(the_same_again_is_the_same_picture),
         cmocka_unit_test(who_was_there_keeps_the_order_when_others_come),

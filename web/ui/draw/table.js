@@ -9,6 +9,11 @@ export const cell = (v, c) => new Cell(v, c);
 export const loud = (text, isBad, quiet = 'm3', c = 'fault') => isBad ? cell(html`<b>${text}</b>`, c) : cell(text, quiet);
 export const grey = text => cell(text, 'm2');
 
+// The head of a column by which one can sort. way: 1 up, -1 down, 0 not by it.
+export const sortHead = (words, way, act) =>
+  html`<button class="th" onClick=${act}>${words}${way && html` <span aria-hidden="true">${way > 0 ? '↑' : '↓'}</span>`}</button>`;
+export const sortWord = way => way ? way > 0 ? 'ascending' : 'descending' : null;
+
 const OF_CONTENT = /\b(mono|m2)\b/g; /* classes that a column's head does not get */
 const toCell = (k, x) => x instanceof Cell ? html`<td class=${`${k} ${x.c}`}>${x.v}</td>` : html`<td class=${k}>${x}</td>`;
 

@@ -16,15 +16,15 @@ export function ms(ns) {
   const two = (n, of, unit, part) => `${sign}${Math.floor(n / of)}${NB}${unit}${n % of ? ` ${n % of}${NB}${part}` : ''}`;
   if (a < .095 && a) return withUnit(x * 1e3, a < .00995 ? 1 : 0, 'µs');
   if (a < 999.5) return withUnit(x, a && a < 99.95 ? 1 : 0, 'ms');
-  if (a < 59950) return withUnit(x / 1e3, 1, 's');
+  if (a < 59950) return withUnit(x / 1e3, a % 1e3 ? 1 : 0, 's'); /* whole ones were not measured so finely */
   return s < 3600 ? two(s, 60, 'min', 's') : m < 2880 ? two(m, 60, 'h', 'min') : `${sign}${count(m / 1440)}${NB}days`;
 }
 // The same without decimals where a table compares: 19 ms
 export const msWhole = ns => ns >= 9.5e6 && ns < 1e9 ? withUnit(ns / 1e6, 0, 'ms') : ms(ns);
 // What something was and is: "0.9 → 12 ms"; the unit once where it is the same.
 export function change(was, is, to = ' → ') {
-  const unit = is.slice(is.indexOf(NB));
-  return (was.endsWith(unit) ? was.slice(0, -unit.length) : was) + to + is;
+  const [, unit] = is.split(/(?=\u00a0)/);
+  return (unit && was.endsWith(unit) ? was.slice(0, -unit.length) : was) + to + is;
 }
 
 // A share 0..1: 0 %, 0.02 %, 4.7 %, 94 %, 99.8 %

@@ -47,8 +47,9 @@ export function usePop(first) {
   return { open, box, button, close, toggle: () => setOpen(!open), show: () => setOpen(true) };
 }
 
-// items: as of copyItem(), the link always first. Without a label the icon alone is the button, and "Copy as" its name.
-export function Menu({ label = 'Copy as', icon = 'copy', items, c = '', link = true }) {
+// items: as of copyItem(), the link always first. Without a label the icon alone is the button, and "Copy as" its name. pick(item): instead of
+// copying; then there is no link.
+export function Menu({ label = 'Copy as', icon = 'copy', items, c = '', pick }) {
   const { open, box, button, close, toggle, show } = usePop('[role=menuitem]');
   const to = place => () => {
     const all = [...box.current.children];
@@ -61,9 +62,9 @@ export function Menu({ label = 'Copy as', icon = 'copy', items, c = '', link = t
     title=${label ? null : 'Copy as'}
       aria-expanded=${flag(open)} onClick=${toggle} onKeyDown=${keysOf({ ArrowDown: show })}>${icon && html`<${Icon} n=${icon}/>`}${label}
         </button>
-    ${open && html`<div class="pop" role="menu" aria-label="Copy as" ref=${box} onKeyDown=${keys}>
-      ${[...link ? [['Link', location.href]] : [], ...items].map(item => html`<button role="menuitem" tabindex="-1" key=${item[0]}
-        onClick=${() => { close(true); copyItem(item); }}>${item[0]}</button>`)}</div>`}</span>`;
+    ${open && html`<div class="pop" role="menu" aria-label=${pick ? label : 'Copy as'} ref=${box} onKeyDown=${keys}>
+      ${[...pick ? [] : [['Link', location.href]], ...items].map(item => html`<button role="menuitem" tabindex="-1" key=${item[0]}
+        onClick=${() => { close(true); (pick || copyItem)(item); }}>${item[0]}</button>`)}</div>`}</span>`;
 }
 
 // A dialog while it is shown; a press beside it closes it.

@@ -46,7 +46,6 @@ const RULES = {
     if (e.hairpin) return { ...TURN, hot: true, label: `hairpin ${more}`.trim(), brief: more, cls: 'tu' };
     if (e.crossing == 'cross_cluster' || e.crossing == 'cross_zone')
       return { ...HOT, kind: 'dbl', icon: 'cross', label: ends(e, g, e.crossing) };
-    if (e.crossing == 'cross_namespace') return { icon: 'cross', keep: true, label: ends(e, g, e.crossing) };
     return e.crossing == 'out' ? { ...HOT, icon: 'ext', label: 'out' } : e.crossing == 'in' ? { ...HOT, label: 'in' } : {};
   },
   diff(e, g) {
@@ -57,10 +56,10 @@ const RULES = {
   },
 };
 
-// "eu-1a → eu-1b": the clusters or namespaces of its ends, or the zones that most of its calls cross.
+// "eu-1a → eu-1b": the clusters of its ends, or the zones that most of its calls cross.
 function ends(e, g, crossing) {
-  const [a, b] = [e.caller, e.callee].map(id => g.byId.get(id)?.node), by = crossing.replace('cross_', '');
-  return by == 'zone' ? g.zones?.get(`${e.caller}>${e.callee}`) || 'other zone' : a && b ? `${a[by]} → ${b[by]}` : '';
+  const [a, b] = [e.caller, e.callee].map(id => g.byId.get(id)?.node.cluster);
+  return crossing == 'cross_zone' ? g.zones?.get(`${e.caller}>${e.callee}`) || 'other zone' : a && b ? `${a} → ${b}` : '';
 }
 
 const widthOf = calls => Math.min(6, Math.max(1.2, 1 + Math.log10(Math.max(calls, .1)) * 1.5));
@@ -84,7 +83,7 @@ export function overlaid(graph, overlay, zones) {
     return d;
   });
   // What a way passes on unchanged is written once.
-  if (overlay == 'fault') for (const d of g.drawn) {
+  if (overlay == 'fault' || overlay == 'diff') for (const d of g.drawn) {
     const [before, more] = g.into.get(d.e.caller) || [],
       up = d.kind == 'p' && before && !more && before != d.e && g.drawn.find(o => o.e == before);
     if (up && [up.label, up.was].includes(d.label)) { d.was = d.label; d.label = ''; }

@@ -9,21 +9,20 @@ import { count, ms, rate, share } from '../draw/text.js';
 import { edgeWords, isGone } from './overlay.js';
 import { isStore, isUser, nameOf } from './names.js';
 import { best, marked, ratio } from './numbers.js';
-import { clusterBoxes, fitted, headOf, isTwin, placeLabels, wayOf, widthOf } from './ways.js';
+import { clusterBoxes, fitted, headOf, placeLabels, wayOf, widthOf } from './ways.js';
 
-const LEAST = .45, MOST = 1.3; /* px of screen for one of the picture, before anybody zooms */
+const LEAST = .45, MOST = 1.3, MOST_OUT = 1.6; /* px of screen for one of the picture, before anybody zooms; how far columns are drawn out */
 const SMALL = '400 11px';
 const paint = token => `var(${token})`;
 
-function Edge({ d, sel, dim, up, pick, over }) {
+function Edge({ d, sel, dim, pick, over }) {
   const { way, w, kind, colour } = d, passed = kind == 'p' || kind == 'w', inner = passed ? w * (d.few ? .6 : 1.15) : w;
   const line = (token, width, dash, c) =>
     html`<path class=${c} d=${way.d} style=${token && { stroke: paint(token) }} stroke-width=${width} stroke-dasharray=${dash}/>`;
   const lines = !kind ? line(colour != '--edge' && colour, w, d.dash, 'base')
     : [line(colour, w + (kind == 'dbl' ? 3 : 2.4)), (passed || kind == 'dbl') && line('--bg', inner),
     passed && line(colour, inner, '1.6 3.4')];
-  const faint = !d.hot && !d.keep && !d.icon && !sel && !up;
-  return html`<g class=${'edge' + (sel ? ' sel' : '') + (dim ? ' dim' : '')} style=${faint && { opacity: .5 }} onClick=${pick}
+  return html`<g class=${'edge' + (sel ? ' sel' : '') + (dim ? ' dim' : '')} onClick=${pick}
     onPointerEnter=${() => over(d)} onPointerLeave=${() => over(null)}>
     ${sel && line(null, w + 13, null, 'halo')}${lines}
       <path ...${headOf(way, kind ? 6.5 : 4.2 + w * .3)} style=${{ fill: paint(colour == '--edge' ? '--ctl' : colour), stroke: 'none' }}/>
@@ -32,6 +31,10 @@ function Edge({ d, sel, dim, up, pick, over }) {
 
 /* ---- nodes ---- */
 
+// What is folded from a namespace is a pile of boxes; all stores are one drum, all externals one dotted box.
+const isPile = n => n.fold && !FOLDED[n.fold.name];
+const isDrum = n => isStore(n) && !isPile(n);
+
 function Shape({ n, gone, dotted }) {
   const { x, y, w, h } = n, top = y - h / 2, role = n.fold ? '' : n.node.role,
     rest = { class: 'bx', 'stroke-dasharray': gone ? '2 4' : dotted ? '1 3' : null, 'stroke-linecap': 'round' };
@@ -39,7 +42,7 @@ function Shape({ n, gone, dotted }) {
     return html`<path ...${rest} d=${`M${x + 10} ${top}H${x + w - 10}L${x + w} ${y}L${x + w - 10} ${top + h}H${x + 10}L${x} ${y}Z`}/>`;
   if (role == 'queue')
     return html`<path ...${rest} d=${`M${x + 6} ${top}H${x + w - 6}c8 0 8 ${h} 0 ${h}H${x + 6}c-8 0-8 ${-h} 0 ${-h}z`}/>`;
-  if (isStore(n) && !n.fold)
+  if (isDrum(n))
     return html`<path ...${rest} d=${`M${x} ${top + 4}c0-5 ${w}-5 ${w} 0v${h - 8}c0 5 ${-w} 5 ${-w} 0zc0 5 ${w} 5 ${w} 0`}/>`;
   return html`<rect ...${rest} x=${x} y=${top} width=${w} height=${h} rx=${isUser(n) ? 21 : 6}/>`;
 }
@@ -61,6 +64,7 @@ function Versions({ n, failing }) {
   });
 }
 
+const FOLDED = { stores: 'stores', outside: 'externals' };
 const roleOf = n => isUser(n) || n.node.role == 'workload' ? '' : n.node.role.replace('load_', '');
 const isLost = n => !n.fold && !n.calls && !n.out_calls;
 
@@ -71,24 +75,23 @@ function wordsOf(n, r) {
     n.node.namespace && `namespace ${n.node.namespace}`, isLost(n) ? 'gone' : r.replace('/s', ' calls per second'), what,
     failed > 0 && `${share(failed)} of its calls fail`].filter(Boolean).join(', ');
 }
-const FOLDED = { stores: 'stores', outside: 'externals' };
 
 function Node({ n, seconds, overlay, versions, sel, dim, hot, first, act, key_, took, over }) {
   const failing = overlay == 'fault' || overlay == 'diff', state = failing && { began: 'began', passed: 'pass' }[n.mark] || '',
     began = state == 'began', role = roleOf(n), tall = n.h > 42, gone = isLost(n);
   const r = rate((isUser(n) ? n.out_calls : n.calls) / (seconds || 1)), top = n.y - n.h / 2, right = n.x + n.w,
     tx = n.x + (began || tall || (role == 'gateway' && !n.fold) ? 14 : 10);
-  const y = (tall ? top + 19 : n.y - 2) + (isStore(n) && !n.fold ? 2 : 0), quiet = failing && !state && !isUser(n) && !hot,
+  const y = (tall ? top + 19 : n.y - 2) + (isDrum(n) ? 2 : 0), quiet = failing && !state && !isUser(n) && !hot,
     failed = !tall && state && !role && !isUser(n) && share(ratio(n.errors, n.calls) || ratio(n.began, n.out_calls));
   const second = n.fold ? `${count(n.fold.nodes)} ${FOLDED[n.fold.name] || 'services'}, ${r}` : gone ? 'gone'
     : [role, !role && versions == 'always' && !tall && n.versions?.[0]?.version, r].filter(Boolean).join(', ');
   // The button holds the shape alone: its name is the whole sentence, and the texts beside it are for the eye.
-  return html`<g class=${`node ${state}${sel ? ' sel' : ''}${dim ? ' dim' : ''}${n.fold ? ' fold' : ''}`} data-id=${n.id}
+  return html`<g class=${`node ${state}${sel ? ' sel' : ''}${dim ? ' dim' : ''}${isPile(n) ? ' fold' : ''}`} data-id=${n.id}
     onClick=${e => act(n, e.shiftKey)} onDblClick=${() => act(n, true)}
       onPointerEnter=${() => over(n)} onPointerLeave=${() => over(null)}>
     <g role="button" tabindex=${first ? 0 : -1} aria-label=${wordsOf(n, r)} aria-pressed=${flag(sel)} onKeyDown=${key_} onFocus=${took}>
-      ${n.fold && [8, 4].map(k => html`<rect class="bx" x=${n.x + k} y=${top + k} width=${n.w} height=${n.h} rx="6"/>`)}
-        <${Shape} n=${n} gone=${gone} dotted=${role == 'external' && !state}/></g>
+      ${isPile(n) && [8, 4].map(k => html`<rect class="bx" x=${n.x + k} y=${top + k} width=${n.w} height=${n.h} rx="6"/>`)}
+        <${Shape} n=${n} gone=${gone} dotted=${role == 'external' && !state && !isPile(n)}/></g>
     <g aria-hidden="true">
       ${began && html`<path d=${`M${n.x + 6} ${top}h-1a5 5 0 00-5 5v${n.h - 10}a5 5 0 005 5h1z`} style=${{ fill: paint('--fault') }}/>`}
       <${Text} c="nm" x=${tx} y=${y} style=${(quiet || gone) && { fontWeight: 500, fill: paint(gone ? '--ink-3' : '--ink-2') }}>
@@ -109,21 +112,31 @@ function fitBox({ width: w, height: h, nodes }, size) {
   return { x: at(vw, w, bad.x - vw * .6), y: at(vh, h, bad.y - vh / 2), w: vw, h: vh };
 }
 
+// The picture with its columns drawn out by k, so that it fills what is higher than itself.
+function drawnOut(g, k) {
+  const nodes = g.nodes.map(n => ({ ...n, y: n.y * k })), byId = new Map(nodes.map(n => [n.id, n]));
+  const at = (id, y) => byId.get(id).y * (1 - 1 / k) + y; /* where an edge touches its node */
+  const points = ({ points: p, caller, callee }) =>
+    p.map((v, i) => i % 2 == 0 ? v : i == 1 ? at(caller, v) : i == p.length - 1 ? at(callee, v) : v * k);
+  return { ...g, height: g.height * k, nodes, byId, drawn: g.drawn.map(d => ({ ...d, e: { ...d.e, points: points(d.e) } })) };
+}
+
 const TOOLS = [['plus', 'Zoom in', '+', .8], ['minus', 'Zoom out', '-', 1.25], ['fit', 'Fit', '0', 0]];
 
 /* act(node, further): one is chosen; further: its neighbourhood, or a fold opened; edge(edge): one is chosen. */
-export function Picture({ graph: g, overlay, selected, matches, versions, act, edge, children }) {
+export function Picture({ graph, overlay, selected, matches, versions, act, edge, children }) {
   const box = useRef(null), svg = useRef(null), inside = useSize(box),
     size = { w: inside.w || 1000, h: Math.max(200, (inside.h || 704) - 44) }, [view, setView] = useState(null),
     [over, setOver] = useState(null), [at, setAt] = useState(null);
-  const { order, labels, boxes } = useMemo(() => {
+  const k = Math.max(1, Math.min(MOST_OUT, size.h / size.w * graph.width / graph.height));
+  const { g, order, labels, boxes } = useMemo(() => {
+    const g = drawnOut(graph, k);
     for (const d of g.drawn) {
-      const twins = d.icon ? g.drawn.filter(o => o.icon && isTwin(o, d)) : [d];
-      d.way = wayOf(d.e, g.byId.get(d.e.caller), 26 * (twins.indexOf(d) - (twins.length - 1) / 2)); /* their marks stand beside each other */
+      d.way = wayOf(d.e, g.byId.get(d.e.caller));
       d.few = g.seconds && d.rate.passed < 2;
     }
-    return { order: [...g.drawn].sort((a, b) => !!a.hot - !!b.hot), labels: placeLabels(g.drawn, g.nodes), boxes: clusterBoxes(g.nodes) };
-  }, [g]);
+    return { g, order: [...g.drawn].sort((a, b) => !!a.hot - !!b.hot), labels: placeLabels(g.drawn, g.nodes), boxes: clusterBoxes(g.nodes) };
+  }, [graph, k]);
   const v = view || fitBox(g, size), onScreen = () => svg.current.getBoundingClientRect();
   const zoom = (by, x = .5, y = .5) =>
     setView(by && { w: v.w * by, h: v.h * by, x: v.x + v.w * x * (1 - by), y: v.y + v.h * y * (1 - by) });
@@ -141,7 +154,7 @@ export function Picture({ graph: g, overlay, selected, matches, versions, act, e
     if (grip) { const k = v.w / onScreen().width;
     setView({ w: v.w, h: v.h, x: grip.x - (e.clientX - grip.from[0]) * k, y: grip.y - (e.clientY - grip.from[1]) * k }); } };
   const isSel = n => selected?.node?.id == n.id, edgeSel = e => selected?.caller == e.caller && selected?.callee == e.callee;
-  const first = g.byId.get(at) || selected?.node || g.byId.get(selected?.caller) || g.nodes.find(isUser) || g.nodes[0];
+  const first = g.byId.get(at) || g.byId.get(selected?.node?.id || selected?.caller) || g.nodes.find(isUser) || g.nodes[0];
   // A node that the keys go to is brought into sight.
   const goTo = n => {
     if (!n) return;
@@ -173,6 +186,9 @@ export function Picture({ graph: g, overlay, selected, matches, versions, act, e
   useKeys({ n: next(1), N: next(-1), ...Object.fromEntries(TOOLS.map(([, , key, by]) => [key, () => zoom(by)])) });
   const dim = (kind, x) => matches && !matches[kind].has(x.id),
     near = d => over && (over.e ? over == d : over.id == d.e.caller || over.id == d.e.callee),
+    quiet = d => !d.hot && !d.keep && !d.icon && !edgeSel(d.e),
+    edges = which => order.filter(which).map(d =>
+      html`<${Edge} key=${d.e.id} d=${d} sel=${edgeSel(d.e)} dim=${dim('edges', d.e)} pick=${() => edge(d.e)} over=${setOver}/>`),
     calm = d => paint(d.colour == '--edge' ? '--ink-2' : d.colour);
   return html`<div class="gcanvas" ref=${box}>
     <svg ref=${svg} viewBox=${`${v.x} ${v.y} ${v.w} ${v.h * (size.h + 44) / size.h}`} preserveAspectRatio="xMinYMin meet" role="group"
@@ -182,9 +198,7 @@ export function Picture({ graph: g, overlay, selected, matches, versions, act, e
         html`<g key=${b.cluster + b.x + b.top}>
         <rect class="nsbox" x=${b.x - 8} y=${b.top - 8} width=${b.w + 16} height=${b.bottom - b.top + 16} rx="8"/>
         <text class="nslab" x=${b.x - 4} y=${b.top - 11}>cluster ${b.cluster}</text></g>`)}
-      ${order.map(d =>
-        html`<${Edge} key=${d.e.id} d=${d} sel=${edgeSel(d.e)} dim=${dim('edges', d.e)} up=${near(d)} pick=${() => edge(d.e)}
-        over=${setOver}/>`)}
+      <g class="calm">${edges(quiet)}</g>${edges(d => !quiet(d))}<g class="raised">${edges(d => near(d) && quiet(d))}</g>
       ${g.nodes.map(n =>
         html`<${Node} key=${n.id} n=${n} seconds=${g.seconds} overlay=${overlay} sel=${isSel(n)} dim=${dim('nodes', n)}
         hot=${g.into.get(n.id)?.some(e => e.mark)} first=${n == first} act=${act} key_=${nodeKey(n)}

@@ -2,7 +2,7 @@
 import { html, useState } from '../html.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { flag } from '../draw/parts.js';
-import { cell, Table } from '../draw/table.js';
+import { cell, sortHead, sortWord, Table } from '../draw/table.js';
 import { asCsv, asMarkdown, ms, plural, rate } from '../draw/text.js';
 import { useKeys } from '../frame/keys.js';
 import { edgeHref, isUser, knownOf, nameOf, ratesOf, securityOf } from './names.js';
@@ -43,12 +43,11 @@ export function EdgeTable({ graph, matches, selected, edge, keys, query }) {
     html`<a class="q" href=${edgeHref(keys(r.e.caller), keys(r.e.callee), query)} title=${r.full}>
     ${r.e.mark ? html`<b>${r.name}</b>` : r.name}</a>`,
     r.e.via && html` <span class="m3 s only-l">via ${r.e.via}</span>`];
-  const up = c => (c[1].startsWith('r')) == !!turned,
-    head = c => html`<button class="th" onClick=${() => setOrder([c[0], by == c[0] && !turned])}>${c[0]}
-    ${by == c[0] && html` <span aria-hidden="true">${up(c) ? '↑' : '↓'}</span>`}</button>`;
+  const way = c => by == c[0] && ((c[1].startsWith('r')) == !!turned ? 1 : -1),
+    head = c => sortHead(c[0], way(c), () => setOrder([c[0], by == c[0] && !turned]));
   return html`<${Table} c=${all ? 'all' : ''} name="Edges of the graph" rows=${rows} id=${r => r.e.id} asked=${by + turned}
     rowProps=${r => ({ class: 'go' + (r.e.mark ? '' : ' quiet'), 'aria-selected': flag(isSel(r)), onClick: () => edge(r.e) })}
-    cols=${COLUMNS.map(c => [head(c), c[1], c[3] || name, by == c[0] ? up(c) ? 'ascending' : 'descending' : null])}>
+    cols=${COLUMNS.map(c => [head(c), c[1], c[3] || name, sortWord(way(c))])}>
     ${!all && quiet > 0
       && html`<tr class="only-s">
       <td colspan="4">

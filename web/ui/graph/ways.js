@@ -5,8 +5,8 @@ const HEAD = 7; /* an arrow's head stands before the node by this */
 const curve = ([x, y], [u, v]) => `C${x + (u - x) * .5} ${y} ${u - (u - x) * .5} ${v} ${u} ${v}`;
 
 /* The way of an edge: curves between columns, straight through them. {d, mid: where its words and icon stand, end, turned: of the arrow's head, degrees,
- * steep: its words stand beside it}; shift: px along it that the middle is off */
-export function wayOf(e, node, shift = 0) {
+ * steep: its words stand beside it} */
+export function wayOf(e, node) {
   const p = e.points.flatMap((x, i) => i % 2 ? [] : [[x, e.points[i + 1]]]);
   if (!p.length) { /* to itself */
     const x = node.x + node.w - 26, top = node.y - node.h / 2, end = [x + 18, top - HEAD];
@@ -25,9 +25,7 @@ export function wayOf(e, node, shift = 0) {
     if (i % 2 == 0 && lengthOf(i) > (through && lengthOf(through))) through = i;
   }
   const [a, b] = through ? [points[through - 1], points[through]] : [first, end];
-  const dx = b[0] - a[0], dy = b[1] - a[1], t = .5 + shift / Math.hypot(through ? dx : .75 * dx, 1.5 * dy || 1),
-    [u, v] = through ? [t, t] : [1.5 * t * (1 - t) + t ** 3, t * t * (3 - 2 * t)]; /* of a curve, its point at t */
-  return { d, mid: [a[0] + dx * u, a[1] + dy * v], steep: !through && Math.abs(end[1] - y0) > 44, end,
+  return { d, mid: [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2], steep: !through && Math.abs(end[1] - y0) > 44, end,
     turned: e.back ? 180 : 0 };
 }
 export const headOf = ({ end: [x, y], turned }, size) => ({ d: `M${HEAD} 0l-${size + 2} ${-size}v${2 * size}z`,

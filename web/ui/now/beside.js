@@ -21,8 +21,9 @@ const PLUS = html`<${Icon} n="plus" c="m2"/>`, begins = html`<${Mark} k="b"/>`;
 const CHANGES = {
   incident: c =>
     [html`<${Mark} k=${isSlow(c) ? 's' : 'b'}/>`,
-    html`Incident <b>${c.id}</b> begins: ${c.entry.operation} ${isSlow(c) ? 'gets slower' : c.symptom == 'errors' ? 'fails' : 'changes'}`,
-    `change point; noticed after ${ms(1e6 * Math.max(0, parseTime(c.opened) - onsetOf(c)))}`],
+    c.counted ? CHANGES.failures(c.counted)[1]
+    : html`Incident <b>${c.id}</b> begins: ${c.entry.operation} ${isSlow(c) ? 'gets slower' : c.symptom == 'errors' ? 'fails' : 'changes'}`,
+    `change point; noticed after ${ms(1e9 * Math.round(Math.max(0, parseTime(c.opened) - onsetOf(c)) / 1e3))}`],
   over: c => [html`<span class="good ok">✓</span>`, html`Incident <b>${c.id}</b> is over`,
     `after ${lasted(c)}, ${count(c.affected_calls)} requests`],
   failures: c => [begins, ['Failures begin at ', pair(c)], `${count(c.calls)} since; found by counting, to the minute`],
@@ -34,12 +35,14 @@ const CHANGES = {
   first_plaintext: c => [html`<${Icon} n="open" c="plain"/>`, [pair(c, 'sec'), ' first plaintext call'], `${count(c.calls)} calls since`],
 };
 
-// incident: the one on show; its onset is a change too.
+// incident: the one on show; its onset is a change too, and the same as failures that were counted to begin in that time.
+const SAME_MS = 12e4;
 function Changed({ d, incident }) {
-  const r = useRange(),
+  const r = useRange(), counted = incident?.symptom == 'errors'
+    && d.changes.find(c => c.kind == 'failures' && Math.abs(parseTime(c.at) - onsetOf(incident)) < SAME_MS),
     own = incident
-    ? [{ ...incident, kind: 'incident', at: incident.onset }, incident.closed && { ...incident, kind: 'over', at: incident.updated }] : [],
-    all = [...d.changes, ...own.filter(Boolean)].sort((a, b) => parseTime(b.at) - parseTime(a.at));
+    ? [{ ...incident, kind: 'incident', at: incident.onset, counted }, incident.closed && { ...incident, kind: 'over', at: incident.updated }] : [],
+    all = [...d.changes.filter(c => c != counted), ...own.filter(Boolean)].sort((a, b) => parseTime(b.at) - parseTime(a.at));
   const row = c => { const [mark, text, note] = CHANGES[c.kind](c, d.seconds || 1);
     return html`<li key=${c.kind + c.at + c.callee}><time>${clock(parseTime(c.at), c.at.slice(17, 19) == '00' ? 0 : 1)}</time>${mark}
     <span>${text}${note && html`<small>${note}</small>`}</span></li>`; };
@@ -64,7 +67,7 @@ const Entries = ({ d, words = 'this window, against the one before' }) =>
 // Each: [icon and colour, sentence, note]. s: seconds of the window.
 const STANDING = {
   hairpin: (f, s) => ['turn', 'turn', [pair(f, 'cross'), ' is a hairpin'],
-    `out by ${f.via || 'a gateway'} and back: ${rate(f.calls / s)}`],
+    `out by ${f.via || 'a gateway'} and back: ${f.transit_p50_ns ? `+${ms(f.transit_p50_ns)}, ` : ''}${rate(f.calls / s)}`],
   plaintext: (f, s) => ['open', 'plain', [pair(f, 'sec'), ' is plaintext'], `${share(ratio(f.calls, f.of))} of ${rate(f.of / s)}`],
   gap: (f, s) => ['gap', 'm2',
     [html`<a class="q" href=${traces(['service', nameOfId(f.id)])}><b>${nameOfId(f.id)}</b></a>`, ' drops trace context'],

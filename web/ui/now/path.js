@@ -49,7 +49,7 @@ export function Path({ path: { nodes, edges, at }, seconds, keys, failed, others
   const solidAt = slow || at == nodes.length - 1 ? at : at + 1; /* the edge that is drawn solid, by the node it leads to */
   const where = (i, began, before, beyond) => i == at ? began : i < at ? before : beyond;
   const beyond = n =>
-    others?.calls && !others.errors ? 'no failures for others' : slow ? 'as fast as normal' : n.node.role == 'workload'
+    others?.calls && !others.errors ? 'normal for others' : slow ? 'as fast as normal' : n.node.role == 'workload'
     ? 'did not see the call' : n.node.role;
   const caption = (n, i) => isUser(n) ? slow ? 'wait longer' : `${share(failed)} of requests ${fail}`
     : where(i, slow ? 'slower here' : `${share(ratio(of.errors, of.calls))} of its calls ${fail}`, slow ? 'waits' : 'nothing began here',

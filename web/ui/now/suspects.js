@@ -43,14 +43,14 @@ function lines(s, window) {
     seen = traces(['service', name]), failed = traces(['service', name], ['status', 'error']);
   const PROOF = { errors: ['where', 'traces', failed], self_time: ['own time', isOwn(s.node) ? 'service' : 'graph', page],
     gap: ['between', 'graph', graph('slow')], flow: ['flow', 'traces', seen], traffic: ['traffic', 'graph', graph()],
-    metric: ['metric', 'SQL', href('/sql', { ...window, q: METRIC_SQL(name) })], change: ['change', 'before, after', graph('diff')] };
+    metric: ['metric', 'SQL', href('/sql', { ...window, q: METRIC_SQL(name) })], change: ['change', 'graph before, after', graph('diff')] };
   const ONLY = { version: () => ['compare', page], instance: () => ['instances', page],
     operation: n => isOwn(s.node) ? ['operation', serviceHref(s.node, { ...window, op: n.value })] : ['traces', failed],
     attribute: n => ['traces', traces(['service', name], [`${name}:${n.name}`, n.value])] };
   const because = strongest(s.evidence)
     .map(e => { const [kind, ...proof] = PROOF[e.kind] || [e.kind, 'graph', graph()]; return [kind, stressed(kept(e.text)), ...proof]; });
   const only = (s.narrowed || [])
-    .map(n => ['only ' + n.dimension,
+    .map(n => [n.dimension,
     html`<b>${share(n.share)}</b> of it is ${n.dimension == 'attribute' && html`<code>${n.name}</code> = `}<b>${n.value}</b>${
     n.effect > 0 && n.effect < 100 && `, ${n.effect.toFixed(1)} times as much as elsewhere`}.`,
       ...(ONLY[n.dimension]?.(n) || ['traces', failed])]);
@@ -87,7 +87,7 @@ function Suspect({ s, all, total, slow, open, window }) {
       <span class="m2 only-l why">${'\u00a0 '}${s.instance || s.operation || ''} ${reasonOf(s)}</span></span>
       <span class="bar" role="img" aria-label=${Math.round(part * 100) + ' percent'}>
         <span class=${s.rank > 1 ? 'k' : slow ? 's' : 'b'} style=${{ width: part * 100 + '%' }}></span></span>
-        <b class="r">${wholeShare(part)}</b>
+        <span class=${'r' + (open ? ' hard' : '')}>${wholeShare(part)}</span>
       <span class="sw8 s">
         ${s.significant ? html`<${Sure} share=${s.confidence}/>, ${wholeShare(s.confidence)}` : times ? 'not enough data' : 'may be chance'}</span>
       <span class="chev"><${Icon} n="right"/></span></summary>

@@ -43,7 +43,7 @@ const Legend = ({ overlay, words }) => html`<div class="glegend">${{
   slow: () => html`<${Swatch} c="slow">slowness began here</${Swatch}><${Swatch} c="waits">slow because it waits</${Swatch}>
     <span>labels: p95 seen by the caller; the rest on hover</span><span>against ${words}</span>`,
   sec: () => html`<${Sign} n="lock">mTLS</${Sign}><${Sign} n="tls">TLS</${Sign}><${Sign} n="open" c="plain">plaintext</${Sign}>`,
-  cross: () => html`<${Sign} n="cross">other cluster, zone or namespace</${Sign}>
+  cross: () => html`<${Sign} n="cross">other cluster or zone</${Sign}>
     <${Sign} n="turn" c="turn">hairpin: out by a gateway and back</${Sign}><${Sign} n="ext">leaves the mesh</${Sign}>`,
   diff: () => html`<span class="good">+ new, faster</span><span class="m3">− gone</span><span class="fault">redder</span>
     <span class="slow">slower</span><span>against ${words}</span>`,
@@ -140,7 +140,7 @@ export function Graph({ query }) {
   const r = useRange(), phone = usePhone(), overlay = OVERLAYS.some(([k]) => k == query.overlay) ? query.overlay : 'fault',
     table = query.view == 'table' || (phone && query.view != 'graph'), compares = needsBase(overlay);
   const answer = useApi('graph',
-    { ...table ? {} : { fold: { nothing: 'none', all: 'all' }[query.fold] || 'quiet', unfold: query.unfold }, focus: query.focus,
+    { crossings: 'joined', ...table ? {} : { fold: { nothing: 'none', all: 'all' }[query.fold] || 'quiet', unfold: query.unfold }, focus: query.focus,
     hops: query.focus && (query.hops || 1),
     versions: query.versions == 'never' ? null : 'show', most: table || query.all ? null : MOST,
       base: compares ? baseOf(r, query.base) : null, gone: overlay == 'diff' ? 'show' : null }), { data } = answer;

@@ -13,9 +13,8 @@ import { edgeRate, end, failed, MarkOr, p95, perSecond, rateCell, worstFirst } f
 import { edgeHref, nameOf, nameOfId, securityOf, serviceHref, servicePath, traces, versionWord } from '../graph/names.js';
 import { best, failuresIn, marked, markOf, plus, ratio, seriesOf, sum } from '../graph/numbers.js';
 import { byVersion, Charts } from '../service/charts.js';
-import { againstOthers } from '../service/judged.js';
 import { Operation } from '../service/operation.js';
-import { Versions, WORDS } from '../service/versions.js';
+import { Versions } from '../service/versions.js';
 
 /* ---- the list ---- */
 
@@ -89,20 +88,20 @@ const Ends = ({ title, edges, side, s, empty }) =>
     cols=${[end(title, e => nameOfId(e[side])), edgeRate(s), ['Began', 'r', e => rateCell(e.errors_origin, s, e.calls, e.mark == 'began')],
     ['Passed on', 'r', e => rateCell(e.errors_carried, s, e.calls)], p95(), secured]}/></${Block}>`;
 
-function Instances({ d }) {
+function Instances({ d, s }) {
   const [all, setAll] = useState(false), isBad = i => marked(i.calls, i.errors), k = i => isBad(i) ? markOf(d.service) || 'p' : '',
-    rows = d.instances;
-  const n = all || rows.length < 6 ? rows.length : Math.max(rows.filter(isBad).length, 3), rest = rows.slice(n);
-  return html`<${Block} title="Instances" note=${`worst first, from the latest ${count(d.sampled.traces)} traces`}>
-    <${Table} rows=${rows.slice(0, n)} id=${i => i.instance + i.version} name="Instances"
+    rows = d.instances, among = sum(rows, 'calls') / d.service.calls; /* what they took of all is taken of the rate */
+  const n = all || rows.length < 6 ? rows.length : Math.max(rows.filter(isBad).length, 3), rest = rows.slice(n), of = [...new Set(rest.map(i => versionWord(i.version)))];
+  const words = count(rest.length) + ' more' + (of.length > 1 ? '' : `, all ${of}`) + (rest.some(isBad) ? '' : ', normal');
+  const fold = { instance: null, version: '', calls: sum(rest, 'calls'), errors: sum(rest, 'errors'), p95_ns: Math.max(...rest.map(i => i.p95_ns)) };
+  const open = () => setAll(true), isFold = i => i == fold;
+  return html`<${Block} title="Instances" note=${`worst first${d.sampled.traces < 1000 ? '' : ', by the latest 1 000 traces'}`}>
+    <${Table} rows=${[...rows.slice(0, n), ...rest.length ? [fold] : []]} id=${i => i.instance + i.version} name="Instances"
+      rowProps=${i => isFold(i) && { class: 'go', onClick: open }}
       empty="None of its own spans are among the latest traces."
-        cols=${[['Instance', 'mono', i => html`<${MarkOr} k=${k(i)}/> <span class="brk">${i.instance || 'without a name'}</span>`],
-        ['Version', '', i => versionWord(i.version)], ['Calls', 'r', i => count(i.calls)], failed(), p95(),
-        ['Against the others', 'after only-l',
-          i => { const w = againstOthers(i, rows); return loud(WORDS[w], w == 'worse', 'm2 nw'); }]]}/>
-    ${rest.length > 0
-      && html`<button class="btn bare" onClick=${() => setAll(true)}><${Icon} n="right"/>
-      ${count(rest.length)} more${rest.some(isBad) ? '' : ', normal'}</button>`}</${Block}>`;
+        cols=${[['Instance', '', i => [html`<${MarkOr} k=${isFold(i) ? '' : k(i)}/> `, isFold(i) ? html`<button class="th m2">${words}</button>`
+          : html`<code class="brk">${i.instance || 'without a name'}</code>`]],
+        ['Version', '', i => isFold(i) ? '' : versionWord(i.version)], perSecond(s * among), failed(), p95()]}/></${Block}>`;
 }
 
 const SQL = name => `SELECT minute, callee_version, sum(calls) AS calls, sum(errors) AS failed, max(p95_ns) AS p95_ns
@@ -123,13 +122,13 @@ function Verdict({ d, onset, ended, s }) {
     share_ = share(ratio(n.errors * ratio(then(fails), sum(fails, v => v)), then(d.series.calls)));
   if (!n.mark) return html`No failures stand out: ${share_} of ${bare(n.calls / s)} calls per second fail.`;
   const bad = n.versions.length > 1 ? n.versions.filter(x => marked(x.calls, x.began)) : [],
-    out = best(d.callees.filter(e => e.mark == 'began' && e.unreached * 2 > e.errors_origin), e => e.unreached);
+    out = !own && best(d.callees.filter(e => e.mark == 'began' && e.unreached * 2 > e.errors_origin), e => e.unreached);
   const deeper = best(d.callees.filter(e => e.mark), e => e.errors);
   return html`<${Mark} k=${markOf(n)} quiet/> <b>${share_} of calls ${
     ended ? `failed, ${span(onset, ended)}` : `fail${onset ? ` since ${clock(onset)}` : ''}`}.</b> ${n.mark == 'began'
     ? html`They ${ended ? 'began' : 'begin'} here${bad.length == 1 && html`, in <b>${bad[0].version}</b>`}${
       out && html`, at its call to ${to(out)}`}${
-      own && ': ' + own.suspects[0].reason.replace(out ? / at its calls .*/ : '', '')}.`
+      own && ': ' + own.suspects[0].reason}.`
     : html`They began further on${deeper && html`, beyond ${to(deeper)}`}, and ${ended ? 'were' : 'are'} passed on here.`}
       ${own && html` <a href=${href('/incident/' + own.id)}>Incident ${own.id}</a>`}`;
 }
@@ -170,5 +169,5 @@ export function Service({ cluster, namespace, name, query }) {
       <${Versions} d=${d} asked=${query.compare}/>
     <div class="two-col"><${Ends} title="Caller" edges=${d.callers} side="caller" s=${s} empty="Nobody called it in this window."/>
       <${Ends} title="Callee" edges=${d.callees} side="callee" s=${s} empty="It called nobody in this window."/>
-        <${Operations} d=${d} query=${query} s=${s}/><${Instances} d=${d}/></div>`}</${Page}>`;
+        <${Operations} d=${d} query=${query} s=${s}/><${Instances} d=${d} s=${s}/></div>`}</${Page}>`;
 }

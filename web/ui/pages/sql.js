@@ -7,7 +7,7 @@ import { useTitle } from '../frame/states.js';
 import { setQuery, showQuery } from '../frame/url.js';
 import { Icon } from '../draw/marks.js';
 import { Select, Word, flag } from '../draw/parts.js';
-import { plural, shellText, span } from '../draw/text.js';
+import { count, NB, plural, shellText, span } from '../draw/text.js';
 import { Editor } from '../sql/editor.js';
 import { Plan, Result } from '../sql/result.js';
 import { nearest } from '../sql/text.js';
@@ -16,7 +16,7 @@ const FUNCTIONS = 'histogram_quantile histogram_merge percentile ns now_ns count
   .split(' ');
 const FEW = 9; /* views, or columns of one */
 const FIRST = 'evidence suspect incident edge_event operation_minute hop_minute edge_minute trace span'.split(' '); /* of the views, from the last */
-const FRESH = { plan: null, draw: null, by: null, rows: null }; /* what a new question forgets of the last */
+const FRESH = { plan: null, draw: null, by: null, rows: null, sort: null }; /* what a new question forgets of the last */
 
 // Views with their columns, as the table help has them: [{name, text, columns: [[name, text]]}]
 function useViews() {
@@ -39,15 +39,21 @@ function Few({ all, must, c, draw }) {
     && html`<span class="m3"><${Icon} n="right"/></span>`}${n} more</button>`];
 }
 
+// The columns of a view with the types that they have in its first row; a click puts a name into the text.
+function Columns({ view: { name, columns }, insert }) {
+  const { data } = useSql(`SELECT * FROM ${name} LIMIT 1`, 0, 1), types = Object.fromEntries(data?.columns.map(c => [c.name, c.type]) || []);
+  return html`<div class="cols"><${Few} all=${columns} c="col" draw=${([c, words]) =>
+    html`<button key=${c} class="col" title=${words} onClick=${() => insert(c)}>${c}<em>${types[c]?.toLowerCase()}</em></button>`}/></div>`;
+}
+
 const Views = ({ views, open, insert }) =>
-  html`<section class="vlist blk" aria-labelledby="vw"><h2 id="vw">Views</h2><${Few} all=${views} must=${v => v.name == open} draw=${({ name, text, columns }) => {
-  const is = open == name;
+  html`<section class="vlist blk" aria-labelledby="vw"><h2 id="vw">Views</h2><${Few} all=${views} must=${v => v.name == open} draw=${view => {
+  const { name, text } = view, is = open == name;
   return html`<div key=${name}>
-    <button aria-expanded=${flag(is)} title=${text} onClick=${() => showQuery({ open: is ? '-' : name })}>
+    <button aria-expanded=${flag(is)} title=${`${text}. A double click inserts the name.`} onClick=${() => showQuery({ open: is ? '-' : name })}
+      onDblClick=${() => insert(name)}>
     <span class="m3"><${Icon} n=${is ? 'down' : 'right'}/></span>${is ? html`<b>${name}</b>` : name}</button>
-    ${is && html`<div class="cols"><p class="m2">${text} <${Word} act=${() => insert(name)}>insert</${Word}></p>
-      <${Few} all=${columns} c="col" draw=${([c, words]) =>
-        html`<button key=${c} class="col" title=${words} onClick=${() => insert(c)}>${c}</button>`}/></div>`}</div>`;
+    ${is && html`<${Columns} view=${view} insert=${insert}/>`}</div>`;
 }}/></section>`;
 
 const curlSql = (q, r) =>
@@ -65,7 +71,7 @@ function Wrong({ answer: { error, again }, names, q }) {
 }
 
 export function Sql({ query }) {
-  const examples = useApi('sql/examples', {}, { timeless: true }).data?.items || [], first = examples[0]?.sql, r = useRange(),
+  const offer = useApi('sql/examples', {}, { timeless: true }).data, examples = offer?.items || [], first = examples[1]?.sql /* where failures began */, r = useRange(),
     q = query.q || first, views = useViews(), [draft, setDraft] = useState(q || ''), [insert, setInsert] = useState({ text: '', n: 0 }),
     [fixed, fix] = useState(r), plan = query.plan == '1';
   // The window moves with the clock while live; a question is asked again when the reader moves it, or runs it.
@@ -94,11 +100,12 @@ export function Sql({ query }) {
       <${Editor} value=${draft} onChange=${setDraft} run=${() => run()} names=${names} wrong=${line && Number(line[1])} insert=${insert}/>
       <div class="row w edrun"><button class="btn pri" onClick=${() => run()}>Run <kbd>Ctrl ↵</kbd></button>
         <button class="btn" onClick=${() => run({ plan: 1 })}>Plan</button>
-        <${Menu} c="bare" items=${[['SQL', draft], ['curl', () => curlSql(draft, r)], ['Command', `faultline sql ${shellText(draft)}`]]}/>
         <span class="s m2">
           <span class="pa mono">:from</span> ${from}, <span class="pa mono">:to</span> ${to} <span
-          class="m3">follow the time range</span></span><span class="grow"></span><span class="s m3 only-l">read-only</span></div>
+          class="m3">follow the time range</span></span><span class="grow"></span><span class="s m3 only-l">read-only${offer
+          && `, ${offer.timeout_ns / 1e9}${NB}s and ${count(offer.rows)} rows at most`}</span></div>
       ${error ? html`<${Wrong} answer=${answer} names=${names} q=${q}/>`
-        : d && (plan ? d.columns[3]?.name == 'detail' && html`<${Plan} d=${d}/>` : html`<${Result} d=${d} query=${query}/>`)}</div>
+        : d && (plan ? d.columns[3]?.name == 'detail' && html`<${Plan} d=${d}/>` : html`<${Result} d=${d} query=${query}
+          copies=${[['SQL', q], ['curl', () => curlSql(q, r)], ['Command', `faultline sql ${shellText(q)}`]]}/>`)}</div>
         </main>`;
 }

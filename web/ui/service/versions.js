@@ -4,8 +4,8 @@ import { curlOf } from '../frame/api.js';
 import { Menu } from '../frame/menu.js';
 import { setQuery, showQuery } from '../frame/url.js';
 import { Icon } from '../draw/marks.js';
-import { Block, Select, Word } from '../draw/parts.js';
-import { grey, loud, Table } from '../draw/table.js';
+import { Block, Word } from '../draw/parts.js';
+import { cell, grey, loud, Table } from '../draw/table.js';
 import { bare, capital, change, count, ms, parseTime, share, span } from '../draw/text.js';
 import { versionWord } from '../graph/names.js';
 import { ENOUGH, marked, ratio, slowerThan } from '../graph/numbers.js';
@@ -20,42 +20,45 @@ function signed(x, unit) {
 }
 const isTail = x => x.metric == 'latency' && x.test == 'two_proportions';
 // What a measure is called, and the number of one side that goes with it, where there is one.
-const measure = (x, was) =>
-  ({ errors: 'Calls that fail', latency: isTail(x) ? `Calls above the p95 of ${was}` : 'Latency of all calls, p50',
+const measure = x =>
+  ({ errors: 'Failures', latency: `Latency of all calls, ${isTail(x) ? 'p95' : 'p50'}`,
   downstream_errors: `Failed calls to ${x.peer?.service}`, flow: `Calls to ${x.peer?.service} per call` })[x.metric];
 const valueOf = (x, c, which) =>
-  x.metric == 'errors' ? share(c[which].error_share) : x[which] != null ? UNITS[x.unit](x[which]) : x.unit == 'ns' ? ms(c[which].p50_ns) : 'unknown';
+  x.metric == 'errors' ? share(c[which].error_share) : x.metric == 'latency' ? ms(c[which][isTail(x) ? 'p95_ns' : 'p50_ns'])
+    : x[which] == null ? 'unknown' : UNITS[x.unit](x[which]);
 
-// A dot and its interval, in units of the margin: at the edge from four on.
+// A dot and its interval, in units of the margin: at the edge from four on. Fewer calls of another are as bad as more: worse is right.
 function Interval({ c }) {
-  if (!c.interval) return html`<div class="ci"></div>`;
-  const at = x => 50 + 44 * Math.max(-1, Math.min(1, x / c.margin / 4)), [a, b] = c.interval.map(at);
+  if (!c.interval || c.verdict == 'not_enough_data') return html`<div class="ci"></div>`;
+  const side = c.metric == 'flow' && c.effect < 0 ? -4 : 4, at = x => 50 + 44 * Math.max(-1, Math.min(1, x / c.margin / side)),
+    [a, b] = c.interval.map(at).sort((x, y) => x - y);
   return html`<div class=${'ci' + (c.verdict == 'worse' ? ' w' : '')} role="img" aria-label=${WORDS[c.verdict]}>
     <i style=${{ left: a + '%', width: Math.max(1, b - a) + '%' }}></i>
     <u style=${{ left: at(c.effect) + '%' }}></u></div>`;
 }
 
-// Which two versions: all of them in two lists as soon as there are more than two.
-function Choice({ names, baseline, candidate }) {
-  const to = (a, b) => showQuery({ compare: a == b ? null : `${a}..${b}` }), options = names.map(n => [n, versionWord(n)]);
-  return names.length < 3 ? html`<button class="btn bare low only-l" onClick=${() => to(candidate, baseline)}>Turn round</button>`
-    : html`<span class="row s m2">
-      <${Select} label="Candidate" options=${options} value=${candidate} set=${v => to(baseline == v ? candidate : baseline, v)}/> against
-      <${Select} label="Baseline" options=${options} value=${baseline} set=${v => to(v, candidate == v ? baseline : candidate)}/></span>`;
+// Which other two versions: turned round, or one of them another.
+function Choice({ names, baseline: a, candidate: b }) {
+  const pairs = [[b, a], ...names.filter(n => n != a && n != b).flatMap(n => [[a, n], [n, b]])];
+  return html`<${Menu} label="Other versions" icon="" c="bare low only-l" pick=${([, to]) => showQuery({ compare: to })}
+    items=${pairs.map(([x, y]) => [`${versionWord(y)} against ${versionWord(x)}`, `${x}..${y}`])}/>`;
 }
 
-function Checks({ c, a, b }) {
+function Checks({ c, a, b, time }) {
   const isWorse = x => x.verdict == 'worse', words = (x, effect) => signed(effect, x.unit),
-    difference = x => x.effect == null ? '' : words(x, x.effect) + (x.unit == 'ratio' && words(x, x.effect) != '0' ? ' points' : '');
+    points = (x, said) => said + (x.unit == 'ratio' && said != '0' ? ' points' : ''),
+    difference = x => isTail(x) ? signed(c.candidate.p95_ns - c.baseline.p95_ns, 'ns') : points(x, words(x, x.effect)),
+    isKnown = x => x.interval && x.verdict != 'not_enough_data';
   return html`<${Table} rows=${c.checks} id=${x => x.metric + x.test + (x.peer ? x.peer.namespace + '/' + x.peer.service : '')}
-    cols=${[['Measure', '', x => measure(x, a)],
-    [a, 'r', x => valueOf(x, c, 'baseline')], [b, 'r', x => loud(valueOf(x, c, 'candidate'), isWorse(x), '')],
-    ['Difference', 'r only-l', x => loud(difference(x), isWorse(x), '', '')],
-      ['less ← → more', 'only-l mid', x => html`<${Interval} c=${x}/>`],
+    cols=${[['Measure', '', measure],
+    [a, 'r', x => valueOf(x, c, 'baseline')],
+    [b, 'r', x => isKnown(x) ? loud(valueOf(x, c, 'candidate'), isWorse(x), '') : cell(x.peer ? valueOf(x, c, 'candidate') : `n = ${count(c.candidate.calls)}`, 'm3')],
+    ['Difference', 'r only-l', x => isKnown(x) ? loud(difference(x), isWorse(x), '', '') : cell('–', 'm3')],
+      ['better ← → worse', 'only-l mid', x => html`<${Interval} c=${x}/>`],
     ['95 % interval', 'only-l after',
-      x => grey(x.interval ? change(...x.interval.map(i => words(x, i)), ' to ') : x.need ? `about ${count(x.need)} more calls needed`
-      : 'too few calls')],
-    ['Answer', '', x => loud(WORDS[x.verdict], isWorse(x), x.verdict == 'not_enough_data' ? 'm2' : '')]]}/>`;
+      x => grey(isKnown(x) ? change(...x.interval.map(i => words(x, i)), ' to ') + (isTail(x) ? ` points above that of ${a}` : '')
+      : x.need ? `about ${count(x.need)} more calls needed${x.peer ? '' : ', ' + ms(x.need / c.candidate.calls * time)}` : 'too few calls')],
+    ['Answer', '', x => loud(WORDS[x.verdict], isWorse(x), isKnown(x) ? '' : 'm2 nw')]]}/>`;
 }
 
 // With one version there is none to compare it with but itself: now against the window before.
@@ -64,7 +67,7 @@ function Normal({ d }) {
     window = span(parseTime(d.base.from), parseTime(d.base.to));
   const quantile = p => [`Latency, ${p}`, ms(was[p + '_ns']), ms(now[p + '_ns']), p == 'p95' ? slowerThan(now, was) : null];
   const rows = [['Calls per second', bare(was.calls / ago), bare(now.calls / s)],
-    ['Calls that fail', share(ratio(was.errors, was.calls)), share(ratio(now.errors, now.calls)),
+    ['Failures', share(ratio(was.errors, was.calls)), share(ratio(now.errors, now.calls)),
       marked(now.calls, now.errors) && ratio(now.errors, now.calls) > 2 * ratio(was.errors, was.calls)],
         ...['p50', 'p95', 'p99'].map(quantile)];
   const enough = was.calls >= ENOUGH && now.calls >= ENOUGH, answer = worse => enough ? worse ? 'worse' : 'same' : WORDS.not_enough_data;
@@ -83,6 +86,8 @@ export function Versions({ d, asked }) {
   if (!c) return html`<${Block} c="rule" title="Versions" note=${html`<b>${asked}</b>: not both took calls in this window.
     <${Word} act=${() => setQuery({ compare: null })}>The newest against the others</${Word}>`}/>`;
   const { baseline: was, candidate: is } = c, [a, b] = [was, is].map(x => versionWord(x.version)),
+    firsts = d.versions.filter(v => v.version == was.version || v.version == is.version).map(v => parseTime(v.first_seen)),
+    time = 1e9 * Math.round((Math.min(parseTime(d.to), Date.now()) - Math.max(parseTime(d.from), ...firsts)) / 1e3), /* in which both were there */
     need = c.verdict == 'not_enough_data' && Math.max(0, ...c.checks.map(x => x.peer ? 0 : x.need || 0));
   return html`<${Block} id="vs" c="rule" at="mid" title=${`${b} against ${a}`}
     right=${html`<${Choice} names=${d.versions.map(v => v.version)} baseline=${was.version} candidate=${is.version}/>
@@ -90,7 +95,7 @@ export function Versions({ d, asked }) {
       ['curl', curlOf('compare', { service: d.service.node.service, baseline: was.version, candidate: is.version })]]}/>`}
     more=${[html`<span class=${'verdict ' + (c.verdict == 'worse' ? 'worse' : 'tag')}><${Icon} n="split"/>${capital(WORDS[c.verdict])}
       </span>`,
-      html`<span class="m2 s">same callers and operations, at the same time: ${count(is.calls)} calls of ${b}, ${count(was.calls)} of ${a}
+      html`<span class="m2 s">same callers, same ${ms(time)}: ${count(is.calls)} calls of ${b}, ${count(was.calls)} of ${a}
         ${need ? `; about ${count(need)} more needed` : ''}</span>`]}>
-    <${Checks} c=${c} a=${a} b=${b}/></${Block}>`;
+    <${Checks} c=${c} a=${a} b=${b} time=${time}/></${Block}>`;
 }

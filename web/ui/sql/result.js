@@ -1,11 +1,12 @@
 // result.js: what a question gave: a table with links and readable times, a chart where there is a time and a number, the whole as CSV and JSON.
 import { html } from '../html.js';
-import { copyLink } from '../frame/menu.js';
+import { Menu } from '../frame/menu.js';
 import { useOnsets } from '../frame/states.js';
 import { showQuery } from '../frame/url.js';
 import { Chart } from '../draw/chart.js';
 import { Icon } from '../draw/marks.js';
 import { Block, Seg, Select, Word } from '../draw/parts.js';
+import { sortHead, sortWord } from '../draw/table.js';
 import { asCsv, count, ms, parseTime, NB, plural, when, zoneName } from '../draw/text.js';
 import { traceHref } from '../graph/names.js';
 
@@ -61,7 +62,7 @@ function Drawing({ d, can, query }) {
   const { x, lines } = linesOf(d, can.time, number, split), values = lines.flatMap(l => l.v), name = nameOf(number),
     options = list => list.map(k => [nameOf(k), nameOf(k)]), last = x.at(-1),
     step = x.length > 1 ? Math.min(...x.slice(1).map((t, i) => t - x[i])) : 0, /* what the last point stands for has begun there */
-    marks = useOnsets(x[0], last + step).map(m => ({ ...m, at: Math.min(m.at, last), label: `incident ${m.id} began` })),
+    marks = useOnsets(x[0], last + step).map(m => ({ ...m, at: Math.min(m.at, last), left: true, label: `incident ${m.id} began` })),
     line = i => ({ stroke: LINES[i], dash: DASHES[i % 4] });
   const key = (l, i) =>
     html`<span key=${l.name}>
@@ -77,7 +78,7 @@ function Drawing({ d, can, query }) {
         set=${v => showQuery({ by: v })}/></label>`}<span class="grow"></span>
       <span class="legend">${split != null && lines.map(key)}</span></div>
     ${values.some(v => v < 0) ? html`<p class="m3 s">Some values are below 0: they are in the table alone.</p>`
-      : html`<${Chart} h=${150} l=${48} x=${x} series=${lines.map((l, i) => ({ ...line(i), kind: 'line', w: 2, v: l.v }))}
+      : html`<${Chart} h=${150} l=${/_pct$/.test(name) ? 40 : 48} x=${x} series=${lines.map((l, i) => ({ ...line(i), kind: 'line', w: 2, v: l.v }))}
       fmt=${/_pct$/.test(name) ? v => v + NB + '%' : String}
       marks=${marks} label=${`${name} over time${split == null ? '' : ` by ${nameOf(split)}`}, at most ${count(Math.max(...values, 0))}`}/>`}`;
 }
@@ -99,8 +100,22 @@ export function Plan({ d }) {
   })}</ul></${Block}>`;
 }
 
-export function Result({ d, query }) {
-  const can = drawable(d), table = query.view == 'table', shown = query.rows == 'all' ? d.rows : d.rows.slice(0, SHOWN),
+const before = (a, b) => a == null ? b == null ? 0 : 1 : b == null ? -1 : a < b ? -1 : +(a > b);
+// The column by which the rows stand in order, and which way: [its number, 1 up or -1 down]; [-1] for none.
+function orderOf(rows) {
+  const way = k => rows.reduce((w, r, i) => { const to = i ? before(rows[i - 1][k], r[k]) : 0;
+    return w == null || to * w > 0 ? null : w || -to; }, 0);
+  const k = rows.length > 2 ? rows[0].findIndex((_, k) => way(k)) : -1;
+  return [k, k < 0 ? 0 : way(k)];
+}
+
+// copies: of Menu.
+export function Result({ d, query, copies }) {
+  const asked = /^(-?)(.*)/s.exec(query.sort || ''), by = query.sort ? d.columns.findIndex(c => c.name == asked[2]) : -1,
+    [sorted, way] = by < 0 ? orderOf(d.rows) : [by, asked[1] ? -1 : 1],
+    value = isNumber(d.columns[by] || {}) ? v => v == null ? v : Number(v) : v => v,
+    rows = by < 0 ? d.rows : [...d.rows].sort((a, b) => before(value(a[by]), value(b[by])) * way);
+  const can = drawable(d), table = query.view == 'table', shown = query.rows == 'all' ? rows : rows.slice(0, SHOWN),
     names = d.columns.map(c => c.name), c = d.columns.map(c => isNumber(c) ? 'r' : ''),
     digits = d.columns.map((x, k) => c[k] && digitsOf(d.rows, k, +(x.type == 'real')));
   const csv = () => save(asCsv([names, ...d.rows]), 'text/csv', 'faultline.csv'),
@@ -112,11 +127,14 @@ export function Result({ d, query }) {
       right=${[can && html`<${Seg} label="Result" options=${[['', 'Chart and table'], ['table', 'Table']]} value=${table ? 'table' : ''}
         set=${v => showQuery({ view: v })}/>`, html`<button class="btn" onClick=${csv}><${Icon} n="dl"/>CSV</button>`,
         html`<button class="btn only-l" onClick=${json}>JSON</button>`,
-          html`<button class="btn only-l" onClick=${copyLink}>Link</button>`]}>
+          html`<${Menu} label="Link" icon="" c="only-l" items=${copies}/>`]}>
           ${can && !table && html`<${Drawing} d=${d} can=${can} query=${query}/>`}
     ${d.rows.length
       ? html`<div class="scrollx tdata" tabindex="0" role="region" aria-label="Rows">
-      <table class="data"><thead><tr>${names.map((n, i) => html`<th key=${i} scope="col" class=${c[i]}>${n}</th>`)}</tr></thead>
+      <table class="data"><thead><tr>${names.map((n, i) => {
+        const is = i == sorted && way;
+        return html`<th key=${i} scope="col" class=${c[i]} aria-sort=${sortWord(is)}>${sortHead(n, is, () =>
+          showQuery({ sort: (is ? is > 0 : c[i]) ? '-' + n : n }))}</th>`; })}</tr></thead>
       <tbody>${shown.map((r, i) =>
         html`<tr key=${i}>${r.map((v, k) => html`<td key=${k} class=${c[k]}><${Cell} name=${names[k]} v=${v} digits=${digits[k]}/></td>`)}</tr>`)}</tbody>
         </table></div>`
