@@ -19,6 +19,7 @@ const IDS = [
 for (const [given, wanted] of IDS) assert.equal(traceIdIn(given), wanted, given);
 
 for (const [q, n] of [['', 0], ['service=cart', 1], ['service = cart status!=error took > 2ms', 3], ['entry="GET /cart" redis', 2], ['"http.route"~"a b"', 1], ['=', 1], ['a=', 1], ['"', 1]]) assert.equal(conditions(q).length, n, q);
+assert.deepEqual(conditions('spans>=20 took <= 2ms').map(c => [c.key, c.op, c.value]), [['spans', '>=', '20'], ['took', '<=', '2ms']]);
 assert.deepEqual(conditions('cart:version=v2').map(c => [c.scope, c.key, c.op, c.value]), [['cart', 'version', '=', 'v2']]);
 for (const c of [condition({ key: 'service' }, 'a "b" c'), condition({ key: 'version', scope: 'cart' }, 'v 2', '!='), condition({ key: 'service', attribute: true }, '<script>'), condition({ key: 'guid:x', attribute: true }, '=1')]) {
   const [back] = conditions(write(c));

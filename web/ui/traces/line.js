@@ -2,7 +2,7 @@
 
 import { quote } from '../draw/text.js';
 
-const OPS = { '=': '=', '!': '!=', '>': '>', '<': '<', '~': '~' };
+const OPS = { '=': '=', '!': '!=', '>': '>', '<': '<', '~': '~' }, OR_EQUAL = /[<>]=/;
 const WORDS = ['status', 'took', 'spans', 'services', 'complete', 'entry', 'began', 'reason', 'service', 'namespace', 'cluster',
   'version',
   'retries', 'operation', 'instance', 'flag', 'code'];
@@ -29,7 +29,7 @@ export function conditions(q) {
     let [key, end] = textAt(q, at, true), op = null, value = key, scope = '';
     const isQuoted = q[at] == '"', sign = blanks(end);
     if (OPS[q[sign]] && (q[sign] != '!' || q[sign + 1] == '=')) {
-      op = OPS[q[sign]];
+      op = OR_EQUAL.test(q.slice(sign, sign + 2)) ? q.slice(sign, sign + 2) : OPS[q[sign]];
       [value, at] = textAt(q, blanks(sign + op.length), false);
       const colon = isQuoted ? -1 : key.indexOf(':');
       if (colon > 0) [scope, key] = [key.slice(0, colon), key.slice(colon + 1)];
