@@ -147,7 +147,10 @@ static struct told ask_different(struct query *query, const struct diagnosis *di
     buf_init(&out, ANSWER_BYTES);
     buf_add_c(&q, "service=");
     buf_add_json(&q, suspect->node.service);
-    struct search_request search = {.window = window, .q = buf_str(&q), .sample = COMPARED_TRACES};
+    struct search_request search = {.window = window,
+                                    .q = buf_str(&q),
+                                    .sample = COMPARED_TRACES,
+                                    .about = suspect->node.service};
     bool slow = suspect->evidence[0].kind != EVIDENCE_ERRORS;
     if (slow)
         search.box = (struct search_box){.drawn = true,

@@ -347,7 +347,7 @@ static void group_json(const char *name, uint64_t n, struct sampled *traces, siz
 static int answer(struct comparing *all, struct search *search, struct buf *out, struct err *err)
 {
     struct pairs pairs;
-    pairs_open(&pairs, search, all->n_chosen, all->n_traces);
+    pairs_open(&pairs, search, all->request->about, all->n_chosen, all->n_traces);
     for (size_t i = 0; i < all->n_traces; i++)
         pairs_add_trace(&pairs, all->traces[i].trace_no, i);
     struct finding *findings = malloc((pairs.n_dimensions + 1) * sizeof(*findings));

@@ -139,8 +139,8 @@ static int prepare(struct search *search, struct err *err)
     code = code ? code
                 : sqlite3_prepare_v2(db,
                                      "SELECT shape, attribute_set, bits, http_status, grpc_status, "
-                                     "flags_text, node, own, name FROM span_row WHERE trace_no = "
-                                     "? ORDER BY i",
+                                     "flags_text, node, own, name, peer, parent_id FROM span_row "
+                                     "WHERE trace_no = ? ORDER BY i",
                                      -1, &search->spans, NULL);
     code = code ? code
                 : sqlite3_prepare_v2(db,

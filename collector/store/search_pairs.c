@@ -52,9 +52,11 @@ static bool grow(void **rows, uint32_t n, uint32_t *cap, size_t size)
     return grown != NULL;
 }
 
-void pairs_open(struct pairs *pairs, struct search *search, size_t n_selected, size_t n_traces)
+void pairs_open(struct pairs *pairs, struct search *search, struct str about, size_t n_selected,
+                size_t n_traces)
 {
-    *pairs = (struct pairs){.search = search, .n_selected = n_selected, .n_traces = n_traces};
+    *pairs = (struct pairs){
+        .search = search, .about = about, .n_selected = n_selected, .n_traces = n_traces};
 }
 
 void pairs_close(struct pairs *pairs)
@@ -270,6 +272,17 @@ static void add_flags(struct pairs *pairs, struct str flags, size_t at)
     }
 }
 
+/* Does the span of the row tell of a call to the service: its own of what it got, its caller's, or
+ * that with which all began? What it asks of others is of their calls. */
+static bool is_about(const struct pairs *pairs, sqlite3_stmt *row, const struct search_shape *shape)
+{
+    const struct search *search = pairs->search;
+    bool calls = shape->kind == KIND_CLIENT || shape->kind == KIND_PRODUCER;
+    uint64_t node = (uint64_t)sqlite3_column_int64(row, calls ? 9 : 6);
+    return !pairs->about.len || sqlite3_column_int64(row, 10) == 0 ||
+           str_eq(search_node_of(search, node)->service, pairs->about);
+}
+
 static void add_spans(struct pairs *pairs, int64_t trace_no, size_t at)
 {
     struct search *search = pairs->search;
@@ -279,6 +292,8 @@ static void add_spans(struct pairs *pairs, int64_t trace_no, size_t at)
         const struct search_shape *shape = search_shape_of(search, sqlite3_column_int64(row, 0));
         if (!shape)
             break;
+        if (!is_about(pairs, row, shape))
+            continue;
         int64_t instance = shape->instance, resource = shape->resource;
         mark_list(pairs, &search->sets, sqlite3_column_int64(row, 1), at);
         mark_list(pairs, &search->resources, resource, at);

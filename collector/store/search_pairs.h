@@ -27,6 +27,7 @@ struct pair {
 
 struct pairs {
     struct search *search;
+    struct str about; /* only attributes of spans that tell of calls to this service; '' all */
     size_t n_traces, n_selected; /* the selected come first */
     struct dimension *dimensions;
     uint32_t n_dimensions, cap_dimensions;
@@ -38,7 +39,9 @@ struct pairs {
     bool full;
 };
 
-void pairs_open(struct pairs *pairs, struct search *search, size_t n_selected, size_t n_traces);
+/* `about` is all when ''. */
+void pairs_open(struct pairs *pairs, struct search *search, struct str about, size_t n_selected,
+                size_t n_traces);
 void pairs_close(struct pairs *pairs);
 /* Reads the trace's row and spans; it is the `at`-th. */
 void pairs_add_trace(struct pairs *pairs, int64_t trace_no, size_t at);
