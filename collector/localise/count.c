@@ -113,7 +113,8 @@ static void count_self(struct counting *counting, uint32_t i)
     if (!instance)
         return;
     instance->n += counting->sign;
-    instance->bad += result->fault == FAULT_ORIGIN ? counting->sign : 0;
+    bool made_good = result->fault == FAULT_RECOVERED && result->part == PART_IN;
+    instance->bad += result->fault == FAULT_ORIGIN || made_good ? counting->sign : 0;
     if (!troubled)
         add_time(counting, instance, self_ns);
 }
