@@ -216,6 +216,9 @@ int command_graph(const struct options *options)
     if (format && !wants(options, "table") && !wants(options, "dot") &&
         !wants(options, "mermaid") && !wants(options, "json"))
         return bad_format(options, "table, dot, mermaid or json");
+    bool drawn = wants(options, "dot") || wants(options, "mermaid");
+    if (drawn && (option(options, "check") || option(options, "diff")))
+        return bad_format(options, "table or json with --diff and --check");
     if (level && strcmp(level, "service") != 0 && strcmp(level, "version") != 0) {
         fprintf(stderr, "faultline graph: --level is service or version\n");
         return EXIT_USAGE;

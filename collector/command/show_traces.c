@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "collector/base/clock.h"
+#include "collector/base/json.h"
 #include "collector/base/times.h"
 #include "collector/command/show.h"
 #include "exporters/trace_format.h"
@@ -87,26 +88,57 @@ static bool read_filter(const struct options *options, struct query_filter *filt
     return !wrong;
 }
 
-int command_traces(const struct options *options)
+static void write_path(const struct options *options, const struct query_filter *filter,
+                       struct buf *path)
 {
     static const char *const names[] = {"service", "operation", "status", "attr", "to"};
+    ask_path(path, "traces");
+    buf_addf(path, "?limit=%u&from=%llu.%09llu", filter->limit,
+             (unsigned long long)(filter->window.from_ns / NS_PER_S),
+             (unsigned long long)(filter->window.from_ns % NS_PER_S));
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        ask_parameter(path, names[i], option(options, names[i]));
+    ask_parameter(path, "min_duration", option(options, "min-duration"));
+}
+
+/* A file of another format cannot say that it is not all: the list of the same question can. */
+static void tell_of_more(const struct options *options, struct traces_question traces)
+{
+    struct buf path, answer;
+    struct arena arena;
+    traces.others = -1;
+    write_path(options, &traces.filter, &path);
+    buf_init(&answer, 64u << 20);
+    arena_init(&arena, 256u << 20);
+    struct question question = {buf_str(&path), ask_traces, &traces};
+    if (ask(options, &question, &answer) == EXIT_GOOD) {
+        const struct tree *tree = tree_read(&arena, buf_str(&answer));
+        if (tree && tree_get(tree, "next")->type == JSON_STRING)
+            fprintf(stderr,
+                    "faultline traces: these are the newest %u; there are more: --limit takes up "
+                    "to 1000, --to leaves out newer ones\n",
+                    traces.filter.limit);
+    }
+    arena_fini(&arena);
+    buf_fini(&answer);
+    buf_fini(&path);
+}
+
+int command_traces(const struct options *options)
+{
     struct traces_question traces;
     struct buf path;
     if (!read_format(options, &traces.others) || !read_filter(options, &traces.filter))
         return EXIT_USAGE;
-    ask_path(&path, "traces");
-    buf_addf(&path, "?limit=%u&from=%llu.%09llu", traces.filter.limit,
-             (unsigned long long)(traces.filter.window.from_ns / NS_PER_S),
-             (unsigned long long)(traces.filter.window.from_ns % NS_PER_S));
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        ask_parameter(&path, names[i], option(options, names[i]));
-    ask_parameter(&path, "min_duration", option(options, "min-duration"));
+    write_path(options, &traces.filter, &path);
     if (traces.others >= 0)
         ask_parameter(&path, "format", option(options, "format"));
     struct question question = {buf_str(&path), ask_traces, &traces};
     int code = traces.others >= 0 ? show_raw(options, &question)
                                   : show_answer(options, &question, show_traces);
     buf_fini(&path);
+    if (code == EXIT_GOOD && traces.others >= 0)
+        tell_of_more(options, traces);
     return code;
 }
 

@@ -122,6 +122,8 @@ int command_tail(const struct options *given)
     struct options options = *given;
     struct question last = {STR("tail"), never_asked, NULL},
                     status = {STR("status"), never_asked, NULL};
+    if (option(&options, "format") && !wants(&options, "text") && !wants(&options, "json"))
+        return bad_format(&options, "text or json");
     if (!option(&options, "url"))
         options.values[0] = "http://127.0.0.1:4319"; /* the first row of tail's options */
     int code = show_answer(&options, &last, show_items);

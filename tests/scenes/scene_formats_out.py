@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 
+import lib
 from lib import frames, golden, otlp_body, otlp_span
 
 EVER = ("--from", "2001-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z", "--limit", "1000")
@@ -183,3 +184,29 @@ def scene_a_collector_writes_them_too(c):
     assert said.returncode == 2 and "zipkin" in said.stderr, said
     said = subprocess.run([c.program, "trace", TRACE % 7, "--format", "otlp", "--db", c.db], capture_output=True, text=True)
     assert said.returncode == 3 and "no trace" in said.stderr, said
+
+
+def scene_what_is_left_out_or_not_known_is_said(c):
+    """A file of another format is not all of them in silence; formats that a command does not write are refused."""
+    spans = [lib.otlp_span("%032x" % (n + 1), "%016x" % (n + 1)) for n in range(25)]
+    path = os.path.join(c.folder, "spans.json")
+    with open(path, "wb") as f:
+        f.write(lib.otlp_body(spans))
+    subprocess.run([c.program, "replay", "--db", c.db, path], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def run(*args):
+        p = subprocess.run([c.program, *args, "--db", c.db], capture_output=True, text=True)
+        return p.returncode, p.stdout, p.stderr
+
+    window = ("--from", "1699999000", "--to", "1700001000")
+    for form in ("otlp", "jaeger", "zipkin"):
+        code, said, told = run("traces", *window, "--format", form)
+        assert code == 0 and "the newest 20" in told and said, (form, told)
+        code, said, told = run("traces", *window, "--format", form, "--limit", "25")
+        assert code == 0 and not told and said, (form, told)
+    for args in (("--diff", "1699999000..1700000000"), ("--check",)):
+        for form in ("dot", "mermaid"):
+            code, said, told = run("graph", *window, *args, "--format", form)
+            assert code == 2 and not said and "table or json" in told, (args, told)
+    p = subprocess.run([c.program, "tail", "--format", "xml"], capture_output=True, text=True)
+    assert p.returncode == 2 and "text or json" in p.stderr, p.stderr
