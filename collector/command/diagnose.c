@@ -130,6 +130,9 @@ int diagnose(struct query *query, const struct diagnosis_request *request, struc
     struct rollup rollups[2];
     *diagnosis = (struct diagnosis){0};
     set_windows(query, request, diagnosis);
+    if (query_incident_at(query, (struct window){diagnosis->from_ns, diagnosis->to_ns},
+                          &diagnosis->incident, err))
+        return err->code;
     *texts = texts_new();
     if (!*texts)
         return err_set(err, ERR_BUSY, "memory is short");
@@ -144,7 +147,8 @@ int diagnose(struct query *query, const struct diagnosis_request *request, struc
         .nodes = (*texts)->nodes,
         .level = request->level,
         .limit = request->limit > SUSPECTS_WEIGHED ? request->limit : SUSPECTS_WEIGHED,
-        .min_requests = request->min_requests};
+        .min_requests = request->min_requests,
+        .incident = diagnosis->incident != 0};
     const struct rollup_question questions[2] = {
         {{diagnosis->baseline_from_ns, diagnosis->baseline_to_ns},
          request->baseline_to_ns ? ROLLUP_ALL : ROLLUP_NORMAL,
@@ -168,9 +172,6 @@ int diagnose(struct query *query, const struct diagnosis_request *request, struc
         diagnosis_add_hints(query, spans, request->limit, arena, diagnosis, err);
     else if (!err->code)
         diagnosis_add_metrics(query, arena, request->limit, true, diagnosis, err);
-    if (!err->code)
-        query_incident_at(query, (struct window){diagnosis->from_ns, diagnosis->to_ns},
-                          &diagnosis->incident, err);
     for (uint32_t i = 0; i < diagnosis->n_suspects && !err->code; i++)
         diagnosis_add_examples(query, diagnosis, &diagnosis->suspects[i]);
     if (!err->code && diagnosis->verdict == VERDICT_INCIDENT)

@@ -10,6 +10,8 @@
 /* … and when it spoils at least a hundredth of the requests or of their time: with millions of
  * requests any difference is beyond three standard errors. */
 #define SIGNIFICANT_VALUE 0.01
+/* … a fifth of that while an incident stands: one entry of many has been found to suffer. */
+#define SIGNIFICANT_VALUE_OF_INCIDENT 0.002
 
 /* Latency: slow is above normal's p95; 5 % are so in normal times, and half of the calls being slow
  * counts as all of them (LOCALISING §3). */

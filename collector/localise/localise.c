@@ -202,6 +202,7 @@ static void sort_ties(struct work *work)
 /* What a channel's findings spoil together must be felt. */
 static void sum_channels(const struct work *work, struct candidate *candidate)
 {
+    double least = work->input->incident ? SIGNIFICANT_VALUE_OF_INCIDENT : SIGNIFICANT_VALUE;
     double value[N_CHANNELS] = {0};
     weigh(work, candidate);
     for (const struct finding *at = candidate->findings; at; at = at->next) {
@@ -211,7 +212,7 @@ static void sum_channels(const struct work *work, struct candidate *candidate)
             candidate->weak += worth(at);
     }
     for (int c = 0; c < N_CHANNELS; c++)
-        *(value[c] >= SIGNIFICANT_VALUE ? &candidate->score : &candidate->weak) += value[c];
+        *(value[c] >= least ? &candidate->score : &candidate->weak) += value[c];
     candidate->significant = candidate->score > 0;
 }
 

@@ -15,6 +15,7 @@ struct localise_input {
     enum suspect_level level;
     uint32_t limit;        /* most suspects in the answer */
     uint32_t min_requests; /* on either side, for a verdict */
+    bool incident;         /* one is known: less is significant */
 };
 
 /* Fills verdict, requests, suspects and need of *diagnosis; all texts lie in `arena`. False when

@@ -431,3 +431,17 @@ def scene_counters_of_many_minutes_at_once_are_all_kept(c):
     subprocess.run([c.program, "replay", "--db", c.db, path, "--set", "localise.enabled=false", "--set", "store.commit_interval=60s"], check=True, stdout=subprocess.DEVNULL)
     counted = dict(c.sql("SELECT k.channel, sum(t.n) FROM tally_row t JOIN tally_key k ON k.id = t.tally GROUP BY 1"))
     assert counted[0] == 1000 and counted[1] == counted[2] == counted[4] == counted[5] == 1000 * 61, counted
+
+
+def scene_what_opened_an_incident_is_significant_in_a_wide_window(c):
+    """One request in twenty of an entry that is one of many fails: below a hundredth of all, yet the incident of it stands."""
+    spans, db = os.path.join(c.folder, "spans"), os.path.join(c.folder, "db")
+    subprocess.run([c.program, "simulate", "--mesh", "shop", "--fault", "bad-canary", "--for", "20m", "--at", "750s", "--seed", "3", "--rate", "20", "--speed", "fast",
+                    "--from", "2026-11-28T10:00:00Z", "--out", spans], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run([c.program, "replay", "--db", db, spans], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    p = subprocess.run([c.program, "diagnose", "--db", db, "--from", "2026-11-28T10:10:00Z", "--to", "2026-11-28T10:20:00Z",
+                        "--baseline", "2026-11-28T10:00:00Z..2026-11-28T10:10:00Z", "--format", "json"], capture_output=True, text=True)
+    answer = json.loads(p.stdout)
+    first = answer["suspects"][0]
+    assert p.returncode == 1 and answer["verdict"] == "incident" and answer["incident"] == "1", answer
+    assert first["significant"] and first["node"]["service"] == "cart" and first["score"] < 0.02, first
