@@ -41,6 +41,8 @@ void call_fold(struct stitch *stitch, uint32_t earlier, uint32_t later)
     into->call.retries = (uint16_t)(retries < UINT16_MAX ? retries : UINT16_MAX);
     if (from->begin_ns && (!into->begin_ns || from->begin_ns < into->begin_ns))
         into->begin_ns = from->begin_ns;
+    if (into->caller_end_ns && from->caller_end_ns > into->caller_end_ns)
+        into->caller_end_ns = from->caller_end_ns;
     if (from->outcome == OUTCOME_FAILED || from->outcome == OUTCOME_GONE || from->call.recovered)
         into->call.recovered = true;
 }

@@ -29,17 +29,24 @@ static struct str value_of(const struct record *record, struct str key)
     return value.len ? value : json_value(record->attr_set->json, key);
 }
 
-struct str span_text(const struct record *record, struct str key)
+struct str span_escaped(const struct record *record, struct str key)
 {
     struct str value = value_of(record, key);
     if (!value.len || value.p[0] != '"')
         return STR_NONE;
     value = str_skip(value, 1);
-    for (size_t i = 0; i < value.len && value.p[i] != '\\'; i++) {
+    for (size_t i = 0; i < value.len; i++) {
         if (value.p[i] == '"')
             return (struct str){value.p, i};
+        i += value.p[i] == '\\';
     }
-    return STR_NONE; /* names with escapes are left alone */
+    return STR_NONE;
+}
+
+struct str span_text(const struct record *record, struct str key)
+{
+    struct str text = span_escaped(record, key);
+    return str_find(text, '\\') < 0 ? text : STR_NONE; /* names with escapes are left alone */
 }
 
 uint64_t span_number(const struct record *record, struct str key)

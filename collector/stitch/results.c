@@ -58,8 +58,8 @@ static void add_times(const struct stitch *stitch, struct work_call *work)
     call->start_ns = work->begin_ns ? work->begin_ns : top->record->start_ns;
     call->transit_ns = transit_of(stitch, work);
     /* Attempts that are siblings: from the first one's start to the last one's end. */
-    if (call->retries && top->end_ns && call->start_ns && top->end_ns > call->start_ns)
-        call->caller_ns = top->end_ns - call->start_ns;
+    if (call->retries && top->end_ns && call->start_ns && work->caller_end_ns > call->start_ns)
+        call->caller_ns = work->caller_end_ns - call->start_ns;
 }
 
 static uint32_t entry_span(const struct stitch *stitch)

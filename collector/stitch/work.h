@@ -9,6 +9,7 @@
  *   visits.c     a workload's visits, and the logical calls between them
  *   identity.c   what a visit's node does not know of itself and others of the trace do
  *   peer.c       the callee that a caller names when no span of it came
+ *   asked.c      what a call asked for: tells two requests of one operation apart
  *   attempts.c   calls that share a caller's spans: attempts of one call, mirrors, or calls apart
  *   retries.c    calls one after the other that are attempts of one
  *   blame.c      what failed, where it began, where it was only passed on
@@ -194,6 +195,8 @@ void identity_fill(struct stitch *stitch);
 void identity_fill_callees(struct stitch *stitch);
 /* A text of an attribute of the span, '' when it has none. */
 struct str span_text(const struct record *record, struct str key);
+/* The same as it stands in JSON, with its escapes: to be compared. */
+struct str span_escaped(const struct record *record, struct str key);
 uint64_t span_number(const struct record *record, struct str key);
 /* What a waypoint says of the workloads at its sides. */
 bool waypoint_source(struct stitch *stitch, const struct record *record, struct node *node);
@@ -206,6 +209,18 @@ const struct upstream *row_upstream(struct stitch *stitch, const struct work_cal
 /* A host, an address, or a name that a caller gives: a workload when it resolves, is a cluster's
  * host, has no dot, or lies inside; else external. */
 void peer_name_host(struct stitch *stitch, name_no name, struct node *node);
+/* asked.c */
+/* Hashes; 0 where nobody says. */
+struct asked {
+    uint64_t method;
+    uint64_t request;       /* as the caller writes it down */
+    uint64_t target, route; /* as the callee does */
+};
+struct asked asked_by(const struct stitch *stitch, const struct work_call *call);
+/* False where something that both say differs. */
+bool asked_alike(const struct asked *a, const struct asked *b);
+/* What it does not say itself is what an earlier attempt said. */
+void asked_fill(struct asked *asked, const struct asked *earlier);
 /* attempts.c */
 bool attempts_fold(struct stitch *stitch);
 void call_fold(struct stitch *stitch, uint32_t earlier, uint32_t later);

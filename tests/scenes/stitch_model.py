@@ -190,6 +190,7 @@ class Call:
         self.caller, self.callee, self.known_by = caller, callee, known_by  # visits, or a node for who never speaks
         self.chain, self.hops, self.low = [], [], []  # spans of the caller's half, of gateways between, of the callee's half
         self.type, self.retries, self.recovered, self.mirror = "", 0, False, False
+        self.into = None  # the attempt after it
         self.fault, self.key, self.under = None, None, None
 
     def said(self):
@@ -541,6 +542,23 @@ def own_operation(call):
     return call.chain[0].operation()
 
 
+def asked(call):
+    """What tells its request from another of the same operation, by side: the URL as the caller has it (hosts may change), path and route as the callee has them."""
+    def first(spans, names):
+        return next((re.sub(r"^\w+://[^/]*", "", str(s.attrs[n])) for s in spans for n in names if n in s.attrs), "")
+    low = [s for s in call.low[:1] + call.low[-1:]]
+    route = next((s.attrs.get("http.route") or ("" if s.proxy or s.raw["name"].upper() in ("GET", "POST", "HTTP") else s.raw["name"]) for s in call.low[-1:]), "")
+    return {"method": first(call.chain + call.hops + low[::-1], ("http.request.method", "http.method")),
+            "request": first(call.chain + call.hops, ("url.full", "http.url", "db.statement")),
+            "target": first(low, ("url.path", "http.target", "url.full", "http.url")).partition("?")[0], "route": route}
+
+
+def alike(a, b):
+    if a["method"] and b["method"] and a["method"] != b["method"]:
+        return False
+    return next((a[n] == b[n] for n in ("request", "target", "route") if a[n] and b[n]), True)
+
+
 def fold_into(first, call):
     """`call` becomes what the folded call shows; the number of attempts adds up."""
     if outcome(first) == "error" or first.recovered:
@@ -582,20 +600,24 @@ def fold(calls):
         place = next((s for s in call.chain if any(True for o in calls if o is not call and o.chain and s in o.chain)), None)
         at = call.chain.index(place) + 1 if place else 0
         top = call.chain[at] if at < len(call.chain) else call.chain[-1]
-        siblings.setdefault((id(top.parent) if top.parent else id(top), named(call), top.operation()), []).append((top, call))
+        place = id(top.parent) if top.parent else top.parent_id if top.orphan else id(top)
+        siblings.setdefault((place, top.service, named(call), top.operation()), []).append((top, call, asked(call)))
     for group in siblings.values():
         open_ = []
-        for top, call in group:
+        for top, call, wanted in group:
             n = max(int(s.attrs.get(k, 0)) for s in [top, *call.chain] for k in ("http.request.resend_count", "retry.count") if True)
             said = n > 0
             fit = [o for o in open_ if o[0].end <= top.start and (said or outcome(o[1]) == "error")]
+            fit = [o for o in fit if alike(o[2], wanted)] or (said and ([o for o in open_ if o[0].end > top.start and alike(o[2], wanted)][-1:] or fit))
             if fit:
                 last = max(fit, key=lambda o: o[0].end)
                 call.recovered = call.recovered or last[1].recovered or outcome(last[1]) == "error"
                 call.retries += last[1].retries + 1
+                wanted = {k: v or last[2][k] for k, v in wanted.items()}
                 open_.remove(last)
                 gone.add(last[1])
-            open_.append((top, call))
+                last[1].into = call
+            open_.append((top, call, wanted))
     kept = [c for c in calls if c not in gone]
     for call in kept:
         call.recovered = call.recovered and outcome(call) != "error"
@@ -698,7 +720,7 @@ def graph(raws, whole=True, kinds=None):
     of = visits_of(spans)
     calls = calls_of(spans, of)
     fill(spans, of, calls)
-    calls, _ = fold(calls)
+    calls, gone = fold(calls)
     tops = [s for s in spans if not s.parent]
     roots = [s for s in tops if not s.orphan] or tops
     root = min(roots, key=lambda s: (s.start, s.id))
@@ -706,6 +728,10 @@ def graph(raws, whole=True, kinds=None):
     entry = visit.incoming
     if entry is None:
         began = [c for c in calls if c.caller is visit and c.chain and root in c.chain]
+        for first in (c for c in gone if c.caller is visit and root in c.chain):
+            while first.into:
+                first = first.into
+            began += [first] * (first in calls)
         if began and is_caller(root, visit):
             entry = max(began, key=lambda c: (outcome(c) == "error", c.callee.top.start if isinstance(c.callee, Visit) else 0))
     if entry is None and not is_caller(root, visit):

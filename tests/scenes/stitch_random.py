@@ -20,6 +20,7 @@ class Mesh:
         self.skew = {n: draw.choice([0, 0, 0, 5000, -3000]) if draw.random() < 0.2 else 0 for n in NAMES}
         self.cluster_of = {n: draw.choice(["c1", "c2"]) if self.clusters else "" for n in NAMES}
         self.grpc = draw.random() < 0.15
+        self.bare = draw.random() < 0.3      # applications name all their requests `GET`
 
 
 class Maker:
@@ -163,7 +164,9 @@ class Maker:
         like, spans = self.mesh.like[caller], []
         if like in ("applications", "both"):
             attrs = {"server__address": callee} if like == "applications" or callee.startswith("silent") else {}
-            parent = self.app(caller, "client", start, ms, parent, code, attrs=attrs, name="GET " + path)
+            if self.mesh.bare:
+                attrs["url__full"] = "http://%s%s" % (callee, path)
+            parent = self.app(caller, "client", start, ms, parent, code, attrs=attrs, name="GET" if self.mesh.bare else "GET " + path)
             spans.append(parent)
         if like in ("sidecars", "both"):
             each = self.mesh.attempts
