@@ -46,19 +46,17 @@ static uint64_t method_of(const struct record *record)
 /* The request as who made it writes it down: its attempts agree on all of it. */
 static uint64_t request_of(const struct record *record)
 {
-    static const struct str keys[] = {
-        STR("url.full"),    STR("http.url"),  STR("url.path"),
-        STR("http.target"), STR("grpc.path"), STR("db.query.text"),
-        STR("db.statement")};
+    static const struct str keys[] = {STR("url.full"),    STR("http.url"),  STR("url.path"),
+                                      STR("http.target"), STR("grpc.path"), STR("db.query.text"),
+                                      STR("db.statement")};
     return known_hash(without_host(first_text(record, keys, sizeof(keys) / sizeof(keys[0]))));
 }
 
 /* As it came to the callee, whose versions may write it down in several ways. */
 static uint64_t target_of(const struct record *record)
 {
-    static const struct str keys[] = {STR("url.path"), STR("http.target"),
-                                      STR("url.full"), STR("http.url"),
-                                      STR("grpc.path")};
+    static const struct str keys[] = {STR("url.path"), STR("http.target"), STR("url.full"),
+                                      STR("http.url"), STR("grpc.path")};
     struct str target = first_text(record, keys, sizeof(keys) / sizeof(keys[0]));
     return known_hash(without_query(without_host(target)));
 }
@@ -66,10 +64,9 @@ static uint64_t target_of(const struct record *record)
 /* Without a route, as where the request failed before it found one, the name is the method. */
 static bool names_method_alone(struct str operation)
 {
-    static const struct str methods[] = {
-        STR("GET"),     STR("POST"),  STR("PUT"),   STR("DELETE"),
-        STR("HEAD"),    STR("PATCH"), STR("QUERY"), STR("OPTIONS"),
-        STR("CONNECT"), STR("TRACE"), STR("HTTP"),  STR("")};
+    static const struct str methods[] = {STR("GET"),     STR("POST"),  STR("PUT"),   STR("DELETE"),
+                                         STR("HEAD"),    STR("PATCH"), STR("QUERY"), STR("OPTIONS"),
+                                         STR("CONNECT"), STR("TRACE"), STR("HTTP"),  STR("")};
     if (str_starts(operation, STR("HTTP ")))
         operation = str_skip(operation, 5);
     for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {

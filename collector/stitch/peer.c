@@ -78,13 +78,16 @@ static bool name_behind_waypoint(struct stitch *stitch, const struct work_call *
     return false;
 }
 
-/* The host that was asked for: of the proxy's request, else as the application names it. */
+/* The host that was asked for: of the proxy's request, whom a gateway's own span of it names, else
+ * as the application names it. */
 static name_no asked_host(const struct stitch *stitch, const struct work_call *call)
 {
     const struct shape *top = stitch->spans[call->top].shape;
     const struct work_span *request = &stitch->spans[hop_request(stitch, call->bottom)];
     if (request->proxy != PROXY_NONE && request->shape->url_host)
         return request->shape->url_host;
+    if (request->passes && request->shape->peer)
+        return request->shape->peer;
     return top->peer ? top->peer : top->url_host ? top->url_host : top->peer_address;
 }
 

@@ -139,9 +139,10 @@ static bool passes(struct stitch *stitch, const struct work_span *span)
     return handed_on(stitch, span);
 }
 
+/* A step inside of a gateway on the way is none of its ways on. */
 static bool is_of_row(const struct work_span *span)
 {
-    return span->passes || (span->half & HALF_OUT);
+    return span->half != HALF_NONE && (span->passes || (span->half & HALF_OUT));
 }
 
 /* Is the parent part of a way on to what is beneath it? A producer hands on to its queue alone. */

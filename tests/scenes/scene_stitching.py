@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 
 from stitching import Trace, expected_text, frames_of, graph_text, otlp, zipkin
-from stitching_cases import CASES
+from stitching_cases import CASES, kong_before_a_service_with_spans_of_its_plugins
 
 
 def stitch(c, format_, bodies, *options):
@@ -41,6 +41,13 @@ def scene_a_store_behind_a_sidecar_keeps_its_protocol(c):
             t.proxy("a", "client", 2, 48, k, upstream="outbound|9200||store.shop.svc.cluster.local", attrs=proxy)
         calls, = ([call for call in trace["calls"] if call["caller"][2] == "a"] for trace in stitch(c, "otlp_json", [otlp(t.spans)]))
         assert [call["protocol"] for call in calls] == [wanted], (own, proxy, calls)
+
+
+def scene_a_gateway_answers_and_not_its_plugins(c):
+    spans, _ = kong_before_a_service_with_spans_of_its_plugins()
+    trace, = stitch(c, "otlp_json", [otlp(spans)])
+    entry, = (call for call in trace["calls"] if call["known_by"] == "entry")
+    assert (entry["operation"], entry["callee_ns"]) == ("kong", 100_000_000), entry
 
 
 def scene_any_order_any_split_any_repetition(c):

@@ -924,3 +924,83 @@ def an_attempt_that_says_so_takes_up_one_that_goes_on():
         a > b caller_only origin
         a > b caller_only retries=1 recovered
         trace ok entry=a"""
+
+
+def kong(t, kind, start, ms, parent, name, **more):
+    return t.span("kong", kind, start, ms, parent, name=name, scope="kong-internal", **more)
+
+
+def traefik(t, kind, start, ms, parent, name, **more):
+    return t.span("traefik", kind, start, ms, parent, name=name, scope="github.com/traefik/traefik", **more)
+
+
+@case
+def kong_before_a_service_with_spans_of_its_plugins():
+    t = new()
+    k = kong(t, "server", 0, 100, None, "kong")
+    kong(t, "internal", 1, 1, k, "kong.router")
+    kong(t, "internal", 3, 4, k, "kong.access.plugin.cors")
+    t.server("b", 12, 60, kong(t, "client", 10, 80, k, "kong.balancer"))
+    return t.spans, """user > kong#gateway entry
+        kong#gateway > b both
+        trace ok entry=kong#gateway"""
+
+
+@case
+def kong_between_two_services_with_spans_of_its_plugins():
+    t = new()
+    a = t.server("a", 0, 100)
+    ab = t.client("a", 1, 90, a)
+    k = kong(t, "server", 5, 80, ab, "kong")
+    kong(t, "internal", 6, 1, k, "kong.router")
+    t.server("b", 12, 60, kong(t, "client", 10, 70, k, "kong.balancer"))
+    kong(t, "internal", 82, 1, k, "kong.header_filter.plugin.cors")
+    return t.spans, """user > a entry
+        a > b both via=kong
+        trace ok entry=a"""
+
+
+@case
+def kong_between_whose_balancer_reached_nobody():
+    t = new()
+    a = t.server("a", 0, 100)
+    ab = t.client("a", 1, 90, a)
+    k = kong(t, "server", 5, 80, ab, "kong", attrs={"http__status_code": 503})
+    kong(t, "internal", 6, 1, k, "kong.router")
+    kong(t, "client", 10, 70, k, "kong.balancer", status=2, attrs={"net__peer__name": "b"})
+    return t.spans, """user > a entry
+        a > b caller_only origin via=kong
+        trace ok entry=a"""
+
+
+@case
+def kong_that_refuses_by_a_plugin():
+    t = new()
+    k = kong(t, "server", 0, 10, None, "kong", attrs={"http__status_code": 429})
+    kong(t, "internal", 1, 1, k, "kong.router")
+    kong(t, "internal", 3, 4, k, "kong.access.plugin.rate-limiting")
+    return t.spans, """user > kong#gateway entry origin
+        trace error entry=kong#gateway origin=kong#gateway reason=429"""
+
+
+@case
+def traefik_between_two_services_with_spans_of_its_middlewares():
+    t = new()
+    a = t.server("a", 0, 100)
+    above = traefik(t, "server", 5, 80, t.client("a", 1, 90, a), "EntryPoint")
+    for n, name in enumerate(("Router", "Metrics", "Service")):
+        above = traefik(t, "internal", 6 + n, 78 - 2 * n, above, name)
+    t.server("b", 12, 60, traefik(t, "client", 10, 70, above, "ReverseProxy"))
+    return t.spans, """user > a entry
+        a > b both via=traefik
+        trace ok entry=a"""
+
+
+@case
+def a_step_of_a_sidecar_is_no_call():
+    t = new()
+    s = t.proxy("a", "server", 0, 100, None, upstream=INBOUND)
+    t.proxy("a", "internal", 1, 2, s, path="")
+    t.server("a", 5, 90, s)
+    return t.spans, """user > a entry
+        trace ok entry=a"""
