@@ -236,19 +236,22 @@ static void write_span(struct stitch *stitch, const struct work_span *span,
         node.role = ROLE_SIDECAR;
     const struct work_call *call = span->call == NONE ? NULL : &stitch->calls[span->call];
     bool outgoing = (span->half & HALF_OUT) || span->passes;
+    uint8_t fault = fault_of_span(stitch, span);
+    /* Whose client left failed where that was no client's leaving but a timeout. */
+    bool given_up = span->outcome == OUTCOME_GONE && fault != FAULT_CLIENT_GONE;
     *result = (struct span_result){
         .self_ns = self_time(stitch, span),
         .node = nodes_add(stitch->nodes, &node),
         .peer = !call      ? NODE_NONE
                 : outgoing ? call->call.callee
                            : call->call.caller,
-        .fault = fault_of_span(stitch, span),
+        .fault = fault,
         .class = class_of(stitch, span),
         .part = span->passes            ? PART_BETWEEN
                 : span->half & HALF_OUT ? PART_OUT
                 : span->half & HALF_IN  ? PART_IN
                                         : PART_INSIDE,
-        .failed = span->outcome == OUTCOME_FAILED,
+        .failed = span->outcome == OUTCOME_FAILED || given_up,
         .client_error = span->outcome == OUTCOME_CLIENT_ERROR,
     };
 }
@@ -342,7 +345,7 @@ static void write_trace(struct stitch *stitch, struct graph *graph, uint32_t n)
     for (uint32_t i = 0; i < stitch->n; i++) {
         trace->parts += stitch->spans[i].parent == NONE;
         orphan = orphan || stitch->spans[i].orphan;
-        trace->error_count += stitch->spans[i].outcome == OUTCOME_FAILED;
+        trace->error_count += graph->spans[stitch->spans[i].input].failed;
     }
     trace->entry = nodes_add(stitch->nodes, &visit->node);
     trace->entry_operation =

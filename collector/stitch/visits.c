@@ -158,12 +158,24 @@ static bool begins_visit(const struct stitch *stitch, const struct work_span *sp
     return (span->half & HALF_IN) && hands_on(stitch, &stitch->spans[span->parent]);
 }
 
+/* The client's span that sends what the producer's span right above it created: one call. */
+static bool sends_for(const struct stitch *stitch, const struct work_span *parent,
+                      const struct work_span *span)
+{
+    if (parent->shape->kind != KIND_PRODUCER || parent->row == NONE)
+        return false;
+    name_no queue = stitch->spans[parent->row].shape->peer;
+    return span->shape->messaging && span->shape->kind == KIND_CLIENT &&
+           (!queue || !span->shape->peer || queue == span->shape->peer);
+}
+
 /* Takes its place beneath the span above it in the row, or begins one. */
 static void join_row(struct stitch *stitch, uint32_t i)
 {
     struct work_span *span = &stitch->spans[i];
     const struct work_span *parent = span->parent == NONE ? NULL : &stitch->spans[span->parent];
-    bool beneath = parent && parent->visit == span->visit && hands_on(stitch, parent);
+    bool beneath = parent && parent->visit == span->visit &&
+                   (hands_on(stitch, parent) || sends_for(stitch, parent, span));
     if (!is_of_row(span)) {
         bool inside = beneath && span->half == HALF_NONE;
         span->row = inside ? parent->row : NONE;

@@ -5,7 +5,7 @@ import random
 import sqlite3
 import subprocess
 
-from stitching import Trace, expected_text, frames_of, graph_text, otlp, zipkin
+from stitching import INBOUND, Trace, expected_text, frames_of, graph_text, otlp, out, zipkin
 from stitching_cases import CASES, kong_before_a_service_with_spans_of_its_plugins
 
 
@@ -48,6 +48,24 @@ def scene_a_gateway_answers_and_not_its_plugins(c):
     trace, = stitch(c, "otlp_json", [otlp(spans)])
     entry, = (call for call in trace["calls"] if call["known_by"] == "entry")
     assert (entry["operation"], entry["callee_ns"]) == ("kong", 100_000_000), entry
+
+
+def scene_a_timeout_is_a_failure_of_the_callee_that_lost_its_client(c):
+    """DC or `canceled` at a callee whose caller gave up: its span, its operation and the trace say so alike, also where a retry made it good; where the client of the whole left, nobody failed."""
+    c.start()
+    for n, (code, flags, again) in enumerate(((500, "UT", False), (200, "-", True), (0, "DC", False))):
+        t = Trace(n + 1)
+        ended = {"code": code, "flags": "DC" if code == 0 else "-"}
+        a = t.proxy("a", "server", 0, 500, None, upstream=INBOUND, **ended)
+        ab = t.proxy("a", "client", 10, 400, a, upstream=out("b"), code=504 if flags == "UT" else code, flags=flags)
+        t.proxy("b", "server", 12, 99, ab, upstream=INBOUND, code=0, flags="DC")
+        if again:
+            t.proxy("b", "server", 212, 99, ab, upstream=INBOUND)
+        assert c.post_otlp(otlp(t.spans), json_body=True)[0] == 200
+    c.flush()
+    assert c.sql("SELECT fault FROM span WHERE service = 'b' ORDER BY trace_id, start_ns") == [("origin",), ("recovered",), ("",), ("client_gone",)]
+    assert c.sql("SELECT sum(calls), sum(errors) FROM operation_minute WHERE service = 'b'") == [(4, 2)]
+    assert c.sql("SELECT status, error_count FROM trace ORDER BY trace_id") == [("error", 3), ("ok", 1), ("ok", 0)]
 
 
 def scene_any_order_any_split_any_repetition(c):

@@ -1004,3 +1004,19 @@ def a_step_of_a_sidecar_is_no_call():
     t.server("a", 5, 90, s)
     return t.spans, """user > a entry
         trace ok entry=a"""
+
+
+@case
+def a_message_that_is_created_and_sent_is_one_call():
+    t = new()
+    queue = {"messaging__system": "kafka", "messaging__destination__name": "orders"}
+    a = t.server("a", 0, 100)
+    create = t.span("a", "producer", 1, 20, a, attrs={**queue, "messaging__operation__type": "create"})
+    t.client("a", 3, 10, create, attrs={**queue, "messaging__operation__type": "send"})
+    t.span("b", "consumer", 50, 30, create, attrs=queue)
+    t.client("a", 12, 5, create, attrs={**queue, "messaging__destination__name": "audit"})  # another message
+    return t.spans, """user > a entry
+        a > orders#queue caller_only [messaging_system]
+        a > audit#queue caller_only [messaging_system]
+        orders#queue > b callee_only [messaging_system]
+        trace ok entry=a"""
