@@ -204,7 +204,7 @@ static bool gather(const struct stitch *stitch, struct agreement *agreement)
     map_init(&agreement->map);
     bool ok = true;
     for (uint32_t i = 0; i < stitch->n_visits && ok; i++)
-        ok = gather_node(agreement, &stitch->visits[i].node);
+        ok = stitch->visits[i].silent || gather_node(agreement, &stitch->visits[i].node);
     for (uint32_t i = 0; i < stitch->n && ok; i++) {
         if (stitch->spans[i].passes)
             ok = gather_node(agreement, &stitch->spans[i].shape->node);
@@ -254,7 +254,12 @@ void identity_fill(struct stitch *stitch)
             struct node *node = &stitch->visits[i].node;
             if (is_whole(node))
                 continue;
-            struct node parts = agreed_parts(agreed_of(&agreement, node->service));
+            const struct agreed *agreed = agreed_of(&agreement, node->service);
+            if (!agreed) /* nobody spoke */
+                continue;
+            struct node parts = agreed_parts(agreed);
+            if (stitch->visits[i].silent)
+                parts.version = NAME_NONE;
             fill_node(node, &parts);
         }
     }

@@ -44,7 +44,7 @@ static void add_times(const struct stitch *stitch, struct work_call *work)
         const struct visit *visit = &stitch->visits[work->callee_visit];
         const struct record *first = stitch->spans[visit->first].record,
                             *callee = stitch->spans[visit->application].record;
-        call->callee_span = stitch->spans[visit->first].input;
+        call->callee_span = visit->silent ? NO_SPAN : stitch->spans[visit->first].input;
         call->callee_ns = visit_answered(stitch, visit) ? known_duration(callee) : DURATION_UNKNOWN;
         call->start_ns = first->start_ns;
     }
@@ -147,6 +147,8 @@ static uint8_t class_of_out(const struct stitch *stitch, const struct work_span 
     bool handed_on = false;
     for (uint32_t i = span->first_child; i != NONE; i = stitch->spans[i].next_sibling) {
         const struct work_span *child = &stitch->spans[i];
+        if (child->through)
+            continue;
         if (!is_out_kind(child) && child->shape->kind != KIND_INTERNAL &&
             other_service(child, span))
             return LEDGER_PAIRED;
@@ -164,7 +166,7 @@ static uint8_t class_of(const struct stitch *stitch, const struct work_span *spa
     const struct work_span *parent = &stitch->spans[span->parent];
     if (span->shape->kind == KIND_INTERNAL || !other_service(parent, span))
         return LEDGER_LOCAL;
-    return is_out_kind(parent) ? LEDGER_PAIRED : LEDGER_CALLEE_ONLY;
+    return is_out_kind(parent) && !span->through ? LEDGER_PAIRED : LEDGER_CALLEE_ONLY;
 }
 
 /* A failed span that is no half of a call: carried when a failed span beneath it ended within its
@@ -195,7 +197,7 @@ static uint8_t fault_of_span(const struct stitch *stitch, const struct work_span
         return inner_fault(stitch, span);
     bool outgoing = (span->half & HALF_OUT) || span->passes;
     bool callee_failed =
-        call->callee_visit != NONE &&
+        call->callee_visit != NONE && !stitch->visits[call->callee_visit].silent &&
         stitch->spans[stitch->visits[call->callee_visit].first].outcome >= OUTCOME_GONE;
     return outgoing && callee_failed ? FAULT_CARRIED : call->call.fault;
 }

@@ -70,6 +70,7 @@ struct work_span {
     bool passes;       /* a gateway between two workloads: part of the caller's way to the callee */
     bool goes_on;      /* a span of a row with another one, or a callee, beneath */
     bool consumes;     /* took a message from a queue */
+    bool through;      /* came through a workload of which there is no span, from its parent */
 };
 
 /* One stay of a request at a workload: from its first incoming half on. */
@@ -84,6 +85,7 @@ struct visit {
     uint32_t first_call, last_call; /* calls it made, linked by next_of_visit */
     uint32_t worst;                 /* the failed call beneath that explains its failure; NONE */
     bool gone;                      /* the call that led here ended because the client left */
+    bool silent; /* it sent no span: `first` is that of its caller, which names it */
 };
 
 struct work_call {
@@ -146,7 +148,7 @@ struct stitch {
 /* False where nobody was heard of at this visit but those who called on from there. */
 static inline bool visit_answered(const struct stitch *stitch, const struct visit *visit)
 {
-    return stitch->spans[visit->first].half != HALF_OUT;
+    return !visit->silent && stitch->spans[visit->first].half != HALF_OUT;
 }
 
 /* tree.c */

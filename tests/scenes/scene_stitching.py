@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 
 from stitching import INBOUND, Trace, expected_text, frames_of, graph_text, otlp, out, zipkin
-from stitching_cases import CASES, kong_before_a_service_with_spans_of_its_plugins
+from stitching_cases import CASES, a_service_that_only_reports_as_a_client, kong_before_a_service_with_spans_of_its_plugins
 
 
 def stitch(c, format_, bodies, *options):
@@ -66,6 +66,49 @@ def scene_a_timeout_is_a_failure_of_the_callee_that_lost_its_client(c):
     assert c.sql("SELECT fault FROM span WHERE service = 'b' ORDER BY trace_id, start_ns") == [("origin",), ("recovered",), ("",), ("client_gone",)]
     assert c.sql("SELECT sum(calls), sum(errors) FROM operation_minute WHERE service = 'b'") == [(4, 2)]
     assert c.sql("SELECT status, error_count FROM trace ORDER BY trace_id") == [("error", 3), ("ok", 1), ("ok", 0)]
+
+
+def scene_who_took_its_caller_s_id_and_sends_nothing(c):
+    """Zipkin's shared ids: whose parent is a client's span came through a workload that sent none. Its caller names it; without a name the two stay one call."""
+    def silent(middle, code=200, heard=False):
+        t = Trace(1)
+        a = t.proxy("a", "server", 0, 100, None, upstream=INBOUND, code=code)
+        ab = t.proxy("a", "client", 1, 90, a, upstream=middle, code=code)
+        cd = {"id": "00000000000000cc", "parent": ab["id"], "kind": "client", "service": "b"}  # b's half, which is lost
+        if heard:  # another one of it is not
+            t.proxy("b", "client", 10, 20, ab, upstream=out("d"))
+        t.proxy("c", "server", 20, 50, cd, upstream=INBOUND, code=code, shared=True)
+        return zipkin(t.spans)
+
+    for body, text in ((silent(out("b")), """user > a entry
+                            a > b caller_only
+                            b > c callee_only
+                            trace ok entry=a"""),
+                       (silent(out("b"), 500), """user > a entry carried
+                            a > b caller_only carried
+                            b > c callee_only origin
+                            trace error entry=a origin=c reason=500"""),
+                       (silent(out("b"), heard=True), """user > a entry
+                            a > b caller_only
+                            b > c callee_only
+                            b > d caller_only
+                            trace ok entry=a"""),
+                       (silent("outbound|443||shop.example.com"), """user > a entry
+                            a > c both
+                            trace ok entry=a"""),
+                       (silent(out("c")), """user > a entry
+                            a > c both
+                            trace ok entry=a""")):
+        wrong = differences("silent", stitch(c, "zipkin_json", [body]), text)
+        assert not wrong, wrong
+
+
+def scene_of_a_callee_known_by_its_calls_no_hop_is_told(c):
+    spans, _ = a_service_that_only_reports_as_a_client()
+    c.start()
+    assert c.post_otlp(otlp(spans), json_body=True)[0] == 200
+    c.flush()
+    assert c.sql("SELECT hop, time_ns_sum FROM hop_minute WHERE callee_service = 'middle'") == [("network", 0)], c.sql("SELECT * FROM hop_minute")
 
 
 def scene_any_order_any_split_any_repetition(c):

@@ -42,6 +42,7 @@ class Span:
         self.children = []
         self.parent = None
         self.orphan = False
+        self.silent = self.spoke = False
 
     @property
     def gateway(self):
@@ -136,6 +137,18 @@ def join(spans):
             span.parent = max(started, key=lambda s: s.start)
         else:
             span.parent = (own or [s for s in above if side(s) == "callee" and not shadow(s)] or [s for s in above if side(s) == "caller"] or above)[0]
+    for span in list(spans):
+        above = span.parent
+        if above and span.raw["shared"] and span.kind == "server" and above.proxy and above.kind == "client" and outbound(above) and above.id != span.id:
+            place = resolves(above.upstream.split("|")[-1]) if above.upstream.startswith("outbound|") else None
+            if place and place[0] and place[1] != span.service:  # what its caller got under this id is lost, and so is the caller's half
+                lost = next((s for s in spans if s.silent and s.parent is above), None)
+                if not lost:
+                    lost = silent(above, place)
+                    for own in (s for s in spans if s.parent is above and s.service == lost.service and side(s) == "caller"):
+                        own.parent, lost.spoke = lost, lost.spoke or not own.proxy
+                    spans.append(lost)
+                span.parent = lost
     for span in spans:  # a ring is cut above whatever started first in it
         ring, at = [], span
         while at and at not in ring:
@@ -147,6 +160,14 @@ def join(spans):
     for span in spans:
         if span.parent:
             span.parent.children.append(span)
+
+
+def silent(above, place):
+    """In place of the half of a callee who sends no spans."""
+    span = Span({**above.raw, "kind": "server", "us": None, "status": 0, "attrs": {}})
+    span.service, span.namespace, span.version, span.cluster = place[1], place[0], above.upstream.split("|")[2], ""
+    span.silent, span.parent = True, above
+    return span
 
 
 def ancestors(span):
@@ -309,7 +330,7 @@ def learn(traces):
 def fill(spans, of, calls):
     """Unknown takes what a joined half knows (the caller's names its callee), else what the only other of that name knows."""
     def speaks_as_itself(span):  # and is no application behind a sidecar that calls it otherwise
-        return span not in of or of[span].top.service == span.service
+        return not span.silent and (span not in of or of[span].top.service == span.service)
 
     for n, what in ((0, "cluster"), (1, "namespace"), (3, "version")):
         def take(span, values):
@@ -325,7 +346,7 @@ def fill(spans, of, calls):
             for span in visit.spans:
                 take(span, set(joined))
         given = {s: getattr(s, what) for s in spans}
-        for span in spans:
+        for span in (s for s in spans if what != "version" or not s.silent):
             take(span, {given[o] for o in spans if o.service == span.service and speaks_as_itself(o)})
         for call in calls:
             if what != "version" and not isinstance(call.callee, Visit) and call.callee[4] == "workload" and not call.callee[n]:
@@ -476,7 +497,8 @@ def calls_of(spans, of):
             continue
         up = of[above]
         chain = chain_above(above, up) or ([above] if calls_too(above, top, up) else [])
-        call = add(up, visit, "both" if chain or top.parent is not above else "callee_only")
+        nobody_s = (top.silent and not top.spoke) or (top.proxy and only_calls_on(top))  # a proxy's way on is no half of the call
+        call = add(up, visit, "callee_only" if not chain and top.parent is above else "caller_only" if nobody_s else "both")
         call.hops = [a for a in ancestors(top) if passes(a) and a not in ancestors(above)][::-1]
         starts(call, chain, up)
     for span in spans:  # caller spans that nobody answered
@@ -575,7 +597,17 @@ def fold(calls):
         if call.known_by == "both" and call.chain and call.chain[-1].proxy and isinstance(call.callee, Visit):
             if not call.mirror:
                 proxies.setdefault(id(call.chain[-1]), []).append(call)
-    gone = set()
+    gone, keys = set(), {}
+    for call in calls:
+        if call.known_by == "callee_only" and not call.chain and not call.hops and not call.mirror and isinstance(call.callee, Visit):
+            top = call.callee.top
+            keys.setdefault((top.id, top.kind, top.service, top.proxy, id(top.parent)), []).append(call)
+    for group in keys.values():  # attempts of one key whose caller's half is lost
+        group.sort(key=lambda c: c.callee.top.start)
+        for first, call in zip(group, group[1:]):
+            if outcome_low(first) in ("error", "gone"):
+                call.retries, call.recovered = first.retries + 1, True
+                gone.add(first)
     for group in proxies.values():
         group.sort(key=lambda c: c.callee.top.start)
         upstream = peer(group[0].chain[-1])[0][2]

@@ -319,7 +319,10 @@ class Maker:
     def spoil(self):
         d, t = self.draw, self.t
         what = d.random()
-        if what < 0.25:
+        if self.mesh.zipkin and what < 0.06:  # a workload's proxy sends nothing
+            left = [s for s in t.spans if s["service"] != d.choice([n for n in NAMES if self.mesh.like[n] == "sidecars"] or NAMES)]
+            t.spans[:] = left or t.spans
+        elif what < 0.25:
             for _ in range(1 if self.mesh.zipkin else d.choice([1, 1, 2, 3])):  # of shared ids two lost halves leave no way to tell
                 may_go = [] if self.mesh.unset and self.mesh.zipkin else t.spans  # without kinds nobody could tell whose half is left
                 if len(t.spans) > 1 and may_go:

@@ -1020,3 +1020,30 @@ def a_message_that_is_created_and_sent_is_one_call():
         a > audit#queue caller_only [messaging_system]
         orders#queue > b callee_only [messaging_system]
         trace ok entry=a"""
+
+
+@case
+def callees_of_whom_only_ways_on_came():
+    t = new()
+    a = t.proxy("a", "server", 0, 100, None, upstream=INBOUND)
+    ab = t.proxy("a", "client", 1, 90, a, upstream=out("b"))
+    t.proxy("b", "client", 10, 20, ab, upstream=out("c"))  # a proxy's way on is no callee's half, whatever lies above it
+    return t.spans, """user > a entry
+        a > b caller_only
+        b > c caller_only
+        trace ok entry=a"""
+
+
+@case
+def attempts_of_one_key_whose_caller_s_half_is_lost():
+    t = new()
+    a = t.proxy("a", "server", 0, 100, None, upstream=INBOUND)
+    for i, code in enumerate((503, 0, 200)):
+        t.proxy("b", "server", 5 + 30 * i, 20, a, upstream=INBOUND, id="00000000000000cc", code=code, flags="-" if code else "DC")
+    t.proxy("c", "server", 5, 20, a, upstream=INBOUND, id="00000000000000dd")
+    t.proxy("c", "server", 35, 20, a, upstream=INBOUND, id="00000000000000dd")  # the one before was answered
+    return t.spans, """user > a entry
+        a > b callee_only retries=2 recovered
+        a > c callee_only
+        a > c callee_only
+        trace ok entry=a"""
