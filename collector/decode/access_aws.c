@@ -145,6 +145,8 @@ const char *access_read_alb(struct access *access, struct str line)
     bool no_target = is_absent(tokens[ALB_TARGET].text);
     bool no_answer = is_absent(tokens[ALB_TARGET_STATUS].text);
     access_set(access, ACCESS_FLAGS, alb_flags(access, no_target, no_answer));
+    if (str_eq(access->at[ACCESS_STATUS], STR("460"))) /* no answer was sent */
+        access->at[ACCESS_STATUS] = STR("0");
     /* A redirect or a fixed response leaves the group alone. */
     if (no_target && no_answer && !access->at[ACCESS_FLAGS].len)
         access->at[ACCESS_UPSTREAM_NAME] = STR_NONE;

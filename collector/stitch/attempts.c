@@ -28,7 +28,8 @@ static uint8_t attempt_outcome(const struct stitch *stitch, const struct work_ca
 static bool cut_off(const struct stitch *stitch, const struct work_call *call, uint32_t shared)
 {
     uint8_t outcome = attempt_outcome(stitch, call, shared);
-    bool canceled = call->bottom != shared && stitch->spans[call->bottom].record->canceled;
+    bool canceled = call->bottom != shared && call->bottom != NONE &&
+                    stitch->spans[call->bottom].record->canceled;
     return outcome == OUTCOME_FAILED || outcome == OUTCOME_GONE || canceled;
 }
 
@@ -41,6 +42,8 @@ void call_fold(struct stitch *stitch, uint32_t earlier, uint32_t later)
     into->call.retries = (uint16_t)(retries < UINT16_MAX ? retries : UINT16_MAX);
     if (from->begin_ns && (!into->begin_ns || from->begin_ns < into->begin_ns))
         into->begin_ns = from->begin_ns;
+    if (into->caller_end_ns && from->caller_end_ns > into->caller_end_ns)
+        into->caller_end_ns = from->caller_end_ns;
     if (from->outcome == OUTCOME_FAILED || from->outcome == OUTCOME_GONE || from->call.recovered)
         into->call.recovered = true;
 }
@@ -190,6 +193,49 @@ static void find_top(const struct stitch *stitch, struct work_call *call)
         call->attempt = at;
 }
 
+/* ---- attempts of one key ---- */
+
+static bool lacks_caller_half(const struct work_call *call)
+{
+    return call->call.known_by == KNOWN_CALLEE_ONLY && call->bottom == NONE &&
+           call->callee_visit != NONE && !call->folded && !call->aside;
+}
+
+/* The callee's next record under the same id; NONE. */
+static uint32_t next_of_key(const struct stitch *stitch, uint32_t first)
+{
+    const struct work_span *span = &stitch->spans[first];
+    uint32_t at = stitch->next_same[first];
+    for (unsigned looked = 0; at != NONE && looked < MAX_SHARED_ROW; looked++) {
+        const struct work_span *other = &stitch->spans[at];
+        if (other->shape->kind == span->shape->kind && other->parent == span->parent &&
+            other->shape->node.service == span->shape->node.service &&
+            (other->shape->proxy == PROXY_NONE) == (span->shape->proxy == PROXY_NONE))
+            return at;
+        at = stitch->next_same[at];
+    }
+    return NONE;
+}
+
+/* Attempts under an id that they share with their caller's half, which is lost. */
+static void fold_keys(struct stitch *stitch)
+{
+    for (uint32_t i = 0; i < stitch->n_calls; i++) {
+        struct work_call *call = &stitch->calls[i];
+        uint32_t next = lacks_caller_half(call)
+                            ? next_of_key(stitch, stitch->visits[call->callee_visit].first)
+                            : NONE;
+        if (next == NONE || stitch->visits[stitch->spans[next].visit].first != next)
+            continue;
+        uint32_t later = stitch->visits[stitch->spans[next].visit].call;
+        if (later == NONE || !lacks_caller_half(&stitch->calls[later]) ||
+            !cut_off(stitch, call, NONE))
+            continue;
+        call->outcome = attempt_outcome(stitch, call, NONE);
+        call_fold(stitch, i, later);
+    }
+}
+
 bool attempts_fold(struct stitch *stitch)
 {
     if (stitch->shares) {
@@ -201,6 +247,7 @@ bool attempts_fold(struct stitch *stitch)
         if (!members)
             return false;
     }
+    fold_keys(stitch);
     for (uint32_t i = 0; i < stitch->n_calls; i++) {
         if (stitch->calls[i].bottom != NONE)
             find_top(stitch, &stitch->calls[i]);

@@ -238,10 +238,12 @@ static void add_callee(struct way *way)
 static void fill_way(struct way *way)
 {
     const struct work_call *call = way->call;
+    bool answered = call->callee_visit != NONE &&
+                    visit_answered(way->stitch, &way->stitch->visits[call->callee_visit]);
     if (call->bottom != NONE)
         add_caller_points(way);
     uint32_t n_caller = way->n;
-    if (call->callee_visit != NONE)
+    if (answered || !n_caller)
         add_callee_points(way);
     if (!n_caller)
         add_network_from_nobody(way, 0);
@@ -249,7 +251,7 @@ static void fill_way(struct way *way)
         add_place(way, 0, DURATION_UNKNOWN);
     for (uint32_t i = 0; i + 1 < way->n; i++)
         add_between(way, i, i + 1);
-    if (call->callee_visit != NONE) {
+    if (answered || !n_caller) {
         add_callee(way);
         return;
     }

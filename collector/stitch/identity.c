@@ -29,17 +29,24 @@ static struct str value_of(const struct record *record, struct str key)
     return value.len ? value : json_value(record->attr_set->json, key);
 }
 
-struct str span_text(const struct record *record, struct str key)
+struct str span_escaped(const struct record *record, struct str key)
 {
     struct str value = value_of(record, key);
     if (!value.len || value.p[0] != '"')
         return STR_NONE;
     value = str_skip(value, 1);
-    for (size_t i = 0; i < value.len && value.p[i] != '\\'; i++) {
+    for (size_t i = 0; i < value.len; i++) {
         if (value.p[i] == '"')
             return (struct str){value.p, i};
+        i += value.p[i] == '\\';
     }
-    return STR_NONE; /* names with escapes are left alone */
+    return STR_NONE;
+}
+
+struct str span_text(const struct record *record, struct str key)
+{
+    struct str text = span_escaped(record, key);
+    return str_find(text, '\\') < 0 ? text : STR_NONE; /* names with escapes are left alone */
 }
 
 uint64_t span_number(const struct record *record, struct str key)
@@ -197,7 +204,7 @@ static bool gather(const struct stitch *stitch, struct agreement *agreement)
     map_init(&agreement->map);
     bool ok = true;
     for (uint32_t i = 0; i < stitch->n_visits && ok; i++)
-        ok = gather_node(agreement, &stitch->visits[i].node);
+        ok = stitch->visits[i].silent || gather_node(agreement, &stitch->visits[i].node);
     for (uint32_t i = 0; i < stitch->n && ok; i++) {
         if (stitch->spans[i].passes)
             ok = gather_node(agreement, &stitch->spans[i].shape->node);
@@ -247,7 +254,12 @@ void identity_fill(struct stitch *stitch)
             struct node *node = &stitch->visits[i].node;
             if (is_whole(node))
                 continue;
-            struct node parts = agreed_parts(agreed_of(&agreement, node->service));
+            const struct agreed *agreed = agreed_of(&agreement, node->service);
+            if (!agreed) /* nobody spoke */
+                continue;
+            struct node parts = agreed_parts(agreed);
+            if (stitch->visits[i].silent)
+                parts.version = NAME_NONE;
             fill_node(node, &parts);
         }
     }

@@ -68,7 +68,7 @@ static bool proxy_itself(const struct stitch *stitch, const struct work_call *ca
     const struct record *request = stitch->spans[hop_request(stitch, call->bottom)].record;
     if (!(request->flags & OWN_FLAGS))
         return false;
-    if (call->callee_visit == NONE)
+    if (call->callee_visit == NONE || stitch->visits[call->callee_visit].silent)
         return true;
     const struct visit *visit = &stitch->visits[call->callee_visit];
     return stitch->spans[visit->first].outcome != OUTCOME_FAILED &&

@@ -86,6 +86,8 @@ name_no asked_host(const struct stitch *stitch, const struct work_call *call)
     const struct work_span *request = &stitch->spans[hop_request(stitch, call->bottom)];
     if (request->proxy != PROXY_NONE && request->shape->url_host)
         return request->shape->url_host;
+    if (request->passes && request->shape->peer)
+        return request->shape->peer;
     return top->peer ? top->peer : top->url_host ? top->url_host : top->peer_address;
 }
 

@@ -44,7 +44,7 @@ static void add_times(const struct stitch *stitch, struct work_call *work)
         const struct visit *visit = &stitch->visits[work->callee_visit];
         const struct record *first = stitch->spans[visit->first].record,
                             *callee = stitch->spans[visit->application].record;
-        call->callee_span = stitch->spans[visit->first].input;
+        call->callee_span = visit->silent ? NO_SPAN : stitch->spans[visit->first].input;
         call->callee_ns = visit_answered(stitch, visit) ? known_duration(callee) : DURATION_UNKNOWN;
         call->start_ns = first->start_ns;
     }
@@ -59,8 +59,8 @@ static void add_times(const struct stitch *stitch, struct work_call *work)
         call->start_ns = work->begin_ns ? work->begin_ns : top->record->start_ns;
     call->transit_ns = transit_of(stitch, work);
     /* Attempts that are siblings: from the first one's start to the last one's end. */
-    if (call->retries && top->end_ns && call->start_ns && top->end_ns > call->start_ns)
-        call->caller_ns = top->end_ns - call->start_ns;
+    if (call->retries && top->end_ns && call->start_ns && work->caller_end_ns > call->start_ns)
+        call->caller_ns = work->caller_end_ns - call->start_ns;
 }
 
 static uint32_t entry_span(const struct stitch *stitch)
@@ -148,6 +148,8 @@ static uint8_t class_of_out(const struct stitch *stitch, const struct work_span 
     bool handed_on = false;
     for (uint32_t i = span->first_child; i != NONE; i = stitch->spans[i].next_sibling) {
         const struct work_span *child = &stitch->spans[i];
+        if (child->through)
+            continue;
         if (!is_out_kind(child) && child->shape->kind != KIND_INTERNAL &&
             other_service(child, span))
             return LEDGER_PAIRED;
@@ -165,7 +167,7 @@ static uint8_t class_of(const struct stitch *stitch, const struct work_span *spa
     const struct work_span *parent = &stitch->spans[span->parent];
     if (span->shape->kind == KIND_INTERNAL || !other_service(parent, span))
         return LEDGER_LOCAL;
-    return is_out_kind(parent) ? LEDGER_PAIRED : LEDGER_CALLEE_ONLY;
+    return is_out_kind(parent) && !span->through ? LEDGER_PAIRED : LEDGER_CALLEE_ONLY;
 }
 
 /* A failed span that is no half of a call: carried when a failed span beneath it ended within its
@@ -196,7 +198,7 @@ static uint8_t fault_of_span(const struct stitch *stitch, const struct work_span
         return inner_fault(stitch, span);
     bool outgoing = (span->half & HALF_OUT) || span->passes;
     bool callee_failed =
-        call->callee_visit != NONE &&
+        call->callee_visit != NONE && !stitch->visits[call->callee_visit].silent &&
         stitch->spans[stitch->visits[call->callee_visit].first].outcome >= OUTCOME_GONE;
     return outgoing && callee_failed ? FAULT_CARRIED : call->call.fault;
 }
@@ -237,19 +239,22 @@ static void write_span(struct stitch *stitch, const struct work_span *span,
         node.role = ROLE_SIDECAR;
     const struct work_call *call = span->call == NONE ? NULL : &stitch->calls[span->call];
     bool outgoing = (span->half & HALF_OUT) || span->passes;
+    uint8_t fault = fault_of_span(stitch, span);
+    /* Whose client left failed where that was no client's leaving but a timeout. */
+    bool given_up = span->outcome == OUTCOME_GONE && fault != FAULT_CLIENT_GONE;
     *result = (struct span_result){
         .self_ns = self_time(stitch, span),
         .node = nodes_add(stitch->nodes, &node),
         .peer = !call      ? NODE_NONE
                 : outgoing ? call->call.callee
                            : call->call.caller,
-        .fault = fault_of_span(stitch, span),
+        .fault = fault,
         .class = class_of(stitch, span),
         .part = span->passes            ? PART_BETWEEN
                 : span->half & HALF_OUT ? PART_OUT
                 : span->half & HALF_IN  ? PART_IN
                                         : PART_INSIDE,
-        .failed = span->outcome == OUTCOME_FAILED,
+        .failed = span->outcome == OUTCOME_FAILED || given_up,
         .client_error = span->outcome == OUTCOME_CLIENT_ERROR,
     };
 }
@@ -343,7 +348,7 @@ static void write_trace(struct stitch *stitch, struct graph *graph, uint32_t n)
     for (uint32_t i = 0; i < stitch->n; i++) {
         trace->parts += stitch->spans[i].parent == NONE;
         orphan = orphan || stitch->spans[i].orphan;
-        trace->error_count += stitch->spans[i].outcome == OUTCOME_FAILED;
+        trace->error_count += graph->spans[stitch->spans[i].input].failed;
     }
     trace->entry = nodes_add(stitch->nodes, &visit->node);
     trace->entry_operation =

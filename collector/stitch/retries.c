@@ -1,5 +1,6 @@
 /* retries.c - calls of one caller, one after the other: a call takes up the failed one of the same
- * callee and operation that had ended last when it began (STITCHING §4).
+ * callee, operation and request that had ended last when it began; one that says that it is a
+ * retry, any other (STITCHING §4).
  *
  * The calls of one group are gone through as they began. Those that have ended by then lie on a
  * stack, the last one on top; those that have not wait in a heap.
@@ -8,12 +9,18 @@
 
 #include "collector/stitch/work.h"
 
+/* Calls that are looked at before one is held to be no retry. */
+#define MAX_LOOKED 256u
+
 struct sibling {
-    uint32_t parent; /* span beneath which the caller's half lies */
-    name_no service, operation;
+    uint64_t lost;   /* id of the span beneath which the caller's half lies, where it never came */
+    uint32_t parent; /* else that span; NONE */
+    name_no caller, service, operation;
     uint32_t kind;
     uint32_t top, last; /* the caller's half; the callee's first span, else the row's last */
     uint32_t call;
+    bool looked; /* what it asked for is known */
+    struct asked asked;
 };
 
 static int compare_u32(uint32_t a, uint32_t b)
@@ -24,6 +31,8 @@ static int compare_u32(uint32_t a, uint32_t b)
 static int compare_group(const struct sibling *a, const struct sibling *b)
 {
     int order = compare_u32(a->parent, b->parent);
+    order = order ? order : (a->lost > b->lost) - (a->lost < b->lost);
+    order = order ? order : compare_u32(a->caller, b->caller);
     order = order ? order : compare_u32(a->service, b->service);
     order = order ? order : compare_u32(a->operation, b->operation);
     return order ? order : compare_u32(a->kind, b->kind);
@@ -51,13 +60,20 @@ static uint32_t gather(const struct stitch *stitch, struct sibling *siblings)
         if (call->top == NONE || call->folded)
             continue;
         const struct work_span *top = &stitch->spans[call->top];
-        if (top->parent == NONE || top->shape->kind == KIND_PRODUCER)
+        if ((top->parent == NONE && !top->orphan) || top->shape->kind == KIND_PRODUCER)
             continue;
         uint32_t last =
             call->callee_visit == NONE ? call->bottom : stitch->visits[call->callee_visit].first;
         name_no service = nodes_get(stitch->nodes, call->call.callee)->service;
-        siblings[n++] = (struct sibling){
-            top->parent, service, top->shape->operation, top->shape->kind, call->top, last, i};
+        siblings[n++] = (struct sibling){.lost = top->parent == NONE ? top->record->parent_id : 0,
+                                         .parent = top->parent,
+                                         .caller = top->shape->node.service,
+                                         .service = service,
+                                         .operation = top->shape->operation,
+                                         .kind = top->shape->kind,
+                                         .top = call->top,
+                                         .last = last,
+                                         .call = i};
     }
     return n;
 }
@@ -65,7 +81,7 @@ static uint32_t gather(const struct stitch *stitch, struct sibling *siblings)
 /* The calls of a group by number in the group. */
 struct running {
     struct stitch *stitch;
-    const struct sibling *group;
+    struct sibling *group;
     uint32_t *heap, *failed, *fine; /* not ended yet; ended */
     uint32_t n_heap, n_failed, n_fine;
 };
@@ -110,6 +126,8 @@ static void end_until(struct running *running, uint64_t now_ns)
 {
     while (running->n_heap && call_of(running, running->heap[0])->caller_end_ns <= now_ns) {
         uint32_t i = heap_pop(running);
+        if (call_of(running, i)->folded)
+            continue;
         if (has_failed(call_of(running, i)))
             running->failed[running->n_failed++] = i;
         else
@@ -117,16 +135,76 @@ static void end_until(struct running *running, uint64_t now_ns)
     }
 }
 
-/* The call that this one takes up; NONE when it is a call of its own. */
-static uint32_t taken_up(struct running *running, const struct work_span *top)
+static const struct asked *asked_of(const struct running *running, uint32_t i)
 {
-    bool failed = running->n_failed > 0, fine = running->n_fine > 0;
-    if (top->record->resend_count == 0 || !fine)
-        return failed ? running->failed[--running->n_failed] : NONE;
-    if (failed && ends_before(running, running->fine[running->n_fine - 1],
-                              running->failed[running->n_failed - 1]))
-        return running->failed[--running->n_failed];
-    return running->fine[--running->n_fine];
+    struct sibling *sibling = &running->group[i];
+    if (!sibling->looked)
+        sibling->asked = asked_by(running->stitch, call_of(running, i));
+    sibling->looked = true;
+    return &sibling->asked;
+}
+
+/* Place of the last one on the stack that asked for the same as `i`; NONE. */
+static uint32_t last_alike(const struct running *running, const uint32_t *stack, uint32_t n,
+                           uint32_t i)
+{
+    for (uint32_t at = n; at-- > 0 && n - at <= MAX_LOOKED;) {
+        if (asked_alike(asked_of(running, stack[at]), asked_of(running, i)))
+            return at;
+    }
+    return NONE;
+}
+
+static uint32_t take(uint32_t *stack, uint32_t *n, uint32_t at)
+{
+    uint32_t taken = stack[at];
+    memmove(&stack[at], &stack[at + 1], (--*n - at) * sizeof(*stack));
+    return taken;
+}
+
+/* Of the one on each stack that ended last; NONE where there is neither. */
+static uint32_t take_later(struct running *running, uint32_t failed, uint32_t fine)
+{
+    if (failed == NONE && fine == NONE)
+        return NONE;
+    bool later = fine == NONE || (failed != NONE && ends_before(running, running->fine[fine],
+                                                                running->failed[failed]));
+    return later ? take(running->failed, &running->n_failed, failed)
+                 : take(running->fine, &running->n_fine, fine);
+}
+
+/* The last that began before `i`, goes on, and asked for the same: `i` says that it is a later
+ * attempt. */
+static uint32_t overlapped(const struct running *running, uint32_t i)
+{
+    const struct record *top = running->stitch->spans[running->group[i].top].record;
+    uint16_t resent = top->resend_count;
+    uint64_t now_ns = top->start_ns;
+    for (uint32_t at = i; at-- > 0 && i - at <= MAX_LOOKED;) {
+        const struct record *other = running->stitch->spans[running->group[at].top].record;
+        const struct work_call *call = call_of(running, at);
+        bool goes_on = !call->caller_end_ns || call->caller_end_ns > now_ns;
+        if (goes_on && !call->folded && other->resend_count < resent &&
+            asked_alike(asked_of(running, at), asked_of(running, i)))
+            return at;
+    }
+    return NONE;
+}
+
+/* The call that this one takes up; NONE when it is a call of its own. One that is sent again may
+ * ask for something else than before: a redirect. */
+static uint32_t taken_up(struct running *running, uint32_t i)
+{
+    bool again = running->stitch->spans[running->group[i].top].record->resend_count > 0;
+    uint32_t failed = last_alike(running, running->failed, running->n_failed, i);
+    if (!again)
+        return take_later(running, failed, NONE);
+    uint32_t earlier =
+        take_later(running, failed, last_alike(running, running->fine, running->n_fine, i));
+    earlier = earlier != NONE ? earlier : overlapped(running, i);
+    return earlier != NONE ? earlier
+                           : take_later(running, running->n_failed ? running->n_failed - 1 : NONE,
+                                        running->n_fine ? running->n_fine - 1 : NONE);
 }
 
 static void fold_group(struct running *running, uint32_t n)
@@ -134,12 +212,14 @@ static void fold_group(struct running *running, uint32_t n)
     struct stitch *stitch = running->stitch;
     running->n_heap = running->n_failed = running->n_fine = 0;
     for (uint32_t i = 0; i < n; i++) {
-        const struct sibling *sibling = &running->group[i];
-        const struct work_span *top = &stitch->spans[sibling->top];
-        end_until(running, top->record->start_ns);
-        uint32_t earlier = taken_up(running, top);
-        if (earlier != NONE)
+        struct sibling *sibling = &running->group[i];
+        end_until(running, stitch->spans[sibling->top].record->start_ns);
+        uint32_t earlier = taken_up(running, i);
+        if (earlier != NONE) {
+            asked_of(running, i);
+            asked_fill(&sibling->asked, asked_of(running, earlier));
             call_fold(stitch, running->group[earlier].call, sibling->call);
+        }
         if (stitch->calls[sibling->call].caller_end_ns)
             heap_push(running, i);
     }

@@ -232,6 +232,13 @@ static uint8_t plain_half(struct stitch *stitch, const struct work_span *span)
     return is_caller_by_place(stitch, span, parent) ? HALF_OUT : HALF_NONE;
 }
 
+/* Plugins, routers and middlewares of a gateway have spans of their own. */
+static bool is_step_of_proxy(const struct stitch *stitch, const struct work_span *span)
+{
+    return span->shape->kind == KIND_INTERNAL && !span->shape->upstream_cluster &&
+           beneath_own_workload(stitch, span);
+}
+
 static uint8_t application_half(struct stitch *stitch, struct work_span *span)
 {
     switch (span->shape->kind) {
@@ -268,8 +275,12 @@ void roles_find(struct stitch *stitch)
         struct work_span *span = &stitch->spans[i];
         bool plain = span->shape->proxy == PROXY_NONE && span->shape->kind != KIND_SERVER &&
                      span->shape->kind != KIND_CLIENT;
-        span->half = plain || span->proxy == PROXY_NONE ? application_half(stitch, span)
-                     : span->proxy == PROXY_SIDECAR     ? sidecar_half(stitch, span)
-                                                        : gateway_half(stitch, span);
+        if (plain || span->proxy == PROXY_NONE)
+            span->half = application_half(stitch, span);
+        else if (is_step_of_proxy(stitch, span))
+            span->half = HALF_NONE;
+        else
+            span->half = span->proxy == PROXY_SIDECAR ? sidecar_half(stitch, span)
+                                                      : gateway_half(stitch, span);
     }
 }

@@ -176,7 +176,7 @@ static uint8_t security_of(const struct stitch *stitch, const struct work_call *
 {
     uint8_t security = SECURITY_MTLS, far = SECURITY_UNKNOWN;
     name_no gateway = NAME_NONE;
-    if (work->callee_visit != NONE)
+    if (work->callee_visit != NONE && visit_answered(stitch, &stitch->visits[work->callee_visit]))
         far = stitch->spans[stitch->visits[work->callee_visit].first].security;
     if (work->bottom == NONE)
         return far;

@@ -21,7 +21,7 @@ static name_no answered_by(struct stitch *stitch, const struct work_span *span,
                            const struct work_span *child)
 {
     const struct shape *shape = child->shape;
-    if (shape->kind == KIND_CLIENT || shape->kind == KIND_PRODUCER)
+    if (shape->kind == KIND_CLIENT || shape->kind == KIND_PRODUCER || child->through)
         return NAME_NONE;
     if (same_workload(&shape->node, &span->shape->node))
         return shape->proxy == PROXY_NONE ? shape->node.service : NAME_NONE;

@@ -139,9 +139,10 @@ static bool passes(struct stitch *stitch, const struct work_span *span)
     return handed_on(stitch, span);
 }
 
+/* A step inside of a gateway on the way is none of its ways on. */
 static bool is_of_row(const struct work_span *span)
 {
-    return span->passes || (span->half & HALF_OUT);
+    return span->half != HALF_NONE && (span->passes || (span->half & HALF_OUT));
 }
 
 /* Is the parent part of a way on to what is beneath it? A producer hands on to its queue alone. */
@@ -157,12 +158,24 @@ static bool begins_visit(const struct stitch *stitch, const struct work_span *sp
     return (span->half & HALF_IN) && hands_on(stitch, &stitch->spans[span->parent]);
 }
 
+/* The client's span that sends what the producer's span right above it created: one call. */
+static bool sends_for(const struct stitch *stitch, const struct work_span *parent,
+                      const struct work_span *span)
+{
+    if (parent->shape->kind != KIND_PRODUCER || parent->row == NONE)
+        return false;
+    name_no queue = stitch->spans[parent->row].shape->peer;
+    return span->shape->messaging && span->shape->kind == KIND_CLIENT &&
+           (!queue || !span->shape->peer || queue == span->shape->peer);
+}
+
 /* Takes its place beneath the span above it in the row, or begins one. */
 static void join_row(struct stitch *stitch, uint32_t i)
 {
     struct work_span *span = &stitch->spans[i];
     const struct work_span *parent = span->parent == NONE ? NULL : &stitch->spans[span->parent];
-    bool beneath = parent && parent->visit == span->visit && hands_on(stitch, parent);
+    bool beneath = parent && parent->visit == span->visit &&
+                   (hands_on(stitch, parent) || sends_for(stitch, parent, span));
     if (!is_of_row(span)) {
         bool inside = beneath && span->half == HALF_NONE;
         span->row = inside ? parent->row : NONE;
@@ -191,6 +204,14 @@ static void go_in(struct stitch *stitch, uint32_t i)
         visit->application = i;
 }
 
+/* Of who was called only a proxy's ways on were heard of, or not even these: no half of the call.
+ */
+static bool is_half_of_nobody(const struct stitch *stitch, const struct visit *visit)
+{
+    const struct work_span *first = &stitch->spans[visit->first];
+    return visit->silent || (first->half == HALF_OUT && first->proxy != PROXY_NONE);
+}
+
 /* The call that began a visit beneath another one's span. Mirrored requests are nobody's way. */
 static bool add_led_call(struct stitch *stitch, uint32_t visit, uint32_t parent)
 {
@@ -203,7 +224,8 @@ static bool add_led_call(struct stitch *stitch, uint32_t visit, uint32_t parent)
     call->call.known_by = KNOWN_CALLEE_ONLY;
     call->aside = stitch->spans[stitch->visits[visit].first].shape->mirrored;
     if (!call->aside && hands_on(stitch, above)) {
-        call->call.known_by = KNOWN_BOTH;
+        call->call.known_by =
+            is_half_of_nobody(stitch, &stitch->visits[visit]) ? KNOWN_CALLER_ONLY : KNOWN_BOTH;
         call->bottom = above->row;
         stitch->spans[above->row].goes_on = true;
     }
@@ -300,12 +322,86 @@ static bool joins_led(const struct stitch *stitch, const struct work_span *span)
            same_workload(&stitch->visits[led].node, &span->shape->node);
 }
 
+/* Somebody of it was heard of after all. */
+static void break_silence(struct stitch *stitch, uint32_t visit, uint32_t i)
+{
+    struct visit *led = &stitch->visits[visit];
+    if (led->silent)
+        led->first = led->inner = led->application = i;
+    led->silent = false;
+}
+
+/* Where a callee's half took the id of its caller's, its parent is what the caller itself got: that
+ * is no client's span. With the caller's half lost, and the callee's of the span above it, he is
+ * whom that span names. NULL where the span's parent is not such, or does not say. */
+static const struct upstream *came_through(struct stitch *stitch, const struct work_span *span)
+{
+    const struct work_span *above = &stitch->spans[span->parent];
+    uint64_t id = span->record->span_id;
+    bool lost = span->shape->shared && span->shape->kind == KIND_SERVER &&
+                above->shape->kind == KIND_CLIENT && above->proxy != PROXY_NONE &&
+                (above->half & HALF_OUT) && above->record->span_id != id &&
+                above->record->span_id != __builtin_bswap64(id);
+    if (!lost)
+        return NULL;
+    const struct upstream *upstream = upstream_parse(stitch, above->shape->upstream_cluster);
+    bool named = upstream->direction == DIRECTION_OUTBOUND && upstream->kubernetes &&
+                 upstream->service != span->shape->node.service;
+    return named ? upstream : NULL;
+}
+
+/* The visit at whom the span's proxy called, of whom no span came; NONE when memory is short. */
+static uint32_t silent_visit(struct stitch *stitch, uint32_t i, const struct upstream *upstream)
+{
+    struct work_span *span = &stitch->spans[i];
+    const struct knowledge *knowledge = stitch->knowledge;
+    struct node node = {.service = upstream->service,
+                        .namespace = upstream->namespace,
+                        .version = upstream->subset,
+                        .role = ROLE_WORKLOAD};
+    uint32_t own = span->visit;
+    if (knowledge->n_alias)
+        node.service = names_add(
+            stitch->names, knowledge_alias(knowledge, names_text(stitch->names, node.service)));
+    if (span->led != NONE && same_workload(&stitch->visits[span->led].node, &node))
+        return span->led;
+    uint32_t visit = visit_add(stitch, i);
+    span->visit = own;
+    if (visit == NONE)
+        return NONE;
+    stitch->visits[visit].node = node;
+    stitch->visits[visit].silent = true;
+    span->led = visit;
+    return add_led_call(stitch, visit, i) ? visit : NONE;
+}
+
+/* A visit that a silent one called. */
+static bool begin_through(struct stitch *stitch, uint32_t i, const struct upstream *upstream)
+{
+    uint32_t from = silent_visit(stitch, stitch->spans[i].parent, upstream);
+    uint32_t visit = from == NONE ? NONE : visit_add(stitch, i);
+    struct work_call *call = visit == NONE ? NULL : call_add(stitch);
+    if (!call)
+        return false;
+    stitch->spans[i].through = true;
+    call->caller_visit = from;
+    call->callee_visit = visit;
+    call->call.known_by = KNOWN_CALLEE_ONLY;
+    call->aside = stitch->spans[i].shape->mirrored;
+    stitch->visits[visit].call = stitch->n_calls - 1;
+    link_call(stitch, from, stitch->n_calls - 1);
+    return true;
+}
+
 static bool place(struct stitch *stitch, uint32_t i)
 {
     struct work_span *span = &stitch->spans[i];
     if (span->parent == NONE)
         return begin_root(stitch, i);
     uint32_t above = stitch->spans[span->parent].visit;
+    const struct upstream *silent = came_through(stitch, span);
+    if (silent)
+        return begin_through(stitch, i, silent);
     span->passes = passes(stitch, span);
     if (span->passes || !begins_visit(stitch, span)) {
         span->visit = above;
@@ -315,6 +411,7 @@ static bool place(struct stitch *stitch, uint32_t i)
     }
     if (joins_led(stitch, span)) {
         span->visit = stitch->spans[span->parent].led;
+        break_silence(stitch, span->visit, i);
         return true;
     }
     uint32_t visit = visit_add(stitch, i);

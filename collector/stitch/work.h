@@ -10,6 +10,7 @@
  *   identity.c   what a visit's node does not know of itself and others of the trace do
  *   peer.c       the callee that a caller names when no span of it came
  *   answers.c    … and who answers to that name
+ *   asked.c      what a call asked for: tells two requests of one operation apart
  *   attempts.c   calls that share a caller's spans: attempts of one call, mirrors, or calls apart
  *   retries.c    calls one after the other that are attempts of one
  *   blame.c      what failed, where it began, where it was only passed on
@@ -70,6 +71,7 @@ struct work_span {
     bool passes;       /* a gateway between two workloads: part of the caller's way to the callee */
     bool goes_on;      /* a span of a row with another one, or a callee, beneath */
     bool consumes;     /* took a message from a queue */
+    bool through;      /* came through a workload of which there is no span, from its parent */
 };
 
 /* One stay of a request at a workload: from its first incoming half on. */
@@ -84,6 +86,7 @@ struct visit {
     uint32_t first_call, last_call; /* calls it made, linked by next_of_visit */
     uint32_t worst;                 /* the failed call beneath that explains its failure; NONE */
     bool gone;                      /* the call that led here ended because the client left */
+    bool silent; /* it sent no span: `first` is that of its caller, which names it */
 };
 
 struct work_call {
@@ -152,7 +155,7 @@ struct stitch {
 /* False where nobody was heard of at this visit but those who called on from there. */
 static inline bool visit_answered(const struct stitch *stitch, const struct visit *visit)
 {
-    return stitch->spans[visit->first].half != HALF_OUT;
+    return !visit->silent && stitch->spans[visit->first].half != HALF_OUT;
 }
 
 /* tree.c */
@@ -203,6 +206,8 @@ void identity_fill(struct stitch *stitch);
 void identity_fill_callees(struct stitch *stitch);
 /* A text of an attribute of the span, '' when it has none. */
 struct str span_text(const struct record *record, struct str key);
+/* The same as it stands in JSON, with its escapes: to be compared. */
+struct str span_escaped(const struct record *record, struct str key);
 uint64_t span_number(const struct record *record, struct str key);
 /* What a waypoint says of the workloads at its sides. */
 bool waypoint_source(struct stitch *stitch, const struct record *record, struct node *node);
@@ -212,7 +217,8 @@ void peer_name(struct stitch *stitch, const struct work_call *call, struct node 
                uint8_t *connection_type);
 /* The deepest span of the row that names an upstream: what it names; nothing where none does. */
 const struct upstream *row_upstream(struct stitch *stitch, const struct work_call *call);
-/* The host that was asked for: of the proxy's request, else as the application names it. */
+/* The host that was asked for: of the proxy's request, whom a gateway's own span of it names, else
+ * as the application names it. */
 name_no asked_host(const struct stitch *stitch, const struct work_call *call);
 /* answers.c */
 /* By the calls that have both ends: they are named by then. False when memory is short. */
@@ -223,6 +229,18 @@ bool answers_to(struct stitch *stitch, const struct upstream *upstream, struct n
 /* A host, an address, or a name that a caller gives: a workload when it resolves, is a cluster's
  * host, has no dot, or lies inside; else external. */
 void peer_name_host(struct stitch *stitch, name_no name, struct node *node);
+/* asked.c */
+/* Hashes; 0 where nobody says. */
+struct asked {
+    uint64_t method;
+    uint64_t request;       /* as the caller writes it down */
+    uint64_t target, route; /* as the callee does */
+};
+struct asked asked_by(const struct stitch *stitch, const struct work_call *call);
+/* False where something that both say differs. */
+bool asked_alike(const struct asked *a, const struct asked *b);
+/* What it does not say itself is what an earlier attempt said. */
+void asked_fill(struct asked *asked, const struct asked *earlier);
 /* attempts.c */
 bool attempts_fold(struct stitch *stitch);
 void call_fold(struct stitch *stitch, uint32_t earlier, uint32_t later);

@@ -54,6 +54,8 @@ static void make_span(struct choices *choices, uint32_t i, uint32_t n, struct re
                                  .http_status = choose(choices, 4) == 1 ? 503 : CODE_NONE,
                                  .grpc_status = CODE_NONE,
                                  .weight = 1.0f};
+    span->shared = choose(choices, 4) == 1;
+    span->facts.resend_count = choose(choices, 6) == 1 ? (uint16_t)choose(choices, 3) : 0;
     if (choose(choices, 5) == 1)
         span->facts.peer = services[choose(choices, N_SERVICES)];
     if (proxy) {

@@ -76,6 +76,16 @@ def scene_every_kind(c):
     assert c.sql("SELECT sum(tls), sum(plaintext), sum(security_unknown) FROM edge_minute WHERE caller_service = 'shop-edge'") == [(0, 0, 3)]
 
 
+def scene_a_balancer_whose_client_left(c):
+    """ALB writes 460 as nginx writes 499: nobody answered, and nobody failed."""
+    c.start()
+    good(c, "alb", 'http 2026-11-23T10:00:00.120000Z app/front/1 203.0.113.7:51034 10.0.0.9:443 0.001 -1 -1 460 - 1 1 "GET http://shop.example.com:80/pets/7 HTTP/1.1" '
+         '"curl" - - arn:aws:x:targetgroup/api/0 "Root=1-6a5b4c3d-0011223344556677889900aa" "-" "-" 1 2026-11-23T10:00:00.000000Z "forward" "-" "-"')
+    c.flush()
+    assert c.sql("SELECT caller_service, callee_service, calls, errors, client_errors FROM edge_minute ORDER BY 1") == [("front", "api", 1, 0, 0), ("user", "front", 1, 0, 0)]
+    assert c.sql("SELECT fault, response_flags FROM span") == [("client_gone", "DC")] and c.sql("SELECT status FROM trace") == [("ok",)]
+
+
 def scene_real_nginx_and_haproxy(c):
     """What nginx 1.22.1 (the README's format, JSON, combined) and HAProxy 2.6.12 wrote of the same eight requests, one of them to nobody, one answered 503 by
     the application, with quotes and backslashes in path and user agent."""

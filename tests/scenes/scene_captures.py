@@ -63,3 +63,28 @@ def scene_captures_of_all_configurations_are_as_they_were(c):
         check_counts(c, name)
         c.check_ledger()
         c.stop()
+
+
+def scene_a_proxy_of_shared_ids_that_is_silent_invents_no_edge(c):
+    """Each one left out of the capture, and the callers' halves of all: its callers name it, what it called is known by its callees, and attempts stay attempts."""
+    spans = [span for body in frames("zipkin_shared") for span in json.loads(body)]
+
+    def edges(kept):
+        c.sets["store.path"] = c.db = c.folder + "/%d.db" % len(kept)
+        c.start()
+        assert c.post_zipkin(json.dumps(kept).encode())[0] in (200, 202)
+        c.flush()
+        c.check_ledger()
+        found = {(a, b): (calls, retries) for a, b, calls, retries in c.sql(
+            "SELECT caller_service, callee_service, sum(calls), sum(retries) FROM edge_minute WHERE callee_version != 'v2' OR callee_service = 'reviews' GROUP BY 1, 2")}
+        c.stop()
+        return found
+
+    whole = edges(spans)
+    for name in ("details", "productpage", "reviews", "ratings"):
+        left = edges([s for s in spans if s["localEndpoint"]["serviceName"] != name + ".default"])
+        # without the callee's half nobody tells its attempts, nor, without the caller's, those that reached nobody
+        assert {e: n[0] for e, n in left.items() if e != ("productpage", "details")} == {e: n[0] for e, n in whole.items() if e != ("productpage", "details")}, (name, left, whole)
+        assert left["productpage", "details"][0] == 27, (name, left)
+        assert name == "ratings" or left["reviews", "ratings"] == whole["reviews", "ratings"], (name, left)
+    assert edges([s for s in spans if s["kind"] == "SERVER"]) == whole

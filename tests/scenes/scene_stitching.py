@@ -5,8 +5,8 @@ import random
 import sqlite3
 import subprocess
 
-from stitching import Trace, expected_text, frames_of, graph_text, otlp, zipkin
-from stitching_cases import CASES
+from stitching import INBOUND, Trace, expected_text, frames_of, graph_text, otlp, out, zipkin
+from stitching_cases import CASES, a_service_that_only_reports_as_a_client, kong_before_a_service_with_spans_of_its_plugins
 
 
 def stitch(c, format_, bodies, *options):
@@ -41,6 +41,74 @@ def scene_a_store_behind_a_sidecar_keeps_its_protocol(c):
             t.proxy("a", "client", 2, 48, k, upstream="outbound|9200||store.shop.svc.cluster.local", attrs=proxy)
         calls, = ([call for call in trace["calls"] if call["caller"][2] == "a"] for trace in stitch(c, "otlp_json", [otlp(t.spans)]))
         assert [call["protocol"] for call in calls] == [wanted], (own, proxy, calls)
+
+
+def scene_a_gateway_answers_and_not_its_plugins(c):
+    spans, _ = kong_before_a_service_with_spans_of_its_plugins()
+    trace, = stitch(c, "otlp_json", [otlp(spans)])
+    entry, = (call for call in trace["calls"] if call["known_by"] == "entry")
+    assert (entry["operation"], entry["callee_ns"]) == ("kong", 100_000_000), entry
+
+
+def scene_a_timeout_is_a_failure_of_the_callee_that_lost_its_client(c):
+    """DC or `canceled` at a callee whose caller gave up: its span, its operation and the trace say so alike, also where a retry made it good; where the client of the whole left, nobody failed."""
+    c.start()
+    for n, (code, flags, again) in enumerate(((500, "UT", False), (200, "-", True), (0, "DC", False))):
+        t = Trace(n + 1)
+        ended = {"code": code, "flags": "DC" if code == 0 else "-"}
+        a = t.proxy("a", "server", 0, 500, None, upstream=INBOUND, **ended)
+        ab = t.proxy("a", "client", 10, 400, a, upstream=out("b"), code=504 if flags == "UT" else code, flags=flags)
+        t.proxy("b", "server", 12, 99, ab, upstream=INBOUND, code=0, flags="DC")
+        if again:
+            t.proxy("b", "server", 212, 99, ab, upstream=INBOUND)
+        assert c.post_otlp(otlp(t.spans), json_body=True)[0] == 200
+    c.flush()
+    assert c.sql("SELECT fault FROM span WHERE service = 'b' ORDER BY trace_id, start_ns") == [("origin",), ("recovered",), ("",), ("client_gone",)]
+    assert c.sql("SELECT sum(calls), sum(errors) FROM operation_minute WHERE service = 'b'") == [(4, 2)]
+    assert c.sql("SELECT status, error_count FROM trace ORDER BY trace_id") == [("error", 3), ("ok", 1), ("ok", 0)]
+
+
+def scene_who_took_its_caller_s_id_and_sends_nothing(c):
+    """Zipkin's shared ids: whose parent is a client's span came through a workload that sent none. Its caller names it; without a name the two stay one call."""
+    def silent(middle, code=200, heard=False):
+        t = Trace(1)
+        a = t.proxy("a", "server", 0, 100, None, upstream=INBOUND, code=code)
+        ab = t.proxy("a", "client", 1, 90, a, upstream=middle, code=code)
+        cd = {"id": "00000000000000cc", "parent": ab["id"], "kind": "client", "service": "b"}  # b's half, which is lost
+        if heard:  # another one of it is not
+            t.proxy("b", "client", 10, 20, ab, upstream=out("d"))
+        t.proxy("c", "server", 20, 50, cd, upstream=INBOUND, code=code, shared=True)
+        return zipkin(t.spans)
+
+    for body, text in ((silent(out("b")), """user > a entry
+                            a > b caller_only
+                            b > c callee_only
+                            trace ok entry=a"""),
+                       (silent(out("b"), 500), """user > a entry carried
+                            a > b caller_only carried
+                            b > c callee_only origin
+                            trace error entry=a origin=c reason=500"""),
+                       (silent(out("b"), heard=True), """user > a entry
+                            a > b caller_only
+                            b > c callee_only
+                            b > d caller_only
+                            trace ok entry=a"""),
+                       (silent("outbound|443||shop.example.com"), """user > a entry
+                            a > c both
+                            trace ok entry=a"""),
+                       (silent(out("c")), """user > a entry
+                            a > c both
+                            trace ok entry=a""")):
+        wrong = differences("silent", stitch(c, "zipkin_json", [body]), text)
+        assert not wrong, wrong
+
+
+def scene_of_a_callee_known_by_its_calls_no_hop_is_told(c):
+    spans, _ = a_service_that_only_reports_as_a_client()
+    c.start()
+    assert c.post_otlp(otlp(spans), json_body=True)[0] == 200
+    c.flush()
+    assert c.sql("SELECT hop, time_ns_sum FROM hop_minute WHERE callee_service = 'middle'") == [("network", 0)], c.sql("SELECT * FROM hop_minute")
 
 
 def scene_any_order_any_split_any_repetition(c):

@@ -42,6 +42,7 @@ class Span:
         self.children = []
         self.parent = None
         self.orphan = False
+        self.silent = self.spoke = False
 
     @property
     def gateway(self):
@@ -136,6 +137,18 @@ def join(spans):
             span.parent = max(started, key=lambda s: s.start)
         else:
             span.parent = (own or [s for s in above if side(s) == "callee" and not shadow(s)] or [s for s in above if side(s) == "caller"] or above)[0]
+    for span in list(spans):
+        above = span.parent
+        if above and span.raw["shared"] and span.kind == "server" and above.proxy and above.kind == "client" and outbound(above) and above.id != span.id:
+            place = resolves(above.upstream.split("|")[-1]) if above.upstream.startswith("outbound|") else None
+            if place and place[0] and place[1] != span.service:  # what its caller got under this id is lost, and so is the caller's half
+                lost = next((s for s in spans if s.silent and s.parent is above), None)
+                if not lost:
+                    lost = silent(above, place)
+                    for own in (s for s in spans if s.parent is above and s.service == lost.service and side(s) == "caller"):
+                        own.parent, lost.spoke = lost, lost.spoke or not own.proxy
+                    spans.append(lost)
+                span.parent = lost
     for span in spans:  # a ring is cut above whatever started first in it
         ring, at = [], span
         while at and at not in ring:
@@ -147,6 +160,14 @@ def join(spans):
     for span in spans:
         if span.parent:
             span.parent.children.append(span)
+
+
+def silent(above, place):
+    """In place of the half of a callee who sends no spans."""
+    span = Span({**above.raw, "kind": "server", "us": None, "status": 0, "attrs": {}})
+    span.service, span.namespace, span.version, span.cluster = place[1], place[0], above.upstream.split("|")[2], ""
+    span.silent, span.parent = True, above
+    return span
 
 
 def ancestors(span):
@@ -190,6 +211,7 @@ class Call:
         self.caller, self.callee, self.known_by = caller, callee, known_by  # visits, or a node for who never speaks
         self.chain, self.hops, self.low = [], [], []  # spans of the caller's half, of gateways between, of the callee's half
         self.type, self.retries, self.recovered, self.mirror = "", 0, False, False
+        self.into = None  # the attempt after it
         self.fault, self.key, self.under = None, None, None
 
     def said(self):
@@ -308,7 +330,7 @@ def learn(traces):
 def fill(spans, of, calls):
     """Unknown takes what a joined half knows (the caller's names its callee), else what the only other of that name knows."""
     def speaks_as_itself(span):  # and is no application behind a sidecar that calls it otherwise
-        return span not in of or of[span].top.service == span.service
+        return not span.silent and (span not in of or of[span].top.service == span.service)
 
     for n, what in ((0, "cluster"), (1, "namespace"), (3, "version")):
         def take(span, values):
@@ -324,7 +346,7 @@ def fill(spans, of, calls):
             for span in visit.spans:
                 take(span, set(joined))
         given = {s: getattr(s, what) for s in spans}
-        for span in spans:
+        for span in (s for s in spans if what != "version" or not s.silent):
             take(span, {given[o] for o in spans if o.service == span.service and speaks_as_itself(o)})
         for call in calls:
             if what != "version" and not isinstance(call.callee, Visit) and call.callee[4] == "workload" and not call.callee[n]:
@@ -475,7 +497,8 @@ def calls_of(spans, of):
             continue
         up = of[above]
         chain = chain_above(above, up) or ([above] if calls_too(above, top, up) else [])
-        call = add(up, visit, "both" if chain or top.parent is not above else "callee_only")
+        nobody_s = (top.silent and not top.spoke) or (top.proxy and only_calls_on(top))  # a proxy's way on is no half of the call
+        call = add(up, visit, "callee_only" if not chain and top.parent is above else "caller_only" if nobody_s else "both")
         call.hops = [a for a in ancestors(top) if passes(a) and a not in ancestors(above)][::-1]
         starts(call, chain, up)
     for span in spans:  # caller spans that nobody answered
@@ -541,6 +564,23 @@ def own_operation(call):
     return call.chain[0].operation()
 
 
+def asked(call):
+    """What tells its request from another of the same operation, by side: the URL as the caller has it (hosts may change), path and route as the callee has them."""
+    def first(spans, names):
+        return next((re.sub(r"^\w+://[^/]*", "", str(s.attrs[n])) for s in spans for n in names if n in s.attrs), "")
+    low = [s for s in call.low[:1] + call.low[-1:]]
+    route = next((s.attrs.get("http.route") or ("" if s.proxy or s.raw["name"].upper() in ("GET", "POST", "HTTP") else s.raw["name"]) for s in call.low[-1:]), "")
+    return {"method": first(call.chain + call.hops + low[::-1], ("http.request.method", "http.method")),
+            "request": first(call.chain + call.hops, ("url.full", "http.url", "db.statement")),
+            "target": first(low, ("url.path", "http.target", "url.full", "http.url")).partition("?")[0], "route": route}
+
+
+def alike(a, b):
+    if a["method"] and b["method"] and a["method"] != b["method"]:
+        return False
+    return next((a[n] == b[n] for n in ("request", "target", "route") if a[n] and b[n]), True)
+
+
 def fold_into(first, call):
     """`call` becomes what the folded call shows; the number of attempts adds up."""
     if outcome(first) == "error" or first.recovered:
@@ -557,7 +597,17 @@ def fold(calls):
         if call.known_by == "both" and call.chain and call.chain[-1].proxy and isinstance(call.callee, Visit):
             if not call.mirror:
                 proxies.setdefault(id(call.chain[-1]), []).append(call)
-    gone = set()
+    gone, keys = set(), {}
+    for call in calls:
+        if call.known_by == "callee_only" and not call.chain and not call.hops and not call.mirror and isinstance(call.callee, Visit):
+            top = call.callee.top
+            keys.setdefault((top.id, top.kind, top.service, top.proxy, id(top.parent)), []).append(call)
+    for group in keys.values():  # attempts of one key whose caller's half is lost
+        group.sort(key=lambda c: c.callee.top.start)
+        for first, call in zip(group, group[1:]):
+            if outcome_low(first) in ("error", "gone"):
+                call.retries, call.recovered = first.retries + 1, True
+                gone.add(first)
     for group in proxies.values():
         group.sort(key=lambda c: c.callee.top.start)
         upstream = peer(group[0].chain[-1])[0][2]
@@ -582,20 +632,24 @@ def fold(calls):
         place = next((s for s in call.chain if any(True for o in calls if o is not call and o.chain and s in o.chain)), None)
         at = call.chain.index(place) + 1 if place else 0
         top = call.chain[at] if at < len(call.chain) else call.chain[-1]
-        siblings.setdefault((id(top.parent) if top.parent else id(top), named(call), top.operation()), []).append((top, call))
+        place = id(top.parent) if top.parent else top.parent_id if top.orphan else id(top)
+        siblings.setdefault((place, top.service, named(call), top.operation()), []).append((top, call, asked(call)))
     for group in siblings.values():
         open_ = []
-        for top, call in group:
+        for top, call, wanted in group:
             n = max(int(s.attrs.get(k, 0)) for s in [top, *call.chain] for k in ("http.request.resend_count", "retry.count") if True)
             said = n > 0
             fit = [o for o in open_ if o[0].end <= top.start and (said or outcome(o[1]) == "error")]
+            fit = [o for o in fit if alike(o[2], wanted)] or (said and ([o for o in open_ if o[0].end > top.start and alike(o[2], wanted)][-1:] or fit))
             if fit:
                 last = max(fit, key=lambda o: o[0].end)
                 call.recovered = call.recovered or last[1].recovered or outcome(last[1]) == "error"
                 call.retries += last[1].retries + 1
+                wanted = {k: v or last[2][k] for k, v in wanted.items()}
                 open_.remove(last)
                 gone.add(last[1])
-            open_.append((top, call))
+                last[1].into = call
+            open_.append((top, call, wanted))
     kept = [c for c in calls if c not in gone]
     for call in kept:
         call.recovered = call.recovered and outcome(call) != "error"
@@ -698,7 +752,7 @@ def graph(raws, whole=True, kinds=None):
     of = visits_of(spans)
     calls = calls_of(spans, of)
     fill(spans, of, calls)
-    calls, _ = fold(calls)
+    calls, gone = fold(calls)
     tops = [s for s in spans if not s.parent]
     roots = [s for s in tops if not s.orphan] or tops
     root = min(roots, key=lambda s: (s.start, s.id))
@@ -706,6 +760,10 @@ def graph(raws, whole=True, kinds=None):
     entry = visit.incoming
     if entry is None:
         began = [c for c in calls if c.caller is visit and c.chain and root in c.chain]
+        for first in (c for c in gone if c.caller is visit and root in c.chain):
+            while first.into:
+                first = first.into
+            began += [first] * (first in calls)
         if began and is_caller(root, visit):
             entry = max(began, key=lambda c: (outcome(c) == "error", c.callee.top.start if isinstance(c.callee, Visit) else 0))
     if entry is None and not is_caller(root, visit):

@@ -20,6 +20,7 @@ class Mesh:
         self.skew = {n: draw.choice([0, 0, 0, 5000, -3000]) if draw.random() < 0.2 else 0 for n in NAMES}
         self.cluster_of = {n: draw.choice(["c1", "c2"]) if self.clusters else "" for n in NAMES}
         self.grpc = draw.random() < 0.15
+        self.bare = draw.random() < 0.3      # applications name all their requests `GET`
 
 
 class Maker:
@@ -163,7 +164,9 @@ class Maker:
         like, spans = self.mesh.like[caller], []
         if like in ("applications", "both"):
             attrs = {"server__address": callee} if like == "applications" or callee.startswith("silent") else {}
-            parent = self.app(caller, "client", start, ms, parent, code, attrs=attrs, name="GET " + path)
+            if self.mesh.bare:
+                attrs["url__full"] = "http://%s%s" % (callee, path)
+            parent = self.app(caller, "client", start, ms, parent, code, attrs=attrs, name="GET" if self.mesh.bare else "GET " + path)
             spans.append(parent)
         if like in ("sidecars", "both"):
             each = self.mesh.attempts
@@ -316,7 +319,10 @@ class Maker:
     def spoil(self):
         d, t = self.draw, self.t
         what = d.random()
-        if what < 0.25:
+        if self.mesh.zipkin and what < 0.06:  # a workload's proxy sends nothing
+            left = [s for s in t.spans if s["service"] != d.choice([n for n in NAMES if self.mesh.like[n] == "sidecars"] or NAMES)]
+            t.spans[:] = left or t.spans
+        elif what < 0.25:
             for _ in range(1 if self.mesh.zipkin else d.choice([1, 1, 2, 3])):  # of shared ids two lost halves leave no way to tell
                 may_go = [] if self.mesh.unset and self.mesh.zipkin else t.spans  # without kinds nobody could tell whose half is left
                 if len(t.spans) > 1 and may_go:

@@ -46,7 +46,7 @@ class Trace:
                 "parent": parent["id"] if isinstance(parent, dict) else parent or "", "resource": resource, "attrs": attrs,
                 "start_us": None if more.get("no_start") else BASE_US + round(start * 1000),
                 "us": None if more.get("no_duration") else round(ms * 1000), "status": more.get("status", 0),
-                "name": more.get("name") or "op", "shared": more.get("shared", False), "links": more.get("links", [])}
+                "name": more.get("name") or "op", "shared": more.get("shared", False), "links": more.get("links", []), "scope": more.get("scope", "")}
         if span["shared"]:
             span["id"], span["parent"] = parent["id"], parent["parent"]
         self.spans.append(span)
@@ -104,9 +104,9 @@ def otlp(spans):
                "links": [{"traceId": t, "spanId": i} for t, i in s["links"]]}
         if s.get("trace_state"):
             one["traceState"] = s["trace_state"]
-        groups.setdefault(json.dumps(s["resource"], sort_keys=True), []).append(one)
-    return json.dumps({"resourceSpans": [{"resource": {"attributes": attributes(json.loads(r))}, "scopeSpans": [{"spans": list_}]}
-                                         for r, list_ in groups.items()]}).encode()
+        groups.setdefault((json.dumps(s["resource"], sort_keys=True), s["scope"]), []).append(one)
+    return json.dumps({"resourceSpans": [{"resource": {"attributes": attributes(json.loads(r))}, "scopeSpans": [{"scope": {"name": scope}, "spans": list_}]}
+                                         for (r, scope), list_ in groups.items()]}).encode()
 
 
 def zipkin(spans):

@@ -815,3 +815,235 @@ def a_callee_of_shared_ids_that_calls_its_caller_back_with_a_half_that_is_lost()
         a > b both
         b > a callee_only
         trace ok entry=a"""
+
+
+def asked_twice(first, second, **more):
+    """Two calls of a, one after the other, that its SDK names `GET`: the first fails. Each is (attributes of the caller's half, what the callee's is named)."""
+    t = new()
+    a = t.server("a", 0, 100)
+    for i, ((attrs, name), code) in enumerate(((first, 503), (second, 200))):
+        k = t.client("a", 10 + 40 * i, 20, a, name="GET", attrs={"http__response__status_code": code, **attrs})
+        if name:
+            t.server("b", 12 + 40 * i, 10, k, name=name, attrs={"http__response__status_code": code, **more})
+    return t.spans
+
+
+TWO = """user > a entry
+        a > b both origin
+        a > b both
+        trace ok entry=a"""
+TAKEN_UP = """user > a entry
+        a > b both retries=1 recovered
+        trace ok entry=a"""
+
+
+@case
+def requests_to_two_urls_are_two_calls_whatever_their_name():
+    return asked_twice(({"url__full": "http://b/item/1"}, "GET"), ({"url__full": "http://b/item/2"}, "GET")), TWO
+
+
+@case
+def a_request_of_another_method_takes_up_none():
+    return asked_twice(({"http__request__method": "GET", "url__full": "http://b/x"}, "GET"), ({"http__request__method": "PUT", "url__full": "http://b/x"}, "GET")), TWO
+
+
+@case
+def a_request_to_one_url_at_another_host_is_a_retry():
+    return asked_twice(({"http__url": "http://10.0.0.1:80/item/1?q=\"x\""}, "GET"), ({"http__url": "http://10.0.0.2:80/item/1?q=\"x\""}, "GET /item")), TAKEN_UP
+
+
+@case
+def without_a_url_the_callee_tells_requests_apart():
+    return asked_twice(({}, "GET /x"), ({"url__full": "http://b/y"}, "GET /y")), TWO
+
+
+@case
+def without_a_url_and_a_route_a_request_is_a_retry():
+    return asked_twice(({}, "GET"), ({"url__full": "http://b/y"}, "GET /y")), TAKEN_UP
+
+
+@case
+def with_one_path_at_the_callee_a_request_is_a_retry_whatever_it_answers_it_with():
+    return asked_twice(({}, "refused"), ({}, "GET /x"), url__path="/x"), TAKEN_UP
+
+
+@case
+def statements_of_one_name_are_calls_each():
+    t = new()
+    a = t.server("a", 0, 100)
+    for i, text in enumerate(("select 'x' from \"one\"", "select 'x' from \"two\"", "select 'x' from \"one\"")):
+        t.client("a", 10 + 20 * i, 10, a, name="SELECT", status=0 if i else 2, attrs={"db__system": "mysql", "db__name": "log", "db__statement": text})
+    return t.spans, """user > a entry
+        a > log#database caller_only [database]
+        a > log#database caller_only retries=1 recovered [database]
+        trace ok entry=a"""
+
+
+@case
+def what_an_attempt_does_not_say_an_earlier_one_said():
+    t = new()
+    a = t.server("a", 0, 200)
+    for i, url in enumerate(({"url__full": "http://b/x"}, {}, {"url__full": "http://b/y"}, {"url__full": "http://b/x"})):
+        t.client("a", 10 + 40 * i, 20, a, name="GET", status=0 if i > 1 else 2, attrs={"server__address": "b", **url})
+    return t.spans, """user > a entry
+        a > b caller_only
+        a > b caller_only retries=2 recovered
+        trace ok entry=a"""
+
+
+@case
+def attempts_whose_parent_never_came():
+    t = new()
+    lost = "00000000000000ee"
+    for i, code in enumerate((503, 200)):
+        attempt = t.proxy("a", "client", 2 + 40 * i, 30, lost, upstream=out("b"), code=code, path="", attrs={"retry.count": "1"} if i else {})
+        t.proxy("b", "server", 5 + 40 * i, 20, attempt, upstream=INBOUND, code=code)
+    return t.spans, """a > b both retries=1 recovered
+        trace ok entry=a parts=2 incomplete"""
+
+
+@case
+def beneath_two_parents_that_never_came_calls_are_two():
+    t = new()
+    for i, code in enumerate((503, 200)):
+        o = t.proxy("a", "client", 2 + 40 * i, 30, "00000000000000e%d" % i, upstream=out("b"), code=code)
+        t.proxy("b", "server", 5 + 40 * i, 20, o, upstream=INBOUND, code=code)
+    return t.spans, """a > b both origin
+        a > b both
+        trace error entry=a origin=b reason=503 parts=2 incomplete"""
+
+
+@case
+def an_attempt_that_says_so_takes_up_one_that_goes_on():
+    t = new()
+    a = t.server("a", 0, 100)
+    for i, (start, ms) in enumerate(((10, 60), (20, 45), (30, 30))):
+        attrs = {"http__response__status_code": 200 if i == 2 else 503, "server__address": "b", "url__full": "http://b/%s" % "xyx"[i]}
+        t.client("a", start, ms, a, name="GET", attrs={**attrs, **({"http__request__resend_count": 1} if i == 2 else {})})
+    return t.spans, """user > a entry
+        a > b caller_only origin
+        a > b caller_only retries=1 recovered
+        trace ok entry=a"""
+
+
+def kong(t, kind, start, ms, parent, name, **more):
+    return t.span("kong", kind, start, ms, parent, name=name, scope="kong-internal", **more)
+
+
+def traefik(t, kind, start, ms, parent, name, **more):
+    return t.span("traefik", kind, start, ms, parent, name=name, scope="github.com/traefik/traefik", **more)
+
+
+@case
+def kong_before_a_service_with_spans_of_its_plugins():
+    t = new()
+    k = kong(t, "server", 0, 100, None, "kong")
+    kong(t, "internal", 1, 1, k, "kong.router")
+    kong(t, "internal", 3, 4, k, "kong.access.plugin.cors")
+    t.server("b", 12, 60, kong(t, "client", 10, 80, k, "kong.balancer"))
+    return t.spans, """user > kong#gateway entry
+        kong#gateway > b both
+        trace ok entry=kong#gateway"""
+
+
+@case
+def kong_between_two_services_with_spans_of_its_plugins():
+    t = new()
+    a = t.server("a", 0, 100)
+    ab = t.client("a", 1, 90, a)
+    k = kong(t, "server", 5, 80, ab, "kong")
+    kong(t, "internal", 6, 1, k, "kong.router")
+    t.server("b", 12, 60, kong(t, "client", 10, 70, k, "kong.balancer"))
+    kong(t, "internal", 82, 1, k, "kong.header_filter.plugin.cors")
+    return t.spans, """user > a entry
+        a > b both via=kong
+        trace ok entry=a"""
+
+
+@case
+def kong_between_whose_balancer_reached_nobody():
+    t = new()
+    a = t.server("a", 0, 100)
+    ab = t.client("a", 1, 90, a)
+    k = kong(t, "server", 5, 80, ab, "kong", attrs={"http__status_code": 503})
+    kong(t, "internal", 6, 1, k, "kong.router")
+    kong(t, "client", 10, 70, k, "kong.balancer", status=2, attrs={"net__peer__name": "b"})
+    return t.spans, """user > a entry
+        a > b caller_only origin via=kong
+        trace ok entry=a"""
+
+
+@case
+def kong_that_refuses_by_a_plugin():
+    t = new()
+    k = kong(t, "server", 0, 10, None, "kong", attrs={"http__status_code": 429})
+    kong(t, "internal", 1, 1, k, "kong.router")
+    kong(t, "internal", 3, 4, k, "kong.access.plugin.rate-limiting")
+    return t.spans, """user > kong#gateway entry origin
+        trace error entry=kong#gateway origin=kong#gateway reason=429"""
+
+
+@case
+def traefik_between_two_services_with_spans_of_its_middlewares():
+    t = new()
+    a = t.server("a", 0, 100)
+    above = traefik(t, "server", 5, 80, t.client("a", 1, 90, a), "EntryPoint")
+    for n, name in enumerate(("Router", "Metrics", "Service")):
+        above = traefik(t, "internal", 6 + n, 78 - 2 * n, above, name)
+    t.server("b", 12, 60, traefik(t, "client", 10, 70, above, "ReverseProxy"))
+    return t.spans, """user > a entry
+        a > b both via=traefik
+        trace ok entry=a"""
+
+
+@case
+def a_step_of_a_sidecar_is_no_call():
+    t = new()
+    s = t.proxy("a", "server", 0, 100, None, upstream=INBOUND)
+    t.proxy("a", "internal", 1, 2, s, path="")
+    t.server("a", 5, 90, s)
+    return t.spans, """user > a entry
+        trace ok entry=a"""
+
+
+@case
+def a_message_that_is_created_and_sent_is_one_call():
+    t = new()
+    queue = {"messaging__system": "kafka", "messaging__destination__name": "orders"}
+    a = t.server("a", 0, 100)
+    create = t.span("a", "producer", 1, 20, a, attrs={**queue, "messaging__operation__type": "create"})
+    t.client("a", 3, 10, create, attrs={**queue, "messaging__operation__type": "send"})
+    t.span("b", "consumer", 50, 30, create, attrs=queue)
+    t.client("a", 12, 5, create, attrs={**queue, "messaging__destination__name": "audit"})  # another message
+    return t.spans, """user > a entry
+        a > orders#queue caller_only [messaging_system]
+        a > audit#queue caller_only [messaging_system]
+        orders#queue > b callee_only [messaging_system]
+        trace ok entry=a"""
+
+
+@case
+def callees_of_whom_only_ways_on_came():
+    t = new()
+    a = t.proxy("a", "server", 0, 100, None, upstream=INBOUND)
+    ab = t.proxy("a", "client", 1, 90, a, upstream=out("b"))
+    t.proxy("b", "client", 10, 20, ab, upstream=out("c"))  # a proxy's way on is no callee's half, whatever lies above it
+    return t.spans, """user > a entry
+        a > b caller_only
+        b > c caller_only
+        trace ok entry=a"""
+
+
+@case
+def attempts_of_one_key_whose_caller_s_half_is_lost():
+    t = new()
+    a = t.proxy("a", "server", 0, 100, None, upstream=INBOUND)
+    for i, code in enumerate((503, 0, 200)):
+        t.proxy("b", "server", 5 + 30 * i, 20, a, upstream=INBOUND, id="00000000000000cc", code=code, flags="-" if code else "DC")
+    t.proxy("c", "server", 5, 20, a, upstream=INBOUND, id="00000000000000dd")
+    t.proxy("c", "server", 35, 20, a, upstream=INBOUND, id="00000000000000dd")  # the one before was answered
+    return t.spans, """user > a entry
+        a > b callee_only retries=2 recovered
+        a > c callee_only
+        a > c callee_only
+        trace ok entry=a"""
