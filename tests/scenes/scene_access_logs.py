@@ -575,3 +575,36 @@ def scene_addresses_tell_whose_sidecar_sent_it(c):
             assert found == wanted, (n, order is said, found)
             c.check_ledger()
             assert c.stop() == 0
+
+
+def scene_a_line_of_the_callee_beside_a_span_of_the_caller(c):
+    """Only `a` sends spans, and `b`'s sidecar writes lines, of an attempt that failed too: one call in either order, in one turn or two, and it keeps its span's
+    times where that was counted first."""
+    request_id, first, start = "101725ff-462f-9132-8f8e-c1526ce5a295", c.db, 1795428000000
+    sidecar = {"component": "proxy", "node_id": "sidecar~10.0.0.1~a-0.default~default.svc.cluster.local", "guid:x-request-id": request_id}
+    spans = [otlp_span("%032x" % 1, "%016x" % 1, "", "a.default", "op", 2, start, 50, upstream_cluster="inbound|80||", **sidecar),
+             otlp_span("%032x" % 1, "%016x" % 2, "%016x" % 1, "a.default", "op", 3, start + 2, 40, upstream_cluster="outbound|80||b.default.svc.cluster.local",
+                       **sidecar)]
+
+    def line(at, ms, code):
+        return json.dumps({"start_time": "2026-11-23T10:00:00.%03dZ" % at, "duration": ms, "method": "GET", "path": "/b", "response_code": code, "upstream_cluster": "inbound|80||",
+                           "authority": "b.default", "request_id": request_id}) + "\n"
+    n = 0
+    for said, ms in ((line(3, 30, 200), 30), (line(3, 5, 503) + line(10, 25, 200), None)):
+        for order in (0, 1):
+            for turns in (False, True):
+                n += 1
+                c.db = "%s-%d" % (first, n)
+                c.start()
+                for what in (0, 1) if order else (1, 0):
+                    if what:
+                        assert c.post_otlp(otlp_body(spans), True)[0] == 200
+                    else:
+                        good(c, "envoy_log", said.encode())
+                    if turns:
+                        c.flush()
+                c.flush()
+                found = c.sql("SELECT caller_service, callee_service, sum(calls), sum(client_ns_sum) FROM edge_minute WHERE callee_service = 'b' GROUP BY 1, 2 HAVING sum(calls)")
+                assert found == [("a", "b", 1, 40_000_000)], (said, order, turns, found)
+                c.check_ledger()
+                assert c.stop() == 0
