@@ -272,6 +272,21 @@ static bool is_row_of_logs(const struct stitch *stitch, const struct work_call *
     return true;
 }
 
+/* Who called is nobody's guess where the proxies told one another. */
+static void name_source(struct stitch *stitch, struct work_call *work,
+                        const struct work_span *entry)
+{
+    const struct knowledge *knowledge = stitch->knowledge;
+    struct node source;
+    if (!waypoint_source(stitch, entry->record, &source) ||
+        same_workload(&source, &stitch->visits[work->callee_visit].node))
+        return;
+    uint8_t proxy = knowledge->proxy_kind ? knowledge->proxy_kind(knowledge, &source) : PROXY_NONE;
+    source.role = is_gateway(stitch, &source) ? ROLE_GATEWAY : role_of_proxy(proxy);
+    work->call.caller = nodes_add(stitch->nodes, &source);
+    work->call.connection_type = CONNECTION_PLAIN;
+}
+
 void logs_tell_known(struct stitch *stitch)
 {
     for (uint32_t i = 0; i < stitch->n_calls; i++) {
@@ -282,9 +297,10 @@ void logs_tell_known(struct stitch *stitch)
         bool leaf = !callee && work->bottom != NONE;
         if (leaf && is_row_of_logs(stitch, work))
             work->call.known_by = KNOWN_LOG;
-        else if (callee && work->call.known_by == KNOWN_ENTRY && is_log(callee))
+        else if (callee && work->call.known_by == KNOWN_ENTRY && is_log(callee)) {
             work->call.known_by = KNOWN_LOG;
-        else if (callee && callee->parent != NONE && callee->shape->log == LOG_OF_REQUEST)
+            name_source(stitch, work, callee);
+        } else if (callee && callee->parent != NONE && callee->shape->log == LOG_OF_REQUEST)
             work->call.known_by = KNOWN_REQUEST_ID;
     }
 }

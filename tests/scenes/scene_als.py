@@ -369,6 +369,56 @@ def scene_entries(c):
     c.check_ledger()
 
 
+def scene_the_other_end_is_told(c):
+    """Istio's filter state, by ALS, in OTLP records and in JSON lines: who called, and the version and cluster of who was called. A gateway that the state names
+    between two workloads is none of them."""
+    def any_of(peer):
+        return field(1, b"type.googleapis.com/google.protobuf.Struct") + field(2, b"".join(field(1, pair(k, field(3, v))) for k, v in peer.items()))
+
+    def peer(name, version):
+        return {"workload": name + "-" + version, "namespace": "default", "cluster": "c1", "service": name, "revision": version, "app": name + "-app", "version": "x",
+                "type": "deployment", "name": name + "-0"}
+    START = calendar.timegm((2026, 11, 23, 10, 0, 0))
+    pp, rt, egress = peer("pp", "v3"), peer("rt", "v7"), peer("egress", "v1")
+    ids = ["7d3f0001-%04d-9222-8333-444455556666" % n for n in range(6)]
+    out = "outbound|80||rt.default.svc.cluster.local"
+
+    def by_als():
+        def entry(n, upstream, key, who):
+            common = field(2, address("10.1.0.5", 41000)) + field(5, field(1, START)) + field(15, upstream.encode()) + field(23, field(2, 5_000_000)) + field(21, pair(key, any_of(who)))
+            return field(1, field(1, common) + field(3, field(1, 1) + field(3, b"reviews:9080") + field(5, b"/r") + field(9, ids[n].encode())) + field(4, field(1, field(1, 200))))
+        with Peer(c.grpc) as p:
+            body = identifier() + field(2, entry(0, "inbound|9080||", "downstream_peer", pp) + entry(1, out, "upstream_peer", rt) + entry(2, out, "upstream_peer", egress))
+            stream = open_stream(p, body)
+            wait_for(lambda: received(c) >= 3, 10, "entries")
+            assert end(p, stream).status == 0
+
+    def said(n, upstream, key, who):
+        return {"start_time": "2026-11-23T10:00:00.000Z", "duration": 5, "method": "GET", "path": "/r", "response_code": 200, "upstream_cluster": upstream, "authority": "reviews:9080",
+                "request_id": ids[n], "namespace": "default", "pod": "reviews-v2-7b8c", "version": "v2", "cluster": "c1", key: who, **({"service": "reviews"} if n else {})}
+    three = [(0, "inbound|9080||", "downstream_peer", pp), (1, out, "upstream_peer", rt), (2, out, "upstream_peer", egress)]
+
+    def by_lines(text):
+        body = "".join(json.dumps(said(n, upstream, key, json.dumps(who) if text else who)) + "\n" for n, upstream, key, who in three)
+        assert c.request(c.otlp, "POST", "/v1/access-logs/envoy_log", body, {"Content-Type": "text/plain"})[0] == 204
+
+    def by_records():
+        records = [{"timeUnixNano": str(START * 10**9), "attributes": [{"key": k, "value": {"stringValue": json.dumps(v) if isinstance(v, dict) else str(v)}}
+                                                                     for k, v in said(*three[n]).items()]} for n in range(3)]
+        body = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]})
+        assert c.request(c.otlp, "POST", "/v1/logs", body, {"Content-Type": "application/json"})[0] == 200
+    first = c.db
+    for n, way in enumerate((by_als, lambda: by_lines(False), lambda: by_lines(True), by_records)):
+        c.db = "%s-%d" % (first, n)
+        c.start()
+        way()
+        c.flush()
+        found = c.sql("SELECT caller_cluster, caller_service, caller_version, callee_service, callee_version, callee_cluster, sum(calls) FROM edge_minute GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 2, 5")
+        assert found == [("c1", "pp", "v3", "reviews", "v2", "c1", 1), ("c1", "reviews", "v2", "rt", "", "", 1), ("c1", "reviews", "v2", "rt", "v7", "c1", 1)], (n, found)
+        c.check_ledger()
+        assert c.stop() == 0
+
+
 def scene_nothing_is_refused_for_its_time(c):
     """No start, one before 1970, one that no number holds; a duration below zero: accepted, marked, and in no statistics of time."""
     c.start()
