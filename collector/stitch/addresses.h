@@ -1,9 +1,9 @@
 /* addresses.h - which workload is at which address, learnt across traces from what spans say of
  * themselves (STITCHING, knowledge).
  *
- * Spans make claims: this service has this address. Who resolves an address reads a snapshot that
- * does not change while traces are stitched; it is renewed at most once a minute. All of it belongs
- * to the stitcher's thread.
+ * Spans make claims: this service has this address (of a sidecar on the loopback: its pod). Who
+ * resolves an address reads a snapshot that does not change while traces are stitched; it is
+ * renewed at most once a minute. All of it belongs to the stitcher's thread.
  */
 #ifndef STITCH_ADDRESSES_H
 #define STITCH_ADDRESSES_H

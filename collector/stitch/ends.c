@@ -113,6 +113,37 @@ bool log_is_of_one_pod(const struct stitch *stitch, uint32_t a, uint32_t b)
            !differ(near->shape->instance, far->shape->instance);
 }
 
+/* ---- who is known to be there ---- */
+
+/* A pod's address, which is its name where it has no other, or that of its own application, which
+ * asked the sidecar; on the loopback the pod itself. */
+static node_no known_sender(const struct stitch *stitch, const struct work_span *entry)
+{
+    const struct knowledge *knowledge = stitch->knowledge;
+    struct str own = names_text(stitch->names, entry->shape->node.service), port;
+    if (str_eq(own, STR("envoy")) && is_out(entry->shape))
+        cut_port(span_text(entry->record, STR("peer.address")), &own, &port);
+    node_no known = address_is_loopback(own) ? NODE_NONE : knowledge->resolve(knowledge, own);
+    struct str pod = names_text(stitch->names, entry->shape->instance);
+    return known || !pod.len ? known : knowledge->resolve(knowledge, pod);
+}
+
+void logs_name_senders(struct stitch *stitch)
+{
+    for (uint32_t i = 0; i < stitch->n_visits && stitch->knowledge->resolve; i++) {
+        struct visit *visit = &stitch->visits[i];
+        const struct work_span *first = &stitch->spans[visit->first];
+        bool nameless = is_of_envoy(first) && first->proxy == PROXY_SIDECAR &&
+                        first->named_by == NAME_NONE && log_is_unnamed(stitch, first);
+        node_no known = nameless ? known_sender(stitch, first) : NODE_NONE;
+        if (known == NODE_NONE)
+            continue;
+        struct node said = visit->node;
+        visit->node = *nodes_get(stitch->nodes, known);
+        fill_node(&visit->node, &said);
+    }
+}
+
 enum log_reach log_reaches(const struct stitch *stitch, uint32_t a, uint32_t b)
 {
     const struct log_ends *above = &stitch->ends[a], *ends = &stitch->ends[b];

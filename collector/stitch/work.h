@@ -160,6 +160,9 @@ bool twins_take(struct stitch *stitch);
 /* Parents of entries, and of spans beneath them, where ids do not tell. False when memory is short.
  */
 bool logs_find_parents(struct stitch *stitch);
+/* Visits of which only entries tell that do not know their name, by what is known of who is there.
+ */
+void logs_name_senders(struct stitch *stitch);
 /* Calls that are known by entries alone, or by a request id. */
 void logs_tell_known(struct stitch *stitch);
 /* joins.c */

@@ -242,6 +242,24 @@ def scene_what_of_a_run_is_there_makes_its_calls(c):
     assert found["envoy", "ratings"] == 43 and found["envoy", "productpage"] == 60 and not {e for e in found if e[0] != "envoy"} - set(made) - {("user", "envoy")}, found
 
 
+def scene_who_is_known_is_named(c):
+    """Entries that do not know their own name, of connections that no trace has: spans told who is at their address, or in their pod, where all are on one host."""
+    c.start()
+    send_spans(c)
+    node_id = "sidecar~10.0.0.1~cart-0.default~default.svc.cluster.local"
+    span = otlp_span("%032x" % 0xca, "%016x" % 1, "", "cart.default", "op", 2, 1795428000000, 9, component="proxy", node_id=node_id, upstream_cluster="inbound|80||")
+    assert c.post_otlp(otlp_body([span]), True)[0] == 200
+    c.flush()
+    send_logs(c)
+    line = '[2026-11-23T10:00:01.00%dZ] "- - -" 0 %s - - "-" 0 0 3 - "-" "-" "-" "-" "10.0.0.9:3306" outbound|3306||stock.default.svc.cluster.local %s 10.96.0.9:3306 %s:47000 - -\n'
+    said = line % (1, "-", "10.0.0.1:5", "10.0.0.1") + line % (2, "UF,URX", "-", "10.0.0.1") + line % (3, "-", "10.0.0.2:5", "10.0.0.2")
+    assert c.request(c.otlp, "POST", "/v1/access-logs/envoy_log", said, {"Content-Type": "text/plain"})[0] == 204
+    c.flush()
+    found = c.sql("SELECT caller_service, callee_service, sum(calls), sum(errors) FROM edge_minute WHERE protocol = 'tcp' GROUP BY 1, 2 ORDER BY 2, 1")
+    assert found == [("ratings", "mongodb", 30, 0), ("ratings", "mysqldb", 1, 1), ("10.0.0.2", "stock", 1, 0), ("cart", "stock", 2, 1)], found
+    c.check_ledger()
+
+
 def scene_text_beside_als(c):
     """A proxy that writes lines and sends ALS: what is one request in both is one, also where only ALS has the trace, whichever comes first and across a restart.
     Entries that are equal within one log stay so many requests, and another start is another hop."""
