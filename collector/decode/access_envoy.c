@@ -215,10 +215,15 @@ const char *access_finish_envoy(struct access *access)
 
 /* ---- OTLP log records ---- */
 
-static void set_attrs(struct access *access, const struct attr *attrs, uint32_t n)
+static void set_attrs(struct decoding *decoding, struct access *access, const struct attr *attrs,
+                      uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        if (attrs[i].type == VALUE_TEXT)
+        enum access_field peer = access_peer_of(attrs[i].key);
+        bool text = attrs[i].type == VALUE_TEXT || attrs[i].type == VALUE_JSON;
+        if (peer != N_ACCESS_FIELDS && text)
+            access_read_peer(decoding, access, peer, attrs[i].text);
+        else if (attrs[i].type == VALUE_TEXT)
             access_set_named(access, attrs[i].key, attrs[i].text);
     }
 }
@@ -273,7 +278,7 @@ static bool is_access_log(struct decoding *decoding, struct access *access,
 {
     struct str body = str_trim(record->body);
     bool map = is_map_of_proxy(decoding, access, record->body_map);
-    set_attrs(access, record->attrs, record->n_attrs);
+    set_attrs(decoding, access, record->attrs, record->n_attrs);
     if (map)
         return true;
     bool labels = access->at[ACCESS_FLAGS].len || access->at[ACCESS_UPSTREAM_NAME].len ||

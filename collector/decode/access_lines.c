@@ -101,10 +101,10 @@ static bool read_value(struct decoding *decoding, struct json *json, struct str 
 /* Objects within the object are members with a longer name (identity.sourceIp); a name of its own
  * comes before one within another. */
 static bool set_member(struct decoding *decoding, struct access *access, struct json *json,
-                       struct json_text key, bool nested)
+                       struct str name, bool nested)
 {
-    struct str name, text;
-    if (!json_clean_text(decoding, json, key, &name) || !read_value(decoding, json, &text))
+    struct str text;
+    if (!read_value(decoding, json, &text))
         return false;
     enum access_field field = access_field_of(name);
     if (!nested || field == N_ACCESS_FIELDS || !access->at[field].len)
@@ -112,10 +112,24 @@ static bool set_member(struct decoding *decoding, struct access *access, struct 
     return true;
 }
 
+/* An object, or its text. */
+static bool set_peer(struct decoding *decoding, struct access *access, struct json *json,
+                     enum access_field peer)
+{
+    struct str text;
+    bool good =
+        json_peek(json) == JSON_OBJECT ? json_skip(json, &text) : read_value(decoding, json, &text);
+    if (good)
+        access_read_peer(decoding, access, peer, text);
+    return good;
+}
+
 const char *access_read_json(struct decoding *decoding, struct access *access, struct str text)
 {
     struct json json;
     struct json_text key;
+    struct str name;
+    enum access_field peer;
     unsigned depth = 0;
     json_init(&json, text);
     if (!json_open_object(&json))
@@ -124,10 +138,15 @@ const char *access_read_json(struct decoding *decoding, struct access *access, s
         if (!json_next_key(&json, &key)) {
             if (json.error || depth-- == 0)
                 break;
+        } else if (!json_clean_text(decoding, &json, key, &name)) {
+            break;
+        } else if ((peer = access_peer_of(name)) != N_ACCESS_FIELDS) {
+            if (!set_peer(decoding, access, &json, peer))
+                break;
         } else if (json_peek(&json) == JSON_OBJECT && depth < MAX_NESTED) {
             depth++;
             json_open_object(&json);
-        } else if (!set_member(decoding, access, &json, key, depth > 0)) {
+        } else if (!set_member(decoding, access, &json, name, depth > 0)) {
             break;
         }
     }

@@ -72,6 +72,14 @@
     X(CLUSTER, "")                                                                                 \
     X(INSTANCE, "")                                                                                \
     X(PROXY_NAME, "")                                                                              \
+    X(SOURCE_SERVICE, "istio.source_canonical_service")                                            \
+    X(SOURCE_NAMESPACE, "istio.source_namespace")                                                  \
+    X(SOURCE_VERSION, "istio.source_canonical_revision")                                           \
+    X(SOURCE_CLUSTER, "istio.source_cluster_id")                                                   \
+    X(DESTINATION_SERVICE, "istio.destination_canonical_service")                                  \
+    X(DESTINATION_NAMESPACE, "istio.destination_namespace")                                        \
+    X(DESTINATION_VERSION, "istio.destination_canonical_revision")                                 \
+    X(DESTINATION_CLUSTER, "istio.destination_cluster_id")                                         \
     X(NODE_ID, "node_id")                                                                          \
     X(ZONE, "zone")
 
@@ -109,6 +117,14 @@ void access_set_address(struct access *access, enum access_field field, struct s
 void access_set_named(struct access *access, struct str name, struct str text);
 /* N_ACCESS_FIELDS for an unknown name. */
 enum access_field access_field_of(struct str name);
+/* Istio's filter state of a request, `downstream_peer` and `upstream_peer`: who is at the other end
+ * of it. The first of the fields for the name of such an object, else N_ACCESS_FIELDS. */
+enum access_field access_peer_of(struct str name);
+void access_set_peer(struct access *access, enum access_field first, struct str key,
+                     struct str text);
+/* The same of a JSON object; what is none says nothing. */
+void access_read_peer(struct decoding *decoding, struct access *access, enum access_field first,
+                      struct str text);
 /* The members of a JSON object as fields: NULL, or why it is none. */
 const char *access_read_json(struct decoding *decoding, struct access *access, struct str text);
 /* For tests: the table of names is searched by halves. */

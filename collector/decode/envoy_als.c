@@ -150,6 +150,21 @@ static void set_pairs(struct access *access, struct str entry, bool trace_only)
         access_set_named(access, key, value);
 }
 
+/* map<string, Any> of filter state, in which Istio's peers are Structs. */
+static void set_state(struct access *access, struct str entry)
+{
+    struct str key = STR_NONE, any = STR_NONE, fields = STR_NONE, name, value, text;
+    enum access_field peer = als_field(entry, 1, &key) ? access_peer_of(key) : N_ACCESS_FIELDS;
+    if (peer == N_ACCESS_FIELDS || !als_field(entry, 2, &any) || !als_field(any, 2, &fields))
+        return;
+    struct wire wire = wire_of(fields);
+    for (int n = 0; n < MAX_MEMBERS && wire_next(&wire); n++) {
+        if (wire.field == 1 && wire.type == WIRE_BYTES && als_field(wire.bytes, 1, &name) &&
+            als_field(wire.bytes, 2, &value) && als_field(value, 3, &text))
+            access_set_peer(access, peer, name, text);
+    }
+}
+
 struct common {
     uint64_t last_ns; /* time_to_last_downstream_tx_byte */
     uint64_t lasted_ns;
@@ -192,6 +207,8 @@ static void set_common_bytes(struct als *als, struct access *access, const struc
         common->has_duration |= time_ns(wire->bytes, &common->last_ns);
     else if (field == 16)
         set_flags(als, access, wire->bytes);
+    else if (field == 21)
+        set_state(access, wire->bytes);
     else if (field == 22)
         set_pairs(access, wire->bytes, false);
     else if (field == 23)

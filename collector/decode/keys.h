@@ -46,6 +46,8 @@
     X(UPSTREAM_ADDRESS, "upstream_address")                                                        \
     X(RESPONSE_FLAGS, "response_flags")                                                            \
     X(REQUEST_ID, "guid:x-request-id")                                                             \
+    X(HEADER_REQUEST_ID, "http.request.header.x-request-id")                                       \
+    X(HEADER_REQUEST_ID_OLD, "http.request.header.x_request_id")                                   \
     X(CANCELED, "canceled")                                                                        \
     X(ERROR, "error")                                                                              \
     X(RETRY_COUNT, "retry.count")                                                                  \

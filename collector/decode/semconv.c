@@ -399,6 +399,24 @@ static uint8_t message_step(const struct seen_keys *seen)
     return str_eq(step, STR("settle")) ? MESSAGE_SETTLE : MESSAGE_UNSAID;
 }
 
+/* A header is a list of texts, of which this one has one: ["…"]. */
+static struct str of_list(const struct attr *attr)
+{
+    bool one = attr->type == VALUE_JSON && attr->text.len > 4 && attr->text.p[0] == '[' &&
+               attr->text.p[1] == '"' && str_find(attr->text, '\\') < 0 &&
+               str_find(str_skip(attr->text, 2), '"') == (ptrdiff_t)attr->text.len - 4;
+    return one ? (struct str){attr->text.p + 2, attr->text.len - 4} : STR_NONE;
+}
+
+static struct str request_id(const struct seen_keys *seen)
+{
+    struct str text = keys_first_text(
+        seen, LIST(KEY_REQUEST_ID, KEY_HEADER_REQUEST_ID, KEY_HEADER_REQUEST_ID_OLD));
+    for (unsigned key = KEY_HEADER_REQUEST_ID; !text.len && key <= KEY_HEADER_REQUEST_ID_OLD; key++)
+        text = seen->at[key] ? of_list(seen->at[key]) : text;
+    return text;
+}
+
 bool semconv_span(struct batch *batch, struct span *span)
 {
     struct seen_keys seen;
@@ -412,7 +430,7 @@ bool semconv_span(struct batch *batch, struct span *span)
         keys_first_text(&seen, LIST(KEY_UPSTREAM_CLUSTER, KEY_UPSTREAM_CLUSTER_NAME));
     facts->response_flags = keys_first_text(&seen, LIST(KEY_RESPONSE_FLAGS));
     facts->flags = facts->response_flags.len ? response_flags_parse(facts->response_flags) : 0;
-    facts->request_id = keys_first_text(&seen, LIST(KEY_REQUEST_ID));
+    facts->request_id = request_id(&seen);
     facts->canceled = is_true(seen.at[KEY_CANCELED]);
     facts->resend_count = resend_count(&seen);
     facts->messaging = seen.at[KEY_MESSAGING_SYSTEM] || seen.at[KEY_MESSAGING_DESTINATION_NAME] ||

@@ -131,15 +131,19 @@ bool addresses_claim(struct addresses *addresses, const struct known_address *kn
 
 /* ---- spans ---- */
 
-/* A gateway's address is no workload's; a host's own tells nothing of who is where. */
+/* A gateway's address is no workload's; a host's own tells nothing of who is where: a sidecar there
+ * is known by its pod. */
 static uint32_t ask_shape(struct addresses *addresses, const struct shape *shape)
 {
-    struct str address = names_text(addresses->names, shape->address);
-    if (!address.len || shape->address == NAME_OTHER || address_is_loopback(address) ||
-        shape->node.service == NAME_NONE || shape->node.service == NAME_OTHER ||
-        shape->proxy == PROXY_GATEWAY || shape->proxy == PROXY_WAYPOINT)
+    name_no name = shape->address;
+    bool here = address_is_loopback(names_text(addresses->names, name));
+    if (here)
+        name = shape->proxy == PROXY_SIDECAR && !shape->log ? shape->instance : NAME_NONE;
+    if (name == NAME_NONE || name == NAME_OTHER || shape->node.service == NAME_NONE ||
+        shape->node.service == NAME_OTHER || shape->proxy == PROXY_GATEWAY ||
+        shape->proxy == PROXY_WAYPOINT)
         return NO_CLAIM;
-    uint32_t claim = claim_of(addresses, shape->address, shape->node.service);
+    uint32_t claim = claim_of(addresses, name, shape->node.service);
     return claim == UINT32_MAX ? NO_CLAIM : claim + FIRST_CLAIM;
 }
 

@@ -2,9 +2,9 @@
  * learnt across traces from what spans say of themselves and from who answered whom (STITCHING,
  * knowledge; §2.1).
  *
- * Spans make claims: this service has this address. Who resolves an address reads a snapshot that
- * does not change while traces are stitched; it is renewed at most once a minute. All of it belongs
- * to the stitcher's thread.
+ * Spans make claims: this service has this address (of a sidecar on the loopback: its pod). Who
+ * resolves an address reads a snapshot that does not change while traces are stitched; it is
+ * renewed at most once a minute. All of it belongs to the stitcher's thread.
  */
 #ifndef STITCH_ADDRESSES_H
 #define STITCH_ADDRESSES_H

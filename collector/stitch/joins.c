@@ -4,7 +4,8 @@
  * has the call, with the caller's times and codes, and the caller's leaves it out. What a trace
  * was counted as is never changed for another: the trace that is stitched later then tells the
  * call, by its half of it or, where it has none, as a call of its own. Only where the caller's
- * trace was counted before the callee's came is one call in two rows.
+ * trace was counted before the callee's came is one call in two rows. A callee's entry of a log,
+ * which comes later than spans as a rule, then makes none.
  */
 #include "collector/stitch/requests.h"
 #include "collector/stitch/work.h"
@@ -112,10 +113,10 @@ static struct request_place *own_place(const struct stitch *stitch, const struct
 
 /* ---- who called ---- */
 
-static const struct request_place *caller_place(struct stitch *stitch, const struct visit *visit,
-                                                const struct record *first)
+static struct request_place *caller_place(struct stitch *stitch, const struct visit *visit,
+                                          const struct record *first)
 {
-    const struct request_place *place, *best = NULL;
+    struct request_place *place, *best = NULL;
     if (requests_only_in(stitch->requests, first->request_id, stitch->trace))
         return NULL;
     struct requests_iter iter = requests_find(stitch->requests, first->request_id);
@@ -130,13 +131,30 @@ static const struct request_place *caller_place(struct stitch *stitch, const str
     return best;
 }
 
+/* Several entries of one half tell of its attempts: the call is that of the first. */
+static bool is_joined(const struct stitch *stitch, const struct request_place *half)
+{
+    for (uint32_t i = 0; i < stitch->n_calls; i++) {
+        if (stitch->calls[i].joined == half)
+            return true;
+    }
+    return false;
+}
+
+/* An entry of a log has no place, by which the trace of the half could find the call. */
+static void answer_half(struct stitch *stitch, struct work_call *work, struct request_place *half)
+{
+    work->elsewhere = half->counted || is_joined(stitch, half);
+    half->answered = half->answered || !half->counted;
+}
+
 static void join_caller(struct stitch *stitch, struct work_call *work)
 {
     const struct visit *visit = &stitch->visits[work->callee_visit];
     const struct record *first = stitch->spans[visit->first].record;
     struct request_place *own = own_place(stitch, first);
     bool told = own && own->told >= REQUEST_BY_HALF; /* the caller's trace has the call */
-    const struct request_place *best = told ? NULL : caller_place(stitch, visit, first);
+    struct request_place *best = told ? NULL : caller_place(stitch, visit, first);
     if (best && best->tells && own && own->told == REQUEST_ENTRY)
         best = NULL; /* the same, told before a restart */
     if (own && !told)
@@ -149,7 +167,9 @@ static void join_caller(struct stitch *stitch, struct work_call *work)
     work->call.caller = nodes_add(stitch->nodes, &holder);
     work->call.connection_type = CONNECTION_PLAIN;
     work->call.known_by = KNOWN_REQUEST_ID;
-    work->joined = half && !best->counted ? best : NULL;
+    if (half && first->shape->log == LOG_OF_REQUEST)
+        answer_half(stitch, work, best);
+    work->joined = half && !best->counted && !work->elsewhere ? best : NULL;
 }
 
 void joins_find_callers(struct stitch *stitch)
@@ -164,15 +184,16 @@ void joins_find_callers(struct stitch *stitch)
 
 /* ---- who was called ---- */
 
-static struct request_place *callee_place(struct stitch *stitch, const struct request_place *half,
-                                          name_no service)
+/* To whom a request came that a span of this trace sent. */
+static struct request_place *callee_place(struct stitch *stitch, uint64_t request_id,
+                                          const struct record *sent, name_no service)
 {
-    struct requests_iter iter = requests_find(stitch->requests, half->request_id);
+    struct requests_iter iter = requests_find(stitch->requests, request_id);
     struct request_place *place, *best = NULL;
     for (unsigned n = 0; n < MAX_PLACES && (place = next_span(stitch, &iter)); n++) {
         bool fits = place->trace != stitch->trace && place->shape->node.service == service &&
                     is_inner(place, best) && came_bare(stitch, place) &&
-                    began_within(half->start_ns, half->duration_ns, place->start_ns);
+                    began_within(sent->start_ns, known_duration(sent), place->start_ns);
         best = fits ? place : best;
     }
     return best;
@@ -192,19 +213,54 @@ static void tell_by_half(struct stitch *stitch, struct work_call *work, struct r
         work->outcome = place->outcome;
 }
 
+static bool is_mine_to_tell(const struct stitch *stitch, const struct request_place *place)
+{
+    return place->told >= REQUEST_BY_HALF ? place->told_in == stitch->trace
+                                          : place->told == REQUEST_ENTRY;
+}
+
+static bool held_it(const struct record *held, uint64_t request_id,
+                    const struct request_place *place)
+{
+    return held->request_id == request_id &&
+           encloses(held->start_ns, known_duration(held), place->start_ns, place->duration_ns);
+}
+
+/* An application's call names its callee in words of its own, and mostly not its request's id; what
+ * came to its workload does. The callee's trace finds the caller by that. */
+static void join_by_holder(struct stitch *stitch, struct work_call *work)
+{
+    const struct record *sent = stitch->spans[work->bottom].record;
+    const struct visit *visit = &stitch->visits[work->caller_visit];
+    const struct record *came = stitch->spans[visit->first].record;
+    const struct node *callee = nodes_get(stitch->nodes, work->call.callee);
+    uint64_t request_id = sent->request_id ? sent->request_id : came->request_id;
+    if (!request_id || callee->role != ROLE_WORKLOAD ||
+        requests_only_in(stitch->requests, request_id, stitch->trace))
+        return;
+    struct request_place *place = callee_place(stitch, request_id, sent, callee->service);
+    if (!place || !(held_it(sent, request_id, place) || held_it(came, request_id, place)))
+        return;
+    if (is_mine_to_tell(stitch, place))
+        tell_by_half(stitch, work, place);
+    else
+        work->elsewhere = place->told <= REQUEST_JOINED;
+}
+
 static void join_callee(struct stitch *stitch, struct work_call *work)
 {
     const struct record *request = stitch->spans[hop_request(stitch, work->bottom)].record;
     struct request_place *half = request->request_id ? own_place(stitch, request) : NULL;
     const struct upstream *upstream = half ? handed_to(stitch, half->shape) : NULL;
+    if (!upstream && work->caller_visit != NONE)
+        join_by_holder(stitch, work);
     if (!upstream)
         return;
-    struct request_place *place = callee_place(stitch, half, upstream->service);
-    bool entry = place && place->told >= REQUEST_BY_HALF ? place->told_in == stitch->trace
-                                                         : place && place->told == REQUEST_ENTRY;
-    if (entry)
+    struct request_place *place =
+        callee_place(stitch, half->request_id, request, upstream->service);
+    if (place && is_mine_to_tell(stitch, place))
         tell_by_half(stitch, work, place);
-    else if (place && !half->counted)
+    else if ((place || half->answered) && !half->counted)
         work->elsewhere = true;
     half->counted = !work->elsewhere;
 }

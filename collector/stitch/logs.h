@@ -1,11 +1,12 @@
-/* logs.h - what the two halves of reading entries of access logs share: whom an entry says again
- * (twins.c), and where the others stand (logs.c).
+/* logs.h - what the parts of reading entries of access logs share: whom an entry says again
+ * (twins.c), where the others stand (logs.c), and what their connections say of it (ends.c).
  */
 #ifndef STITCH_LOGS_H
 #define STITCH_LOGS_H
 
 #include "collector/stitch/work.h"
 
+#define CUT_NS UINT64_C(1000000) /* a start of one proxy in two logs: some cut to milliseconds */
 #define ROUNDED_NS UINT64_C(2000000) /* times of one proxy, written in milliseconds */
 #define MAX_LOOKS 100000u            /* pairs that are looked at in one trace; beyond: no joining */
 
@@ -40,5 +41,36 @@ uint8_t log_direction(struct stitch *stitch, const struct work_span *span);
 /* May the entry be of the proxy, or of the workload, that sent the span? */
 bool log_is_sender(const struct stitch *stitch, const struct work_span *entry,
                    const struct work_span *span);
+
+/* ---- ends.c ---- */
+
+/* An end of a connection; each 0 where it is not said, and the host on the loopback. */
+struct log_end {
+    uint64_t whole, host;
+};
+
+struct log_ends {
+    struct log_end near, far;     /* of the connection to the upstream: this side, that side */
+    struct log_end client, local; /* of the one that the request came on: that side, this side */
+    uint64_t own;                 /* the host it stands on */
+    bool taken;                   /* a call that somebody else's entry answered */
+};
+
+/* Of all entries and spans of proxies. False when memory is short. */
+bool log_ends_find(struct stitch *stitch);
+/* Do they say that they are of two pods, or of one? Neither where nothing is said. */
+bool log_is_of_other_pod(const struct stitch *stitch, uint32_t a, uint32_t b);
+bool log_is_of_one_pod(const struct stitch *stitch, uint32_t a, uint32_t b);
+
+enum log_reach {
+    REACHES_NOT,   /* who came there was somebody else */
+    REACHES_OTHER, /* the last attempt went elsewhere, or this is another hop */
+    REACHES_MAYBE,
+    REACHES_PORT, /* on the loopback */
+    REACHES_ADDRESS,
+    REACHES_BY_CONNECTION
+};
+/* Did what the one sent come to the other? */
+enum log_reach log_reaches(const struct stitch *stitch, uint32_t a, uint32_t b);
 
 #endif

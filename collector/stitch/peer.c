@@ -60,6 +60,21 @@ static void name_upstream(struct stitch *stitch, const struct upstream *upstream
         peer_name_host(stitch, host, node);
 }
 
+/* Whom a proxy found at the other end: more of whom its cluster names, or who was behind one that
+ * names nobody. A gateway there is not the callee. */
+static void name_found(struct stitch *stitch, const struct work_call *call,
+                       const struct upstream *upstream, struct node *node)
+{
+    const struct work_span *span = &stitch->spans[call->bottom];
+    struct node found;
+    if (span->shape->log == LOG_NONE || !waypoint_destination(stitch, span->record, &found))
+        return;
+    if (!upstream->kubernetes)
+        *node = found;
+    else if (found.service == node->service)
+        fill_node(node, &found);
+}
+
 static void name_queue(struct stitch *stitch, const struct shape *shape, struct node *node)
 {
     node->role = ROLE_QUEUE;
@@ -118,18 +133,15 @@ static void name_peer(struct stitch *stitch, const struct work_call *call, struc
     if (name_behind_waypoint(stitch, call, node))
         return;
     const struct upstream *upstream = row_upstream(stitch, call);
-    if (upstream->host) {
+    name_no host = upstream->host ? NAME_NONE : asked_host(stitch, call);
+    if (upstream->host)
         name_upstream(stitch, upstream, node);
-        return;
-    }
-    name_no host = asked_host(stitch, call);
-    if (host && answers_to(stitch, upstream_of_host(stitch, host), node))
-        return;
-    if (host)
+    else if (host && !answers_to(stitch, upstream_of_host(stitch, host), node))
         peer_name_host(stitch, host, node);
-    else
+    else if (!host)
         *node = (struct node){.service = names_add(stitch->names, STR(NAMELESS_SERVICE)),
                               .role = ROLE_EXTERNAL};
+    name_found(stitch, call, upstream, node);
 }
 
 void peer_name(struct stitch *stitch, const struct work_call *call, struct node *node,

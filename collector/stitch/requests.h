@@ -37,6 +37,7 @@ struct request_place {
     uint8_t told;     /* enum request_told, of one without parent */
     bool root;        /* it has no parent */
     bool counted;     /* a caller's half: its trace counts the call, as answered by nobody */
+    bool answered;    /* a caller's half: an entry of a log, in another trace, has the call */
     bool tells;       /* its trace told, before a restart, calls to entries of others */
 };
 

@@ -98,6 +98,8 @@ bool stitch_trace(struct stitch *stitch, const struct record *records, uint32_t 
     roles_find(stitch);
     if (!visits_find(stitch))
         return false;
+    if (stitch->n_logs)
+        logs_name_senders(stitch);
     joins_find_callers(stitch);
     if (stitch->n_logs)
         logs_tell_known(stitch);

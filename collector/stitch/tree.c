@@ -302,7 +302,8 @@ bool tree_build(struct stitch *stitch, const struct record *records, uint32_t n)
         return false;
     index_ids(stitch);
     find_parents(stitch);
-    logs_find_parents(stitch);
+    if (stitch->n_logs && !logs_find_parents(stitch))
+        return false;
     break_cycles(stitch);
     link_children(stitch);
     order_spans(stitch);

@@ -6,7 +6,6 @@
  */
 #include "collector/stitch/logs.h"
 
-#define CUT_NS UINT64_C(1000000)   /* a start of one proxy in two logs: some cut to milliseconds */
 #define TWIN_NS UINT64_C(50000000) /* starts of one request, by its span and by its log entry */
 
 static uint64_t apart(uint64_t a, uint64_t b)

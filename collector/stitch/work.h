@@ -2,6 +2,7 @@
  *
  *   twins.c      entries of access logs that say what a span, or another log, said already
  *   logs.c       where the other entries stand
+ *   ends.c       what the addresses in entries say of that
  *   joins.c      a request that goes on in another trace
  *   tree.c       who is whose child: parents, shared ids, attempts, cycles
  *   upstream.c   names of Envoy's clusters, taken apart
@@ -140,6 +141,7 @@ struct stitch {
     bool shares; /* a span of a row has several calls beneath it */
     uint32_t n_unstitched;
     uint32_t n_logs, n_again; /* entries of access logs; those behind spans[n] */
+    struct log_ends *ends;    /* of the spans of a trace with entries (logs.h) */
 
     struct upstream *upstreams; /* every name seen so far */
     uint32_t n_upstreams, cap_upstreams;
@@ -165,8 +167,12 @@ bool tree_build(struct stitch *stitch, const struct record *records, uint32_t n)
  * stitching does not see them. False when memory is short. */
 bool twins_take(struct stitch *stitch);
 /* logs.c */
-/* Parents of entries, and of spans beneath them, where ids do not tell. */
-void logs_find_parents(struct stitch *stitch);
+/* Parents of entries, and of spans beneath them, where ids do not tell. False when memory is short.
+ */
+bool logs_find_parents(struct stitch *stitch);
+/* Visits of which only entries tell that do not know their name, by what is known of who is there.
+ */
+void logs_name_senders(struct stitch *stitch);
 /* Calls that are known by entries alone, or by a request id. */
 void logs_tell_known(struct stitch *stitch);
 /* joins.c */

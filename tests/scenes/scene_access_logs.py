@@ -545,3 +545,76 @@ def scene_default_lines_beside_spans_of_applications(c):
         assert c.sql("SELECT DISTINCT service FROM span ORDER BY 1") == [("cart",), ("web",)], i
         c.check_ledger()
         c.stop()
+
+
+def scene_addresses_tell_whose_sidecar_sent_it(c):
+    """Istio's default text of one request: `a` calls `b`, then `c`, then both at once. Whose way out a line is its own address says; where no line of that pod
+    came, or none has an address and two might have sent it, nobody is named who need not have called."""
+    request_id = "101725ff-462f-9132-8f8e-c1526ce5a2%02x"
+    text = '[2026-11-23T10:00:00.%03dZ] "GET /%s HTTP/1.1" 200 - via_upstream - "-" 0 37 %d %d "-" "x" "%s" "%s.default.svc.cluster.local" "%s:80" %s %s %s %s - default\n'
+
+    def way_in(name, at, ms, own, client):
+        return lambda i: text % (at, name, ms, ms, request_id % i, name, own, "inbound|80||", "127.0.0.6:7", own + ":80", client)
+
+    def way_out(name, at, ms, own, to, port=400):
+        return lambda i: text % (at, name, ms, ms, request_id % i, name, to, "outbound|80||%s.default.svc.cluster.local" % name, "%s:%d" % (own, port), "10.96.0.2:80",
+                                 own + ":501")
+    A, B, C, HERE = "10.0.0.1", "10.0.0.2", "10.0.0.3", "127.0.0.1"
+    a, b, c_ = way_in("a", 100, 10, A, "10.0.0.9:5"), way_in("b", 103, 1, B, A + ":400"), way_in("c", 105, 1, C, A + ":402")
+    to_b, to_c = way_out("b", 102, 2, A, B), way_out("c", 104, 2, A, C, 402)
+    both_b, both_in = way_out("b", 102, 6, A, B), way_in("b", 103, 5, B, A + ":400")
+    cases = [
+        ([a, to_b, b, to_c, c_], {"user > a": 1, "a > b": 1, "a > c": 1}),
+        ([a, both_b, both_in, to_c, c_], {"user > a": 1, "a > b": 1, "a > c": 1}),  # side by side
+        ([a, to_b, to_c, c_], {"user > a": 1, "a > b": 1, "a > c": 1}),
+        ([both_b, both_in, to_c, c_], {"10.0.0.1 > b": 1, "10.0.0.1 > c": 1}),  # no line of a's way in
+        ([a, to_b, way_in("b", 103, 1, B, "10.0.0.7:9")], {"user > a": 1, "a > b": 1, "user > b": 1}),  # b's came from another pod
+        ([way_in("a", 100, 10, HERE, "-"), way_out("b", 102, 6, HERE, HERE, 1), way_in("b", 103, 5, HERE, HERE + ":1"), way_out("c", 104, 2, HERE, HERE, 2)],
+         {"user > a": 1, "a > b": 1, "envoy > c": 1}),  # either a or b
+        ([way_in("a", 100, 10, HERE, "-"), way_out("b", 102, 2, HERE, HERE, 1), way_in("b", 103, 1, HERE, HERE + ":1"), way_out("c", 108, 1, HERE, HERE, 2)],
+         {"user > a": 1, "a > b": 1, "a > c": 1}),  # b had answered
+    ]
+    first = c.db
+    for n, (said, wanted) in enumerate(cases):
+        for order in (said, said[::-1]):
+            c.db = "%s-%d-%d" % (first, n, order is said)
+            c.start()
+            good(c, "envoy_log", "".join(line(n) for line in order).encode())
+            c.flush()
+            found = {"%s > %s" % (caller, callee): calls for caller, callee, calls in c.sql("SELECT caller_service, callee_service, sum(calls) FROM edge_minute GROUP BY 1, 2")}
+            assert found == wanted, (n, order is said, found)
+            c.check_ledger()
+            assert c.stop() == 0
+
+
+def scene_a_line_of_the_callee_beside_a_span_of_the_caller(c):
+    """Only `a` sends spans, and `b`'s sidecar writes lines, of an attempt that failed too: one call in either order, in one turn or two, and it keeps its span's
+    times where that was counted first."""
+    request_id, first, start = "101725ff-462f-9132-8f8e-c1526ce5a295", c.db, 1795428000000
+    sidecar = {"component": "proxy", "node_id": "sidecar~10.0.0.1~a-0.default~default.svc.cluster.local", "guid:x-request-id": request_id}
+    spans = [otlp_span("%032x" % 1, "%016x" % 1, "", "a.default", "op", 2, start, 50, upstream_cluster="inbound|80||", **sidecar),
+             otlp_span("%032x" % 1, "%016x" % 2, "%016x" % 1, "a.default", "op", 3, start + 2, 40, upstream_cluster="outbound|80||b.default.svc.cluster.local",
+                       **sidecar)]
+
+    def line(at, ms, code):
+        return json.dumps({"start_time": "2026-11-23T10:00:00.%03dZ" % at, "duration": ms, "method": "GET", "path": "/b", "response_code": code, "upstream_cluster": "inbound|80||",
+                           "authority": "b.default", "request_id": request_id}) + "\n"
+    n = 0
+    for said, ms in ((line(3, 30, 200), 30), (line(3, 5, 503) + line(10, 25, 200), None)):
+        for order in (0, 1):
+            for turns in (False, True):
+                n += 1
+                c.db = "%s-%d" % (first, n)
+                c.start()
+                for what in (0, 1) if order else (1, 0):
+                    if what:
+                        assert c.post_otlp(otlp_body(spans), True)[0] == 200
+                    else:
+                        good(c, "envoy_log", said.encode())
+                    if turns:
+                        c.flush()
+                c.flush()
+                found = c.sql("SELECT caller_service, callee_service, sum(calls), sum(client_ns_sum) FROM edge_minute WHERE callee_service = 'b' GROUP BY 1, 2 HAVING sum(calls)")
+                assert found == [("a", "b", 1, 40_000_000)], (said, order, turns, found)
+                c.check_ledger()
+                assert c.stop() == 0

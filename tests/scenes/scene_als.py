@@ -4,6 +4,7 @@ import calendar
 import gzip
 import json
 import os
+import re
 import resource
 import struct
 import time
@@ -201,6 +202,64 @@ def scene_every_way_at_once(c):
         assert ("user", "ratings") not in calls and ("envoy", "ratings") not in calls, calls
 
 
+def scene_what_of_a_run_is_there_makes_its_calls(c):
+    """The run by its access logs alone, and with the spans of some of its proxies in place of others' logs: each call once, as the callers made them."""
+    made = {(e["from"].replace("client", "user"), e["to"]): e["calls"] for e in json.loads(golden("envoy", "otlp_grpc.edges.json"))["calls as the callers made them"]
+            if "tcp" not in e["to"]}
+    first = c.db
+
+    def some_spans(c):
+        for body in frames("otlp_grpc"):
+            if not any(b"\x0f" + name + b".default" in body for name in (b"reviews", b"ratings")):
+                assert c.post_otlp(body)[0] == 200
+
+    def calls(name, *ways, turns=False):
+        c.db = "%s-%s" % (first, name)
+        c.start()
+        for way in ways:
+            way(c)
+            if turns:
+                c.flush()
+        c.flush()
+        c.check_ledger()
+        found = {(caller, callee): n for caller, callee, n in c.sql(
+            "SELECT caller_service, callee_service, sum(calls) FROM edge_minute WHERE protocol != 'tcp' GROUP BY 1, 2 HAVING sum(calls)")}
+        assert c.stop() == 0
+        return found
+
+    def lines(c):
+        said = b"".join(line for body in frames("otlp_grpc_logs") for line in re.findall(rb"\[2026-[^\n]*\n", body))
+        assert c.request(c.otlp, "POST", "/v1/access-logs/envoy_log", said, {"Content-Type": "text/plain"})[0] == 204
+
+    for n, ways in enumerate(((send_logs,), (send_als, send_logs), (some_spans, send_als), (send_als, some_spans), (some_spans, send_logs))):
+        for turns in (False, True):
+            found = calls("%d-%d" % (n, turns), *ways, turns=turns)
+            # Two first tries of gRPC were answered 14: lines that say 200 of them make the second tries calls.
+            unseen = {("productpage", "details"): 46} if some_spans not in ways else {}
+            assert found == {**made, **unseen}, (n, turns, {k: v for k, v in found.items() if made.get(k) != v}, {k: v for k, v in made.items() if found.get(k) != v})
+    # All on one host, and neither pods nor spans said: the sidecar that called `ratings` may be that of either who waited, so it is none of the services'.
+    found = calls("lines", lines)
+    assert found["envoy", "ratings"] == 43 and found["envoy", "productpage"] == 60 and not {e for e in found if e[0] != "envoy"} - set(made) - {("user", "envoy")}, found
+
+
+def scene_who_is_known_is_named(c):
+    """Entries that do not know their own name, of connections that no trace has: spans told who is at their address, or in their pod, where all are on one host."""
+    c.start()
+    send_spans(c)
+    node_id = "sidecar~10.0.0.1~cart-0.default~default.svc.cluster.local"
+    span = otlp_span("%032x" % 0xca, "%016x" % 1, "", "cart.default", "op", 2, 1795428000000, 9, component="proxy", node_id=node_id, upstream_cluster="inbound|80||")
+    assert c.post_otlp(otlp_body([span]), True)[0] == 200
+    c.flush()
+    send_logs(c)
+    line = '[2026-11-23T10:00:01.00%dZ] "- - -" 0 %s - - "-" 0 0 3 - "-" "-" "-" "-" "10.0.0.9:3306" outbound|3306||stock.default.svc.cluster.local %s 10.96.0.9:3306 %s:47000 - -\n'
+    said = line % (1, "-", "10.0.0.1:5", "10.0.0.1") + line % (2, "UF,URX", "-", "10.0.0.1") + line % (3, "-", "10.0.0.2:5", "10.0.0.2")
+    assert c.request(c.otlp, "POST", "/v1/access-logs/envoy_log", said, {"Content-Type": "text/plain"})[0] == 204
+    c.flush()
+    found = c.sql("SELECT caller_service, callee_service, sum(calls), sum(errors) FROM edge_minute WHERE protocol = 'tcp' GROUP BY 1, 2 ORDER BY 2, 1")
+    assert found == [("ratings", "mongodb", 30, 0), ("ratings", "mysqldb", 1, 1), ("10.0.0.2", "stock", 1, 0), ("cart", "stock", 2, 1)], found
+    c.check_ledger()
+
+
 def scene_text_beside_als(c):
     """A proxy that writes lines and sends ALS: what is one request in both is one, also where only ALS has the trace, whichever comes first and across a restart.
     Entries that are equal within one log stay so many requests, and another start is another hop."""
@@ -326,6 +385,56 @@ def scene_entries(c):
         ("0af7651916cd43dd8448eb211c80319c", "password=REDACTED")]
     assert c.sql("SELECT sum(received), sum(duplicate) FROM ingest_minute") == [(10, 1)]
     c.check_ledger()
+
+
+def scene_the_other_end_is_told(c):
+    """Istio's filter state, by ALS, in OTLP records and in JSON lines: who called, and the version and cluster of who was called. A gateway that the state names
+    between two workloads is none of them."""
+    def any_of(peer):
+        return field(1, b"type.googleapis.com/google.protobuf.Struct") + field(2, b"".join(field(1, pair(k, field(3, v))) for k, v in peer.items()))
+
+    def peer(name, version):
+        return {"workload": name + "-" + version, "namespace": "default", "cluster": "c1", "service": name, "revision": version, "app": name + "-app", "version": "x",
+                "type": "deployment", "name": name + "-0"}
+    START = calendar.timegm((2026, 11, 23, 10, 0, 0))
+    pp, rt, egress = peer("pp", "v3"), peer("rt", "v7"), peer("egress", "v1")
+    ids = ["7d3f0001-%04d-9222-8333-444455556666" % n for n in range(6)]
+    out = "outbound|80||rt.default.svc.cluster.local"
+
+    def by_als():
+        def entry(n, upstream, key, who):
+            common = field(2, address("10.1.0.5", 41000)) + field(5, field(1, START)) + field(15, upstream.encode()) + field(23, field(2, 5_000_000)) + field(21, pair(key, any_of(who)))
+            return field(1, field(1, common) + field(3, field(1, 1) + field(3, b"reviews:9080") + field(5, b"/r") + field(9, ids[n].encode())) + field(4, field(1, field(1, 200))))
+        with Peer(c.grpc) as p:
+            body = identifier() + field(2, entry(0, "inbound|9080||", "downstream_peer", pp) + entry(1, out, "upstream_peer", rt) + entry(2, out, "upstream_peer", egress))
+            stream = open_stream(p, body)
+            wait_for(lambda: received(c) >= 3, 10, "entries")
+            assert end(p, stream).status == 0
+
+    def said(n, upstream, key, who):
+        return {"start_time": "2026-11-23T10:00:00.000Z", "duration": 5, "method": "GET", "path": "/r", "response_code": 200, "upstream_cluster": upstream, "authority": "reviews:9080",
+                "request_id": ids[n], "namespace": "default", "pod": "reviews-v2-7b8c", "version": "v2", "cluster": "c1", key: who, **({"service": "reviews"} if n else {})}
+    three = [(0, "inbound|9080||", "downstream_peer", pp), (1, out, "upstream_peer", rt), (2, out, "upstream_peer", egress)]
+
+    def by_lines(text):
+        body = "".join(json.dumps(said(n, upstream, key, json.dumps(who) if text else who)) + "\n" for n, upstream, key, who in three)
+        assert c.request(c.otlp, "POST", "/v1/access-logs/envoy_log", body, {"Content-Type": "text/plain"})[0] == 204
+
+    def by_records():
+        records = [{"timeUnixNano": str(START * 10**9), "attributes": [{"key": k, "value": {"stringValue": json.dumps(v) if isinstance(v, dict) else str(v)}}
+                                                                     for k, v in said(*three[n]).items()]} for n in range(3)]
+        body = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]})
+        assert c.request(c.otlp, "POST", "/v1/logs", body, {"Content-Type": "application/json"})[0] == 200
+    first = c.db
+    for n, way in enumerate((by_als, lambda: by_lines(False), lambda: by_lines(True), by_records)):
+        c.db = "%s-%d" % (first, n)
+        c.start()
+        way()
+        c.flush()
+        found = c.sql("SELECT caller_cluster, caller_service, caller_version, callee_service, callee_version, callee_cluster, sum(calls) FROM edge_minute GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 2, 5")
+        assert found == [("c1", "pp", "v3", "reviews", "v2", "c1", 1), ("c1", "reviews", "v2", "rt", "", "", 1), ("c1", "reviews", "v2", "rt", "v7", "c1", 1)], (n, found)
+        c.check_ledger()
+        assert c.stop() == 0
 
 
 def scene_nothing_is_refused_for_its_time(c):

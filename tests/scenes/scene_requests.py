@@ -103,3 +103,27 @@ def scene_who_had_the_request_at_another_time_is_no_caller(c):
     give(c, caller(1, False), callee(2, at=500), callee(3, rid=RID.replace("7b2c", "7b2d")))
     c.flush()
     assert edges(c) == {"user > a entry": 1, "user > b entry": 2, "b > c both": 2}, edges(c)
+
+
+def scene_an_application_that_lost_the_headers_calls_once(c):
+    """The call is told by the application's own span, which knows no request id, as its workload's incoming span does: of a sidecar, or by the header that an
+    SDK was told to keep, a list or a text, also on the call's own span."""
+    header = "http.request.header.x-request-id"
+    ways = [("sidecar", None, None), ("list", header, [RID]), ("text", header, RID), ("old", "http.request.header.x_request_id", [RID]), ("both", header, [RID])]
+    for name, key, value in ways:
+        for order in (0, 1):
+            fresh(c, "%s-%d" % (name, order))
+            said = {key: value} if key else {}
+            t, to = Trace(1), Trace(2)
+            above = None if key else t.proxy("a", "server", 0, 101, None, upstream=INBOUND, rid=RID)
+            a = t.server("a", 0, 100, above, attrs=said)
+            t.client("a", 10, 60, a, attrs={"server.address": "b", **(said if name == "both" else {})})
+            if key:
+                to.server("b", 15, 40, None, attrs=said)
+            else:
+                to.proxy("b", "server", 15, 40, None, upstream=INBOUND, rid=RID)
+            for trace in (to, t) if order else (t, to):
+                give(c, trace)
+            c.flush()
+            assert edges(c) == {"user > a entry": 1, "a > b request_id": 1}, (name, order, edges(c))
+            c.check_ledger()

@@ -86,6 +86,8 @@ def value(v):
         return {"boolValue": v}
     if isinstance(v, int):
         return {"intValue": str(v)}
+    if isinstance(v, list):
+        return {"arrayValue": {"values": [value(x) for x in v]}}
     return {"doubleValue": v} if isinstance(v, float) else {"stringValue": v}
 
 
