@@ -29,7 +29,8 @@ static bool is_answered(const struct stitch *stitch, const struct work_call *cal
         call->call.connection_type == CONNECTION_MESSAGING)
         return false;
     uint32_t first = stitch->visits[call->callee_visit].first;
-    return stitch->spans[first].shape->log == LOG_NONE &&
+    return !stitch->visits[call->callee_visit].silent &&
+           stitch->spans[first].shape->log == LOG_NONE &&
            stitch->spans[call->bottom].shape->log == LOG_NONE;
 }
 

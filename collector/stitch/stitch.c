@@ -57,6 +57,25 @@ static struct node queue_of(struct stitch *stitch, uint32_t first)
     return (struct node){.service = name, .role = ROLE_QUEUE};
 }
 
+/* Of whom no span came, as he is called where others of him came. */
+static void name_silent(struct stitch *stitch)
+{
+    for (uint32_t i = 0; i < stitch->n_visits; i++) {
+        struct visit *visit = &stitch->visits[i];
+        if (visit->silent)
+            answers_to(stitch,
+                       upstream_parse(stitch, stitch->spans[visit->first].shape->upstream_cluster),
+                       &visit->node);
+    }
+    for (uint32_t i = 0; i < stitch->n_calls; i++) {
+        struct work_call *work = &stitch->calls[i];
+        if (work->callee_visit != NONE && stitch->visits[work->callee_visit].silent)
+            work->call.callee = nodes_add(stitch->nodes, &stitch->visits[work->callee_visit].node);
+        if (work->caller_visit != NONE && stitch->visits[work->caller_visit].silent)
+            work->call.caller = nodes_add(stitch->nodes, &stitch->visits[work->caller_visit].node);
+    }
+}
+
 /* Both ends of every call, as numbers: first those that are here, then those that are only named.
  * False when memory is short. */
 static bool name_ends(struct stitch *stitch)
@@ -78,6 +97,8 @@ static bool name_ends(struct stitch *stitch)
     }
     if (!answers_find(stitch))
         return false;
+    if (stitch->has_silent)
+        name_silent(stitch);
     for (uint32_t i = 0; n_named && i < stitch->n_calls; i++) {
         struct work_call *work = &stitch->calls[i];
         if (work->callee_visit != NONE)

@@ -370,7 +370,7 @@ static uint32_t silent_visit(struct stitch *stitch, uint32_t i, const struct ups
     if (visit == NONE)
         return NONE;
     stitch->visits[visit].node = node;
-    stitch->visits[visit].silent = true;
+    stitch->visits[visit].silent = stitch->has_silent = true;
     span->led = visit;
     return add_led_call(stitch, visit, i) ? visit : NONE;
 }
@@ -469,6 +469,7 @@ static void count_uses(struct stitch *stitch)
 bool visits_find(struct stitch *stitch)
 {
     stitch->n_visits = stitch->n_calls = 0;
+    stitch->has_silent = false;
     for (uint32_t k = 0; k < stitch->n; k++) {
         uint32_t i = stitch->order[k];
         if (!place(stitch, i))

@@ -139,6 +139,7 @@ struct stitch {
     struct work_call *calls;
     uint32_t n_calls, cap_calls;
     bool shares; /* a span of a row has several calls beneath it */
+    bool has_silent;
     uint32_t n_unstitched;
     uint32_t n_logs, n_again; /* entries of access logs; those behind spans[n] */
     struct log_ends *ends;    /* of the spans of a trace with entries (logs.h) */

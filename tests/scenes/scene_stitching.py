@@ -77,6 +77,8 @@ def scene_who_took_its_caller_s_id_and_sends_nothing(c):
         cd = {"id": "00000000000000cc", "parent": ab["id"], "kind": "client", "service": "b"}  # b's half, which is lost
         if heard:  # another one of it is not
             t.proxy("b", "client", 10, 20, ab, upstream=out("d"))
+        if middle == out("bee"):  # whom b answers to
+            t.proxy("b", "server", 92, 5, t.proxy("a", "client", 91, 7, a, upstream=middle, path="/b"), upstream=INBOUND)
         t.proxy("c", "server", 20, 50, cd, upstream=INBOUND, code=code, shared=True)
         return zipkin(t.spans)
 
@@ -92,6 +94,11 @@ def scene_who_took_its_caller_s_id_and_sends_nothing(c):
                             a > b caller_only
                             b > c callee_only
                             b > d caller_only
+                            trace ok entry=a"""),
+                       (silent(out("bee")), """user > a entry
+                            a > b both
+                            a > b caller_only
+                            b > c callee_only
                             trace ok entry=a"""),
                        (silent("outbound|443||shop.example.com"), """user > a entry
                             a > c both
