@@ -7,6 +7,7 @@
  * trace was counted before the callee's came is one call in two rows. A callee's entry of a log,
  * which comes later than spans as a rule, then makes none.
  */
+#include "collector/stitch/logs.h"
 #include "collector/stitch/requests.h"
 #include "collector/stitch/work.h"
 
@@ -123,6 +124,8 @@ static bool is_half_to(struct stitch *stitch, const struct request_place *place,
 static struct request_place *caller_place(struct stitch *stitch, const struct visit *visit,
                                           const struct record *first)
 {
+    const struct work_span *callee = &stitch->spans[visit->first];
+    bool nameless = callee->shape->log != LOG_NONE && log_is_unnamed(stitch, callee);
     struct request_place *place, *best = NULL;
     bool best_half = false;
     if (requests_only_in(stitch->requests, first->request_id, stitch->trace))
@@ -132,6 +135,7 @@ static struct request_place *caller_place(struct stitch *stitch, const struct vi
         bool half = is_half_to(stitch, place, visit->node.service);
         bool better = half == best_half ? is_inner(place, best) : half;
         if (place->trace == stitch->trace || !better ||
+            (nameless && handed_to(stitch, place->shape)) || /* to it, or to who asked it? */
             !was_under_way(stitch, place, first, visit->node.service))
             continue;
         struct node holder = holder_of(stitch, place->shape, &visit->node);
