@@ -7,6 +7,7 @@
  * trace was counted before the callee's came is one call in two rows. A callee's entry of a log,
  * which comes later than spans as a rule, then makes none.
  */
+#include "collector/stitch/logs.h"
 #include "collector/stitch/requests.h"
 #include "collector/stitch/work.h"
 
@@ -113,20 +114,35 @@ static struct request_place *own_place(const struct stitch *stitch, const struct
 
 /* ---- who called ---- */
 
+/* A proxy's half that names the callee: who sent the request to it is known. */
+static bool is_half_to(struct stitch *stitch, const struct request_place *place, name_no service)
+{
+    const struct upstream *upstream = handed_to(stitch, place->shape);
+    return upstream && upstream->service == service;
+}
+
 static struct request_place *caller_place(struct stitch *stitch, const struct visit *visit,
                                           const struct record *first)
 {
+    const struct work_span *callee = &stitch->spans[visit->first];
+    bool nameless = callee->shape->log != LOG_NONE && log_is_unnamed(stitch, callee);
     struct request_place *place, *best = NULL;
+    bool best_half = false;
     if (requests_only_in(stitch->requests, first->request_id, stitch->trace))
         return NULL;
     struct requests_iter iter = requests_find(stitch->requests, first->request_id);
     for (unsigned n = 0; n < MAX_PLACES && (place = next_span(stitch, &iter)); n++) {
-        if (place->trace == stitch->trace || !is_inner(place, best) ||
+        bool half = is_half_to(stitch, place, visit->node.service);
+        bool better = half == best_half ? is_inner(place, best) : half;
+        if (place->trace == stitch->trace || !better ||
+            (nameless && handed_to(stitch, place->shape)) || /* to it, or to who asked it? */
             !was_under_way(stitch, place, first, visit->node.service))
             continue;
         struct node holder = holder_of(stitch, place->shape, &visit->node);
-        if (!same_workload(&holder, &visit->node))
-            best = place;
+        if (same_workload(&holder, &visit->node))
+            continue;
+        best = place;
+        best_half = half;
     }
     return best;
 }
@@ -162,8 +178,7 @@ static void join_caller(struct stitch *stitch, struct work_call *work)
     if (!best)
         return;
     struct node holder = holder_of(stitch, best->shape, &visit->node);
-    const struct upstream *upstream = handed_to(stitch, best->shape);
-    bool half = upstream && upstream->service == visit->node.service;
+    bool half = is_half_to(stitch, best, visit->node.service);
     work->call.caller = nodes_add(stitch->nodes, &holder);
     work->call.connection_type = CONNECTION_PLAIN;
     work->call.known_by = KNOWN_REQUEST_ID;

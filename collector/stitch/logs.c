@@ -61,7 +61,8 @@ static bool within(const struct work_span *above, const struct work_span *span)
 {
     uint64_t from = above->record->start_ns, start = span->record->start_ns;
     return start + CUT_NS > from &&
-           start + duration_of(span) < from + duration_of(above) + ROUNDED_NS;
+           start + duration_of(span) < from + duration_of(above) + ROUNDED_NS &&
+           duration_of(span) < duration_of(above) + CUT_NS;
 }
 
 /* What an application begins while its sidecar waits for it; it may go on when it has answered, or
@@ -192,6 +193,23 @@ static bool is_nearer(const struct stitch *stitch, uint32_t span, uint32_t above
     return duration_of(a) <= duration_of(b);
 }
 
+/* Between the two lies a call that no entry answered: whom it went to may have sent this. */
+static bool is_of_unseen(struct stitch *stitch, uint32_t span, uint32_t above, uint32_t *looks)
+{
+    const struct work_span *sent = &stitch->spans[span], *from = &stitch->spans[above];
+    name_no callee = upstream_parse(stitch, sent->shape->upstream_cluster)->service;
+    for (uint32_t i = 0; i < stitch->n && *looks < MAX_LOOKS; i++, ++*looks) {
+        const struct work_span *call = &stitch->spans[i];
+        if (i == span || stitch->ends[i].taken || !is_log(call) || !within(from, call) ||
+            !within(call, sent))
+            continue;
+        const struct upstream *upstream = upstream_parse(stitch, call->shape->upstream_cluster);
+        if (upstream->direction == DIRECTION_OUTBOUND && upstream->service != callee)
+            return true;
+    }
+    return false;
+}
+
 /* Whom names, addresses or nesting tell; of a span's ids more is known than nesting. */
 static uint32_t enclosing(struct stitch *stitch, uint32_t span, uint32_t *looks)
 {
@@ -211,7 +229,10 @@ static uint32_t enclosing(struct stitch *stitch, uint32_t span, uint32_t *looks)
             best_fit = here;
         }
     }
-    return best_fit == FITS_ALONE && n_alone > 1 ? NONE : best;
+    bool guessed = best_fit == FITS_ALONE &&
+                   (n_alone > 1 ||
+                    (is_out(stitch->spans[span].shape) && is_of_unseen(stitch, span, best, looks)));
+    return guessed ? NONE : best;
 }
 
 /* The header that Envoy logs may be the one that it sends on itself: a span that never came may be

@@ -33,6 +33,15 @@ static bool same_direction(struct stitch *stitch, const struct work_span *entry,
     return near == far || near == DIRECTION_UNKNOWN || far == DIRECTION_UNKNOWN;
 }
 
+/* Both sent it to one callee, as far as they say to whom. */
+static bool same_callee(struct stitch *stitch, const struct work_span *entry,
+                        const struct work_span *span)
+{
+    name_no near = upstream_parse(stitch, entry->shape->upstream_cluster)->service;
+    name_no far = upstream_parse(stitch, span->shape->upstream_cluster)->service;
+    return near == far || !near || !far;
+}
+
 /* The span that it names: its proxy's own, or that of the span before. */
 static uint64_t named_span(const struct work_span *entry)
 {
@@ -53,7 +62,8 @@ static bool is_twin(struct stitch *stitch, const struct work_span *entry,
         return true;
     if (apart(a->start_ns, b->start_ns) > TWIN_NS)
         return false;
-    if (a->request_id && a->request_id == b->request_id && same_direction(stitch, entry, span))
+    if (a->request_id && a->request_id == b->request_id && same_direction(stitch, entry, span) &&
+        same_callee(stitch, entry, span))
         return true;
     return entry->shape->log == LOG_ALONE && a->parent_id && a->parent_id == b->parent_id &&
            !is_out(span->shape);

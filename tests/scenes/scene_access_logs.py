@@ -573,6 +573,8 @@ def scene_addresses_tell_whose_sidecar_sent_it(c):
          {"user > a": 1, "a > b": 1, "envoy > c": 1}),  # either a or b
         ([way_in("a", 100, 10, HERE, "-"), way_out("b", 102, 2, HERE, HERE, 1), way_in("b", 103, 1, HERE, HERE + ":1"), way_out("c", 108, 1, HERE, HERE, 2)],
          {"user > a": 1, "a > b": 1, "a > c": 1}),  # b had answered
+        ([way_in("a", 100, 10, HERE, "-"), way_out("b", 102, 6, HERE, HERE, 1), way_out("c", 104, 2, HERE, HERE, 2)],
+         {"user > a": 1, "a > b": 1, "envoy > c": 1}),  # b may have asked c: no line of b came
     ]
     first = c.db
     for n, (said, wanted) in enumerate(cases):

@@ -237,6 +237,19 @@ def scene_what_of_a_run_is_there_makes_its_calls(c):
             # Two first tries of gRPC were answered 14: lines that say 200 of them make the second tries calls.
             unseen = {("productpage", "details"): 46} if some_spans not in ways else {}
             assert found == {**made, **unseen}, (n, turns, {k: v for k, v in found.items() if made.get(k) != v}, {k: v for k, v in made.items() if found.get(k) != v})
+    def others_spans(c):
+        for body in frames("otlp_grpc"):
+            if b"\x13productpage.default" not in body:
+                assert c.post_otlp(body)[0] == 200
+
+    def its_lines(c):
+        said = b"".join(line for body in frames("otlp_grpc_logs") if b"productpage-v1" in body for line in re.findall(rb"\[2026-[^\n]*\n", body))
+        assert c.request(c.otlp, "POST", "/v1/access-logs/envoy_log", said, {"Content-Type": "text/plain"})[0] == 204
+    # A line without a name is no other proxy's way out that bears the same request, and its way in is nobody's whom a name meets.
+    for n, ways in enumerate(((others_spans, its_lines), (its_lines, others_spans))):
+        found = calls("its-%d" % n, *ways)
+        assert found["envoy", "reviews"] == 43 and found["envoy", "details"] == 43 and found["istio-ingressgateway", "productpage"] == 60, found
+        assert ("productpage", "envoy") not in found, found
     # All on one host, and neither pods nor spans said: the sidecar that called `ratings` may be that of either who waited, so it is none of the services'.
     found = calls("lines", lines)
     assert found["envoy", "ratings"] == 43 and found["envoy", "productpage"] == 60 and not {e for e in found if e[0] != "envoy"} - set(made) - {("user", "envoy")}, found

@@ -127,3 +127,18 @@ def scene_an_application_that_lost_the_headers_calls_once(c):
             c.flush()
             assert edges(c) == {"user > a entry": 1, "a > b request_id": 1}, (name, order, edges(c))
             c.check_ledger()
+
+
+def scene_who_sent_it_comes_before_who_had_it_too(c):
+    """`a` asks `b`, whose headers are lost, and `c` at the same time, which has the request as well, and later."""
+    for order in (0, 1):
+        fresh(c, "too-%d" % order)
+        t = caller(1)
+        o = t.proxy("a", "client", 12, 60, t.spans[0], upstream=out("c"), rid=RID)
+        t.proxy("c", "server", 13, 55, o, upstream=INBOUND, rid=RID)
+        to = Trace(2)
+        to.proxy("b", "server", 15, 40, None, upstream=INBOUND, rid=RID)
+        for trace in (to, t) if order else (t, to):
+            give(c, trace)
+        c.flush()
+        assert edges(c) == {"user > a entry": 1, "a > b request_id": 1, "a > c both": 1}, (order, edges(c))
