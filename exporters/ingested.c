@@ -401,7 +401,7 @@ static void take_point(const struct family *family, struct series *series,
 {
     const struct metric *metric = point->metric;
     double factor = factor_of(metric);
-    bool delta = metric->temporality == TEMPORALITY_DELTA && family->kind != GAUGE;
+    bool delta = metric->temporality == TEMPORALITY_DELTA && metric->type != METRIC_GAUGE;
     if (delta ? point->duplicate : point->at_ns < series->at_ns)
         return;
     if (!delta) {

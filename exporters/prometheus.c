@@ -251,7 +251,17 @@ static struct edge_series *edge_of(struct prometheus *prometheus, const struct t
     return series;
 }
 
-static void observe(struct latency *latency, uint64_t ns, struct trace_id id, uint64_t now_ns)
+/* Who follows an exemplar wants spans: one whose trace stays is not replaced by one that store.keep
+ * may drop. Whether it is slow for its entry only the store knows. */
+static void show(struct exemplar *shown, const struct exemplar *of, double value)
+{
+    if (!of->stays && shown->stays)
+        return;
+    *shown = *of;
+    shown->value = value;
+}
+
+static void observe(struct latency *latency, uint64_t ns, const struct exemplar *of)
 {
     int k = 0;
     while (k < STAT_N_BUCKETS && ns > (UINT64_C(500000) << k))
@@ -259,7 +269,7 @@ static void observe(struct latency *latency, uint64_t ns, struct trace_id id, ui
     latency->buckets[k]++;
     latency->n++;
     latency->sum_ns += ns;
-    latency->exemplars[k] = (struct exemplar){id, (double)ns / 1e9, now_ns};
+    show(&latency->exemplars[k], of, (double)ns / 1e9);
 }
 
 static void add_pair(struct prometheus *prometheus, const struct turn *turn,
@@ -278,13 +288,13 @@ static void add_pair(struct prometheus *prometheus, const struct turn *turn,
 }
 
 static void count_call(struct prometheus *prometheus, const struct turn *turn,
-                       const struct cut_trace *trace, const struct call *call, uint64_t now_ns)
+                       const struct call *call, const struct exemplar *of)
 {
-    struct edge_series *series = edge_of(prometheus, turn, call, now_ns);
+    struct edge_series *series = edge_of(prometheus, turn, call, of->at_ns);
     if (!series)
         return;
     bool failed = call->fault == FAULT_ORIGIN || call->fault == FAULT_CARRIED;
-    series->last_ns = now_ns;
+    series->last_ns = of->at_ns;
     series->n++;
     series->n_failed += failed;
     series->client_errors += call->fault == FAULT_CLIENT_ERROR;
@@ -293,15 +303,15 @@ static void count_call(struct prometheus *prometheus, const struct turn *turn,
     series->origin += call->fault == FAULT_ORIGIN;
     series->carried += call->fault == FAULT_CARRIED;
     series->security[call->security]++;
-    series->any = (struct exemplar){trace->id, 1, now_ns};
+    show(&series->any, of, 1);
     if (failed)
-        series->failed = series->any;
+        show(&series->failed, of, 1);
     if (call->caller_ns != DURATION_UNKNOWN)
-        observe(&series->client, call->caller_ns, trace->id, now_ns);
+        observe(&series->client, call->caller_ns, of);
     if (call->callee_ns != DURATION_UNKNOWN)
-        observe(&series->server, call->callee_ns, trace->id, now_ns);
+        observe(&series->server, call->callee_ns, of);
     if (call->transit_ns != DURATION_UNKNOWN)
-        observe(&series->transit, call->transit_ns, trace->id, now_ns);
+        observe(&series->transit, call->transit_ns, of);
     if (call->hairpin) {
         series->hairpins++;
         add_pair(prometheus, turn, call, series);
@@ -404,7 +414,7 @@ static struct span_series *span_by_labels(struct prometheus *prometheus, uint64_
 }
 
 static void count_span(struct prometheus *prometheus, const struct turn *turn,
-                       const struct cut_trace *trace, uint32_t i, uint64_t now_ns)
+                       const struct cut_trace *trace, uint32_t i, const struct exemplar *of)
 {
     const struct record *record = &trace->now.records[i];
     struct table *table = &prometheus->spans;
@@ -417,17 +427,17 @@ static void count_span(struct prometheus *prometheus, const struct turn *turn,
         series = table->series[index];
     } else {
         span_labels(prometheus, turn, record, service);
-        series = span_by_labels(prometheus, now_ns, &index);
+        series = span_by_labels(prometheus, of->at_ns, &index);
         if (!series)
             return;
         if (has_room(prometheus))
             table_remember(table, a, b, index);
     }
-    series->last_ns = now_ns;
+    series->last_ns = of->at_ns;
     series->n++;
-    series->any = (struct exemplar){trace->id, 1, now_ns};
+    show(&series->any, of, 1);
     if (!record->bad_times && record->duration_ns != DURATION_UNKNOWN)
-        observe(&series->latency, record->duration_ns, trace->id, now_ns);
+        observe(&series->latency, record->duration_ns, of);
 }
 
 /* ---- turns ---- */
@@ -458,6 +468,12 @@ static void see_nodes(struct prometheus *prometheus, const struct turn *turn,
     }
 }
 
+static bool stays(const struct prometheus *prometheus, const struct cut_trace *trace)
+{
+    return trace->now.graph.trace.error_count ||
+           trace_id_share(trace->id) < prometheus->settings.keep_percent;
+}
+
 void prometheus_take(struct prometheus *prometheus, const struct turn *turn, uint64_t now_ns)
 {
     pthread_mutex_lock(&prometheus->mutex);
@@ -469,11 +485,13 @@ void prometheus_take(struct prometheus *prometheus, const struct turn *turn, uin
             count_corrections(prometheus, trace);
             continue;
         }
+        const struct exemplar of = {
+            .id = trace->id, .at_ns = now_ns, .stays = stays(prometheus, trace)};
         for (uint32_t k = 0; k < trace->now.graph.n_calls; k++)
-            count_call(prometheus, turn, trace, &trace->now.graph.calls[k], now_ns);
+            count_call(prometheus, turn, &trace->now.graph.calls[k], &of);
         for (uint32_t k = 0; k < trace->now.n_records; k++) {
             if (!trace->now.graph.spans[k].again)
-                count_span(prometheus, turn, trace, k, now_ns);
+                count_span(prometheus, turn, trace, k, &of);
         }
     }
     stat_set(prometheus->kept, prometheus->edges.n + prometheus->spans.n);

@@ -16,6 +16,7 @@ struct prometheus_settings {
     uint64_t expire_ns;         /* export.prometheus.expire */
     uint32_t max_series;        /* export.prometheus.max_series */
     bool ingested;              /* export.prometheus.ingested */
+    uint32_t keep_percent;      /* store.keep; 100: all */
     uint32_t max_operations;    /* limit.operations, per service */
     const char *sqlite_version; /* shown in faultline_build_info */
     /* What was judged (incidents, canaries): writes whole families of gauges. May be NULL. */

@@ -15,7 +15,8 @@
 struct exemplar {
     struct trace_id id; /* 0: none */
     double value;       /* seconds; 1 for counters */
-    uint64_t at_ns;
+    uint64_t at_ns : 63;
+    uint64_t stays : 1; /* whatever store.keep drops */
 };
 
 struct latency {

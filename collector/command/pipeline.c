@@ -316,6 +316,7 @@ static int make_exporter(struct pipeline *pipeline, struct err *err)
         .expire_ns = settings->prometheus_expire_ns,
         .max_series = settings->prometheus_max_series,
         .ingested = settings->prometheus_ingested,
+        .keep_percent = keep_percent(settings->keep),
         .max_operations = settings->limit_operations,
         .sqlite_version = store_sqlite_version(),
         .judged = judged_metrics,

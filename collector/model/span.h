@@ -11,6 +11,15 @@ struct trace_id {
     uint64_t high, low; /* big-endian halves of the 16 bytes; a 64-bit id has high = 0 */
 };
 
+/* store.keep: of 100 shares the one that a trace is in, by its id alone; so who keeps n of them and
+ * who asks whether a trace will stay agree. */
+static inline unsigned trace_id_share(struct trace_id id)
+{
+    uint64_t mixed =
+        (id.high ^ id.low * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xd6e8feb86659fd93);
+    return (unsigned)((mixed >> 32) % 100);
+}
+
 static inline bool trace_id_eq(struct trace_id a, struct trace_id b)
 {
     return a.low == b.low && a.high == b.high;

@@ -74,23 +74,14 @@ static int is_over(void *ctx)
 static int open_source(struct copy *copy, struct err *err)
 {
     const char *from = copy->settings->from;
-    sqlite3_stmt *select = NULL;
-    int64_t version = 0;
+    struct err older = {0};
     if (query_open(from, &copy->source, err))
         return err->code;
     if (query_newer(copy->source)[0])
         return err_set(err, ERR_IO, "%s: %s", from, query_newer(copy->source));
+    if (query_is_older(copy->source, &older))
+        return err_set(err, ERR_IO, "%s: %s", from, older.text);
     sqlite3_progress_handler(copy->source->db, WATCH_OPS, is_over, (void *)copy->settings);
-    int code = sqlite3_prepare_v2(copy->source->db, "PRAGMA user_version", -1, &select, NULL);
-    code = code ? code : statement_id(select, &version);
-    sqlite3_finalize(select);
-    if (code)
-        return err_set(err, ERR_IO, "%s: cannot be read: %s", from, sqlite3_errstr(code));
-    if (version != store_file_version())
-        return err_set(err, ERR_INVALID,
-                       "%s has schema version %lld, this program %d; let 'faultline serve' of this "
-                       "program open it once",
-                       from, (long long)version, store_file_version());
     return 0;
 }
 

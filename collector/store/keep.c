@@ -2,8 +2,9 @@
  * but for a share of them. Their trace rows, calls, minutes and roll-ups stay: the graph counts
  * all.
  *
- * Spared are traces that failed, that showed something new about an edge (marked when they were
- * stored), that an incident names, and those slower than p99 of their entry. What is normal for an
+ * Spared are traces in which any call failed, whatever became of the request, that showed something
+ * new about an edge (marked when they were stored), that an incident names, and those slower than
+ * p99 of their entry. What is normal for an
  * entry is learnt from the traces that went by before, in trace_no order; the first LEARN of an
  * entry stay, as nothing is known yet: so does a new kind of trace.
  *
@@ -73,13 +74,12 @@ static bool is_slow_or_new(struct keep *keep, int64_t node, int64_t operation, u
     return !histogram_add(known, duration_ns, 1) || spared;
 }
 
-static bool is_in_share(const struct store *store, const void *id)
+static bool is_in_share(const struct store *store, const void *bytes)
 {
     uint64_t halves[2];
-    memcpy(halves, id, sizeof(halves));
-    uint64_t mixed =
-        (halves[0] ^ halves[1] * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xd6e8feb86659fd93);
-    return (mixed >> 32) % 100 < store->settings.keep_percent;
+    memcpy(halves, bytes, sizeof(halves));
+    struct trace_id id = {__builtin_bswap64(halves[0]), __builtin_bswap64(halves[1])};
+    return trace_id_share(id) < store->settings.keep_percent;
 }
 
 static bool may_go(struct store *store, sqlite3_stmt *row)
@@ -89,7 +89,8 @@ static bool may_go(struct store *store, sqlite3_stmt *row)
     bool slow = timed && is_slow_or_new(&store->keep, sqlite3_column_int64(row, 3),
                                         sqlite3_column_int64(row, 4),
                                         (uint64_t)sqlite3_column_int64(row, 2));
-    if (!timed || slow || bits & (TRACE_ERROR | TRACE_SHOWED_NEW))
+    bool failed = sqlite3_column_int64(row, 6) > 0 || bits & TRACE_ERROR;
+    if (!timed || slow || failed || bits & TRACE_SHOWED_NEW)
         return false;
     return sqlite3_column_bytes(row, 1) != 16 || !is_in_share(store, sqlite3_column_blob(row, 1));
 }
@@ -127,11 +128,12 @@ int keep_open(struct store *store)
 {
     struct keep *keep = &store->keep;
     map_init(&keep->map);
-    int code = store_prepare(store,
-                             "SELECT trace_no, id, duration_ns, entry, entry_operation, bits FROM "
-                             "trace_row WHERE trace_no >= ? AND trace_no < ? AND bits & 4 AND "
-                             "trace_no NOT IN (SELECT trace_no FROM pinned_trace)",
-                             &keep->select);
+    int code = store_prepare(
+        store,
+        "SELECT trace_no, id, duration_ns, entry, entry_operation, bits, "
+        "error_count FROM trace_row WHERE trace_no >= ? AND trace_no < ? AND bits & 4 AND "
+        "trace_no NOT IN (SELECT trace_no FROM pinned_trace)",
+        &keep->select);
     return code ? code
                 : store_prepare(store, "UPDATE trace_row SET bits = bits & ~4 WHERE trace_no = ?",
                                 &keep->mark);

@@ -50,6 +50,7 @@ static int check_ours(struct query *query, const char *path, struct err *err)
                  "the database has schema version %lld, this program knows %d; use a newer "
                  "faultline",
                  (long long)version, store_file_version());
+    query->version = version;
     if (code != SQLITE_ROW && code != SQLITE_NOTADB)
         return err_set(err, ERR_IO, "%s: cannot be read: %s", path, sqlite3_errstr(code));
     return id == APPLICATION_ID ? 0 : err_set(err, ERR_IO, "%s is no faultline database", path);
@@ -116,6 +117,17 @@ const char *query_newer(const struct query *query)
     return query->newer;
 }
 
+bool query_is_older(const struct query *query, struct err *err)
+{
+    if (query->version >= store_file_version())
+        return false;
+    err_set(err, ERR_IO,
+            "the database has schema version %lld, this program %d; let 'faultline serve' of this "
+            "program open it once",
+            (long long)query->version, store_file_version());
+    return true;
+}
+
 void query_close(struct query *query)
 {
     if (!query)
@@ -129,7 +141,15 @@ int query_begin(struct query *query, const char *sql, sqlite3_stmt **statement, 
     query->deadline_ns = clock_mono_ns() + DEADLINE_NS;
     if (sqlite3_prepare_v2(query->db, sql, -1, statement, NULL) == SQLITE_OK)
         return 0;
-    return err_set(err, ERR_INVALID, "%s", sqlite3_errmsg(query->db));
+    return query_unprepared(query, err);
+}
+
+int query_unprepared(const struct query *query, struct err *err)
+{
+    const char *text = sqlite3_errmsg(query->db);
+    if (strncmp(text, "no such ", 8) != 0 || !query_is_older(query, err))
+        err_set(err, ERR_INVALID, "%s", text);
+    return err->code;
 }
 
 int query_end(struct query *query, sqlite3_stmt *statement, int code, struct err *err)

@@ -11,6 +11,7 @@
 
 #define MAX_EDGES 5000u
 #define EXAMPLE_TRACES 1000
+#define NEWEST_TRACES 10000 /* of which most may have lost their spans to store.keep */
 #define WELL_TRACES 20000
 #define MARK_LEAST 3     /* failures */
 #define MARK_SHARE 0.005 /* of the calls */
@@ -477,23 +478,23 @@ int graph_examples(struct graph_answer *answer, struct err *err)
     int64_t before, numbers[2];
     if (query_trace_no_before(query, answer->window.to_ns, &before, err) ||
         examples_among(answer,
-                       "SELECT lower(hex(id)), calls FROM (SELECT id, calls, start_ns FROM "
-                       "trace_row WHERE trace_no BETWEEN ?4 AND ?5 ORDER BY trace_no DESC LIMIT "
-                       "?1) WHERE start_ns >= ?2 AND start_ns < ?3",
-                       (int64_t[2]){0, before - 1}, err) ||
+                       "SELECT lower(hex(id)), calls FROM trace_row WHERE trace_no BETWEEN ?4 AND "
+                       "?5 AND start_ns >= ?2 AND start_ns < ?3 AND bits & 4 ORDER BY trace_no "
+                       "DESC LIMIT ?1",
+                       (int64_t[2]){before - NEWEST_TRACES, before - 1}, err) ||
         !lacks_errors(answer) ||
         query_trace_numbers(query, answer->window, &numbers[0], &numbers[1], err) ||
         examples_among(answer,
                        "SELECT lower(hex(id)), calls FROM trace_row INDEXED BY trace_failed WHERE "
                        "bits & 1 AND trace_no BETWEEN ?4 AND ?5 AND start_ns >= ?2 AND start_ns < "
-                       "?3 ORDER BY trace_no DESC LIMIT ?1",
+                       "?3 AND bits & 4 ORDER BY trace_no DESC LIMIT ?1",
                        numbers, err) ||
         !lacks_errors(answer))
         return err->code;
     return examples_among(answer,
                           "SELECT lower(hex(id)), calls FROM trace_row WHERE trace_no BETWEEN ?4 "
                           "AND ?5 AND start_ns >= ?2 AND start_ns < ?3 AND error_count > 0 AND "
-                          "NOT bits & 1 ORDER BY trace_no DESC LIMIT ?1",
+                          "bits & 5 = 4 ORDER BY trace_no DESC LIMIT ?1",
                           (int64_t[2]){before - WELL_TRACES, before - 1}, err);
 }
 

@@ -11,6 +11,7 @@
 struct query {
     sqlite3 *db;
     char newer[120];      /* query_newer() */
+    int64_t version;      /* of the schema */
     uint64_t deadline_ns; /* monotonic; of the question that is being answered */
     /* of a stranger's SQL, sql_guard.c: how many bytes more SQLite may take, 0 any */
     size_t memory;
@@ -23,6 +24,10 @@ struct query {
 /* The usual watch over the deadline. */
 void query_watch_deadline(struct query *query);
 
+/* A file that this program has not brought to its schema yet: ERR_IO with what helps. */
+bool query_is_older(const struct query *query, struct err *err);
+/* A statement that SQLite refused: what an older file has not is no mistake of who asks. */
+int query_unprepared(const struct query *query, struct err *err);
 /* Begins a question: sets the deadline, prepares. err is filled on failure. */
 int query_begin(struct query *query, const char *sql, sqlite3_stmt **statement, struct err *err);
 /* Ends it: finalizes; a code other than ROW and DONE becomes an error. */

@@ -1,4 +1,7 @@
 /* query_rollup.c - roll-ups of a window, requests by the minute, and traces to show for them. */
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "collector/base/clock.h"
@@ -7,6 +10,8 @@
 
 /* The slowest are looked for among so many of the newest that match. */
 #define SLOW_AMONG_TEXT "500"
+/* … and the good one that store.keep drops last. */
+#define GOOD_AMONG 200
 /* Shares are taken of so many, among the newest of all entries. */
 #define SHARE_AMONG_TEXT "500"
 #define SHARE_OF_TEXT "20000"
@@ -136,14 +141,15 @@ static size_t read_ids(struct query *query, const char *sql, struct window windo
 size_t query_failed_examples(struct query *query, struct window window, struct str service,
                              struct trace_text *ids, size_t max)
 {
-    return read_ids(query,
-                    "SELECT lower(hex(t.id)), t.trace_no FROM trace_row t INDEXED BY trace_failed "
-                    "JOIN node o ON o.id = t.origin JOIN name n ON n.id = o.service "
-                    "WHERE t.bits & 1 AND t.trace_no BETWEEN ?3 AND ?7 AND t.start_ns >= ?1 AND "
-                    "t.start_ns < ?2 "
-                    "AND (n.text = ?5 OR (?4 > 0 AND t.services & ?4)) "
-                    "ORDER BY n.text = ?5 DESC, t.trace_no DESC LIMIT ?6",
-                    window, service, ids, max);
+    return read_ids(
+        query,
+        "SELECT lower(hex(t.id)), t.trace_no FROM trace_row t INDEXED BY trace_failed "
+        "JOIN node o ON o.id = t.origin JOIN name n ON n.id = o.service "
+        "WHERE t.bits & 1 AND t.bits & 4 AND t.trace_no BETWEEN ?3 AND ?7 AND t.start_ns >= ?1 AND "
+        "t.start_ns < ?2 "
+        "AND (n.text = ?5 OR (?4 > 0 AND t.services & ?4)) "
+        "ORDER BY n.text = ?5 DESC, t.trace_no DESC LIMIT ?6",
+        window, service, ids, max);
 }
 
 size_t query_slow_examples(struct query *query, struct window window, struct str service,
@@ -154,21 +160,31 @@ size_t query_slow_examples(struct query *query, struct window window, struct str
         "SELECT lower(hex(id)), trace_no FROM (SELECT id, trace_no, duration_ns FROM "
         "trace_row WHERE "
         "trace_no BETWEEN ?3 AND ?7 AND start_ns >= ?1 AND start_ns < ?2 AND services & ?4 AND ?5 "
-        "<> '' ORDER BY trace_no DESC LIMIT " SLOW_AMONG_TEXT ") "
+        "<> '' AND bits & 4 ORDER BY trace_no DESC LIMIT " SLOW_AMONG_TEXT ") "
         "ORDER BY duration_ns DESC LIMIT ?6",
         window, service, ids, max);
 }
 
+/* The one of the lowest share: whatever store.keep says, no other stays longer. */
 bool query_good_example(struct query *query, struct window window, struct str service,
                         struct trace_text *id)
 {
-    return read_ids(query,
-                    "SELECT lower(hex(id)), trace_no FROM trace_row WHERE trace_no BETWEEN ?3 AND "
-                    "?7 AND "
-                    "start_ns >= ?1 "
-                    "AND start_ns < ?2 AND services & ?4 AND ?5 <> '' AND NOT bits & 1 "
-                    "ORDER BY trace_no DESC LIMIT ?6",
-                    window, service, id, 1) == 1;
+    struct trace_text ids[GOOD_AMONG];
+    size_t n = read_ids(query,
+                        "SELECT lower(hex(id)), trace_no FROM trace_row WHERE trace_no BETWEEN ?3 "
+                        "AND ?7 AND start_ns >= ?1 AND start_ns < ?2 AND services & ?4 AND ?5 <> "
+                        "'' AND bits & 5 = 4 ORDER BY trace_no DESC LIMIT ?6",
+                        window, service, ids, GOOD_AMONG);
+    unsigned lowest = UINT_MAX;
+    for (size_t i = 0; i < n; i++) {
+        struct trace_id number = {0};
+        sscanf(ids[i].id, "%16" SCNx64 "%16" SCNx64, &number.high, &number.low);
+        if (trace_id_share(number) < lowest) {
+            lowest = trace_id_share(number);
+            *id = ids[i];
+        }
+    }
+    return n > 0;
 }
 
 /* The bits of a service in the traces that take part in it. A database, or whoever else sends no

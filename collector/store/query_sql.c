@@ -187,7 +187,7 @@ int query_sql(struct query *query, const char *sql,
         if (code == SQLITE_AUTH || (code && sql_guard_is_write(query->db))) {
             err_set(err, ERR_INVALID, "only reading is allowed: %s", sqlite3_errmsg(query->db));
         } else if (code) {
-            err_set(err, ERR_INVALID, "%s", sqlite3_errmsg(query->db));
+            query_unprepared(query, err);
         } else if (statement) {
             query_each(query, statement, row, ctx, err);
         }

@@ -1,5 +1,7 @@
 """store.keep: the spans of ordinary traces go once nothing late can reopen them; what is worth a look stays, and everything is counted."""
+import json
 import random
+import re
 import subprocess
 
 from lib import otlp_body, otlp_span, wait_for
@@ -49,6 +51,38 @@ def scene_keep_drops_the_spans_of_ordinary_traces_alone(c):
     assert c.sql("SELECT sum(calls), sum(errors) FROM edge_minute") == counted
     assert c.counter("faultline_store_deleted_spans_total") == 2 * ordinary[0]
     c.check_ledger(dropped=2 * ordinary[0])
+
+
+def at(ms):
+    return "%d.%03d" % divmod(ms, 1000)
+
+
+def scene_what_is_named_as_an_example_has_its_spans(c):
+    """A fault behind a caller that gets over it: each request goes well, a call in it failed."""
+    c.start(store__keep="10%", stitch__reopen_window="1s")
+    begin, traces = 1_790_000_040_000, []
+    for n in range(1200):
+        kind = 6 if n >= 900 and n % 2 else 5
+        trace, start = "%08x%024x" % (kind, random.Random(n).getrandbits(96) | 1), begin + n * 400
+        traces.append([otlp_span(trace, "00000000000000a1", service="frontend", start=start, ms=10),
+                       otlp_span(trace, "00000000000000a2", "00000000000000a1", service="backend", start=start + 1, ms=8, status=2 if kind == 6 else 0)])
+    post_in_turns(c, traces)
+    named = lambda: set(re.findall(r' # \{trace_id="([0-9a-f]{32})"', c.request(c.web, "GET", "/metrics", headers={"Accept": "application/openmetrics-text"})[1].decode()))  # noqa: E731
+    window = ["--from", at(begin + 360_000), "--to", at(begin + 480_000), "--format", "json", "--db", c.db]
+    ask = lambda *args: json.loads(subprocess.run([c.program, *args, *window], stdout=subprocess.PIPE).stdout)  # noqa: E731
+    suspects = lambda: ask("diagnose", "--baseline", "%s..%s" % (at(begin), at(begin + 360_000)))["suspects"]  # noqa: E731
+    contrasts, exemplars = {s["contrast"] for s in suspects()}, named()
+    assert exemplars and None not in contrasts, (exemplars, contrasts)
+    wait_for(lambda: c.sql("SELECT kept_to = next_trace_no FROM position") == [(1,)], 30, "a look at all of them")
+    assert kept(c, 6) == {1: 150} and kept(c, 5)[0] > 700, (kept(c, 6), kept(c, 5))
+    there = {i for i, in c.sql("SELECT trace_id FROM trace WHERE kept")}
+    # what was named before the look, and what is now
+    assert contrasts <= there and exemplars <= there, (contrasts - there, exemplars - there)
+    edges = ask("graph")["edges"]
+    errors = [i for e in edges for i in e["examples"]["error"]]
+    assert len(errors) >= 3 and set(errors) | {i for e in edges for i in e["examples"]["slow"]} <= there, edges
+    for suspect in suspects():
+        assert suspect["examples"] and {*suspect["examples"], suspect["contrast"]} <= there, suspect
 
 
 def scene_a_trace_whose_spans_went_says_so(c):

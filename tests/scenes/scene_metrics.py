@@ -277,6 +277,8 @@ def scene_ingested_metrics_are_exposed(c):
     for body in (golden("otel_js", "proto", "metrics.frontend.bin"), golden("envoy", "otlp_metrics.bin")):
         assert post(c, body)[0] == 200
     delta = [otlp.metric_pb("jobs.done", SUM, [otlp.number_pb(5, at=AT + i)], temporality=1) for i in range(3)]
+    delta += [otlp.metric_pb("jobs.waiting", SUM, [otlp.number_pb(n, at=AT + i)], temporality=1, monotonic=False) for i, n in enumerate((4, 4, -3))]
+    delta += [otlp.metric_pb("jobs.running", SUM, [otlp.number_pb(n, at=AT + i)], temporality=2, monotonic=False) for i, n in enumerate((4, 7, 6))]
     for _ in range(2):
         post(c, otlp.request_pb(delta))
     post(c, otlp.request_pb([otlp.metric_pb("requests", SUM, [otlp.number_pb(9, at=AT + 5, route="/a")], "{request}"),
@@ -287,7 +289,7 @@ def scene_ingested_metrics_are_exposed(c):
     lines = text.decode().splitlines()
     for line in ('requests_total{job="cart",route="/a"} 9', 'temperature_celsius{job="cart",route="/a"} 21.5', 'latency_seconds_count{job="cart",route="/a"} 100',
                  'latency_seconds_sum{job="cart",route="/a"} 25', 'latency_seconds_bucket{job="cart",route="/a",le="+Inf"} 100', 'old_seconds_sum{job="cart",route="/a"} 0.9',
-                 'jobs_done_total{job="cart"} 15', 'sizes_bytes_bucket{job="cart",route="/a",le="4096"} 10',
+                 'jobs_done_total{job="cart"} 15', 'jobs_waiting{job="cart"} 5', '# TYPE jobs_waiting gauge', 'jobs_running{job="cart"} 6', 'sizes_bytes_bucket{job="cart",route="/a",le="4096"} 10',
                  'odd_name{job="cart",a_b="y",exported_job="j",exported_le="z"} 1', '# TYPE requests_total counter', '# TYPE latency_seconds histogram'):
         assert line in lines, (line, [l for l in lines if l[:6] == line[:6]])
     assert not any("spoof" in l or l.startswith("old_seconds_count{job=\"cart\"}") for l in lines)
