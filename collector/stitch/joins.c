@@ -13,6 +13,7 @@
 
 #define CLOCKS_NS UINT64_C(50000000) /* by which two hosts' clocks may differ here */
 #define MAX_PLACES 256u
+#define MAX_ATTEMPTS 256u /* calls that are looked through for one of the same half */
 
 static uint64_t known_ns(uint64_t duration_ns)
 {
@@ -147,11 +148,14 @@ static struct request_place *caller_place(struct stitch *stitch, const struct vi
     return best;
 }
 
-/* Several entries of one half tell of its attempts: the call is that of the first. */
-static bool is_joined(const struct stitch *stitch, const struct request_place *half)
+/* Several entries of one half tell of its attempts: the call is that of the first, which is not far
+ * before. */
+static bool is_joined(const struct stitch *stitch, const struct work_call *work,
+                      const struct request_place *half)
 {
-    for (uint32_t i = 0; i < stitch->n_calls; i++) {
-        if (stitch->calls[i].joined == half)
+    uint32_t at = (uint32_t)(work - stitch->calls);
+    for (uint32_t looked = 0; at-- > 0 && looked < MAX_ATTEMPTS; looked++) {
+        if (stitch->calls[at].joined == half)
             return true;
     }
     return false;
@@ -160,7 +164,7 @@ static bool is_joined(const struct stitch *stitch, const struct request_place *h
 /* An entry of a log has no place, by which the trace of the half could find the call. */
 static void answer_half(struct stitch *stitch, struct work_call *work, struct request_place *half)
 {
-    work->elsewhere = half->counted || is_joined(stitch, half);
+    work->elsewhere = half->counted || is_joined(stitch, work, half);
     half->answered = half->answered || !half->counted;
 }
 
