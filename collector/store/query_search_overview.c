@@ -137,13 +137,12 @@ static void bins_json(const struct overview *all, struct buf *out)
 static void conditions_json(const struct overview *all, const struct search *search,
                             struct buf *out)
 {
-    static const char *const ops[] = {"=", "!=", ">", "<", "~"};
     buf_add_c(out, ",\"conditions\":[");
     for (unsigned c = 0; c < search->text.n; c++) {
         const struct search_condition *condition = &search->text.conditions[c];
         buf_add_c(out, c ? ",{" : "{");
         json_member(out, "key", condition->field == FIELD_WORD ? STR_NONE : condition->key);
-        json_member(out, "op", str_of(ops[condition->op]));
+        json_member(out, "op", str_of(search_op_word(condition->op)));
         json_member(out, "value", condition->value);
         json_number_member(out, "count_without", (int64_t)(all->n + all->without[c]));
         buf_add_char(out, '}');

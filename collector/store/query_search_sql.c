@@ -25,8 +25,8 @@ static void add_comparison(struct buf *out, const char *column, const struct sea
         buf_addf(out, "instr(lower(%s), lower(", column);
         add_text(out, c->value);
         buf_add_c(out, "))");
-    } else if (search_order_word(c->op)) {
-        buf_addf(out, "%s %s ", column, search_order_word(c->op));
+    } else if (search_op_orders(c->op)) {
+        buf_addf(out, "%s %s ", column, search_op_word(c->op));
         buf_add_double(out, c->number);
     } else {
         buf_addf(out, "%s = ", column);
@@ -36,7 +36,7 @@ static void add_comparison(struct buf *out, const char *column, const struct sea
 
 static void add_number(struct buf *out, const char *column, const struct search_condition *c)
 {
-    buf_addf(out, "%s %s ", column, search_order_word(c->op) ? search_order_word(c->op) : "=");
+    buf_addf(out, "%s %s ", column, search_op_orders(c->op) ? search_op_word(c->op) : "=");
     buf_add_double(out, c->number);
 }
 
@@ -79,9 +79,9 @@ static void add_attribute(struct buf *out, const struct search_condition *c)
     for (int i = 0; i < 2; i++) {
         buf_add_c(out, i ? " OR " : "");
         const char *value = attribute(&column, homes[i], "->>", buf_str(&path));
-        if (search_order_word(c->op)) {
+        if (search_op_orders(c->op)) {
             buf_addf(out, "%s GLOB '*[0-9]*' AND %s NOT GLOB '*[^-+.0-9eE]*' AND ", value, value);
-            buf_addf(out, "CAST(%s AS REAL) %s ", value, search_order_word(c->op));
+            buf_addf(out, "CAST(%s AS REAL) %s ", value, search_op_word(c->op));
             buf_add_double(out, c->number);
             continue;
         }

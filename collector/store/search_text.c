@@ -18,13 +18,17 @@ const char *search_field_word(enum search_field field)
     return words[field] ? words[field] : "";
 }
 
-const char *search_order_word(enum search_op op)
+const char *search_op_word(enum search_op op)
 {
-    return op == OP_MORE    ? ">"
-           : op == OP_LEAST ? ">="
-           : op == OP_LESS  ? "<"
-           : op == OP_MOST  ? "<="
-                            : NULL;
+    static const char *const ops[N_OPS] = {
+        [OP_EQUAL] = "=", [OP_NOT] = "!=",  [OP_MORE] = ">", [OP_LEAST] = ">=",
+        [OP_LESS] = "<",  [OP_MOST] = "<=", [OP_LIKE] = "~"};
+    return ops[op];
+}
+
+bool search_op_orders(enum search_op op)
+{
+    return op >= OP_MORE && op <= OP_MOST;
 }
 
 static bool is_blank(char c)

@@ -44,7 +44,7 @@ enum search_field {
 #define FIRST_NODE_FIELD FIELD_SERVICE
 #define FIRST_SPAN_FIELD FIELD_OPERATION
 
-enum search_op { OP_EQUAL, OP_NOT, OP_MORE, OP_LEAST, OP_LESS, OP_MOST, OP_LIKE };
+enum search_op { OP_EQUAL, OP_NOT, OP_MORE, OP_LEAST, OP_LESS, OP_MOST, OP_LIKE, N_OPS };
 
 struct search_condition {
     uint8_t field, op;
@@ -62,8 +62,10 @@ struct search_text {
 
 /* Reads `q`; texts live in the arena or in `q`. ERR_INVALID says which part cannot be read. */
 int search_text_read(struct str q, struct arena *arena, struct search_text *text, struct err *err);
-/* Of the four that compare numbers: as typed, which is SQL's too; NULL for others. */
-const char *search_order_word(enum search_op op);
+/* As it is typed. */
+const char *search_op_word(enum search_op op);
+/* One of the four that compare numbers, which SQL writes as the line does? */
+bool search_op_orders(enum search_op op);
 /* The word for a field, as typed and as facets name it. */
 const char *search_field_word(enum search_field field);
 /* Does `text` satisfy the operator and value of a condition on texts? ~ is "contains", not minding

@@ -83,6 +83,8 @@ def scene_search_orders_and_boxes(c):
         inside = [r for r in rows if round(low, 3) * 1e9 <= r[1] < round(high, 3) * 1e9 and 12.5e6 <= r[2] <= 25e6 and (not only or r[3] == (only == ",failed"))]
         assert sorted(t["trace_id"] for t in every(c, "search/traces?limit=70&" + window + sel)) == sorted(r[0] for r in inside), only
         assert c.api("search/overview?" + window + sel)["selected"] == {"count": len(inside), "failed": sum(r[3] for r in inside)}
+    o = c.api("search/overview?%s&q=%s" % (window, quote("a=1 b!=1 spans>1 spans>=1 spans<1 spans<=1 e~1")))
+    assert [x["op"] for x in o["conditions"]] == ["=", "!=", ">", ">=", "<", "<=", "~"], o["conditions"]
     # nothing found: what each condition alone keeps out
     o = c.api("search/overview?%s&q=%s" % (window, quote("service=cart cart:version=v9 status=error")))
     conditions = {x["key"]: x["count_without"] for x in o["conditions"]}
