@@ -445,3 +445,63 @@ def scene_what_opened_an_incident_is_significant_in_a_wide_window(c):
     first = answer["suspects"][0]
     assert p.returncode == 1 and answer["verdict"] == "incident" and answer["incident"] == "1", answer
     assert first["significant"] and first["node"]["service"] == "cart" and first["score"] < 0.02, first
+
+
+def replayed(c, name, traces, begin, middle, end):
+    """What diagnose says of these traces, those before `middle` being normal."""
+    from stitching import otlp as written
+    path, db = os.path.join(c.folder, name + ".json"), os.path.join(c.folder, name + ".db")
+    with open(path, "wb") as out:
+        out.write(b"\n".join(written(t.spans) for t in traces))
+    subprocess.run([c.program, "replay", "--db", db, path], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    p = subprocess.run([c.program, "diagnose", "--db", db, "--baseline", "%d..%d" % (begin, middle), "--from", str(middle), "--to", str(end), "--format", "json"],
+                       capture_output=True, text=True)
+    assert p.returncode == 1, (p.stdout, p.stderr)
+    return json.loads(p.stdout)["suspects"][0]
+
+
+def scene_an_instance_whose_failures_are_made_good_is_told(c):
+    """The application of one of two pods is dead: its sidecar says UF, and the second attempt goes to the other pod."""
+    from stitching import BASE_US, INBOUND, Trace, out
+    begin = BASE_US // 10**6 // 60 * 60 + 60
+    pods, traces = ("b-one", "b-two"), []
+    for n in range(600):
+        at, dead = (begin - BASE_US / 1e6) * 1000 + n * 400, n >= 300 and n % 2
+        t = Trace(n)
+        a = t.proxy("a", "server", at, 60, None, upstream=INBOUND, path="/a")
+
+        def ask(start, pod, code):
+            pod = {"node_id": "sidecar~10.1.0.%d~%s.default~default.svc.cluster.local" % (5 + pods.index(pod), pod)}
+            flags = "UF" if code == 503 else "-"
+            o = t.proxy("a", "client", start, 12, a, upstream=out("b"), host="b", path="/b", code=code, flags="-" if code == 200 else "URX")
+            t.proxy("b", "server", start + 1, 10, o, upstream=INBOUND, path="/b", code=code, flags=flags, attrs=pod)
+        if dead:
+            ask(at + 2, pods[0], 503)
+        ask(at + 20, pods[1] if dead or n % 2 == 0 else pods[0], 200)
+        traces.append(t)
+    first = replayed(c, "pods", traces, begin, begin + 120, begin + 240)
+    assert first["node"]["service"] == "b" and ("instance", "b-one") in [(x["dimension"], x["value"]) for x in first["narrowed"]], first
+    assert not any("not one instance" in text for text in first["not"]), first["not"]
+
+
+def scene_an_attribute_of_calls_further_down_narrows_nobody(c):
+    """b is slow for some requests, for which it also asks c for another path: what it asked for is no word on b. A tenant on its own spans is."""
+    from stitching import BASE_US, Trace
+    begin = BASE_US // 10**6 // 60 * 60 + 60
+    for known in (True, False):
+        traces = []
+        for n in range(600):
+            at, big = (begin - BASE_US / 1e6) * 1000 + n * 400, n % 3 == 0
+            slow = 90 if big and n >= 300 else 0
+            path = {"url__path": "/c/big" if big else "/c/%d" % (n % 7)}
+            t = Trace(n)
+            a = t.server("a", at, 30 + n % 5 + slow, name="GET /a")
+            k = t.client("a", at + 1, 27 + n % 5 + slow, a, name="GET b")
+            b = t.server("b", at + 2, 25 + n % 5 + slow, k, name="GET /b", attrs={"tenant": "big" if big else "small%d" % (n % 7)} if known else {})
+            k = t.client("b", at + 3 + slow, 10, b, name="GET c", attrs=path)
+            t.server("c", at + 4 + slow, 8, k, name="GET /c", attrs=path)
+            traces.append(t)
+        first = replayed(c, "tenants%d" % known, traces, begin, begin + 120, begin + 240)
+        assert first["node"]["service"] == "b", first
+        told = [(x["name"], x["value"]) for x in first["narrowed"] if x["dimension"] == "attribute"]
+        assert told == ([("tenant", "big")] if known else []), (known, told)
