@@ -413,3 +413,14 @@ struct str json_unescape(struct arena *arena, struct json_text text)
     uint32_t n_cleaned = 0;
     return json_unescape_count(arena, text, &n_cleaned);
 }
+
+bool json_as_text(struct json *json, struct arena *arena, struct str *text)
+{
+    struct json_text string;
+    if (json_peek(json) != JSON_STRING)
+        return json_skip(json, text);
+    if (!json_string(json, &string))
+        return false;
+    *text = string.escaped ? json_unescape(arena, string) : string.raw;
+    return true;
+}

@@ -67,6 +67,9 @@ bool json_end(struct json *json);
 /* Resolves escapes; lone surrogates, \u0000 and malformed UTF-8 become U+FFFD. p NULL when memory
  * is short. */
 struct str json_unescape(struct arena *arena, struct json_text text);
+/* The value that comes next as a text: a string's, else as it stands there. False when it is wrong.
+ */
+bool json_as_text(struct json *json, struct arena *arena, struct str *text);
 /* The same; adds 1 to *n_cleaned when something was replaced. */
 struct str json_unescape_count(struct arena *arena, struct json_text text, uint32_t *n_cleaned);
 

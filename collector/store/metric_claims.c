@@ -81,18 +81,14 @@ static void claim(struct claims *claims, struct str key, struct str text)
 void claims_read(struct arena *arena, struct str text, struct claims *claims)
 {
     struct json json;
-    struct json_text key, value;
+    struct json_text key;
     json_init(&json, text);
     if (!json_open_object(&json))
         return;
     while (json_next_key(&json, &key)) {
-        struct str number; /* or a boolean, as it stands there */
-        if (json_peek(&json) != JSON_STRING) {
-            if (json_skip(&json, &number))
-                claim(claims, key.raw, number);
-        } else if (json_string(&json, &value)) {
-            claim(claims, key.raw, value.escaped ? json_unescape(arena, value) : value.raw);
-        }
+        struct str value;
+        if (json_as_text(&json, arena, &value))
+            claim(claims, key.raw, value);
     }
 }
 

@@ -72,7 +72,7 @@ static const char *const label_names[N_LABELS] = {"reporter",
 static void read_labels(struct mesh_reading *reading, struct str text, struct str labels[N_LABELS])
 {
     struct json json;
-    struct json_text key, value;
+    struct json_text key;
     json_init(&json, text);
     if (!json_open_object(&json))
         return;
@@ -80,10 +80,10 @@ static void read_labels(struct mesh_reading *reading, struct str text, struct st
         int label = 0;
         while (label < N_LABELS && !str_eq(key.raw, str_of(label_names[label])))
             label++;
-        if (label == N_LABELS || json_peek(&json) != JSON_STRING)
-            json_skip(&json, label == N_LABELS ? NULL : &labels[label]);
-        else if (json_string(&json, &value))
-            labels[label] = value.escaped ? json_unescape(reading->arena, value) : value.raw;
+        if (label == N_LABELS)
+            json_skip(&json, NULL);
+        else
+            json_as_text(&json, reading->arena, &labels[label]);
     }
 }
 

@@ -34,6 +34,16 @@ static void add_comparison(struct buf *out, const char *column, const struct sea
     }
 }
 
+static void add_either(struct buf *out, const char *a, const char *b,
+                       const struct search_condition *c)
+{
+    buf_add_char(out, '(');
+    add_comparison(out, a, c);
+    buf_add_c(out, " OR ");
+    add_comparison(out, b, c);
+    buf_add_char(out, ')');
+}
+
 static void add_number(struct buf *out, const char *column, const struct search_condition *c)
 {
     buf_addf(out, "%s %s ", column, search_op_orders(c->op) ? search_op_word(c->op) : "=");
@@ -121,21 +131,13 @@ static void add_span_condition(struct buf *out, const struct search_condition *c
         buf_add_char(out, ')');
         break;
     case FIELD_WORD:
-        buf_add_char(out, '(');
-        add_comparison(out, "operation", c);
-        buf_add_c(out, " OR ");
-        add_comparison(out, "service", c);
-        buf_add_char(out, ')');
+        add_either(out, "operation", "service", c);
         break;
     case FIELD_ATTRIBUTE:
         add_attribute(out, c);
         break;
     case FIELD_SERVICE: /* who sends no spans is told of by those that call it */
-        buf_add_char(out, '(');
-        add_comparison(out, "service", c);
-        buf_add_c(out, " OR ");
-        add_comparison(out, "peer", c);
-        buf_add_char(out, ')');
+        add_either(out, "service", "peer", c);
         break;
     default:
         add_comparison(out, search_field_word(c->field), c);

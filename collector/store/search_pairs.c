@@ -143,25 +143,13 @@ static void add(struct pairs *pairs, const char *key, struct str scope, struct s
 
 /* ---- attributes ---- */
 
-static struct str value_of(struct pairs *pairs, struct json *json)
-{
-    struct json_text text;
-    struct str raw = STR_NONE;
-    if (json_peek(json) != JSON_STRING) {
-        json_skip(json, &raw);
-        return raw;
-    }
-    if (!json_string(json, &text))
-        return raw;
-    return text.escaped ? json_unescape(&pairs->search->arena, text) : text.raw;
-}
-
 /* Calls `seen` with the pair of each member. */
 static void walk_members(struct pairs *pairs, struct str members,
                          void (*seen)(struct pairs *pairs, uint32_t number, void *ctx), void *ctx)
 {
     struct json json;
     struct json_text key;
+    struct str value;
     char *document = members.len ? malloc(members.len + 2) : NULL;
     if (!document)
         return;
@@ -173,10 +161,8 @@ static void walk_members(struct pairs *pairs, struct str members,
         while (json_next_key(&json, &key)) {
             if (is_left_out(key.raw))
                 json_skip(&json, NULL);
-            else
-                seen(pairs,
-                     find_pair(pairs, find_dimension(pairs, key.raw, STR_NONE, true),
-                               value_of(pairs, &json)),
+            else if (json_as_text(&json, &pairs->search->arena, &value))
+                seen(pairs, find_pair(pairs, find_dimension(pairs, key.raw, STR_NONE, true), value),
                      ctx);
         }
     }
