@@ -114,7 +114,7 @@ static const struct option_row graph_rows[] = {
     {"layer", "logical|physical", "services alone, or hop by hop with their proxies and gateways"},
     {"diff", "FROM..TO", "edges that are new, gone, slower or redder than in that window"},
     {"check", NULL, "only clear text where it is not allowed; exit 1 when there is any"},
-    {"format", "NAME", "table, dot, mermaid or json"},
+    {"format", "NAME", "table or json; of the graph itself also dot, mermaid"},
     LOCAL,
     TLS_FILES,
     SETTINGS,
