@@ -236,7 +236,8 @@ class Broker:
         self.properties = os.path.join(self.folder, "server.properties")
         with open(self.properties, "w") as out:
             out.write(PROPERTIES % {"port": port, "controller": controller, "folder": self.folder})
-        name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # A name that began with a dash would be an option.
+        name = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         assert self.run("kafka.tools.StorageTool", "format", "--standalone", "-t", name, "-c", self.properties).wait(120) == 0, "no storage"
 
     def run(self, *what):
