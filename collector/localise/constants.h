@@ -89,6 +89,10 @@
 #define GONE_CALLS 10.0
 #define GONE_Z 1.0
 
+/* Who reports its calls and makes fewer than before, while of those left so many fail, has stopped
+ * asking: half of what makes a circuit breaker open by default (Hystrix, resilience4j). */
+#define BREAKER_FAILS 0.25
+
 /* A caller takes who answers near it: calls that cross zones more than before, by so many standard
  * errors of all calls from each of the caller's zones, say as much. By chance one edge in 32,000.
  */

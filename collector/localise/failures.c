@@ -246,31 +246,69 @@ static void blame_missing(struct work *work, const struct pair *pair, const stru
     blame(work, &finding);
 }
 
-static void blame_own(struct work *work, const struct pair *pair, const struct origin_rise *rise)
+/* Each gives what is left of the caller's part. */
+static double blame_unanswered(struct work *work, const struct pair *pair,
+                               const struct origin_rise *rise, double own)
 {
     struct missing missing[MAX_MISSING];
-    uint32_t caller = pair->key.node;
-    double failures = (rise->is - rise->was) * (double)work->requests[1].n, own = 1, left;
-    struct str who = level_name(work, caller);
-    unsigned n = unanswered_callees(work, caller, failures, missing);
+    double failures = (rise->is - rise->was) * (double)work->requests[1].n, left = own;
+    struct str who = level_name(work, pair->key.node);
+    unsigned n = unanswered_callees(work, pair->key.node, failures, missing);
     for (unsigned i = 0; i < n; i++) {
         struct str whom = level_name(work, missing[i].callee);
+        missing[i].share *= own;
         blame_missing(work, pair, &missing[i], rise, "unanswered_share",
                       say(work, "%.*s fails, and %.*s of its calls to %.*s never come there",
                           STR_ARG(who), STR_ARG(say_share(work, missing[i].is)), STR_ARG(whom)));
-        own -= missing[i].share;
+        left -= missing[i].share;
     }
-    left = own;
-    n = missing_callees(work, caller, pair->key.name, missing);
+    return left;
+}
+
+static double blame_shunned(struct work *work, const struct pair *pair,
+                            const struct origin_rise *rise, double own)
+{
+    struct missing shunned[MAX_MISSING];
+    double left = own;
+    struct str who = level_name(work, pair->key.node);
+    unsigned n = shunned_callees(work, pair->key.node, shunned);
+    for (unsigned i = 0; i < n; i++) {
+        struct str whom = level_name(work, shunned[i].callee);
+        shunned[i].share *= own;
+        blame_missing(work, pair, &shunned[i], rise, "failed_calls",
+                      say(work,
+                          "%.*s fails without asking %.*s, and %.*s of the calls fail "
+                          "that it still makes",
+                          STR_ARG(who), STR_ARG(whom), STR_ARG(say_share(work, shunned[i].is))));
+        left -= shunned[i].share;
+    }
+    return left;
+}
+
+static double blame_lost(struct work *work, const struct pair *pair, const struct origin_rise *rise,
+                         double own)
+{
+    struct missing missing[MAX_MISSING];
+    double left = own;
+    struct str who = level_name(work, pair->key.node);
+    unsigned n = missing_callees(work, pair->key.node, pair->key.name, missing);
     for (unsigned i = 0; i < n; i++) {
         struct str whom = level_name(work, missing[i].callee);
-        missing[i].share *= left;
+        missing[i].share *= own;
         blame_missing(work, pair, &missing[i], rise, "calls_a_visit",
                       say(work, "%.*s fails without having called %.*s: %.3g → %.3g calls a visit",
                           STR_ARG(who), STR_ARG(whom), missing[i].was, missing[i].is));
-        own -= missing[i].share;
+        left -= missing[i].share;
     }
-    blame_origin(work, pair, caller, NO_GROUP, rise, own);
+    return left;
+}
+
+static void blame_own(struct work *work, const struct pair *pair, const struct origin_rise *rise)
+{
+    double own = blame_unanswered(work, pair, rise, 1);
+    own = blame_shunned(work, pair, rise, own);
+    own = blame_lost(work, pair, rise, own);
+    blame_origin(work, pair, pair->key.node, NO_GROUP, rise, own);
 }
 
 static void blame_pair(struct work *work, const struct pair *pair, const struct origin_rise *rise,

@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "collector/localise/missing_internal.h"
+#include "collector/localise/statistics.h"
 
 /* How many of a caller's calls to a callee it would tell of if nobody answered, 0…1; 1 when that is
  * not known. */
@@ -175,6 +176,57 @@ unsigned missing_callees(const struct work *work, uint32_t caller, name_no opera
         missing[i].share /= sum;
     return n;
 }
+
+/* ---- a circuit breaker ---- */
+
+/* What begins at a caller of failures that did not before. */
+static double own_failures(const struct work *work, uint32_t caller)
+{
+    double more = 0;
+    uint32_t i, to;
+    for (pairs_range(work->pairs, TALLY_ORIGIN, caller, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        more += fmax(0, (double)pair->t[1].bad - (double)pair->t[0].bad * now_longer(work));
+    }
+    return more;
+}
+
+/* The share of an edge's calls that fail now, where that is much and new; else 0. */
+static double newly_failing(const struct work *work, const struct missing_edge *edge)
+{
+    double n[2] = {0, 0}, bad[2] = {0, 0};
+    uint32_t i, to;
+    for (pairs_range(work->pairs, TALLY_CALL, edge->caller, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        for (int t = 0; t < 2 && pair->key.peer == edge->callee; t++) {
+            n[t] += (double)pair->t[t].n;
+            bad[t] += (double)pair->t[t].bad;
+        }
+    }
+    bool much = n[0] > 0 && n[1] > 0 && bad[1] / n[1] >= BREAKER_FAILS;
+    return much && two_proportions(bad[0], n[0], bad[1], n[1]) > SIGNIFICANT_Z ? bad[1] / n[1] : 0;
+}
+
+unsigned shunned_callees(const struct work *work, uint32_t caller, struct missing shunned[])
+{
+    double visits[2], sum = 0, failures = own_failures(work, caller);
+    unsigned n = 0;
+    count_visits(work, caller, NAME_NONE, visits);
+    for (uint32_t i = 0; i < work->n_missing && n < MAX_MISSING; i++) {
+        const struct missing_edge *edge = &work->missing[i];
+        double failing, lacking = (edge->was - edge->is) * visits[1];
+        if (edge->caller != caller || edge->blind || !edge->significant || edge->drop <= 0 ||
+            (failing = newly_failing(work, edge)) <= 0)
+            continue;
+        shunned[n++] = (struct missing){edge->callee, fmin(1, lacking / failures), 0, failing};
+        sum += shunned[n - 1].share;
+    }
+    for (unsigned i = 0; i < n && sum > 1; i++)
+        shunned[i].share /= sum;
+    return failures > 0 ? n : 0;
+}
+
+/* ---- who is asked for, one by one ---- */
 
 static const struct missing_edge *find_missing(const struct work *work, uint32_t caller,
                                                uint32_t callee)

@@ -326,6 +326,9 @@ bool missing_measure(struct work *work);
  * how many. */
 unsigned missing_callees(const struct work *work, uint32_t caller, name_no operation,
                          struct missing missing[]);
+/* Those that a caller has stopped asking, for most of what it still asks fails: a circuit breaker;
+ * gives how many. was, is: shares of its calls to them that fail. */
+unsigned shunned_callees(const struct work *work, uint32_t caller, struct missing shunned[]);
 
 /* latency.c */
 struct slowness {

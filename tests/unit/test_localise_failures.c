@@ -141,6 +141,36 @@ static void assert_tells(const struct suspect *suspect, const char *text)
     fail_msg("no evidence says \"%s\"", text);
 }
 
+/* The front asked redis in every visit; now in a quarter of them, and fails in the others. Where
+ * most of what it still asks fails, as it did not, its breaker is open and redis is to blame;
+ * where that is answered as ever, or always failed, it is the front. */
+static void a_callee_that_is_not_asked_because_it_fails_owes_its_callers_failures(void **state)
+{
+    static const struct {
+        int failed[2]; /* calls */
+        const char *first;
+    } rows[] = {{{0, 150}, "redis"}, {{0, 0}, "front"}, {{600, 150}, "front"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct shop shop;
+        shop_init(&shop);
+        for (int time = 0; time < 2; time++) {
+            int calls = time ? 250 : 1000;
+            shop_visits(&shop, time, shop.front, shop.redis, 1000, 0);
+            shop_calls(&shop, time, shop.front, shop.redis, 1, calls, rows[i].failed[time]);
+            shop_times(&shop, time, TALLY_GAP, shop.front, shop.redis, "", 1, calls);
+        }
+        shop_fail_at(&shop, shop.front, 750);
+        shop_ask(&shop, SUSPECT_SERVICE);
+        shop_assert_first(&shop, rows[i].first);
+        if (i == 0)
+            assert_tells(&shop.diagnosis.suspects[0],
+                         "front fails without asking redis, and 60.0 % of the calls fail that it "
+                         "still makes");
+        shop_fini(&shop);
+    }
+}
+
 /* Of one operation 60 requests fail and as many see a failure; of another 30 fail. */
 static void every_finding_says_what_it_is_of(void **state)
 {
@@ -187,6 +217,7 @@ int main(void)
         cmocka_unit_test(failures_in_pieces_are_tested_together),
         cmocka_unit_test(missing_calls_are_laid_to_who_has_lost_an_instance),
         cmocka_unit_test(who_is_not_called_has_lost_no_instance),
+        cmocka_unit_test(a_callee_that_is_not_asked_because_it_fails_owes_its_callers_failures),
         cmocka_unit_test(every_finding_says_what_it_is_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
