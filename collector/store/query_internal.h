@@ -64,8 +64,17 @@ void query_end_items(struct buf *out, bool more, uint64_t next);
 #define TRACE_BY_NO TRACE_COLUMNS "FROM trace_numbered t WHERE t.trace_no = ?1"
 /* The same columns, of a row of TRACE_COLUMNS, as members of an object. */
 void trace_columns_json(sqlite3_stmt *row, struct buf *out);
-/* `,"services":[TEXT]` of a trace. */
-void trace_services_json(struct query *query, int64_t trace_no, struct buf *out);
+/* The numbers of the traces with one id, the oldest first: what comes after stitch.reopen_window is
+ * a trace of its own (STITCHING §5), which readers show with the one that it belongs to. */
+#define MOST_PIECES 64
+struct trace_pieces {
+    int64_t no[MOST_PIECES];
+    uint32_t n; /* 0: there is none */
+};
+/* `"trace":{…}`: the columns, with `services` when asked for, of the oldest piece, with the spans
+ * of all of them counted. */
+int trace_head_json(struct query *query, const struct trace_pieces *pieces, bool services,
+                    struct buf *out, struct err *err);
 struct search;
 
 /* The search of query_traces_json(): a row a trace, the columns of TRACE_COLUMNS, newest first,
@@ -88,8 +97,10 @@ int query_traces_end(struct traces_reading *reading, int code, struct err *err);
 /* Shows every row of a prepared statement, and ends it. */
 int query_each(struct query *query, sqlite3_stmt *statement,
                bool (*row)(const struct query_rows *rows, void *ctx), void *ctx, struct err *err);
-/* The number of the trace with this id of 1 to 32 digits, 0 when there is none; ERR_INVALID for
- * what is no id. */
+/* Of an id of 1 to 32 digits; ERR_INVALID for what is no id. */
+int query_trace_pieces(struct query *query, struct str id, struct trace_pieces *pieces,
+                       struct err *err);
+/* The oldest of them, 0 when there is none. */
 int query_trace_number(struct query *query, struct str id, int64_t *trace_no, struct err *err);
 /* The trace number below which traces began before `ns`, about: found by halving, as traces are
  * numbered in the order in which they were cut, seconds after they began. */

@@ -375,19 +375,13 @@ static void verdict_json(const struct trace_view *view, struct search *search, s
 static int head_json(struct layout *layout, struct buf *out, struct err *err)
 {
     const struct trace_view *view = layout->view;
-    sqlite3_stmt *select;
-    struct query *query = view->search.query;
-    if (query_begin(query, TRACE_BY_NO, &select, err))
+    buf_add_char(out, '{');
+    if (trace_head_json(view->search.query, &view->pieces, false, out, err))
         return err->code;
-    sqlite3_bind_int64(select, 1, view->trace_no);
-    int code = sqlite3_step(select);
-    buf_add_c(out, "{\"trace\":{");
-    if (code == SQLITE_ROW)
-        trace_columns_json(select, out);
-    buf_addf(out, "},\"rows\":%u,\"all_rows\":%u", layout->n, view->n);
+    buf_addf(out, ",\"rows\":%u,\"all_rows\":%u", layout->n, view->n);
     verdict_json(view, (struct search *)(uintptr_t)&view->search, out);
     began_json(layout, (struct search *)(uintptr_t)&view->search, out);
-    return query_end(query, select, code, err);
+    return 0;
 }
 
 int query_layout_json(struct query *query, struct str id, struct buf *out, struct err *err)

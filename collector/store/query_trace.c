@@ -25,8 +25,15 @@ static void hops_json(struct trace_view *view, uint32_t span, struct buf *out)
     buf_add_char(out, ']');
 }
 
+/* The number of the span of a row of SPAN_SQL. */
+static uint32_t record_of(const struct trace_view *view, uint32_t piece, sqlite3_stmt *row)
+{
+    return view->first[piece] + (uint32_t)sqlite3_column_int64(row, N_SPAN_COLUMNS + 4);
+}
+
 /* The members of a span, without braces: one row of SPAN_SQL. */
-static void span_members(struct trace_view *view, sqlite3_stmt *row, struct buf *out)
+static void span_members(struct trace_view *view, uint32_t record, sqlite3_stmt *row,
+                         struct buf *out)
 {
     static const char *const names[N_SPAN_COLUMNS] = {
         "trace_id",       "span_id",     "parent_span_id", "cluster",        "namespace",
@@ -35,7 +42,6 @@ static void span_members(struct trace_view *view, sqlite3_stmt *row, struct buf 
         "status_message", "http_status", "grpc_status",    "response_flags", "fault",
         "peer",           "format"};
     static const char *const texts[] = {"resource", "attributes", "events", "links"};
-    uint32_t record = (uint32_t)sqlite3_column_int64(row, N_SPAN_COLUMNS + 4);
     for (int i = 0; i < N_SPAN_COLUMNS; i++)
         json_column(out, names[i], row, i);
     for (int i = 0; i < 4; i++) {
@@ -72,43 +78,26 @@ static void call_members(const struct trace_view *view, const struct call *call,
     json_member(out, "fault", str_of(call->recovered ? "recovered" : fault_word(call->fault)));
 }
 
-static int head_json(const struct trace_view *view, struct buf *out, struct err *err)
-{
-    sqlite3_stmt *select;
-    struct query *query = view->search.query;
-    if (query_begin(query, TRACE_BY_NO, &select, err))
-        return err->code;
-    sqlite3_bind_int64(select, 1, view->trace_no);
-    int code = sqlite3_step(select);
-    buf_add_c(out, "{\"trace\":");
-    if (code == SQLITE_ROW) {
-        buf_add_char(out, '{');
-        trace_columns_json(select, out);
-        trace_services_json(query, view->trace_no, out);
-        buf_add_char(out, '}');
-    } else {
-        buf_add_c(out, "null");
-    }
-    return query_end(query, select, code, err);
-}
-
 static int spans_json(struct trace_view *view, struct buf *out, struct err *err)
 {
     sqlite3_stmt *select;
     struct query *query = view->search.query;
     bool first = true;
     int code;
-    if (query_begin(query, SPAN_SQL "ORDER BY i", &select, err))
-        return err->code;
-    sqlite3_bind_int64(select, 1, view->trace_no);
     buf_add_c(out, ",\"spans\":[");
-    for (; (code = sqlite3_step(select)) == SQLITE_ROW; first = false) {
-        buf_add_c(out, first ? "{" : ",{");
-        span_members(view, select, out);
-        buf_add_char(out, '}');
+    for (uint32_t piece = 0; piece < view->pieces.n && !err->code; piece++) {
+        if (query_begin(query, SPAN_SQL "ORDER BY i", &select, err))
+            return err->code;
+        sqlite3_bind_int64(select, 1, view->pieces.no[piece]);
+        for (; (code = sqlite3_step(select)) == SQLITE_ROW; first = false) {
+            buf_add_c(out, first ? "{" : ",{");
+            span_members(view, record_of(view, piece, select), select, out);
+            buf_add_char(out, '}');
+        }
+        query_end(query, select, code, err);
     }
     buf_add_c(out, "],\"calls\":[");
-    return query_end(query, select, code, err);
+    return err->code;
 }
 
 int query_trace_json(struct query *query, struct str id, struct buf *out, struct err *err)
@@ -116,7 +105,9 @@ int query_trace_json(struct query *query, struct str id, struct buf *out, struct
     struct trace_view view;
     if (trace_view_open(&view, query, id, err))
         return err->code;
-    if (head_json(&view, out, err) == 0 && spans_json(&view, out, err) == 0) {
+    buf_add_char(out, '{');
+    if (trace_head_json(query, &view.pieces, true, out, err) == 0 &&
+        spans_json(&view, out, err) == 0) {
         for (uint32_t c = 0; c < view.n_calls; c++) {
             buf_add_c(out, c ? ",{" : "{");
             call_members(&view, &view.calls[c].call, out);
@@ -219,6 +210,21 @@ static bool parse_span_id(struct str text, uint64_t *id)
     return text.len > 0 && text.len <= 16;
 }
 
+static void span_item(struct trace_view *view, uint32_t record, sqlite3_stmt *row, struct buf *out)
+{
+    uint32_t call = call_of(view, record);
+    buf_add_char(out, '{');
+    span_members(view, record, row, out);
+    json_number_member(out, "record", record);
+    buf_add_c(out, ",\"call\":");
+    if (call == NO_ROW)
+        buf_add_c(out, "null");
+    else
+        call_json(view, call, out);
+    says_json(view, record, call, out);
+    buf_add_char(out, '}');
+}
+
 /* A span is named by its id; halves of Zipkin's shared ids are two. */
 int query_span_json(struct query *query, struct str trace, struct str span, struct buf *out,
                     struct err *err)
@@ -232,32 +238,25 @@ int query_span_json(struct query *query, struct str trace, struct str span, stru
         return err_set(err, ERR_INVALID, "a span id is 1 to 16 hexadecimal digits");
     if (trace_view_open(&view, query, trace, err))
         return err->code;
-    if (query_begin(query,
-                    SPAN_SQL "AND i IN (SELECT i FROM span_row WHERE trace_no = ?1 AND span_id = "
-                             "?2) ORDER BY i",
-                    &select, err) == 0) {
-        sqlite3_bind_int64(select, 1, view.trace_no);
+    buf_add_c(out, "{\"items\":[");
+    for (uint32_t piece = 0; piece < view.pieces.n && !err->code; piece++) {
+        if (query_begin(query,
+                        SPAN_SQL "AND i IN (SELECT i FROM span_row WHERE trace_no = ?1 AND span_id "
+                                 "= ?2) ORDER BY i",
+                        &select, err))
+            break;
+        sqlite3_bind_int64(select, 1, view.pieces.no[piece]);
         sqlite3_bind_int64(select, 2, (int64_t)id);
-        buf_add_c(out, "{\"items\":[");
         while ((code = sqlite3_step(select)) == SQLITE_ROW) {
-            uint32_t record = (uint32_t)sqlite3_column_int64(select, N_SPAN_COLUMNS + 4);
-            uint32_t call = call_of(&view, record);
-            buf_add_c(out, n++ ? ",{" : "{");
-            span_members(&view, select, out);
-            json_number_member(out, "record", record);
-            buf_add_c(out, ",\"call\":");
-            if (call == NO_ROW)
-                buf_add_c(out, "null");
-            else
-                call_json(&view, call, out);
-            says_json(&view, record, call, out);
-            buf_add_char(out, '}');
+            if (n++)
+                buf_add_char(out, ',');
+            span_item(&view, record_of(&view, piece, select), select, out);
         }
-        buf_add_c(out, "]}");
         query_end(query, select, code, err);
-        if (!err->code && !n)
-            err_set(err, ERR_NOT_FOUND, "this trace has no span %.*s", STR_ARG(span));
     }
+    buf_add_c(out, "]}");
+    if (!err->code && !n)
+        err_set(err, ERR_NOT_FOUND, "this trace has no span %.*s", STR_ARG(span));
     trace_view_close(&view);
     return err->code;
 }

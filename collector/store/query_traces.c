@@ -87,15 +87,17 @@ int64_t first_stored_after(struct query *query, uint64_t from_ns)
     return low;
 }
 
-void trace_services_json(struct query *query, int64_t trace_no, struct buf *out)
+/* `numbers`: those of the pieces, as a JSON array. */
+static void services_json(struct query *query, struct str numbers, struct buf *out)
 {
     sqlite3_stmt *select = NULL;
     buf_add_c(out, ",\"services\":[");
     if (sqlite3_prepare_v2(query->db,
                            "SELECT DISTINCT n.text FROM span_row s JOIN node d ON d.id = s.node "
-                           "JOIN name n ON n.id = d.service WHERE s.trace_no = ? ORDER BY 1",
+                           "JOIN name n ON n.id = d.service WHERE s.trace_no IN (SELECT value FROM "
+                           "json_each(?)) ORDER BY 1",
                            -1, &select, NULL) == SQLITE_OK) {
-        sqlite3_bind_int64(select, 1, trace_no);
+        sqlite3_bind_text(select, 1, numbers.p, (int)numbers.len, SQLITE_STATIC);
         for (bool first = true; sqlite3_step(select) == SQLITE_ROW; first = false) {
             if (!first)
                 buf_add_char(out, ',');
@@ -118,11 +120,53 @@ void trace_columns_json(sqlite3_stmt *row, struct buf *out)
         json_column(out, names[i], row, 1 + i);
 }
 
+/* The columns of TRACE_COLUMNS: of the oldest piece, ?1, but for what all of them, ?2, have
+ * together. */
+#define HEAD_SQL                                                                                   \
+    "WITH piece AS (SELECT * FROM trace_numbered WHERE trace_no IN (SELECT value FROM "            \
+    "json_each(?2))) "                                                                             \
+    "SELECT t.trace_no, t.trace_id, t.start_time, t.duration_ns, t.entry_cluster, "                \
+    "t.entry_namespace, t.entry_service, t.entry_operation, sum(p.span_count), "                   \
+    "iif(count(*) = 1, t.service_count, (SELECT count(DISTINCT d.service) FROM span_row s JOIN "   \
+    "node d ON d.id = s.node WHERE s.trace_no IN (SELECT value FROM json_each(?2)))), "            \
+    "sum(p.error_count), t.status, t.origin_service, t.origin_operation, t.origin_reason, "        \
+    "min(p.complete), sum(p.parts) - count(*) + 1, sum(p.reopened), min(p.kept) "                  \
+    "FROM trace_numbered t CROSS JOIN piece p WHERE t.trace_no = ?1"
+
+int trace_head_json(struct query *query, const struct trace_pieces *pieces, bool services,
+                    struct buf *out, struct err *err)
+{
+    sqlite3_stmt *select;
+    struct buf text;
+    buf_init(&text, 1u << 16);
+    for (uint32_t i = 0; i < pieces->n; i++)
+        buf_addf(&text, "%c%lld", i ? ',' : '[', (long long)pieces->no[i]);
+    buf_add_char(&text, ']');
+    struct str numbers = buf_str(&text);
+    if (query_begin(query, HEAD_SQL, &select, err) == 0) {
+        sqlite3_bind_int64(select, 1, pieces->no[0]);
+        sqlite3_bind_text(select, 2, numbers.p, (int)numbers.len, SQLITE_STATIC);
+        int code = sqlite3_step(select);
+        buf_add_c(out, "\"trace\":{");
+        if (code == SQLITE_ROW) {
+            trace_columns_json(select, out);
+            if (services)
+                services_json(query, numbers, out);
+        }
+        buf_add_char(out, '}');
+        query_end(query, select, code, err);
+    }
+    buf_fini(&text);
+    return err->code;
+}
+
 static void trace_item(struct query *query, sqlite3_stmt *row, bool first, struct buf *out)
 {
+    char number[32];
+    int n = snprintf(number, sizeof(number), "[%lld]", (long long)sqlite3_column_int64(row, 0));
     buf_add_c(out, first ? "{" : ",{");
     trace_columns_json(row, out);
-    trace_services_json(query, sqlite3_column_int64(row, 0), out);
+    services_json(query, (struct str){number, (size_t)n}, out);
     buf_add_char(out, '}');
 }
 

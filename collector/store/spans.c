@@ -249,12 +249,12 @@ static int read_traces(struct query *query, const int64_t *numbers, uint32_t n, 
 
 int spans_of_trace(struct query *query, struct str id, struct batch *batch, struct err *err)
 {
-    int64_t trace_no;
-    if (query_trace_number(query, id, &trace_no, err))
+    struct trace_pieces pieces;
+    if (query_trace_pieces(query, id, &pieces, err))
         return err->code;
-    if (!trace_no)
+    if (!pieces.n)
         return err_set(err, ERR_NOT_FOUND, "there is no trace %.*s", STR_ARG(id));
-    if (read_traces(query, &trace_no, 1, batch, err) == 0 && !batch->n_spans)
+    if (read_traces(query, pieces.no, pieces.n, batch, err) == 0 && !batch->n_spans)
         err_set(err, ERR_NOT_FOUND, "the spans of this trace were not kept (store.keep)");
     return err->code;
 }

@@ -25,35 +25,46 @@ static bool parse_id(struct str text, struct trace_id *id)
     return true;
 }
 
-/* Looks through the runs, newest first; the id itself decides. 0 when there is none. */
-static int find_number(struct query *query, struct trace_id id, int64_t *trace_no, struct err *err)
+/* Looks through the runs of traces; the id itself decides. */
+static int find_pieces(struct query *query, struct trace_id id, struct trace_pieces *pieces,
+                       struct err *err)
 {
     sqlite3_stmt *select;
     uint64_t halves[2] = {__builtin_bswap64(id.high), __builtin_bswap64(id.low)};
-    *trace_no = 0;
+    int code;
+    pieces->n = 0;
     if (query_begin(
             query,
-            "WITH RECURSIVE run(n) AS (SELECT next_trace_no / 100000 FROM position UNION ALL "
-            "SELECT n - 1 FROM run WHERE n > (SELECT ifnull(min(trace_no), 0) / 100000 FROM "
-            "trace_row)) "
+            "WITH RECURSIVE run(n) AS (SELECT (SELECT ifnull(min(trace_no), 0) / 100000 FROM "
+            "trace_row) UNION ALL SELECT n + 1 FROM run WHERE n < (SELECT next_trace_no / 100000 "
+            "FROM position)) "
             "SELECT t.trace_no FROM run CROSS JOIN trace_key k ON k.run = run.n AND k.hash = ?1 "
-            "CROSS JOIN trace_row t ON t.trace_no = k.trace_no WHERE t.id = ?2 LIMIT 1",
+            "CROSS JOIN trace_row t ON t.trace_no = k.trace_no WHERE t.id = ?2",
             &select, err))
         return err->code;
     sqlite3_bind_int64(select, 1, (int64_t)(id.low ^ (id.high * UINT64_C(0x9e3779b97f4a7c15))));
     sqlite3_bind_blob(select, 2, halves, 16, SQLITE_STATIC);
-    int code = sqlite3_step(select);
-    if (code == SQLITE_ROW)
-        *trace_no = sqlite3_column_int64(select, 0);
+    while ((code = sqlite3_step(select)) == SQLITE_ROW && pieces->n < MOST_PIECES)
+        pieces->no[pieces->n++] = sqlite3_column_int64(select, 0);
     return query_end(query, select, code, err);
 }
 
-int query_trace_number(struct query *query, struct str id, int64_t *trace_no, struct err *err)
+int query_trace_pieces(struct query *query, struct str id, struct trace_pieces *pieces,
+                       struct err *err)
 {
     struct trace_id wanted;
     if (!parse_id(id, &wanted))
         return err_set(err, ERR_INVALID, "a trace id is 1 to 32 hexadecimal digits");
-    return find_number(query, wanted, trace_no, err);
+    return find_pieces(query, wanted, pieces, err);
+}
+
+int query_trace_number(struct query *query, struct str id, int64_t *trace_no, struct err *err)
+{
+    struct trace_pieces pieces;
+    if (query_trace_pieces(query, id, &pieces, err))
+        return err->code;
+    *trace_no = pieces.n ? pieces.no[0] : 0;
+    return 0;
 }
 
 int query_trace_exists(struct query *query, struct str id, bool *exists, struct err *err)
@@ -67,9 +78,9 @@ int query_trace_exists(struct query *query, struct str id, bool *exists, struct 
 
 /* ---- loading ---- */
 
-static int load_row(struct trace_view *view, struct err *err)
+static int load_row(struct trace_view *view, int64_t trace_no, struct search_trace *trace,
+                    struct err *err)
 {
-    struct search_trace *trace = &view->row;
     sqlite3_stmt *select;
     if (query_begin(
             view->search.query,
@@ -77,13 +88,13 @@ static int load_row(struct trace_view *view, struct err *err)
             "origin_operation, origin_reason, bits, calls FROM trace_row WHERE trace_no = ?",
             &select, err))
         return err->code;
-    sqlite3_bind_int64(select, 1, view->trace_no);
+    sqlite3_bind_int64(select, 1, trace_no);
     int code = sqlite3_step(select);
     if (code == SQLITE_ROW) {
         struct str calls = {sqlite3_column_blob(select, 8),
                             (size_t)sqlite3_column_bytes(select, 8)};
         *trace = (struct search_trace){
-            .trace_no = view->trace_no,
+            .trace_no = trace_no,
             .start_ns = (uint64_t)sqlite3_column_int64(select, 0),
             .duration_ns = sqlite3_column_type(select, 1) == SQLITE_NULL
                                ? DURATION_UNKNOWN
@@ -108,21 +119,23 @@ static int64_t number_or(sqlite3_stmt *row, int column, int64_t without)
                                                            : sqlite3_column_int64(row, column);
 }
 
-static bool reserve(struct trace_view *view, uint32_t *cap)
+static bool reserve(struct trace_view *view)
 {
-    if (view->n < *cap)
+    if (view->n < view->cap)
         return true;
-    *cap = *cap ? 2 * *cap : 64;
-    struct tree_span *tree = realloc(view->tree_spans, *cap * sizeof(*tree));
+    uint32_t cap = view->cap ? 2 * view->cap : 64;
+    struct tree_span *tree = realloc(view->tree_spans, cap * sizeof(*tree));
     if (tree)
         view->tree_spans = tree;
-    struct view_span *spans = realloc(view->spans, *cap * sizeof(*spans));
+    struct view_span *spans = realloc(view->spans, cap * sizeof(*spans));
     if (spans)
         view->spans = spans;
+    view->cap = tree && spans ? cap : view->cap;
     return tree && spans;
 }
 
-static void read_span(struct trace_view *view, sqlite3_stmt *row)
+/* `begin_ns`: of the piece that it is of. */
+static void read_span(struct trace_view *view, uint64_t begin_ns, sqlite3_stmt *row)
 {
     struct view_span *span = &view->spans[view->n];
     struct tree_span *tree = &view->tree_spans[view->n];
@@ -140,8 +153,9 @@ static void read_span(struct trace_view *view, sqlite3_stmt *row)
     span->named = span->node;
     if (span->duration_ns >= 0 && sqlite3_column_type(row, 4) != SQLITE_NULL)
         span->self_ns = span->duration_ns - sqlite3_column_int64(row, 4);
-    if (bits & SPAN_OFFSET_FROM_0)
-        start_ns -= (int64_t)view->row.start_ns;
+    start_ns -= (int64_t)view->row.start_ns;
+    if (!(bits & SPAN_OFFSET_FROM_0))
+        start_ns += (int64_t)begin_ns;
     const struct search_shape *shape = search_shape_of(&view->search, span->shape);
     span->operation = sqlite3_column_type(row, 12) == SQLITE_NULL
                           ? search_name(&view->search, shape ? shape->operation : 0)
@@ -160,10 +174,9 @@ static void read_span(struct trace_view *view, sqlite3_stmt *row)
     view->n++;
 }
 
-static int load_spans(struct trace_view *view, struct err *err)
+static int load_spans(struct trace_view *view, const struct search_trace *piece, struct err *err)
 {
     sqlite3_stmt *select;
-    uint32_t cap = 0;
     int code;
     if (query_begin(view->search.query,
                     "SELECT span_id, parent_id, start_offset, duration_ns, covered_ns, bits, "
@@ -171,13 +184,13 @@ static int load_spans(struct trace_view *view, struct err *err)
                     "WHERE trace_no = ? ORDER BY i",
                     &select, err))
         return err->code;
-    sqlite3_bind_int64(select, 1, view->trace_no);
+    sqlite3_bind_int64(select, 1, piece->trace_no);
     while ((code = sqlite3_step(select)) == SQLITE_ROW) {
-        if (!reserve(view, &cap)) {
+        if (!reserve(view)) {
             code = SQLITE_NOMEM;
             break;
         }
-        read_span(view, select);
+        read_span(view, piece->start_ns, select);
     }
     return query_end(view->search.query, select, code, err);
 }
@@ -192,22 +205,33 @@ static uint32_t service_number(const struct trace_view *view, uint32_t node)
     return name.len ? hash | 1 : 0;
 }
 
-static int load_calls(struct trace_view *view, struct err *err)
+/* `first`: the number of the piece's first span. */
+static int load_calls(struct trace_view *view, struct str blob, uint32_t first, struct err *err)
 {
-    struct str blob = view->row.calls;
-    uint32_t cap = 0;
     struct view_call one;
     while (blob.len && calls_unpack_one(&blob, &one.call, &one.ids)) {
-        if (view->n_calls == cap) {
-            cap = cap ? 2 * cap : 64;
+        if (view->n_calls == view->cap_calls) {
+            uint32_t cap = view->cap_calls ? 2 * view->cap_calls : 64;
             struct view_call *grown = realloc(view->calls, cap * sizeof(*grown));
             if (!grown)
                 return err_set(err, ERR_BUSY, "memory is short");
             view->calls = grown;
+            view->cap_calls = cap;
         }
+        one.call.caller_span += one.call.caller_span == NO_SPAN ? 0 : first;
+        one.call.callee_span += one.call.callee_span == NO_SPAN ? 0 : first;
         view->calls[view->n_calls++] = one;
     }
     return 0;
+}
+
+static int load_piece(struct trace_view *view, uint32_t number, struct err *err)
+{
+    struct search_trace later, *piece = number ? &later : &view->row;
+    view->first[number] = view->n;
+    if (load_row(view, view->pieces.no[number], piece, err) || load_spans(view, piece, err))
+        return err->code;
+    return load_calls(view, piece->calls, view->first[number], err);
 }
 
 static void name_calls(struct trace_view *view)
@@ -249,20 +273,18 @@ static void mark_attempts(struct trace_view *view)
 
 int trace_view_open(struct trace_view *view, struct query *query, struct str id, struct err *err)
 {
-    struct trace_id wanted;
     struct window none = {0, 0};
     *view = (struct trace_view){0};
-    if (!parse_id(id, &wanted))
-        return err_set(err, ERR_INVALID, "a trace id is 1 to 32 hexadecimal digits");
-    if (find_number(query, wanted, &view->trace_no, err))
+    if (query_trace_pieces(query, id, &view->pieces, err))
         return err->code;
-    if (!view->trace_no)
-        return err_set(err, ERR_NOT_FOUND, "there is no trace %016llx%016llx",
-                       (unsigned long long)wanted.high, (unsigned long long)wanted.low);
+    if (!view->pieces.n)
+        return err_set(err, ERR_NOT_FOUND, "there is no trace %.*s", STR_ARG(id));
     if (search_open(&view->search, query, none, STR_NONE, err))
         return err->code;
-    if (load_row(view, err) || load_spans(view, err) || load_calls(view, err))
-        goto failed;
+    for (uint32_t i = 0; i < view->pieces.n; i++) {
+        if (load_piece(view, i, err))
+            goto failed;
+    }
     name_calls(view);
     if (trace_tree_build(&view->tree, view->tree_spans, view->n)) {
         mark_attempts(view);

@@ -26,13 +26,14 @@ struct view_call {
 
 struct trace_view {
     struct search search; /* nodes, names, shapes */
-    int64_t trace_no;
-    struct search_trace row; /* calls are copied */
+    struct trace_pieces pieces;
+    uint32_t first[MOST_PIECES]; /* the number of each one's first span */
+    struct search_trace row;     /* of the oldest; calls are copied */
     struct tree_span *tree_spans;
     struct view_span *spans;
-    uint32_t n;
+    uint32_t n, cap;
     struct view_call *calls;
-    uint32_t n_calls;
+    uint32_t n_calls, cap_calls;
     struct trace_tree tree;
 };
 

@@ -255,7 +255,19 @@ def scene_what_comes_after_the_reopen_window_is_a_trace_of_its_own(c):
     assert rows() == [(2, 2, 0), (3, 1, 1)] and c.counter("faultline_stitch_too_late_total") == 1, rows()
     assert c.sql("SELECT caller_service, callee_service, sum(calls) FROM edge_minute GROUP BY 1, 2") == [("a", "b", 1), ("b", "c", 1), ("user", "a", 1)]
     assert c.counter("faultline_stitch_reopened_total") == 1 and c.counter("faultline_stitch_lateness_seconds_count") >= 1
-    assert c.get("/api/v1/traces/" + t.id)[0] == 200
+    # Whoever asks for the trace is shown both.
+    whole = c.api("traces/" + t.id)
+    assert [s["service"] for s in whole["spans"]] == ["a", "a", "b", "b", "c"] and whole["trace"]["services"] == ["a", "b", "c"], whole
+    assert [whole["trace"][k] for k in ("span_count", "service_count", "parts", "complete")] == [5, 3, 2, 0], whole["trace"]
+    ids = {s["span_id"]: s["service"] for s in whole["spans"]}
+    assert [(ids.get(x["caller_span"]), ids.get(x["callee_span"])) for x in whole["calls"]] == [(None, "a"), ("a", "b"), ("b", "c")], whole["calls"]
+    view = c.api("traces/%s/layout" % t.id)
+    assert view["trace"]["span_count"] == view["all_rows"] == 5, view
+    for span in whole["spans"]:
+        one = c.api("traces/%s/spans/%s" % (t.id, span["span_id"]))["items"]
+        assert [x["service"] for x in one] == [span["service"]], one
+    otlp_spans = json.loads(subprocess.check_output([c.program, "trace", t.id, "--db", c.db, "--format", "otlp"]))["resourceSpans"]
+    assert sum(len(x["spans"]) for r in otlp_spans for x in r["scopeSpans"]) == 5, otlp_spans
     c.check_ledger()
 
 
