@@ -151,7 +151,9 @@ static void look(struct store *store)
     int64_t below = 0, most = oldest + (newest - oldest) / 10 + 1;
     if (oldest_s < limit_s)
         below = too_old_below(store, oldest, newest, limit_s);
-    below = below > most ? most : below;
+    /* Nobody saw whether the clock jumped before this process began. */
+    if (oldest < store->first_of_run && below > most)
+        below = most;
     store->metrics.deleting = old_generation(store, limit_s, oldest_s, store->in_need);
     if (store->in_need && !store->metrics.deleting) {
         double share = (double)(used - store->settings.max_size) / (double)used + 0.02;

@@ -75,6 +75,7 @@ int store_open(const struct store_settings *settings, struct store **result, str
         goto failed;
     int code = open_statements(store);
     code = code ? code : transaction_read_position(store);
+    store->first_of_run = (int64_t)store->position.next_trace_no;
     code = code ? code : keys_open(store);
     if (damage_is(code) && !damage_is_marked(settings->path)) {
         damage_mark(settings->path); /* sets it aside */

@@ -111,6 +111,7 @@ struct store {
     bool in_need;          /* the file was larger than it may be when it was looked at */
     bool shrinking;        /* retention gives free pages back to the disk */
     int64_t oldest_trace_no;
+    int64_t first_of_run; /* the first number that this process gave */
     uint64_t n_gone; /* spans that retention deleted in the open transaction */
 
     /* Any thread. */

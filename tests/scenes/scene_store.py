@@ -70,6 +70,24 @@ def scene_what_was_stored_before_a_kill_is_needed_no_more(c):
     assert c.sql(position) == [(3, 4)] and not os.path.exists(c.db + "-inbox"), os.listdir(c.folder)
 
 
+def scene_what_is_older_than_retention_goes_at_once(c):
+    """In one look, all that this process stored itself; of what was there before, a tenth at most, for nobody saw the clock meanwhile."""
+    c.start(store__retention="1h")
+    give = lambda first: (c.post_otlp(otlp_body([otlp_span("%032x" % i, "%016x" % i) for i in range(first, first + 300)]), True), c.flush())  # noqa: E731
+    give(1)
+    c.stop()
+    c.start(store__retention="1s")
+    give(1001)
+    wait_for(lambda: c.counter("faultline_store_deleted_spans_total") > 0, 20, "a look")
+    assert 0 < c.sql("SELECT count(*) FROM span WHERE span_id < '%016x'" % 1000)[0][0] < 300
+    c.stop()
+    os.remove(c.db)
+    c.start(store__retention="1s")
+    give(1)
+    wait_for(lambda: c.sql("SELECT count(*) FROM span") == [(0,)], 20, "an empty file")
+    assert c.counter("faultline_store_deleted_spans_total") == 300
+
+
 def scene_a_clock_that_jumps_deletes_nothing_early(c):
     """What was just stored stays when the clock is set forward, and when it comes back; how long the process runs is told by another clock."""
     clock = os.path.join(c.folder, "clock")
