@@ -295,15 +295,14 @@ static void choose_versions(struct cohort_reading *reading, const struct namesak
     narrow_minutes(reading, chosen);
 }
 
-/* Is there such a service, although nobody called it in this window? Where both versions are named,
- * that is too few calls and no mistake: a pipeline asks before the first comes. */
+/* Is there such a service, although nobody called it in this window? That is too few calls and no
+ * mistake: a pipeline asks before the first comes. */
 static bool is_known(const struct cohort_reading *reading, struct namesake *quiet)
 {
     const struct cohort_question *question = reading->question;
     struct err ignored = {0};
     sqlite3_stmt *select;
-    if (!question->baseline.len || !question->candidate.len ||
-        query_begin(reading->query,
+    if (query_begin(reading->query,
                     "SELECT c.text, s.text, d.role FROM node d JOIN name n ON n.id = d.service "
                     "JOIN name s ON s.id = d.namespace JOIN name c ON c.id = d.cluster "
                     "WHERE n.text = ?1 AND ?2 IN ('', s.text) AND ?3 IN ('', c.text) LIMIT 1",
