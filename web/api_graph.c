@@ -86,12 +86,18 @@ static struct query *begin_answer(struct web *web, struct http_request *request,
     return web_query_take(web, err);
 }
 
+static bool is_too_long(struct window window, struct err *err)
+{
+    return window.to_ns - window.from_ns > MOST_WINDOW_NS &&
+           err_set(err, ERR_INVALID, "a window of this answer is at most 45 days");
+}
+
 static struct query *begin_minutes(struct web *web, struct http_request *request,
                                    struct window *window, struct buf *out, struct err *err)
 {
     struct query *query = begin_answer(web, request, window, out, err);
-    if (query && window->to_ns - window->from_ns > MOST_WINDOW_NS)
-        err_set(err, ERR_INVALID, "a window of this answer is at most 45 days");
+    if (query)
+        is_too_long(*window, err);
     return query;
 }
 
@@ -105,9 +111,14 @@ static bool read_base(const struct http_request *request, struct window window, 
                             window.from_ns};
     if (text.len && !window_parse(text, clock_wall_ns(), &base->from_ns, &base->to_ns))
         return !err_set(err, ERR_INVALID, "base is a window: FROM..TO");
-    if (base->to_ns - base->from_ns > MOST_WINDOW_NS)
-        return !err_set(err, ERR_INVALID, "a window of this answer is at most 45 days");
     return true;
+}
+
+/* … where both are looked through minute by minute. */
+static bool read_base_minutes(const struct http_request *request, struct window window,
+                              struct window *base, struct err *err)
+{
+    return read_base(request, window, base, err) && !is_too_long(*base, err);
 }
 
 void api_graph(struct web *web, struct http_request *request)
@@ -140,8 +151,8 @@ void api_graph_diff(struct web *web, struct http_request *request)
     int level = 0;
     read_choice(request, "level", levels, &level, &err);
     read_ends(request, &view);
-    struct query *query = begin_minutes(web, request, &window, &out, &err);
-    if (!err.code && read_base(request, window, &view.base, &err))
+    struct query *query = begin_answer(web, request, &window, &out, &err);
+    if (query && read_base(request, window, &view.base, &err))
         query_graph_diff_json(query, window, level ? LEVEL_VERSION : LEVEL_SERVICE, &view, &out,
                               &err);
     web_answer_asked(web, request, query, &out, &err);
@@ -164,7 +175,7 @@ void api_now(struct web *web, struct http_request *request)
     struct err err = {0};
     struct buf out;
     struct query *query = begin_minutes(web, request, &window, &out, &err);
-    if (!err.code && read_base(request, window, &base, &err))
+    if (!err.code && read_base_minutes(request, window, &base, &err))
         query_now_json(query, window, base, &out, &err);
     web_answer_asked(web, request, query, &out, &err);
 }
@@ -230,7 +241,7 @@ void api_service(struct web *web, struct http_request *request, struct str rest)
     question.compare = web->settings.hooks.compare;
     question.min_calls = web->settings.min_requests;
     struct query *query = begin_minutes(web, request, &window, &out, &err);
-    if (!err.code && read_base(request, window, &base, &err))
+    if (!err.code && read_base_minutes(request, window, &base, &err))
         query_service_json(query, window, base, &question, &out, &err);
     web_answer_asked(web, request, query, &out, &err);
 }

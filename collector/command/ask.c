@@ -42,7 +42,11 @@ void ask_refusal(unsigned status, const struct buf *answer, struct err *err)
     arena_init(&arena, REFUSAL_BYTES);
     const struct tree *tree = tree_read(&arena, buf_str(answer));
     struct str message = tree_get(tree_get(tree, "error"), "message")->text;
-    enum err_code code = status == 404 ? ERR_NOT_FOUND : ERR_INVALID;
+    enum err_code code = status == 404   ? ERR_NOT_FOUND
+                         : status == 408 ? ERR_TIMEOUT
+                         : status == 429 ? ERR_BUSY
+                         : status >= 500 ? ERR_IO
+                                         : ERR_INVALID;
     if (message.len)
         err_set(err, code, "%.*s", STR_ARG(message));
     else
@@ -106,25 +110,13 @@ int ask_sql(const char *url, const char *sql, struct buf *answer, struct err *er
     return err->code;
 }
 
-int ask_open(const struct options *options, const char *path, struct query **query, struct err *err)
-{
-    if (query_open(path, query, err))
-        return err->code;
-    if (query_newer(*query)[0])
-        fprintf(stderr, "faultline %s: %s: %s\n", options->command->name, path,
-                query_newer(*query));
-    return 0;
-}
-
-static int ask_db(const struct options *options, const char *path, const struct question *question,
-                  struct buf *answer, struct err *err)
+static int ask_db(const char *path, const struct question *question, struct buf *answer,
+                  struct err *err)
 {
     struct query *query;
-    if (ask_open(options, path, &query, err))
+    if (query_open(path, &query, err))
         return err->code;
-    /* What it does not know of a newer file is no mistake of who asks. */
-    if (question->ask(query, question->what, answer, err) && query_newer(query)[0])
-        err->code = ERR_IO;
+    question->ask(query, question->what, answer, err);
     query_close(query);
     return err->code;
 }
@@ -143,7 +135,7 @@ int ask(const struct options *options, const struct question *question, struct b
         send_to(url, API, question->path, (struct client_request){.method = "GET"}, ANSWER_LIMIT_NS,
                 answer, &err);
     else
-        ask_db(options, settings.store_path, question, answer, &err);
+        ask_db(settings.store_path, question, answer, &err);
     config_free(config);
     if (!err.code)
         return EXIT_GOOD;

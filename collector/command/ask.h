@@ -13,9 +13,6 @@ struct question {
     const void *what;
 };
 
-/* query_open(), and says on standard error when a newer program made the file. */
-int ask_open(const struct options *options, const char *path, struct query **query,
-             struct err *err);
 /* Fills `answer` with JSON; gives EXIT_GOOD or a code whose reason was printed. */
 int ask(const struct options *options, const struct question *question, struct buf *answer);
 /* Fills err with what the collector said: the message of its error form, else its bytes. */

@@ -225,8 +225,10 @@ static int run_input(const struct target *target, enum output output)
     int code = EXIT_GOOD;
     struct buf all;
     if (isatty(STDIN_FILENO)) {
-        while (fprintf(stderr, "faultline> "), fgets(line, sizeof(line), stdin))
-            code = run_at(target, line, output);
+        while (fprintf(stderr, "faultline> "), fgets(line, sizeof(line), stdin)) {
+            if (str_trim(str_of(line)).len)
+                code = run_at(target, line, output);
+        }
         return code;
     }
     buf_init(&all, 1u << 20);
@@ -261,7 +263,7 @@ int command_sql(const struct options *options)
         return EXIT_USAGE;
     struct target target = {NULL, url};
     int code = EXIT_NOT_DONE;
-    if (!url && ask_open(options, settings.store_path, &target.query, &err))
+    if (!url && query_open(settings.store_path, &target.query, &err))
         fprintf(stderr, "faultline sql: %s\n", err.text);
     else if (options->n_rest)
         code = run_at(&target, options->rest[0], (enum output)output);

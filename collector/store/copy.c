@@ -77,8 +77,6 @@ static int open_source(struct copy *copy, struct err *err)
     struct err older = {0};
     if (query_open(from, &copy->source, err))
         return err->code;
-    if (query_newer(copy->source)[0])
-        return err_set(err, ERR_IO, "%s: %s", from, query_newer(copy->source));
     if (query_is_older(copy->source, &older))
         return err_set(err, ERR_IO, "%s: %s", from, older.text);
     sqlite3_progress_handler(copy->source->db, WATCH_OPS, is_over, (void *)copy->settings);

@@ -45,15 +45,17 @@ static int check_ours(struct query *query, const char *path, struct err *err)
     int code = read_head(query->db, "PRAGMA application_id", &id);
     if (code == SQLITE_ROW && id == APPLICATION_ID)
         code = read_head(query->db, "PRAGMA user_version", &version);
-    if (version > store_file_version())
-        snprintf(query->newer, sizeof(query->newer),
-                 "the database has schema version %lld, this program knows %d; use a newer "
-                 "faultline",
-                 (long long)version, store_file_version());
     query->version = version;
     if (code != SQLITE_ROW && code != SQLITE_NOTADB)
         return err_set(err, ERR_IO, "%s: cannot be read: %s", path, sqlite3_errstr(code));
-    return id == APPLICATION_ID ? 0 : err_set(err, ERR_IO, "%s is no faultline database", path);
+    if (id != APPLICATION_ID)
+        return err_set(err, ERR_IO, "%s is no faultline database", path);
+    if (version > store_file_version())
+        return err_set(err, ERR_IO,
+                       "%s: the database has schema version %lld, this program knows %d; use a "
+                       "newer faultline",
+                       path, (long long)version, store_file_version());
+    return 0;
 }
 
 /* On a file system that cannot be written, SQLite opens a file in WAL mode only when it is told
@@ -110,11 +112,6 @@ int query_open(const char *path, struct query **result, struct err *err)
     sql_guard_functions(query->db);
     *result = query;
     return 0;
-}
-
-const char *query_newer(const struct query *query)
-{
-    return query->newer;
 }
 
 bool query_is_older(const struct query *query, struct err *err)

@@ -18,12 +18,10 @@
 struct query;
 struct incident;
 
-/* ERR_NOT_FOUND without a file, ERR_IO for what cannot be read or is not faultline's. */
+/* ERR_NOT_FOUND without a file, ERR_IO for what cannot be read, is not faultline's or of a newer
+ * one. */
 int query_open(const char *path, struct query **query, struct err *err);
 void query_close(struct query *query);
-/* '' unless a newer program made the file: then a text that says so. Its views may be read all the
- * same, and what this program does not know of it is missing. */
-const char *query_newer(const struct query *query);
 
 struct window {
     uint64_t from_ns, to_ns; /* half open */

@@ -10,7 +10,6 @@
 
 struct query {
     sqlite3 *db;
-    char newer[120];      /* query_newer() */
     int64_t version;      /* of the schema */
     uint64_t deadline_ns; /* monotonic; of the question that is being answered */
     /* of a stranger's SQL, sql_guard.c: how many bytes more SQLite may take, 0 any */

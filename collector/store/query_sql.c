@@ -173,7 +173,9 @@ int query_each(struct query *query, sqlite3_stmt *statement,
     free(types);
     free(lengths);
     buf_fini(&reals);
-    return query_end(query, statement, code, err);
+    if (query_end(query, statement, code, err) && (code & 0xff) == SQLITE_ERROR)
+        err->code = ERR_INVALID; /* what was asked for cannot be computed */
+    return err->code;
 }
 
 int query_sql(struct query *query, const char *sql,
@@ -181,6 +183,7 @@ int query_sql(struct query *query, const char *sql,
 {
     sqlite3_stmt *statement;
     const char *rest = sql;
+    bool asked = false;
     sql_guard_begin(query, SQL_DEADLINE_NS, 0);
     while (*rest && !err->code) {
         int code = sqlite3_prepare_v2(query->db, rest, -1, &statement, &rest);
@@ -189,9 +192,12 @@ int query_sql(struct query *query, const char *sql,
         } else if (code) {
             query_unprepared(query, err);
         } else if (statement) {
+            asked = true;
             query_each(query, statement, row, ctx, err);
         }
     }
     sql_guard_end(query);
+    if (!asked && !err->code)
+        err_set(err, ERR_INVALID, "sql is empty: there is nothing to ask");
     return err->code;
 }

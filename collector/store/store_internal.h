@@ -112,7 +112,7 @@ struct store {
     bool shrinking;        /* retention gives free pages back to the disk */
     int64_t oldest_trace_no;
     int64_t first_of_run; /* the first number that this process gave */
-    uint64_t n_gone; /* spans that retention deleted in the open transaction */
+    uint64_t n_gone;      /* spans that retention deleted in the open transaction */
 
     /* Any thread. */
     _Atomic(char *) new_rules; /* security.allow_plaintext, not written yet */

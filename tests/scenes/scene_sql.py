@@ -130,6 +130,19 @@ def scene_sql_says_what_is_wrong(c):
     assert c.request(c.web, "POST", "/api/v1/sql", b'{"sql":"SELECT 1 -- ' + b"x" * (1 << 20) + b'"}', {"Content-Type": "application/json"})[0] == 413
 
 
+def scene_sql_ends_alike_by_file_and_by_url(c):
+    """A mistake of who asks is 2, also one that shows only while it is computed; what takes too long is no mistake."""
+    c.start(web__sql_timeout="100ms")
+    for sql, code in (("SELECT 1", 0), ("SELECT ns('bogus')", 2), ("SELECT json('{')", 2), ("SELECT abs(-9223372036854775808)", 2), ("", 2), ("  ", 2), ("SELECT", 2),
+                      ("DELETE FROM span", 2)):
+        for where in (("--db", c.db), ("--url", "http://" + c.web)):
+            p = subprocess.run([c.program, "sql", sql, *where], capture_output=True, text=True)
+            assert p.returncode == code and bool(p.stderr) == bool(code), (sql, where, p)
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    p = subprocess.run([c.program, "sql", endless, "--url", "http://" + c.web], capture_output=True, text=True, timeout=30)
+    assert p.returncode == 3 and "web.sql_timeout" in p.stderr, p
+
+
 def scene_sql_has_limits(c):
     c.start(web__sql_timeout="300ms", web__sql_rows=20)
     fill(c)

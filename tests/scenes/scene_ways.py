@@ -397,6 +397,11 @@ def scene_graph_diff_names_what_changed(c):
     assert [(last(p["edge"]), p["edge"]["errors"], p["was"]["errors"]) for p in diff["redder"]] == [("red", 10, 0)]
     edges = c.api("graph?from=1700003000&to=1700004200")["edges"]
     assert diff["new"] == [e for e in edges if last(e) == "young"]
+    whole = ("1690000000..1695000000", "1695000000", "1700004200")  # two months each: sums, however long
+    assert sorted(last(e) for e in c.api("graph/diff?base=%s&from=%s&to=%s" % whole)["new"] if last(e) in ("young", "old")) == ["old", "young"]
+    url = ("graph", "--diff", whole[0], "--from", whole[1], "--to", whole[2], "--format", "json")
+    said = [subprocess.check_output([c.program, *url, *where]) for where in (("--db", c.db), ("--url", "http://" + c.web))]
+    assert said[0] == said[1], said
     for bad in ("base=1", "level=x"):
         assert c.get("/api/v1/graph/diff?" + bad)[0] == 400, bad
     args = ["graph", "--from", "1700003000", "--to", "1700004200", "--diff", "1699999800..1700001000"]
