@@ -83,7 +83,7 @@ const struct setting config_table[] = {
     {"tls.cert_file", SETTING_TEXT, AT(tls_cert_file), "", 0, 0, NULL, true, "certificate (PEM, with those between it and its CA): every listener takes TLS, and nothing else"},
     {"tls.key_file", SETTING_TEXT, AT(tls_key_file), "", 0, 0, NULL, true, "its key (PEM)"},
     {"tls.client_ca_file", SETTING_TEXT, AT(tls_client_ca_file), "", 0, 0, NULL, true, "clients must show a certificate of this CA (PEM)"},
-    {"redact.keys", SETTING_LIST, AT(redact_keys), REDACT, 0, 0, NULL, true, "values of attributes, and of parameters in URLs, whose keys have one of these in them become REDACTED"},
+    {"redact.keys", SETTING_LIST, AT(redact_keys), REDACT, 0, 0, NULL, true, "values of attributes, of members of maps, and of parameters in URLs, whose keys have one of these in them become REDACTED"},
     {"log.level", SETTING_WORD, AT(log_level), "info", 0, 0, "debug|info|warn|error", true, "least level of log lines"},
     {"log.format", SETTING_WORD, AT(log_format), "logfmt", 0, 0, "logfmt|json", true, "form of log lines"},
 };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "collector/decode/access_envoy.h"
+#include "collector/decode/redact.h"
 #include "collector/decode/span_list.h"
 #include "collector/model/shapes.h"
 
@@ -57,6 +58,8 @@ static bool render(struct decoding *decoding, const struct raw_log *raw, struct 
         severity = str_of(severity_word(raw->severity));
     body.key = STR("body");
     body.plain = body.plain && body.type == VALUE_TEXT;
+    if (!redact(decoding->batch, &body, 1))
+        return !decoding_too_big(decoding);
     buf_reset(json);
     buf_add_c(json, "{\"time\":\"");
     buf_add_time(json, raw->at_ns ? raw->at_ns : raw->observed_ns);

@@ -4,6 +4,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "collector/base/buf.h"
+#include "collector/base/json.h"
+
 #define CACHED 256u
 #define MAX_CACHED_KEY 63
 #define REDACTED "REDACTED"
@@ -18,8 +21,8 @@ struct redaction {
 static const char *const signatures[] = {"sig", "signature", "awsaccesskeyid", "x-goog-signature"};
 
 /* Attributes that hold a URL or its query. */
-static const struct str url_keys[] = {
-    {"url.full", 8}, {"http.url", 8}, {"http.target", 11}, {"url.query", 9}, {"http.referer", 12}};
+static const struct str url_keys[] = {STR("url.full"),  STR("http.url"),  STR("http.target"),
+                                      STR("http.path"), STR("url.query"), STR("http.referer")};
 
 static char folded(char c)
 {
@@ -224,6 +227,58 @@ static bool redact_url(struct batch *batch, struct attr *attr, bool is_query)
     return true;
 }
 
+/* ---- maps ---- */
+
+/* Writes the rendered JSON with secret members replaced; how many there are. Nothing without. */
+static unsigned write_json(const struct redaction *redaction, struct str text, struct buf *out)
+{
+    struct json json;
+    struct json_text key;
+    struct str value;
+    const char *done = text.p;
+    unsigned n = 0;
+    json_init(&json, text);
+    do {
+        if (json.depth) {
+            bool object = json.is_object >> (json.depth - 1) & 1;
+            if (!(object ? json_next_key(&json, &key) : json_next_item(&json)))
+                continue;
+            if (object && answer_for(redaction, key.raw) == KEY_SECRET) {
+                if (!json_skip(&json, &value))
+                    break;
+                buf_add(out, done, (size_t)(value.p - done));
+                buf_add_c(out, "\"" REDACTED "\"");
+                done = value.p + value.len;
+                n++;
+                continue;
+            }
+        }
+        enum json_type type = json_peek(&json);
+        if (type == JSON_OBJECT  ? !json_open_object(&json)
+            : type == JSON_ARRAY ? !json_open_array(&json)
+                                 : !json_skip(&json, &value))
+            break;
+    } while (json.depth && !json.error);
+    if (n)
+        buf_add(out, done, (size_t)(text.p + text.len - done));
+    return n;
+}
+
+static bool redact_json(struct batch *batch, struct attr *attr)
+{
+    struct buf out;
+    buf_init(&out, 2 * attr->text.len + 64);
+    bool good = true;
+    if (write_json(batch->redaction, attr->text, &out)) {
+        attr->text = arena_dup(&batch->arena, buf_str(&out));
+        good = attr->text.p && !buf_failed(&out);
+    }
+    buf_fini(&out);
+    return good;
+}
+
+/* ---- attributes ---- */
+
 bool redact(struct batch *batch, struct attr *attrs, uint32_t n)
 {
     if (!batch->redaction)
@@ -231,12 +286,13 @@ bool redact(struct batch *batch, struct attr *attrs, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         struct attr *attr = &attrs[i];
         enum key_answer answer = answer_for(batch->redaction, attr->key);
-        if (answer == KEY_PLAIN)
-            continue;
         if (answer == KEY_SECRET) {
             attr->type = VALUE_TEXT;
             attr->text = STR(REDACTED);
-        } else if (attr->type == VALUE_TEXT &&
+        } else if (attr->type == VALUE_JSON) {
+            if (!redact_json(batch, attr))
+                return false;
+        } else if (answer == KEY_URL && attr->type == VALUE_TEXT &&
                    !redact_url(batch, attr, str_eq(attr->key, STR("url.query")))) {
             return false;
         }

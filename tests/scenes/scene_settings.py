@@ -21,6 +21,13 @@ def scene_secrets_are_not_stored(c):
                         url__full="https://ann:s3cret-4@shop.example/cart?x=1&sig=s3cret-5&X-Goog-Signature=s3cret-6&api-key=s3cret-7&y=2#z")
     span["events"] = [{"timeUnixNano": "1700000000000000000", "name": "login",
                        "attributes": [{"key": "user.token", "value": {"stringValue": "s3cret-10"}}, {"key": "user.name", "value": {"stringValue": "ann"}}]}]
+    word = lambda text: {"stringValue": text}  # noqa: E731
+    a_map = lambda **of: {"kvlistValue": {"values": [{"key": k, "value": v} for k, v in of.items()]}}  # noqa: E731
+    deep = a_map(ok=word("1"), passWord=word("s3cret-16"), list={"arrayValue": {"values": [a_map(api_key=a_map(x=word("s3cret-17")), n={"intValue": "3"}), word("y")]}})
+    span["attributes"] += [{"key": "deep", "value": deep}, {"key": "http.path", "value": word("/a?token=s3cret-18&b=1")}]
+    logs = {"resourceLogs": [{"resource": {"attributes": [{"key": "service.name", "value": word("shop")}]}, "scopeLogs": [{"logRecords": [
+        {"traceId": trace, "spanId": "00000000000000a1", "timeUnixNano": "1700000000000000000", "body": a_map(said=word("hi"), secret=word("s3cret-19"))}]}]}]}
+    assert c.request(c.otlp, "POST", "/v1/logs", json.dumps(logs).encode(), {"Content-Type": "application/json"})[0] == 200
     body = json.loads(otlp_body([("shop", span)]))
     body["resourceSpans"][0]["resource"]["attributes"].append({"key": "cloud.private_key", "value": {"arrayValue": {"values": [{"stringValue": "s3cret-11"}]}}})
     assert c.post_otlp(json.dumps(body).encode(), True)[0] == 200
@@ -31,9 +38,11 @@ def scene_secrets_are_not_stored(c):
     found = attributes(c, trace)
     assert found["plain"] == "kept" and found["http.request.header.Authorization"] == found["DB_PASSWD"] == found["session_id"] == found["apiKey"] == "REDACTED"
     assert found["url.full"] == "https://REDACTED:REDACTED@shop.example/cart?x=1&sig=REDACTED&X-Goog-Signature=REDACTED&api-key=REDACTED&y=2#z"
-    assert found["url.query"] == "a=1&token=REDACTED&sig=REDACTED"
+    assert found["url.query"] == "a=1&token=REDACTED&sig=REDACTED" and found["http.path"] == "/a?token=REDACTED&b=1"
+    assert found["deep"] == {"ok": "1", "passWord": "REDACTED", "list": [{"api_key": "REDACTED", "n": 3}, "y"]}, found["deep"]
     events = json.loads(c.sql("SELECT events FROM span WHERE trace_id = ?", trace)[0][0])
-    assert events[0]["attributes"] == {"user.token": "REDACTED", "user.name": "ann"}
+    assert [e["attributes"] for e in events if e["name"] == "login"] == [{"user.token": "REDACTED", "user.name": "ann"}]
+    assert [e["body"] for e in events if e.get("kind") == "log"] == [{"said": "hi", "secret": "REDACTED"}], events
     assert json.loads(c.sql("SELECT resource FROM span WHERE trace_id = ?", trace)[0][0])["cloud.private_key"] == "REDACTED"
     found = attributes(c, zipkin[0]["traceId"])
     assert found == {"Set-Cookie": "REDACTED", "http.url": "http://REDACTED:REDACTED@pay.example/?AWSAccessKeyId=REDACTED", "lang": "de"}
