@@ -26,6 +26,7 @@ struct gathering {
     const char *file;
     struct buf *mistakes;
     size_t n_mistakes;
+    bool from_environment[MAX_SETTINGS];
 };
 
 const struct setting *config_find(struct str name)
@@ -177,6 +178,22 @@ static bool is_service_link(struct str rest, struct str value)
            str_contains(all, STR("_SERVICE_PORT")) || (str_ends(all, STR("_PORT")) && address);
 }
 
+/* FAULTLINE_STORE_PATHH: the nearest, as a variable. */
+static void unknown_variable(struct gathering *gathering, const char *where, struct str rest)
+{
+    char text[64] = "";
+    for (size_t i = 0; i < rest.len && i + 1 < sizeof(text); i++)
+        text[i] = (char)tolower((unsigned char)rest.p[i]);
+    const struct setting *near = config_nearest(str_of(text));
+    for (size_t i = 0; near && i + 1 < sizeof(text); i++) {
+        text[i] = near->name[i] == '.' ? '_' : (char)toupper((unsigned char)near->name[i]);
+        if (!near->name[i])
+            break;
+    }
+    mistake(gathering, "%s: unknown setting%s%s%s", where, near ? "; did you mean " PREFIX : "",
+            near ? text : "", near ? "?" : "");
+}
+
 static void read_environment(struct gathering *gathering, char *const *environment)
 {
     struct str name, value;
@@ -189,20 +206,23 @@ static void read_environment(struct gathering *gathering, char *const *environme
                  name.p);
         struct str rest = str_skip(name, sizeof(PREFIX) - 1);
         const struct setting *setting = find_variable(rest);
-        if (setting) {
-            set(gathering, where, setting, value, "environment");
+        bool by_file = !setting && str_ends(rest, STR("_FILE"));
+        if (by_file)
+            setting = find_variable((struct str){rest.p, rest.len - 5});
+        if (!setting) {
+            if (!is_service_link(rest, value))
+                unknown_variable(gathering, where, rest);
             continue;
         }
-        if (str_ends(rest, STR("_FILE"))) {
-            rest.len -= 5;
-            setting = find_variable(rest);
-            if (setting) {
-                set_from_secret(gathering, where, setting, value);
-                continue;
-            }
-        }
-        if (!is_service_link(rest, value))
-            mistake(gathering, "%s: unknown setting", where);
+        bool *seen = &gathering->from_environment[setting - config_table];
+        if (*seen)
+            mistake(gathering, "%s: %s: is set twice, by itself and by a file", where,
+                    setting->name);
+        *seen = true;
+        if (by_file)
+            set_from_secret(gathering, where, setting, value);
+        else
+            set(gathering, where, setting, value, "environment");
     }
 }
 
@@ -261,8 +281,9 @@ size_t config_read(const struct config_input *input, struct config **result, str
         config_value_set(&config->settings, &config_table[i], str_of(config_table[i].value), &err);
     }
     for (char *const *at = input->environment; !gathering.file && at && *at; at++) {
-        if (str_starts(str_of(*at), STR("FAULTLINE_CONFIG=")))
-            gathering.file = *at + sizeof("FAULTLINE_CONFIG=") - 1;
+        const char *file = *at + sizeof("FAULTLINE_CONFIG=") - 1;
+        if (str_starts(str_of(*at), STR("FAULTLINE_CONFIG=")) && *file)
+            gathering.file = file;
     }
     if (gathering.file)
         config_yaml_read(gathering.file, found_in_file, &gathering, mistakes,
@@ -323,6 +344,16 @@ static int by_name(const void *a, const void *b)
     return strcmp(config_table[*(const size_t *)a].name, config_table[*(const size_t *)b].name);
 }
 
+static const char *source_of(const struct config *config, size_t setting)
+{
+    return config->sources[setting] ? config->sources[setting] : "default";
+}
+
+const char *config_source(const struct config *config, const char *name)
+{
+    return source_of(config, (size_t)(config_find(str_of(name)) - config_table));
+}
+
 void config_print(const struct config *config, struct buf *out)
 {
     size_t order[MAX_SETTINGS];
@@ -331,10 +362,10 @@ void config_print(const struct config *config, struct buf *out)
     qsort(order, config_n_settings, sizeof(order[0]), by_name);
     for (size_t i = 0; i < config_n_settings; i++) {
         const struct setting *setting = &config_table[order[i]];
-        const char *source = config->sources[order[i]], *given = config->texts[order[i]];
+        const char *given = config->texts[order[i]];
         buf_addf(out, "%s = ", setting->name);
         config_value_print(&config->settings, setting, given ? given : setting->value, out);
-        buf_addf(out, "  # %s\n", source ? source : "default");
+        buf_addf(out, "  # %s\n", source_of(config, order[i]));
     }
 }
 

@@ -70,7 +70,9 @@ void config_stale(const struct config *config, const struct config *fresh, struc
 const char *config_store_file(const char *path, char space[CONFIG_PATH_BYTES]);
 /* An item of a map, "one=other", without the blanks around either; false when one is empty. */
 bool config_cut_pair(struct str item, struct str *one, struct str *other);
-/* `name = value  # source`, sorted; source is default, file:LINE, environment or flag. */
+/* Where a setting is from: default, file:LINE, environment or flag. */
+const char *config_source(const struct config *config, const char *name);
+/* `name = value  # source`, sorted. */
 void config_print(const struct config *config, struct buf *out);
 /* The table for the README (Markdown), and for help. */
 void config_print_markdown(struct buf *out);

@@ -109,7 +109,7 @@ static int read_lines(FILE *file, const char *path, struct auth *fresh, struct e
                            path, n);
     }
     if (ferror(file))
-        return err_set(err, ERR_INVALID, "auth.tokens_file: %s: %s", path, strerror(errno));
+        return err_set(err, ERR_INVALID, "%s: %s", path, strerror(errno));
     return fresh->n_tokens ? 0 : err_set(err, ERR_INVALID, "%s: has no token", path);
 }
 
@@ -117,7 +117,7 @@ static int read_file(const char *path, struct auth *fresh, struct err *err)
 {
     FILE *file = fopen(path, "re");
     if (!file)
-        return err_set(err, ERR_INVALID, "auth.tokens_file: %s: %s", path, strerror(errno));
+        return err_set(err, ERR_INVALID, "%s: %s", path, strerror(errno));
     fresh->required = true;
     fresh->tokens = calloc(MAX_TOKENS, sizeof(*fresh->tokens));
     int code = fresh->tokens ? read_lines(file, path, fresh, err)

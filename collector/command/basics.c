@@ -7,10 +7,26 @@
 #include "collector/store/store.h"
 #include "collector/version.h"
 
+/* The settings and the files that they name. NULL when there are mistakes: all are printed. */
+static struct config *read_all(const struct config_input *input)
+{
+    struct config *config;
+    struct buf mistakes;
+    buf_init(&mistakes, 1u << 20);
+    size_t n = config_read(input, &config, &mistakes);
+    n += serve_check_keys(config, &mistakes);
+    fwrite(mistakes.p, 1, mistakes.len, stderr);
+    buf_fini(&mistakes);
+    if (!n)
+        return config;
+    config_free(config);
+    return NULL;
+}
+
 int command_serve(const struct options *options)
 {
-    struct config_input input;
-    struct config *config = options_config(options, &input);
+    struct config_input input = options_input(options);
+    struct config *config = read_all(&input);
     if (!config)
         return EXIT_USAGE;
     int code = serve(config, &input);
@@ -20,15 +36,11 @@ int command_serve(const struct options *options)
 
 int command_check_config(const struct options *options)
 {
-    struct config_input input;
+    struct config_input input = options_input(options);
+    struct config *config = read_all(&input);
     struct buf out;
-    struct config *config = options_config(options, &input);
     if (!config)
         return EXIT_USAGE;
-    if (!serve_check_keys(config_settings(config))) {
-        config_free(config);
-        return EXIT_USAGE;
-    }
     buf_init(&out, 1u << 20);
     config_print(config, &out);
     fwrite(out.p, 1, out.len, stdout);

@@ -49,7 +49,9 @@ const char *option(const struct options *options, const char *name);
 /* An option that is a time; left alone when it was not given. False (printed) when it is none. */
 bool option_time(const struct options *options, const char *name, uint64_t now_ns, uint64_t *ns);
 
-/* The settings by --config, the environment and --set. NULL (mistakes printed) when there are some.
+/* Where the settings are from: --config, the environment and --set. */
+struct config_input options_input(const struct options *options);
+/* … and what they are. NULL (mistakes printed) when there are some.
  */
 struct config *options_config(const struct options *options, struct config_input *input);
 /* log.level and log.format are in force from here on. */

@@ -108,11 +108,16 @@ bool option_time(const struct options *options, const char *name, uint64_t now_n
     return false;
 }
 
+struct config_input options_input(const struct options *options)
+{
+    return (struct config_input){option(options, "config"), options->sets, environ};
+}
+
 struct config *options_config(const struct options *options, struct config_input *input)
 {
     struct config *config;
     struct buf mistakes;
-    *input = (struct config_input){option(options, "config"), options->sets, environ};
+    *input = options_input(options);
     buf_init(&mistakes, 1u << 20);
     if (config_read(input, &config, &mistakes)) {
         fwrite(mistakes.p, 1, mistakes.len, stderr);

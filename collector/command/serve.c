@@ -40,22 +40,49 @@ static struct tls_files tls_files_of(const struct settings *settings)
                               settings->tls_client_ca_file};
 }
 
-bool serve_check_keys(const struct settings *settings)
+/* A mistake behind the setting that it is about: the one whose file it begins with, else the first
+ * that is set of those which go together. */
+static void add_mistake(const struct config *config, const struct err *err, struct buf *mistakes)
 {
+    const struct settings *settings = config_settings(config);
+    const struct {
+        const char *name, *file;
+    } all[] = {{"auth.tokens_file", settings->tokens_file},
+               {"tls.cert_file", settings->tls_cert_file},
+               {"tls.key_file", settings->tls_key_file},
+               {"tls.client_ca_file", settings->tls_client_ca_file}};
+    size_t n = sizeof(all) / sizeof(all[0]), at = n;
+    for (size_t i = 0; i < n && at == n; i++) {
+        size_t len = strlen(all[i].file);
+        if (len && strncmp(err->text, all[i].file, len) == 0 && err->text[len] == ':')
+            at = i;
+    }
+    for (size_t i = 1; i < n && at == n; i++)
+        at = all[i].file[0] ? i : n;
+    if (at < n)
+        buf_addf(mistakes, "%s: %s: ", config_source(config, all[at].name), all[at].name);
+    buf_addf(mistakes, "%s\n", err->text);
+}
+
+size_t serve_check_keys(const struct config *config, struct buf *mistakes)
+{
+    const struct settings *settings = config_settings(config);
     struct tls_files files = tls_files_of(settings);
     struct auth *auth = auth_new();
     struct err errs[2] = {{0}, {0}};
-    tls_check(&files, &errs[0]);
+    size_t n = 0;
     if (auth)
-        auth_load(auth, settings->tokens_file, &errs[1]);
+        auth_load(auth, settings->tokens_file, &errs[0]);
     else
-        err_set(&errs[1], ERR_BUSY, "memory is short");
+        err_set(&errs[0], ERR_BUSY, "memory is short");
+    tls_check(&files, &errs[1]);
     for (int i = 0; i < 2; i++) {
         if (errs[i].code)
-            fprintf(stderr, "faultline: %s\n", errs[i].text);
+            add_mistake(config, &errs[i], mistakes);
+        n += errs[i].code != 0;
     }
     auth_free(auth);
-    return !errs[0].code && !errs[1].code;
+    return n;
 }
 
 /* Who may come in, and what the listeners show of themselves. */
@@ -86,6 +113,7 @@ int serve_reload(void *ctx, struct buf *mistakes)
     struct config *fresh;
     struct err err = {0};
     size_t n = config_read(server->input, &fresh, mistakes);
+    n += serve_check_keys(fresh, mistakes);
     if (n == 0 && (load_keys(server, config_settings(fresh), &err) ||
                    pipeline_reload(server->pipeline, config_settings(fresh), &err))) {
         buf_addf(mistakes, "%s\n", err.text);

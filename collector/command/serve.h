@@ -15,9 +15,9 @@ struct serve_hooks {
     void *ctx;
 };
 
-/* The files of keys and tokens that `settings` name, read as a start reads them: false when some
- * cannot be, which is printed. */
-bool serve_check_keys(const struct settings *settings);
+/* The files of keys and tokens that settings name, read as a start reads them: how many cannot be,
+ * each a line in `mistakes` with the place of its setting before it, as config_read() has them. */
+size_t serve_check_keys(const struct config *config, struct buf *mistakes);
 /* Runs until a signal; gives the exit code. `input` is read again on SIGHUP. */
 int serve(const struct config *config, const struct config_input *input);
 int serve_with(const struct config *config, const struct config_input *input,

@@ -152,8 +152,10 @@ def scene_every_setting_has_its_default_and_says_where_it_is_from(c):
     # what Kubernetes tells of services that are named faultline and faultline-web is no setting
     assert check_config(c, FAULTLINE_SERVICE_HOST="10.0.0.1", FAULTLINE_SERVICE_PORT_WEB="4319", FAULTLINE_PORT="tcp://10.0.0.1:4318",
                         FAULTLINE_PORT_4318_TCP_ADDR="10.0.0.1", FAULTLINE_WEB_PORT="tcp://10.0.0.1:4319")[0] == 0
-    assert check_config(c, FAULTLINE_STORE_TCP="1", FAULTLINE_PORT="4318", FAULTLINE_PORT_X="1")[2] == [
-        "environment FAULTLINE_%s: unknown setting" % name for name in ("STORE_TCP", "PORT", "PORT_X")]
+    unknown = check_config(c, FAULTLINE_STORE_TCP="1", FAULTLINE_PORT="4318", FAULTLINE_PORT_X="1")[2]
+    assert [line.split(";")[0] for line in unknown] == ["environment FAULTLINE_%s: unknown setting" % name for name in ("STORE_TCP", "PORT", "PORT_X")], unknown
+    code, said, _ = check_config(c, FAULTLINE_CONFIG="")
+    assert code == 0 and all(line.endswith("# default") for line in said), said
     for command in ("check-config", "version", "help"):
         with open("/dev/full", "w") as full:
             p = subprocess.run([c.program, command], stdout=full, stderr=subprocess.PIPE, text=True, cwd=c.folder)
@@ -169,6 +171,14 @@ def scene_all_mistakes_are_told_at_once(c):
         out.write("store: {path: a.db}\nstore.path: b.db\nstitch.trace_idel: 1s\nlimit.events: -1\nstitch.inside: [x]\nstore.retention: 5\n")
     code, said, mistakes = check_config(c, "--config", "f.yml", "--set", "log.level=loud", "--set", "stitch.trace_idle=99ms", FAULTLINE_FOO="1")
     assert code == 2 and not said and len(mistakes) == 8, mistakes
+    with open(os.path.join(c.folder, "keys.yml"), "w") as out:
+        out.write("store.retention: 5\nauth.tokens_file: none\ntls.cert_file: a.pem\ntls.key_file: b.pem\n")
+    for command in ("check-config", "serve"):
+        p = subprocess.run([c.program, command, "--config", "keys.yml"], capture_output=True, text=True, cwd=c.folder)
+        assert p.returncode == 2 and [line.split(": ")[:2] for line in p.stderr.splitlines()] == [
+            ["keys.yml:1", "store.retention"], ["keys.yml:2", "auth.tokens_file"], ["keys.yml:4", "tls.key_file"]], p
+    twice = check_config(c, FAULTLINE_STORE_PATHH="x", FAULTLINE_STORE_PATH="a", FAULTLINE_STORE_PATH_FILE="f.yml")[2]
+    assert sorted(line.split(": ", 1)[1] for line in twice) == ["store.path: is set twice, by itself and by a file", "unknown setting; did you mean FAULTLINE_STORE_PATH?"], twice
     for line, start in zip(mistakes, ("f.yml:2: store.path: is set twice", "f.yml:3: stitch.trace_idel: unknown setting; did you mean stitch.trace_idle?",
                                       "f.yml:4: limit.events: '-1'", "f.yml:5: stitch.inside: 'x' is no network", "f.yml:6: store.retention: '5' is no duration",
                                       "environment FAULTLINE_FOO: unknown", "--set: log.level: 'loud' is not one of",
