@@ -124,7 +124,7 @@ static void tell_errors(struct work *work, const struct end *end, struct suspect
                                      : STR("");
     struct evidence evidence = {
         .kind = EVIDENCE_ERRORS,
-        .metric = STR("istio_requests_total"),
+        .metric = end->of_cluster ? STR("envoy_cluster_upstream_rq") : STR("istio_requests_total"),
         .unit = UNIT_RATIO,
         .baseline = was,
         .observed = is,
@@ -141,7 +141,8 @@ static void tell_time(struct work *work, const struct end *end, struct suspect *
     double was = mean_ns(&end->in, 0), is = mean_ns(&end->in, 1);
     struct evidence evidence = {
         .kind = EVIDENCE_SELF_TIME,
-        .metric = STR("istio_request_duration_milliseconds"),
+        .metric = end->of_cluster ? STR("envoy_cluster_upstream_rq_time")
+                                  : STR("istio_request_duration_milliseconds"),
         .unit = UNIT_NS,
         .baseline = was,
         .observed = is,
