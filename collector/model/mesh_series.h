@@ -29,6 +29,8 @@ struct mesh_series_list {
     struct mesh_series *items;
     uint32_t n, cap;
     bool cut; /* there was more than is read for one answer */
+    bool
+        nameless; /* of no call is known who called: nor what is an entry, nor what was passed on */
 };
 
 #endif

@@ -50,8 +50,8 @@ static void keep_texts(struct arena *arena, struct node_text *node)
                                node->service.len ? STR("workload") : STR("user")};
 }
 
-/* Who was scraped or sent it: by the labels of its pod, else by the resource. Service '' for
- * nobody: the counters of several may be one series then. */
+/* Who was scraped or sent it: by the labels of its pod, else by the resource. Service '' where
+ * neither says. */
 static struct node_text keeper(struct mesh_reading *reading, const struct str *labels,
                                struct str resource)
 {
@@ -115,8 +115,13 @@ void clusters_take(struct mesh_reading *reading, const struct cluster_stat_name 
     series->of_cluster = true;
     series->failed = !times && mesh_status_failed(code);
     series->reason = series->failed ? arena_dup(reading->arena, code) : STR_NONE;
-    if (series->caller.service.len && mesh_series_count(reading, part, row, series))
+    calls.nameless = !series->caller.service.len;
+    if (calls.inbound && calls.nameless)
+        return;
+    reading->nameless = calls.nameless;
+    if (mesh_series_count(reading, part, row, series))
         add_calls(reading, &calls);
+    reading->nameless = false;
 }
 
 /* ---- what counts ---- */
@@ -263,28 +268,35 @@ static bool counts(const struct settling *settling, const struct cluster_calls *
            !(calls->bare && is_tied(settling, TIE_NAMES_AS_ISTIO, caller, &nobody));
 }
 
-/* Gives whether everybody called has a proxy that tells of itself, by the same name: else somebody
- * may be called by another. */
-static bool settle_outbound(struct settling *settling)
+static void add_outbound(struct settling *settling, bool nameless)
 {
     struct mesh_reading *reading = settling->reading;
-    bool all = true;
     for (uint32_t i = 0; i < reading->n_clusters && !reading->memory_short; i++) {
         struct cluster_calls *calls = &reading->clusters[i];
-        if (calls->inbound || !counts(settling, calls))
+        if (calls->inbound || calls->nameless != nameless || !counts(settling, calls))
             continue;
         fill(settling, &calls->series.caller);
         fill(settling, &calls->series.callee);
         mesh_series_add(reading, &calls->series);
         tie(settling, TIE_CALLED, &nobody, &calls->series.callee);
-        all = all &&
-              (calls->bare || is_tied(settling, TIE_HAS_PROXY, &calls->series.callee, &nobody));
     }
-    return all;
+}
+
+/* Has everybody called a proxy that tells of itself, by the same name? Else somebody may be called
+ * by another. */
+static bool all_have_proxies(const struct settling *settling)
+{
+    const struct mesh_series_list *list = settling->reading->list;
+    for (uint32_t i = 0; i < list->n; i++) {
+        if (list->items[i].of_cluster &&
+            !is_tied(settling, TIE_HAS_PROXY, &list->items[i].callee, &nobody))
+            return false;
+    }
+    return true;
 }
 
 /* Who is called by nobody that is known: an entry without a gateway. */
-static void settle_inbound(struct settling *settling)
+static void add_inbound(struct settling *settling)
 {
     struct mesh_reading *reading = settling->reading;
     for (uint32_t i = 0; i < reading->n_clusters && !reading->memory_short; i++) {
@@ -307,8 +319,14 @@ bool clusters_settle(struct mesh_reading *reading)
     map_init(&settling.tie_map);
     map_init(&settling.whole_map);
     learn_all(&settling);
-    if (settle_outbound(&settling))
-        settle_inbound(&settling);
+    add_outbound(&settling, false);
+    if (all_have_proxies(&settling))
+        add_inbound(&settling);
+    /* Where nobody says who calls, what is known of the callees is all. */
+    if (!reading->list->n) {
+        add_outbound(&settling, true);
+        reading->list->nameless = reading->list->n > 0;
+    }
     map_fini(&settling.tie_map);
     map_fini(&settling.whole_map);
     return !reading->memory_short;

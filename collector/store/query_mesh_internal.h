@@ -17,8 +17,9 @@ enum part { PART_CALLS, PART_TIMES, PART_TIME_SUM, PART_TIME_COUNT };
 /* Of a cluster's statistics; what of it counts is known when all were read. */
 struct cluster_calls {
     struct mesh_series series;
-    bool inbound; /* all calls to the application, whoever called: the caller is its own proxy */
-    bool bare;    /* no name of Istio's */
+    bool inbound;  /* all calls to the application, whoever called: the caller is its own proxy */
+    bool bare;     /* no name of Istio's */
+    bool nameless; /* whose statistics they are is not said */
 };
 
 struct mesh_reading {
@@ -30,6 +31,7 @@ struct mesh_reading {
     uint32_t n_clusters, cap_clusters;
     struct points_reading points;
     sqlite3_stmt *sender_before;
+    bool nameless;     /* the sender of the series that is read now */
     bool memory_short; /* for what is made of them */
 };
 
@@ -39,12 +41,13 @@ enum series_column {
     SERIES_ATTRIBUTES,
     SERIES_TEMPORALITY,
     SERIES_FIRST_NS, /* the sender's first point of this name */
-    SERIES_SENDER,   /* its resource */
+    SERIES_ELDEST,   /* the one of this name that the sender sent longest, and still does */
     SERIES_RESOURCE
 };
 
 /* query_mesh_series.c */
-/* What came by the minute, into series->minutes. False when nothing did. */
+/* What came by the minute, into series->minutes. False when nothing did, or cannot be told: of a
+ * sender without a name the series may be several counters in one. */
 bool mesh_series_count(struct mesh_reading *reading, enum part part, sqlite3_stmt *row,
                        struct mesh_series *series);
 bool mesh_series_is_over(const struct mesh_reading *reading);

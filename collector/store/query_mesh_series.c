@@ -110,11 +110,12 @@ static uint64_t usual_step(const struct points_reading *points)
 }
 
 /* What the points that were read last say. What a counter grew by while nobody looked for long is
- * not known of any minute. */
-static void count_points(struct mesh_reading *reading, const struct counting *counting,
-                         struct mesh_series *series)
+ * not known of any minute. Gives how often it began again. */
+static uint32_t count_points(struct mesh_reading *reading, const struct counting *counting,
+                             struct mesh_series *series)
 {
     struct grown before = {0, 0};
+    uint32_t n_again = 0;
     uint64_t before_ns = counting->absent_ns; /* 0: this is the first */
     uint64_t step_ns = usual_step(&reading->points);
     for (uint32_t i = 0; i < reading->points.n_points; i++) {
@@ -125,6 +126,7 @@ static void count_points(struct mesh_reading *reading, const struct counting *co
             continue;
         bool again = now.n < before.n || now.ns < before.ns;
         bool gap = !before_ns || (step_ns && point->at_ns - before_ns > 2 * step_ns);
+        n_again += !counting->delta && again;
         if (!counting->delta && !again)
             more = (struct grown){now.n - before.n, now.ns - before.ns};
         uint64_t span_ns[2] = {gap ? point->at_ns - 1 : before_ns, point->at_ns};
@@ -133,16 +135,18 @@ static void count_points(struct mesh_reading *reading, const struct counting *co
         before = now;
         before_ns = point->at_ns;
     }
+    return n_again;
 }
 
-/* The sender's last point of this name before that time; 0: none. */
+/* The sender's last point of this name before that time, by the series that it has sent longest; 0:
+ * none. */
 static uint64_t sender_before(struct mesh_reading *reading, sqlite3_stmt *row, uint64_t at_ns)
 {
     sqlite3_stmt *select = reading->sender_before;
     uint64_t before_ns = 0;
-    sqlite3_bind_int64(select, 2, sqlite3_column_int64(row, SERIES_SENDER));
-    sqlite3_bind_int64(select, 3, sqlite3_column_int64(row, SERIES_FIRST_NS));
-    sqlite3_bind_int64(select, 4, (int64_t)at_ns);
+    sqlite3_bind_int64(select, 1, sqlite3_column_int64(row, SERIES_ELDEST));
+    sqlite3_bind_int64(select, 2, sqlite3_column_int64(row, SERIES_FIRST_NS));
+    sqlite3_bind_int64(select, 3, (int64_t)at_ns);
     if (sqlite3_step(select) == SQLITE_ROW)
         before_ns = (uint64_t)sqlite3_column_int64(select, 0);
     sqlite3_reset(select);
@@ -157,10 +161,11 @@ bool mesh_series_count(struct mesh_reading *reading, enum part part, sqlite3_stm
     uint64_t new_from_ns = (uint64_t)sqlite3_column_int64(row, SERIES_FIRST_NS);
     points_read(&reading->points, sqlite3_column_int64(row, SERIES_ID));
     uint64_t first_ns = reading->points.n_points ? reading->points.points[0].at_ns : 0;
-    if (first_ns >= new_from_ns + POINTS_NEW_AFTER_NS)
+    if (first_ns >= new_from_ns + POINTS_NEW_AFTER_NS && !reading->nameless)
         counting.absent_ns = sender_before(reading, row, first_ns);
-    count_points(reading, &counting, series);
-    return series->n > 0;
+    uint32_t n_again = count_points(reading, &counting, series);
+    /* Once is a restart. */
+    return series->n > 0 && (!reading->nameless || n_again < 2);
 }
 
 /* ---- series ---- */
@@ -186,20 +191,23 @@ bool mesh_series_is_over(const struct mesh_reading *reading)
            points_are_over(&reading->points);
 }
 
-/* When the senders of this name sent first, each by its resource, in the time that is read. */
+/* When the senders of this name sent first, each by its resource, in the time that is read, and
+ * which of the series that are still sent began first. */
 static const char series_sql[] =
     "WITH s AS MATERIALIZED (SELECT id, attributes, temporality, resource, (SELECT min(p.at_ns) "
     "FROM metric_generation g CROSS JOIN metric_point_row p ON p.generation = g.id WHERE "
-    "p.series = m.id AND p.at_ns >= ?2 AND p.at_ns <= ?3) AS first_ns "
+    "p.series = m.id AND p.at_ns >= ?2 AND p.at_ns <= ?3) AS first_ns, (SELECT max(p.at_ns) "
+    "FROM metric_generation g CROSS JOIN metric_point_row p ON p.generation = g.id WHERE "
+    "p.series = m.id AND p.at_ns >= ?2 AND p.at_ns <= ?3) AS last_ns "
     "FROM metric_series_row m WHERE name = ?1 AND NOT overflow) "
-    "SELECT s.id, attributes, temporality, min(first_ns) OVER (PARTITION BY resource), resource, "
+    "SELECT s.id, attributes, temporality, min(first_ns) OVER (PARTITION BY resource), "
+    "first_value(s.id) OVER (PARTITION BY resource ORDER BY last_ns DESC, first_ns), "
     "coalesce(r.json, '') FROM s LEFT JOIN metric_resource r ON r.id = s.resource "
     "WHERE first_ns IS NOT NULL";
 
 static const char sender_before_sql[] =
-    "SELECT max(p.at_ns) FROM metric_series_row m CROSS JOIN metric_generation g CROSS JOIN "
-    "metric_point_row p ON p.generation = g.id AND p.series = m.id WHERE m.name = ?1 AND "
-    "m.resource = ?2 AND p.at_ns >= ?3 AND p.at_ns < ?4";
+    "SELECT max(p.at_ns) FROM metric_generation g CROSS JOIN metric_point_row p ON "
+    "p.generation = g.id AND p.series = ?1 WHERE p.at_ns >= ?2 AND p.at_ns < ?3";
 
 static int take_name(struct mesh_reading *reading, struct str name, struct err *err)
 {
@@ -214,7 +222,6 @@ static int take_name(struct mesh_reading *reading, struct str name, struct err *
     if (query_begin(reading->query, series_sql, &rows, err))
         return err->code;
     statement_bind_text(rows, 1, name);
-    statement_bind_text(reading->sender_before, 1, name);
     sqlite3_bind_int64(rows, 2,
                        (int64_t)(from_ns > POINTS_BEFORE_NS ? from_ns - POINTS_BEFORE_NS : 0));
     sqlite3_bind_int64(rows, 3, (int64_t)reading->window.to_ns);
