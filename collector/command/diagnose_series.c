@@ -29,5 +29,8 @@ int diagnose_series(struct query *query, const struct diagnosis_request *request
         err_set(err, ERR_BUSY, "memory is short for a diagnosis of this window");
     if (!err->code)
         series_cut(&list);
+    if (!err->code && list.nameless)
+        log_event(LOG_WARN, "series_nameless",
+                  "reason=\"Envoy's counters do not say whose they are: who calls is not known\"");
     return err->code;
 }

@@ -53,7 +53,8 @@ static bool read_series(struct watch *watch, const struct diagnosis *diagnosis, 
         log_event(LOG_WARN, "series_unread", "reason=%s", log_quote(str_of(err.text), quoted));
         return false;
     }
-    *all = (struct mesh_series_list){.n = lists[0].n + lists[1].n};
+    *all = (struct mesh_series_list){.n = lists[0].n + lists[1].n,
+                                     .nameless = lists[0].nameless || lists[1].nameless};
     all->items = arena_alloc(arena, (all->n + 1) * sizeof(*all->items));
     if (!all->items)
         return false;
@@ -93,7 +94,8 @@ static bool look_at(struct watch *watch, struct arena *arena, struct series_look
                                  .limit = SUSPECTS_WEIGHED,
                                  .min_requests = watch->settings->min_requests,
                                  .symptom = &look->symptom};
-    bool found = read_series(watch, diagnosis, &points, &list) &&
+    /* Whether users feel it is judged at entries. */
+    bool found = read_series(watch, diagnosis, &points, &list) && !list.nameless &&
                  localise_series(&input, arena, diagnosis) &&
                  diagnosis->verdict == VERDICT_INCIDENT &&
                  look->symptom.n_minutes >= watch_learn_minutes(watch) &&

@@ -124,7 +124,7 @@ static void tell_errors(struct work *work, const struct end *end, struct suspect
                                      : STR("");
     struct evidence evidence = {
         .kind = EVIDENCE_ERRORS,
-        .metric = STR("istio_requests_total"),
+        .metric = end->of_cluster ? STR("envoy_cluster_upstream_rq") : STR("istio_requests_total"),
         .unit = UNIT_RATIO,
         .baseline = was,
         .observed = is,
@@ -136,19 +136,23 @@ static void tell_errors(struct work *work, const struct end *end, struct suspect
     add_evidence(suspect, &evidence);
 }
 
-static void tell_time(struct work *work, const struct end *end, struct suspect *suspect)
+static void tell_time(const struct mesh *mesh, struct work *work, const struct end *end,
+                      struct suspect *suspect)
 {
     double was = mean_ns(&end->in, 0), is = mean_ns(&end->in, 1);
+    struct str own =
+        say(work, ", of which %.*s more are its own", STR_ARG(say_ns(work, end->own_ns)));
     struct evidence evidence = {
         .kind = EVIDENCE_SELF_TIME,
-        .metric = STR("istio_request_duration_milliseconds"),
+        .metric = end->of_cluster ? STR("envoy_cluster_upstream_rq_time")
+                                  : STR("istio_request_duration_milliseconds"),
         .unit = UNIT_NS,
         .baseline = was,
         .observed = is,
         .deviation = end->slow_z,
-        .text = say(work, "calls to %.*s take %.*s → %.*s, of which %.*s more are its own",
-                    STR_ARG(end->node.service), STR_ARG(say_ns(work, was)),
-                    STR_ARG(say_ns(work, is)), STR_ARG(say_ns(work, end->own_ns)))};
+        .text = say(work, "calls to %.*s take %.*s → %.*s%.*s", STR_ARG(end->node.service),
+                    STR_ARG(say_ns(work, was)), STR_ARG(say_ns(work, is)),
+                    STR_ARG(mesh->input->list->nameless ? STR("") : own))};
     add_evidence(suspect, &evidence);
 }
 
@@ -187,11 +191,11 @@ static void write_suspect(struct mesh *mesh, struct work *work, uint32_t at,
     suspect->level = mesh->input->level == SUSPECT_VERSION ? SUSPECT_VERSION : SUSPECT_SERVICE;
     suspect->node = end->node;
     if (time && end->spoilt_time > end->spoilt_errors)
-        tell_time(work, end, suspect);
+        tell_time(mesh, work, end, suspect);
     if (errors)
         tell_errors(work, end, suspect);
     if (time && !(end->spoilt_time > end->spoilt_errors))
-        tell_time(work, end, suspect);
+        tell_time(mesh, work, end, suspect);
     suspect->reason = suspect->n_evidence ? suspect->evidence[0].text : STR("");
     write_effects(mesh, at, suspect);
 }

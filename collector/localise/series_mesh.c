@@ -85,6 +85,7 @@ static void count_series(struct mesh *mesh, const struct mesh_series *series)
     struct edge *edge = mesh->memory_short ? NULL : edge_of(mesh, caller, callee);
     if (!edge)
         return;
+    mesh->ends[callee].of_cluster = series->of_cluster;
     struct sums *sums = &edge->of[series->by_caller ? SIDE_CALLER : SIDE_CALLEE];
     for (uint32_t i = 0; i < series->n; i++) {
         const struct mesh_minute *minute = &series->minutes[i];

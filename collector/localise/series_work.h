@@ -34,6 +34,7 @@ struct end {
     double worst_ns;   /* most that the growth of one callee took of one visit */
     struct str reason; /* of most of now's failures */
     double reason_n;
+    bool of_cluster;         /* Envoy's statistics tell of it */
     double errors, errors_z; /* rise of the share of calls that fail of its own */
     double slow, slow_z;     /* log of its own slowdown */
     double own_ns;           /* growth of a visit that is its own */

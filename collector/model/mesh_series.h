@@ -19,7 +19,8 @@ struct mesh_series {
     struct str reason;               /* of failed calls: status and flags */
     bool times;                      /* of calls that ended in any way */
     bool failed;
-    bool by_caller; /* as the caller's proxy saw them, which also sees what does not arrive */
+    bool of_cluster; /* by Envoy's statistics of a cluster; else by Istio's series */
+    bool by_caller;  /* as the caller's proxy saw them, which also sees what does not arrive */
     struct mesh_minute *minutes; /* in order */
     uint32_t n, cap;
 };
@@ -28,6 +29,8 @@ struct mesh_series_list {
     struct mesh_series *items;
     uint32_t n, cap;
     bool cut; /* there was more than is read for one answer */
+    bool
+        nameless; /* of no call is known who called: nor what is an entry, nor what was passed on */
 };
 
 #endif

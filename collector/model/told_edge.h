@@ -19,6 +19,7 @@ enum series_teller {
 enum series_measure {
     SERIES_CALLS,
     SERIES_RETRIES,
+    SERIES_DURATIONS, /* a histogram of them */
     SERIES_DURATION_SUM,
     SERIES_DURATION_BUCKET /* calls that took at most `ns` */
 };
@@ -31,7 +32,7 @@ struct told_edge {
     uint8_t fault;  /* FAULT_NONE, _ORIGIN, _CLIENT_ERROR or _CLIENT_GONE */
     bool unreached; /* the caller's proxy answered: the callee never saw these calls */
     bool timeout;   /* the caller gave up */
-    double ns;      /* of a bucket its upper bound, of a sum its unit; INFINITY: without bound */
+    double ns;      /* of a bucket its upper bound, else the unit; INFINITY: without bound */
 };
 
 #endif

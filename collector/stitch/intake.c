@@ -311,8 +311,7 @@ static void pass_on(struct intake *intake, struct body *body)
         body_free(body);
         return;
     }
-    bool series = body->format == FORMAT_REMOTE_WRITE;
-    if (series && !series_read_batch(stitcher->stitch, stitcher->settings.knowledge, batch))
+    if (!series_read_batch(stitcher->stitch, stitcher->settings.knowledge, batch))
         stat_add(stitcher->n_memory_short, batch->n_points);
     if (!turn_add_body(stitcher, body)) {
         stat_add(stitcher->n_memory_short, body->batch->n_points + body->batch->n_logs);

@@ -1,15 +1,16 @@
-/* series.c - counters of proxies, as Prometheus scraped them: which edge they tell of (formats:
- * Envoy and Istio, standard metrics and stats transports).
+/* series.c - counters of proxies, as Prometheus scraped them or Envoy's own sink sent them: which
+ * edge they tell of (formats: Envoy and Istio, standard metrics and stats transports).
  *
  * Istio's name both ends; who is unknown to it is named by the host that was asked for, or is
  * `user` where it called. Envoy's statistics of clusters name the callee; their caller is who was
- * scraped.
+ * scraped, or who sent them: a sink that names nobody tells of no edge.
  */
 #include "collector/stitch/series.h"
 
 #include <math.h>
 
 #include "collector/base/clock.h"
+#include "collector/model/cluster_stat.h"
 #include "collector/stitch/work.h"
 
 /* What the caller's proxy answered itself. */
@@ -169,6 +170,8 @@ static bool istio_measure(struct str name, struct told_edge *edge)
 {
     if (str_eq(name, STR("istio_requests_total")))
         edge->measure = SERIES_CALLS;
+    else if (str_eq(name, STR("istio_request_duration_milliseconds")))
+        edge->measure = SERIES_DURATIONS;
     else if (str_eq(name, STR("istio_request_duration_milliseconds_bucket")))
         edge->measure = SERIES_DURATION_BUCKET;
     else if (str_eq(name, STR("istio_request_duration_milliseconds_sum")))
@@ -215,96 +218,60 @@ static bool istio_series(struct stitch *stitch, const struct metric_point *point
 
 /* ---- Envoy ---- */
 
-/* envoy_cluster_REST_STAT: rest is the end of the cluster's name where Envoy's rules tore it apart
- * at a dot, or ''. */
-static bool envoy_measure(struct str name, struct told_edge *edge, struct str *rest)
+static bool envoy_measure(enum cluster_stat stat, struct told_edge *edge)
 {
-    static const struct {
-        struct str end;
-        uint8_t measure;
-    } rows[] = {{STR("upstream_rq"), SERIES_CALLS},
-                {STR("upstream_rq_retry"), SERIES_RETRIES},
-                {STR("upstream_rq_time_bucket"), SERIES_DURATION_BUCKET},
-                {STR("upstream_rq_time_sum"), SERIES_DURATION_SUM}};
-    *rest = str_skip(name, sizeof("envoy_cluster_") - 1);
+    static const uint8_t measures[] = {[CLUSTER_CALLS] = SERIES_CALLS,
+                                       [CLUSTER_RETRIES] = SERIES_RETRIES,
+                                       [CLUSTER_TIMES] = SERIES_DURATIONS,
+                                       [CLUSTER_TIME_BUCKET] = SERIES_DURATION_BUCKET,
+                                       [CLUSTER_TIME_SUM] = SERIES_DURATION_SUM};
+    if (stat == CLUSTER_TIME_COUNT)
+        return false; /* as many as the last bucket */
+    edge->measure = measures[stat];
     edge->ns = (double)NS_PER_MS;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (!str_ends(*rest, rows[i].end))
-            continue;
-        edge->measure = rows[i].measure;
-        rest->len -= rows[i].end.len;
-        rest->len -= rest->len > 0;
-        return true;
-    }
-    return false;
-}
-
-/* The same requests once more, by where they came from, or tries that were not the last. */
-static bool is_variant(struct str rest)
-{
-    static const struct str ends[] = {STR("external"), STR("internal"), STR("canary"),
-                                      STR("retry")};
-    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-        if (str_ends(rest, ends[i]))
-            return true;
-    }
-    return str_contains(rest, STR("zone_"));
-}
-
-/* The cluster's whole name. False when it does not fit. */
-static bool whole_name(struct str name, struct str rest, char *text, size_t size, struct str *whole)
-{
-    *whole = (struct str){text, name.len + (rest.len > 0) + rest.len};
-    if (!name.len || whole->len > size)
-        return false;
-    memcpy(text, name.p, name.len);
-    if (rest.len)
-        text[name.len] = '.';
-    for (size_t i = 0; i < rest.len; i++)
-        text[name.len + 1 + i] = rest.p[i] == '_' ? '.' : rest.p[i];
     return true;
 }
 
-static struct str either(const struct metric_point *point, struct str istio, struct str envoy)
+static void read_labels(const struct metric_point *point, struct str labels[N_CLUSTER_LABELS])
 {
-    struct str text = label(point, istio);
-    return text.len ? text : label(point, envoy);
-}
-
-/* Who was scraped: by the labels of its pod, else by the job. */
-static bool scraped(struct stitch *stitch, const struct metric_point *point, struct node *node)
-{
-    struct str service = FIRST(point, STR("service_istio_io_canonical_name"),
-                               STR("app_kubernetes_io_name"), STR("app"));
-    service = service.len ? service : point->metric->resource->service;
-    *node = (struct node){
-        .service = names_add(stitch->names, service),
-        .namespace =
-            names_add(stitch->names, FIRST(point, STR("namespace"), STR("kubernetes_namespace"))),
-        .version =
-            names_add(stitch->names, FIRST(point, STR("service_istio_io_canonical_revision"),
-                                           STR("app_kubernetes_io_version"), STR("version"))),
-        .role = ROLE_WORKLOAD};
-    name_node(stitch, node);
-    return service.len > 0;
-}
-
-/* Clusters of the mesh's own machinery. */
-static bool is_machinery(struct str name)
-{
-    static const struct str names[] = {STR("xds-grpc"), STR("sds-grpc"), STR("prometheus_stats"),
-                                       STR("agent"), STR("zipkin")};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (str_eq(name, names[i]))
-            return true;
+    memset(labels, 0, N_CLUSTER_LABELS * sizeof(*labels));
+    for (uint32_t i = 0; i < point->n_attrs; i++) {
+        int label = cluster_label(point->attrs[i].key);
+        if (label < N_CLUSTER_LABELS && point->attrs[i].type == VALUE_TEXT)
+            labels[label] = point->attrs[i].text;
     }
-    return false;
+}
+
+static bool is_named(struct str service)
+{
+    return service.len > 0 && !str_starts(service, STR("unknown_service"));
+}
+
+/* Who was scraped or sent it: by the labels of its pod, else by the resource, of which Prometheus
+ * knows the job alone. */
+static bool scraped(struct stitch *stitch, const struct metric_point *point,
+                    const struct str labels[N_CLUSTER_LABELS], struct node *node)
+{
+    const struct resource *resource = point->metric->resource;
+    struct str service = cluster_label_known(labels, CLUSTER_SERVICE, CLUSTER_NAMESPACE);
+    struct str namespace = cluster_label_known(labels, CLUSTER_NAMESPACE, CLUSTER_VERSION);
+    struct str version = cluster_label_known(labels, CLUSTER_VERSION, N_CLUSTER_LABELS);
+    service = service.len ? service : resource->service;
+    namespace = namespace.len ? namespace : resource->namespace;
+    version = version.len ? version : resource->version;
+    *node = (struct node){.service = names_add(stitch->names, service),
+                          .namespace = names_add(stitch->names, namespace),
+                          .cluster = names_add(stitch->names, resource->cluster),
+                          .version = names_add(stitch->names, version),
+                          .role = ROLE_WORKLOAD};
+    name_node(stitch, node);
+    return is_named(service);
 }
 
 static bool cluster_node(struct stitch *stitch, struct str name, struct node *node)
 {
     const struct upstream *upstream = upstream_parse(stitch, names_add(stitch->names, name));
-    if (is_machinery(name) || upstream->special || !upstream->host ||
+    if (cluster_is_machinery(name) || upstream->special || !upstream->host ||
         upstream->direction == DIRECTION_INBOUND)
         return false;
     *node = (struct node){.service = upstream->service,
@@ -318,22 +285,20 @@ static bool cluster_node(struct stitch *stitch, struct str name, struct node *no
 }
 
 static bool envoy_series(struct stitch *stitch, const struct metric_point *point,
-                         struct told_edge *edge)
+                         const struct cluster_stat_name *name, struct told_edge *edge)
 {
-    char text[512];
-    struct str rest, name;
+    char text[CLUSTER_NAME_BYTES];
+    struct str labels[N_CLUSTER_LABELS];
     struct node caller, callee;
-    if (!envoy_measure(point->metric->name, edge, &rest) || is_variant(rest) ||
-        !bucket_of(point, edge))
+    if (!envoy_measure(name->stat, edge) || !bucket_of(point, edge))
         return false;
-    struct record record = {
-        .http_status = code_of(either(point, STR("response_code"), STR("envoy_response_code"))),
-        .grpc_status = CODE_NONE};
+    read_labels(point, labels);
+    struct record record = {.http_status = code_of(labels[CLUSTER_CODE]), .grpc_status = CODE_NONE};
     if (edge->measure == SERIES_CALLS && record.http_status == CODE_NONE)
         return false; /* the same by classes of codes */
-    struct str cluster = either(point, STR("cluster_name"), STR("envoy_cluster_name"));
-    if (!whole_name(cluster, rest, text, sizeof(text), &name) ||
-        !cluster_node(stitch, name, &callee) || !scraped(stitch, point, &caller))
+    struct str cluster = cluster_whole_name(name, labels[CLUSTER_NAME], text);
+    if (!cluster.len || !cluster_node(stitch, cluster, &callee) ||
+        !scraped(stitch, point, labels, &caller))
         return false;
     edge->teller = TELLER_CLUSTER;
     edge->connection_type = CONNECTION_VIRTUAL;
@@ -350,7 +315,8 @@ bool series_read(struct stitch *stitch, const struct metric_point *point,
     stitch->knowledge = knowledge;
     if (str_starts(name, STR("istio_request")))
         return istio_series(stitch, point, edge);
-    return str_starts(name, STR("envoy_cluster_")) && envoy_series(stitch, point, edge);
+    struct cluster_stat_name stat;
+    return cluster_stat_read(name, &stat) && envoy_series(stitch, point, &stat, edge);
 }
 
 bool series_read_batch(struct stitch *stitch, const struct knowledge *knowledge,

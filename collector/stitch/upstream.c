@@ -4,37 +4,16 @@
 #include <stdlib.h>
 
 #include "collector/base/hash.h"
+#include "collector/model/cluster_stat.h"
 #include "collector/stitch/work.h"
 
 bool cluster_host(struct stitch *stitch, struct str host, name_no *service, name_no *namespace)
 {
-    struct str first, second, svc, rest;
-    if (!str_cut(host, '.', &first, &rest) || !str_cut(rest, '.', &second, &rest))
-        return false;
-    str_cut(rest, '.', &svc, &rest);
-    if (!str_eq(svc, STR("svc")))
+    struct str first, second;
+    if (!cluster_host_cut(host, &first, &second))
         return false;
     *service = names_add(stitch->names, first);
     *namespace = names_add(stitch->names, second);
-    return true;
-}
-
-/* outbound|9080|v1|reviews.default.svc.cluster.local, or the form in server names:
- * outbound_.9080_.v1_.reviews.default.svc.cluster.local */
-static bool cut_istio(struct str text, struct str *direction, struct str *subset, struct str *host)
-{
-    struct str port, rest = text;
-    if (str_starts(text, STR("outbound_.")) || str_starts(text, STR("inbound_."))) {
-        str_cut(rest, '_', direction, &rest);
-        str_cut(str_skip(rest, 1), '_', &port, &rest);
-        str_cut(str_skip(rest, 1), '_', subset, &rest);
-        *host = str_skip(rest, 1);
-        return true;
-    }
-    if (!str_cut(rest, '|', direction, &rest))
-        return false;
-    str_cut(rest, '|', &port, &rest);
-    str_cut(rest, '|', subset, host);
     return true;
 }
 
@@ -47,14 +26,13 @@ static bool is_bare_name(struct str host)
 static void parse_cluster(struct stitch *stitch, struct str text, struct upstream *upstream)
 {
     struct str direction = STR_NONE, subset = STR_NONE, host = text;
-    bool istio = cut_istio(text, &direction, &subset, &host);
+    bool istio = cluster_cut(text, &direction, &subset, &host);
     /* inbound-vip|… is a waypoint's way to what it stands before: outbound from where it stands. */
     if (str_eq(direction, STR("inbound")))
         upstream->direction = DIRECTION_INBOUND;
     else if (str_eq(direction, STR("outbound")) || str_eq(direction, STR("inbound-vip")))
         upstream->direction = DIRECTION_OUTBOUND;
-    upstream->special = str_contains(text, STR("PassthroughCluster")) ||
-                        str_contains(text, STR("BlackHoleCluster"));
+    upstream->special = cluster_is_special(text);
     if (upstream->special)
         upstream->direction =
             str_starts(text, STR("Inbound")) ? DIRECTION_INBOUND : DIRECTION_OUTBOUND;

@@ -1,5 +1,5 @@
-/* query_mesh_series.c - Istio's standard series, from what metrics were stored: calls and their
- * times by the minute (Istio's reference of standard metrics).
+/* query_mesh_series.c - what a mesh's own counters say of calls, from what metrics were stored:
+ * calls and their times by the minute.
  *
  * They are counters: what came in a minute is how much they grew. A series that is new while its
  * sender is not grew from 0: an answer that was never given before has no series.
@@ -7,159 +7,13 @@
 #include <math.h>
 
 #include "collector/base/clock.h"
-#include "collector/base/json.h"
-#include "collector/base/map.h"
 #include "collector/model/metric.h"
-#include "collector/store/query_points.h"
+#include "collector/store/query_mesh_internal.h"
+#include "collector/store/statements.h"
 
-#define MOST_SERIES 20000u
 #define MOST_POINTS 2000000u
-
-enum part { PART_CALLS, PART_TIMES, PART_TIME_SUM, PART_TIME_COUNT };
-
-struct mesh_reading {
-    struct query *query;
-    struct window window;
-    struct arena *arena;
-    struct mesh_series_list *list;
-    struct points_reading points;
-    bool memory_short; /* for what is made of them */
-};
-
-/* ---- labels ---- */
-
-enum label {
-    LABEL_REPORTER,
-    LABEL_CODE,
-    LABEL_GRPC,
-    LABEL_FLAGS,
-    /* of the caller, then the same of the callee */
-    LABEL_SERVICE,
-    LABEL_WORKLOAD,
-    LABEL_APP,
-    LABEL_NAMESPACE,
-    LABEL_VERSION,
-    LABEL_REVISION,
-    LABEL_CLUSTER,
-    LABEL_OTHER_END,
-    /* of the callee alone */
-    LABEL_HOST_NAME = 2 * LABEL_OTHER_END - LABEL_SERVICE,
-    LABEL_HOST_NAMESPACE,
-    N_LABELS
-};
-
-static const char *const label_names[N_LABELS] = {"reporter",
-                                                  "response_code",
-                                                  "grpc_response_status",
-                                                  "response_flags",
-                                                  "source_canonical_service",
-                                                  "source_workload",
-                                                  "source_app",
-                                                  "source_workload_namespace",
-                                                  "source_version",
-                                                  "source_canonical_revision",
-                                                  "source_cluster",
-                                                  "destination_canonical_service",
-                                                  "destination_workload",
-                                                  "destination_app",
-                                                  "destination_workload_namespace",
-                                                  "destination_version",
-                                                  "destination_canonical_revision",
-                                                  "destination_cluster",
-                                                  "destination_service_name",
-                                                  "destination_service_namespace"};
-
-static void read_labels(struct mesh_reading *reading, struct str text, struct str labels[N_LABELS])
-{
-    struct json json;
-    struct json_text key;
-    json_init(&json, text);
-    if (!json_open_object(&json))
-        return;
-    while (json_next_key(&json, &key)) {
-        int label = 0;
-        while (label < N_LABELS && !str_eq(key.raw, str_of(label_names[label])))
-            label++;
-        if (label == N_LABELS)
-            json_skip(&json, NULL);
-        else
-            json_as_text(&json, reading->arena, &labels[label]);
-    }
-}
-
-/* Istio's word for what it does not know. */
-static struct str known(struct str text)
-{
-    return str_eq(text, STR("unknown")) ? STR_NONE : text;
-}
-
-static struct str first_known(const struct str *labels, const int *from, int n)
-{
-    for (int i = 0; i < n; i++) {
-        struct str text = known(labels[from[i]]);
-        if (text.len)
-            return text;
-    }
-    return STR_NONE;
-}
-
-static struct node_text end_of(struct mesh_reading *reading, const struct str labels[N_LABELS],
-                               int to_end)
-{
-    int service[4] = {LABEL_SERVICE + to_end, LABEL_WORKLOAD + to_end, LABEL_APP + to_end,
-                      LABEL_HOST_NAME};
-    int namespace[2] = {LABEL_NAMESPACE + to_end, LABEL_HOST_NAMESPACE};
-    int version[2] = {LABEL_VERSION + to_end, LABEL_REVISION + to_end};
-    int cluster[1] = {LABEL_CLUSTER + to_end};
-    int more = to_end ? 1 : 0;
-    /* Whom only the host names has no version, whatever stands there. */
-    bool itself = first_known(labels, service, 3).len > 0;
-    struct node_text node = {.cluster = first_known(labels, cluster, 1),
-                             .namespace = first_known(labels, namespace, 1 + more),
-                             .service = first_known(labels, service, 3 + more),
-                             .version = itself ? first_known(labels, version, 2) : STR_NONE};
-    node = (struct node_text){
-        arena_dup(reading->arena, node.cluster), arena_dup(reading->arena, node.namespace),
-        arena_dup(reading->arena, node.service), arena_dup(reading->arena, node.version),
-        node.service.len ? STR("workload") : STR("user")};
-    return node;
-}
-
-/* Statuses of gRPC that are the server's fault, as in the calls that spans tell of. */
-static bool is_grpc_failure(struct str status)
-{
-    static const char *const failures[] = {"2", "4", "8", "10", "12", "13", "14", "15"};
-    for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
-        if (str_eq(status, str_of(failures[i])))
-            return true;
-    }
-    return false;
-}
-
-/* 0: no answer came. Whoever left before it (DC) says nothing of the callee. */
-static bool is_failed(const struct str labels[N_LABELS])
-{
-    struct str code = labels[LABEL_CODE];
-    bool left = str_eq(labels[LABEL_FLAGS], STR("DC"));
-    bool none = str_eq(code, STR("0")) && !left;
-    return none || (code.len == 3 && code.p[0] == '5') || is_grpc_failure(labels[LABEL_GRPC]);
-}
-
-static struct str reason_of(struct mesh_reading *reading, const struct str labels[N_LABELS])
-{
-    struct buf text;
-    struct str flags = labels[LABEL_FLAGS];
-    buf_init(&text, 256);
-    if (is_grpc_failure(labels[LABEL_GRPC]))
-        buf_addf(&text, "grpc %.*s", STR_ARG(labels[LABEL_GRPC]));
-    else
-        buf_add_str(&text, labels[LABEL_CODE]);
-    if (flags.len && !str_eq(flags, STR("-")))
-        buf_addf(&text, " %.*s", STR_ARG(flags));
-    struct str reason = arena_dup(reading->arena, buf_str(&text));
-    buf_fini(&text);
-    return reason;
-}
+#define MOST_SPREAD_NS (60 * NS_PER_MINUTE)
+#define MOST_NAME (1u << 17) /* bytes */
 
 /* ---- points ---- */
 
@@ -181,18 +35,42 @@ static struct mesh_minute *minute_of(struct mesh_reading *reading, struct mesh_s
     return &series->minutes[series->n++];
 }
 
-/* It came before the point that tells of it. */
-static void add_growth(struct mesh_reading *reading, struct mesh_series *series, uint64_t told_ns,
-                       struct grown grown)
+static bool add_to_minute(struct mesh_reading *reading, struct mesh_series *series, uint64_t minute,
+                          struct grown grown)
 {
-    uint64_t at_ns = told_ns > 0 ? told_ns - 1 : 0;
-    struct mesh_minute *minute;
-    bool inside = at_ns >= reading->window.from_ns && at_ns < reading->window.to_ns;
-    if (!inside || !(grown.n >= 0) || !(grown.ns >= 0) || (grown.n == 0 && grown.ns == 0) ||
-        !(minute = minute_of(reading, series, at_ns / NS_PER_MINUTE)))
+    uint64_t at_ns = minute * NS_PER_MINUTE;
+    struct mesh_minute *row;
+    /* Minutes at the window's ends count as a whole: so they are asked for. */
+    if (at_ns + NS_PER_MINUTE <= reading->window.from_ns || at_ns >= reading->window.to_ns)
+        return true;
+    row = minute_of(reading, series, minute);
+    if (row) {
+        row->n += grown.n;
+        row->ns += grown.ns;
+    }
+    return row != NULL;
+}
+
+/* It came in (from, to], evenly, as far as anybody knows. */
+static void add_growth(struct mesh_reading *reading, struct mesh_series *series,
+                       const uint64_t span_ns[2], struct grown grown)
+{
+    uint64_t from_ns = span_ns[0], to_ns = span_ns[1];
+    if (!(grown.n >= 0) || !(grown.ns >= 0) || (grown.n == 0 && grown.ns == 0) || to_ns <= from_ns)
         return;
-    minute->n += grown.n;
-    minute->ns += grown.ns;
+    if (to_ns - from_ns > MOST_SPREAD_NS)
+        from_ns = to_ns - MOST_SPREAD_NS;
+    double length = (double)(to_ns - from_ns);
+    uint64_t last = (to_ns - 1) / NS_PER_MINUTE;
+    for (uint64_t minute = from_ns / NS_PER_MINUTE; minute <= last; minute++) {
+        uint64_t begin_ns = minute * NS_PER_MINUTE, end_ns = begin_ns + NS_PER_MINUTE;
+        begin_ns = begin_ns > from_ns ? begin_ns : from_ns;
+        end_ns = end_ns < to_ns ? end_ns : to_ns;
+        double share = (double)(end_ns - begin_ns) / length;
+        struct grown part = {grown.n * share, grown.ns * share};
+        if (!add_to_minute(reading, series, minute, part))
+            return;
+    }
 }
 
 /* Times come in milliseconds. NaN: nothing was recorded. */
@@ -211,16 +89,35 @@ static struct grown read_point(const struct metric_sample *point, enum part part
 
 struct counting {
     enum part part;
-    bool delta;           /* its points say what came since the one before */
-    uint64_t new_from_ns; /* a series whose first point is later grew from 0 */
+    bool delta;         /* its points say what came since the one before */
+    uint64_t absent_ns; /* its sender told of others then; 0: never. So it grew from 0 since */
 };
 
-/* What the points that were read last say. */
-static void count_points(struct mesh_reading *reading, const struct counting *counting,
-                         struct mesh_series *series)
+/* So long after the one before is the usual point, within a doubling; 0: there are too few. */
+static uint64_t usual_step(const struct points_reading *points)
+{
+    uint32_t steps[64] = {0}, seen = 0;
+    if (points->n_points < 3)
+        return 0;
+    for (uint32_t i = 1; i < points->n_points; i++)
+        steps[63 - __builtin_clzll((points->points[i].at_ns - points->points[i - 1].at_ns) | 1)]++;
+    for (int i = 0; i < 63; i++) {
+        seen += steps[i];
+        if (2 * seen >= points->n_points - 1)
+            return UINT64_C(2) << i;
+    }
+    return 0;
+}
+
+/* What the points that were read last say. What a counter grew by while nobody looked for long is
+ * not known of any minute. Gives how often it began again. */
+static uint32_t count_points(struct mesh_reading *reading, const struct counting *counting,
+                             struct mesh_series *series)
 {
     struct grown before = {0, 0};
-    bool first = true;
+    uint32_t n_again = 0;
+    uint64_t before_ns = counting->absent_ns; /* 0: this is the first */
+    uint64_t step_ns = usual_step(&reading->points);
     for (uint32_t i = 0; i < reading->points.n_points; i++) {
         const struct metric_sample *point = &reading->points.points[i];
         struct grown now = read_point(point, counting->part), more = now;
@@ -228,19 +125,57 @@ static void count_points(struct mesh_reading *reading, const struct counting *co
         if (isnan(now.n) || isnan(now.ns))
             continue;
         bool again = now.n < before.n || now.ns < before.ns;
-        bool unknown = first && !counting->delta && point->at_ns < counting->new_from_ns;
+        bool gap = !before_ns || (step_ns && point->at_ns - before_ns > 2 * step_ns);
+        n_again += !counting->delta && again;
         if (!counting->delta && !again)
             more = (struct grown){now.n - before.n, now.ns - before.ns};
-        if (!unknown)
-            add_growth(reading, series, point->at_ns, more);
+        uint64_t span_ns[2] = {gap ? point->at_ns - 1 : before_ns, point->at_ns};
+        if (!gap || counting->delta)
+            add_growth(reading, series, span_ns, more);
         before = now;
-        first = false;
+        before_ns = point->at_ns;
     }
+    return n_again;
+}
+
+/* The sender's last point of this name before that time, by the series that it has sent longest; 0:
+ * none. */
+static uint64_t sender_before(struct mesh_reading *reading, sqlite3_stmt *row, uint64_t at_ns)
+{
+    sqlite3_stmt *select = reading->sender_before;
+    uint64_t before_ns = 0;
+    sqlite3_bind_int64(select, 1, sqlite3_column_int64(row, SERIES_ELDEST));
+    sqlite3_bind_int64(select, 2, sqlite3_column_int64(row, SERIES_FIRST_NS));
+    sqlite3_bind_int64(select, 3, (int64_t)at_ns);
+    if (sqlite3_step(select) == SQLITE_ROW)
+        before_ns = (uint64_t)sqlite3_column_int64(select, 0);
+    sqlite3_reset(select);
+    return before_ns;
+}
+
+bool mesh_series_count(struct mesh_reading *reading, enum part part, sqlite3_stmt *row,
+                       struct mesh_series *series)
+{
+    struct counting counting = {
+        .part = part, .delta = sqlite3_column_int(row, SERIES_TEMPORALITY) == TEMPORALITY_DELTA};
+    uint64_t new_from_ns = (uint64_t)sqlite3_column_int64(row, SERIES_FIRST_NS);
+    points_read(&reading->points, sqlite3_column_int64(row, SERIES_ID));
+    uint64_t first_ns = reading->points.n_points ? reading->points.points[0].at_ns : 0;
+    if (first_ns >= new_from_ns + POINTS_NEW_AFTER_NS && !reading->nameless)
+        counting.absent_ns = sender_before(reading, row, first_ns);
+    uint32_t n_again = count_points(reading, &counting, series);
+    /* Once is a restart. */
+    return series->n > 0 && (!reading->nameless || n_again < 2);
 }
 
 /* ---- series ---- */
 
-static void add_series(struct mesh_reading *reading, const struct mesh_series *series)
+bool mesh_status_failed(struct str code)
+{
+    return (code.len == 3 && code.p[0] == '5') || str_eq(code, STR("429"));
+}
+
+void mesh_series_add(struct mesh_reading *reading, const struct mesh_series *series)
 {
     struct mesh_series_list *list = reading->list;
     if (arena_room(reading->arena, (void **)&list->items, list->n, &list->cap,
@@ -250,112 +185,179 @@ static void add_series(struct mesh_reading *reading, const struct mesh_series *s
         reading->memory_short = true;
 }
 
-/* Columns: id, attributes, temporality, the sender's first point. */
-static void take_series(struct mesh_reading *reading, enum part part, sqlite3_stmt *row)
+bool mesh_series_is_over(const struct mesh_reading *reading)
 {
-    struct str labels[N_LABELS] = {{0}};
-    struct counting counting = {.part = part,
-                                .delta = sqlite3_column_int(row, 2) == TEMPORALITY_DELTA,
-                                .new_from_ns =
-                                    (uint64_t)sqlite3_column_int64(row, 3) + POINTS_NEW_AFTER_NS};
-    read_labels(reading, column_str(row, 1), labels);
-    struct mesh_series series = {.caller = end_of(reading, labels, 0),
-                                 .callee = end_of(reading, labels, LABEL_OTHER_END - LABEL_SERVICE),
-                                 .times = part != PART_CALLS,
-                                 .failed = is_failed(labels),
-                                 .by_caller = str_eq(labels[LABEL_REPORTER], STR("source"))};
-    if (!series.callee.service.len)
-        return;
-    if (series.failed && !series.times)
-        series.reason = reason_of(reading, labels);
-    points_read(&reading->points, sqlite3_column_int64(row, 0));
-    count_points(reading, &counting, &series);
-    if (series.n)
-        add_series(reading, &series);
+    return reading->memory_short || reading->list->n + reading->n_clusters >= MOST_SERIES ||
+           points_are_over(&reading->points);
 }
 
-/* When the senders of this name sent first, each by its resource, in the time that is read. */
+/* When the senders of this name sent first, each by its resource, in the time that is read, and
+ * which of the series that are still sent began first. */
 static const char series_sql[] =
     "WITH s AS MATERIALIZED (SELECT id, attributes, temporality, resource, (SELECT min(p.at_ns) "
     "FROM metric_generation g CROSS JOIN metric_point_row p ON p.generation = g.id WHERE "
-    "p.series = m.id AND p.at_ns >= ?2 AND p.at_ns <= ?3) AS first_ns "
+    "p.series = m.id AND p.at_ns >= ?2 AND p.at_ns <= ?3) AS first_ns, (SELECT max(p.at_ns) "
+    "FROM metric_generation g CROSS JOIN metric_point_row p ON p.generation = g.id WHERE "
+    "p.series = m.id AND p.at_ns >= ?2 AND p.at_ns <= ?3) AS last_ns "
     "FROM metric_series_row m WHERE name = ?1 AND NOT overflow) "
-    "SELECT id, attributes, temporality, min(first_ns) OVER (PARTITION BY resource) FROM s "
+    "SELECT s.id, attributes, temporality, min(first_ns) OVER (PARTITION BY resource), "
+    "first_value(s.id) OVER (PARTITION BY resource ORDER BY last_ns DESC, first_ns), "
+    "coalesce(r.json, '') FROM s LEFT JOIN metric_resource r ON r.id = s.resource "
     "WHERE first_ns IS NOT NULL";
 
-static int take_name(struct mesh_reading *reading, const char *name, enum part part,
-                     struct err *err)
+static const char sender_before_sql[] =
+    "SELECT max(p.at_ns) FROM metric_generation g CROSS JOIN metric_point_row p ON "
+    "p.generation = g.id AND p.series = ?1 WHERE p.at_ns >= ?2 AND p.at_ns < ?3";
+
+static int take_name(struct mesh_reading *reading, struct str name, struct err *err)
 {
+    struct cluster_stat_name stat;
+    enum part part;
     sqlite3_stmt *rows;
     int code = SQLITE_DONE;
     uint64_t from_ns = reading->window.from_ns;
+    bool istio = istio_part(name, &part);
+    if (!istio && !clusters_part(name, &stat, &part))
+        return 0;
     if (query_begin(reading->query, series_sql, &rows, err))
         return err->code;
-    sqlite3_bind_text(rows, 1, name, -1, SQLITE_STATIC);
+    statement_bind_text(rows, 1, name);
     sqlite3_bind_int64(rows, 2,
                        (int64_t)(from_ns > POINTS_BEFORE_NS ? from_ns - POINTS_BEFORE_NS : 0));
     sqlite3_bind_int64(rows, 3, (int64_t)reading->window.to_ns);
-    while (!reading->memory_short && reading->list->n < MOST_SERIES &&
-           !points_are_over(&reading->points) && (code = sqlite3_step(rows)) == SQLITE_ROW)
-        take_series(reading, part, rows);
+    while (!mesh_series_is_over(reading) && (code = sqlite3_step(rows)) == SQLITE_ROW) {
+        if (istio)
+            istio_take(reading, part, rows);
+        else
+            clusters_take(reading, &stat, part, rows);
+    }
     return query_end(reading->query, rows, code, err);
+}
+
+/* ---- names ---- */
+
+/* False: enough. */
+typedef bool name_f(void *ctx, struct str name);
+
+/* Every name that series bear, from one to the next by the index, whose first column it is. */
+static int each_name(struct query *query, name_f *take, void *ctx, struct err *err)
+{
+    sqlite3_stmt *next;
+    struct buf name;
+    int code;
+    if (query_begin(query,
+                    "SELECT name FROM metric_series_row WHERE name > ?1 ORDER BY name LIMIT 1",
+                    &next, err))
+        return err->code;
+    buf_init(&name, MOST_NAME);
+    do {
+        statement_bind_text(next, 1, buf_str(&name));
+        code = sqlite3_step(next);
+        buf_reset(&name);
+        if (code == SQLITE_ROW)
+            buf_add_str(&name, column_str(next, 0));
+        sqlite3_reset(next);
+    } while (code == SQLITE_ROW && !buf_failed(&name) && take(ctx, buf_str(&name)));
+    bool failed = buf_failed(&name);
+    buf_fini(&name);
+    query_end(query, next, code, err);
+    if (!err->code && failed)
+        err_set(err, ERR_BUSY, "memory is short for the names of series");
+    return err->code;
+}
+
+struct names_reading {
+    struct mesh_reading *reading;
+    struct err *err;
+};
+
+static bool read_name(void *ctx, struct str name)
+{
+    struct names_reading *names = ctx;
+    return take_name(names->reading, name, names->err) == 0 && !mesh_series_is_over(names->reading);
 }
 
 int query_mesh_series(struct query *query, struct window window, struct arena *arena,
                       struct mesh_series_list *list, struct err *err)
 {
-    static const struct {
-        const char *name;
-        enum part part;
-    } names[] = {{"istio_requests_total", PART_CALLS},
-                 {"istio_requests", PART_CALLS},
-                 {"istio_request_duration_milliseconds", PART_TIMES},
-                 {"istio_request_duration_milliseconds_sum", PART_TIME_SUM},
-                 {"istio_request_duration_milliseconds_count", PART_TIME_COUNT}};
     struct mesh_reading reading = {.query = query,
                                    .window = window,
                                    .arena = arena,
                                    .list = list,
                                    .points = {.query = query, .max = MOST_POINTS}};
+    struct err mine = {0};
     *list = (struct mesh_series_list){0};
     /* What came until its end is told by a point at its end. */
     points_begin(&reading.points, window.from_ns, window.to_ns, err);
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !err->code; i++)
-        take_name(&reading, names[i].name, names[i].part, err);
-    list->cut = list->n >= MOST_SERIES || reading.points.n >= MOST_POINTS;
-    if (!err->code && reading.memory_short)
+    if (!err->code && query_begin(query, sender_before_sql, &reading.sender_before, err) == 0) {
+        each_name(query, read_name, &(struct names_reading){&reading, err}, &mine);
+        query_end(query, reading.sender_before, SQLITE_DONE, &mine);
+    }
+    if (!err->code)
+        *err = mine;
+    list->cut = list->n + reading.n_clusters >= MOST_SERIES || reading.points.n >= MOST_POINTS;
+    if (!err->code && (reading.memory_short || !clusters_settle(&reading)))
         err_set(err, ERR_BUSY, "memory is short for the series of this window");
     points_end(&reading.points, err);
     return err->code;
 }
 
-#define CALLS_NAMES "('istio_requests_total', 'istio_requests')"
+static bool counts_calls(struct str name)
+{
+    struct cluster_stat_name stat;
+    enum part part;
+    return (istio_part(name, &part) || clusters_part(name, &stat, &part)) && part == PART_CALLS;
+}
+
+static bool find_calls(void *ctx, struct str name)
+{
+    bool *found = ctx;
+    *found = counts_calls(name);
+    return !*found;
+}
 
 bool query_has_mesh_series(struct query *query)
 {
     struct err err = {0};
+    bool found = false;
+    each_name(query, find_calls, &found, &err);
+    return found;
+}
+
+struct times_reading {
+    struct query *query;
+    struct window *window;
+};
+
+static bool read_times(void *ctx, struct str name)
+{
+    struct times_reading *times = ctx;
+    struct err err = {0};
     sqlite3_stmt *select;
-    if (query_begin(query, "SELECT 1 FROM metric_series_row WHERE name IN " CALLS_NAMES " LIMIT 1",
+    if (!counts_calls(name))
+        return true;
+    if (query_begin(times->query,
+                    "SELECT min(p.at_ns), max(p.at_ns) FROM metric_series_row m "
+                    "CROSS JOIN metric_generation g CROSS JOIN metric_point_row p "
+                    "ON p.generation = g.id AND p.series = m.id WHERE m.name = ?1",
                     &select, &err))
         return false;
+    statement_bind_text(select, 1, name);
     int code = sqlite3_step(select);
-    query_end(query, select, code, &err);
-    return code == SQLITE_ROW;
+    struct window *window = times->window;
+    if (code == SQLITE_ROW && sqlite3_column_type(select, 0) != SQLITE_NULL) {
+        uint64_t from_ns = (uint64_t)sqlite3_column_int64(select, 0);
+        uint64_t to_ns = (uint64_t)sqlite3_column_int64(select, 1);
+        window->from_ns = from_ns < window->from_ns ? from_ns : window->from_ns;
+        window->to_ns = to_ns > window->to_ns ? to_ns : window->to_ns;
+    }
+    return query_end(times->query, select, code, &err) == 0;
 }
 
 bool query_mesh_series_times(struct query *query, struct window *window)
 {
     struct err err = {0};
-    sqlite3_stmt *select;
-    if (query_begin(query,
-                    "SELECT min(p.at_ns), max(p.at_ns) FROM metric_series_row m "
-                    "CROSS JOIN metric_generation g CROSS JOIN metric_point_row p "
-                    "ON p.generation = g.id AND p.series = m.id WHERE m.name IN " CALLS_NAMES,
-                    &select, &err))
-        return false;
-    int code = sqlite3_step(select);
-    bool some = code == SQLITE_ROW && sqlite3_column_type(select, 0) != SQLITE_NULL;
-    *window = (struct window){(uint64_t)sqlite3_column_int64(select, 0),
-                              (uint64_t)sqlite3_column_int64(select, 1)};
-    return query_end(query, select, code, &err) == 0 && some;
+    *window = (struct window){UINT64_MAX, 0};
+    each_name(query, read_times, &(struct times_reading){query, window}, &err);
+    return !err.code && window->from_ns <= window->to_ns;
 }

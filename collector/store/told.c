@@ -34,10 +34,10 @@ int told_open(struct store *store)
                          &told->put_target) ||
            store_prepare(
                store,
-               "SELECT p.value, p.at_ns FROM metric_generation g CROSS JOIN "
-               "metric_point_row p ON p.generation = g.id WHERE p.series = ?1 AND "
-               "p.at_ns BETWEEN ?2 AND ?3 AND p.value IS NOT NULL ORDER BY g.id DESC, p.at_ns DESC "
-               "LIMIT 1",
+               "SELECT coalesce(p.value, p.count), p.at_ns, p.sum, p.histogram FROM "
+               "metric_generation g CROSS JOIN metric_point_row p ON p.generation = g.id WHERE "
+               "p.series = ?1 AND p.at_ns BETWEEN ?2 AND ?3 AND coalesce(p.value, p.count) IS NOT "
+               "NULL ORDER BY g.id DESC, p.at_ns DESC LIMIT 1",
                &told->last_value) ||
            told_minutes_open(store);
 }
@@ -245,8 +245,8 @@ static int64_t whole(double value, const struct told_edge *edge)
     return scaled > 0 ? (int64_t)(scaled < COUNT_MOST ? scaled + 0.5 : COUNT_MOST) : 0;
 }
 
-static int grew(struct store *store, const struct turn *turn, const struct told_edge *edge,
-                int64_t n, const uint64_t span_ns[2])
+int told_grew(struct store *store, const struct turn *turn, const struct told_edge *edge, int64_t n,
+              const uint64_t span_ns[2])
 {
     uint32_t no;
     int code = told_edge_of(store, turn, edge, &no);
@@ -266,34 +266,51 @@ static int grew(struct store *store, const struct turn *turn, const struct told_
     return relations_add_call(store, turn, &call, 1);
 }
 
+/* False: nothing was recorded, or it is none of the kind. */
+static bool value_of(const struct metric_point *point, double *value)
+{
+    if (point->told->measure == SERIES_DURATIONS) {
+        *value = (double)point->count;
+        return point->has_count;
+    }
+    *value = point->value_type == METRIC_INT ? (double)point->integer : point->real;
+    return point->value_type != METRIC_NOTHING && !isnan(*value);
+}
+
+/* What came up to this point since the one before, and since when. A point of a series that tells
+ * differences (delta) is one itself. */
+static int take(struct store *store, const struct turn *turn, const struct metric_point *point,
+                struct series_state *state, uint64_t before_ns)
+{
+    const struct told_edge *edge = point->told;
+    bool delta = point->metric->temporality == TEMPORALITY_DELTA, is_new = state->is_new;
+    double value, was = delta ? 0 : state->value;
+    uint64_t span_ns[2] = {state->value_ns, point->at_ns};
+    state->is_new = false;
+    /* The series rests. What is older than the newest is in its rate already. */
+    if (!value_of(point, &value) || point->at_ns <= state->value_ns)
+        return 0;
+    if (!state->value_ns) {
+        span_ns[0] = is_new || delta ? before_ns : 0;
+        was = span_ns[0] || delta ? 0 : value;
+        span_ns[0] = span_ns[0] ? span_ns[0] : point->at_ns - delta;
+    }
+    int64_t n = whole(value, edge) - (value >= was ? whole(was, edge) : 0);
+    uint64_t since_ns = delta || value < was ? 0 : state->value_ns;
+    state->value = value;
+    state->value_ns = point->at_ns;
+    if (edge->measure == SERIES_DURATIONS && n > 0)
+        return told_add_times(store, turn, point, state, &(struct told_span){since_ns, span_ns});
+    return told_grew(store, turn, edge, n, span_ns);
+}
+
 int told_add(struct store *store, const struct turn *turn, const struct metric_point *point,
              struct series_state *state, int64_t newest_ns)
 {
-    struct told *told = &store->told;
-    const struct told_edge *edge = point->told;
     struct told_target *target;
-    int code = last_value(told, state, newest_ns);
+    int code = last_value(&store->told, state, newest_ns);
     code = code ? code : target_of(store, point->metric, &target);
-    if (code)
-        return code;
-    uint64_t before_ns = scraped_before(target, point->at_ns);
-    bool is_new = state->is_new;
-    state->is_new = false;
-    double value = point->real;
-    /* Nothing recorded: the series rests. What is older than the newest is in its rate already. */
-    if (point->value_type != METRIC_REAL || isnan(value) || point->at_ns <= state->value_ns)
-        return 0;
-    uint64_t span_ns[2] = {state->value_ns, point->at_ns};
-    double was = state->value;
-    if (!state->value_ns) {
-        span_ns[0] = is_new ? before_ns : 0;
-        was = span_ns[0] ? 0 : value;
-        span_ns[0] = span_ns[0] ? span_ns[0] : point->at_ns;
-    }
-    state->value = value;
-    state->value_ns = point->at_ns;
-    int64_t n = whole(value, edge) - (value >= was ? whole(was, edge) : 0);
-    return grew(store, turn, edge, n, span_ns);
+    return code ? code : take(store, turn, point, state, scraped_before(target, point->at_ns));
 }
 
 /* ---- at commits ---- */

@@ -103,12 +103,24 @@ void told_close(struct store *store);
  * before; -1: none. */
 int told_add(struct store *store, const struct turn *turn, const struct metric_point *point,
              struct series_state *state, int64_t newest_ns);
+/* So much came of an edge in (span_ns[0], span_ns[1]]. */
+int told_grew(struct store *store, const struct turn *turn, const struct told_edge *edge, int64_t n,
+              const uint64_t span_ns[2]);
 /* Before a commit, behind minutes_write(). */
 int told_write(struct store *store);
 /* The transaction was rolled back. */
 void told_forget(struct store *store);
 /* Series are gone: one that comes again did not begin at 0. */
 int told_forget_targets(struct store *store);
+
+/* told_times.c */
+struct told_span {
+    uint64_t since_ns;  /* the point to whose numbers these were added; 0: none */
+    const uint64_t *ns; /* from, to */
+};
+/* A histogram's point; what came in it since another is told as buckets and sums are. */
+int told_add_times(struct store *store, const struct turn *turn, const struct metric_point *point,
+                   const struct series_state *state, const struct told_span *span);
 
 /* told_edges.c */
 int told_edges_open(struct store *store);

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 
+import otlp as wire
 import remote_write as rw
 from lib import GOLDEN, otlp_body, otlp_span, wait_for
 from stitching import INBOUND, Trace, otlp, out
@@ -215,6 +216,59 @@ def scene_envoy_clusters(c):
         rows = c.sql("SELECT caller_service, caller_version, callee_service, callee_namespace, known_by, sum(calls), sum(errors), sum(retries), "
                      "max(p50_ns) > 0 FROM edge_minute GROUP BY 1, 2, 3, 4, 5 ORDER BY 3")
         assert rows == ENVOY[host], (host, rows)
+        c.check_ledger()
+        c.stop()
+        os.remove(c.db)
+
+
+
+BOUNDS = [0.5, 1, 5, 10, 25, 50, 100]
+SUB = {"envoy.cluster_name": "outbound|80|v2|cart"}
+
+
+def flush_of(i, delta, service, reset=0):
+    """A flush of an Envoy's OTLP sink, the i-th, 3 s after a whole minute: in each the same came, from the fifth on slower."""
+    since = i if delta else reset
+    n, at = i + 1 - since, rw.T0 * 10**6 + i * 15 * 10**9 + 3 * 10**9
+    temporality, torn = 1 if delta else 2, "cluster.default.svc.cluster.local."
+    slow = max(0, i - max(3, since - 1))
+    counts = [k * (n - slow) for k in (0, 2, 6, 12, 0, 0, 0, 0)]
+    counts[5] += 20 * slow
+    took = 200.0 * (n - slow) + 800 * slow
+
+    def number(name, value, **attributes):
+        return wire.metric_json(name, wire.SUM, [wire.number_json(value * n, at=at, **attributes)], temporality=temporality)
+    metrics = [number(torn + "upstream_rq", 16, **SUB, **{"envoy.response_code": "200"}), number(torn + "upstream_rq", 4, **SUB, **{"envoy.response_code": "503"}),
+               number(torn + "upstream_rq_xx", 16, **SUB, **{"envoy.response_code_class": "2"}), number(torn + "upstream_rq_total", 20, **SUB),
+               number(torn + "external.upstream_rq", 16, **SUB, **{"envoy.response_code": "200"}), number(torn + "upstream_rq_retry", 2, **SUB),
+               number(torn + "retry.upstream_rq", 2, **SUB, **{"envoy.response_code": "503"}),
+               number("cluster.upstream_rq", 20, **{"envoy.cluster_name": "inbound|80||", "envoy.response_code": "200"}),
+               number("cluster.upstream_rq", 20, **{"envoy.cluster_name": "xds-grpc", "envoy.response_code": "200"}),
+               wire.metric_json(torn + "upstream_rq_time", wire.HISTOGRAM, [wire.histogram_json(counts, BOUNDS, took, at=at, **SUB)], temporality=temporality)]
+    return wire.request_json("Metrics", metrics, service)
+
+
+def scene_the_sink_of_an_envoy(c):
+    """Its own names over OTLP, growing or as differences, are the same edges; a restart on either side; who is not named tells of none."""
+    for delta in (False, True):
+        c.start()
+        for i in range(8):
+            if i == 4:
+                c.flush()
+                c.kill()
+                c.start()
+            for service in ("front", "web", "unknown_service:envoy"):
+                status, text, _ = c.request(c.otlp, "POST", "/v1/metrics", flush_of(i, delta, service, 6 if service == "web" and i > 5 else 0), {"Content-Type": "application/json"})
+                assert status == 200, text
+        c.flush()
+        n = 8 if delta else 7  # what the first says of a counter that grows is older
+        rows = c.sql("SELECT caller_service, callee_namespace, callee_service, callee_version, known_by, sum(calls), sum(errors), sum(retries), sum(client_ns_sum) "
+                     "FROM edge_minute GROUP BY 1, 2, 3, 4, 5 ORDER BY 1")
+        assert rows == [(who, "default", "cart", "v2", "caller_only", 20 * n, 4 * n, 2 * n, (200 * (n - 4) + 800 * 4) * 10**6) for who in ("front", "web")], (delta, rows)
+        # Of each 20: two up to 1 ms, six to 5, twelve to 10; then all to 50.
+        minutes = c.sql("SELECT calls, p50_ns, p95_ns, max_ns FROM edge_minute WHERE caller_service = 'front' ORDER BY minute_ns")
+        assert sum(m[0] for m in minutes) == 20 * n and len(minutes) == 2, minutes
+        assert 5e6 < minutes[0][1] <= 11e6 and 25e6 < minutes[1][1] <= minutes[1][2] <= minutes[1][3] <= 57e6, minutes
         c.check_ledger()
         c.stop()
         os.remove(c.db)

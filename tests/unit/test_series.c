@@ -84,6 +84,8 @@ static const struct row {
     {"istio_request_duration_milliseconds_bucket reporter=destination " FRONT CART, NULL},
     {"istio_request_duration_milliseconds_sum reporter=source response_code=200 " FRONT CART,
      "K/shop/front v1 > K/shop/cart v2  inside  caller sum"},
+    {"istio_request_duration_milliseconds reporter=source response_code=200 " FRONT CART,
+     "K/shop/front v1 > K/shop/cart v2  inside  caller times"},
     {"istio_request_duration_milliseconds_count reporter=source " FRONT CART, NULL},
     {"istio_request_bytes_sum reporter=source " FRONT CART, NULL},
     {"istio_tcp_connections_opened_total reporter=source " FRONT CART, NULL},
@@ -108,6 +110,37 @@ static const struct row {
     {"envoy_cluster_upstream_rq response_code=200 cluster_name=xds-grpc", NULL},
     {"envoy_cluster_upstream_rq response_code=200 cluster_name=BlackHoleCluster", NULL},
     {"envoy_cluster_upstream_rq_total cluster_name=payments", NULL},
+    {"envoy_cluster_upstream_rq_time_count cluster_name=payments", NULL},
+    /* The same by Envoy's own sink: whose they are says the resource. */
+    {"cluster.shop.svc.cluster.local.upstream_rq envoy.response_code=503 "
+     "envoy.cluster_name=outbound|80|v2|cart",
+     "//envoys  > /shop/cart v2  unknown  cluster virtual failed"},
+    {"cluster.upstream_rq response_code=200 cluster_name=outbound|80||cart.shop.svc.cluster.local",
+     "//envoys  > /shop/cart   unknown  cluster virtual"},
+    {"mesh.envoy.cluster.upstream_rq envoy.response_code=429 envoy.cluster_name=my_payments",
+     "//envoys  > //my_payments   unknown  cluster virtual failed"},
+    {"cluster.my_zone.example.com.upstream_rq envoy.response_code=200 envoy.cluster_name=a",
+     "//envoys  > //a.my_zone.example.com external  out  cluster virtual"},
+    {"cluster.upstream_rq_retry envoy.cluster_name=payments",
+     "//envoys  > //payments   unknown  cluster virtual retries"},
+    {"cluster.upstream_rq_time envoy.cluster_name=payments",
+     "//envoys  > //payments   unknown  cluster virtual times"},
+    {"cluster.upstream_rq envoy.response_code_class=2 envoy.cluster_name=payments", NULL},
+    {"cluster.upstream_rq_xx envoy.response_code_class=2 envoy.cluster_name=payments", NULL},
+    {"cluster.external.upstream_rq envoy.response_code=200 envoy.cluster_name=payments", NULL},
+    {"cluster.internal.upstream_rq_time envoy.cluster_name=payments", NULL},
+    {"cluster.shop.svc.cluster.local.retry.upstream_rq envoy.response_code=503 "
+     "envoy.cluster_name=outbound|80||cart",
+     NULL},
+    {"cluster.canary.upstream_rq envoy.response_code=200 envoy.cluster_name=payments", NULL},
+    {"cluster.zone.a.b.upstream_rq envoy.response_code=200 envoy.cluster_name=payments", NULL},
+    {"cluster.outbound|80||cart.shop.svc.cluster.local.upstream_rq envoy.response_code=200 "
+     "envoy.cluster_name=outbound|80||cart.shop.svc.cluster.local",
+     NULL},
+    {"cluster.upstream_rq envoy.response_code=200 envoy.cluster_name=inbound|80||", NULL},
+    {"cluster.upstream_rq envoy.response_code=200 envoy.cluster_name=xds-grpc", NULL},
+    {"cluster.upstream_rq envoy.response_code=200", NULL},
+    {"supercluster.upstream_rq envoy.response_code=200 envoy.cluster_name=payments", NULL},
     {"up job=front", NULL},
 };
 
@@ -145,7 +178,9 @@ static void describe(const struct world *world, struct buf *out, const struct to
     if (told->measure == SERIES_DURATION_BUCKET)
         buf_addf(out, " bucket %g ms", told->ns / 1e6);
     else if (told->measure != SERIES_CALLS)
-        buf_add_c(out, told->measure == SERIES_RETRIES ? " retries" : " sum");
+        buf_add_c(out, told->measure == SERIES_RETRIES     ? " retries"
+                       : told->measure == SERIES_DURATIONS ? " times"
+                                                           : " sum");
 }
 
 /* "name k=v k=v" */
@@ -185,6 +220,33 @@ static void edges_of_series(void **state)
             fail_msg("%s:\n%s\n%s", rows[i].series, found.p, rows[i].edge ? rows[i].edge : "none");
         buf_fini(&found);
     }
+    stitch_free(world.stitch);
+    nodes_free(world.nodes);
+    names_free(world.names);
+}
+
+/* Envoy's sink without a word of whose it is: several may count in one series. */
+static void a_sender_without_a_name_tells_of_no_edge(void **state)
+{
+    struct world world = {.names = names_new(1000, 1u << 20), .nodes = nodes_new(1000)};
+    struct resource resource = {.service = STR("unknown_service:envoy")};
+    struct metric metric = {.resource = &resource};
+    struct attr attrs[40];
+    struct told_edge told;
+    (void)state;
+    world.stitch = stitch_new(world.names, world.nodes);
+    struct metric_point point = point_of(
+        "cluster.upstream_rq envoy.response_code=200 envoy.cluster_name=payments", &metric, attrs);
+    assert_false(series_read(world.stitch, &point, &world.knowledge, &told));
+    resource = (struct resource){.service = STR("front"),
+                                 .namespace = STR("shop"),
+                                 .cluster = STR("K"),
+                                 .version = STR("v3")};
+    assert_true(series_read(world.stitch, &point, &world.knowledge, &told));
+    const struct node *caller = nodes_get(world.nodes, told.caller);
+    assert_int_equal(caller->namespace, names_find(world.names, STR("shop")));
+    assert_int_equal(caller->cluster, names_find(world.names, STR("K")));
+    assert_int_equal(caller->version, names_find(world.names, STR("v3")));
     stitch_free(world.stitch);
     nodes_free(world.nodes);
     names_free(world.names);
@@ -255,6 +317,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(edges_of_series),
+        cmocka_unit_test(a_sender_without_a_name_tells_of_no_edge),
         cmocka_unit_test(settings_hold),
         cmocka_unit_test(a_request_byte_for_byte),
     };
