@@ -30,8 +30,11 @@ static const struct {
     enum metric_cause cause;
     const char *words[MAX_WORDS];
 } rows[] = {
-    /* set or known beforehand, or an effect */
-    {CAUSE_NONE, {"limit", "limits", "spec", "quota", "capacity", "allocatable", "max", "match"}},
+    /* set or known beforehand, or an effect; the last two: lines of its access log that Envoy wrote
+     */
+    {CAUSE_NONE,
+     {"limit", "limits", "spec", "quota", "capacity", "allocatable", "max", "match",
+      "filesystem_write_*", "filesystem_flushed_*"}},
     {CAUSE_POOL_OVERFLOW, {"overflow", "breakers"}},
     {CAUSE_RESTARTS, {"restart*", "start_time"}},
     {CAUSE_OUT_OF_MEMORY, {"oom*"}},

@@ -46,6 +46,9 @@ static void names(void **state)
         {"istio_requests_total", CAUSE_NONE},
         {"flags_total", CAUSE_NONE},
         {"memorable_total", CAUSE_NONE},
+        {"filesystem.write_total_buffered", CAUSE_NONE},
+        {"envoy_filesystem_flushed_by_timer", CAUSE_NONE},
+        {"system.filesystem.usage", CAUSE_DISK},
         {"", CAUSE_NONE},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
