@@ -28,7 +28,7 @@ static const char *const left_out[] = {
     "process.",      "host.name",       "thread.",        "k8s.container.restart",
     "response_code", "grpc_status",     "net.sock",       "server.address",
     "network.peer",  "x-request-id",    "trace",          "zipkin.",
-    "http.url",      "url.full",        "k8s.cluster",    "k8s.namespace"};
+    "k8s.cluster",   "k8s.namespace"};
 
 static bool is_left_out(struct str key)
 {

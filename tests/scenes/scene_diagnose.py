@@ -381,8 +381,9 @@ def scene_levels_and_the_api_say_the_same(c):
 
 
 def scene_the_attribute_that_the_bad_ones_have_is_named(c):
-    """cart fails, or is slow, for one tenant of four and in one zone of three; nobody else is."""
-    for how in ("fails", "slow"):
+    """cart fails, or is slow, for one tenant of four and in one zone of three; nobody else is. A proxy knows what was asked for by its URL."""
+    for how in ("fails", "slow", "fails by url"):
+        key, value = ("http.url", "http://cart:80/get?for=%s") if "url" in how else ("tenant", "%s")
         r, db = random.Random(how), os.path.join(c.folder, how + ".db")
         paths = []
         for begin, bad in ((BEGIN, False), (BEGIN + 600_000, True)):
@@ -391,9 +392,9 @@ def scene_the_attribute_that_the_bad_ones_have_is_named(c):
                 trace, root, call, inner = "%032x" % r.getrandbits(127), *("%016x" % r.getrandbits(63) for _ in range(3))
                 at, zone, tenant = begin + i * 250, r.choice("abc"), r.choice(("acme", "bolt", "corp", "dyne"))
                 hit = bad and tenant == "acme" and zone == "b"
-                own, status = r.lognormvariate(1, .3) * (20 if hit and how == "slow" else 1), 2 if hit and how == "fails" else 0
+                own, status = r.lognormvariate(1, .3) * (20 if hit and how == "slow" else 1), 2 if hit and how != "slow" else 0
                 spans = by_zone.setdefault(zone, [])
-                spans.append(otlp_span(trace, inner, call, "cart", "get", 2, at + 1, own, status, tenant=tenant, colour=r.choice("rgb"),
+                spans.append(otlp_span(trace, inner, call, "cart", "get", 2, at + 1, own, status, **{key.replace(".", "__"): value % tenant}, colour=r.choice("rgb"),
                                        # what a sender does not know tells nothing, nor what the answer was
                                        tls=" " if hit else "v1.3", response_size="0" if hit or r.random() < .02 else "1841"))
                 spans.append(otlp_span(trace, call, root, "front", "call", 3, at + .5, own + 1, status))
@@ -411,7 +412,7 @@ def scene_the_attribute_that_the_bad_ones_have_is_named(c):
         first = json.loads(p.stdout)["suspects"][0]
         assert first["node"]["service"] == "cart", first
         found = {(n["dimension"], n["name"]): n["value"] for n in first["narrowed"]}
-        assert found[("attribute", "tenant")] == "acme" and found[("zone", "cloud.availability_zone")] == "zone-b", (how, first["narrowed"])
+        assert found[("attribute", key)] == value % "acme" and found[("zone", "cloud.availability_zone")] == "zone-b", (how, first["narrowed"])
         assert not {("attribute", k) for k in ("colour", "tls", "response_size")} & set(found), first["narrowed"]
         assert all(n["share"] >= .8 and (n["effect"] >= 2 or n["effect"] == 0) for n in first["narrowed"]), first["narrowed"]
 
