@@ -51,6 +51,11 @@ export const traceHref = (id, query) => href('/trace/' + id, query);
 // Traces of which all these hold: [key, value], …
 export const traces = (...conditions) => href('/traces', { q: conditions.filter(Boolean).map(([k, v]) => `${k}=${quote(v)}`).join(' ') });
 
+// "503 UO": what somebody answered.
+export const codesOf = x =>
+  [x.http_status, x.grpc_status > 0 && 'grpc ' + x.grpc_status, /[^-]/.test(x.response_flags || '') && x.response_flags].filter(Boolean)
+  .join(' ');
+
 /* ---- numbers of edges and nodes, as every view shows them ---- */
 
 const isSampled = e => e.adjusted_calls > e.calls * 1.005;
