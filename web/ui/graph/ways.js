@@ -1,6 +1,8 @@
 // ways.js: the drawing of edges: their lines through the points of the layout, and where their labels cover nothing.
+import { sum } from './numbers.js';
 
 const HEAD = 7; /* an arrow's head stands before the node by this */
+const BETWEEN = 5, DOCK = 28; /* px: from one edge of a lane to the next; of a node's side, for all that arrive out of one */
 
 const curve = ([x, y], [u, v]) => `C${x + (u - x) * .5} ${y} ${u - (u - x) * .5} ${v} ${u} ${v}`;
 
@@ -27,6 +29,28 @@ export function wayOf(e, node) {
   const [a, b] = through ? [points[through - 1], points[through]] : [first, end];
   return { d, mid: [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2], steep: !through && Math.abs(end[1] - y0) > 44, end,
     turned: e.back ? 180 : 0 };
+}
+
+// Edges that stand out and share a lane run beside each other in it, in the order in which they come, and arrive so: moves their points.
+// Quiet ones stay one line.
+export function apart(drawn) {
+  const lanes = new Map();
+  for (const d of drawn) {
+    for (let p = d.e.points, i = 2; d.hot && i < p.length - 2; i += 2) {
+      const key = `${p[i]} ${p[i + 1]}`;
+      lanes.set(key, [...lanes.get(key) || [], { d, p, i, w: d.w + BETWEEN }]);
+    }
+  }
+  for (const all of lanes.values()) {
+    const whole = all.length > 1 && sum(all, 'w');
+    let at = -whole / 2;
+    for (const { p, i, w } of whole ? all.sort((a, b) => a.p[1] - b.p[1]) : []) {
+      const by = at + w / 2;
+      at += w;
+      p[i + 1] += by;
+      if (i == p.length - 4) p[i + 3] += by * Math.min(1, DOCK / whole);
+    }
+  }
 }
 export const headOf = ({ end: [x, y], turned }, size) => ({ d: `M${HEAD} 0l-${size + 2} ${-size}v${2 * size}z`,
   transform: `translate(${x} ${y}) rotate(${turned})` });
