@@ -5,7 +5,8 @@ Object.assign(globalThis, { matchMedia: () => ({ addEventListener() {} }), locat
 const { matchesOf } = await import('../../web/ui/graph/match.js');
 const { overlaid, slower } = await import('../../web/ui/graph/overlay.js');
 const { apart } = await import('../../web/ui/graph/ways.js');
-const { findSelected, keysOf, nameOfId, servicePath, ratesOf, securityOf, knownOf } = await import('../../web/ui/graph/names.js');
+const { findSelected, keysOf, knownOf } = await import('../../web/ui/graph/select.js');
+const { nameOfId, servicePath, ratesOf, securityOf } = await import('../../web/ui/graph/names.js');
 const { onsetOf, seriesOf } = await import('../../web/ui/graph/numbers.js');
 
 const node = (id, role = 'workload', more = {}) => { const [cluster, namespace, ...rest] = id.split('#')[0].split('/'); return { id, node: { cluster, namespace, service: rest.join('/'), version: '', role }, calls: 100, errors: 0, began: 0, passed: 0, out_calls: 0, versions: [], mark: '', ...more }; };

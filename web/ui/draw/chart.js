@@ -22,21 +22,6 @@ function niceMax(value) {
   return [m * unit, Array.from({ length: parts + 1 }, (_, i) => +(m * unit * i / parts).toPrecision(6))];
 }
 
-const probe = document.createElement('i');
-// A token's colour as a canvas takes it: css('--fault').
-export function css(token) {
-  if (!probe.isConnected) { probe.hidden = true; document.body.append(probe); }
-  probe.style.color = `var(${token})`;
-  return getComputedStyle(probe).color;
-}
-// A canvas of this size in CSS px, ready to be drawn on.
-export function pen(canvas, width, height) {
-  const times = Math.min(devicePixelRatio || 1, 16000 / height), ctx = canvas.getContext('2d');
-  Object.assign(canvas, { width: width * times, height: height * times });
-  ctx.scale(times, times);
-  return ctx;
-}
-
 // The size of an element's inside, as it changes: {w, h}; 0 before it is known.
 export function useSize(ref) {
   const [size, set] = useState({ w: 0, h: 0 });
@@ -95,7 +80,7 @@ function area(upper, lower) {
   return d;
 }
 
-const HEADROOM = 1.17; /* times the highest, where words of a mark stand above it */
+const HEADROOM = 1.15; /* times the highest, where words of a mark stand above it */
 const isLine = s => s.kind == 'line';
 function paths({ x, series, max }, X, Y) {
   let base = x.map(() => 0);
@@ -119,7 +104,7 @@ const highest = ({ x, series }) =>
 
 /* One chart. x: Unix ms of the points; series: [{v, kind: 'line' or area, stroke: '--token', fill: '--token', hatch, w, dash: '4 3'}], areas stack in
  * order; from, to: Unix ms of the axis; max and ticks, else round ones up to `least` or more; fmt: of ticks; marks: [{at, label, short, left, dash, dy, colour}], what is
- * false is left out; band: [lo, hi] what is normal; win: [from, to] the window on show; onSelect(from, to) after dragging, else that is the time range; h, l, r: height and
+ * false is left out; win: [from, to] the window on show; onSelect(from, to) after dragging, else that is the time range; h, l, r: height and
  * margins; label: the whole in one sentence. */
 export function Chart(props) {
   const box = useRef(null), { w: W } = useSize(box), at = cursor.use(), [drag, setDrag] = useState(null);
@@ -135,15 +120,15 @@ export function Chart(props) {
   const move = e => { cursor.set(time(e)); if (drag) setDrag([drag[0], time(e)]); };
   const up = e => { const [a, b] = [drag?.[0], time(e)].sort((x, y) => x - y); if (drag && X(b) - X(a) > 4) o.onSelect(a, b);
     setDrag(null); };
-  const shade = (c, [x0, x1], [y0, y1] = [o.t, bottom]) =>
-    html`<rect class=${c} x=${Math.min(x0, x1)} width=${Math.abs(x1 - x0)} y=${y0} height=${y1 - y0}/>`;
+  const shade = ([x0, x1]) =>
+    html`<rect class="cw" x=${Math.min(x0, x1)} width=${Math.abs(x1 - x0)} y=${o.t} height=${bottom - o.t}/>`;
   return html`<div class="plot chart" role="img" aria-label=${o.label} ref=${box} style=${{ height: o.h + 'px' }} onPointerDown=${down}
     onPointerMove=${move}
     onPointerUp=${up} onPointerLeave=${() => cursor.set(null)}>
       ${W > 0 && html`<svg viewBox=${`0 0 ${W} ${o.h}`} width=${W} height=${o.h} aria-hidden="true">
       <${Axes} X=${X} Y=${Y} ...${o} right=${right} bottom=${o.h - 4} times=${timeTicks(o.from, o.to, Math.min(7, W / 110))}/>
-      ${o.win && shade('cw', o.win.map(X))}${o.band && shade('cb', [o.l, right], [Y(o.band[1]), Y(o.band[0])])}${paths(o, X, Y)}
-        ${drag && shade('cw', drag.map(X))}
+      ${o.win && shade(o.win.map(X))}${paths(o, X, Y)}
+        ${drag && shade(drag.map(X))}
       <${Moments} ...${o} X=${X} top=${o.t - 2} bottom=${bottom} width=${W}/>
       ${at != null && at >= o.from && at <= o.to && html`<line class="cur" x1=${X(at)} x2=${X(at)} y1=${o.t} y2=${bottom}/>`}</svg>`}
         </div>`;

@@ -1,7 +1,7 @@
 // columns.js: the columns that tables of services and edges share, and what stands in them.
 import { html } from '../html.js';
 import { Mark } from '../draw/marks.js';
-import { cell, loud } from '../draw/table.js';
+import { loud } from '../draw/table.js';
 import { bare, ms, rate, share } from '../draw/text.js';
 import { edgeHref, ratesOf, sampledWords, versionWord } from './names.js';
 import { marked, markOf, ratio } from './numbers.js';
@@ -18,9 +18,7 @@ export const failed = (isBad, quiet) => ['Failed', 'r', x => failedCell(x.errors
 export const p95 = (c = 'r') => ['p95', c, x => ms(x.p95_ns)];
 export const version = (head, more) => [head, '', v => html`<b>${versionWord(v.version)}</b>${more?.(v)}`];
 
-// Edges of one node, by their other end, worst first. name(edge): of that end.
-export const worstFirst = edges =>
-  [...edges].sort((a, b) => b.errors_origin - a.errors_origin || b.errors_carried - a.errors_carried || b.calls - a.calls);
+// Edges of one node, by their other end. name(edge): of that end.
 export const end = (head, name, key = id => id, query) => [head, '', e => html`<${MarkOr} k=${markOf(e)}/> <a class="q brk" href=${
   edgeHref(key(e.caller), key(e.callee), query)}>${name(e)}</a>${e.via && html` <span class="m3 s">via ${e.via}</span>`}`];
 // What ≈ stands for is in the tooltip.

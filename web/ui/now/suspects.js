@@ -2,16 +2,19 @@
 import { html, useState } from '../html.js';
 import { useApi } from '../frame/api.js';
 import { href, showQuery } from '../frame/url.js';
-import { Icon, Mark, Sure } from '../draw/marks.js';
+import { Icon, Mark } from '../draw/marks.js';
 import { Block } from '../draw/parts.js';
 import { grey, Table } from '../draw/table.js';
-import { capital, clock, count, kept, ms, parseTime, share, sqlText, wholeShare } from '../draw/text.js';
+import { NB, capital, clock, count, ms, parseTime, share, sqlText } from '../draw/text.js';
 import { codesOf, isOwn, nodeName, serviceHref, traceHref, traces } from '../graph/names.js';
 import { sum } from '../graph/numbers.js';
-import { graphOf, pageOf, placeOf, reasonOf } from './finding.js';
+import { graphOf, kept, pageOf, placeOf, reasonOf } from './finding.js';
 
 const MOST = 5, MOST_LINES = 6, STRONG = 3; /* evidence that is hardly more than chance is left out where there is better */
 const sameNode = (a, b) => ['service', 'namespace', 'cluster', 'role'].every(k => a[k] == b[k]);
+
+// What is rounded up to at least 1 %, for shares that a decision hangs on.
+const wholeShare = x => x > 0 && x < .01 ? `< 1${NB}%` : `${Math.round(x * 100)}${NB}%`;
 
 // "76.5 % of visits end … (normal 60.6 %)": the two numbers that differ are stressed.
 const NUMBERS = /(?:\d[\d.\u202f]*[ \u00a0]?(?:%|µs|ms|s|min|\/s)(?![\w%]))(?: → \d[\d.\u202f]*[ \u00a0]?(?:%|µs|ms|s|min|\/s)(?![\w%]))?/g;
@@ -24,6 +27,12 @@ function stressed(text) {
   }
   return [...parts, text.slice(at)];
 }
+
+const Sure = ({ share }) => {
+  const bars = share >= .9 ? 4 : share >= .7 ? 3 : share >= .4 ? 2 : 1;
+  return html`<span class="sure" aria-hidden="true">${[1, 2, 3, 4].map(i => html`<i class=${i > bars ? 'o' : ''}></i>`)}
+    </span>${NB + ' '}${['weak', 'possible', 'likely', 'very likely'][bars - 1]}`;
+};
 
 // The same sentence with other numbers, as of another entry, is told once: the strongest comes first.
 const wording = e => e.text.replace(/\d[\d.]*/g, '');

@@ -7,11 +7,11 @@ import { NoPage, Page, useTitle } from '../frame/states.js';
 import { href, setQuery } from '../frame/url.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { Block, flag, listed } from '../draw/parts.js';
-import { cell, loud, Table } from '../draw/table.js';
+import { cell, Table } from '../draw/table.js';
 import { bare, clock, count, day, ms, msWhole, parseTime, plural, rate, share, span, sqlText } from '../draw/text.js';
-import { edgeRate, end, failed, MarkOr, p95, perSecond, rateCell, worstFirst } from '../graph/columns.js';
+import { edgeRate, end, failed, MarkOr, p95, perSecond, rateCell } from '../graph/columns.js';
 import { edgeHref, nameOf, nameOfId, securityOf, serviceHref, servicePath, traces, versionWord } from '../graph/names.js';
-import { best, failuresIn, marked, markOf, plus, ratio, seriesOf, sum } from '../graph/numbers.js';
+import { best, byHarm, failuresIn, marked, markOf, plus, ratio, seriesOf, sum } from '../graph/numbers.js';
 import { byVersion, Charts } from '../service/charts.js';
 import { Operation } from '../service/operation.js';
 import { Versions } from '../service/versions.js';
@@ -33,7 +33,7 @@ const versionsOf = n => n.versions.map(v => v.version).filter(Boolean).join(', '
 export function Services({ query }) {
   const answer = useApi('red'), d = answer.data, s = d?.seconds || 1, { order } = query;
   const rows = useMemo(() =>
-    [...d?.items || []].sort((a, b) => SORTS[order]?.(a, b) || b.began - a.began || b.passed - a.passed || b.calls - a.calls),
+    [...d?.items || []].sort((a, b) => SORTS[order]?.(a, b) || byHarm(a, b)),
     [d, order]);
   const bad = rows.filter(n => n.mark == 'began').map(nameOf), more = bad.length > 2 ? [plural(bad.length - 2, 'other')] : [];
   const head = (by, [words, ...rest]) =>
@@ -83,7 +83,7 @@ const secured = ['Security', 'only-l sec nw',
   e => { const x = securityOf(e); return cell([x.icon && html`<${Icon} n=${x.icon}/> `, x.words], x.plain ? 'plain' : 'm2'); }];
 const Ends = ({ title, edges, side, s, empty }) =>
   html`<${Block} title=${title + 's'}>
-  <${Table} id=${e => e.id} rows=${worstFirst(edges)} to=${e => edgeHref(e.caller, e.callee)} name=${title + 's'}
+  <${Table} id=${e => e.id} rows=${[...edges].sort(byHarm)} to=${e => edgeHref(e.caller, e.callee)} name=${title + 's'}
   empty=${empty}
     cols=${[end(title, e => nameOfId(e[side])), edgeRate(s), ['Began', 'r', e => rateCell(e.errors_origin, s, e.calls, e.mark == 'began')],
     ['Passed on', 'r', e => rateCell(e.errors_carried, s, e.calls)], p95(), secured]}/></${Block}>`;

@@ -1,6 +1,7 @@
 // list.js: the page of traces, newest, slowest or failed first; rows by keys, two marked ones are compared.
 import { html, useEffect, useRef, useState } from '../html.js';
-import { Mark, hueOf } from '../draw/marks.js';
+import { hueOf } from '../draw/hues.js';
+import { Mark } from '../draw/marks.js';
 import { Block, Word } from '../draw/parts.js';
 import { clock, count, ms, parseTime } from '../draw/text.js';
 import { apiUrl, ask } from '../frame/api.js';

@@ -2,7 +2,8 @@
 // beside it; a box drawn with the pointer selects.
 import { html, useEffect, useRef, useState } from '../html.js';
 import { looks } from '../frame/store.js';
-import { Axes, Moments, css, pen, timeTicks, useSize } from '../draw/chart.js';
+import { Axes, Moments, timeTicks, useSize } from '../draw/chart.js';
+import { css, pen } from '../draw/pen.js';
 import { clock, count, ms, parseTime } from '../draw/text.js';
 
 const H = 276, L = 44, T = 6, B = 22, BOTTOM = H - B;
