@@ -60,6 +60,8 @@ scenes.incident_is_told = open => async () => {
   await page.goto(`${f.base}/service/${node.cluster || '-'}/${node.namespace || '-'}/${node.service}`);
   await page.waitForSelector('.answer .sub a:text("Incident")');
   assert.ok((await one(page, '.answer .sub')).endsWith(`: ${plain(reason)}. Incident ${f.id}`), await one(page, '.answer .sub'));
+  const told_ = await one(page, '.answer .sub'), onset = (await (await fetch(`${f.base}/api/v1/incidents/${f.id}`)).json()).onset.slice(11, 19);
+  assert.ok(told_.includes(` fail since ${onset}. `) || !told_.includes(' since '), `${told_}, not since ${onset}`);
   await page.goto(f.base + '/traces');
   await page.click('.rng');
   await page.click(`.presets .btn:text("incident ${f.id}")`);

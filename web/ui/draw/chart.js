@@ -80,7 +80,7 @@ function area(upper, lower) {
   return d;
 }
 
-const HEADROOM = 1.15; /* times the highest, where words of a mark stand above it */
+const HEADROOM = 1.1; /* times the highest, where words of a mark stand above it */
 const isLine = s => s.kind == 'line';
 function paths({ x, series, max }, X, Y) {
   let base = x.map(() => 0);

@@ -3,8 +3,15 @@ import { html } from '../html.js';
 import { Mark } from '../draw/marks.js';
 import { loud } from '../draw/table.js';
 import { bare, ms, rate, share } from '../draw/text.js';
-import { edgeHref, ratesOf, sampledWords, versionWord } from './names.js';
+import { edgeHref, ratesOf, selOf, sampledWords, versionWord } from './names.js';
 import { marked, markOf, ratio } from './numbers.js';
+
+// What was found of a suspect, in which its peer's name leads to the calls between them.
+export function toPeer(text, { node, peer }, query) {
+  const name = peer?.service, at = name ? text.lastIndexOf(name) : -1;
+  return at < 0 ? text
+    : [text.slice(0, at), html`<a href=${edgeHref(selOf(node), selOf(peer), query)}>${name}</a>`, text.slice(at + name.length)];
+}
 
 // A mark, or the room for one.
 export const MarkOr = ({ k }) => k ? html`<${Mark} k=${k}/>` : html`<span class="ok"></span>`;

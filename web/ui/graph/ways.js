@@ -79,12 +79,12 @@ const overlap = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[
 
 // Where the words of an edge may stand, the best place first: [x, y, anchor, left end from x].
 function placesOf(d, w) {
-  const [x, y] = d.way.mid, out = d.w / 2 + (d.kind ? 3 : 0), off = d.icon ? 9 : 0,
+  const [x, y] = d.way.mid, out = d.w / 2 + (d.kind ? 3 : 0), off = d.icon ? 9 : 0, side = Math.max(8 + out, off + 5),
     centred = (dx, dy) => [x + dx, y + dy, 'middle', -w / 2], above = centred(0, -out - 5 - off), below = centred(0, out + 13 + off),
-    left = [x - 8 - out, y + 4, 'end', -w], right = [x + 8 + out, y + 4, 'start', 0], lifted = centred(-22, -out - 18),
+    left = [x - side, y + 4, 'end', -w], right = [x + side, y + 4, 'start', 0], lifted = centred(-22, -out - 18),
     lowered = centred(-22, out + 24), further = [-30, 38, -46, 54, -62].map(dy => centred(0, dy)),
     beside = [[-1, -16], [1, -16], [-1, 24], [1, 24]].map(([side, dy]) => centred(side * (w / 2 + 14), dy));
-  return d.icon ? [below, above, right, left, ...further, ...beside] : d.way.steep ? [left, right, lifted, above, below, ...further]
+  return d.icon ? [...d.way.steep ? [right, left, below, above] : [below, above, right, left], ...further, ...beside] : d.way.steep ? [left, right, lifted, above, below, ...further]
     : [above, below, lifted, lowered, ...further, left, right];
 }
 

@@ -8,6 +8,7 @@ import { asMarkdown } from '../draw/markdown.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { listed } from '../draw/parts.js';
 import { bare, clock, count, day, ms, NB, parseTime, plural, share, span } from '../draw/text.js';
+import { toPeer } from '../graph/columns.js';
 import { traceHref } from '../graph/names.js';
 import { ratio } from '../graph/numbers.js';
 import { endOf, graphOf, kept, incidentHref, isBad, lasted, NORMAL_MS, pageOf, placeOf, reasonOf, symptom, versionOf } from './finding.js';
@@ -16,7 +17,7 @@ import { endOf, graphOf, kept, incidentHref, isBad, lasted, NORMAL_MS, pageOf, p
 function Origin({ f: { suspects: [s], window, need }, q, per }) {
   if (need) return `Not enough data: ${count(q.calls)} requests, about ${count(need)} more needed (${ms(need / q.calls * per * 1e9)} at this rate).`;
   if (!s || s.confidence < .4) return 'No clear origin yet.';
-  return html`It ${s.confidence < .7 && 'probably '}began in <a class="q" href=${pageOf(s, window)}>${placeOf(s).replace(' ', NB)}</a>: ${reasonOf(s)}.`;
+  return html`It ${s.confidence < .7 && 'probably '}began in <a href=${pageOf(s, window)}>${placeOf(s).replace(' ', NB)}</a>: ${toPeer(reasonOf(s), s, window)}.`;
 }
 
 // Everything as a note to paste elsewhere.
