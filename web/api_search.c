@@ -40,7 +40,8 @@ static bool read_request(const struct http_request *request, struct search_reque
     struct str limit = http_query(request, "limit"), order = http_query(request, "order");
     uint64_t number = DEFAULT_LIMIT;
     *search = (struct search_request){.q = http_query(request, "q"),
-                                      .cursor = http_query(request, "cursor")};
+                                      .cursor = http_query(request, "cursor"),
+                                      .ids = http_query(request, "ids")};
     if (!web_window(request, WINDOW_NS, &search->window, err) ||
         !read_box(http_query(request, "sel"), &search->box, err))
         return false;

@@ -48,8 +48,6 @@ static bool is_wanted(const char *file, struct str path)
         const char *path, *script;
     } rows[] = {{"/trace", "spans-"}, {"/service", "others-"}, {"/network", "others-"},
                 {"/sql", "others-"},  {"/status", "others-"},  {"/", "calls-"}};
-    if (str_starts(str_of(file), STR("chunk-")))
-        return true;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (str_starts(path, str_of(rows[i].path)))
             return str_starts(str_of(file), str_of(rows[i].script));

@@ -46,8 +46,19 @@ static void add_examples(struct query *query, struct comparing *comparing)
     comparison->n_examples = (unsigned)n;
 }
 
-static int compare_rollup(struct comparing *comparing, struct rollup *rollup, uint32_t min_calls,
-                          struct err *err)
+/* Of the failed calls of a version the share that it passed on. */
+static double passed_share(const struct comparison_request *request, struct str version)
+{
+    for (uint32_t i = 0; i < request->n_failures; i++) {
+        const struct version_failures *of = &request->failures[i];
+        if (str_eq(of->version, version) && of->failed)
+            return (double)of->passed / (double)of->failed;
+    }
+    return 0;
+}
+
+static int compare_rollup(struct comparing *comparing, struct rollup *rollup,
+                          const struct comparison_request *request, struct err *err)
 {
     const struct cohort_answer *cohorts = &comparing->cohorts;
     struct compare_input input = {.calls = rollup,
@@ -55,7 +66,10 @@ static int compare_rollup(struct comparing *comparing, struct rollup *rollup, ui
                                   .nodes = comparing->nodes,
                                   .service = cohorts->service,
                                   .versions = {cohorts->versions[0], cohorts->versions[1]},
-                                  .min_calls = min_calls};
+                                  .min_calls = request->min_calls,
+                                  .told_apart = request->failures != NULL};
+    for (int k = 0; k < 2; k++)
+        input.passed[k] = passed_share(request, names_text(comparing->names, cohorts->versions[k]));
     comparing->comparison->minutes = cohorts->minutes;
     if (!compare(&input, &comparing->arena, comparing->comparison))
         err_set(err, ERR_BUSY, "memory is short for a comparison");
@@ -80,7 +94,7 @@ int compare_versions(struct query *query, const struct comparison_request *reque
     rollup_init(&rollup, MAX_TALLIES);
     if (query_cohorts(query, &question, comparing->names, comparing->nodes, &comparing->cohorts,
                       &rollup, err) == 0)
-        compare_rollup(comparing, &rollup, request->min_calls, err);
+        compare_rollup(comparing, &rollup, request, err);
     rollup_fini(&rollup);
     return err->code;
 }

@@ -15,13 +15,24 @@
 
 /* ---- examples ---- */
 
+/* Is its strongest trouble failures? What changed and what a metric says only points at one. */
+static bool is_of_errors(const struct suspect *suspect)
+{
+    for (unsigned i = 0; i < suspect->n_evidence; i++) {
+        enum evidence_kind kind = suspect->evidence[i].kind;
+        if (kind != EVIDENCE_CHANGE && kind != EVIDENCE_METRIC)
+            return kind == EVIDENCE_ERRORS;
+    }
+    return false;
+}
+
 void diagnosis_add_examples(struct query *query, const struct diagnosis *diagnosis,
                             struct suspect *suspect)
 {
     struct trace_text ids[N_SUSPECT_EXAMPLES], good;
     struct window now = {diagnosis->from_ns, diagnosis->to_ns};
     struct window normal = {diagnosis->baseline_from_ns, diagnosis->baseline_to_ns};
-    bool errors = suspect->n_evidence && suspect->evidence[0].kind == EVIDENCE_ERRORS;
+    bool errors = is_of_errors(suspect);
     /* Who sends no spans is seen in those of the other end. */
     bool silent = suspect->has_peer && !str_eq(suspect->node.role, STR("workload"));
     struct str service = silent ? suspect->peer.service : suspect->node.service;

@@ -141,6 +141,22 @@ static void check_errors(struct comparison *comparison, const struct mixed *mixe
                   &share_judge);
 }
 
+/* The same failures by where they began. */
+static void check_parts(struct comparison *comparison, const struct mixed *mixed,
+                        const double passed[2])
+{
+    for (int passed_on = 0; passed_on < 2; passed_on++) {
+        struct compared_check *check = &comparison->parts[passed_on];
+        struct amounts of = amounts_of(mixed, COMPARE_ALPHA / 2);
+        of.a *= passed_on ? passed[0] : 1 - passed[0];
+        of.b *= passed_on ? passed[1] : 1 - passed[1];
+        *check = (struct compared_check){.metric = passed_on ? COMPARED_PASSED : COMPARED_BEGAN,
+                                         .test = "score_interval",
+                                         .unit = UNIT_RATIO};
+        check_amounts(comparison, check, &of, &share_judge);
+    }
+}
+
 /* Both checks of latency together are to be wrong no more often than COMPARE_ALPHA. */
 static void check_shift(struct comparison *comparison, const struct weighted times[2])
 {
@@ -303,8 +319,9 @@ static void hold_back(struct comparison *comparison, uint32_t min_calls)
     int64_t fewer = sides[0].calls < sides[1].calls ? sides[0].calls : sides[1].calls;
     if (fewer >= min_calls)
         return;
-    for (unsigned i = 0; i < comparison->n_checks; i++) {
-        struct compared_check *check = &comparison->checks[i];
+    unsigned n = comparison->n_checks;
+    for (unsigned i = 0; i < n + (comparison->has_parts ? 2 : 0); i++) {
+        struct compared_check *check = i < n ? &comparison->checks[i] : &comparison->parts[i - n];
         check->verdict = COMPARED_NOT_ENOUGH;
         if (check->need < min_calls - fewer)
             check->need = min_calls - fewer;
@@ -345,6 +362,9 @@ bool compare(const struct compare_input *input, struct arena *arena, struct comp
         return false;
     cohorts_times(&taken, times);
     check_errors(comparison, &mixed);
+    comparison->has_parts = input->told_apart;
+    if (input->told_apart)
+        check_parts(comparison, &mixed, input->passed);
     check_shift(comparison, times);
     check_slow(comparison, times);
     if (!check_callees(comparison, &taken, input, arena))

@@ -18,6 +18,8 @@ struct compare_input {
     struct node service; /* whose versions; its own version does not matter */
     name_no versions[2]; /* baseline, candidate */
     uint32_t min_calls;  /* on either side, for a verdict */
+    bool told_apart;
+    double passed[2]; /* told apart: the share of either's failed calls that it passed on */
 };
 
 /* Fills service, sides, checks and verdict; texts lie in the tables or in `arena`. False when

@@ -2,7 +2,8 @@
 #include "collector/model/comparison.h"
 
 static const char *const verdicts[] = {"not_enough_data", "same", "worse", "better"};
-static const char *const metrics[] = {"errors", "latency", "downstream_errors", "flow"};
+static const char *const metrics[] = {"errors", "latency", "downstream_errors",
+                                      "flow",   "began",   "passed"};
 
 const char *compared_word(enum compared verdict)
 {
@@ -81,6 +82,12 @@ void comparison_json(const struct comparison *comparison, struct buf *out)
         if (i)
             buf_add_char(out, ',');
         check_json(&comparison->checks[i], out);
+    }
+    if (comparison->has_parts) {
+        buf_add_c(out, "],\"parts\":[");
+        check_json(&comparison->parts[0], out);
+        buf_add_char(out, ',');
+        check_json(&comparison->parts[1], out);
     }
     buf_add_c(out, "],\"examples\":[");
     for (unsigned i = 0; i < comparison->n_examples; i++)

@@ -8,18 +8,33 @@
 
 #include "collector/model/diagnosis.h"
 
+/* Of a version's failed calls those that it passed on; the others began in it. */
+struct version_failures {
+    struct str version;
+    int64_t failed, passed;
+};
+
 /* Which service and which of its versions. Both versions '': the newest that took calls against the
  * busiest other. */
 struct comparison_request {
     struct str cluster, namespace, service; /* cluster, namespace '': any */
     struct str baseline, candidate;
     uint64_t from_ns, to_ns;
-    uint32_t min_calls; /* on either side, for a verdict */
+    uint32_t min_calls;                      /* on either side, for a verdict */
+    const struct version_failures *failures; /* NULL: they are not told apart */
+    uint32_t n_failures;
 };
 
 enum compared { COMPARED_NOT_ENOUGH, COMPARED_SAME, COMPARED_WORSE, COMPARED_BETTER };
 
-enum compared_metric { COMPARED_ERRORS, COMPARED_LATENCY, COMPARED_DOWNSTREAM, COMPARED_FLOW };
+enum compared_metric {
+    COMPARED_ERRORS,
+    COMPARED_LATENCY,
+    COMPARED_DOWNSTREAM,
+    COMPARED_FLOW,
+    COMPARED_BEGAN,
+    COMPARED_PASSED
+};
 
 struct compared_side {
     struct str version;
@@ -53,6 +68,9 @@ struct comparison {
     struct compared_side sides[2]; /* baseline, candidate */
     struct compared_check checks[MAX_CHECKS];
     unsigned n_checks;
+    struct compared_check
+        parts[2]; /* errors that began there and those passed on: shown, not judged */
+    bool has_parts;
     /* Filled in by whoever has the store. */
     char examples[N_SUSPECT_EXAMPLES][TRACE_ID_TEXT];
     unsigned n_examples;

@@ -12,7 +12,7 @@
 
 #define N_PASSES 24
 #define MARGIN 10   /* px around the whole */
-#define PORT_GAP 12 /* px between edges that arrive at one node, at most */
+#define PORT_GAP 16 /* px between edges that arrive at one node, at most */
 
 struct block {
     double sum, weight; /* of what its members want, less their distance from its head */

@@ -21,8 +21,9 @@ struct search_request {
     enum search_order order;
     uint32_t limit;    /* 1…1000 */
     struct str cursor; /* from the last answer's "next" */
-    uint32_t sample;   /* most traces of either kind that are compared; 0: as many as the page */
-    struct str about;  /* only spans that tell of calls to this service are compared; '' all */
+    struct str ids; /* of a page: these traces in this order, whenever they were; '' all that fit */
+    uint32_t sample;  /* most traces of either kind that are compared; 0: as many as the page */
+    struct str about; /* only spans that tell of calls to this service are compared; '' all */
 };
 
 /* A page of traces, in the box where one is drawn. */

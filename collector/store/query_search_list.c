@@ -299,9 +299,29 @@ static bool read_cursor(struct str cursor, struct listing *list)
     return true;
 }
 
+/* Those that are named, in the order of their names. */
+static int find_named(struct search *search, struct listing *list, struct err *err)
+{
+    struct str ids = list->request->ids, id;
+    for (uint32_t asked = 0; ids.len; asked++) {
+        int64_t trace_no;
+        if (asked == list->request->limit)
+            return err_set(err, ERR_INVALID, "ids names at most as many traces as limit, %u",
+                           asked);
+        str_cut(ids, ',', &id, &ids);
+        if (query_trace_number(search->query, id, &trace_no, err))
+            return err->code;
+        if (trace_no)
+            list->places[list->n++] = (struct place){list->cap - asked, 0, trace_no};
+    }
+    return 0;
+}
+
 /* Fills the list by the order that is asked for. */
 static int scan(struct search *search, struct listing *list, struct err *err)
 {
+    if (list->request->ids.len)
+        return find_named(search, list, err);
     return list->request->order == ORDER_NEW ? scan_newest(search, list, err)
                                              : search_scan(search, true, visit, list, err);
 }

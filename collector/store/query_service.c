@@ -198,20 +198,24 @@ static void ends_json(const struct service *service, bool callers, struct buf *o
     buf_add_char(out, ']');
 }
 
+static int64_t total(const int64_t *counts, const struct steps *steps)
+{
+    int64_t n = 0;
+    for (uint32_t i = 0; i < steps->n; i++)
+        n += counts[i];
+    return n;
+}
+
 static void versions_json(const struct service *service, struct buf *out)
 {
     buf_add_c(out, ",\"versions\":[");
     for (uint32_t i = 0; i < service->versions.n; i++) {
         const struct slice *slice = &service->versions.items[i];
-        int64_t began = 0, passed = 0;
-        for (uint32_t k = 0; slice->series && k < service->steps.n; k++) {
-            began += slice->series->began[k];
-            passed += slice->series->passed[k];
-        }
+        const struct series *series = slice->series;
         buf_add_c(out, i ? ",{" : "{");
         slice_json(slice, out);
-        json_number_member(out, "began", began);
-        json_number_member(out, "passed", passed);
+        json_number_member(out, "began", series ? total(series->began, &service->steps) : 0);
+        json_number_member(out, "passed", series ? total(series->passed, &service->steps) : 0);
         if (slice->series)
             counts_json("series", &service->steps, slice->series->calls, out);
         buf_add_char(out, '}');
@@ -243,6 +247,21 @@ static bool has_two_versions(const struct service *service)
     return n > 1;
 }
 
+/* Calls that failed, and those of them that it passed on. NULL when memory is short: then they are
+ * not told apart. */
+static struct version_failures *failures_of(const struct service *service)
+{
+    const struct slices *versions = &service->versions;
+    struct version_failures *failures = calloc(versions->n + 1, sizeof(*failures));
+    for (uint32_t i = 0; failures && i < versions->n; i++) {
+        const struct slice *slice = &versions->items[i];
+        failures[i].version = str_of(slice->name);
+        failures[i].failed = slice->traffic.began + slice->traffic.passed;
+        failures[i].passed = slice->series ? total(slice->series->passed, &service->steps) : 0;
+    }
+    return failures;
+}
+
 /* Of a long window the last day. */
 static int compare_json(const struct service *service, struct buf *out, struct err *err)
 {
@@ -263,8 +282,12 @@ static int compare_json(const struct service *service, struct buf *out, struct e
                                          .min_calls = question->min_calls};
     if (request.to_ns - request.from_ns > MOST_COMPARED_NS)
         request.from_ns = request.to_ns - MOST_COMPARED_NS;
+    struct version_failures *failures = failures_of(service);
+    request.failures = failures;
+    request.n_failures = service->versions.n;
     /* The roll-ups are kept for another time than the edges: there may be none. */
     int code = question->compare(service->answer.mesh.query, &request, out, err);
+    free(failures);
     if (code != ERR_NOT_FOUND)
         return code;
     *err = (struct err){0};

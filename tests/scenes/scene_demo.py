@@ -81,6 +81,11 @@ def scene_the_first_minute(c):
         # and the terminal says what the collector itself found
         number = demo.wait(r"\n +\d:\d\d  Incident (\d): [^\n]+ began in cart[^\n]*\n +\d:\d\d  http://\S+/incident/\1\n", 120).group(1)
         assert rows(db, "SELECT service, version FROM suspect WHERE incident_id = %s AND rank = 1" % number) in ([("cart", "")], [("cart", "v2")])
+        # what it shows of a failure are requests that failed, whatever stands first among its evidence
+        shown = "SELECT DISTINCT t.status FROM suspect s, json_each(s.example_trace_ids) e JOIN trace t ON t.trace_id = e.value WHERE incident_id = %s AND rank = 1"
+        for _ in range(4):
+            assert rows(db, shown % number) == [("error",)]
+            wait_for(lambda seen=rows(db, "SELECT updated FROM incident"): rows(db, "SELECT updated FROM incident") != seen, 60, "another look")
         assert demo.stop() == 0, demo.said()
         assert not os.path.exists(folder) and "is removed" in demo.said()
     finally:

@@ -39,8 +39,10 @@ def facts_of(c):
         worded.setdefault(re.sub(r"\d[\d.]*", "", e["text"]), (e["text"], e["deviation"]))
     rows = list(worded.values())
     strong = [t for t, d in rows if abs(d) >= 3]
-    return {"id": one, "affected": affected, "share": share(failed), "operation": operation, "suspects": suspects, "evidence": strong[:4] or [rows[0][0]],
-            "examples": json.loads(suspects[0][2]) + [whole["contrast"]]}
+    examples = json.loads(suspects[0][2]) + [whole["contrast"]]
+    codes = dict(c.sql("SELECT trace_id, http_status FROM span WHERE parent_span_id = '' AND trace_id IN (%s)" % ", ".join("?" * len(examples)), *examples))
+    return {"codes": [str(codes[t] or "") for t in examples], "id": one, "affected": affected, "share": share(failed), "operation": operation, "suspects": suspects, "evidence": strong[:4] or [rows[0][0]],
+            "examples": examples}
 
 
 def scene_rest_page_tells_an_incident(c):

@@ -91,6 +91,19 @@ def scene_search_orders_and_boxes(c):
     assert o["count"] == 0 and conditions["version"] == sum(r[3] for r in rows) and conditions["service"] == conditions["status"] == 0, conditions
 
 
+def scene_search_of_named_traces_keeps_their_order(c):
+    """What an incident names is shown as it names it, whenever it was, with what was answered."""
+    c.start()
+    window = fill(c)
+    found = c.api("search/traces?order=failed&limit=3&" + window)["items"][::-1]
+    ids = [t["trace_id"] for t in found]
+    assert all(t["answer"]["http_status"] >= 500 and t["began"]["callee"]["service"] for t in found), found
+    assert c.api("search/traces?from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z&ids=" + ",".join(ids)) == {"items": found, "next": None}
+    assert [t["trace_id"] for t in c.api("search/traces?limit=3&ids=fff,%s,%s" % (ids[2], ids[0]))["items"]] == [ids[2], ids[0]]
+    for bad in ("ids=x", "limit=2&ids=" + ",".join(ids)):
+        assert c.get("/api/v1/search/traces?" + bad)[0] == 400, bad
+
+
 def scene_search_sample_is_fair_and_keeps_what_matters(c):
     """6,000 traces of one span: 4,000 drawn, among them the 200 slowest and 200 of the failed; asked again, the same."""
     c.start()

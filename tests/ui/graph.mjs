@@ -92,6 +92,15 @@ scenes.services_show_what_sql_says = open => async () => {
   assert.ok(page.url().includes('compare=v2..v1'), page.url());
   for (const [op, n, bad] of f.operations) assert.deepEqual(operations[op].slice(0, 2), [rate(n / f.seconds).replace('/s', ''), share(bad / n)], op);
   assert.ok(Object.keys(await table('Instances')).every(i => /^cart-v|^\d+ more, .*normal$/.test(i)));
+  /* every edge that Network names has its place in the graph, also those of a gateway */
+  const network = await open(at('/network', 'by=cluster')), cells_ = network.locator('.matrix td button'), named = new Set();
+  const { edges } = await (await fetch(f.base + at('/api/v1/graph', 'crossings=joined'))).json(), ids = edges.map(e => `${e.caller}>${e.callee}`);
+  for (let i = 0, n = await cells_.count(); i < n; i++) {
+    await cells_.nth(i).click();
+    for (const to of await network.locator('[aria-labelledby=cr] tbody a.q').evaluateAll(all => all.map(a => new URL(a.href).searchParams.get('sel')))) named.add(to);
+    await cells_.nth(i).click();
+  }
+  assert.ok([...named].every(sel => ids.includes(sel)) && [...named].some(sel => sel.includes('#gateway')), [...named].join(' '));
 };
 
 // No pointer: pages, nodes along edges, selection, focus, overlays, table, find.

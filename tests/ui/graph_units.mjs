@@ -4,7 +4,9 @@ import assert from 'node:assert/strict';
 Object.assign(globalThis, { matchMedia: () => ({ addEventListener() {} }), location: { pathname: '/graph', search: '?from=-1h', origin: '' }, history: {}, addEventListener() {}, document: { querySelector: () => null, addEventListener() {}, createElement: () => ({ getContext: () => ({ measureText: t => ({ width: 7 * t.length }) }) }) } });
 const { matchesOf } = await import('../../web/ui/graph/match.js');
 const { overlaid, slower } = await import('../../web/ui/graph/overlay.js');
-const { findSelected, keysOf, nameOfId, servicePath, ratesOf, securityOf, knownOf } = await import('../../web/ui/graph/names.js');
+const { apart } = await import('../../web/ui/graph/ways.js');
+const { findSelected, keysOf, knownOf } = await import('../../web/ui/graph/select.js');
+const { nameOfId, servicePath, ratesOf, securityOf } = await import('../../web/ui/graph/names.js');
 const { onsetOf, seriesOf } = await import('../../web/ui/graph/numbers.js');
 
 const node = (id, role = 'workload', more = {}) => { const [cluster, namespace, ...rest] = id.split('#')[0].split('/'); return { id, node: { cluster, namespace, service: rest.join('/'), version: '', role }, calls: 100, errors: 0, began: 0, passed: 0, out_calls: 0, versions: [], mark: '', ...more }; };
@@ -69,3 +71,9 @@ assert.equal(onsetOf(x, x.map(() => 100), x.map(() => 12)), null);
 assert.equal(onsetOf(x, x.map(() => 100), x.map(() => 0)), null);
 const series = seriesOf({ step_ns: 60e9, seconds: [60, 60, 10] }, '1970-01-01T00:00:00Z');
 assert.deepEqual([series.x, series.v([120, null, 30])], [[30000, 90000, 150000], [2, null, null]]);
+
+/* failing edges of one lane run beside each other in it, in the order in which they come, and arrive so; quiet ones stay where they are */
+const inLane = (from, hot) => ({ hot, w: 3, e: { points: [0, from, 100, 50, 200, 50, 300, 60] } }), alone = { hot: true, w: 3, e: { points: [0, 0, 100, 90, 200, 90, 300, 66] } };
+const lane = [inLane(70, true), inLane(10, true), inLane(40, false), alone];
+apart(lane);
+assert.deepEqual(lane.map(d => d.e.points.filter((_, i) => i % 2)), [[70, 54, 54, 64], [10, 46, 46, 56], [40, 50, 50, 60], [0, 90, 90, 66]]);

@@ -32,6 +32,7 @@ scenes.incident_is_told = open => async () => {
   for (const text of f.evidence) assert.ok(lines.some(l => l.includes(plain(text))), `${text} not in ${lines.join(' | ')}`);
   assert.deepEqual(await words(page, '[aria-labelledby=ex] tbody code'), f.examples.map(t => t.slice(0, 16)));
   assert.equal(await page.locator('[aria-labelledby=ex] .mk-b').count(), f.examples.length - 1);
+  assert.deepEqual(await words(page, '[aria-labelledby=ex] tbody td:nth-child(2) .m2'), f.codes);
   /* what began is among the changes, once */
   const began = (await words(page, '.chg li')).filter(words => / begins?\b/.test(words));
   assert.ok(began.length == 1 && /change point; noticed after \d/.test(began[0]), began.join(' | '));
@@ -59,6 +60,8 @@ scenes.incident_is_told = open => async () => {
   await page.goto(`${f.base}/service/${node.cluster || '-'}/${node.namespace || '-'}/${node.service}`);
   await page.waitForSelector('.answer .sub a:text("Incident")');
   assert.ok((await one(page, '.answer .sub')).endsWith(`: ${plain(reason)}. Incident ${f.id}`), await one(page, '.answer .sub'));
+  const told_ = await one(page, '.answer .sub'), onset = (await (await fetch(`${f.base}/api/v1/incidents/${f.id}`)).json()).onset.slice(11, 19);
+  assert.ok(told_.includes(` fail since ${onset}. `) || !told_.includes(' since '), `${told_}, not since ${onset}`);
   await page.goto(f.base + '/traces');
   await page.click('.rng');
   await page.click(`.presets .btn:text("incident ${f.id}")`);
@@ -351,7 +354,11 @@ scenes.service_compares = open => async () => {
   await settled(page);
   assert.equal(await one(page, '[aria-labelledby=vs] .verdict'), 'Worse');
   const checks = await cells(page, '[aria-labelledby=vs] tbody tr'), numbers = r => r.slice(1, 4).map(t => parseFloat(t.replace('−', '-')));
-  assert.ok(checks.some(r => r[0] == 'Failures' && r.at(-1) == 'worse'));
+  /* failures by where they began, first of all: both together are those of the comparison */
+  assert.deepEqual(checks.slice(0, 2).map(r => r[0]), ['Failures that began here', 'Failures passed on']);
+  assert.ok(checks[0].at(-1) == 'worse' && checks[1].at(-1) != 'worse', JSON.stringify(checks));
+  const { parts, checks: all } = (await page.evaluate(path => fetch('/api/v1' + path).then(r => r.json()), cart)).compare, errors = all.find(x => x.metric == 'errors');
+  assert.ok(Math.abs(parts[0].effect + parts[1].effect - errors.effect) < 1e-9 && all.every(x => x.metric != 'began'), JSON.stringify(parts));
   /* both sides of each are there, and differ by what stands beside them */
   for (const r of checks.filter(r => r[3].endsWith(' points'))) {
     const [was, is, by] = numbers(r);
@@ -360,6 +367,7 @@ scenes.service_compares = open => async () => {
   await page.route('**/api/v1/service/**', async r => {
     const answer = await r.fetch(), json = await answer.json();
     json.compare.verdict = 'not_enough_data';
+    json.compare.parts = [];
     json.compare.checks = [{ metric: 'downstream_errors', peer: { cluster: '', namespace: '', service: '<b>redis</b>', version: '', role: 'cache' }, test: 'two_proportions', effect: null, interval: null, unit: 'ratio', margin: .005, verdict: 'not_enough_data', need: 260 }];
     return r.fulfill({ response: answer, json });
   });

@@ -4,6 +4,7 @@ import { conditions, condition, join, readBox, valueWords, writeBox, write } fro
 import { fit as shorten } from '../../web/ui/now/fit.js';
 import { traceIdIn } from '../../web/ui/frame/traceid.js';
 import * as text from '../../web/ui/draw/text.js';
+import { after } from '../../web/ui/trace/words.js';
 import { firstDifference, hairpinOf, markOf, modelOf, rowsOf, selfOf, summary, union } from '../../web/ui/trace/model.js';
 
 const ID = '4bf92f3577b34da6a3ce929d0e0e4736', SHORT = 'a3ce929d0e0e4736';
@@ -30,7 +31,7 @@ assert.deepEqual(readBox(writeBox({ from: 1700000000123, to: 1700000060000, leas
 assert.equal(readBox('a,b,c'), null);
 
 const plain = s => s.replace(/[\u00a0\u202f]/g, ' ');
-for (const [time, wanted] of [['2026-11-23T10:00:00.005000000Z', '+5.0 ms'], ['2026-11-23T09:59:59.995000000Z', '−5.0 ms'], ['2026-11-23T10:00:00.000000000Z', '+0 ms'], ['1970-01-01T00:00:00.000000000Z', 'no time'], [null, 'no time']]) assert.equal(plain(text.after(time, Date.parse('2026-11-23T10:00:00Z'))), wanted);
+for (const [time, wanted] of [['2026-11-23T10:00:00.005000000Z', '+5.0 ms'], ['2026-11-23T09:59:59.995000000Z', '−5.0 ms'], ['2026-11-23T10:00:00.000000000Z', '+0 ms'], ['1970-01-01T00:00:00.000000000Z', 'no time'], [null, 'no time']]) assert.equal(plain(after(time, Date.parse('2026-11-23T10:00:00Z'))), wanted);
 for (const [ns, wanted] of [[0, '0 ms'], [40000, '40 µs'], [300000, '0.3 ms'], [27.4e6, '27.4 ms'], [310e6, '310 ms'], [1.2e9, '1.2 s'], [33e9, '33 s'], [190e9, '3 min 10 s'], [7500e9, '2 h 5 min'], [null, 'unknown']]) assert.equal(plain(text.ms(ns)), wanted);
 for (const [x, wanted] of [[0, '0 %'], [1, '100 %'], [.047, '4.7 %'], [.0002, '0.02 %'], [.94, '94 %'], [.998, '99.8 %'], [.00001, '< 0.01 %'], [NaN, 'unknown']]) assert.equal(plain(text.share(x)), wanted);
 for (const [x, wanted] of [[18.2, '18.2/s'], [229.4, '229/s'], [0, '0/s'], [.04, '0.04/s']]) assert.equal(plain(text.rate(x)), wanted);

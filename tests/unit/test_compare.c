@@ -232,6 +232,33 @@ static void more_failures_are_worse(void **state)
     teardown(&s);
 }
 
+/* Of the baseline's 20 failed calls half began further on, of the candidate's 60 the first ten.
+ * They add up to the errors, and no verdict changes. */
+static void failures_are_told_apart(void **state)
+{
+    struct service s;
+    (void)state;
+    setup(&s);
+    version(&s, "v1", (struct calls){"GET", 0, 2000, 20, 5000000, 0});
+    version(&s, "v2", (struct calls){"GET", 0, 500, 60, 5000000, 0});
+    assert_false(compared(&s)->has_parts);
+    s.input.told_apart = true;
+    s.input.passed[0] = 0.5;
+    s.input.passed[1] = 10.0 / 60;
+    const struct comparison *is = compared(&s);
+    const struct compared_check *began = &is->parts[0], *passed = &is->parts[1];
+    assert_true(is->has_parts && is->verdict == COMPARED_WORSE);
+    assert_int_equal(began->metric, COMPARED_BEGAN);
+    assert_int_equal(began->verdict, COMPARED_WORSE);
+    assert_near(began->sides[0], 0.005, 1e-9);
+    assert_near(began->sides[1], 0.1, 1e-9);
+    assert_int_equal(passed->metric, COMPARED_PASSED);
+    assert_near(passed->sides[1] - passed->sides[0], 0.015, 1e-9);
+    assert_near(began->effect + passed->effect,
+                check_of(is, COMPARED_ERRORS, "score_interval")->effect, 1e-9);
+    teardown(&s);
+}
+
 static void fewer_failures_are_better(void **state)
 {
     struct service s;
@@ -463,6 +490,7 @@ int main(void)
         cmocka_unit_test(weights_widen),
         cmocka_unit_test(many_looks_do_not_make_a_difference),
         cmocka_unit_test(more_failures_are_worse),
+        cmocka_unit_test(failures_are_told_apart),
         cmocka_unit_test(fewer_failures_are_better),
         cmocka_unit_test(a_slower_median_and_a_slow_tail_are_worse),
         cmocka_unit_test(the_same_needs_the_interval_within_the_margin),

@@ -1,4 +1,4 @@
-// build.mjs: bundles the page into one stylesheet, a script that starts it and one script a view, compresses all once, and prints
+// build.mjs: bundles the page into one stylesheet, a script that starts it and holds what views share, and one script a group of views, compresses all once, and prints
 // what a reader of each view loads. node build.mjs OUTDIR; the folder then holds NAME-HASH.js.gz, NAME-HASH.css.gz and `list`,
 // which embed.sh reads: the stylesheet and the script that starts first.
 // Templates become plain calls here (babel-plugin-htm), so that nothing parses them in the browser.
@@ -22,12 +22,18 @@ const templates = {
     : { contents: transformSync(readFileSync(path, 'utf8'), { plugins: [[htm.default || htm, { pragma: 'make_vnode', import: { module: 'preact', export: 'h' }, useNativeSpread: true }]], babelrc: false, configFile: false }).code, loader: 'js' }),
 };
 const result = await build({
-  entryPoints: { app: join(here, 'main.js') }, bundle: true, splitting: true, write: false, metafile: true, outdir: 'out', format: 'esm', target: 'esnext', charset: 'utf8',
+  entryPoints: { main: join(here, 'main.js') }, bundle: true, splitting: true, write: false, metafile: true, outdir: 'out', format: 'esm', target: 'esnext', charset: 'utf8',
   entryNames: '[name]-[hash]', chunkNames: '[name]-[hash]', legalComments: 'none', logLevel: 'warning', plugins: [templates], minifySyntax: true, minifyWhitespace: true,
 });
 
+/* ---- the first script only imports the one that all share, which starts the page itself: that one is the first, as app-HASH.js ---- */
+const first = text => text.replaceAll('/chunk-', '/app-');
+const outputFiles = result.outputFiles.map(f => ({ path: first(f.path), text: first(f.text) })).filter(f => !/main-\w+\.js$/.test(f.path)),
+  outputs = new Map(Object.entries(JSON.parse(first(JSON.stringify(result.metafile.outputs)))).map(([path, o]) => [basename(path), o]));
+if (outputFiles.filter(f => /app-\w+\.js$/.test(f.path)).length != 1) throw new Error('web/ui: what views share is not one script');
+
 /* ---- what scripts give each other has one short name in all of them, so that their lists of imports need no "as" ---- */
-const bare = { babelrc: false, configFile: false }, scripts = new Map(result.outputFiles.filter(f => f.path.endsWith('.js')).map(f => [basename(f.path), parseSync(f.text, bare)]));
+const bare = { babelrc: false, configFile: false }, scripts = new Map(outputFiles.filter(f => f.path.endsWith('.js')).map(f => [basename(f.path), parseSync(f.text, bare)]));
 const uses = new Map(), taken = new Set(['do', 'if', 'in']); /* uses: of what is given, by script and name */
 // f(key of what is given, its specifier, the field of that which others see, its binding)
 function between(name, f) {
@@ -47,7 +53,7 @@ for (const name of scripts.keys()) {
 
 const { default: zopfli } = await import('@gfx/zopfli'); /* only now: it prints itself when something else fails */
 const files = new Map();
-for (const file of result.outputFiles) {
+for (const file of outputFiles) {
   let name = basename(file.path), text = file.text;
   if (name.endsWith('.css')) {
     text = (await build({ stdin: { contents: text, loader: 'css' }, minify: true, write: false, target: 'esnext' })).outputFiles[0].text;
@@ -61,12 +67,11 @@ for (const file of result.outputFiles) {
 
 mkdirSync(out, { recursive: true });
 for (const old of readdirSync(out)) rmSync(join(out, old));
-const first = name => !name.startsWith('app-') ? 2 : name.endsWith('.css') ? 0 : 1, built = [...files.keys()].sort((a, b) => first(a) - first(b) || (a < b ? -1 : 1));
+const place = name => !name.startsWith('app-') ? 2 : name.endsWith('.css') ? 0 : 1, built = [...files.keys()].sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
 for (const name of built) writeFileSync(join(out, name + '.gz'), files.get(name));
 writeFileSync(join(out, 'list'), built.join('\n') + '\n');
 
 /* ---- what a view loads: the start, its own script, and what both import ---- */
-const outputs = new Map(Object.entries(result.metafile.outputs).map(([path, o]) => [basename(path), o]));
 function loads(name, into = new Set()) {
   if (into.has(name)) return into;
   into.add(name);
@@ -75,11 +80,10 @@ function loads(name, into = new Set()) {
 }
 const size = set => [...set].reduce((n, name) => n + files.get(name).length, 0), start = loads(built[1]).add(built[0]);
 let worst = 0;
-for (const [name, o] of outputs) {
-  if (!o.entryPoint || name.endsWith('.css')) continue;
+for (const name of built.slice(1)) {
   const bytes = size(new Set([...start, ...loads(name)]));
   worst = Math.max(worst, bytes);
-  console.log(`  ${basename(o.entryPoint).replace(/\.js$/, '').padEnd(10)} ${String(bytes).padStart(6)} B gzipped`);
+  console.log(`  ${name.replace(/-.*/, '').padEnd(10)} ${String(bytes).padStart(6)} B gzipped`);
 }
 console.log(`  all views together ${size(new Set(built))} B gzipped; the limit for each is ${LIMIT}`);
 if (worst > LIMIT) {

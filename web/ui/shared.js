@@ -1,4 +1,4 @@
-// shared.js: what more than one group of pages uses. It comes with the start, as one script beside it.
+// shared.js: what more than one group of pages uses, and the start of the page, as one script.
 import './draw/chart.js';
 import './draw/marks.js';
 import './draw/parts.js';
@@ -13,3 +13,4 @@ import './frame/states.js';
 import './frame/store.js';
 import './graph/columns.js';
 import './graph/names.js';
+import './start.js';

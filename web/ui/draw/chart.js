@@ -17,24 +17,9 @@ export function timeTicks(from, to, most) {
 // A round upper end for values from 0, and `parts` equal ticks up to it.
 function niceMax(value) {
   const unit = value > 0 ? 10 ** Math.floor(Math.log10(value)) : 1,
-    m = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find(f => f * unit >= value);
-  const parts = { 1.2: 3, 1.5: 3, 2: 4, 3: 3, 4: 4, 6: 3, 8: 4 }[m] || 2;
+    m = [1, 1.2, 1.5, 1.8, 2, 2.4, 3, 4, 5, 6, 8, 10].find(f => f * unit >= value);
+  const parts = { 1: 2, 2: 4, 4: 4, 5: 2, 8: 4, 10: 2 }[m] || 3;
   return [m * unit, Array.from({ length: parts + 1 }, (_, i) => +(m * unit * i / parts).toPrecision(6))];
-}
-
-const probe = document.createElement('i');
-// A token's colour as a canvas takes it: css('--fault').
-export function css(token) {
-  if (!probe.isConnected) { probe.hidden = true; document.body.append(probe); }
-  probe.style.color = `var(${token})`;
-  return getComputedStyle(probe).color;
-}
-// A canvas of this size in CSS px, ready to be drawn on.
-export function pen(canvas, width, height) {
-  const times = Math.min(devicePixelRatio || 1, 16000 / height), ctx = canvas.getContext('2d');
-  Object.assign(canvas, { width: width * times, height: height * times });
-  ctx.scale(times, times);
-  return ctx;
 }
 
 // The size of an element's inside, as it changes: {w, h}; 0 before it is known.
@@ -57,16 +42,22 @@ export const Axes = ({ X, Y, ticks, fmt = String, l, right, bottom, times }) =>
     html`<text class="ax" key=${'x' + t} x=${X(t)} y=${bottom}
     text-anchor=${X(t) < l + 16 ? 'start' : X(t) > right - 16 ? 'end' : 'middle'}>${words}</text>`)];
 
-// Words of a time stand on its right, or on its left where that is asked for or there is no room.
 const LETTER = 6.2; /* px of one, about */
-const stand = (x, words, left, width) => left && x > 40 + LETTER * words.length || x + 6 + LETTER * words.length > width;
 
-// A time with its words, as a line down the chart.
-export function Moment({ x, top, bottom, words = '', left, dy = 0, dash, colour, width }) {
-  const before = stand(x, words, left, width);
-  return html`<g class="onset" style=${colour && { '--c': `var(${colour})` }}>
-    <line x1=${x} x2=${x} y1=${top} y2=${bottom} stroke-dasharray=${dash}/>
-    <text x=${x + (before ? -6 : 6)} y=${top + 10 + dy} text-anchor=${before ? 'end' : 'start'}>${words}</text></g>`;
+/* Times with their words, as lines down a chart that goes from one time to another; the words lie over all lines. marks: see Chart. Words stand on the right of their line, or on its
+ * left where that is asked for or there is no room; those that would lie over others' go lower. */
+export function Moments({ marks = [], from, to, X, top, bottom, width }) {
+  const taken = [], all = marks.filter(m => m && m.at >= from && m.at <= to).map(m => {
+    const words = width < 420 && m.short || m.label || '', w = LETTER * words.length, x = X(m.at),
+      before = m.left && x > 40 + w || x + 6 + w > width, a = before ? x - 6 - w : x + 6, b = a + w;
+    const lies = taken.some(t => a < t[1] && b > t[0]);
+    taken.push([a, b]);
+    return [m, { x: x + (before ? -6 : 6), y: top + 10 + (m.dy || 0) + (lies ? 15 : 0), 'text-anchor': before ? 'end' : 'start' }, words];
+  });
+  const style = ({ colour }) => colour && { '--c': `var(${colour})` };
+  return html`<g class="onset">
+    ${all.map(([m]) => html`<line x1=${X(m.at)} x2=${X(m.at)} y1=${top} y2=${bottom} stroke-dasharray=${m.dash} style=${style(m)}/>`)}
+    ${all.map(([m, place, words]) => html`<text ...${place} style=${style(m)}>${words}</text>`)}</g>`;
 }
 
 const cursor = store(null); /* Unix ms; all charts share it */
@@ -89,6 +80,7 @@ function area(upper, lower) {
   return d;
 }
 
+const HEADROOM = 1.1; /* times the highest, where words of a mark stand above it */
 const isLine = s => s.kind == 'line';
 function paths({ x, series, max }, X, Y) {
   let base = x.map(() => 0);
@@ -112,12 +104,12 @@ const highest = ({ x, series }) =>
 
 /* One chart. x: Unix ms of the points; series: [{v, kind: 'line' or area, stroke: '--token', fill: '--token', hatch, w, dash: '4 3'}], areas stack in
  * order; from, to: Unix ms of the axis; max and ticks, else round ones up to `least` or more; fmt: of ticks; marks: [{at, label, short, left, dash, dy, colour}], what is
- * false is left out; band: [lo, hi] what is normal; win: [from, to] the window on show; onSelect(from, to) after dragging, else that is the time range; h, l, r: height and
+ * false is left out; win: [from, to] the window on show; onSelect(from, to) after dragging, else that is the time range; h, l, r: height and
  * margins; label: the whole in one sentence. */
 export function Chart(props) {
   const box = useRef(null), { w: W } = useSize(box), at = cursor.use(), [drag, setDrag] = useState(null);
   const o = { h: 140, l: 34, r: 6, t: 8, onSelect: freeze, from: props.x[0], to: props.x.at(-1), ...props };
-  if (o.max == null) [o.max, o.ticks] = niceMax(Math.max(highest(o), o.least || 0));
+  if (o.max == null) [o.max, o.ticks] = niceMax(Math.max(highest(o) * (o.marks?.some(m => m?.label) ? HEADROOM : 1), o.least || 0));
   if (!o.ticks || o.h < 130 && o.ticks.length > 3) o.ticks = [0, o.max / 2, o.max];
   const bottom = o.h - 20, right = W - o.r, X = t => o.l + (right - o.l) * (t - o.from) / (o.to - o.from),
     Y = v => o.t + (bottom - o.t) * (1 - v / o.max);
@@ -128,23 +120,16 @@ export function Chart(props) {
   const move = e => { cursor.set(time(e)); if (drag) setDrag([drag[0], time(e)]); };
   const up = e => { const [a, b] = [drag?.[0], time(e)].sort((x, y) => x - y); if (drag && X(b) - X(a) > 4) o.onSelect(a, b);
     setDrag(null); };
-  const shade = (c, [x0, x1], [y0, y1] = [o.t, bottom]) =>
-    html`<rect class=${c} x=${Math.min(x0, x1)} width=${Math.abs(x1 - x0)} y=${y0} height=${y1 - y0}/>`;
-  const marks = (o.marks || []).filter(m => m && m.at >= o.from && m.at <= o.to), taken = [];
-  /* Words that would lie over another mark's go a line lower. */
-  const lower = (x, left, words) => { const w = LETTER * words.length, from = stand(x, words, left, W) ? x - 6 - w : x + 6, is = taken.some(([a, b]) => from < b && from + w > a);
-    taken.push([from, from + w]);
-    return is ? 15 : 0; };
+  const shade = ([x0, x1]) =>
+    html`<rect class="cw" x=${Math.min(x0, x1)} width=${Math.abs(x1 - x0)} y=${o.t} height=${bottom - o.t}/>`;
   return html`<div class="plot chart" role="img" aria-label=${o.label} ref=${box} style=${{ height: o.h + 'px' }} onPointerDown=${down}
     onPointerMove=${move}
     onPointerUp=${up} onPointerLeave=${() => cursor.set(null)}>
       ${W > 0 && html`<svg viewBox=${`0 0 ${W} ${o.h}`} width=${W} height=${o.h} aria-hidden="true">
       <${Axes} X=${X} Y=${Y} ...${o} right=${right} bottom=${o.h - 4} times=${timeTicks(o.from, o.to, Math.min(7, W / 110))}/>
-      ${o.win && shade('cw', o.win.map(X))}${o.band && shade('cb', [o.l, right], [Y(o.band[1]), Y(o.band[0])])}${paths(o, X, Y)}
-        ${drag && shade('cw', drag.map(X))}
-      ${marks.map(m => { const words = W < 420 && m.short || m.label || '';
-        return html`<${Moment} key=${m.at + words} x=${X(m.at)} top=${o.t - 2} bottom=${bottom} words=${words}
-        ...${m} width=${W} dy=${(m.dy || 0) + lower(X(m.at), m.left, words)}/>`; })}
+      ${o.win && shade(o.win.map(X))}${paths(o, X, Y)}
+        ${drag && shade(drag.map(X))}
+      <${Moments} ...${o} X=${X} top=${o.t - 2} bottom=${bottom} width=${W}/>
       ${at != null && at >= o.from && at <= o.to && html`<line class="cur" x1=${X(at)} x2=${X(at)} y1=${o.t} y2=${bottom}/>`}</svg>`}
         </div>`;
 }

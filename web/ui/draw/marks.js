@@ -1,6 +1,5 @@
 // marks.js: the icons and the four marks of failure and slowness, the same on every page.
 import { html } from '../html.js';
-import { NB } from './text.js';
 
 const BOXES = 'M1.5 5H6v6H1.5zM10 5h4.5v6H10zM6 8h4', DRUM = 'M3 4c0-2.7 10-2.7 10 0s-10 2.7-10 0v8c0 2.7 10 2.7 10 0V4',
   CORNERS = 'M5.5 5.5h8v8h-8z', LOCK = 'M5 7V5a3 3 0 016 0v2';
@@ -49,29 +48,3 @@ export const Mark = ({ k, quiet }) =>
 // Patterns that an SVG chart or graph refers to: #hx hatches a failure passed on.
 export const HatchDefs = () => html`<pattern id="hx" width="4.5" height="4.5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
   <rect width="1.6" height="4.5" style=${{ fill: 'var(--fault)' }}/></pattern>`;
-
-// A service's hue: fnv1a(cluster/namespace/name) mod 10.
-const keyOf = n => `${n.cluster}/${n.namespace}/${n.service}`;
-export function hueOf(node) {
-  let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(keyOf(node))) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  return hash % 10;
-}
-// Hues of several services that stand together: a clash takes the next free hue. Gives a function of a service.
-export function hues(nodes) {
-  const taken = new Set(), of = new Map();
-  for (const node of nodes) {
-    if (of.has(keyOf(node))) continue;
-    let hue = hueOf(node);
-    while (taken.has(hue) && taken.size < 10) hue = (hue + 1) % 10;
-    taken.add(hue);
-    of.set(keyOf(node), hue);
-  }
-  return node => of.get(keyOf(node)) ?? hueOf(node);
-}
-
-export const Sure = ({ share }) => {
-  const bars = share >= .9 ? 4 : share >= .7 ? 3 : share >= .4 ? 2 : 1;
-  return html`<span class="sure" aria-hidden="true">${[1, 2, 3, 4].map(i => html`<i class=${i > bars ? 'o' : ''}></i>`)}
-    </span>${NB + ' '}${['weak', 'possible', 'likely', 'very likely'][bars - 1]}`;
-};

@@ -38,7 +38,7 @@ export const Swatch = ({ c = '', children }) => html`<span><i class=${'sw ' + c}
 // What a time is made of, as a bar and in words. parts: [{c: class of the hop, name, ns}]
 export function HopBar({ title, note, parts, shares }) {
   const total = parts.reduce((n, p) => n + p.ns, 0) || 1;
-  return html`<${Block} title=${title} note=${note} at="hh">
+  return html`<${Block} title=${title} note=${note}>
     <div class="hops" role="img" aria-label=${parts.map(p => `${p.name} ${ms(p.ns)}`).join(', ')}>${parts.map((p, i) =>
       html`<span key=${i} class=${p.c} style=${{ flex: Math.max(.02, p.ns / total * 100) }}></span>`)}</div>
     <div class="hoplist">

@@ -41,16 +41,6 @@ export const bare = x =>
   x == null ? 'unknown' : x == 0 ? '0' : x < .0005 ? '< 0.001' : x < 99.5 ? x.toFixed(x < .0095 ? 3 : x < .195 ? 2 : 1) : count(x);
 export const rate = x => bare(x) + (x == null ? '' : '/s');
 
-export function bytes(n) {
-  let i = 0;
-  for (; n >= 999.5 && i < 4; i++) n /= 1000;
-  return withUnit(n, i && n < 99.5 ? 1 : 0, ['B', 'kB', 'MB', 'GB', 'TB'][i]);
-}
-
-// What is rounded up to at least 1 %, for shares that a decision hangs on.
-export const wholeShare = x => x > 0 && x < .01 ? `< 1${NB}%` : `${Math.round(x * 100)}${NB}%`;
-// A number keeps its unit with it.
-export const kept = text => text.replace(/(\d) (?=(?:%|µs|ms|s|min)(?!\w))/g, '$1' + NB);
 export const capital = text => text[0].toUpperCase() + text.slice(1);
 
 /* ---- times; the zone is UTC unless the reader chose local time ---- */
@@ -81,23 +71,11 @@ export const span = (from, to) => between(from, to, to - from < 300000 || (to - 
 export const exactSpan = (from, to) => between(from, to, 1);
 // RFC 3339 text of the API (nine digits) to Unix ms, with the fraction
 export const parseTime = text => text ? Date.parse(text.slice(0, 19) + 'Z') + Number('0' + (/\.\d+/.exec(text) || '')) * 1000 : NaN;
-// How long after `base` (Unix ms) an event was; a time of 0 is that of who said none
-export function after(time, base) {
-  const at = parseTime(time);
-  return at > 0 ? (at < base ? MINUS : '+') + ms(Math.abs(at - base) * 1e6) : 'no time';
-}
 export const iso = t => new Date(t).toISOString().replace('.000Z', 'Z');
 
-// A value as it stands in a search line; a text as SQL, and as a shell, writes it.
+// A value as it stands in a search line; a text as SQL writes it.
 export const quote = text => /[\s"=<>~!]/.test(text) || text == '' ? JSON.stringify(text) : text;
 export const sqlText = text => `'${text.replace(/'/g, "''")}'`;
-export const shellText = text => `'${text.replace(/'/g, "'\\''")}'`;
-
-// A name cut in the middle, so that both ends can be told apart.
-export function middle(text, max) {
-  const head = Math.ceil((max - 1) / 2);
-  return text.length <= max ? text : text.slice(0, head) + '…' + text.slice(text.length - (max - 1 - head));
-}
 
 /* ---- tables as text: rows of cells, the first is the head ---- */
 
@@ -108,6 +86,3 @@ function csvCell(v) {
   return /[",\n\r]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
 }
 export const asCsv = rows => rows.map(r => r.map(csvCell).join(',') + '\r\n').join('');
-export const asMarkdown = rows =>
-  rows.map((r, i) => `| ${r.map(c => String(c).replace(/[|\\]/g, '\\$&').replace(/\s+/g, ' ')).join(' | ')} |${
-  i ? '' : '\n|' + '---|'.repeat(r.length)}\n`).join('');

@@ -83,7 +83,7 @@ export function useOnsets(fromMs, toMs) {
     list = useApi('incidents', { state: 'all', ...time }, { every: 30000 }).data;
   return (list?.items || []).filter((i, k, all) => all.findIndex(o => o.onset == i.onset) == k).map(({ id, onset }) => {
     const at = parseTime(onset);
-    return { id, at, label: `began ${clock(at, 1)}`, short: clock(at) };
+    return { id, at, label: `began ${clock(at, 1)}` };
   });
 }
 

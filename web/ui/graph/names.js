@@ -9,7 +9,8 @@ export const isStore = n => n.node.role == 'database' || n.node.role == 'cache';
 // As people read it: "users", "cart", or what a fold stands for. nodeName() is of the node alone, as lists have it.
 export const nodeName = n => n.role == 'user' ? 'users' : n.service || 'without a name';
 export const nameOf = n => !n ? 'unknown' : n.fold ? n.fold.name : nodeName(n.node);
-// The same from an id alone: "eu-1/shop/cart#cache" -> "cart", "fold:eu-1/shop" -> "shop".
+// Its id in a graph, and the name from an id alone: "eu-1/shop/cart#cache" -> "cart", "fold:eu-1/shop" -> "shop".
+export const idOf = n => `${n.cluster}/${n.namespace}/${n.service}${n.role == 'workload' ? '' : '#' + n.role}`;
 export function nameOfId(id) {
   const role = id.lastIndexOf('#'), whole = role > 0 ? id.slice(0, role) : id;
   return whole == '//user' ? 'users' : whole.replace(/^(fold:[^/]*|[^/]*\/[^/]*)\//, '');
@@ -17,29 +18,8 @@ export function nameOfId(id) {
 export const pairOfIds = e => `${nameOfId(e.caller)} → ${nameOfId(e.callee)}`;
 export const versionWord = v => v || 'unknown';
 
-// As it stands in a URL: namespace/service, without a namespace the service alone; the id where that names several.
+// As it stands in a URL: namespace/service, without a namespace the service alone.
 export const selOf = node => (node.namespace ? node.namespace + '/' : '') + node.service;
-const shortOf = n => n.fold ? n.id : selOf(n.node);
-export function keysOf(nodes) {
-  const n = new Map(), keys = new Map();
-  for (const node of nodes) n.set(shortOf(node), (n.get(shortOf(node)) || 0) + 1);
-  for (const node of nodes) keys.set(node.id, n.get(shortOf(node)) > 1 ? node.id : shortOf(node));
-  return id => keys.get(id) || id;
-}
-
-// What `sel` names in this graph: {node} or {caller, callee}; null for nothing.
-export function findSelected(graph, sel) {
-  if (!graph || !sel) return null;
-  const key = keysOf(graph.nodes), ids = id => [key(id), id, nameOfId(id)];
-  for (const form of [0, 1, 2]) {
-    const node = graph.nodes.find(n => ids(n.id)[form] == sel);
-    if (node) return { node };
-    const edge = graph.edges.find(e => `${ids(e.caller)[form]}>${ids(e.callee)[form]}` == sel);
-    if (edge) return { caller: edge.caller, callee: edge.callee };
-  }
-  return null;
-}
-
 // A service's page. An unknown cluster or namespace is "-".
 export const servicePath = node =>
   'service/' + [node.cluster || '-', node.namespace || '-', node.service].map(encodeURIComponent).join('/');
@@ -50,6 +30,11 @@ export const edgeHref = (caller, callee, query) => href('/graph', { ...query, se
 export const traceHref = (id, query) => href('/trace/' + id, query);
 // Traces of which all these hold: [key, value], …
 export const traces = (...conditions) => href('/traces', { q: conditions.filter(Boolean).map(([k, v]) => `${k}=${quote(v)}`).join(' ') });
+
+// "503 UO": what somebody answered.
+export const codesOf = x =>
+  [x.http_status, x.grpc_status > 0 && 'grpc ' + x.grpc_status, /[^-]/.test(x.response_flags || '') && x.response_flags].filter(Boolean)
+  .join(' ');
 
 /* ---- numbers of edges and nodes, as every view shows them ---- */
 
@@ -66,18 +51,11 @@ export function ratesOf(e, seconds = 1) {
 export const sampledWords = e =>
   isSampled(e) ? `${count(e.calls)} calls seen, each stands for ${(e.adjusted_calls / e.calls).toFixed(1)}` : null;
 
-const SECURITY = { mtls: ['mTLS', 'lock'], tls: ['TLS', 'tls'], plaintext: ['plaintext', 'open'], unknown: ['unknown'] };
+export const SECURITY = { mtls: ['mTLS', 'lock'], tls: ['TLS', 'tls'], plaintext: ['plaintext', 'open'], unknown: ['unknown'] };
 // How calls were protected: {icon, words, plain}; shares where several ways are mixed. Calls that never left had no need of it.
 export function securityOf({ security, unreached }) {
   const ways = { ...security, unknown: security.unknown - (unreached || 0) }, known = Object.keys(SECURITY).filter(k => ways[k] > 0);
   const all = sum(known, k => ways[k]), [words, icon] = SECURITY[ways.plaintext ? 'plaintext' : known[0] || 'unknown'];
   return { icon, plain: ways.plaintext > 0,
     words: known.length > 1 ? known.map(k => `${SECURITY[k][0]} ${Math.round(100 * ways[k] / all)} %`).join(', ') : words };
-}
-
-const KNOWN = { both: 'both sides', callee_only: 'the callee alone', caller_only: 'the caller alone', link: 'a link',
-  log: 'an access log', request_id: 'the request id', entry: 'the entry' };
-export function knownOf({ known_by }) {
-  const all = Object.entries(known_by).sort((a, b) => b[1] - a[1]), n = all.reduce((n, [, v]) => n + v, 0);
-  return all.map(([k, v]) => KNOWN[k] + (all.length > 1 ? ` ${Math.round(100 * v / n)} %` : '')).join(', ');
 }

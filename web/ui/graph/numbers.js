@@ -8,6 +8,9 @@ export const best = (list, of) => list.reduce((a, b) => a && of(a) >= of(b) ? a 
 // Failures worth a mark, as the server judges them: at least three, and one call in two hundred.
 export const marked = (calls, failed) => failed >= 3 && failed >= calls * .005;
 export const markOf = x => ({ began: 'b', passed: 'p' })[x.mark] || '';
+// Worst first: where failures began before where they were passed on, then by how many; edges and services.
+const HARM = { began: 2, passed: 1 };
+export const byHarm = (a, b) => (HARM[b.mark] || 0) - (HARM[a.mark] || 0) || b.errors - a.errors || b.calls - a.calls;
 // What is slower than it was: both have enough calls, and the difference matters.
 export const ENOUGH = 20;
 const MUCH = 1.3, LEAST_NS = 1e6;

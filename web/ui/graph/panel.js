@@ -9,9 +9,10 @@ import { Icon, Mark } from '../draw/marks.js';
 import { Block, Facts, HopBar } from '../draw/parts.js';
 import { Table } from '../draw/table.js';
 import { bare, clock, count, ms, parseTime, plural, rate, share, sqlText } from '../draw/text.js';
-import { edgeRate, end, failed, failedCell, p95, perSecond, version, worstFirst } from './columns.js';
-import { hasPage, isUser, knownOf, nameOf, nameOfId, ratesOf, securityOf, serviceHref, traceHref, traces, versionWord } from './names.js';
-import { best, failuresIn, marked, markOf, plus, ratio, seriesOf, sum } from './numbers.js';
+import { edgeRate, end, failed, failedCell, p95, perSecond, version } from './columns.js';
+import { hasPage, isUser, nameOf, nameOfId, ratesOf, securityOf, serviceHref, traceHref, traces, versionWord } from './names.js';
+import { knownOf } from './select.js';
+import { best, byHarm, failuresIn, marked, markOf, plus, ratio, seriesOf, sum } from './numbers.js';
 
 const SUMS = ['calls', 'errors', 'client_errors', 'errors_origin', 'errors_carried', 'retries', 'recovered', 'adjusted_calls',
   'unreached'];
@@ -134,7 +135,7 @@ export function EdgePanel({ caller, callee, keys }) {
 /* ---- a node ---- */
 
 const Ends = ({ title, edges = [], side, g, keys }) =>
-  edges.length > 0 && html`<${Block} title=${title}><${Table} id=${e => e.id} rows=${worstFirst(edges)} name=${title}
+  edges.length > 0 && html`<${Block} title=${title}><${Table} id=${e => e.id} rows=${[...edges].sort(byHarm)} name=${title}
   cols=${[end(html`<span class="sr">${title}</span>`, e => nameOf(g.byId.get(e[side])), keys), edgeRate(g.seconds), failed(e => e.mark),
     p95()]}/></${Block}>`;
 

@@ -9,14 +9,15 @@ import { count, ms, rate, share } from '../draw/text.js';
 import { edgeWords, isGone } from './overlay.js';
 import { isStore, isUser, nameOf } from './names.js';
 import { best, marked, ratio } from './numbers.js';
-import { clusterBoxes, fitted, headOf, placeLabels, wayOf, widthOf } from './ways.js';
+import { apart, clusterBoxes, fitted, headOf, placeLabels, wayOf, widthOf } from './ways.js';
 
+const FEW = 9; /* what passes on less than one in so many of the most failures is a narrow ladder */
 const LEAST = .45, MOST = 1.3, MOST_OUT = 1.6; /* px of screen for one of the picture, before anybody zooms; how far columns are drawn out */
 const SMALL = '400 11px';
 const paint = token => `var(${token})`;
 
 function Edge({ d, sel, dim, pick, over }) {
-  const { way, w, kind, colour } = d, passed = kind == 'p' || kind == 'w', inner = passed ? w * (d.few ? .6 : 1.15) : w;
+  const { way, w, kind, colour } = d, passed = kind == 'p' || kind == 'w', inner = passed ? d.few ? Math.max(1.5, w * .6) : Math.max(2.4, w * 1.15) : w;
   const line = (token, width, dash, c) =>
     html`<path class=${c} d=${way.d} style=${token && { stroke: paint(token) }} stroke-width=${width} stroke-dasharray=${dash}/>`;
   const lines = !kind ? line(colour != '--edge' && colour, w, d.dash, 'base')
@@ -130,10 +131,11 @@ export function Picture({ graph, overlay, selected, matches, versions, act, edge
     [over, setOver] = useState(null), [at, setAt] = useState(null);
   const k = Math.max(1, Math.min(MOST_OUT, size.h / size.w * graph.width / graph.height));
   const { g, order, labels, boxes } = useMemo(() => {
-    const g = drawnOut(graph, k);
+    const g = drawnOut(graph, k), most = Math.max(...g.drawn.map(d => Math.max(d.rate.began, d.rate.passed)));
+    apart(g.drawn);
     for (const d of g.drawn) {
       d.way = wayOf(d.e, g.byId.get(d.e.caller));
-      d.few = g.seconds && d.rate.passed < 2;
+      d.few = d.kind == 'p' && d.rate.passed * FEW < most;
     }
     return { g, order: [...g.drawn].sort((a, b) => !!a.hot - !!b.hot), labels: placeLabels(g.drawn, g.nodes), boxes: clusterBoxes(g.nodes) };
   }, [graph, k]);

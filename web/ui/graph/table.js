@@ -1,14 +1,14 @@
 // table.js: everything the picture has, as a table: sortable, failures first. What screen readers and phones get.
 import { html, useState } from '../html.js';
 import { Icon, Mark } from '../draw/marks.js';
+import { asMarkdown } from '../draw/markdown.js';
 import { flag } from '../draw/parts.js';
 import { cell, sortHead, sortWord, Table } from '../draw/table.js';
-import { asCsv, asMarkdown, ms, plural, rate } from '../draw/text.js';
+import { asCsv, ms, plural, rate } from '../draw/text.js';
 import { useKeys } from '../frame/keys.js';
-import { edgeHref, isUser, knownOf, nameOf, ratesOf, securityOf } from './names.js';
-import { marked, markOf } from './numbers.js';
-
-const worst = (a, b) => b.r.began - a.r.began || b.r.passed - a.r.passed || b.r.calls - a.r.calls;
+import { edgeHref, isUser, nameOf, ratesOf, securityOf } from './names.js';
+import { knownOf } from './select.js';
+import { byHarm, marked, markOf } from './numbers.js';
 
 function rowsOf(graph) {
   const byId = new Map(graph.nodes.map(n => [n.id, n])),
@@ -33,7 +33,7 @@ const compare = of => (a, b) => { const [x, y] = [of(a), of(b)]; return x.locale
 export function EdgeTable({ graph, matches, selected, edge, keys, query }) {
   const [[by, turned], setOrder] = useState([]), [all, setAll] = useState(false), column = COLUMNS.find(c => c[0] == by),
     rows = rowsOf(graph).filter(r => !matches || matches.edges.has(r.e.id));
-  rows.sort((a, b) => (column ? compare(column[2])(a, b) * (turned ? -1 : 1) : 0) || worst(a, b));
+  rows.sort((a, b) => (column ? compare(column[2])(a, b) * (turned ? -1 : 1) : 0) || byHarm(a.e, b.e));
   const isSel = r => selected?.caller == r.e.caller && selected?.callee == r.e.callee, quiet = rows.filter(r => !r.e.mark).length;
   const move = d =>
     () => { const i = rows.findIndex(isSel), to = rows[Math.max(0, Math.min(rows.length - 1, i < 0 ? 0 : i + d))]; if (to) edge(to.e); };
@@ -58,7 +58,7 @@ export function EdgeTable({ graph, matches, selected, edge, keys, query }) {
 // The table as text, for spreadsheets and for notes.
 export function asText(graph, kind) {
   const rows = [['caller', 'callee', 'via', 'calls_per_s', 'began_per_s', 'passed_on_per_s', 'p95_ms', 'security', 'known_from'],
-    ...rowsOf(graph).sort(worst).map(({ e, r, s, known }) =>
+    ...rowsOf(graph).sort((a, b) => byHarm(a.e, b.e)).map(({ e, r, s, known }) =>
     [e.caller, e.callee, e.via, r.calls.toFixed(3), r.began.toFixed(3), r.passed.toFixed(3),
       e.p95_ns == null ? '' : (e.p95_ns / 1e6).toFixed(3), s.words, known])];
   return kind == 'csv' ? asCsv(rows) : asMarkdown(rows);

@@ -1,6 +1,8 @@
 // ways.js: the drawing of edges: their lines through the points of the layout, and where their labels cover nothing.
+import { sum } from './numbers.js';
 
 const HEAD = 7; /* an arrow's head stands before the node by this */
+const BETWEEN = 5, DOCK = 28; /* px: from one edge of a lane to the next; of a node's side, for all that arrive out of one */
 
 const curve = ([x, y], [u, v]) => `C${x + (u - x) * .5} ${y} ${u - (u - x) * .5} ${v} ${u} ${v}`;
 
@@ -27,6 +29,28 @@ export function wayOf(e, node) {
   const [a, b] = through ? [points[through - 1], points[through]] : [first, end];
   return { d, mid: [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2], steep: !through && Math.abs(end[1] - y0) > 44, end,
     turned: e.back ? 180 : 0 };
+}
+
+// Edges that stand out and share a lane run beside each other in it, in the order in which they come, and arrive so: moves their points.
+// Quiet ones stay one line.
+export function apart(drawn) {
+  const lanes = new Map();
+  for (const d of drawn) {
+    for (let p = d.e.points, i = 2; d.hot && i < p.length - 2; i += 2) {
+      const key = `${p[i]} ${p[i + 1]}`;
+      lanes.set(key, [...lanes.get(key) || [], { d, p, i, w: d.w + BETWEEN }]);
+    }
+  }
+  for (const all of lanes.values()) {
+    const whole = all.length > 1 && sum(all, 'w');
+    let at = -whole / 2;
+    for (const { p, i, w } of whole ? all.sort((a, b) => a.p[1] - b.p[1]) : []) {
+      const by = at + w / 2;
+      at += w;
+      p[i + 1] += by;
+      if (i == p.length - 4) p[i + 3] += by * Math.min(1, DOCK / whole);
+    }
+  }
 }
 export const headOf = ({ end: [x, y], turned }, size) => ({ d: `M${HEAD} 0l-${size + 2} ${-size}v${2 * size}z`,
   transform: `translate(${x} ${y}) rotate(${turned})` });
@@ -55,12 +79,12 @@ const overlap = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[
 
 // Where the words of an edge may stand, the best place first: [x, y, anchor, left end from x].
 function placesOf(d, w) {
-  const [x, y] = d.way.mid, out = d.w / 2 + (d.kind ? 3 : 0), off = d.icon ? 9 : 0,
+  const [x, y] = d.way.mid, out = d.w / 2 + (d.kind ? 3 : 0), off = d.icon ? 9 : 0, side = Math.max(8 + out, off + 5),
     centred = (dx, dy) => [x + dx, y + dy, 'middle', -w / 2], above = centred(0, -out - 5 - off), below = centred(0, out + 13 + off),
-    left = [x - 8 - out, y + 4, 'end', -w], right = [x + 8 + out, y + 4, 'start', 0], lifted = centred(-22, -out - 18),
+    left = [x - side, y + 4, 'end', -w], right = [x + side, y + 4, 'start', 0], lifted = centred(-22, -out - 18),
     lowered = centred(-22, out + 24), further = [-30, 38, -46, 54, -62].map(dy => centred(0, dy)),
     beside = [[-1, -16], [1, -16], [-1, 24], [1, 24]].map(([side, dy]) => centred(side * (w / 2 + 14), dy));
-  return d.icon ? [below, above, right, left, ...further, ...beside] : d.way.steep ? [left, right, lifted, above, below, ...further]
+  return d.icon ? [...d.way.steep ? [right, left, below, above] : [below, above, right, left], ...further, ...beside] : d.way.steep ? [left, right, lifted, above, below, ...further]
     : [above, below, lifted, lowered, ...further, left, right];
 }
 

@@ -4,18 +4,20 @@ import { apiUrl, command, curlOf } from '../frame/api.js';
 import { Menu } from '../frame/menu.js';
 import { rangeParams, useRange } from '../frame/range.js';
 import { href } from '../frame/url.js';
+import { asMarkdown } from '../draw/markdown.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { listed } from '../draw/parts.js';
-import { asMarkdown, bare, clock, count, day, kept, ms, NB, parseTime, plural, share, span } from '../draw/text.js';
+import { bare, clock, count, day, ms, NB, parseTime, plural, share, span } from '../draw/text.js';
+import { toPeer } from '../graph/columns.js';
 import { traceHref } from '../graph/names.js';
 import { ratio } from '../graph/numbers.js';
-import { endOf, graphOf, incidentHref, isBad, lasted, NORMAL_MS, pageOf, placeOf, reasonOf, symptom, versionOf } from './finding.js';
+import { endOf, graphOf, kept, incidentHref, isBad, lasted, NORMAL_MS, pageOf, placeOf, reasonOf, symptom, versionOf } from './finding.js';
 
 // need: requests that a judgement still wants, null for none; q: those there are, in `per` seconds.
 function Origin({ f: { suspects: [s], window, need }, q, per }) {
   if (need) return `Not enough data: ${count(q.calls)} requests, about ${count(need)} more needed (${ms(need / q.calls * per * 1e9)} at this rate).`;
   if (!s || s.confidence < .4) return 'No clear origin yet.';
-  return html`It ${s.confidence < .7 && 'probably '}began in <a class="q" href=${pageOf(s, window)}>${placeOf(s).replace(' ', NB)}</a>: ${reasonOf(s)}.`;
+  return html`It ${s.confidence < .7 && 'probably '}began in <a href=${pageOf(s, window)}>${placeOf(s).replace(' ', NB)}</a>: ${toPeer(reasonOf(s), s, window)}.`;
 }
 
 // Everything as a note to paste elsewhere.

@@ -44,7 +44,7 @@ function Changed({ d, incident }) {
     ? [{ ...incident, kind: 'incident', at: incident.onset, counted }, incident.closed && { ...incident, kind: 'over', at: incident.updated }] : [],
     all = [...d.changes.filter(c => c != counted), ...own.filter(Boolean)].sort((a, b) => parseTime(b.at) - parseTime(a.at));
   const row = c => { const [mark, text, note] = CHANGES[c.kind](c, d.seconds || 1);
-    return html`<li key=${c.kind + c.at + c.callee}><time>${clock(parseTime(c.at), c.at.slice(17, 19) == '00' ? 0 : 1)}</time>${mark}
+    return html`<li key=${c.kind + c.at + c.callee}><time>${clock(parseTime(c.at), c.kind != 'incident' && c.at.slice(17, 19) == '00' ? 0 : 1)}</time>${mark}
     <span>${text}${note && html`<small>${note}</small>`}</span></li>`; };
   return html`<section aria-labelledby="wc">
     <header><h2 id="wc">What changed</h2><span class="m3 s">${r.words ? r.words.toLowerCase() : span(r.fromMs, r.toMs)}</span></header>

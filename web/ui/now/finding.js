@@ -1,6 +1,6 @@
 // finding.js: what Now tells: an incident as the localiser keeps it, or a diagnosis of a window that no incident covers. Pure but for links.
 import { href } from '../frame/url.js';
-import { iso, kept, ms, parseTime, share, span } from '../draw/text.js';
+import { NB, iso, ms, parseTime, share, span } from '../draw/text.js';
 import { isOwn, nodeName, selOf, serviceHref } from '../graph/names.js';
 import { marked, ratio, slowerThan } from '../graph/numbers.js';
 
@@ -45,6 +45,8 @@ export const graphOf = (s, query) =>
   href('/graph', { ...query, sel: isBetween(s) ? `${selOf(s.node)}>${selOf(s.peer)}` : selOf(s.node) });
 // Where more is said about a suspect: its page, or its place in the graph.
 export const pageOf = (s, query) => isOwn(s.node) ? serviceHref(s.node, query) : graphOf(s, query);
+// A number keeps its unit with it.
+export const kept = text => text.replace(/(\d) (?=(?:%|µs|ms|s|min)(?!\w))/g, '$1' + NB);
 // Without the name that stands before it.
 export const reasonOf = ({ reason: r, node: { service } }) =>
   kept(r.startsWith(service) && /^:? (.*)/s.exec(r.slice(service.length))?.[1] || r);

@@ -2,16 +2,19 @@
 import { html, useState } from '../html.js';
 import { useApi } from '../frame/api.js';
 import { href, showQuery } from '../frame/url.js';
-import { Icon, Mark, Sure } from '../draw/marks.js';
+import { Icon, Mark } from '../draw/marks.js';
 import { Block } from '../draw/parts.js';
 import { grey, Table } from '../draw/table.js';
-import { capital, clock, count, kept, ms, parseTime, share, sqlText, wholeShare } from '../draw/text.js';
-import { isOwn, nodeName, serviceHref, traceHref, traces } from '../graph/names.js';
+import { NB, capital, clock, count, ms, parseTime, share, sqlText } from '../draw/text.js';
+import { codesOf, isOwn, nodeName, serviceHref, traceHref, traces } from '../graph/names.js';
 import { sum } from '../graph/numbers.js';
-import { graphOf, pageOf, placeOf, reasonOf } from './finding.js';
+import { graphOf, kept, pageOf, placeOf, reasonOf } from './finding.js';
 
 const MOST = 5, MOST_LINES = 6, STRONG = 3; /* evidence that is hardly more than chance is left out where there is better */
 const sameNode = (a, b) => ['service', 'namespace', 'cluster', 'role'].every(k => a[k] == b[k]);
+
+// What is rounded up to at least 1 %, for shares that a decision hangs on.
+const wholeShare = x => x > 0 && x < .01 ? `< 1${NB}%` : `${Math.round(x * 100)}${NB}%`;
 
 // "76.5 % of visits end … (normal 60.6 %)": the two numbers that differ are stressed.
 const NUMBERS = /(?:\d[\d.\u202f]*[ \u00a0]?(?:%|µs|ms|s|min|\/s)(?![\w%]))(?: → \d[\d.\u202f]*[ \u00a0]?(?:%|µs|ms|s|min|\/s)(?![\w%]))?/g;
@@ -24,6 +27,12 @@ function stressed(text) {
   }
   return [...parts, text.slice(at)];
 }
+
+const Sure = ({ share }) => {
+  const bars = share >= .9 ? 4 : share >= .7 ? 3 : share >= .4 ? 2 : 1;
+  return html`<span class="sure" aria-hidden="true">${[1, 2, 3, 4].map(i => html`<i class=${i > bars ? 'o' : ''}></i>`)}
+    </span>${NB + ' '}${['weak', 'possible', 'likely', 'very likely'][bars - 1]}`;
+};
 
 // The same sentence with other numbers, as of another entry, is told once: the strongest comes first.
 const wording = e => e.text.replace(/\d[\d.]*/g, '');
@@ -126,19 +135,21 @@ export function Suspects({ f: { suspects, slow, normal, window }, query }) {
 // Three bad traces that show what a suspect did, and a good one beside them.
 export function Examples({ f: { suspects: [s], slow, window } }) {
   const ids = s ? [...s.examples.slice(0, 3), s.contrast].filter(Boolean) : [],
-    rows = useApi(ids.length ? 'traces' : null, { ids: ids.join(',') }, { timeless: true }).data?.items || [];
+    rows = useApi(ids.length ? 'search/traces' : null, { ids: ids.join(',') }, { timeless: true }).data?.items || [];
   const isGood = t => t.trace_id == s.contrast, to = t => traceHref(t.trace_id, window), bad = rows.filter(t => !isGood(t)).length;
+  const isSame = t => rows.some(o => o != t && o.entry_operation == t.entry_operation), through = ({ services }) =>
+    placeOf({ node: services.find(x => x.service == s.node.service) || s.node });
   const began = t =>
-    isGood(t) ? grey(`through ${nodeName(s.node)}, as it should be`) : t.origin_service
-    ? `${t.origin_service == s.peer?.service ? nodeName(s.node) + ' → ' : ''}${t.origin_service}${t.origin_reason && `, ${t.origin_reason}`}`
-    : slow ? `${nodeName(s.node)}, slow` : grey('unknown');
+    isGood(t) ? grey(`${isSame(t) ? 'same route ' : ''}through ${through(t)}`)
+    : t.began ? `${t.began.value.replace('→', ' → ')}, ${codesOf(t.began) || t.origin_reason}` : slow ? `${nodeName(s.node)}, slow` : grey('unknown');
   return rows.length > 0
     && html`<${Block} id="ex" title="Example traces"
     note=${`${['none', 'one', 'two', 'three'][bad]} that ${slow ? 'were slow' : 'failed'}${rows.length > bad ? ', one good for contrast' : ''}`}>
     <${Table} rows=${rows} id=${t => t.trace_id} to=${to} name="Example traces" cols=${[
       ['Time', 'nw',
         t => [isGood(t) ? html`<span class="good ok">✓</span>` : html`<${Mark} k=${slow ? 's' : 'b'}/>`, ' ',
-        clock(parseTime(t.start_time), 1)]], ['Request', '', t => html`<a class="q brk" href=${to(t)}><b>${t.entry_operation}</b></a>`],
+        clock(parseTime(t.start_time), 1)]], ['Request', '', t => html`<a class="q brk" href=${to(t)}><b>${t.entry_operation}</b></a>
+        <span class="m2"> ${codesOf(t.answer || {})}</span>`],
       ['Began in', 'only-l', began], ['Trace', 'only-l', t => html`<code class="m3">${t.trace_id.slice(0, 16)}</code>`],
         ['Spans', 'r', t => count(t.span_count)], ['Took', 'r', t => ms(t.duration_ns)]]}/></${Block}>`;
 }

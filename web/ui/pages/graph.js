@@ -12,8 +12,9 @@ import { Icon } from '../draw/marks.js';
 import { Seg, Select, Swatch, Word } from '../draw/parts.js';
 import { clock, count, iso, parseTime, plural, rate, share, span } from '../draw/text.js';
 import { EdgePanel, NodePanel, wayWords } from '../graph/panel.js';
-import { edgeHref, findSelected, keysOf, nameOf, nameOfId, pairOfIds } from '../graph/names.js';
-import { best, ratio, seriesOf } from '../graph/numbers.js';
+import { edgeHref, idOf, nameOf, nameOfId, pairOfIds } from '../graph/names.js';
+import { findSelected, keysOf } from '../graph/select.js';
+import { best, byHarm, ratio, seriesOf } from '../graph/numbers.js';
 import { matchesOf } from '../graph/match.js';
 import { needsBase, overlaid, OVERLAYS } from '../graph/overlay.js';
 import { Picture } from '../graph/picture.js';
@@ -131,7 +132,6 @@ const countsOf = g =>
 
 // Of the calls between two nodes that change their zone, from where to where most do: "from → to" by "caller>callee".
 function zonesOf(items) {
-  const idOf = n => `${n.cluster}/${n.namespace}/${n.service}${n.role == 'workload' ? '' : '#' + n.role}`;
   return new Map(items.filter(x => x.from_zone != x.to_zone).sort((a, b) => a.calls - b.calls)
     .map(x => [`${idOf(x.caller)}>${idOf(x.callee)}`, `${x.from_zone} → ${x.to_zone}`]));
 }
@@ -150,8 +150,7 @@ export function Graph({ query }) {
   const g = useMemo(() => data?.edges && overlaid(data, drawn, zones && zonesOf(zones.items)), [data, drawn, zones]),
     keys = useMemo(() => g ? keysOf(g.nodes) : x => x, [g]);
   const matches = useMemo(() => matchesOf(g, query.find), [g, query.find]),
-    worst = g && [...g.edges].filter(e => e.mark)
-    .sort((a, b) => (b.mark == 'began') - (a.mark == 'began') || b.errors_origin - a.errors_origin || b.errors - a.errors)[0];
+    worst = g && g.edges.filter(e => e.mark).sort(byHarm)[0];
   const late = drawn == 'slow' && g && best(g.drawn.filter(d => d.kind == 's'), ({ e }) => (e.p95_ns - e.was.p95_ns) * e.calls)?.e;
   const selected = findSelected(g, query.sel), shown = selected || (overlay != 'diff' && worst) || late || null, node = shown?.node,
     centre = findSelected(g, query.focus)?.node;

@@ -9,7 +9,7 @@ import { Block, Seg, Word, flag } from '../draw/parts.js';
 import { grey, loud, Table } from '../draw/table.js';
 import { clock, count, ms, parseTime, plural, rate, share } from '../draw/text.js';
 import { failed, perSecond } from '../graph/columns.js';
-import { edgeHref, nameOfId, nodeName } from '../graph/names.js';
+import { edgeHref, idOf, nameOfId, nodeName } from '../graph/names.js';
 import { marked, ratio, sum } from '../graph/numbers.js';
 
 const LIMIT = { limit: 1000 }, MOST_GROUPS = 12, OTHERS = 'others';
@@ -17,9 +17,6 @@ const CROSSES = { cross_cluster: 'another cluster', cross_zone: 'another zone', 
   out: 'leaves the mesh' };
 const ACROSS = ['cross_namespace', 'cross_zone', 'cross_cluster'], LEVELS = ['namespace', 'zone', 'cluster'];
 
-const idOf = n =>
-  n.role == 'user' ? '//user#user'
-  : `${n.cluster}/${n.namespace}/${n.service}${n.role == 'workload' || n.role == 'gateway' ? '' : '#' + n.role}`;
 const pair = x => `${nodeName(x.caller)} → ${nodeName(x.callee)}`;
 const inGraph = (x, overlay) => edgeHref(idOf(x.caller), idOf(x.callee), { overlay });
 const edge = (overlay, icon, c) =>

@@ -7,11 +7,11 @@ import { NoPage, Page, useTitle } from '../frame/states.js';
 import { href, setQuery } from '../frame/url.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { Block, flag, listed } from '../draw/parts.js';
-import { cell, loud, Table } from '../draw/table.js';
+import { cell, Table } from '../draw/table.js';
 import { bare, clock, count, day, ms, msWhole, parseTime, plural, rate, share, span, sqlText } from '../draw/text.js';
-import { edgeRate, end, failed, MarkOr, p95, perSecond, rateCell, worstFirst } from '../graph/columns.js';
+import { edgeRate, end, failed, MarkOr, p95, perSecond, rateCell, toPeer } from '../graph/columns.js';
 import { edgeHref, nameOf, nameOfId, securityOf, serviceHref, servicePath, traces, versionWord } from '../graph/names.js';
-import { best, failuresIn, marked, markOf, plus, ratio, seriesOf, sum } from '../graph/numbers.js';
+import { best, byHarm, failuresIn, marked, markOf, plus, ratio, seriesOf, sum } from '../graph/numbers.js';
 import { byVersion, Charts } from '../service/charts.js';
 import { Operation } from '../service/operation.js';
 import { Versions } from '../service/versions.js';
@@ -33,7 +33,7 @@ const versionsOf = n => n.versions.map(v => v.version).filter(Boolean).join(', '
 export function Services({ query }) {
   const answer = useApi('red'), d = answer.data, s = d?.seconds || 1, { order } = query;
   const rows = useMemo(() =>
-    [...d?.items || []].sort((a, b) => SORTS[order]?.(a, b) || b.began - a.began || b.passed - a.passed || b.calls - a.calls),
+    [...d?.items || []].sort((a, b) => SORTS[order]?.(a, b) || byHarm(a, b)),
     [d, order]);
   const bad = rows.filter(n => n.mark == 'began').map(nameOf), more = bad.length > 2 ? [plural(bad.length - 2, 'other')] : [];
   const head = (by, [words, ...rest]) =>
@@ -60,7 +60,9 @@ export function Services({ query }) {
 
 /* ---- one ---- */
 
-function Three({ d, s, onset }) {
+const SAME_MS = 12e4; /* between an onset by counts and the incident's that is the same */
+
+function Three({ d, s, onset, since }) {
   const { series: ser, service: n, versions } = d, { v: per, ...time } = seriesOf(ser, d.from),
     newest = best(versions, v => parseTime(v.first_seen)), fresh = versions.length > 1 && parseTime(newest.first_seen);
   const lines = versions.length > 1 && versions.length < 5 ? versions.filter(v => v.series) : [{ version: '', series: ser.calls }];
@@ -73,7 +75,7 @@ function Three({ d, s, onset }) {
     numbers=${[bare(n.calls / s), bare((n.began + n.passed) / s), msWhole(n.p95_ns)]}
       legend=${html`<span class="m3">p50, p95, p99</span>`}
     marks=${[[split && { ...split, label: `${newest.version} first seen`, left: !(onset < fresh), dy: 34 }, began],
-      [split, began && { ...began, label: `began ${clock(onset)}` }], [split, began]]}
+      [split, began && { ...began, label: `began ${since}` }], [split, began]]}
     words=${[`Calls per second over time, ${bare(n.calls / s)} on average`,
       `Failures per second: ${bare(n.began / s)} began here, ${bare(n.passed / s)} passed on`,
       `Latency: p50 ${ms(n.p50_ns)}, p95 ${ms(n.p95_ns)}, p99 ${ms(n.p99_ns)}`]}/>`;
@@ -83,7 +85,7 @@ const secured = ['Security', 'only-l sec nw',
   e => { const x = securityOf(e); return cell([x.icon && html`<${Icon} n=${x.icon}/> `, x.words], x.plain ? 'plain' : 'm2'); }];
 const Ends = ({ title, edges, side, s, empty }) =>
   html`<${Block} title=${title + 's'}>
-  <${Table} id=${e => e.id} rows=${worstFirst(edges)} to=${e => edgeHref(e.caller, e.callee)} name=${title + 's'}
+  <${Table} id=${e => e.id} rows=${[...edges].sort(byHarm)} to=${e => edgeHref(e.caller, e.callee)} name=${title + 's'}
   empty=${empty}
     cols=${[end(title, e => nameOfId(e[side])), edgeRate(s), ['Began', 'r', e => rateCell(e.errors_origin, s, e.calls, e.mark == 'began')],
     ['Passed on', 'r', e => rateCell(e.errors_carried, s, e.calls)], p95(), secured]}/></${Block}>`;
@@ -111,10 +113,7 @@ const PROMQL = name =>
   `sum by (server_service_version) (rate(traces_service_graph_request_failed_total{server=${JSON.stringify(name)}}[1m]))`;
 
 // Where its failures began: in it, at a call of it, or further on.
-function Verdict({ d, onset, ended, s }) {
-  const all = useApi('incidents', { state: 'all' }, { every: 30000 }).data?.items || [],
-    own = all.find(i => { const x = i.suspects[0]?.node;
-      return x?.service == d.service.node.service && x.namespace == d.service.node.namespace; });
+function Verdict({ d, onset, since, ended, own, s }) {
   const n = d.service, to = e => html`<a href=${edgeHref(e.caller, e.callee)}>${nameOfId(e.callee)}</a>`,
     { x, step } = seriesOf(d.series, d.from), fails = plus(d.series.began, d.series.passed);
   /* Since they began: of the window's failures those that fall into that time, of the calls of that time. */
@@ -125,10 +124,10 @@ function Verdict({ d, onset, ended, s }) {
     out = !own && best(d.callees.filter(e => e.mark == 'began' && e.unreached * 2 > e.errors_origin), e => e.unreached);
   const deeper = best(d.callees.filter(e => e.mark), e => e.errors);
   return html`<${Mark} k=${markOf(n)} quiet/> <b>${share_} of calls ${
-    ended ? `failed, ${span(onset, ended)}` : `fail${onset ? ` since ${clock(onset)}` : ''}`}.</b> ${n.mark == 'began'
+    ended ? `failed, ${span(onset, ended)}` : `fail${onset ? ` since ${since}` : ''}`}.</b> ${n.mark == 'began'
     ? html`They ${ended ? 'began' : 'begin'} here${bad.length == 1 && html`, in <b>${bad[0].version}</b>`}${
       out && html`, at its call to ${to(out)}`}${
-      own && ': ' + own.suspects[0].reason}.`
+      own && [': ', toPeer(own.suspects[0].reason, own.suspects[0])]}.`
     : html`They began further on${deeper && html`, beyond ${to(deeper)}`}, and ${ended ? 'were' : 'are'} passed on here.`}
       ${own && html` <a href=${href('/incident/' + own.id)}>Incident ${own.id}</a>`}`;
 }
@@ -147,6 +146,10 @@ function Operations({ d, query, s }) {
 export function Service({ cluster, namespace, name, query }) {
   const path = servicePath({ cluster, namespace, service: name }), answer = useApi(path, { compare: query.compare }), d = answer.data,
     s = d?.seconds || 1, n = d?.service, { began: onset, ended } = n?.mark ? failuresIn(d) : {};
+  const own = useApi('incidents', { state: 'all' }, { every: 30000 }).data?.items
+    .find(({ suspects: [x] }) => n && x?.node.service == n.node.service && x.node.namespace == n.node.namespace);
+  /* An incident that is the same knows its onset to the second, the counts to the step. */
+  const at = own && parseTime(own.onset), exact = Math.abs(at - onset) < SAME_MS, began = exact ? at : onset, since = clock(began, exact ? 1 : 0);
   useTitle(n && (n.mark ? `${share(ratio(n.errors, n.calls))} of calls to ${name} fail` : name), namespace != '-' && namespace, n?.mark
     && name);
   if (answer.error?.status == 404)
@@ -164,8 +167,8 @@ export function Service({ cluster, namespace, name, query }) {
         <a class="btn" href=${traces(['service', name], n.mark && ['status', 'error'])}>Traces</a>
           <${Menu} c="only-l" items=${[['SQL', SQL(name)], ['PromQL', PROMQL(name)], ['curl', () => curlOf(path)],
           ['Command', () => command(`compare --service ${name}${versions}`)]]}/></span></div>
-      <p class="sub"><${Verdict} d=${d} onset=${onset} ended=${ended} s=${s}/></p></section>
-    <${Three} d=${d} s=${s} onset=${onset}/>${query.op && html`<${Operation} key=${query.op} d=${d} op=${query.op} s=${s}/>`}
+      <p class="sub"><${Verdict} d=${d} onset=${onset} since=${since} ended=${ended} own=${own} s=${s}/></p></section>
+    <${Three} d=${d} s=${s} onset=${began} since=${since}/>${query.op && html`<${Operation} key=${query.op} d=${d} op=${query.op} s=${s}/>`}
       <${Versions} d=${d} asked=${query.compare}/>
     <div class="two-col"><${Ends} title="Caller" edges=${d.callers} side="caller" s=${s} empty="Nobody called it in this window."/>
       <${Ends} title="Callee" edges=${d.callees} side="callee" s=${s} empty="It called nobody in this window."/>

@@ -7,11 +7,13 @@ import { useTitle } from '../frame/states.js';
 import { setQuery, showQuery } from '../frame/url.js';
 import { Icon } from '../draw/marks.js';
 import { Select, Word, flag } from '../draw/parts.js';
-import { count, NB, plural, shellText, span } from '../draw/text.js';
+import { count, NB, plural, span } from '../draw/text.js';
 import { Editor } from '../sql/editor.js';
 import { Plan, Result } from '../sql/result.js';
 import { nearest } from '../sql/text.js';
 
+// As a shell writes it.
+const shellText = text => `'${text.replace(/'/g, "'\\''")}'`;
 const FUNCTIONS = 'histogram_quantile histogram_merge percentile ns now_ns count sum avg min max round coalesce nullif json_extract group_concat'
   .split(' ');
 const FEW = 9; /* views, or columns of one */

@@ -8,7 +8,13 @@ import { href } from '../frame/url.js';
 import { Mark } from '../draw/marks.js';
 import { Block, Facts } from '../draw/parts.js';
 import { loud, Table } from '../draw/table.js';
-import { bytes, capital, clock, count, ms, parseTime, plural, span, when } from '../draw/text.js';
+import { NB, capital, clock, count, ms, parseTime, plural, span, when } from '../draw/text.js';
+
+function bytes(n) {
+  let i = 0;
+  for (; n >= 999.5 && i < 4; i++) n /= 1000;
+  return n.toFixed(i && n < 99.5 ? 1 : 0) + NB + ['B', 'kB', 'MB', 'GB', 'TB'][i];
+}
 
 const LEDGER = `-- What was received, by format and transport, and what became of it
 SELECT format, transport, sum(received) AS received, sum(received - rejected - duplicate - pending) AS kept,

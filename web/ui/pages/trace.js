@@ -1,9 +1,10 @@
 // trace.js: the page of one trace: verdict, facts, waterfall or flame or table, the selected span beside it, and two traces compared.
 import { html, useMemo, useState } from '../html.js';
-import { Icon, Mark, hues } from '../draw/marks.js';
+import { hues } from '../draw/hues.js';
+import { Icon, Mark } from '../draw/marks.js';
 import { Seg, Swatch, Word, flag } from '../draw/parts.js';
 import { cell, Table } from '../draw/table.js';
-import { count, middle, ms, parseTime, plural, when, zoneName } from '../draw/text.js';
+import { count, ms, parseTime, plural, when, zoneName } from '../draw/text.js';
 import { apiUrl, ask, curl, useApi } from '../frame/api.js';
 import { useKeys } from '../frame/keys.js';
 import { Dialog, Menu, copyItem, tell } from '../frame/menu.js';
@@ -17,7 +18,7 @@ import { Flame } from '../trace/flame.js';
 import { modelOf, nameOf, nodeOf, operationOf, summary } from '../trace/model.js';
 import { Panel } from '../trace/panel.js';
 import { Waterfall } from '../trace/waterfall.js';
-import { differenceWords, verdict } from '../trace/words.js';
+import { differenceWords, middle, verdict } from '../trace/words.js';
 
 const Legend = () =>
   html`<div class="legend wlegend"><${Swatch} c="b">failure began here</${Swatch}><${Swatch} c="p">failure passed on</${Swatch}>

@@ -21,10 +21,10 @@ function signed(x, unit) {
 const isTail = x => x.metric == 'latency' && x.test == 'two_proportions';
 // What a measure is called, and the number of one side that goes with it, where there is one.
 const measure = x =>
-  ({ errors: 'Failures', latency: `Latency of all calls, ${isTail(x) ? 'p95' : 'p50'}`,
+  ({ began: 'Failures that began here', passed: 'Failures passed on', latency: `Latency of all calls, ${isTail(x) ? 'p95' : 'p50'}`,
   downstream_errors: `Failed calls to ${x.peer?.service}`, flow: `Calls to ${x.peer?.service} per call` })[x.metric];
 const valueOf = (x, c, which) =>
-  x.metric == 'errors' ? share(c[which].error_share) : x.metric == 'latency' ? ms(c[which][isTail(x) ? 'p95_ns' : 'p50_ns'])
+  x.metric == 'latency' ? ms(c[which][isTail(x) ? 'p95_ns' : 'p50_ns'])
     : x[which] == null ? 'unknown' : UNITS[x.unit](x[which]);
 
 // A dot and its interval, in units of the margin: at the edge from four on. Fewer calls of another are as bad as more: worse is right.
@@ -49,7 +49,7 @@ function Checks({ c, a, b, time }) {
     points = (x, said) => said + (x.unit == 'ratio' && said != '0' ? ' points' : ''),
     difference = x => isTail(x) ? signed(c.candidate.p95_ns - c.baseline.p95_ns, 'ns') : points(x, words(x, x.effect)),
     isKnown = x => x.interval && x.verdict != 'not_enough_data';
-  return html`<${Table} rows=${c.checks} id=${x => x.metric + x.test + (x.peer ? x.peer.namespace + '/' + x.peer.service : '')}
+  return html`<${Table} rows=${[...c.parts, ...c.checks.filter(x => x.metric != 'errors')]} id=${x => x.metric + x.test + (x.peer ? x.peer.namespace + '/' + x.peer.service : '')}
     cols=${[['Measure', '', measure],
     [a, 'r', x => valueOf(x, c, 'baseline')],
     [b, 'r', x => isKnown(x) ? loud(valueOf(x, c, 'candidate'), isWorse(x), '') : cell(x.peer ? valueOf(x, c, 'candidate') : `n = ${count(c.candidate.calls)}`, 'm3')],
@@ -91,7 +91,7 @@ export function Versions({ d, asked }) {
     need = c.verdict == 'not_enough_data' && Math.max(0, ...c.checks.map(x => x.peer ? 0 : x.need || 0));
   return html`<${Block} id="vs" c="rule" at="mid" title=${`${b} against ${a}`}
     right=${html`<${Choice} names=${d.versions.map(v => v.version)} baseline=${was.version} candidate=${is.version}/>
-      <${Menu} label="JSON for a pipeline" c="bare low only-l" items=${[['JSON', JSON.stringify(c, null, 2)],
+      <${Menu} label="JSON for a pipeline" c="bare low only-l" items=${[['JSON', JSON.stringify({ ...c, parts: undefined }, null, 2)],
       ['curl', curlOf('compare', { service: d.service.node.service, baseline: was.version, candidate: is.version })]]}/>`}
     more=${[html`<span class=${'verdict ' + (c.verdict == 'worse' ? 'worse' : 'tag')}><${Icon} n="split"/>${capital(WORDS[c.verdict])}
       </span>`,

@@ -1,7 +1,8 @@
 // flame.js: the trace as a flame: time to the right, callers above callees, what runs at once side by side below.
 import { html, useEffect, useMemo, useRef, useState } from '../html.js';
 import { looks } from '../frame/store.js';
-import { css, pen, useSize } from '../draw/chart.js';
+import { useSize } from '../draw/chart.js';
+import { css, pen } from '../draw/pen.js';
 import { ms } from '../draw/text.js';
 import { BEGAN, RECOVERED, endOf, lengthOf, nodeOf, parentOf, rowsShown, titleOf } from './model.js';
 

@@ -2,7 +2,8 @@
 import { html, useEffect, useRef } from '../html.js';
 import { keysOf } from '../frame/keys.js';
 import { looks } from '../frame/store.js';
-import { css, pen, useSize } from '../draw/chart.js';
+import { useSize } from '../draw/chart.js';
+import { css, pen } from '../draw/pen.js';
 import { ms } from '../draw/text.js';
 import { BEGAN, RECOVERED, endOf, nodeOf, rowsShown } from './model.js';
 

@@ -2,22 +2,22 @@
 import { html, useState } from '../html.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { Block, Facts, HopBar, Word, flag } from '../draw/parts.js';
-import { after, count, ms, parseTime, plural, when } from '../draw/text.js';
+import { count, ms, parseTime, plural, when } from '../draw/text.js';
 import { apiUrl, curl, useApi } from '../frame/api.js';
 import { keysOf, useKeys } from '../frame/keys.js';
 import { copy, copyItem } from '../frame/menu.js';
 import { useRange } from '../frame/range.js';
 import { Failed } from '../frame/states.js';
 import { href } from '../frame/url.js';
-import { traceHref } from '../graph/names.js';
+import { SECURITY, traceHref } from '../graph/names.js';
 import { condition, write } from '../traces/line.js';
 import { BEGAN, PASSED, RECOVERED } from './model.js';
+import { after } from './words.js';
 
 const FORMAT = { otlp_pb: 'OTLP', otlp_json: 'OTLP, JSON', zipkin_json: 'Zipkin', zipkin_pb: 'Zipkin, protobuf', jaeger_json: 'Jaeger',
   envoy_als: "Envoy's access log", access_log_otlp: 'access log by OTLP' };
 const KNOWN = { both: 'both halves', callee_only: 'callee only', caller_only: 'caller only', link: 'by a link', log: 'by a log',
   request_id: 'joined by request id', entry: 'entry' };
-const LOCK = { mtls: ['lock', 'mTLS'], tls: ['tls', 'TLS'], plaintext: ['open', 'plaintext'] };
 const URL_LIKE = /^https?:\/\/[^\s]+$/;
 
 const text = v => typeof v == 'string' ? v : JSON.stringify(v);
@@ -115,7 +115,7 @@ function callWithHops(m, i) {
 /* ---- the whole ---- */
 
 function factsOf(m, i, x) {
-  const [icon, lock] = LOCK[x.call?.security] || [], a = x.attributes, mono = v => html`<span class="mono">${v}</span>`,
+  const [lock, icon] = SECURITY[x.call?.security] || [], a = x.attributes, mono = v => html`<span class="mono">${v}</span>`,
     known = v => v == null ? 'unknown' : ms(v), attempt = attemptWords(m, i);
   const answered = [['HTTP', x.http_status], ['gRPC', x.grpc_status]].map(([k, v]) => v != null && `, ${k} ${v}`),
     port = a['server.port'];
@@ -126,7 +126,7 @@ function factsOf(m, i, x) {
     /[^-]/.test(x.response_flags) && ['Response flag', x.response_flags], x.instance && ['Instance', mono(x.instance)],
       ['Where', [x.cluster, x.namespace, x.service, x.version].filter(Boolean).join(' / ')],
     x.peer && x.peer != 'user' && ['Peer', mono((a['server.address'] || a['net.peer.ip'] || x.peer) + (port ? ':' + port : ''))],
-      lock && ['Security', [html`<${Icon} n=${icon} c="m2"/> `, html`<span class=${icon == 'open' ? 'plain' : ''}>${lock}</span>`]],
+      icon && ['Security', [html`<${Icon} n=${icon} c="m2"/> `, html`<span class=${icon == 'open' ? 'plain' : ''}>${lock}</span>`]],
     ['Came as', `${FORMAT[x.format] || x.format}${x.call ? `; ${KNOWN[x.call.known_by] || x.call.known_by}` : ''}`],
       ['Span id', mono(x.span_id)]];
 }

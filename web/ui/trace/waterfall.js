@@ -27,7 +27,7 @@ function Bar({ m, i, mark, colour, P, grid, hops, selected }) {
   const length = lengthOf(m, i), start = m.s.start_ns[i], self = mark ? null : selfOf(m, i, hops), hop = m.s.folded[i],
     at = (a, b, least = 0) => ({ left: P(a) + '%', width: Math.max(least, P(b) - P(a)) + '%' });
   const p0 = P(start), p1 = P(start + length),
-    beside = p1 < .88 * ROOM ? { left: `calc(${p1}% + 6px)` } : p1 - p0 < ROOM / 2 && { right: `calc(${100 - p0}% + 6px)` };
+    beside = p1 < (mark == 'b' ? .8 : .88) * ROOM ? { left: `calc(${p1}% + 6px)` } : p1 - p0 < ROOM / 2 && { right: `calc(${100 - p0}% + 6px)` };
   const words = (m.s.duration_ns[i] < 0 ? 'unknown' : ms(length)) + (mark == 'b' ? '  began here' : ''),
     within = { left: `calc(${Math.max(0, p0)}% + 1.3px)`, background: `var(${selected ? '--accent-bg' : '--bg'})` };
   return html`<div class="wb" style=${grid}>

@@ -1,6 +1,7 @@
 // list.js: the page of traces, newest, slowest or failed first; rows by keys, two marked ones are compared.
 import { html, useEffect, useRef, useState } from '../html.js';
-import { Mark, hueOf } from '../draw/marks.js';
+import { hueOf } from '../draw/hues.js';
+import { Mark } from '../draw/marks.js';
 import { Block, Word } from '../draw/parts.js';
 import { clock, count, ms, parseTime } from '../draw/text.js';
 import { apiUrl, ask } from '../frame/api.js';
@@ -8,12 +9,7 @@ import { useKeys } from '../frame/keys.js';
 import { tell } from '../frame/menu.js';
 import { useCalm } from '../frame/states.js';
 import { go } from '../frame/url.js';
-import { traceHref } from '../graph/names.js';
-
-// "503 UO": what somebody answered.
-const codes = x =>
-  [x.http_status, x.grpc_status > 0 && 'grpc ' + x.grpc_status, /[^-]/.test(x.response_flags || '') && x.response_flags].filter(Boolean)
-  .join(' ');
+import { codesOf, traceHref } from '../graph/names.js';
 
 const Chips = ({ services, n }) =>
   html`<span class="svc-chips" title=${services.map(s => s.service).join(', ')}>
@@ -23,12 +19,12 @@ const Chips = ({ services, n }) =>
 function Began({ t: { status, began, origin_reason } }) {
   if (status != 'error') return null;
   return began ? html`<span title=${`${began.value} ${origin_reason}`}>${began.value.replace('→', ' → ')}
-    <span class="m3">  ${codes(began)}</span></span>` : html`<span class="m3">unknown</span>`;
+    <span class="m3">  ${codesOf(began)}</span></span>` : html`<span class="m3">unknown</span>`;
 }
 
 function Row({ t, longest, at, marked }) {
   const [time, fraction] = clock(parseTime(t.start_time), 2).split('.'), bad = t.status == 'error', to = traceHref(t.trace_id),
-    code = (t.answer?.http_status >= 400 || t.answer?.grpc_status > 0) && codes({ ...t.answer, response_flags: '' });
+    code = (t.answer?.http_status >= 400 || t.answer?.grpc_status > 0) && codesOf(t.answer);
   return html`<tr class="go" data-id=${t.trace_id} aria-selected=${at ? 'true' : null}
     onClick=${e => { if (!e.target.closest('a')) go(to); }}>
     <td class="nw">${bad ? html`<${Mark} k="b"/>` : html`<span class="mk"></span>`} ${time}<span class="m3 only-l">.${fraction}</span>

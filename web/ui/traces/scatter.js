@@ -2,7 +2,8 @@
 // beside it; a box drawn with the pointer selects.
 import { html, useEffect, useRef, useState } from '../html.js';
 import { looks } from '../frame/store.js';
-import { Axes, Moment, css, pen, timeTicks, useSize } from '../draw/chart.js';
+import { Axes, Moments, timeTicks, useSize } from '../draw/chart.js';
+import { css, pen } from '../draw/pen.js';
 import { clock, count, ms, parseTime } from '../draw/text.js';
 
 const H = 276, L = 44, T = 6, B = 22, BOTTOM = H - B;
@@ -90,8 +91,7 @@ export function Scatter({ data, from, to, box, marks, select, open, label }) {
     <canvas ref=${canvas} class="over" style=${{ width: W + 'px', height: H + 'px' }}></canvas><svg class="over" ...${layer}>
       ${x1 > x0 && html`<g class="selbox"><rect x=${x0} y=${y0} width=${x1 - x0} height=${Math.max(2, y1 - y0)} rx="3"/>
         ${!drag && html`<text x=${x0 + 6} y=${Math.min(BOTTOM, y1) - 5}>${count(data.selected?.count || 0)} selected</text>`}</g>`}
-      ${marks.filter(m => m.at > from && m.at < to)
-        .map(m => html`<${Moment} key=${m.at} x=${X(m.at)} top=${T} bottom=${BOTTOM} words=${m.label} width=${W}/>`)}
+      <${Moments} marks=${marks} from=${from} to=${to} X=${X} top=${T} bottom=${BOTTOM} width=${W}/>
       ${near != null && !drag
         && html`<g class="near"><circle cx=${nx} cy=${ny} r="6"/>
         <text x=${nx + (left ? -10 : 10)} y=${Math.max(T + 10, ny - 8)} text-anchor=${left ? 'end' : 'start'}>
