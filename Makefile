@@ -2,7 +2,7 @@
 B ?= build
 CC ?= gcc
 PREFIX ?= /usr/local
-CFLAGS ?= -O2 -g
+CFLAGS ?= -O3 -g
 WARN = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 HARDEN = -fstack-protector-strong -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)

@@ -266,7 +266,7 @@ void api_tail(struct web *web, struct http_request *request)
 {
     struct str cursor = http_query(request, "cursor");
     uint64_t before = 0;
-    uint32_t limit;
+    uint32_t limit = 0;
     struct err err = {0};
     struct buf out;
     buf_init(&out, 1u << 20);

@@ -79,7 +79,7 @@ static void note_failure(struct post *post, const char *reason, bool last)
     post->n_failed++;
     pthread_mutex_lock(&post->mutex);
     if (!post->reason[0])
-        snprintf(post->reason, sizeof(post->reason), "%s", reason);
+        snprintf(post->reason, sizeof(post->reason), "%.*s", (int)sizeof(post->reason) - 1, reason);
     pthread_cond_broadcast(&post->answered);
     pthread_mutex_unlock(&post->mutex);
     if (last)
