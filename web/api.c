@@ -262,17 +262,21 @@ void api_openapi(struct web *web, struct http_request *request)
     buf_fini(&out);
 }
 
+/* With follow=1 from the cursor on to what came later, oldest first. */
 void api_tail(struct web *web, struct http_request *request)
 {
-    struct str cursor = http_query(request, "cursor");
-    uint64_t before = 0;
+    const struct web_hooks *hooks = &web->settings.hooks;
+    struct str cursor = http_query(request, "cursor"), follow = http_query(request, "follow");
+    uint64_t at = follow.len ? UINT64_MAX : 0;
     uint32_t limit;
     struct err err = {0};
     struct buf out;
-    buf_init(&out, 1u << 20);
-    if (cursor.len && !str_to_u64(cursor, &before))
+    buf_init(&out, 4u << 20);
+    if (follow.len && !str_eq(follow, STR("1")))
+        err_set(&err, ERR_INVALID, "follow is 1, or left out");
+    else if (cursor.len && !str_to_u64(cursor, &at))
         err_set(&err, ERR_INVALID, "cursor is not one that an answer gave");
     else if (read_limit(request, &limit, &err))
-        web->settings.hooks.tail(web->settings.hooks.ctx, before, limit, &out);
+        (follow.len ? hooks->tail_follow : hooks->tail)(hooks->ctx, at, limit, &out);
     web_answer_asked(web, request, NULL, &out, &err);
 }
