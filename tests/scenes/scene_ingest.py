@@ -295,6 +295,9 @@ def scene_page_and_api(c):
                 "graph?level=pod", "traces/xyz"):
         code, text, _ = c.get("/api/v1/" + bad)
         assert code == 400 and json.loads(text)["error"]["code"] == "invalid", (bad, code, text)
+    for odd in ("export?service=%ff", "compare?service=%ff&baseline=1&candidate=2"):
+        code, text, _ = c.get("/api/v1/" + odd)
+        assert code == 404 and "\ufffd" in json.loads(text)["error"]["message"], (odd, code, text)
     code, text, headers = c.get("/api/v1/traces/123")
     assert code == 404 and json.loads(text)["error"]["code"] == "not_found" and headers["cache-control"] == "no-store"
     assert c.get("/api/v1/traces?limit=&from=&whatever=1")[0] == 200
