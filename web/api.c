@@ -55,7 +55,7 @@ static bool read_limit(const struct http_request *request, uint32_t *limit, stru
 static bool read_filter(const struct http_request *request, uint64_t default_ns,
                         struct query_filter *filter, struct err *err)
 {
-    struct str attr = http_query(request, "attr"), duration = http_query(request, "min_duration");
+    struct str attr, duration = http_query(request, "min_duration");
     *filter = (struct query_filter){.cluster = http_query(request, "cluster"),
                                     .namespace = http_query(request, "namespace"),
                                     .operation = http_query(request, "operation"),
@@ -73,9 +73,10 @@ static bool read_filter(const struct http_request *request, uint64_t default_ns,
         return !err_set(err, ERR_INVALID, "status is ok or error");
     if (duration.len && !duration_parse(duration, &filter->min_duration_ns))
         return !err_set(err, ERR_INVALID, "min_duration: a duration is 250ms, 2s …");
-    if (attr.len &&
-        (!str_cut(attr, '=', &filter->attr_key, &filter->attr_value) || !filter->attr_key.len))
-        return !err_set(err, ERR_INVALID, "attr is key=value");
+    for (unsigned i = 0; (attr = http_query_nth(request, "attr", i)).p; i++) {
+        if (attr.len && !query_add_attr(filter, attr, err))
+            return false;
+    }
     return true;
 }
 
