@@ -55,7 +55,7 @@ static bool read_limit(const struct http_request *request, uint32_t *limit, stru
 static bool read_filter(const struct http_request *request, uint64_t default_ns,
                         struct query_filter *filter, struct err *err)
 {
-    struct str attr = http_query(request, "attr"), duration = http_query(request, "min_duration");
+    struct str attr, duration = http_query(request, "min_duration");
     *filter = (struct query_filter){.cluster = http_query(request, "cluster"),
                                     .namespace = http_query(request, "namespace"),
                                     .operation = http_query(request, "operation"),
@@ -73,9 +73,10 @@ static bool read_filter(const struct http_request *request, uint64_t default_ns,
         return !err_set(err, ERR_INVALID, "status is ok or error");
     if (duration.len && !duration_parse(duration, &filter->min_duration_ns))
         return !err_set(err, ERR_INVALID, "min_duration: a duration is 250ms, 2s …");
-    if (attr.len &&
-        (!str_cut(attr, '=', &filter->attr_key, &filter->attr_value) || !filter->attr_key.len))
-        return !err_set(err, ERR_INVALID, "attr is key=value");
+    for (unsigned i = 0; (attr = http_query_nth(request, "attr", i)).p; i++) {
+        if (attr.len && !query_add_attr(filter, attr, err))
+            return false;
+    }
     return true;
 }
 
@@ -262,17 +263,21 @@ void api_openapi(struct web *web, struct http_request *request)
     buf_fini(&out);
 }
 
+/* With follow=1 from the cursor on to what came later, oldest first. */
 void api_tail(struct web *web, struct http_request *request)
 {
-    struct str cursor = http_query(request, "cursor");
-    uint64_t before = 0;
+    const struct web_hooks *hooks = &web->settings.hooks;
+    struct str cursor = http_query(request, "cursor"), follow = http_query(request, "follow");
+    uint64_t at = follow.len ? UINT64_MAX : 0;
     uint32_t limit = 0;
     struct err err = {0};
     struct buf out;
-    buf_init(&out, 1u << 20);
-    if (cursor.len && !str_to_u64(cursor, &before))
+    buf_init(&out, 4u << 20);
+    if (follow.len && !str_eq(follow, STR("1")))
+        err_set(&err, ERR_INVALID, "follow is 1, or left out");
+    else if (cursor.len && !str_to_u64(cursor, &at))
         err_set(&err, ERR_INVALID, "cursor is not one that an answer gave");
     else if (read_limit(request, &limit, &err))
-        web->settings.hooks.tail(web->settings.hooks.ctx, before, limit, &out);
+        (follow.len ? hooks->tail_follow : hooks->tail)(hooks->ctx, at, limit, &out);
     web_answer_asked(web, request, NULL, &out, &err);
 }

@@ -68,7 +68,7 @@ void api_sql(struct web *web, struct http_request *request)
     str_cut(http_header(request, "Content-Type"), ';', &type, &rest);
     if (!web->settings.sql)
         err_set(&err, ERR_NOT_FOUND, "SQL on the web is off: web.sql");
-    else if (!str_eq(str_trim(type), STR(JSON_TYPE)))
+    else if (!str_eq_nocase(str_trim(type), STR(JSON_TYPE)))
         err_set(&err, ERR_UNSUPPORTED, "Content-Type is " JSON_TYPE);
     else {
         web_apart(web, request, answer);

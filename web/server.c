@@ -464,12 +464,19 @@ static bool is_of_another_site(const struct web *web, struct http_request *reque
                            http_host_is(str_skip(host, 2), web->settings.hosts));
 }
 
-/* What the head decides: unknown paths, wrong methods, other sites' forms. */
+/* What the head decides: other sites' forms, whatever they are sent to, unknown paths, wrong
+ * methods. */
 static int begin(struct http_request *request, void *ctx)
 {
     const struct route *route = find_route(http_path(request));
     struct str method = http_method(request);
     bool head = str_eq(method, STR("HEAD"));
+    /* Making a file takes the disk: no picture on another site may ask for one. */
+    bool costly = route && (route->answer == api_export || route->answer == api_backup);
+    if ((costly || str_eq(method, STR("POST"))) && is_of_another_site(ctx, request)) {
+        web_refuse(request, 403, "not from a page of another site (web.hosts)");
+        return 1;
+    }
     if (!route) {
         if (!wants_page(request))
             refuse_unknown(ctx, request);
@@ -480,12 +487,6 @@ static int begin(struct http_request *request, void *ctx)
     if (!str_eq(head ? STR("GET") : method, str_of(route->method))) {
         http_add_header(request, "Allow", route->method[0] == 'G' ? "GET, HEAD" : route->method);
         web_refuse(request, 405, "this path takes another method");
-        return 1;
-    }
-    /* Making a file takes the disk: no picture on another site may ask for one. */
-    bool costly = route->answer == api_export || route->answer == api_backup;
-    if ((costly || str_eq(method, STR("POST"))) && is_of_another_site(ctx, request)) {
-        web_refuse(request, 403, "not from a page of another site (web.hosts)");
         return 1;
     }
     return may_ask(ctx, request, route) ? 0 : 1;

@@ -28,6 +28,8 @@ struct web_hooks {
     int (*reload)(void *ctx, struct buf *mistakes);
     void (*metrics)(void *ctx, struct str accept, struct buf *out, const char **content_type);
     void (*tail)(void *ctx, uint64_t before, uint32_t limit, struct buf *out);
+    /* `after` UINT64_MAX: the last ones. */
+    void (*tail_follow)(void *ctx, uint64_t after, uint32_t limit, struct buf *out);
     /* Somebody sent spans to this port; he was told so. */
     void (*misdirected)(void *ctx, const char *path, const char *peer, const char *reason);
     /* The parts of /api/v1/status that only the running process knows: writes

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "collector/base/clock.h"
+#include "collector/base/utf8.h"
 
 void buf_init(struct buf *buf, size_t max)
 {
@@ -151,11 +152,18 @@ void buf_add_json_inner(struct buf *buf, struct str s)
     size_t from = 0;
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.p[i];
-        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
+        if (c >= 0x20 && c != '"' && c != '\\' && c < 0x7f)
             continue;
+        size_t good = c < 0x80 ? 0 : utf8_character(s.p + i, s.len - i);
+        if (good) {
+            i += good - 1;
+            continue;
+        }
         buf_add(buf, s.p + from, i - from);
         from = i + 1;
-        if (c == '"' || c == '\\')
+        if (c >= 0x80)
+            buf_add(buf, "\xef\xbf\xbd", 3);
+        else if (c == '"' || c == '\\')
             buf_addf(buf, "\\%c", c);
         else if (c == '\n')
             buf_add(buf, "\\n", 2);

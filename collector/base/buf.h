@@ -40,7 +40,8 @@ void buf_add_sql_double(struct buf *buf, double number);
 void buf_addf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_addv(struct buf *buf, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
-/* A JSON string with its quotes. The text must be valid UTF-8. */
+/* A JSON string with its quotes. What is not UTF-8 in the text is U+FFFD there, so JSON is JSON
+ * whatever it tells of: parameters, blobs that SQL calls texts, messages cut in a character. */
 void buf_add_json(struct buf *buf, struct str s);
 /* The inside of a JSON string, without quotes. */
 void buf_add_json_inner(struct buf *buf, struct str s);

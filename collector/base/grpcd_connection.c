@@ -162,7 +162,8 @@ static void refuse_stranger(struct grpc_connection *connection, const char *reas
     connection->says_nothing = true;
     buf_addf(&connection->out,
              "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
-             "Content-Length: %zu\r\nConnection: close\r\n\r\n%s\n",
+             "X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n"
+             "%s\n",
              strlen(reason) + 1, reason);
 }
 

@@ -24,7 +24,7 @@
 
 static const char clear_text_answer[] =
     "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 52\r\n"
-    "Connection: close\r\n\r\n"
+    "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
     "this port takes TLS: the address begins with https:\n";
 
 struct certificate {

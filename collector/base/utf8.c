@@ -23,7 +23,6 @@ static inline bool word_is_plain(uint64_t word)
              equal_to(word, 0x7f));
 }
 
-/* Length of the well-formed sequence at `at`, 0 when there is none. NUL counts as malformed. */
 static size_t sequence(const unsigned char *at, size_t left)
 {
     unsigned char c = at[0];
@@ -43,6 +42,11 @@ static size_t sequence(const unsigned char *at, size_t left)
                    : 0;
     }
     return 0;
+}
+
+size_t utf8_character(const char *at, size_t left)
+{
+    return sequence((const unsigned char *)at, left);
 }
 
 enum text_class utf8_classify(struct str s)

@@ -12,6 +12,8 @@ enum text_class {
 };
 
 enum text_class utf8_classify(struct str s);
+/* Length of the well-formed character at `at`, 0 when there is none or it is NUL. */
+size_t utf8_character(const char *at, size_t left);
 /* The text with U+FFFD for each malformed byte, surrogate, and NUL; from the arena. p is NULL when
  * memory is short. */
 struct str utf8_clean(struct arena *arena, struct str s);

@@ -14,6 +14,7 @@ enum exit_code {
 };
 
 #define MAX_SETS 128
+#define MAX_ATTRS 32
 #define MAX_OPTIONS 32
 
 struct option_row {
@@ -24,10 +25,11 @@ struct option_row {
 
 struct options {
     const struct command *command;
-    const char *values[MAX_OPTIONS]; /* by row of the command; "" for a given one without value;
-                                        NULL: not given */
-    const char *sets[MAX_SETS + 1];  /* --set, in order; NULL ends them */
-    const char *const *rest;         /* what is no option */
+    const char *values[MAX_OPTIONS];  /* by row of the command; "" for a given one without value;
+                                         NULL: not given */
+    const char *sets[MAX_SETS + 1];   /* --set, in order; NULL ends them */
+    const char *attrs[MAX_ATTRS + 1]; /* --attr, the same */
+    const char *const *rest;          /* what is no option */
     size_t n_rest;
 };
 

@@ -95,7 +95,7 @@ static const struct option_row traces_rows[] = {
     {"operation", "NAME", "an operation in it"},
     {"status", "ok|error", "how the entry call ended"},
     {"min-duration", "TIME", "at least this long: 250ms"},
-    {"attr", "KEY=VALUE", "an attribute of a span in it"},
+    {"attr", "KEY=VALUE", "an attribute of a span in it; repeated: all of one span"},
     WINDOW,
     {"limit", "N", "1 to 1000; default 20"},
     {"format", "NAME", "text, json; the whole spans: otlp, jaeger, zipkin"},

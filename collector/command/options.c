@@ -19,8 +19,30 @@ static const struct option_row *find_row(const struct command *command, struct s
     return NULL;
 }
 
+/* What may be repeated: all of it holds, so nothing is left out in silence. */
+static bool add_repeated(struct options *options, const struct option_row *row, const char *text)
+{
+    static const char *const names[] = {"set", "attr"};
+    static const size_t most[] = {MAX_SETS, MAX_ATTRS};
+    const char **const lists[] = {options->sets, options->attrs};
+    for (int i = 0; i < 2; i++) {
+        size_t n = 0;
+        if (strcmp(row->name, names[i]) != 0)
+            continue;
+        while (lists[i][n])
+            n++;
+        if (n == most[i]) {
+            fprintf(stderr, "faultline %s: --%s comes at most %zu times\n", options->command->name,
+                    row->name, most[i]);
+            return false;
+        }
+        lists[i][n] = text;
+    }
+    return true;
+}
+
 /* One option at argv[*at]; its value may be the next word. */
-static bool read_option(struct options *options, int argc, char **argv, int *at, size_t *n_sets)
+static bool read_option(struct options *options, int argc, char **argv, int *at)
 {
     struct str name, value;
     size_t index;
@@ -39,10 +61,8 @@ static bool read_option(struct options *options, int argc, char **argv, int *at,
     }
     if (row->value)
         text = joined ? value.p ? value.p : "" : argv[++*at];
-    if (strcmp(row->name, "set") == 0 && *n_sets < MAX_SETS)
-        options->sets[(*n_sets)++] = text;
     options->values[index] = text;
-    return true;
+    return add_repeated(options, row, text);
 }
 
 /* --ca-file, --cert-file and --key-file, of commands that have them. */
@@ -71,7 +91,6 @@ static bool use_files(const struct options *options)
 bool options_read(const struct command *command, int argc, char **argv, struct options *options)
 {
     static const char *rest[4096];
-    size_t n_sets = 0;
     bool good = true, only_rest = false;
     *options = (struct options){.command = command, .rest = rest};
     for (int i = 0; i < argc; i++) {
@@ -79,7 +98,7 @@ bool options_read(const struct command *command, int argc, char **argv, struct o
         if (is_option && !argv[i][2]) {
             only_rest = true;
         } else if (is_option) {
-            good = read_option(options, argc, argv, &i, &n_sets) && good;
+            good = read_option(options, argc, argv, &i) && good;
         } else if (options->n_rest < sizeof(rest) / sizeof(rest[0])) {
             rest[options->n_rest++] = argv[i];
         }

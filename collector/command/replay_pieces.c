@@ -90,7 +90,7 @@ static int detect(struct pieces *pieces, int format, struct err *err)
         pieces->kind = text.len && window->p[0] != 0x0a ? KIND_JSON : KIND_FIELDS;
     if (pieces->kind == KIND_FIELDS && !text.len)
         pieces->kind = KIND_JSON; /* nothing but blanks */
-    return 0;
+    return pieces->kind == KIND_JSON ? pieces_look_at_first_line(pieces, err) : 0;
 }
 
 int pieces_open(const char *path, int format, size_t piece, struct pieces **result, struct err *err)

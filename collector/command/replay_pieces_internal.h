@@ -43,6 +43,7 @@ struct pieces {
     enum form form;
     bool one_ended, line_ended; /* the first document, and then its line */
     bool skipping;              /* what stands in this line is not looked at */
+    bool first_is_cut;          /* the first line, which was not given yet, is no document */
     uint64_t line, piece_line;  /* line ends so far; 0, or the number of the last piece's line */
     bool broken;                /* the last piece was a line that is no document */
 };
@@ -60,6 +61,8 @@ static inline struct str window_part(const struct pieces *pieces, size_t from, s
 
 /* ---- replay_pieces_json.c ---- */
 
+/* Before the first: may find that the file's first line is no document, and its others are. */
+int pieces_look_at_first_line(struct pieces *pieces, struct err *err);
 int pieces_next_json(struct pieces *pieces, char **bytes, size_t *n, struct err *err);
 
 #endif

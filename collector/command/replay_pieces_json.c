@@ -3,7 +3,73 @@
  */
 #include <string.h>
 
+#include "collector/base/json.h"
 #include "collector/command/replay_pieces_internal.h"
+
+/* ---- the first line ---- */
+
+#define LOOK_BYTES ((size_t)16 << 20) /* of the file's begin, in search of the end of its lines */
+
+/* The next line from *at on that is not blank; '' where the file ends, a part where its end is too
+ * far. Nothing was given yet, so offsets stay what they are while the window grows. */
+static int next_line(struct pieces *pieces, size_t *at, struct str *line, struct err *err)
+{
+    size_t from = *at;
+    for (;;) {
+        struct str rest = window_part(pieces, *at, pieces->window.len);
+        const char *end = memchr(pieces->window.p + from, '\n', pieces->window.len - from);
+        if (end)
+            rest.len = (size_t)(end - rest.p);
+        *line = str_trim(rest);
+        from = *at + rest.len + (end != NULL);
+        bool whole = end || pieces->ended || pieces->window.len >= LOOK_BYTES;
+        if (whole)
+            *at = from;
+        if (whole && (!end || line->len))
+            return 0;
+        if (!whole && pieces_fill(pieces, err))
+            return err->code;
+    }
+}
+
+/* One whole document, or several. */
+static bool is_whole(struct str line)
+{
+    struct json json;
+    while (line.len && (line.p[0] == '{' || line.p[0] == '[')) {
+        json_init(&json, line);
+        if (!json_skip(&json, NULL))
+            return false;
+        line = str_trim(str_skip(line, (size_t)(json.at - line.p)));
+    }
+    return !line.len;
+}
+
+/* A rotated file may begin in the middle of a document: then the first line is none, and the second
+ * one is by itself. Within one document that has several lines, none of them is a whole value
+ * without a comma or a bracket in front of the next. */
+int pieces_look_at_first_line(struct pieces *pieces, struct err *err)
+{
+    static const struct str goes_on = {",]}", 3};
+    size_t at = pieces->at;
+    struct str line;
+    if (next_line(pieces, &at, &line, err))
+        return err->code;
+    if (is_whole(line))
+        return 0;
+    if (next_line(pieces, &at, &line, err))
+        return err->code;
+    if (!line.len || !is_whole(line))
+        return 0;
+    if (next_line(pieces, &at, &line, err))
+        return err->code;
+    pieces->first_is_cut = !line.len || !memchr(goes_on.p, line.p[0], goes_on.len);
+    if (pieces->first_is_cut)
+        pieces->form = FORM_LINES;
+    return 0;
+}
+
+/* ---- pieces ---- */
 
 /* Elements up to `to`, which were not given, between the brackets that they need. */
 static int give_elements(struct pieces *pieces, size_t to, char **bytes, size_t *n, struct err *err)
@@ -200,6 +266,7 @@ static int give_broken(struct pieces *pieces, char c, char **bytes, size_t *n, s
     pieces->piece_line = 1 + (begun ? document->line : pieces->line);
     pieces->broken = true;
     pieces->skipping = !begun;
+    pieces->first_is_cut = false;
     pieces->at += c && !next;
     pieces->keep = pieces->at;
     *document = (struct document){0};
@@ -231,7 +298,8 @@ static enum found look(struct pieces *pieces, char c)
     const struct document *document = &pieces->document;
     if (document->in_string)
         return in_text(pieces, c);
-    if (!document->begun && (pieces->skipping || (c != '{' && c != '[')))
+    bool opens = c == '{' || c == '[';
+    if (!document->begun && (pieces->skipping || pieces->first_is_cut || !opens))
         return between(pieces, c);
     return look_at(pieces, c);
 }

@@ -106,6 +106,18 @@ static void say_stale(const struct server *server, const struct config *fresh)
     buf_fini(&names);
 }
 
+/* A line of the log each: who gathers logs would lose what is in no form of theirs. */
+static void log_mistakes(struct str mistakes)
+{
+    struct str line;
+    char space[256];
+    while (mistakes.len) {
+        str_cut(mistakes, '\n', &line, &mistakes);
+        if (line.len)
+            log_event(LOG_ERROR, "mistake", "text=%s", log_quote(line, space));
+    }
+}
+
 /* Reads the settings again: with mistakes the old ones stay. */
 int serve_reload(void *ctx, struct buf *mistakes)
 {
@@ -277,9 +289,7 @@ static void wait_for_end(struct server *server, const sigset_t *signals)
         struct buf mistakes;
         buf_init(&mistakes, 1u << 20);
         serve_reload(server, &mistakes);
-        buf_add_char(&mistakes, '\0');
-        if (mistakes.len > 1)
-            fputs(mistakes.p, stderr);
+        log_mistakes(buf_str(&mistakes));
         buf_fini(&mistakes);
     }
 }

@@ -59,6 +59,11 @@ static void tail(void *ctx, uint64_t before, uint32_t limit, struct buf *out)
     tail_json(((struct server *)ctx)->tail, before, limit, out);
 }
 
+static void tail_follow(void *ctx, uint64_t after, uint32_t limit, struct buf *out)
+{
+    tail_follow_json(((struct server *)ctx)->tail, after, limit, out);
+}
+
 /* Spans that came to the page's port. */
 static void misdirected(void *ctx, const char *path, const char *peer, const char *reason)
 {
@@ -258,6 +263,7 @@ static int start_web(struct server *server, struct err *err)
                   .reload = serve_reload,
                   .metrics = metrics,
                   .tail = tail,
+                  .tail_follow = tail_follow,
                   .misdirected = misdirected,
                   .status = status,
                   .diagnose = diagnose_json,

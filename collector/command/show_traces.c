@@ -65,7 +65,9 @@ static int show_traces(const struct options *options, const struct tree *tree)
 static bool read_filter(const struct options *options, struct query_filter *filter)
 {
     const char *limit = option(options, "limit"), *least = option(options, "min-duration");
-    const char *attr = option(options, "attr"), *status = option(options, "status");
+    const char *status = option(options, "status");
+    struct err err = {0};
+    char attr[128];
     uint64_t number = 20;
     const char *wrong = NULL;
     *filter = (struct query_filter){.operation = str_of(option(options, "operation")),
@@ -80,8 +82,11 @@ static bool read_filter(const struct options *options, struct query_filter *filt
         wrong = "--min-duration is a duration: 250ms";
     if (status && strcmp(status, "ok") != 0 && strcmp(status, "error") != 0)
         wrong = "--status is ok or error";
-    if (attr && !str_cut(str_of(attr), '=', &filter->attr_key, &filter->attr_value))
-        wrong = "--attr is KEY=VALUE";
+    for (size_t i = 0; options->attrs[i] && !err.code; i++)
+        query_add_attr(filter, str_of(options->attrs[i]), &err);
+    snprintf(attr, sizeof(attr), "--%.100s", err.text);
+    if (err.code)
+        wrong = attr;
     filter->limit = (uint32_t)number;
     if (wrong)
         fprintf(stderr, "faultline traces: %s\n", wrong);
@@ -91,13 +96,15 @@ static bool read_filter(const struct options *options, struct query_filter *filt
 static void write_path(const struct options *options, const struct query_filter *filter,
                        struct buf *path)
 {
-    static const char *const names[] = {"service", "operation", "status", "attr", "to"};
+    static const char *const names[] = {"service", "operation", "status", "to"};
     ask_path(path, "traces");
     buf_addf(path, "?limit=%u&from=%llu.%09llu", filter->limit,
              (unsigned long long)(filter->window.from_ns / NS_PER_S),
              (unsigned long long)(filter->window.from_ns % NS_PER_S));
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         ask_parameter(path, names[i], option(options, names[i]));
+    for (size_t i = 0; options->attrs[i]; i++)
+        ask_parameter(path, "attr", options->attrs[i]);
     ask_parameter(path, "min_duration", option(options, "min-duration"));
 }
 

@@ -7,7 +7,8 @@
 #include "collector/base/times.h"
 #include "collector/command/show.h"
 
-#define N_TAIL 20 /* what the collector keeps */
+#define N_TAIL 20 /* what is shown at first, and asked for at once */
+#define ANSWER_BYTES ((size_t)1 << 20)
 
 static int never_asked(struct query *query, const void *what, struct buf *out, struct err *err)
 {
@@ -32,25 +33,15 @@ static void print_item(const struct options *options, const struct tree *item)
     printf("%s\n", paint(PLAIN));
 }
 
-/* Prints what came since the last call, oldest first. */
 static int show_items(const struct options *options, const struct tree *tree)
 {
-    static char last[40];
-    const struct tree *items[64];
+    const struct tree *items[N_TAIL];
     size_t n = 0;
-    for (const struct tree *item = tree_get(tree, "items")->first; item && n < 64;
+    for (const struct tree *item = tree_get(tree, "items")->first; item && n < N_TAIL;
          item = item->next)
         items[n++] = item;
-    if (last[0] && n >= N_TAIL && str_cmp(tree_get(items[n - 1], "at")->text, str_of(last)) > 0)
-        printf("%s… more came than is kept%s\n", paint(DIM), paint(PLAIN));
-    while (n-- > 0) {
-        struct str at = tree_get(items[n], "at")->text;
-        if (str_cmp(at, str_of(last)) <= 0)
-            continue;
-        snprintf(last, sizeof(last), "%.*s", STR_ARG(at));
+    while (n-- > 0) /* the newest comes first, and is to be the last line */
         print_item(options, items[n]);
-    }
-    fflush(stdout);
     return EXIT_GOOD;
 }
 
@@ -117,6 +108,85 @@ static int show_senders(const struct options *options, const struct tree *tree)
     return EXIT_GOOD;
 }
 
+/* ---- following ---- */
+
+struct following {
+    uint64_t at;     /* the number of the last batch shown; behind nothing: UINT64_MAX */
+    uint64_t n_last; /* how many the last answer had */
+};
+
+/* What the collector forgot before it was asked for is not left out in silence. */
+static void tell_gap(const struct following *following, uint64_t next)
+{
+    uint64_t first = next - following->n_last; /* the number before the first of the answer */
+    bool anew = next < following->at;
+    uint64_t n = anew ? first : first - following->at;
+    if (following->at == UINT64_MAX)
+        return;
+    if (anew)
+        fprintf(stderr, "faultline tail: the collector started anew\n");
+    if (n)
+        fprintf(stderr,
+                "faultline tail: %llu batches were missed: more came at once than the collector "
+                "remembers\n",
+                (unsigned long long)n);
+}
+
+static int show_followed(const struct options *options, struct following *following,
+                         const struct buf *answer, const struct tree *tree)
+{
+    const struct tree *items = tree_get(tree, "items");
+    uint64_t next = 0;
+    following->n_last = 0;
+    for (const struct tree *item = items->first; item; item = item->next)
+        following->n_last++;
+    if (!str_to_u64(tree_get(tree, "next")->text, &next) || next < following->n_last) {
+        fprintf(stderr, "faultline tail: this collector is too old to be followed\n");
+        return EXIT_NOT_DONE;
+    }
+    tell_gap(following, next);
+    following->at = next;
+    if (following->n_last && wants(options, "json"))
+        printf("%.*s\n", (int)answer->len, answer->p);
+    for (const struct tree *item = items->first; item && !wants(options, "json"); item = item->next)
+        print_item(options, item);
+    return ferror(stdout) ? EXIT_NOT_DONE : EXIT_GOOD;
+}
+
+static int ask_followed(const struct options *options, struct following *following)
+{
+    char path[80];
+    struct buf answer;
+    struct arena arena;
+    int n = snprintf(path, sizeof(path), "tail?follow=1&limit=%d", N_TAIL);
+    if (following->at != UINT64_MAX)
+        snprintf(path + n, sizeof(path) - (size_t)n, "&cursor=%llu",
+                 (unsigned long long)following->at);
+    struct question question = {str_of(path), never_asked, NULL};
+    buf_init(&answer, ANSWER_BYTES);
+    arena_init(&arena, ANSWER_BYTES);
+    int code = ask(options, &question, &answer);
+    if (code == EXIT_GOOD)
+        code = show_followed(options, following, &answer, tree_read(&arena, buf_str(&answer)));
+    arena_fini(&arena);
+    buf_fini(&answer);
+    return code;
+}
+
+/* Whoever reads a pipe has every line at once, and whole also when we are ended. */
+static int follow(const struct options *options)
+{
+    static char line[1 << 16];
+    struct following following = {.at = UINT64_MAX};
+    int code;
+    setvbuf(stdout, line, _IOLBF, sizeof(line));
+    while ((code = ask_followed(options, &following)) == EXIT_GOOD) {
+        if (following.n_last < N_TAIL)
+            nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+    }
+    return code;
+}
+
 int command_tail(const struct options *given)
 {
     struct options options = *given;
@@ -126,12 +196,10 @@ int command_tail(const struct options *given)
         return bad_format(&options, "text or json");
     if (!option(&options, "url"))
         options.values[0] = "http://127.0.0.1:4319"; /* the first row of tail's options */
+    if (option(&options, "follow"))
+        return follow(&options);
     int code = show_answer(&options, &last, show_items);
-    if (code == EXIT_GOOD && !option(&options, "follow") && !wants(&options, "json"))
+    if (code == EXIT_GOOD && !wants(&options, "json"))
         return show_answer(&options, &status, show_senders);
-    while (code == EXIT_GOOD && option(&options, "follow")) {
-        nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
-        code = show_answer(&options, &last, show_items);
-    }
     return code;
 }

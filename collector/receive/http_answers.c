@@ -49,6 +49,8 @@ void receiver_word_refusal(struct http_request *request, unsigned status, const 
     if (status == 505)
         reason = "this port takes HTTP/1.1; gRPC goes to receive.otlp_grpc.listen (4317)";
     bool logs = is_for_logs(request), series = is_for_remote_write(request);
+    /* Who writes remotely logs the first line of the body as text, and so do senders of logs: a
+     * Status would tell them nothing. */
     bool otlp = receiver->protocol == OTLP && !logs && !series;
     if (receiver->protocol == OTLP) /* the server refuses before begin_otlp() sees the request */
         cors_begin(request, receiver->settings.cors_origins);

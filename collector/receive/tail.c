@@ -8,7 +8,9 @@
 #include "collector/base/hash.h"
 #include "collector/model/words.h"
 
-#define N_TAIL 20
+#define N_LISTED 20
+/* For who follows and asks every second: 340 KB that bear a burst of a thousand batches. */
+#define N_KEPT 1024
 #define N_SENDERS 64
 
 /* One address, by one transport, in one format. */
@@ -22,7 +24,7 @@ struct sender {
 
 struct tail {
     pthread_mutex_t mutex; /* guards what follows */
-    struct tail_entry entries[N_TAIL];
+    struct tail_entry entries[N_KEPT];
     uint64_t n; /* ever */
     struct sender senders[N_SENDERS];
 };
@@ -80,7 +82,7 @@ static void count(struct sender *sender, const struct tail_entry *entry)
 void tail_add(struct tail *tail, const struct tail_entry *entry)
 {
     pthread_mutex_lock(&tail->mutex);
-    tail->entries[tail->n++ % N_TAIL] = *entry;
+    tail->entries[tail->n++ % N_KEPT] = *entry;
     count(sender_of(tail, entry), entry);
     pthread_mutex_unlock(&tail->mutex);
 }
@@ -117,18 +119,37 @@ void tail_json(struct tail *tail, uint64_t before, uint32_t limit, struct buf *o
 {
     buf_add_c(out, "{\"items\":[");
     pthread_mutex_lock(&tail->mutex);
-    uint64_t oldest = tail->n < N_TAIL ? 1 : tail->n - N_TAIL + 1;
+    uint64_t oldest = tail->n < N_LISTED ? 1 : tail->n - N_LISTED + 1;
     uint64_t no = before && before <= tail->n ? before - 1 : tail->n;
     for (uint32_t n = 0; n < limit && no >= oldest; n++, no--) {
         if (n)
             buf_add_char(out, ',');
-        entry_json(&tail->entries[(no - 1) % N_TAIL], out);
+        entry_json(&tail->entries[(no - 1) % N_KEPT], out);
     }
     pthread_mutex_unlock(&tail->mutex);
     if (no >= oldest)
         buf_addf(out, "],\"next\":\"%llu\"}", (unsigned long long)no + 1);
     else
         buf_add_c(out, "],\"next\":null}");
+}
+
+void tail_follow_json(struct tail *tail, uint64_t after, uint32_t limit, struct buf *out)
+{
+    buf_add_c(out, "{\"items\":[");
+    pthread_mutex_lock(&tail->mutex);
+    uint64_t forgotten = tail->n < N_KEPT ? 0 : tail->n - N_KEPT;
+    uint64_t no = after <= tail->n ? after : 0;
+    if (after == TAIL_LAST && tail->n > limit)
+        no = tail->n - limit;
+    if (no < forgotten)
+        no = forgotten;
+    for (uint32_t n = 0; n < limit && no < tail->n; n++, no++) {
+        if (n)
+            buf_add_char(out, ',');
+        entry_json(&tail->entries[no % N_KEPT], out);
+    }
+    pthread_mutex_unlock(&tail->mutex);
+    buf_addf(out, "],\"next\":\"%llu\"}", (unsigned long long)no);
 }
 
 static int by_last(const void *a, const void *b)

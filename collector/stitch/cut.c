@@ -258,8 +258,11 @@ static void count_cut(struct stitcher *stitcher, struct turn *turn, struct cut_t
 
 bool cut_trace(struct stitcher *stitcher, struct live *live, enum cut_reason reason)
 {
-    if (!live->changed) { /* nothing new came: it leaves as it is stored */
-        live_remove(&stitcher->table, live);
+    if (!live->changed) { /* nothing new came: it leaves as it is stored, or will be */
+        if (live->turn)
+            live_settle(&stitcher->table, live, live->turn, live->cut_no);
+        else
+            live_remove(&stitcher->table, live);
         return true;
     }
     if (is_in_filling_turn(stitcher, live))
@@ -331,7 +334,10 @@ static void settle(struct stitcher *stitcher, struct turn *turn)
         if (i + LOOK_AHEAD < turn->n_traces)
             live_prefetch_entry(&stitcher->table, turn->traces[i + LOOK_AHEAD].id);
         struct live *live = live_find(&stitcher->table, turn->traces[i].id);
-        if (live && live->state == SETTLING && live->turn == turn)
+        if (!live || live->turn != turn)
+            continue;
+        live->turn = NULL;
+        if (live->state == SETTLING)
             live_remove(&stitcher->table, live);
     }
     turn_free(turn);

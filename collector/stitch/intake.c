@@ -105,7 +105,8 @@ static struct live *revive(struct intake *intake, struct live *live)
     if (n >= stitcher->settings.max_spans_per_trace) {
         live_continue(&stitcher->table, live, held, n);
     } else if (!live_revive(&stitcher->table, live, held)) {
-        live_remove(&stitcher->table, live);
+        /* Until its turn is committed nobody else has it. */
+        live_settle(&stitcher->table, live, live->turn, live->cut_no);
         return NULL;
     }
     became_live(intake, live);

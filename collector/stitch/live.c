@@ -377,7 +377,6 @@ static void go_on(struct live_table *table, struct live *live, const struct cut_
         link_last(&table->age, &live->age);
         table->n_live++;
     }
-    live->turn = NULL;
     live->trace_no = held->trace_no;
     live->reopened = held->reopened;
 }

@@ -67,7 +67,7 @@ struct live {
     uint32_t cap_index;
     struct counted_trace
         *was;                /* LIVE again: what the tables hold; one malloc; NULL the first time */
-    const struct turn *turn; /* SETTLING: where it was cut to, and its place there */
+    const struct turn *turn; /* not given back yet: where it was cut to, and its place there */
     uint32_t cut_no;
     uint64_t was_turn; /* the number of the turn that `was` stands in; 0: it came from the store */
 };

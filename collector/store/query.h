@@ -28,10 +28,16 @@ struct window {
 };
 
 /* Filters shared by several questions; '' or 0 means any. */
+#define QUERY_MAX_ATTRS 8
+struct query_attr {
+    struct str key, value;
+};
+
 struct query_filter {
     struct window window;
     struct str cluster, namespace, service, operation, status; /* status: 'ok', 'error' or '' */
-    struct str attr_key, attr_value;
+    struct query_attr attrs[QUERY_MAX_ATTRS];                  /* all of one span */
+    unsigned n_attrs;
     uint64_t min_duration_ns;
     uint32_t limit;    /* 1…1000 */
     struct str cursor; /* from the last answer's "next" */
@@ -98,6 +104,8 @@ int query_service_json(struct query *query, struct window window, struct window 
                        const struct service_question *question, struct buf *out, struct err *err);
 /* Nodes that were seen in the window, and what they do; unknown parts are folded into the only
  * known ones among them. */
+/* Adds "key=value" to the filter's; false (err set) when it is none, or there are too many. */
+bool query_add_attr(struct query_filter *filter, struct str text, struct err *err);
 int query_services_json(struct query *query, const struct query_filter *filter, struct buf *out,
                         struct err *err);
 int query_operations_json(struct query *query, const struct query_filter *filter, struct buf *out,

@@ -24,13 +24,16 @@ static const char failed_rows_sql[] = TRACE_COLUMNS
     "WHERE f.bits & 1 AND f.trace_no < ?1 AND f.trace_no BETWEEN ?7 AND ?8 AND " ROW_FILTER
     "ORDER BY f.trace_no DESC";
 
-/* A number or a boolean is compared as it is written. */
+/* ?6 is a list of [path, value]; a number or a boolean is compared as it is written. */
 static const char spans_sql[] =
     "SELECT 1 FROM span_numbered s WHERE s.trace_no = ?1 AND (?2 = '' OR s.service = ?2) "
     "AND (?3 = '' OR s.namespace = ?3) AND (?4 = '' OR s.cluster = ?4) "
-    "AND (?5 = '' OR s.operation = ?5) AND (?6 = '' OR "
-    "json_extract(s.attributes, ?6) = ?7 OR s.attributes -> ?6 = ?7 OR "
-    "json_extract(s.resource, ?6) = ?7 OR s.resource -> ?6 = ?7) AND (?8 = '' OR s.peer = ?8) "
+    "AND (?5 = '' OR s.operation = ?5) AND (?6 = '' OR NOT EXISTS (SELECT 1 FROM json_each(?6) a "
+    "WHERE (json_extract(s.attributes, a.value ->> 0) = a.value ->> 1 "
+    "OR s.attributes -> (a.value ->> 0) = a.value ->> 1 "
+    "OR json_extract(s.resource, a.value ->> 0) = a.value ->> 1 "
+    "OR s.resource -> (a.value ->> 0) = a.value ->> 1) IS NOT TRUE)) "
+    "AND (?7 = '' OR s.peer = ?7) "
     "LIMIT 1";
 
 #define MOST_NAMED 20
@@ -196,6 +199,17 @@ int query_named_traces_json(struct query *query, struct str ids, struct buf *out
 
 /* ---- by filter ---- */
 
+bool query_add_attr(struct query_filter *filter, struct str text, struct err *err)
+{
+    struct query_attr attr;
+    if (!str_cut(text, '=', &attr.key, &attr.value) || !attr.key.len)
+        return !err_set(err, ERR_INVALID, "attr is key=value");
+    if (filter->n_attrs == QUERY_MAX_ATTRS)
+        return !err_set(err, ERR_INVALID, "attr comes at most %d times", QUERY_MAX_ATTRS);
+    filter->attrs[filter->n_attrs++] = attr;
+    return true;
+}
+
 /* Is there a node of this name that is known by the word of its callers alone? */
 static bool is_without_spans(struct query *query, struct str service)
 {
@@ -246,23 +260,30 @@ static int prepare_spans(struct traces_reading *reading, struct err *err)
     const struct query_filter *filter = reading->filter;
     bool whose =
         !reading->by_calls && (filter->service.len || filter->namespace.len || filter->cluster.len);
-    char path[600];
-    if (!whose && !filter->operation.len)
+    struct buf attrs;
+    if (!whose && !filter->operation.len && filter->n_attrs < 2)
         return 0;
     sqlite3 *db = reading->query->db;
     if (sqlite3_prepare_v2(db, spans_sql, -1, &reading->spans, NULL) != SQLITE_OK)
         return err_set(err, ERR_IO, "%s", sqlite3_errmsg(db));
-    int n = snprintf(path, sizeof(path), "$.\"%.*s\"",
-                     (int)(filter->attr_key.len < 256 ? filter->attr_key.len : 256),
-                     filter->attr_key.p ? filter->attr_key.p : "");
+    buf_init(&attrs, 1u << 20);
+    for (unsigned i = 0; i < filter->n_attrs; i++) {
+        buf_add_c(&attrs, i ? ",[\"$.\\\"" : "[[\"$.\\\"");
+        buf_add_json_inner(&attrs, filter->attrs[i].key);
+        buf_add_c(&attrs, "\\\"\",");
+        buf_add_json(&attrs, filter->attrs[i].value);
+        buf_add_c(&attrs, i + 1 < filter->n_attrs ? "]" : "]]");
+    }
     statement_bind_text(reading->spans, 2, whose ? filter->service : STR_NONE);
     statement_bind_text(reading->spans, 3, whose ? filter->namespace : STR_NONE);
     statement_bind_text(reading->spans, 4, whose ? filter->cluster : STR_NONE);
     statement_bind_text(reading->spans, 5, filter->operation);
-    sqlite3_bind_text(reading->spans, 6, path, filter->attr_key.len ? n : 0, SQLITE_TRANSIENT);
-    statement_bind_text(reading->spans, 7, filter->attr_value);
-    statement_bind_text(reading->spans, 8, reading->by_calls ? filter->service : STR_NONE);
-    return 0;
+    sqlite3_bind_text(reading->spans, 6, attrs.len ? attrs.p : "", (int)attrs.len,
+                      SQLITE_TRANSIENT);
+    statement_bind_text(reading->spans, 7, reading->by_calls ? filter->service : STR_NONE);
+    bool good = !buf_failed(&attrs);
+    buf_fini(&attrs);
+    return good ? 0 : err_set(err, ERR_BUSY, "memory is short");
 }
 
 /* Attributes are looked at by the page's search, which reads each set of them once. */
@@ -270,16 +291,18 @@ static int prepare_search(struct traces_reading *reading, struct err *err)
 {
     const struct query_filter *filter = reading->filter;
     struct buf line;
-    if (!reading->by_calls && !filter->attr_key.len)
+    if (!reading->by_calls && !filter->n_attrs)
         return 0;
     struct search *search = malloc(sizeof(*search));
     if (!search)
         return err_set(err, ERR_BUSY, "memory is short");
     buf_init(&line, 1u << 16);
-    if (filter->attr_key.len) {
-        buf_add_json(&line, filter->attr_key);
+    for (unsigned i = 0; i < filter->n_attrs; i++) {
+        if (i)
+            buf_add_char(&line, ' ');
+        buf_add_json(&line, filter->attrs[i].key);
         buf_add_char(&line, '=');
-        buf_add_json(&line, filter->attr_value);
+        buf_add_json(&line, filter->attrs[i].value);
     }
     if (search_open(search, reading->query, filter->window, buf_str(&line), err))
         free(search);
@@ -346,7 +369,7 @@ static bool passes(struct traces_reading *reading, int64_t trace_no)
     if (reading->by_calls && !takes_part(reading, trace_no))
         return false;
     struct search_trace trace = {.trace_no = trace_no};
-    if (reading->filter->attr_key.len && search_match(reading->search, &trace, 0))
+    if (reading->filter->n_attrs && search_match(reading->search, &trace, 0))
         return false;
     if (!reading->spans)
         return true;

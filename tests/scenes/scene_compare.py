@@ -38,12 +38,13 @@ def requests(kind, seed, n, share=0.5, begin=BEGIN, minutes=MINUTES):
     return spans
 
 
-def body(spans):
+def body(spans, namespace=""):
     by_place = {}
     for place, span in spans:
         by_place.setdefault(place, []).append(span)
     return json.dumps({"resourceSpans": [
-        {"resource": {"attributes": [{"key": k, "value": {"stringValue": v}} for k, v in (("service.name", s), ("service.version", version))]},
+        {"resource": {"attributes": [{"key": k, "value": {"stringValue": v}} for k, v in (("service.name", s), ("service.version", version),
+                                                                                           ("service.namespace", namespace))]},
          "scopeSpans": [{"spans": list_}]} for (s, version), list_ in by_place.items()]})
 
 
@@ -183,3 +184,18 @@ def scene_each_canary_has_a_series(c):
     assert c.counter("faultline_canary_verdict", service="cart", baseline="v1", candidate="v2", verdict="worse") + c.counter(
         "faultline_canary_verdict", service="cart", baseline="v2", candidate="v1", verdict="better") == 1
     assert c.counter("faultline_canary_verdict") == 1  # front has one version
+
+
+def scene_one_service_in_two_namespaces_has_one_series(c):
+    c.start()
+    now = time.time() * 1e3
+    for seed, namespace, kind in ((7, "blue", "same"), (8, "green", "fails")):
+        for part, share, begin in ((0, 0, now - 900e3), (100, 0.5, now - 420e3)):  # the candidate came later
+            spans = body(requests(kind, seed + part, 1500, share, begin), namespace)
+            assert c.post_otlp(spans.encode(), json_body=True)[0] == 200
+    c.flush()
+    one = {n: c.api("compare?service=%s/cart" % n)["verdict"] for n in ("blue", "green")}
+    assert one["blue"] != "worse" and one["green"] == "worse", one
+    # Its labels know no namespace: the worst of them is what it says, once.
+    assert c.counter("faultline_canary_verdict", service="cart", baseline="v1", candidate="v2", verdict="worse") == 1
+    assert c.counter("faultline_canary_verdict") == 1

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 import zlib
 
@@ -213,6 +214,54 @@ def scene_commands(c):
     assert shifted["to"] > done["to"]
 
 
+def scene_tail_follows(c):
+    c.start()
+
+    def send(n):
+        there = c.connection(c.otlp)
+        for i in range(n):
+            there.request("POST", "/v1/traces", otlp_body([]), {"Content-Type": "application/json", "X-Number": str(i)})
+            assert there.getresponse().read() == b"{}"
+        there.close()
+
+    follow = [c.program, "tail", "--follow", "--url", "http://" + c.web]
+    told, errors = [open(os.path.join(c.folder, "tail." + kind), "w+b") for kind in ("json", "err")]
+    text = subprocess.Popen(follow, stdout=subprocess.PIPE)
+    tail = subprocess.Popen(follow + ["--format", "json"], stdout=told, stderr=errors)
+    bare = lambda: os.pread(told.fileno(), 1 << 26, 0).decode()
+    shown = lambda: [i for line in bare().splitlines(True) if line.endswith("\n") for i in json.loads(line)["items"]]
+    try:
+        # A line is there at once, also in a pipe or a file.
+        send(1)
+        assert b" 0 records" in text.stdout.readline()
+        wait_for(lambda: len(shown()) == 1)
+        # All of a burst comes, oldest first.
+        send(90)
+        wait_for(lambda: len(shown()) == 91)
+        times = [i["at"] for i in shown()]
+        assert times == sorted(times)
+        assert all(b" 0 records" in text.stdout.readline() for _ in range(90))
+        # What is past what the collector remembers is told of.
+        tail.send_signal(signal.SIGSTOP)
+        send(1100)
+        tail.send_signal(signal.SIGCONT)
+        wait_for(lambda: len(shown()) == 91 + 1024)
+        assert os.pread(errors.fileno(), 4096, 0) == b"faultline tail: 76 batches were missed: more came at once than the collector remembers\n"
+        tail.send_signal(signal.SIGTERM)
+        tail.wait(10)
+        assert bare().endswith("\n")
+    finally:
+        for process in (text, tail):
+            process.kill()
+            process.wait()
+        text.stdout.close()
+    page = c.api("tail?follow=1&cursor=0&limit=1000")
+    assert len(page["items"]) == 1000 and page["next"] == "1167", page["next"]
+    assert len(c.api("tail?follow=1&cursor=1167")["items"]) == 24 and c.api("tail?follow=1&limit=5")["next"] == "1191"
+    assert c.api("tail?follow=1&cursor=1191") == {"items": [], "next": "1191"}
+    assert len(c.api("tail")["items"]) == 20 and c.get("/api/v1/tail?follow=x")[0] == 400
+
+
 def scene_page_and_api(c):
     c.start()
     c.post_otlp(golden("otel_js", "proto", "traces.frontend.bin"))
@@ -246,6 +295,9 @@ def scene_page_and_api(c):
                 "graph?level=pod", "traces/xyz"):
         code, text, _ = c.get("/api/v1/" + bad)
         assert code == 400 and json.loads(text)["error"]["code"] == "invalid", (bad, code, text)
+    for odd in ("export?service=%ff", "compare?service=%ff&baseline=1&candidate=2"):
+        code, text, _ = c.get("/api/v1/" + odd)
+        assert code == 404 and "\ufffd" in json.loads(text)["error"]["message"], (odd, code, text)
     code, text, headers = c.get("/api/v1/traces/123")
     assert code == 404 and json.loads(text)["error"]["code"] == "not_found" and headers["cache-control"] == "no-store"
     assert c.get("/api/v1/traces?limit=&from=&whatever=1")[0] == 200

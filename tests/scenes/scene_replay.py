@@ -323,7 +323,7 @@ def scene_a_broken_line_is_left_out(c):
     cut = good[0].index(b"endTime") - 3
     for bad in (good[0][:cut], good[0][:cut + 6], b'{"a', b"{broken", b"hello", b"]", b'"', b'{"resourceSpans":7}', b'{"resourceSpans":[}', b'{"a":1}', good[0][:-1] + b"]",
                 b"hello {} \" {", b"\xff\0"):
-        for end, at in ((b"\n", 1), (b"\r\n", 3), (b"\n\n", 5)):
+        for end, at in ((b"\n", 0), (b"\r\n", 0), (b"\n", 1), (b"\r\n", 3), (b"\n\n", 5)):
             path = os.path.join(c.folder, "lines.jsonl")
             with open(path, "wb") as f:
                 f.write(end.join(good[:at] + [bad] + good[at:]) + (end if at < 5 else b""))
@@ -335,6 +335,20 @@ def scene_a_broken_line_is_left_out(c):
     c.check_ledger()
     done = replay(c, b"\n".join([good[0], long[:-len(long) // 8], good[1], b"x", good[2], b'{"resourceSpans":7}', long, good[4]]))
     assert done["rejected"] == 3 and c.sql("SELECT count(DISTINCT span_id) FROM span") == [(9004,)], done
+    c.check_ledger()
+    # A rotated file begins in the middle of a line, wherever that may be, also before one of its commas or brackets, or in a long one.
+    for begin in list(range(1, len(good[0]), 23)) + [good[0].index(b"[") + 1, good[0].index(b",") + 1, good[0].index(b'{"key"')]:
+        for first in (good[0][begin:], good[0][:begin]):
+            done = replay(c, b"\n".join([first, good[1], good[2]]))
+            assert (done["records"], done["rejected"]) == (3, 1), (first, done)
+    done = replay(c, b"\n".join([long[len(long) // 3:], good[1]]) + b"\n", "--as", "otlp_json")
+    assert (done["records"], done["rejected"]) == (2, 1), done
+    # Lines of one document are none by themselves.
+    spaced = lambda i: json.dumps(json.loads(good[i])["resourceSpans"][0])  # noqa: E731
+    for text in ('{"resourceSpans":[\n%s\n]}\n', '{"resourceSpans":\n[%s\n,\n%%s]}\n' % "%s", '{"resourceSpans":[\n%s,\n%%s\n]\n}{}' % "%s"):
+        text = text % ((spaced(1), spaced(2)) if text.count("%s") == 2 else spaced(1))
+        done = replay(c, text.encode())
+        assert (done["records"], done["rejected"]) == (text.count('"startTimeUnixNano"'), 0), (text, done)
     c.check_ledger()
     c.stop()
     data = b"\n".join([b'{"resourceSpans":7}', good[0]] + [b"x"] * 30 + [b"\n", good[1]])

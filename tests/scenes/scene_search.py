@@ -1,6 +1,7 @@
 """The search behind the page: every line means what its SQL says; pages, orders, counts, the fair sample, what is different."""
 import json
 import os
+import subprocess
 import sys
 import time
 from urllib.parse import quote
@@ -197,6 +198,25 @@ def scene_traces_by_what_a_span_or_a_callee_is(c):
         assert len(every(c, "traces?from=1h&attr=typed.value=" + value)) == n, value
     assert len(every(c, "traces?from=1h&limit=3&attr=process.pid=77")) == 4
     assert len(every(c, "traces?from=1h&attr=process.pid=77&service=typed&operation=op")) == 4 and not every(c, "traces?from=1h&attr=process.pid=77&service=cart")
+    # Repeated, all of them hold, of one span, in any order; asked of the file or of the collector.
+    body = json.loads(otlp_body([otlp_span("%032x" % (n + 9), "%016x" % (2 * n + k + 30), start=time.time() * 1000 - 5000, service="both") for n in range(2) for k in range(2)]))
+    for n, (k, value) in enumerate((("a", "1"), ("b", "x=y"), ("a", "1"), ("c", "3"))):
+        body["resourceSpans"][0]["scopeSpans"][0]["spans"][n]["attributes"] = [{"key": k, "value": {"stringValue": value}}]
+    body["resourceSpans"][0]["scopeSpans"][0]["spans"][2]["attributes"].append({"key": "b", "value": {"stringValue": "x=y"}})
+    assert c.post_otlp(json.dumps(body).encode(), True)[0] == 200
+    c.flush()
+    for attrs, n in ((("a=1",), 2), (("b=x=y",), 2), (("a=1", "b=x=y"), 1), (("b=x=y", "a=1"), 1), (("a=1", "b=no"), 0), (("b=no", "a=1"), 0), (("a=1", "c=3"), 0), (("typed.value=500", "process.pid=77"), 2),
+                     (("process.pid=77", "typed.value=true"), 1)):
+        for service in ("", "&service=typed" if "process.pid=77" in attrs else "&service=both"):
+            assert len(every(c, "traces?from=1h%s&attr=%s" % (service, "&attr=".join(attrs)))) == n, (attrs, service)
+        for source in (("--db", c.db), ("--url", "http://" + c.web)):
+            said = subprocess.run([c.program, "traces", *source, "--from", "1h", "--format", "json"] + [a for attr in attrs for a in ("--attr", attr)], capture_output=True, check=True)
+            assert len(json.loads(said.stdout)["items"]) == n, (attrs, source)
+    assert c.get("/api/v1/traces?attr=a=1" + "&attr=a=1" * 7)[0] == 200 and c.get("/api/v1/traces?attr=a=1" + "&attr=a=1" * 8)[0] == 400
+    for source in (("--db", c.db), ("--url", "http://" + c.web)):
+        for wrong in (["--attr", "=x"], ["--attr", ""], ["--attr", "a=1"] * 9, ["--attr", "a=1"] * 99, ["--attr", "a=1", "--attr", "k"]):
+            said = subprocess.run([c.program, "traces", *source, *wrong], capture_output=True)
+            assert said.returncode == 2 and b"--attr" in said.stderr and not said.stdout, (source, wrong, said)
     for path, sql in (("attr=http.response.status_code=200", "attributes ->> '$.\"http.response.status_code\"' = 200"),
                       ("attr=cart.items=3&service=cart", "service = 'cart' AND attributes ->> '$.\"cart.items\"' = 3"),
                       ("service=redis", "peer = 'redis'"), ("service=redis&operation=Stock", "0"), ("service=nobody", "0"), ("service=catalog&namespace=shop", "service = 'catalog' AND namespace = 'shop'")):

@@ -2,9 +2,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 
-from lib import otlp_body, otlp_span
+from lib import otlp_body, otlp_span, wait_for
 
 README = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "README.md")
 
@@ -95,6 +96,17 @@ def scene_a_reload_takes_over_what_it_can(c):
     write(c, "store: {retention: 90m, max_size: 10240MiB}\nweb.sql: false\nlog.level: info\n")
     assert c.request(c.web, "POST", "/-/reload")[0] == 200
     assert [line for line in c.said().splitlines() if "needs_restart" in line][-1].endswith("settings=store.retention,web.sql")
+
+
+def scene_mistakes_of_a_reload_are_lines_of_the_log(c):
+    c.config = os.path.join(c.folder, "faultline.yml")
+    write(c, "log.format: json\n")
+    c.start()
+    write(c, "log.format: json\nstore.retention: 5\nstitch.gatewais: [ü]\n")
+    c.process.send_signal(signal.SIGHUP)
+    lines = wait_for(lambda: c.said().count('"mistake"') == 2 and [json.loads(line) for line in c.said().splitlines()])
+    said = [line["text"] for line in lines if line["event"] == "mistake"]
+    assert "faultline.yml:2: store.retention" in said[0] and "faultline.yml:3" in said[1] and "stitch.gateways" in said[1], said
 
 
 def scene_documents_tell_what_the_program_does(c):

@@ -123,10 +123,13 @@ def scene_sql_says_what_is_wrong(c):
         assert status == 400 and json.loads(text)["error"]["code"] == "invalid", (body, status, text)
     for kind in ("text/plain", "application/x-www-form-urlencoded", None):
         assert ask(c, "SELECT 1", kind)[0] == 415, kind
-    assert ask(c, "SELECT 1", "application/json; charset=utf-8")[0] == 200
+    assert all(ask(c, "SELECT 1", kind)[0] == 200 for kind in ("application/json; charset=utf-8", "APPLICATION/JSON"))
+    assert ask(c, "SELECT cast(x'41ff' AS text)")[1]["rows"] == [["A\ufffd"]]
     status, _, headers = c.request(c.web, "GET", "/api/v1/sql")
     assert status == 405 and headers["allow"] == "POST"
     assert c.request(c.web, "POST", "/api/v1/sql", b'{"sql":"SELECT 1"}', {"Content-Type": "application/json", "Sec-Fetch-Site": "cross-site"})[0] == 403
+    for path in ("/api/v1/graph", "/nosuch", "/v1/traces"):  # nor does it learn what is there
+        assert c.request(c.web, "POST", path, b"{}", {"Content-Type": "application/json", "Sec-Fetch-Site": "cross-site"})[0] == 403, path
     assert c.request(c.web, "POST", "/api/v1/sql", b'{"sql":"SELECT 1 -- ' + b"x" * (1 << 20) + b'"}', {"Content-Type": "application/json"})[0] == 413
 
 

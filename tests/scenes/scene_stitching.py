@@ -4,7 +4,9 @@ import os
 import random
 import sqlite3
 import subprocess
+import time
 
+from lib import otlp_body, otlp_span, wait_for
 from stitching import INBOUND, Trace, expected_text, frames_of, graph_text, otlp, out, zipkin
 from stitching_cases import CASES, a_service_that_only_reports_as_a_client, kong_before_a_service_with_spans_of_its_plugins
 
@@ -229,6 +231,23 @@ def scene_late_and_across_restarts(c):
     late = tables(c)
     for query in TABLES:
         assert late[query] == at_once[query], (query, sorted(set(late[query]) ^ set(at_once[query]), key=str)[:6])
+
+
+def scene_a_trace_that_is_sent_again_is_not_forgotten_before_its_commit(c):
+    """Cut, sent again, and then a span more, all before the writer commits: what is not in the file yet must still be known."""
+    c.start(stitch__trace_idle="100ms", store__commit_interval="60s")
+    live = lambda: c.api("status")["live"]["traces"]  # noqa: E731
+    first, again = "%032x" % 0xa1, 8
+    bodies = [otlp_body([otlp_span(first, "%016x" % (n + 1), "%016x" % n if n else "", service="s%d" % n)]) for n in range(again)]
+    for n, body in enumerate(bodies):
+        assert c.post_otlp(body, True)[0] == 200
+        wait_for(lambda: c.counter("faultline_stitch_cut_total") == n + 1 and live() == 0)
+        assert c.post_otlp(body, True)[0] == 200
+        time.sleep(0.3)  # it is cut once more, without anything new, which no counter tells
+        assert live() == 0
+    c.flush()
+    assert c.sql("SELECT span_count, reopened FROM trace") == [(again, again - 1)] and c.sql("SELECT count(*) FROM span") == [(again,)]
+    c.check_ledger()
 
 
 def scene_what_comes_after_the_reopen_window_is_a_trace_of_its_own(c):

@@ -125,6 +125,7 @@ def scene_who_comes_in_clear_text_is_told(c):
                 got += part
         answer, = parse(got)
         assert answer.status == 400 and b"https:" in answer.body, (where, got)
+        assert b"X-Content-Type-Options: nosniff\r\n" in got, (where, got)
     # and whoever stalls in the handshake holds up nobody
     stalled = [connect(c.otlp) for _ in range(20)]
     for s in stalled:

@@ -225,6 +225,11 @@ static void buffers_remember_what_did_not_fit(void **state)
         buf_str(&buf),
         STR("\"a\\\"b\\\\c\\n\\u0001\" 0.1 -9223372036854775808 2026-11-23T10:00:00.000000007Z")));
     buf_reset(&buf);
+    buf_add_json(&buf, STR("\xc3\xbc\xff \xed\xa0\x80\xf0\x9f\x8e\x84\xe2\x82"));
+    assert_true(
+        str_eq(buf_str(&buf), STR("\"\xc3\xbc\xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
+                                  "\xf0\x9f\x8e\x84\xef\xbf\xbd\xef\xbf\xbd\"")));
+    buf_reset(&buf);
     for (int i = 0; i < 4; i++) {
         buf_add_json_double(&buf, (const double[]){-0.5, NAN, INFINITY, -INFINITY}[i]);
         buf_add_char(&buf, ' ');
