@@ -15,7 +15,8 @@ static struct config *read_all(const struct config_input *input)
     buf_init(&mistakes, 1u << 20);
     size_t n = config_read(input, &config, &mistakes);
     n += serve_check_keys(config, &mistakes);
-    fwrite(mistakes.p, 1, mistakes.len, stderr);
+    if (mistakes.len)
+        fwrite(mistakes.p, 1, mistakes.len, stderr);
     buf_fini(&mistakes);
     if (!n)
         return config;

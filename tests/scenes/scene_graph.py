@@ -238,7 +238,10 @@ def scene_a_service_and_an_edge_are_what_sql_says(c):
         "SELECT callee_version, sum(calls) FROM edge_minute WHERE callee_service = 'cart' AND minute_ns >= ? GROUP BY 1", ns(begin)))
     assert {o["operation"]: (o["calls"], o["errors"]) for o in s["operations"]} == {r[0]: r[1:] for r in c.sql(
         "SELECT operation, sum(calls), sum(errors) FROM operation_minute WHERE service = 'cart' AND kind = 'server' AND minute_ns >= ? GROUP BY 1", ns(begin))}
+    parts = s["compare"].pop("parts")  # the errors again, by where they began
     assert s["compare"] == c.api("compare?service=eu-1/shop/cart&" + span)
+    judged = next(x for x in s["compare"]["checks"] if x["metric"] == "errors")
+    assert [p["metric"] for p in parts] == ["began", "passed"] and abs(sum(p["effect"] for p in parts) - judged["effect"]) < 1e-9, (parts, judged)
     versions = lambda x: (x["baseline"]["version"], x["candidate"]["version"])
     assert s["compare"]["verdict"] == "worse" and versions(s["compare"]) == ("v1", "v2")
     turned = c.api("service/eu-1/shop/cart?%s&compare=v2..v1" % span)["compare"]
