@@ -109,6 +109,7 @@ int query_open(const char *path, struct query **result, struct err *err)
     query_watch_deadline(query);
     query_add_functions(query->db);
     folded_add_function(query->db);
+    rollup_add_function(query->db);
     sql_guard_functions(query->db);
     *result = query;
     return 0;

@@ -384,6 +384,14 @@ static uint32_t part_of(const struct cohort_reading *reading, uint64_t minute)
     return (uint32_t)((minute - reading->from_minute) * COHORT_PARTS / n);
 }
 
+static bool add_row(struct tally *tally, sqlite3_stmt *row)
+{
+    int64_t numbers[TALLY_NUMBERS];
+    for (int i = 0; i < TALLY_NUMBERS; i++)
+        numbers[i] = sqlite3_column_int64(row, i);
+    return tally_add(tally, numbers, column_str(row, TALLY_NUMBERS));
+}
+
 static int add_minute(struct cohort_reading *reading, uint64_t minute)
 {
     bool common = false;
@@ -399,7 +407,7 @@ static int add_minute(struct cohort_reading *reading, uint64_t minute)
         if (code == SQLITE_ROW) {
             struct tally *tally =
                 rollup_tally(reading->rollup, &key->key, part_of(reading, minute));
-            code = tally && read_tally_row(reading->row, 0, tally) ? SQLITE_DONE : SQLITE_NOMEM;
+            code = tally && add_row(tally, reading->row) ? SQLITE_DONE : SQLITE_NOMEM;
         }
         sqlite3_reset(reading->row);
     }
@@ -438,7 +446,7 @@ int query_cohorts(struct query *query, const struct cohort_question *question, s
                     "SELECT minute FROM tally_row WHERE minute >= ? AND minute < ? "
                     "ORDER BY minute LIMIT 1",
                     &reading->next, err) == 0 &&
-        query_begin(query, "SELECT " TALLY_ROW_SELECT "WHERE minute = ? AND tally = ?",
+        query_begin(query, "SELECT " TALLY_COLUMNS "FROM tally_row WHERE minute = ? AND tally = ?",
                     &reading->row, err) == 0)
         code = read_cohorts(reading, err);
     sqlite3_finalize(reading->row);

@@ -106,5 +106,7 @@ int query_trace_number(struct query *query, struct str id, int64_t *trace_no, st
 int query_trace_no_before(struct query *query, uint64_t ns, int64_t *trace_no, struct err *err);
 /* histogram_quantile and the other functions of `faultline sql`. */
 int query_add_functions(sqlite3 *db);
+/* rollup_take, of query_rollup(). */
+int rollup_add_function(sqlite3 *db);
 
 #endif

@@ -110,14 +110,14 @@ struct tally_key read_tally_key(struct key_reader *reader, sqlite3_stmt *row, in
 
 /* ---- numbers ---- */
 
-bool read_tally_row(sqlite3_stmt *row, int first, struct tally *tally)
+bool tally_add(struct tally *tally, const int64_t numbers[TALLY_NUMBERS], struct str histogram)
 {
-    int64_t *const fields[] = {&tally->n,       &tally->bad,     &tally->client_errors,
-                               &tally->origins, &tally->retries, &tally->recovered,
-                               &tally->sum_ns};
-    for (int i = 0; i < 7; i++)
-        *fields[i] += sqlite3_column_int64(row, first + i);
-    struct str blob = {sqlite3_column_blob(row, first + 7),
-                       (size_t)sqlite3_column_bytes(row, first + 7)};
-    return histogram_decode(&tally->histogram, blob);
+    tally->n += numbers[0];
+    tally->bad += numbers[1];
+    tally->client_errors += numbers[2];
+    tally->origins += numbers[3];
+    tally->retries += numbers[4];
+    tally->recovered += numbers[5];
+    tally->sum_ns += numbers[6];
+    return histogram_decode(&tally->histogram, histogram);
 }

@@ -34,10 +34,10 @@ void key_reader_end(struct key_reader *reader);
 /* The columns of TALLY_KEY_SELECT from `first` on. */
 struct tally_key read_tally_key(struct key_reader *reader, sqlite3_stmt *row, int first);
 
-#define TALLY_ROW_SELECT                                                                           \
-    "n, bad, client_errors, origins, retries, recovered, sum_ns, histogram FROM tally_row "
+#define TALLY_COLUMNS "n, bad, client_errors, origins, retries, recovered, sum_ns, histogram "
+#define TALLY_NUMBERS 7 /* all of them but the histogram */
 
-/* Adds the columns of TALLY_ROW_SELECT from `first` on; false when memory is short. */
-bool read_tally_row(sqlite3_stmt *row, int first, struct tally *tally);
+/* Adds the values of TALLY_COLUMNS; false when memory is short. */
+bool tally_add(struct tally *tally, const int64_t numbers[TALLY_NUMBERS], struct str histogram);
 
 #endif
