@@ -12,7 +12,9 @@
 #include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
-#define SEEN_EVERY_NS (30 * NS_PER_S)
+/* A row takes 3 µs to write: for all there are, 1 % of the time at most. */
+#define SEEN_EACH_NS (UINT64_C(300) * NS_PER_US)
+#define SEEN_MOST_NS (30 * NS_PER_S)
 
 static bool ids_reserve(struct ids *ids, uint32_t number, bool generations)
 {
@@ -365,10 +367,13 @@ int dictionary_op(struct store *store, const struct turn *turn, node_no node,
     return (*entry)->row ? 0 : op_row(store, turn, *entry);
 }
 
-static void see(uint64_t *first_ns, uint64_t *last_ns, uint64_t start_ns)
+/* What is earlier than all before is written at once. */
+static void see(uint64_t *first_ns, uint64_t *last_ns, uint64_t *written_ns, uint64_t start_ns)
 {
-    if (!*first_ns || start_ns < *first_ns)
+    if (!*first_ns || start_ns < *first_ns) {
         *first_ns = start_ns;
+        *written_ns = 0;
+    }
     if (start_ns > *last_ns)
         *last_ns = start_ns;
 }
@@ -377,7 +382,7 @@ void dictionary_see(struct store *store, node_no node, struct op_entry *op, uint
 {
     struct dictionary *d = &store->dictionary;
     if (op)
-        see(&op->first_ns, &op->last_ns, start_ns);
+        see(&op->first_ns, &op->last_ns, &op->written_ns, start_ns);
     if (node == NODE_NONE)
         return;
     if (node >= d->cap_seen) {
@@ -391,7 +396,8 @@ void dictionary_see(struct store *store, node_no node, struct op_entry *op, uint
         d->seen = grown;
         d->cap_seen = cap;
     }
-    see(&d->seen[node].first_ns, &d->seen[node].last_ns, start_ns);
+    struct node_seen *seen = &d->seen[node];
+    see(&seen->first_ns, &seen->last_ns, &seen->written_ns, start_ns);
 }
 
 static int write_seen(sqlite3_stmt *statement, int64_t row, uint64_t first_ns, uint64_t last_ns)
@@ -402,27 +408,39 @@ static int write_seen(sqlite3_stmt *statement, int64_t row, uint64_t first_ns, u
     return statement_run(statement);
 }
 
-/* New things at once, others when half a minute of event time has passed: these are no figures to
- * the second. */
-static bool is_due(uint64_t first_ns, uint64_t last_ns, uint64_t written_ns)
+static bool is_due(uint64_t last_ns, uint64_t written_ns, uint64_t every_ns)
 {
-    return last_ns && (!written_ns || last_ns > written_ns + SEEN_EVERY_NS || first_ns < 1);
+    return last_ns > written_ns && last_ns - written_ns >= every_ns;
+}
+
+bool dictionary_waits(const struct store *store)
+{
+    const struct dictionary *d = &store->dictionary;
+    bool waits = false;
+    for (uint32_t i = 0; i < d->cap_seen && i < d->nodes.cap && !waits; i++)
+        waits = d->nodes.rows[i] && is_due(d->seen[i].last_ns, d->seen[i].written_ns, 0);
+    for (uint32_t i = 0; i < d->n_ops && !waits; i++)
+        waits = d->ops[i].row && is_due(d->ops[i].last_ns, d->ops[i].written_ns, 0);
+    return waits;
 }
 
 int dictionary_write_seen(struct store *store)
 {
     struct dictionary *d = &store->dictionary;
+    uint64_t every_ns = (d->nodes.cap + d->n_ops) * SEEN_EACH_NS;
     int code = 0;
+    if (d->write_all || every_ns > SEEN_MOST_NS)
+        every_ns = d->write_all ? 0 : SEEN_MOST_NS;
     for (uint32_t i = 0; i < d->cap_seen && i < d->nodes.cap && !code; i++) {
         struct node_seen *seen = &d->seen[i];
-        if (!d->nodes.rows[i] || !is_due(seen->first_ns, seen->last_ns, seen->written_ns))
+        if (!d->nodes.rows[i] || !is_due(seen->last_ns, seen->written_ns, every_ns))
             continue;
         code = write_seen(d->see_node, d->nodes.rows[i], seen->first_ns, seen->last_ns);
         seen->written_ns = seen->last_ns;
     }
     for (uint32_t i = 0; i < d->n_ops && !code; i++) {
         struct op_entry *op = &d->ops[i];
-        if (!op->row || !is_due(op->first_ns, op->last_ns, op->written_ns))
+        if (!op->row || !is_due(op->last_ns, op->written_ns, every_ns))
             continue;
         code = write_seen(d->see_op, op->row, op->first_ns, op->last_ns);
         op->written_ns = op->last_ns;

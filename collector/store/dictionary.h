@@ -41,6 +41,7 @@ struct dictionary {
     struct map op_map;
     struct node_seen *seen; /* by node number */
     uint32_t cap_seen;
+    bool write_all; /* somebody waits for the next commit: it has all that was seen */
     sqlite3_stmt *find_name, *add_name, *find_node, *add_node, *see_node, *find_op, *add_op,
         *see_op, *add_shape, *add_set, *add_resource;
 };
@@ -63,6 +64,8 @@ int dictionary_op(struct store *store, const struct turn *turn, node_no node,
 void dictionary_see(struct store *store, node_no node, struct op_entry *op, uint64_t start_ns);
 /* Writes when nodes and operations were seen; before a commit. */
 int dictionary_write_seen(struct store *store);
+/* Was anything seen that is not written? */
+bool dictionary_waits(const struct store *store);
 /* Forgets every row id: the transaction that wrote some was rolled back. */
 void dictionary_forget(struct store *store);
 

@@ -24,6 +24,19 @@ static void quantile_function(sqlite3_context *context, int n, sqlite3_value **v
         sqlite3_result_int64(context, (int64_t)ns);
 }
 
+static void count_function(sqlite3_context *context, int n, sqlite3_value **values)
+{
+    struct histogram histogram;
+    struct str blob = {sqlite3_value_blob(values[0]), (size_t)sqlite3_value_bytes(values[0])};
+    (void)n;
+    histogram_init(&histogram);
+    if (histogram_decode(&histogram, blob))
+        sqlite3_result_int64(context, (int64_t)histogram.n);
+    else
+        sqlite3_result_null(context);
+    histogram_fini(&histogram);
+}
+
 static void merge_step(sqlite3_context *context, int n, sqlite3_value **values)
 {
     struct histogram *histogram = sqlite3_aggregate_context(context, sizeof(*histogram));
@@ -115,6 +128,9 @@ int query_add_functions(sqlite3 *db)
     const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
     int code = sqlite3_create_function(db, "histogram_quantile", 2, flags, NULL, quantile_function,
                                        NULL, NULL);
+    code = code ? code
+                : sqlite3_create_function(db, "histogram_count", 1, flags, NULL, count_function,
+                                          NULL, NULL);
     code = code ? code
                 : sqlite3_create_function(db, "histogram_merge", 1, flags, NULL, NULL, merge_step,
                                           merge_final);

@@ -10,22 +10,23 @@
  * namespace, ?3 service of either end, ?6 and ?7 the minutes, ?8 who stands for whom. */
 #define WAYS                                                                                       \
     "WITH s AS MATERIALIZED (SELECT edge, sum(calls) AS calls, sum(errors_origin + "               \
-    "errors_carried) AS errors, sum(transit_ns_sum) AS transit, sum(mtls) AS mtls, sum(tls) AS "   \
+    "errors_carried) AS errors, sum(transit_ns_sum) AS transit, "                                  \
+    "sum(histogram_count(transit_histogram)) AS timed, sum(mtls) AS mtls, sum(tls) AS "            \
     "tls, sum(plaintext) AS plaintext, sum(security_unknown) AS unknown, sum(hairpins) AS "        \
     "hairpins, sum(added_ns_sum) AS added, sum(detours) AS detours, sum(bytes) AS bytes FROM "     \
     "edge_minute_row WHERE minute >= ?6 AND minute < ?7 GROUP BY edge), w AS (SELECT rc.text AS "  \
     "caller_cluster, rn.text AS caller_namespace, rs.text AS caller_service, rr.text AS "          \
     "caller_role, ec.text AS callee_cluster, en.text AS callee_namespace, es.text AS "             \
-    "callee_service, er.text AS callee_role, nv.text AS via, wc.text AS crossing, CASE "           \
-    "wb.text WHEN 'both' THEN s.calls ELSE 0 END AS timed, s.*, (SELECT sum(calls) FROM s) AS "    \
+    "callee_service, er.text AS callee_role, nv.text AS via, wc.text AS crossing, s.*, (SELECT "   \
+    "sum(calls) FROM s) AS "                                                                       \
     "total FROM s JOIN edge e ON e.id = s.edge JOIN node r ON r.id = folded(?8, e.caller) JOIN "   \
     "node c ON c.id = folded(?8, e.callee) JOIN name rc ON rc.id = r.cluster JOIN name rn ON "     \
     "rn.id = r.namespace JOIN "                                                                    \
     "name rs ON rs.id = r.service JOIN name ec ON ec.id = c.cluster JOIN name en ON en.id = "      \
     "c.namespace JOIN name es ON es.id = c.service JOIN word rr ON rr.list = 'role' AND "          \
     "rr.number = r.role JOIN word er ON er.list = 'role' AND er.number = c.role JOIN name nv ON "  \
-    "nv.id = e.via JOIN word wc ON wc.list = 'crossing' AND wc.number = e.crossing JOIN word wb "  \
-    "ON wb.list = 'known_by' AND wb.number = e.known_by WHERE ((?1 = '' OR rc.text = ?1) AND (?2 " \
+    "nv.id = e.via JOIN word wc ON wc.list = 'crossing' AND wc.number = e.crossing WHERE ((?1 = "  \
+    "'' OR rc.text = ?1) AND (?2 "                                                                 \
     "= '' OR rn.text = ?2) AND (?3 = '' OR rs.text = ?3)) OR ((?1 = '' OR ec.text = ?1) AND (?2 "  \
     "= '' OR en.text = ?2) AND (?3 = '' OR es.text = ?3))) "
 #define ENDS                                                                                       \
@@ -54,7 +55,7 @@ struct way_list {
 static const struct way_list crossings = {
     WAYS "SELECT " ENDS
          ", crossing, via, sum(calls), sum(errors), CAST(sum(calls) AS REAL) / max(total), "
-         "sum(CASE WHEN timed THEN transit ELSE 0 END) / nullif(sum(timed), 0) FROM w" GROUPED
+         "sum(transit) / nullif(sum(timed), 0) FROM w" GROUPED
          ", crossing, via ORDER BY sum(errors) DESC, sum(calls) DESC, " BY_NAME
          ", crossing, via" PAGE,
     {{"crossing", WAY_PLAIN},

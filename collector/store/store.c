@@ -117,6 +117,15 @@ uint64_t store_next_trace_no(struct store *store)
 
 /* ---- the thread ---- */
 
+/* Somebody waits for it: all that is known is in it. */
+static void commit_all(struct store *store)
+{
+    store->dictionary.write_all = true;
+    if (store->in_transaction || (dictionary_waits(store) && transaction_begin(store) == 0))
+        transaction_commit(store);
+    store->dictionary.write_all = false;
+}
+
 static void take_turn(struct store *store, struct turn *turn)
 {
     turn->next = NULL;
@@ -129,8 +138,8 @@ static void take_turn(struct store *store, struct turn *turn)
     store->applied_last = turn;
     if (code)
         transaction_start_over(store, code);
-    if (flush && store->in_transaction)
-        transaction_commit(store);
+    if (flush)
+        commit_all(store);
 }
 
 static bool is_due(const struct store *store)
@@ -202,8 +211,7 @@ static void *run(void *arg)
             store->dropping_to || store->shrinking)
             tend(store);
     }
-    if (store->in_transaction)
-        transaction_commit(store);
+    commit_all(store);
     return NULL;
 }
 
@@ -225,8 +233,7 @@ int store_step(struct store *store, struct err *err)
     struct turn *turn;
     while ((turn = queue_pop(store->queue, 0)))
         take_turn(store, turn);
-    if (store->in_transaction)
-        transaction_commit(store);
+    commit_all(store);
     return store->state == STATE_FAILED ? err_set(err, ERR_IO, "the database failed") : 0;
 }
 

@@ -1,4 +1,5 @@
 """The ways of calls in SQL: hops, hairpins, clear text, events, clocks, gaps; corrected by what comes late, kept across a restart, deleted with their minutes."""
+import json
 import os
 import sqlite3
 import subprocess
@@ -371,6 +372,44 @@ def scene_graph_check_ends_with_1_on_clear_text(c):
     code, text = check("--format", "json", *db)
     assert code == 1 and text.startswith('{"items":[{"caller":'), (code, text)
     assert check(*db, "--from", "15m", "--to", "now") == (0, "")
+
+
+def scene_what_a_crossing_adds_is_of_the_calls_whose_way_is_known(c):
+    """A callee that outlived its caller's half tells nothing of the way: 40 ms are the mean of one, not of two."""
+    c.start()
+    for number, ms in ((1, 60), (2, 500)):
+        t = Trace(number)
+        a = t.server("a", 0, 120)
+        t.server("b", 20, ms, t.client("a", 1, 100, a))
+        send(c, t.spans)
+    items = [i for i in c.api("crossings?from=1699999000&to=1700001000")["items"] if i["callee"]["service"] == "b"]
+    assert [(i["calls"], i["added_ns"]) for i in items] == [(2, 40_000_000)], items
+    counted = "SELECT sum(histogram_count(histogram)), sum(calls) FROM edge_minute WHERE callee_service = 'b'"
+    assert json.loads(subprocess.check_output([c.program, "sql", "--db", c.db, "--format", "json", counted])) == [
+        {"sum(histogram_count(histogram))": 2, "sum(calls)": 2}]
+
+
+def scene_what_was_flushed_is_in_all_lists(c):
+    """When things were first and last seen is told to the last span, also what comes late, or is early."""
+    c.start()
+    at = 1_700_000_040  # a whole minute
+
+    def give(number, second):
+        t = Trace(number)
+        t.server("a", (second - at) * 1000 - (BASE_US // 1000 - at * 1000), 5)
+        send(c, t.spans)
+
+    for n, second in enumerate((at, at - 7200, at + 3, at - 5, at + 5)):
+        give(n, second)
+    seen = c.sql("SELECT first_seen_ns / 1000000000, last_seen_ns / 1000000000 FROM operation WHERE service = 'a'")
+    assert seen == [(at - 7200, at + 5)] == c.sql("SELECT first_seen_ns / 1000000000, last_seen_ns / 1000000000 FROM service WHERE service = 'a'"), seen
+    for span, n in (((at - 7300, at - 7100), 1), ((at + 4, at + 60), 1), ((at + 6, at + 60), 0)):
+        for what in ("operations", "services"):
+            assert sum(i["node"]["service"] == "a" for i in c.api("%s?from=%d&to=%d" % (what, *span))["items"]) == n, (what, span)
+    # What is compared with by default ends before the minutes that answer begin.
+    diff = c.api("graph/diff?from=%d&to=%d" % (at + 10, at + 40))
+    assert [x[11:19] for x in (diff["base"]["from"], diff["base"]["to"], diff["from"], diff["to"])] == ["22:13:00", "22:14:00", "22:14:00", "22:15:00"], diff
+    assert c.stop() == 0
 
 
 def scene_graph_diff_names_what_changed(c):
