@@ -7,6 +7,9 @@
  * the call and no further. And rather the callee's that has lost an instance, for that no caller's
  * failure brings about.
  *
+ * Where callers report their calls too, one that makes fewer and fails has decided so itself,
+ * unless most of what it still asks fails: then it has stopped asking, and the callee owes it.
+ *
  * What else is known of the calls that are missing is told by missing_places.c.
  */
 #include <math.h>

@@ -17,7 +17,8 @@
  *   own_steps.c  work of its own that a service did not do, or does no more
  *   stops.c      visits that stop
  *   mix.c        visits of which other kinds come than before
- *   missing.c    failures of callers that never came to their callee, where only callees report
+ *   missing.c    failures of callers that never came to their callee, where only callees report, or
+ *                stopped asking it
  *   missing_places.c  … where calls are missing, and whether they were made
  *   changes.c    versions and instances that are new, against their sisters
  *   versions.c   suspects by version: what is judged by service, shared out among its versions
