@@ -107,8 +107,7 @@ static bool read_base(const struct http_request *request, struct window window, 
 {
     struct str text = http_query(request, "base");
     /* Both are widened to whole minutes: before that they would have one in common. */
-    window.from_ns -= window.from_ns % NS_PER_MINUTE;
-    window.to_ns += (NS_PER_MINUTE - window.to_ns % NS_PER_MINUTE) % NS_PER_MINUTE;
+    window = window_of_minutes(window);
     uint64_t length_ns = window.to_ns - window.from_ns;
     *base = (struct window){window.from_ns > length_ns ? window.from_ns - length_ns : 0,
                             window.from_ns};

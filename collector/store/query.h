@@ -26,6 +26,8 @@ void query_close(struct query *query);
 struct window {
     uint64_t from_ns, to_ns; /* half open */
 };
+/* Widened to whole minutes, as minutes answer it (CONTRACT §1). */
+struct window window_of_minutes(struct window window);
 
 /* Filters shared by several questions; '' or 0 means any. */
 #define QUERY_MAX_ATTRS 8

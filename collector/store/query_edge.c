@@ -315,7 +315,7 @@ int query_edge_json(struct query *query, struct window window, struct str caller
         free(near);
         return err_set(err, ERR_BUSY, "memory is short");
     }
-    window = mesh_window(window);
+    window = window_of_minutes(window);
     uint64_t length_ns = window.to_ns - window.from_ns;
     struct window base = {window.from_ns > length_ns ? window.from_ns - length_ns : 0,
                           window.from_ns};

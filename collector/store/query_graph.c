@@ -318,7 +318,7 @@ static int load(struct graph_answer *answer, struct query *query, enum graph_lev
                 struct window window, struct window base, struct err *err)
 {
     struct sums sums = {0};
-    answer->window = mesh_window(window);
+    answer->window = window_of_minutes(window);
     answer->base = base;
     if (mesh_init(&answer->mesh, query, level, err))
         return err->code;
@@ -326,7 +326,7 @@ static int load(struct graph_answer *answer, struct query *query, enum graph_lev
     answer->seconds = mesh_seconds(&answer->mesh);
     if (!code && base.to_ns > base.from_ns) {
         sums.of_base = true;
-        answer->base = mesh_window(base);
+        answer->base = window_of_minutes(base);
         code = mesh_rows(&answer->mesh, answer->base, sum_row, &sums, err);
         answer->base_seconds = mesh_seconds(&answer->mesh);
     }

@@ -369,7 +369,7 @@ int graph_load_physical(struct graph_answer *answer, struct query *query, enum g
                         struct window window, struct err *err)
 {
     struct physical physical = {.answer = answer};
-    *answer = (struct graph_answer){.window = mesh_window(window)};
+    *answer = (struct graph_answer){.window = window_of_minutes(window)};
     map_init(&physical.hop_map);
     map_init(&physical.node_map);
     if (!mesh_init(&answer->mesh, query, level, err) &&

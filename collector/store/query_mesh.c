@@ -137,7 +137,7 @@ void mesh_fini(struct mesh *mesh)
 
 /* ---- rows ---- */
 
-struct window mesh_window(struct window window)
+struct window window_of_minutes(struct window window)
 {
     uint64_t over = window.to_ns % NS_PER_MINUTE;
     window.from_ns -= window.from_ns % NS_PER_MINUTE;
@@ -207,7 +207,7 @@ static int end_walk(struct mesh *mesh, sqlite3_stmt *select, int code, struct er
 int mesh_rows(struct mesh *mesh, struct window window, mesh_row_f *row, void *ctx, struct err *err)
 {
     sqlite3_stmt *select;
-    window = mesh_window(window);
+    window = window_of_minutes(window);
     mesh->n_minutes = 0;
     if (query_begin(mesh->query, ROW_COLUMNS "WHERE minute >= ?1 AND minute < ?2", &select, err))
         return err->code;
@@ -221,7 +221,7 @@ int mesh_rows_of(struct mesh *mesh, struct window window, const int64_t *edges, 
 {
     sqlite3_stmt *select;
     int code = SQLITE_DONE;
-    window = mesh_window(window);
+    window = window_of_minutes(window);
     mesh->n_minutes = 0;
     if (query_begin(mesh->query, ROW_COLUMNS "WHERE minute = ?1 AND edge = ?2", &select, err))
         return err->code;

@@ -69,8 +69,6 @@ struct mesh_row {
 
 int mesh_init(struct mesh *mesh, struct query *query, enum graph_level level, struct err *err);
 void mesh_fini(struct mesh *mesh);
-/* The window in whole minutes, as it is answered. */
-struct window mesh_window(struct window window);
 typedef void mesh_row_f(struct mesh *mesh, const struct mesh_row *row, void *ctx);
 struct mesh_rows_to {
     mesh_row_f *row;

@@ -6,7 +6,6 @@
  * of calls to it, and all who are called tell of themselves.
  */
 #include "collector/base/hash.h"
-#include "collector/base/json.h"
 #include "collector/base/map.h"
 #include "collector/store/metric_claims.h"
 #include "collector/store/query_mesh_internal.h"
@@ -25,23 +24,6 @@ bool clusters_part(struct str name, struct cluster_stat_name *stat, enum part *p
 }
 
 /* ---- who ---- */
-
-static void read_labels(struct mesh_reading *reading, struct str text,
-                        struct str labels[N_CLUSTER_LABELS])
-{
-    struct json json;
-    struct json_text key;
-    json_init(&json, text);
-    if (!json_open_object(&json))
-        return;
-    while (json_next_key(&json, &key)) {
-        int label = cluster_label(key.raw);
-        if (label == N_CLUSTER_LABELS)
-            json_skip(&json, NULL);
-        else
-            json_as_text(&json, reading->arena, &labels[label]);
-    }
-}
 
 static void keep_texts(struct arena *arena, struct node_text *node)
 {
@@ -102,7 +84,7 @@ void clusters_take(struct mesh_reading *reading, const struct cluster_stat_name 
 {
     char text[CLUSTER_NAME_BYTES];
     struct str labels[N_CLUSTER_LABELS] = {{0}};
-    read_labels(reading, column_str(row, SERIES_ATTRIBUTES), labels);
+    mesh_series_labels(reading, row, cluster_label, N_CLUSTER_LABELS, labels);
     struct str name = cluster_whole_name(stat, labels[CLUSTER_NAME], text);
     struct str code = labels[CLUSTER_CODE];
     bool times = part != PART_CALLS;

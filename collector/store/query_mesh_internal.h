@@ -46,6 +46,9 @@ enum series_column {
 };
 
 /* query_mesh_series.c */
+/* The attributes of a row, each where `label_of` says for its key; `n`: nowhere. */
+void mesh_series_labels(struct mesh_reading *reading, sqlite3_stmt *row,
+                        int (*label_of)(struct str key), int n, struct str labels[]);
 /* What came by the minute, into series->minutes. False when nothing did, or cannot be told: of a
  * sender without a name the series may be several counters in one. */
 bool mesh_series_count(struct mesh_reading *reading, enum part part, sqlite3_stmt *row,

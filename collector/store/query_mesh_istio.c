@@ -1,7 +1,6 @@
 /* query_mesh_istio.c - Istio's standard series: who called whom, and how it ended, by their labels
  * (Istio's reference of standard metrics).
  */
-#include "collector/base/json.h"
 #include "collector/store/query_mesh_internal.h"
 
 enum label {
@@ -45,22 +44,12 @@ static const char *const label_names[N_LABELS] = {"reporter",
                                                   "destination_service_name",
                                                   "destination_service_namespace"};
 
-static void read_labels(struct mesh_reading *reading, struct str text, struct str labels[N_LABELS])
+static int istio_label(struct str key)
 {
-    struct json json;
-    struct json_text key;
-    json_init(&json, text);
-    if (!json_open_object(&json))
-        return;
-    while (json_next_key(&json, &key)) {
-        int label = 0;
-        while (label < N_LABELS && !str_eq(key.raw, str_of(label_names[label])))
-            label++;
-        if (label == N_LABELS)
-            json_skip(&json, NULL);
-        else
-            json_as_text(&json, reading->arena, &labels[label]);
-    }
+    int label = 0;
+    while (label < N_LABELS && !str_eq(key, str_of(label_names[label])))
+        label++;
+    return label;
 }
 
 /* Istio's word for what it does not know. */
@@ -160,7 +149,7 @@ bool istio_part(struct str name, enum part *part)
 void istio_take(struct mesh_reading *reading, enum part part, sqlite3_stmt *row)
 {
     struct str labels[N_LABELS] = {{0}};
-    read_labels(reading, column_str(row, SERIES_ATTRIBUTES), labels);
+    mesh_series_labels(reading, row, istio_label, N_LABELS, labels);
     struct mesh_series series = {.caller = end_of(reading, labels, 0),
                                  .callee = end_of(reading, labels, LABEL_OTHER_END - LABEL_SERVICE),
                                  .times = part != PART_CALLS,

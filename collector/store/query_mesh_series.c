@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "collector/base/clock.h"
+#include "collector/base/json.h"
 #include "collector/model/metric.h"
 #include "collector/store/query_mesh_internal.h"
 #include "collector/store/statements.h"
@@ -173,6 +174,23 @@ bool mesh_series_count(struct mesh_reading *reading, enum part part, sqlite3_stm
 bool mesh_status_failed(struct str code)
 {
     return (code.len == 3 && code.p[0] == '5') || str_eq(code, STR("429"));
+}
+
+void mesh_series_labels(struct mesh_reading *reading, sqlite3_stmt *row,
+                        int (*label_of)(struct str key), int n, struct str labels[])
+{
+    struct json json;
+    struct json_text key;
+    json_init(&json, column_str(row, SERIES_ATTRIBUTES));
+    if (!json_open_object(&json))
+        return;
+    while (json_next_key(&json, &key)) {
+        int label = label_of(key.raw);
+        if (label == n)
+            json_skip(&json, NULL);
+        else
+            json_as_text(&json, reading->arena, &labels[label]);
+    }
 }
 
 void mesh_series_add(struct mesh_reading *reading, const struct mesh_series *series)

@@ -9,7 +9,7 @@
 
 void steps_init(struct steps *steps, struct window window)
 {
-    window = mesh_window(window);
+    window = window_of_minutes(window);
     uint64_t minutes = (window.to_ns - window.from_ns) / NS_PER_MINUTE;
     *steps = (struct steps){.window = window, .minutes = 1};
     static const uint32_t sizes[] = {1, 2, 5, 10, 15, 30, 60, 120, 240, 720, 1440};

@@ -148,7 +148,7 @@ static int list_ways(struct query *query, struct mesh *mesh, const struct way_li
                      const struct query_filter *filter, struct buf *out, struct err *err)
 {
     sqlite3_stmt *select;
-    struct window window = mesh_window(filter->window);
+    struct window window = window_of_minutes(filter->window);
     int64_t offset = 0, from = (int64_t)(window.from_ns / NS_PER_MINUTE),
             to = (int64_t)(window.to_ns / NS_PER_MINUTE);
     uint32_t n = 0;
