@@ -59,6 +59,8 @@
 /* A step of its own is new where its visits had no more than this share of it: exporters lose a few
  * spans of a hundred, and an answer that was lost looks like none. */
 #define NEW_STEP_LEFT 0.25
+/* … and one of all visits where no more than a tenth did without it. */
+#define STEP_OF_ALL 0.9
 
 /* A callee may be the one that a call without name and answer was for when its own calls became
  * fewer by so much of what those became more. */

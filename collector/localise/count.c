@@ -1,4 +1,4 @@
-/* count.c - requests, self times and flow of one trace.
+/* count.c - requests, self times, own steps and flow of one trace.
  *
  * Outgoing halves have no self time of their own: what is not their callee's is the gap of the
  * call (count_calls.c).
@@ -117,6 +117,43 @@ static void count_self(struct counting *counting, uint32_t i)
     instance->bad += result->fault == FAULT_ORIGIN || made_good ? counting->sign : 0;
     if (!troubled)
         add_time(counting, instance, self_ns);
+}
+
+/* ---- own steps ---- */
+
+/* No visit is looked at for more operations than these. */
+#define MAX_OWN_STEPS 64u
+
+/* Once a visit: the same step made for each of many items says how many there were. */
+static bool is_done_before(struct counting *counting, uint32_t visit, uint32_t i)
+{
+    const struct record *records = counting->trace->records;
+    uint32_t *at = &counting->spans[visit].done, n = 0;
+    for (; *at != NONE && n < MAX_OWN_STEPS; at = &counting->spans[*at].done, n++) {
+        if (records[*at].shape->operation == records[i].shape->operation)
+            return true;
+    }
+    if (n < MAX_OWN_STEPS)
+        *at = i;
+    return n >= MAX_OWN_STEPS;
+}
+
+static void count_own_step(struct counting *counting, uint32_t i)
+{
+    const struct counted_trace *trace = counting->trace;
+    const struct span_result *result = &trace->graph.spans[i];
+    if (result->part != PART_INSIDE || trace->records[i].unstitched || result->again)
+        return;
+    uint32_t visit = visit_of(counting, i);
+    if (visit == NONE || is_done_before(counting, visit, i))
+        return;
+    struct tally *step =
+        tally(counting, &(struct tally_key){.channel = TALLY_STEP,
+                                            .node = counting->spans[visit].node,
+                                            .name = trace->records[visit].shape->operation,
+                                            .detail = trace->records[i].shape->operation});
+    if (step)
+        step->n += counting->sign;
 }
 
 /* ---- flow ---- */
@@ -250,6 +287,7 @@ bool count_trace(struct counting *counting, const struct counted_trace *trace, i
     find_troubled(counting);
     for (uint32_t i = 0; i < trace->n_records; i++) {
         count_self(counting, i);
+        count_own_step(counting, i);
         note_step(counting, i);
     }
     for (uint32_t i = 0; i < trace->n_records; i++)

@@ -15,6 +15,8 @@ struct counted_span {
     uint32_t parent;
     uint32_t visit; /* the incoming half that it is work of: see visit_of() */
     uint32_t last;  /* of an incoming half: the step of its visit that started last */
+    uint32_t done;  /* of an incoming half: the first of its visit's own steps, and of a step the
+                       next, each operation once */
     node_no node;   /* workload, gateway or waypoint: never a sidecar */
     bool threw;     /* an exception was noted on it, if one was looked for: see find_thrown() */
     bool below;     /* … on a span below it, from where it would have come */

@@ -60,6 +60,7 @@ void link_spans(struct counting *counting)
                                   .parent = NONE,
                                   .visit = UNKNOWN,
                                   .last = NONE,
+                                  .done = NONE,
                                   .node = workload_of(counting, trace->graph.spans[i].node)};
         if (!trace->graph.spans[i].again)
             *slot = i;

@@ -165,7 +165,7 @@ unsigned missing_callees(const struct work *work, uint32_t caller, name_no opera
     for (uint32_t i = 0; i < work->n_missing && n < MAX_MISSING; i++) {
         const struct missing_edge *edge = &work->missing[i];
         double n_callers;
-        if (edge->caller != caller || !edge->first)
+        if (edge->caller != caller || !edge->first || edge->drop <= 0)
             continue;
         double by_callee = guilt(work, true, edge->callee, &n_callers);
         by_callee *= edge->gone ? GONE_ODDS : 1;

@@ -1,9 +1,6 @@
 /* own_steps.c - what a service does in its visits besides calls: work whose spans name nobody, a
  * function of its own, or a database without attributes. Some of it is new: where nothing says
  * which span is a call, one without an answer is. Some is done no more.
- *
- * Nobody counts for which operation such a step is made. So that other requests than before are no
- * fault, it counts as missing only when it became rarer than the operation that lost most.
  */
 #include <math.h>
 
@@ -58,84 +55,114 @@ bool own_steps_measure(struct work *work)
 
 /* ---- gone ones ---- */
 
-/* Visits of one service. */
-struct stay {
+/* What visits for one thing do by themselves: the pairs of a service's steps in them. */
+struct doing {
+    const struct pair *from, *to;
     double visits[2]; /* now: but for those that failed, or stopped, as never before */
-    double least;     /* by how many times the share of its rarest operation is another, 0…1 */
 };
 
-static struct stay stay_of(const struct work *work, uint32_t service)
+static double share_of(const struct doing *doing, const struct pair *step, int time)
 {
-    struct stay stay = {.least = 1};
-    double all[2], rest[2] = {0, 0}, told = 0;
-    uint32_t n;
-    count_visits(work, service, NAME_NONE, all);
-    const struct visits *kind = visits_of_group(work, service, &n);
-    if (n == 0) /* nobody says for what it was visited */
-        return stay;
-    for (; n > 0 && all[0] > 0 && all[1] > 0; kind++, n--) {
-        double more =
-            kind->n[0] > 0 ? kind->failed[1] - kind->failed[0] / kind->n[0] * kind->n[1] : 0;
-        told += fmax(0, more) + kind->stopped;
-        if (kind->n[0] >= MIN_TIMES)
-            stay.least = fmin(stay.least, (kind->n[1] / all[1]) / (kind->n[0] / all[0]));
-        else
-            for (int t = 0; t < 2; t++)
-                rest[t] += kind->n[t];
-    }
-    if (rest[0] >= MIN_TIMES)
-        stay.least = fmin(stay.least, (rest[1] / all[1]) / (rest[0] / all[0]));
-    stay.visits[0] = all[0];
-    stay.visits[1] = fmax(0, all[1] - told);
-    return stay;
+    return fmin(1, fmax(0, (double)step->t[time].n) / doing->visits[time]);
 }
 
-static void blame_step(struct work *work, const struct pair *pair, const struct stay *stay,
-                       const double n[2], double z)
+static double z_of(const struct doing *doing, const struct pair *step)
 {
-    double was = n[0] / stay->visits[0], is = n[1] / stay->visits[1];
-    double share = fmin(1, stay->visits[1] / (double)work->requests[1].n);
-    struct finding finding = {.channel = CHANNEL_TRAFFIC,
-                              .kind = EVIDENCE_TRAFFIC,
-                              .unit = UNIT_RATIO,
-                              .value =
-                                  TRAFFIC_WEIGHT * share * fmin(1, was) * (stay->least - is / was),
-                              .test = TEST_TRAFFIC,
-                              .z = -z,
-                              .baseline = was,
-                              .observed = is,
-                              .group = pair->key.node,
-                              .peer = NO_GROUP,
-                              .done = pair,
-                              .metric = STR("steps_a_visit"),
-                              .text = say(work, "%.*s does %.*s less: %.3g → %.3g times a visit",
-                                          STR_ARG(level_name(work, pair->key.node)),
-                                          STR_ARG(name_text(work, pair->key.name)), was, is)};
+    double n[2];
+    for (int t = 0; t < 2; t++)
+        n[t] = share_of(doing, step, t) * doing->visits[t];
+    return two_proportions(n[0], doing->visits[0], n[1], doing->visits[1]);
+}
+
+static void count_stays(const struct work *work, struct doing *doing)
+{
+    const struct visits *kind = visits_of(work, doing->from->key.node, doing->from->key.name);
+    if (!kind || kind->n[0] <= 0)
+        return;
+    double failed = kind->failed[1] - kind->failed[0] / kind->n[0] * kind->n[1];
+    doing->visits[0] = kind->n[0];
+    doing->visits[1] = fmax(0, kind->n[1] - fmax(0, failed) - kind->stopped);
+}
+
+/* In the place of what is gone, by another name? */
+static double newly_done(const struct doing *doing)
+{
+    double most = 0;
+    for (const struct pair *step = doing->from; step < doing->to; step++) {
+        double was = share_of(doing, step, 0), is = share_of(doing, step, 1);
+        if (was < NEW_STEP_LEFT * is && z_of(doing, step) > SIGNIFICANT_Z)
+            most = fmax(most, is - was);
+    }
+    return most;
+}
+
+/* What all visits do may lack in a few; else it must be much fewer, for it depends on what they are
+ * asked for. */
+static bool is_gone(double was, double is)
+{
+    return is * TRAFFIC_FACTOR <= was || (was >= STEP_OF_ALL && was - is >= UNANSWERED_LEAST);
+}
+
+/* Without one step those around it, and behind it, are not done either: it is one fact. */
+static const struct pair *most_gone(struct work *work, const struct doing *doing)
+{
+    const struct pair *most = NULL;
+    double lacks = 0;
+    for (const struct pair *step = doing->from; step < doing->to; step++) {
+        double was = share_of(doing, step, 0), is = share_of(doing, step, 1);
+        work->n_tests[TEST_TRAFFIC] += step->t[0].n + step->t[1].n >= TEST_EVENTS;
+        if (was - is <= lacks || !is_gone(was, is))
+            continue;
+        most = step;
+        lacks = was - is;
+    }
+    return most && newly_done(doing) < NAMELESS_LEAST * lacks ? most : NULL;
+}
+
+static void blame_step(struct work *work, const struct doing *doing, const struct pair *step)
+{
+    double was = share_of(doing, step, 0), is = share_of(doing, step, 1);
+    double share = fmin(1, doing->visits[1] / (double)work->requests[1].n);
+    struct finding finding = {
+        .channel = CHANNEL_TRAFFIC,
+        .kind = EVIDENCE_TRAFFIC,
+        .unit = UNIT_RATIO,
+        .value = TRAFFIC_WEIGHT * share * (was - is),
+        .test = TEST_TRAFFIC,
+        .z = -z_of(doing, step),
+        .baseline = was,
+        .observed = is,
+        .group = step->key.node,
+        .peer = NO_GROUP,
+        .operation = step->key.name,
+        .done = step,
+        .metric = STR("step_share"),
+        .text = say(work, "%.*s %.*s: %.*s of visits do %.*s (normal %.*s)",
+                    STR_ARG(level_name(work, step->key.node)),
+                    STR_ARG(name_text(work, step->key.name)), STR_ARG(say_share(work, is)),
+                    STR_ARG(name_text(work, step->key.detail)), STR_ARG(say_share(work, was)))};
     blame(work, &finding);
 }
 
-static void find_gone(struct work *work, uint32_t service)
+static void find_gone(struct work *work, struct doing *doing)
 {
-    struct stay stay = stay_of(work, service);
-    uint32_t i, to;
-    if (stay.visits[0] < MIN_TIMES || stay.visits[1] < MIN_TIMES || stay.least <= 0)
+    count_stays(work, doing);
+    if (doing->visits[0] <= 0 || doing->visits[1] <= 0)
         return;
-    for (pairs_range(&work->by_service, TALLY_SELF, service, &i, &to); i < to; i++) {
-        const struct pair *pair = &work->by_service.items[i];
-        double n[2];
-        if (!count_step(work, pair, n) || n[0] < MIN_TIMES)
-            continue;
-        work->n_tests[TEST_TRAFFIC]++;
-        double expected[2] = {stay.visits[0] / stay.least, stay.visits[1]};
-        double was = n[0] / expected[0], is = n[1] / expected[1], z = calls_z(n, expected);
-        bool renamed = work->new_steps[service] >= NAMELESS_LEAST * (was - is);
-        if (is * TRAFFIC_FACTOR <= was && z < 0 && !renamed)
-            blame_step(work, pair, &stay, n, z);
-    }
+    const struct pair *step = most_gone(work, doing);
+    if (step)
+        blame_step(work, doing, step);
 }
 
 void find_own_steps(struct work *work)
 {
-    for (uint32_t service = 0; service < work->services.n; service++)
-        find_gone(work, service);
+    for (uint32_t service = 0; service < work->services.n; service++) {
+        uint32_t i, to, next;
+        for (pairs_range(&work->by_service, TALLY_STEP, service, &i, &to); i < to; i = next) {
+            const struct pair *items = work->by_service.items;
+            for (next = i + 1; next < to && items[next].key.name == items[i].key.name;)
+                next++;
+            find_gone(work, &(struct doing){.from = &items[i], .to = &items[next]});
+        }
+    }
 }

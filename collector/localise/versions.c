@@ -163,16 +163,20 @@ static double made_trouble(const struct work *work, const struct finding *findin
     return finding->observed > finding->baseline ? more : -more;
 }
 
-/* Steps of its own that the version did fewer than its service's visits made. */
+/* Visits of the version that did without a step of its own, beyond those that always do. */
 static double done_trouble(const struct work *work, const struct finding *finding, uint32_t version)
 {
+    const struct tally_key *step = &finding->done->key;
     double visits = 0, done = 0;
     uint32_t i, to;
-    for (pairs_range(&work->by_version, TALLY_FLOW, version, &i, &to); i < to; i++)
-        visits += (double)work->by_version.items[i].t[1].n;
-    for (pairs_range(&work->by_version, TALLY_SELF, version, &i, &to); i < to; i++) {
+    for (pairs_range(&work->by_version, TALLY_FLOW, version, &i, &to); i < to; i++) {
         const struct pair *pair = &work->by_version.items[i];
-        done += pair->key.name == finding->done->key.name ? (double)pair->t[1].n : 0;
+        visits += pair->key.name == step->name ? (double)pair->t[1].n : 0;
+    }
+    for (pairs_range(&work->by_version, TALLY_STEP, version, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->by_version.items[i];
+        bool same = pair->key.name == step->name && pair->key.detail == step->detail;
+        done += same ? (double)pair->t[1].n : 0;
     }
     return finding->baseline * visits - done;
 }

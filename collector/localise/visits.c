@@ -72,16 +72,7 @@ static uint32_t find_visits(const struct work *work, uint32_t group, name_no ope
     return low;
 }
 
-const struct visits *visits_of_group(const struct work *work, uint32_t group, uint32_t *n)
-{
-    uint32_t from = find_visits(work, group, NAME_NONE), to = from;
-    while (to < work->n_visits && work->visits[to].group == group)
-        to++;
-    *n = to - from;
-    return &work->visits[from];
-}
-
-static struct visits *visits_of(const struct work *work, uint32_t group, name_no operation)
+struct visits *visits_of(const struct work *work, uint32_t group, name_no operation)
 {
     uint32_t i = find_visits(work, group, operation);
     bool found = i < work->n_visits && work->visits[i].group == group &&

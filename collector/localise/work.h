@@ -111,7 +111,7 @@ struct finding {
     const struct pair *began; /* failures: what was counted of them, by service; else NULL */
     const struct pair *made;  /* calls: … of those of one kind, NULL of all of an edge */
     const struct pair *step;  /* stops: the same of the step after which they end; else NULL */
-    const struct pair *done;  /* own steps: … of what is done less; else NULL */
+    const struct pair *done;  /* own steps: … of the one that is done less; else NULL */
     bool survived;            /* … by the requests that saw them */
     struct str metric, text;
 };
@@ -223,8 +223,8 @@ struct visits {
     double calls[2], lost[2]; /* made to whom count_made() is asked of; that never came there */
 };
 bool visits_make(struct work *work);
-/* Those of one service: *n of them. */
-const struct visits *visits_of_group(const struct work *work, uint32_t group, uint32_t *n);
+/* Those of one service for one operation; NULL without. */
+struct visits *visits_of(const struct work *work, uint32_t group, name_no operation);
 /* By (service, operation), or of the whole service (NAME_NONE); of who reports none, the calls that
  * came in. */
 void count_visits(const struct work *work, uint32_t group, name_no operation, double visits[2]);

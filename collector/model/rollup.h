@@ -36,6 +36,8 @@
  *   their first ones: those that would be told of if they were not, since the visit began (the sum
  *   alone)
  *
+ *   STEP: service, what a visit was asked for, operation of a span of its own: visits that had one
+ *
  * Nodes carry their version; whoever asks by service adds versions up.
  */
 #ifndef MODEL_ROLLUP_H
@@ -60,6 +62,7 @@ enum tally_channel {
     TALLY_BESIDE,
     TALLY_LAST,
     TALLY_START,
+    TALLY_STEP,
     N_TALLY_CHANNELS
 };
 

@@ -1,6 +1,7 @@
 """Spans that bear no kind and no attribute, as tables of old traces have them: who did not answer leaves nothing, or a span like any other."""
 import os
 import random
+import re
 
 from lib import otlp_span
 from scene_diagnose import BEGIN, MINUTES, asked, write_spans
@@ -13,11 +14,12 @@ FRONT = {"GET /": ("list", "rate", "cart"), "GET /look": ("list", "rate", "rate"
 class Page:
     """`refused`: a service that does not answer a share of its calls, for which the caller waits in vain so many ms; `throws`: what the
     front is asked for and how many calls it makes for it before it stops by itself; `leaf`: the caller's half of a call is a span too;
-    `forgets`: a service that mostly does no more what it does by itself; `asked`: what the front is asked for, else any."""
+    `forgets`: a service that mostly does no more what it does by itself; `asked`: what the front is asked for, else any; `items`: so
+    often at most does a visit note something, if it does."""
 
-    def __init__(self, seed, refused="", share=1, wait=0, throws=None, leaf=False, forgets="", asked=None):
+    def __init__(self, seed, refused="", share=1, wait=0, throws=None, leaf=False, forgets="", asked=None, items=3):
         self.random, self.spans, self.leaf = random.Random(seed), [], leaf
-        self.forgets, self.asked = forgets, asked or list(FRONT)
+        self.forgets, self.items, self.asked = forgets, items, asked or list(FRONT)
         self.refused, self.share, self.wait, self.throws = refused, share, wait, throws or {}
 
     def span(self, trace, service, name, parent, begin, end):
@@ -47,7 +49,7 @@ class Page:
             at, answered = self.call(trace, service, own["spanId"], callee, at)
             if not answered:
                 break
-        for step in ("find", "note") if service != "front" else ():
+        for step in ("find", *["note"] * self.random.choice((0, self.random.randint(1, self.items)))) if service != "front" else ():
             if step == "note" or service != self.forgets or self.random.random() > 0.7:
                 at += 0.3
                 self.span(trace, service, step, own["spanId"], at - 0.3, at)
@@ -92,12 +94,14 @@ def scene_a_step_that_was_never_made_before_is_a_call_without_an_answer(c):
 
 
 def scene_what_a_service_does_no_more_is_told(c):
-    """No call tells of it, and nobody knows for which operation it was done: that others are asked for than before is no such fault."""
+    """No call tells of it. That other things are asked for than before, for which it is not done, is no such fault, nor that it is done for fewer items of one visit."""
     first = answer_of(c, "forgets", 1000, forgets="rate")["suspects"][0]
-    told = [e["text"] for e in first["evidence"] if e["metric"] == "steps_a_visit"]
-    assert first["node"]["service"] == "rate" and first["significant"] and told and told[0].startswith("rate does find less: 1 → 0."), first
+    told = [e["text"] for e in first["evidence"] if e["metric"] == "step_share"]
+    assert first["node"]["service"] == "rate" and first["significant"] and told and re.fullmatch(r"rate do rate: [0-9.]+ % of visits do find \(normal 100 %\)", told[0]), first
     for level, wanted in (("version", ("v1", "")), ("instance", ("", "rate-0"))):
         first = answer_of(c, "forgets" + level, 1000, level=level, forgets="rate")["suspects"][0]
         assert (first["node"]["service"], first["node"]["version"], first["instance"]) == ("rate",) + wanted, first
     others = answer_of(c, "others", 1010, code=0, asked=["GET /cart", "GET /cart", "GET /look", "POST /buy", "GET /"])
     assert "no significant change" == others["verdict"], others["suspects"][0]
+    fewer = answer_of(c, "fewer", 1020, code=0, items=1)
+    assert "no significant change" == fewer["verdict"], fewer["suspects"][0]

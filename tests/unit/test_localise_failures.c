@@ -114,6 +114,28 @@ static void missing_calls_are_laid_to_who_has_lost_an_instance(void **state)
     }
 }
 
+/* The cart fails where its calls to stock are fewer by what it is asked for alone: stock owes
+ * nothing, and the failures are the cart's, whole. */
+static void failures_stay_with_who_lacks_calls_by_its_mix_alone(void **state)
+{
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    node_no stock = shop_node(&shop, "stock", "v1", ROLE_WORKLOAD);
+    for (int time = 0; time < 2; time++) {
+        shop_count(&shop, time, TALLY_CALL, shop.front, shop.cart1, "Merge")->n = time ? 250 : 500;
+        shop_count(&shop, time, TALLY_CALL, shop.front, shop.cart1, "Get")->n = time ? 750 : 500;
+        shop_visits(&shop, time, shop.cart1, stock, 1000, time ? 260 : 500);
+    }
+    shop_fail_at(&shop, shop.cart1, 50);
+    shop_ask(&shop, SUSPECT_SERVICE);
+    shop_assert_first(&shop, "cart");
+    const struct evidence *failures = evidence_of(&shop.diagnosis.suspects[0], EVIDENCE_ERRORS);
+    assert_non_null(failures);
+    assert_near(failures->observed, 0.05, 1e-9);
+    shop_fini(&shop);
+}
+
 /* Whom nobody calls any more has no call at any instance: that is none that it has lost. */
 static void who_is_not_called_has_lost_no_instance(void **state)
 {
@@ -216,6 +238,7 @@ int main(void)
         cmocka_unit_test(few_calls_are_weighed_and_not_ignored),
         cmocka_unit_test(failures_in_pieces_are_tested_together),
         cmocka_unit_test(missing_calls_are_laid_to_who_has_lost_an_instance),
+        cmocka_unit_test(failures_stay_with_who_lacks_calls_by_its_mix_alone),
         cmocka_unit_test(who_is_not_called_has_lost_no_instance),
         cmocka_unit_test(a_callee_that_is_not_asked_because_it_fails_owes_its_callers_failures),
         cmocka_unit_test(every_finding_says_what_it_is_of),

@@ -190,6 +190,78 @@ static void what_belongs_to_visits_that_come_no_longer_is_not_missing(void **sta
     }
 }
 
+/* Of `n` more visits of a node for something, those that had a step of its own. */
+static void step_in(struct shop *shop, int time, node_no node, const char *asked, int n,
+                    const char *step, int n_done)
+{
+    struct tally_key key = {.channel = TALLY_STEP,
+                            .node = node,
+                            .name = names_add(shop->names, str_of(asked)),
+                            .detail = names_add(shop->names, str_of(step))};
+    shop_count(shop, time, TALLY_FLOW, node, NODE_NONE, asked)->n += n;
+    shop_tally(shop, time, &key)->n += n_done;
+}
+
+/* What is done less often than it was for the same is a finding; for that other things are asked
+ * for, by another name, or where only some visits do it at all and hardly fewer, it is none. */
+static void a_step_that_visits_do_no_more_is_told(void **state)
+{
+    static const struct {
+        int get[2], done[2]; /* visits for GetAds, and those that pick; the rest are for ListAds */
+        const char *step;    /* by which name it is done now */
+        bool found;
+    } cases[] = {
+        {{1000, 1000}, {990, 700}, "pick", true},  {{1000, 1000}, {990, 960}, "pick", false},
+        {{1000, 1000}, {990, 0}, "pick", true},    {{1000, 1000}, {990, 980}, "choose", false},
+        {{1000, 500}, {1000, 500}, "pick", false}, {{1000, 500}, {1000, 250}, "pick", true},
+        {{1000, 1000}, {500, 450}, "pick", false}, {{1000, 1000}, {500, 300}, "pick", true},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct shop shop;
+        shop_init(&shop);
+        for (int time = 0; time < 2; time++) {
+            const char *step = time ? cases[i].step : "pick";
+            step_in(&shop, time, shop.ads, "GetAds", cases[i].get[time], step, cases[i].done[time]);
+            step_in(&shop, time, shop.ads, "ListAds", 1000 - cases[i].get[time], "list",
+                    1000 - cases[i].get[time]);
+        }
+        shop_ask(&shop, SUSPECT_SERVICE);
+        if (cases[i].found) {
+            shop_assert_first(&shop, "ads");
+            const struct evidence *told = &shop.diagnosis.suspects[0].evidence[0];
+            assert_string_equal(told->metric.p, "step_share");
+            assert_near(told->observed, (double)cases[i].done[1] / cases[i].get[1], 1e-9);
+        } else {
+            assert_int_equal(shop.diagnosis.verdict, VERDICT_NOTHING);
+        }
+        shop_fini(&shop);
+    }
+}
+
+/* Those behind it are not done either: that is no more than the one. And it is the version's whose
+ * visits lack it. */
+static void steps_that_are_gone_together_are_one_fact(void **state)
+{
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    for (int time = 0; time < 2; time++) {
+        step_in(&shop, time, shop.cart1, "GetCart", 800, "check", 800);
+        step_in(&shop, time, shop.cart1, "GetCart", 0, "load", 790);
+        step_in(&shop, time, shop.cart2, "GetCart", 200, "check", time ? 20 : 200);
+        step_in(&shop, time, shop.cart2, "GetCart", 0, "load", time ? 20 : 200);
+    }
+    shop_ask(&shop, SUSPECT_SERVICE);
+    shop_assert_first(&shop, "cart");
+    assert_int_equal(shop.diagnosis.suspects[0].n_evidence, 1);
+    assert_near(shop.diagnosis.suspects[0].score, 0.25 * 0.18, 1e-3);
+    shop_ask(&shop, SUSPECT_VERSION);
+    shop_assert_first(&shop, "cart");
+    assert_string_equal(shop.diagnosis.suspects[0].node.version.p, "v2");
+    shop_fini(&shop);
+}
+
 /* The front ends after ads, which does not call redis any more, or does and fails: the front's part
  * is told below. */
 static void a_stop_is_told_where_the_way_down_ends(void **state)
@@ -320,6 +392,8 @@ int main(void)
         cmocka_unit_test(requests_that_stop_speak_against_where_they_stop),
         cmocka_unit_test(a_stop_is_the_callees_when_all_its_calls_are_the_last),
         cmocka_unit_test(what_belongs_to_visits_that_come_no_longer_is_not_missing),
+        cmocka_unit_test(a_step_that_visits_do_no_more_is_told),
+        cmocka_unit_test(steps_that_are_gone_together_are_one_fact),
         cmocka_unit_test(a_stop_is_told_where_the_way_down_ends),
         cmocka_unit_test(a_stop_after_one_instance_of_several_is_the_callees),
         cmocka_unit_test(calls_without_an_answer_speak_against_the_callee),
