@@ -203,26 +203,50 @@ static void blame_self(struct work *work, const struct pair *pair, const struct 
     blame(work, &finding);
 }
 
-/* Those of a service's operations that are each too thin, by the test of all of them. */
-static void blame_thin(struct work *work, uint32_t group, const struct slowness *all,
-                       double normal_ns, double now_ns, double calls)
+/* Those of a service's operations that are each too thin. */
+struct thin_ones {
+    double normal_ns, now_ns, calls; /* normal's time as it would be of now's calls */
+    const struct pair *most;         /* which took most of the time beyond that */
+    double most_ns;
+};
+
+static void add_thin(struct thin_ones *ones, const struct pair *pair, const struct tally *normal)
 {
+    const struct tally *now = &pair->t[1];
+    double calls = (double)now->histogram.n;
+    double normal_ns = tally_mean_ns(normal) * calls, now_ns = tally_mean_ns(now) * calls;
+    ones->normal_ns += normal_ns;
+    ones->now_ns += now_ns;
+    ones->calls += calls;
+    if (now_ns - normal_ns > ones->most_ns) {
+        ones->most = pair;
+        ones->most_ns = now_ns - normal_ns;
+    }
+}
+
+/* By the test of all of them. */
+static void blame_thin(struct work *work, uint32_t group, const struct slowness *all,
+                       const struct thin_ones *ones)
+{
+    double more_ns = ones->now_ns - ones->normal_ns;
     struct finding finding = {.channel = CHANNEL_LATENCY,
                               .kind = EVIDENCE_SELF_TIME,
                               .unit = UNIT_NS,
                               .test = TEST_SELF_ALL,
                               .z = all->z,
-                              .baseline = calls > 0 ? normal_ns / calls : 0,
-                              .observed = calls > 0 ? now_ns / calls : 0,
+                              .baseline = ones->calls > 0 ? ones->normal_ns / ones->calls : 0,
+                              .observed = ones->calls > 0 ? ones->now_ns / ones->calls : 0,
                               .group = group,
                               .peer = NO_GROUP,
                               .metric = STR("self_time")};
-    finding.value = spoilt_time(work, all->share, now_ns - normal_ns);
-    finding.value *= blame_beside(work, group, NULL, finding.value, now_ns - normal_ns);
+    finding.value = spoilt_time(work, all->share, more_ns);
+    finding.value *= blame_beside(work, group, NULL, finding.value, more_ns);
     finding.text =
         say(work, "%.*s: own time %.*s → %.*s over its rare operations, %.*s of calls slow",
             STR_ARG(level_name(work, group)), STR_ARG(say_ns(work, finding.baseline)),
             STR_ARG(say_ns(work, finding.observed)), STR_ARG(say_share(work, all->told)));
+    if (ones->most && ones->most_ns >= NARROW_SHARE * more_ns)
+        finding.value = blame_waited(work, ones->most, all, finding);
     blame(work, &finding);
 }
 
@@ -241,7 +265,7 @@ static void find_slow_service(struct work *work, const struct own_kin *kin, uint
                               uint32_t to)
 {
     uint32_t group = work->pairs->items[from].key.node;
-    double normal_ns = 0, now_ns = 0, calls = 0;
+    struct thin_ones ones = {0};
     struct slowness all, rare;
     work->n_tests[TEST_SELF_ALL] += kin_test(work, kin->all, group, &all);
     for (uint32_t i = from; i < to; i++) {
@@ -252,16 +276,13 @@ static void find_slow_service(struct work *work, const struct own_kin *kin, uint
         work->n_tests[TEST_SELF] += !thin;
         if (slow.value > 0)
             blame_self(work, pair, &slow, all.z);
-        if (thin && normal->histogram.n > 0) {
-            normal_ns += tally_mean_ns(normal) * (double)now->histogram.n;
-            now_ns += tally_mean_ns(now) * (double)now->histogram.n;
-            calls += (double)now->histogram.n;
-        }
+        if (thin && normal->histogram.n > 0)
+            add_thin(&ones, pair, normal);
     }
     if (work->input->level == SUSPECT_OPERATION || !kin_test(work, kin->thin, group, &rare))
         return;
     work->n_tests[TEST_SELF_ALL]++;
-    blame_thin(work, group, &rare, normal_ns, now_ns, calls);
+    blame_thin(work, group, &rare, &ones);
 }
 
 void find_slow_own(struct work *work)

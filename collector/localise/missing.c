@@ -78,15 +78,15 @@ static void measure(struct work *work, const struct pair *pair, const struct mad
     bool gone = lost_instance(work, pair->key.peer),
          of_mix = is_of_mix(work, pair->key.node, NAME_NONE, made);
     bool significant = is_significant(made, gone, work->new_steps[pair->key.node]);
-    if (thin && !significant)
-        return;
     work->missing[work->n_missing++] =
         (struct missing_edge){.caller = pair->key.node,
                               .callee = pair->key.peer,
                               .was = was,
                               .is = is,
                               .drop = is < was && !of_mix ? 1 - is / was : 0,
+                              .weight = edge_weight((int64_t)made->calls[0]),
                               .gone = gone,
+                              .thin = thin && !significant,
                               .significant = significant,
                               .blind = is_blind(work, pair, made->calls[0])};
 }
@@ -121,8 +121,8 @@ static double guilt(const struct work *work, bool as_callee, uint32_t group, dou
         const struct missing_edge *edge = &work->missing[i];
         if ((as_callee ? edge->callee : edge->caller) != group)
             continue;
-        sum += edge->drop;
-        all += 1;
+        sum += edge->weight * edge->drop;
+        all += edge->weight;
         *n += edge->significant;
     }
     return all > 0 ? pow(sum / all, END_POWER) : 0;
@@ -235,8 +235,9 @@ static const struct missing_edge *find_missing(const struct work *work, uint32_t
                                                uint32_t callee)
 {
     for (uint32_t i = 0; i < work->n_missing; i++) {
-        if (work->missing[i].caller == caller && work->missing[i].callee == callee)
-            return &work->missing[i];
+        const struct missing_edge *edge = &work->missing[i];
+        if (edge->caller == caller && edge->callee == callee && !edge->thin)
+            return edge;
     }
     return NULL;
 }
@@ -257,17 +258,23 @@ static bool fails_newly(const struct work *work, uint32_t caller)
     return visits[0] > 0 && newly_failed(work, caller, visits) >= TEST_EVENTS;
 }
 
-double missing_share(const struct work *work, uint32_t caller, uint32_t callee)
+/* `waits`: the caller is slow for as many as are missing, so it has tried. */
+static double callee_share(const struct work *work, uint32_t caller, uint32_t callee, bool waits)
 {
     double n, by_caller = guilt(work, false, caller, &n), by_callee = guilt(work, true, callee, &n);
     const struct missing_edge *edge = find_missing(work, caller, callee);
     if (!edge)
         return 0;
-    bool alone = n <= 1 && edge->further == 0;
-    if (edge->tried <= 0 && n > 0 && (!edge->blind || (alone && !fails_newly(work, caller))))
+    bool alone = n <= 1 && edge->further == 0, suffers = waits || fails_newly(work, caller);
+    if (edge->tried <= 0 && n > 0 && (!edge->blind || (alone && !suffers)))
         n--;
     by_callee *= odds_by_places(edge, n);
     return by_caller + by_callee > 0 ? by_callee / (by_caller + by_callee) : 0;
+}
+
+double missing_share(const struct work *work, uint32_t caller, uint32_t callee)
+{
+    return callee_share(work, caller, callee, false);
 }
 
 /* `operation`: only where so many of its visits lack the call as are slow; NAME_NONE: any. */
@@ -285,7 +292,7 @@ static bool choose(const struct work *work, uint32_t caller, name_no operation, 
         if (operation && (!asked.significant || slow > FOLLOWS_MOST * asked.drop ||
                           asked.drop > FOLLOWS_MOST * slow))
             continue;
-        double share = missing_share(work, caller, edge->callee);
+        double share = callee_share(work, caller, edge->callee, operation != NAME_NONE);
         if (share > chosen->share)
             *chosen = (struct missing){edge->callee, share, edge->was, edge->is};
     }

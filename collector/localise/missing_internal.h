@@ -9,7 +9,9 @@ struct missing_edge {
     uint32_t caller, callee;
     double was, is;   /* calls a visit of the caller */
     double drop;      /* share of the calls that are missing, 0…1 */
+    double weight;    /* how well that is known, 0…1 */
     bool gone;        /* with an instance of the callee */
+    bool thin;        /* too few calls to say anything by itself */
     bool significant; /* beyond chance */
     bool blind;       /* the caller reports no calls: one that does not arrive leaves nothing */
     /* By missing_place(), of calls that are missing and leave nothing: */

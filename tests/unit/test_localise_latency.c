@@ -200,6 +200,36 @@ static void a_gap_to_a_silent_callee_is_the_callees(void **state)
     shop_fini(&shop);
 }
 
+/* The desk's few visits take as long as none did, and none of them comes to stock any more: stock
+ * does not answer, for all else that the desk does it does as ever. Where it calls nobody any more
+ * the time is its own. */
+static void few_that_wait_for_who_never_answers_are_his(void **state)
+{
+    (void)state;
+    for (int all = 0; all < 2; all++) {
+        struct shop shop;
+        shop_init(&shop);
+        node_no stock = shop_node(&shop, "stock", "v1", ROLE_WORKLOAD),
+                mail = shop_node(&shop, "mail", "v1", ROLE_WORKLOAD),
+                desk = shop_node(&shop, "desk", "v1", ROLE_WORKLOAD);
+        for (int time = 0; time < 2; time++) {
+            struct tally_key call = {.channel = TALLY_CALL,
+                                     .node = desk,
+                                     .name = names_add(shop.names, STR("call")),
+                                     .detail = names_add(shop.names, STR("Order"))};
+            shop_count(&shop, time, TALLY_FLOW, desk, NODE_NONE, "Order")->n = 12;
+            call.peer = stock;
+            shop_tally(&shop, time, &call)->n = time ? 0 : 12;
+            call.peer = mail;
+            shop_tally(&shop, time, &call)->n = time && all ? 0 : 12;
+            shop_times(&shop, time, TALLY_SELF, desk, NODE_NONE, "Order", time ? 3000 : 10, 12);
+        }
+        shop_ask(&shop, SUSPECT_SERVICE);
+        shop_assert_first(&shop, all ? "desk" : "stock");
+        shop_fini(&shop);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +241,7 @@ int main(void)
         cmocka_unit_test(a_gap_between_two_that_do_well_otherwise_is_of_their_edge),
         cmocka_unit_test(calls_that_go_to_another_zone_speak_against_the_callee),
         cmocka_unit_test(a_gap_to_a_silent_callee_is_the_callees),
+        cmocka_unit_test(few_that_wait_for_who_never_answers_are_his),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
