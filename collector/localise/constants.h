@@ -22,6 +22,12 @@
 /* That half of the services are slower by a factor is the hour's or the machine's: of at least so
  * many, and no more than would be a shift by itself. */
 #define DRIFT_SERVICES 5
+/* Where half of them, or of the ways between them, grew in the mean, as a machine makes them that
+ * has more to do, what grew less than twice as much (as a factor: squared) is a hint, and what grew
+ * three times as much counts whole. Half of all that grow by more than a half are a fault. */
+#define GROWTH_MOST 1.5
+#define GROWTH_TWICE 2.0
+#define GROWTH_HINT 0.05
 /* A key with fewer calls than this on either side says nothing about latency by itself: its p95 is
  * one call. */
 #define MIN_TIMES 20

@@ -5,7 +5,6 @@
  * requests. Few calls that are far beyond normal cost all that they take longer.
  */
 #include <math.h>
-#include <stdlib.h>
 
 #include "collector/localise/far.h"
 #include "collector/localise/statistics.h"
@@ -14,52 +13,6 @@
 static double clamp(double value, double low, double high)
 {
     return value < low ? low : value > high ? high : value;
-}
-
-/* ---- what is slower everywhere ---- */
-
-/* By how many buckets the middle of a service's own times moved; false: too few to tell. */
-static bool moved_by(const struct work *work, uint32_t group, double *buckets)
-{
-    static const double quarters[] = {0.25, 0.5, 0.75};
-    double sum = 0, n = 0;
-    uint32_t i, to;
-    for (pairs_range(work->pairs, TALLY_SELF, group, &i, &to); i < to; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        if (is_thin(&pair->t[0], &pair->t[1]))
-            continue;
-        double calls = (double)pair->t[1].histogram.n;
-        for (int q = 0; q < 3; q++) {
-            int now = (int)histogram_bucket(histogram_quantile(&pair->t[1].histogram, quarters[q])),
-                was = (int)histogram_bucket(histogram_quantile(&pair->t[0].histogram, quarters[q]));
-            sum += calls * (now - was) / 3;
-        }
-        n += calls;
-    }
-    *buckets = n > 0 ? sum / n : 0;
-    return n > 0;
-}
-
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-bool drift_measure(struct work *work)
-{
-    double *moved = arena_alloc(work->arena, (work->level->n + 1) * sizeof(*moved));
-    uint32_t n = 0;
-    if (!moved)
-        return false;
-    for (uint32_t group = 0; group < work->level->n; group++)
-        n += moved_by(work, group, &moved[n]);
-    if (n < DRIFT_SERVICES)
-        return true;
-    qsort(moved, n, sizeof(*moved), by_size);
-    double median = (moved[(n - 1) / 2] + moved[n / 2]) / 2;
-    work->drift = (unsigned)clamp(round(median), 0, MEDIAN_BUCKETS - 1);
-    return true;
 }
 
 /* ---- one key ---- */
@@ -113,7 +66,9 @@ static struct slowness slowness(const struct work *work, const struct tally *nor
 struct slowness slowness_of(const struct work *work, const struct tally *normal,
                             const struct tally *now)
 {
-    return slowness(work, normal, now, work->drift);
+    struct slowness slow = slowness(work, normal, now, work->drift);
+    slow.value *= beyond_drift(work, now->key.channel, slow.was_ns, slow.is_ns);
+    return slow;
 }
 
 struct slowness slowness_beside(const struct work *work, const struct tally *others,
@@ -239,7 +194,8 @@ static void blame_thin(struct work *work, uint32_t group, const struct slowness 
                               .group = group,
                               .peer = NO_GROUP,
                               .metric = STR("self_time")};
-    finding.value = spoilt_time(work, all->share, more_ns);
+    finding.value = spoilt_time(work, all->share, more_ns) *
+                    beyond_drift(work, TALLY_SELF, ones->normal_ns, ones->now_ns);
     finding.value *= blame_beside(work, group, NULL, finding.value, more_ns);
     finding.text =
         say(work, "%.*s: own time %.*s → %.*s over its rare operations, %.*s of calls slow",

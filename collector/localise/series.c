@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "collector/localise/drift.h"
 #include "collector/localise/metrics.h"
 #include "collector/localise/series_work.h"
 #include "collector/localise/statistics.h"
@@ -79,6 +80,26 @@ static void weigh_time(struct mesh *mesh, uint32_t at)
     double normal_ns = mesh->entries.calls[1] * mean_ns(&mesh->entries, 0);
     if (normal_ns > 0)
         end->spoilt_time = end->own_ns * end->in.calls[1] / normal_ns;
+}
+
+/* What grew hardly more than half of all did is a hint: see drift.c. */
+static void leave_drift(struct mesh *mesh)
+{
+    double *growths = arena_alloc(mesh->arena, (mesh->n_ends + 1) * sizeof(*growths));
+    uint32_t n = 0;
+    mesh->memory_short = mesh->memory_short || !growths;
+    for (uint32_t i = 0; i < mesh->n_ends && growths; i++) {
+        const struct sums *in = &mesh->ends[i].in;
+        if (in->timed[0] >= MIN_TIMES && in->timed[1] >= MIN_TIMES)
+            growths[n++] = mesh->ends[i].slow;
+    }
+    double growth = growths ? drift_growth(growths, n) : 0;
+    for (uint32_t i = 0; i < mesh->n_ends; i++) {
+        struct end *end = &mesh->ends[i];
+        double beyond = drift_beyond(end->slow, growth);
+        end->slow *= beyond;
+        end->spoilt_time *= beyond;
+    }
 }
 
 /* What its callers suffered of it, its callees' part and all. */
@@ -291,6 +312,7 @@ static bool measure(struct mesh *mesh)
         weigh_time(mesh, i);
         measure_impact(mesh, &mesh->ends[i]);
     }
+    leave_drift(mesh);
     return !mesh->memory_short;
 }
 

@@ -5,6 +5,7 @@
  *   latency.c    self times that grew
  *   far.c        … for few calls, but far
  *   edges.c      how slow the ways between two are
+ *   drift.c      … not what is slower everywhere
  *   latency_gap.c  … and whose time that is
  *   zones.c      … and who has none left near those who call
  *   beside.c     … where the caller does not report its calls: in its own time beside them
@@ -158,6 +159,7 @@ struct work {
     uint32_t n_missing;
     struct request_numbers requests[2];
     unsigned drift;   /* buckets that half of the services are slower by, at least */
+    double growth[2]; /* of half of all own times, of half of all gaps: logarithms */
     double normal_ns; /* mean root duration in normal times */
     struct candidate *candidates;
     uint32_t n_candidates, cap_candidates;
@@ -352,11 +354,14 @@ void compare_times(const struct histogram *normal, const struct histogram *now, 
 struct slowness slowness_beside(const struct work *work, const struct tally *others,
                                 const struct tally *own);
 
-/* By how much all services are slower, another hour or another machine: nobody's fault. Once. */
-bool drift_measure(struct work *work);
-
 /* Does a service take much less time than it ever did, as who gives up early does? */
 bool is_own_time_shorter(const struct work *work, uint32_t group);
+
+/* drift.c */
+/* By how much all is slower, another hour or another machine: nobody's fault. Once. */
+bool drift_measure(struct work *work);
+/* How much of what a key of SELF or GAP has grown by is its own, 0…1. */
+double beyond_drift(const struct work *work, unsigned channel, double was_ns, double is_ns);
 
 /* kin.c: by group of the level. */
 struct kin;

@@ -181,6 +181,27 @@ static void little_and_nothing(void **state)
     arena_fini(&made.arena);
 }
 
+/* Six that the gateway calls, and all take a quarter longer; then one of them three times as long.
+ */
+static void what_all_are_slower_by_is_nobodys(void **state)
+{
+    static const char *const names[] = {"cart", "ads", "mail", "pay", "rate", "stock"};
+    static struct made made;
+    (void)state;
+    for (int odd = 0; odd < 2; odd++) {
+        begin(&made);
+        for (int i = 0; i < 6; i++) {
+            ok(&made, "gateway", names[i], 1000, 1000);
+            took(&made, "gateway", names[i], 10, odd && i == 0 ? 30 : 12.5);
+        }
+        localise(&made);
+        assert_int_equal(made.diagnosis.verdict, odd ? VERDICT_INCIDENT : VERDICT_NOTHING);
+        assert_true(odd == (suspect(&made, 0, odd ? "cart" : "ads")->score > 0.5));
+        assert_false(made.diagnosis.suspects[1].significant);
+        arena_fini(&made.arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +209,7 @@ int main(void)
         cmocka_unit_test(a_reason_is_what_most_failures_give_whoever_called),
         cmocka_unit_test(time_of_the_worst_callee_is_not_its_own),
         cmocka_unit_test(little_and_nothing),
+        cmocka_unit_test(what_all_are_slower_by_is_nobodys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
