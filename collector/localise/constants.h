@@ -110,6 +110,10 @@
  * when there is much to do lose a few of a hundred. */
 #define UNANSWERED_LEAST 0.05
 
+/* Calls that fail because their caller gave up did so too soon when no more than this share of them
+ * took longer than normal's p95: a timeout is set beyond what calls take. */
+#define GIVEN_UP_SOON 0.1
+
 /* A failure that the request survived spoils half of it: somebody still had to do without. */
 #define SURVIVED_WEIGHT 0.5
 

@@ -100,6 +100,40 @@ static bool caller_refused(const struct work *work, const struct pair *pair)
     return flags & (FLAG_BIT(FLAG_NR) | FLAG_BIT(FLAG_NC) | FLAG_BIT(FLAG_LR) | FLAG_BIT(FLAG_DT));
 }
 
+/* ---- who gave up too soon ---- */
+
+static bool says_given_up(const struct work *work, const struct pair *pair)
+{
+    struct str reason = name_text(work, pair->key.detail);
+    uint32_t gone = FLAG_BIT(FLAG_DC) | FLAG_BIT(FLAG_DR) | FLAG_BIT(FLAG_UT);
+    return (response_flags_parse(reason) & gone) || str_contains(reason, STR("timeout")) ||
+           str_contains(reason, STR("timed out"));
+}
+
+/* Who waits for an answer that takes too long waits longer than its calls take. Where they took no
+ * longer than ever until they were given up, it is the caller that has less patience. */
+static bool is_given_up_soon(const struct work *work, const struct pair *pair)
+{
+    double failed = 0, longer = 0, n = 0;
+    uint32_t i, to;
+    if (pair->key.peer == NO_GROUP || !says_given_up(work, pair) ||
+        work->services.items[pair->key.peer].node.role == ROLE_USER)
+        return false;
+    for (pairs_range(&work->by_service, TALLY_CALL, pair->key.peer, &i, &to); i < to; i++) {
+        const struct pair *calls = &work->by_service.items[i];
+        if (calls->key.peer != pair->key.node || calls->key.name != pair->key.name)
+            continue;
+        const struct histogram *normal = &calls->t[0].histogram, *now = &calls->t[1].histogram;
+        if (is_thin(&calls->t[0], &calls->t[1]))
+            continue;
+        unsigned p95 = histogram_bucket(histogram_quantile(normal, SLOW_QUANTILE));
+        longer += (share_above(now, p95) - (1 - SLOW_QUANTILE)) * (double)now->n;
+        failed += (double)calls->t[1].bad;
+        n += (double)now->n;
+    }
+    return n > 0 && failed > 0 && longer < failed * GIVEN_UP_SOON;
+}
+
 /* ---- findings ---- */
 
 /* ", UO: connection pool full": as proxies say it, and as people do. */
@@ -162,10 +196,12 @@ struct str failures_text(struct work *work, const struct finding *finding, bool 
     const char *what = is_thrown(finding->began) ? "note an exception"
                        : finding->survived       ? "see a failure"
                                                  : "fail";
-    return say(work, "%.*s of requests %s first at %.*s%.*s (normal %.*s)",
+    bool soon = finding->end == END_CALLER && is_given_up_soon(work, finding->began);
+    return say(work, "%.*s of requests %s first at %.*s%.*s%s (normal %.*s)",
                STR_ARG(say_share(work, finding->observed)), what,
                STR_ARG(where_text(work, finding->began, finding->peer != NO_GROUP, all)),
                STR_ARG(reason_text(work, finding->began)),
+               soon ? ", given up after no longer than such calls take" : "",
                STR_ARG(say_share(work, finding->baseline)));
 }
 
@@ -315,6 +351,10 @@ static void blame_pair(struct work *work, const struct pair *pair, const struct 
                        const struct ends *edges)
 {
     uint32_t callee = pair->key.node, caller = pair->key.peer;
+    if (is_given_up_soon(work, pair)) {
+        blame_origin(work, pair, caller, callee, rise, 1);
+        return;
+    }
     if (!is_between(pair)) {
         blame_own(work, pair, rise);
         return;

@@ -136,6 +136,37 @@ static void failures_stay_with_who_lacks_calls_by_its_mix_alone(void **state)
     shop_fini(&shop);
 }
 
+/* A third of cart's calls to redis end because cart left: after a time that they always took, or
+ * after ten times that, for which redis made it wait. */
+static void who_gives_up_sooner_than_calls_take_owes_that(void **state)
+{
+    (void)state;
+    for (int waits = 0; waits < 2; waits++) {
+        struct shop shop;
+        shop_init(&shop);
+        struct tally_key key = {.channel = TALLY_ORIGIN,
+                                .node = shop.redis,
+                                .peer = shop.cart1,
+                                .name = names_add(shop.names, STR("call")),
+                                .detail = names_add(shop.names, STR("DC")),
+                                .what = ORIGIN_REACHED};
+        struct tally *origin = shop_tally(&shop, 1, &key);
+        origin->n = origin->bad = 300;
+        shop_count(&shop, 1, TALLY_REQUEST, shop.front, NODE_NONE, "GET /")->bad = 300;
+        shop_times(&shop, 0, TALLY_CALL, shop.cart1, shop.redis, "call", 12, 900);
+        shop_times(&shop, 1, TALLY_CALL, shop.cart1, shop.redis, "call", 12, 600);
+        shop_times(&shop, 1, TALLY_CALL, shop.cart1, shop.redis, "call", waits ? 120 : 11, 300);
+        shop_count(&shop, 1, TALLY_CALL, shop.cart1, shop.redis, "call")->bad = 300;
+        shop_ask(&shop, SUSPECT_SERVICE);
+        shop_assert_first(&shop, waits ? "redis" : "cart");
+        assert_int_equal(
+            str_contains(evidence_of(&shop.diagnosis.suspects[0], EVIDENCE_ERRORS)->text,
+                         STR("given up after no longer")),
+            !waits);
+        shop_fini(&shop);
+    }
+}
+
 /* Whom nobody calls any more has no call at any instance: that is none that it has lost. */
 static void who_is_not_called_has_lost_no_instance(void **state)
 {
@@ -239,6 +270,7 @@ int main(void)
         cmocka_unit_test(failures_in_pieces_are_tested_together),
         cmocka_unit_test(missing_calls_are_laid_to_who_has_lost_an_instance),
         cmocka_unit_test(failures_stay_with_who_lacks_calls_by_its_mix_alone),
+        cmocka_unit_test(who_gives_up_sooner_than_calls_take_owes_that),
         cmocka_unit_test(who_is_not_called_has_lost_no_instance),
         cmocka_unit_test(a_callee_that_is_not_asked_because_it_fails_owes_its_callers_failures),
         cmocka_unit_test(every_finding_says_what_it_is_of),
