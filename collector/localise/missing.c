@@ -277,7 +277,8 @@ double missing_share(const struct work *work, uint32_t caller, uint32_t callee)
     return callee_share(work, caller, callee, false);
 }
 
-/* `operation`: only where so many of its visits lack the call as are slow; NAME_NONE: any. */
+/* `operation`: only where so many of its visits, or of those that do it as a step of their own,
+ * lack the call as are slow; NAME_NONE: any. */
 static bool choose(const struct work *work, uint32_t caller, name_no operation, double slow,
                    struct missing *chosen)
 {
@@ -289,6 +290,8 @@ static bool choose(const struct work *work, uint32_t caller, name_no operation, 
         struct asked_calls asked = {0};
         if (operation)
             asked = calls_asked(work, caller, edge->callee, operation);
+        if (operation && !asked.known) /* what it does by itself for other operations */
+            asked = calls_asked_around(work, caller, edge->callee, operation);
         if (operation && (!asked.significant || slow > FOLLOWS_MOST * asked.drop ||
                           asked.drop > FOLLOWS_MOST * slow))
             continue;

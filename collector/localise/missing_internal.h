@@ -34,6 +34,9 @@ struct asked_calls {
 };
 struct asked_calls calls_asked(const struct work *work, uint32_t caller, uint32_t callee,
                                name_no operation);
+/* Of all its visits with one step of the caller's own. */
+struct asked_calls calls_asked_around(const struct work *work, uint32_t caller, uint32_t callee,
+                                      name_no step);
 
 /* Once all edges are measured. */
 void missing_place(struct work *work);

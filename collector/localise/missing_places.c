@@ -72,10 +72,15 @@ static double tried_share(const struct work *work, uint32_t caller)
 
 /* ---- how far do visits come? ---- */
 
-struct asked_calls calls_asked(const struct work *work, uint32_t caller, uint32_t callee,
-                               name_no operation)
+/* What is asked of a service, as far as it concerns the callee. */
+struct asked_sum {
+    double calls[2], visits[2];
+    double expected; /* now, had its visits called as they did in normal times */
+};
+
+static void add_asked(const struct work *work, uint32_t caller, uint32_t callee, name_no operation,
+                      struct asked_sum *sum)
 {
-    struct asked_calls asked = {0};
     double calls[2] = {0, 0}, visits[2];
     uint32_t i, to;
     count_visits(work, caller, operation, visits);
@@ -84,15 +89,51 @@ struct asked_calls calls_asked(const struct work *work, uint32_t caller, uint32_
         if (pair->key.peer != callee || pair->key.detail != operation ||
             pair->key.what == CALL_UNANSWERED)
             continue;
-        calls[0] += (double)pair->t[0].n;
-        calls[1] += (double)pair->t[1].n;
+        for (int t = 0; t < 2; t++)
+            calls[t] += (double)pair->t[t].n;
     }
-    if (calls[0] < TEST_EVENTS || visits[0] <= 0 || visits[1] < TEST_EVENTS)
+    if (visits[0] <= 0)
+        return;
+    for (int t = 0; t < 2; t++) {
+        sum->calls[t] += calls[t];
+        sum->visits[t] += visits[t];
+    }
+    sum->expected += calls[0] / visits[0] * visits[1];
+}
+
+static struct asked_calls judge_asked(const struct asked_sum *sum)
+{
+    struct asked_calls asked = {0};
+    if (sum->calls[0] < TEST_EVENTS || sum->visits[1] < TEST_EVENTS || sum->expected <= 0)
         return asked;
-    double was = calls[0] / visits[0], is = calls[1] / visits[1];
+    double normal[2] = {sum->expected / sum->visits[1] * sum->visits[0], sum->calls[1]};
     asked.known = true;
-    asked.drop = is < was ? 1 - is / was : 0;
-    asked.significant = calls_z(calls, visits) < -SIGNIFICANT_Z;
+    asked.drop = sum->calls[1] < sum->expected ? 1 - sum->calls[1] / sum->expected : 0;
+    asked.significant = calls_z(normal, sum->visits) < -SIGNIFICANT_Z;
+    return asked;
+}
+
+struct asked_calls calls_asked(const struct work *work, uint32_t caller, uint32_t callee,
+                               name_no operation)
+{
+    struct asked_sum sum = {.expected = 0};
+    add_asked(work, caller, callee, operation, &sum);
+    return judge_asked(&sum);
+}
+
+struct asked_calls calls_asked_around(const struct work *work, uint32_t caller, uint32_t callee,
+                                      name_no step)
+{
+    struct asked_sum sum = {.expected = 0};
+    uint32_t i, to;
+    for (pairs_range(&work->by_service, TALLY_STEP, caller, &i, &to); i < to; i++) {
+        const struct tally_key *key = &work->by_service.items[i].key;
+        if (key->detail == step)
+            add_asked(work, caller, callee, key->name, &sum);
+    }
+    struct asked_calls asked = judge_asked(&sum);
+    if (asked.known) /* not all of what it is a step of calls the callee */
+        asked.drop *= fmin(1, sum.expected / sum.visits[1]);
     return asked;
 }
 

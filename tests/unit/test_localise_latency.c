@@ -201,12 +201,16 @@ static void a_gap_to_a_silent_callee_is_the_callees(void **state)
 }
 
 /* The desk's few visits take as long as none did, and none of them comes to stock any more: stock
- * does not answer, for all else that the desk does it does as ever. Where it calls nobody any more
- * the time is its own. */
+ * does not answer, for all else that the desk does it does as ever; also where it waits in a step
+ * of its own. Where it calls nobody any more the time is its own. */
 static void few_that_wait_for_who_never_answers_are_his(void **state)
 {
+    static const struct {
+        const char *slow, *first;
+        int mail; /* calls to it now */
+    } cases[] = {{"Order", "stock", 12}, {"Order", "desk", 0}, {"fetch", "stock", 12}};
     (void)state;
-    for (int all = 0; all < 2; all++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct shop shop;
         shop_init(&shop);
         node_no stock = shop_node(&shop, "stock", "v1", ROLE_WORKLOAD),
@@ -216,16 +220,22 @@ static void few_that_wait_for_who_never_answers_are_his(void **state)
             struct tally_key call = {.channel = TALLY_CALL,
                                      .node = desk,
                                      .name = names_add(shop.names, STR("call")),
-                                     .detail = names_add(shop.names, STR("Order"))};
+                                     .detail = names_add(shop.names, STR("Order"))},
+                             step = {.channel = TALLY_STEP,
+                                     .node = desk,
+                                     .name = call.detail,
+                                     .detail = names_add(shop.names, STR("fetch"))};
             shop_count(&shop, time, TALLY_FLOW, desk, NODE_NONE, "Order")->n = 12;
+            shop_tally(&shop, time, &step)->n = 12;
             call.peer = stock;
             shop_tally(&shop, time, &call)->n = time ? 0 : 12;
             call.peer = mail;
-            shop_tally(&shop, time, &call)->n = time && all ? 0 : 12;
-            shop_times(&shop, time, TALLY_SELF, desk, NODE_NONE, "Order", time ? 3000 : 10, 12);
+            shop_tally(&shop, time, &call)->n = time ? cases[i].mail : 12;
+            shop_times(&shop, time, TALLY_SELF, desk, NODE_NONE, cases[i].slow, time ? 3000 : 10,
+                       12);
         }
         shop_ask(&shop, SUSPECT_SERVICE);
-        shop_assert_first(&shop, all ? "desk" : "stock");
+        shop_assert_first(&shop, cases[i].first);
         shop_fini(&shop);
     }
 }
