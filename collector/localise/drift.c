@@ -2,30 +2,22 @@
  * fault. By how much the middle of all times moved, they are compared less strictly; and who grew
  * hardly more than half of the others did, in the mean, where their tails are, says little.
  */
-#include <math.h>
-#include <stdlib.h>
-
 #include "collector/localise/drift.h"
+
+#include <math.h>
+
+#include "collector/localise/metrics.h"
 #include "collector/localise/work.h"
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* 0 of too few. */
-static double median_of(double *values, uint32_t n)
+static double half_of(double *values, uint32_t n)
 {
-    if (n < DRIFT_SERVICES)
-        return 0;
-    qsort(values, n, sizeof(*values), by_size);
-    return (values[(n - 1) / 2] + values[n / 2]) / 2;
+    return n >= DRIFT_SERVICES ? median_of(values, n) : 0;
 }
 
 double drift_growth(double *growths, uint32_t n)
 {
-    return fmin(median_of(growths, n), log(GROWTH_MOST));
+    return fmin(half_of(growths, n), log(GROWTH_MOST));
 }
 
 double drift_beyond(double own, double growth)
@@ -93,14 +85,14 @@ bool drift_measure(struct work *work)
         buckets[n] = moved.buckets;
         growths[n++] = moved.growth;
     }
-    double middle = round(median_of(buckets, n));
+    double middle = round(half_of(buckets, n));
     work->drift = (unsigned)fmin(fmax(middle, 0), MEDIAN_BUCKETS - 1);
     work->growth[0] = drift_growth(growths, n);
     work->growth[1] = gaps_growth(work, growths);
     return true;
 }
 
-double beyond_drift(const struct work *work, unsigned channel, double was_ns, double is_ns)
+double growth_of_own(const struct work *work, unsigned channel, double was_ns, double is_ns)
 {
     double growth = work->growth[channel == TALLY_GAP];
     return was_ns > 0 && is_ns > was_ns ? drift_beyond(log(is_ns / was_ns), growth) : 1;

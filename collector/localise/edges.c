@@ -38,7 +38,8 @@ static void measure_edge(struct work *work, struct edges *edges, uint32_t i)
         slow.share = all.share;
         slow.told = all.told;
         slow.z = is_gap(pair) ? 0 : all.z;
-        slow.value = spoilt_time(work, all.share, tally_extra_ns(normal, now));
+        slow.value = spoilt_time(work, all.share, tally_extra_ns(normal, now)) *
+                     growth_of_own(work, pair->key.channel, slow.was_ns, slow.is_ns);
     } else if (thin) {
         return;
     }

@@ -67,7 +67,7 @@ struct slowness slowness_of(const struct work *work, const struct tally *normal,
                             const struct tally *now)
 {
     struct slowness slow = slowness(work, normal, now, work->drift);
-    slow.value *= beyond_drift(work, now->key.channel, slow.was_ns, slow.is_ns);
+    slow.value *= growth_of_own(work, now->key.channel, slow.was_ns, slow.is_ns);
     return slow;
 }
 
@@ -195,7 +195,7 @@ static void blame_thin(struct work *work, uint32_t group, const struct slowness 
                               .peer = NO_GROUP,
                               .metric = STR("self_time")};
     finding.value = spoilt_time(work, all->share, more_ns) *
-                    beyond_drift(work, TALLY_SELF, ones->normal_ns, ones->now_ns);
+                    growth_of_own(work, TALLY_SELF, ones->normal_ns, ones->now_ns);
     finding.value *= blame_beside(work, group, NULL, finding.value, more_ns);
     finding.text =
         say(work, "%.*s: own time %.*s → %.*s over its rare operations, %.*s of calls slow",

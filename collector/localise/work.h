@@ -361,7 +361,7 @@ bool is_own_time_shorter(const struct work *work, uint32_t group);
 /* By how much all is slower, another hour or another machine: nobody's fault. Once. */
 bool drift_measure(struct work *work);
 /* How much of what a key of SELF or GAP has grown by is its own, 0…1. */
-double beyond_drift(const struct work *work, unsigned channel, double was_ns, double is_ns);
+double growth_of_own(const struct work *work, unsigned channel, double was_ns, double is_ns);
 
 /* kin.c: by group of the level. */
 struct kin;
