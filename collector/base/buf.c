@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "collector/base/clock.h"
+#include "collector/base/plain.h"
 #include "collector/base/utf8.h"
 
 void buf_init(struct buf *buf, size_t max)
@@ -149,18 +150,16 @@ void buf_addf(struct buf *buf, const char *format, ...)
 
 void buf_add_json_inner(struct buf *buf, struct str s)
 {
-    size_t from = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c >= 0x20 && c != '"' && c != '\\' && c < 0x7f)
-            continue;
-        size_t good = c < 0x80 ? 0 : utf8_character(s.p + i, s.len - i);
+    const char *from = s.p, *at = s.p, *end = str_behind(s);
+    while ((at = plain_end(at, end)) < end) {
+        unsigned char c = (unsigned char)*at;
+        size_t good = c < 0x80 ? 0 : utf8_character(at, (size_t)(end - at));
         if (good) {
-            i += good - 1;
+            at += good;
             continue;
         }
-        buf_add(buf, s.p + from, i - from);
-        from = i + 1;
+        buf_add(buf, from, (size_t)(at - from));
+        from = ++at;
         if (c >= 0x80)
             buf_add(buf, "\xef\xbf\xbd", 3);
         else if (c == '"' || c == '\\')
@@ -172,8 +171,8 @@ void buf_add_json_inner(struct buf *buf, struct str s)
         else
             buf_addf(buf, "\\u%04x", c);
     }
-    if (from < s.len)
-        buf_add(buf, s.p + from, s.len - from);
+    if (from < end)
+        buf_add(buf, from, (size_t)(end - from));
 }
 
 void buf_add_json(struct buf *buf, struct str s)

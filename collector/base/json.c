@@ -1,6 +1,7 @@
 /* json.c - a strict JSON reader that keeps one bit a level. */
 #include "collector/base/json.h"
 
+#include "collector/base/plain.h"
 #include "collector/base/utf8.h"
 
 static bool fail(struct json *json, const char *error)
@@ -24,29 +25,17 @@ static inline void skip_blanks(struct json *json)
         json->at++;
 }
 
-enum json_type json_peek(struct json *json)
+const unsigned char json_types[256] = {
+    ['{'] = JSON_OBJECT, ['['] = JSON_ARRAY, ['"'] = JSON_STRING, ['t'] = JSON_TRUE,
+    ['f'] = JSON_FALSE,  ['n'] = JSON_NULL,  ['-'] = JSON_NUMBER, ['0' ... '9'] = JSON_NUMBER,
+};
+
+enum json_type json_peek_behind_blanks(struct json *json)
 {
     if (json->error)
         return JSON_NONE;
     skip_blanks(json);
-    if (json->at >= json->end)
-        return JSON_NONE;
-    switch (*json->at) {
-    case '{':
-        return JSON_OBJECT;
-    case '[':
-        return JSON_ARRAY;
-    case '"':
-        return JSON_STRING;
-    case 't':
-        return JSON_TRUE;
-    case 'f':
-        return JSON_FALSE;
-    case 'n':
-        return JSON_NULL;
-    default:
-        return *json->at == '-' || (*json->at >= '0' && *json->at <= '9') ? JSON_NUMBER : JSON_NONE;
-    }
+    return json->at < json->end ? json_types[(unsigned char)*json->at] : JSON_NONE;
 }
 
 static bool open_container(struct json *json, enum json_type type)
@@ -73,7 +62,8 @@ bool json_open_array(struct json *json)
     return open_container(json, JSON_ARRAY);
 }
 
-/* Moves to the next member: true when there is one; false when the container ended or on an error.
+/* Moves to the next member, blanks skipped: true when there is one; false when the container ended
+ * or on an error.
  */
 static bool next_member(struct json *json, char closing)
 {
@@ -105,21 +95,6 @@ bool json_next_item(struct json *json)
     return next_member(json, ']');
 }
 
-bool json_next_key(struct json *json, struct json_text *key)
-{
-    if (!next_member(json, '}'))
-        return false;
-    if (json_peek(json) != JSON_STRING)
-        return fail(json, "a key was expected");
-    if (!json_string(json, key))
-        return false;
-    skip_blanks(json);
-    if (json->at >= json->end || *json->at != ':')
-        return fail(json, "a colon was expected");
-    json->at++;
-    return true;
-}
-
 static bool is_hex(char c)
 {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
@@ -144,61 +119,61 @@ static bool check_escape(struct json *json, const char **at)
     return true;
 }
 
-#define ONES UINT64_C(0x0101010101010101)
-#define HIGHS UINT64_C(0x8080808080808080)
-
-/* Moves to the first byte that is a control byte, a quote, a backslash or above 126; to the end of
- * the text when there is none. The lowest bit that the subtractions leave is exact: a borrow only
- * runs upwards from a byte that is odd itself. */
-static inline const char *skip_plain(const char *at, const char *end)
+/* The rest, from `at` on, of a string that is not all printable ASCII. */
+static __attribute__((noinline)) bool take_odd_string(struct json *json, const char *at,
+                                                      struct json_text *text)
 {
-    while (end - at >= 8) {
-        uint64_t word;
-        memcpy(&word, at, 8);
-        uint64_t quote = word ^ ONES * '"', slash = word ^ ONES * '\\', del = word ^ ONES * 0x7f;
-        uint64_t odd =
-            ((word - ONES * 0x20) | word | (quote - ONES) | (slash - ONES) | (del - ONES)) & HIGHS;
-        if (odd)
-            return at + (__builtin_ctzll(odd) >> 3);
-        at += 8;
+    const char *begin = json->at + 1;
+    bool escaped = false;
+    while (at < json->end && *at != '"') {
+        if ((unsigned char)*at < 0x20)
+            return fail(json, "a control byte in a string");
+        if (*at != '\\') {
+            at++;
+        } else {
+            escaped = true;
+            if (!check_escape(json, &at))
+                return false;
+        }
+        at = plain_end(at, json->end);
     }
-    while (at < end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x7f && *at != '"' &&
-           *at != '\\')
-        at++;
-    return at;
+    if (at >= json->end)
+        return fail(json, "it ends in the middle of a string");
+    *text = (struct json_text){{begin, (size_t)(at - begin)}, escaped, false};
+    json->at = at + 1;
+    return true;
 }
 
-const char *json_plain_end(const char *at, const char *end)
+/* The string whose first quote stands at json->at. */
+static inline bool take_string(struct json *json, struct json_text *text)
 {
-    return skip_plain(at, end);
+    const char *begin = json->at + 1, *at = plain_end(begin, json->end);
+    if (at >= json->end || *at != '"')
+        return take_odd_string(json, at, text);
+    *text = (struct json_text){{begin, (size_t)(at - begin)}, false, true};
+    json->at = at + 1;
+    return true;
 }
 
 bool json_string(struct json *json, struct json_text *text)
 {
     if (json_peek(json) != JSON_STRING)
         return fail(json, "a string was expected");
-    const char *at = json->at + 1, *begin = at;
-    bool escaped = false, plain = true;
-    for (;;) {
-        at = skip_plain(at, json->end);
-        if (at >= json->end)
-            return fail(json, "it ends in the middle of a string");
-        unsigned char c = (unsigned char)*at;
-        if (c == '"')
-            break;
-        if (c < 0x20)
-            return fail(json, "a control byte in a string");
-        if (c == '\\') {
-            escaped = true;
-            if (!check_escape(json, &at))
-                return false;
-            continue;
-        }
-        plain = false;
-        at++;
-    }
-    *text = (struct json_text){{begin, (size_t)(at - begin)}, escaped, plain && !escaped};
-    json->at = at + 1;
+    return take_string(json, text);
+}
+
+bool json_next_key(struct json *json, struct json_text *key)
+{
+    if (!next_member(json, '}'))
+        return false;
+    if (json->at >= json->end || *json->at != '"')
+        return fail(json, "a key was expected");
+    if (!take_string(json, key))
+        return false;
+    skip_blanks(json);
+    if (json->at >= json->end || *json->at != ':')
+        return fail(json, "a colon was expected");
+    json->at++;
     return true;
 }
 

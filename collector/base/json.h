@@ -43,8 +43,17 @@ struct json {
 };
 
 void json_init(struct json *json, struct str text);
+/* Of json_peek() alone: types by a value's first byte, and the way round when blanks stand before
+ * it. */
+extern const unsigned char json_types[256];
+enum json_type json_peek_behind_blanks(struct json *json);
 /* The type of the value that comes next, without reading it. */
-enum json_type json_peek(struct json *json);
+static inline enum json_type json_peek(struct json *json)
+{
+    if (json->error || json->at >= json->end || (unsigned char)*json->at <= ' ')
+        return json_peek_behind_blanks(json);
+    return json_types[(unsigned char)*json->at];
+}
 bool json_open_object(struct json *json);
 bool json_open_array(struct json *json);
 /* Next key of the open object; false at its end (closed then). */
@@ -57,9 +66,6 @@ bool json_string(struct json *json, struct json_text *text);
 bool json_number(struct json *json, struct str *number);
 bool json_bool(struct json *json, bool *value);
 bool json_null(struct json *json);
-/* The first byte from `at` on that is not printable ASCII, or is a quote or a backslash; `end` when
- * there is none. */
-const char *json_plain_end(const char *at, const char *end);
 /* Skips one value of any kind; *raw (may be NULL) is its text. */
 bool json_skip(struct json *json, struct str *raw);
 /* True when exactly one whole document was read and nothing but blanks follow. */

@@ -25,6 +25,12 @@ static inline struct str str_of(const char *c_string)
     return (struct str){c_string, c_string ? strlen(c_string) : 0};
 }
 
+/* The place behind the last byte; NULL when there is no text at all. */
+static inline const char *str_behind(struct str s)
+{
+    return s.len ? s.p + s.len : s.p;
+}
+
 static inline uint64_t str_load8(const char *at)
 {
     uint64_t word;

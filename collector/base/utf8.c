@@ -1,27 +1,8 @@
-/* utf8.c - eight plain bytes at a time, the rest by the table of well-formed sequences (Unicode,
+/* utf8.c - plain bytes many at a time, the rest by the table of well-formed sequences (Unicode,
  * table 3-7). */
 #include "collector/base/utf8.h"
 
-#define ONES UINT64_C(0x0101010101010101)
-#define HIGHS UINT64_C(0x8080808080808080)
-
-/* High bit set in each byte of `word` that is less than n (n ≤ 128), for bytes below 128. */
-static inline uint64_t less_than(uint64_t word, uint64_t n)
-{
-    return (word - ONES * n) & ~word & HIGHS;
-}
-
-static inline uint64_t equal_to(uint64_t word, unsigned char c)
-{
-    uint64_t x = word ^ (ONES * c);
-    return (x - ONES) & ~x & HIGHS;
-}
-
-static inline bool word_is_plain(uint64_t word)
-{
-    return !((word & HIGHS) | less_than(word, 0x20) | equal_to(word, '"') | equal_to(word, '\\') |
-             equal_to(word, 0x7f));
-}
+#include "collector/base/plain.h"
 
 static size_t sequence(const unsigned char *at, size_t left)
 {
@@ -51,24 +32,14 @@ size_t utf8_character(const char *at, size_t left)
 
 enum text_class utf8_classify(struct str s)
 {
-    const unsigned char *at = (const unsigned char *)s.p;
-    size_t i = 0;
+    const char *at = s.p, *end = str_behind(s);
     bool plain = true;
-    while (i < s.len) {
-        uint64_t word;
-        if (s.len - i >= 8) {
-            memcpy(&word, at + i, 8);
-            if (word_is_plain(word)) {
-                i += 8;
-                continue;
-            }
-        }
-        unsigned char c = at[i];
-        size_t n = c >= 0x20 && c < 0x7f ? 1 : sequence(at + i, s.len - i);
+    while ((at = plain_end(at, end)) < end) {
+        size_t n = *at >= 0x20 && *at < 0x7f ? 1 : utf8_character(at, (size_t)(end - at));
         if (!n)
             return TEXT_BAD;
-        plain = plain && c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-        i += n;
+        plain = false;
+        at += n;
     }
     return plain ? TEXT_PLAIN : TEXT_VALID;
 }

@@ -119,7 +119,7 @@ static bool add_tag(struct reading *reading, struct json *json, struct attr_list
         return no_room(reading, json);
     if (!read_tag(reading, json, attr))
         return decoding->err->code ? json_wrong(json, "memory") : false;
-    attr->plain = attr->plain && (attr->type != VALUE_TEXT || text_is_plain(attr->text));
+    attr->plain = attr->plain && (attr->type != VALUE_TEXT || plain_text(attr->text));
     return true;
 }
 

@@ -3,6 +3,8 @@
  */
 #include "collector/decode/json_any.h"
 
+#include "collector/base/plain.h"
+
 enum any_kind { ANY_NONE, ANY_TEXT, ANY_BOOL, ANY_INT, ANY_DOUBLE, ANY_LIST, ANY_MAP, ANY_BYTES };
 
 /* One AnyValue, its nested lists still raw. */
@@ -161,12 +163,12 @@ static bool read_short_text(struct json *json, struct str *key, struct str *text
     const char *at = behind(json, json->at, STR("{\"key\":\""));
     if (!at)
         return false;
-    const char *end = json_plain_end(at, json->end);
+    const char *end = plain_end(at, json->end);
     *key = (struct str){at, (size_t)(end - at)};
     at = behind(json, end, STR("\",\"value\":{\"stringValue\":\""));
     if (!at)
         return false;
-    end = json_plain_end(at, json->end);
+    end = plain_end(at, json->end);
     *text = (struct str){at, (size_t)(end - at)};
     at = behind(json, end, STR("\"}}"));
     if (!at)

@@ -10,11 +10,6 @@ bool json_wrong(struct json *json, const char *error)
     return false;
 }
 
-bool json_is_null(struct json *json)
-{
-    return json_peek(json) == JSON_NULL && json_null(json);
-}
-
 bool json_clean_text(struct decoding *decoding, struct json *json, struct json_text raw,
                      struct str *text)
 {

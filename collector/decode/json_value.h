@@ -25,7 +25,10 @@ bool json_read_double(struct json *json, double *number);
 /* Sets json->error and gives false. */
 bool json_wrong(struct json *json, const char *error);
 /* True (and read) when the value is null. */
-bool json_is_null(struct json *json);
+static inline bool json_is_null(struct json *json)
+{
+    return json_peek(json) == JSON_NULL && json_null(json);
+}
 /* After the document: 0, or err filled with what the reader says. */
 int json_finish(struct decoding *decoding, struct json *json);
 /* Reads any JSON value into an attribute: scalars as they are, the rest as JSON text. */

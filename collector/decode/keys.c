@@ -1,8 +1,6 @@
 /* keys.c - finding a key's number: a table of twelve times its size, probed once as a rule. */
 #include "collector/decode/keys.h"
 
-#include <pthread.h>
-
 #define SLOTS 1024u
 
 static const struct str texts[N_KNOWN_KEYS] = {
@@ -12,7 +10,6 @@ static const struct str texts[N_KNOWN_KEYS] = {
 };
 
 static uint8_t slots[SLOTS]; /* number + 1; 0: empty */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 _Static_assert(N_KNOWN_KEYS < 255, "slots hold bytes");
 
@@ -24,7 +21,9 @@ static inline unsigned slot_of(struct str key)
            SLOTS;
 }
 
-static void build(void)
+/* Before main(): the table is read for every attribute, and nothing is to ask whether it is there.
+ */
+static __attribute__((constructor)) void build(void)
 {
     for (unsigned i = 0; i < N_KNOWN_KEYS; i++) {
         unsigned at = slot_of(texts[i]);
@@ -47,13 +46,11 @@ static inline enum known_key find(struct str key)
 
 enum known_key key_number(struct str key)
 {
-    pthread_once(&once, build);
     return find(key);
 }
 
 void keys_seen(struct seen_keys *seen, const struct attr *attrs, uint32_t n)
 {
-    pthread_once(&once, build);
     memset(seen, 0, sizeof(*seen));
     for (uint32_t i = 0; i < n; i++)
         seen->at[find(attrs[i].key)] = &attrs[i];

@@ -37,7 +37,7 @@ static bool read_object(struct decoding *decoding, struct str text, struct attr_
         if (!json_clean_text(decoding, &json, key, &name) || !value_set_key(decoding, attr, name) ||
             !json_read_any(decoding, &json, attr))
             return false;
-        attr->plain = attr->plain && (attr->type != VALUE_TEXT || text_is_plain(attr->text));
+        attr->plain = attr->plain && (attr->type != VALUE_TEXT || plain_text(attr->text));
     }
     if (!json_end(&json))
         return false;
@@ -135,7 +135,8 @@ static bool take_text(struct str *field, struct str text)
 static bool take(struct taking *taking, const struct attr *tag)
 {
     struct span *span = taking->span;
-    if (tag->type != VALUE_TEXT || !tag->key.len || !strchr("osw", tag->key.p[0]))
+    char first = tag->key.len ? tag->key.p[0] : 0;
+    if (tag->type != VALUE_TEXT || (first != 'o' && first != 's' && first != 'w'))
         return false;
     if (str_eq(tag->key, STR("otel.status_code")))
         return take_status(taking, tag->text);

@@ -92,7 +92,7 @@ static bool add_label(struct writing *writing, struct attr_list *labels, struct 
     struct attr *attr = attr_list_add(decoding->batch, labels);
     if (!attr)
         return no_room(writing);
-    if (text_is_plain(name) && text_is_plain(value) && value_set_plain(decoding, attr, name, value))
+    if (plain_text(name) && plain_text(value) && value_set_plain(decoding, attr, name, value))
         return true;
     *attr = (struct attr){.type = VALUE_TEXT};
     return value_set_key(decoding, attr, name) && value_set_text(decoding, attr, value);

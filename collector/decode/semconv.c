@@ -332,16 +332,11 @@ static float weight_of_share(double share)
 /* Up to 14 hex digits behind a point: the share of requests that was left out. */
 static bool read_threshold(struct str digits, double *threshold)
 {
-    double scale = 1;
-    *threshold = 0;
-    for (size_t i = 0; i < digits.len; i++) {
-        uint64_t digit = 0;
-        if (!hex_to_u64((struct str){digits.p + i, 1}, &digit))
-            return false;
-        scale /= 16;
-        *threshold += (double)digit * scale;
-    }
-    return digits.len > 0;
+    uint64_t number;
+    if (!hex_to_u64(digits, &number))
+        return false;
+    *threshold = ldexp((double)number, -4 * (int)digits.len);
+    return true;
 }
 
 /* tracestate ot=th:… (OpenTelemetry's threshold), else sampler.type = probabilistic or const. */

@@ -37,7 +37,7 @@ bool attr_list_add_text(struct batch *batch, struct attr_list *list, struct str 
         *attr = (struct attr){.key = key,
                               .text = text,
                               .type = VALUE_TEXT,
-                              .plain = text_is_plain(key) && text_is_plain(text)};
+                              .plain = plain_text(key) && plain_text(text)};
     return attr != NULL;
 }
 
@@ -77,21 +77,37 @@ void attr_list_unique(struct attr_list *list)
     list->n = kept;
 }
 
+#define BYTES(b) (UINT64_C(0x0101010101010101) * (b))
+
+/* Eight hexadecimal digits at once. A digit's value is its low nibble, a letter's nine more; a byte
+ * that such a value does not spell again is none. */
+static bool hex8(const char *p, uint32_t *number)
+{
+    uint64_t bytes = str_load8(p), letters = bytes >> 6 & BYTES(1);
+    uint64_t values = (bytes & BYTES(0x0f)) + letters * 9;
+    uint64_t tens = (values + BYTES(6)) >> 4 & BYTES(1);
+    uint64_t spelt = values + BYTES('0') + tens * ('a' - 10 - '0');
+    if (((bytes | letters << 5) ^ spelt) | (values & ~BYTES(0x0f)))
+        return false;
+    values = (values << 4 | values >> 8) & UINT64_C(0x00ff00ff00ff00ff);
+    values = (values | values >> 8) & UINT64_C(0x0000ffff0000ffff);
+    *number = __builtin_bswap32((uint32_t)(values | values >> 16));
+    return true;
+}
+
 bool hex_to_u64(struct str hex, uint64_t *number)
 {
-    uint64_t value = 0;
+    char padded[16];
+    uint32_t high, low;
     if (hex.len == 0 || hex.len > 16)
         return false;
-    for (size_t i = 0; i < hex.len; i++) {
-        char c = hex.p[i];
-        unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
-                         : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
-                         : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
-                                                : 16;
-        if (digit == 16)
-            return false;
-        value = value << 4 | digit;
+    if (hex.len < 16) {
+        memset(padded, '0', sizeof(padded));
+        memcpy(padded + sizeof(padded) - hex.len, hex.p, hex.len);
+        hex.p = padded;
     }
-    *number = value;
+    if (!hex8(hex.p, &high) || !hex8(hex.p + 8, &low))
+        return false;
+    *number = (uint64_t)high << 32 | low;
     return true;
 }

@@ -297,7 +297,7 @@ static bool is_short_text(struct str key_value, struct str *key, struct str *tex
 static bool set_text_attribute(struct decoding *decoding, struct attr *attr, struct str key,
                                struct str text)
 {
-    if (text_is_plain(key) && text_is_plain(text) && value_set_plain(decoding, attr, key, text))
+    if (plain_text(key) && plain_text(text) && value_set_plain(decoding, attr, key, text))
         return true;
     *attr = (struct attr){0};
     return value_set_key(decoding, attr, key) && value_set_text(decoding, attr, text);

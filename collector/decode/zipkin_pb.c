@@ -99,7 +99,7 @@ static bool read_tag(struct decoding *decoding, struct str bytes, struct attr_li
         decoding_too_big(decoding);
         return false;
     }
-    if (text_is_plain(key) && text_is_plain(text) && value_set_plain(decoding, attr, key, text))
+    if (plain_text(key) && plain_text(text) && value_set_plain(decoding, attr, key, text))
         return true;
     *attr = (struct attr){0};
     return value_set_key(decoding, attr, key) && value_set_text(decoding, attr, text);

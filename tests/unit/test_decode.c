@@ -7,6 +7,7 @@
 
 #include "collector/base/buf.h"
 #include "collector/decode/decode.h"
+#include "collector/decode/text.h"
 #include "collector/decode/unique_keys.h"
 
 #define IDS "\"traceId\":\"0af7651916cd43dd8448eb211c80319c\",\"spanId\":\"00000000000000a1\""
@@ -179,6 +180,50 @@ static void a_cut_body_is_refused(void **state)
     buf_fini(&body);
 }
 
+/* Every byte at every place of every length, among digits that are good. */
+static void only_hexadecimal_digits_are_a_number(void **state)
+{
+    (void)state;
+    static const char good[] = "0123456789abcdefABCDEF";
+    for (size_t len = 0; len <= 17; len++) {
+        for (size_t at = 0; at < (len ? len : 1); at++) {
+            for (int byte = 0; byte < 256; byte++) {
+                char text[18] = "", c = (char)byte;
+                for (size_t i = 0; i < len; i++)
+                    text[i] = i == at ? c : good[(i * 7 + len) % (sizeof(good) - 1)];
+                bool digit =
+                    (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+                uint64_t number = 0;
+                bool read = hex_to_u64((struct str){text, len}, &number);
+                assert_int_equal(read, len > 0 && len <= 16 && digit);
+                if (read)
+                    assert_int_equal(number, strtoull(text, NULL, 16));
+            }
+        }
+    }
+}
+
+/* Every byte at every place of every length that the steps of sixteen, eight and one can meet. */
+static void plain_ends_at_the_first_byte_that_is_not(void **state)
+{
+    (void)state;
+    for (size_t len = 0; len <= 41; len++) {
+        for (size_t at = 0; at < (len ? len : 1); at++) {
+            for (int byte = 0; byte < 256; byte++) {
+                char text[42], c = (char)byte;
+                memset(text, 'a' + (int)(at % 26), sizeof(text));
+                text[at] = c;
+                if (at + 3 < len)
+                    text[at + 3] = '"';
+                bool odd = len && (byte < 0x20 || byte > 0x7e || c == '"' || c == '\\');
+                size_t end = odd ? at : at + 3 < len ? at + 3 : len;
+                assert_ptr_equal(plain_end(text, text + len), text + end);
+                assert_int_equal(plain_text((struct str){text, len}), end == len);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +231,8 @@ int main(void)
         cmocka_unit_test(an_object_has_each_key_once),
         cmocka_unit_test(a_map_as_a_value_keeps_the_last_of_equal_keys),
         cmocka_unit_test(a_cut_body_is_refused),
+        cmocka_unit_test(only_hexadecimal_digits_are_a_number),
+        cmocka_unit_test(plain_ends_at_the_first_byte_that_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
