@@ -89,6 +89,8 @@
  * to which the same happens. */
 #define BLIND_SHARE 0.1
 #define BLIND_PRIOR 0.5
+/* … but for so much where a call without an answer would leave a span, and there is none. */
+#define NOT_TRIED 0.98
 /* … to this power: that two are struck by chance at once is unlikelier than that one is. */
 #define PLACES_POWER 2
 /* … and so many times that where it has lost an instance: one that would have had so many calls and

@@ -164,6 +164,17 @@ static bool is_told_unanswered(const struct record *caller_half)
     return kind == KIND_CLIENT || kind == KIND_PRODUCER;
 }
 
+/* Does the caller's half stand in its visit as a step of its own also if nobody answers? A span
+ * around several calls stays one of those that are answered. */
+static bool leaves_step(const struct counting *counting, const struct call *call, uint32_t visit)
+{
+    const struct counted_span *spans = counting->spans;
+    if (call->caller_span == NO_SPAN || call->caller_span == visit)
+        return false;
+    uint32_t child = spans[call->caller_span].first_child;
+    return child != NONE && spans[child].next_sibling == NONE;
+}
+
 /* A call's first record. */
 static uint32_t half_of(const struct call *call)
 {
@@ -215,6 +226,7 @@ static void count_start(struct counting *counting, const struct call *call, uint
     after_ns = after_ns > 0 ? after_ns : 0; /* clocks differ */
     start->n += counting->sign;
     start->bad += is_told_unanswered(&records[first]) ? counting->sign : 0;
+    start->origins += leaves_step(counting, call, visit) ? counting->sign : 0;
     start->sum_ns += counting->sign * (after_ns < MAX_START_NS ? after_ns : MAX_START_NS);
 }
 

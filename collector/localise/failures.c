@@ -277,6 +277,7 @@ static void blame_missing(struct work *work, const struct pair *pair, const stru
                               .group = missing->callee,
                               .peer = pair->key.node,
                               .end = END_CALLEE,
+                              .lacking = true,
                               .metric = str_of(metric),
                               .text = text};
     blame(work, &finding);

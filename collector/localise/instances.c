@@ -100,12 +100,13 @@ static void measure_parts(struct work *work, const struct finding *finding, stru
         part_add(parts, finding->instance, finding->instance ? 1 : 0);
         return;
     }
-    if (finding->step && unreached) {
+    if (finding->step && unreached && !finding->lacking) {
         add_last(work, finding, parts);
         return;
     }
     pairs_range(work->pairs, gap ? TALLY_GAP_INSTANCE : TALLY_INSTANCE, finding->group, &i, &to);
-    if ((finding->kind == EVIDENCE_ERRORS || finding->kind == EVIDENCE_TRAFFIC) && unreached) {
+    if (finding->lacking ||
+        ((finding->kind == EVIDENCE_ERRORS || finding->kind == EVIDENCE_TRAFFIC) && unreached)) {
         /* Of calls that nobody reports it is not known how many they were. */
         double more = (finding->observed - finding->baseline) * (double)work->requests[1].n;
         add_unreached(work, i, to, finding->kind == EVIDENCE_ERRORS ? more : 0, parts);

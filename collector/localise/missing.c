@@ -58,16 +58,71 @@ static bool lost_instance(const struct work *work, uint32_t group)
     return lost && others;
 }
 
-/* Fewer calls than by chance; so many fewer as an instance had that is gone, or as its caller makes
- * new steps a visit, needs less to tell that. */
-static bool is_significant(const struct made *made, bool gone, double new_steps)
+/* All pairs of an edge's calls stand side by side. */
+static bool is_first_of_edge(const struct work *work, uint32_t i)
 {
-    double lacking = made->calls[0] / made->visits[0] - made->calls[1] / made->visits[1];
-    bool seen = gone || (new_steps > 0 && lacking >= NAMELESS_LEAST * new_steps);
-    return calls_z(made->calls, made->visits) < (seen ? -GONE_Z : -SIGNIFICANT_Z);
+    const struct tally_key *key = &work->pairs->items[i].key;
+    if (key->channel != TALLY_CALL || key->node == NO_GROUP || key->peer == NO_GROUP)
+        return false;
+    const struct tally_key *before = i ? &work->pairs->items[i - 1].key : NULL;
+    return !before || before->channel != TALLY_CALL || before->node != key->node ||
+           before->peer != key->peer;
 }
 
-static void measure(struct work *work, const struct pair *pair, const struct made *made)
+/* How far from chance the calls are that a callee had, by what its callers were asked for. */
+struct asked_z {
+    double least;
+    double sum; /* of those within chance */
+    unsigned n; /* … so many */
+};
+
+static void add_asked(const struct work *work, const struct pair *edge, struct asked_z *z)
+{
+    for (uint32_t i = 0; i < work->n_visits; i++) {
+        const struct visits *visits = &work->visits[i];
+        if (visits->group != edge->key.node || !visits->operation)
+            continue;
+        struct asked_calls asked =
+            calls_asked(work, edge->key.node, edge->key.peer, visits->operation);
+        if (!asked.known)
+            continue;
+        z->least = fmin(z->least, asked.z);
+        z->sum += asked.significant ? 0 : asked.z;
+        z->n += !asked.significant;
+    }
+}
+
+static struct asked_z *asked_of_callees(struct work *work)
+{
+    struct asked_z *of = arena_calloc(work->arena, (work->services.n + 1) * sizeof(*of));
+    for (uint32_t i = 0; i < work->pairs->n && of; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (is_first_of_edge(work, i))
+            add_asked(work, pair, &of[pair->key.peer]);
+    }
+    return of;
+}
+
+/* Each within chance, all of them not. */
+static bool lacks_everywhere(const struct asked_z *callee)
+{
+    return callee->n > 1 && callee->sum / sqrt(callee->n) < -SIGNIFICANT_Z;
+}
+
+/* Fewer calls than by chance, in all or for one thing alone: what is rare is hidden among all that
+ * a caller is asked for. That the callee lacks them everywhere, or an instance that is gone had so
+ * many, or the caller makes as many new steps, needs less to tell that. */
+static bool is_significant(const struct made *made, double least_z, bool elsewhere,
+                           double new_steps)
+{
+    double lacking = made->calls[0] / made->visits[0] - made->calls[1] / made->visits[1];
+    bool seen = elsewhere || (new_steps > 0 && lacking >= NAMELESS_LEAST * new_steps);
+    double z = calls_z(made->calls, made->visits);
+    return (lacking > 0 ? fmin(z, least_z) : z) < (seen ? -GONE_Z : -SIGNIFICANT_Z);
+}
+
+static void measure(struct work *work, const struct pair *pair, const struct made *made,
+                    const struct asked_z *callee)
 {
     if (made->visits[0] < TEST_EVENTS || made->visits[1] < TEST_EVENTS ||
         made->calls[0] < TEST_EVENTS)
@@ -77,7 +132,11 @@ static void measure(struct work *work, const struct pair *pair, const struct mad
         made->visits[0] < MIN_TIMES || made->visits[1] < MIN_TIMES || made->calls[0] < MIN_TIMES;
     bool gone = lost_instance(work, pair->key.peer),
          of_mix = is_of_mix(work, pair->key.node, NAME_NONE, made);
-    bool significant = is_significant(made, gone, work->new_steps[pair->key.node]);
+    struct asked_z own = {.n = 0};
+    add_asked(work, pair, &own);
+    bool significant =
+        is_significant(made, of_mix ? 0 : own.least, gone || lacks_everywhere(callee),
+                       work->new_steps[pair->key.node]);
     work->missing[work->n_missing++] =
         (struct missing_edge){.caller = pair->key.node,
                               .callee = pair->key.peer,
@@ -93,18 +152,17 @@ static void measure(struct work *work, const struct pair *pair, const struct mad
 
 bool missing_measure(struct work *work)
 {
+    const struct asked_z *callees = asked_of_callees(work);
     work->missing = arena_alloc(work->arena, (work->pairs->n + 1) * sizeof(*work->missing));
-    if (!work->missing)
+    if (!work->missing || !callees)
         return false;
-    for (uint32_t i = 0, step = 1; i < work->pairs->n; i += step) {
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
         const struct pair *pair = &work->pairs->items[i];
         struct made made;
-        step = 1;
-        if (pair->key.channel != TALLY_CALL || pair->key.node == NO_GROUP ||
-            pair->key.peer == NO_GROUP)
+        if (!is_first_of_edge(work, i))
             continue;
-        step = count_made(work, i, CALLS_ALL, MISSING_BY_CARRIED, &made);
-        measure(work, pair, &made);
+        count_made(work, i, CALLS_ALL, MISSING_BY_CARRIED, &made);
+        measure(work, pair, &made, &callees[pair->key.peer]);
     }
     missing_place(work);
     return true;
@@ -152,7 +210,8 @@ static double guilt_for(const struct work *work, uint32_t caller, name_no operat
  * each is another coincidence, if it is not the callee's. */
 static double odds_by_places(const struct missing_edge *edge, double n_callers)
 {
-    double prior = BLIND_PRIOR + edge->tried * (CALLEE_PRIOR - BLIND_PRIOR);
+    double untold = BLIND_PRIOR * (1 - NOT_TRIED * edge->leaves);
+    double prior = edge->tried * CALLEE_PRIOR + (1 - edge->tried) * untold;
     return prior * pow(n_callers + edge->further, PLACES_POWER);
 }
 
@@ -321,6 +380,7 @@ double blame_lacking(struct work *work, const struct missing *lacking, const cha
     finding.peer = finding.group;
     finding.group = lacking->callee;
     finding.end = END_CALLEE;
+    finding.lacking = true;
     finding.operation = NAME_NONE;
     finding.text = say(work, "%.*s, %s %.*s", STR_ARG(finding.text), words,
                        STR_ARG(level_name(work, lacking->callee)));

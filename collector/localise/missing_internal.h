@@ -17,6 +17,7 @@ struct missing_edge {
     /* By missing_place(), of calls that are missing and leave nothing: */
     bool first;       /* not for those of another callee, that would have come before */
     double tried;     /* share of them that seem to have been made, 0…1 */
+    double leaves;    /* share of the edge's that would be seen if they had been, 0…1 */
     unsigned further; /* operations of the caller, but for one, that end right before the call */
 };
 
@@ -30,6 +31,7 @@ static inline bool is_missed(const struct missing_edge *edge)
 struct asked_calls {
     bool known;  /* enough of them in normal times */
     double drop; /* share that is missing */
+    double z;    /* of how many they are: below 0 fewer */
     bool significant;
 };
 struct asked_calls calls_asked(const struct work *work, uint32_t caller, uint32_t callee,

@@ -58,16 +58,31 @@ static bool is_follower(const struct work *work, const struct missing_edge *edge
 
 /* ---- were they made? ---- */
 
-/* All that follows a call without an answer is missing too, and was not tried. */
+/* All that follows a call without an answer is missing too, and was not tried. Steps are told once
+ * a visit. */
 static double tried_share(const struct work *work, uint32_t caller)
 {
     double lacking = 0;
     for (uint32_t i = 0; i < work->n_missing; i++) {
         const struct missing_edge *edge = &work->missing[i];
         if (edge->caller == caller && edge->first)
-            lacking += edge->was - edge->is;
+            lacking += fmin(1, edge->was - edge->is);
     }
     return lacking > 0 ? fmin(1, work->new_steps[caller] / lacking) : 0;
+}
+
+static double leaves_share(const struct work *work, const struct missing_edge *edge)
+{
+    double n = 0, leaves = 0;
+    uint32_t i, to;
+    for (pairs_range(&work->by_service, TALLY_START, edge->caller, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->by_service.items[i];
+        if (pair->key.peer != edge->callee)
+            continue;
+        n += (double)pair->t[0].n;
+        leaves += (double)pair->t[0].origins;
+    }
+    return n > 0 ? leaves / n : 0;
 }
 
 /* ---- how far do visits come? ---- */
@@ -109,7 +124,8 @@ static struct asked_calls judge_asked(const struct asked_sum *sum)
     double normal[2] = {sum->expected / sum->visits[1] * sum->visits[0], sum->calls[1]};
     asked.known = true;
     asked.drop = sum->calls[1] < sum->expected ? 1 - sum->calls[1] / sum->expected : 0;
-    asked.significant = calls_z(normal, sum->visits) < -SIGNIFICANT_Z;
+    asked.z = calls_z(normal, sum->visits);
+    asked.significant = asked.z < -SIGNIFICANT_Z;
     return asked;
 }
 
@@ -202,6 +218,7 @@ void missing_place(struct work *work)
         if (!edge->first)
             continue;
         edge->tried = tried_share(work, edge->caller);
+        edge->leaves = leaves_share(work, edge);
         edge->further = further_operations(work, edge);
     }
 }

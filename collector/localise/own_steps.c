@@ -3,62 +3,17 @@
  * which span is a call, one without an answer is. Some is done no more.
  */
 #include <math.h>
+#include <stdlib.h>
 
 #include "collector/localise/statistics.h"
 #include "collector/localise/work.h"
 
 /* ---- steps ---- */
 
-/* How often a service did what a pair of SELF is of, beside what it was asked for by that name.
- * False where another pair of the same name counts it. */
-static bool count_step(const struct work *work, const struct pair *pair, double n[2])
-{
-    struct tally_key key = pair->key;
-    double asked[2];
-    key.what = pair->key.what == SELF_CALM ? SELF_TROUBLED : SELF_CALM;
-    const struct pair *other = pairs_find(&work->by_service, &key);
-    if (other && other < pair)
-        return false;
-    count_visits(work, pair->key.node, pair->key.name, asked);
-    for (int t = 0; t < 2; t++)
-        n[t] = fmax(0, (double)(pair->t[t].n + (other ? other->t[t].n : 0)) - asked[t]);
-    return true;
-}
-
-/* ---- new ones ---- */
-
-/* Steps a visit, of a kind that the service's visits did not use to have. */
-static double new_steps(const struct work *work, uint32_t service)
-{
-    double visits[2], more = 0;
-    uint32_t i, to;
-    count_visits(work, service, NAME_NONE, visits);
-    for (pairs_range(&work->by_service, TALLY_SELF, service, &i, &to);
-         i < to && visits[0] > 0 && visits[1] > 0; i++) {
-        double n[2];
-        if (!count_step(work, &work->by_service.items[i], n))
-            continue;
-        double was = n[0] / visits[0], is = n[1] / visits[1];
-        if (was < NEW_STEP_LEFT * is && rates_z(n[0], visits[0], n[1], visits[1]) > SIGNIFICANT_Z)
-            more += is - was;
-    }
-    return more;
-}
-
-bool own_steps_measure(struct work *work)
-{
-    work->new_steps = arena_alloc(work->arena, (work->services.n + 1) * sizeof(double));
-    for (uint32_t service = 0; work->new_steps && service < work->services.n; service++)
-        work->new_steps[service] = new_steps(work, service);
-    return work->new_steps;
-}
-
-/* ---- gone ones ---- */
-
 /* What visits for one thing do by themselves: the pairs of a service's steps in them. */
 struct doing {
     const struct pair *from, *to;
-    double visits[2]; /* now: but for those that failed, or stopped, as never before */
+    double visits[2];
 };
 
 static double share_of(const struct doing *doing, const struct pair *step, int time)
@@ -74,14 +29,95 @@ static double z_of(const struct doing *doing, const struct pair *step)
     return two_proportions(n[0], doing->visits[0], n[1], doing->visits[1]);
 }
 
+/* The steps that begin at i, of `to` of the service. */
+static struct doing doing_at(const struct work *work, uint32_t i, uint32_t to)
+{
+    const struct pair *items = work->by_service.items;
+    struct doing doing = {.from = &items[i]};
+    for (; i < to && items[i].key.name == doing.from->key.name;)
+        i++;
+    doing.to = &items[i];
+    count_visits(work, doing.from->key.node, doing.from->key.name, doing.visits);
+    return doing;
+}
+
+/* ---- new ones ---- */
+
+static int by_step(const void *a, const void *b)
+{
+    const struct pair *const *x = a, *const *y = b;
+    return ((*x)->key.detail > (*y)->key.detail) - ((*x)->key.detail < (*y)->key.detail);
+}
+
+/* One step in all visits of its service that may make it: those of now that do, and that would have
+ * in normal times. */
+struct step_sum {
+    struct strata strata;
+    double now, normal;
+};
+
+static void add_step(const struct work *work, const struct pair *step, struct step_sum *sum)
+{
+    struct doing doing = {.from = NULL};
+    count_visits(work, step->key.node, step->key.name, doing.visits);
+    if (doing.visits[0] <= 0 || doing.visits[1] <= 0)
+        return;
+    double was = share_of(&doing, step, 0), is = share_of(&doing, step, 1);
+    strata_add(&sum->strata, was * doing.visits[0], doing.visits[0], is * doing.visits[1],
+               doing.visits[1]);
+    sum->normal += was * doing.visits[1];
+    sum->now += is * doing.visits[1];
+}
+
+/* Steps a visit, of a kind that the service's visits did not use to have. `steps`: room for as many
+ * as there are. */
+static double new_steps(const struct work *work, uint32_t service, const struct pair **steps)
+{
+    double visits[2], more = 0;
+    uint32_t i, to, n = 0;
+    count_visits(work, service, NAME_NONE, visits);
+    for (pairs_range(&work->by_service, TALLY_STEP, service, &i, &to); i < to; i++)
+        steps[n++] = &work->by_service.items[i];
+    if (n)
+        qsort(steps, n, sizeof(*steps), by_step);
+    for (uint32_t k = 0; k < n && visits[1] > 0;) {
+        struct step_sum sum = {.now = 0};
+        name_no step = steps[k]->key.detail;
+        for (; k < n && steps[k]->key.detail == step; k++)
+            add_step(work, steps[k], &sum);
+        if (sum.normal < NEW_STEP_LEFT * sum.now && strata_z(&sum.strata) > SIGNIFICANT_Z)
+            more += (sum.now - sum.normal) / visits[1];
+    }
+    return more;
+}
+
+bool own_steps_measure(struct work *work)
+{
+    const struct pair **steps = arena_alloc(work->arena, (work->by_service.n + 1) * sizeof(*steps));
+    work->new_steps = arena_alloc(work->arena, (work->services.n + 1) * sizeof(double));
+    if (!steps || !work->new_steps)
+        return false;
+    for (uint32_t service = 0; service < work->services.n; service++)
+        work->new_steps[service] = new_steps(work, service, steps);
+    return true;
+}
+
+/* ---- gone ones ---- */
+
+/* Visits that failed, or stopped, as never before are no sign of what is not done. */
 static void count_stays(const struct work *work, struct doing *doing)
 {
     const struct visits *kind = visits_of(work, doing->from->key.node, doing->from->key.name);
     if (!kind || kind->n[0] <= 0)
         return;
     double failed = kind->failed[1] - kind->failed[0] / kind->n[0] * kind->n[1];
-    doing->visits[0] = kind->n[0];
     doing->visits[1] = fmax(0, kind->n[1] - fmax(0, failed) - kind->stopped);
+}
+
+static bool is_new(const struct doing *doing, const struct pair *step)
+{
+    return share_of(doing, step, 0) < NEW_STEP_LEFT * share_of(doing, step, 1) &&
+           z_of(doing, step) > SIGNIFICANT_Z;
 }
 
 /* In the place of what is gone, by another name? */
@@ -89,9 +125,8 @@ static double newly_done(const struct doing *doing)
 {
     double most = 0;
     for (const struct pair *step = doing->from; step < doing->to; step++) {
-        double was = share_of(doing, step, 0), is = share_of(doing, step, 1);
-        if (was < NEW_STEP_LEFT * is && z_of(doing, step) > SIGNIFICANT_Z)
-            most = fmax(most, is - was);
+        if (is_new(doing, step))
+            most = fmax(most, share_of(doing, step, 1) - share_of(doing, step, 0));
     }
     return most;
 }
@@ -157,12 +192,12 @@ static void find_gone(struct work *work, struct doing *doing)
 void find_own_steps(struct work *work)
 {
     for (uint32_t service = 0; service < work->services.n; service++) {
-        uint32_t i, to, next;
-        for (pairs_range(&work->by_service, TALLY_STEP, service, &i, &to); i < to; i = next) {
-            const struct pair *items = work->by_service.items;
-            for (next = i + 1; next < to && items[next].key.name == items[i].key.name;)
-                next++;
-            find_gone(work, &(struct doing){.from = &items[i], .to = &items[next]});
+        uint32_t i, to;
+        pairs_range(&work->by_service, TALLY_STEP, service, &i, &to);
+        while (i < to) {
+            struct doing doing = doing_at(work, i, to);
+            find_gone(work, &doing);
+            i += (uint32_t)(doing.to - doing.from);
         }
     }
 }

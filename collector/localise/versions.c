@@ -197,6 +197,8 @@ static double missing_trouble(const struct work *work, const struct finding *fin
 static double trouble_of(const struct work *work, const struct finding *finding, uint32_t version)
 {
     bool callee = finding->end == END_CALLEE;
+    if (finding->lacking)
+        return missing_trouble(work, finding, version);
     if (finding->step)
         return callee ? stopped_after(work, finding, version)
                       : stop_trouble(work, finding, version);

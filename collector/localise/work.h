@@ -114,6 +114,7 @@ struct finding {
     const struct pair *step;  /* stops: the same of the step after which they end; else NULL */
     const struct pair *done;  /* own steps: … of the one that is done less; else NULL */
     bool survived;            /* … by the requests that saw them */
+    bool lacking;             /* calls to the group that never came: all else is seen at the peer */
     struct str metric, text;
 };
 

@@ -33,8 +33,8 @@
  *   LAST: callee, its instance, operation: calls to it that were the last of a visit
  *
  *   START: caller, callee, what the caller was asked for: visits with calls that were answered; of
- *   their first ones: those that would be told of if they were not, since the visit began (the sum
- *   alone)
+ *   their first ones: those that would be told of if they were not; `origins`: that would leave a
+ *   step of the caller's own then; since the visit began (the sum alone)
  *
  *   STEP: service, what a visit was asked for, operation of a span of its own: visits that had one
  *
