@@ -136,7 +136,7 @@ static void measure(struct work *work, const struct pair *pair, const struct mad
     add_asked(work, pair, &own);
     bool significant =
         is_significant(made, of_mix ? 0 : own.least, gone || lacks_everywhere(callee),
-                       work->new_steps[pair->key.node]);
+                       work->new_steps[pair->key.node].sure);
     work->missing[work->n_missing++] =
         (struct missing_edge){.caller = pair->key.node,
                               .callee = pair->key.peer,
@@ -210,7 +210,7 @@ static double guilt_for(const struct work *work, uint32_t caller, name_no operat
  * each is another coincidence, if it is not the callee's. */
 static double odds_by_places(const struct missing_edge *edge, double n_callers)
 {
-    double untold = BLIND_PRIOR * (1 - NOT_TRIED * edge->leaves);
+    double untold = BLIND_PRIOR * (1 - NOT_TRIED * edge->untried);
     double prior = edge->tried * CALLEE_PRIOR + (1 - edge->tried) * untold;
     return prior * pow(n_callers + edge->further, PLACES_POWER);
 }

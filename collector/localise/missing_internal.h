@@ -17,7 +17,7 @@ struct missing_edge {
     /* By missing_place(), of calls that are missing and leave nothing: */
     bool first;       /* not for those of another callee, that would have come before */
     double tried;     /* share of them that seem to have been made, 0…1 */
-    double leaves;    /* share of the edge's that would be seen if they had been, 0…1 */
+    double untried;   /* … and that would be seen if they had been, and are not */
     unsigned further; /* operations of the caller, but for one, that end right before the call */
 };
 

@@ -58,9 +58,9 @@ static bool is_follower(const struct work *work, const struct missing_edge *edge
 
 /* ---- were they made? ---- */
 
-/* All that follows a call without an answer is missing too, and was not tried. Steps are told once
- * a visit. */
-static double tried_share(const struct work *work, uint32_t caller)
+/* The share of a caller's missing calls that so many steps a visit are: all that follows a call
+ * without an answer is missing too, and was not tried. Steps are told once a visit. */
+static double tried_share(const struct work *work, uint32_t caller, double steps)
 {
     double lacking = 0;
     for (uint32_t i = 0; i < work->n_missing; i++) {
@@ -68,9 +68,10 @@ static double tried_share(const struct work *work, uint32_t caller)
         if (edge->caller == caller && edge->first)
             lacking += fmin(1, edge->was - edge->is);
     }
-    return lacking > 0 ? fmin(1, work->new_steps[caller] / lacking) : 0;
+    return lacking > 0 ? fmin(1, steps / lacking) : 0;
 }
 
+/* Of an edge's calls, those that would be seen as such steps. */
 static double leaves_share(const struct work *work, const struct missing_edge *edge)
 {
     double n = 0, leaves = 0;
@@ -217,8 +218,10 @@ void missing_place(struct work *work)
         struct missing_edge *edge = &work->missing[i];
         if (!edge->first)
             continue;
-        edge->tried = tried_share(work, edge->caller);
-        edge->leaves = leaves_share(work, edge);
+        const struct new_steps *steps = &work->new_steps[edge->caller];
+        edge->tried = tried_share(work, edge->caller, steps->sure);
+        edge->untried =
+            leaves_share(work, edge) * (1 - tried_share(work, edge->caller, steps->any));
         edge->further = further_operations(work, edge);
     }
 }

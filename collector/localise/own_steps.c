@@ -49,31 +49,47 @@ static int by_step(const void *a, const void *b)
     return ((*x)->key.detail > (*y)->key.detail) - ((*x)->key.detail < (*y)->key.detail);
 }
 
-/* One step in all visits of its service that may make it: those of now that do, and that would have
- * in normal times. */
+/* One step in all visits of its service that may make it. Its shares are means over what the visits
+ * were for, by how many there are of both times: one that hardly came in one of them says little.
+ */
 struct step_sum {
     struct strata strata;
-    double now, normal;
+    double normal, now, weight;
+    double visits; /* now */
+    double any;    /* … that make it, for things for which nearly none did */
 };
 
 static void add_step(const struct work *work, const struct pair *step, struct step_sum *sum)
 {
     struct doing doing = {.from = NULL};
     count_visits(work, step->key.node, step->key.name, doing.visits);
-    if (doing.visits[0] <= 0 || doing.visits[1] <= 0)
+    double n = doing.visits[0], m = doing.visits[1];
+    if (n <= 0 || m <= 0)
         return;
     double was = share_of(&doing, step, 0), is = share_of(&doing, step, 1);
-    strata_add(&sum->strata, was * doing.visits[0], doing.visits[0], is * doing.visits[1],
-               doing.visits[1]);
-    sum->normal += was * doing.visits[1];
-    sum->now += is * doing.visits[1];
+    strata_add(&sum->strata, was * n, n, is * m, m);
+    sum->normal += was * n * m / (n + m);
+    sum->now += is * n * m / (n + m);
+    sum->weight += n * m / (n + m);
+    sum->visits += m;
+    sum->any += was < NEW_STEP_LEFT * is ? (is - was) * m : 0;
 }
 
-/* Steps a visit, of a kind that the service's visits did not use to have. `steps`: room for as many
- * as there are. */
-static double new_steps(const struct work *work, uint32_t service, const struct pair **steps)
+/* Of all visits of now that may make it. */
+static double surely_made(const struct step_sum *sum)
 {
-    double visits[2], more = 0;
+    bool is_new = sum->normal < NEW_STEP_LEFT * sum->now;
+    return is_new && strata_z(&sum->strata) > SIGNIFICANT_Z
+               ? (sum->now - sum->normal) / sum->weight * sum->visits
+               : 0;
+}
+
+/* `steps`: room for as many as there are. */
+static struct new_steps new_steps(const struct work *work, uint32_t service,
+                                  const struct pair **steps)
+{
+    struct new_steps found = {0, 0};
+    double visits[2];
     uint32_t i, to, n = 0;
     count_visits(work, service, NAME_NONE, visits);
     for (pairs_range(&work->by_service, TALLY_STEP, service, &i, &to); i < to; i++)
@@ -85,16 +101,16 @@ static double new_steps(const struct work *work, uint32_t service, const struct 
         name_no step = steps[k]->key.detail;
         for (; k < n && steps[k]->key.detail == step; k++)
             add_step(work, steps[k], &sum);
-        if (sum.normal < NEW_STEP_LEFT * sum.now && strata_z(&sum.strata) > SIGNIFICANT_Z)
-            more += (sum.now - sum.normal) / visits[1];
+        found.sure += surely_made(&sum) / visits[1];
+        found.any += sum.any / visits[1];
     }
-    return more;
+    return found;
 }
 
 bool own_steps_measure(struct work *work)
 {
     const struct pair **steps = arena_alloc(work->arena, (work->by_service.n + 1) * sizeof(*steps));
-    work->new_steps = arena_alloc(work->arena, (work->services.n + 1) * sizeof(double));
+    work->new_steps = arena_alloc(work->arena, (work->services.n + 1) * sizeof(*work->new_steps));
     if (!steps || !work->new_steps)
         return false;
     for (uint32_t service = 0; service < work->services.n; service++)

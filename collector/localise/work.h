@@ -155,7 +155,7 @@ struct work {
     struct ends unmet;  /* by group: calls that never come to their callee, more than before */
     double *unanswered; /* … as a callee, 0…1 */
     uint32_t *callee_of_nameless; /* by caller, services: see nameless_make() */
-    double *new_steps;            /* by service: see own_steps_measure() */
+    struct new_steps *new_steps;  /* by service: see own_steps_measure() */
     struct missing_edge *missing; /* edges whose calls became fewer */
     uint32_t n_missing;
     struct request_numbers requests[2];
@@ -292,8 +292,11 @@ struct str failures_text(struct work *work, const struct finding *finding, bool 
 struct str failures_reason(struct work *work, const struct finding *finding);
 
 /* own_steps.c */
-/* Steps of its own a visit, of a kind that a service's visits did not use to have; once, and before
- * missing_measure(). False when memory is short. */
+/* Steps of its own a visit, of a kind that a service's visits did not use to have. */
+struct new_steps {
+    double sure, any; /* beyond chance, or not */
+};
+/* Once, and before missing_measure(). False when memory is short. */
 bool own_steps_measure(struct work *work);
 
 /* missing.c */

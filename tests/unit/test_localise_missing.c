@@ -61,10 +61,10 @@ static void calls_for_what_is_rare_are_missed_too(void **state)
         visits_of(&shop, time, shop.front, "GET /", shop.ads, 1000, 0, FLOW_FAILED);
         for (const char *const *other = others; *other; other++)
             visits_of(&shop, time, shop.front, *other, shop.ads, 15, 0, FLOW_FAILED);
-        visits_of(&shop, time, shop.front, "GET /rare", stock, time ? 0 : 15, time ? 15 : 0,
+        visits_of(&shop, time, shop.front, "GET /rare", stock, time ? 0 : 8, time ? 12 : 0,
                   FLOW_FAILED);
     }
-    fails(&shop, shop.front, "GET /rare", 15);
+    fails(&shop, shop.front, "GET /rare", 12);
     shop_ask(&shop, SUSPECT_SERVICE);
     shop_assert_first(&shop, "stock");
     shop_fini(&shop);
