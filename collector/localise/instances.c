@@ -36,36 +36,59 @@ static double slow_trouble(struct work *work, const struct pair *pair)
     return normal ? tally_extra_ns(normal, &pair->t[1]) : 0;
 }
 
-static double failed_trouble(const struct work *work, const struct pair *pair)
+static double failed_trouble(struct work *work, const struct pair *pair)
 {
     double longer = now_longer(work);
     return (double)pair->t[1].bad - (double)pair->t[0].bad * longer;
+}
+
+/* The pair of an instance's calls, at one end, and what all its sisters had in normal times. */
+static const struct pair *calls_at(struct work *work, const struct pair *spans, enum gap_end end,
+                                   const struct tally **all)
+{
+    struct tally_key key = {.channel = TALLY_GAP_INSTANCE,
+                            .node = spans->key.node,
+                            .peer = NO_GROUP,
+                            .name = spans->key.name,
+                            .what = (uint8_t)end};
+    *all = siblings_normal(work, &key);
+    return pairs_find(work->pairs, &key);
+}
+
+static double missing_of(const struct tally *all, const struct tally *all_of,
+                         const struct pair *own, const struct pair *of)
+{
+    if (!all || !all_of || all_of->n <= 0)
+        return 0;
+    double rate = (double)all->n / (double)all_of->n;
+    return rate * (of ? (double)of->t[1].n : 0) - (own ? (double)own->t[1].n : 0);
 }
 
 /* Calls of an instance that are missing, had it called as often a span as all did in normal times.
  */
 static double silent_trouble(struct work *work, const struct pair *spans)
 {
-    struct tally_key key = {.channel = TALLY_GAP_INSTANCE,
-                            .node = spans->key.node,
-                            .peer = NO_GROUP,
-                            .name = spans->key.name,
-                            .what = GAP_CALLER};
-    const struct pair *calls = pairs_find(work->pairs, &key);
-    const struct tally *all_calls = siblings_normal(work, &key),
-                       *all_spans = siblings_normal(work, &spans->key);
-    if (!all_calls || !all_spans || all_spans->n <= 0)
-        return 0;
-    double rate = (double)all_calls->n / (double)all_spans->n;
-    return rate * (double)spans->t[1].n - (calls ? (double)calls->t[1].n : 0);
+    const struct tally *all;
+    const struct pair *calls = calls_at(work, spans, GAP_CALLER, &all);
+    return missing_of(all, siblings_normal(work, &spans->key), calls, spans);
+}
+
+/* … and of one that calls nobody: spans, had it as many a call to it. */
+static double idle_trouble(struct work *work, const struct pair *spans)
+{
+    const struct tally *all;
+    const struct pair *calls = calls_at(work, spans, GAP_CALLEE, &all);
+    return missing_of(siblings_normal(work, &spans->key), all, spans, calls);
 }
 
 /* Of the instances that are called, the one that is not reached is the one whose spans are missing:
  * what came and what failed would have been spread as in normal times. */
-static void add_unreached(const struct work *work, uint32_t from, uint32_t to, double unreached,
+static void add_unreached(const struct work *work, uint32_t group, double unreached,
                           struct parts *parts)
 {
     double normal = 0, now = unreached;
+    uint32_t from, to;
+    pairs_range(work->pairs, TALLY_INSTANCE, group, &from, &to);
     for (uint32_t i = from; i < to; i++) {
         normal += (double)work->pairs->items[i].t[0].n;
         now += (double)work->pairs->items[i].t[1].n;
@@ -88,40 +111,54 @@ static void add_last(const struct work *work, const struct finding *finding, str
     }
 }
 
+typedef double trouble_f(struct work *work, const struct pair *instance);
+
+static void add_each(struct work *work, const struct finding *finding, trouble_f *trouble,
+                     struct parts *parts)
+{
+    uint32_t i, to;
+    for (pairs_range(work->pairs, TALLY_INSTANCE, finding->group, &i, &to); i < to; i++)
+        part_add(parts, work->pairs->items[i].key.name, trouble(work, &work->pairs->items[i]));
+}
+
+/* Whose calls are slow on the way, at one end of it. */
+static void add_slow_ends(struct work *work, const struct finding *finding, struct parts *parts)
+{
+    uint8_t end = finding->end == END_CALLEE ? GAP_CALLEE : GAP_CALLER;
+    uint32_t i, to;
+    for (pairs_range(work->pairs, TALLY_GAP_INSTANCE, finding->group, &i, &to); i < to; i++) {
+        const struct pair *pair = &work->pairs->items[i];
+        if (pair->key.what == end)
+            part_add(parts, pair->key.name, slow_trouble(work, pair));
+    }
+}
+
 static void measure_parts(struct work *work, const struct finding *finding, struct parts *parts)
 {
-    bool gap = finding->kind == EVIDENCE_GAP, unreached = finding->end == END_CALLEE;
-    uint32_t i, to;
+    bool unreached = finding->end == END_CALLEE, errors = finding->kind == EVIDENCE_ERRORS,
+         traffic = finding->kind == EVIDENCE_TRAFFIC;
     parts->n = 0;
     parts->sum = 0;
-    if (finding->done) /* nobody counts it by instance */
-        return;
     if (finding->kind == EVIDENCE_CHANGE) {
         part_add(parts, finding->instance, finding->instance ? 1 : 0);
-        return;
-    }
-    if (finding->step && unreached && !finding->lacking) {
-        add_last(work, finding, parts);
-        return;
-    }
-    pairs_range(work->pairs, gap ? TALLY_GAP_INSTANCE : TALLY_INSTANCE, finding->group, &i, &to);
-    if (finding->lacking ||
-        ((finding->kind == EVIDENCE_ERRORS || finding->kind == EVIDENCE_TRAFFIC) && unreached)) {
+    } else if (finding->lacking || ((errors || traffic) && unreached)) {
         /* Of calls that nobody reports it is not known how many they were. */
         double more = (finding->observed - finding->baseline) * (double)work->requests[1].n;
-        add_unreached(work, i, to, finding->kind == EVIDENCE_ERRORS ? more : 0, parts);
-        return;
-    }
-    for (; i < to; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        if (finding->kind == EVIDENCE_SELF_TIME ||
-            (gap && pair->key.what == (finding->end == END_CALLEE ? GAP_CALLEE : GAP_CALLER)))
-            part_add(parts, pair->key.name, slow_trouble(work, pair));
-        else if (finding->kind == EVIDENCE_ERRORS && finding->end == END_NEITHER)
-            part_add(parts, pair->key.name, failed_trouble(work, pair));
-        else if ((finding->kind == EVIDENCE_FLOW || finding->kind == EVIDENCE_TRAFFIC) &&
-                 !unreached)
-            part_add(parts, pair->key.name, silent_trouble(work, pair));
+        add_unreached(work, finding->group, errors ? more : 0, parts);
+    } else if (finding->done) {
+        add_each(work, finding, idle_trouble, parts);
+    } else if (finding->step && unreached) {
+        add_last(work, finding, parts);
+    } else if (finding->kind == EVIDENCE_GAP) {
+        add_slow_ends(work, finding, parts);
+    } else if (finding->kind == EVIDENCE_SELF_TIME) {
+        add_each(work, finding, slow_trouble, parts);
+    } else if (errors && finding->end == END_NEITHER) {
+        add_each(work, finding, failed_trouble, parts);
+    } else if (finding->step || (traffic && !unreached)) {
+        add_each(work, finding, silent_trouble, parts);
+        if (finding->step && parts->n == 0)
+            add_each(work, finding, idle_trouble, parts);
     }
 }
 

@@ -201,8 +201,12 @@ static void blame_thin(struct work *work, uint32_t group, const struct slowness 
         say(work, "%.*s: own time %.*s → %.*s over its rare operations, %.*s of calls slow",
             STR_ARG(level_name(work, group)), STR_ARG(say_ns(work, finding.baseline)),
             STR_ARG(say_ns(work, finding.observed)), STR_ARG(say_share(work, all->told)));
-    if (ones->most && ones->most_ns >= NARROW_SHARE * more_ns)
-        finding.value = blame_waited(work, ones->most, all, finding);
+    if (ones->most && ones->most_ns >= NARROW_SHARE * more_ns) {
+        struct slowness most = {0};
+        compare_times(&usual_of(work, ones->most)->histogram, &ones->most->t[1].histogram,
+                      work->drift, &most);
+        finding.value = blame_waited(work, ones->most, &most, finding);
+    }
     blame(work, &finding);
 }
 

@@ -349,10 +349,11 @@ static bool choose(const struct work *work, uint32_t caller, name_no operation, 
         struct asked_calls asked = {0};
         if (operation)
             asked = calls_asked(work, caller, edge->callee, operation);
-        if (operation && !asked.known) /* what it does by itself for other operations */
+        if (operation && !asked.significant) /* what it does by itself for other operations */
             asked = calls_asked_around(work, caller, edge->callee, operation);
-        if (operation && (!asked.significant || slow > FOLLOWS_MOST * asked.drop ||
-                          asked.drop > FOLLOWS_MOST * slow))
+        double waits = slow * asked.step;
+        if (operation && (!asked.significant || waits > FOLLOWS_MOST * asked.drop ||
+                          asked.drop > FOLLOWS_MOST * waits))
             continue;
         double share = callee_share(work, caller, edge->callee, operation != NAME_NONE);
         if (share > chosen->share)

@@ -31,6 +31,7 @@ static inline bool is_missed(const struct missing_edge *edge)
 struct asked_calls {
     bool known;  /* enough of them in normal times */
     double drop; /* share that is missing */
+    double step; /* around a step: share of the visits that have it now; else 1 */
     double z;    /* of how many they are: below 0 fewer */
     bool significant;
 };

@@ -124,6 +124,7 @@ static struct asked_calls judge_asked(const struct asked_sum *sum)
         return asked;
     double normal[2] = {sum->expected / sum->visits[1] * sum->visits[0], sum->calls[1]};
     asked.known = true;
+    asked.step = 1;
     asked.drop = sum->calls[1] < sum->expected ? 1 - sum->calls[1] / sum->expected : 0;
     asked.z = calls_z(normal, sum->visits);
     asked.significant = asked.z < -SIGNIFICANT_Z;
@@ -142,15 +143,20 @@ struct asked_calls calls_asked_around(const struct work *work, uint32_t caller, 
                                       name_no step)
 {
     struct asked_sum sum = {.expected = 0};
+    double n = 0;
     uint32_t i, to;
     for (pairs_range(&work->by_service, TALLY_STEP, caller, &i, &to); i < to; i++) {
-        const struct tally_key *key = &work->by_service.items[i].key;
-        if (key->detail == step)
-            add_asked(work, caller, callee, key->name, &sum);
+        const struct pair *pair = &work->by_service.items[i];
+        if (pair->key.detail != step)
+            continue;
+        add_asked(work, caller, callee, pair->key.name, &sum);
+        n += (double)pair->t[1].n;
     }
     struct asked_calls asked = judge_asked(&sum);
-    if (asked.known) /* not all of what it is a step of calls the callee */
+    if (asked.known) { /* not all of what it is a step of calls the callee */
         asked.drop *= fmin(1, sum.expected / sum.visits[1]);
+        asked.step = fmin(1, n / sum.visits[1]);
+    }
     return asked;
 }
 

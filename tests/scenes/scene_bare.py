@@ -15,11 +15,12 @@ class Page:
     """`refused`: a service that does not answer a share of its calls, for which the caller waits in vain so many ms; `throws`: what the
     front is asked for and how many calls it makes for it before it stops by itself; `leaf`: the caller's half of a call is a span too;
     `forgets`: a service that mostly does no more what it does by itself; `asked`: what the front is asked for, else any; `items`: so
-    often at most does a visit note something, if it does."""
+    often at most does a visit note something, if it does; `lost`: a share of all spans."""
 
-    def __init__(self, seed, refused="", share=1, wait=0, throws=None, leaf=False, forgets="", asked=None, items=3):
+    def __init__(self, seed, refused="", share=1, wait=0, throws=None, leaf=False, forgets="", asked=None, items=3, lost=0):
         self.random, self.spans, self.leaf = random.Random(seed), [], leaf
         self.forgets, self.items, self.asked = forgets, items, asked or list(FRONT)
+        self.lost = lost
         self.refused, self.share, self.wait, self.throws = refused, share, wait, throws or {}
 
     def span(self, trace, service, name, parent, begin, end):
@@ -61,10 +62,11 @@ class Page:
 def answer_of(c, name, seed, code=1, level="service", **fault):
     paths = [os.path.join(c.folder, name + when + ".json") for when in ("base", "now")]
     for i, path in enumerate(paths):
-        page = Page(seed + i, leaf=fault.get("leaf", False), **({k: v for k, v in fault.items() if k != "leaf"} if i else {}))
+        always = {k: fault[k] for k in ("leaf", "lost") if k in fault}
+        page = Page(seed + i, **(fault if i else always))
         for k in range(400):
             page.visit("%032x" % (page.random.getrandbits(127) + 1), "front", "", page.random.choice(page.asked), BEGIN + 600_000 * i + k * MINUTES * 150)
-        write_spans(path, page.spans)
+        write_spans(path, [span for span in page.spans if page.random.random() >= page.lost])
     return asked(c, os.path.join(c.folder, name + ".db"), *paths, level, code)
 
 
@@ -88,7 +90,8 @@ def scene_what_several_things_end_right_before_is_to_blame(c):
 def scene_a_step_that_was_never_made_before_is_a_call_without_an_answer(c):
     """The caller's half was never alone before. Without it the caller has stopped before it called."""
     for name, wanted, fault in (("pay", "pay", {"refused": "pay"}), ("list", "list", {"refused": "list"}),
-                                ("few", "rate", {"refused": "rate", "share": 0.1}), ("own", "front", {"throws": {"POST /buy": 1}})):
+                                ("few", "rate", {"refused": "rate", "share": 0.1}),
+                                ("waited", "rate", {"refused": "rate", "share": 0.4, "wait": 4500, "lost": 0.01}), ("own", "front", {"throws": {"POST /buy": 1}})):
         first, all_of_them = first_of(c, "leaf" + name, 800, leaf=True, **fault)
         assert first == wanted, (name, all_of_them)
 

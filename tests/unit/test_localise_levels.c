@@ -185,6 +185,47 @@ static void requests_that_stop_speak_against_the_instance_whose_calls_are_missin
     shop_fini(&shop);
 }
 
+/* One of ads' two instances does nothing by itself any more: its visits end at once, or (`goes_on`)
+ * with a call to redis as ever. */
+static void what_is_done_no_more_speaks_against_the_instance_with_fewer_spans(void **state)
+{
+    static const char *const instances[] = {"ads-a", "ads-b"};
+    (void)state;
+    for (int goes_on = 0; goes_on < 2; goes_on++) {
+        struct shop shop;
+        shop_init(&shop);
+        for (int time = 0; time < 2; time++) {
+            struct tally_key flow = {.channel = TALLY_FLOW,
+                                     .node = shop.ads,
+                                     .peer = goes_on ? shop.redis : NODE_NONE,
+                                     .name = names_add(shop.names, STR("GetAds")),
+                                     .what = goes_on ? FLOW_CALL : FLOW_LOCAL};
+            shop_tally(&shop, time, &flow)->n += !time || goes_on ? 1000 : 500;
+            flow.peer = NODE_NONE;
+            flow.what = FLOW_NONE;
+            shop_tally(&shop, time, &flow)->n += !time || goes_on ? 0 : 500;
+            struct tally_key step = {.channel = TALLY_STEP,
+                                     .node = shop.ads,
+                                     .name = names_add(shop.names, STR("GetAds")),
+                                     .detail = names_add(shop.names, STR("choose"))};
+            shop_tally(&shop, time, &step)->n = time ? 500 : 1000;
+            for (int i = 0; i < 2; i++) {
+                int n = time && i ? 500 : 1000;
+                shop_times(&shop, time, TALLY_INSTANCE, shop.ads, NODE_NONE, instances[i], 4, n);
+                struct tally_key called = {.channel = TALLY_GAP_INSTANCE,
+                                           .node = shop.ads,
+                                           .name = names_add(shop.names, str_of(instances[i])),
+                                           .what = GAP_CALLEE};
+                shop_tally(&shop, time, &called)->n = 500;
+            }
+        }
+        shop_ask(&shop, SUSPECT_INSTANCE);
+        shop_assert_first(&shop, "ads");
+        assert_string_equal(shop.diagnosis.suspects[0].instance.p, "ads-b");
+        shop_fini(&shop);
+    }
+}
+
 /* One of ads' two instances is slow to reach, whoever calls it. */
 static void a_gap_speaks_against_the_instance_that_is_slow_to_reach(void **state)
 {
@@ -246,6 +287,7 @@ int main(void)
         cmocka_unit_test(a_version_that_takes_the_place_of_another_is_no_fault),
         cmocka_unit_test(visits_stop_after_the_version_that_they_end_with),
         cmocka_unit_test(requests_that_stop_speak_against_the_instance_whose_calls_are_missing),
+        cmocka_unit_test(what_is_done_no_more_speaks_against_the_instance_with_fewer_spans),
         cmocka_unit_test(a_gap_speaks_against_the_instance_that_is_slow_to_reach),
         cmocka_unit_test(an_instance_with_few_calls_is_found_by_those_of_its_service),
     };
