@@ -55,6 +55,7 @@ static const struct pair *calls_at(struct work *work, const struct pair *spans, 
     return pairs_find(work->pairs, &key);
 }
 
+/* Of what all sisters had for each of others, how much this one lacks for those that it has now. */
 static double missing_of(const struct tally *all, const struct tally *all_of,
                          const struct pair *own, const struct pair *of)
 {

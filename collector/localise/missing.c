@@ -7,6 +7,10 @@
  * the call and no further. And rather the callee's that has lost an instance, for that no caller's
  * failure brings about.
  *
+ * A call without an answer may leave a span of the caller's that then looks like a step of its own:
+ * as many new ones as calls are missing speak for the callee; that there is none, where every call
+ * comes out of such a span, against it.
+ *
  * Where callers report their calls too, one that makes fewer and fails has decided so itself,
  * unless most of what it still asks fails: then it has stopped asking, and the callee owes it.
  *
@@ -58,49 +62,22 @@ static bool lost_instance(const struct work *work, uint32_t group)
     return lost && others;
 }
 
-/* All pairs of an edge's calls stand side by side. */
-static bool is_first_of_edge(const struct work *work, uint32_t i)
+static struct asked_z asked_of(const struct work *work, uint32_t caller, uint32_t callee)
 {
-    const struct tally_key *key = &work->pairs->items[i].key;
-    if (key->channel != TALLY_CALL || key->node == NO_GROUP || key->peer == NO_GROUP)
-        return false;
-    const struct tally_key *before = i ? &work->pairs->items[i - 1].key : NULL;
-    return !before || before->channel != TALLY_CALL || before->node != key->node ||
-           before->peer != key->peer;
-}
-
-/* How far from chance the calls are that a callee had, by what its callers were asked for. */
-struct asked_z {
-    double least;
-    double sum; /* of those within chance */
-    unsigned n; /* … so many */
-};
-
-static void add_asked(const struct work *work, const struct pair *edge, struct asked_z *z)
-{
-    for (uint32_t i = 0; i < work->n_visits; i++) {
-        const struct visits *visits = &work->visits[i];
-        if (visits->group != edge->key.node || !visits->operation)
-            continue;
-        struct asked_calls asked =
-            calls_asked(work, edge->key.node, edge->key.peer, visits->operation);
+    struct asked_z z = {.n = 0};
+    uint32_t i, to;
+    for (visits_range(work, caller, &i, &to); i < to; i++) {
+        name_no operation = work->visits[i].operation;
+        struct asked_calls asked = {.known = false};
+        if (operation)
+            asked = calls_asked(work, caller, callee, operation);
         if (!asked.known)
             continue;
-        z->least = fmin(z->least, asked.z);
-        z->sum += asked.significant ? 0 : asked.z;
-        z->n += !asked.significant;
+        z.least = fmin(z.least, asked.z);
+        z.sum += asked.significant ? 0 : asked.z;
+        z.n += !asked.significant;
     }
-}
-
-static struct asked_z *asked_of_callees(struct work *work)
-{
-    struct asked_z *of = arena_calloc(work->arena, (work->services.n + 1) * sizeof(*of));
-    for (uint32_t i = 0; i < work->pairs->n && of; i++) {
-        const struct pair *pair = &work->pairs->items[i];
-        if (is_first_of_edge(work, i))
-            add_asked(work, pair, &of[pair->key.peer]);
-    }
-    return of;
+    return z;
 }
 
 /* Each within chance, all of them not. */
@@ -112,58 +89,66 @@ static bool lacks_everywhere(const struct asked_z *callee)
 /* Fewer calls than by chance, in all or for one thing alone: what is rare is hidden among all that
  * a caller is asked for. That the callee lacks them everywhere, or an instance that is gone had so
  * many, or the caller makes as many new steps, needs less to tell that. */
-static bool is_significant(const struct made *made, double least_z, bool elsewhere,
+static bool is_significant(const struct missing_edge *edge, double least_z, bool elsewhere,
                            double new_steps)
 {
-    double lacking = made->calls[0] / made->visits[0] - made->calls[1] / made->visits[1];
+    double lacking = edge->was - edge->is, z = calls_z(edge->made.calls, edge->made.visits);
     bool seen = elsewhere || (new_steps > 0 && lacking >= NAMELESS_LEAST * new_steps);
-    double z = calls_z(made->calls, made->visits);
     return (lacking > 0 ? fmin(z, least_z) : z) < (seen ? -GONE_Z : -SIGNIFICANT_Z);
 }
 
 static void measure(struct work *work, const struct pair *pair, const struct made *made,
-                    const struct asked_z *callee)
+                    struct asked_z *callee)
 {
     if (made->visits[0] < TEST_EVENTS || made->visits[1] < TEST_EVENTS ||
         made->calls[0] < TEST_EVENTS)
         return;
-    double was = made->calls[0] / made->visits[0], is = made->calls[1] / made->visits[1];
+    struct missing_edge *edge = &work->missing[work->n_missing++];
+    *edge = (struct missing_edge){.caller = pair->key.node,
+                                  .callee = pair->key.peer,
+                                  .made = *made,
+                                  .asked = asked_of(work, pair->key.node, pair->key.peer),
+                                  .was = made->calls[0] / made->visits[0],
+                                  .is = made->calls[1] / made->visits[1],
+                                  .weight = edge_weight((int64_t)made->calls[0]),
+                                  .gone = lost_instance(work, pair->key.peer),
+                                  .blind = is_blind(work, pair, made->calls[0])};
+    callee->sum += edge->asked.sum;
+    callee->n += edge->asked.n;
+}
+
+/* Once it is known what its callee lacks of all its callers. */
+static void judge(const struct work *work, struct missing_edge *edge, const struct asked_z *callee)
+{
+    const struct made *made = &edge->made;
     bool thin =
         made->visits[0] < MIN_TIMES || made->visits[1] < MIN_TIMES || made->calls[0] < MIN_TIMES;
-    bool gone = lost_instance(work, pair->key.peer),
-         of_mix = is_of_mix(work, pair->key.node, NAME_NONE, made);
-    struct asked_z own = {.n = 0};
-    add_asked(work, pair, &own);
-    bool significant =
-        is_significant(made, of_mix ? 0 : own.least, gone || lacks_everywhere(callee),
-                       work->new_steps[pair->key.node].sure);
-    work->missing[work->n_missing++] =
-        (struct missing_edge){.caller = pair->key.node,
-                              .callee = pair->key.peer,
-                              .was = was,
-                              .is = is,
-                              .drop = is < was && !of_mix ? 1 - is / was : 0,
-                              .weight = edge_weight((int64_t)made->calls[0]),
-                              .gone = gone,
-                              .thin = thin && !significant,
-                              .significant = significant,
-                              .blind = is_blind(work, pair, made->calls[0])};
+    bool of_mix = is_of_mix(work, edge->caller, NAME_NONE, made);
+    edge->significant =
+        is_significant(edge, of_mix ? 0 : edge->asked.least, edge->gone || lacks_everywhere(callee),
+                       work->new_steps[edge->caller].sure);
+    edge->thin = thin && !edge->significant;
+    edge->drop = edge->is < edge->was && !of_mix ? 1 - edge->is / edge->was : 0;
 }
 
 bool missing_measure(struct work *work)
 {
-    const struct asked_z *callees = asked_of_callees(work);
+    struct asked_z *callees = arena_calloc(work->arena, (work->level->n + 1) * sizeof(*callees));
     work->missing = arena_alloc(work->arena, (work->pairs->n + 1) * sizeof(*work->missing));
     if (!work->missing || !callees)
         return false;
-    for (uint32_t i = 0; i < work->pairs->n; i++) {
+    for (uint32_t i = 0, step = 1; i < work->pairs->n; i += step) {
         const struct pair *pair = &work->pairs->items[i];
         struct made made;
-        if (!is_first_of_edge(work, i))
+        step = 1;
+        if (pair->key.channel != TALLY_CALL || pair->key.node == NO_GROUP ||
+            pair->key.peer == NO_GROUP)
             continue;
-        count_made(work, i, CALLS_ALL, MISSING_BY_CARRIED, &made);
+        step = count_made(work, i, CALLS_ALL, MISSING_BY_CARRIED, &made);
         measure(work, pair, &made, &callees[pair->key.peer]);
     }
+    for (uint32_t i = 0; i < work->n_missing; i++)
+        judge(work, &work->missing[i], &callees[work->missing[i].callee]);
     missing_place(work);
     return true;
 }

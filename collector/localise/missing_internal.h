@@ -5,8 +5,17 @@
 
 #include "collector/localise/work.h"
 
+/* How far from chance calls are, by what their callers were asked for. */
+struct asked_z {
+    double least;
+    double sum; /* of those within chance */
+    unsigned n; /* … so many */
+};
+
 struct missing_edge {
     uint32_t caller, callee;
+    struct made made;
+    struct asked_z asked;
     double was, is;   /* calls a visit of the caller */
     double drop;      /* share of the calls that are missing, 0…1 */
     double weight;    /* how well that is known, 0…1 */

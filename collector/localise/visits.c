@@ -97,6 +97,13 @@ static void count_calls_in(const struct work *work, uint32_t group, double calls
         calls[t] = calls[t] > 0 ? calls[t] : requests[t];
 }
 
+void visits_range(const struct work *work, uint32_t group, uint32_t *from, uint32_t *to)
+{
+    *from = *to = find_visits(work, group, NAME_NONE);
+    while (*to < work->n_visits && work->visits[*to].group == group)
+        ++*to;
+}
+
 void count_visits(const struct work *work, uint32_t group, name_no operation, double visits[2])
 {
     uint32_t from = find_visits(work, group, operation), i = from;
@@ -132,8 +139,8 @@ static double newly(const double of[2], const double visits[2])
 double newly_failed(const struct work *work, uint32_t group, const double visits[2])
 {
     double failed[2] = {0, 0};
-    for (uint32_t i = find_visits(work, group, NAME_NONE);
-         i < work->n_visits && work->visits[i].group == group; i++) {
+    uint32_t i, to;
+    for (visits_range(work, group, &i, &to); i < to; i++) {
         for (int t = 0; t < 2; t++)
             failed[t] += work->visits[i].failed[t];
     }
@@ -220,11 +227,11 @@ static struct spread spread_calls(const struct work *work, uint32_t first,
                                   enum calls_counted counted)
 {
     uint32_t caller = work->pairs->items[first].key.node, i;
-    struct spread spread = {.from = find_visits(work, caller, NAME_NONE)};
-    for (i = spread.from; i < work->n_visits && work->visits[i].group == caller; i++)
+    struct spread spread = {.from = 0};
+    visits_range(work, caller, &spread.from, &spread.to);
+    for (i = spread.from; i < spread.to; i++)
         for (int t = 0; t < 2; t++)
             work->visits[i].calls[t] = work->visits[i].lost[t] = 0;
-    spread.to = i;
     for (i = first; is_same_edge(work, first, i); i++) {
         const struct pair *pair = &work->pairs->items[i];
         struct visits *kind = pair->key.detail ? visits_of(work, caller, pair->key.detail) : NULL;

@@ -226,7 +226,9 @@ struct visits {
     double calls[2], lost[2]; /* made to whom count_made() is asked of; that never came there */
 };
 bool visits_make(struct work *work);
-/* Those of one service for one operation; NULL without. */
+/* Those of one group: [*from, *to). */
+void visits_range(const struct work *work, uint32_t group, uint32_t *from, uint32_t *to);
+/* … for one operation; NULL without. */
 struct visits *visits_of(const struct work *work, uint32_t group, name_no operation);
 /* By (service, operation), or of the whole service (NAME_NONE); of who reports none, the calls that
  * came in. */
