@@ -100,16 +100,21 @@ static void add_unreached(const struct work *work, uint32_t group, double unreac
     }
 }
 
-/* Calls to each of them that end a visit now, and did not. */
+/* Calls to each of them that end a visit now, and did not. That nobody had any of them says that
+ * they came nowhere. */
 static void add_last(const struct work *work, const struct finding *finding, struct parts *parts)
 {
+    const struct pair *step = finding->step;
     double longer = now_longer(work);
     uint32_t i, to;
     for (pairs_range(work->pairs, TALLY_LAST, finding->group, &i, &to); i < to; i++) {
         const struct pair *pair = &work->pairs->items[i];
-        if (pair->key.detail == finding->step->key.detail)
+        if (pair->key.detail == step->key.detail)
             part_add(parts, pair->key.name, (double)pair->t[1].n - (double)pair->t[0].n * longer);
     }
+    if (parts->n == 0)
+        add_unreached(work, finding->group, (double)step->t[1].n - (double)step->t[0].n * longer,
+                      parts);
 }
 
 typedef double trouble_f(struct work *work, const struct pair *instance);

@@ -226,6 +226,38 @@ static void what_is_done_no_more_speaks_against_the_instance_with_fewer_spans(vo
     }
 }
 
+/* Half of the front's visits end after a call to ads that nobody had: the instance that has no call
+ * any more would have had them. */
+static void calls_that_end_visits_and_reach_nobody_are_the_instances_that_lacks_calls(void **state)
+{
+    struct shop shop;
+    (void)state;
+    shop_init(&shop);
+    for (int time = 0; time < 2; time++) {
+        struct tally_key flow = {.channel = TALLY_FLOW,
+                                 .node = shop.front,
+                                 .peer = shop.ads,
+                                 .name = names_add(shop.names, STR("GET /")),
+                                 .detail = names_add(shop.names, STR("GET")),
+                                 .what = FLOW_CALL};
+        shop_tally(&shop, time, &flow)->n = time ? 500 : 0;
+        flow.peer = shop.redis;
+        shop_tally(&shop, time, &flow)->n = time ? 500 : 1000;
+        shop_count(&shop, time, TALLY_INSTANCE, shop.ads, NODE_NONE, "ads-a")->n = 500;
+        shop_count(&shop, time, TALLY_INSTANCE, shop.ads, NODE_NONE, "ads-b")->n = time ? 0 : 500;
+    }
+    shop_ask(&shop, SUSPECT_INSTANCE);
+    for (unsigned i = 0; i < shop.diagnosis.n_suspects; i++) {
+        const struct suspect *suspect = &shop.diagnosis.suspects[i];
+        if (str_eq(suspect->node.service, STR("ads"))) {
+            assert_string_equal(suspect->instance.p, "ads-b");
+            shop_fini(&shop);
+            return;
+        }
+    }
+    fail_msg("ads is no suspect");
+}
+
 /* One of ads' two instances is slow to reach, whoever calls it. */
 static void a_gap_speaks_against_the_instance_that_is_slow_to_reach(void **state)
 {
@@ -288,6 +320,7 @@ int main(void)
         cmocka_unit_test(visits_stop_after_the_version_that_they_end_with),
         cmocka_unit_test(requests_that_stop_speak_against_the_instance_whose_calls_are_missing),
         cmocka_unit_test(what_is_done_no_more_speaks_against_the_instance_with_fewer_spans),
+        cmocka_unit_test(calls_that_end_visits_and_reach_nobody_are_the_instances_that_lacks_calls),
         cmocka_unit_test(a_gap_speaks_against_the_instance_that_is_slow_to_reach),
         cmocka_unit_test(an_instance_with_few_calls_is_found_by_those_of_its_service),
     };
