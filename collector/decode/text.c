@@ -77,7 +77,7 @@ void attr_list_unique(struct attr_list *list)
     list->n = kept;
 }
 
-#define BYTES(b) (UINT64_C(0x0101010101010101) * (b))
+#define BYTES(b) (PLAIN_ONES * (b))
 
 /* Eight hexadecimal digits at once. A digit's value is its low nibble, a letter's nine more; a byte
  * that such a value does not spell again is none. */

@@ -21,29 +21,14 @@
 #include "collector/localise/missing_internal.h"
 #include "collector/localise/statistics.h"
 
-/* How many of a caller's calls to a callee it would tell of if nobody answered, 0…1; 1 when that is
- * not known. */
-static double told_share(const struct work *work, uint32_t caller, uint32_t callee)
-{
-    double n = 0, told = 0;
-    uint32_t i, to;
-    for (pairs_range(&work->by_service, TALLY_START, caller, &i, &to); i < to; i++) {
-        const struct pair *pair = &work->by_service.items[i];
-        if (pair->key.peer != callee)
-            continue;
-        n += (double)pair->t[0].n;
-        told += (double)pair->t[0].bad;
-    }
-    return n > 0 ? told / n : 1;
-}
-
 /* Does the caller report its side of the call, answered or not? */
 static bool is_blind(const struct work *work, const struct pair *edge, double calls)
 {
     struct tally_key key = {.channel = TALLY_GAP, .node = edge->key.node, .peer = edge->key.peer};
     const struct pair *gap = pairs_find(&work->by_service, &key);
+    struct starts starts = starts_of(work, edge->key.node, edge->key.peer);
     return !gap || (double)gap->t[0].n < BLIND_SHARE * calls ||
-           told_share(work, edge->key.node, edge->key.peer) < BLIND_SHARE;
+           starts.told < BLIND_SHARE * starts.n;
 }
 
 /* Has it lost an instance that by chance would not be without a single call, while others have

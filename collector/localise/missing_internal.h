@@ -50,6 +50,13 @@ struct asked_calls calls_asked(const struct work *work, uint32_t caller, uint32_
 struct asked_calls calls_asked_around(const struct work *work, uint32_t caller, uint32_t callee,
                                       name_no step);
 
+/* In normal times, of a caller's visits with calls to a callee: all, those that would tell of the
+ * call if nobody answered it, and those that would leave a step of the caller's own. */
+struct starts {
+    double n, told, steps;
+};
+struct starts starts_of(const struct work *work, uint32_t caller, uint32_t callee);
+
 /* Once all edges are measured. */
 void missing_place(struct work *work);
 

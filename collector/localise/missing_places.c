@@ -71,19 +71,19 @@ static double tried_share(const struct work *work, uint32_t caller, double steps
     return lacking > 0 ? fmin(1, steps / lacking) : 0;
 }
 
-/* Of an edge's calls, those that would be seen as such steps. */
-static double leaves_share(const struct work *work, const struct missing_edge *edge)
+struct starts starts_of(const struct work *work, uint32_t caller, uint32_t callee)
 {
-    double n = 0, leaves = 0;
+    struct starts starts = {.n = 0};
     uint32_t i, to;
-    for (pairs_range(&work->by_service, TALLY_START, edge->caller, &i, &to); i < to; i++) {
+    for (pairs_range(&work->by_service, TALLY_START, caller, &i, &to); i < to; i++) {
         const struct pair *pair = &work->by_service.items[i];
-        if (pair->key.peer != edge->callee)
+        if (pair->key.peer != callee)
             continue;
-        n += (double)pair->t[0].n;
-        leaves += (double)pair->t[0].origins;
+        starts.n += (double)pair->t[0].n;
+        starts.told += (double)pair->t[0].bad;
+        starts.steps += (double)pair->t[0].origins;
     }
-    return n > 0 ? leaves / n : 0;
+    return starts;
 }
 
 /* ---- how far do visits come? ---- */
@@ -226,8 +226,9 @@ void missing_place(struct work *work)
             continue;
         const struct new_steps *steps = &work->new_steps[edge->caller];
         edge->tried = tried_share(work, edge->caller, steps->sure);
-        edge->untried =
-            leaves_share(work, edge) * (1 - tried_share(work, edge->caller, steps->any));
+        struct starts starts = starts_of(work, edge->caller, edge->callee);
+        double would_show = starts.n > 0 ? starts.steps / starts.n : 0;
+        edge->untried = would_show * (1 - tried_share(work, edge->caller, steps->any));
         edge->further = further_operations(work, edge);
     }
 }
