@@ -2,8 +2,8 @@
 """Runs every test and ends with the plain line of counts. run.py BUILD [name ...]; `slow` is the name of those that have a target of
 their own.
 
-Three at a time, and beside them two of those that mostly wait. What takes long begins first, and a worker keeps its browser from one
-scene of the page to the next.
+Five at a time, two of them of those that mostly wait as long as there are any. What takes long begins first, and a worker keeps its
+browser from one scene of the page to the next.
 """
 import concurrent.futures
 import glob
@@ -111,6 +111,25 @@ def begins(work):
     return next((line.index(name) for line in (WAITING, LONG) if name in line), len(LONG))
 
 
+class Lines:
+    """Those that mostly wait, and the others: two of the one and three of the other at a time, and five of what is left of either."""
+
+    def __init__(self, work):
+        self.lock, self.waits = threading.Lock(), 0
+        self.waiting, self.working = ([w for w in sorted(work, key=begins) if waits(w) == kind] for kind in (True, False))
+
+    def next(self):
+        with self.lock:
+            waits = bool(self.waiting) and (self.waits < 2 or not self.working)
+            self.waits += waits
+            function, *arguments = (self.waiting if waits else self.working).pop(0)
+        try:
+            return function(*arguments)
+        finally:
+            with self.lock:
+                self.waits -= waits
+
+
 def main():
     work = [(unit, p) for p in programs(os.path.join(build, "unit", "test_*"))]
     work += [(replay, p) for p in programs(os.path.join(here, "..", "build", "replay", "fuzz", "fuzz_*"))]
@@ -118,8 +137,9 @@ def main():
     for path in sorted(slow or glob.glob(os.path.join(here, "scenes", "scene_*.py"))):
         module = importlib.import_module(os.path.basename(path)[:-3])
         work += [(scene, module, f) for f in dir(module) if f.startswith("scene_") and (not only or any(o in f or o in module.__name__ for o in only))]
-    with concurrent.futures.ThreadPoolExecutor(3) as working, concurrent.futures.ThreadPoolExecutor(2) as waiting:
-        for result in concurrent.futures.as_completed([(waiting if waits(w) else working).submit(*w) for w in sorted(work, key=begins)]):
+    lines = Lines(work)
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        for result in concurrent.futures.as_completed([pool.submit(lines.next) for _ in work]):
             report(*result.result())
     browsers.close()
     ci = os.environ.get("CI", "").lower() not in ("", "0", "false")

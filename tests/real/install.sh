@@ -49,10 +49,15 @@ part() { # name, which is the function that fills its folder; what it is; the fi
 }
 
 sh ../deps.sh python3-venv openssl ca-certificates node=nodejs npm=npm java=default-jre-headless mvn=maven
-part envoy "Envoy 1.40.0" requirements.txt
-part otel_python "OpenTelemetry SDK 1.45.1 for Python" otel-python/requirements.txt
-part otel_js "OpenTelemetry JS SDK 0.223.0" otel-js/package-lock.json
-part kafka "Kafka 4.1.0" kafka/pom.xml
-[ "$1" = slow ] || exit 0
-part otel_java "OpenTelemetry Java agent 2.33.1" otel-java/pom.xml
-part zipkin "Zipkin 3.6.1" zipkin/pom.xml
+# All at once: they mostly wait for what they fetch.
+part envoy "Envoy 1.40.0" requirements.txt &
+part otel_python "OpenTelemetry SDK 1.45.1 for Python" otel-python/requirements.txt &
+part otel_js "OpenTelemetry JS SDK 0.223.0" otel-js/package-lock.json &
+{
+    part kafka "Kafka 4.1.0" kafka/pom.xml
+    [ "$1" != slow ] || { # after it: Maven's own store takes one writer
+        part otel_java "OpenTelemetry Java agent 2.33.1" otel-java/pom.xml
+        part zipkin "Zipkin 3.6.1" zipkin/pom.xml
+    }
+} &
+wait
