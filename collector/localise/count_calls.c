@@ -230,6 +230,26 @@ static void count_start(struct counting *counting, const struct call *call, uint
     start->sum_ns += counting->sign * (after_ns < MAX_START_NS ? after_ns : MAX_START_NS);
 }
 
+/* By what span of the caller's own calls to a callee leave: where that is all that is left of one
+ * without an answer, it tells whose it was. */
+static void count_out(struct counting *counting, const struct call *call, uint32_t visit)
+{
+    if (visit == NONE || call->caller_span == NO_SPAN || call->callee_span == NO_SPAN)
+        return;
+    const struct record *half = &counting->trace->records[call->caller_span];
+    const struct shape *shape = half->shape;
+    bool told = is_told_unanswered(half);
+    bool names = shape->peer || shape->url_host || shape->peer_address || shape->database;
+    if (told ? names : !leaves_step(counting, call, visit))
+        return;
+    struct tally *out = tally(counting, &(struct tally_key){.channel = TALLY_OUT,
+                                                            .node = call->caller,
+                                                            .peer = call->callee,
+                                                            .name = shape->operation});
+    if (out)
+        out->n += counting->sign;
+}
+
 void count_call(struct counting *counting, const struct call *call)
 {
     int sign = counting->sign;
@@ -239,6 +259,7 @@ void count_call(struct counting *counting, const struct call *call)
     count_zones(counting, call);
     count_hops(counting, call);
     count_start(counting, call, visit);
+    count_out(counting, call, visit);
     struct tally *calls =
         tally(counting, &(struct tally_key){.channel = TALLY_CALL,
                                             .node = call->caller,

@@ -111,7 +111,7 @@ static void judge(const struct work *work, struct missing_edge *edge, const stru
     bool of_mix = is_of_mix(work, edge->caller, NAME_NONE, made);
     edge->significant =
         is_significant(edge, of_mix ? 0 : edge->asked.least, edge->gone || lacks_everywhere(callee),
-                       work->new_steps[edge->caller].sure);
+                       sure_steps(work, edge->caller, edge->callee));
     edge->thin = thin && !edge->significant;
     edge->drop = edge->is < edge->was && !of_mix ? 1 - edge->is / edge->was : 0;
 }

@@ -44,13 +44,27 @@ static bool is_told_by(const struct work *work, const struct missing_edge *one,
            comes_before(work, one->caller, other->callee, one->callee);
 }
 
+static double lacking(const struct missing_edge *edge)
+{
+    return fmin(1, edge->was - edge->is);
+}
+
+/* Is there a new step for every call that the caller lacks, and its name that of calls to others?
+ */
+static bool leaves_by_others(const struct work *work, const struct missing_edge *edge)
+{
+    double all = sure_steps(work, edge->caller, NO_GROUP),
+           its = sure_steps(work, edge->caller, edge->callee);
+    return all >= NAMELESS_LEAST * lacking(edge) && its < NAMELESS_LEAST * fmin(all, lacking(edge));
+}
+
 /* What would have followed a call without an answer is never begun. */
 static bool is_follower(const struct work *work, const struct missing_edge *edge)
 {
     for (uint32_t i = 0; i < work->n_missing; i++) {
         const struct missing_edge *other = &work->missing[i];
         if (other->caller == edge->caller && other != edge && is_missed(other) &&
-            is_told_by(work, edge, other))
+            !leaves_by_others(work, other) && is_told_by(work, edge, other))
             return true;
     }
     return false;
@@ -58,17 +72,33 @@ static bool is_follower(const struct work *work, const struct missing_edge *edge
 
 /* ---- were they made? ---- */
 
-/* The share of a caller's missing calls that so many steps a visit are: all that follows a call
- * without an answer is missing too, and was not tried. Steps are told once a visit. */
-static double tried_share(const struct work *work, uint32_t caller, double steps)
+/* The calls a visit that a step may be. All that follows a call without an answer is missing too,
+ * and was not tried. */
+static double lacking_for(const struct work *work, uint32_t caller, name_no step)
 {
-    double lacking = 0;
+    double sum = 0;
     for (uint32_t i = 0; i < work->n_missing; i++) {
         const struct missing_edge *edge = &work->missing[i];
-        if (edge->caller == caller && edge->first)
-            lacking += fmin(1, edge->was - edge->is);
+        if (edge->caller == caller && edge->first && may_lead_to(work, caller, edge->callee, step))
+            sum += lacking(edge);
     }
-    return lacking > 0 ? fmin(1, steps / lacking) : 0;
+    return sum;
+}
+
+/* The shares of an edge's missing calls that new steps are. Steps are told once a visit. */
+static struct new_step tried_share(const struct work *work, const struct missing_edge *edge)
+{
+    const struct new_steps *steps = &work->new_steps[edge->caller];
+    struct new_step share = {.sure = 0};
+    for (uint32_t i = 0; i < steps->n; i++) {
+        const struct new_step *made = &steps->items[i];
+        if (!may_lead_to(work, edge->caller, edge->callee, made->step))
+            continue;
+        double of = lacking_for(work, edge->caller, made->step);
+        share.sure += of > 0 ? made->sure / of : 0;
+        share.any += of > 0 ? made->any / of : 0;
+    }
+    return share;
 }
 
 struct starts starts_of(const struct work *work, uint32_t caller, uint32_t callee)
@@ -218,17 +248,17 @@ void missing_place(struct work *work)
 {
     for (uint32_t i = 0; i < work->n_missing; i++) {
         struct missing_edge *edge = &work->missing[i];
-        edge->first = is_missed(edge) && !is_follower(work, edge);
+        edge->first = is_missed(edge) && !leaves_by_others(work, edge) && !is_follower(work, edge);
     }
     for (uint32_t i = 0; i < work->n_missing; i++) {
         struct missing_edge *edge = &work->missing[i];
         if (!edge->first)
             continue;
-        const struct new_steps *steps = &work->new_steps[edge->caller];
-        edge->tried = tried_share(work, edge->caller, steps->sure);
+        struct new_step share = tried_share(work, edge);
+        edge->tried = fmin(1, share.sure);
         struct starts starts = starts_of(work, edge->caller, edge->callee);
         double would_show = starts.n > 0 ? starts.steps / starts.n : 0;
-        edge->untried = would_show * (1 - tried_share(work, edge->caller, steps->any));
+        edge->untried = would_show * (1 - fmin(1, share.any));
         edge->further = further_operations(work, edge);
     }
 }

@@ -1,6 +1,7 @@
 /* nameless.c - calls of clients that say nothing of whom they call, and that nobody answers. Whose
- * they are is told by the calls that their caller's visits now lack: of several callees by the one
- * that used to come first, for what follows a call without an answer is never begun.
+ * they are is told by the calls that their caller's visits now lack: of several callees, of those
+ * to which calls leave by the same name, by the one that used to come first, for what follows a
+ * call without an answer is never begun.
  */
 #include <math.h>
 
@@ -8,8 +9,7 @@
 
 /* Of one caller: the visits in which most of its nameless calls are made, normal and now. */
 struct nameless {
-    name_no operation;
-    int64_t most;
+    name_no operation, name;    /* … of the visits, and of the calls */
     double visits[2], calls[2]; /* for that operation; calls: those of nobody known */
 };
 
@@ -30,8 +30,9 @@ static uint32_t service_of(const struct work *work, node_no no)
     return work->services.of_node[no];
 }
 
-/* By group of services: for what visits now make most of them. */
-static bool choose_operations(const struct work *work, struct nameless *all)
+/* By group of services: for what visits now make most of them or, `names`, by which name those are
+ * made. `most`: how many, 0 at first. */
+static bool choose(const struct work *work, struct nameless *all, int64_t *most, bool names)
 {
     struct rollup asked;
     bool good = true;
@@ -40,17 +41,19 @@ static bool choose_operations(const struct work *work, struct nameless *all)
         const struct tally *tally = &work->input->now->items[i];
         uint32_t caller = service_of(work, tally->key.node);
         if (caller == NO_GROUP || tally->key.channel != TALLY_CALL || !tally->key.detail ||
-            !is_nameless(work, tally->key.peer))
+            !is_nameless(work, tally->key.peer) ||
+            (names && tally->key.detail != all[caller].operation))
             continue;
-        struct tally_key key = {.node = caller, .name = tally->key.detail};
-        struct tally *sum = rollup_tally(&asked, &key, 0);
+        name_no name = names ? tally->key.name : tally->key.detail;
+        struct tally *sum =
+            rollup_tally(&asked, &(struct tally_key){.node = caller, .name = name}, 0);
         good = sum;
         if (!good)
             break;
         sum->n += tally->n;
-        if (sum->n > all[caller].most) {
-            all[caller].most = sum->n;
-            all[caller].operation = tally->key.detail;
+        if (sum->n > most[caller]) {
+            most[caller] = sum->n;
+            *(names ? &all[caller].name : &all[caller].operation) = name;
         }
     }
     rollup_fini(&asked);
@@ -92,9 +95,10 @@ static double rise_of(const struct nameless *caller)
 struct usual_callee {
     double calls[2];
     double starts, start_ns; /* normal */
+    bool by_name;            /* calls leave by the name of those that nobody answers */
 };
 
-static void count_usual(const struct work *work, uint32_t caller, name_no operation,
+static void count_usual(const struct work *work, uint32_t caller, const struct nameless *calls,
                         struct usual_callee *callees)
 {
     for (int t = 0; t < 2; t++) {
@@ -107,12 +111,15 @@ static void count_usual(const struct work *work, uint32_t caller, name_no operat
                 continue;
             struct usual_callee *usual = &callees[callee];
             if (tally->key.channel == TALLY_CALL && tally->key.what == CALL_ANSWERED &&
-                tally->key.detail == operation) {
+                tally->key.detail == calls->operation) {
                 usual->calls[t] += (double)tally->n;
-            } else if (tally->key.channel == TALLY_START && tally->key.name == operation &&
+            } else if (tally->key.channel == TALLY_START && tally->key.name == calls->operation &&
                        t == 0) {
                 usual->starts += (double)tally->n;
                 usual->start_ns += (double)tally->sum_ns;
+            } else if (tally->key.channel == TALLY_OUT && tally->key.name == calls->name &&
+                       tally->n > 0 && t == 0) {
+                usual->by_name = true;
             }
         }
     }
@@ -123,10 +130,13 @@ static uint32_t first_lacking(const struct work *work, const struct nameless *ca
 {
     double first_ns = INFINITY;
     uint32_t found = NO_GROUP;
+    bool by_name = false;
+    for (uint32_t i = 0; i < work->services.n; i++)
+        by_name = by_name || callees[i].by_name;
     for (uint32_t i = 0; i < work->services.n; i++) {
         const struct usual_callee *usual = &callees[i];
         double fewer = usual->calls[0] / caller->visits[0] - usual->calls[1] / caller->visits[1];
-        if (usual->starts <= 0 || fewer < NAMELESS_LEAST * rise ||
+        if ((by_name && !usual->by_name) || usual->starts <= 0 || fewer < NAMELESS_LEAST * rise ||
             calls_z(usual->calls, caller->visits) > -SIGNIFICANT_Z)
             continue;
         if (usual->start_ns / usual->starts < first_ns) {
@@ -142,10 +152,11 @@ bool nameless_make(struct work *work)
     uint32_t n = work->services.n + 1;
     struct nameless *all = arena_calloc(work->arena, n * sizeof(*all));
     struct usual_callee *callees = arena_calloc(work->arena, n * sizeof(*callees));
+    int64_t *most = arena_calloc(work->arena, (size_t)2 * n * sizeof(*most));
     work->callee_of_nameless = arena_calloc(work->arena, n * sizeof(uint32_t));
-    if (!all || !callees || !work->callee_of_nameless)
+    if (!all || !callees || !most || !work->callee_of_nameless)
         return false;
-    if (!choose_operations(work, all))
+    if (!choose(work, all, most, false) || !choose(work, all, most + n, true))
         return false;
     count_nameless(work, all);
     for (uint32_t caller = 0; caller < work->services.n; caller++) {
@@ -154,7 +165,7 @@ bool nameless_make(struct work *work)
         if (rise <= 0)
             continue;
         memset(callees, 0, n * sizeof(*callees));
-        count_usual(work, caller, all[caller].operation, callees);
+        count_usual(work, caller, &all[caller], callees);
         work->callee_of_nameless[caller] = first_lacking(work, &all[caller], rise, callees);
     }
     return true;

@@ -84,11 +84,11 @@ static double surely_made(const struct step_sum *sum)
                : 0;
 }
 
-/* `steps`: room for as many as there are. */
+/* `steps`: room for as many as there are; new ones are put from `found` on. */
 static struct new_steps new_steps(const struct work *work, uint32_t service,
-                                  const struct pair **steps)
+                                  const struct pair **steps, struct new_step *found)
 {
-    struct new_steps found = {0, 0};
+    struct new_steps all = {.items = found};
     double visits[2];
     uint32_t i, to, n = 0;
     count_visits(work, service, NAME_NONE, visits);
@@ -101,21 +101,52 @@ static struct new_steps new_steps(const struct work *work, uint32_t service,
         name_no step = steps[k]->key.detail;
         for (; k < n && steps[k]->key.detail == step; k++)
             add_step(work, steps[k], &sum);
-        found.sure += surely_made(&sum) / visits[1];
-        found.any += sum.any / visits[1];
+        double sure = surely_made(&sum) / visits[1], any = sum.any / visits[1];
+        if (sure > 0 || any > 0)
+            found[all.n++] = (struct new_step){step, sure, any};
     }
-    return found;
+    return all;
 }
 
 bool own_steps_measure(struct work *work)
 {
-    const struct pair **steps = arena_alloc(work->arena, (work->by_service.n + 1) * sizeof(*steps));
+    size_t n = work->by_service.n + 1;
+    const struct pair **steps = arena_alloc(work->arena, n * sizeof(*steps));
+    struct new_step *found = arena_alloc(work->arena, n * sizeof(*found));
     work->new_steps = arena_alloc(work->arena, (work->services.n + 1) * sizeof(*work->new_steps));
-    if (!steps || !work->new_steps)
+    if (!steps || !found || !work->new_steps)
         return false;
-    for (uint32_t service = 0; service < work->services.n; service++)
-        work->new_steps[service] = new_steps(work, service, steps);
+    for (uint32_t service = 0; service < work->services.n; service++) {
+        work->new_steps[service] = new_steps(work, service, steps, found);
+        found += work->new_steps[service].n;
+    }
     return true;
+}
+
+bool may_lead_to(const struct work *work, uint32_t caller, uint32_t callee, name_no step)
+{
+    bool others = false;
+    uint32_t i, to;
+    for (pairs_range(&work->by_service, TALLY_OUT, caller, &i, &to); i < to; i++) {
+        const struct pair *out = &work->by_service.items[i];
+        if (out->key.name != step || out->t[0].n <= 0)
+            continue;
+        if (out->key.peer == callee)
+            return true;
+        others = true;
+    }
+    return !others;
+}
+
+double sure_steps(const struct work *work, uint32_t caller, uint32_t callee)
+{
+    const struct new_steps *steps = &work->new_steps[caller];
+    double sure = 0;
+    for (uint32_t i = 0; i < steps->n; i++) {
+        if (callee == NO_GROUP || may_lead_to(work, caller, callee, steps->items[i].step))
+            sure += steps->items[i].sure;
+    }
+    return sure;
 }
 
 /* ---- gone ones ---- */

@@ -294,12 +294,22 @@ struct str failures_text(struct work *work, const struct finding *finding, bool 
 struct str failures_reason(struct work *work, const struct finding *finding);
 
 /* own_steps.c */
-/* Steps of its own a visit, of a kind that a service's visits did not use to have. */
-struct new_steps {
+/* Steps of its own a visit, by one name, that a service's visits did not use to have. */
+struct new_step {
+    name_no step;
     double sure, any; /* beyond chance, or not */
+};
+struct new_steps {
+    const struct new_step *items;
+    uint32_t n;
 };
 /* Once, and before missing_measure(). False when memory is short. */
 bool own_steps_measure(struct work *work);
+/* May such a step be a call to the callee that nobody answered? Not where calls to others alone
+ * leave by that name. */
+bool may_lead_to(const struct work *work, uint32_t caller, uint32_t callee, name_no step);
+/* Of those that may be calls to the callee, beyond chance; NO_GROUP: all. */
+double sure_steps(const struct work *work, uint32_t caller, uint32_t callee);
 
 /* missing.c */
 /* Does the caller report its calls? Then one that it made and did not arrive would show. */

@@ -38,6 +38,9 @@
  *
  *   STEP: service, what a visit was asked for, operation of a span of its own: visits that had one
  *
+ *   OUT: caller, callee, operation of the caller's half: calls that were answered, and whose half
+ *   would say nothing of whom it called if they were not
+ *
  * Nodes carry their version; whoever asks by service adds versions up.
  */
 #ifndef MODEL_ROLLUP_H
@@ -63,6 +66,7 @@ enum tally_channel {
     TALLY_LAST,
     TALLY_START,
     TALLY_STEP,
+    TALLY_OUT,
     N_TALLY_CHANNELS
 };
 

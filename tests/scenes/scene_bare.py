@@ -9,17 +9,20 @@ from scene_diagnose import BEGIN, MINUTES, asked, write_spans
 # What the front does for each thing that it is asked for. The list calls the stock by itself, and the rates twice.
 FRONT = {"GET /": ("list", "rate", "cart"), "GET /look": ("list", "rate", "rate", "cart", "rate"), "GET /cart": ("rate", "cart"),
          "POST /buy": ("cart", "pay", "mail")}
+# For those who ask for it alone: the rates come first, and most of them behind the cart.
+FRONT_ALL = {**FRONT, "GET /all": ("rate", "list", "cart", "rate", "rate", "rate", "rate")}
 
 
 class Page:
     """`refused`: a service that does not answer a share of its calls, for which the caller waits in vain so many ms; `throws`: what the
-    front is asked for and how many calls it makes for it before it stops by itself; `leaf`: the caller's half of a call is a span too;
-    `forgets`: a service that mostly does no more what it does by itself; `asked`: what the front is asked for, else any; `items`: so
-    often at most does a visit note something, if it does; `lost`: a share of all spans."""
+    front is asked for and how many calls it makes for it before it stops by itself; `leaf`: the caller's half of a call is a span too,
+    of this name or, "callee's", of that of the callee's; `forgets`: a service that mostly does no more what it does by itself; `asked`:
+    what the front is asked for, `ever`: normally too, else any; `items`: so often at most does a visit note something, if it does;
+    `lost`: a share of all spans."""
 
-    def __init__(self, seed, refused="", share=1, wait=0, throws=None, leaf=False, forgets="", asked=None, items=3, lost=0):
+    def __init__(self, seed, refused="", share=1, wait=0, throws=None, leaf="", forgets="", asked=None, ever=None, items=3, lost=0):
         self.random, self.spans, self.leaf = random.Random(seed), [], leaf
-        self.forgets, self.items, self.asked = forgets, items, asked or list(FRONT)
+        self.forgets, self.items, self.asked = forgets, items, asked or ever or list(FRONT)
         self.lost = lost
         self.refused, self.share, self.wait, self.throws = refused, share, wait, throws or {}
 
@@ -30,7 +33,8 @@ class Page:
     def call(self, trace, caller, parent, callee, at):
         """Its end, and whether it was answered."""
         begin, at = at, at + 0.2
-        half = self.span(trace, caller, "GET", parent, begin, at) if self.leaf else None
+        leaf = "do " + callee if self.leaf == "callee's" else self.leaf
+        half = self.span(trace, caller, leaf, parent, begin, at) if leaf else None
         if callee == self.refused and self.random.random() < self.share:
             at += self.wait
             if half:
@@ -44,7 +48,7 @@ class Page:
     def visit(self, trace, service, parent, name, begin):
         at = begin + self.random.lognormvariate(0, 0.4)
         own = self.span(trace, service, name, parent, begin, at)
-        for i, callee in enumerate(FRONT.get(name, ())):
+        for i, callee in enumerate(FRONT_ALL.get(name, ())):
             if self.throws.get(name) == i:
                 break
             at, answered = self.call(trace, service, own["spanId"], callee, at)
@@ -62,7 +66,7 @@ class Page:
 def answer_of(c, name, seed, code=1, level="service", **fault):
     paths = [os.path.join(c.folder, name + when + ".json") for when in ("base", "now")]
     for i, path in enumerate(paths):
-        always = {k: fault[k] for k in ("leaf", "lost") if k in fault}
+        always = {k: fault[k] for k in ("leaf", "lost", "ever") if k in fault}
         page = Page(seed + i, **(fault if i else always))
         for k in range(400):
             page.visit("%032x" % (page.random.getrandbits(127) + 1), "front", "", page.random.choice(page.asked), BEGIN + 600_000 * i + k * MINUTES * 150)
@@ -92,8 +96,14 @@ def scene_a_step_that_was_never_made_before_is_a_call_without_an_answer(c):
     for name, wanted, fault in (("pay", "pay", {"refused": "pay"}), ("list", "list", {"refused": "list"}),
                                 ("few", "rate", {"refused": "rate", "share": 0.1}),
                                 ("waited", "rate", {"refused": "rate", "share": 0.4, "wait": 4500, "lost": 0.01}), ("own", "front", {"throws": {"POST /buy": 1}})):
-        first, all_of_them = first_of(c, "leaf" + name, 800, leaf=True, **fault)
+        first, all_of_them = first_of(c, "leaf" + name, 800, leaf="GET", **fault)
         assert first == wanted, (name, all_of_them)
+
+
+def scene_the_name_of_such_a_step_tells_whose_call_it_is(c):
+    """The rates come first, and most of them not any more: they would be behind the cart."""
+    first, all_of_them = first_of(c, "named", 900, leaf="callee's", refused="cart", ever=["GET /all", "POST /buy"])
+    assert first == "cart", all_of_them
 
 
 def scene_what_a_service_does_no_more_is_told(c):

@@ -151,6 +151,75 @@ static void calls_that_never_came_are_laid_to_the_instance_that_lacks_them(void 
     shop_fini(&shop);
 }
 
+/* Half of the visits lack the call to the shelf and the one to the stock, which comes later. By
+ * which name calls used to leave tells whose the one is that nobody answers. */
+static const struct named {
+    bool to_shelf, to_stock;
+    const char *first;
+} by_name[] = {
+    {false, false, "shelf"}, {true, false, "shelf"}, {false, true, "stock"}, {true, true, "shelf"}};
+
+static void half_lack_both(struct shop *shop, const struct named *named, enum flow_last last)
+{
+    shop_init(shop);
+    node_no shelf = shop_node(shop, "shelf", "v1", ROLE_WORKLOAD),
+            stock = shop_node(shop, "stock", "v1", ROLE_WORKLOAD);
+    for (int time = 0; time < 2; time++) {
+        int n = time ? 50 : 100;
+        visits_of(shop, time, shop->front, "GET /", stock, n, 100 - n, last);
+        visits_of(shop, time, shop->front, "GET /", shelf, n, 0, last);
+        starts_of(shop, time, shop->front, "GET /", shelf, n, 3, n);
+        starts_of(shop, time, shop->front, "GET /", stock, n, 9, n);
+    }
+    if (named->to_shelf)
+        shop_count(shop, 0, TALLY_OUT, shop->front, shelf, "Take")->n = 100;
+    if (named->to_stock)
+        shop_count(shop, 0, TALLY_OUT, shop->front, stock, "Take")->n = 100;
+}
+
+/* … where nothing says which span is a call: it is a step of the caller's own. */
+static void the_name_of_a_new_step_tells_whose_call_it_was(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < sizeof(by_name) / sizeof(by_name[0]); i++) {
+        struct shop shop;
+        half_lack_both(&shop, &by_name[i], FLOW_LOCAL);
+        struct tally_key step = {.channel = TALLY_STEP,
+                                 .node = shop.front,
+                                 .name = names_add(shop.names, STR("GET /")),
+                                 .detail = names_add(shop.names, STR("Take"))};
+        shop_tally(&shop, 1, &step)->n = 50;
+        shop_ask(&shop, SUSPECT_SERVICE);
+        shop_assert_first(&shop, by_name[i].first);
+        shop_fini(&shop);
+    }
+}
+
+/* … of a client that says nothing of whom it calls. */
+static void the_name_of_a_nameless_call_tells_whose_it_was(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < sizeof(by_name) / sizeof(by_name[0]); i++) {
+        struct shop shop;
+        half_lack_both(&shop, &by_name[i], FLOW_CARRIED);
+        node_no nobody = shop_node(&shop, NAMELESS_SERVICE, "", ROLE_EXTERNAL);
+        struct tally_key call = {.channel = TALLY_CALL,
+                                 .node = shop.front,
+                                 .peer = nobody,
+                                 .name = names_add(shop.names, STR("Take")),
+                                 .detail = names_add(shop.names, STR("GET /")),
+                                 .what = CALL_UNANSWERED};
+        struct tally *calls = shop_tally(&shop, 1, &call);
+        calls->n = calls->bad = calls->origins = 50;
+        struct tally *origin = shop_count(&shop, 1, TALLY_ORIGIN, nobody, shop.front, "Take");
+        origin->n = origin->bad = 50;
+        shop_count(&shop, 1, TALLY_REQUEST, shop.front, NODE_NONE, "GET /")->bad += 50;
+        shop_ask(&shop, SUSPECT_SERVICE);
+        shop_assert_first(&shop, by_name[i].first);
+        shop_fini(&shop);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +227,8 @@ int main(void)
         cmocka_unit_test(what_lacks_everywhere_is_missed_where_it_is_within_chance),
         cmocka_unit_test(who_left_no_step_has_not_tried),
         cmocka_unit_test(calls_that_never_came_are_laid_to_the_instance_that_lacks_them),
+        cmocka_unit_test(the_name_of_a_new_step_tells_whose_call_it_was),
+        cmocka_unit_test(the_name_of_a_nameless_call_tells_whose_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
