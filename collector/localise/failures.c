@@ -66,6 +66,26 @@ static double fail_share(const struct tally *calls)
     return calls->n > 0 ? (double)calls->origins / (double)calls->n : 0;
 }
 
+/* Calls that are none, for nobody answered them, beside those of their edge that were: of any
+ * version of the callee, for nobody knows which did not answer. */
+static void add_left(const struct work *work, const struct pair *origin, struct ends *edges)
+{
+    const struct group *versions = work->versions.items;
+    struct tally_key edge = {.node = origin->key.peer, .peer = origin->key.node};
+    double n[2] = {(double)origin->t[0].n, (double)origin->t[1].n}, left[2] = {n[0], n[1]};
+    uint32_t i, to;
+    for (pairs_range(&work->by_version, TALLY_CALL, edge.node, &i, &to); i < to; i++) {
+        const struct pair *calls = &work->by_version.items[i];
+        bool same = calls->key.peer != NO_GROUP &&
+                    versions[calls->key.peer].service == versions[edge.peer].service;
+        for (int t = 0; t < 2 && same; t++)
+            n[t] += (double)calls->t[t].n;
+    }
+    struct pair left_calls = {.key = edge};
+    double was = n[0] > 0 ? left[0] / n[0] : 0, is = n[1] > 0 ? left[1] / n[1] : 0;
+    ends_add(edges, &left_calls, fmax(0, is - was), edge_weight((int64_t)n[1]));
+}
+
 /* By version, so that a bad version beside a good one stands out. */
 static bool measure_edges(struct work *work, struct ends *edges)
 {
@@ -73,6 +93,9 @@ static bool measure_edges(struct work *work, struct ends *edges)
         return false;
     for (uint32_t i = 0; i < work->by_version.n; i++) {
         const struct pair *pair = &work->by_version.items[i];
+        if (pair->key.channel == TALLY_ORIGIN && pair->key.what == ORIGIN_LEFT &&
+            pair->key.node != NO_GROUP && pair->key.peer != NO_GROUP)
+            add_left(work, pair, edges);
         if (pair->key.channel != TALLY_CALL || pair->key.node == NO_GROUP ||
             pair->key.peer == NO_GROUP || pair->t[1].n <= 0)
             continue;
@@ -183,7 +206,8 @@ static struct str where_text(struct work *work, const struct pair *pair, bool un
 static bool is_between(const struct pair *pair)
 {
     return pair->key.peer != NO_GROUP &&
-           (pair->key.what == ORIGIN_UNREACHED || pair->key.what == ORIGIN_THROWN_AT_CALL);
+           (pair->key.what == ORIGIN_UNREACHED || pair->key.what == ORIGIN_LEFT ||
+            pair->key.what == ORIGIN_THROWN_AT_CALL);
 }
 
 static bool is_thrown(const struct pair *pair)

@@ -63,13 +63,31 @@ static uint32_t unversioned(const struct groups *groups, uint32_t service)
     return NO_GROUP;
 }
 
-/* Nobody knows which version did not answer. */
-static void add_unversioned(const struct work *work, struct groups *groups)
+/* A failure that seems to be inside of a service is its call's where one callee is all that its
+ * name leads to: that one; else NO_GROUP. */
+static uint32_t failed_callee(const struct work *work, const struct tally_key *key)
 {
-    for (uint32_t caller = 0; caller < work->services.n; caller++) {
-        uint32_t service = work->callee_of_nameless[caller];
-        if (service != NO_GROUP && unversioned(groups, service) == NO_GROUP)
-            groups->items[groups->n++] = work->services.items[service];
+    uint32_t service = work->services.of_node[key->node];
+    return key->channel == TALLY_ORIGIN && key->peer == NODE_NONE && service != NO_GROUP
+               ? leads_to(work, service, key->name)
+               : NO_GROUP;
+}
+
+/* Nobody knows which version did not answer. */
+static void add_unversioned(const struct work *work, struct groups *groups, uint32_t service)
+{
+    if (service != NO_GROUP && unversioned(groups, service) == NO_GROUP)
+        groups->items[groups->n++] = work->services.items[service];
+}
+
+static void add_unanswering(const struct work *work, struct groups *groups)
+{
+    const struct rollup *rollups[] = {work->input->normal, work->input->now};
+    for (uint32_t caller = 0; caller < work->services.n; caller++)
+        add_unversioned(work, groups, work->callee_of_nameless[caller]);
+    for (int t = 0; t < 2; t++) {
+        for (uint32_t i = 0; i < rollups[t]->n; i++)
+            add_unversioned(work, groups, failed_callee(work, &rollups[t]->items[i].key));
     }
 }
 
@@ -108,7 +126,7 @@ bool groups_make(struct work *work, bool by_version, struct groups *groups)
         }
     }
     if (by_version)
-        add_unversioned(work, groups);
+        add_unanswering(work, groups);
     for (uint32_t i = 0; by_version && i < work->services.n; i++)
         groups->items[groups->n + i] = work->services.items[i];
     return true;
@@ -167,14 +185,19 @@ static bool merge(const struct work *work, struct pairs *pairs, const struct gro
     for (uint32_t i = 0; i < from->n; i++) {
         const struct tally *tally = &from->items[i];
         struct tally_key key = tally->key;
-        uint32_t named = nameless_callee(work, &key);
+        uint32_t named = nameless_callee(work, &key), failed = failed_callee(work, &key);
         level_key(reports, last_told, named == NO_GROUP ? work->services.of_node[key.peer] : named,
                   &key);
         key.node = group_or_none(groups, key.node);
         key.peer = group_or_none(groups, key.peer);
-        if (named != NO_GROUP)
+        if (failed != NO_GROUP) {
+            key.peer = key.node;
+            key.what = key.what == ORIGIN_THROWN ? ORIGIN_THROWN_AT_CALL : ORIGIN_LEFT;
+        }
+        uint32_t callee = failed != NO_GROUP ? failed : named;
+        if (callee != NO_GROUP)
             *(key.channel == TALLY_ORIGIN ? &key.node : &key.peer) =
-                1 + (groups == &work->services ? named : unversioned(groups, named));
+                1 + (groups == &work->services ? callee : unversioned(groups, callee));
         struct tally *into = rollup_tally(&pairs->merged, &key, time);
         if (!into || !tally_merge(into, tally))
             return false;

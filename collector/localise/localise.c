@@ -298,7 +298,7 @@ static bool look(struct work *work)
 {
     work->level = &work->services;
     work->pairs = &work->by_service;
-    if (!groups_make(work, false, &work->services) || !nameless_make(work) ||
+    if (!groups_make(work, false, &work->services) || !leaving_make(work) || !nameless_make(work) ||
         !groups_make(work, true, &work->versions) ||
         !pairs_make(work, &work->services, &work->by_service) ||
         !pairs_make(work, &work->versions, &work->by_version) || !siblings_make(work) ||

@@ -95,10 +95,9 @@ static double rise_of(const struct nameless *caller)
 struct usual_callee {
     double calls[2];
     double starts, start_ns; /* normal */
-    bool by_name;            /* calls leave by the name of those that nobody answers */
 };
 
-static void count_usual(const struct work *work, uint32_t caller, const struct nameless *calls,
+static void count_usual(const struct work *work, uint32_t caller, name_no operation,
                         struct usual_callee *callees)
 {
     for (int t = 0; t < 2; t++) {
@@ -111,33 +110,28 @@ static void count_usual(const struct work *work, uint32_t caller, const struct n
                 continue;
             struct usual_callee *usual = &callees[callee];
             if (tally->key.channel == TALLY_CALL && tally->key.what == CALL_ANSWERED &&
-                tally->key.detail == calls->operation) {
+                tally->key.detail == operation) {
                 usual->calls[t] += (double)tally->n;
-            } else if (tally->key.channel == TALLY_START && tally->key.name == calls->operation &&
+            } else if (tally->key.channel == TALLY_START && tally->key.name == operation &&
                        t == 0) {
                 usual->starts += (double)tally->n;
                 usual->start_ns += (double)tally->sum_ns;
-            } else if (tally->key.channel == TALLY_OUT && tally->key.name == calls->name &&
-                       tally->n > 0 && t == 0) {
-                usual->by_name = true;
             }
         }
     }
 }
 
-static uint32_t first_lacking(const struct work *work, const struct nameless *caller, double rise,
+static uint32_t first_lacking(const struct work *work, uint32_t group,
+                              const struct nameless *caller, double rise,
                               const struct usual_callee *callees)
 {
     double first_ns = INFINITY;
     uint32_t found = NO_GROUP;
-    bool by_name = false;
-    for (uint32_t i = 0; i < work->services.n; i++)
-        by_name = by_name || callees[i].by_name;
     for (uint32_t i = 0; i < work->services.n; i++) {
         const struct usual_callee *usual = &callees[i];
         double fewer = usual->calls[0] / caller->visits[0] - usual->calls[1] / caller->visits[1];
-        if ((by_name && !usual->by_name) || usual->starts <= 0 || fewer < NAMELESS_LEAST * rise ||
-            calls_z(usual->calls, caller->visits) > -SIGNIFICANT_Z)
+        if (!may_lead_to(work, group, i, caller->name) || usual->starts <= 0 ||
+            fewer < NAMELESS_LEAST * rise || calls_z(usual->calls, caller->visits) > -SIGNIFICANT_Z)
             continue;
         if (usual->start_ns / usual->starts < first_ns) {
             first_ns = usual->start_ns / usual->starts;
@@ -165,8 +159,8 @@ bool nameless_make(struct work *work)
         if (rise <= 0)
             continue;
         memset(callees, 0, n * sizeof(*callees));
-        count_usual(work, caller, &all[caller], callees);
-        work->callee_of_nameless[caller] = first_lacking(work, &all[caller], rise, callees);
+        count_usual(work, caller, all[caller].operation, callees);
+        work->callee_of_nameless[caller] = first_lacking(work, caller, &all[caller], rise, callees);
     }
     return true;
 }

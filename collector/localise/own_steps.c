@@ -123,21 +123,6 @@ bool own_steps_measure(struct work *work)
     return true;
 }
 
-bool may_lead_to(const struct work *work, uint32_t caller, uint32_t callee, name_no step)
-{
-    bool others = false;
-    uint32_t i, to;
-    for (pairs_range(&work->by_service, TALLY_OUT, caller, &i, &to); i < to; i++) {
-        const struct pair *out = &work->by_service.items[i];
-        if (out->key.name != step || out->t[0].n <= 0)
-            continue;
-        if (out->key.peer == callee)
-            return true;
-        others = true;
-    }
-    return !others;
-}
-
 double sure_steps(const struct work *work, uint32_t caller, uint32_t callee)
 {
     const struct new_steps *steps = &work->new_steps[caller];

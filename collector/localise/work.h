@@ -152,8 +152,10 @@ struct work {
     struct edges *edges;     /* how slow the ways between two are */
     struct answers *answers; /* of edges whose callees tell of their visits */
     uint32_t n_answers;
-    struct ends unmet;  /* by group: calls that never come to their callee, more than before */
-    double *unanswered; /* … as a callee, 0…1 */
+    struct ends unmet;       /* by group: calls that never come to their callee, more than before */
+    double *unanswered;      /* … as a callee, 0…1 */
+    struct leaving *leaving; /* see leaving_make() */
+    uint32_t n_leaving;
     uint32_t *callee_of_nameless; /* by caller, services: see nameless_make() */
     struct new_steps *new_steps;  /* by service: see own_steps_measure() */
     struct missing_edge *missing; /* edges whose calls became fewer */
@@ -190,6 +192,16 @@ bool siblings_make(struct work *work);
 const struct tally *siblings_normal(struct work *work, const struct tally_key *instance);
 struct node_text group_text(const struct work *work, const struct groups *groups, uint32_t group);
 struct str name_text(const struct work *work, name_no name);
+
+/* by_name.c */
+/* Once, when services are known. False when memory is short. */
+bool leaving_make(struct work *work);
+/* May a span of this name be a call to the callee that nobody answered? Not where calls to others
+ * alone leave by it. */
+bool may_lead_to(const struct work *work, uint32_t caller, uint32_t callee, name_no name);
+/* The only service to which calls leave by this name, by which nobody is asked for anything at the
+ * caller itself; else NO_GROUP. */
+uint32_t leads_to(const struct work *work, uint32_t caller, name_no name);
 
 /* nameless.c */
 /* For callers of whom calls without name and answer became many: whom they must have called. Once,
@@ -305,9 +317,6 @@ struct new_steps {
 };
 /* Once, and before missing_measure(). False when memory is short. */
 bool own_steps_measure(struct work *work);
-/* May such a step be a call to the callee that nobody answered? Not where calls to others alone
- * leave by that name. */
-bool may_lead_to(const struct work *work, uint32_t caller, uint32_t callee, name_no step);
 /* Of those that may be calls to the callee, beyond chance; NO_GROUP: all. */
 double sure_steps(const struct work *work, uint32_t caller, uint32_t callee);
 

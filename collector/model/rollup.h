@@ -91,7 +91,8 @@ enum origin_what {
     ORIGIN_REACHED,   /* the node had the call and failed it */
     ORIGIN_UNREACHED, /* the call never came there: the peer, or the way, may be to blame */
     ORIGIN_THROWN, /* an exception was noted there first, and no status says that anything failed */
-    ORIGIN_THROWN_AT_CALL /* … at the peer's call to the node, which noted none */
+    ORIGIN_THROWN_AT_CALL, /* … at the peer's call to the node, which noted none */
+    ORIGIN_LEFT /* never counted so: as UNREACHED, by the name of a span inside of the peer */
 };
 
 /* tally_key.what of CALL: its callee tells nothing of it, as GAP_UNANSWERED. */

@@ -220,6 +220,44 @@ static void the_name_of_a_nameless_call_tells_whose_it_was(void **state)
     }
 }
 
+/* A span inside of the front fails, and nothing is missing. It is a call where calls to the stock
+ * alone leave by its name, and nobody asks the front for what has that name. */
+static void a_failure_inside_is_the_callees_where_its_name_leads_to_one(void **state)
+{
+    static const struct {
+        bool to_ads, to_stock, asked;
+        const char *first;
+    } cases[] = {{false, false, false, "front"},
+                 {false, true, false, "stock"},
+                 {true, true, false, "front"},
+                 {false, true, true, "front"}};
+    (void)state;
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct shop shop;
+        shop_init(&shop);
+        node_no stock = shop_node(&shop, "stock", "v1", ROLE_WORKLOAD),
+                stock2 = shop_node(&shop, "stock", "v2", ROLE_WORKLOAD);
+        for (int time = 0; time < 2; time++) {
+            visits_of(&shop, time, shop.front, "GET /", stock, 500, 0, FLOW_LOCAL);
+            visits_of(&shop, time, shop.front, "GET /", stock2, 500, 0, FLOW_LOCAL);
+            if (cases[i].asked)
+                visits_of(&shop, time, shop.front, "Take", shop.ads, 500, 0, FLOW_LOCAL);
+        }
+        if (cases[i].to_ads)
+            shop_count(&shop, 0, TALLY_OUT, shop.front, shop.ads, "Take")->n = 100;
+        if (cases[i].to_stock) {
+            shop_count(&shop, 0, TALLY_OUT, shop.front, stock, "Take")->n = 100;
+            shop_count(&shop, 0, TALLY_OUT, shop.front, stock2, "Take")->n = 100;
+        }
+        fails(&shop, shop.front, "Take", 50);
+        for (unsigned level = SUSPECT_SERVICE; level <= SUSPECT_VERSION; level++) {
+            shop_ask(&shop, (enum suspect_level)level);
+            shop_assert_first(&shop, cases[i].first);
+        }
+        shop_fini(&shop);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +267,7 @@ int main(void)
         cmocka_unit_test(calls_that_never_came_are_laid_to_the_instance_that_lacks_them),
         cmocka_unit_test(the_name_of_a_new_step_tells_whose_call_it_was),
         cmocka_unit_test(the_name_of_a_nameless_call_tells_whose_it_was),
+        cmocka_unit_test(a_failure_inside_is_the_callees_where_its_name_leads_to_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
