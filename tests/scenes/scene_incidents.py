@@ -34,7 +34,7 @@ class Shop:
                     otlp_span(trace, call, front, "front", "call cart", 3, at + 1, 0.5, status, peer__service="cart", response_flags="UH")]
         return [otlp_span(trace, front, "", "front", "GET /cart", 2, at, own + 3, status),
                 otlp_span(trace, call, front, "front", "call cart", 3, at + 1, own + 1.5, status),
-                otlp_span(trace, cart, call, "cart", "get", 2, at + 1.5, own, status),
+                otlp_span(trace, cart, call, "cart", "get", 2, at + 1.5, own, status, **{"http__response__status_code": 503} if failed else {}),
                 otlp_span(trace, self.new_id(), cart, "cart", "GET", 3, at + 2, 0.5, 0, db__system="redis", server__address="redis")]
 
     def send(self, c, begin, end, bad="", rate=10):

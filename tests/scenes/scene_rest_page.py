@@ -41,7 +41,8 @@ def facts_of(c):
     strong = [t for t, d in rows if abs(d) >= 3]
     examples = json.loads(suspects[0][2]) + [whole["contrast"]]
     codes = dict(c.sql("SELECT trace_id, http_status FROM span WHERE parent_span_id = '' AND trace_id IN (%s)" % ", ".join("?" * len(examples)), *examples))
-    return {"codes": [str(codes[t] or "") for t in examples], "id": one, "affected": affected, "share": share(failed), "operation": operation, "suspects": suspects, "evidence": strong[:4] or [rows[0][0]],
+    began = c.sql("SELECT max(http_status), max(response_flags) FROM span WHERE trace_id = ? AND fault = 'origin'", examples[0])[0]
+    return {"began": " ".join(str(code) for code in began if code and code != "-"), "codes": [str(codes[t] or "") for t in examples], "id": one, "affected": affected, "share": share(failed), "operation": operation, "suspects": suspects, "evidence": strong[:4] or [rows[0][0]],
             "examples": examples}
 
 

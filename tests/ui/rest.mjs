@@ -40,6 +40,12 @@ scenes.incident_is_told = open => async () => {
   const way = await words(page, '.fpath .box');
   assert.equal(way[0], 'users');
   assert.ok((await one(page, '.fp-n.began .box')).startsWith(f.suspects[0][0]), way);
+  /* on a phone with what was answered there */
+  const wide = page.viewportSize();
+  await page.setViewportSize({ width: 390, height: 844 });
+  assert.match(f.began, /^\d{3}/);
+  assert.ok((await one(page, '.fp-e.solid .lab')).endsWith(`/s began here, ${f.began}`), await one(page, '.fp-e.solid .lab'));
+  await page.setViewportSize(wide);
   assert.ok(await page.locator('[aria-labelledby=ch] .onset').count() >= 1);
   assert.match(await page.title(), /^[\d.]+ % of GET \/cart fail\. It /);
   assert.equal(await page.locator('.acts a:text("Export")').getAttribute('href'), `/api/v1/export?incident=${f.id}`);

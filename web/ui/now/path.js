@@ -2,7 +2,7 @@
 import { html } from '../html.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { change, msWhole, rate, share } from '../draw/text.js';
-import { edgeHref, hasPage, isStore, isUser, nameOf, serviceHref } from '../graph/names.js';
+import { codesOf, edgeHref, hasPage, isStore, isUser, nameOf, serviceHref } from '../graph/names.js';
 import { best, marked, ratio } from '../graph/numbers.js';
 import { fit } from './fit.js';
 
@@ -41,12 +41,14 @@ export function counted({ nodes, edges }) {
 }
 
 // path: what pathTo or counted gave; failed: share of requests that fail; others: of the last node's other callers;
-// over: it is told in the past; version: of the node where it began; reason: why, in few words.
-export function Path({ path: { nodes, edges, at }, seconds, keys, failed, others, slow, over, version, reason, query }) {
+// over: it is told in the past; version: of the node where it began; reason: why, in few words;
+// began: where an example's failure did, and with which codes.
+export function Path({ path: { nodes, edges, at }, seconds, keys, failed, others, slow, over, version, reason, began, query }) {
   const s = seconds || 1, fail = over ? 'failed' : 'fail', v = version || guilty(nodes[at]),
     of = nodes[at].versions?.find(x => x.version == v) || nodes[at],
     [show, folded, via] = fit(nodes, at);
   const solidAt = slow || at == nodes.length - 1 ? at : at + 1; /* the edge that is drawn solid, by the node it leads to */
+  const codes = began?.callee.service == nodes[solidAt]?.node.service && codesOf(began);
   const where = (i, began, before, beyond) => i == at ? began : i < at ? before : beyond;
   const beyond = n =>
     others?.calls && !others.errors ? 'normal for others' : slow ? 'as fast as normal' : n.node.role == 'workload'
@@ -73,7 +75,7 @@ export function Path({ path: { nodes, edges, at }, seconds, keys, failed, others
     return html`<li class=${'fp-e' + (solid ? ' solid' : calm ? ' calm' : '')} key=${'e' + i}>
       <a class="wire" aria-label=${`${text}: edge into ${nameOf(nodes[i])}, in the graph`}
       href=${edgeHref(keys(e.caller), keys(e.callee), query)}></a>
-      <div class="txt"><span class="lab only-s">${text}</span>
+      <div class="txt"><span class="lab only-s">${[text, solid && codes].filter(Boolean).join(', ')}</span>
         <div class="cap"><span class=${'only-l' + (solid ? ' fault hard' : '')}>${text}</span><span class="only-s m3">${note}</span></div>
         </div></li>`;
   };

@@ -133,9 +133,12 @@ export function Suspects({ f: { suspects, slow, normal, window }, query }) {
 }
 
 // Three bad traces that show what a suspect did, and a good one beside them.
-export function Examples({ f: { suspects: [s], slow, window } }) {
-  const ids = s ? [...s.examples.slice(0, 3), s.contrast].filter(Boolean) : [],
-    rows = useApi(ids.length ? 'search/traces' : null, { ids: ids.join(',') }, { timeless: true }).data?.items || [];
+export function useExamples(s) {
+  const ids = s ? [...s.examples.slice(0, 3), s.contrast].filter(Boolean) : [];
+  return useApi(ids.length ? 'search/traces' : null, { ids: ids.join(',') }, { timeless: true }).data?.items || [];
+}
+
+export function Examples({ f: { suspects: [s], slow, window }, rows }) {
   const isGood = t => t.trace_id == s.contrast, to = t => traceHref(t.trace_id, window), bad = rows.filter(t => !isGood(t)).length;
   const isSame = t => rows.some(o => o != t && o.entry_operation == t.entry_operation), through = ({ services }) =>
     placeOf({ node: services.find(x => x.service == s.node.service) || s.node });

@@ -15,7 +15,7 @@ import { Calm, Told } from '../now/answer.js';
 import { Also, Beside } from '../now/beside.js';
 import { endOf, isSlow, ofDiagnosis, ofIncident, onsetOf, overlaps, reasonOf, sinceEnd, versionOf, windowOf } from '../now/finding.js';
 import { counted, Path, pathTo } from '../now/path.js';
-import { Examples, Suspects } from '../now/suspects.js';
+import { Examples, Suspects, useExamples } from '../now/suspects.js';
 
 /* ---- over time ---- */
 
@@ -71,7 +71,7 @@ const distinct = nodes => nodes.filter((n, i, all) => all.findIndex(o => o.id ==
 
 // f: the finding; d: the window on show; others: incidents that are open beside it.
 function Finding({ f, d, others, query }) {
-  const { i, slow, since, window, suspects: [s] } = f, counts = useApi(i ? 'now' : null, since).data, own = i ? counts : d;
+  const { i, slow, since, window, suspects: [s] } = f, counts = useApi(i ? 'now' : null, since).data, own = i ? counts : d, examples = useExamples(s);
   // The counted path leads where most failures began; where the first suspect is elsewhere the way to it is looked for in the graph.
   const leads = !slow && own
     && (!s || own.path.nodes.some(n => n.node.service == s.node.service && n.node.namespace == s.node.namespace));
@@ -83,9 +83,9 @@ function Finding({ f, d, others, query }) {
       ${path && html`<${Path} path=${path} seconds=${(leads ? own : graph).seconds} keys=${keys}
         failed=${ratio(own.requests.errors, own.requests.calls)} others=${leads && own.origins[0]?.others}
         slow=${slow} over=${i?.state == 'closed'} version=${s && versionOf(s)}
-        reason=${s && reasonOf(s)} query=${window}/>`}
+        reason=${s && reasonOf(s)} began=${examples.map(t => t.began).find(Boolean)} query=${window}/>`}
       ${slow && i ? html`<${Slowness} i=${i}/>` : html`<${Failures} d=${d} onset=${f.onset}/>`}<${Suspects} f=${f} query=${query}/>
-        <${Examples} f=${f}/></div>`,
+        <${Examples} f=${f} rows=${examples}/></div>`,
     html`<${Beside} d=${d} incident=${i} entries=${own || d} words=${i && own ? 'since it began, against normal' : undefined}
       query=${query}/>`];
 }
