@@ -240,7 +240,7 @@ static void count_out(struct counting *counting, const struct call *call, uint32
     const struct shape *shape = half->shape;
     bool told = is_told_unanswered(half);
     bool names = shape->peer || shape->url_host || shape->peer_address || shape->database;
-    if (told ? names : !leaves_step(counting, call, visit))
+    if (shape->operation == NAME_OTHER || (told ? names : !leaves_step(counting, call, visit)))
         return;
     struct tally *out = tally(counting, &(struct tally_key){.channel = TALLY_OUT,
                                                             .node = call->caller,

@@ -18,23 +18,23 @@ class Page:
     front is asked for and how many calls it makes for it before it stops by itself; `leaf`: the caller's half of a call is a span too,
     of this name or, "callee's", of that of the callee's; `forgets`: a service that mostly does no more what it does by itself; `asked`:
     what the front is asked for, `ever`: normally too, else any; `items`: so often at most does a visit note something, if it does;
-    `lost`: a share of all spans."""
+    `lost`: a share of all spans; `kinds`: spans bear them."""
 
-    def __init__(self, seed, refused="", share=1, wait=0, throws=None, leaf="", forgets="", asked=None, ever=None, items=3, lost=0):
+    def __init__(self, seed, refused="", share=1, wait=0, throws=None, leaf="", forgets="", asked=None, ever=None, items=3, lost=0, kinds=False):
         self.random, self.spans, self.leaf = random.Random(seed), [], leaf
         self.forgets, self.items, self.asked = forgets, items, asked or ever or list(FRONT)
-        self.lost = lost
+        self.lost, self.kinds = lost, kinds
         self.refused, self.share, self.wait, self.throws = refused, share, wait, throws or {}
 
-    def span(self, trace, service, name, parent, begin, end):
-        self.spans.append(otlp_span(trace, "%016x" % (self.random.getrandbits(63) + 1), parent, service, name, 0, begin, end - begin, 0))
+    def span(self, trace, service, name, parent, begin, end, kind=0):
+        self.spans.append(otlp_span(trace, "%016x" % (self.random.getrandbits(63) + 1), parent, service, name, kind if self.kinds else 0, begin, end - begin, 0))
         return self.spans[-1][1]
 
     def call(self, trace, caller, parent, callee, at):
         """Its end, and whether it was answered."""
         begin, at = at, at + 0.2
         leaf = "do " + callee if self.leaf == "callee's" else self.leaf
-        half = self.span(trace, caller, leaf, parent, begin, at) if leaf else None
+        half = self.span(trace, caller, leaf, parent, begin, at, 3) if leaf else None
         if callee == self.refused and self.random.random() < self.share:
             at += self.wait
             if half:
@@ -47,7 +47,7 @@ class Page:
 
     def visit(self, trace, service, parent, name, begin):
         at = begin + self.random.lognormvariate(0, 0.4)
-        own = self.span(trace, service, name, parent, begin, at)
+        own = self.span(trace, service, name, parent, begin, at, 2)
         for i, callee in enumerate(FRONT_ALL.get(name, ())):
             if self.throws.get(name) == i:
                 break
@@ -66,7 +66,7 @@ class Page:
 def answer_of(c, name, seed, code=1, level="service", **fault):
     paths = [os.path.join(c.folder, name + when + ".json") for when in ("base", "now")]
     for i, path in enumerate(paths):
-        always = {k: fault[k] for k in ("leaf", "lost", "ever") if k in fault}
+        always = {k: fault[k] for k in ("leaf", "lost", "ever", "kinds") if k in fault}
         page = Page(seed + i, **(fault if i else always))
         for k in range(400):
             page.visit("%032x" % (page.random.getrandbits(127) + 1), "front", "", page.random.choice(page.asked), BEGIN + 600_000 * i + k * MINUTES * 150)
@@ -101,9 +101,10 @@ def scene_a_step_that_was_never_made_before_is_a_call_without_an_answer(c):
 
 
 def scene_the_name_of_such_a_step_tells_whose_call_it_is(c):
-    """The rates come first, and most of them not any more: they would be behind the cart."""
-    first, all_of_them = first_of(c, "named", 900, leaf="callee's", refused="cart", ever=["GET /all", "POST /buy"])
-    assert first == "cart", all_of_them
+    """The rates come first, and most of them not any more: they would be behind the cart. So of a client that says nothing of whom it calls."""
+    for name, kinds in (("step", False), ("client", True)):
+        first, all_of_them = first_of(c, name, 900, leaf="callee's", refused="cart", ever=["GET /all"], kinds=kinds)
+        assert first == "cart", (name, all_of_them)
 
 
 def scene_what_a_service_does_no_more_is_told(c):
