@@ -47,12 +47,31 @@ export async function settled(page) {
 
 // No finding of axe-core, in words that name the element.
 export async function axe(page, what) {
-  await page.evaluate(readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8') + ';0');
+  if (!await page.evaluate(() => window.axe)) await page.evaluate(readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8') + ';0');
   const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
   assert.deepEqual(found.violations.map(v => `${what}: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map(n => n.html.slice(0, 160)).join(' | ')}`), []);
+}
+
+export async function axeInThemes(page, what) {
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    await axe(page, `${what} ${colorScheme}`);
+  }
 }
 
 export const words = async (page, selector) => (await page.locator(selector).allInnerTexts()).map(t => t.replace(/[\u00a0\u202f\s]+/g, ' ').trim());
 export const one = async (page, selector) => (await words(page, selector))[0];
 export const digits = t => Number(t.replace(/\D/g, ''));
+// Loads a path in the narrowest of these windows and the first wide one, and grows it to the others; what is there is looked at in each.
+export async function inWindows(page, path, sizes, look) {
+  let loaded;
+  for (const [width, height] of sizes) {
+    await page.setViewportSize({ width, height });
+    if (loaded !== width > 1180) await page.goto(path);
+    loaded = width > 1180;
+    await settled(page);
+    await look([width, height]);
+  }
+}
+
 export const sideways = page => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);

@@ -1,7 +1,7 @@
 // graph.mjs: what the pages Graph, Now, Services and Service must do, in a real browser. node graph.mjs NAME FACTS.json: the facts are
 // what the scene knows from SQL; exits with 0, or says what was not so.
 import { readFileSync } from 'node:fs';
-import { assert, axe, digits, one, settled, sideways, withBrowser, words } from './browser.mjs';
+import { assert, axe, axeInThemes, digits, inWindows, one, settled, sideways, withBrowser, words } from './browser.mjs';
 
 const [name, path] = process.argv.slice(2);
 const f = JSON.parse(readFileSync(path));
@@ -176,11 +176,9 @@ scenes.on_a_phone = open => async () => {
   await page.click('.gbar button:text("Graph")');
   await drawn(page);
   for (const path of ['/', '/graph', '/graph?view=graph', '/services', '/service/eu-1/shop/cart']) {
-    for (const size of [[320, 700], [390, 844], [768, 1024], [1181, 800], [1440, 900], [2560, 1440]]) {
-      await page.setViewportSize({ width: size[0], height: size[1] });
-      await page.goto(f.base + at(...path.split('?')));
+    await inWindows(page, f.base + at(...path.split('?')), [[320, 700], [390, 844], [768, 1024], [1181, 800], [1440, 900], [2560, 1440]], async size => {
       assert.ok(await sideways(page) <= 0, `${path} scrolls ${await sideways(page)} px sideways at ${size[0]}`);
-    }
+    });
   }
   await page.setViewportSize({ width: 390, height: 844 });
   for (const path of ['/', '/services', '/service/eu-1/shop/cart']) {
@@ -191,15 +189,14 @@ scenes.on_a_phone = open => async () => {
 };
 
 scenes.axe_finds_nothing = open => async () => {
-  for (const theme of ['light', 'dark']) {
-    const page = await open(null, { theme });
-    for (const path of ['/', '/graph', '/graph?view=table', '/graph?sel=shop/cart', '/graph?overlay=slow', '/graph?overlay=sec', '/graph?overlay=cross', '/graph?overlay=diff', '/services', '/service/eu-1/shop/cart', '/service/eu-1/shop/currency']) {
-      await page.goto(f.base + at(...path.split('?')));
-      await axe(page, `${path} ${theme}`);
-    }
-    await page.context().close();
+  const page = await open(null);
+  for (const path of ['/', '/graph', '/graph?view=table', '/graph?sel=shop/cart', '/graph?overlay=slow', '/graph?overlay=sec', '/graph?overlay=cross', '/graph?overlay=diff', '/services', '/service/eu-1/shop/cart', '/service/eu-1/shop/currency']) {
+    await page.goto(f.base + at(...path.split('?')));
+    await settled(page);
+    await axeInThemes(page, path);
   }
-  const page = await open(at('/graph'), { size: [390, 844] });
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.goto(f.base + at('/graph'));
   await axe(page, 'graph on a phone');
 };
 

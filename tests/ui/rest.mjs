@@ -1,7 +1,7 @@
 // rest.mjs: what Now with an incident, Network, SQL and Status must do, in a real browser. node rest.mjs NAME FACTS.json: the facts are what the
 // scene knows from SQL; exits with 0, or says what was not so.
 import { readFileSync } from 'node:fs';
-import { assert, axe, digits, one, settled, sideways, withBrowser, words } from './browser.mjs';
+import { assert, axe, axeInThemes, digits, inWindows, one, settled, sideways, withBrowser, words } from './browser.mjs';
 
 const [name, path] = process.argv.slice(2);
 const f = JSON.parse(readFileSync(path));
@@ -410,28 +410,23 @@ const PAGES = ['/', '/incident/1', '/network', '/network?by=cluster', '/sql', '/
 const ready = page => page.waitForSelector('#su, #cr, #rs, #li, [role=alert]');
 
 scenes.on_a_phone = open => async () => {
-  for (const size of [[320, 640], [375, 812], [740, 900], [900, 900], [1181, 800], [2560, 1440]]) {
-    const page = await open(null, { size, allow: ['400'] });
-    for (const path of PAGES) {
-      await page.goto(f.base + path);
+  const page = await open(null, { allow: ['400'] });
+  for (const path of PAGES) {
+    await inWindows(page, f.base + path, [[320, 640], [375, 812], [740, 900], [900, 900], [1181, 800], [2560, 1440]], async size => {
       await ready(page);
       assert.ok(await sideways(page) <= 0, `${path} scrolls sideways by ${await sideways(page)} at ${size}`);
       assert.ok(await page.locator('.rng').evaluate(b => b.scrollWidth <= b.clientWidth) || range || size[0] < 375, `the range is cut on ${path} at ${size}`);
       for (const link of size[0] > 720 ? [] : await page.locator('.nav a').all()) { const b = await link.boundingBox(); assert.ok(b.width >= 44 && b.height >= 44, JSON.stringify(b)); }
-    }
-    await page.context().close();
+    });
   }
 };
 
 scenes.axe_finds_nothing = open => async () => {
-  for (const theme of ['light', 'dark']) {
-    const page = await open(null, { theme, allow: ['400'] });
-    for (const path of PAGES) {
-      await page.goto(f.base + path);
-      await ready(page);
-      await axe(page, `${path} ${theme}`);
-    }
-    await page.context().close();
+  const page = await open(null, { allow: ['400'] });
+  for (const path of PAGES) {
+    await page.goto(f.base + path);
+    await ready(page);
+    await axeInThemes(page, path);
   }
 };
 
