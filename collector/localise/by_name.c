@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 
+#include "collector/base/order.h"
 #include "collector/localise/work.h"
 
 /* Of normal times; in order of caller and name. */
@@ -29,15 +30,7 @@ static int by_caller(const void *a, const void *b)
 static uint32_t first_of(const struct work *work, uint32_t caller, name_no name)
 {
     struct leaving wanted = {.caller = caller, .name = name, .callee = 0};
-    uint32_t from = 0, to = work->n_leaving;
-    while (from < to) {
-        uint32_t middle = from + (to - from) / 2;
-        if (by_caller(&work->leaving[middle], &wanted) < 0)
-            from = middle + 1;
-        else
-            to = middle;
-    }
-    return from;
+    return first_not_before(work->leaving, work->n_leaving, sizeof(wanted), &wanted, by_caller);
 }
 
 static bool is_of(const struct work *work, uint32_t i, uint32_t caller, name_no name)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "collector/base/hash.h"
+#include "collector/base/order.h"
 #include "collector/localise/work.h"
 
 static bool same_role_class(uint8_t a, uint8_t b)
@@ -217,10 +218,17 @@ static int compare(uint64_t a, uint64_t b)
     return (a > b) - (a < b);
 }
 
+/* Of keys, with which pairs begin. */
+static int by_node(const void *a, const void *b)
+{
+    const struct tally_key *x = a, *y = b;
+    return compare((uint64_t)x->channel << 32 | x->node, (uint64_t)y->channel << 32 | y->node);
+}
+
 static int by_key(const void *a, const void *b)
 {
-    const struct tally_key *x = &((const struct pair *)a)->key, *y = &((const struct pair *)b)->key;
-    int order = compare((uint64_t)x->channel << 32 | x->node, (uint64_t)y->channel << 32 | y->node);
+    const struct tally_key *x = a, *y = b;
+    int order = by_node(a, b);
     order = order ? order
                   : compare((uint64_t)x->peer << 32 | x->name, (uint64_t)y->peer << 32 | y->name);
     return order
@@ -290,17 +298,8 @@ bool pairs_any(const struct pairs *pairs, unsigned channel, uint32_t node)
 void pairs_range(const struct pairs *pairs, unsigned channel, uint32_t node, uint32_t *from,
                  uint32_t *to)
 {
-    uint64_t wanted = (uint64_t)channel << 32 | node;
-    uint32_t low = 0, high = pairs->n;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        const struct tally_key *key = &pairs->items[middle].key;
-        if (((uint64_t)key->channel << 32 | key->node) < wanted)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    *from = *to = low;
+    const struct tally_key wanted = {.channel = (uint8_t)channel, .node = node};
+    *from = *to = first_not_before(pairs->items, pairs->n, sizeof(*pairs->items), &wanted, by_node);
     while (*to < pairs->n && pairs->items[*to].key.channel == channel &&
            pairs->items[*to].key.node == node)
         ++*to;

@@ -24,17 +24,12 @@ struct missing_edge {
     bool significant; /* beyond chance */
     bool blind;       /* the caller reports no calls: one that does not arrive leaves nothing */
     /* By missing_place(), of calls that are missing and leave nothing: */
-    bool first;       /* not for those of another callee, that would have come before */
+    bool missed;      /* beyond chance, and not told by a new step to be others' */
+    bool first;       /* … nor for those of another callee, that would have come before */
     double tried;     /* share of them that seem to have been made, 0…1 */
     double untried;   /* … and that would be seen if they had been, and are not */
     unsigned further; /* operations of the caller, but for one, that end right before the call */
 };
-
-/* Calls that nobody tells of, were they made or not, and that are not there. */
-static inline bool is_missed(const struct missing_edge *edge)
-{
-    return edge->blind && edge->significant;
-}
 
 /* Calls of the caller's visits for one operation to one callee. */
 struct asked_calls {

@@ -63,8 +63,8 @@ static bool is_follower(const struct work *work, const struct missing_edge *edge
 {
     for (uint32_t i = 0; i < work->n_missing; i++) {
         const struct missing_edge *other = &work->missing[i];
-        if (other->caller == edge->caller && other != edge && is_missed(other) &&
-            !leaves_by_others(work, other) && is_told_by(work, edge, other))
+        if (other->caller == edge->caller && other != edge && other->missed &&
+            is_told_by(work, edge, other))
             return true;
     }
     return false;
@@ -248,7 +248,11 @@ void missing_place(struct work *work)
 {
     for (uint32_t i = 0; i < work->n_missing; i++) {
         struct missing_edge *edge = &work->missing[i];
-        edge->first = is_missed(edge) && !leaves_by_others(work, edge) && !is_follower(work, edge);
+        edge->missed = edge->blind && edge->significant && !leaves_by_others(work, edge);
+    }
+    for (uint32_t i = 0; i < work->n_missing; i++) {
+        struct missing_edge *edge = &work->missing[i];
+        edge->first = edge->missed && !is_follower(work, edge);
     }
     for (uint32_t i = 0; i < work->n_missing; i++) {
         struct missing_edge *edge = &work->missing[i];

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "collector/base/order.h"
 #include "collector/localise/work.h"
 
 static int by_operation(const void *a, const void *b)
@@ -61,15 +62,7 @@ bool visits_make(struct work *work)
 static uint32_t find_visits(const struct work *work, uint32_t group, name_no operation)
 {
     const struct visits wanted = {.group = group, .operation = operation};
-    uint32_t low = 0, high = work->n_visits;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (by_operation(&work->visits[middle], &wanted) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return first_not_before(work->visits, work->n_visits, sizeof(wanted), &wanted, by_operation);
 }
 
 struct visits *visits_of(const struct work *work, uint32_t group, name_no operation)
