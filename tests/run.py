@@ -120,14 +120,14 @@ class Lines:
 
     def next(self):
         with self.lock:
-            waits = bool(self.waiting) and (self.waits < 2 or not self.working)
-            self.waits += waits
-            function, *arguments = (self.waiting if waits else self.working).pop(0)
+            idle = bool(self.waiting) and (self.waits < 2 or not self.working)
+            self.waits += idle
+            function, *arguments = (self.waiting if idle else self.working).pop(0)
         try:
             return function(*arguments)
         finally:
             with self.lock:
-                self.waits -= waits
+                self.waits -= idle
 
 
 def main():
