@@ -39,7 +39,7 @@ FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ALL_WRAPS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
 WRAPS = $(if $(SAN),$(ALL_WRAPS))
 
-.PHONY: FORCE all setup deps demo run test tested built check tidy units tools fuzzers replays scenes bench bench-faults bench-lookalike mesh-faults torture slow model mesh fuzz asan tsan pictures dist install clean help
+.PHONY: FORCE all setup packages deps demo run test tested built check checked layers format tidy units tools fuzzers replays scenes bench bench-faults bench-lookalike mesh-faults torture slow model mesh fuzz asan tsan pictures dist install clean help
 .DELETE_ON_ERROR:
 
 all: $(B)/faultline ## builds build/faultline
@@ -146,8 +146,10 @@ $(FUZZERS): $(B)/fuzz/%: tests/fuzz/%.c $(B)/obj/tests/fuzz/shortage.o $(B)/obj/
 setup: ## installs what building needs (Debian packages)
 	@sh tests/deps.sh $(PACKAGES) $(if $(filter 0,$(UI)),,$(PAGE_PACKAGES))
 
-deps: ## the same, and what testing needs (also into tests/.real)
+packages: # of Debian, for building, checking and testing
 	@sh tests/deps.sh $(PACKAGES) $(if $(filter 0,$(UI)),,$(PAGE_PACKAGES)) $(TEST_PACKAGES)
+
+deps: packages ## the same, and what testing needs (also into tests/.real)
 	@sh tests/real/install.sh
 
 demo: setup ## installs, builds, shows a simulated mesh with a fault
@@ -168,9 +170,12 @@ units: $(UNITS)
 tools: $(TOOLS)
 fuzzers: $(FUZZERS)
 replays: # the fuzz targets that go through their corpus in every test
-	@$(MAKE) --no-print-directory fuzzers B=build/replay SAN='$(FUZZ_SAN)' CFLAGS='-O1 -g'
+	@$(MAKE) --no-print-directory fuzzers B=build/replay SAN='$(FUZZ_SAN)' CFLAGS='-O1 -g1'
 
-$(B)/tidy/%.ok: %.c .clang-tidy $(B)/gen/schema_sql.h $(B)/gen/ui_files.h $(B)/gen/openapi.h
+$(B)/tidy/collector/store/file.ok: $(B)/gen/schema_sql.h
+$(B)/tidy/web/pages.ok: $(B)/gen/ui_files.h
+$(B)/tidy/web/api.ok: $(B)/gen/openapi.h
+$(B)/tidy/%.ok: %.c .clang-tidy
 	@mkdir -p $(@D)
 	@clang-tidy --quiet $< -- -std=gnu11 -D_GNU_SOURCE -I. -I$(B)/gen -DFAULTLINE_REVISION='"check"' \
 		-Xclang -analyzer-config -Xclang max-nodes=$(TIDY_NODES) 2>$@.said || \
@@ -178,19 +183,23 @@ $(B)/tidy/%.ok: %.c .clang-tidy $(B)/gen/schema_sql.h $(B)/gen/ui_files.h $(B)/g
 	@touch $@
 
 tidy: $(patsubst %.c,$(B)/tidy/%.ok,$(SOURCES) collector/main.c)
+layers:
+	@sh tests/layers.sh
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
+checked: layers format tidy
 
 check: ## layers, format, static analysis
-	@sh tests/layers.sh
-	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
-	@$(MAKE) --no-print-directory -j2 tidy
+	@$(MAKE) --no-print-directory -j2 checked
 
 tests/ui/node_modules/.done: tests/ui/package.json tests/ui/package-lock.json
 	cd tests/ui && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-test: deps ## installs, builds, and runs every test
-	@$(MAKE) --no-print-directory check
-	@$(MAKE) --no-print-directory tested
+# Real counterparts are mostly waited for while they come: all is checked and built meanwhile.
+test: packages ## installs, builds, and runs every test
+	@sh tests/real/install.sh & $(MAKE) --no-print-directory -j2 checked built; ended=$$?; wait; exit $$ended
+	@python3 tests/run.py $(B)
 
 built: all units tools replays tests/ui/node_modules/.done
 

@@ -3,7 +3,7 @@
 their own.
 
 Five at a time, two of them of those that mostly wait as long as there are any. What takes long begins first, and a worker keeps its
-browser from one scene of the page to the next.
+Node and browser from one scene of the page to the next.
 """
 import concurrent.futures
 import glob
@@ -17,6 +17,7 @@ import traceback
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(here, "scenes"))
+import browse  # noqa: E402
 import lib  # noqa: E402
 
 build, only = os.path.abspath(sys.argv[1]), sys.argv[2:]
@@ -54,34 +55,10 @@ def replay(path):
     return "passed" if good else "failed", "fuzz " + name + (": " + said.strip() if good else ""), time.monotonic() - begin, "" if good else "\n" + said[-4000:]
 
 
-class Browsers:
-    """One for each worker, started for its first scene of the page."""
-
-    def __init__(self):
-        self.mine, self.all = threading.local(), []
-
-    def address(self):
-        if not hasattr(self.mine, "address"):
-            server = subprocess.Popen(["node", os.path.join(here, "ui", "server.mjs")], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            self.all.append(server)
-            self.mine.address = server.stdout.readline().decode().strip()
-        return self.mine.address
-
-    def close(self):
-        for server in self.all:
-            server.stdin.close()
-            server.stdout.close()
-            server.wait(20)
-
-
-browsers = Browsers()
-
-
 def scene(module, function):
     begin = time.monotonic()
     name = "%s %s" % (module.__name__, function[len("scene_"):])
     collector = lib.Collector(build)
-    collector.browser = browsers.address
     try:
         getattr(module, function)(collector)
         if collector.process:
@@ -141,7 +118,7 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(5) as pool:
         for result in concurrent.futures.as_completed([pool.submit(lines.next) for _ in work]):
             report(*result.result())
-    browsers.close()
+    browse.close()
     ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
     if counts["skipped"] and ci:
         print("the run fails: under CI everything that a test needs must be there, and %(skipped)d are skipped" % counts)

@@ -25,12 +25,13 @@ class Skip(Exception):
 
 
 def wait_for(fact, limit=20.0, what="a fact"):
-    end = time.monotonic() + limit
-    while time.monotonic() < end:
+    begun, pause = time.monotonic(), 0.01
+    while time.monotonic() < begun + limit:
         value = fact()
         if value:
             return value
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.1)  # who waits long need not ask as often: asking costs both sides
     raise AssertionError("%s did not come true within %.0f s" % (what, limit))
 
 
@@ -52,7 +53,6 @@ class Collector:
         self.headers = {}  # of every request: a token
         self.tls = None  # an ssl.SSLContext: requests go by https
         self.environment = {}  # of the process, beside what is there
-        self.browser = None  # gives the address of a browser that several scenes use after each other
 
     def start(self, **sets):
         self.sets.update({k.replace("__", "."): v for k, v in sets.items()})
@@ -73,10 +73,6 @@ class Collector:
         self.grpc = found["otlp_grpc"]
         self.otlp, self.zipkin, self.web = found["otlp_http"], found["zipkin"], found["web"]
         return self
-
-    def page_environment(self):
-        """For Node: the scene's own browser, or the one of its runner."""
-        return {**os.environ, "BROWSER": self.browser() if self.browser else ""}
 
     def said(self):
         self.errors.flush()
@@ -150,10 +146,10 @@ class Collector:
     def counter(self, name, **labels):
         _, text, _ = self.get("/metrics")
         total = 0.0
-        for line in text.decode().splitlines():
-            m = re.match(r"([a-zA-Z_:]+)(?:\{(.*)\})? (\S+)", line)
-            if m and m.group(1) == name and all('%s="%s"' % kv in (m.group(2) or "") for kv in labels.items()):
-                total += float(m.group(3))
+        for line in re.findall("(?m)^%s[{ ].*" % re.escape(name), text.decode()):
+            m = re.match(r"[a-zA-Z_:]+(?:\{(.*)\})? (\S+)", line)
+            if all('%s="%s"' % kv in (m.group(1) or "") for kv in labels.items()):
+                total += float(m.group(2))
         return total
 
     def check_ledger(self, dropped=0):

@@ -111,6 +111,6 @@ def scene_a_clock_that_jumps_deletes_nothing_early(c):
         wait_for(lambda: len(jumps()) == n, 30, "jump %d" % n)
         now = time.monotonic()
         assert 0 <= c.api("status")["uptime_s"] < 600, c.api("status")["uptime_s"]
-        wait_for(lambda: time.monotonic() > now + 0.5, 2)  # a pass deletes at once, in slices
+        wait_for(lambda: time.monotonic() > now + 0.5, 20)  # a pass deletes at once, in slices
         assert c.sql("SELECT (SELECT count(*) FROM span), (SELECT count(*) FROM trace), (SELECT sum(calls) FROM edge_minute)") == stored, seconds
     assert [round(int(by) / day) for by in jumps()] == [400, -401] and c.counter("faultline_store_deleted_spans_total") == 0

@@ -5,16 +5,15 @@ import http.server
 import json
 import os
 import random
-import subprocess
 import threading
 import time
 from urllib.parse import urlencode
 
-from lib import HERE, wait_for
+from browse import play
+from lib import wait_for
 from real import Process, free_ports, installed
 from scene_query_apis import fill
 
-UI = os.path.join(HERE, "..", "ui")
 
 NAMES = {"frontend": ["get /", "get /cart", "post /checkout"], "cart": ["getcart", "addtocart"], "catalog": ["getproduct"], "checkout": ["placeorder"]}
 
@@ -169,10 +168,8 @@ def scene_zipkins_page_shows_what_is_here(c):
         spans = c.sql("SELECT ': ' || coalesce(attributes ->> '$.\"span.name\"', operation) FROM span WHERE trace_id = ?", trace)
         facts = {"base": page.base, "service": "cart", "traces": [t[0] for t in c.sql("SELECT DISTINCT trace_id FROM span WHERE service = 'cart'")], "id": trace,
                  "spans": [s[0] for s in spans], "edges": len(c.sql("SELECT DISTINCT caller_service, callee_service FROM edge_minute WHERE caller_role != 'user'"))}
-        path = os.path.join(c.folder, "facts.json")
-        with open(path, "w") as f:
-            json.dump(facts, f)
-        shown = subprocess.run(["node", os.path.join(UI, "zipkin.mjs"), path], env=c.page_environment(), capture_output=True, text=True, timeout=120)
-        page.server.shutdown()
-        page.server.server_close()
-        assert shown.returncode == 0, shown.stderr[-3000:]
+        try:
+            play("zipkin.mjs", "shows_what_is_here", facts)
+        finally:
+            page.server.shutdown()
+            page.server.server_close()

@@ -3,16 +3,19 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { chromium } from 'playwright-core';
-import { LAUNCH } from './launch.mjs';
 
 export { assert };
 const require = createRequire(import.meta.url);
 
-export async function withBrowser(base, scene) {
-  const browser = process.env.BROWSER ? await chromium.connect(process.env.BROWSER) /* server.mjs, of who runs the scenes */
-    : await chromium.launch(LAUNCH);
-  const trouble = [];
+// What the scene that runs knows, mostly from SQL, and what it has to say.
+export let facts, said;
+export const say = text => said.push(text);
+
+// Runs a scene of a script: what its `scenes` has under that name, given `open`.
+export async function play(browser, script, name, known) {
+  const base = known.base, trouble = [];
+  facts = known;
+  said = [];
   const open = async (path, { size = [1440, 900], theme = 'light', js = true, wait = true, allow = [] } = {}) => {
     const context = await browser.newContext({ viewport: { width: size[0], height: size[1] }, colorScheme: theme, javaScriptEnabled: js, reducedMotion: 'reduce', permissions: ['clipboard-read', 'clipboard-write'] });
     const page = await context.newPage();
@@ -29,12 +32,15 @@ export async function withBrowser(base, scene) {
     return page;
   };
   try {
-    await scene(open, browser);
+    const { scenes } = await import(`./${script}?${played++}`); /* read anew for each: what it makes of the facts is of this scene */
+    if (!scenes[name]) throw new Error(`no scene ${name} in ${script}`);
+    await scenes[name](open);
     assert.deepEqual(trouble, []);
   } finally {
-    await browser.close();
+    await Promise.all(browser.contexts().map(c => c.close()));
   }
 }
+let played = 0;
 
 // Answers are in and drawn: what the page asks begins two frames behind a change, and it says while it waits.
 export async function settled(page) {
@@ -45,10 +51,10 @@ export async function settled(page) {
   }
 }
 
-// No finding of axe-core, in words that name the element.
-export async function axe(page, what) {
+// No finding of axe-core, in words that name the element; of what opened over a page that was looked at, within it alone.
+export async function axe(page, what, within = 'html') {
   if (!await page.evaluate(() => window.axe)) await page.evaluate(readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8') + ';0');
-  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+  const found = await page.evaluate(within => window.axe.run(within, { resultTypes: ['violations'] }), within);
   assert.deepEqual(found.violations.map(v => `${what}: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map(n => n.html.slice(0, 160)).join(' | ')}`), []);
 }
 

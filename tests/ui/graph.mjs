@@ -1,12 +1,7 @@
-// graph.mjs: what the pages Graph, Now, Services and Service must do, in a real browser. node graph.mjs NAME FACTS.json: the facts are
-// what the scene knows from SQL; exits with 0, or says what was not so.
-import { readFileSync } from 'node:fs';
-import { assert, axe, axeInThemes, digits, inWindows, one, settled, sideways, withBrowser, words } from './browser.mjs';
+// graph.mjs: what the pages Graph, Now, Services and Service must do, in a real browser (scenes.mjs).
+import { assert, axe, axeInThemes, digits, facts as f, inWindows, one, say, settled, sideways, words } from './browser.mjs';
 
-const [name, path] = process.argv.slice(2);
-const f = JSON.parse(readFileSync(path));
-const scenes = {};
-
+export const scenes = {};
 const range = f.from ? `from=${f.from}&to=${f.to}` : '';
 const at = (path, query = '') => path + (query || range ? '?' : '') + [query, range].filter(Boolean).join('&');
 const plain = t => t.replace(/[\u00a0\u202f\s]+/g, ' ').trim();
@@ -18,7 +13,7 @@ const drawn = page => page.waitForSelector('.gcanvas .node');
 const label = (page, id) => page.locator(`.node[data-id="${id}"] [role=button]`).getAttribute('aria-label').then(plain);
 
 // Every edge and its numbers, in the table and in the picture, are SQL's.
-scenes.graph_shows_what_sql_says = open => async () => {
+scenes.graph_shows_what_sql_says = async open => {
   const page = await open(at('/graph', 'view=table'));
   const rows = await cells(page, '.gwide tbody tr.go'), told = Object.fromEntries(rows.map(r => [r[0].replace(/^[◆◇] /, ''), r.slice(1, 4)]));
   const wanted = Object.fromEntries(f.edges.map(([a, b, calls, began, passed]) => [`${a == 'user' ? 'users' : a} → ${b}`, [rate(calls / f.seconds).replace('/s', ''), began ? rate(began / f.seconds) : '0', passed ? rate(passed / f.seconds) : '0']]));
@@ -39,7 +34,7 @@ scenes.graph_shows_what_sql_says = open => async () => {
   assert.deepEqual(versions.map(v => [v[0].split(' ')[0], v[1], v[2]]), f.versions.map(([v, n, bad]) => [v, rate(n / f.seconds).replace('/s', ''), share(bad / n)]));
 };
 
-scenes.now_shows_what_sql_says = open => async () => {
+scenes.now_shows_what_sql_says = async open => {
   const page = await open(at('/'));
   const [calls, failed] = f.requests, title = await one(page, 'h1');
   assert.ok(title.startsWith(`${share(failed / calls)} of user requests fail. It began in cart v2: `), title);
@@ -63,7 +58,7 @@ scenes.now_shows_what_sql_says = open => async () => {
   assert.equal(await one(page, '.gside h1'), 'cart → redis');
 };
 
-scenes.services_show_what_sql_says = open => async () => {
+scenes.services_show_what_sql_says = async open => {
   const page = await open(at('/services'));
   assert.equal(await one(page, 'h1'), 'Failures began in cart.');
   const list = Object.fromEntries((await cells(page, '#main tbody tr')).map(r => [r[0].replace(/ gateway$/, ''), r]));
@@ -104,7 +99,7 @@ scenes.services_show_what_sql_says = open => async () => {
 };
 
 // No pointer: pages, nodes along edges, selection, focus, overlays, table, find.
-scenes.keyboard_only = open => async () => {
+scenes.keyboard_only = async open => {
   const page = await open(at('/traces')), press = async (...keys) => { for (const k of keys) await page.keyboard.press(k); };
   const focused = () => page.evaluate(() => document.activeElement.closest('.node')?.dataset.id || document.activeElement.tagName);
   const chosen = await open(at('/graph', 'sel=shop%2Fcheckout'));
@@ -158,7 +153,7 @@ scenes.keyboard_only = open => async () => {
 };
 
 // Phones: the table first, the picture on request; nothing scrolls sideways from 320 px to 2560.
-scenes.on_a_phone = open => async () => {
+scenes.on_a_phone = async open => {
   const page = await open(at('/graph'), { size: [390, 844] });
   await page.waitForSelector('.gwide tbody tr');
   assert.equal(await page.locator('.gcanvas').count(), 0);
@@ -188,7 +183,7 @@ scenes.on_a_phone = open => async () => {
   }
 };
 
-scenes.axe_finds_nothing = open => async () => {
+scenes.axe_finds_nothing = async open => {
   const page = await open(null);
   for (const path of ['/', '/graph', '/graph?view=table', '/graph?sel=shop/cart', '/graph?overlay=slow', '/graph?overlay=sec', '/graph?overlay=cross', '/graph?overlay=diff', '/services', '/service/eu-1/shop/cart', '/service/eu-1/shop/currency']) {
     await page.goto(f.base + at(...path.split('?')));
@@ -201,7 +196,7 @@ scenes.axe_finds_nothing = open => async () => {
 };
 
 // What a view shows stands in its URL: a copy of the URL shows the same, Back and Forward work, defaults are left out.
-scenes.urls_round_trip = open => async () => {
+scenes.urls_round_trip = async open => {
   const page = await open('/graph');
   await drawn(page);
   assert.equal(new URL(page.url()).search, '');
@@ -256,7 +251,7 @@ scenes.urls_round_trip = open => async () => {
 };
 
 // New numbers come; nodes, selection, scroll and the row under the pointer stay.
-scenes.live_does_not_move_what_one_reads = open => async () => {
+scenes.live_does_not_move_what_one_reads = async open => {
   const page = await open('/graph?sel=shop/payment');
   await drawn(page);
   const before = await places(page), old = await label(page, 'eu-2/shop/search');
@@ -279,7 +274,7 @@ scenes.live_does_not_move_what_one_reads = open => async () => {
 };
 
 // What fails is said on one line; what is there stays; "Try again" asks again.
-scenes.failures_and_emptiness_are_said = open => async () => {
+scenes.failures_and_emptiness_are_said = async open => {
   const page = await open(null, { allow: ['500', 'Failed to load'] });
   for (const [path, api, what] of [['/graph', 'graph', 'The graph'], ['/', 'now', 'The state'], ['/services', 'red', 'The list of services'], ['/service/eu-1/shop/cart', 'service/**', 'The service']]) {
     let broken = true;
@@ -315,7 +310,7 @@ scenes.failures_and_emptiness_are_said = open => async () => {
   assert.match(await one(page, '.note'), /^No calls of nobody in this window/);
 };
 
-scenes.first_start = open => async () => {
+scenes.first_start = async open => {
   const page = await open('/');
   await page.waitForSelector('.first');
   assert.match(await one(page, '.first'), /^No spans yet\./);
@@ -324,7 +319,7 @@ scenes.first_start = open => async () => {
 };
 
 // Every page with names made to hurt: they stay text, and what they name can be selected and opened.
-scenes.hostile_names_stay_text = open => async () => {
+scenes.hostile_names_stay_text = async open => {
   const page = await open('/graph');
   await drawn(page);
   const ids = await page.locator('.node').evaluateAll(all => all.map(n => n.dataset.id));
@@ -354,7 +349,7 @@ scenes.hostile_names_stay_text = open => async () => {
   }
 };
 
-scenes.captured_data_opens = open => async () => {
+scenes.captured_data_opens = async open => {
   const page = await open(at('/graph', 'view=table'));
   await page.waitForSelector('.gwide tbody tr');
   assert.equal(await page.locator('.gwide tbody tr.go').count(), f.edges);
@@ -372,7 +367,7 @@ scenes.captured_data_opens = open => async () => {
 };
 
 // Three hundred services: quiet namespaces are folded, open on request; a find box for all; the way of the failure never folds.
-scenes.three_hundred_services = open => async () => {
+scenes.three_hundred_services = async open => {
   const page = await open(at('/graph'));
   await drawn(page);
   assert.ok(await page.locator('.node').count() < 60, `${await page.locator('.node').count()} nodes`);
@@ -406,10 +401,10 @@ scenes.three_hundred_services = open => async () => {
     times.push(await fresh.evaluate(() => [performance.getEntriesByName('first-contentful-paint')[0].startTime, window.drawnAt].map(Math.round)));
     await fresh.context().close();
   }
-  console.log(`first paint and graph drawn, ms: ${times.map(t => t.join(' and ')).join('; ')}`);
+  say(`first paint and graph drawn, ms: ${times.map(t => t.join(' and ')).join('; ')}`);
 };
 
-scenes.too_many_edges_are_a_table = open => async () => {
+scenes.too_many_edges_are_a_table = async open => {
   const page = await open(at('/graph', 'fold=nothing&all=1'));
   await page.waitForSelector('.gwide tbody tr.go');
   assert.equal(await page.locator('.gcanvas').count(), 0);
@@ -424,6 +419,3 @@ scenes.too_many_edges_are_a_table = open => async () => {
   assert.equal(csv.length, 2202);
   assert.match(csv[1], /^eu-1\/shop\/cart,\/\/redis#cache,,3700\.000,[\d.]+,0\.000,/);
 };
-
-if (!scenes[name]) throw new Error('no scene ' + name);
-await withBrowser(f.base, (open, browser) => scenes[name](open, browser)());

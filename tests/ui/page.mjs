@@ -1,19 +1,14 @@
-// page.mjs: what the page must do, in a real browser. node page.mjs NAME FACTS.json: the facts are what the scene knows
-// from SQL; exits with 0, or says what was not so.
-import { readFileSync } from 'node:fs';
-import { assert, axe, digits, one, settled, sideways, withBrowser, words } from './browser.mjs';
+// page.mjs: what Traces and Trace, and the frame of every page, must do, in a real browser (scenes.mjs).
+import { assert, axe, digits, facts as f, one, say, settled, sideways, words } from './browser.mjs';
 
-const [name, path] = process.argv.slice(2);
-const f = JSON.parse(readFileSync(path));
-const scenes = {};
-
+export const scenes = {};
 const range = f.from ? `from=${f.from}&to=${f.to}` : '';
 const at = (path, query = '') => path + (query || range ? '?' : '') + [query, range].filter(Boolean).join('&');
 const TRACES = at('/traces'), TRACE = f.failed_id && at('/trace/' + f.failed_id);
 const rowIds = page => page.locator('.tlist tbody tr').evaluateAll(rows => rows.map(r => r.dataset.id));
 
 // Counts, rows and bars are what SQL says of the same window.
-scenes.shows_what_sql_says = open => async () => {
+scenes.shows_what_sql_says = async open => {
   const page = await open(TRACES);
   assert.equal(digits(await one(page, '#sc')), f.count);
   const facet = async (label, value) => digits(await one(page, `.facets [aria-label="${label}"] label:has(span:text-is("${value}")) .c`));
@@ -32,7 +27,7 @@ scenes.shows_what_sql_says = open => async () => {
   await page.goto(f.base + at('/traces', 'q=' + encodeURIComponent('service=cart status=error')));
   await page.click('text=Copy as SQL');
   await page.waitForSelector('.said:has-text("SQL copied")');
-  console.log('SQL ' + JSON.stringify(await page.evaluate(() => navigator.clipboard.readText())));
+  say('SQL ' + JSON.stringify(await page.evaluate(() => navigator.clipboard.readText())));
   /* one trace */
   await page.goto(f.base + TRACE);
   assert.equal(await page.locator('.wr').count(), f.spans.length - f.folded);
@@ -49,7 +44,7 @@ scenes.shows_what_sql_says = open => async () => {
 };
 
 // A box in the picture: the list shows what is in it, and the panel what is different.
-scenes.selecting_says_what_is_different = open => async () => {
+scenes.selecting_says_what_is_different = async open => {
   const page = await open(at('/traces', 'q=' + encodeURIComponent('service=cart')));
   const box = await page.locator('.scatter').boundingBox();
   await page.mouse.move(box.x + 60, box.y + 10);
@@ -81,7 +76,7 @@ scenes.selecting_says_what_is_different = open => async () => {
 };
 
 // No pointer: search, list, trace, folding, flame, tabs, compare, back.
-scenes.keyboard_only = open => async () => {
+scenes.keyboard_only = async open => {
   const page = await open(TRACES), press = async (...keys) => { for (const k of keys) await page.keyboard.press(k); };
   await press('/');
   assert.equal(await page.evaluate(() => document.activeElement.id), 'find');
@@ -139,7 +134,7 @@ scenes.keyboard_only = open => async () => {
   assert.notEqual(await page.evaluate(() => document.activeElement.id), 'find');
 };
 
-scenes.on_a_phone = open => async () => {
+scenes.on_a_phone = async open => {
   for (const path of [TRACES, TRACE, at('/traces', 'q=' + encodeURIComponent('service=cart entry="GET /cart" http.route=/cart status=error')),
     '/traces?from=2023-11-14T23:46:00Z&to=2023-11-15T00:16:00Z'/* the longest words of a time: two days */]) {
     for (const size of [[375, 812], [320, 640]]) {
@@ -168,27 +163,27 @@ scenes.on_a_phone = open => async () => {
   assert.match(await one(page, 'dialog h1'), /HGETALL/);
 };
 
-scenes.axe_finds_nothing = open => async () => {
+scenes.axe_finds_nothing = async open => {
   for (const theme of ['light', 'dark']) for (const [path, size] of [[TRACES], [at('/traces', 'q=' + encodeURIComponent('service=cart status=error')), [375, 812]], [TRACE], [TRACE + '&hops=1&view=flame'], [TRACE + '&view=table'], [TRACE, [375, 812]], [TRACE + '&with=' + f.good_id], [at('/traces', 'q=nothing')], [at('/trace/ffffffffffffffff')]].slice(0, theme == 'light' ? 9 : 5)) {
     const page = await open(path, { theme, size });
     await axe(page, `${path} ${theme} ${size || ''}`);
     if (path == TRACES) {
       await page.click('.rng');
-      await axe(page, 'time range ' + theme);
+      await axe(page, 'time range ' + theme, '.time');
       await page.keyboard.press('Escape');
       await page.click('.help');
-      await axe(page, 'keys ' + theme);
+      await axe(page, 'keys ' + theme, 'dialog[open]');
       await page.keyboard.press('Escape');
       await page.fill('#find', 'cart');
       await page.waitForSelector('#found li');
-      await axe(page, 'found ' + theme);
+      await axe(page, 'found ' + theme, '.find');
     }
     await page.context().close();
   }
 };
 
 // What a URL shows in another window is what was on screen; Back undoes.
-scenes.urls_round_trip = open => async () => {
+scenes.urls_round_trip = async open => {
   const page = await open(TRACES), seen = async p => (await words(p, 'main')).join('\n');
   await page.click('.facets label:has-text("failed")');
   await page.waitForSelector('.chip:has-text("status = failed")');
@@ -225,7 +220,7 @@ scenes.urls_round_trip = open => async () => {
 const post = bodies => Promise.all(bodies.map(body => fetch(f.otlp, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body }))).then(() => fetch(f.base + '/-/flush', { method: 'POST' }));
 
 // New traces come while one reads: nothing moves, a line offers them; the trace on show stays as it is.
-scenes.live_does_not_move_what_one_reads = open => async () => {
+scenes.live_does_not_move_what_one_reads = async open => {
   const page = await open('/traces');
   const before = await rowIds(page);
   await page.locator('.tlist tbody tr').nth(2).hover();
@@ -245,7 +240,7 @@ scenes.live_does_not_move_what_one_reads = open => async () => {
 };
 
 // The collector goes and comes back: what was on screen stays, the head says so.
-scenes.lost_contact_is_said = open => async () => {
+scenes.lost_contact_is_said = async open => {
   const page = await open('/traces', { allow: ['ERR_CONNECTION_REFUSED', 'ERR_FAILED', 'ERR_INTERNET_DISCONNECTED'] });
   const rows = await rowIds(page);
   await page.context().setOffline(true);
@@ -259,7 +254,7 @@ scenes.lost_contact_is_said = open => async () => {
 };
 
 // One part fails: it says what, where, what to do; the rest of the page stays.
-scenes.a_failure_is_one_line = open => async () => {
+scenes.a_failure_is_one_line = async open => {
   const page = await open(null, { allow: ['503'] });
   let broken = true;
   await page.route('**/api/v1/search/different**', r => broken ? r.fulfill({ status: 503, contentType: 'application/json', body: '{"error":{"code":"busy","message":"the question took too long"}}' }) : r.continue());
@@ -274,7 +269,7 @@ scenes.a_failure_is_one_line = open => async () => {
 };
 
 // The head: an id pasted anywhere opens its trace; theme, zone and range are remembered or stand in the URL; clocks that differ are said.
-scenes.head_and_clocks = open => async () => {
+scenes.head_and_clocks = async open => {
   const page = await open(TRACES);
   const paste = (to, text) => page.evaluate(([to, text]) => { const data = new DataTransfer(); data.setData('text', text); document.querySelector(to).dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true })); }, [to, text]);
   await paste('.tok input', f.failed_id);
@@ -314,13 +309,13 @@ scenes.head_and_clocks = open => async () => {
   assert.match(await one(orphan, '.wfacts'), /incomplete/);
 };
 
-scenes.links_to_logs = open => async () => {
+scenes.links_to_logs = async open => {
   const page = await open(TRACE);
   await page.keyboard.press('4');
   assert.equal(await page.getAttribute('.tp a[target=_blank]', 'href'), `https://logs.example/find?a="b"&q=${f.failed_id}`);
 };
 
-scenes.first_start = open => async () => {
+scenes.first_start = async open => {
   const page = await open('/');
   assert.match(await one(page, 'h1'), /^No spans yet\.$/);
   assert.equal(await page.locator('.first dt').count(), 3);
@@ -333,7 +328,7 @@ scenes.first_start = open => async () => {
 };
 
 // Names that would be markup, break lines, turn text around or fill the page: nothing runs, nothing leaves its place.
-scenes.hostile_names_stay_text = open => async () => {
+scenes.hostile_names_stay_text = async open => {
   for (const size of [[1440, 900], [375, 812]]) {
     const page = await open(null, { size });
     for (const path of ['/traces', ...f.ids.slice(0, size[0] < 720 ? 3 : 9).map(id => '/trace/' + id)]) {
@@ -359,7 +354,7 @@ scenes.hostile_names_stay_text = open => async () => {
 };
 
 // Ten thousand spans: only rows in sight exist, the end can be reached, the origin is on screen first.
-scenes.ten_thousand_spans = open => async () => {
+scenes.ten_thousand_spans = async open => {
   const page = await open('/trace/' + f.id);
   assert.match(await page.locator('.wr[aria-selected=true]').textContent(), /began here/);
   assert.ok(await page.locator('.wr').count() < 120);
@@ -377,7 +372,7 @@ scenes.ten_thousand_spans = open => async () => {
 };
 
 // What senders really sent: every trace opens, with as many spans as SQL counts.
-scenes.captured_data_opens = open => async () => {
+scenes.captured_data_opens = async open => {
   const list = await open(at('/traces'));
   assert.equal(digits(await one(list, '#sc')), f.count);
   for (const [id, spans, failed] of f.traces) {
@@ -391,12 +386,10 @@ scenes.captured_data_opens = open => async () => {
   }
 };
 
-scenes.without_scripts = open => async () => {
+scenes.without_scripts = async open => {
   const page = await open('/', { js: false });
   assert.equal(await page.locator('table tbody tr').count(), f.rows);
   await page.locator('table tbody a').first().click();
   await page.waitForSelector('h1:has-text("Trace")');
   assert.ok(await page.locator('table tbody tr').count() > 3);
 };
-
-await withBrowser(f.base, async (open, browser) => { await scenes[name](open, browser)(); });

@@ -1,11 +1,8 @@
-// rest.mjs: what Now with an incident, Network, SQL and Status must do, in a real browser. node rest.mjs NAME FACTS.json: the facts are what the
-// scene knows from SQL; exits with 0, or says what was not so.
+// rest.mjs: what Now with an incident, Network, SQL and Status must do, in a real browser (scenes.mjs).
 import { readFileSync } from 'node:fs';
-import { assert, axe, axeInThemes, digits, inWindows, one, settled, sideways, withBrowser, words } from './browser.mjs';
+import { assert, axe, axeInThemes, digits, facts as f, inWindows, one, settled, sideways, words } from './browser.mjs';
 
-const [name, path] = process.argv.slice(2);
-const f = JSON.parse(readFileSync(path));
-const scenes = {};
+export const scenes = {};
 const plain = t => t.replace(/[\u00a0\u202f\s]+/g, ' ').trim();
 const cells = async (page, selector) => (await page.locator(selector).evaluateAll(rows => rows.map(r => [...r.cells].map(c => c.textContent)))).map(r => r.map(plain));
 const range = f.from ? `from=${f.from}&to=${f.to}` : '';
@@ -13,7 +10,7 @@ const at = (path, query = '') => path + (query || range ? '?' : '') + [query, ra
 const told = page => page.waitForSelector('.sus');
 
 // Headline, suspects, evidence and examples are those of the file.
-scenes.incident_is_told = open => async () => {
+scenes.incident_is_told = async open => {
   const page = await open('/');
   await told(page);
   await settled(page);
@@ -79,7 +76,7 @@ scenes.incident_is_told = open => async () => {
 };
 
 // Several that are open: the worst whole, a headline each for two more, the rest in one line.
-scenes.several_incidents = open => async () => {
+scenes.several_incidents = async open => {
   const page = await open(null), list = await (await fetch(f.base + '/api/v1/incidents?state=open')).json(), one1 = list.items[0];
   const items = [one1, ...[2, 3, 4, 5].map(n => ({ ...one1, id: String(n), affected_calls: 10 - n, summary: `<b>Summary</b> ${n}` }))];
   await page.route(/incidents\?(state=open|limit)/, r => r.fulfill({ status: 200, contentType: 'application/json', body: JSON.stringify({ items: [...items].reverse(), next: null }) }));
@@ -94,7 +91,7 @@ scenes.several_incidents = open => async () => {
 };
 
 // When it is over, Now is calm again, lists it, and its page is told in the past.
-scenes.incident_is_over = open => async () => {
+scenes.incident_is_over = async open => {
   const page = await open('/?from=-1h');
   await page.waitForSelector('[aria-labelledby=ol] a');
   assert.equal(await page.locator('.sus .sure').count(), 0);
@@ -131,7 +128,7 @@ scenes.incident_is_over = open => async () => {
   assert.ok(ends.length >= 2 && ends.every((b, i) => !i || b[0] >= ends[i - 1][1] + 4), JSON.stringify(ends));
 };
 
-scenes.slowness_is_told = open => async () => {
+scenes.slowness_is_told = async open => {
   const page = await open('/');
   await told(page);
   await settled(page);
@@ -149,7 +146,7 @@ scenes.slowness_is_told = open => async () => {
 };
 
 // Clear text, hairpins and crossings are those of the file; a cell of the matrix lists its edges.
-scenes.network_shows_what_sql_says = open => async () => {
+scenes.network_shows_what_sql_says = async open => {
   const page = await open(at('/network'));
   await page.waitForSelector('#cl');
   assert.match(await one(page, 'h1'), /^3 edges send clear text, 2 of them without leave; a goes out by edge to come back in: \+/);
@@ -185,7 +182,7 @@ scenes.network_shows_what_sql_says = open => async () => {
 const typed = async (page, text) => { await page.fill('.edt textarea', text); };
 const result = async page => { await page.waitForSelector('.tdata tbody tr'); await settled(page); return cells(page, '.tdata tbody tr'); };
 
-scenes.sql_answers = open => async () => {
+scenes.sql_answers = async open => {
   const page = await open('/sql', { allow: ['400', '403'] });
   await page.waitForSelector('#rs');
   await typed(page, f.sql);
@@ -199,8 +196,7 @@ scenes.sql_answers = open => async () => {
   const other = await open(new URL(page.url()).pathname + new URL(page.url()).search);
   assert.deepEqual(await result(other), f.rows.map(r => r.map(plain)));
   const [csv] = await Promise.all([page.waitForEvent('download'), page.click('.btn:text("CSV")')]);
-  await csv.saveAs(path + '.csv'); /* the browser may be another process's */
-  const text = readFileSync(path + '.csv', 'utf8').split('\r\n');
+  const text = readFileSync(await csv.path(), 'utf8').split('\r\n');
   assert.equal(text.length, f.rows.length + 2);
   assert.equal(text[0], f.columns.join(','));
   /* :from and :to are the window's */
@@ -267,7 +263,7 @@ scenes.sql_answers = open => async () => {
 };
 
 // Too long, too much, cut: each is said with what to do; a hostile cell and name stay text.
-scenes.sql_limits_are_said = open => async () => {
+scenes.sql_limits_are_said = async open => {
   const page = await open(null, { allow: ['408', '413'] }), ask = async q => { await page.goto(f.base + '/sql?' + new URLSearchParams({ q })); await page.waitForSelector('[role=alert], #rs'); };
   await ask('WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n');
   assert.match(await one(page, '[role=alert]'), /^It took too long .*web\.sql_timeout/);
@@ -283,7 +279,7 @@ scenes.sql_limits_are_said = open => async () => {
 };
 
 // No pointer: names are offered, Tab takes and indents, Escape and Tab leaves; on to the other pages.
-scenes.keyboard_only = open => async () => {
+scenes.keyboard_only = async open => {
   const page = await open('/status'), press = async (...keys) => { for (const k of keys) await page.keyboard.press(k); };
   await page.waitForSelector('#li');
   await press('g', 'q');
@@ -339,7 +335,7 @@ scenes.keyboard_only = open => async () => {
 };
 
 // The hops inside a call, of the application's span and of the sidecar's: those of the API, in order.
-scenes.hops_of_a_call = open => async () => {
+scenes.hops_of_a_call = async open => {
   const page = await open(`/trace/${f.id}?span=${f.app}`);
   await page.waitForSelector('.hops');
   for (const path of [`span=${f.app}`, `span=${f.app}&hops=1`, `span=${f.sidecar}&hops=1`]) {
@@ -354,7 +350,7 @@ scenes.hops_of_a_call = open => async () => {
 };
 
 // Two versions: the collector's own verdict, also where it holds hostile names and no intervals; one operation from near; instances against each other.
-scenes.service_compares = open => async () => {
+scenes.service_compares = async open => {
   const cart = at('/service/eu-1/shop/cart'), page = await open(cart, { allow: ['500', 'Failed to load'] });
   await page.waitForSelector('#vs');
   await settled(page);
@@ -409,7 +405,7 @@ scenes.service_compares = open => async () => {
 const PAGES = ['/', '/incident/1', '/network', '/network?by=cluster', '/sql', '/sql?q=SELECT+1+AS+a', '/sql?q=nonsense', '/status'];
 const ready = page => page.waitForSelector('#su, #cr, #rs, #li, [role=alert]');
 
-scenes.on_a_phone = open => async () => {
+scenes.on_a_phone = async open => {
   const page = await open(null, { allow: ['400'] });
   for (const path of PAGES) {
     await inWindows(page, f.base + path, [[320, 640], [375, 812], [740, 900], [900, 900], [1181, 800], [2560, 1440]], async size => {
@@ -421,7 +417,7 @@ scenes.on_a_phone = open => async () => {
   }
 };
 
-scenes.axe_finds_nothing = open => async () => {
+scenes.axe_finds_nothing = async open => {
   const page = await open(null, { allow: ['400'] });
   for (const path of PAGES) {
     await page.goto(f.base + path);
@@ -431,7 +427,7 @@ scenes.axe_finds_nothing = open => async () => {
 };
 
 // What fails is said on one line, and "Try again" asks again; a first start shows how to send.
-scenes.failures_are_said = open => async () => {
+scenes.failures_are_said = async open => {
   const page = await open(null, { allow: ['500', 'Failed to load'] });
   for (const [path, api, what] of [['/network', 'crossings', 'The network'], ['/status', 'status', 'The status'], ['/incident/1', 'incidents/1', 'The incident'], ['/', 'incidents/1', 'The state']]) {
     let broken = true;
@@ -446,7 +442,7 @@ scenes.failures_are_said = open => async () => {
   }
 };
 
-scenes.first_start = open => async () => {
+scenes.first_start = async open => {
   for (const path of ['/network', '/']) {
     const page = await open(path);
     await page.waitForSelector('.first');
@@ -459,7 +455,7 @@ scenes.first_start = open => async () => {
   assert.match(await one(page, 'main'), /No batch came since the start/);
 };
 
-scenes.sql_is_off = open => async () => {
+scenes.sql_is_off = async open => {
   const page = await open('/status');
   await page.waitForSelector('#li');
   assert.equal(await page.locator('.nav a:text("SQL")').count(), 0);
@@ -468,7 +464,7 @@ scenes.sql_is_off = open => async () => {
   assert.match(await one(page, 'h1'), /^There is no page \/sql/);
 };
 
-scenes.hostile_names_stay_text = open => async () => {
+scenes.hostile_names_stay_text = async open => {
   for (const path of ['/', '/network', '/network?by=cluster&cell=%3Cb%3E', '/sql?q=' + encodeURIComponent('SELECT service, operation, trace_id FROM span'), '/sql?q=' + encodeURIComponent("SELECT '<img src=x onerror=window.ran=1>' AS \"<script>window.ran=1</script>\""), '/sql?q=%3Cscript%3E', '/status', '/incident/%3Cscript%3E']) {
     const page = await open(path, { allow: ['400'] });
     await settled(page);
@@ -478,6 +474,3 @@ scenes.hostile_names_stay_text = open => async () => {
     await page.context().close();
   }
 };
-
-if (!scenes[name]) throw new Error('no scene ' + name);
-await withBrowser(f.base, (open, browser) => scenes[name](open, browser)());

@@ -1,12 +1,11 @@
-// zipkin.mjs: Zipkin's own page, its questions answered by the collector. node zipkin.mjs FACTS.json: what the scene knows from SQL.
-import { readFileSync } from 'node:fs';
-import { assert, withBrowser } from './browser.mjs';
+// zipkin.mjs: Zipkin's own page, its questions answered by the collector.
+import { assert, facts as f } from './browser.mjs';
 
-const f = JSON.parse(readFileSync(process.argv[2]));
+export const scenes = {};
 const text = async page => (await page.locator('body').innerText()).replace(/\s+/g, ' ');
 const run = page => page.click('button:has-text("Run Query")');
 
-await withBrowser(f.base, async open => {
+scenes.shows_what_is_here = async open => {
   const page = await open(`/zipkin/?serviceName=${f.service}&lookback=1h&limit=100`, { wait: false });
   const [found] = await Promise.all([page.waitForResponse(r => r.url().includes('/api/v2/traces?')), run(page)]);
   const traces = await found.json(); // of its own last quarter of an hour
@@ -22,4 +21,4 @@ await withBrowser(f.base, async open => {
   assert.equal((await answer.json()).length, f.edges);
   await page.waitForSelector('canvas'); // the picture of them
   assert.ok(!(await text(page)).match(/no dependencies|error/i));
-});
+};
