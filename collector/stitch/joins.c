@@ -115,11 +115,20 @@ static struct request_place *own_place(const struct stitch *stitch, const struct
 
 /* ---- who called ---- */
 
-/* A proxy's half that names the callee: who sent the request to it is known. */
+/* A half that names the callee: who sent the request to it is known. An application's names it as
+ * it names a callee that sends nothing. */
 static bool is_half_to(struct stitch *stitch, const struct request_place *place, name_no service)
 {
-    const struct upstream *upstream = handed_to(stitch, place->shape);
-    return upstream && upstream->service == service;
+    const struct shape *shape = place->shape;
+    const struct upstream *upstream = handed_to(stitch, shape);
+    if (upstream)
+        return upstream->service == service;
+    name_no host = shape->peer ? shape->peer : shape->url_host;
+    if (shape->kind != KIND_CLIENT || shape->proxy != PROXY_NONE || shape->database || !host)
+        return false;
+    struct node named = {0};
+    peer_name_host(stitch, host, &named);
+    return named.service == service;
 }
 
 static struct request_place *caller_place(struct stitch *stitch, const struct visit *visit,
@@ -271,17 +280,18 @@ static void join_callee(struct stitch *stitch, struct work_call *work)
     const struct record *request = stitch->spans[hop_request(stitch, work->bottom)].record;
     struct request_place *half = request->request_id ? own_place(stitch, request) : NULL;
     const struct upstream *upstream = half ? handed_to(stitch, half->shape) : NULL;
-    if (!upstream && work->caller_visit != NONE)
+    if (upstream) {
+        struct request_place *place =
+            callee_place(stitch, half->request_id, request, upstream->service);
+        if (place && is_mine_to_tell(stitch, place))
+            tell_by_half(stitch, work, place);
+        else if ((place || half->answered) && !half->counted)
+            work->elsewhere = true;
+    } else if (work->caller_visit != NONE) {
         join_by_holder(stitch, work);
-    if (!upstream)
-        return;
-    struct request_place *place =
-        callee_place(stitch, half->request_id, request, upstream->service);
-    if (place && is_mine_to_tell(stitch, place))
-        tell_by_half(stitch, work, place);
-    else if ((place || half->answered) && !half->counted)
-        work->elsewhere = true;
-    half->counted = !work->elsewhere;
+    }
+    if (half)
+        half->counted = !work->elsewhere;
 }
 
 void joins_find_callees(struct stitch *stitch)

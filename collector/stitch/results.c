@@ -259,15 +259,31 @@ static void write_span(struct stitch *stitch, const struct work_span *span,
     };
 }
 
+/* Of what is no part of the graph: who speaks is known by the span alone. */
+static struct span_result speaker(struct stitch *stitch, const struct shape *shape)
+{
+    struct node node = shape->node;
+    node.role = shape->proxy == PROXY_UNKNOWN ? ROLE_SIDECAR : node.role;
+    return (struct span_result){.self_ns = DURATION_UNKNOWN,
+                                .node = nodes_add(stitch->nodes, &node),
+                                .class = LEDGER_LOCAL};
+}
+
 static void write_again(struct stitch *stitch, const struct work_span *entry,
                         struct span_result *result)
 {
-    struct node node = entry->shape->node;
-    node.role = entry->shape->proxy == PROXY_UNKNOWN ? ROLE_SIDECAR : node.role;
-    *result = (struct span_result){.self_ns = DURATION_UNKNOWN,
-                                   .node = nodes_add(stitch->nodes, &node),
-                                   .class = LEDGER_LOCAL,
-                                   .again = true};
+    *result = speaker(stitch, entry->shape);
+    result->again = true;
+}
+
+/* Beyond stitch.max_spans_per_trace. */
+static void write_unstitched(struct stitch *stitch, const struct record *record,
+                             struct span_result *result)
+{
+    uint8_t outcome = record_outcome(record);
+    *result = speaker(stitch, record->shape);
+    result->failed = outcome == OUTCOME_FAILED;
+    result->client_error = outcome == OUTCOME_CLIENT_ERROR;
 }
 
 /* ---- the trace ---- */
@@ -334,6 +350,8 @@ static void write_trace(struct stitch *stitch, struct graph *graph, uint32_t n)
 {
     struct trace_result *trace = &graph->trace;
     *trace = (struct trace_result){.duration_ns = DURATION_UNKNOWN, .span_count = n};
+    for (uint32_t i = 0; i < n; i++)
+        trace->error_count += graph->spans[i].failed;
     if (!stitch->n && stitch->n_again) { /* entries of which spans elsewhere told */
         trace->start_ns = stitch->spans[0].record->start_ns;
         trace->duration_ns = known_duration(stitch->spans[0].record);
@@ -348,7 +366,6 @@ static void write_trace(struct stitch *stitch, struct graph *graph, uint32_t n)
     for (uint32_t i = 0; i < stitch->n; i++) {
         trace->parts += stitch->spans[i].parent == NONE;
         orphan = orphan || stitch->spans[i].orphan;
-        trace->error_count += graph->spans[stitch->spans[i].input].failed;
     }
     trace->entry = nodes_add(stitch->nodes, &visit->node);
     trace->entry_operation =
@@ -396,13 +413,16 @@ static bool write_calls(struct stitch *stitch, struct graph *graph)
     return graph->hops != NULL;
 }
 
-bool results_write(struct stitch *stitch, struct graph *graph, uint32_t n_records)
+bool results_write(struct stitch *stitch, const struct record *records, struct graph *graph,
+                   uint32_t n_records)
 {
     graph->spans = arena_calloc(stitch->arena, (n_records + 1) * sizeof(*graph->spans));
     if (!graph->spans || !write_calls(stitch, graph))
         return false;
-    for (uint32_t i = 0; i < n_records; i++)
-        graph->spans[i].class = LEDGER_LOCAL;
+    for (uint32_t i = 0; i < n_records && stitch->n_unstitched; i++) {
+        if (records[i].unstitched)
+            write_unstitched(stitch, &records[i], &graph->spans[i]);
+    }
     link_spans(stitch);
     for (uint32_t i = 0; i < stitch->n; i++)
         write_span(stitch, &stitch->spans[i], &graph->spans[stitch->spans[i].input]);

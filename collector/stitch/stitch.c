@@ -138,5 +138,5 @@ bool stitch_trace(struct stitch *stitch, const struct record *records, uint32_t 
     blame_find(stitch);
     graph->answered = stitch->answered;
     graph->n_answered = stitch->n_answered;
-    return results_write(stitch, graph, n) && served_find(stitch, graph);
+    return results_write(stitch, records, graph, n) && served_find(stitch, graph);
 }

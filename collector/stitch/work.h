@@ -276,7 +276,8 @@ void origin_find(struct stitch *stitch, uint32_t entry, struct trace_result *tra
 /* results.c */
 /* The call whose end is the trace's: that led to the entry, else that the entry's span made. */
 uint32_t entry_call(const struct stitch *stitch, uint32_t entry);
-bool results_write(struct stitch *stitch, struct graph *graph, uint32_t n_records);
+bool results_write(struct stitch *stitch, const struct record *records, struct graph *graph,
+                   uint32_t n_records);
 /* served.c: false when memory is short */
 bool served_find(struct stitch *stitch, struct graph *graph);
 

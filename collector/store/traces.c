@@ -246,7 +246,8 @@ static int extend_trace(struct store *store, const struct turn *turn, const stru
     code = code ? code
                 : store_prepare(store,
                                 "UPDATE trace_row SET span_count = span_count + ?2, "
-                                "services = services | ?3, reopened = ?4, bits = bits & ~?5 "
+                                "services = services | ?3, reopened = ?4, bits = bits & ~?5, "
+                                "error_count = error_count + ?6 "
                                 "WHERE trace_no = ?1",
                                 &extend);
     if (code)
@@ -256,6 +257,7 @@ static int extend_trace(struct store *store, const struct turn *turn, const stru
     sqlite3_bind_int64(extend, 3, mask);
     sqlite3_bind_int64(extend, 4, trace->reopened);
     sqlite3_bind_int64(extend, 5, TRACE_COMPLETE);
+    sqlite3_bind_int64(extend, 6, trace->now.graph.trace.error_count);
     code = statement_run(extend);
     sqlite3_finalize(extend);
     return code ? code : count(store, turn, &trace->now, 1);

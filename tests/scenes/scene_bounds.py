@@ -164,6 +164,21 @@ def scene_a_million_children(c):
     assert most_memory(c) < 400 << 20, most_memory(c)
 
 
+def scene_spans_beyond_the_limit_say_who_speaks_and_that_they_failed(c):
+    c.start(stitch__max_spans_per_trace="10")
+    send(c, [("a", span(SERVER, 1, 0, 0, 10_000))] + [("b", span(SERVER, i + 2, 1, i, 5, code=500)) for i in range(20)])
+    for first, n in ((0, 21), (20, 29)):  # at once; and behind what is stored
+        if first:
+            send(c, [("b", span(SERVER, i + 2, 1, i, 5, code=500 if i < 24 else 0)) for i in range(first, first + 8)])
+        c.flush()
+        errors = min(n - 1, 24)
+        assert c.sql("SELECT service, count(*), sum(http_status = 500) FROM span GROUP BY 1") == [("a", 1, None), ("b", n - 1, errors)]
+        assert c.sql("SELECT span_count, service_count, error_count, complete FROM trace") == [(n, 2, errors, 0)], c.sql("SELECT span_count, service_count, error_count, complete FROM trace")
+        assert c.sql("SELECT count(*) FROM span WHERE self_ns IS NULL") == [(n - 10,)]
+        assert {i["node"]["service"] for i in c.api("services?from=0")["items"]} == {"a", "b"}
+    c.check_ledger()
+
+
 def scene_a_trace_beyond_the_limit_grows_in_pieces(c):
     """What is stored of it is not read back for what comes, and yet nothing is there twice: resent at once, after a flush, after a kill."""
     c.start(stitch__max_spans_per_trace="1000")
@@ -173,7 +188,7 @@ def scene_a_trace_beyond_the_limit_grows_in_pieces(c):
         assert c.sql("SELECT span_count, complete, parts FROM trace") == [(n, int(n <= 1000), 1)], c.sql("SELECT span_count, complete, parts FROM trace")
         assert c.sql("SELECT count(*), count(DISTINCT span_id), min(start_ns), max(start_ns) FROM span") == [(n, n, NS, NS + (n - 2) * 1000)]
         assert edges(c) == {("user", "wide", "entry"): (1, 0, 0)}, edges(c)
-        assert c.sql("SELECT sum(calls) FROM operation_minute") == [(n,)]
+        assert c.sql("SELECT service, sum(calls) FROM operation_minute GROUP BY 1") == [("wide", n)]
         c.check_ledger()
 
     def give(*numbers):

@@ -74,6 +74,32 @@ def scene_a_half_that_failed_is_told_with_the_call(c):
     assert edges(c) == ONCE, edges(c)
 
 
+def scene_an_applications_half_that_failed_is_told_with_the_call(c):
+    """The same without a proxy, where the application's span has the request's id and names whom it called."""
+    said = {"http.request.header.x-request-id": [RID]}
+    for n, name in enumerate(("peer.service", "server.address", "url.full")):
+        for order in (0, 1):
+            fresh(c, "application-%d-%d" % (n, order))
+            t, to = Trace(1), Trace(2)
+            a = t.server("a", 0, 1100, attrs={**said, "http.response.status_code": 500}, status=2)
+            t.client("a", 10, 1000, a, attrs={**said, name: "http://b/y" if name == "url.full" else "b", "http.response.status_code": 504}, status=2)
+            to.server("b", 20, 60, None, attrs={**said, "http.response.status_code": 200})
+            for trace in (to, t) if order else (t, to):
+                give(c, trace)
+            c.flush()
+            assert edges(c) == {"user > a entry": 1, "a > b request_id": 1}, (name, order, edges(c))
+            row = c.sql("SELECT errors, errors_origin, client_ns_sum / 1000000, server_ns_sum / 1000000, transit_ns_sum / 1000000 FROM edge_minute WHERE caller_service = 'a'")
+            assert row == [(1, 1, 1000, 60, 940)], (name, order, row)
+    # What the caller's trace was counted as stays, and the callee's then tells its own half alone.
+    fresh(c, "application-late")
+    for trace in (t, to):
+        give(c, trace)
+        c.flush()
+    assert edges(c) == {"user > a entry": 1, "a > b caller_only": 1, "a > b request_id": 1}, edges(c)
+    assert c.sql("SELECT known_by, errors, client_ns_sum / 1000000 FROM edge_minute WHERE caller_service = 'a' ORDER BY 1") == [("caller_only", 1, 1000), ("request_id", 0, 0)]
+    c.check_ledger()
+
+
 def scene_what_was_counted_is_not_changed_for_another_trace(c):
     """The call is then told by the trace that is cut later, and the row of the other stays."""
     late = {(True, "caller first"): {**BENEATH, "a > b caller_only": 1, "a > b request_id": 1}, (False, "caller first"): ONCE,
