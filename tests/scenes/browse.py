@@ -20,7 +20,7 @@ def chromium():
 
 
 class Player:
-    """Node with a browser, for the scenes of one worker after each other: as long as either takes to start is many a scene."""
+    """Node with a browser, for the scenes of one worker after each other: either takes as long to start as many a scene lasts."""
     mine, all = threading.local(), []
 
     def __init__(self):
