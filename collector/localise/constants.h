@@ -133,6 +133,9 @@
 #define TRAFFIC_FACTOR 1.25
 #define TRAFFIC_WEIGHT 0.25
 
+/* A request that takes over ten times what nineteen in twenty take: nobody waits for its end. */
+#define LONG_REQUEST 10
+
 /* Calls are compared by what their caller was visited for when so many of them do not tell it. */
 #define UNKNOWN_SHARE 0.1
 

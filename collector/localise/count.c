@@ -158,6 +158,7 @@ static void count_own_step(struct counting *counting, uint32_t i)
 
 /* ---- flow ---- */
 
+/* Not by which of them came first. */
 static bool is_later(const struct record *a, const struct record *b)
 {
     return a->start_ns != b->start_ns ? a->start_ns > b->start_ns : a->span_id > b->span_id;
@@ -192,15 +193,23 @@ static bool is_failed_step(const struct counting *counting, uint32_t i)
 
 /* The callee's half of the call that this half is of; else itself. What a client does besides,
  * connecting for one, stands beside it. */
-static uint32_t called_half(const struct counting *counting, uint32_t i)
+static uint32_t called_half(const struct counting *counting, uint32_t i, node_no callee)
 {
     const struct counted_span *spans = counting->spans;
-    uint32_t at = i, next;
-    while (at != NONE && counting->trace->graph.spans[at].part != PART_IN) {
-        for (next = spans[at].first_child;
-             next != NONE && counting->trace->graph.spans[next].part == PART_INSIDE;)
-            next = spans[next].next_sibling;
-        at = next;
+    const struct counted_trace *trace = counting->trace;
+    uint32_t at = i;
+    while (at != NONE && trace->graph.spans[at].part != PART_IN) {
+        uint32_t best = NONE;
+        for (uint32_t k = spans[at].first_child; k != NONE; k = spans[k].next_sibling) {
+            if (trace->graph.spans[k].part == PART_INSIDE)
+                continue;
+            bool named = spans[k].node == callee, was = best != NONE && spans[best].node == callee;
+            /* One that sends no spans hands on its caller's: then several lie beneath it. */
+            if (best == NONE || named > was ||
+                (named == was && is_later(&trace->records[best], &trace->records[k])))
+                best = k;
+        }
+        at = best;
     }
     return at == NONE ? i : at;
 }
@@ -247,7 +256,7 @@ static void count_flow(struct counting *counting, uint32_t i)
         key.peer = child->part == PART_OUT || child->part == PART_BETWEEN
                        ? child->peer
                        : counting->spans[last].node;
-        last = called_half(counting, last);
+        last = called_half(counting, last, key.peer);
         key.detail = trace->records[last].shape->operation;
         count_last(counting, last);
     }

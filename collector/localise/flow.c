@@ -57,14 +57,43 @@ static struct str tried_text(struct work *work, const struct pair *pair, double 
                STR_ARG(say_share(work, tried[0])));
 }
 
+/* By how much more time calls to this caller, for what it was asked there, took than they did. */
+static double grown_ns(const struct work *work, const struct pair *pair)
+{
+    double more_ns = 0;
+    for (uint32_t i = 0; i < work->pairs->n; i++) {
+        const struct pair *calls = &work->pairs->items[i];
+        bool asked = calls->key.channel == TALLY_CALL && calls->key.peer == pair->key.node &&
+                     (!pair->key.detail || calls->key.name == pair->key.detail);
+        if (asked)
+            more_ns += fmax(0, tally_extra_ns(&calls->t[0], &calls->t[1]));
+    }
+    return more_ns;
+}
+
+/* What calls more a visit cost their callers' callers: the time they take, as long as it was seen
+ * to be added; calls that are made at once add less. A share of the time of normal requests. */
+static double added_time(const struct work *work, const struct pair *pair,
+                         const struct made_by *made)
+{
+    const struct made *all = &made->all;
+    double more = all->calls[1] / all->visits[1] - all->calls[0] / all->visits[0];
+    if (more <= 0 || pair->t[0].histogram.n < MIN_TIMES)
+        return 0;
+    double added_ns = more * all->visits[1] * tally_mean_ns(&pair->t[0]);
+    return spoilt_time(work, 1, fmin(added_ns, grown_ns(work, pair)));
+}
+
 /* `pair`: without operations when all calls of the edge are spoken of. `all_z`: of all of them. */
 static void blame_traffic(struct work *work, const struct pair *pair, const struct made_by *made,
                           double all_z)
 {
     double was = made->all.calls[0] / made->all.visits[0],
            is = made->all.calls[1] / made->all.visits[1];
-    double value = traffic_value(work, pair, &made->all, made->edge),
-           unstopped = is > was ? value : traffic_value(work, pair, &made->unstopped, made->edge);
+    double value = traffic_value(work, pair, &made->all, made->edge);
+    if (value > 0)
+        value = fmax(value, added_time(work, pair, made));
+    double unstopped = is > was ? value : traffic_value(work, pair, &made->unstopped, made->edge);
     struct finding finding = {.channel = CHANNEL_TRAFFIC,
                               .kind = EVIDENCE_TRAFFIC,
                               .unit = UNIT_RATIO,

@@ -163,7 +163,7 @@ struct work {
     struct request_numbers requests[2];
     unsigned drift;   /* buckets that half of the services are slower by, at least */
     double growth[2]; /* of half of all own times, of half of all gaps: logarithms */
-    double normal_ns; /* mean root duration in normal times */
+    double normal_ns; /* mean root duration in normal times, of what somebody waits for */
     struct candidate *candidates;
     uint32_t n_candidates, cap_candidates;
     bool memory_short;

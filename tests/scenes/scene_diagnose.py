@@ -349,6 +349,22 @@ def scene_no_fault_is_no_significant_change(c):
         assert answer["verdict"] == "no significant change" and not any(s["significant"] for s in answer["suspects"])
 
 
+def scene_the_order_of_spans_tells_nothing(c):
+    """Behind one client's span two services, as where one between them hands the context on and sends nothing: the same requests, told from the other end."""
+    files = []
+    for time in range(2):
+        spans = []
+        for n in range(200):
+            trace, at = "%032x" % (0x0dde << 32 | time << 16 | n), BEGIN + time * 600_000 + n * 1400
+            one = [otlp_span(trace, "%016x" % i, parent, service, name, kind, at + begin, ms) for i, parent, service, name, kind, begin, ms in (
+                (1, "", "a", "GET /a", 2, 0, 20), (2, "%016x" % 1, "a", "GET", 3, 1, 18), (3, "%016x" % 2, "b", "GET /b", 2, 2, 4), (4, "%016x" % 2, "c", "GET /c", 2, 8, 10))]
+            spans += one[::-1] if time else one
+        files.append(os.path.join(c.folder, "order-%d.json" % time))
+        write_spans(files[-1], spans[::-1] if time else spans)
+    answer = asked(c, os.path.join(c.folder, "order.db"), *files, code=0)
+    assert answer["verdict"] == "no significant change" and not answer["suspects"], answer["suspects"]
+
+
 def scene_too_little_data_is_said(c):
     answer = diagnosed(c, "slow_cart", code=4, now_requests=12)
     assert answer["verdict"] == "not enough data" and answer["need"] == {"requests": 18} and answer["suspects"] == []

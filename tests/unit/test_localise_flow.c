@@ -382,6 +382,31 @@ static void calls_a_visit_are_compared_by_what_was_asked_for(void **state)
     }
 }
 
+/* The front calls ads ten times where it did once, one after the other; its requests wait for all
+ * of them, or for hardly more than one, as they are made at once. */
+static void calls_made_many_times_cost_the_time_they_are_waited_for(void **state)
+{
+    (void)state;
+    double score[2];
+    for (int at_once = 0; at_once < 2; at_once++) {
+        struct shop shop;
+        shop_init(&shop);
+        for (int time = 0; time < 2; time++) {
+            shop_visits(&shop, time, shop.front, shop.ads, 1000, 0);
+            if (time)
+                shop_times(&shop, 1, TALLY_CALL, shop.front, shop.ads, "call", 6, 9000);
+        }
+        double more = at_once ? 5 : 54;
+        shop_times(&shop, 1, TALLY_REQUEST, shop.front, NODE_NONE, "GET /", 30 + 2 * more, 1000);
+        shop_times(&shop, 1, TALLY_CALL, shop.user, shop.front, "call", 30 + 2 * more, 1000);
+        shop_ask(&shop, SUSPECT_SERVICE);
+        shop_assert_first(&shop, "front");
+        score[at_once] = shop.diagnosis.suspects[0].score;
+        shop_fini(&shop);
+    }
+    assert_true(score[0] > 0.7 && score[1] < 0.4); /* 54 and 10 of 60 ms */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +423,7 @@ int main(void)
         cmocka_unit_test(a_stop_after_one_instance_of_several_is_the_callees),
         cmocka_unit_test(calls_without_an_answer_speak_against_the_callee),
         cmocka_unit_test(calls_a_visit_are_compared_by_what_was_asked_for),
+        cmocka_unit_test(calls_made_many_times_cost_the_time_they_are_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,6 +29,25 @@ static void own_time_speaks_against_its_service(void **state)
     shop_fini(&shop);
 }
 
+/* Three streams of ten minutes among a thousand requests: nobody waits for their end. */
+static void streams_hide_no_fault(void **state)
+{
+    struct shop shop;
+    double score[2];
+    (void)state;
+    for (int streams = 0; streams < 2; streams++) {
+        shop_init(&shop);
+        for (int time = 0; time < 2 && streams; time++)
+            shop_times(&shop, time, TALLY_REQUEST, shop.front, NODE_NONE, "GET /events", 600e3, 3);
+        shop_times(&shop, 1, TALLY_SELF, shop.ads, NODE_NONE, "GetAds", 20, 1000);
+        shop_ask(&shop, SUSPECT_SERVICE);
+        shop_assert_first(&shop, "ads");
+        score[streams] = shop.diagnosis.suspects[0].score;
+        shop_fini(&shop);
+    }
+    assert_true(score[1] > 0.9 * score[0]);
+}
+
 /* Twelve operations of ads, eight calls each: none has a p95, all of them are slow. */
 static void operations_that_are_too_rare_are_tested_together(void **state)
 {
@@ -276,6 +295,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(own_time_speaks_against_its_service),
+        cmocka_unit_test(streams_hide_no_fault),
         cmocka_unit_test(operations_that_are_too_rare_are_tested_together),
         cmocka_unit_test(time_behind_a_failed_call_is_not_the_callers),
         cmocka_unit_test(a_gap_speaks_against_the_end_whose_other_calls_are_slow),
