@@ -412,6 +412,33 @@ static struct str request_id(const struct seen_keys *seen)
     return text;
 }
 
+/* One flag has one name, by which all that is stored is searched and counted. False: memory. */
+static bool shorten_flags(struct batch *batch, struct str *flags)
+{
+    struct str rest = *flags, name;
+    if (rest.len < LEAST_LONG_FLAG)
+        return true;
+    char *text = arena_alloc(&batch->arena, rest.len);
+    size_t n = 0;
+    if (!text)
+        return false;
+    while (rest.len) {
+        str_cut(rest, ',', &name, &rest);
+        name = str_trim(name);
+        int number = response_flag_number(name);
+        if (number >= 0)
+            name = str_of(response_flag_word((unsigned)number));
+        if (!name.len)
+            continue;
+        if (n)
+            text[n++] = ',';
+        memcpy(text + n, name.p, name.len);
+        n += name.len;
+    }
+    *flags = (struct str){text, n};
+    return true;
+}
+
 bool semconv_span(struct batch *batch, struct span *span)
 {
     struct seen_keys seen;
@@ -424,6 +451,8 @@ bool semconv_span(struct batch *batch, struct span *span)
     facts->upstream_cluster =
         keys_first_text(&seen, LIST(KEY_UPSTREAM_CLUSTER, KEY_UPSTREAM_CLUSTER_NAME));
     facts->response_flags = keys_first_text(&seen, LIST(KEY_RESPONSE_FLAGS));
+    if (!shorten_flags(batch, &facts->response_flags))
+        return false;
     facts->flags = facts->response_flags.len ? response_flags_parse(facts->response_flags) : 0;
     facts->request_id = request_id(&seen);
     facts->canceled = is_true(seen.at[KEY_CANCELED]);

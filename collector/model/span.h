@@ -113,7 +113,7 @@ struct facts {
     struct str url_host;       /* host (no port) of url.full / http.url / :authority */
     struct str protocol; /* CONTRACT §5: http grpc tcp or db.system, messaging.system; '' unknown */
     struct str request_id;     /* guid:x-request-id */
-    struct str response_flags; /* as it came */
+    struct str response_flags; /* by their short names; one without stays as it came */
     uint32_t flags;            /* FLAG_BIT()s of response_flags */
     int32_t http_status;       /* CODE_NONE when not there; 0 is Envoy's "no answer sent" */
     int16_t grpc_status;       /* CODE_NONE when not there */

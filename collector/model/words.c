@@ -37,6 +37,37 @@ static const char *const flag_words[N_RESPONSE_FLAGS] = {
     "LH",   "UH",   "UT", "LR", "UR",   "UF",   "UC", "UO",    "NR",  "URX",
     "NC",   "DT",   "DC", "DR", "DPE",  "IH",   "SI", "UMSDR", "UPE", "RL",
     "RLSE", "UAEX", "DI", "FI", "RFCF", "NFCF", "OM", "DF",    "DO"};
+/* The same by the names of %RESPONSE_FLAGS_LONG%. */
+static const char *const long_flag_words[N_RESPONSE_FLAGS] = {
+    [FLAG_LH] = "FailedLocalHealthCheck",
+    [FLAG_UH] = "NoHealthyUpstream",
+    [FLAG_UT] = "UpstreamRequestTimeout",
+    [FLAG_LR] = "LocalReset",
+    [FLAG_UR] = "UpstreamRemoteReset",
+    [FLAG_UF] = "UpstreamConnectionFailure",
+    [FLAG_UC] = "UpstreamConnectionTermination",
+    [FLAG_UO] = "UpstreamOverflow",
+    [FLAG_NR] = "NoRouteFound",
+    [FLAG_URX] = "UpstreamRetryLimitExceeded",
+    [FLAG_NC] = "NoClusterFound",
+    [FLAG_DT] = "DurationTimeout",
+    [FLAG_DC] = "DownstreamConnectionTermination",
+    [FLAG_DR] = "DownstreamRemoteReset",
+    [FLAG_DPE] = "DownstreamProtocolError",
+    [FLAG_IH] = "InvalidEnvoyRequestHeaders",
+    [FLAG_SI] = "StreamIdleTimeout",
+    [FLAG_UMSDR] = "UpstreamMaxStreamDurationReached",
+    [FLAG_UPE] = "UpstreamProtocolError",
+    [FLAG_RL] = "RateLimited",
+    [FLAG_RLSE] = "RateLimitServiceError",
+    [FLAG_UAEX] = "UnauthorizedExternalService",
+    [FLAG_DI] = "DelayInjected",
+    [FLAG_FI] = "FaultInjected",
+    [FLAG_RFCF] = "ResponseFromCacheFilter",
+    [FLAG_NFCF] = "NoFilterConfigFound",
+    [FLAG_OM] = "OverloadManagerTerminated",
+    [FLAG_DF] = "DnsResolutionFailed",
+    [FLAG_DO] = "DropOverload"};
 
 static const char *word_of(const char *const *words, unsigned n, unsigned number)
 {
@@ -147,6 +178,14 @@ int role_from_word(struct str word)
     return number_of(roles, N_ROLES, word);
 }
 
+int response_flag_number(struct str name)
+{
+    int number = number_of(flag_words, N_RESPONSE_FLAGS, name);
+    return number < 0 && name.len >= LEAST_LONG_FLAG
+               ? number_of(long_flag_words, N_RESPONSE_FLAGS, name)
+               : number;
+}
+
 uint32_t response_flags_parse(struct str text)
 {
     uint32_t bits = 0;
@@ -156,7 +195,7 @@ uint32_t response_flags_parse(struct str text)
     while (text.len) {
         str_cut(text, ',', &flag, &text);
         flag = str_trim(flag);
-        int number = number_of(flag_words, N_RESPONSE_FLAGS, flag);
+        int number = response_flag_number(flag);
         if (flag.len)
             bits |= number < 0 ? FLAG_BIT_OTHER : FLAG_BIT(number);
     }

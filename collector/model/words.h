@@ -206,7 +206,11 @@ enum response_flag {
 #define FLAG_BIT(flag) (UINT32_C(1) << (flag))
 #define FLAG_BIT_OTHER (UINT32_C(1) << 31) /* a flag this program does not know */
 
-/* "URX,UF" (any order; "-" and "" are none) to bits. */
+#define LEAST_LONG_FLAG 10 /* bytes of the shortest long name, LocalReset */
+
+/* The flag with this name, the short or the long one; -1 when there is none. */
+int response_flag_number(struct str name);
+/* "URX,UF" (any order, names of either length; "-" and "" are none) to bits. */
 uint32_t response_flags_parse(struct str text);
 /* The short name of one flag. */
 const char *response_flag_word(unsigned flag);

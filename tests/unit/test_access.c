@@ -343,6 +343,12 @@ static void lines_say_what_they_say(void **state)
          "10.1.0.6:9080 10.1.0.5:2 - default service=reviews-own",
          "reviews-own", "inbound|9080||", "DC", "GET /r", 0, T * S, 5000000, KIND_SERVER,
          PROXY_SIDECAR},
+        {FORMAT_ENVOY_LOG,
+         "{\"start_time\":\"2026-11-23T10:00:00.000Z\",\"method\":\"GET\",\"path\":\"/r\","
+         "\"response_code\":429,\"response_flags\":\"RateLimited, NewFlag,NoRouteFound\","
+         "\"duration\":5,\"service\":\"r\",\"upstream_cluster\":\"inbound|9080||\"}",
+         "r", "inbound|9080||", "RL,NewFlag,NR", "GET /r", 429, T * S, 5000000, KIND_SERVER,
+         PROXY_SIDECAR},
     };
     (void)state;
     for (size_t i = 0; i < N(rows); i++) {

@@ -249,6 +249,10 @@ static void response_flags_are_a_set(void **state)
     assert_int_equal(response_flags_parse(STR("-")), 0);
     assert_int_equal(response_flags_parse(STR("")), 0);
     assert_int_equal(response_flags_parse(STR("XYZ")), FLAG_BIT_OTHER);
+    assert_int_equal(response_flags_parse(STR("UpstreamOverflow,DropOverload")),
+                     response_flags_parse(STR("UO,DO")));
+    assert_int_equal(response_flag_number(STR("LocalReset")), FLAG_LR);
+    assert_int_equal(response_flag_number(STR("LocalReset2")), -1);
 }
 
 static void globs_match(void **state)
