@@ -122,10 +122,10 @@ const char *access_finish_nginx(struct access *access)
     if (!at[ACCESS_STATUS].len)
         return "no status";
     struct str upstream = last_of(at[ACCESS_UPSTREAM]);
-    if (str_eq(at[ACCESS_STATUS], STR("499"))) /* no answer was sent */
-        at[ACCESS_STATUS] = STR("0");
     if (!at[ACCESS_FLAGS].len)
         access_set(access, ACCESS_FLAGS, flags_of(access));
+    if (str_eq(at[ACCESS_STATUS], STR("499"))) /* no answer was sent */
+        at[ACCESS_STATUS] = STR("0");
     /* A block named `upstream` has its name in $upstream_addr while none of it could be tried. */
     if (!at[ACCESS_UPSTREAM_NAME].len && upstream.len)
         at[ACCESS_UPSTREAM_NAME] = without_port(upstream);

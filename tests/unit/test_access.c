@@ -304,6 +304,9 @@ static void lines_say_what_they_say(void **state)
          "GET /", 200, T * S - S / 4, S / 4, KIND_SERVER, PROXY_GATEWAY},
         {FORMAT_NGINX, COMBINED " \"10.9.9.9\"", "nginx", "", "", "GET /", 200, T * S,
          DURATION_UNKNOWN, KIND_SERVER, PROXY_GATEWAY},
+        {FORMAT_NGINX,
+         "10.0.0.1 - - [23/Nov/2026:10:00:00 +0000] \"GET /a HTTP/1.1\" 499 0 \"-\" \"x\"", "nginx",
+         "", "DC", "GET /a", 0, T * S, DURATION_UNKNOWN, KIND_SERVER, PROXY_GATEWAY},
         {FORMAT_APIGW,
          "{\"apiId\":\"a1\",\"requestTimeEpoch\":1795428000000,\"status\":\"504\","
          "\"responseLatency\":\"29000\",\"integrationStatus\":\"-\",\"routeKey\":\"GET /x\"}",
