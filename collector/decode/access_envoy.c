@@ -261,10 +261,14 @@ static void set_resource(struct access *access, const struct access_record *reco
 }
 
 /* Of maps only those with a field that proxies alone write: applications log requests as maps too.
- */
-static bool is_map_of_proxy(struct decoding *decoding, struct access *access, struct str map)
+ * A collector that read the line from a file sends the map as the text that it was. */
+static bool is_map_of_proxy(struct decoding *decoding, struct access *access,
+                            const struct access_record *record, struct str body)
 {
     struct access found = *access;
+    struct str map = record->body_map;
+    if (!map.len && body.len && body.p[0] == '{')
+        map = body;
     if (!map.len || access_read_json(decoding, &found, map) ||
         (!found.at[ACCESS_FLAGS].len && !found.at[ACCESS_UPSTREAM_NAME].len))
         return false;
@@ -277,7 +281,7 @@ static bool is_access_log(struct decoding *decoding, struct access *access,
                           const struct access_record *record)
 {
     struct str body = str_trim(record->body);
-    bool map = is_map_of_proxy(decoding, access, record->body_map);
+    bool map = is_map_of_proxy(decoding, access, record, body);
     set_attrs(decoding, access, record->attrs, record->n_attrs);
     if (map)
         return true;
