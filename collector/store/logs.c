@@ -9,6 +9,8 @@
 #include "collector/store/statements.h"
 #include "collector/store/store_internal.h"
 
+#define NO_TIME "{\"time\":\"1970-01-01T00:00:00.000000000Z" /* how a record of at_ns 0 begins */
+
 int logs_open(struct store *store)
 {
     struct logs *logs = &store->logs;
@@ -23,17 +25,23 @@ int logs_open(struct store *store)
                                "INSERT OR IGNORE INTO log_row (stored_s, trace_id, span_id, at_ns, "
                                "hash, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                                &logs->add);
-    return code ? code
+    code = code ? code
                 : store_prepare(store,
                                 "SELECT count(*) FROM log_row WHERE trace_id = ?1 AND span_id = ?2 "
                                 "AND json != ''",
                                 &logs->count);
+    return code ? code
+                : store_prepare(store,
+                                "SELECT 1 FROM log_row WHERE trace_id = ?1 AND span_id = ?2 AND "
+                                "hash = ?3 LIMIT 1",
+                                &logs->same);
 }
 
 void logs_close(struct store *store)
 {
     sqlite3_finalize(store->logs.add);
     sqlite3_finalize(store->logs.count);
+    sqlite3_finalize(store->logs.same);
 }
 
 void logs_forget(struct store *store)
@@ -65,7 +73,21 @@ static int has_room(struct store *store, const uint64_t id[2], uint64_t span_id,
     return code == SQLITE_ROW ? 0 : code;
 }
 
-static int add(struct store *store, const struct log_record *record, bool *stored)
+/* Of a record that says no time, which would tell it apart when it is sent again. */
+static int is_known(struct store *store, const uint64_t id[2], uint64_t span_id, int64_t hash,
+                    bool *known)
+{
+    sqlite3_stmt *same = store->logs.same;
+    sqlite3_bind_blob(same, 1, id, 16, SQLITE_STATIC);
+    sqlite3_bind_int64(same, 2, (int64_t)span_id);
+    sqlite3_bind_int64(same, 3, hash);
+    int code = sqlite3_step(same);
+    *known = code == SQLITE_ROW;
+    sqlite3_reset(same);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : code;
+}
+
+static int add(struct store *store, const struct log_record *record, int64_t hash, bool *stored)
 {
     sqlite3_stmt *put = store->logs.add;
     uint64_t id[2];
@@ -78,7 +100,7 @@ static int add(struct store *store, const struct log_record *record, bool *store
     sqlite3_bind_blob(put, 2, id, 16, SQLITE_STATIC);
     sqlite3_bind_int64(put, 3, (int64_t)record->span_id);
     sqlite3_bind_int64(put, 4, (int64_t)record->at_ns);
-    sqlite3_bind_int64(put, 5, content_hash(record->json));
+    sqlite3_bind_int64(put, 5, hash);
     sqlite3_bind_text(put, 6, room ? record->json.p : "", room ? (int)record->json.len : 0,
                       SQLITE_STATIC);
     code = statement_run(put);
@@ -87,13 +109,40 @@ static int add(struct store *store, const struct log_record *record, bool *store
     return code;
 }
 
-int logs_add(struct store *store, const struct batch *batch, uint32_t *n_stored,
+/* It happened when it was received, as far as anybody can tell. */
+static int add_timeless(struct store *store, const struct log_record *record, uint64_t received_ns,
+                        bool *stored)
+{
+    struct log_record timed = *record;
+    int64_t hash = content_hash(record->json);
+    uint64_t id[2];
+    bool known;
+    struct buf json;
+    write_id(record->trace_id, id);
+    int code = is_known(store, id, record->span_id, hash, &known);
+    if (code || known)
+        return code;
+    buf_init(&json, record->json.len + sizeof(NO_TIME));
+    buf_add_c(&json, "{\"time\":\"");
+    buf_add_time(&json, received_ns);
+    buf_add_str(&json, str_skip(record->json, sizeof(NO_TIME) - 1));
+    timed.at_ns = received_ns;
+    timed.json = buf_str(&json);
+    code = buf_failed(&json) ? SQLITE_NOMEM : add(store, &timed, hash, stored);
+    buf_fini(&json);
+    return code;
+}
+
+int logs_add(struct store *store, const struct body *body, uint32_t *n_stored,
              uint32_t *n_duplicate)
 {
+    const struct batch *batch = body->batch;
     int code = 0;
     for (uint32_t i = 0; i < batch->n_logs && !code; i++) {
-        bool stored = false;
-        code = add(store, &batch->logs[i], &stored);
+        const struct log_record *record = &batch->logs[i];
+        bool stored = false, timeless = !record->at_ns && str_starts(record->json, STR(NO_TIME));
+        code = timeless ? add_timeless(store, record, body->received_ns, &stored)
+                        : add(store, record, content_hash(record->json), &stored);
         *n_stored += stored;
         *n_duplicate += !stored;
     }

@@ -74,7 +74,7 @@ int families_add(struct store *store, const struct batch *batch);
 int families_delete(struct store *store);
 
 struct logs {
-    sqlite3_stmt *add, *count;
+    sqlite3_stmt *add, *count, *same;
     uint32_t n_beyond; /* limit.events, not told to the counter yet */
     struct stat_series *dropped;
 };
@@ -84,7 +84,8 @@ int logs_open(struct store *store);
 void logs_close(struct store *store);
 /* The transaction was rolled back. */
 void logs_forget(struct store *store);
-int logs_add(struct store *store, const struct batch *batch, uint32_t *n_stored,
+/* Those of the body, which says when it was received: the time of those that say none. */
+int logs_add(struct store *store, const struct body *body, uint32_t *n_stored,
              uint32_t *n_duplicate);
 
 #endif

@@ -288,7 +288,7 @@ static int apply_body(struct store *store, const struct turn *turn, struct body 
 {
     uint32_t n[4] = {0};
     int code = metrics_add(store, turn, body->batch, &n[0], &n[1]);
-    code = code ? code : logs_add(store, body->batch, &n[2], &n[3]);
+    code = code ? code : logs_add(store, body, &n[2], &n[3]);
     body->n_stored = n[0] + n[2];
     body->n_duplicate = n[1] + n[3];
     struct ledger_change change = {

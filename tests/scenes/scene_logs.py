@@ -1,8 +1,10 @@
 """OTLP logs: records of traces stand with their spans, whenever they come; all others are refused with a reason."""
+import datetime
 import gzip
 import json
 import sqlite3
 import subprocess
+import time
 
 import otlp
 from h2raw import Peer, head, message
@@ -92,6 +94,15 @@ def scene_every_field_by_every_way(c):
     found = events(c, trace)
     assert found[1]["body"] == {"k": "v"} and found[1]["time"].endswith("20.000000001Z"), found
     assert found[2]["severity"] == "Notice" and found[2]["body"] is None, found
+    # a record without any time is of when it was received; sent again it is the same
+    before = time.time()
+    for _ in range(2):
+        send(c, otlp.field(5, otlp.field(1, "when?")) + rest + otlp.field(10, bytes.fromhex(SPAN)))
+        timeless = {"body": {"stringValue": "when?"}, "traceId": trace, "spanId": SPAN}
+        assert post(c, otlp.request_json("Logs", [timeless]), True)[0] == 200
+    c.flush()
+    found = [e["time"] for e in events(c, trace) if e["body"] == "when?"]
+    assert len(found) == 1 and before - 1 < datetime.datetime.fromisoformat(found[0][:19] + "+00:00").timestamp() <= time.time(), found
     send_span(c, trace, "%016x" % 8, SPAN)
     c.flush()
     assert events(c, trace, "%016x" % 8) == []  # the trace's own record stands with the span without a parent alone
