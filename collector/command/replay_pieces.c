@@ -57,7 +57,7 @@ static bool is_access_log(struct pieces *pieces, int format)
     const struct buf *window = &pieces->window;
     if (format >= 0)
         return format_is_lines((enum format)format);
-    struct str all = {window->p, window->len}, line, rest;
+    struct str all = window_part(pieces, pieces->keep, window->len), line, rest;
     if (!str_cut(all, '\n', &line, &rest))
         line = all;
     /* A blank line is also how protobuf begins: then more of the file tells. */
@@ -75,12 +75,12 @@ static int detect(struct pieces *pieces, int format, struct err *err)
         if (pieces_fill(pieces, err))
             return err->code;
     }
+    if (str_starts(buf_str(window), STR(BYTE_ORDER_MARK)))
+        pieces->at = pieces->keep = sizeof(BYTE_ORDER_MARK) - 1;
     if (is_access_log(pieces, format)) {
         pieces->kind = KIND_LINES;
         return 0;
     }
-    if (window->len >= 3 && memcmp(window->p, "\xef\xbb\xbf", 3) == 0)
-        pieces->at = 3; /* a mark that some editors put before text */
     struct str text = str_trim((struct str){window->p + pieces->at, window->len - pieces->at});
     if (window->len && window->p[0] == 0)
         pieces->kind = KIND_FRAMES;

@@ -218,6 +218,8 @@ static int decode_lines(enum format format, struct str input, const struct limit
     map_init(&lines.seen);
     senders_init(&lines.senders);
     buf_init(&lines.decoding.json, SCRATCH_BYTES);
+    if (str_starts(input, STR(BYTE_ORDER_MARK)))
+        input = str_skip(input, sizeof(BYTE_ORDER_MARK) - 1);
     while (input.len) {
         str_cut(input, '\n', &line, &input);
         line = str_trim(line);

@@ -52,6 +52,8 @@ static inline int decode_body(enum format format, enum encoding encoding, struct
 bool decode_guess(struct str bytes, struct content *content);
 /* The kind of access log that the first line is of; -1 when it is of none. */
 int access_guess(struct str text);
+/* What some editors and Windows put before a text: no part of its first line. */
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
 /* Is a body of this format a text of lines, each a record? */
 bool format_is_lines(enum format format);
 

@@ -77,13 +77,17 @@ def scene_every_kind(c):
 
 
 def scene_a_balancer_whose_client_left(c):
-    """ALB writes 460 as nginx writes 499: nobody answered, and nobody failed."""
+    """ALB writes 460 as nginx writes 499 and Envoy a flag, by its short or its long name: nobody answered, and nobody failed."""
     c.start()
     good(c, "alb", 'http 2026-11-23T10:00:00.120000Z app/front/1 203.0.113.7:51034 10.0.0.9:443 0.001 -1 -1 460 - 1 1 "GET http://shop.example.com:80/pets/7 HTTP/1.1" '
          '"curl" - - arn:aws:x:targetgroup/api/0 "Root=1-6a5b4c3d-0011223344556677889900aa" "-" "-" 1 2026-11-23T10:00:00.000000Z "forward" "-" "-"')
     c.flush()
     assert c.sql("SELECT caller_service, callee_service, calls, errors, client_errors FROM edge_minute ORDER BY 1") == [("front", "api", 1, 0, 0), ("user", "front", 1, 0, 0)]
-    assert c.sql("SELECT fault, response_flags FROM span") == [("client_gone", "DC")] and c.sql("SELECT status FROM trace") == [("ok",)]
+    good(c, "nginx", '203.0.113.7 - - [23/Nov/2026:10:00:01 +0000] "GET /pets/8 HTTP/1.1" 499 0 "-" "curl"')
+    good(c, "envoy_log", json.dumps({"start_time": "2026-11-23T10:00:02Z", "method": "GET", "path": "/pets/9", "response_code": 0, "duration": 5, "service": "api",
+                                     "response_flags": "DownstreamConnectionTermination", "upstream_cluster": "inbound|80||"}))
+    c.flush()
+    assert c.sql("SELECT fault, response_flags FROM span") == [("client_gone", "DC")] * 3 and set(c.sql("SELECT status FROM trace")) == {("ok",)}
 
 
 def scene_real_nginx_and_haproxy(c):
@@ -410,6 +414,21 @@ def scene_every_answer(c):
     c.flush()
     assert c.sql("SELECT sum(received - duplicate) FROM ingest_minute") == [(4,)]
     c.check_ledger()
+
+
+def scene_a_byte_order_mark_is_no_part_of_the_first_line(c):
+    c.start()
+    bom = b"\xef\xbb\xbf"
+    good(c, "nginx", bom + b'203.0.113.7 - - [23/Nov/2026:10:00:01 +0000] "GET /pets/8 HTTP/1.1" 200 0 "-" "curl"\n')
+    for kind in ("alb", "envoy"):
+        path = os.path.join(c.folder, kind + ".log")
+        with open(path, "wb") as f:
+            f.write(bom + golden("access_logs", kind + ".log"))
+        for more in ([], ["--as", {"envoy": "envoy_log"}.get(kind, kind)]):
+            done = subprocess.run([c.program, "replay", path, "--db", os.path.join(c.folder, "bom%d.db" % len(more)), *more], capture_output=True, text=True)
+            assert done.returncode == 0 and json.loads(done.stdout)["rejected"] == 0 and not done.stderr, (kind, more, done)
+    c.flush()
+    assert c.sql("SELECT json_extract(attributes, '$.\"peer.address\"') FROM span WHERE format = 'nginx'") == [("203.0.113.7",)]
 
 
 def scene_bad_lines(c):
