@@ -52,7 +52,7 @@ static bool fill_resource(struct decoding *decoding, struct resource *resource,
     }
     resource->attrs = list.items;
     resource->n_attrs = list.n;
-    semconv_resource(resource);
+    semconv_resource(&decoding->batch->arena, resource);
     return true;
 }
 

@@ -1,6 +1,7 @@
 /* identity.c - one workload is one node, whatever its SDK, its sidecar and its endpoint call it. */
 #include "collector/decode/identity.h"
 
+#include "collector/base/buf.h"
 #include "collector/decode/semconv.h"
 
 #include <string.h>
@@ -57,46 +58,139 @@ static struct str without_template_hash(struct str name)
     return name;
 }
 
+/* Of a CronJob's Job `report-28912345` the name that stays: it numbers them by the minute. */
+static struct str without_run(struct str name)
+{
+    drop_part(&name, DIGITS, 8, 8);
+    return name;
+}
+
 struct str workload_of_pod(struct str pod)
 {
     if (drop_part(&pod, K8S_RANDOM, 5, 5))
-        return without_template_hash(pod);
+        return without_run(without_template_hash(pod));
     drop_part(&pod, DIGITS, 1, 5);
     return pod;
 }
 
-/* Who has no name of his own has his workload's. */
-static struct str workload_name(const struct seen_keys *seen)
+/* k8s.pod.label.KEY or k8s.pod.annotation.KEY, the words of older collectors in the plural. */
+static struct str of_pod(const struct resource *resource, struct str word, struct str key)
 {
-    struct str name = keys_first_text(seen, LIST(KEY_K8S_DEPLOYMENT_NAME));
+    for (uint32_t i = 0; i < resource->n_attrs; i++) {
+        const struct attr *attr = &resource->attrs[i];
+        struct str rest = attr->key;
+        if (!str_starts(rest, STR("k8s.pod.")) || attr->type != VALUE_TEXT || !attr->text.len)
+            continue;
+        rest = str_skip(rest, 8);
+        if (!str_starts(rest, word))
+            continue;
+        rest = str_skip(rest, word.len);
+        if (str_starts(rest, STR("s")))
+            rest = str_skip(rest, 1);
+        if (str_starts(rest, STR(".")) && str_eq(str_skip(rest, 1), key))
+            return attr->text;
+    }
+    return STR_NONE;
+}
+
+static struct str label(const struct resource *resource, struct str key)
+{
+    return of_pod(resource, STR("label"), key);
+}
+
+/* What the pod's author says of the service, in the place of its SDK. */
+#define ANNOTATION(resource, key)                                                                  \
+    of_pod(resource, STR("annotation"), STR("resource.opentelemetry.io/" key))
+
+static struct str or_else(struct str first, struct str second)
+{
+    return first.len ? first : second;
+}
+
+static struct str unless(struct str text, struct str unknown)
+{
+    return str_eq(text, unknown) ? STR_NONE : text;
+}
+
+/* Who has no name of his own has his workload's (formats: service identity). */
+static struct str workload_name(const struct resource *resource, const struct seen_keys *seen)
+{
+    struct str name = ANNOTATION(resource, "service.name");
+    if (!name.len)
+        name = or_else(label(resource, STR("app.kubernetes.io/instance")),
+                       label(resource, STR("app.kubernetes.io/name")));
+    if (!name.len)
+        name = keys_first_text(seen, LIST(KEY_K8S_DEPLOYMENT_NAME));
     if (!name.len)
         name = without_template_hash(keys_first_text(seen, LIST(KEY_K8S_REPLICASET_NAME)));
     if (!name.len)
-        name = keys_first_text(seen, LIST(KEY_K8S_STATEFULSET_NAME, KEY_K8S_DAEMONSET_NAME,
-                                          KEY_K8S_JOB_NAME, KEY_FAAS_NAME));
+        name = keys_first_text(
+            seen, LIST(KEY_K8S_STATEFULSET_NAME, KEY_K8S_DAEMONSET_NAME, KEY_K8S_CRONJOB_NAME));
+    if (!name.len)
+        name = without_run(keys_first_text(seen, LIST(KEY_K8S_JOB_NAME)));
     if (!name.len)
         name = workload_of_pod(keys_first_text(seen, LIST(KEY_K8S_POD_NAME)));
     if (!name.len)
-        name = keys_first_text(seen, LIST(KEY_K8S_CONTAINER_NAME, KEY_PROCESS_EXECUTABLE_NAME));
+        name = keys_first_text(
+            seen, LIST(KEY_K8S_CONTAINER_NAME, KEY_FAAS_NAME, KEY_PROCESS_EXECUTABLE_NAME));
     return name;
 }
 
-void semconv_resource(struct resource *resource)
+/* A version that was written down without quotes came as a number. */
+static struct str number_text(struct arena *arena, const struct attr *attr)
+{
+    struct str text = STR_NONE;
+    struct buf digits;
+    if (!attr || (attr->type != VALUE_INT && attr->type != VALUE_DOUBLE))
+        return STR_NONE;
+    buf_init(&digits, 64);
+    if (attr->type == VALUE_INT)
+        buf_add_i64(&digits, attr->integer);
+    else
+        buf_add_json_double(&digits, attr->real);
+    if (!buf_failed(&digits))
+        text = arena_dup(arena, buf_str(&digits));
+    buf_fini(&digits);
+    return text.p ? text : STR_NONE;
+}
+
+static struct str version_of(struct arena *arena, const struct resource *resource,
+                             const struct seen_keys *seen)
+{
+    struct str version = keys_first_text(seen, LIST(KEY_SERVICE_VERSION));
+    if (!version.len)
+        version = number_text(arena, seen->at[KEY_SERVICE_VERSION]);
+    if (!version.len)
+        version = ANNOTATION(resource, "service.version");
+    if (!version.len)
+        version = unless(keys_first_text(seen, LIST(KEY_ISTIO_CANONICAL_REVISION)), STR("latest"));
+    if (!version.len)
+        version = label(resource, STR("app.kubernetes.io/version"));
+    return or_else(version, label(resource, STR("version")));
+}
+
+void semconv_resource(struct arena *arena, struct resource *resource)
 {
     struct seen_keys seen;
     keys_seen(&seen, resource->attrs, resource->n_attrs);
     struct str name = keys_first_text(&seen, LIST(KEY_SERVICE_NAME));
     if (is_unknown_service(name)) {
-        struct str other = workload_name(&seen);
+        struct str other = workload_name(resource, &seen);
         name = other.len ? other : name.len ? name : STR("unknown_service");
     }
-    resource->namespace = keys_first_text(
-        &seen, LIST(KEY_SERVICE_NAMESPACE, KEY_K8S_NAMESPACE_NAME, KEY_ISTIO_NAMESPACE));
+    resource->namespace = keys_first_text(&seen, LIST(KEY_SERVICE_NAMESPACE));
+    if (!resource->namespace.len)
+        resource->namespace = ANNOTATION(resource, "service.namespace");
+    if (!resource->namespace.len)
+        resource->namespace =
+            keys_first_text(&seen, LIST(KEY_K8S_NAMESPACE_NAME, KEY_ISTIO_NAMESPACE));
     resource->service = without_namespace(name, resource->namespace);
     resource->cluster = keys_first_text(&seen, LIST(KEY_K8S_CLUSTER_NAME, KEY_ISTIO_CLUSTER_ID));
-    resource->version = keys_first_text(
-        &seen, LIST(KEY_SERVICE_VERSION, KEY_K8S_POD_LABEL_VERSION, KEY_K8S_POD_LABELS_VERSION));
-    resource->instance = keys_first_text(&seen, LIST(KEY_SERVICE_INSTANCE_ID, KEY_K8S_POD_NAME));
+    resource->version = version_of(arena, resource, &seen);
+    resource->instance = keys_first_text(&seen, LIST(KEY_SERVICE_INSTANCE_ID));
+    if (!resource->instance.len)
+        resource->instance = or_else(ANNOTATION(resource, "service.instance.id"),
+                                     keys_first_text(&seen, LIST(KEY_K8S_POD_NAME)));
     resource->host = keys_first_text(&seen, LIST(KEY_K8S_NODE_NAME, KEY_HOST_NAME));
     resource->host_instance = keys_first_text(&seen, LIST(KEY_HOST_NAME, KEY_NET_HOST_IP));
     resource->zone = keys_first_text(&seen, LIST(KEY_CLOUD_AVAILABILITY_ZONE, KEY_ZONE));
@@ -151,16 +245,6 @@ static uint8_t proxy_of(const struct span *span, const struct seen_keys *seen, s
         seen->at[KEY_ISTIO_CANONICAL_SERVICE] || seen->at[KEY_ISTIO_MESH_ID])
         return PROXY_UNKNOWN;
     return span->scope_name.len ? proxy_of_scope(span->scope_name) : PROXY_NONE;
-}
-
-static struct str unless(struct str text, struct str unknown)
-{
-    return str_eq(text, unknown) ? STR_NONE : text;
-}
-
-static struct str or_else(struct str first, struct str second)
-{
-    return first.len ? first : second;
 }
 
 /* Istio calls a proxy `app.namespace` unless told otherwise; its clusters' names betray it. */

@@ -159,7 +159,7 @@ static struct resource *make_resource(struct reading *reading, struct str servic
     resource->attrs = list->items;
     resource->n_attrs = list->n;
     resource->index = batch->n_resources++;
-    semconv_resource(resource);
+    semconv_resource(&batch->arena, resource);
     return resource;
 }
 

@@ -17,13 +17,12 @@
     X(K8S_NAMESPACE_NAME, "k8s.namespace.name")                                                    \
     X(K8S_POD_NAME, "k8s.pod.name")                                                                \
     X(K8S_POD_IP, "k8s.pod.ip")                                                                    \
-    X(K8S_POD_LABEL_VERSION, "k8s.pod.label.version")                                              \
-    X(K8S_POD_LABELS_VERSION, "k8s.pod.labels.version")                                            \
     X(K8S_NODE_NAME, "k8s.node.name")                                                              \
     X(K8S_DEPLOYMENT_NAME, "k8s.deployment.name")                                                  \
     X(K8S_REPLICASET_NAME, "k8s.replicaset.name")                                                  \
     X(K8S_STATEFULSET_NAME, "k8s.statefulset.name")                                                \
     X(K8S_DAEMONSET_NAME, "k8s.daemonset.name")                                                    \
+    X(K8S_CRONJOB_NAME, "k8s.cronjob.name")                                                        \
     X(K8S_JOB_NAME, "k8s.job.name")                                                                \
     X(K8S_CONTAINER_NAME, "k8s.container.name")                                                    \
     X(FAAS_NAME, "faas.name")                                                                      \

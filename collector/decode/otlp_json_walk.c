@@ -247,7 +247,7 @@ static const struct resource *make_resource(struct decoding *decoding, const str
     resource->attrs = list->items;
     resource->n_attrs = list->n;
     resource->index = decoding->batch->n_resources++;
-    semconv_resource(resource);
+    semconv_resource(&decoding->batch->arena, resource);
     return resource;
 }
 

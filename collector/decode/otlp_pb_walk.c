@@ -44,7 +44,7 @@ static struct resource *read_resource(struct decoding *decoding, struct str byte
     resource->attrs = list.items;
     resource->n_attrs = list.n;
     resource->index = decoding->batch->n_resources++;
-    semconv_resource(resource);
+    semconv_resource(&decoding->batch->arena, resource);
     return resource;
 }
 

@@ -6,8 +6,9 @@
 
 #include "collector/model/batch.h"
 
-/* Fills cluster … host_address of a resource from its attributes. */
-void semconv_resource(struct resource *resource);
+/* Fills cluster … host_address of a resource from its attributes. What cannot be written into the
+ * arena is not known. */
+void semconv_resource(struct arena *arena, struct resource *resource);
 /* Fills span->facts; span->resource is already read. False when the arena is full. */
 bool semconv_span(struct batch *batch, struct span *span);
 

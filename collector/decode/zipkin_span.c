@@ -90,7 +90,7 @@ static bool fill_resource(struct zipkin_senders *senders, struct resource *resou
         return false;
     resource->attrs = list.items;
     resource->n_attrs = list.n;
-    semconv_resource(resource);
+    semconv_resource(&batch->arena, resource);
     return true;
 }
 

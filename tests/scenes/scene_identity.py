@@ -138,6 +138,11 @@ def scene_who_has_no_name_has_his_workloads(c):
             ({"k8s.replicaset.name": "mail-6b9f7c5d8", "k8s.pod.name": "mail-6b9f7c5d8-x2x7q"}, "mail"),
             ({"k8s.deployment.name": "tax-6b9f7c5d8", "k8s.pod.name": "tax-6b9f7c5d8-x2x7q"}, "tax-6b9f7c5d8"),
             ({"service.name": "unknown_service:java", "k8s.pod.name": "ads-6b9f7c5d8-x2x7q"}, "ads"),
+            ({"k8s.job.name": "report-28912345", "k8s.cronjob.name": "report"}, "report"), ({"k8s.job.name": "sum-28912345"}, "sum"),
+            ({"k8s.pod.name": "tidy-28912345-x2x7q"}, "tidy"), ({"k8s.job.name": "load-2"}, "load-2"), ({"k8s.daemonset.name": "log", "k8s.cronjob.name": "no"}, "log"),
+            ({"k8s.container.name": "box", "faas.name": "f"}, "box"), ({"k8s.pod.labels.app.kubernetes.io/name": "shop", "k8s.deployment.name": "no"}, "shop"),
+            ({"k8s.pod.label.app.kubernetes.io/name": "no", "k8s.pod.label.app.kubernetes.io/instance": "shop-eu"}, "shop-eu"),
+            ({"k8s.pod.annotations.resource.opentelemetry.io/service.name": "said", "k8s.pod.label.app.kubernetes.io/instance": "no"}, "said"),
             ({"service.name": "web-6b9f7c5d8-x2x7q", "k8s.pod.name": "web-6b9f7c5d8-x2x7q"}, "web-6b9f7c5d8-x2x7q"), ({}, "unknown_service")]
     c.start()
     body = json.loads(otlp_body([otlp_span("%032x" % (i + 1), "%016x" % 1, start=1_700_000_000_000 + i, service=str(i)) for i in range(len(rows))]))
@@ -173,9 +178,13 @@ def scene_a_store_at_an_outside_address_is_outside_whichever_attribute_says_it(c
 
 def scene_a_pod_s_label_is_its_version_where_the_service_says_none(c):
     c.start()
-    for n, resource in enumerate(({"k8s.pod.label.version": "v1"}, {"k8s.pod.labels.version": "v2"}, {"k8s.pod.label.version": "v4", "service.version": "v3"})):
+    for n, resource in enumerate(({"k8s.pod.label.version": "v1"}, {"k8s.pod.labels.version": "v2"}, {"k8s.pod.label.version": "v4", "service.version": "v3"},
+                                  {"k8s.pod.label.app.kubernetes.io/version": "v5", "k8s.pod.label.version": "no"},
+                                  {"istio.canonical_revision": "v6", "k8s.pod.label.app.kubernetes.io/version": "no"},
+                                  {"istio.canonical_revision": "latest", "k8s.pod.labels.version": "v7"},
+                                  {"k8s.pod.annotation.resource.opentelemetry.io/service.version": "v8", "istio.canonical_revision": "no"}, {"service.version": 9})):
         t = Trace(n)
         t.server("a", 0, 100, resource=resource)
         assert c.post_otlp(otlp(t.spans), json_body=True)[0] == 200
     c.flush()
-    assert c.sql("SELECT DISTINCT version FROM span ORDER BY 1") == [("v1",), ("v2",), ("v3",)]
+    assert c.sql("SELECT DISTINCT version FROM span ORDER BY 1") == [(v,) for v in ["9"] + ["v%d" % i for i in range(1, 9) if i != 4]]
