@@ -123,7 +123,7 @@ static void move_pb(struct str body, unsigned top, int64_t by, uint64_t ns_each,
 
 static bool names_time(struct str key, bool otlp)
 {
-    return otlp ? str_ends(key, STR("imeUnixNano"))
+    return otlp ? str_ends(key, STR("imeUnixNano")) || str_ends(key, STR("ime_unix_nano"))
                 : str_eq(key, STR("timestamp")) || str_eq(key, STR("startTime"));
 }
 

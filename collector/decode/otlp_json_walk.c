@@ -283,23 +283,103 @@ static bool read_resource_items(struct walk *walk, struct json *json)
     return put_aside_done(json, &again);
 }
 
+static bool read_all_resources(struct walk *walk, struct json *json)
+{
+    if (!json_open_array(json))
+        return false;
+    while (json_next_item(json)) {
+        if (!read_resource_items(walk, json))
+            return false;
+    }
+    return !json->error;
+}
+
+/* ---- names as the .proto files have them ---- */
+
+/* resource_spans becomes resourceSpans; all else stays. */
+static size_t add_camel(struct str name, char *out)
+{
+    size_t n = 0;
+    bool raise = false;
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.p[i];
+        if (c != '_')
+            out[n++] = raise && c >= 'a' && c <= 'z' ? (char)(c - 32) : c;
+        raise = c == '_';
+    }
+    return n;
+}
+
+static bool is_snake_of(struct str key, struct str name)
+{
+    char camel[32];
+    return key.len > name.len && key.len <= sizeof(camel) &&
+           str_eq((struct str){camel, add_camel(key, camel)}, name);
+}
+
+/* Behind the string that begins there, or what stands before the next one. */
+static size_t token_end(struct str json, size_t at)
+{
+    size_t end = at + 1;
+    if (json.p[at] != '"') {
+        const char *quote = memchr(json.p + at, '"', json.len - at);
+        return quote ? (size_t)(quote - json.p) : json.len;
+    }
+    while (json.p[end] != '"')
+        end += json.p[end] == '\\' ? 2 : 1;
+    return end + 1;
+}
+
+/* A string before a colon. The text is JSON already. */
+static bool is_key(struct str json, size_t at, size_t end)
+{
+    while (end < json.len && json.p[end] <= ' ')
+        end++;
+    return json.p[at] == '"' && end < json.len && json.p[end] == ':';
+}
+
+/* Some senders tell their JSON library to keep the names of the .proto files: then it does so for
+ * all of them. Every key is a field's name: those of attributes are values. */
+static bool read_snake(struct walk *walk, struct json *json)
+{
+    struct str from;
+    if (!json_skip(json, &from))
+        return false;
+    char *text = arena_alloc(&walk->decoding->batch->arena, from.len);
+    size_t n = 0, at = 0;
+    if (!text) {
+        decoding_too_big(walk->decoding);
+        return json_wrong(json, "memory");
+    }
+    while (at < from.len) {
+        size_t end = token_end(from, at);
+        if (is_key(from, at, end)) {
+            n += add_camel((struct str){from.p + at, end - at}, text + n);
+        } else {
+            memcpy(text + n, from.p + at, end - at);
+            n += end - at;
+        }
+        at = end;
+    }
+    struct json again;
+    json_init(&again, (struct str){text, n});
+    read_all_resources(walk, &again);
+    return put_aside_done(json, &again);
+}
+
 static void read_request(struct walk *walk, struct json *json)
 {
     struct json_text key;
-    if (!json_open_object(json))
-        return;
-    while (json_next_key(json, &key)) {
-        if (!key_is(&key, walk->kind->resources) || json_peek(json) == JSON_NULL) {
-            if (!json_skip(json, NULL))
-                return;
-            continue;
-        }
-        if (!json_open_array(json))
-            return;
-        while (json_next_item(json)) {
-            if (!read_resource_items(walk, json))
-                return;
-        }
+    bool good = json_open_object(json);
+    while (good && json_next_key(json, &key)) {
+        if (json_peek(json) == JSON_NULL)
+            good = json_skip(json, NULL);
+        else if (key_is(&key, walk->kind->resources))
+            good = read_all_resources(walk, json);
+        else if (is_snake_of(key.raw, walk->kind->resources))
+            good = read_snake(walk, json);
+        else
+            good = json_skip(json, NULL);
     }
 }
 

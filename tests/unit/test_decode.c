@@ -161,6 +161,44 @@ static void a_map_as_a_value_keeps_the_last_of_equal_keys(void **state)
 }
 
 /* Cut anywhere, the usual spelling is refused and read within its bytes. */
+/* Field names as the .proto files have them; what stands in texts is no name. */
+static void snake_case_is_read_too(void **state)
+{
+    static const char *const heads[] = {
+        "{\"resourceSpans\":[{\"resource\":{\"droppedAttributesCount\":1},\"scopeSpans\":[{"
+        "\"spans\":[{"
+        "\"traceId\":\"0af7651916cd43dd8448eb211c80319c\",\"spanId\":\"00000000000000a1\","
+        "\"parentSpanId\":\"00000000000000a0\",\"startTimeUnixNano\":\"1795428000000000000\","
+        "\"endTimeUnixNano\":\"1795428001000000000\",\"attributes\":[{\"key\":\"a_b\",\"value\":"
+        "{\"stringValue\":",
+        "{\"resource_spans\" : "
+        "[{\"resource\":{\"dropped_attributes_count\":1},\"scope_spans\":[{\"spans\":[{"
+        "\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\",\"span_id\":\"00000000000000a1\","
+        "\"parent_span_id\":\"00000000000000a0\",\"start_time_unix_nano\":\"1795428000000000000\","
+        "\"end_time_unix_nano\" "
+        ":\"1795428001000000000\",\"attributes\":[{\"key\":\"a_b\",\"value\":"
+        "{\"string_value\":"};
+    struct batch *batches[2];
+    struct buf bodies[2];
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        buf_init(&bodies[i], 1 << 16);
+        buf_add_c(&bodies[i], heads[i]);
+        buf_add_c(&bodies[i], "\"the_text\\\\ \\\"trace_id\\\":\"}},{\"key\":\"c_d:\"}]}]}]}]}");
+        batches[i] = decode(FORMAT_OTLP_JSON, &bodies[i], &limits_default);
+    }
+    const struct span *a = &batches[0]->spans[0], *b = &batches[1]->spans[0];
+    assert_same_attributes(batches[0], batches[1]);
+    assert_int_equal(b->n_attrs, 2);
+    assert_true(str_eq(b->attrs[0].text, STR("the_text\\ \"trace_id\":")));
+    assert_true(a->span_id == b->span_id && a->parent_id == b->parent_id);
+    assert_true(a->start_ns == b->start_ns && a->duration_ns == b->duration_ns);
+    for (int i = 0; i < 2; i++) {
+        batch_free(batches[i]);
+        buf_fini(&bodies[i]);
+    }
+}
+
 static void a_cut_body_is_refused(void **state)
 {
     struct buf body;
@@ -230,6 +268,7 @@ int main(void)
         cmocka_unit_test(attributes_are_the_same_with_and_without_blanks),
         cmocka_unit_test(an_object_has_each_key_once),
         cmocka_unit_test(a_map_as_a_value_keeps_the_last_of_equal_keys),
+        cmocka_unit_test(snake_case_is_read_too),
         cmocka_unit_test(a_cut_body_is_refused),
         cmocka_unit_test(only_hexadecimal_digits_are_a_number),
         cmocka_unit_test(plain_ends_at_the_first_byte_that_is_not),
