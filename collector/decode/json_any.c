@@ -267,11 +267,11 @@ bool json_any_attributes(struct decoding *decoding, struct json *json, struct at
         bool is_short = read_short_text(json, &name, &text);
         if (!is_short && !read_pair(decoding, json, &name, &any))
             return false;
-        if (list->n >= decoding->limits->attributes) {
-            decoding->batch->counts.n_dropped_attributes++;
+        bool full = list->n >= decoding->limits->attributes;
+        struct attr *attr =
+            full ? value_beyond(decoding, list, name) : attr_list_add(decoding->batch, list);
+        if (full && !attr)
             continue;
-        }
-        struct attr *attr = attr_list_add(decoding->batch, list);
         if (!attr) {
             decoding_too_big(decoding);
             return json_wrong(json, "memory");

@@ -43,7 +43,8 @@ static bool no_room(struct writing *writing)
 static bool add_text(struct batch *batch, struct resource *resource, struct str key,
                      struct str text)
 {
-    struct attr_list list = {resource->attrs, resource->n_attrs, resource->n_attrs};
+    struct attr_list list = {
+        .items = resource->attrs, .n = resource->n_attrs, .cap = resource->n_attrs};
     if (!text.len)
         return true;
     if (!attr_list_add_text(batch, &list, key, text))

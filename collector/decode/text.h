@@ -28,6 +28,7 @@ static inline bool text_keep(struct batch *batch, struct str *text, size_t max, 
 struct attr_list {
     struct attr *items;
     uint32_t n, cap;
+    uint32_t n_looked_at; /* the last so many have a meaning, or have given way (value_beyond()) */
 };
 
 bool attr_list_grow(struct batch *batch, struct attr_list *list);

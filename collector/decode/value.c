@@ -1,6 +1,7 @@
 /* value.c - AnyValue without recursion: a stack of at most 32 open arrays and maps. */
 #include "collector/decode/value.h"
 
+#include "collector/decode/keys.h"
 #include "collector/decode/redact.h"
 #include "collector/decode/unique_keys.h"
 #include "collector/model/shapes.h"
@@ -303,31 +304,60 @@ static bool set_text_attribute(struct decoding *decoding, struct attr *attr, str
     return value_set_key(decoding, attr, key) && value_set_text(decoding, attr, text);
 }
 
+struct attr *value_beyond(struct decoding *decoding, struct attr_list *list, struct str key)
+{
+    decoding->batch->counts.n_dropped_attributes++;
+    if (key_number(key) == N_KNOWN_KEYS)
+        return NULL;
+    while (list->n_looked_at < list->n) {
+        struct attr *attr = &list->items[list->n - ++list->n_looked_at];
+        if (key_number(attr->key) == N_KNOWN_KEYS)
+            return attr;
+    }
+    return NULL;
+}
+
+/* False when the message is broken. */
+static bool read_pair(struct str key_value, struct str *key, struct str *value)
+{
+    struct wire wire = wire_of(key_value);
+    *key = *value = STR_NONE;
+    while (wire_next_fast(&wire)) {
+        if (wire.type != WIRE_BYTES)
+            continue;
+        if (wire.field == 1)
+            *key = wire.bytes;
+        else if (wire.field == 2)
+            *value = wire.bytes;
+    }
+    return !wire.error;
+}
+
+static bool read_beyond(struct decoding *decoding, struct str key_value, struct attr_list *list)
+{
+    struct str key, value;
+    read_pair(key_value, &key, &value); /* what is broken is left out all the same */
+    struct attr *attr = value_beyond(decoding, list, key);
+    if (!attr)
+        return true;
+    *attr = (struct attr){0};
+    return value_set_key(decoding, attr, key) && value_read_pb(decoding, value, attr);
+}
+
 bool value_read_attribute(struct decoding *decoding, struct str key_value, struct attr_list *list)
 {
-    if (list->n >= decoding->limits->attributes) {
-        decoding->batch->counts.n_dropped_attributes++;
-        return true;
-    }
+    if (list->n >= decoding->limits->attributes)
+        return read_beyond(decoding, key_value, list);
     struct attr *attr = attr_list_add(decoding->batch, list);
     if (!attr) {
         decoding_too_big(decoding);
         return false;
     }
-    struct str key = STR_NONE, value = STR_NONE;
+    struct str key, value;
     if (is_short_text(key_value, &key, &value))
         return set_text_attribute(decoding, attr, key, value);
     *attr = (struct attr){0};
-    struct wire wire = wire_of(key_value);
-    while (wire_next_fast(&wire)) {
-        if (wire.type != WIRE_BYTES)
-            continue;
-        if (wire.field == 1)
-            key = wire.bytes;
-        else if (wire.field == 2)
-            value = wire.bytes;
-    }
-    if (wire.error)
+    if (!read_pair(key_value, &key, &value))
         return malformed(decoding);
     return value_set_key(decoding, attr, key) && value_read_pb(decoding, value, attr);
 }

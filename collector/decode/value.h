@@ -22,6 +22,10 @@ struct decoding {
 bool value_read_pb(struct decoding *decoding, struct str any, struct attr *attr);
 /* Reads one KeyValue into a list that may hold limits->attributes; more are counted and dropped. */
 bool value_read_attribute(struct decoding *decoding, struct str key_value, struct attr_list *list);
+/* A list is full: counts one that is left out. Where the key means something to the call graph,
+ * that is the last one that does not, and its place is given; else it is the key's own, and NULL.
+ */
+struct attr *value_beyond(struct decoding *decoding, struct attr_list *list, struct str key);
 /* Cleans and cuts a text value; sets text and plain. */
 bool value_set_text(struct decoding *decoding, struct attr *attr, struct str text);
 /* Cleans and cuts a key. */

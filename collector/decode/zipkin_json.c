@@ -136,13 +136,14 @@ static bool read_tags(struct reading *reading, struct attr_list *list)
     while (json_next_key(json, &key)) {
         if (json_is_null(json))
             continue;
-        if (list->n >= decoding->limits->attributes) {
-            decoding->batch->counts.n_dropped_attributes++;
+        bool full = list->n >= decoding->limits->attributes;
+        struct attr *attr =
+            full ? value_beyond(decoding, list, key.raw) : attr_list_add(decoding->batch, list);
+        if (full && !attr) {
             if (!json_skip(json, NULL))
                 return false;
             continue;
         }
-        struct attr *attr = attr_list_add(decoding->batch, list);
         if (!attr) {
             decoding_too_big(decoding);
             return json_wrong(json, "memory");

@@ -90,11 +90,11 @@ static bool read_tag(struct decoding *decoding, struct str bytes, struct attr_li
     }
     if (wire.error)
         return malformed(decoding, "tag");
-    if (tags->n >= decoding->limits->attributes) {
-        decoding->batch->counts.n_dropped_attributes++;
+    bool full = tags->n >= decoding->limits->attributes;
+    struct attr *attr =
+        full ? value_beyond(decoding, tags, key) : attr_list_add(decoding->batch, tags);
+    if (full && !attr)
         return true;
-    }
-    struct attr *attr = attr_list_add(decoding->batch, tags);
     if (!attr) {
         decoding_too_big(decoding);
         return false;

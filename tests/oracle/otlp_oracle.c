@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "collector/decode/keys.h"
 #include "tests/oracle/batch_text.h"
 #include "tests/oracle/naive_text.h"
 
@@ -261,21 +262,36 @@ static void add_attribute_value(struct telling *telling, struct buf *out,
     buf_fini(&whole);
 }
 
-/* The attributes that are kept: the first `limit`, of equal keys the last value in the first's
- * place. */
+/* The attributes that are kept: the first `limit`, but for each with a meaning behind them the last
+ * without one; of equal keys the last value in the first's place. */
 struct kept {
     char *keys[256];
     const Otlp__AnyValue *values[256];
     size_t n;
 };
 
+static bool has_meaning(const Otlp__KeyValue *pair)
+{
+    return key_number(str_of_data(pair->key)) != N_KNOWN_KEYS;
+}
+
 static void keep(const struct telling *telling, Otlp__KeyValue *const *pairs, size_t n,
                  struct kept *kept)
 {
     size_t max = telling->limits->attributes, at;
+    const Otlp__KeyValue *chosen[256];
+    for (size_t i = 0; i < n; i++) {
+        for (at = i < max                 ? i + 1
+                  : has_meaning(pairs[i]) ? max
+                                          : 0;
+             i >= max && at > 0 && has_meaning(chosen[at - 1]); at--) {
+        }
+        if (at > 0)
+            chosen[at - 1] = pairs[i];
+    }
     kept->n = 0;
     for (size_t i = 0; i < n && i < max; i++) {
-        char *key = naive_keep(str_of_data(pairs[i]->key), MAX_KEY);
+        char *key = naive_keep(str_of_data(chosen[i]->key), MAX_KEY);
         for (at = 0; at < kept->n && strcmp(kept->keys[at], key) != 0; at++) {
         }
         if (at < kept->n)
@@ -283,7 +299,7 @@ static void keep(const struct telling *telling, Otlp__KeyValue *const *pairs, si
         else
             kept->n++;
         kept->keys[at] = key;
-        kept->values[at] = pairs[i]->value;
+        kept->values[at] = chosen[i]->value;
     }
 }
 

@@ -271,7 +271,11 @@ def scene_text_is_cleaned_and_cut(c):
     assert c.post_otlp(otlp_body([("a", span)]), True)[0] == 200
     twice = dict(otlp_span(TRACE, "00000000000000b4")[1], attributes=[{"key": "k", "value": {"intValue": i}} for i in (1, 2)])
     assert c.post_otlp(otlp_body([("a", twice)]).replace(b'"name": "op"', b'"name": "first", "name": "last"'), True)[0] == 200
+    failed = [field(9, field(1, key) + field(2, value)) for key, value in [(b"k%d" % i, b"\x18\1") for i in range(5)] + [(b"http.response.status_code", b"\x18\xf7\3")]]
+    assert c.post_otlp(body_pb(span_pb(*failed, span=b"\xb5" * 8)))[0] == 200
     c.flush()
+    # how it went is read beyond the limit too, in the place of what has no meaning
+    assert c.sql("SELECT http_status FROM span WHERE span_id = ?", "b5" * 8) == [(503,)] and len(text_of(c, "b5" * 8)) == 5
     assert text_of(c, "00000000000000b1") == {"a": "x\ufffdy", "b": "a\ufffdb", "c": "\ufffd\ufffd"}
     assert c.sql("SELECT operation FROM span WHERE span_id = ?", "b2" * 8)[0][0] == "n\ufffd\ufffd\ufffdm"
     assert list(text_of(c, "b2" * 8)) == ["k\ufffd"]
@@ -281,7 +285,7 @@ def scene_text_is_cleaned_and_cut(c):
     assert len(json.loads(events)) == len(json.loads(links)) == 2
     # a key given twice: the last counts, as in a map (52)
     assert text_of(c, "00000000000000b4") == {"k": 2} and c.sql("SELECT operation FROM span WHERE span_id = '00000000000000b4'") == [("last",)]
-    for what, n in (("attribute_value", 5), ("attributes", 4), ("name", 1), ("events", 3), ("links", 3)):
+    for what, n in (("attribute_value", 5), ("attributes", 5), ("name", 1), ("events", 3), ("links", 3)):
         assert c.counter("faultline_ingest_truncated_total", field=what) == n, (what, c.counter("faultline_ingest_truncated_total", field=what))
     n = c.counter("faultline_ingest_truncated_total", field="utf8")
     assert n == 6, n  # the name, the key and the value of the protobuf span; the three values of JSON

@@ -105,6 +105,37 @@ static void attributes_are_the_same_with_and_without_blanks(void **state)
         buf_fini(&bodies[i]);
 }
 
+/* How a request went is read however many attributes stand before it; no more are kept. */
+static void what_has_a_meaning_is_read_beyond_the_limit(void **state)
+{
+    static const char *const many[] = {"a", "b",     "http.method", "c", "d", "http.status_code",
+                                       "e", "error", NULL};
+    static const char *const values[] = {"1", "2", "GET", "3", "4", "503", "5", "x", NULL};
+    static const char *const kept[] = {"a", "error", "http.method", "http.status_code"};
+    struct limits limits = limits_default;
+    (void)state;
+    limits.attributes = 4;
+    for (int i = 0; i < 3; i++) {
+        struct buf body;
+        buf_init(&body, 1u << 16);
+        if (i == 2)
+            zipkin_body(&body, many, values);
+        else
+            otlp_body(&body, i ? " " : "", "", many, values);
+        enum format format = i == 2 ? FORMAT_ZIPKIN_JSON : FORMAT_OTLP_JSON;
+        struct batch *batch = decode(format, &body, &limits);
+        const struct span *span = &batch->spans[0];
+        assert_int_equal(span->facts.http_status, 503);
+        assert_true(span->facts.error_tag);
+        assert_int_equal(span->n_attrs, 4);
+        for (int k = 0; k < 4; k++)
+            assert_true(str_eq(span->attrs[k].key, str_of(kept[k])));
+        assert_int_equal(batch->counts.n_dropped_attributes, 4);
+        batch_free(batch);
+        buf_fini(&body);
+    }
+}
+
 static void an_object_has_each_key_once(void **state)
 {
     static const char *const rows[][2] = {
@@ -266,6 +297,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attributes_are_the_same_with_and_without_blanks),
+        cmocka_unit_test(what_has_a_meaning_is_read_beyond_the_limit),
         cmocka_unit_test(an_object_has_each_key_once),
         cmocka_unit_test(a_map_as_a_value_keeps_the_last_of_equal_keys),
         cmocka_unit_test(snake_case_is_read_too),
