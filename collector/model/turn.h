@@ -24,6 +24,7 @@ struct counted_trace {
 struct cut_trace {
     struct trace_id id;
     uint64_t trace_no; /* from 1, in cut order; a reopened trace keeps its own */
+    bool cut_short;    /* since it was read back, spans came under the lower half of its id alone */
     uint32_t reopened; /* how often it was; 0 the first time */
     uint32_t base; /* spans of it that are stored and stay: `now` comes behind them, all unstitched,
                       for the trace is beyond stitch.max_spans_per_trace; 0: `now` is all of it */

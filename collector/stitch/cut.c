@@ -133,8 +133,9 @@ static bool fill_cut(struct stitcher *stitcher, struct turn *turn, const struct 
     struct record *records = copy_records(turn, live);
     if (!records)
         return false;
-    *cut =
-        (struct cut_trace){.id = live->id, .trace_no = live->trace_no, .reopened = live->reopened};
+    *cut = (struct cut_trace){
+        .id = live_name(live), .trace_no = live->trace_no, .reopened = live->reopened};
+    cut->cut_short = live->cut_short;
     cut->now.records = records;
     cut->now.n_records = live->n;
     cut->base = live->base;
@@ -333,7 +334,10 @@ static void settle(struct stitcher *stitcher, struct turn *turn)
     for (uint32_t i = 0; i < turn->n_traces; i++) {
         if (i + LOOK_AHEAD < turn->n_traces)
             live_prefetch_entry(&stitcher->table, turn->traces[i + LOOK_AHEAD].id);
-        struct live *live = live_find(&stitcher->table, turn->traces[i].id);
+        struct trace_id id = turn->traces[i].id;
+        struct live *live = live_find(&stitcher->table, id);
+        if (!live || live->turn != turn) /* see `whole` */
+            live = live_find(&stitcher->table, (struct trace_id){0, id.low});
         if (!live || live->turn != turn)
             continue;
         live->turn = NULL;

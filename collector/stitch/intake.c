@@ -76,14 +76,20 @@ static struct live *fetch(struct stitcher *stitcher, struct trace_id id, bool *t
         return NULL;
     arena_init(&arena, FETCH_CEILING);
     int there = fetch_stored(stitcher, id, &arena, &found);
+    /* By another half's name: not what is in memory already, and may have a name of its own now. */
+    bool kin = there == 1 && !trace_id_eq(found.id, id);
+    if (kin && (live_find(&stitcher->table, found.id) || live_find_low(&stitcher->table, id.low)))
+        there = 0;
     *too_late = there == 2;
-    struct live *live = there == 1 ? live_add(&stitcher->table, found.id) : NULL;
+    struct live *live = there == 1 ? live_add(&stitcher->table, id.high ? id : found.id) : NULL;
     if (live && found.base) {
         learn_giant(stitcher, &found);
         live_continue(&stitcher->table, live, &found, found.base);
     } else if (live && !live_revive(&stitcher->table, live, &found)) {
         live_remove(&stitcher->table, live);
         live = NULL;
+    } else if (live) {
+        live->changed = !trace_id_eq(live->id, found.id);
     }
     arena_fini(&arena);
     return live;
@@ -113,17 +119,29 @@ static struct live *revive(struct intake *intake, struct live *live)
     return live;
 }
 
-/* The trace that is known by an id of another length. What was cut under the lower half alone keeps
- * its name: the tables know it by no other. */
+/* Beyond what is read back: what is stored of it keeps its name. */
+static bool is_giant(const struct stitcher *stitcher, const struct live *live)
+{
+    const struct cut_trace *held = live->turn ? &live->turn->traces[live->cut_no] : NULL;
+    return live->base ||
+           (held && held->base + held->now.n_records >= stitcher->settings.max_spans_per_trace);
+}
+
+/* The trace that is known by an id of another length. One that has the lower half alone is cut
+ * under the whole id from now on; while a turn has it, it stays where the turn will look for it. */
 static struct live *find_kin(struct intake *intake, struct trace_id id)
 {
     struct live_table *table = &intake->stitcher->table;
     struct live *live = live_find_kin(table, id);
     if (!live || !id.high)
         return live;
-    if (live->state != LIVE || live->trace_no)
+    if (is_giant(intake->stitcher, live) || (live->whole.high && live->whole.high != id.high))
         return NULL;
-    live_complete_id(table, live, id);
+    if (live->turn)
+        live->whole = id;
+    else
+        live_complete_id(table, live, id);
+    live->changed = true;
     return live;
 }
 
@@ -234,12 +252,14 @@ static bool take_span(struct intake *intake, const struct span *span)
     if (!live || !shapes_record(stitcher->shapes, span, format, &stitcher->scratch, &record))
         return false;
     record.arrival = ARRIVAL(body->received_ns / NS_PER_MINUTE, format, body->transport);
+    live->cut_short |= !span->trace_id.high;
     if (record.request_id)
         note_request(intake, live->id, span, &record);
     struct live_record *same = live_find_same(live, &record);
     if (same)
         return merge_into(intake, live, same, &record);
-    if (live->base && giants_has(stitcher->giants, live->id, record.span_id, record.start_ns)) {
+    if (live->base &&
+        giants_has(stitcher->giants, live_name(live), record.span_id, record.start_ns)) {
         intake->formats[format].n_duplicates++;
         return true;
     }

@@ -87,16 +87,21 @@ static void keep_low(struct live_table *table, const struct live *live)
         map_add(&table->by_low, hash_u64(live->id.low), live->slot);
 }
 
-struct live *live_find_kin(struct live_table *table, struct trace_id id)
+struct live *live_find_low(struct live_table *table, uint64_t low)
 {
-    if (id.high)
-        return table->cut_short ? live_find(table, (struct trace_id){0, id.low}) : NULL;
     if (!table->cut_short) {
         table->cut_short = true;
         for (uint32_t i = 0; i < table->n; i++)
             keep_low(table, table->entries[i]);
     }
-    return find_by_low(table, id.low);
+    return find_by_low(table, low);
+}
+
+struct live *live_find_kin(struct live_table *table, struct trace_id id)
+{
+    if (id.high)
+        return table->cut_short ? live_find(table, (struct trace_id){0, id.low}) : NULL;
+    return live_find_low(table, id.low);
 }
 
 void live_complete_id(struct live_table *table, struct live *live, struct trace_id id)

@@ -44,12 +44,15 @@ struct live {
     struct link idle; /* first: container_of is a cast */
     struct link age;
     struct trace_id id;
-    uint32_t slot;            /* its place in the table */
-    uint8_t state;            /* enum live_state */
-    bool changed;             /* differs from what the tables hold */
-    bool late_piece;          /* of a trace that cannot be opened again: one of its own */
-    uint32_t n;               /* records */
-    uint32_t base;            /* spans that are stored and not here: see struct cut_trace */
+    struct trace_id whole; /* cut under the lower half alone, and in a turn as yet: what it is cut
+                              under from now on; zero: `id` */
+    uint32_t slot;         /* its place in the table */
+    uint8_t state;         /* enum live_state */
+    bool changed;          /* differs from what the tables hold */
+    bool late_piece;       /* of a trace that cannot be opened again: one of its own */
+    bool cut_short;        /* spans of it came under the lower half of its id */
+    uint32_t n;            /* records */
+    uint32_t base;         /* spans that are stored and not here: see struct cut_trace */
     uint8_t tags[INDEX_FROM]; /* of the first records' span ids: a byte each, so that looking for an
                                  id touches no record of another */
     uint32_t reopened;
@@ -92,6 +95,8 @@ struct live *live_find(const struct live_table *table, struct trace_id id);
 /* Where there is none with this id: the one with the same lower half, when either id is of 64 bits.
  * Some senders hand on only those. NULL when there is none. */
 struct live *live_find_kin(struct live_table *table, struct trace_id id);
+/* One whose id has 128 bits and this lower half; NULL when there is none. */
+struct live *live_find_low(struct live_table *table, uint64_t low);
 /* An entry of 64 bits is known by the whole id from now on. */
 void live_complete_id(struct live_table *table, struct live *live, struct trace_id id);
 /* Two steps that bring what live_find() and live_append() will touch into the cache; a few spans
@@ -121,6 +126,11 @@ void live_touch(struct live_table *table, struct live *live, uint64_t now_ns);
 /* The record of the same key (STITCHING §1), or the last that is compared of too many under one id;
  * NULL when this one is new. */
 struct live_record *live_find_same(const struct live *live, const struct record *record);
+
+static inline struct trace_id live_name(const struct live *live)
+{
+    return live->whole.high ? live->whole : live->id;
+}
 
 static inline struct live *live_of_idle(struct link *link)
 {

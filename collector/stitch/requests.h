@@ -62,11 +62,11 @@ struct request_place *requests_next(const struct requests *requests, struct requ
 /* Was the id seen in no other trace? */
 bool requests_only_in(const struct requests *requests, uint64_t request_id, uint64_t trace);
 
-/* What tells one trace from another here; never 0. */
+/* What tells one trace from another here; never 0. The lower half, for a trace may be known by that
+ * alone first. */
 static inline uint64_t request_trace(struct trace_id id)
 {
-    uint64_t trace = id.high * UINT64_C(0x9e3779b97f4a7c15) ^ id.low;
-    return trace ? trace : 1;
+    return id.low ? id.low : 1;
 }
 
 #endif

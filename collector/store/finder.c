@@ -85,8 +85,13 @@ void trace_finder_close(struct trace_finder *finder)
 bool trace_finder_maybe(struct trace_finder *finder, struct trace_id id)
 {
     uint64_t run, trace_no;
-    return keys_candidates(finder->store, id, &run, 1, &trace_no) > 0 || trace_no ||
-           keys_kin(finder->store, &id, &trace_no);
+    if (keys_candidates(finder->store, id, &run, 1, &trace_no) > 0 || trace_no)
+        return true;
+    if (!id.high)
+        return keys_kin(finder->store, &id, &trace_no);
+    struct trace_id low = {0, id.low};
+    return keys_have_short(finder->store) &&
+           (keys_candidates(finder->store, low, &run, 1, &trace_no) > 0 || trace_no);
 }
 
 static struct str column_text(sqlite3_stmt *row, int column)
@@ -326,22 +331,39 @@ static bool is_closed(const struct trace_finder *finder, sqlite3_stmt *row)
            stored_s + window_s < clock_wall_ns() / NS_PER_S;
 }
 
-/* 1 when this number is the trace with this id, 2 when it is and cannot be opened again. */
+static struct trace_id column_id(sqlite3_stmt *row, int column)
+{
+    uint64_t halves[2] = {0, 0};
+    if (sqlite3_column_bytes(row, column) == 16)
+        memcpy(halves, sqlite3_column_blob(row, column), 16);
+    return (struct trace_id){__builtin_bswap64(halves[0]), __builtin_bswap64(halves[1])};
+}
+
+/* Half of an id may name the whole trace; but one that is not read back keeps its name. */
+static bool is_same(const struct trace_finder *finder, struct trace_id id, struct trace_id stored,
+                    sqlite3_stmt *row)
+{
+    if (id.low != stored.low || !(id.low | stored.high))
+        return false;
+    bool giant = (uint32_t)sqlite3_column_int64(row, 8) >= finder->max_spans;
+    return id.high == stored.high || !id.high || (!stored.high && !giant);
+}
+
+/* 1 when this number is the trace with this id, or half of one is the other; 2 when it is and
+ * cannot be opened again. */
 static int read_trace(struct fetching *fetching, struct trace_id id, uint64_t trace_no,
                       struct cut_trace *found)
 {
     sqlite3_stmt *row = fetching->finder->trace;
-    unsigned char bytes[16];
-    uint64_t halves[2] = {__builtin_bswap64(id.high), __builtin_bswap64(id.low)};
-    memcpy(bytes, halves, 16);
-    sqlite3_bind_int64(row, 1, (int64_t)trace_no);
+    struct trace_id stored = {0};
     int there = 0;
-    if (finder_next_row(fetching, row) && sqlite3_column_bytes(row, 0) == 16 &&
-        memcmp(sqlite3_column_blob(row, 0), bytes, 16) == 0) {
-        there = 2;
+    sqlite3_bind_int64(row, 1, (int64_t)trace_no);
+    if (finder_next_row(fetching, row)) {
+        stored = column_id(row, 0);
+        there = is_same(fetching->finder, id, stored, row) ? 2 : 0;
     }
     if (there && !is_closed(fetching->finder, row)) {
-        *found = (struct cut_trace){.id = id, .trace_no = trace_no};
+        *found = (struct cut_trace){.id = stored, .trace_no = trace_no};
         struct trace_result *trace = &found->now.graph.trace;
         trace->start_ns = (uint64_t)sqlite3_column_int64(row, 1);
         trace->duration_ns = finder_ns(row, 2);
@@ -369,16 +391,28 @@ static int read_trace(struct fetching *fetching, struct trace_id id, uint64_t tr
     return there;
 }
 
-static int look_in_run(struct fetching *fetching, struct trace_id id, uint64_t run,
-                       struct cut_trace *found)
+/* `named`: the id, or its lower half. */
+static int look_in_run(struct fetching *fetching, struct trace_id id, struct trace_id named,
+                       uint64_t run, struct cut_trace *found)
 {
     sqlite3_stmt *key = fetching->finder->key;
     int there = 0;
     sqlite3_bind_int64(key, 1, (int64_t)run);
-    sqlite3_bind_int64(key, 2, trace_id_key(id));
+    sqlite3_bind_int64(key, 2, trace_id_key(named));
     while (!there && finder_next_row(fetching, key))
         there = read_trace(fetching, id, (uint64_t)sqlite3_column_int64(key, 0), found);
     sqlite3_reset(key);
+    return there;
+}
+
+static int look(struct fetching *fetching, struct trace_id id, struct trace_id named,
+                struct cut_trace *found)
+{
+    uint64_t runs[MAX_CANDIDATES], trace_no;
+    size_t n = keys_candidates(fetching->finder->store, named, runs, MAX_CANDIDATES, &trace_no);
+    int there = trace_no ? read_trace(fetching, id, trace_no, found) : 0;
+    for (size_t i = 0; i < n && !there; i++)
+        there = look_in_run(fetching, id, named, runs[i], found);
     return there;
 }
 
@@ -387,12 +421,11 @@ int trace_finder_fetch(struct trace_finder *finder, struct trace_id id, struct n
                        struct cut_trace *found, struct err *err)
 {
     struct fetching fetching = {finder, names, nodes, shapes, arena, false};
-    uint64_t runs[MAX_CANDIDATES], trace_no;
-    size_t n = keys_candidates(finder->store, id, runs, MAX_CANDIDATES, &trace_no);
+    uint64_t trace_no;
     sqlite3_exec(finder->db, "BEGIN", NULL, NULL, NULL);
-    int there = trace_no ? read_trace(&fetching, id, trace_no, found) : 0;
-    for (size_t i = 0; i < n && !there; i++)
-        there = look_in_run(&fetching, id, runs[i], found);
+    int there = look(&fetching, id, id, found);
+    if (!there && id.high && keys_have_short(finder->store))
+        there = look(&fetching, id, (struct trace_id){0, id.low}, found);
     if (!there && keys_kin(finder->store, &id, &trace_no))
         there = read_trace(&fetching, id, trace_no, found);
     sqlite3_exec(finder->db, "COMMIT", NULL, NULL, NULL);

@@ -91,6 +91,7 @@ static void open_run_put(struct keys *keys, uint32_t index, struct trace_id id)
     if (trace_id_eq(keys->ids[index], id))
         return;
     keys->ids[index] = id;
+    keys->has_short |= !id.high;
     map_add(&keys->open_map, id_hash(id), index);
     keep_low(keys, index);
 }
@@ -166,16 +167,25 @@ void keys_close(struct store *store)
     pthread_mutex_destroy(&keys->mutex);
 }
 
+static bool filter_build(struct store *store, uint64_t run, uint8_t *bits)
+{
+    sqlite3_stmt *select;
+    if (store_prepare(store, "SELECT hash FROM trace_key WHERE run = ?", &select))
+        return false;
+    sqlite3_bind_int64(select, 1, (int64_t)run);
+    while (sqlite3_step(select) == SQLITE_ROW)
+        filter_add(bits, sqlite3_column_int64(select, 0));
+    return sqlite3_finalize(select) == SQLITE_OK;
+}
+
 /* The open run is full: what stays of it in memory is its filter. */
 static int close_run(struct store *store, uint64_t next_run)
 {
     struct keys *keys = &store->keys;
     uint8_t *bits = calloc(1, FILTER_BYTES);
-    if (!bits)
+    if (!bits || !filter_build(store, keys->open_run, bits)) {
+        free(bits);
         return SQLITE_NOMEM;
-    for (uint32_t i = 0; i < RUN_TRACES; i++) {
-        if (keys->ids[i].low || keys->ids[i].high)
-            filter_add(bits, trace_id_key(keys->ids[i]));
     }
     pthread_mutex_lock(&keys->mutex);
     if (!filters_add(keys, keys->open_run, clock_wall_ns() / NS_PER_S, bits))
@@ -192,7 +202,23 @@ static int close_run(struct store *store, uint64_t next_run)
     return 0;
 }
 
-int keys_add(struct store *store, struct trace_id id, uint64_t trace_no)
+static int put_key(struct store *store, int64_t key, uint64_t trace_no)
+{
+    struct keys *keys = &store->keys;
+    uint64_t run = trace_no / RUN_TRACES;
+    pthread_mutex_lock(&keys->mutex);
+    for (size_t i = 0; i < keys->n_filters && run < keys->open_run; i++) {
+        if (keys->filters[i].run == run && keys->filters[i].bits)
+            filter_add(keys->filters[i].bits, key);
+    }
+    pthread_mutex_unlock(&keys->mutex);
+    sqlite3_bind_int64(keys->add, 1, (int64_t)run);
+    sqlite3_bind_int64(keys->add, 2, key);
+    sqlite3_bind_int64(keys->add, 3, (int64_t)trace_no);
+    return statement_run(keys->add);
+}
+
+int keys_add(struct store *store, struct trace_id id, uint64_t trace_no, bool cut_short)
 {
     struct keys *keys = &store->keys;
     uint64_t run = trace_no / RUN_TRACES;
@@ -201,35 +227,29 @@ int keys_add(struct store *store, struct trace_id id, uint64_t trace_no)
         if (code)
             return code;
     }
-    if (run < keys->open_run)
-        return 0; /* a reopened trace: its key is there */
     pthread_mutex_lock(&keys->mutex);
-    open_run_put(keys, (uint32_t)(trace_no % RUN_TRACES), id);
+    if (run == keys->open_run)
+        open_run_put(keys, (uint32_t)(trace_no % RUN_TRACES), id);
     pthread_mutex_unlock(&keys->mutex);
-    sqlite3_bind_int64(keys->add, 1, (int64_t)run);
-    sqlite3_bind_int64(keys->add, 2, trace_id_key(id));
-    sqlite3_bind_int64(keys->add, 3, (int64_t)trace_no);
-    return statement_run(keys->add);
+    int code = put_key(store, trace_id_key(id), trace_no);
+    if (!code && cut_short && id.high)
+        code = put_key(store, trace_id_key((struct trace_id){0, id.low}), trace_no);
+    return code;
 }
 
 bool keys_build_filter(struct store *store)
 {
     struct keys *keys = &store->keys;
-    sqlite3_stmt *select;
     size_t at = keys->n_filters;
     while (at > 0 && keys->filters[at - 1].bits)
         at--;
     if (at == 0)
         return false;
     uint8_t *bits = calloc(1, FILTER_BYTES);
-    if (!bits || store_prepare(store, "SELECT hash FROM trace_key WHERE run = ?", &select)) {
+    if (!bits || !filter_build(store, keys->filters[at - 1].run, bits)) {
         free(bits);
         return false;
     }
-    sqlite3_bind_int64(select, 1, (int64_t)keys->filters[at - 1].run);
-    while (sqlite3_step(select) == SQLITE_ROW)
-        filter_add(bits, sqlite3_column_int64(select, 0));
-    sqlite3_finalize(select);
     pthread_mutex_lock(&keys->mutex);
     keys->filters[at - 1].bits = bits;
     pthread_mutex_unlock(&keys->mutex);
@@ -257,6 +277,14 @@ size_t keys_candidates(struct store *store, struct trace_id id, uint64_t *runs, 
     }
     pthread_mutex_unlock(&keys->mutex);
     return n;
+}
+
+bool keys_have_short(struct store *store)
+{
+    pthread_mutex_lock(&store->keys.mutex);
+    bool has = store->keys.has_short;
+    pthread_mutex_unlock(&store->keys.mutex);
+    return has;
 }
 
 bool keys_kin(struct store *store, struct trace_id *id, uint64_t *trace_no)

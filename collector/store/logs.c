@@ -133,6 +133,23 @@ static int add_timeless(struct store *store, const struct log_record *record, ui
     return code;
 }
 
+int logs_rename(struct store *store, struct trace_id id)
+{
+    sqlite3_stmt *rename;
+    uint64_t whole[2], half[2];
+    int code = store_prepare(
+        store, "UPDATE OR IGNORE log_row SET trace_id = ?1 WHERE trace_id = ?2", &rename);
+    if (code)
+        return code;
+    write_id(id, whole);
+    write_id((struct trace_id){0, id.low}, half);
+    sqlite3_bind_blob(rename, 1, whole, 16, SQLITE_STATIC);
+    sqlite3_bind_blob(rename, 2, half, 16, SQLITE_STATIC);
+    code = statement_run(rename);
+    sqlite3_finalize(rename);
+    return code;
+}
+
 int logs_add(struct store *store, const struct body *body, uint32_t *n_stored,
              uint32_t *n_duplicate)
 {

@@ -84,6 +84,9 @@ int logs_open(struct store *store);
 void logs_close(struct store *store);
 /* The transaction was rolled back. */
 void logs_forget(struct store *store);
+/* A trace that was stored under the lower half of this id has the whole now: so have its records.
+ */
+int logs_rename(struct store *store, struct trace_id id);
 /* Those of the body, which says when it was received: the time of those that say none. */
 int logs_add(struct store *store, const struct body *body, uint32_t *n_stored,
              uint32_t *n_duplicate);

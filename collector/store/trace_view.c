@@ -25,6 +25,10 @@ static bool parse_id(struct str text, struct trace_id *id)
     return true;
 }
 
+#define RUNS                                                                                       \
+    "WITH RECURSIVE run(n) AS (SELECT (SELECT ifnull(min(trace_no), 0) / 100000 FROM trace_row) "  \
+    "UNION ALL SELECT n + 1 FROM run WHERE n < (SELECT next_trace_no / 100000 FROM position)) "
+
 /* Looks through the runs of traces; the id itself decides. */
 static int find_pieces(struct query *query, struct trace_id id, struct trace_pieces *pieces,
                        struct err *err)
@@ -35,9 +39,7 @@ static int find_pieces(struct query *query, struct trace_id id, struct trace_pie
     pieces->n = 0;
     if (query_begin(
             query,
-            "WITH RECURSIVE run(n) AS (SELECT (SELECT ifnull(min(trace_no), 0) / 100000 FROM "
-            "trace_row) UNION ALL SELECT n + 1 FROM run WHERE n < (SELECT next_trace_no / 100000 "
-            "FROM position)) "
+            RUNS
             "SELECT t.trace_no FROM run CROSS JOIN trace_key k ON k.run = run.n AND k.hash = ?1 "
             "CROSS JOIN trace_row t ON t.trace_no = k.trace_no WHERE t.id = ?2",
             &select, err))
@@ -49,12 +51,37 @@ static int find_pieces(struct query *query, struct trace_id id, struct trace_pie
     return query_end(query, select, code, err);
 }
 
+/* A trace that came under the lower half of its id too has a key for it. */
+static int complete_id(struct query *query, struct trace_id *id, struct err *err)
+{
+    sqlite3_stmt *select;
+    uint64_t low = __builtin_bswap64(id->low), high;
+    if (query_begin(query,
+                    RUNS "SELECT substr(t.id, 1, 8) FROM run CROSS JOIN trace_key k "
+                         "ON k.run = run.n AND k.hash = ?1 CROSS JOIN trace_row t "
+                         "ON t.trace_no = k.trace_no WHERE substr(t.id, 9) = ?2 "
+                         "ORDER BY t.trace_no DESC LIMIT 1",
+                    &select, err))
+        return err->code;
+    sqlite3_bind_int64(select, 1, (int64_t)id->low);
+    sqlite3_bind_blob(select, 2, &low, 8, SQLITE_STATIC);
+    int code = sqlite3_step(select);
+    if (code == SQLITE_ROW && sqlite3_column_bytes(select, 0) == 8) {
+        memcpy(&high, sqlite3_column_blob(select, 0), 8);
+        id->high = __builtin_bswap64(high);
+    }
+    return query_end(query, select, code, err);
+}
+
 int query_trace_pieces(struct query *query, struct str id, struct trace_pieces *pieces,
                        struct err *err)
 {
     struct trace_id wanted;
     if (!parse_id(id, &wanted))
         return err_set(err, ERR_INVALID, "a trace id is 1 to 32 hexadecimal digits");
+    if (find_pieces(query, wanted, pieces, err) || pieces->n || wanted.high ||
+        complete_id(query, &wanted, err) || !wanted.high)
+        return err->code;
     return find_pieces(query, wanted, pieces, err);
 }
 

@@ -23,7 +23,7 @@ int traces_open(struct store *store)
            /* FAIL: without it SQLite keeps a journal of each statement, to take it back alone */
            store_prepare(store, "INSERT OR FAIL INTO span_row SELECT * FROM turn_span",
                          &store->put_spans) ||
-           store_prepare(store, "DELETE FROM trace_row WHERE trace_no = ? RETURNING bits",
+           store_prepare(store, "DELETE FROM trace_row WHERE trace_no = ? RETURNING bits, id",
                          &store->drop_trace) ||
            store_prepare(store, "UPDATE trace_row SET bits = bits | 16 WHERE trace_no = ?",
                          &store->mark_trace) ||
@@ -197,13 +197,19 @@ static int put_trace(struct store *store, const struct turn *turn, const struct 
     return statement_run(put);
 }
 
-static int drop_old(struct store *store, uint64_t trace_no, bool *showed_new)
+/* `renamed`: it had another id. */
+static int drop_old(struct store *store, const struct cut_trace *trace, bool *showed_new,
+                    bool *renamed)
 {
     sqlite3_stmt *drop = store->drop_trace;
-    sqlite3_bind_int64(drop, 1, (int64_t)trace_no);
-    sqlite3_bind_int64(store->drop_spans, 1, (int64_t)trace_no);
+    unsigned char id[16];
+    id_bytes(trace->id, id);
+    sqlite3_bind_int64(drop, 1, (int64_t)trace->trace_no);
+    sqlite3_bind_int64(store->drop_spans, 1, (int64_t)trace->trace_no);
     int code = sqlite3_step(drop);
     *showed_new = code == SQLITE_ROW && sqlite3_column_int64(drop, 0) & TRACE_SHOWED_NEW;
+    *renamed = code == SQLITE_ROW && sqlite3_column_bytes(drop, 1) == 16 &&
+               memcmp(sqlite3_column_blob(drop, 1), id, 16) != 0;
     if (code == SQLITE_ROW)
         code = sqlite3_step(drop);
     sqlite3_reset(drop);
@@ -266,18 +272,22 @@ static int extend_trace(struct store *store, const struct turn *turn, const stru
 static int apply_trace(struct store *store, const struct turn *turn, const struct cut_trace *trace)
 {
     int code = 0;
+    bool renamed = !trace->was;
     store->relations.told = false;
     if (trace->base)
         return extend_trace(store, turn, trace);
     if (trace->was) {
         code = count(store, turn, trace->was, -1);
-        code = code ? code : drop_old(store, trace->trace_no, &store->relations.told);
+        code = code ? code : drop_old(store, trace, &store->relations.told, &renamed);
+        if (!code && renamed)
+            code = logs_rename(store, trace->id);
     }
     code = code ? code : put_trace(store, turn, trace);
     code = code ? code : count(store, turn, &trace->now, 1);
     if (!code && store->relations.told)
         code = mark_new(store, trace->trace_no);
-    code = code ? code : keys_add(store, trace->id, trace->trace_no);
+    if (!code && (renamed || trace->cut_short))
+        code = keys_add(store, trace->id, trace->trace_no, trace->cut_short);
     code = code ? code : trace_minutes_add(store, trace->now.graph.trace.start_ns, trace->trace_no);
     if (trace->trace_no >= store->position.next_trace_no)
         store->position.next_trace_no = trace->trace_no + 1;

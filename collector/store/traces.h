@@ -41,6 +41,7 @@ struct keys {
     struct map open_map;  /* hash of id -> index into ids */
     struct map low_map;   /* hash of the lower half of ids of 128 bits, one of each -> the same */
     bool cut_short;       /* somebody sends ids of 64 bits: low_map is kept */
+    bool has_short;       /* a trace of the open run, or a later one, had an id of 64 bits */
     struct run_filter *filters; /* of full runs, oldest first */
     size_t n_filters, cap_filters;
     sqlite3_stmt *add;
@@ -49,14 +50,17 @@ struct keys {
 /* keys.c */
 int keys_open(struct store *store);
 void keys_close(struct store *store);
-/* After the rows of a trace were written. */
-int keys_add(struct store *store, struct trace_id id, uint64_t trace_no);
+/* After the rows of a trace were written, the first time or under an id that it did not have.
+ * `cut_short`: it is found by the lower half of its id too. */
+int keys_add(struct store *store, struct trace_id id, uint64_t trace_no, bool cut_short);
 /* Builds one missing filter; false when there is none. */
 bool keys_build_filter(struct store *store);
 int64_t trace_id_key(struct trace_id id);
 /* Runs that may hold this id, newest first: at most `max`; UINT64_MAX − n never. Any thread. */
 size_t keys_candidates(struct store *store, struct trace_id id, uint64_t *runs, size_t max,
                        uint64_t *trace_no);
+/* Whether a trace may be stored under the lower half of an id alone. Any thread. */
+bool keys_have_short(struct store *store);
 /* For an id of 64 bits: a trace of the open run with the same lower half, whose whole id and number
  * these become. Any thread. */
 bool keys_kin(struct store *store, struct trace_id *id, uint64_t *trace_no);

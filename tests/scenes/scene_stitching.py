@@ -308,6 +308,8 @@ def scene_an_id_that_was_cut_short_joins_the_whole_one(c):
         rows = c.sql("SELECT trace_id, span_count, parts, complete FROM trace WHERE substr(trace_id, 17) = '%s'" % whole[16:])
         assert [tuple(r) for r in rows] == [(whole, 3, 1, 1)], rows
         assert len(c.api("traces/" + whole)["spans"]) == 3
+        assert len(c.api("traces/" + whole[16:])["spans"]) == 3  # all that b knows of it
+        assert c.request(c.zipkin, "GET", "/api/v2/trace/" + whole[16:])[0] == 200
 
     c.start()
     for order in ((0, 1, 2), (2, 1, 0), (1, 2, 0)):
@@ -330,12 +332,25 @@ def scene_an_id_that_was_cut_short_joins_the_whole_one(c):
     give(three[2])
     c.flush()
     is_one(whole)
+    for restart in (False, True):
+        whole, three = spans()
+        give(three[2])  # the trace is stored under the lower half
+        c.flush()
+        if restart:
+            c.kill()
+            c.start()
+        other = "%016x%s" % (78 + restart, whole[16:])
+        give(*three[:2], otlp_span(other, "%016x" % 9, service="z"))  # the other is one of its own
+        c.flush()
+        assert {tuple(r) for r in c.sql("SELECT trace_id, span_count FROM trace WHERE substr(trace_id, 17) = '%s'" % whole[16:])} == {(whole, 3), (other, 1)}
+        assert len(c.api("traces/" + whole)["spans"]) == 3
     whole, three = spans()
     other = "%016x%s" % (77, whole[16:])
     give(*three[:2], otlp_span(other, "%016x" % 9, service="z"))
     c.flush()
     assert {tuple(r) for r in c.sql("SELECT trace_id, span_count FROM trace WHERE substr(trace_id, 17) = '%s'" % whole[16:])} == {(whole, 2), (other, 1)}
-    assert c.sql("SELECT known_by, sum(calls) FROM edge_minute WHERE caller_service = 'a' AND callee_service = 'b' GROUP BY 1") == [("both", 5)]
+    assert c.sql("SELECT known_by, sum(calls) FROM edge_minute WHERE caller_service = 'a' AND callee_service = 'b' GROUP BY 1") == [("both", 7)]
+    c.check_ledger()
 
 
 def scene_a_call_whose_client_span_has_no_times_is_in_the_callee_s_minute(c):
