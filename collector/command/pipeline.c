@@ -339,8 +339,12 @@ static int make_exporter(struct pipeline *pipeline, struct err *err)
 static int refuse_waiting_inbox(const struct pipeline *pipeline, struct err *err)
 {
     struct stat info;
+    struct store_web web;
     if (stat(pipeline->inbox_folder, &info) != 0)
         return 0;
+    if (store_is_running(pipeline->settings->store_path, &web))
+        return err_set(err, ERR_IO, "%s is in use by another faultline; stop it, or replay --to it",
+                       pipeline->settings->store_path);
     return err_set(err, ERR_IO,
                    "%s holds bodies that are not stored yet; start and stop "
                    "'faultline serve' on this database first, or replay --to it",

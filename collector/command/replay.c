@@ -39,11 +39,14 @@ struct replay {
     struct replay_note note;
     struct progress progress;
     const char *to;
-    int format;        /* --as; −1: by content */
-    bool looking;      /* first pass of --shift: only the times are wanted */
-    const char *path;  /* the file at hand */
-    uint32_t n_told;   /* lines that were left out, and were told of */
-    uint64_t n_pieces; /* so far, those that are skipped too */
+    int format;               /* --as; −1: by content */
+    bool looking;             /* first pass of --shift: only the times are wanted */
+    const char *path;         /* the file at hand */
+    uint32_t n_told;          /* lines that were left out, and were told of */
+    uint64_t n_file_rejected; /* records of it that were rejected and are not told of yet */
+    char first_reason[160];   /* of the first of them */
+    uint64_t first_offset;    /* the byte where its piece begins, which it counts from */
+    uint64_t n_pieces;        /* so far, those that are skipped too */
     uint64_t n_files, n_records, n_accepted, n_rejected, n_duplicate, from_ns, to_ns;
     uint64_t spans_to_ns; /* the end of the latest span, which --shift makes now */
     struct err err;
@@ -167,6 +170,32 @@ static int hand_on(struct replay *replay, struct content content, struct str byt
     return replay->err.code;
 }
 
+/* To be told at the file's end. */
+static void note_rejected(struct replay *replay, const struct pieces *pieces,
+                          const struct batch *batch)
+{
+    if (!replay->n_file_rejected && batch->counts.n_rejected) {
+        memcpy(replay->first_reason, batch->first_reason, sizeof(replay->first_reason));
+        replay->first_offset = pieces_offset(pieces);
+    }
+    replay->n_file_rejected += batch->counts.n_rejected;
+}
+
+static void tell_rejected(struct replay *replay)
+{
+    uint64_t n = replay->n_file_rejected, offset = replay->first_offset;
+    char from[64] = "";
+    if (!n)
+        return;
+    if (offset)
+        snprintf(from, sizeof(from), "from byte %llu on: ", (unsigned long long)offset);
+    progress_wipe(&replay->progress);
+    fprintf(stderr, "faultline replay: %s: %llu %s rejected%s%s%s\n", replay->path,
+            (unsigned long long)n, n == 1 ? "record is" : "records are",
+            n == 1 ? ": " : "; the first: ", from, replay->first_reason);
+    replay->n_file_rejected = 0;
+}
+
 static void count(struct replay *replay, const struct batch *batch)
 {
     replay->n_records += batch_records(batch) + batch->counts.n_rejected;
@@ -273,6 +302,8 @@ static int feed(struct replay *replay, const struct pieces *pieces, char *bytes,
         return 0;
     }
     count(replay, batch);
+    if (!refused)
+        note_rejected(replay, pieces, batch);
     return hand_on(replay, content, text, batch, refused);
 }
 
@@ -295,6 +326,7 @@ static int replay_file(struct replay *replay, const char *path)
     pieces_close(pieces);
     repeats_free(replay->repeats);
     replay->repeats = NULL;
+    tell_rejected(replay);
     if (replay->err.code)
         err_prefix(&replay->err, "%s", path);
     progress_next_file(&replay->progress, path);

@@ -18,7 +18,7 @@
 
 struct sender {
     struct client *client;
-    const char *to;
+    char *to;            /* without slashes at its end */
     uint32_t most_spans; /* what it takes in one request, as far as is known */
     bool no_zipkin;      /* it does not take Zipkin: that is another port */
 };
@@ -28,19 +28,24 @@ struct sender *sender_new(const char *to)
     struct sender *sender = calloc(1, sizeof(*sender));
     if (!sender)
         return NULL;
-    sender->to = to;
+    size_t n = strlen(to);
+    while (n && to[n - 1] == '/')
+        n--;
+    sender->to = strndup(to, n);
     sender->most_spans = UINT32_MAX;
     sender->client = client_new(SEND_LIMIT_NS);
-    if (sender->client)
+    if (sender->to && sender->client)
         return sender;
-    free(sender);
+    sender_free(sender);
     return NULL;
 }
 
 void sender_free(struct sender *sender)
 {
-    if (sender)
-        client_free(sender->client);
+    if (!sender)
+        return;
+    client_free(sender->client);
+    free(sender->to);
     free(sender);
 }
 

@@ -4,6 +4,7 @@ import ctypes.util
 import gzip
 import json
 import os
+import re
 import subprocess
 import time
 
@@ -78,7 +79,7 @@ def sent_on(c, files):
         with open(name, "wb") as f:
             f.write(data)
     c.start()
-    done = subprocess.run([c.program, "replay", *names, "--to", "http://" + c.otlp], capture_output=True, text=True)
+    done = subprocess.run([c.program, "replay", *names, "--to", "http://%s/" % c.otlp], capture_output=True, text=True)
     assert done.returncode == 0, done
     return names, json.loads(done.stdout)
 
@@ -311,6 +312,12 @@ def scene_lines_keep_the_format_of_the_first(c):
     done = replay(c, line + b"\n" + b"nonsense that is no line of any log\n" * 90000 + line + b"\n")
     assert (done["records"], done["rejected"]) == (90002, 90000), done
     c.check_ledger()
+    path = os.path.join(c.folder, "f.bin")
+    said = lambda: subprocess.run([c.program, "replay", path, path, "--db", c.db], capture_output=True, text=True).stderr.splitlines()  # noqa: E731
+    assert said() == ["faultline replay: %s: 90000 records are rejected; the first: line 2: nginx: not the combined format, nor one that begins with it" % path] * 2
+    with open(path, "wb") as f:  # counted from where its piece begins
+        f.write((line + b"\n") * (1536 * 1024 // len(line)) + b"nonsense\n")
+    assert [re.sub(r"\d{2,}|line \d+", "N", x[x.index(": 1 "):]) for x in said()] == [": 1 record is rejected: from byte N on: N: nginx: not the combined format, nor one that begins with it"] * 2
 
 
 def scene_a_broken_line_is_left_out(c):

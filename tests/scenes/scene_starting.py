@@ -113,7 +113,7 @@ def scene_one_file_has_one_collector_whatever_it_is_called(c):
         assert p.returncode == 0, p
         assert sqlite3.connect(to).execute("SELECT count(*) FROM span").fetchone() == (1,)
         p = subprocess.run([c.program, "replay", to, "--db", path], capture_output=True, text=True, timeout=20)
-        assert p.returncode == 3 and "f.db-inbox holds bodies that are not stored yet" in p.stderr, p
+        assert p.returncode == 3 and "f.db is in use by another faultline" in p.stderr, p
     assert c.post_otlp(span(2), True)[0] == 200
     c.kill()
     c.db = real
