@@ -9,7 +9,8 @@
 enum setting_type {
     SETTING_TEXT,
     SETTING_LISTEN, /* [host:]port, unix:/path, off */
-    SETTING_LIST, /* items by comma (\, within one); a YAML sequence, or a map as key=value items */
+    SETTING_LIST, /* items by comma (\, within one), also in the brackets that check-config prints;
+                     a YAML sequence, or a map as key=value items */
     SETTING_DURATION,
     SETTING_SIZE,
     SETTING_COUNT,
@@ -19,6 +20,7 @@ enum setting_type {
     SETTING_LINK,  /* http:// or https://, or empty */
     /* lists that say what an item is */
     SETTING_NETWORKS, /* 10.0.0.0/8 */
+    SETTING_NODES,    /* service, namespace/service or cluster/namespace/service; * any */
     SETTING_ZONES,    /* name=network; a map */
     SETTING_PAIRS,    /* name=value; a map */
     SETTING_TOPICS,   /* topic=format */

@@ -41,6 +41,14 @@ static int check_topic(struct str item, struct err *err)
                      err);
 }
 
+static bool is_node(struct str item)
+{
+    unsigned slashes = 0;
+    for (size_t i = 0; i < item.len; i++)
+        slashes += item.p[i] == '/';
+    return item.len && slashes <= 2;
+}
+
 static bool is_rule(struct str item)
 {
     const char *arrow = item.len ? memmem(item.p, item.len, "->", 2) : NULL;
@@ -63,6 +71,11 @@ int config_item_check(enum setting_type type, struct str item, struct err *err)
     switch (type) {
     case SETTING_NETWORKS:
         return cidr_parse(item, &network) ? 0 : bad(item, "network (10.0.0.0/8)", err);
+    case SETTING_NODES:
+        return is_node(item)
+                   ? 0
+                   : bad(item, "node (service, namespace/service or cluster/namespace/service)",
+                         err);
     case SETTING_ZONES:
         return config_cut_pair(item, &one, &other) && cidr_parse(other, &network)
                    ? 0

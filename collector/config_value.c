@@ -1,5 +1,7 @@
 /* config_value.c - durations, sizes, lists and words: from text to a setting's place, and back. */
+#include <arpa/inet.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "collector/config_internal.h"
@@ -56,6 +58,46 @@ static void list_free(struct text_list *list)
     *list = (struct text_list){0};
 }
 
+/* Where the bracket ends that text begins with: not in an item's quotes. */
+static size_t bracket_end(struct str text)
+{
+    char end = text.p[0] == '[' ? ']' : '}';
+    bool quoted = false;
+    size_t at = 1;
+    for (; at < text.len && (quoted || text.p[at] != end); at++) {
+        bool begins = !quoted && strchr("[{, ", text.p[at - 1]);
+        if (text.p[at] == '\'' && (quoted || begins))
+            quoted = !quoted;
+    }
+    return at;
+}
+
+/* A list as check-config prints it, in brackets; an address of IPv6 is none. */
+static bool is_in_brackets(struct str text)
+{
+    struct in6_addr address;
+    char inside[INET6_ADDRSTRLEN];
+    bool begins = text.len > 1 && (text.p[0] == '[' || text.p[0] == '{');
+    if (!begins || bracket_end(text) != text.len - 1)
+        return false;
+    snprintf(inside, sizeof(inside), "%.*s", (int)text.len - 2, text.p + 1);
+    return text.len - 2 >= sizeof(inside) || inet_pton(AF_INET6, inside, &address) != 1;
+}
+
+/* … whose items are in quotes where they would read otherwise. */
+static bool cut_quoted(struct str *text, struct str *item)
+{
+    struct str begin = str_trim(*text);
+    ptrdiff_t end = begin.len && begin.p[0] == '\'' ? str_find(str_skip(begin, 1), '\'') : -1;
+    if (end < 0)
+        return false;
+    *item = (struct str){begin.p + 1, (size_t)end};
+    *text = str_trim(str_skip(begin, (size_t)end + 2));
+    if (text->len && text->p[0] == ',')
+        *text = str_skip(*text, 1);
+    return true;
+}
+
 /* A comma ends an item; behind a backslash it is a part of it, as is another backslash. */
 static bool is_escape(struct str text, size_t at)
 {
@@ -100,10 +142,15 @@ static int list_set(struct text_list *list, enum setting_type type, struct str t
 {
     struct text_list fresh = {.items = calloc(text.len + 2, sizeof(char *))};
     struct str item;
+    bool shown = is_in_brackets(text);
+    if (shown)
+        text = (struct str){text.p + 1, text.len - 2};
     while (fresh.items && text.len) {
-        cut_item(text, &item, &text);
-        item = str_trim(item);
-        char *copied = item.len ? copy_item(item) : NULL;
+        bool quoted = shown && cut_quoted(&text, &item);
+        if (!quoted)
+            cut_item(text, &item, &text);
+        item = quoted ? item : str_trim(item);
+        char *copied = !item.len ? NULL : quoted ? copy(item) : copy_item(item);
         if (!copied)
             continue;
         fresh.items[fresh.n++] = copied;

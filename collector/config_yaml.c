@@ -9,6 +9,7 @@
 
 #define MAX_DEPTH 16
 #define MAX_NAME 256
+#define NO_VALUE "null is no value; without the line it has its default"
 
 struct reading {
     yaml_parser_t parser;
@@ -37,9 +38,21 @@ static bool mistake(struct reading *reading, size_t line, const char *text)
     return false;
 }
 
+/* Of the setting that is read; what follows is read all the same. */
+static void wrong_value(struct reading *reading, size_t line, const char *text)
+{
+    buf_addf(reading->mistakes, "%s:%zu: %s: %s\n", reading->path, line, reading->key, text);
+    ++*reading->n_mistakes;
+}
+
 static void end_list(struct reading *reading)
 {
-    reading->found(str_of(reading->key), buf_str(&reading->list), reading->key_line, reading->ctx);
+    const struct setting *setting = config_find(str_of(reading->key));
+    if (setting && !setting_is_list(setting->type))
+        wrong_value(reading, reading->key_line, "takes one value, not a list");
+    else
+        reading->found(str_of(reading->key), buf_str(&reading->list), reading->key_line,
+                       reading->ctx);
     buf_reset(&reading->list);
     reading->key[0] = '\0';
     reading->in_list = reading->in_map = false;
@@ -72,10 +85,20 @@ static bool end_item(struct reading *reading, size_t line)
     return true;
 }
 
+static bool is_null(const yaml_event_t *event)
+{
+    const char *text = (const char *)event->data.scalar.value;
+    return event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+           (strcmp(text, "~") == 0 || strcmp(text, "null") == 0 || strcmp(text, "Null") == 0 ||
+            strcmp(text, "NULL") == 0);
+}
+
 /* A section whose lines are all comments: "store:" and nothing. */
 static bool is_empty_section(const struct reading *reading, const yaml_event_t *event)
 {
-    if (event->data.scalar.length || event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+    bool nothing =
+        !event->data.scalar.length && event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+    if (!nothing && !is_null(event))
         return false;
     size_t len = strlen(reading->key);
     for (size_t i = 0; i < config_n_settings; i++) {
@@ -99,6 +122,11 @@ static bool take_scalar(struct reading *reading, const yaml_event_t *event)
                  text);
         return true;
     }
+    if ((reading->in_list || reading->in_map) && is_null(event)) {
+        wrong_value(reading, line, NO_VALUE);
+        reading->map_key[0] = reading->in_map_list ? reading->map_key[0] : '\0';
+        return true;
+    }
     if (reading->in_list || reading->in_map) {
         if (reading->list.len)
             buf_add_char(&reading->list, ',');
@@ -118,7 +146,10 @@ static bool take_scalar(struct reading *reading, const yaml_event_t *event)
         reading->key_line = line;
         return true;
     }
-    if (!is_empty_section(reading, event))
+    bool section = is_empty_section(reading, event);
+    if (!section && is_null(event))
+        wrong_value(reading, line, NO_VALUE);
+    else if (!section)
         reading->found(str_of(reading->key), (struct str){text, len}, reading->key_line,
                        reading->ctx);
     reading->key[0] = '\0';

@@ -178,6 +178,14 @@ def scene_every_setting_has_its_default_and_says_where_it_is_from(c):
         "web.hosts = [a, b]  # environment", "web.log_link = https://logs  # environment", "web.sql = false  # flag"], changed
 
 
+def scene_a_list_is_read_as_it_is_printed(c):
+    for shown in ("stitch.gateways = [a, x/b, 'c,d']", "stitch.gateways = []", "web.hosts = ['[::1]', '::1']", "stitch.zones = {z1=10.0.0.0/8, z2=10.1.0.0/16}",
+                  "security.allow_plaintext = ['* -> legacy/ftp', a -> b]"):
+        assert shown + "  # flag" in check_config(c, "--set", shown.replace(" = ", "=", 1))[1], shown
+    for bare in ("[::1]", "[::1],[::2]"):  # addresses are no brackets around a list
+        assert "web.hosts = [%s]  # flag" % ", ".join("'%s'" % one for one in bare.split(",")) in check_config(c, "--set", "web.hosts=" + bare)[1], bare
+
+
 def scene_all_mistakes_are_told_at_once(c):
     with open(os.path.join(c.folder, "f.yml"), "w") as out:
         out.write("store: {path: a.db}\nstore.path: b.db\nstitch.trace_idel: 1s\nlimit.events: -1\nstitch.inside: [x]\nstore.retention: 5\n")
@@ -197,12 +205,16 @@ def scene_all_mistakes_are_told_at_once(c):
                                       "--set: stitch.trace_idle: '99ms' is out of bounds (100ms to 10m)")):
         assert line.startswith(start), (line, start)
     for bad in ("store.path=", "store.keep=0%", "store.keep=100%", "store.spans=blocks", "store.commit_interval=61s", "receive.kafka.topics=a=thrift",
-                "receive.kafka.options=a", "stitch.zones=a=b", "stitch.alias=a", "security.allow_plaintext=a", "web.extra_listen=x",
+                "receive.kafka.options=a", "stitch.gateways=a/b/c/d", "stitch.sidecars=[a, b/c/d/e]", "stitch.zones=a=b", "stitch.alias=a", "security.allow_plaintext=a", "web.extra_listen=x",
                 "receive.zipkin.listen=70000", "receive.otlp_http.cors_origins=x", "receive.otlp_http.cors_origins=https://a.example/", "receive.otlp_http.cors_origins=a.example:443", "web.log_link=javascript:alert(1)", "web.sql=maybe", "store.cache=64", "receive.max_body=1.5MiB", "nope"):
         code, _, mistakes = check_config(c, "--set", bad)
         assert code == 2 and len(mistakes) == 1, (bad, mistakes)
     assert "did you mean" not in mistakes[0], mistakes  # nothing is like it
     assert check_config(c, "--config", "none.yml")[0] == 2
+    with open(os.path.join(c.folder, "f.yml"), "w") as out:
+        out.write("store.path: [a, b]\nlimit.attributes: [5]\nlog.level: [debug]\nstore.cache: ~\nstitch.zones:\n  a: null\nstitch.inside: [~]\nredact.keys: ['null']\nweb: ~\n")
+    assert [re.match(r"f\.yml:(\d): (\S+): (\S+) ", line).groups() for line in check_config(c, "--config", "f.yml")[2]] == [
+        ("1", "store.path", "takes"), ("2", "limit.attributes", "takes"), ("3", "log.level", "takes"), ("4", "store.cache", "null"), ("6", "stitch.zones", "null"), ("7", "stitch.inside", "null")]
 
 
 def scene_57_settings_files_that_mean_harm(c):
