@@ -17,6 +17,7 @@ enum output { OUTPUT_TABLE, OUTPUT_CSV, OUTPUT_JSON, OUTPUT_NDJSON, OUTPUT_MARKD
 struct printing {
     enum output output;
     size_t n_rows;
+    bool named; /* the columns of this statement are told */
 };
 
 static void print_csv(struct str text)
@@ -113,32 +114,44 @@ static void print_cells(const struct printing *printing, const struct query_rows
     printf(printing->output == OUTPUT_MARKDOWN ? " |\n" : "\n");
 }
 
+static void print_names(struct printing *printing, const struct query_rows *rows)
+{
+    if (printing->named || !rows->n_columns)
+        return;
+    printing->named = true;
+    print_cells(printing, rows, true);
+    if (printing->output != OUTPUT_MARKDOWN)
+        return;
+    for (int i = 0; i < rows->n_columns; i++)
+        printf("|---");
+    printf("|\n");
+}
+
 static bool print_row(const struct query_rows *rows, void *ctx)
 {
     struct printing *printing = ctx;
-    if (printing->output == OUTPUT_JSON || printing->output == OUTPUT_NDJSON) {
-        if (printing->output == OUTPUT_JSON)
-            printf(printing->n_rows ? ",\n" : "[");
-        print_json_row(rows);
-        if (printing->output == OUTPUT_NDJSON)
-            putchar('\n');
-    } else {
-        if (!printing->n_rows)
-            print_cells(printing, rows, true);
-        if (!printing->n_rows && printing->output == OUTPUT_MARKDOWN) {
-            for (int i = 0; i < rows->n_columns; i++)
-                printf("|---");
-            printf("|\n");
-        }
-        print_cells(printing, rows, false);
+    bool json = printing->output == OUTPUT_JSON || printing->output == OUTPUT_NDJSON;
+    if (!json)
+        print_names(printing, rows);
+    if (!rows->values) {
+        printing->named = false;
+        return !ferror(stdout);
     }
+    if (printing->output == OUTPUT_JSON)
+        printf(printing->n_rows ? ",\n" : "[");
+    if (json)
+        print_json_row(rows);
+    else
+        print_cells(printing, rows, false);
+    if (printing->output == OUTPUT_NDJSON)
+        putchar('\n');
     printing->n_rows++;
     return !ferror(stdout);
 }
 
 static int run(struct query *query, const char *sql, enum output output)
 {
-    struct printing printing = {output, 0};
+    struct printing printing = {.output = output};
     struct err err = {0};
     query_sql(query, sql, print_row, &printing, &err);
     if (output == OUTPUT_JSON)
@@ -168,7 +181,8 @@ static bool print_answer(struct arena *arena, const struct tree *answer, struct 
     for (const struct tree *column = tree_get(answer, "columns")->first; column && n < MAX_COLUMNS;
          column = column->next)
         names[n++] = arena_dup(arena, tree_get(column, "name")->text).p;
-    struct query_rows rows = {n, names, types, values, lengths};
+    struct query_rows rows = {n, names, types, values, lengths},
+                      end = {.n_columns = n, .names = names};
     for (const struct tree *row = tree_get(answer, "rows")->first; row; row = row->next) {
         int i = 0;
         for (const struct tree *cell = row->first; cell && i < n; cell = cell->next, i++) {
@@ -179,12 +193,12 @@ static bool print_answer(struct arena *arena, const struct tree *answer, struct 
         if (!print_row(&rows, printing))
             return false;
     }
-    return true;
+    return print_row(&end, printing);
 }
 
 static int run_url(const char *url, const char *sql, enum output output)
 {
-    struct printing printing = {output, 0};
+    struct printing printing = {.output = output};
     struct err err = {0};
     struct buf answer;
     struct arena arena;

@@ -268,13 +268,14 @@ struct query_status {
 int query_status(struct query *query, struct query_status *status, struct err *err);
 
 /* Runs one read-only statement; `row` gets texts per column (NULL for SQL NULL), returns false to
- * stop. For `faultline sql`. Adds the functions of PRODUCT §5 (histogram_quantile, …). */
+ * stop; behind the last row it gets the names alone. For `faultline sql`. Adds the functions of
+ * PRODUCT §5 (histogram_quantile, …). */
 struct query_rows {
     int n_columns;
     const char *const *names;
-    const int *types; /* SQLITE_INTEGER … of this row's values */
-    const char *const *values;
-    const int *lengths; /* bytes */
+    const int *types;          /* SQLITE_INTEGER … of this row's values */
+    const char *const *values; /* NULL: no row */
+    const int *lengths;        /* bytes */
 };
 int query_sql(struct query *query, const char *sql,
               bool (*row)(const struct query_rows *rows, void *ctx), void *ctx, struct err *err);

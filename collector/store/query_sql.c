@@ -59,18 +59,35 @@ static void merge_final(sqlite3_context *context)
     buf_fini(&blob);
 }
 
+/* As SQLite's extension has it: between two values it interpolates. */
 struct percentile {
     double *values; /* from SQLite, so that they count as memory of the question */
     size_t n, cap;
     double p;
 };
 
+static bool is_number(sqlite3_value *value)
+{
+    int type = sqlite3_value_numeric_type(value);
+    return type == SQLITE_INTEGER || type == SQLITE_FLOAT;
+}
+
 static void percentile_step(sqlite3_context *context, int n, sqlite3_value **values)
 {
     struct percentile *all = sqlite3_aggregate_context(context, sizeof(*all));
     (void)n;
+    double p = sqlite3_value_double(values[1]);
+    if (!is_number(values[1]) || p < 0 || p > 100) {
+        sqlite3_result_error(context, "percentile: the second argument is a number from 0 to 100",
+                             -1);
+        return;
+    }
     if (!all || sqlite3_value_type(values[0]) == SQLITE_NULL)
         return;
+    if (!is_number(values[0])) {
+        sqlite3_result_error(context, "percentile: the first argument is a number, or null", -1);
+        return;
+    }
     if (all->n == all->cap) {
         size_t cap = all->cap ? 2 * all->cap : 256;
         double *grown = sqlite3_realloc64(all->values, cap * sizeof(*grown));
@@ -82,7 +99,7 @@ static void percentile_step(sqlite3_context *context, int n, sqlite3_value **val
         all->cap = cap;
     }
     all->values[all->n++] = sqlite3_value_double(values[0]);
-    all->p = sqlite3_value_double(values[1]);
+    all->p = p;
 }
 
 static int by_value(const void *a, const void *b)
@@ -94,12 +111,16 @@ static int by_value(const void *a, const void *b)
 static void percentile_final(sqlite3_context *context)
 {
     struct percentile *all = sqlite3_aggregate_context(context, 0);
-    if (!all || !all->n || all->p < 0 || all->p > 100) {
+    if (!all || !all->n) {
         sqlite3_result_null(context);
     } else {
         qsort(all->values, all->n, sizeof(double), by_value);
-        size_t at = (size_t)(all->p / 100 * (double)(all->n - 1) + 0.5);
-        sqlite3_result_double(context, all->values[at]);
+        double at = all->p * (double)(all->n - 1) / 100;
+        size_t below = (size_t)at;
+        double share = at - (double)below, low = all->values[below];
+        /* an infinite one has no distance to the next */
+        double up = share > 0 && all->values[below + 1] != low ? all->values[below + 1] - low : 0;
+        sqlite3_result_double(context, low + up * share);
     }
     if (all)
         sqlite3_free(all->values);
@@ -161,8 +182,20 @@ static int value_text(sqlite3_stmt *row, int column, struct buf *reals, const ch
     return (int)strlen(*text);
 }
 
-int query_each(struct query *query, sqlite3_stmt *statement,
-               bool (*row)(const struct query_rows *rows, void *ctx), void *ctx, struct err *err)
+static void refuse_writing(struct query *query, struct err *err)
+{
+    err_set(err, ERR_INVALID, "only reading is allowed: %s", sqlite3_errmsg(query->db));
+}
+
+/* `end`: the names alone behind the last row. */
+struct telling {
+    bool (*row)(const struct query_rows *rows, void *ctx);
+    void *ctx;
+    bool end;
+};
+
+static int each(struct query *query, sqlite3_stmt *statement, const struct telling *telling,
+                struct err *err)
 {
     int n = sqlite3_column_count(statement), code;
     const char **names = calloc((size_t)n + 1, sizeof(char *)),
@@ -181,17 +214,28 @@ int query_each(struct query *query, sqlite3_stmt *statement,
             types[i] = sqlite3_column_type(statement, i);
             lengths[i] = value_text(statement, i, &reals, &values[i]);
         }
-        if (!row(&rows, ctx))
+        if (!telling->row(&rows, telling->ctx))
             break;
     }
+    struct query_rows none = {.n_columns = n, .names = names};
+    if (code == SQLITE_DONE && names && telling->end)
+        telling->row(&none, telling->ctx);
     free(names);
     free(values);
     free(types);
     free(lengths);
     buf_fini(&reals);
     if (query_end(query, statement, code, err) && (code & 0xff) == SQLITE_ERROR)
-        err->code = ERR_INVALID; /* what was asked for cannot be computed */
+        err->code = ERR_INVALID;      /* what was asked for cannot be computed */
+    if ((code & 0xff) == SQLITE_AUTH) /* VACUUM is forbidden only when it runs */
+        refuse_writing(query, err);
     return err->code;
+}
+
+int query_each(struct query *query, sqlite3_stmt *statement,
+               bool (*row)(const struct query_rows *rows, void *ctx), void *ctx, struct err *err)
+{
+    return each(query, statement, &(struct telling){row, ctx, false}, err);
 }
 
 int query_sql(struct query *query, const char *sql,
@@ -204,12 +248,12 @@ int query_sql(struct query *query, const char *sql,
     while (*rest && !err->code) {
         int code = sqlite3_prepare_v2(query->db, rest, -1, &statement, &rest);
         if (code == SQLITE_AUTH || (code && sql_guard_is_write(query->db))) {
-            err_set(err, ERR_INVALID, "only reading is allowed: %s", sqlite3_errmsg(query->db));
+            refuse_writing(query, err);
         } else if (code) {
             query_unprepared(query, err);
         } else if (statement) {
             asked = true;
-            query_each(query, statement, row, ctx, err);
+            each(query, statement, &(struct telling){row, ctx, true}, err);
         }
     }
     sql_guard_end(query);

@@ -59,6 +59,10 @@ def scene_sql_says_numbers_alike_by_file_and_by_url(c):
     assert told[0].splitlines()[-1] == "| 2.0 | 1e+300 | 1e-09 | 0.30000000000000004 | Inf | -Inf | 3 |  |", told
     cells = subprocess.run([c.program, "sql", "--db", c.db, "--format", "markdown", "SELECT 'a|b' x, 'c' || char(10) || 'd' y"], stdout=subprocess.PIPE, check=True)
     assert cells.stdout.decode() == "| x | y |\n|---|---|\n| a\\|b | c<br>d |\n", cells
+    for form, names in (("table", "a                   b,c\n"), ("csv", 'a,"b,c"\n'), ("json", "[]\n"), ("ndjson", ""), ("markdown", "| a | b,c |\n|---|---|\n")):
+        for where in (("--db", c.db), ("--url", "http://" + c.web)):  # no rows: the columns have names all the same
+            told = subprocess.run([c.program, "sql", "--format", form, *where, "SELECT 1 AS a, 2 AS 'b,c' WHERE 0"], stdout=subprocess.PIPE, check=True).stdout.decode()
+            assert told == names, (form, where, told)
     # CSV is for programs: nothing is put before what a spreadsheet would run.
     cells = subprocess.run([c.program, "sql", "--db", c.db, "--format", "csv", "SELECT '=1+1' x, -5 y, '-5' z, '@a,b' w"], stdout=subprocess.PIPE, check=True)
     assert cells.stdout.decode() == 'x,y,z,w\n=1+1,-5,-5,"@a,b"\n', cells
@@ -83,6 +87,15 @@ def scene_a_file_where_nothing_can_be_written_is_read(c):
             assert p.returncode == 0 and not p.stderr and p.stdout, p
     finally:
         subprocess.run(["umount", place], check=True)
+
+
+def scene_percentile_interpolates_as_sqlite_s_own(c):
+    c.start()
+    c.flush()
+    for values, p, wanted in (([1, 2, 3, 4], 50, 2.5), ([10, 20], 50, 15), ([4, 1, 3, 2], 25, 1.75), ([7], 99, 7), ([1, 2, 3], 0, 1), ([1, 2, 3], 100, 3), ([None, 5], 50, 5), ([None], 50, None)):
+        status, got = ask(c, "SELECT percentile(value, %d) FROM json_each('%s')" % (p, json.dumps(values)))
+        assert status == 200 and got["rows"] == [[wanted]], (values, p, got)
+    assert ask(c, "SELECT percentile(9e999, 50) FROM json_each('[1,2]')")[1]["rows"] == [["Inf"]]
 
 
 def scene_sql_takes_parameters(c):
@@ -137,7 +150,7 @@ def scene_sql_ends_alike_by_file_and_by_url(c):
     """A mistake of who asks is 2, also one that shows only while it is computed; what takes too long is no mistake."""
     c.start(web__sql_timeout="100ms")
     for sql, code in (("SELECT 1", 0), ("SELECT ns('bogus')", 2), ("SELECT json('{')", 2), ("SELECT abs(-9223372036854775808)", 2), ("", 2), ("  ", 2), ("SELECT", 2),
-                      ("DELETE FROM span", 2)):
+                      ("DELETE FROM span", 2), ("VACUUM", 2), ("SELECT percentile(value, 101) FROM json_each('[1]')", 2), ("SELECT percentile(value, 50) FROM json_each('[\"x\"]')", 2)):
         for where in (("--db", c.db), ("--url", "http://" + c.web)):
             p = subprocess.run([c.program, "sql", sql, *where], capture_output=True, text=True)
             assert p.returncode == code and bool(p.stderr) == bool(code), (sql, where, p)
