@@ -29,21 +29,19 @@ static bool read_request(const struct options *options, struct comparison_reques
                                            .candidate = str_of(option(options, "candidate")),
                                            .to_ns = now_ns,
                                            .min_calls = MIN_CALLS};
+    bool good = option_time(options, "to", now_ns, &request->to_ns);
+    request->from_ns = request->to_ns > COMPARE_WINDOW_NS ? request->to_ns - COMPARE_WINDOW_NS : 0;
+    good = option_time(options, "from", now_ns, &request->from_ns) && good;
+    if (good && request->from_ns > request->to_ns)
+        good = complain("--from is before --to");
     if (format && strcmp(format, "text") != 0 && strcmp(format, "json") != 0)
-        return complain("--format is text or json");
+        good = complain("--format is text or json");
+    if (request->candidate.len && str_eq(request->candidate, request->baseline))
+        good = complain("--baseline and --candidate are the same version");
     if (!service || !*service)
         return complain("--service NAME, with --baseline and --candidate: two of its versions");
-    if (!option_time(options, "to", now_ns, &request->to_ns))
-        return false;
-    request->from_ns = request->to_ns > COMPARE_WINDOW_NS ? request->to_ns - COMPARE_WINDOW_NS : 0;
-    if (!option_time(options, "from", now_ns, &request->from_ns))
-        return false;
-    if (request->from_ns > request->to_ns)
-        return complain("--from is before --to");
-    if (request->candidate.len && str_eq(request->candidate, request->baseline))
-        return complain("--baseline and --candidate are the same version");
     node_read_text(str_of(service), &request->cluster, &request->namespace, &request->service);
-    return true;
+    return good;
 }
 
 /* ---- text ---- */

@@ -200,6 +200,12 @@ static int ask_diagnosis(struct query *query, const void *what, struct buf *out,
     return diagnose_json(query, what, out, err);
 }
 
+static bool complain(const char *what)
+{
+    fprintf(stderr, "faultline diagnose: %s\n", what);
+    return false;
+}
+
 static bool read_baseline(const struct options *options, uint64_t now_ns,
                           struct diagnosis_request *request)
 {
@@ -216,36 +222,31 @@ static bool read_baseline(const struct options *options, uint64_t now_ns,
         time_parse(to, now_ns, &request->baseline_to_ns) &&
         request->baseline_from_ns < request->baseline_to_ns)
         return true;
-    fprintf(stderr, "faultline diagnose: --baseline is FROM..TO, from before to\n");
-    return false;
+    return complain("--baseline is FROM..TO, from before to");
 }
 
 static bool read_request(const struct options *options, struct diagnosis_request *request)
 {
     const char *level = option(options, "level"), *limit = option(options, "limit");
+    const char *format = option(options, "format");
     uint64_t now_ns = clock_wall_ns(), number = DEFAULT_LIMIT;
     int word = level ? suspect_level_from_word(str_of(level)) : SUSPECT_SERVICE;
     *request = (struct diagnosis_request){.to_ns = now_ns, .min_requests = MIN_REQUESTS};
-    if (!option_time(options, "to", now_ns, &request->to_ns))
-        return false;
+    bool good = option_time(options, "to", now_ns, &request->to_ns);
     request->from_ns = request->to_ns > DEFAULT_WINDOW_NS ? request->to_ns - DEFAULT_WINDOW_NS : 0;
-    if (!option_time(options, "from", now_ns, &request->from_ns) ||
-        !read_baseline(options, now_ns, request))
-        return false;
-    const char *wrong = NULL;
-    if (request->from_ns > request->to_ns)
-        wrong = "--from is after --to";
-    else if (word < 0)
-        wrong = "--level is service, version, instance or operation";
-    else if (limit && (!str_to_u64(str_of(limit), &number) || number < 1 || number > 1000))
-        wrong = "--limit is 1 to 1000";
-    if (wrong) {
-        fprintf(stderr, "faultline diagnose: %s\n", wrong);
-        return false;
-    }
+    good = option_time(options, "from", now_ns, &request->from_ns) && good;
+    if (good && request->from_ns > request->to_ns)
+        good = complain("--from is after --to");
+    good = read_baseline(options, now_ns, request) && good;
+    if (format && strcmp(format, "text") != 0 && strcmp(format, "json") != 0)
+        good = complain("--format is text or json");
+    if (word < 0)
+        good = complain("--level is service, version, instance or operation");
+    if (limit && (!str_to_u64(str_of(limit), &number) || number < 1 || number > 1000))
+        good = complain("--limit is 1 to 1000");
     request->level = (enum suspect_level)word;
     request->limit = (uint32_t)number;
-    return true;
+    return good;
 }
 
 static void print_suspect(const struct tree *suspect)
@@ -354,13 +355,8 @@ static void write_path(const struct options *options, struct buf *path)
 
 int command_diagnose(const struct options *options)
 {
-    const char *format = option(options, "format");
     struct diagnosis_request request;
     struct buf path;
-    if (format && strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
-        fprintf(stderr, "faultline diagnose: --format is text or json\n");
-        return EXIT_USAGE;
-    }
     if (!read_request(options, &request))
         return EXIT_USAGE;
     write_path(options, &path);

@@ -25,17 +25,15 @@ bool read_window(const struct options *options, uint64_t default_ns, struct wind
 {
     uint64_t now_ns = clock_wall_ns();
     *window = (struct window){.to_ns = now_ns + NS_PER_MINUTE};
-    if (!option_time(options, "to", now_ns, &window->to_ns))
-        return false;
+    bool good = option_time(options, "to", now_ns, &window->to_ns);
     uint64_t end_ns = window->to_ns < now_ns ? window->to_ns : now_ns;
     window->from_ns = end_ns > default_ns ? end_ns - default_ns : 0;
-    if (!option_time(options, "from", now_ns, &window->from_ns))
-        return false;
-    if (window->from_ns > window->to_ns) {
+    good = option_time(options, "from", now_ns, &window->from_ns) && good;
+    if (good && window->from_ns > window->to_ns) {
         fprintf(stderr, "faultline %s: --from is after --to\n", options->command->name);
-        return false;
+        good = false;
     }
-    return true;
+    return good;
 }
 
 int show_answer(const struct options *options, const struct question *question,

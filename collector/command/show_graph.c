@@ -213,21 +213,21 @@ int command_graph(const struct options *options)
     const char *layer = option(options, "layer");
     struct graph_question graph = {.view.physical = layer && strcmp(layer, "physical") == 0};
     struct buf path;
-    if (format && !wants(options, "table") && !wants(options, "dot") &&
-        !wants(options, "mermaid") && !wants(options, "json"))
-        return bad_format(options, "table, dot, mermaid or json");
+    int wrong = 0;
     bool drawn = wants(options, "dot") || wants(options, "mermaid");
+    if (format && !drawn && !wants(options, "table") && !wants(options, "json"))
+        wrong = bad_format(options, "table, dot, mermaid or json");
     if (drawn && (option(options, "check") || option(options, "diff")))
-        return bad_format(options, "table or json with --diff and --check");
+        wrong = bad_format(options, "table or json with --diff and --check");
     if (level && strcmp(level, "service") != 0 && strcmp(level, "version") != 0) {
         fprintf(stderr, "faultline graph: --level is service or version\n");
-        return EXIT_USAGE;
+        wrong = EXIT_USAGE;
     }
     if (layer && !graph.view.physical && strcmp(layer, "logical") != 0) {
         fprintf(stderr, "faultline graph: --layer is logical or physical\n");
-        return EXIT_USAGE;
+        wrong = EXIT_USAGE;
     }
-    if (!read_window(options, 15 * NS_PER_MINUTE, &graph.window))
+    if (!read_window(options, 15 * NS_PER_MINUTE, &graph.window) || wrong)
         return EXIT_USAGE;
     if (option(options, "check"))
         return check_graph(options, graph.window);

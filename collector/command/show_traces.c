@@ -61,6 +61,12 @@ static int show_traces(const struct options *options, const struct tree *tree)
     return EXIT_GOOD;
 }
 
+static bool complain(const char *what)
+{
+    fprintf(stderr, "faultline traces: %s\n", what);
+    return false;
+}
+
 /* False (said) when a value cannot be read. */
 static bool read_filter(const struct options *options, struct query_filter *filter)
 {
@@ -69,28 +75,24 @@ static bool read_filter(const struct options *options, struct query_filter *filt
     struct err err = {0};
     char attr[128];
     uint64_t number = 20;
-    const char *wrong = NULL;
     *filter = (struct query_filter){.operation = str_of(option(options, "operation")),
                                     .status = str_of(status)};
     node_read_text(str_of(option(options, "service")), &filter->cluster, &filter->namespace,
                    &filter->service);
-    if (!read_window(options, 24 * 60 * NS_PER_MINUTE, &filter->window))
-        return false;
+    bool good = read_window(options, 24 * 60 * NS_PER_MINUTE, &filter->window);
     if (limit && (!str_to_u64(str_of(limit), &number) || number < 1 || number > 1000))
-        wrong = "--limit is 1 to 1000";
+        good = complain("--limit is 1 to 1000");
     if (least && !duration_parse(str_of(least), &filter->min_duration_ns))
-        wrong = "--min-duration is a duration: 250ms";
+        good = complain("--min-duration is a duration: 250ms");
     if (status && strcmp(status, "ok") != 0 && strcmp(status, "error") != 0)
-        wrong = "--status is ok or error";
+        good = complain("--status is ok or error");
     for (size_t i = 0; options->attrs[i] && !err.code; i++)
         query_add_attr(filter, str_of(options->attrs[i]), &err);
     snprintf(attr, sizeof(attr), "--%.100s", err.text);
     if (err.code)
-        wrong = attr;
+        good = complain(attr);
     filter->limit = (uint32_t)number;
-    if (wrong)
-        fprintf(stderr, "faultline traces: %s\n", wrong);
-    return !wrong;
+    return good;
 }
 
 static void write_path(const struct options *options, const struct query_filter *filter,
@@ -135,7 +137,8 @@ int command_traces(const struct options *options)
 {
     struct traces_question traces;
     struct buf path;
-    if (!read_format(options, &traces.others) || !read_filter(options, &traces.filter))
+    bool good = read_format(options, &traces.others);
+    if (!read_filter(options, &traces.filter) || !good)
         return EXIT_USAGE;
     write_path(options, &traces.filter, &path);
     if (traces.others >= 0)

@@ -380,6 +380,16 @@ def scene_the_option_that_is_wrong_is_named_alone(c):
         for name, value, said in (("--from", "30", "--from is after --to"), ("--from", "x", "--from is a time"), ("--to", "x", "--to is a time")):
             p = subprocess.run([c.program, *command, "--db", "x", *sum({"--from": "10", "--to": "20", name: value}.items(), ())], capture_output=True, text=True)
             assert p.returncode == 2 and p.stderr.startswith("faultline %s: %s" % (command[0], said)), (command, name, value, p.stderr)
+    time = " is a time (15m, 2026-11-23T10:00:00Z)"
+    for text, said in (("traces --status bad --limit 0 --from x --to y --format q --min-duration z --attr a", ["--format is text, json, otlp, jaeger or zipkin", "--to" + time, "--from" + time, "--limit is 1 to 1000",
+                                                                                                       "--min-duration is a duration: 250ms", "--status is ok or error", "--attr is key=value"]),
+                       ("graph --from x --to y --format q --level l --layer m", ["--format is table, dot, mermaid or json", "--level is service or version", "--layer is logical or physical", "--to" + time, "--from" + time]),
+                       ("diagnose --from x --to y --level l --limit 0 --format q --baseline b", ["--to" + time, "--from" + time, "--baseline is FROM..TO, from before to", "--format is text or json",
+                                                                                                 "--level is service, version, instance or operation", "--limit is 1 to 1000"]),
+                       ("compare --from x --format q --baseline a --candidate a", ["--from" + time, "--format is text or json", "--baseline and --candidate are the same version",
+                                                                                   "--service NAME, with --baseline and --candidate: two of its versions"])):
+        p = subprocess.run([c.program, *text.split(), "--db", "x"], capture_output=True, text=True)  # all of them at once
+        assert p.returncode == 2 and p.stderr.splitlines() == ["faultline %s: %s" % (text.split()[0], one) for one in said], p
 
 
 def scene_levels_and_the_api_say_the_same(c):
