@@ -46,6 +46,15 @@ def check(value, schema, doc, where):
                     check(v, more, doc, where + "." + k)
 
 
+def check_words(schema, where):
+    """What readers of OpenAPI 3.0 stumble over, wherever it stands."""
+    if isinstance(schema, dict):
+        assert schema.get("type") != "array" or "items" in schema, where
+        assert "$ref" not in schema or "nullable" not in schema, where  # beside a reference nothing counts
+    for key, one in schema.items() if isinstance(schema, dict) else enumerate(schema) if isinstance(schema, list) else ():
+        check_words(one, where + [key])
+
+
 def routes_of_the_server():
     text = open(os.path.join(lib.HERE, "..", "..", "web", "server.c")).read()
     return {(m, p) for m, p in re.findall(r'\{"(GET|POST)", "(/api/v1/[^"]+)"', text)}
@@ -63,6 +72,7 @@ def scene_openapi_is_served_and_true(c):
     status, text, headers = c.get("/api/v1/openapi.json")
     assert status == 200 and headers["content-type"] == "application/json"
     doc = json.loads(text)
+    check_words(doc, [])
     described = {(m.upper(), p) for p, ms in doc["paths"].items() for m in ms}
     for method, path in routes_of_the_server():
         rest = path.endswith("/")
@@ -101,6 +111,7 @@ def scene_openapi_is_served_and_true(c):
         status, text, _ = c.get("/api/v1/" + bad)
         assert status == 400, (bad, status)
         check(json.loads(text), doc["components"]["schemas"]["Error"], doc, bad)
+    assert c.get("/api/v1/service/eu-1/shop/nobody")[0] == 404 and "404" in doc["paths"]["/api/v1/service/{cluster}/{namespace}/{service}"]["get"]["responses"]
     assert c.get("/api/v1/traces/%s/spans/1" % failed)[0] == 404 and c.get("/api/v1/traces/%s/other" % failed)[0] == 404
 
 
