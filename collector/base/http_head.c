@@ -350,12 +350,13 @@ double http_weight(struct str header, struct str name)
         double q = 1;
         str_cut(header, ',', &one, &header);
         str_cut(one, ';', &named, &rest);
-        if (!str_eq(str_trim(named), name))
+        if (!str_eq_nocase(str_trim(named), name))
             continue;
         while (rest.len) {
             str_cut(rest, ';', &one, &rest);
             one = str_trim(one);
-            if (str_starts(one, STR("q=")) && !str_to_double(str_skip(one, 2), &q))
+            bool weight = one.len > 1 && (one.p[0] | 0x20) == 'q' && one.p[1] == '=';
+            if (weight && !str_to_double(str_skip(one, 2), &q))
                 q = 0;
         }
         return q;

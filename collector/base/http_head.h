@@ -48,7 +48,7 @@ bool http_is_token_byte(unsigned char c);
 /* The first header of this name; '' with p NULL when absent. */
 struct str http_head_get(const struct http_head *head, struct str name);
 /* What an Accept header of any kind gives a name: 1 where it stands without q; -1 where it does not
- * stand. */
+ * stand. Case does not count. */
 double http_weight(struct str header, struct str name);
 /* The name or the address in `host`, without brackets and without a port; '' when it holds none. */
 struct str http_bare_host(struct str host);

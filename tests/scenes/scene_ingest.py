@@ -359,7 +359,7 @@ def scene_metrics_are_clean(c):
     check_families(c.get("/metrics")[1].decode())
     status, text, headers = c.get("/metrics", Accept="application/openmetrics-text;version=1.0.0")
     assert text.endswith(b"# EOF\n") and b'# {trace_id="' in text and "openmetrics" in headers["content-type"]
-    for accept, wanted in (("application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.3,*/*;q=0.1", True), ("application/openmetrics-text; q=0", False),
+    for accept, wanted in (("application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.3,*/*;q=0.1", True), ("application/openmetrics-text; q=0", False), ("Application/OpenMetrics-Text; Q=0.8, text/plain; q=0.3", True), ("application/openmetrics-text;Q=0.1,text/plain", False),
                            ("application/openmetrics-text;q=0.1, text/plain;q=0.9", False), ("text/plain", False), ("*/*", False)):
         assert c.get("/metrics", Accept=accept)[1].endswith(b"# EOF\n") == wanted, accept
     status, packed, headers = c.get("/metrics", **{"Accept-Encoding": "gzip"})
