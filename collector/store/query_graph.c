@@ -282,6 +282,12 @@ enum graph_mark graph_mark_of(int64_t calls, int64_t began, int64_t passed)
     return began >= passed ? MARK_BEGAN : MARK_PASSED;
 }
 
+enum graph_mark graph_node_mark(const struct gnode *node)
+{
+    int64_t calls = node->in.calls ? node->in.calls : node->out_calls;
+    return graph_mark_of(calls, node->began, node->passed);
+}
+
 void graph_sum(struct graph_answer *answer)
 {
     for (uint32_t i = 0; i < answer->n_nodes; i++) {
@@ -306,11 +312,10 @@ void graph_sum(struct graph_answer *answer)
     }
     for (uint32_t i = 0; i < answer->n_nodes; i++) {
         struct gnode *node = &answer->nodes[i];
-        int64_t calls = node->in.calls ? node->in.calls : node->out_calls;
         node->passed = graph_passed(node->passed, node->unreached);
         if (node->role == ROLE_USER)
             node->passed = node->out_failed; /* nobody calls users: what fails for them */
-        node->mark = graph_mark_of(calls, node->began, node->passed);
+        node->mark = graph_node_mark(node);
     }
 }
 

@@ -123,5 +123,7 @@ uint32_t graph_find_node(const struct graph_answer *answer, struct str text);
 
 /* Failures worth a mark: at least three, and one call in two hundred. */
 enum graph_mark graph_mark_of(int64_t calls, int64_t began, int64_t passed);
+/* Of the calls a node got; of one that gets none, of those it makes. */
+enum graph_mark graph_node_mark(const struct gnode *node);
 
 #endif

@@ -1,6 +1,10 @@
 /* query_graph_physical.c - the window hop by hop (CONTRACT §2, §7): applications, their sidecars,
  * gateways and waypoints are nodes, hops are edges. What an edge took is the time of its hop; what
  * a node took is its own: of an application beside its proxies, of a gateway beside the network.
+ *
+ * A failure counts at every place that saw it. Where it began: on the network, when who sent
+ * saw it and who got it did not; between a sidecar and its application likewise; at the place where
+ * a call ends, when the call was not carried further. All else is passed on.
  */
 #include <stdlib.h>
 
@@ -19,6 +23,15 @@ struct hop_sum { /* a row of `hop`, and its minutes added up */
     struct traffic traffic;
 };
 
+/* What a node took and saw itself, beside what the edges into it say. */
+struct node_own {
+    struct histogram histogram;
+    int64_t failed, client_errors;
+    int64_t ended;                                 /* of `failed`: calls that end here */
+    int64_t carried;                               /* calls that end here and failed further on */
+    int64_t sidecar_failed, sidecar_client_errors; /* the same calls, as its own sidecar saw them */
+};
+
 struct physical {
     struct graph_answer *answer;
     struct hop_sum *hops;
@@ -26,7 +39,7 @@ struct physical {
     struct map hop_map;              /* by row */
     struct map node_map;             /* by service and role */
     sqlite3_stmt *find, *find_proxy; /* a hop; nodes that bear a proxy's name and role */
-    struct histogram *own;           /* by node as made: the time it took itself */
+    struct node_own *own;            /* by node as made */
     uint32_t cap_nodes;
 };
 
@@ -157,7 +170,7 @@ static bool make_room(struct physical *physical)
     uint32_t cap = physical->cap_nodes ? 2 * physical->cap_nodes : 128;
     struct gnode *nodes = realloc(answer->nodes, cap * sizeof(*nodes));
     answer->nodes = nodes ? nodes : answer->nodes;
-    struct histogram *own = realloc(physical->own, cap * sizeof(*own));
+    struct node_own *own = realloc(physical->own, cap * sizeof(*own));
     physical->own = own ? own : physical->own;
     if (!nodes || !own)
         return false;
@@ -262,7 +275,28 @@ static bool add_edge(struct physical *physical, const struct hop_sum *hop, uint3
 
 static bool add_own(struct physical *physical, const struct hop_sum *hop, uint32_t node)
 {
-    return node != UINT32_MAX && histogram_merge(&physical->own[node], &hop->traffic.histogram);
+    if (node == UINT32_MAX)
+        return false;
+    struct node_own *own = &physical->own[node];
+    own->failed += hop->traffic.passed;
+    own->client_errors += hop->traffic.client_errors;
+    if (node == node_of_end(physical, hop->callee))
+        own->ended += hop->traffic.passed;
+    return histogram_merge(&own->histogram, &hop->traffic.histogram);
+}
+
+/* The hop is the edge from the sidecar on; what failed there the sidecar saw. */
+static bool add_sidecar_in(struct physical *physical, const struct hop_sum *hop)
+{
+    uint32_t sidecar = sidecar_of_end(physical, hop->callee);
+    uint32_t node = node_of_end(physical, hop->callee);
+    if (!add_edge(physical, hop, sidecar, node))
+        return false;
+    physical->own[sidecar].failed += hop->traffic.passed;
+    physical->own[sidecar].client_errors += hop->traffic.client_errors;
+    physical->own[node].sidecar_failed += hop->traffic.passed;
+    physical->own[node].sidecar_client_errors += hop->traffic.client_errors;
+    return true;
 }
 
 static bool add_hop(struct physical *physical, const struct hop_sum *hop)
@@ -276,8 +310,7 @@ static bool add_hop(struct physical *physical, const struct hop_sum *hop)
         node = node_of_end(physical, hop->caller);
         return add_edge(physical, hop, node, sidecar_of_end(physical, hop->caller));
     case HOP_SIDECAR_IN:
-        node = sidecar_of_end(physical, hop->callee);
-        return add_edge(physical, hop, node, node_of_end(physical, hop->callee));
+        return add_sidecar_in(physical, hop);
     case HOP_APPLICATION:
         return add_own(physical, hop, node_of_end(physical, hop->callee));
     case HOP_GATEWAY:
@@ -300,7 +333,7 @@ static bool sort_nodes(struct physical *physical)
     struct graph_answer *answer = physical->answer;
     uint32_t n = answer->n_nodes;
     uint32_t *to = calloc(n + 1, sizeof(*to));
-    struct histogram *own = calloc(n + 1, sizeof(*own));
+    struct node_own *own = calloc(n + 1, sizeof(*own));
     if (!to || !own) {
         free(to);
         free(own);
@@ -323,19 +356,75 @@ static bool sort_nodes(struct physical *physical)
     return true;
 }
 
-/* A node's time is its own, not that of the edges to it. */
-static void hand_over_times(struct physical *physical)
+/* Calls that failed further on than where they ended: hops do not say it, calls do. */
+static int read_carried(struct physical *physical, struct err *err)
+{
+    struct mesh *mesh = &physical->answer->mesh;
+    struct window window = physical->answer->window;
+    sqlite3_stmt *select;
+    int code;
+    if (query_begin(mesh->query,
+                    "SELECT e.callee, sum(m.errors_carried) FROM edge_minute_row m "
+                    "JOIN edge e ON e.id = m.edge WHERE m.minute >= ?1 AND m.minute < ?2 "
+                    "AND m.errors_carried > 0 GROUP BY e.callee",
+                    &select, err))
+        return err->code;
+    sqlite3_bind_int64(select, 1, (int64_t)(window.from_ns / NS_PER_MINUTE));
+    sqlite3_bind_int64(select, 2, (int64_t)(window.to_ns / NS_PER_MINUTE));
+    while ((code = sqlite3_step(select)) == SQLITE_ROW) {
+        uint32_t callee = mesh_find(mesh, sqlite3_column_int64(select, 0));
+        uint32_t node = callee == UINT32_MAX ? UINT32_MAX : node_of_end(physical, callee);
+        if (node != UINT32_MAX)
+            physical->own[node].carried += sqlite3_column_int64(select, 1);
+    }
+    return query_end(mesh->query, select, code, err);
+}
+
+static int64_t less(int64_t n, int64_t by)
+{
+    return n > by ? n - by : 0;
+}
+
+/* What a sidecar saw fail and its application did not began between the two. */
+static void judge_sidecar_edges(struct physical *physical)
 {
     struct graph_answer *answer = physical->answer;
-    graph_sum(answer);
-    for (uint32_t i = 0; i < answer->n_nodes; i++) {
-        histogram_fini(&answer->nodes[i].in.histogram);
-        answer->nodes[i].in.histogram = physical->own[i];
-        physical->own[i] = (struct histogram){0};
+    for (uint32_t i = 0; i < answer->n_edges; i++) {
+        struct gedge *edge = &answer->edges[i];
+        if (edge->hop != HOP_SIDECAR_IN + 1)
+            continue;
+        int64_t began = less(edge->now.passed, physical->own[edge->callee].failed);
+        edge->now.began += began;
+        edge->now.passed -= began;
     }
 }
 
-static bool build(struct physical *physical)
+/* A node's time is its own, not that of the edges to it; its failures are both, but of an
+ * application those that its sidecar saw, too, only once. */
+static void hand_over(struct physical *physical)
+{
+    struct graph_answer *answer = physical->answer;
+    judge_sidecar_edges(physical);
+    graph_sum(answer);
+    for (uint32_t i = 0; i < answer->n_nodes; i++) {
+        struct gnode *node = &answer->nodes[i];
+        struct node_own *own = &physical->own[i];
+        int64_t began = less(own->ended, own->carried);
+        int64_t seen_twice = own->failed - less(own->failed, own->sidecar_failed);
+        int64_t passed = own->failed - seen_twice - began;
+        node->in.client_errors += less(own->client_errors, own->sidecar_client_errors);
+        node->in.began += began;
+        node->in.passed += passed;
+        node->began += began;
+        node->passed += passed;
+        node->mark = graph_node_mark(node);
+        histogram_fini(&node->in.histogram);
+        node->in.histogram = own->histogram;
+        own->histogram = (struct histogram){0};
+    }
+}
+
+static int build(struct physical *physical, struct err *err)
 {
     struct graph_answer *answer = physical->answer;
     bool good = !answer->mesh.short_of_memory && mesh_fold(&answer->mesh);
@@ -343,12 +432,14 @@ static bool build(struct physical *physical)
         if (physical->hops[i].traffic.calls)
             good = add_hop(physical, &physical->hops[i]);
     }
-    good = good && sort_nodes(physical);
-    if (good)
-        hand_over_times(physical);
+    if (good && read_carried(physical, err))
+        return err->code;
+    if (!good || !sort_nodes(physical))
+        return err_set(err, ERR_BUSY, "memory is short");
+    hand_over(physical);
     answer->n_all_nodes = answer->n_nodes;
     answer->n_all_edges = answer->n_edges;
-    return good;
+    return 0;
 }
 
 static void physical_fini(struct physical *physical)
@@ -356,7 +447,7 @@ static void physical_fini(struct physical *physical)
     for (uint32_t i = 0; i < physical->n_hops; i++)
         traffic_fini(&physical->hops[i].traffic);
     for (uint32_t i = 0; i < physical->cap_nodes && i < physical->answer->n_nodes; i++)
-        histogram_fini(&physical->own[i]);
+        histogram_fini(&physical->own[i].histogram);
     free(physical->hops);
     free(physical->own);
     map_fini(&physical->hop_map);
@@ -386,8 +477,7 @@ int graph_load_physical(struct graph_answer *answer, struct query *query, enum g
                      &physical.find_proxy, err) &&
         !read_rows(&physical, err)) {
         answer->seconds = mesh_seconds(&answer->mesh);
-        if (!build(&physical))
-            err_set(err, ERR_BUSY, "memory is short");
+        build(&physical, err);
     }
     physical_fini(&physical);
     return err->code;

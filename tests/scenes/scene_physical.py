@@ -60,6 +60,9 @@ def scene_hops_are_edges_and_proxies_nodes(c):
     assert nodes["east#gateway"]["node"] == {"cluster": "c1", "namespace": "istio-system", "service": "east", "version": "", "role": "gateway"}
     assert nodes["a#sidecar"]["node"]["role"] == "sidecar" and nodes["a"]["node"]["role"] == "workload"
     assert [n["id"] for n in graph["nodes"]] == sorted(n["id"] for n in graph["nodes"])
+    failed = {n: (v["errors"], v["errors_origin"]) for n, v in nodes.items()}
+    assert failed == {"user#user": (0, 0), "edge#gateway": (2, 0), "a#sidecar": (4, 0), "a": (2, 0), "east#gateway": (2, 0),
+                      "b#sidecar": (1, 0), "b": (2, 2)}, failed
     near = lambda ns, ms: ns is not None and abs(ns - ms * 1e6) < 0.1 * ms * 1e6  # noqa: E731
     assert near(edges["a", "a#sidecar"]["p50_ns"], 2), edges["a", "a#sidecar"]          # c − o
     assert near(edges["a#sidecar", "a"]["p50_ns"], 2), edges["a#sidecar", "a"]          # i − s
@@ -68,6 +71,26 @@ def scene_hops_are_edges_and_proxies_nodes(c):
     assert near(nodes["east#gateway"]["p50_ns"], 2), nodes["east#gateway"]
     assert c.api("graph?layer=logical")["edges"] == c.api("graph")["edges"]
     assert all("hop" not in e for e in c.api("graph")["edges"])
+
+
+def scene_what_fails_at_an_application_or_a_gateway_is_its_own(c):
+    """Seen by its sidecar, too, it counts once; what the application answered well and its sidecar did not began between the two."""
+    c.start()
+    spans = []
+    for number, sidecar, application in ((1, 500, 500), (2, 503, 200), (3, 200, 200)):
+        t = Trace(number)
+        i = t.proxy("a", "server", 0, 100, None, upstream=INBOUND, cluster="c1", code=sidecar)
+        t.server("a", 3, 94, i, attrs={"http__response__status_code": application}, status=2 if application >= 500 else 0)
+        spans += t.spans
+    t = Trace(4)
+    t.proxy("edge", "server", 0, 5, None, role="gateway", namespace="istio-system", cluster="c1", code=503, flags="NR")
+    assert c.post_otlp(otlp(recent(spans + t.spans)), json_body=True)[0] == 200
+    c.flush()
+    graph = c.api("graph?layer=physical")
+    failed = {short(n["id"]): (n["calls"], n["errors"], n["errors_origin"]) for n in graph["nodes"] if n["node"]["role"] != "user"}
+    assert failed == {"a#sidecar": (3, 2, 0), "a": (3, 2, 2), "edge#gateway": (1, 1, 1)}, failed
+    between = [(e["errors"], e["errors_origin"]) for e in graph["edges"] if e["hop"] == "sidecar_in"]
+    assert between == [(2, 1)], between
 
 
 def scene_the_physical_graph_of_the_command_is_the_api_s(c):
