@@ -5,7 +5,8 @@
  *
  * A relation is two services, whatever their versions; one whose namespace or cluster is not known
  * is the relation that knows it. Time is that of events: the newest call seen, and while calls come
- * live also what has passed since. So a replay tells what happened then, and silence is told too.
+ * live also what has passed since. So a replay tells what happened then, and silence is told too,
+ * also one that is over when its calls are committed.
  */
 #include "collector/store/relations.h"
 
@@ -112,7 +113,7 @@ int relations_open(struct store *store)
 
 static void clear(struct relations *p)
 {
-    p->n = p->n_edges = 0;
+    p->n = p->n_edges = p->n_runs = 0;
     map_clear(&p->map);
     map_clear(&p->edge_map);
 }
@@ -125,6 +126,7 @@ void relations_close(struct store *store)
         sqlite3_finalize(all[i]);
     free(p->items);
     free(p->edges);
+    free(p->runs);
     map_fini(&p->map);
     map_fini(&p->edge_map);
 }
@@ -308,23 +310,57 @@ static uint64_t silence_ns(const struct relation *relation)
     return most_ns > GONE_LEAST_NS ? most_ns : GONE_LEAST_NS;
 }
 
-static int returned(struct store *store, struct relation *relation,
-                    const struct relation_edge *edge, uint64_t at_ns)
-{
-    char detail[64];
-    uint64_t away_s = (at_ns - relation->last_ns) / NS_PER_S;
-    snprintf(detail, sizeof(detail), "after %llu s", (unsigned long long)away_s);
-    relation->gone_ns = 0;
-    relation->changed = true;
-    return tell(store, EVENT_RETURNED, at_ns, edge->nodes, detail);
-}
-
 static bool is_first(struct relation *relation, uint32_t bit)
 {
     bool first = !(relation->bits & bit);
     relation->bits |= bit;
     relation->changed = relation->changed || first;
     return first;
+}
+
+/* Is this before the relation was told gone, or after? */
+static bool is_after_gone(const struct relation *relation, uint64_t at_ns)
+{
+    return relation->gone_ns && at_ns >= relation->gone_ns;
+}
+
+/* To the run of calls it is near to, else a new one. */
+static int add_to_runs(struct relations *p, struct relation *relation, uint64_t at_ns,
+                       const struct relation_edge *edge)
+{
+    if (p->n_runs == p->cap_runs) {
+        uint32_t cap = p->cap_runs ? 2 * p->cap_runs : 256;
+        struct relation_run *grown = realloc(p->runs, cap * sizeof(*grown));
+        if (!grown)
+            return SQLITE_NOMEM;
+        p->runs = grown;
+        p->cap_runs = cap;
+    }
+    uint32_t *link = &relation->runs;
+    bool after = is_after_gone(relation, at_ns);
+    while (*link) {
+        struct relation_run *run = &p->runs[*link - 1];
+        bool run_after = is_after_gone(relation, run->first_ns);
+        if (at_ns > run->last_ns + GONE_LEAST_NS || after > run_after)
+            break;
+        if (after == run_after && at_ns + GONE_LEAST_NS >= run->first_ns) {
+            if (at_ns < run->first_ns) {
+                run->first_ns = at_ns;
+                memcpy(run->nodes, edge->nodes, sizeof(run->nodes));
+            }
+            run->last_ns = at_ns > run->last_ns ? at_ns : run->last_ns;
+            run->calls++;
+            return 0;
+        }
+        link = &run->older;
+    }
+    p->runs[p->n_runs] = (struct relation_run){.first_ns = at_ns,
+                                               .last_ns = at_ns,
+                                               .calls = 1,
+                                               .nodes = {edge->nodes[0], edge->nodes[1]},
+                                               .older = *link};
+    *link = ++p->n_runs;
+    return 0;
 }
 
 int relations_add_call(struct store *store, const struct turn *turn, const struct call *call,
@@ -338,20 +374,16 @@ int relations_add_call(struct store *store, const struct turn *turn, const struc
     if (code)
         return code;
     struct relation *relation = &p->items[edge->relation];
-    relation->calls += sign;
-    if (sign < 0)
+    if (sign < 0) {
+        relation->calls--;
         return 0; /* it comes again with its trace */
-    if (relation->gone_ns && call->start_ns >= relation->gone_ns)
-        code = returned(store, relation, edge, call->start_ns);
+    }
+    code = add_to_runs(p, relation, call->start_ns, edge);
     if (!code && call->security == SECURITY_PLAINTEXT && is_first(relation, RELATION_PLAINTEXT))
         code = tell(store, EVENT_FIRST_PLAINTEXT, call->start_ns, edge->nodes, "");
     if (!code && call->hairpin && is_first(relation, RELATION_HAIRPIN))
         code = tell(store, EVENT_HAIRPIN, call->start_ns, edge->nodes,
                     names_text(turn->names, call->via).p);
-    if (call->start_ns < relation->first_ns)
-        relation->first_ns = call->start_ns;
-    if (call->start_ns > relation->last_ns)
-        relation->last_ns = call->start_ns;
     if (call->start_ns > p->newest_ns && call->start_ns < p->now_wall_ns + LIVE_NS) {
         p->newest_ns = call->start_ns;
         p->newest_at_ns = p->now_wall_ns;
@@ -382,6 +414,16 @@ static int go(struct store *store, struct relation *relation)
     return tell(store, EVENT_GONE, relation->gone_ns, nodes, detail);
 }
 
+static int come_back(struct store *store, struct relation *relation, const struct relation_run *run)
+{
+    char detail[64];
+    uint64_t away_s = (run->first_ns - relation->last_ns) / NS_PER_S;
+    snprintf(detail, sizeof(detail), "after %llu s", (unsigned long long)away_s);
+    relation->gone_ns = 0;
+    relation->changed = true;
+    return tell(store, EVENT_RETURNED, run->first_ns, run->nodes, detail);
+}
+
 static int put(struct store *store, struct relation *relation)
 {
     sqlite3_stmt *statement = store->relations.put;
@@ -402,6 +444,42 @@ static bool is_silent(const struct relation *relation, uint64_t now_ns)
            now_ns - relation->last_ns >= silence_ns(relation);
 }
 
+/* A silence that ended before anybody looked is told whole. */
+static int add_run(struct store *store, struct relation *relation, const struct relation_run *run)
+{
+    int code = 0;
+    if (relation->calls == 0)
+        relation->first_ns = relation->last_ns = run->first_ns;
+    if (is_silent(relation, run->first_ns))
+        code = go(store, relation);
+    if (!code && is_after_gone(relation, run->first_ns))
+        code = come_back(store, relation, run);
+    relation->calls += run->calls;
+    if (run->first_ns < relation->first_ns)
+        relation->first_ns = run->first_ns;
+    if (run->last_ns > relation->last_ns)
+        relation->last_ns = run->last_ns;
+    return code;
+}
+
+static int add_runs(struct store *store, struct relation *relation)
+{
+    struct relations *p = &store->relations;
+    uint32_t oldest = 0;
+    int code = 0;
+    for (uint32_t at = relation->runs; at;) {
+        struct relation_run *run = &p->runs[at - 1];
+        uint32_t older = run->older;
+        run->older = oldest; /* from here on: the newer one */
+        oldest = at;
+        at = older;
+    }
+    for (; oldest && !code; oldest = p->runs[oldest - 1].older)
+        code = add_run(store, relation, &p->runs[oldest - 1]);
+    relation->runs = 0;
+    return code;
+}
+
 int relations_write(struct store *store)
 {
     struct relations *p = &store->relations;
@@ -409,12 +487,14 @@ int relations_write(struct store *store)
     int code = 0;
     for (uint32_t i = 0; i < p->n && !code; i++) {
         struct relation *relation = &p->items[i];
-        if (is_silent(relation, now_ns))
+        code = add_runs(store, relation);
+        if (!code && is_silent(relation, now_ns))
             code = go(store, relation);
         if (!code &&
             (relation->changed || relation->last_ns >= relation->written_ns + WRITE_EVERY_NS))
             code = put(store, relation);
     }
+    p->n_runs = 0;
     return code;
 }
 
@@ -428,7 +508,7 @@ bool relations_are_due(struct store *store)
     p->now_wall_ns = clock_wall_ns();
     uint64_t now_ns = event_now(p);
     for (uint32_t i = 0; i < p->n; i++) {
-        if (is_silent(&p->items[i], now_ns))
+        if (!p->items[i].runs && is_silent(&p->items[i], now_ns))
             return true;
     }
     return false;

@@ -25,7 +25,17 @@ struct relation {
     int64_t calls;
     uint64_t gone_ns; /* since when; 0: it is here */
     uint32_t bits;
+    uint32_t runs; /* the newest of its calls since the last commit, its number + 1; 0: none */
     bool changed;
+};
+
+/* Calls of a relation since the last commit, between which is no silence. They are judged in order
+ * of time whatever their order of arrival. */
+struct relation_run {
+    uint64_t first_ns, last_ns;
+    int64_t calls;
+    int64_t nodes[2]; /* of the first */
+    uint32_t older;   /* as in `runs` */
 };
 
 struct relation_edge { /* which relation two nodes with their versions are of */
@@ -41,6 +51,8 @@ struct relations {
     struct relation_edge *edges;
     uint32_t n_edges, cap_edges;
     struct map edge_map;
+    struct relation_run *runs;
+    uint32_t n_runs, cap_runs;
     uint64_t newest_ns, newest_at_ns; /* of calls; wall clock when it came */
     uint64_t now_wall_ns, looked_ns;
     bool told; /* since it was last made false */

@@ -197,6 +197,20 @@ def scene_events_are_told_once_also_across_a_restart(c):
     assert events()[2][1].endswith("usually one every 60.000 s"), events()  # eight calls in seven minutes
 
 
+def scene_a_silence_that_is_over_when_it_is_stored_is_told(c):
+    """Calls that come together are judged in order of time, not of arrival: a -> b paused for half an hour, shop -> stock did not."""
+    c.start()
+    spans = []
+    for minute in (41, 40, 4, 3, 2, 1, 0):
+        spans += between_sidecars(minute, 60_000 * minute).spans
+    for minute in (0, 1, 2, 3, 4, 40, 41, *range(5, 40)):
+        spans += clear(100 + minute, 60_000 * minute).spans
+    send(c, spans)
+    events = c.sql("SELECT (at_ns - ?) / 60000000000, kind, detail FROM edge_event WHERE caller_service IN ('a', 'shop') AND kind IN ('gone', 'returned') "
+                   "ORDER BY at_ns", BASE_US * 1000)
+    assert events == [(14, "gone", "no call for 600 s, usually one every 60.000 s"), (40, "returned", "after 2160 s")], events
+
+
 def scene_clock_offsets_lie_within_their_error(c):
     c.start()
     for n in range(20):
