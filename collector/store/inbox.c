@@ -112,12 +112,19 @@ static void wait_for_work(struct inbox *inbox)
     pthread_mutex_unlock(&inbox->mutex);
 }
 
-static void tend(struct inbox *inbox)
+void inbox_tell_backlog(struct inbox *inbox)
 {
-    uint64_t oldest_ns = inbox_oldest_ns(inbox), now_ns = clock_wall_ns();
-    stat_set(inbox->bytes_gauge, inbox_bytes(inbox));
+    uint64_t now_ns = clock_wall_ns(), oldest_ns = inbox->n_marks ? inbox->marks[0].received_ns : 0;
+    stat_set(inbox->bytes_gauge, inbox->bytes - inbox->released_bytes);
     stat_set_real(inbox->oldest_gauge,
                   oldest_ns && now_ns > oldest_ns ? (double)(now_ns - oldest_ns) / 1e9 : 0);
+}
+
+static void tend(struct inbox *inbox)
+{
+    pthread_mutex_lock(&inbox->mutex);
+    inbox_tell_backlog(inbox);
+    pthread_mutex_unlock(&inbox->mutex);
     if (!inbox->refusing && !inbox_is_there(inbox))
         inbox_refuse(inbox, errno, 0);
     bool short_of_room = inbox->disk_full || inbox->refusing;
@@ -240,6 +247,7 @@ void inbox_release(struct inbox *inbox, uint64_t needed_from)
     if (needed_from > inbox->needed_from)
         inbox->needed_from = needed_from;
     release_marks(inbox);
+    inbox_tell_backlog(inbox);
     if (inbox->ballast == GAVE_ROOM)
         inbox->ballast = WAS_WRITTEN;
     size_t n = 0;

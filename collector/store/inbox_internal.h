@@ -102,6 +102,10 @@ void inbox_drop_reserves(struct inbox *inbox);
 void inbox_make_spare(struct inbox *inbox);
 void inbox_drop_spare(struct inbox *inbox);
 
+/* inbox.c */
+/* To the gauges of what is not released; under the mutex. */
+void inbox_tell_backlog(struct inbox *inbox);
+
 /* inbox_write.c */
 /* Syncs the segment that is written; false with errno. */
 bool inbox_sync(struct inbox *inbox);

@@ -225,7 +225,7 @@ static void publish_group(struct inbox *inbox, const struct group *group)
         inbox->segments[inbox->n_segments - 2].last_seq =
             inbox->segments[inbox->n_segments - 1].first_seq - 1;
     inbox_mark(inbox, inbox->synced_seq, group->bytes, group->n, group->first->received_ns);
-    stat_set(inbox->bytes_gauge, inbox->bytes - inbox->released_bytes);
+    inbox_tell_backlog(inbox);
     pthread_mutex_unlock(&inbox->mutex);
     atomic_store(&inbox->last_seq, inbox->synced_seq);
 }

@@ -201,6 +201,7 @@ static void *run(void *arg)
 {
     struct store *store = arg;
     pthread_setname_np(pthread_self(), "writer");
+    transaction_tell_sizes(store);
     for (;;) {
         struct turn *turn = queue_pop(store->queue, TICK_NS);
         if (turn)

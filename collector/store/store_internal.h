@@ -139,6 +139,8 @@ void transaction_drop(struct store *store, int code);
 /* Rolls back, and does the same turns again until they are committed. */
 void transaction_start_over(struct store *store, int code);
 void transaction_checkpoint(struct store *store);
+/* To the gauges of the file and its log. */
+void transaction_tell_sizes(struct store *store);
 /* Is the file that is open the one that the next start would find? Told once when it is not. */
 bool transaction_has_file(struct store *store);
 /* Nothing may be committed behind a sync that failed: ends the process if this code says so. */

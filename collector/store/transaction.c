@@ -219,16 +219,20 @@ static int64_t wal_size(struct store *store)
     return 0;
 }
 
-void transaction_checkpoint(struct store *store)
+void transaction_tell_sizes(struct store *store)
+{
+    sqlite3_file *file = NULL;
+    sqlite3_int64 size = 0;
+    stat_set(store->wal_bytes, (uint64_t)wal_size(store));
+    if (sqlite3_file_control(store->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) == SQLITE_OK &&
+        file && file->pMethods && file->pMethods->xFileSize(file, &size) == SQLITE_OK)
+        stat_set(store->bytes, (uint64_t)size);
+}
+
+static void checkpoint(struct store *store)
 {
     int n_log = 0, n_done = 0;
     int64_t size = wal_size(store);
-    sqlite3_file *file = NULL;
-    sqlite3_int64 db_size = 0;
-    stat_set(store->wal_bytes, (uint64_t)size);
-    if (sqlite3_file_control(store->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) == SQLITE_OK &&
-        file && file->pMethods && file->pMethods->xFileSize(file, &db_size) == SQLITE_OK)
-        stat_set(store->bytes, (uint64_t)db_size);
     bool resting = clock_mono_ns() >= store->committed_ns + REST_NS;
     if (size < CHECKPOINT_BYTES && !resting)
         return;
@@ -242,6 +246,12 @@ void transaction_checkpoint(struct store *store)
         store->truncate_ns = clock_mono_ns() + TRUNCATE_AGAIN_NS;
     transaction_note_sync(store, code);
     store->in_log = !resting;
+}
+
+void transaction_checkpoint(struct store *store)
+{
+    checkpoint(store);
+    transaction_tell_sizes(store); /* the file grows at checkpoints */
 }
 
 int transaction_try(struct store *store)

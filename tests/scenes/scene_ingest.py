@@ -352,6 +352,7 @@ def scene_metrics_are_clean(c):
     for body in frames("otlp_grpc"):
         c.post_otlp(body)
     c.flush()
+    assert c.counter("faultline_inbox_bytes") == c.counter("faultline_inbox_oldest_seconds") == 0
     assert c.counter("traces_service_graph_request_total", client="reviews", server="ratings") == 43
     assert c.counter("traces_service_graph_request_failed_total", client="reviews", server="ratings") == 19
     assert c.counter("faultline_edge_errors_total", client="productpage", server="reviews", fault="carried") == 19
@@ -366,6 +367,7 @@ def scene_metrics_are_clean(c):
     assert headers["content-encoding"] == "gzip" and b"process_cpu_seconds_total" in gzip.decompress(packed)
     lint = subprocess.run(["promtool", "check", "metrics"], input=c.get("/metrics")[1], capture_output=True)
     assert lint.returncode == 0 and not lint.stdout and not lint.stderr, (lint.returncode, lint.stdout, lint.stderr)
+    wait_for(lambda: c.counter("faultline_store_bytes") == os.path.getsize(c.db) > 100_000, 10, "the size of the file after its log was written into it")
 
 
 def scene_long_names_leave_metrics_readable(c):
