@@ -39,6 +39,19 @@ static int ask_traces(struct query *query, const void *what, struct buf *out, st
     return query_traces_json(query, &traces->filter, out, err);
 }
 
+/* Said where what is written cannot say that it is not all. */
+static void tell_of_more(const struct tree *list)
+{
+    uint32_t n = 0;
+    for (const struct tree *item = tree_get(list, "items")->first; item; item = item->next)
+        n++;
+    if (tree_get(list, "next")->type == JSON_STRING)
+        fprintf(stderr,
+                "faultline traces: these are the %u that were stored last; there are more: "
+                "--limit takes up to 1000, --from and --to narrow the window\n",
+                n);
+}
+
 static int show_traces(const struct options *options, const struct tree *tree)
 {
     printf("%s%-32s  %-24s  %-30s  %10s  %5s  %s%s\n", paint(DIM), "trace", "start", "entry",
@@ -58,6 +71,7 @@ static int show_traces(const struct options *options, const struct tree *tree)
         print_clean(tree_get(item, "origin_reason")->text, 1000);
         printf("%s\n", paint(PLAIN));
     }
+    tell_of_more(tree);
     return EXIT_GOOD;
 }
 
@@ -110,8 +124,8 @@ static void write_path(const struct options *options, const struct query_filter 
     ask_parameter(path, "min_duration", option(options, "min-duration"));
 }
 
-/* A file of another format cannot say that it is not all: the list of the same question can. */
-static void tell_of_more(const struct options *options, struct traces_question traces)
+/* Of a file of another format: the list of the same question tells. */
+static void ask_for_more(const struct options *options, struct traces_question traces)
 {
     struct buf path, answer;
     struct arena arena;
@@ -122,11 +136,8 @@ static void tell_of_more(const struct options *options, struct traces_question t
     struct question question = {buf_str(&path), ask_traces, &traces};
     if (ask(options, &question, &answer) == EXIT_GOOD) {
         const struct tree *tree = tree_read(&arena, buf_str(&answer));
-        if (tree && tree_get(tree, "next")->type == JSON_STRING)
-            fprintf(stderr,
-                    "faultline traces: these are the newest %u; there are more: --limit takes up "
-                    "to 1000, --to leaves out newer ones\n",
-                    traces.filter.limit);
+        if (tree)
+            tell_of_more(tree);
     }
     arena_fini(&arena);
     buf_fini(&answer);
@@ -148,7 +159,7 @@ int command_traces(const struct options *options)
                                   : show_answer(options, &question, show_traces);
     buf_fini(&path);
     if (code == EXIT_GOOD && traces.others >= 0)
-        tell_of_more(options, traces);
+        ask_for_more(options, traces);
     return code;
 }
 

@@ -1,5 +1,5 @@
-/* query_traces.c - searching by the parameters of the API: traces, newest first, stopped at the
- * limit. */
+/* query_traces.c - searching by the parameters of the API: traces, the last stored first, stopped
+ * at the limit. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,7 +14,7 @@
     "t.start_ns >= ?2 AND t.start_ns < ?3 AND (?4 = '' OR t.status = ?4) "                         \
     "AND (?5 = 0 OR t.duration_ns >= ?5) AND (?6 = 0 OR t.services & ?6 != 0) "
 
-/* Newest first; it stops at the first trace that was stored in the window. */
+/* The last stored first; it stops at the first trace that was stored in the window. */
 static const char rows_sql[] =
     TRACE_COLUMNS "FROM trace_numbered t WHERE t.trace_no < ?1 AND t.trace_no BETWEEN ?7 AND ?8 "
                   "AND " ROW_FILTER "ORDER BY t.trace_no DESC";

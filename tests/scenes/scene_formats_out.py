@@ -199,9 +199,9 @@ def scene_what_is_left_out_or_not_known_is_said(c):
         return p.returncode, p.stdout, p.stderr
 
     window = ("--from", "1699999000", "--to", "1700001000")
-    for form in ("otlp", "jaeger", "zipkin"):
+    for form in ("text", "otlp", "jaeger", "zipkin"):
         code, said, told = run("traces", *window, "--format", form)
-        assert code == 0 and "the newest 20" in told and said, (form, told)
+        assert code == 0 and "the 20 that were stored last" in told and said, (form, told)
         code, said, told = run("traces", *window, "--format", form, "--limit", "25")
         assert code == 0 and not told and said, (form, told)
     for args in (("--diff", "1699999000..1700000000"), ("--check",)):
