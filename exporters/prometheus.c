@@ -287,6 +287,16 @@ static void add_pair(struct prometheus *prometheus, const struct turn *turn,
     series->pair = buf_failed(labels) ? NULL : strndup(labels->p, labels->len);
 }
 
+/* Of who sends no spans the caller's is the only one, as Tempo has it of databases: Grafana draws
+ * the means of nodes from what servers say. */
+static uint64_t callee_time(const struct turn *turn, const struct call *call)
+{
+    enum role role = nodes_get(turn->nodes, call->callee)->role;
+    bool silent =
+        role == ROLE_DATABASE || role == ROLE_CACHE || role == ROLE_QUEUE || role == ROLE_EXTERNAL;
+    return silent && call->known_by == KNOWN_CALLER_ONLY ? call->caller_ns : call->callee_ns;
+}
+
 static void count_call(struct prometheus *prometheus, const struct turn *turn,
                        const struct call *call, const struct exemplar *of)
 {
@@ -308,8 +318,9 @@ static void count_call(struct prometheus *prometheus, const struct turn *turn,
         show(&series->failed, of, 1);
     if (call->caller_ns != DURATION_UNKNOWN)
         observe(&series->client, call->caller_ns, of);
-    if (call->callee_ns != DURATION_UNKNOWN)
-        observe(&series->server, call->callee_ns, of);
+    uint64_t callee_ns = callee_time(turn, call);
+    if (callee_ns != DURATION_UNKNOWN)
+        observe(&series->server, callee_ns, of);
     if (call->transit_ns != DURATION_UNKNOWN)
         observe(&series->transit, call->transit_ns, of);
     if (call->hairpin) {

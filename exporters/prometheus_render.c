@@ -136,7 +136,8 @@ static const struct edge_counter edge_histograms[] = {
      false},
     {"traces_service_graph_request_client_seconds", "Time of a call as its caller saw it.",
      EDGE(client), false, false},
-    {"traces_service_graph_request_server_seconds", "Time of a call as its callee saw it.",
+    {"traces_service_graph_request_server_seconds",
+     "Time of a call as its callee saw it, of one that sends no spans as its caller did.",
      EDGE(server), false, false},
 };
 

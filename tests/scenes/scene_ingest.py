@@ -368,6 +368,11 @@ def scene_metrics_are_clean(c):
     lint = subprocess.run(["promtool", "check", "metrics"], input=c.get("/metrics")[1], capture_output=True)
     assert lint.returncode == 0 and not lint.stdout and not lint.stderr, (lint.returncode, lint.stdout, lint.stderr)
     wait_for(lambda: c.counter("faultline_store_bytes") == os.path.getsize(c.db) > 100_000, 10, "the size of the file after its log was written into it")
+    t = "%032x" % 0x5eed
+    assert c.post_otlp(otlp_body([otlp_span(t, "00000000000000c1", "", "w"), otlp_span(t, "00000000000000c2", "00000000000000c1", "w", kind=3, ms=8, db__system="redis")]), True)[0] == 200
+    c.flush()
+    for side in ("client", "server"):  # who sends no spans took what its caller waited
+        assert c.counter("traces_service_graph_request_%s_seconds_sum" % side, client="w", server="redis") == 0.008, side
 
 
 def scene_long_names_leave_metrics_readable(c):
