@@ -492,15 +492,14 @@ void prometheus_take(struct prometheus *prometheus, const struct turn *turn, uin
         see_nodes(prometheus, turn, &turn->traces[i].now.graph, now_ns);
     for (uint32_t i = 0; i < turn->n_traces; i++) {
         const struct cut_trace *trace = &turn->traces[i];
-        if (trace->was) {
-            count_corrections(prometheus, trace);
-            continue;
-        }
         const struct exemplar of = {
             .id = trace->id, .at_ns = now_ns, .stays = stays(prometheus, trace)};
-        for (uint32_t k = 0; k < trace->now.graph.n_calls; k++)
+        if (trace->was)
+            count_corrections(prometheus, trace);
+        for (uint32_t k = 0; k < trace->now.graph.n_calls && !trace->was; k++)
             count_call(prometheus, turn, &trace->now.graph.calls[k], &of);
-        for (uint32_t k = 0; k < trace->now.n_records; k++) {
+        /* A call counts when its trace is cut first; a span also when it comes late. */
+        for (uint32_t k = trace->was ? trace->was->n_records : 0; k < trace->now.n_records; k++) {
             if (!trace->now.graph.spans[k].again)
                 count_span(prometheus, turn, trace, k, &of);
         }

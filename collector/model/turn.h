@@ -28,9 +28,9 @@ struct cut_trace {
     uint32_t reopened; /* how often it was; 0 the first time */
     uint32_t base; /* spans of it that are stored and stay: `now` comes behind them, all unstitched,
                       for the trace is beyond stitch.max_spans_per_trace; 0: `now` is all of it */
-    struct counted_trace now; /* to be stored and added */
-    const struct counted_trace
-        *was; /* what the tables hold of it, to be subtracted; NULL the first time */
+    struct counted_trace now;        /* to be stored and added */
+    const struct counted_trace *was; /* what the tables hold of it, to be subtracted: its records
+                                        are the first of `now`; NULL the first time */
 };
 
 struct ledger_change {

@@ -115,6 +115,7 @@ def scene_late_half_across_a_restart(c):
     assert calls(c, "a", "b") == 1 and calls(c, "user", "a") == 1
     assert c.sql("SELECT sum(orphan), sum(paired), sum(entry), sum(late) FROM ingest_minute") == [(0, 2, 1, 2)]
     assert c.sql("SELECT span_count, reopened, complete FROM trace") == [(3, 1, 1)]
+    assert c.counter("traces_spanmetrics_calls_total", service="a") == 2 == c.counter("traces_spanmetrics_calls_total")  # the process counts what it took
     c.check_ledger()
 
 
