@@ -24,7 +24,7 @@ int bad_format(const struct options *options, const char *formats)
 bool read_window(const struct options *options, uint64_t default_ns, struct window *window)
 {
     uint64_t now_ns = clock_wall_ns();
-    *window = (struct window){.to_ns = now_ns + NS_PER_MINUTE};
+    *window = (struct window){.to_ns = now_ns};
     bool good = option_time(options, "to", now_ns, &window->to_ns);
     uint64_t end_ns = window->to_ns < now_ns ? window->to_ns : now_ns;
     window->from_ns = end_ns > default_ns ? end_ns - default_ns : 0;

@@ -13,7 +13,8 @@
 bool wants(const struct options *options, const char *format);
 /* Says which formats there are; gives EXIT_USAGE. */
 int bad_format(const struct options *options, const char *formats);
-/* --from and --to; false: they cannot be read, and it is said why. */
+/* --from and --to, else until now, as the API has it; false: they cannot be read, and it is said
+ * why. */
 bool read_window(const struct options *options, uint64_t default_ns, struct window *window);
 /* Asks and prints: JSON as it came, else by `show`, which gets it as a tree; with --check both. */
 int show_answer(const struct options *options, const struct question *question,

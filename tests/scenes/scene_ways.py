@@ -385,6 +385,7 @@ def scene_graph_check_ends_with_1_on_clear_text(c):
     assert check(*url) == check(*db) == (1, "%-34s \u2192  %-34s  1 of 1 calls in clear text\n" % ("shop", "pay")), (check(*url), check(*db))
     code, text = check("--format", "json", *db)
     assert code == 1 and text.startswith('{"items":[{"caller":'), (code, text)
+    assert [item["violation"] for item in json.loads(text)["items"]] == [True, False, False], text  # all edges; such ones first
     assert check(*db, "--from", "15m", "--to", "now") == (0, "")
 
 
