@@ -26,6 +26,15 @@ static bool is_of_errors(const struct suspect *suspect)
     return false;
 }
 
+static struct str narrowed_to(const struct suspect *suspect, const char *dimension)
+{
+    for (unsigned i = 0; i < suspect->n_narrowed; i++) {
+        if (strcmp(suspect->narrowed[i].dimension, dimension) == 0)
+            return suspect->narrowed[i].value;
+    }
+    return STR_NONE;
+}
+
 void diagnosis_add_examples(struct query *query, const struct diagnosis *diagnosis,
                             struct suspect *suspect)
 {
@@ -36,7 +45,12 @@ void diagnosis_add_examples(struct query *query, const struct diagnosis *diagnos
     /* Who sends no spans is seen in those of the other end. */
     bool silent = suspect->has_peer && !str_eq(suspect->node.role, STR("workload"));
     struct str service = silent ? suspect->peer.service : suspect->node.service;
-    size_t n = errors ? query_failed_examples(query, now, service, ids, N_SUSPECT_EXAMPLES) : 0;
+    struct failed_question failed = {.window = now,
+                                     .service = suspect->node.service,
+                                     .peer = suspect->has_peer ? suspect->peer.service : STR_NONE,
+                                     .version = narrowed_to(suspect, "version"),
+                                     .instance = narrowed_to(suspect, "instance")};
+    size_t n = errors ? query_failed_examples(query, &failed, ids, N_SUSPECT_EXAMPLES) : 0;
     if (!n)
         n = query_slow_examples(query, now, service, ids, N_SUSPECT_EXAMPLES);
     for (size_t i = 0; i < n; i++) {

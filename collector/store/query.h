@@ -222,9 +222,16 @@ size_t query_version_examples(struct query *query, struct window window, const s
 int query_request_minutes(struct query *query, struct window window, uint64_t over_ns,
                           struct request_minute *rows, size_t max, size_t *n, struct err *err);
 
-/* Traces of the window that show the trouble of a service: newest failed ones that began there, or
- * the slowest it takes part in. At most `max` ids of 32 digits. */
-size_t query_failed_examples(struct query *query, struct window window, struct str service,
+/* Failures that are told of a service: of calls that it took or made, of those with `peer` alone
+ * where one is named, and narrowed to a version or an instance of it; '' each: any. */
+struct failed_question {
+    struct window window;
+    struct str service, peer, version, instance;
+};
+/* Traces of the window that show the trouble of a service. Failed ones it takes part in: those
+ * first that failed first where it is told, with what most of them began, the newest first; or the
+ * slowest it takes part in. At most `max` ids of 32 digits. */
+size_t query_failed_examples(struct query *query, const struct failed_question *question,
                              struct trace_text *ids, size_t max);
 size_t query_slow_examples(struct query *query, struct window window, struct str service,
                            struct trace_text *ids, size_t max);

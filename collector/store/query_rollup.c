@@ -6,10 +6,14 @@
 
 #include "collector/base/clock.h"
 #include "collector/store/query_tally.h"
+#include "collector/store/rows.h"
 #include "collector/store/statements.h"
 
 /* The slowest are looked for among so many of the newest that match. */
 #define SLOW_AMONG_TEXT "500"
+/* … the failed that are told, … */
+#define FAILED_AMONG 500
+#define FAILED_AMONG_TEXT "500"
 /* … and the good one that store.keep drops last. */
 #define GOOD_AMONG 200
 /* Shares are taken of so many, among the newest of all entries. */
@@ -164,20 +168,6 @@ static size_t read_ids(struct query *query, const char *sql, struct window windo
     return n;
 }
 
-size_t query_failed_examples(struct query *query, struct window window, struct str service,
-                             struct trace_text *ids, size_t max)
-{
-    return read_ids(
-        query,
-        "SELECT lower(hex(t.id)), t.trace_no FROM trace_row t INDEXED BY trace_failed "
-        "JOIN node o ON o.id = t.origin JOIN name n ON n.id = o.service "
-        "WHERE t.bits & 1 AND t.bits & 4 AND t.trace_no BETWEEN ?3 AND ?7 AND t.start_ns >= ?1 AND "
-        "t.start_ns < ?2 "
-        "AND (n.text = ?5 OR (?4 > 0 AND t.services & ?4)) "
-        "ORDER BY n.text = ?5 DESC, t.trace_no DESC LIMIT ?6",
-        window, service, ids, max);
-}
-
 size_t query_slow_examples(struct query *query, struct window window, struct str service,
                            struct trace_text *ids, size_t max)
 {
@@ -234,6 +224,161 @@ static int64_t taking_part(struct query *query, struct str service)
         bits |= INT64_C(1) << sqlite3_column_int64(select, 0);
     query_end(query, select, code, &err);
     return bits;
+}
+
+/* ---- failed traces, those first whose failure is the one that is told ---- */
+
+struct candidate {
+    struct trace_text text;
+    int64_t service, reason; /* names: whose failure it is, and with what it began */
+    bool told, narrowed;     /* it began at a call of the service's; where it is narrowed to */
+    uint32_t alike;          /* candidates that began as this one did */
+};
+
+/* Bits of a node: the service, the one at the other end, the version it is narrowed to. */
+enum { NODE_OWN = 1, NODE_PEER = 2, NODE_VERSION = 4 };
+
+static int know_nodes(struct query *query, const struct failed_question *question,
+                      struct known_rows *known, struct err *err)
+{
+    sqlite3_stmt *select;
+    int code;
+    if (query_begin(query,
+                    "SELECT d.id, (s.text = ?1) | 2 * (s.text = ?2) | 4 * (v.text = ?3) FROM name "
+                    "s CROSS JOIN node d ON d.service = s.id JOIN name v ON v.id = d.version "
+                    "WHERE s.text IN (?1, ?2)",
+                    &select, err))
+        return err->code;
+    statement_bind_text(select, 1, question->service);
+    statement_bind_text(select, 2, question->peer);
+    statement_bind_text(select, 3, question->version);
+    while ((code = sqlite3_step(select)) == SQLITE_ROW) {
+        if (!know_row(known, sqlite3_column_int64(select, 0),
+                      (uint32_t)sqlite3_column_int(select, 1)))
+            break;
+    }
+    return query_end(query, select, code == SQLITE_ROW ? SQLITE_NOMEM : code, err);
+}
+
+/* Looks for a call that failed there first: between the two ends, where both are told. */
+static void look_for_told(struct candidate *candidate, const struct failed_question *question,
+                          const struct known_rows *known, struct str calls)
+{
+    struct call call;
+    struct call_ids ids;
+    while (calls.len && calls_unpack_one(&calls, &call, &ids)) {
+        uint32_t caller = 0, callee = 0;
+        if (call.fault != FAULT_ORIGIN)
+            continue;
+        known_row(known, (int64_t)ids.caller, &caller);
+        known_row(known, (int64_t)ids.callee, &callee);
+        uint32_t own = caller & NODE_OWN ? caller : callee;
+        if (!(own & NODE_OWN) || (question->peer.len && !((caller | callee) & NODE_PEER)))
+            continue;
+        candidate->told = true;
+        candidate->narrowed |= own & NODE_VERSION && question->version.len;
+    }
+}
+
+static int of_instance(struct query *query, struct str instance, struct candidate *candidates,
+                       size_t n, struct err *err)
+{
+    sqlite3_stmt *find;
+    int code = SQLITE_DONE;
+    if (query_begin(query,
+                    "SELECT 1 FROM span_row s JOIN shape h ON h.id = s.shape JOIN name i ON i.id = "
+                    "h.instance WHERE s.trace_no = ?1 AND i.text = ?2 LIMIT 1",
+                    &find, err))
+        return err->code;
+    statement_bind_text(find, 2, instance);
+    for (size_t i = 0; i < n; i++) {
+        sqlite3_bind_int64(find, 1, candidates[i].text.trace_no);
+        code = sqlite3_step(find);
+        candidates[i].narrowed = code == SQLITE_ROW;
+        sqlite3_reset(find);
+    }
+    return query_end(query, find, code, err);
+}
+
+static int told_first(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+    if (x->told != y->told)
+        return y->told - x->told;
+    if (x->narrowed != y->narrowed)
+        return y->narrowed - x->narrowed;
+    if (x->alike != y->alike)
+        return x->alike > y->alike ? -1 : 1;
+    return x->text.trace_no > y->text.trace_no ? -1 : 1;
+}
+
+static void sort_candidates(struct candidate *candidates, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < n; j++)
+            candidates[i].alike += candidates[j].told == candidates[i].told &&
+                                   candidates[j].service == candidates[i].service &&
+                                   candidates[j].reason == candidates[i].reason;
+    }
+    if (n > 1)
+        qsort(candidates, n, sizeof(*candidates), told_first);
+}
+
+static size_t read_candidates(struct query *query, const struct failed_question *question,
+                              const struct known_rows *known, struct candidate *candidates)
+{
+    struct err err = {0};
+    sqlite3_stmt *select;
+    size_t n = 0;
+    int code;
+    int64_t first, last;
+    if (query_trace_numbers(query, question->window, &first, &last, &err) ||
+        query_begin(query,
+                    "SELECT lower(hex(t.id)), t.trace_no, o.service, t.origin_reason, t.calls FROM "
+                    "trace_row t INDEXED BY trace_failed JOIN node o ON o.id = t.origin JOIN name "
+                    "n ON n.id = o.service WHERE t.bits & 1 AND t.bits & 4 AND t.trace_no BETWEEN "
+                    "?3 AND ?4 AND t.start_ns >= ?1 AND t.start_ns < ?2 AND (n.text IN (?5, ?6) OR "
+                    "t.services & ?7) ORDER BY t.trace_no DESC LIMIT " FAILED_AMONG_TEXT,
+                    &select, &err))
+        return 0;
+    sqlite3_bind_int64(select, 1, (int64_t)question->window.from_ns);
+    sqlite3_bind_int64(select, 2, (int64_t)question->window.to_ns);
+    sqlite3_bind_int64(select, 3, first);
+    sqlite3_bind_int64(select, 4, last);
+    statement_bind_text(select, 5, question->service);
+    statement_bind_text(select, 6, question->peer.len ? question->peer : question->service);
+    sqlite3_bind_int64(select, 7, taking_part(query, question->service));
+    while ((code = sqlite3_step(select)) == SQLITE_ROW) {
+        struct candidate *candidate = &candidates[n++];
+        *candidate = (struct candidate){.text.trace_no = sqlite3_column_int64(select, 1),
+                                        .service = sqlite3_column_int64(select, 2),
+                                        .reason = sqlite3_column_int64(select, 3)};
+        memcpy(candidate->text.id, column_str(select, 0).p, 32);
+        look_for_told(candidate, question, known, column_str(select, 4));
+    }
+    query_end(query, select, code, &err);
+    return n;
+}
+
+size_t query_failed_examples(struct query *query, const struct failed_question *question,
+                             struct trace_text *ids, size_t max)
+{
+    struct err err = {0};
+    struct known_rows known = {0};
+    struct candidate *candidates = calloc(FAILED_AMONG, sizeof(*candidates));
+    size_t n = 0;
+    if (candidates && !know_nodes(query, question, &known, &err)) {
+        n = read_candidates(query, question, &known, candidates);
+        if (question->instance.len)
+            of_instance(query, question->instance, candidates, n, &err);
+        sort_candidates(candidates, n);
+    }
+    n = n < max ? n : max;
+    for (size_t i = 0; i < n; i++)
+        ids[i] = candidates[i].text;
+    known_rows_fini(&known);
+    free(candidates);
+    return n;
 }
 
 double query_entry_share(struct query *query, struct window window,
