@@ -5,6 +5,7 @@
 
 #include "collector/base/clock.h"
 #include "collector/base/hash.h"
+#include "collector/base/utf8.h"
 #include "collector/store/query_slices.h"
 #include "collector/store/rows.h"
 
@@ -96,7 +97,7 @@ struct near {
     struct series *series;
     struct slices callers, callees;
     struct {
-        char text[64];
+        char text[128]; /* longer than the reason that a trace is given */
         uint32_t n;
     } reasons[MOST_REASONS];
     uint32_t n_reasons, n_failed;
@@ -163,20 +164,18 @@ static int look_near(struct near *near, struct err *err)
 
 static void add_reason(struct near *near, struct str text)
 {
+    char kept[sizeof(near->reasons[0].text)] = "";
     uint32_t i = 0;
     near->n_failed++;
-    text.len = text.len < sizeof(near->reasons[0].text) ? text.len : sizeof(near->reasons[0].text);
-    while (text.len && text.len < 64 && i < near->n_reasons &&
-           !str_eq(str_of(near->reasons[i].text), text))
+    text = utf8_cut(text, sizeof(kept) - 1);
+    if (text.len)
+        memcpy(kept, text.p, text.len);
+    while (i < near->n_reasons && strcmp(near->reasons[i].text, kept) != 0)
         i++;
-    if (i == MOST_REASONS || text.len == 64)
+    if (i == MOST_REASONS)
         return;
-    if (i == near->n_reasons) {
-        memset(near->reasons[i].text, 0, sizeof(near->reasons[i].text));
-        if (text.len)
-            memcpy(near->reasons[i].text, text.p, text.len);
-        near->n_reasons++;
-    }
+    if (i == near->n_reasons)
+        memcpy(near->reasons[near->n_reasons++].text, kept, sizeof(kept));
     near->reasons[i].n++;
 }
 

@@ -85,6 +85,24 @@ def scene_rare_failures_have_examples(c):
     assert all(len(e["examples"]["slow"]) == 3 for e in edges.values())
 
 
+def scene_reasons_of_an_edge_are_counted_each_by_itself(c):
+    """None at all, where the request went well, and a long one too, in whatever order they come."""
+    c.start()
+    start, long = (time.time() * 1e6 - BASE_US - 90e6) / 1000, "x" * 70
+    for n, reason in enumerate(["502", "", long, "503", "", "502", long]):
+        t = Trace(n)
+        at, more = start + n * 10, {"status": 2, "attrs": {"http.response.status_code": int(reason)} if reason.isdigit() else {}}
+        t.server("b", at + 2, 4, t.client("a", at + 1, 6, t.server("a", at, 8, status=2 if reason else 0), **more), **more)
+        body = json.loads(otlp(t.spans))
+        for span in (s for r in body["resourceSpans"] for scope in r["scopeSpans"] for s in scope["spans"]):
+            if reason == long and span["status"].get("code") == 2:
+                span["status"]["message"] = reason
+        assert c.post_otlp(json.dumps(body).encode(), True)[0] == 200
+    c.flush()
+    edge = c.api("edge?from=10m&caller=a&callee=b")
+    assert {r["reason"]: r["n"] for r in edge["reasons"]} == {"502": 2, "503": 1, "": 2, long: 2} and edge["reasons_of"] == 7, edge["reasons"]
+
+
 def scene_a_step_of_the_way_is_all_that_went(c):
     """Calls from one service to another are two edges where some go to another zone: the way of the failure counts both."""
     c.start()
