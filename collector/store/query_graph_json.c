@@ -173,6 +173,8 @@ void graph_edge_json(const struct graph_answer *answer, const struct gedge *edge
         buf_add_c(out, ",\"transit_p50_ns\":null");
     else
         json_number_member(out, "transit_p50_ns", (int64_t)transit);
+    if (now->detours)
+        json_number_member(out, "added_ns", now->added_ns / now->detours);
     buf_addf(out, ",\"security\":{\"mtls\":%lld,\"tls\":%lld,\"plaintext\":%lld,\"unknown\":%lld}",
              (long long)now->security[SECURITY_MTLS], (long long)now->security[SECURITY_TLS],
              (long long)now->security[SECURITY_PLAINTEXT],

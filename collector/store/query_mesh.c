@@ -161,6 +161,8 @@ static void read_row(sqlite3_stmt *select, struct mesh_row *row)
                                 &row->recovered,
                                 &row->adjusted_1024,
                                 &row->hairpins,
+                                &row->added_ns,
+                                &row->detours,
                                 &row->security[SECURITY_PLAINTEXT],
                                 &row->security[SECURITY_TLS],
                                 &row->security[SECURITY_MTLS],
@@ -175,7 +177,8 @@ static void read_row(sqlite3_stmt *select, struct mesh_row *row)
 
 #define ROW_COLUMNS                                                                                \
     "SELECT minute, edge, calls, errors_origin, errors_carried, client_errors, retries, "          \
-    "recovered, adjusted_1024, hairpins, plaintext, tls, mtls, security_unknown, histogram, "      \
+    "recovered, adjusted_1024, hairpins, added_ns_sum, detours, plaintext, tls, mtls, "            \
+    "security_unknown, histogram, "                                                                \
     "transit_histogram FROM edge_minute_row "
 
 /* Every row that the statement still gives. */
@@ -403,6 +406,8 @@ bool traffic_add_row(struct traffic *traffic, const struct mesh_row *row, unsign
     traffic->recovered += row->recovered;
     traffic->adjusted_1024 += row->adjusted_1024;
     traffic->hairpins += row->hairpins;
+    traffic->added_ns += row->added_ns;
+    traffic->detours += row->detours;
     traffic->known_by[known_by % N_KNOWN_BY] += row->calls;
     for (int i = 0; i < N_SECURITIES; i++)
         traffic->security[i] += row->security[i];
@@ -421,6 +426,8 @@ bool traffic_merge(struct traffic *into, const struct traffic *from)
     into->recovered += from->recovered;
     into->adjusted_1024 += from->adjusted_1024;
     into->hairpins += from->hairpins;
+    into->added_ns += from->added_ns;
+    into->detours += from->detours;
     for (int i = 0; i < N_SECURITIES; i++)
         into->security[i] += from->security[i];
     for (int i = 0; i < N_KNOWN_BY; i++)

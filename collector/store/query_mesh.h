@@ -30,6 +30,7 @@ struct traffic {
     int64_t calls, began, passed, client_errors; /* failures: began here, passed on */
     int64_t unreached; /* of `began`: known by the caller alone, the callee saw none of it */
     int64_t retries, recovered, adjusted_1024, hairpins;
+    int64_t added_ns, detours; /* of hairpins: what they added, and of how many that is known */
     int64_t security[N_SECURITIES], known_by[N_KNOWN_BY];
     struct histogram histogram, transit;
 };
@@ -63,7 +64,7 @@ struct mesh_row {
     int64_t minute;
     uint32_t edge; /* in mesh.edges */
     int64_t calls, began, passed, client_errors, retries, recovered, adjusted_1024, hairpins;
-    int64_t security[N_SECURITIES];
+    int64_t added_ns, detours, security[N_SECURITIES];
     struct str histogram, transit;
 };
 

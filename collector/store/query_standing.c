@@ -18,24 +18,31 @@ static int64_t standing_of(const struct gedge *edge, int kind)
     return kind == STANDING_HAIRPIN ? edge->now.hairpins : edge->now.security[SECURITY_PLAINTEXT];
 }
 
-/* Two services may have several edges, by protocol and way; what stands is told of them once. Gives
- * the calls it is of; 0 when an edge before it told. */
-static int64_t gather_standing(const struct graph_answer *answer, uint32_t first, int kind,
-                               int64_t *count)
+/* Sums of the edges between two services. */
+struct between {
+    int64_t calls, count; /* count: of those that stand */
+    int64_t added_ns, detours;
+};
+
+/* Two services may have several edges, by protocol and way; what stands is told of them once: false
+ * when an edge before it told. */
+static bool gather_standing(const struct graph_answer *answer, uint32_t first, int kind,
+                            struct between *between)
 {
     const struct gedge *edge = &answer->edges[first];
-    int64_t calls = 0;
-    *count = 0;
+    *between = (struct between){0};
     for (uint32_t i = 0; i < answer->n_edges; i++) {
         const struct gedge *other = &answer->edges[i];
         if (other->caller != edge->caller || other->callee != edge->callee)
             continue;
         if (i < first && standing_of(other, kind))
-            return 0;
-        *count += standing_of(other, kind);
-        calls += other->now.calls;
+            return false;
+        between->count += standing_of(other, kind);
+        between->calls += other->now.calls;
+        between->added_ns += other->now.added_ns;
+        between->detours += other->now.detours;
     }
-    return calls;
+    return between->calls > 0;
 }
 
 static unsigned edges_json(const struct graph_answer *answer, struct buf *out)
@@ -44,20 +51,19 @@ static unsigned edges_json(const struct graph_answer *answer, struct buf *out)
     for (uint32_t i = 0; i < answer->n_edges; i++) {
         const struct gedge *edge = &answer->edges[i];
         for (int kind = 0; kind < N_STANDINGS && n < MOST_STANDING; kind++) {
-            int64_t count, calls;
+            struct between between;
             if (!standing_of(edge, kind) || answer->nodes[edge->caller].role == ROLE_USER ||
-                !(calls = gather_standing(answer, i, kind, &count)))
+                !gather_standing(answer, i, kind, &between))
                 continue;
             buf_add_c(out, n++ ? ",{" : "{");
             json_member(out, "kind", kind ? STR("plaintext") : STR("hairpin"));
             json_member(out, "caller", str_of(answer->nodes[edge->caller].id));
             json_member(out, "callee", str_of(answer->nodes[edge->callee].id));
             json_member(out, "via", str_of(edge->via_text));
-            json_number_member(out, "calls", count);
-            json_number_member(out, "of", calls);
-            uint64_t transit = histogram_quantile(&edge->now.transit, 0.5);
-            if (!kind && transit != UINT64_MAX)
-                json_number_member(out, "transit_p50_ns", (int64_t)transit);
+            json_number_member(out, "calls", between.count);
+            json_number_member(out, "of", between.calls);
+            if (!kind && between.detours)
+                json_number_member(out, "added_ns", between.added_ns / between.detours);
             buf_add_char(out, '}');
         }
     }

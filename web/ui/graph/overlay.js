@@ -42,7 +42,7 @@ const RULES = {
     return plain ? { ...PLAIN, hot: true, label: 'plaintext', cls: 'pl' } : { icon, keep: true, label: icon ? '' : 'unknown' };
   },
   cross(e, g) {
-    const more = e.transit_p50_ns ? `+${ms(e.transit_p50_ns)}` : '';
+    const more = e.added_ns ? `+${ms(e.added_ns)}` : '';
     if (e.hairpin) return { ...TURN, hot: true, label: `hairpin ${more}`.trim(), brief: more, cls: 'tu' };
     if (e.crossing == 'cross_cluster' || e.crossing == 'cross_zone')
       return { ...HOT, kind: 'dbl', icon: 'cross', label: ends(e, g, e.crossing) };

@@ -67,7 +67,7 @@ const Entries = ({ d, words = 'this window, against the one before' }) =>
 // Each: [icon and colour, sentence, note]. s: seconds of the window.
 const STANDING = {
   hairpin: (f, s) => ['turn', 'turn', [pair(f, 'cross'), ' is a hairpin'],
-    `out by ${f.via || 'a gateway'} and back: ${f.transit_p50_ns ? `+${ms(f.transit_p50_ns)}, ` : ''}${rate(f.calls / s)}`],
+    `out by ${f.via || 'a gateway'} and back: ${f.added_ns ? `+${ms(f.added_ns)}, ` : ''}${rate(f.calls / s)}`],
   plaintext: (f, s) => ['open', 'plain', [pair(f, 'sec'), ' is plaintext'], `${share(ratio(f.calls, f.of))} of ${rate(f.of / s)}`],
   gap: (f, s) => ['gap', 'm2',
     [html`<a class="q" href=${traces(['service', nameOfId(f.id)])}><b>${nameOfId(f.id)}</b></a>`, ' drops trace context'],
