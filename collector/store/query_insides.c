@@ -1,6 +1,7 @@
 /* query_insides.c - operations and instances of a service. Operations are counted by the minute;
- * instances and self time are not, so they are read from spans: of the newest traces of the window
- * that hold the service, SAMPLE_TRACES at most. The answer says how many those were.
+ * instances and self time are not, so they are read from spans: of SAMPLE_TRACES at most that hold
+ * the service, from all parts of the window, so that who was bad in one of them is seen. The answer
+ * says how many those were.
  */
 #include <stdlib.h>
 
@@ -10,6 +11,7 @@
 #include "collector/store/rows.h"
 
 #define SAMPLE_TRACES 1000
+#define SAMPLE_PARTS 20 /* of the window, each as many traces as another */
 #define MOST_OPERATIONS 100u
 #define MOST_INSTANCES 200u
 
@@ -239,31 +241,39 @@ static void sample_trace(struct insides *insides, sqlite3_stmt *spans, sqlite3_s
     sqlite3_reset(spans);
 }
 
-/* Traces by number, newest first, that may hold the service. */
-static int sample_traces(struct insides *insides, sqlite3_stmt **select, struct err *err)
+/* Of each part the newest that may hold the service; then, where some parts lack them, more of the
+ * others. */
+static int sample_parts(struct insides *insides, sqlite3_stmt *traces, sqlite3_stmt *spans,
+                        sqlite3_stmt *find, struct err *err)
 {
     const struct graph_answer *answer = &insides->service->answer;
+    struct query *query = answer->mesh.query;
+    int64_t first, last, before, unread[SAMPLE_PARTS]; /* unread: the newest of a part */
+    int code = SQLITE_DONE;
+    if (query_trace_numbers(query, answer->window, &first, &last, err) ||
+        query_trace_no_before(query, answer->window.to_ns, &before, err))
+        return SQLITE_DONE;
+    int64_t n = (last < before ? last : before - 1) - first + 1;
+    for (int part = 0; part < SAMPLE_PARTS; part++)
+        unread[part] = first + n * (part + 1) / SAMPLE_PARTS - 1;
     const char *name = answer->nodes[insides->service->node].node->text[SERVICE];
-    sqlite3_stmt *find;
-    int64_t before, bit = 0;
-    if (query_trace_no_before(answer->mesh.query, answer->window.to_ns, &before, err) ||
-        query_begin(answer->mesh.query, "SELECT id FROM name WHERE text = ?", &find, err))
-        return err->code;
-    sqlite3_bind_text(find, 1, name, -1, SQLITE_STATIC);
-    int code = sqlite3_step(find);
-    if (code == SQLITE_ROW)
-        bit = INT64_C(1) << (sqlite3_column_int64(find, 0) % 62);
-    if (query_end(answer->mesh.query, find, code, err) ||
-        query_begin(answer->mesh.query,
-                    "SELECT trace_no FROM trace_row WHERE trace_no < ?1 AND services & ?2 != 0 "
-                    "AND start_ns >= ?3 ORDER BY trace_no DESC LIMIT ?4",
-                    select, err))
-        return err->code;
-    sqlite3_bind_int64(*select, 1, before);
-    sqlite3_bind_int64(*select, 2, bit);
-    sqlite3_bind_int64(*select, 3, (int64_t)answer->window.from_ns);
-    sqlite3_bind_int64(*select, 4, SAMPLE_TRACES);
-    return 0;
+    sqlite3_bind_int64(traces, 1, service_bit(query, str_of(name)));
+    sqlite3_bind_int64(traces, 2, (int64_t)answer->window.from_ns);
+    sqlite3_bind_int64(traces, 3, (int64_t)answer->window.to_ns);
+    for (int turn = 2 * SAMPLE_PARTS - 1; turn >= 0 && code == SQLITE_DONE; turn--) {
+        int part = turn % SAMPLE_PARTS;
+        int64_t left = SAMPLE_TRACES - insides->n_traces;
+        sqlite3_bind_int64(traces, 4, first + n * part / SAMPLE_PARTS);
+        sqlite3_bind_int64(traces, 5, unread[part]);
+        sqlite3_bind_int64(traces, 6, turn >= SAMPLE_PARTS ? left / (part + 1) : left);
+        while ((code = sqlite3_step(traces)) == SQLITE_ROW) {
+            unread[part] = sqlite3_column_int64(traces, 0) - 1;
+            insides->n_traces++;
+            sample_trace(insides, spans, find, unread[part] + 1);
+        }
+        sqlite3_reset(traces);
+    }
+    return code;
 }
 
 static int sample_spans(struct insides *insides, struct err *err)
@@ -271,7 +281,11 @@ static int sample_spans(struct insides *insides, struct err *err)
     struct query *query = insides->service->answer.mesh.query;
     sqlite3_stmt *traces = NULL, *spans = NULL, *find = NULL;
     int code = SQLITE_DONE;
-    if (sample_traces(insides, &traces, err) ||
+    if (query_begin(query,
+                    "SELECT trace_no FROM trace_row WHERE trace_no BETWEEN ?4 AND ?5 AND "
+                    "services & ?1 != 0 AND start_ns >= ?2 AND start_ns < ?3 "
+                    "ORDER BY trace_no DESC LIMIT ?6",
+                    &traces, err) ||
         query_begin(query,
                     "SELECT shape, node, duration_ns, covered_ns, bits FROM span_row "
                     "WHERE trace_no = ?",
@@ -283,10 +297,7 @@ static int sample_spans(struct insides *insides, struct err *err)
                     "WHERE h.id = ?",
                     &find, err))
         goto out;
-    while ((code = sqlite3_step(traces)) == SQLITE_ROW) {
-        insides->n_traces++;
-        sample_trace(insides, spans, find, sqlite3_column_int64(traces, 0));
-    }
+    code = sample_parts(insides, traces, spans, find, err);
 out:
     sqlite3_finalize(spans);
     sqlite3_finalize(find);

@@ -278,6 +278,10 @@ def scene_a_service_and_an_edge_are_what_sql_says(c):
     assert told == true, (told, true)
     e = c.api("edge?%s&caller=shop/cart&callee=redis" % span)
     assert {v["version"]: (v["calls"], v["errors_origin"]) for v in e["caller_versions"]} == {r[0]: r[1:] for r in c.sql(
+    # … of more, a thousand from all parts of the window: who came late has no more of them than of the calls.
+    many = c.api("service/eu-1/shop/cart?from=%d&to=%d" % (end - 55 * MINUTE, end))
+    share = lambda rows: sum(r["calls"] for r in rows if r["version"] == "v2") / sum(r["calls"] for r in rows)  # noqa: E731
+    assert many["sampled"]["traces"] > 950 and 0 < share(many["instances"]) < share(many["versions"]) + .02, (many["sampled"], share(many["instances"]))
         "SELECT caller_version, sum(calls), sum(errors_origin) FROM edge_minute WHERE caller_service = 'cart' AND callee_service = 'redis' AND minute_ns >= ? GROUP BY 1", ns(begin))}
     assert e["reasons"] == [{"reason": "UO", "n": e["edges"][0]["errors_origin"]}], e["reasons"]
     assert [short(o["caller"]) for o in e["others"]] == ["shop/ads"]

@@ -97,10 +97,10 @@ function Instances({ d, s }) {
   const words = count(rest.length) + ' more' + (of.length > 1 ? '' : `, all ${of}`) + (rest.some(isBad) ? '' : ', normal');
   const fold = { instance: null, version: '', calls: sum(rest, 'calls'), errors: sum(rest, 'errors'), p95_ns: Math.max(...rest.map(i => i.p95_ns)) };
   const open = () => setAll(true), isFold = i => i == fold;
-  return html`<${Block} title="Instances" note=${`worst first${d.sampled.traces < 1000 ? '' : ', by the latest 1 000 traces'}`}>
+  return html`<${Block} title="Instances" note=${`worst first${d.sampled.traces < 1000 ? '' : ', by 1 000 traces of all this time'}`}>
     <${Table} rows=${[...rows.slice(0, n), ...rest.length ? [fold] : []]} id=${i => i.instance + i.version} name="Instances"
       rowProps=${i => isFold(i) && { class: 'go', onClick: open }}
-      empty="None of its own spans are among the latest traces."
+      empty="None of its own spans are among the traces of this window."
         cols=${[['Instance', '', i => [html`<${MarkOr} k=${isFold(i) ? '' : k(i)}/> `, isFold(i) ? html`<button class="th m2">${words}</button>`
           : html`<code class="brk">${i.instance || 'without a name'}</code>`]],
         ['Version', '', i => isFold(i) ? '' : versionWord(i.version)], perSecond(s * among), failed(), p95()]}/></${Block}>`;
