@@ -73,8 +73,8 @@ void comparison_json(const struct comparison *comparison, struct buf *out)
     buf_add_time(out, comparison->from_ns);
     buf_add_c(out, "\",\"to\":\"");
     buf_add_time(out, comparison->to_ns);
-    buf_addf(out, "\"},\"verdict\":\"%s\",\"confidence_level\":0.95",
-             verdicts[comparison->verdict]);
+    buf_addf(out, "\"},\"minutes\":%lld,\"verdict\":\"%s\",\"confidence_level\":0.95",
+             (long long)comparison->minutes, verdicts[comparison->verdict]);
     side_json("baseline", &comparison->sides[0], out);
     side_json("candidate", &comparison->sides[1], out);
     buf_add_c(out, ",\"checks\":[");

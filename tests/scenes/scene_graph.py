@@ -260,6 +260,8 @@ def scene_a_service_and_an_edge_are_what_sql_says(c):
     assert s["compare"] == c.api("compare?service=eu-1/shop/cart&" + span)
     judged = next(x for x in s["compare"]["checks"] if x["metric"] == "errors")
     assert [p["metric"] for p in parts] == ["began", "passed"] and abs(sum(p["effect"] for p in parts) - judged["effect"]) < 1e-9, (parts, judged)
+    assert s["compare"]["minutes"] == c.sql("SELECT count(*) FROM (SELECT 1 FROM edge_minute WHERE callee_service = 'cart' AND minute_ns >= ? "
+                                            "GROUP BY minute HAVING count(DISTINCT callee_version) = 2)", ns(begin))[0][0], s["compare"]["minutes"]
     versions = lambda x: (x["baseline"]["version"], x["candidate"]["version"])
     assert s["compare"]["verdict"] == "worse" and versions(s["compare"]) == ("v1", "v2")
     turned = c.api("service/eu-1/shop/cart?%s&compare=v2..v1" % span)["compare"]
@@ -276,12 +278,12 @@ def scene_a_service_and_an_edge_are_what_sql_says(c):
     true = {r[0]: r[1:] for r in c.sql("SELECT instance, count(*), sum(fault IN ('origin', 'carried')) FROM span WHERE service = 'cart' "
                                        "AND kind = 'server' AND trace_id IN (SELECT trace_id FROM trace WHERE start_ns >= ?) GROUP BY 1", ns(late))}
     assert told == true, (told, true)
-    e = c.api("edge?%s&caller=shop/cart&callee=redis" % span)
-    assert {v["version"]: (v["calls"], v["errors_origin"]) for v in e["caller_versions"]} == {r[0]: r[1:] for r in c.sql(
     # … of more, a thousand from all parts of the window: who came late has no more of them than of the calls.
     many = c.api("service/eu-1/shop/cart?from=%d&to=%d" % (end - 55 * MINUTE, end))
     share = lambda rows: sum(r["calls"] for r in rows if r["version"] == "v2") / sum(r["calls"] for r in rows)  # noqa: E731
     assert many["sampled"]["traces"] > 950 and 0 < share(many["instances"]) < share(many["versions"]) + .02, (many["sampled"], share(many["instances"]))
+    e = c.api("edge?%s&caller=shop/cart&callee=redis" % span)
+    assert {v["version"]: (v["calls"], v["errors_origin"]) for v in e["caller_versions"]} == {r[0]: r[1:] for r in c.sql(
         "SELECT caller_version, sum(calls), sum(errors_origin) FROM edge_minute WHERE caller_service = 'cart' AND callee_service = 'redis' AND minute_ns >= ? GROUP BY 1", ns(begin))}
     assert e["reasons"] == [{"reason": "UO", "n": e["edges"][0]["errors_origin"]}], e["reasons"]
     assert [short(o["caller"]) for o in e["others"]] == ["shop/ads"]

@@ -359,7 +359,7 @@ scenes.service_compares = async open => {
   /* failures by where they began, first of all: both together are those of the comparison */
   assert.deepEqual(checks.slice(0, 2).map(r => r[0]), ['Failures that began here', 'Failures passed on']);
   assert.ok(checks[0].at(-1) == 'worse' && checks[1].at(-1) != 'worse', JSON.stringify(checks));
-  const { parts, checks: all } = (await page.evaluate(path => fetch('/api/v1' + path).then(r => r.json()), cart)).compare, errors = all.find(x => x.metric == 'errors');
+  const { parts, minutes, checks: all } = (await page.evaluate(path => fetch('/api/v1' + path).then(r => r.json()), cart)).compare, errors = all.find(x => x.metric == 'errors');
   assert.ok(Math.abs(parts[0].effect + parts[1].effect - errors.effect) < 1e-9 && all.every(x => x.metric != 'began'), JSON.stringify(parts));
   /* both sides of each are there, and differ by what stands beside them */
   for (const r of checks.filter(r => r[3].endsWith(' points'))) {
@@ -380,7 +380,7 @@ scenes.service_compares = async open => {
   await page.goto(f.base + cart);
   await page.waitForSelector('[aria-labelledby=vs] .verdict:has-text("Worse")');
   await axe(page, 'judged versions');
-  assert.match(await one(page, '[aria-labelledby=vs] header'), /same callers, same [\d hmins]+: [\d ]+ calls of v2, [\d ]+ of v1/);
+  assert.match(await one(page, '[aria-labelledby=vs] header'), new RegExp(`same callers, same ${minutes} min: [\\d ]+ calls of v2, [\\d ]+ of v1`));
   assert.ok((await words(page, '[aria-labelledby=vs] thead th')).includes('better ← → worse'));
   /* instances: the worst first, what is normal in one row; their rates are the service's */
   const instances = await cells(page, '[aria-label="Instances"] tbody tr, section:has(> header > h2:text("Instances")) tbody tr');

@@ -86,8 +86,7 @@ export function Versions({ d, asked }) {
   if (!c) return html`<${Block} c="rule" title="Versions" note=${html`<b>${asked}</b>: not both took calls in this window.
     <${Word} act=${() => setQuery({ compare: null })}>The newest against the others</${Word}>`}/>`;
   const { baseline: was, candidate: is } = c, [a, b] = [was, is].map(x => versionWord(x.version)),
-    firsts = d.versions.filter(v => v.version == was.version || v.version == is.version).map(v => parseTime(v.first_seen)),
-    time = 1e9 * Math.round((Math.min(parseTime(d.to), Date.now()) - Math.max(parseTime(d.from), ...firsts)) / 1e3), /* in which both were there */
+    time = 6e10 * c.minutes, /* in which both took calls */
     need = c.verdict == 'not_enough_data' && Math.max(0, ...c.checks.map(x => x.peer ? 0 : x.need || 0));
   return html`<${Block} id="vs" c="rule" at="mid" title=${`${b} against ${a}`}
     right=${html`<${Choice} names=${d.versions.map(v => v.version)} baseline=${was.version} candidate=${is.version}/>
