@@ -116,7 +116,7 @@ def scene_rest_page_trace_has_the_hops_of_a_call(c):
     names = {"sidecar_out": "sidecar out", "sidecar_in": "sidecar in"}
     ms = lambda ns: "%.1f ms" % (ns / 1e6)  # noqa: E731
     assert outer["role"] == "sidecar" and len(outer["hops"]) >= 4, outer
-    browse(c, "rest.mjs", "hops_of_a_call", id=t.id, app=app["span_id"], sidecar=outer["span_id"], hops=[[names.get(h["hop"], h["name"] if h["hop"] == "application" else h["hop"]), ms(h["time_ns"])] for h in outer["hops"]])
+    browse(c, "rest.mjs", "hops_of_a_call", id=t.id, app=app["span_id"], sidecar=outer["span_id"], total=round(sum(h["time_ns"] for h in outer["hops"]) / 1e6, 1), hops=[[names.get(h["hop"], h["name"] if h["hop"] == "application" else h["hop"]), ms(h["time_ns"])] for h in outer["hops"]])
 
 
 def scene_rest_page_service_compares(c):

@@ -356,6 +356,7 @@ scenes.service_compares = async open => {
   await settled(page);
   assert.equal(await one(page, '[aria-labelledby=vs] .verdict'), 'Worse');
   const checks = await cells(page, '[aria-labelledby=vs] tbody tr'), numbers = r => r.slice(1, 4).map(t => parseFloat(t.replace('−', '-')));
+    assert.equal(parseFloat(await one(page, 'section:has(> .hops) header .m3')), f.total); /* the parts add up to it */
   /* failures by where they began, first of all: both together are those of the comparison */
   assert.deepEqual(checks.slice(0, 2).map(r => r[0]), ['Failures that began here', 'Failures passed on']);
   assert.ok(checks[0].at(-1) == 'worse' && checks[1].at(-1) != 'worse', JSON.stringify(checks));

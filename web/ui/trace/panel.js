@@ -10,6 +10,7 @@ import { useRange } from '../frame/range.js';
 import { Failed } from '../frame/states.js';
 import { href } from '../frame/url.js';
 import { SECURITY, traceHref } from '../graph/names.js';
+import { sum } from '../graph/numbers.js';
 import { condition, write } from '../traces/line.js';
 import { BEGAN, PASSED, RECOVERED } from './model.js';
 import { after } from './words.js';
@@ -139,7 +140,7 @@ function Details({ m, i, x, y, base, events }) {
   return html`<${Facts} c="top12" rows=${factsOf(m, i, x)}/>
     ${y?.hops.length > 1
       && html`<${HopBar} shares title=${`Hops of ${y.call ? `${y.call.caller.service} → ${y.call.callee.service}` : y.service}`}
-      note=${`${attempt ? `attempt ${attempt}, ` : ''}${ms(y.duration_ns)}`} parts=${partsOf(y)}/>`}
+      note=${`${attempt ? `attempt ${attempt}, ` : ''}${ms(sum(y.hops, 'time_ns'))}`} parts=${partsOf(y)}/>`}
     ${events.length > 0 && html`<${Block} title="Events"><${Events} list=${events.slice(0, 6)} base=${base}/></${Block}>`}
     ${links.length > 0
       && html`<${Block} title="Links">
