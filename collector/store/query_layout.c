@@ -379,6 +379,7 @@ static int head_json(struct layout *layout, struct buf *out, struct err *err)
     if (trace_head_json(view->search.query, &view->pieces, false, out, err))
         return err->code;
     buf_addf(out, ",\"rows\":%u,\"all_rows\":%u", layout->n, view->n);
+    search_services_json(&view->search, view->row.entry, view->row.calls, out);
     verdict_json(view, (struct search *)(uintptr_t)&view->search, out);
     began_json(layout, (struct search *)(uintptr_t)&view->search, out);
     return 0;

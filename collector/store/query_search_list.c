@@ -169,8 +169,7 @@ static bool same_service(const struct search_node *a, const struct search_node *
 
 #define MOST_SHOWN 32
 
-/* The services of a trace in the order in which calls reach them. */
-static void services_json(const struct search *search, uint32_t entry, struct str calls,
+void search_services_json(const struct search *search, uint32_t entry, struct str calls,
                           struct buf *out)
 {
     const struct search_node *seen[MOST_SHOWN];
@@ -251,7 +250,7 @@ static void item_json(struct search *search, struct details *details, int64_t tr
         trace.entry = (uint32_t)sqlite3_column_int64(details->row, 2);
         trace.calls = (struct str){sqlite3_column_blob(details->row, 3),
                                    (size_t)sqlite3_column_bytes(details->row, 3)};
-        services_json(search, trace.entry, trace.calls, out);
+        search_services_json(search, trace.entry, trace.calls, out);
         codes_json(details->entry, trace_no, "answer", out);
         origin_json(search, &trace, details, out);
     }

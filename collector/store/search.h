@@ -105,6 +105,10 @@ void search_origin_text(const struct search_origin *origin, struct buf *out);
 
 /* {"cluster", …, "role"} */
 void search_node_json(const struct search_node *node, struct buf *out);
+/* Adds `,"services":[…]`, of a trace in the order in which calls reach them, also those that sent
+ * no span; the first 32. */
+void search_services_json(const struct search *search, uint32_t entry, struct str calls,
+                          struct buf *out);
 struct search_box;
 bool search_in_box(const struct search_box *box, const struct search_trace *trace);
 

@@ -55,6 +55,8 @@ def scene_page_shows_what_sql_says(c):
     spans = c.sql("SELECT operation, duration_ns, role, fault, attributes, span_id FROM span WHERE trace_id = ?", facts["failed_id"])
     facts["spans"] = [(o, ms(d)) for o, d, *_ in spans]
     facts["folded"] = sum(role in ("sidecar", "gateway") for _, _, role, *_ in spans) - 1
+    facts["places"] = c.sql("SELECT count(*) FROM (SELECT service FROM span WHERE trace_id = ?1 UNION SELECT peer FROM span WHERE trace_id = ?1 "
+                            "AND peer NOT IN ('', 'user'))", facts["failed_id"])[0][0]
     facts["origins"] = sum(role == "sidecar" and fault == "origin" for _, _, role, fault, *_ in spans)
     last = [json.loads(a) for o, _, _, fault, a, _ in spans if o.startswith("HGETALL")][-1]
     facts["attributes"] = {k: v if isinstance(v, str) else json.dumps(v) for k, v in last.items()}

@@ -20,6 +20,9 @@ scenes.shows_what_sql_says = async open => {
   await page.click('.below .lnk');
   await page.waitForFunction(n => document.querySelectorAll('.tlist tbody tr').length == n, Math.min(f.count, 100));
   assert.deepEqual(await rowIds(page), f.newest100);
+  /* who sent no span counts among a trace's services, in number and names */
+  const chips = await page.locator('.svc-chips').evaluateAll(all => all.map(c => [c.title.split(', ').length, Number(c.textContent)]));
+  assert.ok(chips.every(([names, n]) => names == n) && await page.locator('.svc-chips[title*=redis]').count() > 0, JSON.stringify(chips));
   await page.selectOption('select', 'slow');
   await page.waitForFunction(id => document.querySelector('.tlist tbody tr').dataset.id == id, f.slowest[0]);
   assert.deepEqual((await rowIds(page)).slice(0, 20), f.slowest);
@@ -31,7 +34,7 @@ scenes.shows_what_sql_says = async open => {
   /* one trace */
   await page.goto(f.base + TRACE);
   assert.equal(await page.locator('.wr').count(), f.spans.length - f.folded);
-  assert.equal(digits((await one(page, '.wfacts span:nth-child(2)')).split(',')[0]), f.spans.length);
+  assert.deepEqual((await one(page, '.wfacts span:nth-child(2)')).split(', '), [`${f.spans.length} spans`, `${f.places} services`]);
   assert.match(await one(page, 'h1'), /^GET \/cart failed after 27\.4 ms\. It began in cart v2 → redis: connection pool full\.$/);
   await page.click('.wtools .btn:has-text("sidecar")');
   await page.waitForFunction(n => document.querySelectorAll('.wr').length == n, f.spans.length);

@@ -72,7 +72,7 @@ function Head({ layout, m, id, query, view, hops, moved, other }) {
     ${other ? `${middle(t.entry_operation, 160)}, two traces: ${differenceWords(m, other)}.`
     : [before, place && html`<a class="q u" href=${to}>${place}</a>`, behind]}</h1>
     <div class="row w s m2 wfacts"><span title=${new Date(start).toString()}>${when(start, 2)} ${zoneName()}</span>
-      <span>${plural(t.span_count, 'span')}, ${plural(t.service_count, 'service')}</span>
+      <span>${plural(t.span_count, 'span')}, ${plural(Math.max(t.service_count, layout.services.length), 'service')}</span>
       <span>${t.complete ? 'complete' : `incomplete${t.parts > 1 ? `, in ${t.parts} pieces` : ''}`}</span>
       <span class="row tid"><code>${t.trace_id}</code>
         <button class="btn bare" aria-label="Copy trace id" onClick=${() => copyItem(['Trace id', t.trace_id])}><${Icon} n="copy"/>

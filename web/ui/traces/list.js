@@ -11,9 +11,10 @@ import { useCalm } from '../frame/states.js';
 import { go } from '../frame/url.js';
 import { codesOf, traceHref } from '../graph/names.js';
 
+// Who sent no span, as a database, counts too.
 const Chips = ({ services, n }) =>
   html`<span class="svc-chips" title=${services.map(s => s.service).join(', ')}>
-  ${services.slice(0, 7).map((s, i) => html`<i key=${i} style=${{ background: `var(--s${hueOf(s)})` }}></i>`)}<span class="m3 s"> ${n}
+  ${services.slice(0, 7).map((s, i) => html`<i key=${i} style=${{ background: `var(--s${hueOf(s)})` }}></i>`)}<span class="m3 s"> ${Math.max(n, services.length)}
   </span></span>`;
 
 function Began({ t: { status, began, origin_reason } }) {
