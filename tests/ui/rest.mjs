@@ -86,6 +86,17 @@ scenes.several_incidents = async open => {
   assert.deepEqual(await words(page, '.also li'), ['incident 2 <b>Summary</b> 2', 'incident 3 <b>Summary</b> 3', 'and 4 5']);
   assert.equal(await one(page, '.nav .n'), '5');
   await axe(page, 'several');
+  /* what a suspect is narrowed to has a subject; a row without enough data says how much is missing */
+  await page.route('**/incidents/1', async r => {
+    const answer = await r.fetch(), json = await answer.json(), [s] = json.suspects;
+    s.narrowed = [{ dimension: 'version', name: 'version', value: 'v2', share: .999, effect: 0 }];
+    json.suspects = [s, { ...s, rank: 2, significant: false, evidence: [{ ...s.evidence[0], deviation: 1.5 }] }];
+    return r.fulfill({ response: answer, json });
+  });
+  await page.reload();
+  await told(page);
+  assert.ok((await words(page, '#suspect-1 .ev li')).some(l => l.includes('99.9 % of its failures: version v2.')));
+  assert.equal(await one(page, '#suspect-2 .sw8'), 'needs 4.0 times the calls');
   const bare = await open('/', { js: false });
   assert.match(await one(bare, 'p.bad'), new RegExp(`^Incident 1, open since [\\d:]+ UTC: .* of ${f.operation} fail\\. It `));
 };
@@ -345,6 +356,7 @@ scenes.hops_of_a_call = async open => {
     assert.equal(await page.locator('.hoplist i').count(), f.hops.length, path);
     const list = await words(page, '.hoplist .r:not(.m3)');
     assert.deepEqual(list, f.hops.map(h => h[1]));
+    assert.equal(parseFloat(await one(page, 'section:has(> .hops) header .m3')), f.total); /* the parts add up to it */
     assert.deepEqual((await words(page, '.hoplist .el')).map(w => w.replace(/ and below$/, '')), f.hops.map(h => h[0]));
   }
 };
@@ -356,7 +368,6 @@ scenes.service_compares = async open => {
   await settled(page);
   assert.equal(await one(page, '[aria-labelledby=vs] .verdict'), 'Worse');
   const checks = await cells(page, '[aria-labelledby=vs] tbody tr'), numbers = r => r.slice(1, 4).map(t => parseFloat(t.replace('−', '-')));
-    assert.equal(parseFloat(await one(page, 'section:has(> .hops) header .m3')), f.total); /* the parts add up to it */
   /* failures by where they began, first of all: both together are those of the comparison */
   assert.deepEqual(checks.slice(0, 2).map(r => r[0]), ['Failures that began here', 'Failures passed on']);
   assert.ok(checks[0].at(-1) == 'worse' && checks[1].at(-1) != 'worse', JSON.stringify(checks));

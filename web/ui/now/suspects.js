@@ -46,8 +46,8 @@ const METRIC_SQL = name => `SELECT name, at, value FROM metric_point JOIN metric
 WHERE at_ns BETWEEN :from AND :to AND json_extract(resource, '$."service.name"') = ${sqlText(name)}
 ORDER BY name, at`;
 
-// The lines of a suspect: [kind, text, word of the link, link, speaks against].
-function lines(s, window) {
+// The lines of a suspect: [kind, text, word of the link, link, speaks against]. trouble: what it is narrowed of.
+function lines(s, window, trouble) {
   const name = s.node.service, page = pageOf(s, window), graph = overlay => graphOf(s, { ...window, overlay }),
     seen = traces(['service', name]), failed = traces(['service', name], ['status', 'error']);
   const PROOF = { errors: ['where', 'traces', failed], self_time: ['own time', isOwn(s.node) ? 'service' : 'graph', page],
@@ -60,7 +60,8 @@ function lines(s, window) {
     .map(e => { const [kind, ...proof] = PROOF[e.kind] || [e.kind, 'graph', graph()]; return [kind, stressed(kept(e.text)), ...proof]; });
   const only = (s.narrowed || [])
     .map(n => [n.dimension,
-    html`<b>${share(n.share)}</b> of it is ${n.dimension == 'attribute' && html`<code>${n.name}</code> = `}<b>${n.value}</b>${
+    html`<b>${share(n.share)}</b> of ${trouble}: ${n.dimension} ${
+    n.dimension == 'attribute' && html`<code>${n.name}</code> = `}<b>${n.value}</b>${
     n.effect > 0 && n.effect < 100 && `, ${n.effect.toFixed(1)} times as much as elsewhere`}.`,
       ...(ONLY[n.dimension]?.(n) || ['traces', failed])]);
   const not = new Map(); /* by what is spoken against, which stands once */
@@ -78,6 +79,8 @@ function timesNeeded(s) {
   const most = Math.max(0, ...(s.evidence || []).map(e => Math.abs(e.deviation)));
   return s.significant || !most || most >= STRONG ? 0 : (STRONG / most) ** 2;
 }
+
+const callsNeeded = times => `${times < 9.5 ? times.toFixed(1) : count(times)} times the calls`;
 
 const Line = ({ kind, text, word, to, against }) =>
   html`<li class=${against ? 'neg' : ''}><span class="kd">${kind}</span><span class="brk">${text}</span>
@@ -98,10 +101,11 @@ function Suspect({ s, all, total, slow, open, window }) {
         <span class=${s.rank > 1 ? 'k' : slow ? 's' : 'b'} style=${{ width: part * 100 + '%' }}></span></span>
         <span class=${'r' + (open ? ' hard' : '')}>${wholeShare(part)}</span>
       <span class="sw8 s">
-        ${s.significant ? html`<${Sure} share=${s.confidence}/>, ${wholeShare(s.confidence)}` : times ? 'not enough data' : 'may be chance'}</span>
+        ${s.significant ? html`<${Sure} share=${s.confidence}/>, ${wholeShare(s.confidence)}`
+        : times ? `needs ${callsNeeded(times)}` : 'may be chance'}</span>
       <span class="chev"><${Icon} n="right"/></span></summary>
     <ul class="ev">
-      ${lines(s, window)
+      ${lines(s, window, first == 'errors' ? 'its failures' : late ? 'its slowness' : 'the change')
       .map(([kind, text, word, to, against], i) =>
       html`<${Line} key=${i} kind=${kind} text=${text} word=${word} to=${to} against=${against}/>`)}
       ${s.effects?.length > 0
@@ -111,7 +115,7 @@ function Suspect({ s, all, total, slow, open, window }) {
         text=${html`What is seen here may be an effect of <a href=${'#suspect-' + under.rank} onClick=${show}>suspect ${under.rank}
         </a>, which called for it.`}/>`}
       ${!s.significant && html`<${Line} against kind="a hint" text=${times
-        ? `Not enough data: about ${times < 9.5 ? times.toFixed(1) : count(times)} times as many calls would tell whether it is chance.`
+        ? `Not enough data: about ${callsNeeded(times)} would tell whether it is chance.`
         : 'It may be chance: of all that was looked at, some place looks like this.'}/>`}
         </ul></details>`;
 }
