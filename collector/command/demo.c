@@ -36,6 +36,7 @@
 #define CONNECTIONS 4
 #define RATE 48 /* so that a light fault of one entry is beyond chance in half a minute */
 #define PIECE_NS (2 * NS_PER_MINUTE) /* of the past, between two cuts: memory stays small */
+#define PAST_FLUSH_NS (20 * NS_PER_S)
 
 struct demo {
     const struct options *options;
@@ -179,14 +180,25 @@ static struct config *make_config(struct demo *demo, struct options *options,
 
 /* ---- traffic ---- */
 
+/* At its end all senders flush: a trace that is cut while half of it waits at one of them looks
+ * like another mesh, of nodes and clear text that there are not, until the rest has come. */
+static bool feed_piece(struct demo *demo, uint64_t to_ns)
+{
+    if (!simulate_post(demo->simulation, to_ns - NS_PER_S, demo->post))
+        return false;
+    simulation_flush_every(demo->simulation, 0);
+    bool sent = simulate_post(demo->simulation, to_ns, demo->post) && post_settle(demo->post);
+    simulation_flush_every(demo->simulation, PAST_FLUSH_NS);
+    return sent;
+}
+
 static bool feed_past(struct demo *demo, uint64_t now_ns)
 {
     uint64_t begin_ns = clock_mono_ns(), n_cut;
     struct err err = {0};
     for (uint64_t at_ns = now_ns - PAST_NS; at_ns < now_ns;) {
         at_ns = at_ns + PIECE_NS < now_ns ? at_ns + PIECE_NS : now_ns;
-        if (demo->stop || !simulate_post(demo->simulation, at_ns, demo->post) ||
-            !post_settle(demo->post))
+        if (demo->stop || !feed_piece(demo, at_ns))
             return false;
         if (pipeline_flush(demo->pipeline, &n_cut, &err)) {
             say(demo, "%s", err.text);
@@ -271,7 +283,7 @@ static bool make_traffic(struct demo *demo, const char *otlp_http)
         .day_ns = DAY_NS,
         .wave = 0.2,
         .sampling = 1,
-        .flush_ns = 20 * NS_PER_S,
+        .flush_ns = PAST_FLUSH_NS,
         .body_spans = 500,
     };
     demo->fault.from_ns = now_ns + AFTER_NS;

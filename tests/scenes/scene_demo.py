@@ -66,6 +66,8 @@ def scene_the_first_minute(c):
         db = os.path.join(folder, "demo.db")
         minutes, calls, services = rows(db, "SELECT count(DISTINCT minute_ns), sum(calls), count(DISTINCT callee_service) FROM edge_minute")[0]
         assert minutes >= 10 and calls > 20000 and services >= 18, (minutes, calls, services)
+        # No piece of the past is cut while much of it is still on its way.
+        assert rows(db, "SELECT avg(reopened > 0) < .01 FROM trace")[0] == (1,), rows(db, "SELECT avg(reopened > 0) FROM trace")
         began = ("SELECT sum(errors_origin) FROM edge_minute WHERE caller_service = 'cart' AND caller_version = 'v2' "
                  "AND callee_service = 'redis' AND callee_role = 'cache'")
         assert rows(db, began) == [(None,)]
