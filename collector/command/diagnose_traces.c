@@ -26,8 +26,12 @@ static bool is_of_errors(const struct suspect *suspect)
     return false;
 }
 
-static struct str narrowed_to(const struct suspect *suspect, const char *dimension)
+/* The value of `itself`, where the suspect is one. */
+static struct str narrowed_to(const struct suspect *suspect, const char *dimension,
+                              struct str itself)
 {
+    if (itself.len)
+        return itself;
     for (unsigned i = 0; i < suspect->n_narrowed; i++) {
         if (strcmp(suspect->narrowed[i].dimension, dimension) == 0)
             return suspect->narrowed[i].value;
@@ -45,11 +49,12 @@ void diagnosis_add_examples(struct query *query, const struct diagnosis *diagnos
     /* Who sends no spans is seen in those of the other end. */
     bool silent = suspect->has_peer && !str_eq(suspect->node.role, STR("workload"));
     struct str service = silent ? suspect->peer.service : suspect->node.service;
-    struct failed_question failed = {.window = now,
-                                     .service = suspect->node.service,
-                                     .peer = suspect->has_peer ? suspect->peer.service : STR_NONE,
-                                     .version = narrowed_to(suspect, "version"),
-                                     .instance = narrowed_to(suspect, "instance")};
+    struct failed_question failed = {
+        .window = now,
+        .service = suspect->node.service,
+        .peer = suspect->has_peer ? suspect->peer.service : STR_NONE,
+        .version = narrowed_to(suspect, "version", suspect->node.version),
+        .instance = narrowed_to(suspect, "instance", suspect->instance)};
     size_t n = errors ? query_failed_examples(query, &failed, ids, N_SUSPECT_EXAMPLES) : 0;
     if (!n)
         n = query_slow_examples(query, now, service, ids, N_SUSPECT_EXAMPLES);
