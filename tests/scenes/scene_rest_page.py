@@ -2,6 +2,7 @@
 import json
 import re
 import time
+from urllib.parse import quote
 
 import lib
 from browse import browse, units
@@ -49,6 +50,10 @@ def facts_of(c):
 def scene_rest_page_tells_an_incident(c):
     shop = fault(c, "fail")
     facts = facts_of(c)
+    for q in (str(facts["id"]), "incident %d" % facts["id"], "cart began", facts["operation"]):
+        found = [i for i in c.api("search?q=" + quote(q))["items"] if i["kind"] == "incident"]
+        assert [i["id"] for i in found] == [str(facts["id"])] and found[0]["text"] == c.sql("SELECT summary FROM incident")[0][0], (q, found)
+    assert not [i for q in ("9", "incident 9", "cart nowhere") for i in c.api("search?q=" + quote(q))["items"] if i["kind"] == "incident"]
     browse(c, "rest.mjs", "incident_is_told", **facts)
     browse(c, "rest.mjs", "several_incidents", **facts)
     begin, end = time.time(), time.time() + 60

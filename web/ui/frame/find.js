@@ -72,9 +72,9 @@ export function Find() {
     if (found) go(trace(found));
   });
   return html`<form class="find" role="search" onSubmit=${e => e.preventDefault()}><${Icon} n="search"/>
-    <${Offers} list="found" id="find" label="Find a trace id, service or operation" first offers=${all} pick=${pick} text=${text}
+    <${Offers} list="found" id="find" label="Find a trace id, service, operation or incident" first offers=${all} pick=${pick} text=${text}
       setText=${setText} onPaste=${paste}
       placeholder=${innerWidth <= 720 ? 'Find' : 'Trace id or name'}
-        words=${o => html`<span class="m3 xs">${o.kind}</span><span class="el">${o.text}</span>${
+        words=${o => html`<span class="m3 xs">${o.kind} ${o.id}</span><span class="el">${o.text}</span>${
       noteOf(o) && html`<span class="m3 s el">${noteOf(o)}</span>`}`}/><kbd aria-hidden="true">/</kbd></form>`;
 }
