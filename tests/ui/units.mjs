@@ -1,6 +1,6 @@
 // units.mjs: the pure parts of the page by tables of input and output. node tests/ui/units.mjs
 import assert from 'node:assert/strict';
-import { conditions, condition, join, readBox, valueWords, writeBox, write } from '../../web/ui/traces/line.js';
+import { chipWords, conditions, condition, join, readBox, valueWords, writeBox, write } from '../../web/ui/traces/line.js';
 import { fit as shorten } from '../../web/ui/now/fit.js';
 import { traceIdIn } from '../../web/ui/frame/traceid.js';
 import * as text from '../../web/ui/draw/text.js';
@@ -29,10 +29,14 @@ for (const c of [condition({ key: 'service' }, 'a "b" c'), condition({ key: 'ver
 assert.equal(join(conditions('a=1   b~"x y"')), 'a=1 b~"x y"');
 assert.deepEqual(readBox(writeBox({ from: 1700000000123, to: 1700000060000, least: 1.2345, most: 99.9, only: 'failed' })), { from: 1700000000123, to: 1700000060000, least: 1.234, most: 99.9, only: 'failed' });
 assert.equal(readBox('a,b,c'), null);
+/* a status as it is shown is that of the facet; one that is none is not told as good */
+assert.deepEqual(['status = failed', 'status=good', 'status=foo', '"status"=failed'].map(q => conditions(q)[0]).map(c => [c.value, ...chipWords(c)]),
+  [['error', 'status =', 'failed'], ['ok', 'status =', 'good'], ['foo', 'status =', 'foo'], ['failed', 'status =', 'failed']]);
+assert.deepEqual(['0000000000000000a3ce929d0e0e4736', ID].map(text.shortId), ['a3ce929d', '4bf92f35']);
 
 const plain = s => s.replace(/[\u00a0\u202f]/g, ' ');
 for (const [time, wanted] of [['2026-11-23T10:00:00.005000000Z', '+5.0 ms'], ['2026-11-23T09:59:59.995000000Z', '−5.0 ms'], ['2026-11-23T10:00:00.000000000Z', '+0 ms'], ['1970-01-01T00:00:00.000000000Z', 'no time'], [null, 'no time']]) assert.equal(plain(after(time, Date.parse('2026-11-23T10:00:00Z'))), wanted);
-for (const [ns, wanted] of [[0, '0 ms'], [40000, '40 µs'], [300000, '0.3 ms'], [27.4e6, '27.4 ms'], [310e6, '310 ms'], [1.2e9, '1.2 s'], [33e9, '33 s'], [190e9, '3 min 10 s'], [7500e9, '2 h 5 min'], [null, 'unknown']]) assert.equal(plain(text.ms(ns)), wanted);
+for (const [ns, wanted] of [[0, '0 ms'], [40000, '40 µs'], [-10000, '−10 µs'], [300000, '0.3 ms'], [27.4e6, '27.4 ms'], [310e6, '310 ms'], [1.2e9, '1.2 s'], [33e9, '33 s'], [190e9, '3 min 10 s'], [7500e9, '2 h 5 min'], [null, 'unknown']]) assert.equal(plain(text.ms(ns)), wanted);
 for (const [x, wanted] of [[0, '0 %'], [1, '100 %'], [.047, '4.7 %'], [.0002, '0.02 %'], [.94, '94 %'], [.998, '99.8 %'], [.00001, '< 0.01 %'], [NaN, 'unknown']]) assert.equal(plain(text.share(x)), wanted);
 for (const [x, wanted] of [[18.2, '18.2/s'], [229.4, '229/s'], [0, '0/s'], [.04, '0.04/s']]) assert.equal(plain(text.rate(x)), wanted);
 assert.equal(plain(text.count(212400)), '212 400');

@@ -3,7 +3,7 @@ import { remember, remembered } from '../frame/memory.js';
 
 export const NB = '\u00a0';
 const THIN = '\u202f', MINUS = '−';
-const withUnit = (x, digits, unit) => x.toFixed(digits) + NB + unit;
+const withUnit = (x, digits, unit) => x.toFixed(digits).replace('-', MINUS) + NB + unit;
 
 // 14270 -> "14 270"
 export const count = n => n == null ? 'unknown' : String(Math.round(n)).replace(/\B(?=(\d{3})+$)/g, THIN);
@@ -40,6 +40,10 @@ export function share(x) {
 export const bare = x =>
   x == null ? 'unknown' : x == 0 ? '0' : x < .0005 ? '< 0.001' : x < 99.5 ? x.toFixed(x < .0095 ? 3 : x < .195 ? 2 : 1) : count(x);
 export const rate = x => bare(x) + (x == null ? '' : '/s');
+
+// A trace id as its sender wrote it, where that was of 64 bits; and what tells it from others at a glance.
+export const ownId = id => id.replace(/^0{16}/, '');
+export const shortId = id => ownId(id).slice(0, 8);
 
 export const capital = text => text[0].toUpperCase() + text.slice(1);
 

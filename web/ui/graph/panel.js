@@ -8,7 +8,7 @@ import { Chart } from '../draw/chart.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { Block, Facts, HopBar } from '../draw/parts.js';
 import { Table } from '../draw/table.js';
-import { bare, clock, count, ms, parseTime, plural, rate, share, sqlText } from '../draw/text.js';
+import { bare, clock, count, ms, parseTime, plural, rate, share, sqlText, shortId } from '../draw/text.js';
 import { edgeRate, end, failed, failedCell, p95, perSecond, version } from './columns.js';
 import { hasPage, isUser, nameOf, nameOfId, ratesOf, securityOf, serviceHref, traceHref, traces, versionWord } from './names.js';
 import { knownOf } from './select.js';
@@ -82,7 +82,7 @@ function factsOf(d, e) {
 const examplesOf = ({ error, slow }) =>
   [['Failed', error], ['Slow', slow]]
   .map(([words, ids]) =>
-  ids.length > 0 && [words, ids.map(id => html`<a key=${id} href=${traceHref(id)}><code>${id.slice(0, 8)}</code></a> `)]).filter(Boolean);
+  ids.length > 0 && [words, ids.map(id => html`<a key=${id} href=${traceHref(id)}><code>${shortId(id)}</code></a> `)]).filter(Boolean);
 
 const sqlOf = (a, b) =>
   `SELECT minute, caller_version, callee_version, known_by, sum(calls) AS calls, sum(errors_origin) AS began, sum(errors_carried) AS passed_on

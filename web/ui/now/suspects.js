@@ -5,7 +5,7 @@ import { href, showQuery } from '../frame/url.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { Block } from '../draw/parts.js';
 import { grey, Table } from '../draw/table.js';
-import { NB, capital, clock, count, ms, parseTime, share, sqlText } from '../draw/text.js';
+import { NB, capital, clock, count, ms, ownId, parseTime, share, sqlText } from '../draw/text.js';
 import { codesOf, isOwn, nodeName, serviceHref, traceHref, traces } from '../graph/names.js';
 import { sum } from '../graph/numbers.js';
 import { graphOf, kept, pageOf, placeOf, reasonOf } from './finding.js';
@@ -157,6 +157,6 @@ export function Examples({ f: { suspects: [s], slow, window }, rows }) {
         t => [isGood(t) ? html`<span class="good ok">✓</span>` : html`<${Mark} k=${slow ? 's' : 'b'}/>`, ' ',
         clock(parseTime(t.start_time), 1)]], ['Request', '', t => html`<a class="q brk" href=${to(t)}><b>${t.entry_operation}</b></a>
         <span class="m2"> ${codesOf(t.answer || {})}</span>`],
-      ['Began in', 'only-l', began], ['Trace', 'only-l', t => html`<code class="m3">${t.trace_id.slice(0, 16)}</code>`],
+      ['Began in', 'only-l', began], ['Trace', 'only-l', t => html`<code class="m3">${ownId(t.trace_id)}</code>`],
         ['Spans', 'r', t => count(t.span_count)], ['Took', 'r', t => ms(t.duration_ns)]]}/></${Block}>`;
 }

@@ -4,7 +4,7 @@ import { hues } from '../draw/hues.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { Seg, Swatch, Word, flag } from '../draw/parts.js';
 import { cell, Table } from '../draw/table.js';
-import { count, ms, parseTime, plural, when, zoneName } from '../draw/text.js';
+import { count, ms, parseTime, plural, when, zoneName, shortId } from '../draw/text.js';
 import { apiUrl, ask, curl, useApi } from '../frame/api.js';
 import { useKeys } from '../frame/keys.js';
 import { Dialog, Menu, copyItem, tell } from '../frame/menu.js';
@@ -112,7 +112,7 @@ export function Trace({ id, query }) {
   const select = i => { if (i >= 0) { showQuery({ span: i == originOf(m) ? null : m.s.span_id[i] }); showSheet(phone); } },
     t = layout?.trace;
   useTitle(t && `${middle(t.entry_operation, 80)}${t.status == 'error' && layout.spans.status[0] >= 400 ? ' ' + layout.spans.status[0]
-    : ''}, ${ms(t.duration_ns)}`, `trace ${id.slice(0, 8)}`);
+    : ''}, ${ms(t.duration_ns)}`, `trace ${shortId(id)}`);
   useKeys({ f: () => setQuery({ view: view == 'flame' ? null : 'flame' }),
     Escape: () => query.with ? setQuery({ with: null }) : find ? setQuery({ find: null }) : go(href('/traces')) });
   if (/40[04]/.test(answer.error?.status))

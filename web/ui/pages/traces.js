@@ -20,11 +20,13 @@ import { Scatter } from '../traces/scatter.js';
 const ORDER_WORDS = { '': 'Newest traces', slow: 'Slowest traces', failed: 'Failed traces first' };
 const wordsOf = c => c && chipWords(c).filter(Boolean).join(' ');
 
-// Nothing fits: the condition that excludes most, and a way to take it out.
+// Nothing fits: the condition that excludes most, and a way to take it out; where none is alone in that, all of them.
 function NothingFound({ o, q }) {
   const list = conditions(q), worst = o.conditions.map((c, i) => ({ ...c, i })).sort((a, b) => b.count_without - a.count_without)[0],
     words = worst && wordsOf(list[worst.i]);
-  if (!worst?.count_without) return html`<p class="note">No traces in this time range. The newest are further back: choose a longer one.</p>`;
+  if (!worst?.count_without && list.length < 2) return html`<p class="note">No traces in this time range. The newest are further back: choose a longer one.</p>`;
+  if (!worst.count_without) return html`<p class="note">0 with <b>${list.map(wordsOf).join(', ')}</b>, nor without one of them. <${Word}
+    act=${() => setQuery({ q: null })}>Without all of them</${Word}></p>`;
   return html`<p class="note">0 with <b>${words}
     </b>. ${count(worst.count_without)} without it. <${Word}
     act=${() => setQuery({ q: join(list.filter((_, i) => i != worst.i)) })}>Without ${words}</${Word}></p>`;

@@ -2,7 +2,7 @@
 import { html, useState } from '../html.js';
 import { Icon, Mark } from '../draw/marks.js';
 import { Block, Facts, HopBar, Word, flag } from '../draw/parts.js';
-import { count, ms, parseTime, plural, when } from '../draw/text.js';
+import { count, ms, parseTime, plural, when, shortId } from '../draw/text.js';
 import { apiUrl, curl, useApi } from '../frame/api.js';
 import { keysOf, useKeys } from '../frame/keys.js';
 import { copy, copyItem } from '../frame/menu.js';
@@ -120,7 +120,7 @@ function factsOf(m, i, x) {
     known = v => v == null ? 'unknown' : ms(v), attempt = attemptWords(m, i);
   const answered = [['HTTP', x.http_status], ['gRPC', x.grpc_status]].map(([k, v]) => v != null && `, ${k} ${v}`),
     port = a['server.port'];
-  return [['Start', html`<span title=${when(parseTime(x.start_time), 2)}>+${ms(m.s.start_ns[i])}</span>`],
+  return [['Start', html`<span title=${when(parseTime(x.start_time), 2)}>${m.s.start_ns[i] < 0 ? '' : '+'}${ms(m.s.start_ns[i])}</span>`],
     ['Took, self', `${known(x.duration_ns)}, ${known(x.self_ns)}`],
     ['Status', [x.status == 'unset' && !x.fault ? 'ok' : x.status,
       x.status_message && html`, <span class="fault">${x.status_message}</span>`, ...answered]], attempt && ['Attempt', attempt],
@@ -145,7 +145,7 @@ function Details({ m, i, x, y, base, events }) {
     ${links.length > 0
       && html`<${Block} title="Links">
       <ul>${links.map((l, k) =>
-      html`<li key=${k} class="s"><a href=${traceHref(idOf(l), { span: l.span_id || l.spanId })}>trace ${idOf(l).slice(0, 8)}
+      html`<li key=${k} class="s"><a href=${traceHref(idOf(l), { span: l.span_id || l.spanId })}>trace ${shortId(idOf(l))}
       </a> <span class="m3">${brief(l.attributes)}</span></li>`)}</ul></${Block}>`}
     ${began && m.s.lent[i] == BEGAN && html`<${Others} began=${began}/>`}
     <div class="row w blk">

@@ -38,7 +38,8 @@ export function Different({ d, q }) {
     of = g => g.sampled < g.count ? `a fair sample of ${count(g.sampled)} of ${count(g.count)}` : count(g.count);
   const found = d.differing
     ? `${count(d.differing)} ${d.differing == 1 ? 'differs'
-    : 'differ'} (corrected for ${count(d.compared)} tests), ${count(d.compared - d.differing)} do not.`
+    : 'differ'} (corrected for ${count(d.compared)} tests), ${count(d.compared - d.differing)} do not.${d.differing > d.different.length
+    ? ` The ${d.different.length} that differ most are listed.` : ''}`
     : 'none differs by more than chance.';
   const same = d.same.map(keyWords), shown = all ? same : same.slice(0, FEW_SAME);
   return html`<header class="shead tight"><h2 id="df">What is different</h2></header>

@@ -37,6 +37,7 @@ export function conditions(q) {
       key = '';
       at = Math.max(end, at + 1); /* past a stray operator, too */
     }
+    if (key == 'status' && !isQuoted) value = { failed: 'error', good: 'ok' }[value] || value; /* also as they are shown */
     out.push({ raw: q.slice(from, at).trim(), key, op, value, scope, quoted: isQuoted });
   }
   return out;
@@ -51,6 +52,7 @@ export const condition = ({ key, scope = '', attribute = false }, value, op = '=
   ({ key, scope, op, value, quoted: attribute && (WORDS.includes(key) || key.includes(':') || quote(key) != key) });
 export const same = (a, b) => a.key == b.key && a.scope == b.scope && a.value == b.value;
 
+const STATUS = { error: 'failed', ok: 'good' };
 const arrow = text => text.replace('→', ' → ');
 const NAMES = { flag: 'response flag', service: 'passes through', code: 'status code' };
 // What a key reads like: "cart version", "retries, frontend → cart", "response flag".
@@ -59,7 +61,7 @@ export function keyWords({ key, scope, attribute }) {
   return (scope ? scope + ' ' : '') + (!attribute && NAMES[key] || key);
 }
 export const valueWords = (key, value) =>
-  key == 'status' ? value == 'error' ? 'failed' : 'good' : key == 'began' ? arrow(value) : value?.trim() ? value : 'empty';
+  key == 'status' ? STATUS[value] || value : key == 'began' ? arrow(value) : value?.trim() ? value : 'empty';
 // A condition as one reads it: [key and operator, value]; a bare word has only a value.
 export const chipWords = c =>
   c.key ? [`${c.key == 'service' && !c.quoted ? 'service' : keyWords({ ...c, attribute: c.quoted })} ${c.op}`,

@@ -62,7 +62,7 @@ export function List({ answer, question, params, title, total, side }) {
     setMarked(list);
     tell(list.length == 2 ? 'Two marked: press c or "Compare"' : `${list.length} marked`);
   };
-  const compare = () => marked.length == 2 ? go(traceHref(marked[0], { with: marked[1] })) : false;
+  const compare = () => { if (marked.length < 2) return false; tell(''); go(traceHref(marked[0], { with: marked[1] })); };
   useKeys({ j: move(1), k: move(-1), ArrowDown: move(1), ArrowUp: move(-1), ' ': mark, c: compare,
     Enter: e => e.target.matches('a,button') || !current ? false : go(traceHref(current)),
     o: () => current ? void open(traceHref(current)) : false });
