@@ -50,7 +50,8 @@ function RangePicker({ r, pop, incidents }) {
 
 function Time({ incidents }) {
   const r = useRange(), { lost, lastGood } = useContact(), pop = usePop('button'),
-    exact = `${when(r.fromMs, 1)} to ${when(r.toMs, 1)} ${zoneName()}`;
+    exact = `${when(r.fromMs, 1)} to ${when(r.toMs, 1)} ${zoneName()}${
+      isLocal() ? '' : `; ${[r.fromMs, r.toMs].map(t => new Date(t).toLocaleString()).join(' to ')} local`}`;
   const move = (icon, words, key, by) =>
     html`<button class="btn step" aria-label=${words} title=${`${words} (${key})`} onClick=${() => step(by)}><${Icon} n=${icon}/>
     </button>`;

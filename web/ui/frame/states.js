@@ -87,8 +87,8 @@ export function useOnsets(fromMs, toMs) {
   });
 }
 
-// The page's title begins with the finding.
+// The page's title begins with the finding; with null a part of the page tells it.
 export function useTitle(...parts) {
-  const text = [...parts.filter(Boolean), 'faultline'].join(' · ');
-  useEffect(() => { document.title = text; }, [text]);
+  const text = parts[0] !== null && [...parts.filter(Boolean), 'faultline'].join(' · ');
+  useEffect(() => { if (text) document.title = text; }, [text]);
 }

@@ -3,6 +3,7 @@ import { html } from '../html.js';
 import { apiUrl, command, curlOf } from '../frame/api.js';
 import { Menu } from '../frame/menu.js';
 import { rangeParams, useRange } from '../frame/range.js';
+import { useTitle } from '../frame/states.js';
 import { href } from '../frame/url.js';
 import { asMarkdown } from '../draw/markdown.js';
 import { Icon, Mark } from '../draw/marks.js';
@@ -10,8 +11,8 @@ import { listed } from '../draw/parts.js';
 import { bare, clock, count, day, ms, NB, parseTime, plural, share, span } from '../draw/text.js';
 import { toPeer } from '../graph/columns.js';
 import { traceHref } from '../graph/names.js';
-import { ratio } from '../graph/numbers.js';
-import { endOf, graphOf, kept, incidentHref, isBad, lasted, NORMAL_MS, pageOf, placeOf, reasonOf, symptom, versionOf } from './finding.js';
+import { marked, ratio } from '../graph/numbers.js';
+import { endOf, graphOf, kept, incidentHref, isBad, lasted, NORMAL_MS, ORDINARY, pageOf, placeOf, reasonOf, symptom, versionOf } from './finding.js';
 
 // need: requests that a judgement still wants, null for none; q: those there are, in `per` seconds.
 function Origin({ f: { suspects: [s], window, need }, q, per }) {
@@ -62,6 +63,7 @@ export function Told({ f, d, changes }) {
   const tag = i ? `Incident ${i.id}, ${i.state}` : slow ? 'Slower' : 'Failing',
     when = over ? `${clock(onset, 1)}–${clock(endOf(i), 1)} UTC, ${lasted(i)}`
     : `since ${clock(onset, 1)} UTC, ${lasted(i || { onset: new Date(onset || r.fromMs).toISOString() }, r.toMs)}`;
+  useTitle(title.replace(/\. ?$/, ''), i ? `incident ${i.id}` : 'Now');
   return html`<section class="answer" aria-labelledby="ans">
     <p class="kick"><span class=${'tag ' + (over ? '' : slow ? 'slow' : 'fault')}><${Mark} k=${slow ? 's' : 'b'} quiet/>${tag}</span>
       <span>${i || onset ? when : span(r.fromMs, r.toMs)}${
@@ -87,17 +89,20 @@ const Over = ({ i, i: { suspects: [s] } }) =>
   html`Incident ${i.id} lasted ${lasted(i)} and affected <b>${plural(i.affected_calls, 'request')}</b>. ${
     s && `It ${s.confidence < .7 ? 'probably ' : ''}began in ${placeOf(s)}. `}`;
 
-/* Nothing to tell: what is normal, or how much of that is known; after an incident, what it was. d: the counts to tell;
+/* Nothing to tell: what is normal, which may be failures, or how much of that is known; after an incident, what it was. d: the counts to tell;
  * last: the incident of this window that ended last, of which `d` is what came after, null until that is known. */
 export function Calm({ d, last }) {
   const r = useRange(), q = d?.requests, known = d ? d.seconds + d.base.seconds : 0,
     whole = d && Math.min(NORMAL_MS, 2 * (parseTime(d.base.to) - parseTime(d.base.from))) / 1e3, learning = !last && known < .8 * whole,
     minutes = t => Math.round(t / 60);
+  const loud = !learning && !last && marked(q.calls, q.errors) && ratio(q.errors, q.calls) > ORDINARY;
+  const title = learning ? `Learning what is normal: ${minutes(known)} of ${minutes(whole)} min.`
+    : last ? `All normal again since ${clock(endOf(last))}.` : loud ? 'Nothing stands out.' : 'All normal.';
+  useTitle(title.replace(/\. ?$/, ''), 'Now');
   return html`<section class="answer" aria-labelledby="ans">
-    <p class="kick"><span class="tag good">${learning ? 'Learning' : 'Normal'}</span>
+    <p class="kick">${!loud && html`<span class="tag good">${learning ? 'Learning' : 'Normal'}</span>`}
     <span>${span(r.fromMs, r.toMs)}; no incident is open</span></p>
-    <h1 id="ans">${learning ? `Learning what is normal: ${minutes(known)} of ${minutes(whole)} min.`
-      : last ? `All normal again since ${clock(endOf(last))}.` : 'All normal.'}</h1>
+    <h1 id="ans">${title}</h1>
     <p class="sub">${last && html`<${Over} i=${last}/>`}${
       q?.calls > 0 && html`${last && 'Now '}<b>${bare(q.calls / (d.seconds || 1))}</b> requests per second, <b>${failedOf(q)}</b>
       ${' '}fail${normal(q, failedOf, learning)}, p95 <b>${p95Of(q)}</b>${normal(q, p95Of, learning)}.`}</p>

@@ -6,6 +6,7 @@ import { marked, ratio, slowerThan } from '../graph/numbers.js';
 
 const MINUTE = 6e4, BEFORE_MS = 10 * MINUTE;
 export const NORMAL_MS = 30 * MINUTE; /* what is normal is learnt from as much */
+export const ORDINARY = .02; /* of the requests that fail: no more to tell of; the least that the axis of a calm chart goes up to */
 const floor = t => Math.floor(t / MINUTE) * MINUTE;
 export const isSlow = incident => incident.symptom == 'latency';
 export const onsetOf = incident => parseTime(incident.onset);

@@ -7,20 +7,19 @@ import { NoPage, Page, useTitle } from '../frame/states.js';
 import { href, showQuery } from '../frame/url.js';
 import { Chart } from '../draw/chart.js';
 import { Block, Swatch } from '../draw/parts.js';
-import { clock, msWhole, parseTime, rate, share } from '../draw/text.js';
+import { clock, msWhole, parseTime, rate } from '../draw/text.js';
 import { nameOf, nameOfId } from '../graph/names.js';
 import { keysOf } from '../graph/select.js';
 import { best, marked, ratio, seriesOf, slowerThan, sum } from '../graph/numbers.js';
 import { Calm, Told } from '../now/answer.js';
 import { Also, Beside } from '../now/beside.js';
-import { endOf, isSlow, ofDiagnosis, ofIncident, onsetOf, overlaps, reasonOf, sinceEnd, versionOf, windowOf } from '../now/finding.js';
+import { endOf, isSlow, ofDiagnosis, ofIncident, onsetOf, ORDINARY, overlaps, reasonOf, sinceEnd, versionOf, windowOf } from '../now/finding.js';
 import { counted, Path, pathTo } from '../now/path.js';
 import { Examples, Suspects, useExamples } from '../now/suspects.js';
 
 /* ---- over time ---- */
 
 const LEAST_MS = 2e4; /* of a minute, to be counted */
-const ORDINARY = .02; /* of the requests: the least that the axis of a calm chart goes up to */
 
 // Failed user requests, stacked by where they began: at the busiest edge of failures, and elsewhere.
 const overMark = i => i.closed && { at: endOf(i), label: `over ${clock(endOf(i))}`, dash: '3 3' };
@@ -119,14 +118,12 @@ export function Now({ query, id = '' }) {
     last = !wanted && best(near, endOf);
   const one = useApi(wanted ? 'incidents/' + encodeURIComponent(wanted) : null, {}, { timeless: true, every: BEAT_MS }),
     i = one.data?.id == wanted ? one.data : null, q = d?.requests;
-  useEffect(() => { if (id && i && !query.from) showQuery(windowOf(i)); }, [id, i?.id, query.from]);
-  const bad = q?.calls && !last && standsOut(q);
-  useTitle(i ? i.summary : id ? '' : bad ? `${share(ratio(q.errors, q.calls))} of requests fail` : q?.calls && 'All normal',
-    id ? `incident ${id}` : 'Now');
-  if (id && one.error?.status == 404)
-    return html`<${NoPage} title=${`There is no incident ${id}.`}><a href=${href('/')}>The state of things</a></${NoPage}>`;
   const ready = d && (id || list.data || list.error) && (!wanted || i || (!id && one.error)),
     empty = ready && !i && !(q.calls || d.entries.length || d.began || d.seconds > 0);
+  useEffect(() => { if (id && i && !query.from) showQuery(windowOf(i)); }, [id, i?.id, query.from]);
+  useTitle(ready && !empty ? null : id ? `incident ${id}` : 'Now');
+  if (id && one.error?.status == 404)
+    return html`<${NoPage} title=${`There is no incident ${id}.`}><a href=${href('/')}>The state of things</a></${NoPage}>`;
   return html`<${Page} c=${ready && !empty && 'now'} name=${id ? `Incident ${id}` : 'Now'}
     what=${id && one.error ? 'The incident' : 'The state'} answers=${[now, one]} ready=${ready} empty=${empty}>${ready && (i
     ? html`<${Finding} key=${i.id} f=${ofIncident(i)} d=${d} others=${told.filter(o => o.id != i.id)} query=${query}/>`

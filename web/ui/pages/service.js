@@ -40,7 +40,7 @@ export function Services({ query }) {
     [html`<button class="th" aria-pressed=${flag(order == by)} onClick=${() => setQuery({ order: order == by ? null : by })}>${words}
     </button>`, ...rest];
   const title = bad.length ? `Failures began in ${listed([...bad.slice(0, 2), ...more]).flat().join('')}.` : 'No failures stand out.';
-  useTitle(d && title, 'Services');
+  useTitle(d && (rows.length ? title : 'No calls'), 'Services');
   return html`<${Page} name="Services" what="The list of services" answers=${[answer]} ready=${d} empty=${!rows.length}>
     <section class="answer"><h1>${title}</h1>
       <p class="sub">${plural(rows.length, 'service')}, ${rate(sum(rows, 'calls') / s)} between them.</p></section>
@@ -112,18 +112,21 @@ GROUP BY 1, 2 ORDER BY 1`;
 const PROMQL = name =>
   `sum by (server_service_version) (rate(traces_service_graph_request_failed_total{server=${JSON.stringify(name)}}[1m]))`;
 
-// Where its failures began: in it, at a call of it, or further on.
-function Verdict({ d, onset, since, ended, own, s }) {
-  const n = d.service, to = e => html`<a href=${edgeHref(e.caller, e.callee)}>${nameOfId(e.callee)}</a>`,
-    { x, step } = seriesOf(d.series, d.from), fails = plus(d.series.began, d.series.passed);
-  /* Since they began: of the window's failures those that fall into that time, of the calls of that time. */
-  const then = list => sum(list.filter((_, i) => !(x[i] + step / 2 <= onset || x[i] - step / 2 >= (ended || Infinity))), v => v),
-    share_ = share(ratio(n.errors * ratio(then(fails), sum(fails, v => v)), then(d.series.calls)));
-  if (!n.mark) return html`No failures stand out: ${share_} of ${bare(n.calls / s)} calls per second fail.`;
+// The share of its calls that fail, since they began: of the window's failures those that fall into that time, of the calls of that time.
+function failing(d, onset, ended) {
+  const { x, step } = seriesOf(d.series, d.from), fails = plus(d.series.began, d.series.passed),
+    then = list => sum(list.filter((_, i) => !(x[i] + step / 2 <= onset || x[i] - step / 2 >= (ended || Infinity))), v => v);
+  return share(ratio(d.service.errors * ratio(then(fails), sum(fails, v => v)), then(d.series.calls)));
+}
+
+// Where its failures began: in it, at a call of it, or further on. part: the share that fails, in words.
+function Verdict({ d, part, onset, since, ended, own, s }) {
+  const n = d.service, to = e => html`<a href=${edgeHref(e.caller, e.callee)}>${nameOfId(e.callee)}</a>`;
+  if (!n.mark) return html`No failures stand out: ${part} of ${bare(n.calls / s)} calls per second fail.`;
   const bad = n.versions.length > 1 ? n.versions.filter(x => marked(x.calls, x.began)) : [],
     out = !own && best(d.callees.filter(e => e.mark == 'began' && e.unreached * 2 > e.errors_origin), e => e.unreached);
   const deeper = best(d.callees.filter(e => e.mark), e => e.errors);
-  return html`<${Mark} k=${markOf(n)} quiet/> <b>${share_} of calls ${
+  return html`<${Mark} k=${markOf(n)} quiet/> <b>${part} of calls ${
     ended ? `failed, ${span(onset, ended)}` : `fail${onset ? ` since ${since}` : ''}`}.</b> ${n.mark == 'began'
     ? html`They ${ended ? 'began' : 'begin'} here${bad.length == 1 && html`, in <b>${bad[0].version}</b>`}${
       out && html`, at its call to ${to(out)}`}${
@@ -149,8 +152,9 @@ export function Service({ cluster, namespace, name, query }) {
   const own = useApi('incidents', { state: 'all' }, { every: 30000 }).data?.items
     .find(({ suspects: [x] }) => n && x?.node.service == n.node.service && x.node.namespace == n.node.namespace);
   /* An incident that is the same knows its onset to the second, the counts to the step. */
-  const at = own && parseTime(own.onset), exact = Math.abs(at - onset) < SAME_MS, began = exact ? at : onset, since = clock(began, exact ? 1 : 0);
-  useTitle(n && (n.mark ? `${share(ratio(n.errors, n.calls))} of calls to ${name} fail` : name), namespace != '-' && namespace, n?.mark
+  const at = own && parseTime(own.onset), exact = Math.abs(at - onset) < SAME_MS, began = exact ? at : onset, since = clock(began, exact ? 1 : 0),
+    part = d && failing(d, onset, ended);
+  useTitle(n && (n.mark ? `${part} of calls to ${name} ${ended ? 'failed' : 'fail'}` : name), namespace != '-' && namespace, n?.mark
     && name);
   if (answer.error?.status == 404)
     return html`<${NoPage} title=${name}>No calls of <b>${name}</b> in this window. <a href=${href('/services')}>All services</a>
@@ -167,7 +171,7 @@ export function Service({ cluster, namespace, name, query }) {
         <a class="btn" href=${traces(['service', name], n.mark && ['status', 'error'])}>Traces</a>
           <${Menu} c="only-l" items=${[['SQL', SQL(name)], ['PromQL', PROMQL(name)], ['curl', () => curlOf(path)],
           ['Command', () => command(`compare --service ${name}${versions}`)]]}/></span></div>
-      <p class="sub"><${Verdict} d=${d} onset=${onset} since=${since} ended=${ended} own=${own} s=${s}/></p></section>
+      <p class="sub"><${Verdict} d=${d} part=${part} onset=${onset} since=${since} ended=${ended} own=${own} s=${s}/></p></section>
     <${Three} d=${d} s=${s} onset=${began} since=${since}/>${query.op && html`<${Operation} key=${query.op} d=${d} op=${query.op} s=${s}/>`}
       <${Versions} d=${d} asked=${query.compare}/>
     <div class="two-col"><${Ends} title="Caller" edges=${d.callers} side="caller" s=${s} empty="Nobody called it in this window."/>
