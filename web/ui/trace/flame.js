@@ -22,6 +22,19 @@ function lanes(m, hops) {
   return { rows, lane, height: busy.length * (ROW + 2) + 4 };
 }
 
+// What was passed on, as everywhere.
+function hatch(ctx, x, y, w) {
+  ctx.save();
+  ctx.globalAlpha = .62;
+  ctx.beginPath();
+  ctx.rect(x, y, w, ROW);
+  ctx.clip();
+  ctx.beginPath();
+  for (let at = x - ROW; at < x + w; at += 7) { ctx.moveTo(at, y + ROW); ctx.lineTo(at + ROW, y); }
+  ctx.stroke();
+  ctx.restore();
+}
+
 function paint(ctx, m, { rows, lane }, X, hue, selected) {
   const colours = [...Array(10).keys()].map(k => css('--s' + k)), fault = css('--fault'), ink = css('--ink');
   ctx.font = `11px ${getComputedStyle(document.documentElement).fontFamily}`;
@@ -29,22 +42,20 @@ function paint(ctx, m, { rows, lane }, X, hue, selected) {
   for (const i of rows) {
     const x = X(m.s.start_ns[i]), w = Math.max(1, X(endOf(m, i)) - x - 1), y = 2 + lane[i] * (ROW + 2), f = m.s.lent[i],
       bad = f >= BEGAN && f <= RECOVERED;
-    const frame = (style, width, dash) => { ctx.strokeStyle = style; ctx.lineWidth = width; ctx.setLineDash(dash);
+    const frame = (style, width) => { ctx.strokeStyle = style; ctx.lineWidth = width;
       ctx.strokeRect(x + width / 2, y + width / 2, Math.max(width, w - width), ROW - width); };
     ctx.fillStyle = bad ? fault : colours[hue(nodeOf(m, i))];
-    ctx.globalAlpha = f == BEGAN ? 1 : bad ? .18 : .3;
+    ctx.globalAlpha = f == BEGAN ? 1 : bad ? 0 : .3;
     ctx.fillRect(x, y, w, ROW);
     ctx.globalAlpha = 1;
-    if (!bad) ctx.fillRect(x, y, Math.min(3, w), ROW); else if (f != BEGAN) frame(fault, 1, [3, 2]);
-    if (i == selected) frame(css('--accent'), 2, []);
+    if (!bad) ctx.fillRect(x, y, Math.min(3, w), ROW); else if (f != BEGAN) { frame(fault, 1.3); hatch(ctx, x, y, w); }
+    if (i == selected) frame(css('--accent'), 2);
     if (w <= 34) continue;
-    ctx.save();
-    ctx.beginPath();
-    ctx.rect(x, y, w - 3, ROW);
-    ctx.clip();
+    const text = `${titleOf(m, i)}  ${ms(m.s.duration_ns[i])}`, part = (w - 12) / ctx.measureText(text).width,
+      cut = part < 1 ? text.slice(0, text.length * part - 1) + '…' : text;
     ctx.fillStyle = f == BEGAN ? css('--on-fault') : ink;
-    ctx.fillText(`${titleOf(m, i)}  ${ms(m.s.duration_ns[i])}`, x + 6, y + ROW / 2 + .5);
-    ctx.restore();
+    if (bad && f != BEGAN) { ctx.strokeStyle = css('--bg'); ctx.lineWidth = 4; ctx.strokeText(cut, x + 6, y + ROW / 2 + .5); }
+    ctx.fillText(cut, x + 6, y + ROW / 2 + .5);
   }
 }
 
