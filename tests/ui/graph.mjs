@@ -40,6 +40,7 @@ scenes.now_shows_what_sql_says = async open => {
   assert.ok(title.startsWith(`${share(failed / calls)} of user requests fail. It began in cart v2: `), title);
   const sub = await one(page, '.answer .sub');
   assert.ok(sub.includes(`${rate(failed / f.seconds).replace('/s', '')} of ${rate(calls / f.seconds).replace('/s', '')} requests per second fail`) && digits(/, ([\d ]+) in this window/.exec(sub)[1]) == failed, sub);
+  assert.equal(plain(await page.title()), `${title.split('. It ')[0]} · Now · faultline`);
   assert.deepEqual(await words(page, '.fp-n .box'), ['users', 'frontend', 'cart v2', 'redis']);
   const entries = (await cells(page, 'section:has(#en) tbody tr')).map(r => r.slice(0, 3));
   assert.deepEqual(Object.fromEntries(entries.map(([op, ...rest]) => [op, rest])), Object.fromEntries(f.entries.map(([op, n, bad]) => [op, [rate(n / f.seconds).replace('/s', ''), share(bad / n)]])));
@@ -56,6 +57,12 @@ scenes.now_shows_what_sql_says = async open => {
   await drawn(page);
   await page.waitForSelector('.gside h1');
   assert.equal(await one(page, '.gside h1'), 'cart → redis');
+  /* as many that fail as ever are no news, and not all that could be */
+  await page.route('**/api/v1/now*', async r => { const answer = await r.fetch(), json = await answer.json(); json.requests.was = { ...json.requests, was: null }; json.base.seconds = 1e6; return r.fulfill({ response: answer, json }); });
+  await page.goto(f.base + at('/'));
+  assert.equal(await one(page, 'h1'), 'Nothing stands out.');
+  assert.equal(await page.locator('.kick .tag').count(), 0);
+  assert.equal(await page.title(), 'Nothing stands out · Now · faultline');
 };
 
 scenes.services_show_what_sql_says = async open => {
@@ -71,6 +78,7 @@ scenes.services_show_what_sql_says = async open => {
   const said = await one(page, '.answer .sub'), [, percent, hour, minute] = /^([\d.]+) % of calls fail since (\d\d):(\d\d)\./.exec(said) || [],
     onset = new Date(f.to * 1000).setUTCHours(hour, minute, 0, 0) / 1000, since = onset > f.to ? onset - 86400 : onset;
   const { service } = await (await fetch(`${f.base}/api/v1/service/eu-1/shop/cart?from=${since}&to=${f.to}`)).json();
+  assert.ok(plain(await page.title()).startsWith(`${percent} % of calls to cart fail · `), await page.title());
   assert.ok(Math.abs(percent - 100 * service.errors / service.calls) < 1, `${said} ${service.errors} of ${service.calls}`);
   assert.match(await one(page, '.answer .sub'), /They begin here, in v2, at its call to redis\.$/);
   assert.deepEqual((await words(page, '.kpi .big')).slice(0, 2), [rate(calls / f.seconds).replace('/s', ''), rate(failed / f.seconds).replace('/s', '')]);
@@ -170,11 +178,29 @@ scenes.on_a_phone = async open => {
   await page.unroute('**/api/v1/graph?*');
   await page.click('.gbar button:text("Graph")');
   await drawn(page);
-  for (const path of ['/', '/graph', '/graph?view=graph', '/services', '/service/eu-1/shop/cart']) {
+  for (const path of ['/', '/graph', '/graph?view=graph', '/graph?overlay=diff', '/services', '/service/eu-1/shop/cart']) {
     await inWindows(page, f.base + at(...path.split('?')), [[320, 700], [390, 844], [768, 1024], [1181, 800], [1440, 900], [2560, 1440]], async size => {
       assert.ok(await sideways(page) <= 0, `${path} scrolls ${await sideways(page)} px sideways at ${size[0]}`);
+      if (!path.startsWith('/graph')) return;
+      const out = await page.locator('.gbar > *:visible').evaluateAll(all => all.filter(e => e.getBoundingClientRect().right > Math.max(innerWidth, 380)).map(e => e.textContent));
+      assert.deepEqual(out, [], `the bar of ${path} leaves the screen at ${size[0]}`);
+      if (path.includes('diff')) assert.ok(await page.locator('.gbar select').first().isVisible(), 'what it is held against can be chosen');
     });
   }
+  /* a long name keeps to its place */
+  const long = await page.context().newPage(), name = 'a-very-long-name-'.repeat(8);
+  await long.route('**/api/v1/**', async r => { const answer = await r.fetch(); return r.fulfill({ response: answer, body: (await answer.text()).replaceAll('"cart"', `"${name}"`).replaceAll('"shop"', `"${name.replaceAll('-', '')}"`) }); });
+  for (const width of [390, 1440]) {
+    await long.setViewportSize({ width, height: 844 });
+    await long.goto(f.base + at('/'));
+    await long.waitForSelector('.fp-n .box');
+    assert.ok(await long.locator('.fp-n .box').evaluateAll(all => all.every(b => b.scrollWidth <= b.clientWidth && b.getBoundingClientRect().right <= b.closest('.fpath').getBoundingClientRect().right + 1)), `the path at ${width}`);
+    assert.ok(await sideways(long) <= 0, `a long name scrolls ${width} px sideways`);
+    await long.goto(f.base + at('/graph'));
+    await long.waitForSelector('.gside h1');
+    assert.ok(await long.locator('.gside').evaluate(e => e.scrollWidth <= e.clientWidth), `the panel at ${width}`);
+  }
+  await long.close();
   await page.setViewportSize({ width: 390, height: 844 });
   for (const path of ['/', '/services', '/service/eu-1/shop/cart']) {
     await page.goto(f.base + at(path));
@@ -293,6 +319,7 @@ scenes.failures_and_emptiness_are_said = async open => {
     await page.goto(`${f.base}${path}?${none}`);
     await page.waitForSelector('.note');
     assert.match(await one(page, '.note'), /^No calls between .* The latest trace began .* Show the time around it$/, path);
+    if (path == '/services') assert.equal(await page.title(), 'No calls · Services · faultline');
   }
   await page.click('.note .lnk');
   await page.waitForSelector('#main tbody tr');

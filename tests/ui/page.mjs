@@ -73,6 +73,11 @@ scenes.selecting_says_what_is_different = async open => {
   await page.click('.note .lnk');
   await page.waitForSelector('.tlist tbody tr');
   assert.equal(await page.locator('.chip').count(), 1);
+  /* nor where none of several is alone in that */
+  await page.goto(f.base + at('/traces', 'q=nonsense+nowhere'));
+  assert.match(await one(page, '.note'), /^0 with nonsense, nowhere, nor without one of them\. Without all of them$/);
+  await page.click('.note .lnk');
+  await page.waitForSelector('.tlist tbody tr');
   /* where nothing is, no condition is to blame */
   await page.goto(f.base + '/traces?q=service%3Dcart&from=2020-01-01T00:00:00Z&to=2020-01-01T00:00:05Z');
   assert.match(await one(page, '.note'), /^No traces in this time range\./);
@@ -119,6 +124,7 @@ scenes.keyboard_only = async open => {
   await press('Space', 'j', 'Space', 'c');
   await page.waitForURL('**/trace/**with=**');
   await page.waitForSelector('.wtwo');
+  assert.equal(await page.textContent('.said'), ''); /* what was said of keys that do nothing here is gone */
   assert.match(await one(page, 'h1'), /two traces: .*difference/);
   /* everything that can be used can be reached, and shows where the focus is */
   await page.goto(f.base + TRACES);
@@ -149,6 +155,8 @@ scenes.on_a_phone = async open => {
       await page.context().close();
     }
   }
+  const narrow = await open(TRACES, { size: [320, 640] });
+  assert.ok((await narrow.locator('.req').first().boundingBox()).width > 100);
   const page = await open(TRACES, { size: [375, 812] });
   assert.equal(await page.locator('.tlist thead th:visible').count(), 3);
   await page.click('.flt');
@@ -267,6 +275,11 @@ scenes.a_failure_is_one_line = async open => {
   broken = false;
   await page.click('aside .lnk:text("Try again")');
   await page.waitForSelector('.diffrow');
+  /* what is left out of a list is said */
+  await page.unroute('**/api/v1/search/different**');
+  await page.route('**/api/v1/search/different**', async r => { const answer = await r.fetch(), json = await answer.json(); json.differing = json.compared = 99; return r.fulfill({ response: answer, json }); });
+  await page.goto(f.base + TRACES);
+  assert.match(await one(page, 'aside p.s'), /99 differ .* The \d+ that differ most are listed\.$/);
   const wrong = await open(at('/traces', 'q=' + encodeURIComponent('took>200')), { allow: ['400'] });
   assert.match(await one(wrong, '.note.bad'), /took: a duration is/);
 };
@@ -286,6 +299,7 @@ scenes.head_and_clocks = async open => {
   await page.reload();
   await settled(page);
   assert.notEqual(await ground(), light);
+  assert.match(await page.getAttribute('.rng', 'title'), / UTC; .* local$/);
   await page.click('.rng');
   await page.check('.pop.range input[type=checkbox]');
   assert.match(await one(page, '.wfacts'), /local/);
@@ -338,6 +352,7 @@ scenes.hostile_names_stay_text = async open => {
       await page.goto(f.base + path);
       assert.deepEqual(await page.evaluate(() => [window.ran, document.querySelectorAll('img,iframe,object,embed,script:not([src^="/assets/"]),a[href^="javascript:"],b b').length]), [undefined, 0]);
       assert.ok(await sideways(page) <= 0, `${path} scrolls sideways by ${await sideways(page)} at ${size}`);
+      if (path != '/traces') assert.deepEqual(await page.locator('.wn').evaluateAll(all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent.slice(0, 60))), [], path);
       if (path == '/traces') for (const c of await page.locator('.facets label').all()) if (await c.isVisible()) assert.ok((await c.boundingBox()).height <= 48);
       if (path != '/traces' && size[0] > 720) for (const tab of [1, 2, 3, 4]) {
         await page.keyboard.press(String(tab));

@@ -27,7 +27,7 @@ scenes.incident_is_told = async open => {
   assert.deepEqual(await page.locator('.sus').evaluateAll(all => all.map(d => d.open)), shown.map((_, i) => i == 0));
   const lines = await words(page, '#suspect-1 .ev li');
   for (const text of f.evidence) assert.ok(lines.some(l => l.includes(plain(text))), `${text} not in ${lines.join(' | ')}`);
-  assert.deepEqual(await words(page, '[aria-labelledby=ex] tbody code'), f.examples.map(t => t.slice(0, 16)));
+  assert.deepEqual(await words(page, '[aria-labelledby=ex] tbody code'), f.examples);
   assert.equal(await page.locator('[aria-labelledby=ex] .mk-b').count(), f.examples.length - 1);
   assert.deepEqual(await words(page, '[aria-labelledby=ex] tbody td:nth-child(2) .m2'), f.codes);
   /* what began is among the changes, once */
@@ -44,7 +44,14 @@ scenes.incident_is_told = async open => {
   assert.ok((await one(page, '.fp-e.solid .lab')).endsWith(`/s began here, ${f.began}`), await one(page, '.fp-e.solid .lab'));
   await page.setViewportSize(wide);
   assert.ok(await page.locator('[aria-labelledby=ch] .onset').count() >= 1);
-  assert.match(await page.title(), /^[\d.]+ % of GET \/cart fail\. It /);
+  /* the title is the heading's, and the search offers the incident */
+  assert.equal(plain(await page.title()), `${(await one(page, 'h1')).split('. It ')[0]} · incident ${f.id} · faultline`);
+  await page.fill('#find', `incident ${f.id}`);
+  await page.waitForSelector(`#found li:first-child:has-text("incident ${f.id}")`);
+  await page.press('#find', 'Enter');
+  await page.waitForURL(new RegExp(`/incident/${f.id}\\b`));
+  await page.goBack();
+  await told(page);
   assert.equal(await page.locator('.acts a:text("Export")').getAttribute('href'), `/api/v1/export?incident=${f.id}`);
   assert.match((await (await fetch(`${f.base}/api/v1/export?incident=${f.id}`)).text()).slice(0, 15), /^SQLite format 3$/);
   /* its own page is frozen to its window, says the same, and Back undoes it */
@@ -176,7 +183,11 @@ scenes.network_shows_what_sql_says = async open => {
   await zones.goto(f.base + at('/network', 'by=zone'));
   await zones.waitForSelector('.matrix td .fault');
   assert.deepEqual(await cells(zones, '.matrix tr'), [['calls ↓ →', '<b>west', 'east'], ['east', 'east to <b>west: 1.0/s50 % failed', 'east to east: 5.0/s+2.0 ms']]);
-  assert.deepEqual((await cells(zones, '[aria-labelledby=cr] .scrollx:not(:has(.matrix)) tbody tr')).map(r => r.slice(0, 2)), [['a → b', 'east → <b>west']]);
+  assert.deepEqual((await cells(zones, '[aria-labelledby=cr] .scrollx:not(:has(.matrix)) tbody tr')).map(r => r[1]), ['east → <b>west']);
+  const right = selector => zones.locator(selector).first().evaluate(e => { const r = document.createRange(); r.selectNodeContents(e); return r.getBoundingClientRect().right; });
+  assert.ok(Math.abs(await right('.matrix th.r') - await right('.matrix td small')) < 1.5, 'a number stands under its head');
+  await zones.setViewportSize({ width: 390, height: 844 });
+  assert.match(await one(zones, '[aria-labelledby=cr] .scrollx:not(:has(.matrix)) tbody td'), /^a → b east → <b>west$/);
   await zones.close();
   const cell = page.locator('.matrix td button').first(), said = plain(await cell.textContent()), [, from, to] = /^(.*) to (.*): /.exec(said);
   await cell.click();

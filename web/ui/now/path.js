@@ -60,7 +60,7 @@ export function Path({ path: { nodes, edges, at }, seconds, keys, failed, others
     const n = nodes[i],
       mark = isUser(n) ? html`<${Icon} n="user" c="m3"/>` : i <= at ? html`<${Mark} k=${slow ? where(i, 's', 'w') : where(i, 'b', 'p')}/>`
       : isStore(n) && html`<${Icon} n="db" c="m3"/>`;
-    const inner = [mark, nameOf(n), v && i == at && html` <span class="tag">${v}</span>`];
+    const inner = [mark, html`<span class="el" title=${nameOf(n)}>${nameOf(n)}</span>`, v && i == at && html` <span class="tag">${v}</span>`];
     return html`<li class=${'fp-n ' + (isUser(n) ? 'round pass' : where(i, 'began', 'pass', ''))} key=${n.id}>
       ${hasPage(n) ? html`<a class="box q" href=${serviceHref(n.node, query)}>${inner}</a>`
       : html`<div class="box">${inner}</div>`}<div class="cap">${caption(n, i)}</div></li>`;

@@ -86,7 +86,7 @@ const VERSIONS = [['', 'where they differ'], ['always', 'always'], ['never', 'ne
   FOLDS = [['', 'quiet namespaces'], ['nothing', 'nothing'], ['all', 'all namespaces']],
   STEPS = [['1', '1 step'], ['2', '2 steps'], ['3', '3 steps']];
 const known = (options, value) => options.some(([v]) => v == value) ? value : '';
-const List = ({ words, ...list }) => html`<label class="row s m2 only-l">${words} <${Select} label=${words} ...${list}/></label>`;
+const List = ({ words, c = ' only-l', ...list }) => html`<label class=${'row s m2' + c}>${words} <${Select} label=${words} ...${list}/></label>`;
 const Chip = ({ children, clear, what }) =>
   html`<span class="chip">${children} <button aria-label=${what} onClick=${clear}>×</button></span>`;
 
@@ -97,7 +97,7 @@ function Bar({ g, overlay, setOverlay, query, matches, words, counts, around, ta
   return html`<div class="gbar" role="toolbar" aria-label="Graph">
     <${Seg} label="Overlay" options=${OVERLAYS} value=${overlay} set=${setOverlay}/>
     ${overlay == 'diff'
-      && html`<${List} words="against" value=${query.base || ''} set=${against}
+      && html`<${List} words="against" c="" value=${query.base || ''} set=${against}
       options=${[...baseWords(r, own, !query.base && g?.base && words), ...own ? [] : [['?', 'another window …']]]}/>`}
     ${overlay == 'diff' && own
       && html`<input type="text" aria-label="Window to compare with" class="gfind" value=${own}
@@ -113,8 +113,7 @@ function Bar({ g, overlay, setOverlay, query, matches, words, counts, around, ta
     ${open.length > 0
       && html`<${Chip} what="Fold again" clear=${() => setQuery({ unfold: null })}>
       ${open.length > 1 ? `${open.length} namespaces` : open} unfolded</${Chip}>`}
-    <span class="grow"></span>
-      <span class="s m3 only-l el">${matches ? `${count(matches.edges.size)} of ${plural(g.edges.length, 'edge')} match` : overlay != 'diff' && counts}</span>
+    <span class="s m3 el">${matches ? `${count(matches.edges.size)} of ${plural(g.edges.length, 'edge')} match` : overlay != 'diff' && !phone && counts}</span>
     ${cut && html`<${Word} c="s only-l nw" act=${() => setQuery({ all: 1 })}>show all</${Word}>`}
     ${asTable && g
       && html`<${Menu} c="bare only-l"

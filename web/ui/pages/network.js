@@ -19,8 +19,10 @@ const ACROSS = ['cross_namespace', 'cross_zone', 'cross_cluster'], LEVELS = ['na
 
 const pair = x => `${nodeName(x.caller)} → ${nodeName(x.callee)}`;
 const inGraph = (x, overlay) => edgeHref(idOf(x.caller), idOf(x.callee), { overlay });
-const edge = (overlay, icon, c) =>
-  ['Edge', '', x => html`<${Icon} n=${icon(x)} c=${c}/> <a class="q brk" href=${inGraph(x, overlay)}><b>${pair(x)}</b></a>`];
+// words(row): what a phone says below, for want of a column of its own.
+const edge = (overlay, icon, c, words) =>
+  ['Edge', '', x => html`<${Icon} n=${icon(x)} c=${c}/> <a class="q brk" href=${inGraph(x, overlay)}><b>${pair(x)}</b></a>${
+    words && html`<span class="only-s s m2"> ${words(x)}</span>`}`];
 const ofAll = of => ['Of all calls', 'r only-l m2', x => share(of(x))];
 const added = ['Added', 'r', x => loud(x.added_ns == null ? 'unknown' : `+${ms(x.added_ns)}`, x.added_ns != null, 'm3', '')];
 const listOf = (rows, overlay, cols, name, asked) =>
@@ -114,7 +116,7 @@ function Crossings({ rows, s, by, query }) {
       ${picked ? html`${picked.from} → ${picked.to} <${Word} c="s" act=${() => showQuery({ cell: null })}>all that cross</${Word}>`
       : 'Edges that cross'}</h3>
     ${listOf(picked ? picked.rows : rows.filter(x => crosses(x) || x.crossing == 'out'), 'cross',
-      [edge('cross', x => x.crossing == 'out' ? 'ext' : 'cross', 'm2'), ['Crosses', 'only-l m2', how],
+      [edge('cross', x => x.crossing == 'out' ? 'ext' : 'cross', 'm2', how), ['Crosses', 'only-l m2', how],
       perSecond(s), ofAll(x => x.share), failed(), added], 'Edges', by + query.cell)}
     <p class="m3 s below">Added is the mean time on the way: what the caller waited less what the callee took, of calls that both ends saw.${
       zones && html` Zones are what <code>cloud.availability_zone</code> says, or <code>stitch.zones</code> of an address.`}</p>
