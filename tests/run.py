@@ -2,12 +2,14 @@
 """Runs every test and ends with the plain line of counts. run.py BUILD [name ...]; `slow` is the name of those that have a target of
 their own.
 
-Five at a time, two of them of those that mostly wait as long as there are any. What takes long begins first, and a worker keeps its
-Node and browser from one scene of the page to the next.
+Five at a time, each in a process of its own: what scenes make and read by themselves is a fifth of all work, and Python's threads would
+wait for each other with it. Two are of those that mostly wait as long as there are any. What takes long begins first, and a worker keeps
+its Node and browser from one scene of the page to the next.
 """
 import concurrent.futures
 import glob
 import importlib
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -24,6 +26,7 @@ build, only = os.path.abspath(sys.argv[1]), sys.argv[2:]
 counts = {"passed": 0, "failed": 0, "skipped": 0}
 
 
+WORKERS = 5
 # Scenes that wait for others for most of their time: Envoy's buffers, deadlines, brokers, a demo's fault.
 WAITING = ("scene_slow", "scene_demo", "scene_kafka", "scene_envoy", "scene_sdk", "scene_kill")
 # Of the others those that take long. Begun last, they would be waited for alone.
@@ -57,10 +60,10 @@ def replay(path):
 
 def scene(module, function):
     begin = time.monotonic()
-    name = "%s %s" % (module.__name__, function[len("scene_"):])
+    name = "%s %s" % (module, function[len("scene_"):])
     collector = lib.Collector(build)
     try:
-        getattr(module, function)(collector)
+        getattr(sys.modules[module], function)(collector)
         if collector.process:
             code = collector.stop()
             assert code == 0, "the collector ended with %d: %s" % (code, collector.said()[-2000:])
@@ -79,12 +82,12 @@ def programs(pattern):
 
 
 def waits(work):
-    return work[0] is scene and work[1].__name__ in WAITING
+    return work[0] is scene and work[1] in WAITING
 
 
 def begins(work):
     """The place in its line."""
-    name = work[1].__name__ if work[0] is scene else ""
+    name = work[1] if work[0] is scene else ""
     return next((line.index(name) for line in (WAITING, LONG) if name in line), len(LONG))
 
 
@@ -93,18 +96,26 @@ class Lines:
 
     def __init__(self, work):
         self.lock, self.waits = threading.Lock(), 0
+        self.workers = [concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("fork")) for _ in range(WORKERS)]
         self.waiting, self.working = ([w for w in sorted(work, key=begins) if waits(w) == kind] for kind in (True, False))
 
     def next(self):
         with self.lock:
             idle = bool(self.waiting) and (self.waits < 2 or not self.working)
             self.waits += idle
-            function, *arguments = (self.waiting if idle else self.working).pop(0)
+            work = (self.waiting if idle else self.working).pop(0)
+            worker = self.workers.pop()
         try:
-            return function(*arguments)
+            return worker.submit(*work).result()
         finally:
             with self.lock:
                 self.waits -= idle
+                self.workers.append(worker)
+
+    def close(self):
+        for worker in self.workers:
+            worker.submit(browse.close).result()
+            worker.shutdown()
 
 
 def main():
@@ -113,12 +124,12 @@ def main():
     slow = glob.glob(os.path.join(here, "scenes", "slow_*.py")) if "slow" in only else []
     for path in sorted(slow or glob.glob(os.path.join(here, "scenes", "scene_*.py"))):
         module = importlib.import_module(os.path.basename(path)[:-3])
-        work += [(scene, module, f) for f in dir(module) if f.startswith("scene_") and (not only or any(o in f or o in module.__name__ for o in only))]
+        work += [(scene, module.__name__, f) for f in dir(module) if f.startswith("scene_") and (not only or any(o in f or o in module.__name__ for o in only))]
     lines = Lines(work)
-    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         for result in concurrent.futures.as_completed([pool.submit(lines.next) for _ in work]):
             report(*result.result())
-    browse.close()
+    lines.close()
     ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
     if counts["skipped"] and ci:
         print("the run fails: under CI everything that a test needs must be there, and %(skipped)d are skipped" % counts)
