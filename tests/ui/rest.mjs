@@ -47,7 +47,7 @@ scenes.incident_is_told = async open => {
   /* the title is the heading's, and the search offers the incident */
   assert.equal(plain(await page.title()), `${(await one(page, 'h1')).split('. It ')[0]} · incident ${f.id} · faultline`);
   await page.fill('#find', `incident ${f.id}`);
-  await page.waitForSelector(`#found li:first-child:has-text("incident ${f.id}")`);
+  await page.waitForSelector(`#found li:first-child .xs:text-is("incident ${f.id}")`);
   await page.press('#find', 'Enter');
   await page.waitForURL(new RegExp(`/incident/${f.id}\\b`));
   await page.goBack();
