@@ -48,6 +48,8 @@ extern const struct command commands[]; /* ended by a NULL name */
 bool options_read(const struct command *command, int argc, char **argv, struct options *options);
 /* The value of an option, NULL when it was not given. */
 const char *option(const struct options *options, const char *name);
+/* Prints what is wrong, with the command's name before it; false. */
+bool complain(const struct options *options, const char *what);
 /* An option that is a time; left alone when it was not given. False (printed) when it is none. */
 bool option_time(const struct options *options, const char *name, uint64_t now_ns, uint64_t *ns);
 

@@ -15,12 +15,6 @@ static int ask_comparison(struct query *query, const void *what, struct buf *out
     return compare_json(query, what, out, err);
 }
 
-static bool complain(const char *what)
-{
-    fprintf(stderr, "faultline compare: %s\n", what);
-    return false;
-}
-
 static bool read_request(const struct options *options, struct comparison_request *request)
 {
     const char *service = option(options, "service"), *format = option(options, "format");
@@ -33,13 +27,14 @@ static bool read_request(const struct options *options, struct comparison_reques
     request->from_ns = request->to_ns > COMPARE_WINDOW_NS ? request->to_ns - COMPARE_WINDOW_NS : 0;
     good = option_time(options, "from", now_ns, &request->from_ns) && good;
     if (good && request->from_ns > request->to_ns)
-        good = complain("--from is before --to");
+        good = complain(options, "--from is before --to");
     if (format && strcmp(format, "text") != 0 && strcmp(format, "json") != 0)
-        good = complain("--format is text or json");
+        good = complain(options, "--format is text or json");
     if (request->candidate.len && str_eq(request->candidate, request->baseline))
-        good = complain("--baseline and --candidate are the same version");
+        good = complain(options, "--baseline and --candidate are the same version");
     if (!service || !*service)
-        return complain("--service NAME, with --baseline and --candidate: two of its versions");
+        return complain(options,
+                        "--service NAME, with --baseline and --candidate: two of its versions");
     node_read_text(str_of(service), &request->cluster, &request->namespace, &request->service);
     return good;
 }

@@ -200,12 +200,6 @@ static int ask_diagnosis(struct query *query, const void *what, struct buf *out,
     return diagnose_json(query, what, out, err);
 }
 
-static bool complain(const char *what)
-{
-    fprintf(stderr, "faultline diagnose: %s\n", what);
-    return false;
-}
-
 static bool read_baseline(const struct options *options, uint64_t now_ns,
                           struct diagnosis_request *request)
 {
@@ -222,7 +216,7 @@ static bool read_baseline(const struct options *options, uint64_t now_ns,
         time_parse(to, now_ns, &request->baseline_to_ns) &&
         request->baseline_from_ns < request->baseline_to_ns)
         return true;
-    return complain("--baseline is FROM..TO, from before to");
+    return complain(options, "--baseline is FROM..TO, from before to");
 }
 
 static bool read_request(const struct options *options, struct diagnosis_request *request)
@@ -236,14 +230,14 @@ static bool read_request(const struct options *options, struct diagnosis_request
     request->from_ns = request->to_ns > DEFAULT_WINDOW_NS ? request->to_ns - DEFAULT_WINDOW_NS : 0;
     good = option_time(options, "from", now_ns, &request->from_ns) && good;
     if (good && request->from_ns > request->to_ns)
-        good = complain("--from is after --to");
+        good = complain(options, "--from is after --to");
     good = read_baseline(options, now_ns, request) && good;
     if (format && strcmp(format, "text") != 0 && strcmp(format, "json") != 0)
-        good = complain("--format is text or json");
+        good = complain(options, "--format is text or json");
     if (word < 0)
-        good = complain("--level is service, version, instance or operation");
+        good = complain(options, "--level is service, version, instance or operation");
     if (limit && (!str_to_u64(str_of(limit), &number) || number < 1 || number > 1000))
-        good = complain("--limit is 1 to 1000");
+        good = complain(options, "--limit is 1 to 1000");
     request->level = (enum suspect_level)word;
     request->limit = (uint32_t)number;
     return good;

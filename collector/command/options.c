@@ -117,6 +117,12 @@ const char *option(const struct options *options, const char *name)
     return find_row(options->command, str_of(name), &index) ? options->values[index] : NULL;
 }
 
+bool complain(const struct options *options, const char *what)
+{
+    fprintf(stderr, "faultline %s: %s\n", options->command->name, what);
+    return false;
+}
+
 bool option_time(const struct options *options, const char *name, uint64_t now_ns, uint64_t *ns)
 {
     const char *text = option(options, name);

@@ -75,12 +75,6 @@ static int show_traces(const struct options *options, const struct tree *tree)
     return EXIT_GOOD;
 }
 
-static bool complain(const char *what)
-{
-    fprintf(stderr, "faultline traces: %s\n", what);
-    return false;
-}
-
 /* False (said) when a value cannot be read. */
 static bool read_filter(const struct options *options, struct query_filter *filter)
 {
@@ -95,16 +89,16 @@ static bool read_filter(const struct options *options, struct query_filter *filt
                    &filter->service);
     bool good = read_window(options, 24 * 60 * NS_PER_MINUTE, &filter->window);
     if (limit && (!str_to_u64(str_of(limit), &number) || number < 1 || number > 1000))
-        good = complain("--limit is 1 to 1000");
+        good = complain(options, "--limit is 1 to 1000");
     if (least && !duration_parse(str_of(least), &filter->min_duration_ns))
-        good = complain("--min-duration is a duration: 250ms");
+        good = complain(options, "--min-duration is a duration: 250ms");
     if (status && strcmp(status, "ok") != 0 && strcmp(status, "error") != 0)
-        good = complain("--status is ok or error");
+        good = complain(options, "--status is ok or error");
     for (size_t i = 0; options->attrs[i] && !err.code; i++)
         query_add_attr(filter, str_of(options->attrs[i]), &err);
     snprintf(attr, sizeof(attr), "--%.100s", err.text);
     if (err.code)
-        good = complain(attr);
+        good = complain(options, attr);
     filter->limit = (uint32_t)number;
     return good;
 }

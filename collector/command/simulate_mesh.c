@@ -41,12 +41,6 @@ void simulate_list_faults(void)
         printf("%-18s %s%s\n", row->name, row->text, row->quiet ? " (no incident)" : "");
 }
 
-static bool complain(const char *what)
-{
-    fprintf(stderr, "faultline simulate: %s\n", what);
-    return false;
-}
-
 static bool read_duration(const struct options *options, const char *name, uint64_t value,
                           uint64_t *ns)
 {
@@ -90,14 +84,14 @@ static bool read_times(struct run *run)
         !read_duration(options, "lasts", UINT64_MAX / 4, &run->lasts_ns))
         return false;
     if (speed && strcmp(speed, "realtime") != 0 && strcmp(speed, "fast") != 0)
-        return complain("--speed is realtime or fast");
+        return complain(options, "--speed is realtime or fast");
     run->realtime = !option(options, "out") && !(speed && strcmp(speed, "fast") == 0);
     uint64_t wall_ns = clock_wall_ns();
     run->settings.begin_ns = wall_ns - run->past_ns - (run->realtime ? 0 : run->for_ns);
     if (from && run->realtime)
-        return complain("--from goes with --speed fast or --out");
+        return complain(options, "--from goes with --speed fast or --out");
     if (from && !time_parse(str_of(from), wall_ns, &run->settings.begin_ns))
-        return complain("--from is a time: 2026-11-23T10:00:00Z, 30m (ago)");
+        return complain(options, "--from is a time: 2026-11-23T10:00:00Z, 30m (ago)");
     run->now_ns = run->settings.begin_ns + run->past_ns;
     return true;
 }
@@ -124,9 +118,9 @@ static bool read_options(struct run *run)
     const char *encoding = option(options, "encoding");
     run->gzip = encoding && strcmp(encoding, "gzip") == 0;
     if (!option(options, "to") == !option(options, "out"))
-        return complain("--to http://host:4318, or --out FILE for 'faultline replay'");
+        return complain(options, "--to http://host:4318, or --out FILE for 'faultline replay'");
     if (encoding && !run->gzip && strcmp(encoding, "none") != 0)
-        return complain("--encoding is none or gzip");
+        return complain(options, "--encoding is none or gzip");
     run->settings.flush_ns = FLUSH_PAST_NS;
     run->settings.day_ns = DAY_NS;
     uint64_t batch;
@@ -142,7 +136,8 @@ static bool read_options(struct run *run)
         return false;
     run->settings.body_spans = (uint32_t)batch;
     if (run->settings.no_sidecars && run->settings.no_applications)
-        return complain("--sidecars off and --applications off: nobody would send anything");
+        return complain(options,
+                        "--sidecars off and --applications off: nobody would send anything");
     return read_times(run) && read_mesh(run);
 }
 
@@ -213,7 +208,7 @@ static bool close_files(struct run *run)
     bool good = !run->out || !fclose(run->out);
     good = (!run->truth || !fclose(run->truth)) && good;
     buf_fini(&run->line);
-    return good || complain("a file could not be written to its end");
+    return good || complain(run->options, "a file could not be written to its end");
 }
 
 /* ---- the run ---- */
@@ -299,7 +294,7 @@ int simulate_mesh(const struct options *options)
     run.simulation = simulation_new(&run.settings);
     run.post = run.out ? NULL : post_start(&post);
     if (!run.simulation || (!run.out && !run.post)) {
-        complain("memory is short");
+        complain(options, "memory is short");
         goto out;
     }
     if (run.settings.fault)

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "collector/store/traces.h"
+
 /* ---- finding ---- */
 
 static bool parse_id(struct str text, struct trace_id *id)
@@ -44,7 +46,7 @@ static int find_pieces(struct query *query, struct trace_id id, struct trace_pie
             "CROSS JOIN trace_row t ON t.trace_no = k.trace_no WHERE t.id = ?2",
             &select, err))
         return err->code;
-    sqlite3_bind_int64(select, 1, (int64_t)(id.low ^ (id.high * UINT64_C(0x9e3779b97f4a7c15))));
+    sqlite3_bind_int64(select, 1, trace_id_key(id));
     sqlite3_bind_blob(select, 2, halves, 16, SQLITE_STATIC);
     while ((code = sqlite3_step(select)) == SQLITE_ROW && pieces->n < MOST_PIECES)
         pieces->no[pieces->n++] = sqlite3_column_int64(select, 0);
@@ -63,7 +65,7 @@ static int complete_id(struct query *query, struct trace_id *id, struct err *err
                          "ORDER BY t.trace_no DESC LIMIT 1",
                     &select, err))
         return err->code;
-    sqlite3_bind_int64(select, 1, (int64_t)id->low);
+    sqlite3_bind_int64(select, 1, trace_id_key((struct trace_id){0, id->low}));
     sqlite3_bind_blob(select, 2, &low, 8, SQLITE_STATIC);
     int code = sqlite3_step(select);
     if (code == SQLITE_ROW && sqlite3_column_bytes(select, 0) == 8) {
